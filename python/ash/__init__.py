@@ -17,6 +17,8 @@ from ash import _core, callbacks
 from ash._utils.installation import show_versions, versions
 from ash.callbacks.base import Callback, Run, RungPlan
 from ash.dashboard.dashboard import Dashboard
+from ash.describe import describe
+from ash.encoding.table_summary import TableSummary
 from ash.engine.planning import Plan, plan
 from ash.errors import (
     AllDiverged,
@@ -96,11 +98,13 @@ __all__ = [
     "SettingError",
     "Simulation",
     "Space",
+    "TableSummary",
     "ThreadRefused",
     "UnknownArgument",
     "__version__",
     "callbacks",
     "choice",
+    "describe",
     "integers",
     "load",
     "log",

@@ -11,9 +11,11 @@ others as fields of a `SearchConfig`. A test compares signatures, docstrings and
 import json
 import math
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
+
+import numpy as np
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_number, one_of, read_score, read_seconds, whole, yes_or_no
@@ -37,6 +39,9 @@ WORKERS, WORKERS_A_THREAD = 32, 4
 idle or their results undecided."""
 WORKERS_OF_WORK = 8
 """Virtual workers where a ladder is planned for a `work_limit`, whatever the threads."""
+
+FROM_DTYPE = "from_dtype"
+"""Columns are categories where their dtype says so, which they are in any case."""
 
 AUTO = "auto"
 CANDIDATES = 128
@@ -136,6 +141,21 @@ def _progress(name: str, value: Any) -> bool | None:
     return value
 
 
+def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
+    """Return columns as a tuple of one type; None for none, or those of a categorical dtype."""
+    if value is None or (isinstance(value, str) and value == FROM_DTYPE):
+        return None
+    is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    cells: list[Any] = [None]
+    if is_list:
+        cells = [cell.item() if isinstance(cell, np.generic) else cell for cell in value]
+    kinds = set(map(type, cells))
+    if len(kinds) > 1 or not kinds <= {str, int, bool}:
+        allowed = f"a list of names, of places from 0 on or of one bool per column, or {FROM_DTYPE!r}"
+        raise SettingError(f"{name} must be {allowed}, got {value!r}")
+    return tuple(cells) or None
+
+
 def _bytes(name: str, value: Any) -> int | None:
     return default_limit() if value is None else whole(name, value, 1, LARGEST_COUNT)
 
@@ -157,6 +177,7 @@ _SWITCH = Check("bool", yes_or_no)
 _SECONDS = Check("float or None", read_seconds)
 _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
 _MEMORY = Check("int or None", _bytes)
+_CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
 _METRIC = Check("str or callable or None", lambda name, value: value)
 """What is no metric of the core stands for none here; `read_scoring` checks it."""
 
@@ -336,6 +357,9 @@ class Options(RunOptions):
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
     keep: Annotated[int | None, Option(None, _optional(_whole(1, MOST_KEPT)), ("tune",), planned=True)]
     folds: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), (), planned=True)]
+    categorical_features: Annotated[
+        tuple[str | int | bool, ...] | None, Option(None, _CATEGORICAL, TABLES + COMMAND, "results")
+    ]
     missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]
     unknown: Annotated[Unknown, Option("bucket", _word(*UNKNOWN), TABLES, "results")]
     worker_timeout: Annotated[float | None, Option(60.0, _SECONDS, TABLES + COMMAND)]

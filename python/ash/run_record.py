@@ -21,8 +21,8 @@ from ash.errors import SettingError
 
 Facts: TypeAlias = dict[str, Any]
 
-TUNE, TUNE_FUNCTION, COMMAND = "ash.tune", "ash.tune_function", "ash-tune"
-"""What may have been called, beside estimators and searches. The command holds out a part of the rows."""
+TUNE, TUNE_FUNCTION = "ash.tune", "ash.tune_function"
+"""What may have been called, beside estimators and searches."""
 FUNCTION = "function"
 """The task of functions and searches."""
 DIGITS = 8
@@ -154,7 +154,6 @@ def of_another(record: RunRecord) -> SettingError:
     """Return what is raised for the record of another entry point, with the call that repeats its run."""
     calls = {
         TUNE: "ash.tune(X, y, record=...)",
-        COMMAND: "ash-tune repeat MODEL DATA",
         TUNE_FUNCTION: "ash.tune_function(train, space, ..., record=...)",
     }
     is_search = record.settings.get("task") == FUNCTION

@@ -30,6 +30,7 @@ def tune(
     time_limit: float | None = None,
     metric: str | Callable[..., Any] | None = None,
     task: str | None = None,
+    categorical_features: Any = None,
     validation: float | int | tuple[Any, Any] | None = None,
     cv: Any = None,
     groups: Any = None,
@@ -48,22 +49,23 @@ def tune(
     Parameters
     ----------
     X : array-like or DataFrame of shape (rows, features)
-        Numbers, booleans, text, categories, missing cells, in arrays, lists, pandas, polars or pyarrow.
+        Numbers, booleans, dates, text, categories, missing cells, in arrays, lists, pandas, polars or pyarrow.
     y : array-like of shape (rows,) or (rows, outputs)
         Class labels of any dtype, or targets; several columns for regression only.
     space : Space or dict of domains by name, optional
         Where candidates are drawn from. Default: a space that suits the table.
     candidates : int, "auto" or None
-        How many to try. "auto": 128, or as many as fit into `time_limit` (`ash.plan`). None: an endless stream, which
-        `time_limit`, or `epoch_limit`, `work_limit` or `stop_score` in the config, must end.
+        How many to try. "auto": 128, or as many as fit into `time_limit` (`ash.plan`). None: an endless stream, until
+        `time_limit`, or `epoch_limit`, `work_limit` or `stop_score` in the config.
     time_limit : float, optional
         Seconds after which the run stops with what has finished.
     metric : str or callable, optional
-        What candidates are ranked by; higher is better. accuracy (default), balanced_accuracy, neg_log_loss or roc_auc;
-        r2 (default), neg_root_mean_squared_error or neg_mean_absolute_error; another scorer of scikit-learn by name, or
-        ``scorer(estimator, X, y)``, which holds up the threads while it runs.
+        What candidates are ranked by: accuracy (default), balanced_accuracy, neg_log_loss or roc_auc; r2 (default),
+        neg_root_mean_squared_error or neg_mean_absolute_error; any scorer of scikit-learn; ``scorer(estimator, X, y)``.
     task : {"classification", "regression"}, optional
         Default: inferred from y.
+    categorical_features : list of str, int or bool, "from_dtype" or None
+        Columns that are categories though they look like numbers, by name, place or a bool per column.
     validation : float, int or (X, y), optional
         Share or number of rows that score the candidates and are not trained on, or a table of its own. Default 0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
@@ -71,8 +73,7 @@ def tune(
     groups, sample_weight : array-like of shape (rows,), optional
         Groups for the splitter `cv`. For how many rows each row counts, in training and in the score.
     threads : int, optional
-        Default: OMP_NUM_THREADS if set, else the CPUs that this process may use. -1: all of them; -2: all but one. With
-        an executor: jobs at a time, by default as many as it has workers.
+        Default: OMP_NUM_THREADS, else the CPUs of this process; -1: these. With an executor: jobs at a time.
     seed : int or None
         Of the split, the candidates and the training. None draws one, found in `Result.seed`.
     progress : bool, optional

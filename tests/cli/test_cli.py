@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import functools
 import gzip
 import json
 import os
@@ -19,7 +20,6 @@ import ash
 from ash.cli.cli import _bytes, main
 from ash.cli.cli_report import cell, write_csv
 from ash.data.files import read_file
-from config_help import configured
 from fault_help import refused
 
 WINE = load_wine(as_frame=True).frame
@@ -42,7 +42,7 @@ def test_digits_in_an_empty_folder(tmp_path):
     assert "ash-tune-out/report.html" in done.stdout.splitlines()[-1]
     found = re.search(r"^accuracy: validation (0\.\d+), test (0\.\d+)$", done.stdout, re.MULTILINE)
     assert float(found[1]) > 0.95 and float(found[2]) > 0.93
-    assert "1437 rows to tune on, 360 held out as the test part; 64 features, 10 classes" in done.stdout
+    assert "1437 rows to tune on, 360 held out as the test part; 64 columns, 10 classes" in done.stdout
     rungs = [line.split()[:4] for line in done.stdout.splitlines() if re.match(r" +\d", line)]
     assert rungs[0] == ["0", "1", "32", "32"] and len(rungs) == 5
     assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [
@@ -67,34 +67,34 @@ def test_what_the_files_hold(tmp_path, capsys):
     assert best["learning_rate"] == summary["best_params"]["learning_rate"]
     assert summary["settings"]["seed"] == 0 and summary["versions"]["numpy"] == np.__version__
     assert summary["rows"] + summary["test_rows"] == 178 and summary["ended"] == "finished"
-    model = ash.load(tmp_path / "model.safetensors")
+    model = ash.load(tmp_path / "model.safetensors").members[0]
     assert model.params == {**summary["best_params"], "hidden": tuple(summary["best_params"]["hidden"])}
     assert f"test {summary['test_score']:.4f}" in capsys.readouterr().out
 
 
 def test_the_test_part_is_never_seen(tmp_path, monkeypatch):
     """The rows that tune gets and the rows of the test score have nothing in common and are all there are."""
-    import ash.cli.cli as cli
-
     seen = []
 
     def see(X):
         seen.append(np.column_stack([column.numbers(slice(None)) for column in X.columns]))
 
-    def spy(X, y, **settings):
-        see(X)
-        result = ash.tune(X, y, **configured(settings))
-        monkeypatch.setattr(type(result.model), "score", lambda self, X, y, metric: see(X) or 0.5)
-        return result
+    class Spy(ash.ASHClassifier):
+        def fit(self, X, *given):
+            see(X)
+            super().fit(X, *given)
+            monkeypatch.setattr(type(self.model_), "score", lambda self, X, y, metric: see(X) or 0.5)
+            return self
 
-    monkeypatch.setattr(cli, "tune", spy)
+    monkeypatch.setattr("ash.sklearn.estimators.ASHClassifier", Spy)
     assert main(["digits", "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
     tuned, tested = ({row.tobytes() for row in part} for part in seen)
     assert len(seen[0]) + len(seen[1]) == 1797 and not tuned & tested
 
 
 def test_seed_and_threads_and_algorithm(tmp_path):
-    arguments = ["wine", "--candidates", "4", "--threads", "1", "--algorithm", "sh", "--quiet", "--out", str(tmp_path)]
+    arguments = ["wine", "--candidates", "4", "--threads", "1", "--algorithm", "sh", "--quiet", "--force"]
+    arguments += ["--out", str(tmp_path)]
     tables = []
     for seed in ("7", "7", "8"):
         assert main([*arguments, "--seed", seed]) == 0
@@ -113,7 +113,7 @@ def test_tables_of_scikit_learn(name, tmp_path, capsys):
     [
         ("x,y\n1,a\n2,\n", r"target 'y' lacks 1 of 2 cells; fill these cells or drop"),
         ("x,y\n1,1\n2,NA\n3,?\n", r"target 'y' lacks 2 of 3 cells"),
-        ("x,z,y\n1,2,0\n1,2\n", r"line 3: 2 cells in place of 3"),
+        ("x,z,y\n1,2,0\n1,2\n", r"row 3: 2 cells in place of 3"),
         ("x,x,y\n1,2,0\n", r"more than one column named 'x'"),
         ("y\n1\n2\n", r"1 column\(s\)"),
         ("", r"0 column\(s\)"),
@@ -153,7 +153,11 @@ def test_files_that_are_no_tables(tmp_path, capsys):
         ("a.pkl", pickle.dumps([1, 2, 3], protocol=5), "a pickle"),
         ("a.db", b"SQLite format 3\x00", "an SQLite database"),
         ("a.feather", b"ARROW1\x00\x00", "a Feather file"),
-        ("a.csv", "x,y\n1,2\n".encode("utf-16"), "text in UTF-16, which is not read: save it in UTF-8"),
+        (
+            "a.csv",
+            "x,y\n1,2\n".encode("utf-16"),
+            "text in UTF-16, which is not read: pass --encoding utf-16, or save it in UTF-8",
+        ),
     ],
 )
 def test_other_kinds_of_files_are_named(name, head, said, tmp_path, capsys):
@@ -170,7 +174,7 @@ def test_a_target_that_is_spelled_otherwise_is_suggested(wine_csv, capsys):
 
 
 def test_numbers_that_are_taken_as_classes_are_announced(wine_csv, tmp_path, capsys):
-    settings = ["--candidates", "2", "--out", str(tmp_path / "out")]
+    settings = ["--force", "--candidates", "2", "--out", str(tmp_path / "out")]
     told = "ash-tune: the 3 numbers in 'target' are taken as classes; --task regression predicts numbers\n"
     assert main([wine_csv, *settings]) == 0
     assert told in capsys.readouterr().err
@@ -183,19 +187,13 @@ def test_numbers_that_are_taken_as_classes_are_announced(wine_csv, tmp_path, cap
 
 
 def test_parquet_columns_that_cannot_be_learned_from(tmp_path, capsys):
-    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "s": pd.to_datetime(["2020-01-01"] * 3), "y": [0, 1, 0]})
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "s": pd.to_timedelta([1, 2, 3], unit="s"), "y": [0, 1, 0]})
     for cells, todo in ((frame["s"], "numbers first"), ([[1], [2], [3]], "split it"), ([b"a"] * 3, "decode it")):
         frame.assign(s=cells).to_parquet(tmp_path / "a.parquet")
         assert re.search(f"column 1 \\('s'\\) has dtype .*: .*{todo}", refused(capsys, str(tmp_path / "a.parquet")))
     for cells in (["a", None, "b"], [1, None, 0], [0.5, None, 1], [True, None, False]):
         frame.assign(s=1, y=pd.Series(cells, dtype=object)).to_parquet(tmp_path / "c.parquet")
         assert "target 'y' lacks 1 of 3" in refused(capsys, str(tmp_path / "c.parquet"))
-
-
-def test_parquet_without_pyarrow(tmp_path, capsys, monkeypatch):
-    WINE.to_parquet(tmp_path / "a.parquet")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert "ash-tune[tables]" in refused(capsys, str(tmp_path / "a.parquet"))
 
 
 def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
@@ -306,11 +304,8 @@ def test_cells_are_harmless_and_read_back(tmp_path):
 
 
 def test_the_causes_of_divergence_are_shown_whole(monkeypatch, capsys):
-    def diverges(*arguments, **settings):
-        wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
-        return ash.tune(*arguments, wild, **configured(settings))
-
-    monkeypatch.setattr("ash.cli.cli.tune", diverges)
+    wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
+    monkeypatch.setattr("ash.sklearn.estimators.ASHRegressor", functools.partial(ash.ASHRegressor, wild))
     assert main(["diabetes", "--candidates", "2", "--quiet"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and "diverged" in err.splitlines()[0]
@@ -319,7 +314,10 @@ def test_the_causes_of_divergence_are_shown_whole(monkeypatch, capsys):
 
 def test_schedule_and_limits(tmp_path):
     def summary(*arguments):
-        assert main(["wine", "--quiet", "--out", str(tmp_path), "--json", str(tmp_path / "s.json"), *arguments]) == 0
+        assert (
+            main(["wine", "--quiet", "--force", "--out", str(tmp_path), "--json", str(tmp_path / "s.json"), *arguments])
+            == 0
+        )
         return json.loads((tmp_path / "s.json").read_text())
 
     stream = summary("--candidates", "all", "--epoch-limit", "40", "--memory-limit", "3k", "--workers", "8")

@@ -59,7 +59,7 @@ def test_dask_does_the_jobs(scheduler: str, digest: str, tmp_path: Path, capsys:
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["digest"] == digest and summary["settings"]["threads"] == 2
     assert "16 candidates" in out and err.splitlines()[-1].startswith("ash: ")
-    assert main([*words, "--quiet", "--threads", "1", "--workers", "1", "--candidates", "2"]) == 0
+    assert main([*words, "--quiet", "--force", "--threads", "1", "--workers", "1", "--candidates", "2"]) == 0
     assert capsys.readouterr() == ("", "")
     assert json.loads((tmp_path / "summary.json").read_text())["settings"]["threads"] == 1
 

@@ -106,7 +106,7 @@ def test_text_that_looks_like_numbers_and_unseen_levels(model, tmp_path, capsys)
 
 def test_text_for_numbers_is_refused(model, tmp_path, capsys):
     data = write(tmp_path / "a.csv", [{"age": "old", "color": "red", "code": "7"}])
-    assert re.search(r"column 0 \('age'\) has dtype text .*was number", refused(capsys, "predict", model, data))
+    assert re.search(r"column 0 \('age'\) has dtype string .*was number", refused(capsys, "predict", model, data))
 
 
 def test_rows_without_a_target_are_predicted_not_scored(model, tmp_path, capsys):
@@ -126,6 +126,15 @@ def test_a_file_to_write_to(folder, model, tmp_path, capsys):
     assert "no such file or folder" in refused(capsys, "predict", model, str(folder / "data.csv"), "--out", there)
     with open(tmp_path / "p.csv", encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [expected[0], *expected[1]]
+
+
+def test_predictions_as_parquet(folder, model, tmp_path, capsys):
+    header, rows, _ = predicted(capsys, model, str(folder / "data.csv"), "--proba")
+    path = tmp_path / "p.parquet"
+    assert main(["predict", model, str(folder / "data.csv"), "--proba", "--out", str(path)]) == 0
+    table = pandas.read_parquet(path)
+    assert list(table.columns) == header and table.iloc[:, 0].tolist() == [row[0] for row in rows]
+    assert (table.iloc[:, 1:].to_numpy() == np.array([row[1:] for row in rows], float)).all()
 
 
 def test_columns_by_place_where_the_model_has_no_names(tmp_path, capsys):
@@ -209,9 +218,9 @@ def test_show(model, capsys):
     assert re.search(r"^optimizer +\w+$", out, re.MULTILINE)
     table = [line.split() for line in out.splitlines()[-4:]]
     assert table[0] == ["column", "kind", "dtype", "levels", "missing", "name"]
-    assert table[1] == ["0", "number", "float64", "-", "yes", "age"]
-    assert table[2] == ["1", "category", "text", "3", "yes", "color"]
-    assert table[3] == ["2", "category", "text", "3", "no", "code"]
+    assert table[1] == ["0", "number", "int64", "-", "yes", "age"]
+    assert table[2] == ["1", "category", "string", "3", "yes", "color"]
+    assert table[3] == ["2", "category", "string", "3", "no", "code"]
 
 
 def test_show_steers_no_terminal(tmp_path, capsys):

@@ -50,7 +50,7 @@ BAD: dict[str, list[Any]] = {
         sparse.csr_matrix(X),
         pandas.DataFrame({"a": [[1, 2]] * 60}),
         iter([]),
-        pandas.DataFrame({"a": pandas.date_range("2020", periods=60)}),
+        pandas.DataFrame({"a": pandas.timedelta_range("1 day", periods=60)}),
     ],
     "y": [
         None,

@@ -130,8 +130,10 @@ def test_features_to_predict_from() -> None:
         assert np.array_equal(network.predict_proba(X[:1]), expected[:1])
         with pytest.raises(DataError, match="X has 2 features, but the network is expecting 3 features"):
             network.predict(X[:, :2])
-    with pytest.raises(DataError, match=r"feature names should match .*\n.*in the same order"):
-        named.predict(frame[["b", "a", "c"]])
+    for given in (frame[["b", "a", "c"]], frame.assign(d=[[1]] * len(X))[["d", "c", "a", "b"]]):
+        assert np.array_equal(named.predict_proba(given), expected)
+    with pytest.raises(DataError, match=r"feature names should match .*\n.*yet now missing:\n- c"):
+        named.predict(frame[["b", "a"]])
 
 
 # Features that are refused

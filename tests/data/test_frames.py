@@ -88,7 +88,7 @@ def test_objects_of_numbers_are_numbers_and_beside_text_their_text() -> None:
     assert np.array_equal(column.numbers(slice(0, 11)), [1, 1, 2.5, 3, 0.5, 0] + [NAN] * 5, equal_nan=True)
     column = read_frame(np.array([*numbers, "x"], object)[:, None]).columns[0]
     assert column.natural == "category"
-    assert column.cells(slice(0, 12)) == ["1", "True", "2.5", "3.0", "1/2", "False", None, None, None, None, None, "x"]
+    assert column.cells(slice(0, 12)) == ["1", "True", "2.5", "3", "0.5", "False", None, None, None, None, None, "x"]
 
 
 def test_text_is_the_text_itself() -> None:
@@ -195,11 +195,11 @@ def test_declared_categories_are_no_numbers() -> None:
     dictionary = pyarrow.array([2, 1, None], pyarrow.int8()).dictionary_encode()
     for given, cells in [
         (pandas.DataFrame({"a": pandas.Categorical([2, 1, None])}), ["2", "1", None]),
-        (pandas.DataFrame({"a": pandas.Categorical([2.0, 1.5, None], ordered=True)}), ["2.0", "1.5", None]),
+        (pandas.DataFrame({"a": pandas.Categorical([2.0, 1.5, None], ordered=True)}), ["2", "1.5", None]),
         (pandas.DataFrame({"a": pandas.Categorical(["2", "1", None])}), ["2", "1", None]),
         (polars.DataFrame({"a": polars.Series(["2", "1", None], dtype=polars.Categorical)}), ["2", "1", None]),
         (pyarrow.table({"a": dictionary}), ["2", "1", None]),
-        (pyarrow.table({"a": dictionary.cast(pyarrow.dictionary(pyarrow.int8(), pyarrow.float64()))}), ["2.0", "1.0"]),
+        (pyarrow.table({"a": dictionary.cast(pyarrow.dictionary(pyarrow.int8(), pyarrow.float64()))}), ["2", "1"]),
     ]:
         column = read_frame(given).columns[0]
         assert (column.natural, column.can_be("number"), column.can_be("category")) == ("category", False, True)
@@ -319,8 +319,7 @@ def with_cell(cell: Any, dtype: Any = object) -> np.ndarray:
         (with_cell(object()), "argument must be a string or a real number, not 'object'"),
         (with_cell(datetime.date(2020, 1, 1)), "argument must be a string or a real number, not 'date'"),
         (with_cell(np.datetime64("2020-01-01")), "argument must be a string or a real number, not 'datetime64'"),
-        (X.astype("M8[s]"), r"X has dtype datetime64\[s\]: turn it into numbers first, for example seconds"),
-        (X.astype("m8[s]"), r"X has dtype timedelta64\[s\]"),
+        (X.astype("m8[s]"), r"X has dtype timedelta64\[s\]: turn it into numbers first, for example seconds"),
         (X.astype("S3"), r"X has dtype \|S3: decode it to text first"),
         (np.zeros(6, [("a", float)]), "Expected 2D array"),
         (np.zeros((6, 2), [("a", float)]), r"X has dtype \[\('a', '<f8'\)\]: split it into columns of its own"),
@@ -342,11 +341,8 @@ def test_what_is_not_a_table_is_refused(bad: Any, message: str) -> None:
 
 
 def test_columns_of_neither_numbers_nor_text_are_named() -> None:
-    day = datetime.date(2020, 1, 1)
-    numbers, split = "turn it into numbers first, for example seconds or days since a date", "split it into columns"
+    numbers, split = "turn it into numbers first, for example seconds", "split it into columns"
     for column, dtype, todo in [
-        (pandas.date_range("2020-01-01", periods=1), "datetime64", numbers),
-        (pandas.date_range("2020-01-01", periods=1, tz="UTC"), "datetime64", numbers),
         (pandas.to_timedelta([1], "s"), "timedelta64", numbers),
         (pandas.period_range("2020", periods=1, freq="D"), "period[D]", numbers),
         (pandas.interval_range(0, 1), "interval[int64, right]", numbers),
@@ -355,8 +351,6 @@ def test_columns_of_neither_numbers_nor_text_are_named() -> None:
         with pytest.raises(DataError, match=rf"X in column 1 \('b'\) has dtype {re.escape(dtype)}.*: {todo}|Complex"):
             read_frame(pandas.DataFrame({"a": [1], "b": column}))
     for cell, dtype, todo in [
-        (day, "Date", numbers),
-        (datetime.datetime(2020, 1, 1), "Datetime(", numbers),
         (datetime.timedelta(1), "Duration(", numbers),
         (datetime.time(1), "Time", numbers),
         ([1], "List(Int64)", split),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import ash
 from ash.data.files import read_table
 from ash.data.frames import Frame, read_frame, spelled_frame
-from ash.data.spelling import Spelling, learn_spelling, spelling_from_json
+from ash.data.spelling import NumberSpelling, learn_spelling, spelling_from_json
 from ash.data.targets import read_target, read_targets
 
 ROWS = 300
@@ -29,19 +29,19 @@ def german(number: float) -> str:
     return f"{number:,.2f}".translate(str.maketrans(",.", ".,"))
 
 
-WRITTEN: dict[str, tuple[Callable[[float], str], Spelling]] = {
-    "decimal comma": (lambda number: f"{number:.2f}".replace(".", ","), Spelling(",")),
-    "thousands": (lambda number: f"{number:,.2f}", Spelling(".", ",")),
-    "thousands and decimal comma": (german, Spelling(",", ".")),
-    "blanks": (lambda number: f"{number:,.2f}".replace(",", "\u202f"), Spelling(".", " ")),
-    "blanks and decimal comma": (lambda number: german(number).replace(".", "\u00a0"), Spelling(",", " ")),
-    "apostrophes": (lambda number: f"{number:,.2f}".replace(",", "\u2019"), Spelling(".", "'")),
-    "dollars": (lambda number: f"-${-number:,.2f}" if number < 0 else f"${number:,.2f}", Spelling(".", ",", "$")),
-    "sign inside": (lambda number: f"$ {number:.2f}".replace(" -", "-"), Spelling(".", "", "$")),
-    "euros": (lambda number: f"{german(number)} \u20ac", Spelling(",", ".", "\u20ac")),
-    "percent": (lambda number: f" {number:.2f} %", Spelling(".", "", "%")),
-    "minus sign alone": (lambda number: f"{number:.2f}".replace("-", "\u2212"), Spelling(".")),
-    "minus sign": (lambda number: f"{number:.2f}".replace("-", "\u2212").replace(".", ","), Spelling(",")),
+WRITTEN: dict[str, tuple[Callable[[float], str], NumberSpelling]] = {
+    "decimal comma": (lambda number: f"{number:.2f}".replace(".", ","), NumberSpelling(",")),
+    "thousands": (lambda number: f"{number:,.2f}", NumberSpelling(".", ",")),
+    "thousands and decimal comma": (german, NumberSpelling(",", ".")),
+    "blanks": (lambda number: f"{number:,.2f}".replace(",", "\u202f"), NumberSpelling(".", " ")),
+    "blanks and decimal comma": (lambda number: german(number).replace(".", "\u00a0"), NumberSpelling(",", " ")),
+    "apostrophes": (lambda number: f"{number:,.2f}".replace(",", "\u2019"), NumberSpelling(".", "'")),
+    "dollars": (lambda number: f"-${-number:,.2f}" if number < 0 else f"${number:,.2f}", NumberSpelling(".", ",", "$")),
+    "sign inside": (lambda number: f"$ {number:.2f}".replace(" -", "-"), NumberSpelling(".", "", "$")),
+    "euros": (lambda number: f"{german(number)} \u20ac", NumberSpelling(",", ".", "\u20ac")),
+    "percent": (lambda number: f" {number:.2f} %", NumberSpelling(".", "", "%")),
+    "minus sign alone": (lambda number: f"{number:.2f}".replace("-", "\u2212"), NumberSpelling(".")),
+    "minus sign": (lambda number: f"{number:.2f}".replace("-", "\u2212").replace(".", ","), NumberSpelling(",")),
 }
 
 
@@ -65,7 +65,7 @@ def test_what_is_written_is_read(name: str) -> None:
     assert np.array_equal(numbers_of(frame), [*NUMBERS, np.nan], equal_nan=True)
 
 
-@pytest.mark.parametrize("gap", ["?", "N/A", " - ", "#N/A", "", "Unknown"])
+@pytest.mark.parametrize("gap", ["?", "N/A", " - ", "#N/A", "Unknown"])
 def test_text_for_missing_cells_does_not_make_a_category(gap: str) -> None:
     with pytest.warns(UserWarning, match=f"read as numbers .*: '{gap}' is missing".replace("?", r"\?")):
         frame = spelled(["1.5", gap, "1e3", "-2"])
@@ -76,13 +76,10 @@ def test_text_for_missing_cells_does_not_make_a_category(gap: str) -> None:
     "cells",
     [
         ["a", "b"],
-        ["?", "N/A"],
         ["$", "$$", "$$$"],
         ["$5", "\u20ac5"],
         ["5 %", "5"],
         ["12:30", "08:15"],
-        ["2020-01-01", "2020-02-01"],
-        ["12.05.2020", "01.06.2020"],
         ["1,2,3", "4,5,6"],
         ["0,123.5", "1"],
         ["1 2", "3 4"],
@@ -129,7 +126,9 @@ def test_an_unambiguous_column_is_not(cells: list[str], first: float) -> None:
 @pytest.mark.parametrize("count", [50, 5000])
 @pytest.mark.parametrize("odd", ["abc", "5 %"])
 def test_a_column_of_nearly_all_numbers_is_announced(count: int, odd: str) -> None:
-    words = rf"columns of numbers with some other text \(column 0 \('x'\): '{odd}'\): they are categories unless"
+    words = (
+        rf"columns of numbers or dates with some other text \(column 0 \('x'\): '{odd}'\): they are categories unless"
+    )
     with pytest.warns(UserWarning, match=words):
         assert spelled([*map(str, range(count)), odd]).columns[0].natural == "category"
 
@@ -160,7 +159,7 @@ def test_every_library_alike(make: Callable[[Any], Any]) -> None:
         "category",
     ]
     taken = frame.take(np.array([2, 0]))
-    assert numbers_of(taken) == [2.5, 0.5] and taken.columns[0].spelling == Spelling(",")
+    assert numbers_of(taken) == [2.5, 0.5] and taken.columns[0].spelling == NumberSpelling(",")
 
 
 def test_rows_that_were_taken_before_are_read_too() -> None:
@@ -228,7 +227,7 @@ def test_a_validation_table_and_weights_of_zero() -> None:
             validation=(table[:50], LABELS[:50]),
             progress=False,
         )
-    assert result.model.encoding.schema.columns[0].spelling == Spelling(",", ".")
+    assert result.model.encoding.schema.columns[0].spelling == NumberSpelling(",", ".")
 
 
 # Files
@@ -329,7 +328,7 @@ def test_a_spelling_comes_back_from_json(name: str) -> None:
 
 def test_a_spelling_reads_no_more_than_it_says() -> None:
     spelling = learn_spelling({"1.234,5", "6"}).spelling
-    assert spelling == Spelling(",", ".")
+    assert spelling == NumberSpelling(",", ".")
     found: list[NDArray[Any] | float] = [spelling.number(text) for text in ("1.234", "-1.234.567,25", "?")]
     assert found[:2] == [1234, -1234567.25] and np.isnan(found[2])
     for text in ("1,234.5", "1.23", "12.3456", "1e5", "5 %", "+-5", "one"):

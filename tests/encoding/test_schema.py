@@ -30,6 +30,12 @@ def learned(frame: Frame) -> Schema:
     return learn_schema(frame, missing="indicator")
 
 
+def fit(schema: Schema, frame: Frame, *expecting: str) -> Frame:
+    read = schema.read(frame, *expecting)
+    schema.check_cells(read)
+    return read
+
+
 def test_what_is_learned() -> None:
     expected = (
         ColumnSchema("number", "object", (), True),
@@ -65,14 +71,15 @@ def test_numbers_beyond_float32_are_refused_in_training_and_later() -> None:
         learned(mixed([["a", np.inf]]))
     schema = learned(mixed([["a", 1.0]]))
     with pytest.raises(DataError, match=r"Input X contains a value too large for dtype\('float32'\) in column 1"):
-        schema.check(mixed([["a", 1e300]]))
-    schema.check(mixed([[None, None]]))
+        fit(schema, mixed([["a", 1e300]]))
+    fit(schema, mixed([[None, None]]))
 
 
 def test_odd_levels_are_kept_as_they_are() -> None:
-    levels = ["", "\0", "a\0b", "\N{PILE OF POO}", "\ud800", "x" * 10_000, "nan", "None", "1"]
-    schema = learned(read_frame(np.array(levels, object)[:, None]))
-    assert schema.columns[0].levels == tuple(sorted(levels))
+    levels = ["\0", "a\0b", "\N{PILE OF POO}", "\ud800", "x" * 10_000, " a ", "-", "1"]
+    gaps = ["", "nan", "None", "NA", "?", "n/a"]
+    schema = learned(read_frame(np.array(levels + gaps, object)[:, None]))
+    assert schema.columns[0].levels == tuple(sorted(levels)) and schema.columns[0].missing
     assert schema_from_json(json.loads(json.dumps(schema.to_json()))) == schema
 
 
@@ -96,17 +103,15 @@ def test_the_number_of_columns() -> None:
     schema = learned(mixed())
     message = "X has 3 features, but the network is expecting 4 features as input"
     with pytest.raises(DataError, match=re.escape(message)):
-        schema.check(mixed([row[:3] for row in ROWS]))
+        fit(schema, mixed([row[:3] for row in ROWS]))
     with pytest.raises(DataError, match="but Classifier is expecting 4 features"):
-        schema.check(mixed([row[:3] for row in ROWS]), "Classifier")
+        fit(schema, mixed([row[:3] for row in ROWS]), "Classifier")
 
 
 @pytest.mark.parametrize(
     "given",
     [
-        ("color", "size", "empty", "text"),
         ("size", "color", "empty", "new"),
-        ("size", "color", "empty", "text", "more"),
         ("size", "color", "empty"),
         ("f", "e", "d", "c", "b", "a", "g"),
     ],
@@ -119,48 +124,71 @@ def test_names_are_compared_in_the_words_of_scikit_learn(given: tuple[str, ...])
     with pytest.raises(ValueError, match="The feature names should match") as theirs:
         StandardScaler().fit(trained).transform(frame)
     with pytest.raises(DataError) as ours:
-        learned(read_frame(trained)).check(read_frame(frame))
+        fit(learned(read_frame(trained)), read_frame(frame))
     assert str(ours.value) == str(theirs.value)
+
+
+def test_columns_are_found_by_name_in_any_order_and_among_others() -> None:
+    schema = learned(named(*NAMES))
+    rows = [[None, "7", 8, 1.5, "red"]]
+    frames = [named("empty", "text", "more", "size", "color", rows=rows), named(*NAMES, rows=[[1.5, "red", None, "7"]])]
+    for frame in frames:
+        read = fit(schema, frame)
+        assert read.names == NAMES
+        assert [column.cells(slice(None)) for column in read.columns] == [["1.5"], ["red"], [None], ["7"]]
+    numbers = pandas.DataFrame(np.arange(6.0).reshape(2, 3), columns=["c", "a", "b"])
+    read = fit(learned(read_frame(numbers[["a", "b"]])), read_frame(numbers))
+    assert read.all_numbers().tolist() == [[1, 2], [4, 5]]
+
+
+def test_numbers_are_levels_in_any_type() -> None:
+    schema = learned(mixed([["1"], ["2.5"], ["x"], ["True"]]))
+    assert schema.columns[0].levels == ("1", "2.5", "True", "x")
+    for given, first in [([[1], [2]], "1"), ([[1.0], [2.5]], "1"), ([[True], [False]], "True")]:
+        for frame in (read_frame(np.array(given)), read_frame(pandas.DataFrame(given))):
+            assert fit(schema, frame).columns[0].cells(slice(None))[0] == first
+    with pytest.raises(DataError, match="was category"):
+        fit(learned(mixed([["1 a"], ["x"]])), read_frame(np.eye(1)))
 
 
 def test_names_on_one_side_are_fine() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        learned(mixed()).check(named(*NAMES))
-        learned(named(*NAMES)).check(mixed())
+        fit(learned(mixed()), named(*NAMES))
+        fit(learned(named(*NAMES)), mixed())
 
 
 @pytest.mark.parametrize("trained", [1.0, True, "7"])
 def test_text_that_spells_numbers_fits_numbers(trained: Any) -> None:
     schema = learned(mixed([[trained], [trained]]))
     for cell in (2, 2.5, False, "3", None, NAN):
-        schema.check(mixed([[cell]]))
+        fit(schema, mixed([[cell]]))
     with pytest.raises(DataError, match=r"X in column 0 has dtype object \(category\), but was number of dtype object"):
-        schema.check(mixed([["red"]]))
+        fit(schema, mixed([["red"]]))
 
 
 def test_real_numbers_do_not_fit_categories() -> None:
     schema = learned(mixed([["red", 1.0], ["blue", 2.0]]))
     for cell in ("red", "7", 7, True, None):
-        schema.check(mixed([[cell, "1"]]))
-    schema.check(read_frame([[NAN, 1.0]]))
+        fit(schema, mixed([[cell, "1"]]))
+    fit(schema, read_frame([[NAN, 1.0]]))
     message = (
         "X in column 0 has dtype float64 (number), but was category of dtype object in training: data type doesn't "
         "match; pass the columns with the types that they had in training"
     )
     with pytest.raises(DataError, match=re.escape(message)):
-        schema.check(read_frame(np.eye(2)))
+        fit(schema, read_frame(np.eye(2)))
 
 
 def test_all_columns_that_differ_are_listed_but_at_most_five() -> None:
     schema = learned(mixed([["u"] * 7]))
     with pytest.raises(DataError) as caught:
-        schema.check(read_frame(np.zeros((1, 7))))
+        fit(schema, read_frame(np.zeros((1, 7))))
     found = re.findall(r"column (\d) has dtype float64", str(caught.value))
     assert found == ["0", "1", "2", "3", "4"]
     assert "; ...: data type doesn't match" in str(caught.value)
     with pytest.raises(DataError) as caught:
-        learned(mixed([["u"] * 2])).check(read_frame(np.zeros((1, 2))))
+        fit(learned(mixed([["u"] * 2])), read_frame(np.zeros((1, 2))))
     assert str(caught.value).count("column") == 3
     assert "..." not in str(caught.value)
 

@@ -255,7 +255,7 @@ def test_none_follows_numpy() -> None:
 
 
 def test_verbose_asks_for_the_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    for verbose, progress in ((0, False), (False, False), (1, None), (10, None)):
+    for verbose, progress in ((0, False), (False, False), (1, None), (True, None), (2, True), (10, True)):
         assert classifier(verbose=verbose, candidates=2).fit(X, Y).result_.options.progress is progress
     capsys.readouterr()
     classifier(verbose=0).fit(X, Y)

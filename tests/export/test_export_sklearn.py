@@ -21,7 +21,9 @@ SIMPLE = (0, 1, 2, 3, 4, 6, None)
 
 def expressible(random: np.random.Generator, seed: int) -> dict[str, Any]:
     """What keeps a random network within what scikit-learn has."""
-    return {"plain": True, "activations": [NAMES[seed % 4]] * (seed % 3), "classes": SIMPLE[seed % len(SIMPLE)]}
+    encoding = random_encoding(random, dates=False)
+    activations = [NAMES[seed % 4]] * (seed % 3)
+    return {"plain": True, "encoding": encoding, "activations": activations, "classes": SIMPLE[seed % len(SIMPLE)]}
 
 
 def check(model: Any, pipeline: Any, X: Any) -> None:
@@ -107,7 +109,7 @@ def test_it_is_pickled_without_waste(trained: Any) -> None:
 
 def test_missing_cells_and_unknown_levels_are_refused_where_the_model_does() -> None:
     random = np.random.default_rng(4)
-    encoding = random_encoding(random, missing="error", unknown="error")
+    encoding = random_encoding(random, dates=False, missing="error", unknown="error")
     network = random_network(random, encoding=encoding, plain=True, activations=["relu"], classes=0)
     X, pipeline = random_rows(random, network), network.to_sklearn()
     check(network, pipeline, X)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 import ash
 from ash import _core
+from ash.encoding.date_parts import PARTS
 from ash.export.description import Description, Member, describe
 from export_help import cells, check_outputs, mixed_frame
 from export_random import random_encoding, random_ensemble, random_network, random_rows
@@ -19,9 +20,12 @@ SEEDS = range(25)
 def looked_up(description: Description, row: list[str | float | None]) -> list[float]:
     """The features of a row, cell by cell: numbers as they are, NaN where missing, and scaled rows of the tables."""
     features: list[float] = []
-    for column, cell in zip(description.columns, row, strict=True):
+    for column in description.columns:
+        cell = row[column.source]
+        if column.part and isinstance(cell, float):
+            cell = float(PARTS[column.part](np.array([cell]))[0])
         codes: dict[str | float | None, int] = {level: code for code, level in enumerate(column.levels)}
-        codes[None] = len(column.levels)
+        codes |= dict.fromkeys([None, *column.gaps], len(column.levels))
         if column.is_number:
             features.append(math.nan if cell is None else float(cell))
         features += column.table[codes.get(cell, len(column.levels) + 1)].tolist()

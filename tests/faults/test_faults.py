@@ -316,7 +316,6 @@ def test_f24_many_levels_and_odd_names() -> None:
 def test_f26_columns_of_other_kinds_are_named() -> None:
     times = pandas.date_range("2026-01-01", periods=len(Y))
     odd = {
-        "datetime": times,
         "timedelta": times - times[0],
         "period": times.to_period("D"),
         "list": [[1, 2]] * len(Y),

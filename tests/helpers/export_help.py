@@ -1,5 +1,6 @@
 """Shared by the tests of exports: tables of all kinds, and what other programs make of an exported model."""
 
+import datetime
 import math
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 import ash
 import needs
+from ash.data.dates import days_of_objects
 from ash.export.description import describe
 
 MISSING = "<missing>"
@@ -110,7 +112,7 @@ def check_labels(model: Any, labels: Any, X: Any) -> None:
 
 
 def cells(X: Any) -> list[list[Any]]:
-    """The cells of a table, None where missing, text as text and all numbers as float."""
+    """The cells of a table, None where missing, text as text, all numbers as float and dates as days since 1970."""
     rows = X.to_numpy(dtype=object) if hasattr(X, "to_numpy") else np.asarray(X, object)
     return [[_cell(cell) for cell in row] for row in rows]
 
@@ -118,6 +120,8 @@ def cells(X: Any) -> list[list[Any]]:
 def _cell(cell: Any) -> str | float | None:
     if isinstance(cell, str):
         return cell
+    if isinstance(cell, datetime.date):
+        return float(days_of_objects([cell])[0])
     return None if cell is None or math.isnan(cell) else float(cell)
 
 
@@ -128,10 +132,10 @@ def feeds(model: Any, X: Any) -> dict[str, NDArray[Any]]:
     description, rows = describe(model), cells(X)
     if description.is_numeric:
         numbers = [[math.nan if cell is None else cell for cell in row] for row in rows]
-        return {"X": np.array(numbers, np.float64).reshape(len(rows), len(description.columns))}
+        return {"X": np.array(numbers, np.float64).reshape(len(rows), len(description.inputs))}
     inputs = {}
-    for place, (name, column) in enumerate(zip(input_names(description), description.columns, strict=True)):
-        nothing, dtype = (math.nan, np.float64) if column.is_number else (MISSING, object)
+    for place, (name, given) in enumerate(zip(input_names(description), description.inputs, strict=True)):
+        nothing, dtype = (MISSING, object) if given.is_text else (math.nan, np.float64)
         values = [nothing if row[place] is None else row[place] for row in rows]
         inputs[name] = np.array(values, dtype).reshape(len(rows), 1)
     return inputs

@@ -1,5 +1,6 @@
 """Networks with random columns, layers and weights for the tests of exports: all that a model can be, untrained."""
 
+import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 import ash
 from ash import _core
+from ash.data.columns import Kind
+from ash.encoding.date_parts import PARTS
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ColumnSchema, Schema
 from ash.space.hyperparameters import ACTIVATIONS
@@ -24,6 +27,7 @@ LABELS: tuple[NDArray[Any], ...] = (
     np.arange(40) * 7,
 )
 Random = np.random.Generator
+MOMENT = datetime.datetime(1970, 1, 1)
 
 
 def random_network(random: Random, **fixed: Any) -> ash.Network:
@@ -81,9 +85,9 @@ def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
     return ash.Ensemble(members, np.array([0.5, 0.3, 0.2]), metric=members[0].metric, validation_score=0.0)
 
 
-def random_encoding(random: Random, **policies: Any) -> Encoding:
-    """Columns of numbers and categories, with and without gaps, levels, statistics, names."""
-    kinds = random.integers(0, 5, random.integers(1, 7)).tolist()
+def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Encoding:
+    """Columns of numbers, categories and dates, with and without gaps, levels, statistics, parts, names."""
+    kinds = random.integers(0, 5 + dates, random.integers(1, 7)).tolist()
     statistics = int(random.integers(1, 4))
     columns, tables = [], []
     for kind in kinds:
@@ -93,7 +97,9 @@ def random_encoding(random: Random, **policies: Any) -> Encoding:
         levels: Any = sorted([*HOSTILE, *map(str, range(count))][:count])
         if kind == 2:
             levels = np.unique(random.normal(size=count)).tolist()
-        columns.append(ColumnSchema("category" if kind > 2 else "number", "", tuple(levels), gaps))
+        parts = tuple(part for part in PARTS if kind == 5 and random.random() < 0.7)
+        what: Kind = "number" if kind < 3 else "date" if kind == 5 else "category"
+        columns.append(ColumnSchema(what, "", tuple(levels), gaps, parts=parts))
         table = random.normal(size=(len(levels) + 2, statistics + 1))
         tables.append(np.abs(table) if many else None)
     names = tuple([*HOSTILE, "label", "probabilities", "target", "X"][: len(kinds)]) if random.random() < 0.7 else None
@@ -124,8 +130,13 @@ def random_rows(random: Random, model: Any, rows: int = 30) -> NDArray[Any]:
         if column.kind == "number":
             far = [3e38, -3e38, 1e9] if limit[model.encoding.starts[place]] else []
             cells = [*random.normal(size=20).tolist(), 0.0, -0.0, -7.25, *column.levels[:3], *far]
+        elif column.kind == "date":
+            most = 365 * 86_400 * (60 if limit[model.encoding.starts[place]] else 1)
+            cells = [MOMENT + datetime.timedelta(seconds=int(each)) for each in random.integers(-most, most, 30)]
+            cells += [datetime.date(1972, 2, 29), datetime.date(1970, 1, 1), datetime.date(1969, 12, 31)]
         else:
             cells = [*column.levels, *([] if refused.unknown == "error" else ["unknown", "", "ü"])]
+            cells = [cell for cell in cells if refused.missing != "error" or not column.is_missing(cell)]
         cells += [] if refused.missing == "error" else [None] * 4
         table[:, place] = [cells[one] for one in random.integers(0, len(cells), rows)]
     return table

@@ -125,7 +125,7 @@ def test_runs_agree_on_any_threads_and_only_with_the_same_seed(load):
 
 
 def test_the_command_prints_its_beginning_and_writes_all_of_it(tmp_path, capsys):
-    arguments = ["wine", "--candidates", "8", "--out", str(tmp_path), "--json", str(tmp_path / "s.json")]
+    arguments = ["wine", "--force", "--candidates", "8", "--out", str(tmp_path), "--json", str(tmp_path / "s.json")]
     digests = set()
     for threads in ("1", "2"):
         assert main([*arguments, "--threads", threads]) == 0

@@ -336,7 +336,7 @@ def test_the_command_goes_on_from_its_journal(tmp_path: Path) -> None:
     count = rows(tmp_path / "run.ash", "SELECT count(*) FROM jobs")[0][0]
     again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert rows(tmp_path / "run.ash", "SELECT count(*) FROM jobs")[0][0] > count
-    fresh = subprocess.run(words[:-2], cwd=tmp_path, capture_output=True, text=True, check=True)
+    fresh = subprocess.run([*words[:-2], "--force"], cwd=tmp_path, capture_output=True, text=True, check=True)
     digests = [re.search(r"digest (\w+)", each.stdout) for each in (again, fresh)]
     assert digests[0] and digests[1] and digests[0][1] == digests[1][1]
     shown = subprocess.run([*words[:3], "show", "run.ash"], cwd=tmp_path, capture_output=True, text=True, check=True)

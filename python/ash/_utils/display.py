@@ -48,6 +48,13 @@ def show_params(params: dict[str, Any]) -> list[str]:
     return [f"{name.ljust(width)}  {show_param(value)}" for name, value in params.items()]
 
 
+def printable(text: str) -> str:
+    r"""Return text without control characters: they are written as in Python, such as \x1b."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
 def show_seconds(seconds: float) -> str:
     """Return a duration as 0.41 s, 12.3 s, 4 min 05 s or 2 h 03 min."""
     if seconds < 60:

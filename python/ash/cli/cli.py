@@ -1,6 +1,6 @@
-"""The command `ash-tune`: a table in, the best network out; and the commands that use, show or export one.
+"""The command `ash-tune`: a table in, the model of an estimator out; and the commands that use, show or export one.
 
-    read the table -> hold out a test part -> ash.tune on the rest -> write the files -> print the report
+    read the table -> hold out a test part -> fit an estimator to the rest -> write the files -> print the report
 
     --dask, mpiexec      cli_executor.py
     ash-tune predict     cli_predict.py
@@ -20,28 +20,37 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from ash import _core
+from ash._utils.checks import whole
+from ash._utils.machine import resolve_threads
 from ash.cli.cli_executor import add_executor_options, open_executor, threads_of
 from ash.cli.cli_export import export, export_parser
 from ash.cli.cli_predict import predict, predict_parser
-from ash.cli.cli_repeat import Target, check, check_parser, held_out, repeat, repeat_parser
-from ash.cli.cli_report import Report, print_report, write_files
+from ash.cli.cli_repeat import HeldOut, check, check_parser, held_out, repeat, repeat_parser
+from ash.cli.cli_report import Report, check_outputs, print_report, write_files
 from ash.cli.cli_show import show_file, show_parser
-from ash.cli.cli_streams import FAILED, Parser, complain, in_words, print_whole, say, short_warnings
+from ash.cli.cli_streams import (
+    FAILED,
+    Parser,
+    add_format,
+    complain,
+    format_of,
+    in_words,
+    print_whole,
+    say,
+    short_warnings,
+)
 from ash.dashboard.dashboard import Dashboard
-from ash.data.files import BUILT_IN, read_table
+from ash.data.files import BUILT_IN, Roles, read_table
 from ash.data.frames import check_numbers
 from ash.errors import AshError, SettingError
 from ash.ladder import ALGORITHMS
-from ash.metrics import TASKS
-from ash.options import AUTO, CONFIG_FIELDS, SCHEDULES, SearchConfig, option_names, option_table
-from ash.run_record import COMMAND
-from ash.tune import tune
+from ash.metrics import METRICS, TASKS
+from ash.options import AUTO, CONFIG_FIELDS, LARGEST, SCHEDULES, SearchConfig, option_names, option_table
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -76,46 +85,84 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
-    limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score)
-    if args.candidates is None and all(limit is None for limit in limits):
-        raise SettingError(
-            "--candidates all never ends by itself: give --time-limit, --epoch-limit, --work-limit or --stop-score"
-        )
+    from ash.sklearn import estimators  # here: it imports scikit-learn
+
+    _check(args)
     threads = threads_of(args)
-    data = read_table(args.data, args.target)
+    data = read_table(args.data, Roles(args.target, args.groups, args.weight, args.ignore), format_of(args))
     check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
-    task = args.task or data.task
-    whole, X, y, rest, test = held_out(data, task, args.seed)
-    if task is None and not args.quiet and whole.classes_ is not None and data.y.dtype.kind in "iuf":
+    part = held_out(data, args.task or data.task, args.seed, args.categorical_features)
+    classes = part.table.classes_
+    if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":
         say(
-            f"ash-tune: the {len(whole.classes_)} numbers in {data.target!r} are taken as classes; "
+            f"ash-tune: the {len(classes)} numbers in {data.target!r} are taken as classes; "
             "--task regression predicts numbers"
         )
-    options = {name: getattr(args, name) for name in option_names(caller="command")}
-    fields = {name: options.pop(name) for name in CONFIG_FIELDS if name in options}
     with open_executor(args) as executor, contextlib.ExitStack() as shown:
         callbacks = []
         if args.dashboard is not None:
             callbacks.append(shown.enter_context(Dashboard(args.dashboard)))
             if not args.quiet:
                 say(f"dashboard at {callbacks[0].address}")
-        result = tune(
-            X.take(rest),
-            Target(y[rest], data.target),
-            **{**options, "threads": threads, "task": whole.task},
-            progress=not args.quiet,
+        wanted = -1 if threads is None else resolve_threads(threads) if executor is None else threads
+        kind = estimators.ASHRegressor if classes is None else estimators.ASHClassifier
+        estimator = kind(
+            **{name: getattr(args, name) for name in ARGUMENTS},
+            cv=_splitter(args),
+            n_jobs=wanted,
+            random_state=args.seed,
+            verbose=0 if args.quiet else 2,
             callbacks=callbacks,
-            journal=args.journal,
             executor=executor,
-            config=SearchConfig(**fields, keep=1),  # one network is saved
+            config=SearchConfig(**{name: getattr(args, name) for name in CONFIG_FIELDS if hasattr(args, name)}),
         )
-        result.model.record = replace(result.record, by=COMMAND)
-        test_score = result.model.score(X.take(test), y[test], result.metric)
-        report = Report(args.data, data, result, len(rest), len(test), test_score, args.journal)
+        with contextlib.suppress(KeyboardInterrupt):
+            estimator.fit(part.X.take(part.rest), part.target(part.rest), part.weights(part.rest), part.groups)
+        if not hasattr(estimator, "model_"):
+            raise KeyboardInterrupt
+        report = Report(args.data, part, estimator, _test_score(estimator, part, args), args.journal)
         files = write_files(report, Path(args.out), args.json)
         if not args.quiet:
             print_whole(lambda stream: print_report(report, files))
-    return interruption.status if result.interrupted else 0
+    return interruption.status if estimator.result_.interrupted else 0
+
+
+ARGUMENTS = ("candidates", "time_limit", "scoring", "categorical_features", "ensemble", "journal")
+"""Arguments of the estimators that are options of the command."""
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise SettingError, before anything is read, where the run could not end or its files could not be written."""
+    limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score)
+    if args.candidates is None and all(limit is None for limit in limits):
+        raise SettingError(
+            "--candidates all never ends by itself: give --time-limit, --epoch-limit, --work-limit or --stop-score"
+        )
+    if args.groups is not None and args.cv is None:
+        raise SettingError(f"--groups {args.groups} needs --cv N, as many folds of whole groups")
+    is_resumed = args.journal is not None and Path(args.journal).exists()
+    check_outputs(Path(args.out), args.json, args.force or is_resumed)
+
+
+def _splitter(args: argparse.Namespace) -> Any:
+    """Return what splits the rows into folds: a number of them, or a splitter by groups."""
+    if args.groups is None or args.cv is None:
+        return args.cv
+    from sklearn.model_selection import GroupKFold
+
+    return GroupKFold(whole("--cv", args.cv, 2, LARGEST))
+
+
+def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
+    """Return the score of the test part by the metric of the run."""
+    X, y, weights = part.X.take(part.test), part.y[part.test], part.weights(part.test)
+    metric = estimator.result_.metric
+    if metric in METRICS[part.table.task] and weights is None:
+        return float(estimator.model_.score(X, y, metric))
+    from sklearn.metrics import get_scorer
+
+    more = {} if weights is None else {"sample_weight": weights}
+    return float(get_scorer(args.scoring or metric)(estimator, X, y, **more))
 
 
 class _Interruption:
@@ -171,13 +218,59 @@ def _bytes(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="ash-tune",
-        description="Train many neural networks on a table by asynchronous successive halving and keep the best one.",
+        description="Train many neural networks on a table by asynchronous successive halving and keep the best, as "
+        "ASHClassifier and ASHRegressor do.",
         epilog="See also --help of ash-tune predict, show, export, check and repeat. "
         "Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write what had finished).",
     )
+    _add_columns(parser)
+    add_format(parser)
+    _add_search(parser)
+    add_executor_options(parser)
+    _add_files(parser)
+    version = _core.build_info()["version"]
+    parser.add_argument("--version", action="version", version=f"ash-tune {version}")
+    table = option_table()
+    arguments = [name for name in option_names(caller="command") if name not in CONFIG_FIELDS]
+    parser.set_defaults(**{name: table[name].default for name in arguments})
+    return parser
+
+
+def _add_columns(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what the columns of the table are for."""
     parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")
     parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
     parser.add_argument("--task", choices=TASKS, help="default: told from the target")
+    parser.add_argument(
+        "--categorical",
+        action="append",
+        dest="categorical_features",
+        metavar="COLUMN",
+        help="a column that is a category though it holds numbers; may be given several times",
+    )
+    parser.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column that is not used; may be given several times",
+    )
+    parser.add_argument("--weight", metavar="COLUMN", help="for how many rows each row counts")
+    parser.add_argument("--groups", metavar="COLUMN", help="rows of one group stay together in folds and test part")
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the search."""
+    parser.add_argument(
+        "--metric",
+        dest="scoring",
+        metavar="NAME",
+        help="what candidates are ranked by: a scorer of scikit-learn (default: accuracy, or r2)",
+    )
+    parser.add_argument(
+        "--cv", type=int, metavar="N", help="cross-validation with N folds (default: as suits the table)"
+    )
+    parser.add_argument("--ensemble", type=int, default=16, metavar="N", help="draws of the ensemble (default: 16)")
     parser.add_argument(
         "--candidates",
         type=_candidates,
@@ -194,7 +287,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
     parser.add_argument("--workers", type=int, metavar="W", help="of that schedule (default: 32, or four per thread)")
     parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
-    add_executor_options(parser)
     parser.add_argument(
         "--teams", action=argparse.BooleanOptionalAction, help="whether threads without a job help others (default)"
     )
@@ -204,6 +296,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SIZE",
         help="for waiting candidates, as 500M or 2G (default: half of what is left)",
     )
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is written and shown."""
+    parser.add_argument("--force", action="store_true", help="overwrite the model of an earlier run in --out")
     parser.add_argument("--out", default="ash-tune-out", metavar="DIR", help="where to write (default: %(default)s)")
     parser.add_argument(
         "--dashboard",
@@ -220,9 +317,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", metavar="FILE", help="write a summary for programs, too")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
-    version = _core.build_info()["version"]
-    parser.add_argument("--version", action="version", version=f"ash-tune {version}")
-    table = option_table()
-    arguments = [name for name in option_names(caller="command") if name not in CONFIG_FIELDS]
-    parser.set_defaults(**{name: table[name].default for name in arguments})
-    return parser

@@ -1,4 +1,4 @@
-"""`ash-tune predict`: a model and a table in, a prediction for each row out, as CSV.
+"""`ash-tune predict`: a model and a table in, a prediction for each row out, as CSV or Parquet.
 
 Columns are found by their names where the model has names, in any order and among others; else by their places. If the
 target is among the others, the score goes to stderr.
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ash._utils.display import show
 from ash._utils.user_warnings import warn_user
-from ash.cli.cli_streams import Parser, print_whole, say
+from ash.cli.cli_streams import Parser, add_format, format_of, print_whole, say
 from ash.data.columns import blocks
-from ash.data.files import FileTable, read_file
+from ash.data.csv import CsvFormat
+from ash.data.files import FileTable, is_parquet, read_file
 from ash.data.frames import Frame
-from ash.data.spelling import Spelling
 from ash.errors import DataError, SettingError
 from ash.metrics import METRICS
 from ash.models.ensemble import Ensemble
@@ -37,7 +37,8 @@ def predict_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="ash-tune predict", description="Predict the rows of a table with a model of ash-tune.")
     parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
     parser.add_argument("data", metavar="DATA", help="a CSV (also .gz) or Parquet file with the columns of the model")
-    parser.add_argument("--out", metavar="FILE", help="where to write the CSV (default: stdout)")
+    parser.add_argument("--out", metavar="FILE", help="a CSV or .parquet file to write (default: CSV on stdout)")
+    add_format(parser)
     parser.add_argument("--proba", action="store_true", help="a column more for the probability of each class")
     return parser
 
@@ -47,7 +48,7 @@ def predict(args: argparse.Namespace) -> None:
     model = load_model(args.model)
     if args.proba and model.classes_ is None:
         raise SettingError("--proba needs classes, which a regression model does not have: leave it out")
-    table = _read_table(model, args.data)
+    table = _read_table(model, args.data, format_of(args))
     names = model.feature_names
     frame = replace(table.frame(table.names), names=None) if names is None else table.frame(names)
     outputs = model.predict_frame(frame)
@@ -55,6 +56,8 @@ def predict(args: argparse.Namespace) -> None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # this is data, whatever the locale
         print_whole(lambda stream: _write(stream, model, outputs, args.proba))
+    elif is_parquet(args.out):
+        _write_parquet(Path(args.out), model, outputs, args.proba)
     else:
         with Path(args.out).open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             _write(file, model, outputs, args.proba)
@@ -71,22 +74,22 @@ def load_model(path: str) -> Network | Ensemble:
         ) from error
 
 
-def _read_table(model: Model, name: str) -> FileTable:
+def _read_table(model: Model, name: str, form: CsvFormat) -> FileTable:
     """Read what the model needs and, where it is there, the target."""
     schema = model.encoding.schema
-    read_as = [column.spelling or column.kind == "category" for column in schema.columns]
+    as_text = [column.spelling is not None or column.kind == "category" for column in schema.columns]
 
-    def choose(names: Sequence[str]) -> dict[str, bool | Spelling]:
+    def choose(names: Sequence[str]) -> dict[str, bool]:
         if schema.names is None:
-            rest = [False] * max(0, len(names) - len(read_as))  # the network says that they are too many
-            return dict(zip(names, [*read_as, *rest], strict=False))
+            rest = [False] * max(0, len(names) - len(as_text))  # the network says that they are too many
+            return dict(zip(names, [*as_text, *rest], strict=False))
         _check_columns(schema.names, names, name)
         text_labels = model.classes_ is not None and model.classes_.dtype.kind in "UO"
-        wanted: dict[str, bool | Spelling] = dict.fromkeys(_target_names(model), text_labels)
-        wanted |= dict(zip(schema.names, read_as, strict=True))
+        wanted = dict.fromkeys(_target_names(model), text_labels)
+        wanted |= dict(zip(schema.names, as_text, strict=True))
         return {column: wanted[column] for column in names if column in wanted}
 
-    return read_file(name, choose)
+    return read_file(name, choose, form)
 
 
 def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> None:
@@ -106,6 +109,17 @@ def _write(stream: IO[str], model: Model, outputs: NDArray[np.float32], proba: b
     writer.writerow(_header(model, proba))
     for first, stop in blocks(len(outputs)):
         writer.writerows(_rows(model, outputs[first:stop], proba))
+
+
+def _write_parquet(path: Path, model: Model, outputs: NDArray[np.float32], proba: bool) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = list(model.decide(outputs).reshape(len(outputs), -1).T)
+    if proba:
+        columns += list(normalized(outputs).T)
+    with path.open("wb") as file:
+        parquet.write_table(pyarrow.Table.from_arrays(list(map(pyarrow.array, columns)), _header(model, proba)), file)
 
 
 def _header(model: Model, proba: bool) -> list[str]:

@@ -7,18 +7,20 @@ Exit status: 0 it is so; 1 it is not, and says what differs; 2 it cannot be told
 """
 
 import argparse
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.display import printable
 from ash._utils.user_warnings import warn_user
 from ash.cli.cli_predict import load_model
-from ash.cli.cli_streams import Parser, print_whole, printable
-from ash.data.files import DataTable, read_table
+from ash.cli.cli_streams import Parser, add_format, format_of, print_whole
+from ash.data.files import DataTable, Roles, read_table
 from ash.data.frames import Frame
-from ash.data.table import Table, read_training, split
+from ash.data.table import Table, declared, read_training, split, split_state
 from ash.engine.repeat import OtherRowsError, repeated, row_differences
 from ash.engine.run import TuningRun
 from ash.errors import DataError, SettingError
@@ -26,8 +28,7 @@ from ash.journal.identity import differences, version_facts
 from ash.models.ensemble import Ensemble
 from ash.models.model import Model
 from ash.models.network import Network
-from ash.options import Options
-from ash.run_record import COMMAND, TUNE, RunRecord
+from ash.run_record import TUNE, RunRecord
 from ash.tune import tune
 
 TEST_SHARE = 0.2
@@ -47,14 +48,49 @@ class Target:
         return self.values if dtype is None else self.values.astype(dtype)
 
 
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """A table, the rows that the command tunes on, `rest`, and those that it holds out, `test`.
+
+    `table` is all of it, read; X and y are what the estimator is fitted to a part of.
+    """
+
+    data: DataTable
+    table: Table
+    X: Frame
+    y: NDArray[Any]
+    rest: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    def target(self, rows: NDArray[np.int64]) -> Target:
+        """Return the target of some rows."""
+        return Target(self.y[rows], self.data.target)
+
+    def weights(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return the weights of some rows, if there are any."""
+        return None if self.data.weights is None else self.data.weights[rows]
+
+    @property
+    def groups(self) -> NDArray[Any] | None:
+        """The groups of the rows to tune on, if there are any."""
+        return None if self.data.groups is None else np.array(self.data.groups, str)[self.rest]
+
+
 def held_out(
-    data: DataTable, task: str | None, seed: int
-) -> tuple[Table, Frame, NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the table, its columns and target, and the rows that the command tunes on and those that it holds out."""
-    whole = read_training(data.X, data.y, task)
-    rest, test = split(whole, TEST_SHARE, seed)
-    y = whole.y[:, 0] if whole.classes_ is None and data.y.dtype.kind == "U" else data.y  # text that spells numbers
-    return whole, _with_values(data.X, rest), y, rest, test
+    data: DataTable, task: str | None, seed: int, categorical: Sequence[str | int | bool] | None = None
+) -> HeldOut:
+    """Return a table with a part of its rows held out: by class, or by group."""
+    X = data.X if categorical is None else declared(data.X, categorical)
+    table = read_training(X, data.y, task)
+    if data.groups is None:
+        rest, test = split(table, TEST_SHARE, seed)
+    else:
+        from sklearn.model_selection import GroupShuffleSplit
+
+        drawn = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=split_state(seed))
+        rest, test = next(drawn.split(data.y, groups=np.array(data.groups, str)))
+    y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y  # text that spells numbers
+    return HeldOut(data, table, _with_values(X, rest), y, rest, test)
 
 
 def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
@@ -93,6 +129,8 @@ def _parser(name: str, does: str) -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
     parser.add_argument("data", metavar="DATA", help="the table that it was trained on: CSV (also .gz) or Parquet")
     parser.add_argument("--target", metavar="COLUMN", help="default: that of the model, 'target', or the last column")
+    parser.add_argument("--weight", metavar="COLUMN", help="the weights of the rows, if it was trained with them")
+    add_format(parser)
     return parser
 
 
@@ -115,7 +153,7 @@ def repeat(args: argparse.Namespace) -> int:
     except OtherRowsError as error:
         return _say(DIFFERENT, "different from the first decision on", str(error))
     size = record.arguments.get("ensemble")
-    if record.by in (TUNE, COMMAND) and size is not None:
+    if record.by == TUNE and size is not None:
         again = result.ensemble(size)
     if args.out is not None:
         again.record = replace(result.record, by=record.by, model=again.digest)
@@ -148,30 +186,36 @@ def _recorded(path: str) -> tuple[Network | Ensemble, RunRecord]:
 
 
 def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None) -> TuningRun:
-    """Return the run of the record on the rows of the file."""
-    is_tune = record.by in (TUNE, COMMAND)
+    """Return the run of the record on the rows of the file: all of them, or those that the command tunes on."""
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
-    named = replace(record, by=TUNE) if is_tune else record
-    run = repeated("tune" if is_tune else "estimators", tune, given, named)
-    return TuningRun(*_rows(model, record.by, run["options"], args), **run)
+    run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
+    data = _table(model, args)
+    whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, **run)
+    if not row_differences(record, whole.identity()):
+        return whole
+    part = held_out(data, run["options"].task, run["options"].seed, run["options"].categorical_features)
+    y, weights = _named(part.y[part.rest], model, data), part.weights(part.rest)
+    tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, **run)
+    return whole if row_differences(record, tuned.identity()) else tuned
 
 
-def _rows(model: Model, by: str, options: Options, args: argparse.Namespace) -> tuple[Frame, Any]:
-    """Return the rows that the model was trained on: of its columns, without what the command has held out."""
+def _table(model: Model, args: argparse.Namespace) -> DataTable:
+    """Return the table of a file with the columns of a model."""
     if model.n_outputs_ > 1:
         raise SettingError("a model of several targets cannot be repeated from a file: repeat its run in Python")
-    names = model.target_names or ()
-    data = read_table(args.data, args.target or (names[0] if len(names) == 1 else None))
-    if by == COMMAND:
-        _, X, chosen, rest, _ = held_out(data, options.task, options.seed)
-        return X.take(rest), Target(chosen[rest], data.target)
-    y: Any = Target(data.y, data.target) if names else data.y
+    target = args.target or (model.target_names[0] if model.target_names else None)
+    data = read_table(args.data, Roles(target, weight=args.weight), format_of(args))
     wanted, known = model.feature_names, data.X.names
     if wanted is None or known is None:
-        return replace(data.X, names=None), y
+        return replace(data, X=replace(data.X, names=None))
     if lacking := [name for name in wanted if name not in known]:
         raise DataError(f"{args.data} lacks {len(lacking)} of the columns of the model: {', '.join(lacking)}")
-    return _only(data.X, [known.index(name) for name in wanted]), y
+    return replace(data, X=_only(data.X, [known.index(name) for name in wanted]))
+
+
+def _named(y: NDArray[Any], model: Model, data: DataTable) -> Any:
+    """Return a target under its name, if the model has one."""
+    return Target(y, data.target) if model.target_names else y
 
 
 def _reason(record: RunRecord) -> str:

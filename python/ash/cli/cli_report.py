@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,14 @@ from typing import Any
 
 from ash._utils.display import show
 from ash._utils.installation import versions
-from ash.data.files import DataTable
+from ash.cli.cli_repeat import HeldOut
+from ash.errors import SettingError
 from ash.history.json_files import finite
 from ash.result import Result
 
+MODEL = "model.safetensors"
+LONGER = {"time_limit": "--time-limit", "epoch_limit": "--epoch-limit", "work_limit": "--work-limit"}
+"""What ends a run, and the option that lets it go on."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A text cell that begins so is run by spreadsheets; an apostrophe before it makes it text again."""
 
@@ -24,22 +29,41 @@ SPENT = ("epochs", "wall_seconds", "core_seconds", "utilization", "memory", "end
 
 @dataclass(frozen=True)
 class Report:
-    """A finished run of the command, and its journal: `rows` were tuned on, `test_rows` held out for `test_score`."""
+    """A finished run of the command: what the estimator is, the score of the rows held out, and the journal."""
 
     name: str
-    data: DataTable
-    result: Result
-    rows: int
-    test_rows: int
+    part: HeldOut
+    estimator: Any
     test_score: float
     journal: str | None = None
+
+    @property
+    def result(self) -> Result:
+        """The run."""
+        result: Result = self.estimator.result_
+        return result
+
+
+def check_outputs(folder: Path, summary: str | None, overwrite: bool) -> None:
+    """Raise SettingError or OSError, before anything is trained, where files could not be written.
+
+    A model that is there is only overwritten if that is wished.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / MODEL).exists() and not overwrite:
+        raise SettingError(f"{folder / MODEL} is there already: pass --force to overwrite it, or another --out")
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+    if summary is not None:
+        with Path(summary).open("a", encoding="utf-8"):
+            pass
 
 
 def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
     """Write model, tables and report into a folder, and the summary if asked for; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    model = folder / "model.safetensors"
-    report.result.model.save(model)
+    model = folder / MODEL
+    report.estimator.save(model)
     files = [str(model)]
     for table in ("candidates", "jobs"):
         path = folder / f"{table}.csv"
@@ -79,10 +103,10 @@ def summarize(report: Report) -> dict[str, Any]:
     classes = result.model.classes_
     summary = {
         "data": report.name,
-        "target": report.data.target,
+        "target": report.part.data.target,
         "task": result.model.task,
-        "rows": report.rows,
-        "test_rows": report.test_rows,
+        "rows": len(report.part.rest),
+        "test_rows": len(report.part.test),
         "features": result.model.n_features_in_,
         "classes": None if classes is None else classes.tolist(),
         "metric": result.metric,
@@ -103,12 +127,20 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     classes = result.model.classes_
     kind = "regression" if classes is None else f"{len(classes)} classes"
     print(
-        f"{report.name}: {report.rows} rows to tune on, {report.test_rows} held out as the test part; "
-        f"{result.model.n_features_in_} features, {kind} of {report.data.target!r}"
+        f"{report.name}: {len(report.part.rest)} rows to tune on, {len(report.part.test)} held out as the test part; "
+        f"{result.model.n_features_in_} columns, {kind} of {report.part.data.target!r}"
     )
     print(result)
+    print(f"model: {report.estimator.model_!r}")
     print()
     print(f"{result.metric}: validation {show(result.best_score)}, test {show(report.test_score)}")
     print(f"wrote {', '.join(files)}")
     if report.journal is not None:
-        print(f"journal {report.journal}: the same command resumes it, and ash-tune show {report.journal} shows it")
+        again = "the same command"
+        if result.ended in LONGER:
+            again += f" with a larger {LONGER[result.ended]}"
+        print(f"journal {report.journal}: {again} continues it, and ash-tune show {report.journal} shows it")
+    elif result.ended in LONGER:
+        print(
+            f"stopped by its limit: more with a larger {LONGER[result.ended]}; with --journal FILE it can be continued"
+        )

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ash._utils.display import format_table, show, show_params, show_seconds
+from ash._utils.display import format_table, printable, show, show_params, show_seconds
 from ash.cli.cli_predict import load_model
-from ash.cli.cli_streams import Parser, print_whole, printable
+from ash.cli.cli_streams import Parser, print_whole
+from ash.encoding.table_summary import model_summary, table_lines
 from ash.errors import JournalError
 from ash.function.answers import FINISHED
 from ash.journal.database import HEADER, Contents, contents_of
@@ -96,16 +97,9 @@ def _weights(model: Network) -> int:
 
 
 def _columns(model: Model) -> Iterator[str]:
-    """Yield the lines of a table of the columns, names at its end: they may be long."""
-    schema = model.encoding.schema
-    names = schema.names or [""] * len(schema.columns)
-    rows = [
-        [place, column.kind, column.dtype, len(column.levels) or "-", "yes" if column.missing else "no"]
-        for place, column in enumerate(schema.columns)
-    ]
-    lines = format_table(["column", "kind", "dtype", "levels", "missing"], rows)
-    for line, name in zip(lines, ["name", *names], strict=True):
-        yield f"{line}  {printable(name)}".rstrip()
+    """Yield the lines of a table of the columns."""
+    columns = tuple(model_summary(model.encoding))
+    yield from map(printable, table_lines(columns))
     if model.encoding.neighbors is not None:
         yield f"rows recur: {len(model.encoding.neighbors.rows)} distinct rows of training are in the model"
 

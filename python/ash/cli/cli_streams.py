@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from ash._utils.display import printable
+from ash.data.csv import CsvFormat
 from ash.data.files import BUILT_IN
 from ash.errors import AllDiverged
 
@@ -21,6 +23,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with one line, as all errors here do."""
         self.exit(FAILED, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a CSV file is written."""
+    parser.add_argument("--sep", metavar="CHARACTER", help="the delimiter of a CSV file (default: comma, ; or tab)")
+    parser.add_argument("--decimal", choices=(".", ","), default=".", help="its decimal point (default: .)")
+    parser.add_argument("--encoding", default="utf-8", metavar="NAME", help="its encoding (default: utf-8)")
+
+
+def format_of(args: argparse.Namespace) -> CsvFormat:
+    """Return how a CSV file is written."""
+    return CsvFormat("\t" if args.sep == "\\t" else args.sep, args.decimal, args.encoding)
 
 
 def complain(message: str, kind: str = "error") -> None:
@@ -44,13 +58,6 @@ def print_whole(write: Callable[[IO[str]], None]) -> None:
     except BrokenPipeError:
         # Python flushes once more at exit, which must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def printable(text: str) -> str:
-    r"""Return text without control characters: they are written as in Python, such as \x1b."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 def in_words(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
     NumPy numbers                       ArrayColumn     a view of the user's array
     numbers of a series, with nulls     SeriesColumn    cast block by block
+    dates and times                     DateColumn      days since 1970-01-01
     text, categories, objects           CellColumn      the text of each cell, or the number that it spells
 
 No column is copied as a whole, only block by block. Columns refer to the user's data, so they are read before anything
@@ -20,12 +21,13 @@ from numpy.typing import NDArray
 
 from ash._utils.cached import cached_property
 from ash.data.arrays import EXACT, is_missing, is_rounded
-from ash.data.spelling import Spelling
+from ash.data.dates import date_text
+from ash.data.spelling import Spelling, is_gap, number_text, plain_text
 from ash.errors import DataError
 
 if TYPE_CHECKING:
     import narwhals as nw
-Kind: TypeAlias = Literal["number", "category"]
+Kind: TypeAlias = Literal["number", "category", "date"]
 Order: TypeAlias = NDArray[np.int64]
 
 SCALARS_TODO = "turn it into text or real numbers, or split it into columns of its own"
@@ -48,26 +50,28 @@ class Column(ABC):
     dtype : str
         The name of its type in its library, such as "int64", "String" or "category".
     rows : int
+    order : int64 array [rows] or None
+        The rows of the user's data that belong to it; None for all.
     spelling : Spelling or None
-        How numbers were written in the text that they were read from; None for numbers, or text as Python writes it.
+        How numbers or dates were written in the text that they were read from; None if they were not read from text.
     """
 
     spelling: Spelling | None = None
 
     def __init__(self, label: str, dtype: str, rows: int) -> None:
         self.label, self.dtype, self.rows = label, dtype, rows
-        self._order: Order | None = None
+        self.order: Order | None = None
 
     def with_order(self, order: Order) -> Self:
         """Return the column of these rows of the user's data, in this order."""
         taken = copy.copy(self)
         taken.__dict__.pop("_is_numeric", None)  # known of the other rows
-        taken.rows, taken._order = len(order), order
+        taken.rows, taken.order = len(order), order
         return taken
 
     def _at(self, rows: slice) -> slice | Order:
         """Return where rows of the column are in the user's data."""
-        return rows if self._order is None else self._order[rows]
+        return rows if self.order is None else self.order[rows]
 
     @property
     @abstractmethod
@@ -95,14 +99,16 @@ class _NumberColumn(Column):
     """A column of a real numeric type."""
 
     natural: Kind = "number"
+    is_boolean = False
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether it can be read as `kind`: as categories only if all cells are missing."""
-        return kind == "number" or all(np.isnan(self.numbers(slice(*block))).all() for block in blocks(self.rows))
+        """Return whether it can be read as `kind`: as anything but numbers only if all cells are missing."""
+        return kind == "number" or _is_empty(self)
 
     def cells(self, rows: slice) -> list[str | None]:
         """Return the text of each cell of a block of rows, None where missing."""
-        return [None if number != number else str(number) for number in self.numbers(rows).tolist()]
+        text = _bool_text if self.is_boolean else number_text
+        return [None if number != number else text(number) for number in self.numbers(rows).tolist()]
 
 
 class ArrayColumn(_NumberColumn):
@@ -110,7 +116,7 @@ class ArrayColumn(_NumberColumn):
 
     def __init__(self, label: str, dtype: str, values: NDArray[Any], spelling: Spelling | None = None) -> None:
         super().__init__(label, dtype, len(values))
-        self.values, self.spelling = values, spelling
+        self.values, self.spelling, self.is_boolean = values, spelling, values.dtype.kind == "b"
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
         """Return the numbers of a block of rows as a new array, NaN where missing."""
@@ -127,7 +133,7 @@ class SeriesColumn(_NumberColumn):
 
     def __init__(self, label: str, dtype: str, series: "nw.Series[Any]") -> None:
         super().__init__(label, dtype, len(series))
-        self._series = series
+        self._series, self.is_boolean = series, str(series.dtype) == "Boolean"
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
         """Return the numbers of a block of rows as a new array, NaN where missing."""
@@ -142,6 +148,41 @@ class SeriesColumn(_NumberColumn):
         series = self._series[self._at(slice(None))]
         least, most = series.min(), series.max()
         return any(not is_missing(end) and abs(int(end)) > EXACT for end in (least, most))
+
+
+class DateColumn(Column):
+    """Dates and times.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the days since 1970-01-01 in some rows of the user's data as a new array, NaN where missing.
+    """
+
+    natural: Kind = "date"
+
+    def __init__(
+        self,
+        label: str,
+        dtype: str,
+        rows: int,
+        read: Callable[[slice | Order], NDArray[np.float64]],
+        spelling: Spelling | None = None,
+    ) -> None:
+        super().__init__(label, dtype, rows)
+        self._read, self.spelling = read, spelling
+
+    def can_be(self, kind: Kind) -> bool:
+        """Return whether it can be read as `kind`: as anything but dates only if all cells are missing."""
+        return kind == "date" or _is_empty(self)
+
+    def numbers(self, rows: slice) -> NDArray[np.float64]:
+        """Return the days since 1970-01-01 in a block of rows as a new array, NaN where missing."""
+        return self._read(self._at(rows))
+
+    def cells(self, rows: slice) -> list[str | None]:
+        """Return the text of each cell of a block of rows in ISO 8601, None where missing."""
+        return [None if days != days else date_text(days) for days in self.numbers(rows).tolist()]
 
 
 class CellColumn(Column):
@@ -170,8 +211,8 @@ class CellColumn(Column):
             cells.update(filter(_is_str, self._read(self._at(slice(first, stop)))))
         return cells
 
-    def spelled(self, spelling: Spelling, name: str = "X") -> "ArrayColumn":
-        """Return the column as numbers, its text read by a spelling; raise DataError for other text."""
+    def spelled(self, spelling: Spelling, name: str = "X") -> Column:
+        """Return the column as numbers or dates, its text read by a spelling; raise DataError for other text."""
         known: dict[str, float] = {}
         parts = []
         for first, stop in blocks(self.rows):
@@ -182,16 +223,23 @@ class CellColumn(Column):
                 try:
                     known[text] = spelling.number(text)
                 except ValueError:
-                    fact = f"{text!r}, which is no number written like {spelling.example!r}, as in training"
+                    like = f"{spelling.kind} written like {spelling.example!r}"
+                    fact = f"{text!r}, which is no {like}, as in training"
                     todo = "correct such cells or make them missing"
                     raise DataError(f"{name} in {self.label} holds {fact}: {todo}") from None
+            if spelling.kind == "date" and (
+                odd := [cell for cell in cells if not (_is_str(cell) or _is_missing(cell))]
+            ):
+                raise DataError(f"{name} in {self.label} holds {odd[0]!r} among dates: make such cells missing or text")
             parts.append(np.array([known[cell] if _is_str(cell) else _number(cell) for cell in cells], np.float64))
         numbers = np.concatenate(parts)
-        if self._order is None:
-            return ArrayColumn(self.label, self.dtype, numbers, spelling)
-        everywhere = np.full(int(self._order.max()) + 1, np.nan)
-        everywhere[self._order] = numbers
-        return ArrayColumn(self.label, self.dtype, everywhere, spelling).with_order(self._order)
+        if self.order is not None:
+            numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
+            numbers[self.order] = given
+        made: Column = ArrayColumn(self.label, self.dtype, numbers, spelling)
+        if spelling.kind == "date":
+            made = DateColumn(self.label, self.dtype, len(numbers), lambda rows: numbers[rows].copy(), spelling)
+        return made if self.order is None else made.with_order(self.order)
 
     @property
     def natural(self) -> Kind:
@@ -199,7 +247,9 @@ class CellColumn(Column):
         return "number" if self._is_numeric else "category"
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether it can be read as `kind`; as categories always."""
+        """Return whether it can be read as `kind`; as categories always, as dates only if all cells are missing."""
+        if kind == "date":
+            return all(_all_missing(self._read(self._at(slice(*block)))) for block in blocks(self.rows))
         return kind == "category" or self._is_numeric
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
@@ -228,6 +278,33 @@ class CellColumn(Column):
     def _is_numeric(self) -> bool:
         spells = _spells_numbers if self.is_text else _all_missing
         return all(spells(self._read(self._at(slice(first, stop)))) for first, stop in blocks(self.rows))
+
+
+def _is_empty(column: Column) -> bool:
+    """Return whether all cells of a column of numbers or dates are missing."""
+    return all(np.isnan(column.numbers(slice(*block))).all() for block in blocks(column.rows))
+
+
+def as_category(column: Column) -> Column:
+    """Return a column whose cells are levels in any choice of its rows, whatever they look like.
+
+    If all cells are numbers or booleans, or spell them, they have the text of `plain_text`: "1" for 1.0 and "01".
+    """
+    if isinstance(column, DateColumn):
+        raise DataError(f"{column.label} holds dates, which cannot be categories: turn them into text first")
+    is_text = isinstance(column, CellColumn) and column.is_text
+    texts = {text for text in column.texts() if not is_gap(text)} if isinstance(column, CellColumn) else set()
+    is_plain = all(plain_text(text) is not None for text in texts)
+
+    def level(cell: str | None) -> str | None:
+        return None if cell is None or is_gap(cell) else plain_text(cell) if is_plain else cell
+
+    def read(rows: slice | Order) -> list[str | None]:
+        cells = column.cells(rows) if isinstance(rows, slice) else column.with_order(rows).cells(slice(None))
+        return list(map(level, cells)) if is_text else cells
+
+    made = CellColumn(column.label, column.dtype, column.rows, read, is_text=False)
+    return made if column.order is None else made.with_order(column.order)
 
 
 def _is_scalar(kind: type) -> bool:
@@ -265,7 +342,13 @@ def _is_missing(cell: Any) -> bool:
 def _text(cell: Any) -> str | None:
     if _is_missing(cell):
         return None
-    return str.__str__(cell) if isinstance(cell, str) else str(cell)  # the text itself, also of a str that is an Enum
+    if isinstance(cell, str):
+        return str.__str__(cell)  # the text itself, also of a str that is an Enum
+    return str(cell) if isinstance(cell, (int, np.integer, np.bool_)) else number_text(float(cell))
+
+
+def _bool_text(number: float) -> str:
+    return str(bool(number))
 
 
 def _number(cell: Any) -> float:

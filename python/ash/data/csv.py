@@ -1,19 +1,11 @@
-"""CSV files as columns: any of the usual delimiters, quoted cells, text and gaps, also packed by gzip.
+"""CSV files as tables of Arrow: any of the usual delimiters, quoted cells, text and gaps, also packed by gzip.
 
-    first pass     each block of BLOCK rows -> the columns that grow
-    second pass    only the first blocks of those columns that turned out to be text after some blocks of numbers
-
-The delimiter is the most frequent of comma, semicolon and tab in the first line, outside of quotes. The names come from
-the first line, unless it holds numbers only, or numbers and gaps. Blank lines are skipped. Cost: about 0.2 us a cell,
-and memory for the columns and for the text of one block.
-
-    all cells so far are numbers or missing     8 bytes a cell
-    any other column                            4 bytes a cell, and each text once
-
-A column may turn out to be text after blocks of numbers. How they were written ("007") is then unknown, so the column
-says how many blocks it has to see again.
+pyarrow reads the cells and tells numbers, booleans and dates from text. What it leaves as text is read like that of
+any other table. The delimiter is the most frequent of comma, semicolon and tab in the first line, outside of quotes.
+The names come from the first line, unless it holds numbers only, or numbers and gaps. Blank lines are skipped.
 """
 
+import codecs
 import csv
 import gzip
 import io
@@ -23,21 +15,21 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from ash._utils.user_warnings import warn_user
-from ash.data.arrays import column_label
-from ash.data.columns import ArrayColumn, CellColumn, Column, Order
-from ash.data.spelling import Spelling
-from ash.errors import DataError
+from ash.data.spelling import PLAIN_GAPS, is_gap
+from ash.errors import DataError, SettingError
+
+if TYPE_CHECKING:
+    import pyarrow
 
 SAVE, UNPACK, RENAME = "save the table as CSV or Parquet", "unpack it first", "rename it"
 EXCEL = "an Excel file"
+UTF_16 = "text in UTF-16"
 OTHER_FILES = {
     b"PK\x03\x04": ("a zip archive", UNPACK),
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": (EXCEL, SAVE),
@@ -53,137 +45,81 @@ OTHER_FILES = {
     b"BZh": ("packed by bzip2", UNPACK),
     b"\xfd7zXZ\x00": ("packed by xz", UNPACK),
     b"\x28\xb5\x2f\xfd": ("packed by zstd", UNPACK),
-    b"\xff\xfe": ("text in UTF-16", "save it in UTF-8"),
-    b"\xfe\xff": ("text in UTF-16", "save it in UTF-8"),
+    b"\xff\xfe": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
+    b"\xfe\xff": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
 }
 """What a file is by its first bytes, and what to do with it: those that are no CSV."""
-MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
-"""Cells without a value, in upper or lower case, with or without blanks around."""
+_SHOWN = 50  # characters of a row in a message
+
+Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool]]
+"""Takes the names of all columns and returns those to read, each with whether its cells are text as they stand: "007",
+even if they look like numbers."""
 
 
-def is_missing(cell: str) -> bool:
-    """Whether a cell holds no value."""
-    return cell.strip().lower() in MISSING
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell holds a number; "nan" is one, too."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-class _LevelBook(dict[str, int]):
-    """The number of each text, from 0 on as they come; -1 for what is missing."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.levels: list[str] = []
-
-    def __missing__(self, text: str) -> int:
-        code = -1
-        if not is_missing(text):
-            code = len(self.levels)
-            self.levels.append(text)
-        self[text] = code
-        return code
-
-    def read(self, cells: Sequence[str]) -> NDArray[np.int32]:
-        """Return the numbers of some cells."""
-        return np.fromiter(map(self.__getitem__, cells), np.int32, len(cells))
-
-
-class ColumnBuilder:
-    """A column that grows by blocks of cells.
-
-    Parameters
-    ----------
-    as_text : bool
-        Whether it is text even if all of its cells are numbers.
+@dataclass(frozen=True)
+class CsvFormat:
+    """How a CSV file is written, as far as it is told.
 
     Attributes
     ----------
-    unread : int
-        So many blocks, the first ones, have to be shown again by `add_again`.
+    sep : str or None
+        The delimiter, one character; None: told from the first line.
+    decimal : str
+        The decimal point of numbers.
+    encoding : str
+        As Python names it.
     """
 
-    def __init__(self, as_text: bool) -> None:
-        self.unread = 0
-        self._book = _LevelBook() if as_text else None
-        self._numbers: list[NDArray[np.float64]] = []
-        self._codes: list[NDArray[np.int32]] = []
-        self._again: list[NDArray[np.int32]] = []
+    sep: str | None = None
+    decimal: str = "."
+    encoding: str = "utf-8"
 
-    def add(self, cells: Sequence[str]) -> None:
-        """Take the cells of the next block."""
-        if self._book is None:
-            numbers = _to_numbers(cells)
-            if numbers is not None:
-                self._numbers.append(numbers)
-                return
-            self.unread = len(self._numbers)
-            self._numbers.clear()
-            self._book = _LevelBook()
-        self._codes.append(self._book.read(cells))
+    def __post_init__(self) -> None:
+        if self.sep is not None and (len(self.sep) != 1 or self.sep in '"\r\n'):
+            raise SettingError(f"sep must be one character, such as ';' or a tab, got {self.sep!r}")
+        if self.decimal not in (".", ","):
+            raise SettingError(f"decimal must be '.' or ',', got {self.decimal!r}")
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise SettingError(f"encoding must be one that Python knows, got {self.encoding!r}") from None
 
-    def add_again(self, cells: Sequence[str]) -> None:
-        """Take the cells of the next of the blocks that were numbers."""
-        assert self._book is not None
-        self._again.append(self._book.read(cells))
-
-    def build(self, label: str) -> Column:
-        """Return the column, which the builder forgets."""
-        if self._book is None:
-            values = np.concatenate(self._numbers)
-            self._numbers.clear()
-            return ArrayColumn(label, "float64", values)
-        codes = np.concatenate(self._again + self._codes)
-        levels = np.array([*self._book.levels, None], object)
-        self._again.clear()
-        self._codes.clear()
-        self._book = None
-        return CellColumn(label, "text", len(codes), lambda rows: levels[codes[rows]].tolist())
+    @property
+    def is_utf_8(self) -> bool:
+        """Whether it is the usual encoding."""
+        return codecs.lookup(self.encoding).name in ("utf-8", "utf-8-sig")
 
 
-def _to_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """Return a block of numbers, NaN where missing; None if a cell is text."""
-    try:
-        return np.fromiter(map(float, cells), np.float64, len(cells))
-    except ValueError:
-        gaps = set(filter(is_missing, set(cells)))
-    if not gaps:
-        return None
-    try:
-        return np.fromiter((float("nan" if cell in gaps else cell) for cell in cells), np.float64, len(cells))
-    except ValueError:
-        return None
-
-
-BLOCK = 2048  # rows whose text stays in the cache
-Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool | Spelling]]
-"""Takes the names of all columns and returns those to read, each with one of: True, it is text even if it looks like
-numbers; False, it is what it looks like; or how its text spells numbers."""
-
-
-def read_csv(name: str, choose: Choose) -> tuple[tuple[str, ...], tuple[Column, ...]]:
-    """Return the names and the columns that are chosen, in their order in the file.
+def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
+    """Return the columns that are chosen, in their order in the file.
 
     Raises
     ------
     DataError
-        The file is no text in UTF-8, malformed, or without rows.
+        The file is not text in its encoding, malformed, or without rows.
     OSError
         The file cannot be read.
     """
-    with _open_text(name) as file:
+    import pyarrow
+
+    with _open(name, form) as file:
         try:
-            return _read(file, name, choose)
+            head = _Head(file, name, form)
+            chosen = choose(head.names)
+            texts = [column for column in head.names if chosen.get(column)]
+            table = _read(file, head, name, list(chosen), texts)
+            times = [field.name for field in table.schema if pyarrow.types.is_time(field.type)]
+            if times:  # a time of day is no date, and no number
+                table = _read(file, head, name, list(chosen), [*texts, *times])
         except UnicodeDecodeError as error:
-            raise DataError(f"{name} is not text in UTF-8 ({error.reason}): save it as CSV in UTF-8") from error
+            raise DataError(_wrong_encoding(name, form, error.reason)) from error
         except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{name} is not a CSV file, or a damaged one ({error}): write it again") from error
+    if not table.num_rows:
+        raise DataError(f"{name} has no rows below its line of names: add some")
+    if any(pyarrow.types.is_binary(field.type) for field in table.schema):
+        raise DataError(_wrong_encoding(name, form, "invalid bytes"))
+    return table.select([column for column in head.names if column in chosen])
 
 
 def check_names(names: Sequence[str], where: str) -> None:
@@ -193,8 +129,13 @@ def check_names(names: Sequence[str], where: str) -> None:
         raise DataError(f"{where} has more than one column named {twice[0]!r}: rename them")
 
 
+def _wrong_encoding(name: str, form: CsvFormat, reason: str) -> str:
+    called = "UTF-8" if form.is_utf_8 else form.encoding
+    return f"{name} is not text in {called} ({reason}): pass its --encoding, or save it as CSV in UTF-8"
+
+
 @contextmanager
-def _open_text(name: str) -> Iterator[IO[str]]:
+def _open(name: str, form: CsvFormat) -> Iterator[IO[bytes]]:
     """Open a file so that it can be read twice; a pipe is copied to the disk first."""
     with Path(name).open("rb") as given, tempfile.TemporaryFile() as spare:
         raw: IO[bytes] = given
@@ -204,104 +145,77 @@ def _open_text(name: str) -> Iterator[IO[str]]:
             raw = spare
         packed = name.lower().endswith(".gz")
         if not packed:
-            _refuse_other_files(raw, name)
-        binary: Any = gzip.GzipFile(fileobj=raw) if packed else raw
-        yield io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+            _refuse_other_files(raw, name, form)
+        yield gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[misc]
 
 
-def _refuse_other_files(file: IO[bytes], name: str) -> None:
+def _refuse_other_files(file: IO[bytes], name: str, form: CsvFormat) -> None:
     """Raise DataError where the first bytes are those of another kind of file."""
     head = file.read(max(map(len, OTHER_FILES)))
     file.seek(0)
     for start, (what, todo) in OTHER_FILES.items():
-        if head.startswith(start):
+        if head.startswith(start) and (what != UTF_16 or form.is_utf_8):
             if name.lower().endswith((".xlsx", ".xlsm", ".ods")):
                 what, todo = EXCEL, SAVE
             raise DataError(f"{name} is {what}, which is not read: {todo}")
 
 
-def _read(file: IO[str], name: str, choose: Choose) -> tuple[tuple[str, ...], tuple[Column, ...]]:
-    rows = _Rows(file, name)
-    rows.warn_of_numbers()
-    check_names(rows.names, name)
-    chosen = choose(rows.names)
-    kept = {place: ColumnBuilder(bool(chosen[column])) for place, column in enumerate(rows.names) if column in chosen}
-    read = 0
-    for block in rows.blocks():
-        read += 1
-        for place, builder in kept.items():
-            builder.add(block[place])
-    if not read:
-        raise DataError(f"{name} has no rows below its line of names: add some")
-    _read_again(file, name, kept)
-    names = tuple(rows.names[place] for place in kept)
-    built = (builder.build(column_label(place, rows.names)) for place, builder in kept.items())
-    return names, tuple(read_as(column, chosen[each], name) for each, column in zip(names, built, strict=True))
+class _Head:
+    """The names of a CSV file, and how the file is written."""
 
-
-def read_as(column: Column, how: bool | Spelling, name: str) -> Column:
-    """Return a column of a file as it is to be read, by `Choose`."""
-    if how is True:
-        return as_text(column)
-    return column.spelled(how, name) if isinstance(how, Spelling) and isinstance(column, CellColumn) else column
-
-
-def as_text(column: Column) -> Column:
-    """Return a column that is text in any choice of its rows; a column of numbers as it is."""
-    if not isinstance(column, CellColumn):
-        return column
-
-    def read(rows: slice | Order) -> list[str | None]:
-        return column.cells(rows) if isinstance(rows, slice) else column.with_order(rows).cells(slice(None))
-
-    return CellColumn(column.label, column.dtype, column.rows, read, is_text=False)
-
-
-def _read_again(file: IO[str], name: str, builders: Mapping[int, ColumnBuilder]) -> None:
-    """Show the first blocks to those columns that were no numbers after all."""
-    most = max((builder.unread for builder in builders.values()), default=0)
-    if not most:
-        return
-    file.seek(0)
-    for number, block in enumerate(islice(_Rows(file, name).blocks(), most)):
-        for place, builder in builders.items():
-            if number < builder.unread:
-                builder.add_again(block[place])
-
-
-class _Rows:
-    """The rows of a CSV file from where it stands, and its names."""
-
-    def __init__(self, file: IO[str], where: str) -> None:
-        first = file.readline()
+    def __init__(self, file: IO[bytes], where: str, form: CsvFormat) -> None:
+        self.form = form
+        text = io.TextIOWrapper(file, encoding="utf-8-sig" if form.is_utf_8 else form.encoding, newline="")
+        first = text.readline()
         unquoted = re.sub(r'"[^"]*("|$)', "", first)
-        delimiter = max(",;\t", key=unquoted.count)
-        self._reader = csv.reader(chain([first], file), delimiter=delimiter)
-        self._where = where
-        self.names = next(self._reader, [])
-        self._first: list[list[str]] = []
-        if any(map(is_number, self.names)) and all(is_number(cell) or is_missing(cell) for cell in self.names):
-            self._first = [self.names]
+        self.sep = form.sep or max(",;\t", key=unquoted.count)
+        self.names = next(csv.reader(chain([first], text), delimiter=self.sep), [])
+        text.detach()
+        numbers = [cell for cell in self.names if _is_number(cell, form.decimal)]
+        self.is_missing = bool(numbers) and all(cell in numbers or is_gap(cell) for cell in self.names)
+        if self.is_missing:
             self.names = [f"column_{number}" for number in range(len(self.names))]
+        elif numbers:
+            text_of = f"{where}: the first line is read as names, though {numbers[0]!r} is a number"
+            warn_user(f"{text_of}; if it holds data, put a line of names above it")
+        check_names(self.names, where)
 
-    def warn_of_numbers(self) -> None:
-        """Warn of a line of names that may be one of cells."""
-        odd = [] if self._first else [name for name in self.names if is_number(name)]
-        if odd:
-            text = f"{self._where}: the first line is read as names, though {odd[0]!r} is a number"
-            warn_user(f"{text}; if it holds data, put a line of names above it")
 
-    def blocks(self) -> Iterator[list[tuple[str, ...]]]:
-        """Yield blocks of at most BLOCK rows, each as the cells of one column after the other."""
-        rows = chain(self._first, self._checked())
-        while block := list(islice(rows, BLOCK)):
-            yield list(zip(*block, strict=True))
+def _is_number(cell: str, decimal: str) -> bool:
+    try:
+        float(cell.replace(decimal, "."))
+    except ValueError:
+        return False
+    return True
 
-    def _checked(self) -> Iterator[list[str]]:
-        width = len(self.names)
-        for row in self._reader:
-            if len(row) == width:
-                yield row
-            elif row:
-                where = f"{self._where}, line {self._reader.line_num}"
-                raise DataError(f"{where}: {len(row)} cells in place of {width}; quote cells that hold the delimiter")
+
+def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Sequence[str]) -> "pyarrow.Table":
+    """Return columns of a file; raise DataError where a row has more or fewer cells than others."""
+    import pyarrow
+    from pyarrow import csv as arrow
+
+    form = head.form
+    convert = arrow.ConvertOptions(
+        column_types=dict.fromkeys(texts, pyarrow.string()),
+        include_columns=columns,
+        null_values=sorted(PLAIN_GAPS),
+        decimal_point=form.decimal,
+    )
+    parse = arrow.ParseOptions(delimiter=head.sep, newlines_in_values=True)
+    for threads in (True, False):  # row numbers are known to one thread only
+        file.seek(0)
+        reading = arrow.ReadOptions(
+            column_names=head.names if head.is_missing else None,
+            encoding="utf-8" if form.is_utf_8 else form.encoding,
+            use_threads=threads,
+        )
+        try:
+            return arrow.read_csv(file, read_options=reading, parse_options=parse, convert_options=convert)
+        except pyarrow.ArrowException as error:
+            problem = error
+    found = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)(?:: (.*))?", str(problem), re.DOTALL)
+    if found is None:
+        raise DataError(f"{name} is not a CSV file, or a damaged one ({problem}): write it again") from problem
+    row, expected, actual, text = found.groups()
+    fact = f"{actual} cells in place of {expected} ({(text or '')[:_SHOWN]!r})"
+    raise DataError(f"{name}, row {row}: {fact}; quote cells that hold the delimiter") from problem

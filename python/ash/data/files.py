@@ -1,27 +1,28 @@
 """The tables that the command line reads: CSV (also .gz), Parquet, and four of scikit-learn's.
 
-    CSV              csv.py: numbers, text and gaps by what the cells spell
-    Parquet          pyarrow and frames.py: numbers, booleans, text and gaps by the types of the columns
-    scikit-learn     numbers
-
-A column of text stays one whichever rows are taken, though those that are left may spell numbers only.
+All are tables of Arrow, which frames.py reads. A category stays one whichever rows are taken, though the texts that are
+left may spell numbers only.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.checks import near_names
-from ash._utils.installation import require_extra
-from ash.data.arrays import EXACT, column_label
-from ash.data.columns import ArrayColumn, CellColumn, Column
-from ash.data.csv import Choose, as_text, check_names, read_as, read_csv
+from ash._utils.user_warnings import warn_user
+from ash.data.arrays import EXACT
+from ash.data.columns import ArrayColumn, CellColumn, Column, as_category
+from ash.data.csv import Choose, CsvFormat, check_names, read_csv
 from ash.data.frames import Frame, read_frame, spelled_frame
+from ash.data.spelling import is_gap
 from ash.errors import DataError, SettingError
+
+if TYPE_CHECKING:
+    import pyarrow
 
 BUILT_IN = {"digits": "classification", "breast_cancer": "classification", "wine": "classification"} | {
     "diabetes": "regression"
@@ -37,51 +38,92 @@ class Labels:
     rows: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
 class FileTable:
-    """Columns of a file, in its order; `arrow` is where they come from in Parquet."""
+    """Columns of a file, in its order.
 
-    names: tuple[str, ...]
-    columns: tuple[Column, ...]
-    arrow: Any = None
+    Attributes
+    ----------
+    names : tuple of str
+    rows : int
+    """
 
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return self.columns[0].rows
+    def __init__(self, arrow: "pyarrow.Table", where: str) -> None:
+        self.names, self.rows = tuple(arrow.column_names), arrow.num_rows
+        self._arrow, self._where = arrow, where
 
     def frame(self, names: Sequence[str]) -> Frame:
         """Return these columns, in this order."""
-        columns = tuple(self.columns[self.names.index(name)] for name in names)
-        return Frame(self.rows, tuple(names), columns, None)
+        frame = read_frame(self._arrow.select(list(names)), self._where)
+        columns = map(_contiguous, frame.columns, self._arrow.select(list(names)).columns)
+        return replace(frame, columns=tuple(columns))
 
     def labels(self, name: str) -> Labels:
-        """Return a column as a target: whole numbers as integers; booleans and text as they are."""
-        column = self.columns[self.names.index(name)]
-        if self.arrow is not None:
-            return _arrow_labels(self.arrow.column(name), column)
-        return _number_labels(column) if column.natural == "number" else _text_labels(column)
+        """Return a column as a target: booleans and integers, whole numbers as integers, and text as it is."""
+        from pyarrow import types
+
+        values, column = self._arrow.column(name), self.frame([name]).columns[0]
+        if isinstance(column, CellColumn):
+            return _text_labels(column)
+        if not types.is_boolean(values.type) and not types.is_integer(values.type):
+            return _number_labels(column)
+        rows = np.flatnonzero(values.is_valid().to_numpy())
+        return Labels(np.asarray(values.drop_null().to_numpy()), rows)
+
+
+def _contiguous(column: Column, values: "pyarrow.ChunkedArray") -> Column:
+    """Return a column of numbers without gaps as an array, of which any rows are taken fast."""
+    from pyarrow import types
+
+    if not types.is_integer(values.type) and not types.is_floating(values.type):
+        return column
+    return column if values.null_count else ArrayColumn(column.label, column.dtype, values.to_numpy())
 
 
 @dataclass(frozen=True)
 class DataTable:
-    """A table with its target: booleans, integers and text are labels, other numbers are targets."""
+    """A table with its target: booleans, integers and text are labels, other numbers are targets.
+
+    `groups` and `weights` are what columns of theirs hold, if they were asked for; these columns are not in X.
+    """
 
     X: Frame
     y: NDArray[Any]
     target: str
     task: str | None = None  # known for scikit-learn's only
+    groups: list[str | None] | None = None
+    weights: NDArray[np.float64] | None = None
 
 
-def read_table(name: str, target: str | None) -> DataTable:
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are for: its target, and those that are no features.
+
+    Attributes
+    ----------
+    target : str or None
+        None: the column named "target", else the last one.
+    groups, weight : str or None
+        Columns by which rows are split, and that say how much each row counts.
+    ignore : sequence of str
+        Columns that are not used.
+    """
+
+    target: str | None = None
+    groups: str | None = None
+    weight: str | None = None
+    ignore: Sequence[str] = ()
+
+
+def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = None) -> DataTable:
     """Read a table to learn from.
 
     Parameters
     ----------
     name : str
         As for `read_file`.
-    target : str, optional
-        The column to predict; the one named "target", else the last one, by default.
+    roles : Roles, optional
+    form : CsvFormat, optional
+        As for `read_file`.
 
     Raises
     ------
@@ -89,45 +131,80 @@ def read_table(name: str, target: str | None) -> DataTable:
         As of `read_file`, or cells of the target are missing, or there is no other column.
     SettingError
         There is no such column.
-    MissingExtra
-        A Parquet file, and pyarrow is not installed.
     OSError
         The file cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        The first column has no name and numbers the rows, as `DataFrame.to_csv` writes it; it is left out.
     """
+    roles = roles or Roles()
+    beside = [each for each in (roles.groups, roles.weight) if each is not None]
 
     def all_of(names: Sequence[str]) -> dict[str, bool]:
-        if len(names) < 2:
+        unused = {target_of(names, roles.target, name), *beside, *roles.ignore}
+        for each in (*beside, *roles.ignore):
+            check_name(names, each, name)
+        if not set(names) - unused:
             raise DataError(f"{name} must have a target and at least one more column, got {len(names)} column(s)")
-        target_place(names, target, name)
-        return dict.fromkeys(names, False)
+        return dict.fromkeys([each for each in names if each not in roles.ignore or each in beside], False)
 
-    if name in BUILT_IN and target not in (None, "target"):
-        raise SettingError(f"{name} has no target column {target!r}, only 'target'")
-    table = read_file(name, all_of)
-    place = target_place(table.names, target, name)
-    chosen, labels = table.names[place], table.labels(table.names[place])
+    if name in BUILT_IN and roles.target not in (None, "target"):
+        raise SettingError(f"{name} has no target column {roles.target!r}, only 'target'")
+    table = read_file(name, all_of, form)
+    target = target_of(table.names, roles.target, name)
+    labels = table.labels(target)
     missing = table.rows - len(labels.rows)
     if missing:
-        fact = f"the target {chosen!r} lacks {missing} of {table.rows} cells"
+        fact = f"the target {target!r} lacks {missing} of {table.rows} cells"
         raise DataError(f"{name}: {fact}; fill these cells or drop their rows first")
-    X = spelled_frame(table.frame(table.names[:place] + table.names[place + 1 :]), name)
-    X = replace(X, columns=tuple(as_text(column) if column.natural == "category" else column for column in X.columns))
-    return DataTable(X, labels.values, chosen, BUILT_IN.get(name))
+    features = [each for each in table.names if each not in (target, *beside)]
+    if features[0] == "" and _numbers_rows(table.frame([""]).columns[0]) and len(features) > 1:
+        warn_user(f"{name}: the first column has no name and numbers the rows; it is left out")
+        features = features[1:]
+    X = spelled_frame(table.frame(features), name)
+    columns = (as_category(column) if column.natural == "category" else column for column in X.columns)
+    known = {each: table.frame([each]).columns[0] for each in beside}
+    return DataTable(
+        replace(X, columns=tuple(columns)),
+        labels.values,
+        target,
+        BUILT_IN.get(name),
+        None if roles.groups is None else known[roles.groups].cells(slice(None)),
+        None if roles.weight is None else _weights(known[roles.weight], name),
+    )
 
 
-def target_place(names: Sequence[str], target: str | None, where: str) -> int:
-    """Return the place of the target column."""
+def _numbers_rows(column: Column) -> bool:
+    """Return whether the cells are 0, 1, 2, ..."""
+    return column.natural == "number" and bool((column.numbers(slice(None)) == np.arange(column.rows)).all())
+
+
+def _weights(column: Column, name: str) -> NDArray[np.float64]:
+    if column.natural != "number":
+        raise DataError(f"{name}: the weights in {column.label} must be numbers, got {column.dtype}")
+    return column.numbers(slice(None))
+
+
+def target_of(names: Sequence[str], target: str | None, where: str) -> str:
+    """Return the name of the target column."""
     if target is None:
-        return names.index("target") if "target" in names else len(names) - 1
-    if target not in names:
-        near = " or ".join(map(repr, near_names(target, names)))
+        return "target" if "target" in names else names[-1] if names else ""
+    return check_name(names, target, where)
+
+
+def check_name(names: Sequence[str], name: str, where: str) -> str:
+    """Return the name of a column, or raise SettingError where there is none."""
+    if name not in names:
+        near = " or ".join(map(repr, near_names(name, names)))
         shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
         hint = f"did you mean {near}? " if near else ""
-        raise SettingError(f"{where} has no column {target!r}; {hint}its columns are {shown}")
-    return names.index(target)
+        raise SettingError(f"{where} has no column {name!r}; {hint}its columns are {shown}")
+    return name
 
 
-def read_file(name: str, choose: Choose) -> FileTable:
+def read_file(name: str, choose: Choose, form: CsvFormat | None = None) -> FileTable:
     """Read columns by the name of a file or of one of scikit-learn's tables.
 
     Parameters
@@ -136,39 +213,40 @@ def read_file(name: str, choose: Choose) -> FileTable:
         A path, or a key of BUILT_IN (a file of such a name is meant by ./name).
     choose : callable
         As of csv.py. At least one column is read.
+    form : CsvFormat, optional
+        How a CSV file is written.
 
     Raises
     ------
     DataError
         The file is malformed, or a column that is read holds neither numbers nor text; it is named, with what to do.
-    MissingExtra
-        A Parquet file, and pyarrow is not installed.
     OSError
         The file cannot be read.
     """
     if name in BUILT_IN:
-        return _read_built_in(name, choose)
-    if name.lower().endswith((".parquet", ".pq")):
-        return _read_parquet(name, choose)
-    return FileTable(*read_csv(name, choose))
+        return FileTable(_read_built_in(name, choose), name)
+    if is_parquet(name):
+        return FileTable(_read_parquet(name, choose), name)
+    return FileTable(read_csv(name, choose, form or CsvFormat()), name)
 
 
-def _read_built_in(name: str, choose: Choose) -> FileTable:
+def is_parquet(name: str) -> bool:
+    """Return whether a file is one of Parquet, by its name."""
+    return name.lower().endswith((".parquet", ".pq"))
+
+
+def _read_built_in(name: str, choose: Choose) -> "pyarrow.Table":
+    import pyarrow
     from sklearn import datasets
 
     bunch = getattr(datasets, f"load_{name}")()
     names = (*map(str, bunch.feature_names), "target")
-    values = [*bunch.data.T, bunch.target]
+    columns = dict(zip(names, [*bunch.data.T, bunch.target], strict=True))
     chosen = choose(names)
-    places = [place for place, column in enumerate(names) if column in chosen]
-    columns = tuple(
-        ArrayColumn(column_label(place, names), str(values[place].dtype), values[place]) for place in places
-    )
-    return FileTable(tuple(names[place] for place in places), columns)
+    return pyarrow.table({column: np.ascontiguousarray(columns[column]) for column in names if column in chosen})
 
 
-def _read_parquet(name: str, choose: Choose) -> FileTable:
-    require_extra("Parquet", "pyarrow", "tables")
+def _read_parquet(name: str, choose: Choose) -> "pyarrow.Table":
     from pyarrow import ArrowException, parquet
 
     with Path(name).open("rb") as file:
@@ -177,13 +255,9 @@ def _read_parquet(name: str, choose: Choose) -> FileTable:
             check_names(names, name)
             chosen = choose(names)
             file.seek(0)
-            table = parquet.read_table(file, columns=[column for column in names if column in chosen])
+            return parquet.read_table(file, columns=[column for column in names if column in chosen])
         except ArrowException as error:
             raise DataError(f"{name} is not a Parquet file, or a damaged one ({str(error).splitlines()[0]})") from error
-    frame = read_frame(table, name)
-    kept = tuple(table.column_names)
-    columns = tuple(read_as(column, chosen[each], name) for each, column in zip(kept, frame.columns, strict=True))
-    return FileTable(kept, columns, table)
 
 
 def _number_labels(column: Column) -> Labels:
@@ -194,20 +268,8 @@ def _number_labels(column: Column) -> Labels:
 
 def _text_labels(column: Column) -> Labels:
     cells = column.cells(slice(None))
-    rows = np.array([row for row, cell in enumerate(cells) if cell is not None], np.int64)
-    return Labels(np.array([cell for cell in cells if cell is not None]), rows)
-
-
-def _arrow_labels(values: Any, column: Column) -> Labels:
-    """Return exact integers and booleans of Arrow, not the float64 that the column would give."""
-    from pyarrow import types
-
-    if isinstance(column, CellColumn):
-        return _text_labels(column)
-    if not types.is_boolean(values.type) and not types.is_integer(values.type):
-        return _number_labels(column)
-    rows = np.flatnonzero(values.is_valid().to_numpy())
-    return Labels(np.asarray(values.drop_null().to_numpy()), rows)
+    rows = [row for row, cell in enumerate(cells) if cell is not None and not is_gap(cell)]
+    return Labels(np.array([cells[row] for row in rows]), np.array(rows, np.int64))
 
 
 def whole_if_possible(numbers: NDArray[np.float64]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Read any table-like object as a ``Frame``: columns of numbers or text, read in blocks of rows without a copy.
+"""Read any table-like object as a ``Frame``: columns of numbers, dates or text, read in blocks of rows without a copy.
 
     NumPy array, list of lists, __array__       one array: a matrix of numbers, or columns of objects or text
     pandas                                      columns by position, so the index and odd names do not matter
@@ -10,7 +10,7 @@ values of every library (None, NaN, null, pd.NA, NaT) become NaN in numbers and 
 through all numbers once: it finds missing ones and refuses those that the core cannot take.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
@@ -27,19 +27,21 @@ from ash.data.arrays import (
     column_label,
     column_names,
     is_frame,
+    is_missing,
     is_rounded,
     refuse_type,
     refuse_values,
 )
-from ash.data.columns import ArrayColumn, CellColumn, Column, Kind, Order, SeriesColumn, blocks
-from ash.data.spelling import NEARLY, learn_spelling
+from ash.data.columns import ArrayColumn, CellColumn, Column, DateColumn, Kind, Order, SeriesColumn, blocks
+from ash.data.dates import date_text, days_of, days_of_datetimes, days_of_objects, is_date_type, learn_dates
+from ash.data.spelling import NEARLY, Learned, learn_spelling
 from ash.errors import DataError
 
 if TYPE_CHECKING:
     import narwhals as nw
 
 
-_NUMBERS_TODO = "turn it into numbers first, for example seconds or days since a date"
+_NUMBERS_TODO = "turn it into numbers first, for example seconds"
 _SPLIT_TODO = "split it into columns of its own"
 _TEXT_TODO = "decode it to text first"
 _SCANNED_CELLS = 2**17  # at a time: 1 MiB of float64
@@ -99,6 +101,13 @@ class Frame:
         columns = tuple(column.with_order(order) for column in self.columns)
         return Frame(len(order), self.names, columns, self.matrix, order)
 
+    def select(self, names: tuple[str, ...]) -> "Frame":
+        """Return the columns of these names, which the frame has, in this order."""
+        if names == self.names or self.names is None:
+            return self
+        places = {name: place for place, name in enumerate(self.names)}
+        return Frame(self.rows, names, tuple(self.columns[places[name]] for name in names), None, self.order)
+
     def numbers_of(self, rows: Order) -> Order:
         """Return where these rows of the frame are in the user's table: int64 array."""
         return rows if self.order is None else self.order[rows]
@@ -116,7 +125,7 @@ class Frame:
             return np.array(self.matrix_rows(slice(None)), np.float64)
 
 
-def read_frame(X: Any, name: str = "X") -> Frame:
+def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -> Frame:
     """Return a table as a frame.
 
     Parameters
@@ -126,6 +135,8 @@ def read_frame(X: Any, name: str = "X") -> Frame:
         or polars, pyarrow tables; a Frame, which is returned as it is.
     name : str
         Its name in messages.
+    wanted : collection of str, optional
+        The names of the columns to read, if X has them all: what others hold does not matter.
 
     Raises
     ------
@@ -142,9 +153,11 @@ def read_frame(X: Any, name: str = "X") -> Frame:
     if is_frame(X):
         check_shape(X.shape, name)
         check_memory(X.shape[0], X.shape[1], name)
-        columns = _frame_columns(X, names, name)
+        places = _wanted_places(names, wanted, X.shape[1])
+        columns = _frame_columns(X, names, name, places)
         if columns is not None:
-            return Frame(X.shape[0], names, columns, _one_block(X, columns))
+            kept = None if names is None else tuple(names[place] for place in places)
+            return Frame(X.shape[0], kept, columns, _one_block(X, columns))
     return _read_array(X, names, name)
 
 
@@ -167,24 +180,45 @@ def _array_column(values: NDArray[Any], label: str, dtype: str, name: str) -> Co
     _refuse_dtype(values.dtype, f"{name} in {label}")
     if values.dtype.kind in "fiub":
         return ArrayColumn(label, dtype, values)
+    if values.dtype.kind == "M":
+        return DateColumn(label, dtype, len(values), lambda rows: days_of_datetimes(values[rows]))
+    if values.dtype.kind == "O" and _are_dates(values):
+        return DateColumn(label, dtype, len(values), lambda rows: days_of_objects(values[rows].tolist()))
     column = CellColumn(label, dtype, len(values), lambda rows: values[rows].tolist())
     if values.dtype.kind == "O":
         column.check_cells(name)
     return column
 
 
+def _are_dates(values: NDArray[Any]) -> bool:
+    """Return whether objects are dates or missing, and at least one is a date."""
+    kinds = set(map(type, values.tolist()))
+    if not any(map(is_date_type, kinds)):
+        return False
+    return all(is_date_type(type(cell)) or is_missing(cell) for cell in values.tolist())
+
+
 def _refuse_dtype(dtype: np.dtype[Any], where: str) -> None:
     if dtype.kind == "c":
         raise DataError(f"Complex data not supported: {where} has dtype {dtype}; pass real numbers")
-    if dtype.kind in "mMVS":
+    if dtype.kind in "mVS":
         todo = {"V": _SPLIT_TODO, "S": _TEXT_TODO}.get(dtype.kind, _NUMBERS_TODO)
         raise DataError(f"{where} has dtype {dtype}: {todo}")
 
 
-def _frame_columns(X: Any, names: tuple[str, ...] | None, name: str) -> tuple[Column, ...] | None:
-    """Return the columns of a frame, None if narwhals does not know its library."""
+def _wanted_places(names: tuple[str, ...] | None, wanted: Collection[str] | None, columns: int) -> Sequence[int]:
+    """Return which columns are wanted, in their order: all of them unless all that are wanted are there."""
+    if names is None or wanted is None or not set(wanted) < set(names):
+        return range(columns)
+    return [place for place, name in enumerate(names) if name in wanted]
+
+
+def _frame_columns(
+    X: Any, names: tuple[str, ...] | None, name: str, places: Sequence[int]
+) -> tuple[Column, ...] | None:
+    """Return columns of a frame, None if narwhals does not know its library."""
     if hasattr(type(X), "iloc"):
-        return tuple(_pandas_column(X.iloc[:, place], column_label(place, names), name) for place in range(X.shape[1]))
+        return tuple(_pandas_column(X.iloc[:, place], column_label(place, names), name) for place in places)
     import narwhals as nw
 
     try:
@@ -192,7 +226,9 @@ def _frame_columns(X: Any, names: tuple[str, ...] | None, name: str) -> tuple[Co
     except TypeError:
         return None
     return tuple(
-        _series_column(series, column_label(place, names), name) for place, series in enumerate(frame.iter_columns())
+        _series_column(series, column_label(place, names), name)
+        for place, series in enumerate(frame.iter_columns())
+        if place in places
     )
 
 
@@ -212,6 +248,8 @@ def _series_column(series: "nw.Series[Any]", label: str, name: str) -> Column:
     word = str(getattr(native, "dtype", None) or native.type)
     if series.dtype.is_numeric() or series.dtype == nw.Boolean:
         return SeriesColumn(label, word, series)
+    if series.dtype == nw.Date or series.dtype == nw.Datetime:
+        return DateColumn(label, word, len(series), lambda rows: _days(series[rows]))
     if series.dtype == nw.String or series.dtype in (nw.Categorical, nw.Enum):
         is_text = series.dtype == nw.String
         return CellColumn(label, word, len(series), lambda rows: _to_list(series[rows]), is_text)
@@ -220,6 +258,13 @@ def _series_column(series: "nw.Series[Any]", label: str, name: str) -> Column:
     if series.dtype == nw.Unknown:
         return _unknown_column(series, label, word, name)
     raise DataError(f"{name} in {label} has dtype {word}: {_todo(series.dtype)}")
+
+
+def _days(series: "nw.Series[Any]") -> NDArray[np.float64]:
+    """Return the days since 1970-01-01 of a series of dates."""
+    import narwhals as nw
+
+    return days_of(series.dt.timestamp("us").cast(nw.Float64).to_numpy())
 
 
 def _to_list(series: "nw.Series[Any]") -> list[Any]:
@@ -253,7 +298,12 @@ def _todo(dtype: "nw.dtypes.DType") -> str:
 def _one_block(X: Any, columns: tuple[Column, ...]) -> NDArray[Any] | None:
     """Return the array behind a frame of pandas whose columns lie in one block, None if there is no such array."""
     arrays = [column.values for column in columns if isinstance(column, ArrayColumn)]
-    if not hasattr(type(X), "iloc") or len(arrays) < len(columns) or len({array.dtype for array in arrays}) > 1:
+    if (
+        not hasattr(type(X), "iloc")
+        or len(columns) < X.shape[1]
+        or len(arrays) < len(columns)
+        or len({array.dtype for array in arrays}) > 1
+    ):
         return None
     places = [array.__array_interface__["data"][0] for array in arrays]
     if len({after - before for before, after in pairwise(places)}) > 1:
@@ -281,7 +331,7 @@ def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str =
         Integers beyond 2**53, which float64 rounds.
     """
     kinds = kinds or [column.natural for column in frame.columns]
-    places = [place for place, kind in enumerate(kinds) if kind == "number"]
+    places = [place for place, kind in enumerate(kinds) if kind != "category"]
     missing = np.zeros(len(kinds), np.bool_)
     worst = np.zeros(len(kinds))
     if frame.matrix is not None and len(places) == len(kinds):
@@ -300,41 +350,50 @@ def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str =
 
 
 def spelled_frame(frame: Frame, name: str = "X") -> Frame:
-    """Turn columns of text that spells numbers into columns of numbers; see spelling.py.
+    """Turn columns of text that spells numbers or dates into columns of these; see spelling.py and dates.py.
 
     Warns
     -----
     UserWarning
-        Once for all such columns, once for those that can be read as different numbers, and once for those in which
-        some other text stands among numbers.
+        Once for all columns that are read as numbers, or as dates; once for those that can be read as different ones;
+        and once for those in which some other text stands among numbers or dates.
     """
     if frame.matrix is not None:
         return frame
     columns = list(frame.columns)
-    read: list[str] = []
-    is_open: list[str] = []
-    odd: list[str] = []
+    said: dict[str, list[str]] = {}
     for place, column in enumerate(columns):
         if not isinstance(column, CellColumn) or column.natural == "number" or not (texts := column.texts()):
             continue
-        learned = learn_spelling(texts)
+        learned = max(learn_spelling(texts), learn_dates(texts), key=_fits)
         if learned.spelling is not None:
             columns[place] = column.spelled(learned.spelling, name)
-            number = learned.spelling.number(learned.example)
-            meaning = "missing" if number != number else f"{number:.12g}"
-            (is_open if learned.is_open else read).append(f"{column.label}: {learned.example!r} is {meaning}")
+            if learned.example:
+                fact = _OPEN if learned.is_open else _READ
+                meaning = _meaning(learned.spelling.number(learned.example), learned.spelling.kind)
+                about = f"{column.label}: {learned.example!r} is {meaning}"
+                said.setdefault(fact.format(learned.spelling.kind), []).append(about)
         elif learned.share >= NEARLY:
-            odd.append(f"{column.label}: {learned.example!r}")
-    if read:
-        todo = "make a column a category to keep its text"
-        warn_user(f"{name} holds text that is read as numbers ({'; '.join(at_most(read))}): {todo}")
-    if is_open:
-        todo = "if another number is meant, pass numbers in place of text"
-        warn_user(f"{name} holds text that can be read as different numbers ({'; '.join(at_most(is_open))}): {todo}")
-    if odd:
-        todo = "they are categories unless such cells are made missing"
-        warn_user(f"{name} holds columns of numbers with some other text ({'; '.join(at_most(odd))}): {todo}")
+            said.setdefault(_ODD, []).append(f"{column.label}: {learned.example!r}")
+    for fact, cells in said.items():
+        what, todo = fact.split(": ")
+        warn_user(f"{name} holds {what} ({'; '.join(at_most(cells))}): {todo}")
     return replace(frame, columns=tuple(columns))
+
+
+_READ = "text that is read as {0}s: make a column a category to keep its text"
+_OPEN = "text that can be read as different {0}s: if another {0} is meant, pass {0}s in place of text"
+_ODD = "columns of numbers or dates with some other text: they are categories unless such cells are made missing"
+
+
+def _fits(learned: Learned) -> float:
+    return learned.share if learned.spelling is None else 1.0
+
+
+def _meaning(number: float, kind: Kind) -> str:
+    if number != number:
+        return "missing"
+    return f"{number:.12g}" if kind == "number" else date_text(number)
 
 
 def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:

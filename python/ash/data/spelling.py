@@ -1,35 +1,71 @@
 """Numbers that are written as text: with decimal commas, thousands separators, currency signs or percent signs.
 
-    learn_spelling(texts)  ->  Spelling  ->  number(text)
+    learn_spelling(texts)  ->  NumberSpelling  ->  number(text)
 
 A column of text is one of numbers if a single spelling reads every cell that is not missing. The spelling is learned
 from the training rows and kept with the model, so a single cell means the same in any table. What Python reads as a
-number ("12.5", "1e3") needs no spelling. "1,234" can be either 1234 or 1.234: if a column leaves that open, the comma
-separates thousands.
+number ("12.5", "1e3") needs no spelling, and "true" and "false" are 1 and 0. "1,234" can be either 1234 or 1.234: if a
+column leaves that open, the comma separates thousands.
+
+The text of a category is its level as it stands. A number or a boolean has the text that `plain_text` gives it, so that
+it is the same level in a frame of numbers, in a column of objects and in a file.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from ash._utils.cached import cached_property
+from ash.data.arrays import EXACT
 
-GAPS = frozenset({"", "-", "--", "?", "#n/a", "n.a.", "n/a", "na", "nan", "nil", "none", "null", "missing", "unknown"})
+PLAIN_GAPS = frozenset(
+    {"", " ", "<NA>", "NA", "na", "NaN", "Nan", "nan", "NAN", "None", "none", "NONE", "NULL", "Null", "null"}
+)
+"""What programs write for a missing cell."""
+GAPS = PLAIN_GAPS | {"?", "#N/A", "#NA", "N/A", "n/a"}
+"""Text that stands for a missing cell in any column, unless the column was trained with it as a level."""
+NUMBER_GAPS = frozenset(map(str.lower, GAPS)) | {"-", "--", "n.a.", "nil", "missing", "unknown"}
 """What stands for a missing number, in upper or lower case, with or without blanks around."""
 NEARLY = 0.9
 """The least share of numbers in a column of text for a warning, which names a cell that is no number."""
 SAMPLE = 1_000
 """Spellings are tried on this many distinct cells of a column first, and on all of them if they read these."""
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
+_BOOLEANS = {"true": 1.0, "false": 0.0}
 _BLANKS, _APOSTROPHES = " \u00a0\u2009\u202f", "'\u2019"
 _UNITS = "%$\u00a2-\u00a5\u20a0-\u20cf"
 """Percent and currency signs, as a class of a regular expression."""
 
 
 @dataclass(frozen=True)
-class Spelling:
+class Spelling(ABC):
+    """How the text of a column spells numbers, or dates (dates.py)."""
+
+    kind: ClassVar[Literal["number", "date"]]
+
+    @property
+    @abstractmethod
+    def example(self) -> str:
+        """Return a text that is written so."""
+
+    @abstractmethod
+    def number(self, text: str) -> float:
+        """Return the number, NaN if the text stands for a missing cell; raise ValueError if it is neither."""
+
+    def reads(self, text: str) -> bool:
+        """Return whether a text is a number in this spelling, or stands for a missing cell."""
+        try:
+            self.number(text)
+        except ValueError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class NumberSpelling(Spelling):
     """How the text of a column spells numbers.
 
     Attributes
@@ -45,14 +81,18 @@ class Spelling:
     decimal: str
     thousands: str = ""
     unit: str = ""
+    kind: ClassVar[Literal["number", "date"]] = "number"
 
     def number(self, text: str) -> float:
         """Return the number, NaN if the text stands for a missing cell; raise ValueError if it is neither."""
         found = self._pattern.fullmatch(text.strip())
         signs = "" if found is None else found["sign"] + found["inner"]
         if found is None or found["before"] + found["after"] != self.unit or len(signs) > 1:
-            if is_gap(text):
+            word = text.strip().lower()
+            if word in NUMBER_GAPS:
                 return float("nan")
+            if word in _BOOLEANS and not self.unit:
+                return _BOOLEANS[word]
             raise ValueError(f"{text!r} is no number in this spelling")
         number = float(found["digits"].translate(self._table))
         return -number if signs in ("-", "\u2212") else number
@@ -88,9 +128,10 @@ class Learned:
     Attributes
     ----------
     spelling : Spelling or None
-        None if the column is no column of numbers.
+        None if the column is no column of numbers, or of dates.
     example : str
-        A cell that shows the spelling, or that stands for a missing one; without a spelling, a cell that is no number.
+        A cell that shows the spelling, or that stands for a missing one; empty if nothing has to be told. Without a
+        spelling, a cell that is no number.
     is_open : bool
         Whether another spelling reads all cells as well, as other numbers.
     share : float
@@ -103,19 +144,40 @@ class Learned:
     share: float = 0.0
 
 
-def spelling_from_json(data: Any) -> Spelling:
+def spelling_from_json(data: Any) -> NumberSpelling:
     """Return a spelling out of a model file; raise ValueError if it is none."""
     if not isinstance(data, dict) or data.keys() != {"decimal", "thousands", "unit"}:
         raise ValueError("a spelling must have decimal, thousands and unit")
     decimal, thousands, unit = (data[name] for name in ("decimal", "thousands", "unit"))
     if (decimal, thousands) not in _FORMS or type(unit) is not str or (unit and not re.fullmatch(f"[{_UNITS}]", unit)):
         raise ValueError(f"a spelling of decimal {decimal!r}, thousands {thousands!r} and unit {unit!r} is unknown")
-    return Spelling(decimal, thousands, unit)
+    return NumberSpelling(decimal, thousands, unit)
 
 
 def is_gap(text: str) -> bool:
+    """Return whether a text stands for a missing cell in any column."""
+    return text in GAPS
+
+
+def is_number_gap(text: str) -> bool:
     """Return whether a text in a column of numbers stands for a missing cell."""
-    return text.strip().lower() in GAPS
+    return text.strip().lower() in NUMBER_GAPS
+
+
+def number_text(number: float) -> str:
+    """Return the text of a number as a level of a category: "3" for 3.0."""
+    return str(int(number)) if number.is_integer() and abs(number) < EXACT else repr(number)
+
+
+def plain_text(text: str) -> str | None:
+    """Return the text that a number or boolean has as a level, whatever its type; None for other text."""
+    word = text.strip().lower()
+    if word in _BOOLEANS:
+        return word.capitalize()
+    try:
+        return number_text(float(text))
+    except ValueError:
+        return None
 
 
 def learn_spelling(texts: Set[str]) -> Learned:
@@ -126,14 +188,14 @@ def learn_spelling(texts: Set[str]) -> Learned:
     texts : set of str
         The distinct cells of a column; not empty.
     """
-    written = sorted(text for text in texts if not is_gap(text))
+    written = sorted(text for text in texts if not is_number_gap(text))
     if not written:
-        return Learned(None)
+        return Learned(NumberSpelling("."))
     sample = written[:: -(-len(written) // SAMPLE)]
     units = Counter(map(_unit_of, sample))
     unit = units.most_common(1)[0][0]
-    spellings = [Spelling(decimal, thousands, unit) for decimal, thousands in _FORMS] if len(unit) < 2 else []
-    fitting = [each for each in spellings if _reads_all(each, sample) and _reads_all(each, written)]
+    spellings = [NumberSpelling(decimal, thousands, unit) for decimal, thousands in _FORMS] if len(unit) < 2 else []
+    fitting = [each for each in spellings if all(map(each.reads, sample)) and all(map(each.reads, written))]
     if fitting:
         first, *others = fitting
         is_open = any(first.number(text) != other.number(text) for other in others for text in sample)
@@ -145,29 +207,20 @@ def _unit_of(text: str) -> str:
     return "".join(re.findall(f"[{_UNITS}]", text))
 
 
-def _reads_all(spelling: Spelling, texts: Iterable[str]) -> bool:
-    try:
-        for text in texts:
-            spelling.number(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _example(spelling: Spelling, written: Iterable[str], texts: Iterable[str]) -> str:
-    """Return the text that shows most of the spelling; what stands for a missing cell, if Python reads all others."""
-    gaps = [text for text in texts if is_gap(text)] if spelling == Spelling(".") else []
-    if gaps:
-        return min(gaps)
+def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[str]) -> str:
+    """Return the text that shows most of the spelling; of what Python reads, a text that it would not, if any."""
+    if spelling == NumberSpelling("."):
+        odd = (text for text in texts if plain_text(text) is None and text not in PLAIN_GAPS)
+        return min(odd, default="")
     signs = {spelling.decimal, spelling.thousands, spelling.unit} - {"", "."}
     return max(written, key=lambda text: (sum(sign in text for sign in signs), len(text)))
 
 
-def _nearly(spellings: list[Spelling], written: list[str], sample: list[str]) -> Learned:
+def _nearly(spellings: Sequence[Spelling], written: list[str], sample: list[str]) -> Learned:
     """Return the share of numbers in the sample, and a text that is no number."""
-    read = [sum(_reads_all(spelling, [text]) for text in sample) for spelling in spellings]
+    read = [sum(map(spelling.reads, sample)) for spelling in spellings]
     if not any(read):
         return Learned(None)
     best = spellings[read.index(max(read))]
-    odd = next(text for text in written if not _reads_all(best, [text]))
+    odd = next(text for text in written if not best.reads(text))
     return Learned(None, odd, share=max(read) / len(sample))

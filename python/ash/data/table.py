@@ -10,16 +10,18 @@ row to train on: a class of one row goes to training, and where a part is too sm
 class is set aside for training and the rest is shuffled as it comes. A class without a validation row is fine.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.checks import check_seed, is_integer, is_number
+from ash._utils.checks import check_seed, is_integer, is_number, near_names
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, refuse_type
-from ash.data.frames import Frame, read_frame, spelled_frame
+from ash.data.columns import as_category
+from ash.data.frames import Frame, at_most, read_frame, spelled_frame
 from ash.data.targets import read_target
 from ash.errors import DataError, SettingError
 from ash.metrics import Task
@@ -66,7 +68,13 @@ class Table:
         return 0 if self.classes_ is None else len(self.classes_)
 
 
-def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = None) -> Table:
+def read_training(
+    X: Any,
+    y: Any,
+    task: str | None = None,
+    sample_weight: Any = None,
+    categorical: Sequence[str | int | bool] | None = None,
+) -> Table:
     """Return the table to train on, without the rows of weight 0.
 
     Parameters
@@ -78,13 +86,15 @@ def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = 
     task : "classification", "regression" or None
         None: what y asks for, by the rule in ash/data/targets.py.
     sample_weight : array-like [rows], optional
+    categorical : sequence of names, of places or of one bool per column, optional
+        Columns that are categories, whatever they look like.
 
     Raises
     ------
     DataError
         The data cannot be trained on; names the column and what to do.
     SettingError
-        ``task`` is no task.
+        ``task`` is no task, or a column in `categorical` is not there.
 
     Warns
     -----
@@ -99,10 +109,37 @@ def read_training(X: Any, y: Any, task: str | None = None, sample_weight: Any = 
     target = read_target(y, frame.rows, task, kept)
     if weights is not None and kept is not None:
         frame, weights = frame.take(kept), weights[kept]
-    frame = spelled_frame(frame)
+    frame = spelled_frame(frame if categorical is None else declared(frame, categorical))
     if frame.rows < 2:
         raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate")
     return Table(frame, target.y, target.classes, target.task, target.names, weights)
+
+
+def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = "X") -> Frame:
+    """Return a frame in which columns are categories; they are given by name, by place or by one bool per column."""
+    count, what = len(frame.columns), "categorical_features"
+    if isinstance(categorical[0], str):
+        if frame.names is None:
+            raise SettingError(f"{what} has names, but {name} has none: give the places of columns, from 0 on")
+        for each in categorical:
+            if each not in frame.names:
+                near = " or ".join(map(repr, near_names(str(each), frame.names)))
+                hint = f"did you mean {near}?" if near else f"its columns are {', '.join(at_most(frame.names))}"
+                raise SettingError(f"{what} has {each!r}, which is no column of {name}; {hint}")
+        places = {frame.names.index(str(each)) for each in categorical}
+    elif isinstance(categorical[0], bool):
+        if len(categorical) != count:
+            raise SettingError(
+                f"{what} has {len(categorical)} bools, but {name} has {count} columns: give one for each"
+            )
+        places = {place for place, each in enumerate(categorical) if each}
+    else:
+        for each in categorical:
+            if not -count <= int(each) < count:
+                raise SettingError(f"{what} has {each}, but {name} has columns 0 to {count - 1}")
+        places = {int(each) % count for each in categorical}
+    columns = (as_category(column) if place in places else column for place, column in enumerate(frame.columns))
+    return replace(frame, columns=tuple(columns), matrix=None)
 
 
 def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:

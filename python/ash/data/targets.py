@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, check_finite, column_names, is_missing, refuse_type, to_float
-from ash.data.spelling import is_gap, learn_spelling
+from ash.data.spelling import is_number_gap, learn_spelling
 from ash.errors import DataError, SettingError
 from ash.metrics import TASKS, Task
 
@@ -114,7 +114,7 @@ def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
     except ValueError:
         learned = learn_spelling(texts)
         spelling, example = learned.spelling, learned.example
-        if spelling is None or any(map(is_gap, texts)):
+        if spelling is None or any(map(is_number_gap, texts)):
             return y
         numbers = np.array([spelling.number(text) for text in y.flat]).reshape(y.shape)
     is_plain = spelling is None and bool(np.all(numbers == np.floor(numbers)))  # such as "11": a label

@@ -3,6 +3,8 @@
     number                             its value, NaN where missing; then 1 where missing, if cells were in training;
                                        then target statistics and log count, if its values are levels
                                        too (spiked_numbers.py)
+    date                               its days since 1970-01-01; then 1 where missing, if cells were in training; then
+                                       its parts, such as the month (date_parts.py)
     category of at most 32 levels      one-hot encoded; then 1 where missing, if cells were in training
     category of more levels            its target statistics; log(1 + weight of its training rows)
     all numbers, where rows recur      the mean target of the most similar rows, and how close these are (neighbors.py)
@@ -22,6 +24,8 @@ from numpy.typing import NDArray
 from ash._utils.cached import cached_property
 from ash.data.columns import Column, blocks
 from ash.data.frames import Frame
+from ash.data.spelling import is_gap, plain_text
+from ash.encoding.date_parts import LEVELS, part_names, put_parts, width
 from ash.encoding.neighbors import Neighbors
 from ash.encoding.schema import ONE_HOT_LEVELS, ColumnSchema, Schema
 from ash.errors import DataError
@@ -39,10 +43,16 @@ class LevelCodes(dict[str | None, int]):
 
     def __init__(self, levels: tuple[str, ...]) -> None:
         super().__init__(zip(levels, range(len(levels)), strict=True))
-        self[None] = len(levels)
+        self.missing = len(levels)
+        self[None] = self.missing
+        self._is_plain = all(plain_text(level) == level for level in levels)
 
     def __missing__(self, level: str | None) -> int:
-        return len(self)
+        assert level is not None
+        if is_gap(level):
+            return self.missing
+        plain = plain_text(level) if self._is_plain else None
+        return len(self) if plain is None else self.get(plain, len(self))
 
     def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
         """Return the number of the level in each of some rows of a column: int32 [rows].
@@ -119,15 +129,16 @@ class Encoding:
         scaled = np.zeros(self.features, np.bool_)
         for place, column in enumerate(self.schema.columns):
             scaled[self.statistics_of(place)] = True
-            if column.kind == "number":
+            if column.kind != "category":
                 scaled[self.starts[place]] = True
+            scaled[[first for part, first in self.parts_of(place) if part not in LEVELS]] = True
         scaled[self.columns_end :] = True
         return scaled
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
         """The first feature of each column."""
-        widths = [len(self._names_of(place)) for place in range(len(self.schema.columns))]
+        widths = list(map(self.width, range(len(self.schema.columns))))
         return tuple(int(start) for start in np.cumsum([0, *widths[:-1]]))
 
     @property
@@ -140,6 +151,16 @@ class Encoding:
         column, table, start = self.schema.columns[place], self.statistics[place], self.starts[place]
         first = start + 1 + column.missing if column.kind == "number" else start
         return slice(first, first if table is None else first + table.shape[1])
+
+    def width(self, place: int) -> int:
+        """Return how many features a column becomes."""
+        return len(self._names_of(place))
+
+    def parts_of(self, place: int) -> list[tuple[str, int]]:
+        """Return the parts of a column of dates, each with its first feature."""
+        column = self.schema.columns[place]
+        widths = [1 + column.missing, *map(width, column.parts)]
+        return [(part, self.starts[place] + sum(widths[: at + 1])) for at, part in enumerate(column.parts)]
 
     def block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
         """Return the features of a block of rows of a table that the schema has checked.
@@ -173,9 +194,11 @@ class Encoding:
             return self._matrix_block(frame.matrix_rows(rows))
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
-            if column.kind == "number":
+            if column.kind != "category":
                 block[:, self.starts[place]] = numbers = given.numbers(rows)
                 self._put_beside(block, place, numbers)
+                if column.parts:
+                    put_parts(block[:, self.parts_of(place)[0][1] :], column.parts, numbers)
                 continue
             codes, table = self._codes[place].read(given, rows, unknown), self.statistics[place]
             if table is None:
@@ -204,7 +227,7 @@ class Encoding:
     def put_values(self, frame: Frame, rows: slice, values: Block) -> None:
         """Write rows of each column into a column of `values` [rows, at least columns]: numbers, or codes of levels."""
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
-            is_number = column.kind == "number"
+            is_number = column.kind != "category"
             values[:, place] = given.numbers(rows) if is_number else self._codes[place].read(given, rows)
 
     def level_codes(self, frame: Frame, place: int) -> Codes:
@@ -252,8 +275,9 @@ class Encoding:
             statistics = []
         elif column.kind == "category":
             return statistics
-        names = [name] if column.kind == "number" else [f"{name}={level}" for level in column.levels]
-        return names + [f"{name} is missing"] * column.missing + statistics
+        names = [f"{name}={level}" for level in column.levels] if column.kind == "category" else [name]
+        parts = [f"{name}: {each}" for part in column.parts for each in part_names(part)]
+        return names + [f"{name} is missing"] * column.missing + parts + statistics
 
 
 def is_many_level(column: ColumnSchema) -> bool:
@@ -263,7 +287,7 @@ def is_many_level(column: ColumnSchema) -> bool:
 
 def codes_of(column: ColumnSchema) -> LevelCodes | ValueCodes:
     """Return what gives the numbers of the levels of a column."""
-    if column.kind == "number":
+    if column.kind != "category":
         return ValueCodes(cast(tuple[float, ...], column.levels))
     return LevelCodes(cast(tuple[str, ...], column.levels))
 

@@ -7,7 +7,7 @@ A category has levels: the texts seen in training, sorted. A column keeps at mos
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -16,8 +16,10 @@ import numpy as np
 from ash._utils.checks import is_list_of
 from ash.data.arrays import refuse_values
 from ash.data.columns import CellColumn, Column, Kind, blocks
+from ash.data.dates import DateSpelling, date_spelling_from_json
 from ash.data.frames import Frame, at_most, check_numbers
-from ash.data.spelling import Spelling, spelling_from_json
+from ash.data.spelling import NumberSpelling, Spelling, is_gap, plain_text, spelling_from_json
+from ash.encoding.date_parts import PARTS, varying_parts
 from ash.errors import DataError
 from ash.options import MISSING, UNKNOWN, Missing, Unknown
 
@@ -34,7 +36,7 @@ class ColumnSchema:
 
     Attributes
     ----------
-    kind : "number" or "category"
+    kind : "number", "category" or "date"
     dtype : str
         The user's word for its type.
     levels : tuple of str, or of float
@@ -42,7 +44,9 @@ class ColumnSchema:
     missing : bool
         Whether cells were missing.
     spelling : Spelling or None
-        How text spells its numbers, if that is not as Python does.
+        How text spells its numbers or dates, if they were read from text.
+    parts : tuple of str
+        Of a date: the parts that are features (date_parts.py).
     """
 
     kind: Kind
@@ -50,22 +54,36 @@ class ColumnSchema:
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
     spelling: Spelling | None = field(default=None, repr=False)  # journals hash the repr; they hash the numbers too
+    parts: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def has_plain_level(self) -> bool:
+        """Whether a number or a boolean can be one of its levels."""
+        return self.kind == "category" and any(plain_text(str(level)) == level for level in self.levels)
+
+    def is_missing(self, cell: str | None) -> bool:
+        """Return whether a cell of a category is missing."""
+        return cell is None or (is_gap(cell) and cell not in self.levels)
 
     def of(self, given: Column, name: str = "X") -> Column:
-        """Return a column of another table, its text read as numbers as it was in training."""
-        if self.kind != "number" or not isinstance(given, CellColumn) or not given.is_text:
+        """Return a column of another table, its text read as numbers or dates as it was in training."""
+        if self.kind == "category" or not isinstance(given, CellColumn) or not given.is_text:
             return given
         if self.spelling is not None:
             return given.spelled(self.spelling, name)
+        if self.kind == given.natural == "number":
+            return given
         try:
-            return given if given.natural == "number" else given.spelled(Spelling("."), name)  # text for missing cells
+            spelling: Spelling = NumberSpelling(".") if self.kind == "number" else DateSpelling("ymd")
+            return given.spelled(spelling, name)
         except DataError:
-            return given  # `check_columns` says that it is of another kind
+            return given  # `Schema.read` says that it is of another kind
 
     def to_json(self) -> dict[str, Any]:
         """Return what `_column_from_json` reads."""
         told = {"kind": self.kind, "dtype": self.dtype, "levels": list(self.levels), "missing": self.missing}
-        return told | ({} if self.spelling is None else {"spelling": asdict(self.spelling)})
+        parts = {"parts": list(self.parts)} if self.kind == "date" else {}
+        return told | parts | ({} if self.spelling is None else {"spelling": asdict(self.spelling)})
 
 
 @dataclass(frozen=True)
@@ -105,48 +123,50 @@ class Schema:
         """Whether all columns are numbers."""
         return all(column.kind == "number" for column in self.columns)
 
-    def spelled(self, frame: Frame, name: str = "X") -> Frame:
-        """Return a table with its text read as numbers as it was in training; raise DataError where that is none."""
-        if frame.matrix is not None or len(frame.columns) != len(self.columns):
-            return frame
-        pairs = zip(frame.columns, self.columns, strict=True)
-        return replace(frame, columns=tuple(column.of(given, name) for given, column in pairs))
+    def read(self, frame: Frame, expecting: str = "the network", name: str = "X") -> Frame:
+        """Return these columns of a table, with text read as numbers as it was in training.
 
-    def check(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
-        """Raise DataError unless a table has these columns, and in them what the core can take.
+        Where both have names, columns are found by name: in any order, and among others. Else they are found by place.
 
         Parameters
         ----------
         expecting : str
-            Who wants these columns, for the message about their number.
-        """
-        self.check_columns(frame, expecting, name)
-        self.check_cells(frame, name)
+            What needs these columns, for the message about their number.
 
-    def check_columns(self, frame: Frame, expecting: str = "the network", name: str = "X") -> None:
-        """Raise DataError unless a table has these columns, by number, name and kind."""
-        if frame.names is not None and self.names is not None and frame.names != self.names:
-            raise DataError(_names_differ(frame.names, self.names))
+        Raises
+        ------
+        DataError
+            Columns are missing, or hold something else than in training; lists them.
+        """
+        if frame.names is not None and self.names is not None:
+            if not set(self.names) <= set(frame.names):
+                raise DataError(names_differ(frame.names, self.names))
+            frame = frame.select(self.names)
         if len(frame.columns) != len(self.columns):
             given, wanted = len(frame.columns), len(self.columns)
             raise DataError(f"{name} has {given} features, but {expecting} is expecting {wanted} features as input")
-        differ = [] if frame.matrix is not None and self.is_numeric else self._differing(frame)
+        if frame.matrix is not None and self.is_numeric:
+            return frame
+        pairs = list(zip(frame.columns, self.columns, strict=True))
+        read = tuple(column.of(given, name) for given, column in pairs)
+        differ = [
+            _kinds_differ(given, column)
+            for given, column in zip(read, self.columns, strict=True)
+            if not given.can_be(column.kind) and not column.has_plain_level
+        ]
         if differ:
             todo = "data type doesn't match; pass the columns with the types that they had in training"
             raise DataError(f"{name} in {'; '.join(at_most(differ))}: {todo}")
+        return replace(frame, columns=read)
 
     def check_cells(self, frame: Frame, name: str = "X") -> None:
         """Raise DataError for numbers infinite or beyond float32, and for missing cells if they are refused."""
         gaps = check_numbers(frame, self.kinds, name)
         if self.missing == "indicator":
             return
-        for column, kind, gap in zip(frame.columns, self.kinds, gaps.tolist(), strict=True):
-            if gap or (kind == "category" and any(cell is None for cell in column.cells(slice(None)))):
-                _refuse_missing(frame, column, kind, name)
-
-    def _differing(self, frame: Frame) -> list[str]:
-        pairs = zip(frame.columns, self.columns, strict=True)
-        return [_kinds_differ(given, column) for given, column in pairs if not given.can_be(column.kind)]
+        for given, column, gap in zip(frame.columns, self.columns, gaps.tolist(), strict=True):
+            if gap or (column.kind == "category" and any(map(column.is_missing, given.cells(slice(None))))):
+                _refuse_missing(frame, given, column.kind, name)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `schema_from_json` reads."""
@@ -185,7 +205,8 @@ def learn_schema(
         levels, has_gap = _levels(column, most_levels) if kind == "category" else ((), gap)
         if has_gap and missing == "error":
             _refuse_missing(frame, column, kind, name)
-        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap, column.spelling))
+        parts = varying_parts(column.numbers(slice(None))) if kind == "date" else ()
+        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap, column.spelling, parts))
     return Schema(tuple(columns), frame.names, missing, unknown)
 
 
@@ -230,22 +251,28 @@ def check_schema(condition: bool, wrong: str) -> None:
 
 def _column_from_json(data: Any, place: int) -> ColumnSchema:
     where = f"column {place} of the schema"
-    entries = {"kind", "dtype", "levels", "missing"}
+    check_schema(isinstance(data, dict), f"{where} has other entries")
+    kind, levels = data.get("kind"), data.get("levels")
+    check_schema(kind in ("number", "category", "date") and type(kind) is str, f"{where} is of no known kind")
+    entries = {"kind", "dtype", "levels", "missing"} | ({"parts"} if kind == "date" else set())
     check_schema(_has_keys(data, entries) or _has_keys(data, entries | {"spelling"}), f"{where} has other entries")
-    kind, levels = data["kind"], data["levels"]
-    check_schema(kind in ("number", "category") and type(kind) is str, f"{where} is of no known kind")
     check_schema(type(data["dtype"]) is str, f"{where} has no dtype")
     check_schema(type(data["missing"]) is bool, f"{where} does not say whether cells were missing")
-    kind_of_level, what = (float, "numbers") if kind == "number" else (str, "texts")
+    kind_of_level, what = (str, "texts") if kind == "category" else (float, "numbers")
     known = is_list_of(levels, kind_of_level) and len(levels) <= MOST_LEVELS
     known = known and (kind == "category" or all(map(math.isfinite, levels)))
     check_schema(known, f"{where} has levels that are no {what}, or too many")
-    allowed = len(levels) > 0 if kind == "category" else len(levels) == 0 or len(levels) > ONE_HOT_LEVELS
+    allowed = len(levels) > 0 if kind == "category" else not levels or len(levels) > ONE_HOT_LEVELS
+    allowed = allowed and not (kind == "date" and levels)
     check_schema(allowed, f"{where} is a {kind} with {len(levels)} levels")
     check_schema(levels == sorted(set(levels)), f"{where} has levels that are not sorted and unique")
-    spelling = spelling_from_json(data["spelling"]) if "spelling" in data else None
-    check_schema(spelling is None or kind == "number", f"{where} spells a category")
-    return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"], spelling)
+    check_schema("spelling" not in data or kind != "category", f"{where} spells a category")
+    spelled: Callable[[Any], Spelling] = spelling_from_json if kind == "number" else date_spelling_from_json
+    spelling = spelled(data["spelling"]) if "spelling" in data else None
+    parts = data.get("parts", [])
+    known = is_list_of(parts, str) and [part for part in PARTS if part in parts] == parts
+    check_schema(known, f"{where} has unknown parts of dates, or in another order")
+    return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"], spelling, tuple(parts))
 
 
 def _has_keys(data: Any, keys: set[str]) -> bool:
@@ -257,8 +284,10 @@ def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
     counts: Counter[str | None] = Counter()
     for first, stop in blocks(column.rows):
         counts.update(column.cells(slice(first, stop)))
-    missing = counts.pop(None, 0) > 0
-    return tuple(sorted(_frequent(counts, most))), missing
+    is_text = isinstance(column, CellColumn) and column.is_text
+    gaps = {cell for cell in counts if cell is None or (is_text and is_gap(cell))}
+    levels = {cell: count for cell, count in counts.items() if cell not in gaps}
+    return tuple(sorted(_frequent(levels, most))), bool(gaps)
 
 
 def _frequent(counts: Mapping[Any, int], most: int) -> list[str]:
@@ -268,10 +297,11 @@ def _frequent(counts: Mapping[Any, int], most: int) -> list[str]:
 
 
 def _refuse_missing(frame: Frame, column: Column, kind: Kind, name: str) -> None:
-    if kind == "number":
+    if kind != "category":
         values = column.numbers(slice(None))
     else:
-        values = np.array([np.nan if cell is None else 0.0 for cell in column.cells(slice(None))])
+        gaps = [cell is None or is_gap(cell) for cell in column.cells(slice(None))]
+        values = np.where(gaps, np.nan, 0.0)
     refuse_values(values, column.label, name, frame.order)
 
 
@@ -280,7 +310,7 @@ def _kinds_differ(given: Column, trained: ColumnSchema) -> str:
     return f"{given.label} has dtype {given.dtype} ({given.natural}), but {was}"
 
 
-def _names_differ(given: tuple[str, ...], trained: tuple[str, ...]) -> str:
+def names_differ(given: tuple[str, ...], trained: tuple[str, ...]) -> str:
     """Return scikit-learn's message about other names, word by word."""
     text = "The feature names should match those that were passed during fit.\n"
     unseen, gone = sorted(set(given) - set(trained)), sorted(set(trained) - set(given))

@@ -19,6 +19,7 @@ from ash._utils.display import format_table, show_seconds
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
+from ash.encoding.table_summary import summary_of
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
@@ -35,6 +36,7 @@ from ash.metrics import METRICS
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
 from ash.options import Options, virtual_workers, warn_of_one_rung
+from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord, warn_of_difference
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
@@ -166,6 +168,7 @@ class TuningRun:
         options = replace(self._options, workers=self._options.workers or self._journal.workers())
         self._options = replace(options, workers=virtual_workers(options))
         table, schema = read_table(self._X, self._y, self._options, self._weight, self._sort)
+        announce(self._options, lambda: summary_of(table, schema).lines())
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         options = self._journal.planned(self._options) or self._options
         self._split = split_table(table, schema, options, self._validation, self._cv, **given)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
+from ash.data.spelling import GAPS
 from ash.encoding.neighbors import NEAREST, SOFT
 from ash.errors import SettingError
 from ash.export.description import Description, Embedding, ExportColumn, Layer, Member
@@ -68,7 +69,7 @@ def header(description: Description, namespace: str) -> str:
 
 def _preamble(description: Description) -> Iterator[str]:
     task = "regression" if description.classes is None else "classification"
-    networks, columns = len(description.members), len(description.columns)
+    networks, columns = len(description.members), len(description.inputs)
     version = _core.build_info()["version"]
     yield (
         f"// A model of {task} of ash {version}: {columns} column(s), {description.outputs} output(s), {networks} "
@@ -82,10 +83,10 @@ def _preamble(description: Description) -> Iterator[str]:
 
 def _face(description: Description) -> Iterator[str]:
     """Yield what users see of the data: sizes, names of columns and targets, labels."""
-    columns = description.columns
-    yield f"inline constexpr std::size_t kColumns = {len(columns)};"
+    inputs = description.inputs
+    yield f"inline constexpr std::size_t kColumns = {len(inputs)};"
     yield f"inline constexpr std::size_t kOutputs = {description.outputs};\n"
-    yield _constants("std::string_view", "kColumnNames", [text(c.name) for c in columns if c.name is not None])
+    yield _constants("std::string_view", "kColumnNames", [text(each.name) for each in inputs if each.name is not None])
     if description.classes is not None:
         kind, labels = _labels(description.classes)
         yield _constants(kind, "kClasses", labels)
@@ -116,6 +117,7 @@ def _details(description: Description) -> Iterator[str]:
     yield f"inline constexpr bool kClassifies = {_FLAGS[description.classes is not None]};"
     yield f"inline constexpr bool kRefusesMissing = {_FLAGS[description.refuses_missing]};"
     yield f"inline constexpr bool kRefusesUnknown = {_FLAGS[description.refuses_unknown]};\n"
+    yield _constants("std::string_view", "kGaps", list(map(text, sorted(GAPS))))
     columns, members = [], []
     for place, column in enumerate(description.columns):
         yield from _column_arrays(place, column)
@@ -133,7 +135,7 @@ def _column_arrays(place: int, column: ExportColumn) -> Iterator[str]:
         yield floats(f"kTable{place}", column.table)
     if column.is_number and column.levels:
         yield doubles(f"kLevels{place}", np.array(column.levels, np.float64))
-    elif column.levels:
+    elif column.kind == "category":
         yield array("std::string_view", f"kLevels{place}", map(text, map(str, column.levels)))
 
 
@@ -144,9 +146,10 @@ def _column(place: int, column: ExportColumn, description: Description) -> str:
     if column.is_number:
         number = _FLAGS[bool(scaling.clips[first])], floating(scaling.center[first]), floating(scaling.inverse[first])
     levels = f"kLevels{place}" if column.levels else _NULL
-    texts, values = (_NULL, levels) if column.is_number else (levels, _NULL)
+    texts, values = levels if column.kind == "category" else _NULL, levels if column.is_number else _NULL
     table = f"kTable{place}" if column.table.size else _NULL
-    items = [_FLAGS[column.is_number], *number, texts, values, f"{len(column.levels)}", table]
+    part = f"Part::{column.part or 'whole'}"
+    items = [f"{column.source}", part, _FLAGS[column.is_number], *number, texts, values, f"{len(column.levels)}", table]
     return f"{{{', '.join(items)}, {column.table.shape[1]}}}"
 
 
@@ -160,7 +163,7 @@ def _neighbors(description: Description) -> Iterator[str]:
     for name in names:
         yield doubles(f"kNeighbor{name.title()}", getattr(near, name))
     empty = np.zeros((2, 0), np.float32)
-    columns = [ExportColumn("", None, "number", (), first, empty) for first in description.neighbor_features]
+    columns = [ExportColumn(0, "", "number", (), first, empty) for first in description.neighbor_features]
     yield array("Column", "kNeighborFeatures", (_column(0, column, description) for column in columns))
     items = [len(near.weights), *(f"kNeighbor{name.title()}" for name in names), len(near.priors), "kNeighborFeatures"]
     yield f"inline constexpr Neighbors kNeighbors{{{', '.join(map(str, items))}}};\n"

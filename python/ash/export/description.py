@@ -3,6 +3,7 @@
     cell of a number   --> scaled value, 0 where missing --+
                        and number of its level --> table --+--> features --> members --> mean --> outputs
     text of a category --> number of its level --> table --+
+    date --> as a number, and as its parts: numbers, or tables
     all numbers, where rows recur --> neighbors -----------+
 
 A table has a row for each level of a column, then one for missing cells and one for unknown levels; a row holds the
@@ -24,6 +25,8 @@ from ash import _core
 from ash._utils.cached import cached_property
 from ash.data.arrays import column_label
 from ash.data.columns import Kind
+from ash.data.spelling import GAPS
+from ash.encoding.date_parts import LEVELS
 from ash.encoding.encoding import Encoding
 from ash.encoding.neighbors import Neighbors
 from ash.errors import SettingError
@@ -64,12 +67,29 @@ class Scaling:
 
 
 @dataclass(frozen=True, eq=False)
-class ExportColumn:
+class ExportInput:
     """A column of the table; `label` is what messages call it."""
 
     label: str
     name: str | None
     kind: Kind
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its cells are text; else they are numbers, or days since 1970-01-01."""
+        return self.kind == "category"
+
+
+@dataclass(frozen=True, eq=False)
+class ExportColumn:
+    """A column of the table as features, or a part of a column of dates."""
+
+    source: int
+    """Which column of the table it is, or is a part of."""
+    part: str
+    """Of a date (see `ash.encoding.date_parts`); empty for the cell itself."""
+    kind: Kind
+    """"date" for a part with levels; a date itself, and its other parts, are numbers."""
     levels: tuple[str, ...] | tuple[float, ...]
     """Sorted; of most numbers none."""
     first: int
@@ -78,8 +98,13 @@ class ExportColumn:
     """[levels + 2, features beside a number]"""
 
     @property
+    def gaps(self) -> list[str]:
+        """Texts that stand for a missing cell of a category."""
+        return sorted(GAPS.difference(map(str, self.levels))) if self.kind == "category" else []
+
+    @property
     def is_number(self) -> bool:
-        """Whether its cells are numbers; else they are text."""
+        """Whether it is a number; else only the row of its table counts."""
         return self.kind == "number"
 
     @property
@@ -135,7 +160,8 @@ class Description:
     It refuses missing cells, or unknown levels of categories, where `predict` raises an error for them.
     """
 
-    columns: tuple[ExportColumn, ...]
+    inputs: tuple[ExportInput, ...]
+    columns: tuple[ExportColumn, ...]  # in order of their features
     scaling: Scaling  # of all features
     neighbors: Neighbors | None  # whose features, scaled as the others, are the last
     members: tuple[Member, ...]
@@ -157,7 +183,7 @@ class Description:
     @property
     def is_numeric(self) -> bool:
         """Whether all columns are numbers."""
-        return all(column.is_number for column in self.columns)
+        return all(each.kind == "number" for each in self.inputs)
 
     @property
     def neighbor_features(self) -> range:
@@ -193,7 +219,13 @@ def describe(model: TrainedModel) -> Description:
     """
     schema = model.encoding.schema
     scaling = scaling_of(model)
+    names = schema.names or (None,) * len(schema.columns)
+    inputs = (
+        ExportInput(column_label(place, schema.names), name, column.kind)
+        for place, (name, column) in enumerate(zip(names, schema.columns, strict=True))
+    )
     return Description(
+        tuple(inputs),
         tuple(_columns(model.encoding, scaling)),
         scaling,
         model.encoding.neighbors,
@@ -216,13 +248,19 @@ def scaling_of(model: TrainedModel) -> Scaling:
 
 
 def _columns(encoding: Encoding, scaling: Scaling) -> Iterator[ExportColumn]:
-    names = encoding.schema.names
     for place, column in enumerate(encoding.schema.columns):
         table, first = _table(encoding, place), encoding.starts[place]
-        beside = first + (column.kind == "number")
+        beside = first + (column.kind != "category")
         scaled = scaling.part(slice(beside, beside + table.shape[1])).apply(table)
-        name = None if names is None else names[place]
-        yield ExportColumn(column_label(place, names), name, column.kind, column.levels, first, scaled)
+        kind: Kind = "category" if column.kind == "category" else "number"
+        yield ExportColumn(place, "", kind, column.levels, first, scaled)
+        for part, first in encoding.parts_of(place):
+            if part in LEVELS:
+                levels = tuple(map(float, range(len(LEVELS[part]))))
+                ones = np.eye(len(levels) + 2, len(levels), dtype=np.float32)
+                yield ExportColumn(place, part, "date", levels, first, ones)
+            else:
+                yield ExportColumn(place, part, "number", (), first, np.zeros((2, 0), np.float32))
 
 
 def _table(encoding: Encoding, place: int) -> Doubles:
@@ -230,7 +268,7 @@ def _table(encoding: Encoding, place: int) -> Doubles:
     column, statistics = encoding.schema.columns[place], encoding.statistics[place]
     levels = len(column.levels)
     table = np.zeros((levels + 2, 0)) if statistics is None else statistics
-    if column.kind == "number":
+    if column.kind != "category":
         is_missing = np.arange(levels + 2)[:, None] == levels
         return np.hstack([is_missing, table]) if column.missing else table
     return np.eye(levels + 2, levels + column.missing) if statistics is None else table

@@ -1,6 +1,7 @@
 """A model as a graph of ONNX: standard operators, and LabelEncoder of ai.onnx.ml for levels.
 
     numbers [rows, n] double -- z in double -- clip in float -------------+
+             days of dates: the same, and their parts --------------------+
              each with a table: number of its level -- row of the table --+-- features [rows, features] float
     text [rows, 1] string: number of its level -- row of the table -------+      |
     numbers, where rows recur: neighbors (see `ash.encoding.neighbors`) --+      |
@@ -64,9 +65,10 @@ def _check_text(description: Description, missing: str) -> None:
     if not isinstance(missing, str):
         raise SettingError(f"missing must be text that stands for a missing cell of a category, got {missing!r}")
     for column in description.columns:
+        given = description.inputs[column.source]
         if missing in column.levels:
-            raise SettingError(f"missing={missing!r} is a level of {column.label}: choose text that is not")
-        _check_unicode(f"{column.label} has a name or level", [column.name or "", *map(str, column.levels)])
+            raise SettingError(f"missing={missing!r} is a level of {given.label}: choose text that is not")
+        _check_unicode(f"{given.label} has a name or level", [given.name or "", *map(str, column.levels)])
     labels = [] if description.classes is None else list(map(str, description.classes.tolist()))
     _check_unicode("y has a label", labels)
     _check_unicode("missing is a text", [missing])
@@ -84,7 +86,7 @@ def _check_unicode(what: str, texts: list[str]) -> None:
 
 def input_names(description: Description) -> list[str]:
     """Return the name of the input of each column: its own, made different from outputs and from each other."""
-    wished = [f"x{place}" if column.name is None else column.name for place, column in enumerate(description.columns)]
+    wished = [f"x{place}" if each.name is None else each.name for place, each in enumerate(description.inputs)]
     taken = {"", *OUTPUTS, *wished}
     names = []
     for name in wished:
@@ -101,7 +103,7 @@ class _Writer:
 
     def __init__(self, description: Description, missing: str) -> None:
         self.description, self.missing = description, missing
-        self.inputs = [MATRIX] * len(description.columns) if description.is_numeric else input_names(description)
+        self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
         self.refused: list[str] = []
 
@@ -113,8 +115,8 @@ class _Writer:
                 f"the model has {size:.3g} GiB, but an ONNX file holds less than 2 GiB: export a smaller one"
             )
         columns = [
-            {"input": name, "name": column.name, "kind": column.kind}
-            for name, column in zip(self.inputs, self.description.columns, strict=True)
+            {"input": name, "name": each.name, "kind": each.kind}
+            for name, each in zip(self.inputs, self.description.inputs, strict=True)
         ]
         properties = {
             "ash_version": _core.build_info()["version"],
@@ -125,9 +127,9 @@ class _Writer:
 
     def _input_infos(self) -> list[Any]:
         if self.description.is_numeric:
-            shape = ["rows", len(self.description.columns)]
+            shape = ["rows", len(self.description.inputs)]
             return [helper.make_tensor_value_info(MATRIX, TensorProto.DOUBLE, shape)]
-        kinds = [TensorProto.DOUBLE if column.is_number else TensorProto.STRING for column in self.description.columns]
+        kinds = [TensorProto.STRING if each.is_text else TensorProto.DOUBLE for each in self.description.inputs]
         return [
             helper.make_tensor_value_info(name, kind, ["rows", 1])
             for name, kind in zip(self.inputs, kinds, strict=True)
@@ -135,13 +137,13 @@ class _Writer:
 
     def _features(self) -> str:
         """Return the features [rows, features] of all columns, in the order that the network has them."""
-        numbers = [place for place, column in enumerate(self.description.columns) if column.is_number]
-        parts, order = [], [self.description.columns[place].first for place in numbers]
+        numbers = [column for column in self.description.columns if column.is_number]
+        parts, order = [], [column.first for column in numbers]
         if numbers:
             parts.append(self._scaled(self._numbers(numbers), np.array(order)))
-        for place, column in enumerate(self.description.columns):
+        for column in self.description.columns:
             if column.table.shape[1]:
-                code = self._code_of_number(place, column) if column.is_number else self._code_of_text(place, column)
+                code = self._code(column)
                 parts.append(self.graph.add("Gather", column.table, code, axis=0))
                 order += range(column.table_first, column.table_first + column.table.shape[1])
         if self.description.neighbors is not None:  # all columns are numbers then
@@ -153,9 +155,9 @@ class _Writer:
             return features
         return self.graph.add("Gather", features, np.argsort(order), axis=1)
 
-    def _numbers(self, places: list[int]) -> str:
+    def _numbers(self, columns: list[ExportColumn]) -> str:
         """Return all numbers [rows, n], double; notes which rows have one that is refused."""
-        names = [self.inputs[place] for place in places]
+        names = [self._part(column) for column in columns]
         alone = self.description.is_numeric or len(names) == 1
         numbers = names[0] if alone else self.graph.add("Concat", *names, axis=1)
         is_bad = self.graph.add("Greater", self.graph.add("Abs", numbers), np.array(FLOAT32_MAX))
@@ -177,19 +179,38 @@ class _Writer:
         value = graph.add("Where", scaling.clips[features], clipped, z)
         return graph.add("Where", graph.add("IsNaN", numbers), np.array(0, np.float32), value)
 
-    def _code_of_number(self, place: int, column: ExportColumn) -> str:
+    def _part(self, column: ExportColumn) -> str:
+        """Return the input of a column of numbers, or a part of one of dates: double [rows, 1], NaN where missing."""
+        days = self.inputs[column.source]
+        return date_part(self.graph, column.part, days) if column.part else days
+
+    def _code(self, column: ExportColumn) -> str:
+        """Return the row of the table for each cell, int64 [rows]."""
+        if column.kind == "category":
+            return self._code_of_text(column)
+        if column.is_number:
+            return self._code_of_number(column)
+        part = self.graph.add("Gather", self._part(column), np.array(0), axis=1)
+        return self._cast(
+            self.graph.add("Where", self.graph.add("IsNaN", part), np.array(float(len(column.levels))), part),
+            TensorProto.INT64,
+        )
+
+    def _code_of_number(self, column: ExportColumn) -> str:
         """Return the row of the table for each number, int64 [rows]."""
-        cells = self._cells(place)
+        cells = self._cells(column.source)
         levels = len(column.levels)
         code: str | NDArray[np.int64] = np.array(levels + 1)
         if levels:
-            code = self._encoded(cells, np.array(column.levels), levels + 1)
+            code = self._encoded(cells, np.array(column.levels), np.arange(levels), levels + 1)
         return self.graph.add("Where", self.graph.add("IsNaN", cells), np.array(levels), code)
 
-    def _code_of_text(self, place: int, column: ExportColumn) -> str:
+    def _code_of_text(self, column: ExportColumn) -> str:
         """Return the row of the table for each text, int64 [rows]; notes which rows have one that is refused."""
-        levels = len(column.levels)
-        code = self._encoded(self._cells(place), np.array([*column.levels, self.missing], object), levels + 1)
+        levels, gaps = len(column.levels), list(dict.fromkeys([self.missing, *column.gaps]))
+        codes = np.minimum(np.arange(levels + len(gaps)), levels)
+        keys = np.array([*column.levels, *gaps], object)
+        code = self._encoded(self._cells(column.source), keys, codes, levels + 1)
         refuses = {levels: self.description.refuses_missing, levels + 1: self.description.refuses_unknown}
         for number in (number for number, is_refused in refuses.items() if is_refused):
             is_it = self.graph.add("Equal", code, np.array(number))
@@ -201,12 +222,12 @@ class _Writer:
         column = place if self.description.is_numeric else 0
         return self.graph.add("Gather", self.inputs[place], np.array(column), axis=1)
 
-    def _encoded(self, cells: str, keys: NDArray[Any], default: int) -> str:
+    def _encoded(self, cells: str, keys: NDArray[Any], codes: NDArray[np.int64], default: int) -> str:
         return self.graph.add(
             "LabelEncoder",
             cells,
             keys_tensor=tensor(keys),
-            values_tensor=tensor(np.arange(len(keys))),
+            values_tensor=tensor(codes),
             default_tensor=tensor(np.array([default])),
         )
 
@@ -292,6 +313,42 @@ class Graph:
         self._constants.append(tensor(values, name))
         self.bytes += values.nbytes
         return name
+
+
+def date_part(graph: Graph, part: str, days: str) -> str:
+    """Add a part of dates, double [rows, 1], NaN where missing, and return its name.
+
+    Source: H. Hinnant, civil_from_days; in whole numbers from year 0 on.
+    """
+    whole = graph.add("Floor", days)
+    if part == "hour":
+        return graph.add("Mul", graph.add("Sub", days, whole), np.array(24.0))
+    is_missing = graph.add("IsNaN", days)
+    known = graph.add("Where", is_missing, np.array(0.0), whole)
+    known = graph.add("Min", graph.add("Max", known, np.array(-719468.0)), np.array(1e8))
+    shifted = graph.add("Add", graph.add("Cast", known, to=TensorProto.INT64), np.array(719468))
+
+    def quotient(value: str, divisor: int) -> str:
+        return graph.add("Div", value, np.array(divisor))
+
+    def plus(value: str, more: int, factor: int = 1) -> str:
+        return graph.add("Add", graph.add("Mul", value, np.array(factor)), np.array(more))
+
+    def value(number: str) -> str:
+        return graph.add("Where", is_missing, np.array(math.nan), graph.add("Cast", number, to=TensorProto.DOUBLE))
+
+    if part == "weekday":
+        return value(graph.add("Mod", plus(shifted, 2), np.array(7)))
+    of_era = graph.add("Mod", shifted, np.array(146097))
+    years = graph.add("Sub", of_era, quotient(of_era, 1460))
+    years = graph.add("Sub", graph.add("Add", years, quotient(of_era, 36524)), quotient(of_era, 146096))
+    year = quotient(years, 365)
+    leap = graph.add("Sub", quotient(year, 4), quotient(year, 100))
+    of_year = graph.add("Sub", of_era, graph.add("Add", plus(year, 0, 365), leap))
+    month = quotient(plus(of_year, 2, 5), 153)
+    if part == "day":
+        return value(plus(graph.add("Sub", of_year, quotient(plus(month, 2, 153), 5)), 1))
+    return value(graph.add("Mod", plus(month, 2), np.array(12)))
 
 
 def tensor(values: NDArray[Any], name: str = "tensor") -> onnx.TensorProto:

@@ -8,7 +8,11 @@ namespace detail {
 
 enum class Activation { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };
 
+enum class Part { whole, month, weekday, day, hour };  // of a date
+
 struct Column {
+    std::size_t source;  // which cell of a row
+    Part part;
     bool is_number;
     bool clips;     // of a number: z / sqrt(1 + (z / 3)^2)
     double center;  // of a number: z = (x - center) * inverse
@@ -66,7 +70,7 @@ struct Member {
 
 // == data ==
 
-using Row = std::array<double, kColumns>;      // numbers, and numbers of levels; kMissing for a missing cell
+using Row = std::array<double, kColumns>;      // numbers, days, numbers of levels; kMissing for a missing cell
 using Outputs = std::array<double, kOutputs>;  // probabilities, or targets in their units
 
 // The place of a column; kColumns if no column is called so.
@@ -77,13 +81,26 @@ constexpr std::size_t column(std::string_view name) noexcept {
     return kColumns;
 }
 
-// The number of a level of a category, kUnknown if there is none of that UTF-8 text.
+// The number of a level of a category; kUnknown if there is none of that UTF-8 text, or kMissing if it means a gap.
 inline double level(std::size_t column, std::string_view text) noexcept {
-    if (column >= kColumns || detail::kTable[column].texts == nullptr) return kUnknown;
-    const std::string_view* first = detail::kTable[column].texts;
-    const std::string_view* last = first + detail::kTable[column].levels;
-    const std::string_view* found = std::lower_bound(first, last, text);
-    return found != last && *found == text ? static_cast<double>(found - first) : kUnknown;
+    for (const detail::Column& each : detail::kTable) {
+        if (each.source != column || each.texts == nullptr) continue;
+        const std::string_view* last = each.texts + each.levels;
+        const std::string_view* found = std::lower_bound(each.texts, last, text);
+        if (found != last && *found == text) return static_cast<double>(found - each.texts);
+        return std::find(detail::kGaps.begin(), detail::kGaps.end(), text) != detail::kGaps.end() ? kMissing : kUnknown;
+    }
+    return kUnknown;
+}
+
+// The cell of a date: days since 1970-01-01, and hours of that day in UTC. Source: H. Hinnant, days_from_civil.
+constexpr double date(int year, int month, int day, double hours = 0.0) noexcept {
+    const int shifted = month <= 2 ? year - 1 : year;
+    const int era = (shifted >= 0 ? shifted : shifted - 399) / 400;
+    const int of_era = shifted - 400 * era;
+    const int of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+    const int days = 365 * of_era + of_era / 4 - of_era / 100 + of_year;
+    return static_cast<double>(146097 * era + days - 719468) + hours / 24.0;
 }
 
 // The number of the largest output, the first of several: of a class.
@@ -109,6 +126,21 @@ inline std::size_t code_of(const Column& column, double cell) noexcept {
     const double* last = column.values + column.levels;
     const double* found = std::lower_bound(column.values, last, cell);
     return found != last && *found == cell ? static_cast<std::size_t>(found - column.values) : unknown;
+}
+
+// A part of a date: a number, or the number of a level. Source: H. Hinnant, civil_from_days.
+inline double part_of(Part part, double days) noexcept {
+    if (part == Part::whole || std::isnan(days)) return days;
+    const double whole = std::floor(std::clamp(days, -719468.0, 1e8));  // from year 0 on
+    if (part == Part::hour) return (days - std::floor(days)) * 24.0;
+    const std::int64_t shifted = static_cast<std::int64_t>(whole) + 719468;
+    if (part == Part::weekday) return static_cast<double>((shifted + 2) % 7);
+    const std::int64_t of_era = shifted % 146097;
+    const std::int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    const std::int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+    const std::int64_t month = (5 * of_year + 2) / 153;
+    if (part == Part::day) return static_cast<double>(of_year - (153 * month + 2) / 5 + 1);
+    return static_cast<double>(month < 10 ? month + 2 : month - 10);
 }
 
 inline float scaled(const Column& column, double cell) noexcept {
@@ -175,9 +207,8 @@ inline void put_neighbors(const Row& row, float* features) noexcept {
 }
 
 inline bool encode(const Row& row, float* features) noexcept {
-    for (std::size_t place = 0; place < kColumns; ++place) {
-        const Column& column = kTable[place];
-        const double cell = row[place];
+    for (const Column& column : kTable) {
+        const double cell = part_of(column.part, row[column.source]);
         const std::size_t code = code_of(column, cell);
         if (kRefusesMissing && code == column.levels) return false;
         if (column.is_number) {

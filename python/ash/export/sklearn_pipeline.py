@@ -72,7 +72,7 @@ def _preparation(description: Description, parts: list[_Part]) -> ColumnTransfor
         if part.scale is not None:
             scaler = prepare.named_transformers_[name]["scale"]
             scaler.mean_, scaler.scale_, scaler.var_ = part.mean, part.scale, part.scale**2
-    columns = [column.name for column in description.columns if column.name is not None]
+    columns = [each.name for each in description.inputs if each.name is not None]
     if columns:
         prepare.feature_names_in_ = np.array(columns, object)
     return prepare
@@ -80,6 +80,8 @@ def _preparation(description: Description, parts: list[_Part]) -> ColumnTransfor
 
 def _obstacles(description: Description) -> Iterator[str]:
     """Yield what has no counterpart in scikit-learn in the model as a whole."""
+    if any(each.kind == "date" for each in description.inputs):
+        yield "dates: use to_onnx, or train with their parts as columns of numbers"
     if description.neighbors is not None:
         yield "the targets of neighbors, which a table has whose rows recur: use to_onnx"
     several, classes = len(description.members) > 1, description.classes
@@ -132,7 +134,7 @@ def _numbers(description: Description, chosen: list[int], clips: bool) -> _Part:
 def _levels(description: Description, place: int, column: ExportColumn) -> _Part:
     """Return the row of the table of each level, and of what is missing, as ones and zeros."""
     table, levels = column.table.astype(np.float64), len(column.levels)
-    missing: list[Any] = [np.nan] if column.is_number else [None, np.nan]
+    missing: list[Any] = [np.nan] if column.is_number else [*column.gaps, None, np.nan]
     if description.refuses_missing:
         missing = []
     codes = [*range(levels), *[levels] * len(missing)]

@@ -100,7 +100,8 @@ class Model(ABC):
         Parameters
         ----------
         X : array-like or DataFrame of shape (rows, n_features_in_)
-            Columns of the same names, order and kinds as in training; numbers are finite or missing.
+            The columns of training, found by name if both tables have names, else by place; numbers are finite or
+            missing.
         threads : int, optional
             As for `ash.tune`; one while the rows are few.
 
@@ -225,8 +226,8 @@ class Model(ABC):
             The networks of an ensemble scale their inputs differently, which no run makes.
         """
         schema, scaling = self.encoding.schema, scaling_of(self)
-        frame = schema.spelled(read_frame(X))
-        schema.check(frame, f"the {type(self).__name__.lower()}")
+        frame = schema.read(read_frame(X, wanted=schema.names), f"the {type(self).__name__.lower()}")
+        schema.check_cells(frame)
         features = np.empty((frame.rows, self.encoding.features), np.float32)
         for first, stop in blocks(frame.rows, max(1, BLOCK_CELLS // features.shape[1])):
             rows = slice(first, stop)
@@ -263,8 +264,9 @@ class Model(ABC):
     def to_onnx(self, path: str | os.PathLike[str], *, missing: str = "") -> None:
         """Write the model, from the cells of the table to labels and probabilities or targets, as a file for ONNX.
 
-        Inputs, where all columns are numbers: `X`, double [rows, columns]. Else one a column, [rows, 1]: double for
-        numbers, string for categories, whose numbers and booleans are given as text, as Python writes them. An input is
+        Inputs, where all columns are numbers: `X`, double [rows, columns]. Else one per column, [rows, 1]: double for
+        numbers and for dates, as days since 1970-01-01 in UTC; string for categories, whose numbers and booleans are
+        given as text ("3", "2.5", "True"). An input is
         called as its column, or x0, x1, ... where columns have no names; an underscore is added to names that are empty
         or those of outputs. The metadata `columns` (JSON) has them in order.
 
@@ -303,6 +305,7 @@ class Model(ABC):
             model::Row row{};                                       // a double a column, in order
             row[0] = 39.0;                                          // a number; model::kMissing is a missing cell
             row[1] = model::level(1, "Private");                    // a category: the number of its level
+            row[2] = model::date(2026, 3, 31, 14.5);                // a date: days since 1970-01-01, UTC
             model::Outputs outputs{};                               // probabilities, or targets in units of y
             if (model::predict(row, outputs)) use(model::kClasses[model::decide(outputs)]);
 
@@ -354,7 +357,7 @@ class Model(ABC):
         return pipeline_of(describe(self))
 
     def _outputs(self, X: Any, threads: int | None) -> NDArray[np.float32]:
-        return self.predict_frame(read_frame(X), threads)
+        return self.predict_frame(read_frame(X, wanted=self.feature_names), threads)
 
     def predict_frame(
         self, frame: Frame, threads: int | None = None, expecting: str | None = None
@@ -374,8 +377,7 @@ class Model(ABC):
         ndarray of shape (rows, outputs), float32
         """
         schema = self.encoding.schema
-        frame = schema.spelled(frame)
-        schema.check_columns(frame, expecting or f"the {type(self).__name__.lower()}")
+        frame = schema.read(frame, expecting or f"the {type(self).__name__.lower()}")
         direct = self.encoding.takes_rows_as_they_are(frame)
         if not direct:
             schema.check_cells(frame)

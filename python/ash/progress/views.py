@@ -4,13 +4,14 @@ A bar comes first, while a large table is prepared. In a notebook IPython alone 
 frontends that know no HTML show the plain line. A user's names are escaped. No thread of its own.
 """
 
+import contextlib
 import html
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from ash._utils.display import in_notebook, is_terminal, moves_cursor
+from ash._utils.display import in_notebook, is_terminal, moves_cursor, printable
 from ash.options import Options, RunOptions
 from ash.progress.board import LINE_SECONDS, Board, BoardView, View, bar_of
 
@@ -50,6 +51,14 @@ def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
     terminal = is_terminal(stream)
     shown = terminal if progress is None else progress
     return (stream if shown else None), terminal and moves_cursor()
+
+
+def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
+    """Write lines on stderr where a run shows its progress; they are made only then."""
+    stream, _ = _stream_of(options.progress)
+    if stream is not None:
+        with contextlib.suppress(OSError, ValueError):  # a stream that cannot be written to
+            print(*map(printable, lines()), sep="\n", file=stream)
 
 
 class PreparationBar:

@@ -2,6 +2,7 @@
 
 from ash._utils.display import show, show_seconds
 from ash._utils.installation import versions
+from ash.encoding.table_summary import HEADER, model_summary, table_row
 from ash.options import RunOptions
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, counted, folded, join, pairs, table, tag
@@ -113,8 +114,18 @@ def settings(facts: Facts) -> Section:
     given = folded("Arguments of the run", table(["argument", "value"], rows, "Arguments of the run"))
     machine = table(["what", "which"], [[name, value] for name, value in versions().items()], "Versions and machine")
     started = tag("p", f"Started {facts.history.started:%Y-%m-%d %H:%M:%S %Z}.")
-    parts = [_digest(facts), started, given, folded("Versions and machine", machine), _memory(facts)]
+    versions_and_machine = folded("Versions and machine", machine)
+    parts = [_digest(facts), started, _columns(facts), given, versions_and_machine, _memory(facts)]
     return Section("settings", "Settings", join(*parts))
+
+
+def _columns(facts: Facts) -> Markup | None:
+    """Return the columns of the table and what becomes of them, once there is a model."""
+    model = getattr(facts.history, "model", None)
+    if model is None:
+        return None
+    title = "Columns of the table"
+    return folded(title, table(list(HEADER), list(map(table_row, model_summary(model.encoding))), title))
 
 
 def _shown(value: object) -> str:

@@ -24,6 +24,9 @@ scoring : str, callable or None, default=None
     What candidates are ranked by: the name of a scorer of scikit-learn, or `scorer(estimator, X, y)`; {score} by
     default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, r2,
     neg_root_mean_squared_error and neg_mean_absolute_error itself; other scorers hold up the threads while they run.
+categorical_features : list of str, int or bool, "from_dtype" or None, default=None
+    Columns that are categories though they look like numbers: names, places from 0 on, or a bool per column. None, or
+    "from_dtype": those of a categorical dtype. Text that spells no numbers is a category in any case.
 validation : float, int, (X, y) or None, default=None
     The share or number of rows that score the candidates and are not trained on, or a table of its own. None: 0.2; but
     five folds if there is a time to fill (`time_limit` with "auto" candidates) and the table has fewer than 5,000 rows,
@@ -43,7 +46,7 @@ n_jobs : int or None, default=-1
 random_state : int, RandomState or None, default=None
     Of the split, the candidates and the training; an int for the same model each time.
 verbose : int, default=0
-    Above 0: show the progress on stderr.
+    1: show the progress on stderr, if that is a terminal. 2: in notebooks and logs too.
 callbacks : ash.Callback, sequence of them or None, default=None
     Objects told of the start, each finished job and the end; one can end the search.
 journal : str, path-like, ash.Journal or None, default=None
@@ -137,7 +140,7 @@ n_jobs : int or None, default=-1
 random_state : int, RandomState or None, default=None
     Of the candidates; and of the estimator where its own `random_state` is None.
 verbose : int, default=0
-    Above 0: show the progress on stderr.
+    1: show the progress on stderr, if that is a terminal. 2: in notebooks and logs too.
 callbacks : ash.Callback, sequence of them or None, default=None
     Objects told of the start, each finished job and the end; one can end the search.
 journal : str, path-like, ash.Journal or None, default=None

@@ -122,7 +122,7 @@ def seed_of(random_state: Any) -> int:
 
 
 def progress_of(verbose: Any) -> bool | None:
-    """Return what `progress` of `ash.tune` is for it: a live view if above 0."""
+    """Return what `progress` of `ash.tune` is for it: 1 is a live view, 2 and more lines in logs too."""
     if not isinstance(verbose, bool) and not is_integer(verbose):
         raise SettingError(f"verbose must be an integer, got {verbose!r}")
-    return None if verbose else False
+    return None if int(verbose) == 1 else verbose > 1

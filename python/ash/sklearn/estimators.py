@@ -23,9 +23,11 @@ from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.callbacks.dispatch import read_callbacks
 from ash.data.frames import Frame, read_frame
+from ash.encoding.schema import names_differ
 from ash.engine.refit import Final
 from ash.engine.repeat import repeated
 from ash.engine.run import TuningRun
+from ash.errors import DataError
 from ash.executors.executor_argument import read_elsewhere
 from ash.journal.identity import asked_of
 from ash.journal.journal import Journal, read_journal
@@ -55,6 +57,7 @@ class _Estimator(Configured):
         candidates: int | str | None = "auto",
         time_limit: float | None = None,
         scoring: Any = None,
+        categorical_features: Any = None,
         validation: float | int | tuple[Any, Any] | None = None,
         cv: Any = None,
         ensemble: int = 16,
@@ -190,7 +193,7 @@ class _Estimator(Configured):
     def _outputs(self, X: Any) -> NDArray[np.float32]:
         check_is_fitted(self)
         frame = read_frame(X)
-        self._warn_names(frame)
+        self._check_names(frame)
         return self.model_.predict_frame(frame, threads_of(self.n_jobs), type(self).__name__)
 
     def _given(self) -> dict[str, Any]:
@@ -212,9 +215,13 @@ class _Estimator(Configured):
         self.cv_results_ = tuning_results(result)
         self.n_iter_ = _epochs_of_best(result)
 
-    def _warn_names(self, frame: Frame) -> None:
-        given, fitted = frame.names is not None, hasattr(self, "feature_names_in_")
-        name = type(self).__name__
+    def _check_names(self, frame: Frame) -> None:
+        """Refuse other names, or another order of them, as scikit-learn does; warn where one side has none."""
+        names, fitted = self.model_.feature_names, hasattr(self, "feature_names_in_")
+        given, name = frame.names is not None, type(self).__name__
+        if frame.names is not None and names is not None and frame.names != names:
+            todo = f"{name}.model_.predict finds columns by name, in any order and among others."
+            raise DataError(names_differ(frame.names, names) + todo)
         if given and not fitted:
             warn_user(f"X has feature names, but {name} was fitted without feature names")
         elif fitted and not given:

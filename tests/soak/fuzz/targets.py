@@ -21,7 +21,7 @@ from words import NAMES, Words
 
 import ash
 from ash.cli.cli_show import journal_lines
-from ash.data.files import read_table
+from ash.data.files import Roles, read_table
 from ash.errors import AshError, DataError, JournalError, ModelFormatError, SettingError
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -53,7 +53,7 @@ def csv(content: bytes) -> None:
     with file_of(content[1:], ".csv") as path, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with contextlib.suppress(DataError, SettingError):
-            read_table(str(path), wanted)
+            read_table(str(path), Roles(wanted))
 
 
 def space(content: bytes) -> None:

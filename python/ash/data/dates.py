@@ -1,0 +1,176 @@
+"""Dates and times as numbers: days since 1970-01-01, with the time of day as a fraction; and text that is dates.
+
+    datetime64, dates of objects and of series     ->  microseconds  ->  days_of     ->  days
+    learn_dates(texts)  ->  DateSpelling           ->  number(text)              ->  days
+
+Times with a zone are those of UTC. A number has the same bits from whatever source it comes: whole days and the rest of
+a day are taken apart as integers.
+"""
+
+import datetime
+import re
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash._utils.cached import cached_property
+from ash.data.arrays import is_missing
+from ash.data.spelling import SAMPLE, Learned, Spelling, is_number_gap
+
+DAY = 86_400_000_000
+"""Microseconds."""
+_EPOCH = datetime.date(1970, 1, 1).toordinal()
+_ORDERS: tuple[Literal["ymd", "mdy", "dmy"], ...] = ("ymd", "mdy", "dmy")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_YEAR, _SHORT_YEAR = r"(?P<y>\d{4})", r"(?P<y>\d{4}|\d{2})"
+_MONTH, _DAY, _SEP = r"(?P<m>\d{1,2}|[A-Za-z]{3,9})", r"(?P<d>\d{1,2})", r"(?P<sep>[-/. ])"
+_DATES = {
+    "ymd": rf"{_YEAR}(?P<sep>[-/.])(?P<m>\d{{1,2}})(?:(?P=sep){_DAY})?",
+    "mdy": rf"{_MONTH}{_SEP}{_DAY}(?:(?P=sep)|, ?){_SHORT_YEAR}",
+    "dmy": rf"{_DAY}{_SEP}{_MONTH}(?P=sep){_SHORT_YEAR}",
+}
+_TIME = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<half>[AaPp][Mm]))?"
+_ZONE = r"(?: ?(?P<zone>Z|UTC|[-+]\d{2}:?\d{2}))?"
+_FIRST_YEAR, _LAST_YEAR = 1800, 2199
+"""Of dates without a day: "2345-01" is a part number rather than a date."""
+_CENTURY = 69  # two digits from here on are of 19.., as in POSIX
+
+
+@dataclass(frozen=True)
+class DateSpelling(Spelling):
+    """How the text of a column spells dates.
+
+    Attributes
+    ----------
+    order : "ymd", "mdy" or "dmy"
+        Of year, month and day. "ymd" is ISO 8601, also with slashes or points, or without a day.
+    """
+
+    order: Literal["ymd", "mdy", "dmy"]
+    kind: ClassVar[Literal["number", "date"]] = "date"
+
+    def number(self, text: str) -> float:
+        """Return the days, NaN if the text stands for a missing cell; raise ValueError if it is neither."""
+        found = self._pattern.fullmatch(text.strip())
+        if found is None:
+            if is_number_gap(text):
+                return float("nan")
+            raise ValueError(f"{text!r} is no date in this spelling")
+        parts = found.groupdict()
+        days, rest = divmod(_microseconds(_date(parts), parts), DAY)
+        return days + rest / DAY
+
+    @property
+    def example(self) -> str:
+        """Return a date in this spelling."""
+        return {"ymd": "2026-03-31", "mdy": "3/31/2026", "dmy": "31.3.2026"}[self.order]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"{_DATES[self.order]}(?:[T ] *{_TIME}{_ZONE})?")
+
+
+def _date(parts: dict[str, Any]) -> datetime.date:
+    year, month = int(parts["y"]), parts["m"]
+    if len(parts["y"]) == 2:
+        year += 1900 if year >= _CENTURY else 2000
+    if parts["d"] is None and not _FIRST_YEAR <= year <= _LAST_YEAR:
+        raise ValueError(f"{year}-{month} is no date")
+    if not month.isdigit():
+        month = _MONTHS.index(month[:3].lower()) + 1
+    return datetime.date(year, int(month), int(parts["d"] or 1))
+
+
+def _microseconds(date: datetime.date, parts: dict[str, Any]) -> int:
+    hour, minute, second = (int(parts[name] or 0) for name in ("H", "M", "S"))
+    if parts["half"] is not None:
+        if not 1 <= hour <= 12:
+            raise ValueError(f"{hour} {parts['half']} is no hour")
+        hour = hour % 12 + 12 * (parts["half"].lower() == "pm")
+    if hour > 23 or minute > 59 or second > 60:
+        raise ValueError("no time of day")
+    zone = 0
+    if (parts["zone"] or "Z") not in ("Z", "UTC"):
+        digits = parts["zone"].replace(":", "")
+        zone = int(digits[0] + "1") * (60 * int(digits[1:3]) + int(digits[3:]))
+    seconds = 86_400 * (date.toordinal() - _EPOCH) + 3600 * hour + 60 * (minute - zone) + second
+    return 1_000_000 * seconds + int((parts["f"] or "0")[:6].ljust(6, "0"))
+
+
+def date_spelling_from_json(data: Any) -> DateSpelling:
+    """Return a spelling of dates out of a model file; raise ValueError if it is none."""
+    found = next((order for order in _ORDERS if isinstance(data, dict) and data == {"order": order}), None)
+    if found is None:
+        raise ValueError("a spelling of dates must have the order of year, month and day")
+    return DateSpelling(found)
+
+
+def learn_dates(texts: Set[str]) -> Learned:
+    """Return how these texts spell dates.
+
+    Parameters
+    ----------
+    texts : set of str
+        The distinct cells of a column; not empty.
+    """
+    written = sorted(text for text in texts if not is_number_gap(text))
+    sample = written[:: -(-len(written) // SAMPLE)] if written else []
+    read = {spelling: list(filter(spelling.reads, sample)) for spelling in map(DateSpelling, _ORDERS)}
+    most = max(map(len, read.values()), default=0)
+    if not most:
+        return Learned(None)
+    fitting = [each for each in read if len(read[each]) == len(sample) and all(map(each.reads, written))]
+    if not fitting:
+        best = next(each for each in read if len(read[each]) == most)
+        return Learned(None, next(text for text in written if not best.reads(text)), share=most / len(sample))
+    is_open = any(fitting[0].number(text) != other.number(text) for other in fitting[1:] for text in sample)
+    if is_open and all("." in text for text in sample):  # 31.12.: points stand behind days
+        return Learned(fitting[1], sample[0])
+    is_plain = fitting[0].order == "ymd" and all(re.match(r"\d{4}-\d\d-\d\d", text) for text in written)
+    return Learned(fitting[0], "" if is_plain else max(sample, key=len), is_open)
+
+
+def days_of(microseconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return days of microseconds since 1970-01-01, NaN where missing."""
+    days, rest = np.divmod(microseconds, float(DAY))
+    return np.asarray(days + rest / DAY)
+
+
+def days_of_datetimes(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return days of datetime64 of any unit, NaN where missing."""
+    microseconds = values.astype("datetime64[us]")
+    numbers = microseconds.astype(np.int64).astype(np.float64)
+    numbers[np.isnat(microseconds)] = np.nan
+    return days_of(numbers)
+
+
+def days_of_objects(cells: list[Any]) -> NDArray[np.float64]:
+    """Return days of dates, datetimes and missing cells."""
+    return days_of(np.array([_of_object(cell) for cell in cells], np.float64))
+
+
+def is_date_type(kind: type) -> bool:
+    """Return whether cells of this type are dates."""
+    return issubclass(kind, (datetime.date, np.datetime64))
+
+
+def _of_object(cell: Any) -> float:
+    if isinstance(cell, np.datetime64):
+        cell = cell.astype("datetime64[us]").item()
+    if is_missing(cell):
+        return float("nan")
+    microseconds = DAY * (cell.toordinal() - _EPOCH)
+    if not isinstance(cell, datetime.datetime):
+        return float(microseconds)
+    seconds = 3600 * cell.hour + 60 * cell.minute + cell.second
+    zone = (cell.utcoffset() or datetime.timedelta()) // datetime.timedelta(microseconds=1)
+    return float(microseconds + 1_000_000 * seconds + cell.microsecond - zone)
+
+
+def date_text(days: float) -> str:
+    """Return a date, and its time unless it is midnight, in ISO 8601."""
+    text = str(np.datetime64(round(days * DAY), "us"))
+    return re.sub(r"(\.0{6}|0{3})$", "", text.removesuffix("T00:00:00.000000"))

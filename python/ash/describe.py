@@ -1,0 +1,61 @@
+"""`ash.describe`: what ash makes of the columns of a table, without training."""
+
+from typing import Any
+
+from ash.data.frames import read_frame, spelled_frame
+from ash.data.table import declared
+from ash.encoding.data_split import read_table
+from ash.encoding.schema import learn_schema
+from ash.encoding.spiked_numbers import with_recurring
+from ash.encoding.table_summary import TableSummary, frame_summary, summary_of
+from ash.options import read_options
+
+
+def describe(X: Any, y: Any = None, *, task: str | None = None, categorical_features: Any = None) -> TableSummary:
+    """Return what each column of a table is, what becomes of it and why, and which columns look odd.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (rows, features)
+        As for `ash.tune`.
+    y : array-like of shape (rows,) or (rows, outputs), optional
+        The target; with it, columns that are copies of it are found.
+    task : {"classification", "regression"}, optional
+        Default: inferred from y.
+    categorical_features : list of str, int or bool, "from_dtype" or None
+        As for `ash.tune`.
+
+    Returns
+    -------
+    TableSummary
+        Prints as a table.
+
+    Raises
+    ------
+    DataError, SettingError
+        As of `ash.tune`, before it trains.
+
+    Warns
+    -----
+    UserWarning
+        Text is read as numbers or dates.
+
+    Examples
+    --------
+    >>> import ash
+    >>> print(ash.describe([[1.5, "red", 7], [2.5, "blue", 7], [None, "red", 7]]))
+    3 rows, 3 columns
+    column      kind   dtype  levels  missing  features  why
+        x0    number  object       -        1         2  scaled
+        x1  category  object       2        0         2  one-hot encoded: at most 32 levels
+        x2    number  object       -        0         1  scaled; constant: tells nothing
+    """
+    given = {"task": task, "categorical_features": categorical_features}
+    options = read_options("tune", {**given, **dict.fromkeys(("config", "cv", "validation", "executor"))})
+    if y is not None:
+        return summary_of(*read_table(X, y, options, None, sort=False))
+    frame = read_frame(X)
+    categorical = options.categorical_features
+    frame = spelled_frame(frame if categorical is None else declared(frame, categorical))
+    schema = learn_schema(frame, missing=options.missing, unknown=options.unknown)
+    return frame_summary(frame, with_recurring(schema, frame))

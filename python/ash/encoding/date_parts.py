@@ -1,0 +1,77 @@
+"""The features of a date beside its days since 1970-01-01: what recurs every year, month, week or day.
+
+    month      12 ones and zeros
+    weekday    7 ones and zeros, from Monday on
+    day        1 to 31
+    hour       0 to 24, with a fraction
+
+A column of dates has those parts in which its cells differ in training. No part depends on another row.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+MONTHS, WEEKDAYS = range(1, 13), ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_THURSDAY = 3  # that is 1970-01-01
+
+
+def _month(days: Floats) -> Floats:
+    return (_dates(days).astype("datetime64[M]").astype(np.int64) % 12).astype(np.float64)
+
+
+def _weekday(days: Floats) -> Floats:
+    return (np.floor(days) + _THURSDAY) % len(WEEKDAYS)
+
+
+def _day(days: Floats) -> Floats:
+    dates = _dates(days)
+    first = dates.astype("datetime64[M]").astype("datetime64[D]")
+    return dates.astype(np.float64) - first.astype(np.float64) + 1
+
+
+def _hour(days: Floats) -> Floats:
+    return (days - np.floor(days)) * 24
+
+
+def _dates(days: Floats) -> NDArray[np.datetime64]:
+    return np.floor(days).astype(np.int64).astype("datetime64[D]")
+
+
+PARTS: dict[str, Callable[[Floats], Floats]] = {"month": _month, "weekday": _weekday, "day": _day, "hour": _hour}
+"""Each takes days without NaN: the number of a level from 0 on, of a part with levels; else the value."""
+LEVELS: dict[str, Sequence[str]] = {"month": tuple(map(str, MONTHS)), "weekday": WEEKDAYS}
+"""The levels of the parts that are ones and zeros."""
+
+
+def width(part: str) -> int:
+    """Return how many features a part has."""
+    return len(LEVELS.get(part, "1"))
+
+
+def part_names(part: str) -> list[str]:
+    """Return what is added to the name of a column for each feature of a part."""
+    return [f"{part}={level}" for level in LEVELS[part]] if part in LEVELS else [part]
+
+
+def varying_parts(days: Floats) -> tuple[str, ...]:
+    """Return the parts in which days differ, NaN left out."""
+    known = days[~np.isnan(days)]
+    return tuple(part for part, of in PARTS.items() if len(known) and np.ptp(of(known)) > 0)
+
+
+def put_parts(block: Floats, parts: Sequence[str], days: Floats) -> None:
+    """Fill the features of the parts of some rows: zeros, or NaN for a value, where a day is missing."""
+    known = np.flatnonzero(~np.isnan(days))
+    first = 0
+    for part in parts:
+        values = PARTS[part](days[known])
+        if part in LEVELS:
+            block[known, first + values.astype(np.int64)] = 1.0
+        else:
+            block[:, first] = np.nan
+            block[known, first] = values
+        first += width(part)

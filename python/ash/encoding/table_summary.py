@@ -1,0 +1,264 @@
+"""What the columns of a table are, what becomes of them, and what is odd about them: `ash.describe`.
+
+Columns that look odd are found on at most SEEN_ROWS evenly spaced rows; a copy is then compared in all rows.
+
+    constant          one value in all rows
+    id                a whole number or a text of its own in each row; numbers that count up or down
+    copy              the same cells as an earlier column
+    copy of the target
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash._utils.display import format_table, html_table
+from ash.data.columns import Column, blocks
+from ash.data.frames import Frame
+from ash.data.table import Table
+from ash.encoding.encoding import Encoding, codes_of, is_many_level
+from ash.encoding.schema import ONE_HOT_LEVELS, ColumnSchema, Schema
+
+SEEN_ROWS = 4096
+SHOWN = 40
+"""Columns that are printed; `TableSummary.columns` has them all."""
+HEADER = ("column", "kind", "dtype", "levels", "missing", "features", "why")
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """What is known of one column.
+
+    Attributes
+    ----------
+    name : str
+        Its name, or x0, x1, ... by its place.
+    kind : "number", "category" or "date"
+    dtype : str
+        The word for its type in its library.
+    levels : int or None
+        Distinct values of a category, or of a number that is target-encoded too.
+    missing : int or bool
+        Missing cells; of a model, whether there were any in training.
+    features : int
+        Features that it becomes.
+    why : str
+        What becomes of it, and why.
+    notes : tuple of str
+        What is odd about it.
+    """
+
+    name: str
+    kind: str
+    dtype: str
+    levels: int | None
+    missing: int | bool
+    features: int
+    why: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, repr=False)
+class TableSummary:
+    """The columns of a table, as `ash.describe` returns them. Prints as a table; HTML in a notebook.
+
+    Attributes
+    ----------
+    columns : tuple of ColumnSummary
+    rows : int
+    target : str
+        The task and what it tells of y; empty without y.
+
+    Examples
+    --------
+    >>> import ash
+    >>> summary = ash.describe([[1, "a"], [2, "b"], [4, "a"]])
+    >>> [column.kind for column in summary.columns]
+    ['number', 'category']
+    """
+
+    columns: tuple[ColumnSummary, ...]
+    rows: int
+    target: str = ""
+
+    @property
+    def odd(self) -> tuple[ColumnSummary, ...]:
+        """Columns with notes."""
+        return tuple(column for column in self.columns if column.notes)
+
+    def lines(self, most: int = SHOWN) -> list[str]:
+        """Return the lines of a table of at most so many columns."""
+        head = f"{self.rows} rows, {len(self.columns)} columns{f'; {self.target}' if self.target else ''}"
+        more = len(self.columns) - most
+        rest = [f"... and {more} columns more"] if more > 0 else []
+        return [head, *table_lines(self.columns[:most]), *rest]
+
+    def __repr__(self) -> str:
+        """Return the table as text."""
+        return "\n".join(self.lines())
+
+    def _repr_html_(self) -> str:
+        return html_table(HEADER, list(map(table_row, self.columns)))
+
+
+def table_lines(columns: Sequence[ColumnSummary]) -> list[str]:
+    """Return the lines of a table of columns, with a line of names."""
+    rows = list(map(table_row, columns))
+    lines = format_table(HEADER[:-1], [row[:-1] for row in rows])
+    return [f"{line}  {why}" for line, why in zip(lines, [HEADER[-1], *(row[-1] for row in rows)], strict=True)]
+
+
+def table_row(each: ColumnSummary) -> tuple[Any, ...]:
+    """Return the cells of a column in such a table, in order of HEADER."""
+    return each.name, each.kind, each.dtype, each.levels, _missing(each.missing), each.features, _why(each)
+
+
+def _missing(missing: int | bool) -> str | int:
+    return {True: "yes", False: "no"}[missing] if isinstance(missing, bool) else missing
+
+
+def _why(column: ColumnSummary) -> str:
+    return "; ".join([column.why, *column.notes])
+
+
+def summary_of(table: Table, schema: Schema) -> TableSummary:
+    """Return the summary of a table to train on, with its target."""
+    task = table.task
+    if table.classes_ is not None:
+        labels = ", ".join(map(str, table.classes_[:5].tolist())) + (", ..." if table.classes > 5 else "")
+        target = f"{task}, {table.classes} classes: {labels}"
+    else:
+        target = f"{task} of {table.y.shape[1]} target{'s' if table.y.shape[1] > 1 else ''}"
+    return TableSummary(tuple(_columns(table.frame, schema, table)), table.rows, target)
+
+
+def frame_summary(frame: Frame, schema: Schema) -> TableSummary:
+    """Return the summary of a table without a target."""
+    return TableSummary(tuple(_columns(frame, schema, None)), frame.rows)
+
+
+def model_summary(encoding: Encoding) -> Iterator[ColumnSummary]:
+    """Yield the columns of a model, of which no cells are known."""
+    for place, column in enumerate(encoding.schema.columns):
+        yield _summary(encoding.schema, place, column.missing, encoding.width(place))
+
+
+def _columns(frame: Frame, schema: Schema, table: Table | None) -> Iterator[ColumnSummary]:
+    targets = 1 if table is None else max(1, min(table.classes - 1, 16) if table.classes else table.y.shape[1])
+    statistics = tuple(np.zeros((2, targets + 1)) if is_many_level(column) else None for column in schema.columns)
+    encoding = Encoding(schema, statistics, tuple(range(targets)))
+    notes = _notes(frame, schema, None if table is None else table.y)
+    for place, given in enumerate(frame.columns):
+        column = schema.columns[place]
+        missing = _count_missing(given, column) if column.missing else 0
+        yield _summary(schema, place, missing, encoding.width(place), notes[place])
+
+
+def _summary(
+    schema: Schema, place: int, missing: int | bool, features: int, notes: Sequence[str] = ()
+) -> ColumnSummary:
+    column = schema.columns[place]
+    name = f"x{place}" if schema.names is None else schema.names[place]
+    levels = len(column.levels) or None
+    return ColumnSummary(name, column.kind, column.dtype, levels, missing, features, _reason(column), tuple(notes))
+
+
+def _reason(column: ColumnSchema) -> str:
+    """Return what becomes of a column, and why."""
+    if column.kind == "date":
+        parts = f" and {', '.join(column.parts)}" if column.parts else ""
+        return f"days since 1970{parts}{_written(column)}"
+    if column.kind == "number":
+        more = f", and statistics of the target for {len(column.levels)} recurring values" if column.levels else ""
+        return f"scaled{more}{_written(column)}"
+    if is_many_level(column):
+        return f"statistics of the target: more than {ONE_HOT_LEVELS} levels"
+    return f"one-hot encoded: at most {ONE_HOT_LEVELS} levels"
+
+
+def _written(column: ColumnSchema) -> str:
+    return "" if column.spelling is None else f"; text like {column.spelling.example!r}"
+
+
+def _count_missing(given: Column, column: ColumnSchema) -> int:
+    codes = codes_of(column)
+    found = (codes.read(given, slice(*block)) == len(column.levels) for block in blocks(given.rows))
+    return sum(int(missing.sum()) for missing in found)
+
+
+def _notes(frame: Frame, schema: Schema, y: NDArray[np.float64] | None) -> list[list[str]]:
+    """Return what is odd about each column."""
+    rows = frame.numbers_of(np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64))
+    seen = [_cells(column.with_order(rows), schema.kinds[place]) for place, column in enumerate(frame.columns)]
+    notes: list[list[str]] = []
+    first: dict[bytes, int] = {}
+    for place, (column, cells) in enumerate(zip(schema.columns, seen, strict=True)):
+        found = []
+        if _is_constant(frame.columns[place], column, cells):
+            found.append("constant: tells nothing")
+        elif _is_id(cells, column.kind):
+            found.append("looks like an id: a value of its own in each row")
+        twin = first.setdefault(cells.tobytes(), place)
+        if twin != place and not found and _are_equal(frame, schema, twin, place):
+            found.append(f"copy of {f'x{twin}' if schema.names is None else schema.names[twin]}")
+        if y is not None and y.shape[1] == 1 and not found and _tells(frame, schema, place, y[:, 0]):
+            found.append("copy of the target")
+        notes.append(found)
+    return notes
+
+
+def _cells(column: Column, kind: str, block: tuple[int, int] | None = None) -> NDArray[Any]:
+    """Return the cells of a block of rows, or of all, as numbers or as texts of fixed width."""
+    rows = slice(None) if block is None else slice(*block)
+    if kind != "category":
+        return column.numbers(rows) + 0.0  # of the two zeros the usual one
+    return np.array(["\0" if cell is None else cell for cell in column.cells(rows)])
+
+
+def _is_constant(given: Column, column: ColumnSchema, cells: NDArray[Any]) -> bool:
+    if len(cells) and not np.all((cells == cells[0]) | ((cells != cells) & (cells[0] != cells[0]))):
+        return False
+    values: Counter[Any] = Counter()
+    for block in blocks(given.rows):
+        values.update(np.unique(_cells(given, column.kind, block)).tolist()[:2])
+        if len(values) > 1:
+            return False
+    return True
+
+
+def _is_id(cells: NDArray[Any], kind: str) -> bool:
+    """Return whether each row has a text or whole number of its own; numbers must count up or down, too."""
+    if len(cells) < ONE_HOT_LEVELS or kind == "date" or len(np.unique(cells)) < len(cells):
+        return False
+    if kind == "category":
+        return True
+    steps = np.diff(cells)
+    return bool(np.all(cells == np.floor(cells)) and (np.all(steps > 0) or np.all(steps < 0)))
+
+
+def _are_equal(frame: Frame, schema: Schema, one: int, other: int) -> bool:
+    kind = schema.kinds[one]
+    if kind != schema.kinds[other]:
+        return False
+    for block in blocks(frame.rows):
+        own, theirs = (_cells(frame.columns[each], kind, block) for each in (one, other))
+        if not np.array_equal(own, theirs, equal_nan=kind != "category"):
+            return False
+    return True
+
+
+def _tells(frame: Frame, schema: Schema, place: int, y: NDArray[np.float64]) -> bool:
+    """Return whether each value of a column goes with one value of the target, and each of these with one of it."""
+    column, kind = frame.columns[place], schema.kinds[place]
+    there: dict[Any, float] = {}
+    back: dict[float, Any] = {}
+    for first, stop in blocks(frame.rows):
+        cells = _cells(column, kind, (first, stop)).tolist()
+        for cell, target in zip(cells, y[first:stop].tolist(), strict=True):
+            if there.setdefault(cell, target) != target or back.setdefault(target, cell) != cell:
+                return False
+    return True
