@@ -43,6 +43,9 @@ WORKERS_OF_WORK = 8
 FROM_DTYPE = "from_dtype"
 """Columns are categories where their dtype says so, which they are in any case."""
 
+BALANCED = "balanced"
+"""Weights of classes by which all classes count alike."""
+
 AUTO = "auto"
 CANDIDATES = 128
 """How many "auto" is, where there is no time to fill."""
@@ -156,6 +159,19 @@ def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
     return tuple(cells) or None
 
 
+def _class_weight(name: str, value: Any) -> str | tuple[tuple[Any, float], ...] | None:
+    """Return "balanced", or the weight of each class as pairs, which JSON holds."""
+    if value is None or (isinstance(value, str) and value == BALANCED):
+        return value
+    pairs = list(value.items()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else None
+    if pairs is None or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
+        raise SettingError(f"{name} must be {BALANCED!r} or a dict of a weight for each label, got {value!r}")
+    for label, weight in pairs:
+        if not is_number(weight) or not 0 < weight < math.inf:
+            raise SettingError(f"{name} must hold weights above 0, got {weight!r} for {label!r}")
+    return tuple((label.item() if isinstance(label, np.generic) else label, float(weight)) for label, weight in pairs)
+
+
 def _bytes(name: str, value: Any) -> int | None:
     return default_limit() if value is None else whole(name, value, 1, LARGEST_COUNT)
 
@@ -178,6 +194,7 @@ _SECONDS = Check("float or None", read_seconds)
 _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
 _MEMORY = Check("int or None", _bytes)
 _CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
+_CLASS_WEIGHT = Check('"balanced", dict or None', _class_weight)
 _METRIC = Check("str or callable or None", lambda name, value: value)
 """What is no metric of the core stands for none here; `read_scoring` checks it."""
 
@@ -360,6 +377,7 @@ class Options(RunOptions):
     categorical_features: Annotated[
         tuple[str | int | bool, ...] | None, Option(None, _CATEGORICAL, TABLES + COMMAND, "results")
     ]
+    class_weight: Annotated[Any, Option(None, _CLASS_WEIGHT, ("estimators",), "results")]
     missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]
     unknown: Annotated[Unknown, Option("bucket", _word(*UNKNOWN), TABLES, "results")]
     worker_timeout: Annotated[float | None, Option(60.0, _SECONDS, TABLES + COMMAND)]

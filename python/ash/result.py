@@ -408,8 +408,8 @@ class Result(RunResult):
         size = whole("size", size, 1, MOST_DRAWS)
         if self.kept is None:
             raise SettingError(
-                "an ensemble needs the predictions of validation rows, which a run with cv= does not keep: pass "
-                "validation= instead of cv= to ash.tune"
+                "an ensemble needs the predictions of validation rows, which a run with cv= does not keep, nor does "
+                "the pickle of an estimator: pass validation= instead of cv= to ash.tune"
             )
         ensemble = self.kept.ensemble(size)
         arguments = {**self.record.arguments, "ensemble": size, "refit": False}

@@ -31,7 +31,7 @@ def tune(
     metric: str | Callable[..., Any] | None = None,
     task: str | None = None,
     categorical_features: Any = None,
-    validation: float | int | tuple[Any, Any] | None = None,
+    validation: float | int | tuple[Any, ...] | None = None,
     cv: Any = None,
     groups: Any = None,
     sample_weight: Any = None,
@@ -66,7 +66,7 @@ def tune(
         Default: inferred from y.
     categorical_features : list of str, int or bool, "from_dtype" or None
         Columns that are categories though they look like numbers, by name, place or a bool per column.
-    validation : float, int or (X, y), optional
+    validation : float, int, (X, y) or (X, y, weights), optional
         Share or number of rows that score the candidates and are not trained on, or a table of its own. Default 0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
         Cross-validation in place of `validation`; the model is then trained on all rows. An int: that many folds.

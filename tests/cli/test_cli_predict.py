@@ -217,10 +217,10 @@ def test_show(model, capsys):
     assert hashlib.sha256(Path(model).read_bytes()).hexdigest() in out
     assert re.search(r"^optimizer +\w+$", out, re.MULTILINE)
     table = [line.split() for line in out.splitlines()[-4:]]
-    assert table[0] == ["column", "kind", "dtype", "levels", "missing", "name"]
-    assert table[1] == ["0", "number", "int64", "-", "yes", "age"]
-    assert table[2] == ["1", "category", "string", "3", "yes", "color"]
-    assert table[3] == ["2", "category", "string", "3", "no", "code"]
+    assert table[0] == ["column", "kind", "dtype", "levels", "missing", "features", "why"]
+    assert table[1] == ["age", "number", "int64", "-", "yes", "2", "scaled"]
+    assert table[2][:7] == ["color", "category", "string", "3", "yes", "4", "one-hot"]
+    assert table[3][:7] == ["code", "category", "string", "3", "no", "3", "one-hot"]
 
 
 def test_show_steers_no_terminal(tmp_path, capsys):
@@ -229,7 +229,7 @@ def test_show_steers_no_terminal(tmp_path, capsys):
     assert main(["show", str(tmp_path / "m")]) == 0
     out = capsys.readouterr().out
     assert all(line.isprintable() for line in out.splitlines())
-    assert "  \\x1b[2J\\n\n" in out and "  ü\\u202e\n" in out and "\\x1b]0;x\\x07" in out
+    assert "\n\\x1b[2J\\n  " in out and "ü\\u202e  " in out and "\\x1b]0;x\\x07" in out
 
 
 @pytest.mark.filterwarnings("always:left out")

@@ -60,9 +60,9 @@ XR, YR = targets()
         ([1, [2, 3], 4], "sample_weight cannot be read as an array"),
         (
             "balanced",
-            r"must be one number per row, got 'balanced'; .*compute_sample_weight\('balanced', y\)",
+            "must be one number per row, got 'balanced'; weights of classes are class_weight='balanced' of",
         ),
-        ({0: 1.0, 1: 2.0}, r"must be one number per row, got \{0: 1.0, 1: 2.0\}; class weights are not supported yet"),
+        ({0: 1.0, 1: 2.0}, r"must be one number per row, got \{0: 1.0, 1: 2.0\}; weights of classes are"),
         (iter([1, 2, 3]), "sample_weight is a .*iterator"),
         (np.ma.masked_equal([1, 2, 3], 2), "sample_weight is a masked array"),
     ],
@@ -227,3 +227,76 @@ def test_rows_of_a_validation_table_have_equal_weights() -> None:
     result = quick(XR, YR, sample_weight=weights, metric="mae", validation=(XR[:20], YR[:20]))
     assert result.best_score == pytest.approx(-np.abs(result.model.predict(XR[:20]) - YR[:20]).mean(), rel=1e-5)
     assert result.digest != quick(XR, YR, metric="mae", validation=(XR[:20], YR[:20])).digest
+
+
+# Weights of classes, and of a validation table
+
+
+SKEWED = np.where(np.arange(len(Y)) % 4 == 0, "rare", "usual")
+FIT: dict[str, Any] = {"space": small_space(), "candidates": 4, "random_state": 0, "n_jobs": 1}
+
+
+def weighted_fit(**given: Any) -> Any:
+    weight = given.pop("sample_weight", None)
+    return ash.ASHClassifier(**{**FIT, **given}).fit(X, SKEWED, sample_weight=weight)
+
+
+def test_weights_of_classes_are_weights_of_rows() -> None:
+    by_hand = weighted_fit(sample_weight=np.where(SKEWED == "rare", 2.5, 1.0))
+    for class_weight in ({"rare": 2.5}, {"rare": 2.5, "usual": 1}, {"usual": np.float32(1), np.str_("rare"): 2.5}):
+        assert weighted_fit(class_weight=class_weight).result_.digest == by_hand.result_.digest
+    assert weighted_fit(class_weight={"usual": 7.0, "rare": 7.0}).result_.digest == weighted_fit().result_.digest
+    counts = {label: int(np.count_nonzero(label == SKEWED)) for label in ("rare", "usual")}
+    balanced = {label: len(Y) / (2 * count) for label, count in counts.items()}
+    assert weighted_fit(class_weight="balanced").result_.digest == weighted_fit(class_weight=balanced).result_.digest
+
+
+def test_weights_of_classes_multiply_those_of_rows() -> None:
+    weights = np.random.default_rng(0).random(len(Y)) + 0.5
+    both = weighted_fit(class_weight={"rare": 3.0}, sample_weight=weights)
+    by_hand = weighted_fit(sample_weight=weights * np.where(SKEWED == "rare", 3.0, 1.0))
+    assert both.model_.digest == by_hand.model_.digest
+    assert weighted_fit(class_weight="balanced", cv=3).best_score_ != weighted_fit(cv=3).best_score_
+
+
+def test_a_fit_with_weights_of_classes_is_repeated() -> None:
+    fit = weighted_fit(class_weight={"rare": 3.0})
+    again = ash.ASHClassifier(record=fit.result_.record, n_jobs=1).fit(X, SKEWED)
+    assert again.model_.digest == fit.model_.digest and again.result_.options.class_weight == (("rare", 3.0),)
+    with pytest.raises(ash.SettingError, match="class_weight cannot be given with record="):
+        ash.ASHClassifier(record=fit.result_.record, class_weight="balanced").fit(X, SKEWED)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("even", "class_weight must be 'balanced' or a dict of a weight for each label, got 'even'"),
+        ([2.0, 1.0], "class_weight must be 'balanced' or a dict"),
+        ({"rare": 0}, "class_weight must hold weights above 0, got 0 for 'rare'"),
+        ({"rare": NAN}, "class_weight must hold weights above 0"),
+        ({"rare": "2"}, "class_weight must hold weights above 0"),
+        ({"rar": 2.0}, "class_weight has 'rar', which is no class of y; these are 'rare', 'usual'"),
+    ],
+)
+def test_invalid_weights_of_classes_are_refused(bad: Any, message: str) -> None:
+    with pytest.raises(ash.SettingError, match=message):
+        weighted_fit(class_weight=bad)
+
+
+def test_a_validation_table_can_have_weights() -> None:
+    held_out = np.arange(len(Y)) % 3 == 0
+    rows, labels = X[held_out], SKEWED[held_out]
+    weights = np.random.default_rng(1).random(len(rows)) + 0.1
+    plain = weighted_fit(validation=(rows, labels), ensemble=1)
+    weighted = weighted_fit(validation=(rows, labels, weights), ensemble=1)
+    for fit, given in ((plain, None), (weighted, weights)):
+        predicted = fit.result_.model.predict(rows)
+        assert fit.best_score_ == pytest.approx(metrics.accuracy_score(labels, predicted, sample_weight=given))
+    assert (
+        weighted_fit(validation=(rows, labels, np.full(len(rows), 2.0)), ensemble=1).model_.digest
+        == plain.model_.digest
+    )
+    with pytest.raises(DataError, match=r"sample_weight.shape == \(2,\)"):
+        weighted_fit(validation=(rows, labels, [1.0, 2.0]))
+    with pytest.raises(ash.SettingError, match=r"a tuple \(X, y\) or \(X, y, weights\), got a tuple of 4 parts"):
+        weighted_fit(validation=(rows, labels, weights, weights))

@@ -55,7 +55,8 @@ def test_both_have_the_parameters_of_tune(kind: Kind) -> None:
     ours = inspect.signature(kind).parameters
     renamed = {"metric": "scoring", "threads": "n_jobs", "seed": "random_state", "progress": "verbose"}
     elsewhere = {"X", "y", "task", "sample_weight", "groups"}
-    assert set(ours) == {renamed.get(name, name) for name in of_tune if name not in elsewhere} | {"ensemble", "refit"}
+    own = {"ensemble", "refit"} | ({"class_weight"} if kind is ash.ASHClassifier else set())
+    assert set(ours) == {renamed.get(name, name) for name in of_tune if name not in elsewhere} | own
     for name in set(of_tune) & set(ours):
         assert ours[name].default == of_tune[name].default, name
     assert [name for name in ours if ours[name].kind is not inspect.Parameter.KEYWORD_ONLY] == ["space"]
@@ -226,6 +227,18 @@ def test_copies_predict_the_same(way: str, kind: str, tmp_path: Path) -> None:
 
 
 # The seed
+
+
+def test_a_pickle_is_not_much_larger_than_the_model(tmp_path: Path) -> None:
+    fit = ash.ASHClassifier(candidates=32, random_state=0, n_jobs=1).fit(X, Y)
+    fit.save(tmp_path / "model.safetensors")
+    pickled = pickle.dumps(fit)
+    assert len(pickled) < 2 * (tmp_path / "model.safetensors").stat().st_size < len(pickle.dumps(fit.result_))
+    twin = pickle.loads(pickled)
+    assert (twin.predict(X) == fit.predict(X)).all() and twin.result_.digest == fit.result_.digest
+    with pytest.raises(ash.SettingError, match="nor does the pickle of an estimator"):
+        twin.result_.ensemble()
+    assert fit.result_.ensemble(2).members
 
 
 def test_an_int_for_the_same_run_each_time() -> None:

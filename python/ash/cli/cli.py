@@ -98,6 +98,8 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
             f"ash-tune: the {len(classes)} numbers in {data.target!r} are taken as classes; "
             "--task regression predicts numbers"
         )
+    is_resumed = args.journal is not None and Path(args.journal).exists()
+    check_outputs(Path(args.out), args.json, args.force or is_resumed)
     with open_executor(args) as executor, contextlib.ExitStack() as shown:
         callbacks = []
         if args.dashboard is not None:
@@ -132,7 +134,7 @@ ARGUMENTS = ("candidates", "time_limit", "scoring", "categorical_features", "ens
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise SettingError, before anything is read, where the run could not end or its files could not be written."""
+    """Raise SettingError, before anything is read, where the run could not end or options do not go together."""
     limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score)
     if args.candidates is None and all(limit is None for limit in limits):
         raise SettingError(
@@ -140,8 +142,6 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.groups is not None and args.cv is None:
         raise SettingError(f"--groups {args.groups} needs --cv N, as many folds of whole groups")
-    is_resumed = args.journal is not None and Path(args.journal).exists()
-    check_outputs(Path(args.out), args.json, args.force or is_resumed)
 
 
 def _splitter(args: argparse.Namespace) -> Any:

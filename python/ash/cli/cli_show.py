@@ -99,7 +99,7 @@ def _weights(model: Network) -> int:
 def _columns(model: Model) -> Iterator[str]:
     """Yield the lines of a table of the columns."""
     columns = tuple(model_summary(model.encoding))
-    yield from map(printable, table_lines(columns))
+    yield from table_lines(columns)
     if model.encoding.neighbors is not None:
         yield f"rows recur: {len(model.encoding.neighbors.rows)} distinct rows of training are in the model"
 

@@ -25,6 +25,7 @@ from ash.data.frames import Frame, at_most, read_frame, spelled_frame
 from ash.data.targets import read_target
 from ash.errors import DataError, SettingError
 from ash.metrics import Task
+from ash.options import BALANCED
 
 Rows = NDArray[np.int64]
 MOST_NAMED = 5
@@ -48,6 +49,8 @@ class Table:
     target_names : tuple of str or None
     weights : array [rows] or None
         Above 0; None: all rows count alike.
+    factors : array [classes] or None
+        Of the weights, by class; the weights have them already.
     """
 
     frame: Frame
@@ -56,6 +59,7 @@ class Table:
     task: Task
     target_names: tuple[str, ...] | None = None
     weights: NDArray[np.float64] | None = None
+    factors: NDArray[np.float64] | None = None
 
     @property
     def rows(self) -> int:
@@ -159,8 +163,8 @@ def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
         return None
     if isinstance(sample_weight, str | dict):
         raise DataError(
-            f"sample_weight must be one number per row, got {sample_weight!r}; class weights are not supported yet: "
-            f"pass sklearn.utils.class_weight.compute_sample_weight({sample_weight!r}, y)"
+            f"sample_weight must be one number per row, got {sample_weight!r}; weights of classes are "
+            f"class_weight={sample_weight!r} of ASHClassifier"
         )
     refuse_type(sample_weight, "sample_weight")
     array = as_array(sample_weight, "sample_weight")
@@ -189,6 +193,32 @@ def _checked(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
     if not weights.any():
         raise DataError("Sample weights must contain at least one non-zero number: there is no row to learn from")
     return None if (weights == weights[0]).all() else weights
+
+
+def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
+    """Return the factors of the weights of rows, one for each class.
+
+    Parameters
+    ----------
+    class_weight : "balanced" or sequence of (label, weight)
+        "balanced": all classes count alike. A class that is not named has factor 1.
+
+    Raises
+    ------
+    SettingError
+        A label is no class of the table.
+    """
+    assert table.classes_ is not None
+    if class_weight == BALANCED:
+        counts = np.bincount(table.y[:, 0].astype(np.int64), table.weights, table.classes)
+        return np.asarray(counts.sum() / (table.classes * counts))
+    factors, known = np.ones(table.classes), table.classes_.tolist()
+    for label, factor in class_weight:
+        if label not in known:
+            shown = ", ".join(map(repr, known[:MOST_NAMED])) + ", ..." * (len(known) > MOST_NAMED)
+            raise SettingError(f"class_weight has {label!r}, which is no class of y; these are {shown}")
+        factors[known.index(label)] = factor
+    return factors
 
 
 def of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from ash._utils.checks import is_integer
 from ash.data.arrays import Matrix, check_memory
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
-from ash.data.table import Rows, Table, of_mean_one, read_training, split, split_state
+from ash.data.table import Rows, Table, class_factors, of_mean_one, read_training, read_weights, split, split_state
 from ash.data.targets import read_targets
 from ash.encoding.canonical_order import sort_rows
 from ash.encoding.neighbors import may_have_neighbors, with_neighbors
@@ -117,6 +117,9 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     schema = learn_schema(table.frame, missing=options.missing, unknown=options.unknown)
     if sort:
         table = sort_rows(table, schema)
+    if options.class_weight is not None:
+        factors = class_factors(table, options.class_weight)
+        table = replace(table, weights=_times(table.weights, factors[table.y[:, 0].astype(np.int64)]), factors=factors)
     schema = with_recurring(schema, table.frame)
     if not weighted and may_have_neighbors(schema, table.rows, table.classes):
         schema = with_neighbors(schema, table.frame.all_numbers(), table.y)
@@ -130,7 +133,7 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     ----------
     table, schema
         As `read_table` returns them.
-    validation : float, int, (X, y) or None
+    validation : float, int, (X, y), (X, y, weights) or None
         None: as suits the table, which is five folds of a small one where a time is to be filled.
     cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
     **given
@@ -164,10 +167,9 @@ def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation:
 
 def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: Options) -> Fold:
     """Return the fold of a separate validation table."""
-    if len(validation) != 2:
-        raise SettingError(
-            f"validation must be a share, a number of rows, or a tuple (X, y), got a tuple of {len(validation)} parts"
-        )
+    if len(validation) not in (2, 3):
+        allowed = "a share, a number of rows, or a tuple (X, y) or (X, y, weights)"
+        raise SettingError(f"validation must be {allowed}, got a tuple of {len(validation)} parts")
     held_out = read_frame(validation[0], "validation X", schema.names)
     held_out = schema.read(held_out, "the table to train on", "validation X")
     schema.check_cells(held_out, "validation X")
@@ -175,8 +177,18 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
     training = np.arange(table.rows, dtype=np.int64)
     encoding = _learn_encoding(table, schema, training, options.seed)
     rows = table.rows + np.arange(held_out.rows, dtype=np.int64)
-    weights = None if table.weights is None else np.concatenate([table.weights, np.ones(held_out.rows)])
+    own = read_weights(validation[2] if len(validation) == 3 else None, held_out.rows)
+    if table.factors is not None:
+        own = _times(own, table.factors[targets[:, 0].astype(np.int64)])
+    weights = None
+    if own is not None or table.weights is not None:
+        parts = (np.ones(table.rows) if table.weights is None else table.weights, np.ones(held_out.rows))
+        weights = np.concatenate([parts[0], parts[1] if own is None else of_mean_one(own)])
     return Fold(table, held_out, encoding, np.concatenate([table.y, targets]), weights, training, rows)
+
+
+def _times(weights: NDArray[np.float64] | None, factors: NDArray[np.float64]) -> NDArray[np.float64]:
+    return factors if weights is None else weights * factors
 
 
 def _learn_encoding(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.display import format_table, html_table
+from ash._utils.display import format_table, html_table, printable
 from ash.data.columns import Column, blocks
 from ash.data.frames import Frame
 from ash.data.table import Table
@@ -114,7 +114,7 @@ def table_lines(columns: Sequence[ColumnSummary]) -> list[str]:
 
 def table_row(each: ColumnSummary) -> tuple[Any, ...]:
     """Return the cells of a column in such a table, in order of HEADER."""
-    return each.name, each.kind, each.dtype, each.levels, _missing(each.missing), each.features, _why(each)
+    return printable(each.name), each.kind, each.dtype, each.levels, _missing(each.missing), each.features, _why(each)
 
 
 def _missing(missing: int | bool) -> str | int:

@@ -30,7 +30,10 @@ PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
 """Options that a record has beside those on which results and their order depend."""
 SPLIT = ("metric", "validation", "cv")
 """Arguments that a record has as they were given, or of which it says that they are missing."""
-_HELD = {"space", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"}
+_HELD = {"space", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
+    "categorical_features",
+    "class_weight",
+}
 """Arguments in place of which the record speaks."""
 
 

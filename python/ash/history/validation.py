@@ -97,8 +97,8 @@ def winner_on_held_out(result: "History", what: str) -> "Kept":
     """
     if result.validation_pool is None:
         raise SettingError(
-            f"{what} needs the predictions of validation rows, which a run with cv= does not keep: pass validation= "
-            "instead of cv= to ash.tune"
+            f"{what} needs the predictions of validation rows, which a run with cv= does not keep, nor does the "
+            "pickle of an estimator: pass validation= instead of cv= to ash.tune"
         )
     return result.validation_pool
 

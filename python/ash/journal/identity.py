@@ -30,8 +30,8 @@ from ash.encoding.data_split import Fold
 from ash.errors import JournalError, JournalUnwritable
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
-from ash.options import Options, RunOptions, is_needed, option_names, option_table, read_config
-from ash.run_record import FUNCTION
+from ash.options import CONFIG_FIELDS, Options, RunOptions, is_needed, option_names, option_table, read_config
+from ash.run_record import FUNCTION, TUNE
 from ash.space.domains import KINDS, Domain, long_domain
 from ash.space.space import Space
 
@@ -146,7 +146,8 @@ def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
     checked. Fields of the config stand among the arguments. What has no effect is left out.
     """
     given = {**given, **read_config("tune", given["config"]).given()}
-    arguments = {name: getattr(options, name) for name in REPEATED if is_needed(name, options)}
+    taken = [name for name in REPEATED if by != TUNE or "tune" in _TOLD[name].callers or name in CONFIG_FIELDS]
+    arguments = {name: getattr(options, name) for name in taken if is_needed(name, options)}
     told = {name: given.get(name) for name in OPEN}
     plain = {name: _plain(value) for name, value in told.items() if value is None or isinstance(value, Real | str)}
     lost = sorted(told.keys() - plain.keys())

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from ash._utils.display import in_notebook, is_terminal, moves_cursor, printable
+from ash._utils.display import in_notebook, is_terminal, moves_cursor
 from ash.options import Options, RunOptions
 from ash.progress.board import LINE_SECONDS, Board, BoardView, View, bar_of
 
@@ -58,7 +58,7 @@ def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
     stream, _ = _stream_of(options.progress)
     if stream is not None:
         with contextlib.suppress(OSError, ValueError):  # a stream that cannot be written to
-            print(*map(printable, lines()), sep="\n", file=stream)
+            print(*lines(), sep="\n", file=stream)
 
 
 class PreparationBar:

@@ -27,7 +27,7 @@ scoring : str, callable or None, default=None
 categorical_features : list of str, int or bool, "from_dtype" or None, default=None
     Columns that are categories though they look like numbers: names, places from 0 on, or a bool per column. None, or
     "from_dtype": those of a categorical dtype. Text that spells no numbers is a category in any case.
-validation : float, int, (X, y) or None, default=None
+{class_weight}validation : float, int, (X, y), (X, y, weights) or None, default=None
     The share or number of rows that score the candidates and are not trained on, or a table of its own. None: 0.2; but
     five folds if there is a time to fill (`time_limit` with "auto" candidates) and the table has fewer than 5,000 rows,
     and fewer than 250 per second, with five of each class.
@@ -88,6 +88,10 @@ Examples
 >>> from sklearn.datasets import {loader}
 >>> X, y = {loader}(return_X_y=True)
 >>> predictions = {name}(candidates=16, random_state=0).fit(X, y).predict(X)
+"""
+_CLASS_WEIGHT = """class_weight : "balanced", dict or None, default=None
+    Factors of the weights of rows, in training and in the score: for each label, 1 if it is not named; or "balanced",
+    by which all classes count alike.
 """
 _CLASSES = """classes_ : ndarray of shape (n_classes,)
     The sorted labels.
@@ -217,6 +221,7 @@ def documented(kind: str, score: str) -> Callable[[Class], Class]:
             first=estimator.__doc__,
             score=score,
             classes=_CLASSES if kind == "classifier" else "",
+            class_weight=_CLASS_WEIGHT if kind == "classifier" else "",
             name=estimator.__name__,
             loader="load_wine" if kind == "classifier" else "load_diabetes",
         )

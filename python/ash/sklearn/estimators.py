@@ -9,6 +9,7 @@ depends neither on the order of the rows nor on whether a row is repeated or wei
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -58,7 +59,7 @@ class _Estimator(Configured):
         time_limit: float | None = None,
         scoring: Any = None,
         categorical_features: Any = None,
-        validation: float | int | tuple[Any, Any] | None = None,
+        validation: float | int | tuple[Any, ...] | None = None,
         cv: Any = None,
         ensemble: int = 16,
         refit: bool = True,
@@ -80,6 +81,13 @@ class _Estimator(Configured):
         twin: Self = super(_Estimator, alone).__sklearn_clone__()
         twin.executor = self.executor
         return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds: all but the networks that only `result_.ensemble` needs, which are many."""
+        state = dict(super().__getstate__())
+        if "result_" in state:
+            state["result_"] = replace(state["result_"], kept=None)
+        return state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Tune networks on a table and keep the best one, or an ensemble of the best.
@@ -148,7 +156,8 @@ class _Estimator(Configured):
 
     def _recorded_run(self) -> dict[str, Any]:
         """Return what the record says of the run."""
-        return repeated("estimators", _Estimator, self._given(), self.record, self._task)
+        kind = next(each for each in type(self).__mro__ if each in (ASHClassifier, ASHRegressor))
+        return repeated("estimators", kind, self._given(), self.record, self._task)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return labels, or targets in the units of y.
@@ -246,6 +255,34 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     """A tuned neural network for classification."""
 
     _task: ClassVar[Task] = "classification"
+
+    @explained(CONFIG_FIELDS)
+    def __init__(
+        self,
+        space: Space | Mapping[str, Any] | None = None,
+        *,
+        candidates: int | str | None = "auto",
+        time_limit: float | None = None,
+        scoring: Any = None,
+        categorical_features: Any = None,
+        class_weight: str | Mapping[Any, float] | None = None,
+        validation: float | int | tuple[Any, ...] | None = None,
+        cv: Any = None,
+        ensemble: int = 16,
+        refit: bool = True,
+        n_jobs: int | None = -1,
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        journal: str | PathLike[str] | Journal | None = None,
+        executor: Any = None,
+        config: SearchConfig | None = None,
+        record: RunRecord | None = None,
+    ) -> None:
+        set_parameters(self, locals())
+
+    def _given(self) -> dict[str, Any]:
+        return {**super()._given(), "class_weight": self.class_weight}
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
