@@ -49,6 +49,14 @@ settings.register_profile("fresh", max_examples=1000, print_blob=True, **PATIENT
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
+@pytest.fixture
+def empty_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let a command start in a folder of its own: it writes into ash-tune-out unless told otherwise."""
+    folder = tmp_path_factory.mktemp("run")
+    monkeypatch.chdir(folder)
+    return folder
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Announce failures, and hear Ctrl-C: a shell starts background jobs with SIGINT ignored."""
     plugins = session.config.pluginmanager

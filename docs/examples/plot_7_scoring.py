@@ -35,8 +35,8 @@ print("ranked by accuracy:", cost(y_test, by_accuracy.predict(X_test)))
 
 # %%
 # A Python function is called for one candidate at a time, whatever the number of threads. The core is faster at the
-# scores that it computes itself: accuracy, balanced_accuracy, neg_log_loss, roc_auc, r2, neg_root_mean_squared_error
-# and neg_mean_absolute_error.
+# scores that it computes itself: accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1, f1_macro,
+# f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error.
 #
 # All networks were trained for probabilities, and few validation rows rank them. So the two above may come out in
 # either order on the test rows. The threshold between the classes matters more here: choose the one with the lowest

@@ -12,7 +12,10 @@ Task: TypeAlias = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = ("classification", "regression")
 
 METRICS: dict[str, tuple[str, ...]] = {
-    "classification": ("accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc"),
+    "classification": (
+        *("accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc", "average_precision"),
+        *("f1", "f1_macro", "f1_weighted"),
+    ),
     "regression": ("r2", "neg_root_mean_squared_error", "neg_mean_absolute_error"),
 }
 """Names by task; the first of each is the default."""

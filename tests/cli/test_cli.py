@@ -22,6 +22,7 @@ from ash.cli.cli_report import cell, write_csv
 from ash.data.files import read_file
 from fault_help import refused
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
 WINE = load_wine(as_frame=True).frame
 
 

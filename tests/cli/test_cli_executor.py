@@ -18,6 +18,7 @@ from ash.cli.cli import main
 from fault_help import HANG_SECONDS, refused, wait_until
 from mpi_help import under_mpi
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
 DIGITS = ("digits", "--candidates", "16", "--workers", "4")
 
 

@@ -14,6 +14,7 @@ from export_help import MISSING, TOLERANCE, feeds
 from export_random import random_ensemble, random_network, random_rows
 from fault_help import refused
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
 PLAIN = {"plain": True, "activations": ["relu"], "classes": 0}
 
 

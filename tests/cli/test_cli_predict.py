@@ -17,6 +17,8 @@ from ash.cli.cli import main
 from ash.data.files import read_table
 from fault_help import refused
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 
 def make_rows(count, seed=0):
     """Return rows of a table with text, gaps and codes; the target depends on three of them."""

@@ -16,6 +16,8 @@ from ash.cli.cli import main
 from ash.models.file import DIGEST, KEY, digest
 from data_help import mixed_columns, mixed_target
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 
 def run(capfd: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str]:
     """Run the command and return its exit status and what it says."""

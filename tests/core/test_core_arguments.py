@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ash import _core
+from ash.metrics import METRICS
 
 pytestmark = pytest.mark.core
 
@@ -52,7 +53,7 @@ def ran() -> _core.Tuner:
 
 
 class TestScore:
-    @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc"])
+    @pytest.mark.parametrize("metric", METRICS["classification"])
     @pytest.mark.parametrize("label", [3.0, 5.0, -1.0, 0.5, 1e300, -1e300, NAN, INFINITY])
     def test_labels_that_are_no_class(self, metric, label):
         with pytest.raises(ValueError, match="class number"):

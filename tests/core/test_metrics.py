@@ -7,6 +7,7 @@ import pytest
 from sklearn import metrics
 
 from ash import _core
+from ash.metrics import METRICS
 
 pytestmark = pytest.mark.core
 
@@ -48,6 +49,14 @@ def test_classification(rows, classes, levels):
     each = [metrics.roc_auc_score(y == k, p[:, k]) for k in range(classes)]
     auc = each[1] if classes == 2 else np.mean(each)
     assert native("roc_auc", y, p, classes) == pytest.approx(auc, rel=1e-13)
+    each = [metrics.average_precision_score(y == k, p[:, k]) for k in range(classes)]
+    expected = each[1] if classes == 2 else np.mean(each)
+    assert native("average_precision", y, p, classes) == pytest.approx(expected, rel=1e-13)
+    for average in ("macro", "weighted"):
+        expected = metrics.f1_score(y, labels, average=average, zero_division=0)
+        assert native(f"f1_{average}", y, p, classes) == pytest.approx(expected, rel=1e-13)
+    if classes == 2:
+        assert native("f1", y, p, 2) == pytest.approx(metrics.f1_score(y, labels), rel=1e-14)
     if classes > 2:  # it ranks what as_sklearn() has rounded anew, which may part or join a tie
         ovr = metrics.roc_auc_score(y, as_sklearn(p), multi_class="ovr", average="macro")
         assert ovr == pytest.approx(auc, abs=0.01)
@@ -86,7 +95,10 @@ def test_classes_that_do_not_occur():
     y = np.array([0, 0, 2, 2])
     p = np.array([[0.5, 0.2, 0.3], [0.2, 0.3, 0.5], [0.1, 0.1, 0.8], [0.2, 0.1, 0.7]], dtype=np.float32)
     assert native("balanced_accuracy", y, p, 3) == metrics.balanced_accuracy_score(y, p.argmax(axis=1)) == 0.75
-    assert math.isnan(native("roc_auc", y, p, 3))
+    assert math.isnan(native("roc_auc", y, p, 3)) and math.isnan(native("average_precision", y, p, 3))
+    assert native("f1_macro", y, p, 3) == metrics.f1_score(y, p.argmax(axis=1), average="macro") == (2 / 3 + 0.8) / 2
+    assert native("f1_weighted", y, p, 3) == metrics.f1_score(y, p.argmax(axis=1), average="weighted")
+    assert math.isnan(native("f1", y, p, 3))
 
 
 @pytest.mark.parametrize(("y", "rows"), [([1, 1, 1], 3), ([0, 0], 2), ([1], 1)])
@@ -95,7 +107,7 @@ def test_auc_of_one_class_is_undefined(y, rows):
     assert math.isnan(native("roc_auc", np.array(y), p, 2))
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "neg_log_loss", "balanced_accuracy", "roc_auc"])
+@pytest.mark.parametrize("metric", METRICS["classification"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_predictions_that_are_not_finite(metric, value):
     y, p = labels_and_probabilities(20, 2, 1000, seed=6)
@@ -105,4 +117,4 @@ def test_predictions_that_are_not_finite(metric, value):
 
 def test_unknown_metric_names_those_there_are():
     with pytest.raises(ValueError, match=r"accuracy.*neg_log_loss.*roc_auc.*r2.*neg_root_mean"):
-        native("f1", np.zeros(2), np.zeros((2, 1)))
+        native("f2", np.zeros(2), np.zeros((2, 1)))

@@ -95,14 +95,15 @@ double auc_by_pairs(const std::vector<float>& values, const std::vector<std::int
 }  // namespace
 
 TEST_CASE("metrics have the names of the border") {
-    for (const char* text : {"accuracy", "neg_log_loss", "balanced_accuracy", "roc_auc", "r2",
-                             "neg_root_mean_squared_error", "neg_mean_absolute_error"}) {
+    for (const char* text :
+         {"accuracy", "neg_log_loss", "balanced_accuracy", "roc_auc", "average_precision", "f1", "f1_macro",
+          "f1_weighted", "r2", "neg_root_mean_squared_error", "neg_mean_absolute_error"}) {
         CHECK(ash::name(ash::parse_metric(text)) == text);
     }
-    CHECK(ash::classifies(Metric::auc));
+    CHECK(ash::classifies(Metric::f1_weighted));
     CHECK_FALSE(ash::classifies(Metric::r2));
-    CHECK_THROWS_WITH_AS(ash::parse_metric("f1"),
-                         doctest::Contains("accuracy, neg_log_loss, balanced_accuracy, roc_auc, r2"),
+    CHECK_THROWS_WITH_AS(ash::parse_metric("f2"),
+                         doctest::Contains("accuracy, neg_log_loss, balanced_accuracy, roc_auc, average_precision, f1"),
                          std::invalid_argument);
 }
 
@@ -169,13 +170,25 @@ TEST_CASE("undefined is NaN") {
     CHECK(std::isnan(score(Metric::auc, Table({{0.3F, 0.4F, 0.3F}, {0.6F, 0.1F, 0.3F}}), {0, 1})));
     const Table lost({{0.3F, 0.7F}, {kNan, 0.4F}});
     const Table beyond({{0.3F, 0.7F}, {0.1F, -std::numeric_limits<float>::infinity()}});
-    for (const Metric metric : {Metric::accuracy, Metric::log_loss, Metric::balanced_accuracy, Metric::auc}) {
+    for (const Metric metric : {Metric::accuracy, Metric::log_loss, Metric::balanced_accuracy, Metric::auc,
+                                Metric::average_precision, Metric::f1, Metric::f1_macro, Metric::f1_weighted}) {
         CHECK(std::isnan(score(metric, lost, {0, 1})));
         CHECK(std::isnan(score(metric, beyond, {0, 1})));
     }
     const Truth none{.rows = 0, .outputs = 2};
     for (const Metric metric : {Metric::accuracy, Metric::log_loss, Metric::balanced_accuracy, Metric::auc, Metric::r2})
         CHECK(std::isnan(score(metric, Predictions{nullptr, 0, 2, 2}, none)));
+}
+
+TEST_CASE("f1 and average precision by hand") {
+    const Table table({{0.9F, 0.1F}, {0.2F, 0.8F}, {0.4F, 0.6F}, {0.3F, 0.7F}});
+    CHECK(score(Metric::f1, table, {0, 1, 0, 1}) == doctest::Approx(0.8));  // 2 of 3 predicted, 2 of 2 found
+    CHECK(score(Metric::f1_macro, table, {0, 1, 0, 1}) == doctest::Approx((0.8 + 2.0 / 3.0) / 2.0));
+    CHECK(score(Metric::f1_weighted, table, {0, 1, 1, 1}) == 1.0);
+    CHECK(score(Metric::average_precision, table, {0, 0, 1, 1}) == doctest::Approx((1.0 / 2.0 + 2.0 / 3.0) / 2.0));
+    CHECK(score(Metric::average_precision, table, {0, 1, 1, 1}) == 1.0);
+    CHECK(std::isnan(score(Metric::average_precision, table, {0, 0, 0, 0})));
+    CHECK(std::isnan(score(Metric::f1, Table({{0.3F, 0.4F, 0.3F}}), std::vector<std::int32_t>{1})));
 }
 
 TEST_CASE("a metric of the other task is refused") {
@@ -205,7 +218,8 @@ TEST_CASE("a weighted row scores as that many rows") {
     }
     const Table table(few), repeated(many), targets(few_targets), repeated_targets(many_targets);
     const std::vector<float> ones(60, 1.0F);
-    for (const Metric metric : {Metric::accuracy, Metric::balanced_accuracy, Metric::auc}) {
+    for (const Metric metric : {Metric::accuracy, Metric::balanced_accuracy, Metric::auc, Metric::average_precision,
+                                Metric::f1_macro, Metric::f1_weighted}) {
         CHECK(score(metric, table, labels, weights) ==
               doctest::Approx(score(metric, repeated, many_labels)).epsilon(1e-12));
         CHECK(score(metric, table, labels, ones) == score(metric, table, labels));
@@ -231,7 +245,8 @@ TEST_CASE("a score that has served another table is as good as a new one") {
         const Table table(values);
         const Predictions all = table.predictions();
         const Truth truth{.rows = all.rows, .outputs = 3, .labels = labels, .targets = table.targets()};
-        for (const Metric metric : {Metric::auc, Metric::balanced_accuracy, Metric::r2, Metric::mae, Metric::auc}) {
+        for (const Metric metric : {Metric::auc, Metric::balanced_accuracy, Metric::f1_macro, Metric::average_precision,
+                                    Metric::r2, Metric::mae, Metric::auc}) {
             const double again = score(used, metric, all, truth, 64);
             CHECK(std::bit_cast<std::uint64_t>(again) == std::bit_cast<std::uint64_t>(score(metric, all, truth)));
         }

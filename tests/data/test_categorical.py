@@ -14,6 +14,7 @@ from ash.cli.cli import main
 from ash.data.table import read_training
 from ash.errors import DataError, SettingError
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
 ROWS = 120
 RANDOM = np.random.default_rng(0)
 CODES = RANDOM.integers(1, 6, ROWS)

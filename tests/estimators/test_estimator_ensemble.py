@@ -96,8 +96,8 @@ def test_a_second_fit_leaves_nothing_of_the_first() -> None:
 
 
 def test_a_users_scorer_ranks_the_networks_and_the_loss_selects() -> None:
-    fitted = classifier(scoring="f1_macro", candidates=8).fit(X, Y)
-    assert fitted.result_.metric == "f1_macro" and fitted.result_.ensemble().metric == "neg_log_loss"
+    fitted = classifier(scoring="f1_micro", candidates=8).fit(X, Y)
+    assert fitted.result_.metric == "f1_micro" and fitted.result_.ensemble().metric == "neg_log_loss"
 
 
 @pytest.mark.parametrize("kind", ["classes", "targets"])

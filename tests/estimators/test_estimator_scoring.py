@@ -11,7 +11,7 @@ import pandas
 import pytest
 import sklearn
 from sklearn.base import clone
-from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
+from sklearn.metrics import average_precision_score, f1_score, get_scorer, get_scorer_names, make_scorer
 
 import ash
 import needs
@@ -41,16 +41,17 @@ DATA: dict[str, tuple[Any, Any, Any]] = {
 }
 OTHERS = {
     "two classes": [
-        *("f1", "f1_macro", "matthews_corrcoef", "average_precision", "neg_brier_score", "roc_auc_ovo", "jaccard"),
+        *("f1_micro", "matthews_corrcoef", "neg_brier_score", "roc_auc_ovo", "jaccard"),
         *("d2_log_loss_score", "precision", "recall"),
     ],
-    "three texts": ["f1_macro", "roc_auc_ovo", "roc_auc_ovr_weighted"],
+    "three texts": ["f1_micro", "roc_auc_ovo", "roc_auc_ovr_weighted"],
     "numbers": ["neg_median_absolute_error", "explained_variance", "neg_max_error", "neg_mean_squared_error"],
 }
 """Scorers of scikit-learn that the core does not have."""
 SCORED = [
-    *((kind, name) for kind in ("two classes", "two texts") for name in CLASSIFICATION),
-    *(("three classes", name) for name in CLASSIFICATION if name != "roc_auc"),
+    *(("two classes", name) for name in CLASSIFICATION),
+    *(("two texts", name) for name in CLASSIFICATION if name not in ("f1", "average_precision")),
+    *(("three classes", name) for name in CLASSIFICATION if name not in ("f1", "roc_auc")),
     *((kind, name) for kind in ("numbers", "two targets") for name in REGRESSION),
     *((kind, name) for kind, names in OTHERS.items() for name in names),
 ]
@@ -72,6 +73,15 @@ def test_native_scores_come_without_python() -> None:
         assert estimator.set_params(scoring=name).fit(*data).result_.metric == metric
         direct = clone(estimator).set_params(scoring=metric)
         assert digest(direct, *data) == estimator.result_.digest
+
+
+def test_the_positive_class_of_text_is_the_second_one() -> None:
+    make, x, y = DATA["two texts"]
+    scores = {"f1": f1_score, "average_precision": average_precision_score}
+    for name, score in scores.items():
+        best = make(scoring=name, ensemble=1, validation=(x[HELD_OUT], y[HELD_OUT])).fit(x[TRAIN], y[TRAIN])
+        given = best.predict(x[HELD_OUT]) if name == "f1" else best.predict_proba(x[HELD_OUT])[:, 1]
+        assert best.best_score_ == pytest.approx(score(y[HELD_OUT], given, pos_label="yes"), abs=1e-6)
 
 
 # Functions of the user
@@ -112,7 +122,7 @@ def test_a_scorer_may_predict_other_rows_than_its_own(library: str) -> None:
     assert {row.tobytes() for row in whole["mine"].round(5)} <= rows
 
 
-@pytest.mark.parametrize("name", ["f1_macro", "balanced_accuracy"])
+@pytest.mark.parametrize("name", ["f1_micro", "f1_macro", "balanced_accuracy"])
 def test_weights_count_in_the_score(name: str) -> None:
     """Fractions go to the scorer; rows of weight 0 and 3 are left out and repeated."""
     seen = []
@@ -252,11 +262,13 @@ def test_invalid_scorers_are_refused(scoring: Any) -> None:
         (classifier(scoring="r2"), (X, Y), "scoring='r2' does not fit classification; give one of accuracy"),
         (regressor(scoring="neg_brier_score"), (XR, YR), "scoring='neg_brier_score' cannot score these rows: "),
         (
-            classifier(scoring="f1"),
+            classifier(scoring="recall"),
             (X, np.array(["no", "yes"])[Y]),
-            "scoring='f1' cannot score these rows: pos_label=1 is not a valid label",
+            "scoring='recall' cannot score these rows: pos_label=1 is not a valid label",
         ),
-        (classifier(scoring="f1"), (X3, Y3), "scoring='f1' cannot score these rows: Target is multiclass"),
+        (classifier(scoring="recall"), (X3, Y3), "scoring='recall' cannot score these rows: Target is multiclass"),
+        (classifier(scoring="f1"), (X3, Y3), "metric 'f1' is of two classes, but y has 3; give 'f1_macro'"),
+        (classifier(scoring="f1"), (X, Y + 1), "'f1' needs a positive class, and y has the labels [1, 2]"),
     ],
 )
 def test_a_scorer_that_does_not_fit_the_table_is_refused_before_training(
@@ -274,4 +286,4 @@ class Never(ash.Callback):
 
 
 def test_a_stop_score_ends_the_run() -> None:
-    assert classifier(scoring="f1_macro", stop_score=0.01).fit(X, Y).result_.ended == "stop_score"
+    assert classifier(scoring="f1_micro", stop_score=0.01).fit(X, Y).result_.ended == "stop_score"

@@ -102,7 +102,7 @@ def test_scores_that_are_refused(model, regression):
     with pytest.raises(ash.SettingError, match="does not fit classification"):
         model.score(X, Y, "r2")
     with pytest.raises(ash.SettingError, match="not known"):
-        model.score(X, Y, "f1")
+        model.score(X, Y, "jaccard")
     data, target = load_diabetes(return_X_y=True)
     with pytest.raises(ash.DataError, match="NaN"):
         regression.score(data, np.full(len(target), np.nan))

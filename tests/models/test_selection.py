@@ -233,7 +233,7 @@ def test_no_label_changes_and_unseen_probabilities_are_better(digits: tuple[Any,
 
 
 def test_what_a_function_scores_is_left_as_it_was_scored(digits: tuple[Any, ...]) -> None:
-    for metric, factors in (("log_loss", False), ("auc", False), ("balanced_accuracy", False), ("f1_macro", True)):
+    for metric, factors in (("log_loss", False), ("auc", False), ("balanced_accuracy", False), ("f1_micro", True)):
         kept = run(digits, metric=metric).kept
         assert kept is not None and (set(kept.factors) == {1.0}) is factors
 
@@ -267,5 +267,5 @@ def test_a_refit_keeps_the_factor(digits: tuple[Any, ...]) -> None:
     settings: dict[str, Any] = {"space": space, "candidates": 1, "config": config, "random_state": 0}
     found = [ash.ASHClassifier(refit=refit, **settings).fit(x, y).predict_proba(x_test) for refit in (False, True)]
     assert not np.array_equal(*found)
-    even = ash.ASHClassifier(refit=False, scoring="f1_macro", **settings).fit(x, y).predict_proba(x_test)
+    even = ash.ASHClassifier(refit=False, scoring="f1_micro", **settings).fit(x, y).predict_proba(x_test)
     assert max(log_loss(y_test, each) for each in found) < log_loss(y_test, even)

@@ -14,6 +14,7 @@
 
 // sums_, [outputs] each:    accuracy            hits (one number)
 //                           balanced_accuracy   hits, rows           of each class
+//                           f1 and its means    hits, rows, predicted rows   of each class
 //                           r2                  mean, total, residual
 //                           rmse, mae           errors
 // Mean and total depend on the targets alone, so begin() has them before the first prediction.
@@ -25,13 +26,17 @@ namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
 // Those of scikit-learn's scorers.
-constexpr std::array<std::string_view, 7> kNames = {"accuracy",
-                                                    "neg_log_loss",
-                                                    "balanced_accuracy",
-                                                    "roc_auc",
-                                                    "r2",
-                                                    "neg_root_mean_squared_error",
-                                                    "neg_mean_absolute_error"};
+constexpr std::array<std::string_view, 11> kNames = {"accuracy",
+                                                     "neg_log_loss",
+                                                     "balanced_accuracy",
+                                                     "roc_auc",
+                                                     "average_precision",
+                                                     "f1",
+                                                     "f1_macro",
+                                                     "f1_weighted",
+                                                     "r2",
+                                                     "neg_root_mean_squared_error",
+                                                     "neg_mean_absolute_error"};
 
 std::span<const float> row(const Predictions& predictions, std::int64_t r) {
     return {predictions.values + r * predictions.stride, static_cast<std::size_t>(predictions.outputs)};
@@ -101,7 +106,9 @@ void sum_errors(const Truth& truth, const Predictions& next, std::int64_t first,
     }
 }
 
-// The classes whose probabilities auc ranks: of two the second one.
+bool ranks(Metric metric) { return metric == Metric::auc || metric == Metric::average_precision; }
+
+// The classes whose probabilities are ranked: of two the second one.
 int first_ranked(int outputs) { return outputs == 2 ? 1 : 0; }
 
 }  // namespace
@@ -116,7 +123,7 @@ Metric parse_metric(std::string_view text) {
 
 std::string_view name(Metric metric) { return kNames[static_cast<std::size_t>(metric)]; }
 
-bool classifies(Metric metric) { return metric <= Metric::auc; }
+bool classifies(Metric metric) { return metric < Metric::r2; }
 
 void RunningScore::begin(Metric metric, const Truth& truth) {
     const bool of_labels = classifies(metric);
@@ -129,7 +136,7 @@ void RunningScore::begin(Metric metric, const Truth& truth) {
     added_ = 0;
     finite_ = true;
     sums_.assign(3 * static_cast<std::size_t>(truth.outputs), 0.0);
-    if (metric == Metric::auc) {
+    if (ranks(metric)) {
         require(truth.rows <= std::numeric_limits<std::uint32_t>::max(), "roc_auc: more than 2^32 - 1 rows");
         const auto rows = static_cast<std::size_t>(truth.rows);
         ranked_.resize(static_cast<std::size_t>(truth.outputs - first_ranked(truth.outputs)) * rows);
@@ -163,7 +170,20 @@ void RunningScore::add(const Predictions& next) {
                            if (hit) hits[label] += weight;
                        });
             break;
+        case Metric::f1:
+        case Metric::f1_macro:
+        case Metric::f1_weighted:
+            for (std::int64_t r = 0; r < next.rows; ++r) {
+                const auto label = static_cast<std::size_t>(truth_.labels[static_cast<std::size_t>(first + r)]);
+                const auto predicted = static_cast<std::size_t>(predicted_class(row(next, r)));
+                const double share = weight(truth_, first + r);
+                if (label == predicted) sums(0)[label] += share;
+                sums(1)[label] += share;
+                sums(2)[predicted] += share;
+            }
+            break;
         case Metric::auc:
+        case Metric::average_precision:
             for (std::int64_t r = 0; r < next.rows; ++r) {
                 float* to = ranked_.data() + first + r;
                 for (int c = first_ranked(next.outputs); c < next.outputs; ++c, to += truth_.rows)
@@ -192,7 +212,13 @@ double RunningScore::score(double log_loss, const std::atomic<bool>* stop) {
         case Metric::balanced_accuracy:
             return balanced_accuracy();
         case Metric::auc:
-            return auc(stop);
+            return mean_over_classes(&RunningScore::auc_of_class, stop);
+        case Metric::average_precision:
+            return mean_over_classes(&RunningScore::precision_of_class, stop);
+        case Metric::f1:
+        case Metric::f1_macro:
+        case Metric::f1_weighted:
+            return f1();
         case Metric::r2:
             return r2();
         case Metric::rmse:
@@ -205,7 +231,7 @@ double RunningScore::score(double log_loss, const std::atomic<bool>* stop) {
 
 std::int64_t RunningScore::bytes(Metric metric, std::int64_t rows, int outputs) {
     const auto of_sums = std::int64_t{3} * outputs * static_cast<std::int64_t>(sizeof(double));
-    if (metric != Metric::auc) return of_sums;
+    if (!ranks(metric)) return of_sums;
     const std::int64_t ranked = outputs - first_ranked(outputs);
     return of_sums + rows * (ranked * static_cast<std::int64_t>(sizeof(float)) +
                              static_cast<std::int64_t>(sizeof(std::uint32_t)));
@@ -229,26 +255,52 @@ double RunningScore::balanced_accuracy() {
     return recalls / present;
 }
 
-double RunningScore::auc(const std::atomic<bool>* stop) {
-    if (truth_.outputs == 2) return auc_of_class(1);
+double RunningScore::f1() {
+    if (metric_ == Metric::f1 && truth_.outputs != 2) return kUndefined;
+    const std::span<const double> hits = sums(0);
+    const std::span<const double> rows = sums(1);
+    const std::span<const double> predicted = sums(2);
+    const auto of_class = [&](std::size_t c) {
+        return hits[c] == 0.0 ? 0.0 : 2.0 * hits[c] / (rows[c] + predicted[c]);
+    };
+    if (metric_ == Metric::f1) return of_class(1);
+    double sum = 0.0;
+    double total = 0.0;
+    for (std::size_t c = 0; c < hits.size(); ++c) {
+        const double share = metric_ == Metric::f1_weighted ? rows[c] : (rows[c] + predicted[c] > 0.0 ? 1.0 : 0.0);
+        sum += share * of_class(c);
+        total += share;
+    }
+    return sum / total;
+}
+
+double RunningScore::mean_over_classes(double (RunningScore::*of_class)(std::int32_t), const std::atomic<bool>* stop) {
+    if (truth_.outputs == 2) return (this->*of_class)(1);
     double sum = 0.0;
     for (int c = 0; c < truth_.outputs; ++c) {
         if (stop != nullptr && *stop) return kUndefined;
-        sum += auc_of_class(c);
+        sum += (this->*of_class)(c);
     }
     return sum / truth_.outputs;
+}
+
+// The rows in order of the probability of class `positive`, ascending; ties by row, so that the weights of tied rows are
+// added in the same order always.
+std::span<std::uint32_t> RunningScore::ranked(std::int32_t positive) {
+    const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
+    const std::span<std::uint32_t> order = std::span(order_).first(static_cast<std::size_t>(truth_.rows));
+    std::iota(order.begin(), order.end(), 0U);
+    std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
+        return value[a] < value[b] || (value[a] == value[b] && a < b);
+    });
+    return order;
 }
 
 // Area under the curve of class `positive` against the rest: the share of pairs (one of it, one of the rest) that its
 // probability puts in the right order, tied pairs as half (Mann and Whitney 1947). Halves of ones are exact too.
 double RunningScore::auc_of_class(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
-    const std::span<std::uint32_t> order = std::span(order_).first(static_cast<std::size_t>(truth_.rows));
-    std::iota(order.begin(), order.end(), 0U);
-    // Ties by row: the weights of tied rows are added in the same order always.
-    std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
-        return value[a] < value[b] || (value[a] == value[b] && a < b);
-    });
+    const std::span<const std::uint32_t> order = ranked(positive);
     double positives = 0.0;
     double negatives = 0.0;
     double ordered = 0.0;  // pairs
@@ -264,6 +316,27 @@ double RunningScore::auc_of_class(std::int32_t positive) {
         negatives += tied_negatives;
     }
     return positives > 0.0 && negatives > 0.0 ? ordered / (positives * negatives) : kUndefined;
+}
+
+// The mean precision over the rows of class `positive`: of each, the share of its class among all rows that are at least
+// as probable. That is the sum over thresholds of (recall gained) * precision.
+double RunningScore::precision_of_class(std::int32_t positive) {
+    const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
+    const std::span<const std::uint32_t> order = ranked(positive);
+    double positives = 0.0;
+    double all = 0.0;
+    double sum = 0.0;
+    for (std::size_t last = order.size(), begin = order.size(); last > 0; last = begin) {
+        double tied_positives = 0.0;
+        for (; begin > 0 && value[order[begin - 1]] == value[order[last - 1]]; --begin) {
+            const double share = weight(truth_, order[begin - 1]);
+            if (truth_.labels[order[begin - 1]] == positive) tied_positives += share;
+            all += share;
+        }
+        positives += tied_positives;
+        sum += tied_positives * (positives / all);
+    }
+    return positives > 0.0 ? sum / positives : kUndefined;
 }
 
 double RunningScore::r2() {

@@ -1,11 +1,15 @@
 // metrics.hpp: how good predictions are, as one number, higher is better.
 //
 //     classification (class numbers; probabilities)     regression (floats; floats)
-//     accuracy, balanced_accuracy, auc, log_loss        r2, rmse, mae
+//     accuracy, balanced_accuracy, log_loss             r2, rmse, mae
+//     auc, average_precision, f1 and its two means
 //
 // Definitions: those of scikit-learn. Errors (log_loss, rmse, mae) are negated. balanced_accuracy is the mean recall of
 //              the classes that occur. auc with two classes ranks the probability of class 1; with more it is the plain
-//              mean over classes of one against the rest. r2 is the plain mean over outputs; a constant output scores 1
+//              mean over classes of one against the rest; average_precision likewise. f1 is that of class 1 of two,
+//              f1_macro the plain mean over the classes that occur or are predicted, f1_weighted that by their rows; a
+//              class that neither occurs nor is predicted has 0. r2 is the plain mean over outputs; a constant output
+//              scores 1
 //              when it is met exactly, else 0. rmse is the mean of the outputs' own roots, mae of their means.
 //              Weighted rows count as so many rows each.
 // Order:       the class predicted is the first of the highest. Sums run in double, in order of rows, so a score
@@ -13,10 +17,11 @@
 //              does not matter.
 // Blocks:      predictions come block by block, in order of rows. How they are cut does not matter to a bit, as each sum
 //              is one chain of additions in that order.
-// Undefined:   NaN: no rows; r2 of one row; auc when a class has no row or all; a prediction that is not finite.
+// Undefined:   NaN: no rows; r2 of one row; auc when a class has no row or all; average_precision when it has none; f1
+//              of more than two classes; a prediction that is not finite.
 // Threads:     none. A running score belongs to one thread.
-// Cost:        O(rows * outputs), auc O(rows log rows * outputs). auc keeps what it ranks, 4 bytes per row for each class
-//              that it ranks by and 4 more; the others keep no prediction. Nothing is allocated once the running score
+// Cost:        O(rows * outputs), auc and average_precision O(rows log rows * outputs). These two keep what they rank, 4
+//              bytes per row for each class that they rank by and 4 more; the others keep no prediction. Nothing is allocated once the running score
 //              has served as many rows and outputs.
 
 #pragma once
@@ -29,7 +34,19 @@
 
 namespace ash {
 
-enum class Metric : std::uint8_t { accuracy, log_loss, balanced_accuracy, auc, r2, rmse, mae };
+enum class Metric : std::uint8_t {
+    accuracy,
+    log_loss,
+    balanced_accuracy,
+    auc,
+    average_precision,
+    f1,
+    f1_macro,
+    f1_weighted,
+    r2,
+    rmse,
+    mae
+};
 
 // Throws std::invalid_argument that lists the names there are.
 Metric parse_metric(std::string_view name);
@@ -63,7 +80,7 @@ struct Truth {
 class RunningScore {
   public:
     // The truth is referred to until score(). Throws std::invalid_argument for a metric of the other task, and for more
-    // rows than auc can rank, 2^32 - 1.
+    // rows than auc and average_precision can rank, 2^32 - 1.
     void begin(Metric metric, const Truth& truth);
 
     // The next rows. REQUIRES: as many outputs as the truth has, and no more rows.
@@ -71,7 +88,7 @@ class RunningScore {
 
     // REQUIRES: all rows were added. log_loss: the (weighted) mean of -log(probability of the label), computed by the
     // caller with its own logarithm; it is only negated here. The other metrics do not read it.
-    // stop, if set: returns soon, and then NaN; auc of a million rows takes some 0.1 s per class.
+    // stop, if set: returns soon, and then NaN; ranking a million rows takes some 0.1 s per class.
     double score(double log_loss, const std::atomic<bool>* stop = nullptr);
 
     // What it allocates for a metric, at most.
@@ -80,8 +97,11 @@ class RunningScore {
   private:
     std::span<double> sums(int part);  // [outputs], of three
     double balanced_accuracy();
-    double auc(const std::atomic<bool>* stop);
+    double f1();
+    double mean_over_classes(double (RunningScore::*of_class)(std::int32_t), const std::atomic<bool>* stop);
+    std::span<std::uint32_t> ranked(std::int32_t positive);
     double auc_of_class(std::int32_t positive);
+    double precision_of_class(std::int32_t positive);
     double r2();
     double mean_error(double (*finish)(double));
 
@@ -90,8 +110,8 @@ class RunningScore {
     std::int64_t added_ = 0;  // rows
     bool finite_ = true;      // all predictions so far
     std::vector<double> sums_;
-    std::vector<float> ranked_;         // auc: [classes that it ranks by][rows]
-    std::vector<std::uint32_t> order_;  // auc: [rows]
+    std::vector<float> ranked_;         // auc, average_precision: [classes that they rank by][rows]
+    std::vector<std::uint32_t> order_;  // of these: [rows]
 };
 
 }  // namespace ash

@@ -137,9 +137,14 @@ def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]"
             raise AllDiverged(f"{scoring} has returned no finite number for any of the candidates")
 
 
+POSITIVE = ("f1", "average_precision")
+"""Metrics that are about one of two classes: the second one."""
+
+
 def usable_metric(fold: Fold, options: Options) -> str:
     """Return the metric; where it is undefined on the validation rows, a default is replaced, a given one refused."""
     metric = metric_of(fold.table.task, options.metric)
+    _check_positive(metric, fold.table.classes_)
     targets = fold.y[fold.validation]
     if _is_defined(metric, targets, fold.table.classes):
         return metric
@@ -150,8 +155,19 @@ def usable_metric(fold: Fold, options: Options) -> str:
     return "neg_root_mean_squared_error"
 
 
+def _check_positive(metric: str, classes: NDArray[Any] | None) -> None:
+    """Raise SettingError where it is open which class the metric is about."""
+    if metric not in POSITIVE or classes is None:
+        return
+    if metric == "f1" and len(classes) > 2:
+        raise SettingError(f"metric 'f1' is of two classes, but y has {len(classes)}; give 'f1_macro' or 'f1_weighted'")
+    if len(classes) == 2 and classes[0] == 1:  # for scikit-learn the positive class is 1, for ash the second one
+        todo = "label the positive class 1 and the other one 0"
+        raise SettingError(f"metric {metric!r} needs a positive class, and y has the labels {classes.tolist()}; {todo}")
+
+
 def _is_defined(metric: str, targets: NDArray[np.float64], classes: int) -> bool:
     """Return whether a metric tells candidates apart on rows with these targets, whatever is predicted."""
-    if metric == "roc_auc":
+    if metric in ("roc_auc", "average_precision"):
         return len(np.unique(targets)) == classes
     return metric != "r2" or bool((targets != targets[0]).any())  # of a constant all candidates would score 0, or 1

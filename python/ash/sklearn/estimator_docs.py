@@ -22,8 +22,9 @@ time_limit : float, optional
     Seconds that `fit` takes, from reading the table to the refit.
 scoring : str, callable or None, default=None
     What candidates are ranked by: the name of a scorer of scikit-learn, or `scorer(estimator, X, y)`; {score} by
-    default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, r2,
-    neg_root_mean_squared_error and neg_mean_absolute_error itself; other scorers hold up the threads while they run.
+    default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1,
+    f1_macro, f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error itself; other scorers hold up the
+    threads while they run.
 categorical_features : list of str, int or bool, "from_dtype" or None, default=None
     Columns that are categories though they look like numbers: names, places from 0 on, or a bool per column. None, or
     "from_dtype": those of a categorical dtype. Text that spells no numbers is a category in any case.
