@@ -220,9 +220,9 @@ def test_show(model, capsys):
     assert re.search(r"^optimizer +\w+$", out, re.MULTILINE)
     table = [line.split() for line in out.splitlines()[-4:]]
     assert table[0] == ["column", "kind", "dtype", "levels", "missing", "features", "why"]
-    assert table[1] == ["age", "number", "int64", "-", "yes", "2", "scaled"]
-    assert table[2][:7] == ["color", "category", "string", "3", "yes", "4", "one-hot"]
-    assert table[3][:7] == ["code", "category", "string", "3", "no", "3", "one-hot"]
+    assert table[1] == ["age", "number", "-", "-", "yes", "2", "scaled"]
+    assert table[2][:7] == ["color", "category", "-", "3", "yes", "4", "one-hot"]
+    assert table[3][:7] == ["code", "category", "-", "3", "no", "3", "one-hot"]
 
 
 def test_show_steers_no_terminal(tmp_path, capsys):

@@ -43,6 +43,10 @@ class Target:
     def __init__(self, values: NDArray[Any], name: str) -> None:
         self.values, self.name = values, name
 
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.values)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Return the values."""
         return self.values if dtype is None else self.values.astype(dtype)

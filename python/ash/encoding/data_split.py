@@ -236,13 +236,18 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
     from sklearn.model_selection import check_cv
 
     count = len(y)
+    rows = np.empty((count, 0)) if isinstance(X, Frame) else X  # of a file, which no splitter has to see
     try:
-        pairs = list(check_cv(cv, y, classifier=table.classes > 0).split(X, y, groups))
+        pairs = list(check_cv(cv, y, classifier=table.classes > 0).split(rows, y, groups))
     except (TypeError, ValueError) as error:
         raise SettingError(f"cv={cv!r} cannot split this table: {error}") from error
     if not pairs:
         raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
     numbers = table.frame.numbers_of(np.arange(table.rows))
+    if isinstance(X, Frame) and X.order is not None:  # numbers are those of the file
+        places = np.empty(int(X.order.max()) + 1, np.int64)
+        places[X.order] = np.arange(count)
+        numbers = places[numbers]
     for place, pair in enumerate(pairs):
         yield tuple(_rows(given, numbers, count, f"fold {place} of cv") for given in pair)  # type: ignore[misc]
 

@@ -26,6 +26,7 @@ from ash.options import MISSING, UNKNOWN, Missing, Unknown
 Word = TypeVar("Word", bound=str)
 
 MOST_LEVELS = 2**16
+ISO = DateSpelling("ymd")
 ONE_HOT_LEVELS = 32
 """A category of more levels has statistics: as many ones and zeros would be mostly zeros, in a wide first layer."""
 
@@ -38,13 +39,13 @@ class ColumnSchema:
     ----------
     kind : "number", "category" or "date"
     dtype : str
-        The user's word for its type.
+        The word for its type in the library of the table; empty in a model that was loaded.
     levels : tuple of str, or of float
         Sorted; empty for most numbers.
     missing : bool
         Whether cells were missing.
     spelling : Spelling or None
-        How text spells its numbers or dates, if they were read from text.
+        How text spells its numbers or dates, if that is not as Python or ISO 8601 does.
     parts : tuple of str
         Of a date: the parts that are features (date_parts.py).
     """
@@ -69,13 +70,12 @@ class ColumnSchema:
         """Return a column of another table, its text read as numbers or dates as it was in training."""
         if self.kind == "category" or not isinstance(given, CellColumn) or not given.is_text:
             return given
-        if self.spelling is not None:
-            return given.spelled(self.spelling, name)
-        if self.kind == given.natural == "number":
+        if self.spelling is not None or self.kind == "date":
+            return given.spelled(self.spelling or ISO, name)
+        if given.natural == "number":
             return given
         try:
-            spelling: Spelling = NumberSpelling(".") if self.kind == "number" else DateSpelling("ymd")
-            return given.spelled(spelling, name)
+            return given.spelled(NumberSpelling("."), name)
         except DataError:
             return given  # `Schema.read` says that it is of another kind
 
@@ -206,7 +206,8 @@ def learn_schema(
         if has_gap and missing == "error":
             _refuse_missing(frame, column, kind, name)
         parts = varying_parts(column.numbers(slice(None))) if kind == "date" else ()
-        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap, column.spelling, parts))
+        spelling = None if column.spelling == ISO else column.spelling
+        columns.append(ColumnSchema(kind, column.dtype, levels, has_gap, spelling, parts))
     return Schema(tuple(columns), frame.names, missing, unknown)
 
 
@@ -306,7 +307,7 @@ def _refuse_missing(frame: Frame, column: Column, kind: Kind, name: str) -> None
 
 
 def _kinds_differ(given: Column, trained: ColumnSchema) -> str:
-    was = f"was {trained.kind} of dtype {trained.dtype} in training"
+    was = f"was {trained.kind}{f' of dtype {trained.dtype}' if trained.dtype else ''} in training"
     return f"{given.label} has dtype {given.dtype} ({given.natural}), but {was}"
 
 

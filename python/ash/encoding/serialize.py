@@ -18,7 +18,8 @@ def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArra
     """Return what `encoding_from_parts` reads: a table for JSON, and arrays by name."""
     tables = {f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None}
     tables |= neighbors_parts(encoding.neighbors)
-    return {"schema": encoding.schema.to_json(), "targets": list(encoding.targets)}, tables
+    schema = encoding.schema.without_dtypes.to_json()  # the same bytes whatever the library of the table
+    return {"schema": schema, "targets": list(encoding.targets)}, tables
 
 
 def encoding_from_parts(data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encoding:

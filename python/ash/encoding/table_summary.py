@@ -39,7 +39,7 @@ class ColumnSummary:
         Its name, or x0, x1, ... by its place.
     kind : "number", "category" or "date"
     dtype : str
-        The word for its type in its library.
+        The word for its type in its library; empty in a model that was loaded.
     levels : int or None
         Distinct values of a category, or of a number that is target-encoded too.
     missing : int or bool
@@ -114,7 +114,15 @@ def table_lines(columns: Sequence[ColumnSummary]) -> list[str]:
 
 def table_row(each: ColumnSummary) -> tuple[Any, ...]:
     """Return the cells of a column in such a table, in order of HEADER."""
-    return printable(each.name), each.kind, each.dtype, each.levels, _missing(each.missing), each.features, _why(each)
+    return (
+        printable(each.name),
+        each.kind,
+        each.dtype or None,
+        each.levels,
+        _missing(each.missing),
+        each.features,
+        _why(each),
+    )
 
 
 def _missing(missing: int | bool) -> str | int:

@@ -96,7 +96,6 @@ def model_digest(
     """Return a hash of all by which a model predicts, 64 hexadecimal digits: weights, calibration, shares, encoding."""
     about, tensors = _whole(parts, encoding, target_names)
     about["classes"] = None if classes is None else list(map(repr, classes.tolist()))
-    about["encoding"] = {**about["encoding"], "schema": encoding.schema.without_dtypes.to_json()}
     return digest(json.dumps(about, allow_nan=False, default=_plain, sort_keys=True), tensors)
 
 

@@ -1,0 +1,128 @@
+"""The command gives the model of the estimator: the same record and the same bytes, at the same budget."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import datasets
+from sklearn.model_selection import GroupKFold, GroupShuffleSplit
+
+import ash
+from ash.cli.cli import main
+from ash.data.table import read_training, split, split_state
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+RANDOM = np.random.default_rng(0)
+ROWS = 200
+
+
+def mixed(regression: bool) -> pd.DataFrame:
+    """Return a table of all kinds of columns, as a CSV file has them."""
+    size = RANDOM.normal(size=ROWS)
+    color = RANDOM.choice(["red", "blue", "green"], ROWS)
+    score = size + (color == "red") + RANDOM.normal(scale=0.3, size=ROWS)
+    return pd.DataFrame(
+        {
+            "size": np.where(RANDOM.random(ROWS) < 0.1, np.nan, size),
+            "color": color,
+            "ok": RANDOM.random(ROWS) < 0.5,
+            "sold": (pd.Timestamp("2024-01-01") + pd.to_timedelta(RANDOM.integers(0, 700, ROWS), unit="D")).astype(str),
+            "price": [f"{number:,.2f} \u20ac" for number in RANDOM.normal(1e4, 3e3, ROWS)],
+            "code": RANDOM.integers(1, 6, ROWS),
+            "target": score.round(6) if regression else np.where(score > 0, "yes", "no"),
+        }
+    )
+
+
+def bunch(name: str) -> pd.DataFrame:
+    return getattr(datasets, f"load_{name}")(as_frame=True).frame
+
+
+TABLES: dict[str, tuple[Any, list[str], dict[str, Any]]] = {
+    "wine": (bunch("wine"), [], {}),
+    "breast_cancer": (bunch("breast_cancer"), ["--metric", "roc_auc"], {"scoring": "roc_auc"}),
+    "diabetes": (bunch("diabetes"), ["--task", "regression", "--cv", "3"], {"cv": 3}),
+    "mixed classes": (mixed(False), ["--categorical", "code"], {"categorical_features": ["code"]}),
+    "mixed targets": (mixed(True), ["--ensemble", "2"], {"ensemble": 2}),
+    "digits": (bunch("digits"), ["--work-limit", "3e9", "--candidates", "auto"], {"candidates": "auto"}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*holds text that")
+@pytest.mark.parametrize("name", TABLES)
+def test_the_command_and_the_estimator_write_the_same_bytes(name: str, tmp_path: Path) -> None:
+    table, words, settings = TABLES[name]
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert main([str(tmp_path / "a.csv"), "--candidates", "8", "--quiet", "--out", str(tmp_path), *words]) == 0
+    frame = pd.read_csv(tmp_path / "a.csv")
+    task = "regression" if name in ("diabetes", "mixed targets") else "classification"
+    rest, _ = split(read_training(frame.drop(columns="target"), frame["target"], task), 0.2, 0)
+    kind = ash.ASHRegressor if task == "regression" else ash.ASHClassifier
+    config = ash.SearchConfig(work_limit=3e9) if name == "digits" else None
+    fit = kind(**{"candidates": 8, "random_state": 0, "config": config, **settings})
+    fit.fit(frame.drop(columns="target").iloc[rest], frame["target"].iloc[rest]).save(tmp_path / "m.safetensors")
+    assert (tmp_path / "m.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:.*holds text that")
+@pytest.mark.filterwarnings("default:.*numbers the rows")
+def test_groups_weights_and_columns_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = mixed(False).assign(who=RANDOM.integers(0, 20, ROWS), heavy=RANDOM.integers(1, 4, ROWS) / 2)
+    table.to_csv(tmp_path / "a.csv")  # with row numbers
+    words = [
+        str(tmp_path / "a.csv"),
+        "--target",
+        "target",
+        "--ignore",
+        "price",
+        "--ignore",
+        "sold",
+        "--weight",
+        "heavy",
+    ]
+    words += ["--groups", "who", "--cv", "3", "--candidates", "4", "--out", str(tmp_path)]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "the first column has no name and numbers the rows; it is left out" in said.err
+    frame = pd.read_csv(tmp_path / "a.csv", index_col=0)
+    draw = GroupShuffleSplit(1, test_size=0.2, random_state=split_state(0))
+    rest, test = next(draw.split(frame, groups=frame["who"].astype(str)))
+    assert not set(frame["who"].iloc[rest]) & set(frame["who"].iloc[test])
+    features = frame.drop(columns=["target", "price", "sold", "heavy", "who"])
+    fit = ash.ASHClassifier(candidates=4, random_state=0, cv=GroupKFold(3))
+    weights, groups = frame["heavy"].iloc[rest], frame["who"].astype(str).iloc[rest]
+    fit.fit(features.iloc[rest], frame["target"].iloc[rest], weights, groups)
+    fit.save(tmp_path / "m.safetensors")
+    assert (tmp_path / "m.safetensors").read_bytes() == (tmp_path / "model.safetensors").read_bytes()
+    assert f"{len(rest)} rows to tune on, {len(test)} held out" in said.out
+
+
+def test_outputs_are_tried_before_training_and_models_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["wine", "--candidates", "4", "--quiet", "--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    before = (tmp_path / "out" / "model.safetensors").read_bytes()
+    assert main([*words, "--seed", "1"]) == 2
+    assert "is there already: pass --force to overwrite it, or another --out" in capsys.readouterr().err
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
+    assert main([*words, "--seed", "1", "--force"]) == 0
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() != before
+    (tmp_path / "file").touch()
+    for more in (["--out", str(tmp_path / "file")], ["--json", str(tmp_path / "none" / "s.json"), "--force"]):
+        assert main([*words, *more]) == 2
+        assert "ash: " not in capsys.readouterr().err  # the line of a run that has ended
+
+
+def test_a_run_that_its_limit_has_ended_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["wine", "--candidates", "16", "--out", str(tmp_path)]
+    assert main([*words, "--epoch-limit", "20"]) == 0
+    said = capsys.readouterr().out
+    assert "stopped by its limit: more with a larger --epoch-limit; with --journal FILE it can be continued" in said
+    journal = ["--journal", str(tmp_path / "run.ash")]
+    assert main([*words, *journal, "--epoch-limit", "20", "--force"]) == 0
+    assert "the same command with a larger --epoch-limit continues it" in capsys.readouterr().out
+    assert main([*words, *journal, "--epoch-limit", "1000"]) == 0  # its own model is overwritten
+    assert "the same command continues it" in capsys.readouterr().out
