@@ -167,7 +167,7 @@ def test_folds_a_refit_and_a_scorer_are_counted(needs: list[Needs]) -> None:
     assert plain.scratch == 2 * alone.scratch
     assert folds.table == 4 * alone.table  # three folds, and all rows
     assert folds.states[0] == 3 * alone.states[0]
-    scored = fit(refit=False, scoring="f1_macro")
+    scored = fit(refit=False, scoring="f1_micro")
     rows = alone.predictions // prediction_bytes(alone.kept, 3)
     assert scored.scratch == alone.scratch + 8 * 3 * rows
 

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
-from sklearn.metrics import f1_score, get_scorer
+from sklearn.metrics import get_scorer, recall_score
 from sklearn.model_selection import train_test_split
 
 import ash
@@ -202,7 +202,7 @@ REFUSED = [
     ("metric", "does not fit classification; give one of accuracy", ["r2", "rmse", "neg_mean_absolute_error"]),
     ("metric", "did you mean neg_log_loss", ["logloss"]),
     ("metric", "must be one of accuracy, .*, another scorer of scikit-learn, or a function", ["xyz", 3, ["auc"]]),
-    ("metric", "cannot score these rows: Target is multiclass", ["f1"]),
+    ("metric", "cannot score these rows: Target is multiclass", ["recall"]),
     ("task", "'classification', 'regression'", ["clustering"]),
     (
         "time_limit",
@@ -284,10 +284,10 @@ def test_a_metric_may_have_its_plain_name(plain, name):
 
 
 def test_a_scorer_of_scikit_learn_or_a_function_ranks_the_candidates():
-    by_name = quick(candidates=4, metric="f1_macro", threads=1)
-    by_object = quick(candidates=4, metric=get_scorer("f1_macro"), threads=1)
-    ours = quick(candidates=4, metric=lambda model, X, y: f1_score(y, model.predict(X), average="macro"), threads=1)
-    assert by_name.metric == "f1_macro" and by_name.digest == by_object.digest == ours.digest
+    by_name = quick(candidates=4, metric="recall_macro", threads=1)
+    by_object = quick(candidates=4, metric=get_scorer("recall_macro"), threads=1)
+    ours = quick(candidates=4, metric=lambda model, X, y: recall_score(y, model.predict(X), average="macro"), threads=1)
+    assert by_name.metric == "recall_macro" and by_name.digest == by_object.digest == ours.digest
     scores = [job.score for job in by_name.jobs]
     assert by_name.best_score == max(scores) and scores != [job.score for job in quick(candidates=4).jobs]
 
@@ -299,7 +299,7 @@ def test_what_the_users_function_raises_comes_out_as_it_is():
 
 def test_a_run_with_a_scorer_is_resumed(tmp_path):
     named, own = tmp_path / "named.ash", tmp_path / "own.ash"
-    first = quick(candidates=4, metric="f1_macro", journal=named)
+    first = quick(candidates=4, metric="f1_micro", journal=named)
     assert ash.resume(named, *WINE, progress=False).digest == first.digest
 
     def last(model, X, y):

@@ -247,7 +247,7 @@ def test_arguments_that_are_not_allowed(given: dict[str, Any], words: str) -> No
 
 def test_a_function_that_scores_is_not_sent() -> None:
     with ThreadPoolExecutor(2) as executor, pytest.raises(ash.SettingError, match=r"scoring=.* cannot be sent"):
-        ash.ASHClassifier(SPACE, executor=executor, scoring="f1_macro").fit(*digits())
+        ash.ASHClassifier(SPACE, executor=executor, scoring="f1_micro").fit(*digits())
 
 
 def test_a_clone_has_the_same_executor_and_its_other_parameters_are_its_own() -> None:

@@ -118,6 +118,7 @@ def show(path: Path) -> None:
 @EVERY
 @pytest.mark.parametrize("changes", [{}, {"cv": 3}, {"schedule": "greedy"}], ids=["plain", "folds", "greedy"])
 @pytest.mark.filterwarnings("ignore:.*are damaged or missing and are trained again")
+@pytest.mark.filterwarnings("ignore:candidates=.* exceeds the .* configurations of the space")  # a forged one
 def test_f61_a_forged_journal_of_networks(
     changes: dict[str, Any], each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
