@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from ash.data.frames import read_frame, spelled_frame
-from ash.data.table import declared
+from ash.data.frames import declared, read_frame, spelled_frame
 from ash.encoding.data_split import read_table
 from ash.encoding.schema import learn_schema
 from ash.encoding.spiked_numbers import with_recurring

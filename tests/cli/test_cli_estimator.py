@@ -120,7 +120,7 @@ def test_a_run_that_its_limit_has_ended_says_how_to_go_on(tmp_path: Path, capsys
     words = ["wine", "--candidates", "16", "--out", str(tmp_path)]
     assert main([*words, "--epoch-limit", "20"]) == 0
     said = capsys.readouterr().out
-    assert "stopped by its limit: more with a larger --epoch-limit; with --journal FILE it can be continued" in said
+    assert "stopped by its limit: a larger --epoch-limit gives more; with --journal FILE it can be continued" in said
     journal = ["--journal", str(tmp_path / "run.ash")]
     assert main([*words, *journal, "--epoch-limit", "20", "--force"]) == 0
     assert "the same command with a larger --epoch-limit continues it" in capsys.readouterr().out

@@ -130,6 +130,12 @@ def test_a_file_to_write_to(folder, model, tmp_path, capsys):
         assert list(csv.reader(file)) == [expected[0], *expected[1]]
 
 
+def test_folders_and_other_outputs_are_refused(folder, model, capsys):
+    assert "is a folder: give the model in it" in refused(capsys, "predict", str(folder), str(folder / "data.csv"))
+    complaint = refused(capsys, "predict", model, str(folder / "data.csv"), "--out", "p.xlsx")
+    assert "--out must be a CSV or .parquet file, got p.xlsx" in complaint
+
+
 def test_predictions_as_parquet(folder, model, tmp_path, capsys):
     header, rows, _ = predicted(capsys, model, str(folder / "data.csv"), "--proba")
     path = tmp_path / "p.parquet"

@@ -115,6 +115,30 @@ def test_the_command_declares_and_repeats(tmp_path: Path, capsys: pytest.Capture
     assert "did you mean 'code'" in capsys.readouterr().err
 
 
+def test_text_that_is_declared_is_kept_and_not_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = [f"2024-01-{day:02}" for day in CODES]
+    FRAME.assign(day=days, cost=[f"${code}" for code in CODES], y=Y).to_csv(tmp_path / "a.csv", index=False)
+    words = [str(tmp_path / "a.csv"), "--candidates", "2", "--quiet", "--out", str(tmp_path)]
+    assert main([*words, "--categorical", "day", "--categorical", "cost"]) == 0
+    assert capsys.readouterr().err == ""
+    columns = ash.load(tmp_path / "model.safetensors").encoding.schema.columns
+    assert columns[3].levels == tuple(sorted(set(days))) and columns[4].kind == "category"
+    assert main(["check", str(tmp_path / "model.safetensors"), str(tmp_path / "a.csv")]) == 0
+
+
+def test_columns_for_several_purposes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    FRAME.assign(day=pd.Timestamp("2024-01-01"), word="a", y=Y).to_csv(tmp_path / "a.csv", index=False)
+    for words, message in [
+        (["--target", "y", "--ignore", "y"], "'y' is needed, so it cannot be ignored"),
+        (["--target", "day"], "the target 'day' holds dates: turn it into numbers or text first"),
+        (["--target", "y", "--weight", "word"], "the weights in 'word' must be numbers, got string"),
+        (["--target", "y", "--groups", "code"], "--groups code needs --cv N"),
+        (["--target", "y", "--ignore", "kode"], "has no column 'kode'; did you mean 'code'?"),
+    ]:
+        assert main([str(tmp_path / "a.csv"), *words]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_the_form_of_a_file_can_be_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = FRAME.assign(x=FRAME["x"].round(3), größe=Y)
     table.to_csv(tmp_path / "a.csv", index=False, sep="|", decimal=",", encoding="latin-1")

@@ -94,6 +94,18 @@ def test_odd_columns_are_named(rows: int) -> None:
     assert {each.name for each in ash.describe(nearly, labels).odd} == {"none", "word", "number", "key", "label"}
 
 
+def test_distinct_numbers_are_no_copy_of_a_distinct_target() -> None:
+    x, y = RANDOM.normal(size=(2, ROWS))
+    table = pd.DataFrame(
+        {"x": x, "order": RANDOM.permutation(ROWS), "grows": y**3, "falls": -y, "days": [f"d{v}" for v in x]}
+    )
+    assert {each.name: each.notes for each in ash.describe(table, y).odd} == {
+        "grows": ("copy of the target",),
+        "falls": ("copy of the target",),
+        "days": ("looks like an id: a value of its own in each row",),
+    }
+
+
 def test_without_a_target_and_by_place() -> None:
     summary = ash.describe(np.array([[1, "a"], [1, "b"], [1, "a"]], object), categorical_features=[0])
     assert [each.name for each in summary.columns] == ["x0", "x1"] and summary.target == ""

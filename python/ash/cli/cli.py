@@ -89,9 +89,10 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
 
     _check(args)
     threads = threads_of(args)
-    data = read_table(args.data, Roles(args.target, args.groups, args.weight, args.ignore), format_of(args))
+    roles = Roles(args.target, args.groups, args.weight, args.ignore, args.categorical_features or ())
+    data = read_table(args.data, roles, format_of(args))
     check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
-    part = held_out(data, args.task or data.task, args.seed, args.categorical_features)
+    part = held_out(data, args.task or data.task, args.seed)
     classes = part.table.classes_
     if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":
         say(
@@ -240,7 +241,7 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what the columns of the table are for."""
     parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")
     parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
-    parser.add_argument("--task", choices=TASKS, help="default: told from the target")
+    parser.add_argument("--task", choices=TASKS, help="default: guessed from the target")
     parser.add_argument(
         "--categorical",
         action="append",
@@ -255,7 +256,7 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="a column that is not used; may be given several times",
     )
-    parser.add_argument("--weight", metavar="COLUMN", help="for how many rows each row counts")
+    parser.add_argument("--weight", metavar="COLUMN", help="the weights of rows, in training and in scores")
     parser.add_argument("--groups", metavar="COLUMN", help="rows of one group stay together in folds and test part")
 
 
@@ -270,7 +271,13 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cv", type=int, metavar="N", help="cross-validation with N folds (default: as suits the table)"
     )
-    parser.add_argument("--ensemble", type=int, default=16, metavar="N", help="draws of the ensemble (default: 16)")
+    parser.add_argument(
+        "--ensemble",
+        type=int,
+        default=16,
+        metavar="N",
+        help="networks that are drawn for the ensemble, with repeats (default: 16)",
+    )
     parser.add_argument(
         "--candidates",
         type=_candidates,
@@ -278,14 +285,21 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         help="how many to try (default: 128, or as many as fit into --time-limit); 'all': an endless stream, until "
         "--time-limit, --epoch-limit, --work-limit or --stop-score",
     )
-    parser.add_argument("--seed", type=int, metavar="S", help="of all that is random (default: 0)")
-    parser.add_argument("--time-limit", type=float, metavar="SECONDS", help="stop then, with what has finished")
-    parser.add_argument("--epoch-limit", type=int, metavar="N", help="stop before all jobs together take more")
+    parser.add_argument("--seed", type=int, metavar="S", help="random seed (default: 0)")
+    parser.add_argument(
+        "--time-limit", type=float, metavar="SECONDS", help="stop after this time, with what has finished"
+    )
+    parser.add_argument("--epoch-limit", type=int, metavar="N", help="the most epochs of all jobs together")
     parser.add_argument("--work-limit", type=float, metavar="N", help="stop after as many multiply-adds")
     parser.add_argument("--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches it")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
     parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
-    parser.add_argument("--workers", type=int, metavar="W", help="of that schedule (default: 32, or four per thread)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="W",
+        help="simulated workers of --schedule reproducible (default: 32, or four per thread)",
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
     parser.add_argument(
         "--teams", action=argparse.BooleanOptionalAction, help="whether threads without a job help others (default)"
@@ -313,7 +327,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--journal",
         metavar="FILE",
-        help="keep every result there at once; the same command again goes on from it, whatever has ended the first",
+        help="keep every result there at once; the same command continues from it, however the first run ended",
     )
     parser.add_argument("--json", metavar="FILE", help="write a summary for programs, too")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")

@@ -46,6 +46,8 @@ def predict_parser() -> argparse.ArgumentParser:
 def predict(args: argparse.Namespace) -> None:
     """Write a prediction for each row, and the score if the table holds the target."""
     model = load_model(args.model)
+    if args.out is not None and args.out.lower().endswith((".xlsx", ".xls", ".json", ".feather")):
+        raise SettingError(f"--out must be a CSV or .parquet file, got {args.out}")
     if args.proba and model.classes_ is None:
         raise SettingError("--proba needs classes, which a regression model does not have: leave it out")
     table = _read_table(model, args.data, format_of(args))
@@ -66,6 +68,8 @@ def predict(args: argparse.Namespace) -> None:
 
 def load_model(path: str) -> Network | Ensemble:
     """Return a model, or say that there is none."""
+    if Path(path).is_dir():
+        raise SettingError(f"{path} is a folder: give the model in it, such as {Path(path) / 'model.safetensors'}")
     try:
         return load(path)
     except FileNotFoundError as error:

@@ -20,7 +20,7 @@ from ash.cli.cli_predict import load_model
 from ash.cli.cli_streams import Parser, add_format, format_of, print_whole
 from ash.data.files import DataTable, Roles, read_table
 from ash.data.frames import Frame
-from ash.data.table import Table, declared, read_training, split, split_state
+from ash.data.table import Table, read_training, split, split_state
 from ash.engine.repeat import OtherRowsError, repeated, row_differences
 from ash.engine.run import TuningRun
 from ash.errors import DataError, SettingError
@@ -80,12 +80,9 @@ class HeldOut:
         return None if self.data.groups is None else np.array(self.data.groups, str)[self.rest]
 
 
-def held_out(
-    data: DataTable, task: str | None, seed: int, categorical: Sequence[str | int | bool] | None = None
-) -> HeldOut:
+def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
     """Return a table with a part of its rows held out: by class, or by group."""
-    X = data.X if categorical is None else declared(data.X, categorical)
-    table = read_training(X, data.y, task)
+    table = read_training(data.X, data.y, task)
     if data.groups is None:
         rest, test = split(table, TEST_SHARE, seed)
     else:
@@ -94,7 +91,7 @@ def held_out(
         drawn = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=split_state(seed))
         rest, test = next(drawn.split(data.y, groups=np.array(data.groups, str)))
     y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y  # text that spells numbers
-    return HeldOut(data, table, _with_values(X, rest), y, rest, test)
+    return HeldOut(data, table, _with_values(data.X, rest), y, rest, test)
 
 
 def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
@@ -193,22 +190,24 @@ def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: 
     """Return the run of the record on the rows of the file: all of them, or those that the command tunes on."""
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
     run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
-    data = _table(model, args)
+    data = _table(model, args, run["options"].categorical_features)
     whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, **run)
     if not row_differences(record, whole.identity()):
         return whole
-    part = held_out(data, run["options"].task, run["options"].seed, run["options"].categorical_features)
+    part = held_out(data, run["options"].task, run["options"].seed)
     y, weights = _named(part.y[part.rest], model, data), part.weights(part.rest)
     tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, **run)
-    return whole if row_differences(record, tuned.identity()) else tuned
+    is_part = tuned.identity()["data"]["training rows"] == record.data.get("training rows")
+    return tuned if is_part else whole  # if neither is the table of the record, the one that looks more like it
 
 
-def _table(model: Model, args: argparse.Namespace) -> DataTable:
+def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | None) -> DataTable:
     """Return the table of a file with the columns of a model."""
     if model.n_outputs_ > 1:
         raise SettingError("a model of several targets cannot be repeated from a file: repeat its run in Python")
     target = args.target or (model.target_names[0] if model.target_names else None)
-    data = read_table(args.data, Roles(target, weight=args.weight), format_of(args))
+    declared = [each for each in categorical or () if isinstance(each, str)]
+    data = read_table(args.data, Roles(target, weight=args.weight, categorical=declared), format_of(args))
     wanted, known = model.feature_names, data.X.names
     if wanted is None or known is None:
         return replace(data, X=replace(data.X, names=None))

@@ -133,7 +133,9 @@ def print_report(report: Report, files: Sequence[str]) -> None:
     print(result)
     print(f"model: {report.estimator.model_!r}")
     print()
-    print(f"{result.metric}: validation {show(result.best_score)}, test {show(report.test_score)}")
+    model = report.estimator.model_
+    validation = model.validation_score if model.metric == result.metric else result.best_score
+    print(f"{result.metric}: validation {show(validation)}, test {show(report.test_score)}")
     print(f"wrote {', '.join(files)}")
     if report.journal is not None:
         again = "the same command"
@@ -142,5 +144,5 @@ def print_report(report: Report, files: Sequence[str]) -> None:
         print(f"journal {report.journal}: {again} continues it, and ash-tune show {report.journal} shows it")
     elif result.ended in LONGER:
         print(
-            f"stopped by its limit: more with a larger {LONGER[result.ended]}; with --journal FILE it can be continued"
+            f"stopped by its limit: a larger {LONGER[result.ended]} gives more; with --journal FILE it can be continued"
         )

@@ -28,7 +28,13 @@ class Parser(argparse.ArgumentParser):
 def add_format(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a CSV file is written."""
     parser.add_argument("--sep", metavar="CHARACTER", help="the delimiter of a CSV file (default: comma, ; or tab)")
-    parser.add_argument("--decimal", choices=(".", ","), default=".", help="its decimal point (default: .)")
+    parser.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        default=".",
+        metavar="POINT",
+        help="its decimal point, '.' or ',' (default: '.')",
+    )
     parser.add_argument("--encoding", default="utf-8", metavar="NAME", help="its encoding (default: utf-8)")
 
 

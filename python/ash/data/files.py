@@ -17,7 +17,7 @@ from ash._utils.user_warnings import warn_user
 from ash.data.arrays import EXACT
 from ash.data.columns import ArrayColumn, CellColumn, Column, as_category
 from ash.data.csv import Choose, CsvFormat, check_names, read_csv
-from ash.data.frames import Frame, read_frame, spelled_frame
+from ash.data.frames import Frame, declared, read_frame, spelled_frame
 from ash.data.spelling import is_gap
 from ash.errors import DataError, SettingError
 
@@ -62,6 +62,8 @@ class FileTable:
         from pyarrow import types
 
         values, column = self._arrow.column(name), self.frame([name]).columns[0]
+        if column.natural == "date":
+            raise DataError(f"{self._where}: the target {name!r} holds dates: turn it into numbers or text first")
         if isinstance(column, CellColumn):
             return _text_labels(column)
         if not types.is_boolean(values.type) and not types.is_integer(values.type):
@@ -106,12 +108,15 @@ class Roles:
         Columns by which rows are split, and that say how much each row counts.
     ignore : sequence of str
         Columns that are not used.
+    categorical : sequence of str
+        Columns that are categories, whatever they look like.
     """
 
     target: str | None = None
     groups: str | None = None
     weight: str | None = None
     ignore: Sequence[str] = ()
+    categorical: Sequence[str] = ()
 
 
 def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = None) -> DataTable:
@@ -143,12 +148,15 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     beside = [each for each in (roles.groups, roles.weight) if each is not None]
 
     def all_of(names: Sequence[str]) -> dict[str, bool]:
-        unused = {target_of(names, roles.target, name), *beside, *roles.ignore}
-        for each in (*beside, *roles.ignore):
+        target = target_of(names, roles.target, name)
+        unused = {target, *beside, *roles.ignore}
+        for each in (*beside, *roles.ignore, *roles.categorical):
             check_name(names, each, name)
+        if both := {target, *beside} & {*roles.ignore}:
+            raise SettingError(f"{both.pop()!r} is needed, so it cannot be ignored: leave one of the options out")
         if not set(names) - unused:
             raise DataError(f"{name} must have a target and at least one more column, got {len(names)} column(s)")
-        return dict.fromkeys([each for each in names if each not in roles.ignore or each in beside], False)
+        return {each: each in roles.categorical for each in names if each not in roles.ignore}
 
     if name in BUILT_IN and roles.target not in (None, "target"):
         raise SettingError(f"{name} has no target column {roles.target!r}, only 'target'")
@@ -163,7 +171,9 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     if features[0] == "" and _numbers_rows(table.frame([""]).columns[0]) and len(features) > 1:
         warn_user(f"{name}: the first column has no name and numbers the rows; it is left out")
         features = features[1:]
-    X = spelled_frame(table.frame(features), name)
+    X = table.frame(features)
+    places = [place for place, each in enumerate(features) if each in roles.categorical]
+    X = spelled_frame(declared(X, places) if places else X, name)
     columns = (as_category(column) if column.natural == "category" else column for column in X.columns)
     known = {each: table.frame([each]).columns[0] for each in beside}
     return DataTable(
@@ -172,7 +182,7 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
         target,
         BUILT_IN.get(name),
         None if roles.groups is None else known[roles.groups].cells(slice(None)),
-        None if roles.weight is None else _weights(known[roles.weight], name),
+        None if roles.weight is None else _weights(known[roles.weight], roles.weight, name),
     )
 
 
@@ -181,9 +191,9 @@ def _numbers_rows(column: Column) -> bool:
     return column.natural == "number" and bool((column.numbers(slice(None)) == np.arange(column.rows)).all())
 
 
-def _weights(column: Column, name: str) -> NDArray[np.float64]:
+def _weights(column: Column, name: str, where: str) -> NDArray[np.float64]:
     if column.natural != "number":
-        raise DataError(f"{name}: the weights in {column.label} must be numbers, got {column.dtype}")
+        raise DataError(f"{where}: the weights in {name!r} must be numbers, got {column.dtype}")
     return column.numbers(slice(None))
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.checks import near_names
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import (
     FLOAT32_MAX,
@@ -32,10 +33,10 @@ from ash.data.arrays import (
     refuse_type,
     refuse_values,
 )
-from ash.data.columns import ArrayColumn, CellColumn, Column, DateColumn, Kind, Order, SeriesColumn, blocks
+from ash.data.columns import ArrayColumn, CellColumn, Column, DateColumn, Kind, Order, SeriesColumn, as_category, blocks
 from ash.data.dates import date_text, days_of, days_of_datetimes, days_of_objects, is_date_type, learn_dates
 from ash.data.spelling import NEARLY, Learned, learn_spelling
-from ash.errors import DataError
+from ash.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -394,6 +395,33 @@ def _meaning(number: float, kind: Kind) -> str:
     if number != number:
         return "missing"
     return f"{number:.12g}" if kind == "number" else date_text(number)
+
+
+def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = "X") -> Frame:
+    """Return a frame in which columns are categories; they are given by name, by place or by one bool per column."""
+    count, what = len(frame.columns), "categorical_features"
+    if isinstance(categorical[0], str):
+        if frame.names is None:
+            raise SettingError(f"{what} has names, but {name} has none: give the places of columns, from 0 on")
+        for each in categorical:
+            if each not in frame.names:
+                near = " or ".join(map(repr, near_names(str(each), frame.names)))
+                hint = f"did you mean {near}?" if near else f"its columns are {', '.join(at_most(frame.names))}"
+                raise SettingError(f"{what} has {each!r}, which is no column of {name}; {hint}")
+        places = {frame.names.index(str(each)) for each in categorical}
+    elif isinstance(categorical[0], bool):
+        if len(categorical) != count:
+            raise SettingError(
+                f"{what} has {len(categorical)} bools, but {name} has {count} columns: give one for each"
+            )
+        places = {place for place, each in enumerate(categorical) if each}
+    else:
+        for each in categorical:
+            if not -count <= int(each) < count:
+                raise SettingError(f"{what} has {each}, but {name} has columns 0 to {count - 1}")
+        places = {int(each) % count for each in categorical}
+    columns = (as_category(column) if place in places else column for place, column in enumerate(frame.columns))
+    return replace(frame, columns=tuple(columns), matrix=None)
 
 
 def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:

@@ -11,17 +11,16 @@ class is set aside for training and the rest is shuffled as it comes. A class wi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.checks import check_seed, is_integer, is_number, near_names
+from ash._utils.checks import check_seed, is_integer, is_number
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import Matrix, as_array, refuse_type
-from ash.data.columns import as_category
-from ash.data.frames import Frame, at_most, read_frame, spelled_frame
+from ash.data.frames import Frame, declared, read_frame, spelled_frame
 from ash.data.targets import read_target
 from ash.errors import DataError, SettingError
 from ash.metrics import Task
@@ -117,33 +116,6 @@ def read_training(
     if frame.rows < 2:
         raise DataError(f"n_samples={frame.rows}: at least 2 rows are needed, one to train and one to validate")
     return Table(frame, target.y, target.classes, target.task, target.names, weights)
-
-
-def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = "X") -> Frame:
-    """Return a frame in which columns are categories; they are given by name, by place or by one bool per column."""
-    count, what = len(frame.columns), "categorical_features"
-    if isinstance(categorical[0], str):
-        if frame.names is None:
-            raise SettingError(f"{what} has names, but {name} has none: give the places of columns, from 0 on")
-        for each in categorical:
-            if each not in frame.names:
-                near = " or ".join(map(repr, near_names(str(each), frame.names)))
-                hint = f"did you mean {near}?" if near else f"its columns are {', '.join(at_most(frame.names))}"
-                raise SettingError(f"{what} has {each!r}, which is no column of {name}; {hint}")
-        places = {frame.names.index(str(each)) for each in categorical}
-    elif isinstance(categorical[0], bool):
-        if len(categorical) != count:
-            raise SettingError(
-                f"{what} has {len(categorical)} bools, but {name} has {count} columns: give one for each"
-            )
-        places = {place for place, each in enumerate(categorical) if each}
-    else:
-        for each in categorical:
-            if not -count <= int(each) < count:
-                raise SettingError(f"{what} has {each}, but {name} has columns 0 to {count - 1}")
-        places = {int(each) % count for each in categorical}
-    columns = (as_category(column) if place in places else column for place, column in enumerate(frame.columns))
-    return replace(frame, columns=tuple(columns), matrix=None)
 
 
 def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:

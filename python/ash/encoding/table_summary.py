@@ -260,7 +260,10 @@ def _are_equal(frame: Frame, schema: Schema, one: int, other: int) -> bool:
 
 
 def _tells(frame: Frame, schema: Schema, place: int, y: NDArray[np.float64]) -> bool:
-    """Return whether each value of a column goes with one value of the target, and each of these with one of it."""
+    """Return whether each value of a column goes with one value of the target and the reverse.
+
+    Where most values occur once, that says nothing: then numbers must also grow or fall with the target.
+    """
     column, kind = frame.columns[place], schema.kinds[place]
     there: dict[Any, float] = {}
     back: dict[float, Any] = {}
@@ -269,4 +272,7 @@ def _tells(frame: Frame, schema: Schema, place: int, y: NDArray[np.float64]) -> 
         for cell, target in zip(cells, y[first:stop].tolist(), strict=True):
             if there.setdefault(cell, target) != target or back.setdefault(target, cell) != cell:
                 return False
-    return True
+    if len(there) <= frame.rows / 2:
+        return True
+    steps = np.diff([there[cell] for cell in sorted(there)]) if kind != "category" else np.zeros(1)
+    return bool(np.all(steps > 0) or np.all(steps < 0))
