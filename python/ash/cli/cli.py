@@ -15,6 +15,7 @@ report of what had finished by then. A reader that closes the pipe early is no e
 
 import argparse
 import contextlib
+import math
 import re
 import signal
 import sys
@@ -47,6 +48,7 @@ from ash.cli.cli_streams import (
 from ash.dashboard.dashboard import Dashboard
 from ash.data.files import BUILT_IN, Roles, read_table
 from ash.data.frames import check_numbers
+from ash.data.targets import read_targets
 from ash.errors import AshError, SettingError
 from ash.ladder import ALGORITHMS
 from ash.metrics import METRICS, TASKS
@@ -99,7 +101,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
             f"ash-tune: the {len(classes)} numbers in {data.target!r} are taken as classes; "
             "--task regression predicts numbers"
         )
-    is_resumed = args.journal is not None and Path(args.journal).exists()
+    is_resumed = args.journal is not None and Path(args.journal).exists() and Path(args.journal).stat().st_size > 0
     check_outputs(Path(args.out), args.json, args.force or is_resumed)
     with open_executor(args) as executor, contextlib.ExitStack() as shown:
         callbacks = []
@@ -155,15 +157,22 @@ def _splitter(args: argparse.Namespace) -> Any:
 
 
 def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
-    """Return the score of the test part by the metric of the run."""
+    """Return the score of the test part by the metric of the run; NaN where its rows do not count."""
     X, y, weights = part.X.take(part.test), part.y[part.test], part.weights(part.test)
-    metric = estimator.result_.metric
+    metric, model = estimator.result_.metric, estimator.model_
+    if weights is not None and not weights.any():
+        return math.nan
     if metric in METRICS[part.table.task] and weights is None:
-        return float(estimator.model_.score(X, y, metric))
+        return float(model.score(X, y, metric))
+    if metric in METRICS[part.table.task] and weights is not None:
+        outputs, counted = model.predict_frame(X), weights > 0
+        targets = read_targets(y, len(outputs), model.classes_, model.n_outputs_)
+        classes = 0 if model.classes_ is None else len(model.classes_)
+        return float(_core.score(metric, targets[counted], outputs[counted], classes, weights[counted].tolist()))
     from sklearn.metrics import get_scorer
 
     more = {} if weights is None else {"sample_weight": weights}
-    return float(get_scorer(args.scoring or metric)(estimator, X, y, **more))
+    return float(get_scorer(args.scoring)(estimator, X, y, **more))
 
 
 class _Interruption:

@@ -5,6 +5,7 @@ recognized by duck typing, so no library is imported. Errors use scikit-learn's 
 do. The input is never changed.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any, NoReturn, TypeAlias
@@ -54,7 +55,7 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
     if any(text) and not all(text):
         odd = [column for column, is_text in zip(columns, text, strict=True) if not is_text]
         raise DataError(f"{name} has column names that are not text ({odd[:5]}): rename them, X.columns.astype(str)")
-    twice = sorted({column for column in columns if columns.count(column) > 1}) if all(text) else []
+    twice = sorted(column for column, count in Counter(columns).items() if count > 1) if all(text) else []
     if twice:
         raise DataError(f"{name} has more than one column named {', '.join(map(repr, twice[:5]))}: rename them")
     return tuple(columns) if columns and all(text) else None

@@ -99,7 +99,6 @@ class _NumberColumn(Column):
     """A column of a real numeric type."""
 
     natural: Kind = "number"
-    is_boolean = False
 
     def can_be(self, kind: Kind) -> bool:
         """Return whether it can be read as `kind`: as anything but numbers only if all cells are missing."""
@@ -107,8 +106,11 @@ class _NumberColumn(Column):
 
     def cells(self, rows: slice) -> list[str | None]:
         """Return the text of each cell of a block of rows, None where missing."""
-        text = _bool_text if self.is_boolean else number_text
-        return [None if number != number else text(number) for number in self.numbers(rows).tolist()]
+        return [None if _is_missing(cell) else _text(cell) for cell in self._objects(rows)]
+
+    @abstractmethod
+    def _objects(self, rows: slice) -> list[Any]:
+        """Return numbers or booleans of Python, exact."""
 
 
 class ArrayColumn(_NumberColumn):
@@ -116,7 +118,14 @@ class ArrayColumn(_NumberColumn):
 
     def __init__(self, label: str, dtype: str, values: NDArray[Any], spelling: Spelling | None = None) -> None:
         super().__init__(label, dtype, len(values))
-        self.values, self.spelling, self.is_boolean = values, spelling, values.dtype.kind == "b"
+        self.values, self.spelling = values, spelling
+
+    def _objects(self, rows: slice) -> list[Any]:
+        values = self.values[self._at(rows)]
+        if values.dtype.kind == "f" and values.itemsize < 8:
+            return [float(str(value)) for value in values]  # 0.1, not the float64 nearest to the float32
+        cells: list[Any] = values.tolist()
+        return cells
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
         """Return the numbers of a block of rows as a new array, NaN where missing."""
@@ -133,13 +142,14 @@ class SeriesColumn(_NumberColumn):
 
     def __init__(self, label: str, dtype: str, series: "nw.Series[Any]") -> None:
         super().__init__(label, dtype, len(series))
-        self._series, self.is_boolean = series, str(series.dtype) == "Boolean"
+        self._series = series
+
+    def _objects(self, rows: slice) -> list[Any]:
+        return self._series[self._at(rows)].to_list()
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
         """Return the numbers of a block of rows as a new array, NaN where missing."""
-        import narwhals as nw
-
-        return np.array(self._series[self._at(rows)].cast(nw.Float64).to_numpy(), np.float64)
+        return floats_of(self._series[self._at(rows)])
 
     def is_rounded(self) -> bool:
         """Return whether it holds integers that float64 rounds."""
@@ -148,6 +158,16 @@ class SeriesColumn(_NumberColumn):
         series = self._series[self._at(slice(None))]
         least, most = series.min(), series.max()
         return any(not is_missing(end) and abs(int(end)) > EXACT for end in (least, most))
+
+
+def floats_of(series: "nw.Series[Any]") -> NDArray[np.float64]:
+    """Return a series of numbers as a new array, rounded where float64 has no such number, NaN where missing."""
+    import narwhals as nw
+
+    try:
+        return np.array(series.cast(nw.Float64).to_numpy(), np.float64)
+    except ValueError:  # Arrow does not round
+        return np.array([float("nan") if cell is None else float(cell) for cell in series.to_list()], np.float64)
 
 
 class DateColumn(Column):
@@ -344,11 +364,12 @@ def _text(cell: Any) -> str | None:
         return None
     if isinstance(cell, str):
         return str.__str__(cell)  # the text itself, also of a str that is an Enum
-    return str(cell) if isinstance(cell, (int, np.integer, np.bool_)) else number_text(float(cell))
-
-
-def _bool_text(number: float) -> str:
-    return str(bool(number))
+    if isinstance(cell, (int, np.integer, np.bool_)):
+        return str(cell)
+    try:
+        return number_text(float(cell))
+    except (TypeError, ValueError):  # of a category: an interval, a date
+        return str(cell)
 
 
 def _number(cell: Any) -> float:

@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,8 +81,8 @@ class CsvFormat:
         if self.decimal not in (".", ","):
             raise SettingError(f"decimal must be '.' or ',', got {self.decimal!r}")
         try:
-            codecs.lookup(self.encoding)
-        except LookupError:
+            "".encode(self.encoding)
+        except LookupError:  # unknown, or no encoding of text
             raise SettingError(f"encoding must be one that Python knows, got {self.encoding!r}") from None
 
     @property
@@ -111,8 +112,8 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
             times = [field.name for field in table.schema if pyarrow.types.is_time(field.type)]
             if times:  # a time of day is no date, and no number
                 table = _read(file, head, name, list(chosen), [*texts, *times])
-        except UnicodeDecodeError as error:
-            raise DataError(_wrong_encoding(name, form, error.reason)) from error
+        except UnicodeError as error:
+            raise DataError(_wrong_encoding(name, form, str(error))) from error
         except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{name} is not a CSV file, or a damaged one ({error}): write it again") from error
     if not table.num_rows:
@@ -124,7 +125,7 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
 
 def check_names(names: Sequence[str], where: str) -> None:
     """Raise DataError unless all names differ."""
-    twice = sorted({column for column in names if names.count(column) > 1})
+    twice = sorted(column for column, count in Counter(names).items() if count > 1)
     if twice:
         raise DataError(f"{where} has more than one column named {twice[0]!r}: rename them")
 
@@ -167,15 +168,22 @@ class _Head:
         self.form = form
         text = io.TextIOWrapper(file, encoding="utf-8-sig" if form.is_utf_8 else form.encoding, newline="")
         first = text.readline()
+        self.blank = 0
+        while first and not first.strip():
+            self.blank += 1
+            first = text.readline()
         unquoted = re.sub(r'"[^"]*("|$)', "", first)
         self.sep = form.sep or max(",;\t", key=unquoted.count)
         self.names = next(csv.reader(chain([first], text), delimiter=self.sep), [])
         text.detach()
         numbers = [cell for cell in self.names if _is_number(cell, form.decimal)]
-        self.is_missing = bool(numbers) and all(cell in numbers or is_gap(cell) for cell in self.names)
+        count = range(len(self.names))  # pandas writes 0, 1, 2, ... where columns have no names
+        is_counted = len(count) > 2 and self.names in (list(map(str, count)), ["", *map(str, count[:-1])])
+        are_cells = all(cell in numbers or is_gap(cell) for cell in self.names)
+        self.is_missing = bool(numbers) and are_cells and not is_counted
         if self.is_missing:
             self.names = [f"column_{number}" for number in range(len(self.names))]
-        elif numbers:
+        elif numbers and not is_counted:
             text_of = f"{where}: the first line is read as names, though {numbers[0]!r} is a number"
             warn_user(f"{text_of}; if it holds data, put a line of names above it")
         check_names(self.names, where)
@@ -206,6 +214,7 @@ def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Se
         file.seek(0)
         reading = arrow.ReadOptions(
             column_names=head.names if head.is_missing else None,
+            skip_rows=head.blank,
             encoding="utf-8" if form.is_utf_8 else form.encoding,
             use_threads=threads,
         )

@@ -24,7 +24,11 @@ DAY = 86_400_000_000
 """Microseconds."""
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _ORDERS: tuple[Literal["ymd", "mdy", "dmy"], ...] = ("ymd", "mdy", "dmy")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMES = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_MONTHS = {word: month for month, name in enumerate(_NAMES, 1) for word in (name, name[:3])} | {"sept": 9}
 _YEAR, _SHORT_YEAR = r"(?P<y>\d{4})", r"(?P<y>\d{4}|\d{2})"
 _MONTH, _DAY, _SEP = r"(?P<m>\d{1,2}|[A-Za-z]{3,9})", r"(?P<d>\d{1,2})", r"(?P<sep>[-/. ])"
 _DATES = {
@@ -33,7 +37,7 @@ _DATES = {
     "dmy": rf"{_DAY}{_SEP}{_MONTH}(?P=sep){_SHORT_YEAR}",
 }
 _TIME = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<half>[AaPp][Mm]))?"
-_ZONE = r"(?: ?(?P<zone>Z|UTC|[-+]\d{2}:?\d{2}))?"
+_ZONE = r"(?: ?(?P<zone>Z|UTC|[-+](?:0\d|1[0-4]):?[0-5]\d))?"
 _FIRST_YEAR, _LAST_YEAR = 1800, 2199
 """Of dates without a day: "2345-01" is a part number rather than a date."""
 _CENTURY = 69  # two digits from here on are of 19.., as in POSIX
@@ -80,7 +84,7 @@ def _date(parts: dict[str, Any]) -> datetime.date:
     if parts["d"] is None and not _FIRST_YEAR <= year <= _LAST_YEAR:
         raise ValueError(f"{year}-{month} is no date")
     if not month.isdigit():
-        month = _MONTHS.index(month[:3].lower()) + 1
+        month = _MONTHS.get(month.lower(), 0)  # 0 is no month
     return datetime.date(year, int(month), int(parts["d"] or 1))
 
 
@@ -127,7 +131,7 @@ def learn_dates(texts: Set[str]) -> Learned:
         best = next(each for each in read if len(read[each]) == most)
         return Learned(None, next(text for text in written if not best.reads(text)), share=most / len(sample))
     is_open = any(fitting[0].number(text) != other.number(text) for other in fitting[1:] for text in sample)
-    if is_open and all("." in text for text in sample):  # 31.12.: points stand behind days
+    if is_open and all(re.match(r"\d+\.", text) for text in sample):  # 31.12.: points stand behind days
         return Learned(fitting[1], sample[0])
     is_plain = fitting[0].order == "ymd" and all(re.match(r"\d{4}-\d\d-\d\d", text) for text in written)
     return Learned(fitting[0], "" if is_plain else max(sample, key=len), is_open)

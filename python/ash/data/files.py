@@ -4,6 +4,7 @@ All are tables of Arrow, which frames.py reads. A category stays one whichever r
 left may spell numbers only.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +19,14 @@ from ash.data.arrays import EXACT
 from ash.data.columns import ArrayColumn, CellColumn, Column, as_category
 from ash.data.csv import Choose, CsvFormat, check_names, read_csv
 from ash.data.frames import Frame, declared, read_frame, spelled_frame
-from ash.data.spelling import is_gap
+from ash.data.spelling import is_gap, learn_spelling
 from ash.errors import DataError, SettingError
 
 if TYPE_CHECKING:
     import pyarrow
 
+INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls an index without a name in a Parquet file; no column of the table."""
 BUILT_IN = {"digits": "classification", "breast_cancer": "classification", "wine": "classification"} | {
     "diabetes": "regression"
 }
@@ -173,17 +176,26 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
         features = features[1:]
     X = table.frame(features)
     places = [place for place, each in enumerate(features) if each in roles.categorical]
-    X = spelled_frame(declared(X, places) if places else X, name)
+    decimal = "," if form is not None and form.decimal == "," else None
+    X = spelled_frame(declared(X, places) if places else X, name, decimal)
     columns = (as_category(column) if column.natural == "category" else column for column in X.columns)
     known = {each: table.frame([each]).columns[0] for each in beside}
     return DataTable(
         replace(X, columns=tuple(columns)),
-        labels.values,
+        labels.values if decimal is None else _with_comma(labels.values),
         target,
         BUILT_IN.get(name),
         None if roles.groups is None else known[roles.groups].cells(slice(None)),
         None if roles.weight is None else _weights(known[roles.weight], roles.weight, name),
     )
+
+
+def _with_comma(y: NDArray[Any]) -> NDArray[Any]:
+    """Return text that spells numbers with a decimal comma as these, other labels as they are."""
+    if y.dtype.kind != "U":
+        return y
+    spelling = learn_spelling(set(y.tolist()), ",").spelling
+    return y if spelling is None else whole_if_possible(np.array(list(map(spelling.number, y.tolist()))))
 
 
 def _numbers_rows(column: Column) -> bool:
@@ -192,9 +204,15 @@ def _numbers_rows(column: Column) -> bool:
 
 
 def _weights(column: Column, name: str, where: str) -> NDArray[np.float64]:
+    """Return weights of at least 0, or raise DataError."""
     if column.natural != "number":
         raise DataError(f"{where}: the weights in {name!r} must be numbers, got {column.dtype}")
-    return column.numbers(slice(None))
+    weights = column.numbers(slice(None))
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        fact = f"the weights in {name!r} must be finite and at least 0, got {weights[bad[0]]} in row {bad[0]}"
+        raise DataError(f"{where}: {fact}")
+    return weights
 
 
 def target_of(names: Sequence[str], target: str | None, where: str) -> str:
@@ -261,7 +279,7 @@ def _read_parquet(name: str, choose: Choose) -> "pyarrow.Table":
 
     with Path(name).open("rb") as file:
         try:
-            names = parquet.read_schema(file).names
+            names = [each for each in parquet.read_schema(file).names if not INDEX.fullmatch(each)]
             check_names(names, name)
             chosen = choose(names)
             file.seek(0)

@@ -33,7 +33,18 @@ from ash.data.arrays import (
     refuse_type,
     refuse_values,
 )
-from ash.data.columns import ArrayColumn, CellColumn, Column, DateColumn, Kind, Order, SeriesColumn, as_category, blocks
+from ash.data.columns import (
+    ArrayColumn,
+    CellColumn,
+    Column,
+    DateColumn,
+    Kind,
+    Order,
+    SeriesColumn,
+    as_category,
+    blocks,
+    floats_of,
+)
 from ash.data.dates import date_text, days_of, days_of_datetimes, days_of_objects, is_date_type, learn_dates
 from ash.data.spelling import NEARLY, Learned, learn_spelling
 from ash.errors import DataError, SettingError
@@ -263,9 +274,7 @@ def _series_column(series: "nw.Series[Any]", label: str, name: str) -> Column:
 
 def _days(series: "nw.Series[Any]") -> NDArray[np.float64]:
     """Return the days since 1970-01-01 of a series of dates."""
-    import narwhals as nw
-
-    return days_of(series.dt.timestamp("us").cast(nw.Float64).to_numpy())
+    return days_of(floats_of(series.dt.timestamp("us")))
 
 
 def _to_list(series: "nw.Series[Any]") -> list[Any]:
@@ -350,8 +359,13 @@ def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str =
     return missing
 
 
-def spelled_frame(frame: Frame, name: str = "X") -> Frame:
+def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> Frame:
     """Turn columns of text that spells numbers or dates into columns of these; see spelling.py and dates.py.
+
+    Parameters
+    ----------
+    decimal : "." or ",", optional
+        The decimal point, if it is known.
 
     Warns
     -----
@@ -364,12 +378,14 @@ def spelled_frame(frame: Frame, name: str = "X") -> Frame:
     columns = list(frame.columns)
     said: dict[str, list[str]] = {}
     for place, column in enumerate(columns):
-        if not isinstance(column, CellColumn) or column.natural == "number" or not (texts := column.texts()):
+        if not isinstance(column, CellColumn) or not (texts := column.texts()):
             continue
-        learned = max(learn_spelling(texts), learn_dates(texts), key=_fits)
+        if column.natural == "number" and decimal != ",":
+            continue
+        learned = max(learn_spelling(texts, decimal), learn_dates(texts), key=_fits)
         if learned.spelling is not None:
             columns[place] = column.spelled(learned.spelling, name)
-            if learned.example:
+            if learned.example and decimal is None:
                 fact = _OPEN if learned.is_open else _READ
                 meaning = _meaning(learned.spelling.number(learned.example), learned.spelling.kind)
                 about = f"{column.label}: {learned.example!r} is {meaning}"
@@ -425,7 +441,7 @@ def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = 
 
 
 def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:
-    if frame.matrix is not None and frame.order is None:
+    if frame.matrix is not None and frame.order is None and len(places) == len(frame.columns):
         return is_rounded(frame.matrix)
     return any(frame.columns[place].is_rounded() for place in places)
 

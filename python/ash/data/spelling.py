@@ -175,18 +175,22 @@ def plain_text(text: str) -> str | None:
     if word in _BOOLEANS:
         return word.capitalize()
     try:
+        if re.fullmatch(r"[-+]?\d+", word, re.ASCII):
+            return str(int(word))  # exact, however large
         return number_text(float(text))
     except ValueError:
         return None
 
 
-def learn_spelling(texts: Set[str]) -> Learned:
+def learn_spelling(texts: Set[str], decimal: str | None = None) -> Learned:
     """Return how these texts spell numbers.
 
     Parameters
     ----------
     texts : set of str
         The distinct cells of a column; not empty.
+    decimal : "." or ",", optional
+        The decimal point, if it is known.
     """
     written = sorted(text for text in texts if not is_number_gap(text))
     if not written:
@@ -194,7 +198,8 @@ def learn_spelling(texts: Set[str]) -> Learned:
     sample = written[:: -(-len(written) // SAMPLE)]
     units = Counter(map(_unit_of, sample))
     unit = units.most_common(1)[0][0]
-    spellings = [NumberSpelling(decimal, thousands, unit) for decimal, thousands in _FORMS] if len(unit) < 2 else []
+    forms = [form for form in _FORMS if decimal in (None, form[0])]
+    spellings = [NumberSpelling(*form, unit) for form in forms] if len(unit) < 2 else []
     fitting = [each for each in spellings if all(map(each.reads, sample)) and all(map(each.reads, written))]
     if fitting:
         first, *others = fitting

@@ -38,6 +38,19 @@ Codes: TypeAlias = NDArray[np.int32]
 _SHOWN = 50  # characters of a level in a message
 
 
+def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
+    """Return the code of each level that is a number or a boolean, by its plain text: of "01" and "1" that of "1"."""
+    codes: dict[str, int] = {}
+    for code, level in enumerate(levels):
+        plain = plain_text(level)
+        if plain is not None and (plain == level or plain not in codes):
+            codes[plain] = code
+    for word, digit in (("True", "1"), ("False", "0")):
+        if (word in codes) != (digit in codes):
+            codes[word] = codes[digit] = codes.get(word, codes.get(digit, 0))
+    return codes
+
+
 class LevelCodes(dict[str | None, int]):
     """The number of each level, of missing (None) and, for every other text, of unknown."""
 
@@ -45,14 +58,14 @@ class LevelCodes(dict[str | None, int]):
         super().__init__(zip(levels, range(len(levels)), strict=True))
         self.missing = len(levels)
         self[None] = self.missing
-        self._is_plain = all(plain_text(level) == level for level in levels)
+        self._plain = _plain_codes(levels)
 
     def __missing__(self, level: str | None) -> int:
         assert level is not None
         if is_gap(level):
             return self.missing
-        plain = plain_text(level) if self._is_plain else None
-        return len(self) if plain is None else self.get(plain, len(self))
+        plain = plain_text(level) if self._plain else None
+        return len(self) if plain is None else self._plain.get(plain, len(self))
 
     def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
         """Return the number of the level in each of some rows of a column: int32 [rows].

@@ -152,7 +152,7 @@ class Schema:
         differ = [
             _kinds_differ(given, column)
             for given, column in zip(read, self.columns, strict=True)
-            if not given.can_be(column.kind) and not column.has_plain_level
+            if not given.can_be(column.kind) and not (column.has_plain_level and given.natural == "number")
         ]
         if differ:
             todo = "data type doesn't match; pass the columns with the types that they had in training"

@@ -1,6 +1,7 @@
 """What the columns of a table are, what becomes of them, and what is odd about them: `ash.describe`.
 
-Columns that look odd are found on at most SEEN_ROWS evenly spaced rows; a copy is then compared in all rows.
+Columns that look odd are found on at most SEEN_ROWS evenly spaced rows. Copies and constants are then compared in all
+rows.
 
     constant          one value in all rows
     id                a whole number or a text of its own in each row; numbers that count up or down
@@ -91,7 +92,17 @@ class TableSummary:
         return tuple(column for column in self.columns if column.notes)
 
     def lines(self, most: int = SHOWN) -> list[str]:
-        """Return the lines of a table of at most so many columns."""
+        """Return the lines that `print` shows.
+
+        Parameters
+        ----------
+        most : int
+            The most columns.
+
+        Returns
+        -------
+        list of str
+        """
         head = f"{self.rows} rows, {len(self.columns)} columns{f'; {self.target}' if self.target else ''}"
         more = len(self.columns) - most
         rest = [f"... and {more} columns more"] if more > 0 else []
@@ -130,14 +141,14 @@ def _missing(missing: int | bool) -> str | int:
 
 
 def _why(column: ColumnSummary) -> str:
-    return "; ".join([column.why, *column.notes])
+    return printable("; ".join([column.why, *column.notes]))
 
 
 def summary_of(table: Table, schema: Schema) -> TableSummary:
     """Return the summary of a table to train on, with its target."""
     task = table.task
     if table.classes_ is not None:
-        labels = ", ".join(map(str, table.classes_[:5].tolist())) + (", ..." if table.classes > 5 else "")
+        labels = printable(", ".join(map(str, table.classes_[:5].tolist()))) + (", ..." if table.classes > 5 else "")
         target = f"{task}, {table.classes} classes: {labels}"
     else:
         target = f"{task} of {table.y.shape[1]} target{'s' if table.y.shape[1] > 1 else ''}"
@@ -200,31 +211,35 @@ def _count_missing(given: Column, column: ColumnSchema) -> int:
 
 def _notes(frame: Frame, schema: Schema, y: NDArray[np.float64] | None) -> list[list[str]]:
     """Return what is odd about each column."""
-    rows = frame.numbers_of(np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64))
-    seen = [_cells(column.with_order(rows), schema.kinds[place]) for place, column in enumerate(frame.columns)]
+    chosen = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
+    rows = frame.numbers_of(chosen)
+    targets = None if y is None or y.shape[1] > 1 else y[:, 0]
     notes: list[list[str]] = []
-    first: dict[bytes, int] = {}
-    for place, (column, cells) in enumerate(zip(schema.columns, seen, strict=True)):
+    first: dict[Any, int] = {}
+    for place, (given, column) in enumerate(zip(frame.columns, schema.columns, strict=True)):
+        cells = _cells(given.with_order(rows), column.kind)
         found = []
-        if _is_constant(frame.columns[place], column, cells):
+        if _is_constant(given, column, cells):
             found.append("constant: tells nothing")
         elif _is_id(cells, column.kind):
             found.append("looks like an id: a value of its own in each row")
-        twin = first.setdefault(cells.tobytes(), place)
+        twin = first.setdefault(tuple(cells) if cells.dtype.kind == "O" else cells.tobytes(), place)
         if twin != place and not found and _are_equal(frame, schema, twin, place):
             found.append(f"copy of {f'x{twin}' if schema.names is None else schema.names[twin]}")
-        if y is not None and y.shape[1] == 1 and not found and _tells(frame, schema, place, y[:, 0]):
-            found.append("copy of the target")
+        if targets is not None and not found and _tell(cells, targets[chosen], column.kind):
+            everything = _cells(given, column.kind) if len(cells) < frame.rows else cells
+            if len(cells) == frame.rows or _tell(everything, targets, column.kind):
+                found.append("copy of the target")
         notes.append(found)
     return notes
 
 
 def _cells(column: Column, kind: str, block: tuple[int, int] | None = None) -> NDArray[Any]:
-    """Return the cells of a block of rows, or of all, as numbers or as texts of fixed width."""
+    """Return the cells of a block of rows, or of all, as numbers or as texts."""
     rows = slice(None) if block is None else slice(*block)
     if kind != "category":
         return column.numbers(rows) + 0.0  # of the two zeros the usual one
-    return np.array(["\0" if cell is None else cell for cell in column.cells(rows)])
+    return np.array(["\0" if cell is None else cell for cell in column.cells(rows)], object)
 
 
 def _is_constant(given: Column, column: ColumnSchema, cells: NDArray[Any]) -> bool:
@@ -259,20 +274,17 @@ def _are_equal(frame: Frame, schema: Schema, one: int, other: int) -> bool:
     return True
 
 
-def _tells(frame: Frame, schema: Schema, place: int, y: NDArray[np.float64]) -> bool:
-    """Return whether each value of a column goes with one value of the target and the reverse.
+def _tell(cells: NDArray[Any], targets: NDArray[np.float64], kind: str) -> bool:
+    """Return whether each value goes with one value of the target and the reverse.
 
     Where most values occur once, that says nothing: then numbers must also grow or fall with the target.
     """
-    column, kind = frame.columns[place], schema.kinds[place]
     there: dict[Any, float] = {}
     back: dict[float, Any] = {}
-    for first, stop in blocks(frame.rows):
-        cells = _cells(column, kind, (first, stop)).tolist()
-        for cell, target in zip(cells, y[first:stop].tolist(), strict=True):
-            if there.setdefault(cell, target) != target or back.setdefault(target, cell) != cell:
-                return False
-    if len(there) <= frame.rows / 2:
+    for cell, target in zip(cells.tolist(), targets.tolist(), strict=True):
+        if there.setdefault(cell, target) != target or back.setdefault(target, cell) != cell:
+            return False
+    if len(there) <= len(cells) / 2:
         return True
     steps = np.diff([there[cell] for cell in sorted(there)]) if kind != "category" else np.zeros(1)
     return bool(np.all(steps > 0) or np.all(steps < 0))

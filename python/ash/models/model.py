@@ -265,8 +265,8 @@ class Model(ABC):
         """Write the model, from the cells of the table to labels and probabilities or targets, as a file for ONNX.
 
         Inputs, where all columns are numbers: `X`, double [rows, columns]. Else one per column, [rows, 1]: double for
-        numbers and for dates, as days since 1970-01-01 in UTC; string for categories, whose numbers and booleans are
-        given as text ("3", "2.5", "True"). An input is
+        numbers and for dates, as days since 1970-01-01 in UTC; string for categories, written as in training: a number
+        as "3" or "2.5", a boolean as "True". An input is
         called as its column, or x0, x1, ... where columns have no names; an underscore is added to names that are empty
         or those of outputs. The metadata `columns` (JSON) has them in order.
 

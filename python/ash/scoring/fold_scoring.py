@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.user_warnings import warn_user
+from ash.data.frames import Frame
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
 from ash.metrics import METRICS, did_you_mean, metric_of, native_metric
@@ -113,7 +114,10 @@ def _fold_scorer(
     rows = frame.numbers_of(fold.validation - (0 if fold.held_out is None else fold.table.rows))
     y = _targets(fold, fold.validation)
     weights = None if fold.weights is None else fold.weights[fold.validation]
-    X_validation = _safe_indexing(X if fold.held_out is None else validation[0], rows)
+    if isinstance(X, Frame) and fold.held_out is None:  # of a file
+        X_validation: Any = frame.take(fold.validation)
+    else:
+        X_validation = _safe_indexing(X if fold.held_out is None else validation[0], rows)
     return ValidationScorer(
         scoring.scorer, X_validation, y, weights, lambda core: network_of(core, fold, {}, options, math.nan), lock
     )

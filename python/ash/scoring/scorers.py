@@ -101,7 +101,7 @@ class ValidationScorer:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of measures that a constant leaves undefined
-                self._scorer(constant, self._x, self._y, **self._keywords)
+                self._scorer(constant, np.zeros((len(self._y), 1)), self._y, **self._keywords)
         except Exception as error:
             raise SettingError(f"{argument} cannot score these rows: {error}") from error
 

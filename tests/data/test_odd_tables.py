@@ -1,0 +1,191 @@
+"""Tables that were misread once, or ended in a traceback."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars
+import pyarrow
+import pytest
+
+import ash
+from ash.cli.cli import main
+from ash.data.csv import CsvFormat
+from ash.data.files import Roles, read_table
+from ash.data.frames import read_frame, spelled_frame
+from ash.errors import DataError, SettingError
+
+ROWS = 80
+RANDOM = np.random.default_rng(0)
+RUN: dict[str, Any] = {"candidates": 2, "progress": False, "threads": 1}
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+
+def written(folder: Path, text: str) -> str:
+    (folder / "a.csv").write_text(text)
+    return str(folder / "a.csv")
+
+
+def numbers(path: str, *form: str) -> list[list[float]]:
+    X = read_table(path, None, CsvFormat(*form) if form else None).X
+    return [column.numbers(slice(None)).tolist() for column in X.columns]
+
+
+# Categories of numbers
+
+
+def test_long_ids_are_different_levels() -> None:
+    ids = np.arange(6).repeat(20) + 2**60
+    y = ids % 2 == 0
+    frames = [pd.DataFrame({"id": ids}), pd.DataFrame({"id": ids.astype(str)}), polars.DataFrame({"id": ids})]
+    for frame in [*frames, pd.DataFrame({"id": pd.Categorical(ids)})]:
+        model = ash.tune(frame, y, categorical_features=["id"], **RUN).model
+        assert model.encoding.schema.columns[0].levels == tuple(map(str, sorted(set(ids.tolist()))))
+        for other in frames:
+            assert np.array_equal(model.predict_proba(other), model.predict_proba(frame))
+
+
+@pytest.mark.parametrize(
+    ("trained", "given"),
+    [
+        ([1.0, 2.0, 10.0, "A"], ["1.0", "2.0", "10.0", "A"]),
+        (["1", "2", "A", "10"], [1.0, 2.0, np.nan, 10.0]),
+        (["01", "02", "2A", "10"], [1, 2, 10, 10]),
+    ],
+)
+def test_a_level_is_the_same_however_its_number_is_written(trained: list[Any], given: list[Any]) -> None:
+    cells = np.array(trained * 20, object)
+    model = ash.tune(pd.DataFrame({"x": cells}), np.arange(80) % 4 > 1, **RUN).model
+    expected = model.predict_proba(pd.DataFrame({"x": cells[:4]}))
+    seen = model.predict_proba(pd.DataFrame({"x": given}))
+    known = [number for number, cell in enumerate(given) if cell == cell and str(trained[number]) not in ("A", "2A")]
+    assert np.array_equal(seen[known], expected[known])
+    assert len(np.unique(expected[known][:, 0])) > 1 or len(known) < 2
+
+
+def test_booleans_and_single_precision_as_levels() -> None:
+    flags = np.arange(ROWS) % 2 == 0
+    model = ash.tune(pd.DataFrame({"x": flags}), flags, categorical_features=[0], **RUN).model
+    assert np.array_equal(
+        model.predict_proba(pd.DataFrame({"x": flags.astype(int)})), model.predict_proba(flags[:, None])
+    )
+    tenths = (np.arange(ROWS) % 3 / 10).astype(np.float32)
+    model = ash.tune(tenths[:, None], flags, categorical_features=[0], **RUN).model
+    assert model.encoding.schema.columns[0].levels == ("0", "0.1", "0.2")
+
+
+def test_dates_are_no_levels_and_intervals_are() -> None:
+    cells = np.array(["01", "02", "2A", "10"] * 20, object)
+    model = ash.tune(pd.DataFrame({"x": cells}), np.arange(80) % 2 == 0, **RUN).model
+    with pytest.raises(DataError, match=r"\(date\), but was category"):
+        model.predict(pd.DataFrame({"x": pd.to_datetime(["2024-01-01"])}))
+    for levels in (pd.cut(np.arange(10), 3), pd.Categorical(pd.to_datetime(["2024-01-01", "2024-02-01"] * 5))):
+        assert ash.describe(pd.DataFrame({"x": levels})).columns[0].kind == "category"
+
+
+# Numbers and dates beyond what Arrow casts
+
+
+def test_numbers_that_arrow_does_not_round() -> None:
+    large = [1234567890123456789, 5, None]
+    for table in (pyarrow.table({"x": large}), pd.DataFrame({"x": pd.array(large, dtype="int64[pyarrow]")})):
+        assert np.array_equal(read_frame(table).columns[0].numbers(slice(2)), [1234567890123456768, 5])
+
+
+def test_dates_far_away(tmp_path: Path) -> None:
+    path = written(tmp_path, "d,y\n9999-12-31,1\n0001-01-01,2\n2020-05-05,3\n")
+    assert numbers(path) == [[2932896, -719162, 18387]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["Marker-1-15", "Market-2-15"], "category"),
+        (["Decision-5-20", "Junction-7-19"], "category"),
+        (["2024-01-01T10:00+25:99", "2024-01-02T10:00+01:00"], "category"),
+        (["Sept-1-2020", "September-2-2020"], "date"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:X holds text that is read as dates")
+def test_words_are_no_months(cells: list[str], kind: str) -> None:
+    assert spelled_frame(read_frame(pd.DataFrame({"x": cells}))).columns[0].natural == kind
+
+
+def test_a_fraction_of_a_second_says_nothing_of_the_order() -> None:
+    cells = ["03/04/2026 10:00:00.000", "05/06/2026 11:30:00.500"]
+    with pytest.warns(UserWarning, match="can be read as different dates"):
+        frame = spelled_frame(read_frame(pd.DataFrame({"x": cells})))
+    assert frame.columns[0].cells(slice(1)) == ["2026-03-04T10:00:00"]
+
+
+# Files
+
+
+def test_a_decimal_comma_holds_for_text_too(tmp_path: Path) -> None:
+    path = written(tmp_path, "a;b;y\n1.234;2,5;1.000\n980;4;2.500\n12.500;1,0;7\n")
+    assert numbers(path, ";", ",") == [[1234, 980, 12500], [2.5, 4, 1]]
+    assert read_table(path, None, CsvFormat(";", ",")).y.tolist() == [1000, 2500, 7]
+
+
+def test_names_that_pandas_makes_up(tmp_path: Path) -> None:
+    frame = pd.DataFrame(RANDOM.normal(size=(5, 3)))
+    for index in (False, True):
+        frame.to_csv(tmp_path / "a.csv", index=index)
+        with pytest.MonkeyPatch.context():
+            data = read_table(str(tmp_path / "a.csv"), Roles("2", ignore=[""] if index else []))
+        assert data.X.names == ("0", "1") and data.X.rows == 5
+    frame.add_prefix("x").sample(frac=1, random_state=0).to_parquet(tmp_path / "a.parquet")
+    assert read_table(str(tmp_path / "a.parquet")).X.names == ("x0", "x1")
+
+
+def test_blank_lines_and_encodings(tmp_path: Path) -> None:
+    assert numbers(written(tmp_path, "\n\na,y\n1,2\n\n3,4\n")) == [[1, 3]]
+    with pytest.raises(DataError, match="is not text in utf-16"):
+        read_table(written(tmp_path, "a,y\n1,2\n"), None, CsvFormat(encoding="utf-16"))
+    for encoding in ("base64", "latin-99"):
+        with pytest.raises(SettingError, match="encoding must be one that Python knows"):
+            CsvFormat(encoding=encoding)
+
+
+def test_one_long_text_takes_its_own_memory_only() -> None:
+    cells = np.array(["a", "b"] * 10_000, object)
+    cells[7] = "x" * 100_000
+    assert ash.describe(pd.DataFrame({"x": cells}), np.arange(20_000) % 3).columns[0].kind == "category"
+
+
+# The command
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    x = RANDOM.normal(size=200)
+    y = np.where(x + RANDOM.normal(scale=0.3, size=200) > 0, "yes", "no")
+    pd.DataFrame({"x": x, "w": RANDOM.integers(0, 3, 200), "y": y}).to_csv(tmp_path / "a.csv", index=False)
+    return str(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("metric", ["matthews_corrcoef", "jaccard_macro", "f1", "roc_auc"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_any_metric_with_and_without_weights(
+    metric: str, weighted: bool, table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--weight", "w"] if weighted else ["--ignore", "w"]
+    assert main([table, "--metric", metric, "--candidates", "4", "--out", str(tmp_path / "out"), *more]) == 0
+    assert f"{metric}: validation 0." in capsys.readouterr().out or metric == "matthews_corrcoef"
+
+
+def test_weights_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for weight, shown in (("", "nan"), ("-1", "-1.0")):
+        rows = "".join(f"{row},{weight if row == 7 else 1},{row % 2}\n" for row in range(40))
+        assert main([written(tmp_path, f"x,w,y\n{rows}"), "--weight", "w"]) == 2
+        assert f"the weights in 'w' must be finite and at least 0, got {shown} in row 7" in capsys.readouterr().err
+
+
+def test_an_empty_journal_does_not_let_a_model_be_overwritten(table: str, tmp_path: Path) -> None:
+    (tmp_path / "run.ash").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "model.safetensors").write_text("precious")
+    words = [table, "--candidates", "2", "--out", str(tmp_path / "out"), "--journal", str(tmp_path / "run.ash")]
+    assert main(words) == 2
+    assert (tmp_path / "out" / "model.safetensors").read_text() == "precious"
