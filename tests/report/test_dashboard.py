@@ -227,7 +227,7 @@ def test_the_command_shows_its_run(tmp_path):
 
 
 def test_the_command_is_quiet_where_it_is_to_be(tmp_path):
-    words = [sys.executable, "-m", "ash", "wine", "--candidates", "4", "--quiet", "--dashboard", "0"]
+    words = [sys.executable, "-m", "ash", "wine", "--candidates", "4", "--quiet", "--force", "--dashboard", "0"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     refused = subprocess.run([*words[:-1], "70000"], capture_output=True, text=True, cwd=tmp_path)
