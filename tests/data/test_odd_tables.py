@@ -1,5 +1,6 @@
 """Tables that were misread once, or ended in a traceback."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_a_level_is_the_same_however_its_number_is_written(trained: list[Any], g
     seen = model.predict_proba(pd.DataFrame({"x": given}))
     known = [number for number, cell in enumerate(given) if cell == cell and str(trained[number]) not in ("A", "2A")]
     assert np.array_equal(seen[known], expected[known])
-    assert len(np.unique(expected[known][:, 0])) > 1 or len(known) < 2
+    assert len(np.unique(expected[known][:, 0])) > 1
 
 
 def test_booleans_and_single_precision_as_levels() -> None:
@@ -132,8 +133,7 @@ def test_names_that_pandas_makes_up(tmp_path: Path) -> None:
     frame = pd.DataFrame(RANDOM.normal(size=(5, 3)))
     for index in (False, True):
         frame.to_csv(tmp_path / "a.csv", index=index)
-        with pytest.MonkeyPatch.context():
-            data = read_table(str(tmp_path / "a.csv"), Roles("2", ignore=[""] if index else []))
+        data = read_table(str(tmp_path / "a.csv"), Roles("2", ignore=[""] if index else []))
         assert data.X.names == ("0", "1") and data.X.rows == 5
     frame.add_prefix("x").sample(frac=1, random_state=0).to_parquet(tmp_path / "a.parquet")
     assert read_table(str(tmp_path / "a.parquet")).X.names == ("x0", "x1")
@@ -172,14 +172,16 @@ def test_any_metric_with_and_without_weights(
 ) -> None:
     more = ["--weight", "w"] if weighted else ["--ignore", "w"]
     assert main([table, "--metric", metric, "--candidates", "4", "--out", str(tmp_path / "out"), *more]) == 0
-    assert f"{metric}: validation 0." in capsys.readouterr().out or metric == "matthews_corrcoef"
+    found = re.search(rf"^{metric}: validation (\d\.\d+), test (\d\.\d+)$", capsys.readouterr().out, re.MULTILINE)
+    assert found is not None and all(0.4 < float(score) <= 1 for score in found.groups())
 
 
 def test_weights_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for weight, shown in (("", "nan"), ("-1", "-1.0")):
+    for weight, shown in (("", "contains NaN: nan in row 7"), ("-1", "`sample_weight`: -1.0 in row 7")):
         rows = "".join(f"{row},{weight if row == 7 else 1},{row % 2}\n" for row in range(40))
         assert main([written(tmp_path, f"x,w,y\n{rows}"), "--weight", "w"]) == 2
-        assert f"the weights in 'w' must be finite and at least 0, got {shown} in row 7" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "the weights in 'w' cannot be used: " in said and shown in said
 
 
 def test_an_empty_journal_does_not_let_a_model_be_overwritten(table: str, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ HOW = {
 }
 """How to get each thing, by its name in ASH_REQUIRE."""
 NOT_HERE = "does not apply here: "
+EXPECTED = "a failure is expected: mend what fails, or test what it does instead"
 REQUIRED: set[str] = set()
 """The names in ASH_REQUIRE."""
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
@@ -105,14 +106,18 @@ def names_in(text: str) -> set[str]:
 
 def reason(report: pytest.TestReport | pytest.CollectReport) -> str | None:
     """Return why a test or a module was skipped, None if it was not."""
-    if not report.skipped or hasattr(report, "wasxfail"):
+    if not report.skipped:
         return None
     assert isinstance(report.longrepr, tuple)
     return report.longrepr[2].removeprefix("Skipped: ")
 
 
 def checked(report: Report) -> Report:
-    """Return the report, failed if it is a skip that ASH_REQUIRE does not allow."""
+    """Return the report, failed if it is a skip that ASH_REQUIRE does not allow, or a failure that was expected."""
+    if hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", EXPECTED
+        del report.wasxfail  # pytest would count it as such
+        return report
     why = reason(report)
     if why is None or why.startswith(NOT_HERE):
         return report

@@ -1,4 +1,4 @@
-"""Skips are counted by their reasons, and ASH_REQUIRE turns them into failures, in one process and in several."""
+"""Skips are counted by their reasons, ASH_REQUIRE turns them into failures, and no failure may be expected."""
 
 import subprocess
 import sys
@@ -26,10 +26,6 @@ def test_a_mark():
 def test_not_here():
     needs.not_here("one CPU only")
 
-@pytest.mark.xfail
-def test_expected():
-    raise AssertionError
-
 def test_that_passes():
     pass
 """
@@ -38,9 +34,9 @@ XGBOOST = "xgboost is missing: pip install '.[test-all]'"
 TORCH = "torch is missing: pip install '.[test-all]'"
 
 
-def outcome(folder: Path, required: str, processes: int = 0) -> tuple[int, list[str]]:
+def outcome(folder: Path, required: str, processes: int = 0, module: str = MODULE) -> tuple[int, list[str]]:
     """Return the exit status of pytest on the modules above under ASH_REQUIRE, and what it prints."""
-    (folder / "test_some.py").write_text(MODULE)
+    (folder / "test_some.py").write_text(module)
     (folder / "test_whole.py").write_text(WHOLE_MODULE)
     words = ["-p", "needs", "-p", "no:cacheprovider", "-n", str(processes), "--continue-on-collection-errors"]
     done = subprocess.run(
@@ -61,17 +57,24 @@ def test_skips_are_counted_by_their_reasons(processes: int, tmp_path: Path) -> N
     assert lines[first + 1] == "2  chromium is missing: apt-get install chromium"
     rest = {"no reason that is known", "does not apply here: one CPU only", TORCH, XGBOOST}
     assert set(lines[first + 2 : first + 6]) == {f"1  {why}" for why in rest}
-    assert status == 0 and "1 passed, 6 skipped, 1 xfailed" in lines[-1]
+    assert status == 0 and "1 passed, 6 skipped" in lines[-1]
 
 
 def test_all_or_some_are_required(tmp_path: Path) -> None:
     status, lines = outcome(tmp_path, "all", processes=2)
-    assert status == 1 and "3 failed, 1 passed, 1 skipped, 1 xfailed, 2 errors in" in lines[-1]
+    assert status == 1 and "3 failed, 1 passed, 1 skipped, 2 errors in" in lines[-1]
     assert "1  does not apply here: one CPU only" in lines
     for why in (TORCH, XGBOOST, "no reason that is known"):
         assert f"{why} (required by ASH_REQUIRE)" in lines
     status, lines = outcome(tmp_path, "torch, qemu-x86_64")
-    assert status == 1 and "1 failed, 1 passed, 5 skipped, 1 xfailed" in lines[-1]
+    assert status == 1 and "1 failed, 1 passed, 5 skipped" in lines[-1]
+
+
+@pytest.mark.parametrize("body", ["raise AssertionError", "pass"])
+def test_a_failure_that_is_expected_is_a_failure(body: str, tmp_path: Path) -> None:
+    module = f"import pytest\n\n@pytest.mark.xfail\ndef test_expected():\n    {body}\n"
+    status, lines = outcome(tmp_path, "", module=module)
+    assert status == 1 and "1 failed, 1 skipped" in lines[-1] and needs.EXPECTED in lines
 
 
 def test_a_name_that_is_unknown() -> None:

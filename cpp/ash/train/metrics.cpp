@@ -137,7 +137,7 @@ void RunningScore::begin(Metric metric, const Truth& truth) {
     finite_ = true;
     sums_.assign(3 * static_cast<std::size_t>(truth.outputs), 0.0);
     if (ranks(metric)) {
-        require(truth.rows <= std::numeric_limits<std::uint32_t>::max(), "roc_auc: more than 2^32 - 1 rows");
+        require(truth.rows <= std::numeric_limits<std::uint32_t>::max(), "more than 2^32 - 1 rows to rank");
         const auto rows = static_cast<std::size_t>(truth.rows);
         ranked_.resize(static_cast<std::size_t>(truth.outputs - first_ranked(truth.outputs)) * rows);
         order_.resize(rows);

@@ -20,6 +20,7 @@ from ash.data.columns import ArrayColumn, CellColumn, Column, as_category
 from ash.data.csv import Choose, CsvFormat, check_names, read_csv
 from ash.data.frames import Frame, declared, read_frame, spelled_frame
 from ash.data.spelling import is_gap, learn_spelling
+from ash.data.table import read_weights
 from ash.errors import DataError, SettingError
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ class FileTable:
 
     def frame(self, names: Sequence[str]) -> Frame:
         """Return these columns, in this order."""
-        frame = read_frame(self._arrow.select(list(names)), self._where)
-        columns = map(_contiguous, frame.columns, self._arrow.select(list(names)).columns)
+        chosen = self._arrow.select(list(names))
+        frame = read_frame(chosen, self._where)
+        columns = map(_contiguous, frame.columns, chosen.columns)
         return replace(frame, columns=tuple(columns))
 
     def labels(self, name: str) -> Labels:
@@ -203,16 +205,14 @@ def _numbers_rows(column: Column) -> bool:
     return column.natural == "number" and bool((column.numbers(slice(None)) == np.arange(column.rows)).all())
 
 
-def _weights(column: Column, name: str, where: str) -> NDArray[np.float64]:
-    """Return weights of at least 0, or raise DataError."""
+def _weights(column: Column, name: str, where: str) -> NDArray[np.float64] | None:
+    """Return weights as `read_weights` does, or raise DataError with the name of their column."""
     if column.natural != "number":
         raise DataError(f"{where}: the weights in {name!r} must be numbers, got {column.dtype}")
-    weights = column.numbers(slice(None))
-    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if len(bad):
-        fact = f"the weights in {name!r} must be finite and at least 0, got {weights[bad[0]]} in row {bad[0]}"
-        raise DataError(f"{where}: {fact}")
-    return weights
+    try:
+        return read_weights(column.numbers(slice(None)), column.rows)
+    except DataError as error:
+        raise DataError(f"{where}: the weights in {name!r} cannot be used: {error}") from None
 
 
 def target_of(names: Sequence[str], target: str | None, where: str) -> str:

@@ -56,9 +56,11 @@ def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
 def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
     """Write lines on stderr where a run shows its progress, but not in a notebook; they are made only then."""
     stream, _ = _stream_of(options.progress)
-    if stream is not None and not in_notebook():
-        with contextlib.suppress(OSError, ValueError):  # a stream that cannot be written to
-            print(*lines(), sep="\n", file=stream)
+    if stream is None or in_notebook():
+        return
+    text = "\n".join(lines())
+    with contextlib.suppress(OSError, ValueError):  # a stream that cannot be written to
+        print(text, file=stream)
 
 
 class PreparationBar:
