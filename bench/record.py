@@ -211,7 +211,8 @@ def main(subject: str, words: Sequence[str]) -> None:
     options.results = (options.results or (QUICK_RESULTS if options.quick else RESULTS)).resolve()
     if not options.quick:
         check_build()
-    for bench in importlib.import_module(f"bench.{subject}").BENCHES:
-        if bench.name in getattr(options, "parts", (bench.name,)):
+    benches = importlib.import_module(f"bench.{subject}").BENCHES
+    for bench in benches:
+        if len(benches) == 1 or bench.name in options.parts:
             measure(bench, options)
     importlib.import_module("bench.report").write_pages(options.results, [subject])
