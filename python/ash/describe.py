@@ -56,5 +56,5 @@ def describe(X: Any, y: Any = None, *, task: str | None = None, categorical_feat
     frame = read_frame(X)
     categorical = options.categorical_features
     frame = spelled_frame(frame if categorical is None else declared(frame, categorical))
-    schema = learn_schema(frame, missing=options.missing, unknown=options.unknown)
+    frame, schema = learn_schema(frame, missing=options.missing, unknown=options.unknown)
     return frame_summary(frame, with_recurring(schema, frame))

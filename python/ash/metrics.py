@@ -19,6 +19,8 @@ METRICS: dict[str, tuple[str, ...]] = {
     "regression": ("r2", "neg_root_mean_squared_error", "neg_mean_absolute_error"),
 }
 """Names by task; the first of each is the default."""
+LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
+"""By task: the metric that takes the place of a function of the user's, and of a metric that is undefined."""
 ALIASES = {
     "log_loss": "neg_log_loss",
     "auc": "roc_auc",

@@ -28,9 +28,11 @@ from ash.run_record import FUNCTION
 
 Missing: TypeAlias = Literal["indicator", "error"]
 Unknown: TypeAlias = Literal["bucket", "error"]
+Infinite: TypeAlias = Literal["error", "missing"]
 
 MISSING: tuple[Missing, ...] = ("indicator", "error")
 UNKNOWN: tuple[Unknown, ...] = ("bucket", "error")
+INFINITE: tuple[Infinite, ...] = ("error", "missing")
 TRAININGS = ("resume", "restart")
 SCHEDULES = ("reproducible", "greedy")
 
@@ -265,6 +267,8 @@ class SearchConfig:
     unknown : {"bucket", "error"}, optional
         Levels of a category that were not seen in training: treat all of them alike (the default), or raise. Networks
         only.
+    infinite : {"error", "missing"}, optional
+        Infinite numbers: raise (the default), or treat them as missing cells. Networks only.
     worker_timeout : float, optional
         Seconds after which a run ends whose Dask cluster has no worker. Default 60; `math.inf` waits for ever. Networks
         only.
@@ -306,6 +310,7 @@ class SearchConfig:
     keep: int | None = None
     missing: str | None = None
     unknown: str | None = None
+    infinite: str | None = None
     worker_timeout: float | None = None
     job_limit: float | None = None
     most_failures: int | None = None
@@ -380,6 +385,7 @@ class Options(RunOptions):
     class_weight: Annotated[Any, Option(None, _CLASS_WEIGHT, ("estimators",), "results")]
     missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]
     unknown: Annotated[Unknown, Option("bucket", _word(*UNKNOWN), TABLES, "results")]
+    infinite: Annotated[Infinite, Option("error", _word(*INFINITE), TABLES, "results")]
     worker_timeout: Annotated[float | None, Option(60.0, _SECONDS, TABLES + COMMAND)]
 
 

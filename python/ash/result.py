@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from ash._utils.checks import whole, yes_or_no
+import numpy as np
+
+from ash._utils.checks import one_of, whole, yes_or_no
 from ash._utils.display import format_table, html_table, show, show_param, show_params, show_seconds
 from ash.errors import AllFailed, NothingFinished, SettingError
 from ash.history.history import History
 from ash.history.records import Columns
 from ash.models.ensemble import Ensemble
+from ash.models.inspection import MOST_COLUMNS, PartialDependence, Sample, importances, partial_dependence
 from ash.models.model_pool import MOST_DRAWS, Kept
 from ash.models.network import Network
 from ash.options import FunctionOptions, Options
@@ -313,6 +316,8 @@ class Result(RunResult):
         rows; in the `result_` of an estimator with an ensemble it is the network of the first fold.
     kept : ash.models.model_pool.Kept or None
         Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
+    sample : ash.models.inspection.Sample or None
+        Some validation rows, for `feature_importance`; None for tables of more than 200 columns.
     best_candidate, best_rung : int
         Whose it is, and after which rung.
     params : tuple of dict
@@ -358,6 +363,7 @@ class Result(RunResult):
     options: Options
     model: Network
     kept: Kept | None
+    sample: Sample | None
     memory: dict[str, int]
     fold_scores: Columns
     record: RunRecord
@@ -371,6 +377,11 @@ class Result(RunResult):
     def validation_pool(self) -> Kept | None:
         """Return `kept`."""
         return self.kept
+
+    @property
+    def inspected(self) -> tuple[Network, Sample] | tuple[None, None]:
+        """Return `model` and `sample`."""
+        return (None, None) if self.sample is None else (self.model, self.sample)
 
     @property
     def work(self) -> float:
@@ -415,6 +426,76 @@ class Result(RunResult):
         arguments = {**self.record.arguments, "ensemble": size, "refit": False}
         ensemble.record = replace(self.record, arguments=arguments, refit=(), model=ensemble.digest)
         return ensemble
+
+    def feature_importance(self, model: Network | Ensemble | None = None) -> dict[str, float]:
+        """Return by how much the score of a model falls when the cells of a column are shuffled, the most first.
+
+        Permutation importance (Breiman, Machine Learning 45, 2001) on at most 1,000 of the validation rows, the mean of
+        five shuffles. These rows chose the model; with `cv` and after a refit it has been trained on them as well. For
+        rows of your own use ``sklearn.inspection.permutation_importance``. Columns that tell the same share their
+        importance.
+
+        Parameters
+        ----------
+        model : Network or Ensemble, optional
+            Of this run, such as `model_` of the estimator; by default `model`.
+
+        Returns
+        -------
+        dict of str to float
+            By the name of the column, or x0, x1, ... by its place. In the units of `metric`; in those of log loss or
+            root mean squared error where a function has scored the run. Equal for equal models.
+
+        Raises
+        ------
+        SettingError
+            `sample` is None.
+        """
+        falls = importances(model or self.model, self._sample("feature_importance")).mean(axis=1)
+        order = np.argsort(-falls, kind="stable").tolist()
+        return {self._column_names()[place]: float(falls[place]) for place in order}
+
+    def partial_dependence(self, column: str | int, model: Network | Ensemble | None = None) -> PartialDependence:
+        """Return the mean prediction of a model when all rows have the same value in one column, for some values.
+
+        Friedman, Annals of Statistics 29, 2001. The rows are those of `feature_importance`. Values of the other columns
+        that never occur with this one count as well, so be careful where columns depend on each other.
+
+        Parameters
+        ----------
+        column : str or int
+            Its name, or its place from 0 on.
+        model : Network or Ensemble, optional
+            As for `feature_importance`.
+
+        Returns
+        -------
+        PartialDependence
+            `values`: up to 20 quantiles of numbers and dates, or the 10 most frequent levels. `predictions`: array
+            [values, outputs] of mean probabilities of the classes, or of mean targets.
+
+        Raises
+        ------
+        SettingError
+            There is no such column, or `sample` is None.
+        """
+        sample, names = self._sample("partial_dependence"), self._column_names()
+        if isinstance(column, str):
+            column = names.index(one_of("column", column, names))
+        place = whole("column", column, 0, len(names) - 1)
+        return partial_dependence(model or self.model, sample, place)
+
+    def _sample(self, what: str) -> Sample:
+        if self.sample is None:
+            raise SettingError(
+                f"{what} needs validation rows, which a run keeps for at most {MOST_COLUMNS:,} columns, and which the "
+                "pickle of an estimator leaves out; use sklearn.inspection with rows of your own"
+            )
+        return self.sample
+
+    def _column_names(self) -> tuple[str, ...]:
+        schema = self.model.encoding.schema
+        return schema.names or tuple(f"x{place}" for place in range(len(schema.columns)))
 
     def plot_held_out(self, output: int = 0, ax: "Axes | None" = None) -> "Axes":
         """Draw the winner on the validation rows: which class it takes for which, or predicted against true targets.

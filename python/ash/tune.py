@@ -49,7 +49,7 @@ def tune(
     Parameters
     ----------
     X : array-like or DataFrame of shape (rows, features)
-        Numbers, booleans, dates, text, categories, missing cells, in arrays, lists, pandas, polars or pyarrow.
+        Numbers, booleans, dates, text, categories, missing cells: arrays, lists, pandas, polars, pyarrow, sparse.
     y : array-like of shape (rows,) or (rows, outputs)
         Class labels of any dtype, or targets; several columns for regression only.
     space : Space or dict of domains by name, optional

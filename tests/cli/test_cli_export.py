@@ -14,7 +14,10 @@ from export_help import MISSING, TOLERANCE, feeds
 from export_random import random_ensemble, random_network, random_rows
 from fault_help import refused
 
-pytestmark = pytest.mark.usefixtures("empty_folder")
+pytestmark = [
+    pytest.mark.usefixtures("empty_folder"),
+    pytest.mark.filterwarnings("ignore:X holds infinite numbers"),
+]
 PLAIN = {"plain": True, "activations": ["relu"], "classes": 0}
 
 

@@ -66,6 +66,7 @@ def test_the_command_repeats_its_own_model(
         assert ash.load(again).digest == ash.load(made).digest
     status, said = run(capfd, "check", made, table)
     assert (status, said.splitlines()[0]) == (0, "the same rows and the same model, by their hashes")
+    assert "the rows that were held out for the test score have no hash" in said.splitlines()[-1]
 
 
 def test_a_timed_fit_is_repeated_from_its_file(table: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +77,8 @@ def test_a_timed_fit_is_repeated_from_its_file(table: Path, tmp_path: Path, capf
     status, said = run(capfd, "repeat", tmp_path / "model.safetensors", table, "--threads", 1, "--out", again)
     assert (status, said.splitlines()[0]) == (0, "identical")
     assert ash.load(again).digest == fit.model_.digest and ash.load(again).record == fit.model_.record
-    assert run(capfd, "check", tmp_path / "model.safetensors", table)[0] == 0
+    status, said = run(capfd, "check", tmp_path / "model.safetensors", table)
+    assert status == 0 and "held out" not in said
 
 
 def test_an_ensemble_and_a_regression_are_repeated(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -47,7 +47,7 @@ BAD: dict[str, list[Any]] = {
         np.empty((0, 3)),
         {"a": [1]},
         np.full((60, 3), np.inf),
-        sparse.csr_matrix(X),
+        sparse.csr_matrix(X) * 1j,
         pandas.DataFrame({"a": [[1, 2]] * 60}),
         iter([]),
         pandas.DataFrame({"a": pandas.timedelta_range("1 day", periods=60)}),

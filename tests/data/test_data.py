@@ -7,7 +7,6 @@ import numpy as np
 import pandas
 import polars
 import pytest
-from scipy import sparse
 
 import ash
 from ash import _core
@@ -163,20 +162,6 @@ def test_what_is_neither_trained_on_nor_predicted_from(model: ash.Network, bad: 
     assert isinstance(caught.value, ValueError)
     with pytest.raises(DataError, match=message):
         model.predict(bad)
-
-
-@pytest.mark.parametrize("kind", ["csr", "csc", "coo", "dok", "lil"])
-@pytest.mark.parametrize("index", [np.int32, np.int64])
-def test_sparse_is_refused(kind: str, index: Any) -> None:
-    for make in (getattr(sparse, f"{kind}_matrix"), getattr(sparse, f"{kind}_array")):
-        matrix = make(X)
-        for name in ("indices", "indptr"):
-            if hasattr(matrix, name):
-                setattr(matrix, name, getattr(matrix, name).astype(index))
-        with pytest.raises(DataError, match="Sparse data was passed for X, but dense data is required"):
-            read_training(matrix, Y)
-        with pytest.raises(DataError, match="Sparse data was passed for y"):
-            read_training(X, matrix)
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_a_missing_date_has_no_part() -> None:
 
 def test_a_schema_of_dates_comes_back_from_json() -> None:
     frame = spelled_frame(read_frame(pd.DataFrame({"x": [1.0] * ROWS, "when": pd.Series(MOMENTS)})))
-    schema = learn_schema(frame, missing="indicator")
+    schema = learn_schema(frame, missing="indicator")[1]
     assert schema.columns[1].parts == tuple(PARTS) and not schema.is_numeric
     data = schema.to_json()
     assert schema_from_json(data) == schema

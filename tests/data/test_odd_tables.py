@@ -191,3 +191,91 @@ def test_an_empty_journal_does_not_let_a_model_be_overwritten(table: str, tmp_pa
     words = [table, "--candidates", "2", "--out", str(tmp_path / "out"), "--journal", str(tmp_path / "run.ash")]
     assert main(words) == 2
     assert (tmp_path / "out" / "model.safetensors").read_text() == "precious"
+
+
+# Infinite numbers and names that recur
+
+
+def infinite(frame: Any, place: int = 0) -> Any:
+    changed = frame.copy()
+    changed[3, place], changed[9, place] = np.inf, -np.inf
+    return changed
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "Fortran", "object", "pandas", "polars", "pyarrow"])
+def test_infinite_numbers_are_missing_where_that_is_asked_for(kind: str) -> None:
+    x = RANDOM.normal(size=(ROWS, 2)).round(3)
+    y, given, gaps = x[:, 0] > 0, infinite(x), x.copy()
+    gaps[[3, 9], 0] = np.nan
+    make: Any = {
+        "float64": lambda x: x,
+        "float32": np.float32,
+        "Fortran": np.asfortranarray,
+        "object": lambda x: x.astype(object),
+        "pandas": lambda x: pd.DataFrame(x, columns=["a", "b"]),
+        "polars": lambda x: polars.DataFrame(x, ["a", "b"]),
+        "pyarrow": lambda x: pyarrow.table({"a": x[:, 0], "b": x[:, 1]}),
+    }[kind]
+    config = ash.SearchConfig(infinite="missing")
+    told = r"X holds infinite numbers, which are taken as missing \(column 0.*: 2 of 80 rows\)"
+    with pytest.warns(UserWarning, match=told):
+        found = ash.tune(make(given), y, config=config, **RUN)
+    expected = ash.tune(make(gaps), y, config=config, **RUN)
+    assert found.digest == expected.digest and found.model.digest == expected.model.digest
+    with pytest.warns(UserWarning, match=told):
+        predicted = found.model.predict_proba(make(given))
+    assert np.array_equal(predicted, expected.model.predict_proba(make(gaps)))
+
+
+def test_infinite_numbers_of_validation_rows_and_of_some_rows() -> None:
+    x = RANDOM.normal(size=(ROWS, 2))
+    y, config = x[:, 0] > 0, ash.SearchConfig(infinite="missing")
+    weights = np.arange(ROWS) % 4 > 0
+    with pytest.warns(UserWarning, match="validation X holds infinite numbers"):
+        ash.tune(x, y, validation=(infinite(x), y), config=config, **RUN)
+    with pytest.warns(UserWarning, match="X holds infinite numbers"):
+        found = ash.tune(infinite(x), y, sample_weight=weights, config=config, **RUN)
+    with pytest.warns(UserWarning, match="X holds infinite numbers"):
+        kept = ash.tune(infinite(x)[weights], y[weights], config=config, **RUN)
+    assert found.digest == kept.digest
+
+
+def test_infinite_numbers_are_refused_by_default(tmp_path: Path) -> None:
+    x = RANDOM.normal(size=(ROWS, 2))
+    todo = re.escape("replace or drop it, or pass config=ash.SearchConfig(infinite='missing')")
+    with pytest.raises(DataError, match=todo):
+        ash.tune(infinite(x), x[:, 1] > 0, **RUN)
+    strict = ash.SearchConfig(infinite="missing", missing="error")
+    with pytest.warns(UserWarning, match="infinite"), pytest.raises(DataError, match="NaN in column 0"):
+        ash.tune(infinite(x), x[:, 1] > 0, config=strict, **RUN)
+    config = ash.SearchConfig(infinite="missing")
+    ash.tune(x, x[:, 1] > 0, config=config, **RUN).model.save(tmp_path / "m.safetensors")
+    again = ash.load(tmp_path / "m.safetensors")
+    assert again.encoding.schema.infinite == "missing"
+    with pytest.warns(UserWarning, match="infinite"):
+        again.predict(infinite(x))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "pyarrow", "csv"])
+def test_names_that_recur_are_numbered(kind: str, tmp_path: Path) -> None:
+    x = RANDOM.normal(size=(ROWS, 4)).round(3)
+    names = ["a", "a", "a.1", "a"]
+    told = r"has columns with the name of an earlier one: they are called 'a.2', 'a.3'"
+    if kind == "csv":
+        text = ",".join([*names, "y"]) + "\n"
+        rows = [[*row, int(row[0] > 0)] for row in x.tolist()]
+        path = written(tmp_path, text + "".join(",".join(map(str, row)) + "\n" for row in rows))
+        with pytest.warns(UserWarning, match=told):
+            table = read_table(path)
+        assert table.X.names == ("a", "a.2", "a.1", "a.3")
+        assert np.array_equal(table.X.all_numbers(), x)
+        return
+    frame: Any = pd.DataFrame(x, columns=names)
+    if kind == "pyarrow":
+        frame = pyarrow.Table.from_arrays([pyarrow.array(column) for column in x.T], names=names)
+    with pytest.warns(UserWarning, match="X " + told):
+        model = ash.tune(frame, x[:, 0] > 0, **RUN).model
+    assert model.feature_names == ("a", "a.2", "a.1", "a.3")
+    with pytest.warns(UserWarning, match="X " + told):
+        proba = model.predict_proba(frame)
+    assert np.array_equal(proba, model.predict_proba(pd.DataFrame(x, columns=["a", "a.2", "a.1", "a.3"])))

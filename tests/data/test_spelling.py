@@ -39,6 +39,12 @@ WRITTEN: dict[str, tuple[Callable[[float], str], NumberSpelling]] = {
     "dollars": (lambda number: f"-${-number:,.2f}" if number < 0 else f"${number:,.2f}", NumberSpelling(".", ",", "$")),
     "sign inside": (lambda number: f"$ {number:.2f}".replace(" -", "-"), NumberSpelling(".", "", "$")),
     "euros": (lambda number: f"{german(number)} \u20ac", NumberSpelling(",", ".", "\u20ac")),
+    "code before": (lambda number: f"USD {number:,.2f}", NumberSpelling(".", ",", "USD")),
+    "code behind": (lambda number: f"{german(number)} EUR", NumberSpelling(",", ".", "EUR")),
+    "brackets": (
+        lambda number: f"({-number:,.2f})" if number < 0 else f"{number:,.2f}",
+        NumberSpelling(".", ","),
+    ),
     "percent": (lambda number: f" {number:.2f} %", NumberSpelling(".", "", "%")),
     "minus sign alone": (lambda number: f"{number:.2f}".replace("-", "\u2212"), NumberSpelling(".")),
     "minus sign": (lambda number: f"{number:.2f}".replace("-", "\u2212").replace(".", ","), NumberSpelling(",")),
@@ -334,3 +340,33 @@ def test_a_spelling_reads_no_more_than_it_says() -> None:
     for text in ("1,234.5", "1.23", "12.3456", "1e5", "5 %", "+-5", "one"):
         with pytest.raises(ValueError, match="is no number in this spelling"):
             spelling.number(text)
+
+
+# What is said of numbers that may be something else
+
+
+def test_leading_zeros_are_announced() -> None:
+    with pytest.warns(UserWarning, match=r"leading zeros .*'01067' is 1067\): if it is a code, declare it in categori"):
+        frame = spelled(["01067", "80331", "20095"])
+    assert frame.columns[0].natural == "number"
+    declared = ash.describe(pd.DataFrame({"x": ["01067", "80331"] * 9}), categorical_features=["x"])
+    assert declared.columns[0].levels == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        spelled(["0", "0.5", "10"])
+
+
+def test_a_word_among_numbers_of_python_is_announced() -> None:
+    with pytest.warns(UserWarning, match=r"columns of numbers or dates with some other text \(column 0.*: 'unclear'\)"):
+        frame = spelled([*range(50), "unclear"])
+    assert frame.columns[0].natural == "category"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert spelled([*range(5), *["red", "blue"] * 9]).columns[0].natural == "category"
+
+
+def test_two_currencies_are_no_numbers() -> None:
+    assert learn_spelling({"USD 5", "EUR 5", "7 EUR"}).spelling is None
+    assert learn_spelling({"USD EUR 5", "USD EUR 6"}).spelling is None
+    assert learn_spelling({"(5)", "(-5)"}).spelling is None
+    assert not NumberSpelling(".", "", "USD").reads("5 $")

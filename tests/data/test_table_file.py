@@ -215,6 +215,8 @@ def test_a_built_in_table_is_tuned_as_a_frame_is():
     assert results[0].digest == results[1].digest
 
 
-def test_no_column_twice(tmp_path):
+def test_no_column_of_a_parquet_file_twice(tmp_path):
+    table = arrow.Table.from_arrays([arrow.array([1, 2])] * 2, names=["x", "x"])
+    parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(DataError, match="more than one column named 'x'"):
-        read_file(written(tmp_path, "x,x\n1,2\n"), lambda names: dict.fromkeys(names, False))
+        read_file(str(tmp_path / "a.parquet"), lambda names: dict.fromkeys(names, False))

@@ -208,7 +208,7 @@ def test_no_training_row_sees_its_own_target_or_a_later_one() -> None:
 def test_levels_that_are_not_kept_are_unknown_in_training_too() -> None:
     cells, y = [*cities(), "rare"], np.random.default_rng(6).normal(size=(ROWS + 1, 1))
     frame = mixed([[cell] for cell in cells])
-    few = learn_schema(frame, missing="indicator", most_levels=40)
+    few = learn_schema(frame, missing="indicator", most_levels=40)[1]
     fitted = learn_encoding(few, frame, targets=y, classes=0, training=np.arange(ROWS + 1))
     kept = set(few.columns[0].levels)
     assert len(kept) == 40

@@ -39,7 +39,7 @@ def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int 
 def schema_of(x: Any, y: Any) -> Schema:
     """Return what the border makes of a table."""
     frame = read_frame(x)
-    schema = learn_schema(frame, missing="indicator")
+    schema = learn_schema(frame, missing="indicator")[1]
     y = np.reshape(np.asarray(y, float), (len(y), -1))
     return with_neighbors(schema, frame.all_numbers(), y)
 
@@ -88,10 +88,10 @@ def test_missing_cells_are_equal() -> None:
 
 def test_only_regressions_on_numbers_that_are_not_too_many() -> None:
     x, _ = recurring()
-    schema = learn_schema(read_frame(x), missing="indicator")
+    schema = learn_schema(read_frame(x), missing="indicator")[1]
     assert may_have_neighbors(schema, MOST_CELLS // 3, 0) and not may_have_neighbors(schema, MOST_CELLS // 3 + 1, 0)
     assert not may_have_neighbors(schema, ROWS, 2)
-    text = learn_schema(read_frame(np.array([["a", 1.0], ["b", 2.0]], object)), missing="indicator")
+    text = learn_schema(read_frame(np.array([["a", 1.0], ["b", 2.0]], object)), missing="indicator")[1]
     assert not may_have_neighbors(text, ROWS, 0)
 
 

@@ -27,7 +27,7 @@ def gains(rows: int = ROWS, values: int = 40, seed: int = 0) -> NDArray[np.float
 
 
 def learned_schema(frame: Frame) -> Schema:
-    return with_recurring(learn_schema(frame, missing="indicator"), frame)
+    return with_recurring(learn_schema(frame, missing="indicator")[1], frame)
 
 
 def encoded(frame: Frame, targets: NDArray[np.float64], schema: Schema | None = None) -> TrainingEncoding:
@@ -108,7 +108,7 @@ def test_features_are_the_number_and_the_statistics_of_its_category() -> None:
     levels = set(numbers.schema.columns[0].levels)
     cells = [None if value != value else f"v{value}" for value in values.tolist()]
     twin = read_frame(np.array([cells, [0.0] * ROWS], object).T)
-    kept = learn_schema(twin, missing="indicator", most_levels=len(levels))
+    kept = learn_schema(twin, missing="indicator", most_levels=len(levels))[1]
     frequent = {float(str(level)[1:]) for level in kept.columns[0].levels}
     assert frequent == levels, "those that occur twice"
     category = encoded(twin, targets, kept)

@@ -24,7 +24,7 @@ def table(X: Any, y: Any, weights: Any = None) -> Table:
 
 def ordered(X: Any, y: Any, weights: Any = None) -> Table:
     read = table(X, y, weights)
-    return sort_rows(read, learn_schema(read.frame, missing="indicator"))
+    return sort_rows(read, learn_schema(read.frame, missing="indicator")[1])
 
 
 def rows_of(read: Table) -> list[tuple[str, ...]]:
@@ -58,7 +58,7 @@ def test_the_target_tells_rows_apart() -> None:
 def test_the_table_is_not_touched_and_not_copied() -> None:
     x = np.random.default_rng(1).normal(size=(20, 2))
     read = table(x, np.arange(20.0))
-    taken = sort_rows(read, learn_schema(read.frame, missing="indicator"))
+    taken = sort_rows(read, learn_schema(read.frame, missing="indicator")[1])
     assert taken.frame.matrix is x
     assert np.array_equal(values(read.frame), x)
     assert np.array_equal(x[taken.y[:, 0].astype(int)], values(taken.frame))
@@ -86,7 +86,7 @@ def test_missing_cells_are_equal_and_so_are_signed_zeros() -> None:
 
 def hashes_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     read = table(x, y)
-    return canonical_order._row_hashes(read, learn_schema(read.frame, missing="indicator"))
+    return canonical_order._row_hashes(read, learn_schema(read.frame, missing="indicator")[1])
 
 
 def test_rows_of_one_hash_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,12 +27,12 @@ def named(*names: str, rows: list[list[Any]] = ROWS) -> Frame:
 
 
 def learned(frame: Frame) -> Schema:
-    return learn_schema(frame, missing="indicator")
+    return learn_schema(frame, missing="indicator")[1]
 
 
 def fit(schema: Schema, frame: Frame, *expecting: str) -> Frame:
     read = schema.read(frame, *expecting)
-    schema.check_cells(read)
+    schema.checked(read)
     return read
 
 
@@ -63,7 +63,7 @@ def test_what_is_learned() -> None:
 def test_missing_cells_can_be_refused(rows: list[list[Any]], message: str) -> None:
     with pytest.raises(DataError, match=message):
         learn_schema(mixed(rows), missing="error")
-    assert learn_schema(mixed(rows), missing="indicator").columns
+    assert learn_schema(mixed(rows), missing="indicator")[1].columns
 
 
 def test_numbers_beyond_float32_are_refused_in_training_and_later() -> None:
@@ -85,7 +85,8 @@ def test_odd_levels_are_kept_as_they_are() -> None:
 
 def test_the_most_frequent_levels_are_kept() -> None:
     cells = np.array(["d", "c", "b", "a", "c", "e", "e", None, None, None], object)[:, None]
-    kept = [learn_schema(read_frame(cells), missing="indicator", most_levels=n).columns[0].levels for n in (1, 2, 3, 4)]
+    schemas = [learn_schema(read_frame(cells), missing="indicator", most_levels=n)[1] for n in (1, 2, 3, 4)]
+    kept = [schema.columns[0].levels for schema in schemas]
     assert kept == [("c",), ("c", "e"), ("a", "c", "e"), ("a", "b", "c", "e")]
 
 
@@ -197,7 +198,7 @@ def test_all_columns_that_differ_are_listed_but_at_most_five() -> None:
 
 
 def test_a_schema_comes_back_from_json() -> None:
-    strict = learn_schema(read_frame(np.eye(2)), missing="error", unknown="error")
+    strict = learn_schema(read_frame(np.eye(2)), missing="error", unknown="error")[1]
     for schema in (learned(mixed()), learned(named(*NAMES)), learned(read_frame(np.eye(2))), strict):
         assert schema_from_json(json.loads(json.dumps(schema.to_json()))) == schema
 

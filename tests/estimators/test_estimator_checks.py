@@ -1,6 +1,7 @@
 """scikit-learn's own checks of an estimator: all of them, none expected to fail."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,30 +12,34 @@ import pytest
 
 import ash
 import needs
-from estimator_help import ARRAY_API, classifier, digest, scikit_learn_checks, scikit_learn_of
+from estimator_help import all_switched_on, classifier, digest, scikit_learn_checks, scikit_learn_of
 from fault_help import table
 
 
 @scikit_learn_checks(ash.ASHClassifier(candidates=16, random_state=0), ash.ASHRegressor(candidates=16, random_state=0))
 @pytest.mark.filterwarnings("default")  # checks catch what they expect; a class of one row is none of their warnings
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
-    check(estimator)
+    with all_switched_on():
+        check(estimator)
 
 
-def test_checks_of_the_array_api() -> None:
-    """The checks that `scikit_learn_checks` leaves out, in a process of their own."""
+def test_checks_with_the_array_api_and_metadata_routing() -> None:
+    """All checks once more in a process of their own, with those that `scikit_learn_checks` leaves out."""
     scikit_learn_of("1.9")
-    modules = [__file__, str(Path(__file__).parents[1] / "search" / "test_search_cv.py")]
+    searches = Path(__file__).parents[1] / "search"
+    modules = [__file__, *(str(searches / f"test_{name}_cv.py") for name in ("search", "halving_search"))]
+    chosen = ["-k", "test_scikit_learn_checks", "-n", "0", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", *modules, "-k", ARRAY_API],
+        [sys.executable, "-m", "pytest", *modules, *chosen],
         env={**os.environ, "SCIPY_ARRAY_API": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout and "skipped" not in done.stdout, done.stdout
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None and int(passed[1]) > 200 and "skipped" not in done.stdout, done.stdout
 
 
 def test_arrays_of_another_library() -> None:

@@ -122,7 +122,6 @@ LEFT_OUT = {
     "test_nonfinite_params": "the largest numbers are refused with a DataError, as other tests show",
     "test_predict_proba_multilabel": NO_MULTILABEL,
     "test_shuffle": "shuffle=False: ours always shuffles",
-    "test_sparse_matrices": "sparse matrices are refused, as other tests show",
     "test_tolerance": NO_TOLERANCE,
     "test_verbose_sgd": f"{NO_PARTIAL_FIT}; progress goes to stderr",
     "test_early_stopping": f"{NO_TOLERANCE}; {SCORE_AN_EPOCH}",

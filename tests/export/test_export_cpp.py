@@ -15,6 +15,8 @@ from ash.space.hyperparameters import ACTIVATIONS
 from export_help import COMPILERS, HOSTILE, WARNINGS, check_labels, check_outputs, compile_header, compiler, run_program
 from export_random import LABELS, random_ensemble, random_network, random_rows
 
+pytestmark = pytest.mark.filterwarnings("ignore:X holds infinite numbers")
+
 
 def check(model: Any, program: Path, X: Any) -> None:
     printed = np.array(run_program(program, X))

@@ -14,6 +14,8 @@ import ash
 from export_help import check_labels, check_outputs, mixed_frame, mixed_y, odd_rows
 from export_random import LABELS, random_encoding, random_ensemble, random_network, random_rows
 
+pytestmark = pytest.mark.filterwarnings("ignore:X holds infinite numbers")
+
 SEEDS = range(24)
 NAMES = ("relu", "tanh", "sigmoid", "identity")
 SIMPLE = (0, 1, 2, 3, 4, 6, None)

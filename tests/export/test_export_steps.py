@@ -14,6 +14,8 @@ from export_help import cells, check_outputs, mixed_frame
 from export_random import random_encoding, random_ensemble, random_network, random_rows
 from reference_layers import Activation, Dense, Embedding
 
+pytestmark = pytest.mark.filterwarnings("ignore:X holds infinite numbers")
+
 SEEDS = range(25)
 
 
@@ -22,6 +24,8 @@ def looked_up(description: Description, row: list[str | float | None]) -> list[f
     features: list[float] = []
     for column in description.columns:
         cell = row[column.source]
+        if description.infinite_is_missing and cell in (math.inf, -math.inf):
+            cell = None
         if column.part and isinstance(cell, float):
             cell = float(PARTS[column.part](np.array([cell]))[0])
         codes: dict[str | float | None, int] = {level: code for code, level in enumerate(column.levels)}

@@ -16,6 +16,8 @@ from ash.space.hyperparameters import ACTIVATIONS
 from export_help import check_outputs
 from export_random import random_ensemble, random_network, random_rows
 
+pytestmark = pytest.mark.filterwarnings("ignore:X holds infinite numbers")
+
 torch = needs.package("torch")
 SEEDS = range(30)
 

@@ -90,7 +90,7 @@ def test_f94_a_function_that_kills_its_workers_goes_on_with_the_others(
     died = {result.params[each.candidate]["x"] for each in result.failures}
     scored = {row["params"]["x"] for row in result.candidates if math.isfinite(row["score"])}
     assert 13 in died - scored and died | scored == set(range(16))  # Dask blames who waits with 13: how many is chance
-    assert all(each.kind == "died" and "KilledWorker" in each.text for each in result.failures)
+    assert [each for each in result.failures if each.kind != "died" or "KilledWorker" not in each.text] == []
     assert result.ended == "finished" and result.best_params == {"x": max(scored)}
 
 

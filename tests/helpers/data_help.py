@@ -25,7 +25,7 @@ ROWS = 400
 def learned(frame: Frame, y: NDArray[np.float64] | None = None, **options: Any) -> TrainingEncoding:
     targets = np.zeros((frame.rows, 1)) if y is None else y
     options = {"classes": 0, "training": np.arange(frame.rows)} | options
-    return learn_encoding(learn_schema(frame, missing="indicator"), frame, targets=targets, **options)
+    return learn_encoding(learn_schema(frame, missing="indicator")[1], frame, targets=targets, **options)
 
 
 def mixed(rows: list[list[Any]]) -> Frame:

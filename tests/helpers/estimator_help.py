@@ -66,12 +66,21 @@ ARRAY_API = "check_array_api_input"
 """The check that scikit-learn skips unless SCIPY_ARRAY_API is set before it is imported."""
 
 
+WITH_ARRAY_API = os.environ.get("SCIPY_ARRAY_API") == "1"
+
+
+def all_switched_on(*, array_api: bool = True) -> Any:
+    """Return a context with metadata routing and the array API, where the array API can be switched on."""
+    dispatch = array_api and WITH_ARRAY_API
+    return sklearn.config_context(enable_metadata_routing=WITH_ARRAY_API, array_api_dispatch=dispatch)
+
+
 def scikit_learn_checks(*estimators: Any) -> pytest.MarkDecorator:
     """Parametrize a test by scikit-learn's checks of these estimators, without those that it would skip."""
     pairs = [
         (estimator, check)
         for estimator, check in (pair for each in estimators for pair in estimator_checks_generator(each))
-        if check.func.__name__ != ARRAY_API or os.environ.get("SCIPY_ARRAY_API") == "1"
+        if check.func.__name__ != ARRAY_API or WITH_ARRAY_API
     ]
     names = [f"{type(estimator).__name__}-{check.func.__name__}" for estimator, check in pairs]
     return pytest.mark.parametrize(("estimator", "check"), pairs, ids=names)

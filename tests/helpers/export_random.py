@@ -1,6 +1,7 @@
 """Networks with random columns, layers and weights for the tests of exports: all that a model can be, untrained."""
 
 import datetime
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -88,6 +89,7 @@ def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
 def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Encoding:
     """Columns of numbers, categories and dates, with and without gaps, levels, statistics, parts, names."""
     kinds = random.integers(0, 5 + dates, random.integers(1, 7)).tolist()
+    policies.setdefault("infinite", ("error", "missing")[len(kinds) % 2])
     statistics = int(random.integers(1, 4))
     columns, tables = [], []
     for kind in kinds:
@@ -130,6 +132,7 @@ def random_rows(random: Random, model: Any, rows: int = 30) -> NDArray[Any]:
         if column.kind == "number":
             far = [3e38, -3e38, 1e9] if limit[model.encoding.starts[place]] else []
             cells = [*random.normal(size=20).tolist(), 0.0, -0.0, -7.25, *column.levels[:3], *far]
+            cells += [math.inf, -math.inf] if (refused.infinite, refused.missing) == ("missing", "indicator") else []
         elif column.kind == "date":
             most = 365 * 86_400 * (60 if limit[model.encoding.starts[place]] else 1)
             cells = [MOMENT + datetime.timedelta(seconds=int(each)) for each in random.integers(-most, most, 30)]

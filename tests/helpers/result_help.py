@@ -136,6 +136,7 @@ def make_result(
     return Result(
         model=model,
         kept=None,
+        sample=None,
         best_candidate=best["candidate"],
         best_rung=best["rung"],
         params=params,

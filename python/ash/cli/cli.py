@@ -47,7 +47,7 @@ from ash.cli.cli_streams import (
 )
 from ash.dashboard.dashboard import Dashboard
 from ash.data.files import BUILT_IN, Roles, read_table
-from ash.data.frames import check_numbers
+from ash.data.frames import checked_numbers
 from ash.data.targets import read_targets
 from ash.errors import AshError, SettingError
 from ash.ladder import ALGORITHMS
@@ -93,7 +93,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     threads = threads_of(args)
     roles = Roles(args.target, args.groups, args.weight, args.ignore, args.categorical_features or ())
     data = read_table(args.data, roles, format_of(args))
-    check_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
+    checked_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
     part = held_out(data, args.task or data.task, args.seed)
     classes = part.table.classes_
     if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":

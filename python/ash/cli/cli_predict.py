@@ -22,6 +22,7 @@ from ash.data.columns import blocks
 from ash.data.csv import CsvFormat
 from ash.data.files import FileTable, is_parquet, read_file
 from ash.data.frames import Frame
+from ash.data.targets import read_target
 from ash.errors import DataError, SettingError
 from ash.metrics import METRICS
 from ash.models.ensemble import Ensemble
@@ -168,7 +169,7 @@ def _known(model: Model, table: FileTable, targets: Sequence[str]) -> tuple[NDAr
     values = [one.values[np.searchsorted(one.rows, rows)] for one in labels]
     if model.classes_ is not None:
         return rows, _like(values[0], model.classes_)
-    return rows, np.column_stack(values)
+    return rows, read_target(np.column_stack(values) if len(values) > 1 else values[0], len(rows), "regression").y
 
 
 def _like(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:

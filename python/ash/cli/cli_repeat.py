@@ -138,19 +138,22 @@ def _parser(name: str, does: str) -> argparse.ArgumentParser:
 def check(args: argparse.Namespace) -> int:
     """Print whether rows and model are those of the record, and return the exit status."""
     model, record = _recorded(args.model)
-    found = [f"rows: {each}" for each in row_differences(record, _run_of(model, record, args, None).identity())]
+    run, is_part = _run_of(model, record, args, None)
+    found = [f"rows: {each}" for each in row_differences(record, run.identity())]
     found += _altered(model, record)
     there = [f"version: {each}" for each in differences({"version": record.version}, {"version": version_facts()})]
     if found:
         return _say(DIFFERENT, "different", *found, *there)
-    return _say(0, "the same rows and the same model, by their hashes", repr(record), *there)
+    held = ["the rows that were held out for the test score have no hash, so they are not compared"] if is_part else []
+    return _say(0, "the same rows and the same model, by their hashes", repr(record), *there, *held)
 
 
 def repeat(args: argparse.Namespace) -> int:
     """Train again, print whether all is the same, and return the exit status."""
     model, record = _recorded(args.model)
     try:
-        result, again = _run_of(model, record, args, args.threads).run()
+        run, _ = _run_of(model, record, args, args.threads)
+        result, again = run.run()
     except OtherRowsError as error:
         return _say(DIFFERENT, "different from the first decision on", str(error))
     size = record.arguments.get("ensemble")
@@ -186,19 +189,19 @@ def _recorded(path: str) -> tuple[Network | Ensemble, RunRecord]:
     return model, model.record
 
 
-def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None) -> TuningRun:
-    """Return the run of the record on the rows of the file: all of them, or those that the command tunes on."""
+def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None) -> tuple[TuningRun, bool]:
+    """Return the run of the record on the rows of the file, and whether that is without those that are held out."""
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
     run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
     data = _table(model, args, run["options"].categorical_features)
     whole = TuningRun(data.X, _named(data.y, model, data), sample_weight=data.weights, **run)
     if not row_differences(record, whole.identity()):
-        return whole
+        return whole, False
     part = held_out(data, run["options"].task, run["options"].seed)
     y, weights = _named(part.y[part.rest], model, data), part.weights(part.rest)
     tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, **run)
     is_part = tuned.identity()["data"]["training rows"] == record.data.get("training rows")
-    return tuned if is_part else whole  # if neither is the table of the record, the one that looks more like it
+    return (tuned, True) if is_part else (whole, False)  # if neither is the table recorded, what looks more like it
 
 
 def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | None) -> DataTable:

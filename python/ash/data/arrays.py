@@ -5,7 +5,6 @@ recognized by duck typing, so no library is imported. Errors use scikit-learn's 
 do. The input is never changed.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import Any, NoReturn, TypeAlias
@@ -41,12 +40,17 @@ def refuse_type(data: Any, name: str) -> None:
 
 
 def column_names(X: Any, name: str) -> tuple[str, ...] | None:
-    """Return the column names of a frame; None if there are none, or if they are not text.
+    """Return the column names of a frame, all different; None if there are none, or if they are not text.
 
     Raises
     ------
     DataError
-        Some names are text and some are not, or a name occurs twice.
+        Some names are text and some are not.
+
+    Warns
+    -----
+    UserWarning
+        As of `unique_names`.
     """
     if not is_frame(X):
         return None
@@ -55,10 +59,30 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
     if any(text) and not all(text):
         odd = [column for column, is_text in zip(columns, text, strict=True) if not is_text]
         raise DataError(f"{name} has column names that are not text ({odd[:5]}): rename them, X.columns.astype(str)")
-    twice = sorted(column for column, count in Counter(columns).items() if count > 1) if all(text) else []
-    if twice:
-        raise DataError(f"{name} has more than one column named {', '.join(map(repr, twice[:5]))}: rename them")
-    return tuple(columns) if columns and all(text) else None
+    return unique_names(columns, name) if columns and all(text) else None
+
+
+def unique_names(names: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return names in which those that occur again have .1, .2, ... at their end, as in pandas.read_csv.
+
+    Warns
+    -----
+    UserWarning
+        Such a name; `where` says whose it is.
+    """
+    known, numbers, found = set(names), dict[str, int](), list[str]()
+    for name in names:
+        new = name
+        while new in numbers or (new != name and new in known):
+            numbers[name] = numbers.get(name, 0) + 1
+            new = f"{name}.{numbers[name]}"
+        numbers.setdefault(new, 0)
+        found.append(new)
+    renamed = [f"{new!r}" for name, new in zip(names, found, strict=True) if new != name]
+    if renamed:
+        listed = ", ".join(renamed[:5]) + ", ..." * (len(renamed) > 5)
+        warn_user(f"{where} has columns with the name of an earlier one: they are called {listed}")
+    return tuple(found)
 
 
 def is_frame(data: Any) -> bool:
@@ -118,7 +142,11 @@ def check_finite(matrix: Matrix, name: str, names: Sequence[str] | None) -> None
 
 
 def refuse_values(
-    values: NDArray[np.float64], where: str, name: str, numbers: NDArray[np.int64] | None = None
+    values: NDArray[np.float64],
+    where: str,
+    name: str,
+    numbers: NDArray[np.int64] | None = None,
+    infinite_todo: str = "replace or drop it",
 ) -> NoReturn:
     """Raise the DataError for a column that holds a value which is NaN, infinite or beyond float32.
 
@@ -126,13 +154,15 @@ def refuse_values(
     ----------
     numbers : array, optional
         The row numbers in the user's table, if the column holds only some of its rows.
+    infinite_todo : str
+        What to do about infinity.
     """
     if np.isnan(values).any():
         bad = np.isnan(values)
         fact, todo = "NaN", "fill or drop the missing values first, for example by sklearn.impute.SimpleImputer"
     elif np.isinf(values).any():
         bad = np.isinf(values)
-        fact, todo = "infinity or a value too large for dtype('float64')", "replace or drop it"
+        fact, todo = "infinity or a value too large for dtype('float64')", infinite_todo
     else:
         bad = np.abs(values) > FLOAT32_MAX
         fact, todo = "a value too large for dtype('float32')", "rescale the column, for example by its logarithm"

@@ -14,6 +14,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -68,6 +69,18 @@ class Column(ABC):
         taken.__dict__.pop("_is_numeric", None)  # known of the other rows
         taken.rows, taken.order = len(order), order
         return taken
+
+    def with_numbers(
+        self, numbers: NDArray[np.float64], kind: Kind = "number", spelling: Spelling | None = None
+    ) -> "Column":
+        """Return a column of the same rows with these numbers, or days of dates, in place of its cells."""
+        if self.order is not None:
+            numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
+            numbers[self.order] = given
+        made: Column = ArrayColumn(self.label, self.dtype, numbers, spelling)
+        if kind == "date":
+            made = DateColumn(self.label, self.dtype, len(numbers), partial(_numbers_at, numbers), spelling)
+        return made if self.order is None else made.with_order(self.order)
 
     def _at(self, rows: slice) -> slice | Order:
         """Return where rows of the column are in the user's data."""
@@ -231,6 +244,15 @@ class CellColumn(Column):
             cells.update(filter(_is_str, self._read(self._at(slice(first, stop)))))
         return cells
 
+    def share_of_numbers(self) -> float:
+        """Return the share of its cells that are numbers of Python or NumPy, among those that are not missing."""
+        numbers = there = 0
+        for first, stop in blocks(self.rows):
+            cells = [cell for cell in self._read(self._at(slice(first, stop))) if not _is_missing(cell)]
+            numbers += sum(not _is_str(cell) for cell in cells)
+            there += len(cells)
+        return numbers / there if there else 0.0
+
     def spelled(self, spelling: Spelling, name: str = "X") -> Column:
         """Return the column as numbers or dates, its text read by a spelling; raise DataError for other text."""
         known: dict[str, float] = {}
@@ -252,14 +274,7 @@ class CellColumn(Column):
             ):
                 raise DataError(f"{name} in {self.label} holds {odd[0]!r} among dates: make such cells missing or text")
             parts.append(np.array([known[cell] if _is_str(cell) else _number(cell) for cell in cells], np.float64))
-        numbers = np.concatenate(parts)
-        if self.order is not None:
-            numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
-            numbers[self.order] = given
-        made: Column = ArrayColumn(self.label, self.dtype, numbers, spelling)
-        if spelling.kind == "date":
-            made = DateColumn(self.label, self.dtype, len(numbers), lambda rows: numbers[rows].copy(), spelling)
-        return made if self.order is None else made.with_order(self.order)
+        return self.with_numbers(np.concatenate(parts), spelling.kind, spelling)
 
     @property
     def natural(self) -> Kind:
@@ -325,6 +340,26 @@ def as_category(column: Column) -> Column:
 
     made = CellColumn(column.label, column.dtype, column.rows, read, is_text=False)
     return made if column.order is None else made.with_order(column.order)
+
+
+def copied(column: Column, kind: Kind) -> Column:
+    """Return a column of this kind with cells of its own: it does not refer to the user's data, and can be pickled."""
+    if kind == "category":
+        cells = np.array(column.cells(slice(None)), object)
+        return CellColumn(column.label, column.dtype, column.rows, partial(_cells_at, cells), is_text=False)
+    numbers = column.numbers(slice(None))
+    if kind == "date":
+        return DateColumn(column.label, column.dtype, column.rows, partial(_numbers_at, numbers))
+    return ArrayColumn(column.label, column.dtype, numbers)
+
+
+def _cells_at(cells: NDArray[Any], rows: slice | Order) -> list[Any]:
+    found: list[Any] = cells[rows].tolist()
+    return found
+
+
+def _numbers_at(numbers: NDArray[np.float64], rows: slice | Order) -> NDArray[np.float64]:
+    return numbers[rows].copy()
 
 
 def _is_scalar(kind: type) -> bool:

@@ -13,7 +13,6 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
 from ash._utils.user_warnings import warn_user
+from ash.data.arrays import unique_names
 from ash.data.spelling import PLAIN_GAPS, is_gap
 from ash.errors import DataError, SettingError
 
@@ -123,13 +123,6 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
     return table.select([column for column in head.names if column in chosen])
 
 
-def check_names(names: Sequence[str], where: str) -> None:
-    """Raise DataError unless all names differ."""
-    twice = sorted(column for column, count in Counter(names).items() if count > 1)
-    if twice:
-        raise DataError(f"{where} has more than one column named {twice[0]!r}: rename them")
-
-
 def _wrong_encoding(name: str, form: CsvFormat, reason: str) -> str:
     called = "UTF-8" if form.is_utf_8 else form.encoding
     return f"{name} is not text in {called} ({reason}): pass its --encoding, or save it as CSV in UTF-8"
@@ -186,7 +179,8 @@ class _Head:
         elif numbers and not is_counted:
             text_of = f"{where}: the first line is read as names, though {numbers[0]!r} is a number"
             warn_user(f"{text_of}; if it holds data, put a line of names above it")
-        check_names(self.names, where)
+        unique = list(unique_names(self.names, where))
+        self.is_renamed, self.names = unique != self.names, unique
 
 
 def _is_number(cell: str, decimal: str) -> bool:
@@ -213,8 +207,9 @@ def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Se
     for threads in (True, False):  # row numbers are known to one thread only
         file.seek(0)
         reading = arrow.ReadOptions(
-            column_names=head.names if head.is_missing else None,
+            column_names=head.names if head.is_missing or head.is_renamed else None,
             skip_rows=head.blank,
+            skip_rows_after_names=1 if head.is_renamed else 0,
             encoding="utf-8" if form.is_utf_8 else form.encoding,
             use_threads=threads,
         )

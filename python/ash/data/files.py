@@ -5,6 +5,7 @@ left may spell numbers only.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from ash._utils.checks import near_names
 from ash._utils.user_warnings import warn_user
 from ash.data.arrays import EXACT
 from ash.data.columns import ArrayColumn, CellColumn, Column, as_category
-from ash.data.csv import Choose, CsvFormat, check_names, read_csv
+from ash.data.csv import Choose, CsvFormat, read_csv
 from ash.data.frames import Frame, declared, read_frame, spelled_frame
 from ash.data.spelling import is_gap, learn_spelling
 from ash.data.table import read_weights
@@ -280,12 +281,19 @@ def _read_parquet(name: str, choose: Choose) -> "pyarrow.Table":
     with Path(name).open("rb") as file:
         try:
             names = [each for each in parquet.read_schema(file).names if not INDEX.fullmatch(each)]
-            check_names(names, name)
+            _check_names(names, name)
             chosen = choose(names)
             file.seek(0)
             return parquet.read_table(file, columns=[column for column in names if column in chosen])
         except ArrowException as error:
             raise DataError(f"{name} is not a Parquet file, or a damaged one ({str(error).splitlines()[0]})") from error
+
+
+def _check_names(names: Sequence[str], where: str) -> None:
+    """Raise DataError unless all names differ: pyarrow reads columns by name."""
+    twice = sorted(column for column, count in Counter(names).items() if count > 1)
+    if twice:
+        raise DataError(f"{where} has more than one column named {twice[0]!r}: rename them")
 
 
 def _number_labels(column: Column) -> Labels:

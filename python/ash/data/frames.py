@@ -3,13 +3,15 @@
     NumPy array, list of lists, __array__       one array: a matrix of numbers, or columns of objects or text
     pandas                                      columns by position, so the index and odd names do not matter
     polars, pyarrow and whatever narwhals reads columns of narwhals
+    sparse matrices                             a matrix of numbers that is read in blocks (sparse.py)
     other frames                                as an array
 
 Columns that cannot be trained on are refused in scikit-learn's words, with the column and what to do. The missing
-values of every library (None, NaN, null, pd.NA, NaT) become NaN in numbers and None in text. `check_numbers` goes
-through all numbers once: it finds missing ones and refuses those that the core cannot take.
+values of every library (None, NaN, null, pd.NA, NaT) become NaN in numbers and None in text. `checked_numbers` goes
+through all numbers once: it finds missing ones, and refuses those that the core cannot take or makes them missing.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -43,11 +45,14 @@ from ash.data.columns import (
     SeriesColumn,
     as_category,
     blocks,
+    copied,
     floats_of,
 )
 from ash.data.dates import date_text, days_of, days_of_datetimes, days_of_objects, is_date_type, learn_dates
-from ash.data.spelling import NEARLY, Learned, learn_spelling
+from ash.data.sparse import SparseMatrix, is_sparse, read_sparse
+from ash.data.spelling import NEARLY, Learned, NumberSpelling, learn_spelling
 from ash.errors import DataError, SettingError
+from ash.options import Infinite
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -68,8 +73,10 @@ def at_most(facts: Sequence[str]) -> list[str]:
 class _MatrixColumns(Sequence[Column]):
     """The columns of a matrix, made lazily: a prediction for one row needs none."""
 
-    def __init__(self, matrix: NDArray[Any], names: tuple[str, ...] | None) -> None:
-        self._matrix, self._names = matrix, names
+    def __init__(
+        self, matrix: NDArray[Any] | SparseMatrix, names: tuple[str, ...] | None, order: Order | None = None
+    ) -> None:
+        self._matrix, self._names, self._order = matrix, names, order
 
     def __len__(self) -> int:
         return int(self._matrix.shape[1])
@@ -82,7 +89,8 @@ class _MatrixColumns(Sequence[Column]):
         if isinstance(place, slice):
             return tuple(self[one] for one in range(len(self))[place])
         one = range(len(self))[place]
-        return ArrayColumn(column_label(one, self._names), str(self._matrix.dtype), self._matrix[:, one])
+        column = ArrayColumn(column_label(one, self._names), str(self._matrix.dtype), self._matrix[:, one])
+        return column if self._order is None else column.with_order(self._order)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +103,9 @@ class Frame:
     names : tuple of str or None
         Column names, if the input had any.
     columns : sequence of Column
-    matrix : array [rows, columns] or None
-        The user's table, if it is one array of real numbers or booleans, of any dtype, byte order and stride.
+    matrix : array [rows, columns], SparseMatrix or None
+        The user's table, if it is one array of real numbers or booleans, of any dtype, byte order and stride, or a
+        sparse matrix.
     order : int64 array [rows] or None
         The rows of the user's table that belong to the frame; None for all.
     """
@@ -104,13 +113,17 @@ class Frame:
     rows: int
     names: tuple[str, ...] | None
     columns: Sequence[Column]
-    matrix: NDArray[Any] | None
+    matrix: NDArray[Any] | SparseMatrix | None
     order: Order | None = None
 
     def take(self, rows: Order) -> "Frame":
         """Return the frame of these rows, in this order, without a copy of the table."""
         order = self.numbers_of(rows)
-        columns = tuple(column.with_order(order) for column in self.columns)
+        columns: Sequence[Column]
+        if self.matrix is None:
+            columns = tuple(column.with_order(order) for column in self.columns)
+        else:
+            columns = _MatrixColumns(self.matrix, self.names, order)
         return Frame(len(order), self.names, columns, self.matrix, order)
 
     def select(self, names: tuple[str, ...]) -> "Frame":
@@ -119,6 +132,16 @@ class Frame:
             return self
         places = {name: place for place, name in enumerate(self.names)}
         return Frame(self.rows, names, tuple(self.columns[places[name]] for name in names), None, self.order)
+
+    def copied(self, kinds: Sequence[Kind]) -> "Frame":
+        """Return a frame of the same cells, read as these kinds, that does not refer to the user's table."""
+        columns = tuple(copied(column, kind) for column, kind in zip(self.columns, kinds, strict=True))
+        return Frame(self.rows, self.names, columns, None)
+
+    def with_column(self, place: int, column: Column) -> "Frame":
+        """Return the frame with another column in this place."""
+        columns = (*self.columns[:place], column, *self.columns[place + 1 :])
+        return replace(self, columns=columns, matrix=None)
 
     def numbers_of(self, rows: Order) -> Order:
         """Return where these rows of the frame are in the user's table: int64 array."""
@@ -144,7 +167,7 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
     ----------
     X : array-like [rows, columns]
         Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists of lists, frames of pandas
-        or polars, pyarrow tables; a Frame, which is returned as it is.
+        or polars, pyarrow tables, sparse matrices; a Frame, which is returned as it is.
     name : str
         Its name in messages.
     wanted : collection of str, optional
@@ -153,15 +176,19 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
     Raises
     ------
     DataError
-        Not a dense two-dimensional table, empty, too large for memory, or a column that holds neither numbers nor text.
+        Not a two-dimensional table, empty, too large for memory, or a column that holds neither numbers nor text.
     """
     if isinstance(X, Frame):
         return X
+    if is_sparse(X):
+        return _sparse_frame(X, name)
     refuse_type(X, name)
     for method in ("collect", "compute"):
         if hasattr(type(X), method) and (method == "collect" or is_frame(X)):
             raise DataError(f"{name} is lazy ({type(X).__name__}): collect it first, by {name}.{method}()")
     names = column_names(X, name)
+    if names is not None and hasattr(type(X), "rename_columns"):  # of pyarrow: narwhals refuses names that recur
+        X = X.rename_columns(list(names))
     if is_frame(X):
         check_shape(X.shape, name)
         check_memory(X.shape[0], X.shape[1], name)
@@ -171,6 +198,13 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
             kept = None if names is None else tuple(names[place] for place in places)
             return Frame(X.shape[0], kept, columns, _one_block(X, columns))
     return _read_array(X, names, name)
+
+
+def _sparse_frame(X: Any, name: str) -> Frame:
+    check_shape(X.shape, name)
+    check_memory(X.shape[0], X.shape[1], name)
+    matrix = read_sparse(X, name)
+    return Frame(X.shape[0], None, _MatrixColumns(matrix, None), matrix)
 
 
 def _read_array(X: Any, names: tuple[str, ...] | None, name: str) -> Frame:
@@ -322,41 +356,83 @@ def _one_block(X: Any, columns: tuple[Column, ...]) -> NDArray[Any] | None:
     return matrix if np.may_share_memory(matrix, arrays[0]) else None
 
 
-def check_numbers(frame: Frame, kinds: Sequence[Kind] | None = None, name: str = "X") -> NDArray[np.bool_]:
-    """Return which columns of numbers have missing cells: bool [columns], False for categories.
+def natural_kinds(frame: Frame) -> list[Kind]:
+    """Return what the values of each column look like."""
+    if frame.matrix is not None:
+        return ["number"] * len(frame.columns)
+    return [column.natural for column in frame.columns]
+
+
+def checked_numbers(
+    frame: Frame,
+    kinds: Sequence[Kind] | None = None,
+    name: str = "X",
+    infinite: Infinite = "error",
+    todo: str = "replace or drop it",
+) -> tuple[Frame, NDArray[np.bool_]]:
+    """Return the frame with infinite numbers as they are to be, and which columns of numbers have missing cells.
 
     Parameters
     ----------
-    kinds : sequence of "number" or "category", optional
+    kinds : sequence of "number", "category" or "date", optional
         What each column is read as; by default what it looks like.
+    infinite : "error" or "missing"
+        Whether infinite numbers are refused, or become missing.
+    todo : str
+        What to do about infinite numbers that are refused.
+
+    Returns
+    -------
+    Frame
+    bool array [columns]
+        False for categories.
 
     Raises
     ------
     DataError
-        A number is infinite or beyond the range of float32; names the first such column.
+        A number is beyond the range of float32, or infinite and refused; names the first such column.
 
     Warns
     -----
     UserWarning
-        Integers beyond 2**53, which float64 rounds.
+        Infinite numbers that become missing; integers beyond 2**53, which float64 rounds.
     """
-    kinds = kinds or [column.natural for column in frame.columns]
+    kinds = kinds or natural_kinds(frame)
     places = [place for place, kind in enumerate(kinds) if kind != "category"]
-    missing = np.zeros(len(kinds), np.bool_)
-    worst = np.zeros(len(kinds))
-    if frame.matrix is not None and len(places) == len(kinds):
-        missing, worst = _scan_matrix(frame)
-    else:
-        for place in places:
-            missing[place], worst[place] = _scan_column(frame.columns[place])
+    gaps, worst = _scan(frame, places)
+    if infinite == "missing" and np.isinf(worst).any():
+        frame = _without_infinities(frame, np.flatnonzero(np.isinf(worst)).tolist(), name)
+        gaps, worst = _scan(frame, places)
     if not np.all(worst <= FLOAT32_MAX):
         column = frame.columns[int(np.flatnonzero(~(worst <= FLOAT32_MAX))[0])]
         values = column.numbers(slice(None))
         values[np.isnan(values)] = 0.0
-        refuse_values(values, column.label, name, frame.order)
+        refuse_values(values, column.label, name, frame.order, todo)
     if _is_any_rounded(frame, places):
         warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
-    return missing
+    return frame, gaps
+
+
+_INFINITE = "{} holds infinite numbers, which are taken as missing ({})"
+
+
+def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame:
+    """Return the frame with the infinite numbers of these columns missing, and warn of them."""
+    if isinstance(frame.matrix, SparseMatrix):
+        matrix, counts = frame.matrix.without_infinities(frame.order)
+        facts = [f"column {place}: {counts[place]} of {frame.rows} rows" for place in places]
+        warn_user(_INFINITE.format(name, "; ".join(at_most(facts))))
+        return replace(frame, columns=_MatrixColumns(matrix, frame.names, frame.order), matrix=matrix)
+    columns, said = list(frame.columns), []
+    for place in places:
+        column = columns[place]
+        numbers = column.numbers(slice(None))
+        infinite = np.isinf(numbers)
+        numbers[infinite] = np.nan
+        columns[place] = column.with_numbers(numbers, spelling=column.spelling)
+        said.append(f"{column.label}: {int(infinite.sum())} of {frame.rows} rows")
+    warn_user(_INFINITE.format(name, "; ".join(at_most(said))))
+    return replace(frame, columns=tuple(columns), matrix=None)
 
 
 def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> Frame:
@@ -370,8 +446,8 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
     Warns
     -----
     UserWarning
-        Once for all columns that are read as numbers, or as dates; once for those that can be read as different ones;
-        and once for those in which some other text stands among numbers or dates.
+        Once for all columns that are read as numbers, or as dates; once for those that can be read as different ones,
+        or are numbers with leading zeros; and once for those in which some other text stands among numbers or dates.
     """
     if frame.matrix is not None:
         return frame
@@ -381,6 +457,8 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
         if not isinstance(column, CellColumn) or not (texts := column.texts()):
             continue
         if column.natural == "number" and decimal != ",":
+            if (code := next((text for text in sorted(texts) if _LEADING_ZERO.fullmatch(text)), None)) is not None:
+                said.setdefault(_CODES, []).append(f"{column.label}: {code!r} is {int(code)}")
             continue
         learned = max(learn_spelling(texts, decimal), learn_dates(texts), key=_fits)
         if learned.spelling is not None:
@@ -392,6 +470,10 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
                 said.setdefault(fact.format(learned.spelling.kind), []).append(about)
         elif learned.share >= NEARLY:
             said.setdefault(_ODD, []).append(f"{column.label}: {learned.example!r}")
+        elif column.share_of_numbers() >= NEARLY:
+            word = min((text for text in texts if not _PLAIN.reads(text)), default=None)
+            if word is not None:
+                said.setdefault(_ODD, []).append(f"{column.label}: {word!r}")
     for fact, cells in said.items():
         what, todo = fact.split(": ")
         warn_user(f"{name} holds {what} ({'; '.join(at_most(cells))}): {todo}")
@@ -400,6 +482,9 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
 
 _READ = "text that is read as {0}s: make a column a category to keep its text"
 _OPEN = "text that can be read as different {0}s: if another {0} is meant, pass {0}s in place of text"
+_CODES = "text with leading zeros that is read as numbers: if it is a code, declare it in categorical_features"
+_PLAIN = NumberSpelling(".")
+_LEADING_ZERO = re.compile(r"0\d+")
 _ODD = "columns of numbers or dates with some other text: they are categories unless such cells are made missing"
 
 
@@ -416,6 +501,8 @@ def _meaning(number: float, kind: Kind) -> str:
 def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = "X") -> Frame:
     """Return a frame in which columns are categories; they are given by name, by place or by one bool per column."""
     count, what = len(frame.columns), "categorical_features"
+    if isinstance(frame.matrix, SparseMatrix):
+        raise SettingError(f"{what} is given, but {name} is sparse: its columns are numbers; leave it out")
     if isinstance(categorical[0], str):
         if frame.names is None:
             raise SettingError(f"{what} has names, but {name} has none: give the places of columns, from 0 on")
@@ -441,13 +528,27 @@ def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = 
 
 
 def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:
-    if frame.matrix is not None and frame.order is None and len(places) == len(frame.columns):
+    if frame.matrix is not None and frame.matrix.dtype.kind == "f":
+        return False
+    if isinstance(frame.matrix, np.ndarray) and frame.order is None and len(places) == len(frame.columns):
         return is_rounded(frame.matrix)
     return any(frame.columns[place].is_rounded() for place in places)
 
 
+def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return for each column whether it has NaN, and its largest magnitude; False and 0 for columns not in `places`."""
+    if frame.matrix is not None and len(places) == len(frame.columns):
+        return _scan_matrix(frame)
+    missing, worst = np.zeros(len(frame.columns), np.bool_), np.zeros(len(frame.columns))
+    for place in places:
+        missing[place], worst[place] = _scan_column(frame.columns[place])
+    return missing, worst
+
+
 def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return for each column whether it has NaN, and its largest magnitude."""
+    if isinstance(frame.matrix, SparseMatrix):
+        return frame.matrix.extremes(frame.order)
     columns = len(frame.columns)
     missing, worst = np.zeros(columns, np.bool_), np.zeros(columns)
     if frame.matrix_rows(slice(0)).dtype.kind != "f":

@@ -1,4 +1,4 @@
-"""Numbers that are written as text: with decimal commas, thousands separators, currency signs or percent signs.
+"""Numbers that are written as text: with decimal commas, thousands separators, currencies or percent signs.
 
     learn_spelling(texts)  ->  NumberSpelling  ->  number(text)
 
@@ -36,8 +36,9 @@ SAMPLE = 1_000
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 _BLANKS, _APOSTROPHES = " \u00a0\u2009\u202f", "'\u2019"
-_UNITS = "%$\u00a2-\u00a5\u20a0-\u20cf"
-"""Percent and currency signs, as a class of a regular expression."""
+_CODES = "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF ILS INR JPY KRW MXN NOK NZD PLN SEK SGD TRY TWD USD ZAR"
+_UNIT = f"(?:[%$\u00a2-\u00a5\u20a0-\u20cf]|{_CODES.replace(' ', '|')})"
+"""Percent, currency signs and codes of currencies, as a regular expression."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ class NumberSpelling(Spelling):
     thousands : "", ",", ".", " " or "'"
         What stands between groups of three digits, if anything does. A blank is any of Unicode's that are used so.
     unit : str
-        A currency sign or "%" before or after each number; empty for none. The number is the one that is written: "5 %"
-        is 5.
+        A currency sign or code or "%" before or after each number; empty for none. The number is the one that is
+        written: "5 %" is 5. Numbers in brackets are negative, as accountants write them.
     """
 
     decimal: str
@@ -85,17 +86,19 @@ class NumberSpelling(Spelling):
 
     def number(self, text: str) -> float:
         """Return the number, NaN if the text stands for a missing cell; raise ValueError if it is neither."""
-        found = self._pattern.fullmatch(text.strip())
-        signs = "" if found is None else found["sign"] + found["inner"]
+        bare = text.strip()
+        is_bracketed = bare.startswith("(") and bare.endswith(")")
+        found = self._pattern.fullmatch(bare[1:-1].strip() if is_bracketed else bare)
+        signs = "(" * is_bracketed + ("" if found is None else found["sign"] + found["inner"])
         if found is None or found["before"] + found["after"] != self.unit or len(signs) > 1:
-            word = text.strip().lower()
+            word = bare.lower()
             if word in NUMBER_GAPS:
                 return float("nan")
             if word in _BOOLEANS and not self.unit:
                 return _BOOLEANS[word]
             raise ValueError(f"{text!r} is no number in this spelling")
         number = float(found["digits"].translate(self._table))
-        return -number if signs in ("-", "\u2212") else number
+        return -number if signs in ("-", "\u2212", "(") else number
 
     @property
     def example(self) -> str:
@@ -116,8 +119,8 @@ class NumberSpelling(Spelling):
         exponent = "" if self.thousands else r"([eE][-+]?\d+)?"
         digits = rf"(({whole})([{self.decimal}]\d*)?|[{self.decimal}]\d+){exponent}"
         return re.compile(
-            rf"(?P<sign>[-+\u2212]?)[{_BLANKS}]?(?P<before>[{_UNITS}]?)[{_BLANKS}]?(?P<inner>[-+\u2212]?)"
-            rf"(?P<digits>{digits})[{_BLANKS}]?(?P<after>[{_UNITS}]?)"
+            rf"(?P<sign>[-+\u2212]?)[{_BLANKS}]?(?P<before>{_UNIT}?)[{_BLANKS}]?(?P<inner>[-+\u2212]?)"
+            rf"(?P<digits>{digits})[{_BLANKS}]?(?P<after>{_UNIT}?)"
         )
 
 
@@ -149,7 +152,7 @@ def spelling_from_json(data: Any) -> NumberSpelling:
     if not isinstance(data, dict) or data.keys() != {"decimal", "thousands", "unit"}:
         raise ValueError("a spelling must have decimal, thousands and unit")
     decimal, thousands, unit = (data[name] for name in ("decimal", "thousands", "unit"))
-    if (decimal, thousands) not in _FORMS or type(unit) is not str or (unit and not re.fullmatch(f"[{_UNITS}]", unit)):
+    if (decimal, thousands) not in _FORMS or type(unit) is not str or (unit and not re.fullmatch(_UNIT, unit)):
         raise ValueError(f"a spelling of decimal {decimal!r}, thousands {thousands!r} and unit {unit!r} is unknown")
     return NumberSpelling(decimal, thousands, unit)
 
@@ -196,20 +199,16 @@ def learn_spelling(texts: Set[str], decimal: str | None = None) -> Learned:
     if not written:
         return Learned(NumberSpelling("."))
     sample = written[:: -(-len(written) // SAMPLE)]
-    units = Counter(map(_unit_of, sample))
+    units = Counter(tuple(re.findall(_UNIT, text)) for text in sample)
     unit = units.most_common(1)[0][0]
     forms = [form for form in _FORMS if decimal in (None, form[0])]
-    spellings = [NumberSpelling(*form, unit) for form in forms] if len(unit) < 2 else []
+    spellings = [NumberSpelling(*form, "".join(unit)) for form in forms] if len(unit) < 2 else []
     fitting = [each for each in spellings if all(map(each.reads, sample)) and all(map(each.reads, written))]
     if fitting:
         first, *others = fitting
         is_open = any(first.number(text) != other.number(text) for other in others for text in sample)
         return Learned(first, _example(first, sample, texts), is_open)
     return _nearly(spellings, written, sample)
-
-
-def _unit_of(text: str) -> str:
-    return "".join(re.findall(f"[{_UNITS}]", text))
 
 
 def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[str]) -> str:

@@ -114,7 +114,10 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     """
     table = read_training(X, y, options.task, sample_weight, options.categorical_features)
     weighted = table.weights is not None and np.ptp(table.weights) > 0  # rows repeated for that do not recur
-    schema = learn_schema(table.frame, missing=options.missing, unknown=options.unknown)
+    frame, schema = learn_schema(
+        table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
+    )
+    table = replace(table, frame=frame)
     if sort:
         table = sort_rows(table, schema)
     if options.class_weight is not None:
@@ -172,7 +175,7 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
         raise SettingError(f"validation must be {allowed}, got a tuple of {len(validation)} parts")
     held_out = read_frame(validation[0], "validation X", schema.names)
     held_out = schema.read(held_out, "the table to train on", "validation X")
-    schema.check_cells(held_out, "validation X")
+    held_out = schema.checked(held_out, "validation X")
     targets = read_targets(validation[1], held_out.rows, table.classes_, table.y.shape[1])
     training = np.arange(table.rows, dtype=np.int64)
     encoding = _learn_encoding(table, schema, training, options.seed)

@@ -165,6 +165,10 @@ class Encoding:
         first = start + 1 + column.missing if column.kind == "number" else start
         return slice(first, first if table is None else first + table.shape[1])
 
+    def features_of(self, place: int) -> slice:
+        """Return the features that a column becomes, which lie side by side; not those of neighbors."""
+        return slice(self.starts[place], self.starts[place] + self.width(place))
+
     def width(self, place: int) -> int:
         """Return how many features a column becomes."""
         return len(self._names_of(place))
@@ -204,7 +208,7 @@ class Encoding:
     def columns_block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
         """Return `block` with the features of neighbors left open."""
         if frame.matrix is not None and self.schema.is_numeric:
-            return self._matrix_block(frame.matrix_rows(rows))
+            return self._matrix_block(frame.matrix_rows(rows), is_new=not isinstance(frame.matrix, np.ndarray))
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
             if column.kind != "category":
@@ -234,11 +238,16 @@ class Encoding:
             return False
         if self._wider or self.neighbors is not None:
             return False
+        if not isinstance(frame.matrix, np.ndarray):
+            return False
         is_float = frame.matrix.dtype in (np.float32, np.float64)  # of this machine's byte order
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
 
     def put_values(self, frame: Frame, rows: slice, values: Block) -> None:
         """Write rows of each column into a column of `values` [rows, at least columns]: numbers, or codes of levels."""
+        if frame.matrix is not None and self.schema.is_numeric:
+            values[:, : len(frame.columns)] = frame.matrix_rows(rows)
+            return
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
             is_number = column.kind != "category"
             values[:, place] = given.numbers(rows) if is_number else self._codes[place].read(given, rows)
@@ -258,10 +267,10 @@ class Encoding:
         ends = [*self.starts[1:], self.columns_end]
         return [place for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)) if end > start + 1]
 
-    def _matrix_block(self, rows: NDArray[Any]) -> Block:
-        """Return a block of a table of numbers only, without a step for each column."""
+    def _matrix_block(self, rows: NDArray[Any], *, is_new: bool) -> Block:
+        """Return a block of a table of numbers only, without a step for each column; of new rows without a copy."""
         with np.errstate(over="ignore", invalid="ignore"):
-            values = np.array(rows, np.float64, order="C")
+            values = (np.asarray if is_new else np.array)(rows, np.float64, order="C")
         if not self._wider and self.neighbors is None:
             return values
         block = np.empty((len(rows), self.features))

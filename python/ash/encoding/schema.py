@@ -17,15 +17,16 @@ from ash._utils.checks import is_list_of
 from ash.data.arrays import refuse_values
 from ash.data.columns import CellColumn, Column, Kind, blocks
 from ash.data.dates import DateSpelling, date_spelling_from_json
-from ash.data.frames import Frame, at_most, check_numbers
+from ash.data.frames import Frame, at_most, checked_numbers, natural_kinds
 from ash.data.spelling import NumberSpelling, Spelling, is_gap, plain_text, spelling_from_json
 from ash.encoding.date_parts import PARTS, varying_parts
 from ash.errors import DataError
-from ash.options import MISSING, UNKNOWN, Missing, Unknown
+from ash.options import INFINITE, MISSING, UNKNOWN, Infinite, Missing, Unknown
 
 Word = TypeVar("Word", bound=str)
 
 MOST_LEVELS = 2**16
+INFINITE_TODO = "replace or drop it, or pass config=ash.SearchConfig(infinite='missing')"
 ISO = DateSpelling("ymd")
 ONE_HOT_LEVELS = 32
 """A category of more levels has statistics: as many ones and zeros would be mostly zeros, in a wide first layer."""
@@ -100,6 +101,8 @@ class Schema:
         Whether levels that were not there in training are predicted from, as all alike, or refused.
     neighbors : bool
         Whether rows have features of their neighbors (neighbors.py); all columns are numbers then.
+    infinite : "error" or "missing"
+        Whether infinite numbers are refused, or count as missing.
     """
 
     columns: tuple[ColumnSchema, ...]
@@ -107,6 +110,7 @@ class Schema:
     missing: Missing = "indicator"
     unknown: Unknown = "bucket"
     neighbors: bool = False
+    infinite: Infinite = field(default="error", repr=False)  # journals hash the repr
 
     @property
     def kinds(self) -> list[Kind]:
@@ -159,21 +163,29 @@ class Schema:
             raise DataError(f"{name} in {'; '.join(at_most(differ))}: {todo}")
         return replace(frame, columns=read)
 
-    def check_cells(self, frame: Frame, name: str = "X") -> None:
-        """Raise DataError for numbers infinite or beyond float32, and for missing cells if they are refused."""
-        gaps = check_numbers(frame, self.kinds, name)
+    def checked(self, frame: Frame, name: str = "X") -> Frame:
+        """Return the frame with its infinite numbers missing, unless they are refused.
+
+        Raises
+        ------
+        DataError
+            Numbers beyond float32, or missing cells or infinite numbers if they are refused.
+        """
+        frame, gaps = checked_numbers(frame, self.kinds, name, self.infinite)
         if self.missing == "indicator":
-            return
+            return frame
         for given, column, gap in zip(frame.columns, self.columns, gaps.tolist(), strict=True):
             if gap or (column.kind == "category" and any(map(column.is_missing, given.cells(slice(None))))):
                 _refuse_missing(frame, given, column.kind, name)
+        return frame
 
     def to_json(self) -> dict[str, Any]:
         """Return what `schema_from_json` reads."""
         columns = [column.to_json() for column in self.columns]
         names = None if self.names is None else list(self.names)
-        told = {"columns": columns, "names": names, "missing": self.missing, "unknown": self.unknown}
-        return told | {"neighbors": True} if self.neighbors else told
+        told: dict[str, Any] = {"columns": columns, "names": names, "missing": self.missing, "unknown": self.unknown}
+        told |= {"neighbors": True} if self.neighbors else {}
+        return told if self.infinite == "error" else told | {"infinite": self.infinite}
 
 
 def learn_schema(
@@ -181,14 +193,15 @@ def learn_schema(
     *,
     missing: Missing,
     unknown: Unknown = "bucket",
+    infinite: Infinite = "error",
     most_levels: int = MOST_LEVELS,
     name: str = "X",
-) -> Schema:
-    """Return the schema of the table to train on.
+) -> tuple[Frame, Schema]:
+    """Return the table to train on, with infinite numbers missing unless they are refused, and its schema.
 
     Parameters
     ----------
-    missing, unknown
+    missing, unknown, infinite
         As of `Schema`.
     most_levels : int
         So many levels a column at most; the frequent ones are kept.
@@ -196,10 +209,10 @@ def learn_schema(
     Raises
     ------
     DataError
-        Infinite numbers or beyond float32, or missing cells if they are refused; names the column.
+        Numbers beyond float32, or missing cells or infinite numbers if they are refused; names the column.
     """
-    kinds: list[Kind] = [column.natural for column in frame.columns]
-    gaps = check_numbers(frame, kinds, name)
+    kinds = natural_kinds(frame)
+    frame, gaps = checked_numbers(frame, kinds, name, infinite, INFINITE_TODO)
     columns = []
     for column, kind, gap in zip(frame.columns, kinds, gaps.tolist(), strict=True):
         levels, has_gap = _levels(column, most_levels) if kind == "category" else ((), gap)
@@ -208,7 +221,7 @@ def learn_schema(
         parts = varying_parts(column.numbers(slice(None))) if kind == "date" else ()
         spelling = None if column.spelling == ISO else column.spelling
         columns.append(ColumnSchema(kind, column.dtype, levels, has_gap, spelling, parts))
-    return Schema(tuple(columns), frame.names, missing, unknown)
+    return frame, Schema(tuple(columns), frame.names, missing, unknown, infinite=infinite)
 
 
 def schema_from_json(data: Any) -> Schema:
@@ -220,9 +233,11 @@ def schema_from_json(data: Any) -> Schema:
         It is not what `Schema.to_json` writes; says why.
     """
     entries = {"columns", "names", "missing", "unknown"}
-    check_schema(_has_keys(data, entries) or _has_keys(data, entries | {"neighbors"}), "the schema has other entries")
+    is_known = isinstance(data, dict) and entries <= data.keys() <= entries | {"neighbors", "infinite"}
+    check_schema(is_known, "the schema has other entries")
     missing = read_word(data["missing"], MISSING, "missing cells")
     unknown = read_word(data["unknown"], UNKNOWN, "unknown levels")
+    infinite = read_word(data.get("infinite", "error"), INFINITE, "infinite numbers")
     saved, names = data["columns"], data["names"]
     check_schema(isinstance(saved, list) and len(saved) > 0, "the schema has no list of columns")
     columns = tuple(_column_from_json(column, place) for place, column in enumerate(saved))
@@ -230,10 +245,10 @@ def schema_from_json(data: Any) -> Schema:
     check_schema(type(neighbors) is bool, "the schema does not say whether rows have neighbors")
     check_schema(not neighbors or all(column.kind == "number" for column in columns), "rows of text have neighbors")
     if names is None:
-        return Schema(columns, None, missing, unknown, neighbors)
+        return Schema(columns, None, missing, unknown, neighbors, infinite)
     check_schema(is_list_of(names, str) and len(names) == len(columns), "the schema has no name for each column")
     check_schema(len(set(names)) == len(names), "the schema has a name twice")
-    return Schema(columns, tuple(names), missing, unknown, neighbors)
+    return Schema(columns, tuple(names), missing, unknown, neighbors, infinite)
 
 
 def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:

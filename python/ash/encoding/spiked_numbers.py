@@ -65,7 +65,7 @@ def _columns(frame: Frame, rows: NDArray[np.int64], places: list[int]) -> Iterat
     order = frame.numbers_of(rows)
     if frame.matrix is not None:
         with np.errstate(over="ignore", invalid="ignore"):
-            yield from frame.matrix[order[:, None], np.array(places)].T.astype(np.float64)
+            yield from np.asarray(frame.matrix[order[:, None], np.array(places)]).T.astype(np.float64)
         return
     for place in places:
         yield frame.columns[place].with_order(order).numbers(slice(None))

@@ -33,6 +33,7 @@ from ash.history.records import Columns, job_rows
 from ash.journal.identity import identity_of
 from ash.journal.journal import Facts, Journal, NullJournal
 from ash.metrics import METRICS
+from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
 from ash.options import Options, virtual_workers, warn_of_one_rung
@@ -172,6 +173,7 @@ class TuningRun:
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         options = self._journal.planned(self._options) or self._options
         self._split = split_table(table, schema, options, self._validation, self._cv, **given)
+        self._sample = sample_of(self._split)
         folds = len(self._split.folds)
         self._options = replace(self._options, metric=self._metric(), task=table.task, folds=folds)
 
@@ -361,6 +363,7 @@ class TuningRun:
         return Result(
             model=kept.networks[0],
             kept=kept if self._split.whole is None else None,
+            sample=self._sample,
             best_candidate=kept.candidates[0],
             best_rung=kept.rungs[0],
             params=tuple(params),

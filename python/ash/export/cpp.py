@@ -116,7 +116,8 @@ def _details(description: Description) -> Iterator[str]:
     yield f"inline constexpr std::size_t kWidest = {max(widest, *widths)};"
     yield f"inline constexpr bool kClassifies = {_FLAGS[description.classes is not None]};"
     yield f"inline constexpr bool kRefusesMissing = {_FLAGS[description.refuses_missing]};"
-    yield f"inline constexpr bool kRefusesUnknown = {_FLAGS[description.refuses_unknown]};\n"
+    yield f"inline constexpr bool kRefusesUnknown = {_FLAGS[description.refuses_unknown]};"
+    yield f"inline constexpr bool kInfiniteIsMissing = {_FLAGS[description.infinite_is_missing]};\n"
     yield _constants("std::string_view", "kGaps", list(map(text, sorted(GAPS))))
     columns, members = [], []
     for place, column in enumerate(description.columns):

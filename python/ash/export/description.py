@@ -169,6 +169,7 @@ class Description:
     target_names: tuple[str, ...] | None
     refuses_missing: bool
     refuses_unknown: bool
+    infinite_is_missing: bool
 
     @cached_property
     def features(self) -> int:
@@ -234,6 +235,7 @@ def describe(model: TrainedModel) -> Description:
         model.target_names,
         schema.missing == "error",
         schema.unknown == "error",
+        schema.infinite == "missing",
     )
 
 

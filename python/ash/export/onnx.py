@@ -105,6 +105,7 @@ class _Writer:
         self.description, self.missing = description, missing
         self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
+        self.numbers: dict[str, str] = {}  # by input: its numbers, NaN where they are infinite
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:
@@ -148,7 +149,7 @@ class _Writer:
                 order += range(column.table_first, column.table_first + column.table.shape[1])
         if self.description.neighbors is not None:  # all columns are numbers then
             order += (last := self.description.neighbor_features)
-            near = neighbor_features(self.graph, self.description.neighbors, MATRIX)
+            near = neighbor_features(self.graph, self.description.neighbors, self._finite(MATRIX))
             parts.append(self._scaled(near, np.array(last)))
         features = parts[0] if len(parts) == 1 else self.graph.add("Concat", *parts, axis=1)
         if order == sorted(order):
@@ -181,7 +182,7 @@ class _Writer:
 
     def _part(self, column: ExportColumn) -> str:
         """Return the input of a column of numbers, or a part of one of dates: double [rows, 1], NaN where missing."""
-        days = self.inputs[column.source]
+        days = self._finite(self.inputs[column.source])
         return date_part(self.graph, column.part, days) if column.part else days
 
     def _code(self, column: ExportColumn) -> str:
@@ -219,8 +220,18 @@ class _Writer:
 
     def _cells(self, place: int) -> str:
         """Return one column of an input: [rows]."""
-        column = place if self.description.is_numeric else 0
-        return self.graph.add("Gather", self.inputs[place], np.array(column), axis=1)
+        column, name = place if self.description.is_numeric else 0, self.inputs[place]
+        cells = name if self.description.inputs[place].is_text else self._finite(name)
+        return self.graph.add("Gather", cells, np.array(column), axis=1)
+
+    def _finite(self, name: str) -> str:
+        """Return the numbers of an input, NaN where they are infinite and that is missing: double, of its shape."""
+        if not self.description.infinite_is_missing:
+            return name
+        if name not in self.numbers:
+            is_infinite = self.graph.add("IsInf", name)
+            self.numbers[name] = self.graph.add("Where", is_infinite, np.array(math.nan), name)
+        return self.numbers[name]
 
     def _encoded(self, cells: str, keys: NDArray[Any], codes: NDArray[np.int64], default: int) -> str:
         return self.graph.add(

@@ -317,8 +317,12 @@ inline void add(const Member& member, const Features& features, Outputs& total) 
 
 // Whether the row could be predicted; if not, the outputs are as before.
 inline bool predict(const Row& row, Outputs& outputs) noexcept {
+    Row cells = row;
+    for (double& cell : cells) {
+        if (detail::kInfiniteIsMissing && std::isinf(cell)) cell = kMissing;
+    }
     detail::Features features{};
-    if (!detail::encode(row, features.data())) return false;
+    if (!detail::encode(cells, features.data())) return false;
     Outputs total{};
     for (const detail::Member& member : detail::kMembers) detail::add(member, features, total);
     outputs = total;

@@ -21,7 +21,7 @@ from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.utils.multiclass import type_of_target
 
@@ -122,7 +122,7 @@ def _numbers(description: Description, chosen: list[int], clips: bool) -> _Part:
     features = [description.columns[place].first for place in chosen]
     center, inverse = description.scaling.center[features], description.scaling.inverse[features]
     limit = CLIP if clips else 1.0
-    steps: list[tuple[str, Any]] = [("floats", _as_array(float)), ("scale", StandardScaler())]
+    steps: list[tuple[str, Any]] = [("floats", _floats(description)), ("scale", StandardScaler())]
     if clips:
         steps += [("angle", FunctionTransformer(np.arctan)), ("clip", FunctionTransformer(np.sin))]
     if not description.refuses_missing:
@@ -140,10 +140,18 @@ def _levels(description: Description, place: int, column: ExportColumn) -> _Part
     codes = [*range(levels), *[levels] * len(missing)]
     unknown = "error" if description.refuses_unknown and not column.is_number else "ignore"
     encoder = OneHotEncoder(categories=[[*column.levels, *missing]], handle_unknown=unknown)
-    cells = _as_array(float if column.is_number else object)
+    cells = _floats(description) if column.is_number else _as_array(object)
     features = list(range(column.table_first, column.table_first + table.shape[1]))
     offset = table[levels + 1]
     return _Part(Pipeline([("cells", cells), ("levels", encoder)]), [place], features, table[codes] - offset, offset)
+
+
+def _floats(description: Description) -> Any:
+    """Return what reads numbers, the infinite ones as missing if that is what they are."""
+    if not description.infinite_is_missing:
+        return _as_array(float)
+    finite = FunctionTransformer(np.nan_to_num, kw_args=dict.fromkeys(("nan", "posinf", "neginf"), np.nan))
+    return make_pipeline(_as_array(float), finite)
 
 
 def _as_array(dtype: type) -> FunctionTransformer:

@@ -266,8 +266,8 @@ class Submitted(ConcurrentRunners):
             answer = Answer(*found)._replace(end=time.monotonic())
         except ExecutorFailed as error:
             answer = Answer(DIED, text=str(error), end=time.monotonic())
-        except CancelledError:
-            answer = Answer(DIED, text="the executor has cancelled the job")
+        except CancelledError as error:  # of Dask, also where it has lost what the job needs
+            answer = Answer(DIED, text=f"the executor has cancelled the job ({str(error) or 'no reason given'})")
         except Exception as error:
             kind = DIED if is_broken(error, "KilledWorker") else FAILED
             answer = Answer(kind, text=f"the executor says: {type(error).__name__}: {error}", end=time.monotonic())

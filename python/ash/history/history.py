@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
+    from ash.models.inspection import Sample
     from ash.models.model_pool import Kept
+    from ash.models.network import Network
 
 RUNNING = "running"
 """`History.ended` of a run that has not ended yet."""
@@ -192,6 +194,11 @@ class History(WithOptions):
     def validation_pool(self) -> "Kept | None":
         """Return the best networks with their predictions of the validation rows; None where there are none."""
         return None
+
+    @property
+    def inspected(self) -> "tuple[Network, Sample] | tuple[None, None]":
+        """Return the model and the rows on which it can be inspected; None where there are none."""
+        return None, None
 
     def own_story(self) -> dict[str, Any]:
         """Return what only runs of this kind tell in JSON."""

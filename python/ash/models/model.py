@@ -8,6 +8,7 @@ Exports are methods too; ash/export makes them. A format is imported when it is 
 and that is not there is named.
 """
 
+import contextlib
 import math
 import os
 from abc import ABC, abstractmethod
@@ -100,8 +101,8 @@ class Model(ABC):
         Parameters
         ----------
         X : array-like or DataFrame of shape (rows, n_features_in_)
-            The columns of training, found by name if both tables have names, else by place; numbers are finite or
-            missing.
+            The columns of training, found by name if both tables have names, else by place. Numbers are finite or
+            missing, unless the model was told that infinite ones are missing.
         threads : int, optional
             As for `ash.tune`; one while the rows are few.
 
@@ -227,7 +228,7 @@ class Model(ABC):
         """
         schema, scaling = self.encoding.schema, scaling_of(self)
         frame = schema.read(read_frame(X, wanted=schema.names), f"the {type(self).__name__.lower()}")
-        schema.check_cells(frame)
+        frame = schema.checked(frame)
         features = np.empty((frame.rows, self.encoding.features), np.float32)
         for first, stop in blocks(frame.rows, max(1, BLOCK_CELLS // features.shape[1])):
             rows = slice(first, stop)
@@ -274,8 +275,8 @@ class Model(ABC):
         for regression `target`, double [rows, targets].
 
         A missing number is NaN. A level that was not there in training is treated as in `predict`; some runtimes take a
-        NUL in a text for its end. What `predict` refuses (infinite numbers, and missing cells or unknown levels if the
-        model was told to refuse them) has NaN for its probabilities or targets, and then the label means nothing.
+        NUL in a text for its end. What `predict` refuses (infinite numbers, missing cells or unknown levels, as the
+        model was told) has NaN for its probabilities or targets, and then the label means nothing.
 
         Parameters
         ----------
@@ -311,8 +312,8 @@ class Model(ABC):
 
         Levels are looked up once, by UTF-8 text, and are plain numbers from then on, so a row is one flat array, with
         `model::kUnknown` for a level that was not there in training; `model::column("age")` is the place of a column.
-        `predict` returns false, and leaves the outputs, for what `predict` here refuses: infinite numbers, and missing
-        cells or unknown levels if the model was told to. Any number of threads may call it. Its buffers are on the
+        `predict` returns false, and leaves the outputs, for what `predict` here refuses: infinite numbers, missing
+        cells or unknown levels, as the model was told. Any number of threads may call it. Its buffers are on the
         stack: 4 bytes a feature and 8 a neuron of the widest layer. Weights are exact; sums are taken in float, so
         outputs agree to about 1e-6.
 
@@ -378,26 +379,32 @@ class Model(ABC):
         """
         schema = self.encoding.schema
         frame = schema.read(frame, expecting or f"the {type(self).__name__.lower()}")
-        direct = self.encoding.takes_rows_as_they_are(frame)
-        if not direct:
-            schema.check_cells(frame)
-        is_small = threads is None and frame.rows <= ROWS_WORTH_A_THREAD
-        team = 1 if is_small else resolve_threads(threads)
-        size = frame.rows if direct else max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // self.encoding.features)
-        outputs = []
-        for first, stop in blocks(frame.rows, size):
-            rows = slice(first, stop)
-            block = frame.matrix_rows(rows) if direct else self.encoding.block(frame, rows, schema.unknown)
-            outputs.append(self._predict_block(block, team, frame))
+        team = _team(frame.rows, threads)
+        if self.encoding.takes_rows_as_they_are(frame):
+            with contextlib.suppress(ValueError):  # infinite numbers, or beyond float32, which are checked below
+                return self._predict_rows(frame.matrix_rows(slice(None)), team)
+        frame = schema.checked(frame)
+        outputs = [
+            self._predict_rows(self.encoding.block(frame, slice(*each), schema.unknown), team)
+            for each in blocks(frame.rows, max(ROWS_WORTH_A_THREAD, BLOCK_CELLS // self.encoding.features))
+        ]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
-    def _predict_block(self, block: NDArray[Any], team: int, frame: Frame) -> NDArray[np.float32]:
-        """Let the core predict, which refuses numbers that have not been checked before."""
-        try:
-            return self._predict_rows(block, team)
-        except ValueError:
-            self.encoding.schema.check_cells(frame)
-            raise
+    def predict_block(self, block: NDArray[np.float64], threads: int | None = None) -> NDArray[np.float32]:
+        """Return what `predict_frame` does, for rows that are encoded.
+
+        Parameters
+        ----------
+        block : ndarray of shape (rows, features), float64
+            As of `encoding.block`.
+        threads : int, optional
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of shape (rows, outputs), float32
+        """
+        return self._predict_rows(block, _team(len(block), threads))
 
     def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Return labels or targets, as `predict` does, for outputs.
@@ -411,6 +418,11 @@ class Model(ABC):
             return np.asarray(self.classes_[outputs.argmax(axis=1)])
         targets = outputs.astype(np.float64)
         return targets[:, 0] if targets.shape[1] == 1 else targets
+
+
+def _team(rows: int, threads: int | None) -> int:
+    """Return how many threads predict so many rows."""
+    return 1 if threads is None and rows <= ROWS_WORTH_A_THREAD else resolve_threads(threads)
 
 
 def normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.data_split import Fold, Split
-from ash.metrics import METRICS
+from ash.metrics import LOSSES, METRICS
 from ash.models.ensemble import (
     Ensemble,
     Numbers,
@@ -59,9 +59,6 @@ MOST_DRAWS = 1024
 """The most draws of an ensemble: each takes a pass over the predictions of all networks kept."""
 PREDICTION_BYTES = 2**28
 """The most memory for the predictions of the networks kept by default; beyond it fewer are kept."""
-
-_LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
-"""By task: the metric of an ensemble whose run a function of the user's has scored."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
 """Powers of 2^(1/4). Python's own differ by platform."""
@@ -147,7 +144,7 @@ class Kept:
         drawn = np.flatnonzero(counts)
         shares = counts[drawn] / counts.sum()
         best, folds = self.networks[0], len(self.members[0])
-        metric = best.metric if best.metric in METRICS[best.task] else _LOSSES[best.task]
+        metric = best.metric if best.metric in METRICS[best.task] else LOSSES[best.task]
         members = [network for index in drawn.tolist() for network in self.members[index]]
         predictions = self.predictions[drawn]
         classes = 0 if best.classes_ is None else len(best.classes_)

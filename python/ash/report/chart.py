@@ -10,12 +10,12 @@ Sizes are pixels of a page at rest. A `wide` or `medium` chart keeps a least wid
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ash.report.markup import Child, Markup, join, num, tag
+from ash.report.markup import Child, Markup, join, num, short, tag
 
 Tick = tuple[float, str]
 """A place on an axis, and what is written there."""
@@ -75,6 +75,12 @@ class Canvas:
     def upwards(self, low: float, high: float, room: float = 0.0, log: bool = False) -> Scale:
         """Return a scale from the bottom to the top."""
         return Scale(*_padded(low, high, room, log), self.height - self.bottom, self.top, log)
+
+
+BARS = Canvas(width=560.0, height=16.0, left=190.0, right=60.0, top=8.0, bottom=8.0)
+"""A chart of bars, without a bar."""
+BAR = 26.0
+"""Height of a bar, with the gap to the next one."""
 
 
 def _padded(low: float, high: float, share: float, log: bool) -> tuple[float, float]:
@@ -227,6 +233,21 @@ def axes(
         tag("text", y_label, x=0, y=y.stop - 12, class_="name"),
     ]
     return join(tag("g", *lines, base, class_="grid"), tag("g", *texts, *names, class_="ticks"))
+
+
+def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Markup:
+    """Return a picture with a bar for each value: what it is of, its length (none below 0), and how it is written."""
+    canvas = replace(BARS, height=BARS.height + BAR * len(values))
+    most = max(value for _, value, _ in values)
+    x = canvas.across(0.0, most if most > 0 else 1.0)
+    marks = []
+    for place, (what, value, text) in enumerate(values):
+        top, end = canvas.top + BAR * place, x.at(max(value, 0.0))
+        marks.append(tag("text", short(what, 24), x=x.start - 10, y=top + 14, text_anchor="end"))
+        marks.append(tag("rect", x=x.start, y=top, width=max(end - x.start, 1.0), height="18", rx="2", class_="bar"))
+        marks.append(tag("text", text, x=end + 8, y=top + 14))
+    description = ", ".join(f"{what} {text}" for what, _, text in values)
+    return svg(name, canvas, title, description, tag("g", *marks, class_="ticks"))
 
 
 def legend(entries: Sequence[tuple[Markup, str]]) -> Markup:

@@ -2,23 +2,17 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash.history.chart_data import GOLDEN, ParameterAxis, score_limits
 from ash.history.importance import LEAST, importance_of
-from ash.report.chart import STAR, Canvas, Scale, Tick, axes, circle, cross, figure, grouped, legend, star, svg
+from ash.report.chart import STAR, Canvas, Scale, Tick, axes, bars, circle, cross, figure, grouped, legend, star, svg
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, counted, join, same_as_table, shares, short, tag
 
 Numbers = NDArray[np.float64]
-
-BARS = Canvas(width=560.0, height=16.0, left=190.0, right=60.0, top=8.0, bottom=8.0)
-"""Without a bar."""
-BAR = 26.0
-"""Height of a bar, with the gap to the next one."""
 
 PANEL = Canvas(width=300.0, height=200.0, left=52.0, right=12.0, top=30.0, bottom=28.0)
 SPREAD = 0.24
@@ -51,22 +45,9 @@ def importance(facts: Facts) -> Section:
     )
     rows = [[name, shares(share)] for share, name in known]
     listed = same_as_table(["hyperparameter", "share"], rows, title)
-    drawn = figure(_bars(known), caption, kind="medium", label=title)
+    picture = bars("importance-chart", title, [(name, share, shares(share)) for share, name in known])
+    drawn = figure(picture, caption, kind="medium", label=title)
     return Section("importance", title, join(drawn, listed))
-
-
-def _bars(known: list[tuple[float, str]]) -> Markup:
-    canvas = replace(BARS, height=BARS.height + BAR * len(known))
-    x = canvas.across(0.0, known[0][0])
-    bars = []
-    for place, (share, name) in enumerate(known):
-        top, end = canvas.top + BAR * place, x.at(share)
-        bars.append(tag("text", short(name, 24), x=x.start - 10, y=top + 14, text_anchor="end"))
-        bars.append(tag("rect", x=x.start, y=top, width=max(end - x.start, 1.0), height="18", rx="2", class_="bar"))
-        bars.append(tag("text", shares(share), x=end + 8, y=top + 14))
-    description = ", ".join(f"{name} {share:.0%}" for share, name in known)
-    group = tag("g", *bars, class_="ticks")
-    return svg("importance-chart", canvas, "Importance of hyperparameters", description, group)
 
 
 def parameters(facts: Facts) -> Section:

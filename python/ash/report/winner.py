@@ -1,4 +1,4 @@
-"""The section of the winner: its hyperparameters, and how it does on the validation rows that chose it."""
+"""The section of the winner: its hyperparameters, how it does on the validation rows, and what it makes of columns."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ import numpy as np
 from ash._utils.display import show, show_param
 from ash.history.validation import Calibration, Confusion, Residuals, calibration_of, confusion_of, residuals_of
 from ash.report.chart import Canvas, axes, circle, figure, polyline, svg
+from ash.report.columns import columns
 from ash.report.facts import Facts, Section
 from ash.report.markup import Markup, join, pairs, same_as_table, shares, short, tag
 from ash.run_record import FUNCTION
@@ -32,7 +33,7 @@ def winner(facts: Facts) -> Section:
     params = ((name, show_param(value)) for name, value in history.best_params.items())
     body = join(tag("h3", f"Hyperparameters of candidate {history.best_candidate}"), pairs(params))
     if history.task != FUNCTION:
-        body = join(body, tag("h3", "On the validation rows"), _held_out(facts))
+        body = join(body, tag("h3", "On the validation rows"), _held_out(facts), tag("h3", "Columns"), columns(facts))
     return Section("winner", "Winner", body)
 
 

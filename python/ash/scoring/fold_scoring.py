@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ash._utils.user_warnings import warn_user
 from ash.data.frames import Frame
+from ash.data.sparse import is_sparse
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
 from ash.metrics import METRICS, did_you_mean, metric_of, native_metric
@@ -117,7 +118,8 @@ def _fold_scorer(
     if isinstance(X, Frame) and fold.held_out is None:  # of a file
         X_validation: Any = frame.take(fold.validation)
     else:
-        X_validation = _safe_indexing(X if fold.held_out is None else validation[0], rows)
+        given = X if fold.held_out is None else validation[0]
+        X_validation = _safe_indexing(given.tocsr() if is_sparse(given) else given, rows)
     return ValidationScorer(
         scoring.scorer, X_validation, y, weights, lambda core: network_of(core, fold, {}, options, math.nan), lock
     )

@@ -83,10 +83,10 @@ class _Estimator(Configured):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle holds: all but the networks that only `result_.ensemble` needs, which are many."""
+        """Return what a pickle holds: all but what only methods of `result_` need, such as its many other networks."""
         state = dict(super().__getstate__())
         if "result_" in state:
-            state["result_"] = replace(state["result_"], kept=None)
+            state["result_"] = replace(state["result_"], kept=None, sample=None)
         return state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
@@ -96,7 +96,7 @@ class _Estimator(Configured):
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Numbers, booleans, text and categories, cells may be missing: arrays, lists, frames of pandas or polars,
-            pyarrow tables.
+            pyarrow tables, sparse matrices of SciPy.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels of any dtype, or targets; several columns for regression only.
         sample_weight : array-like of shape (n_samples,), optional
@@ -240,6 +240,7 @@ class _Estimator(Configured):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.config is None or self.config.missing != "error"
+        tags.input_tags.sparse = True
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.target_tags.required = True

@@ -1,0 +1,100 @@
+"""A sparse matrix of SciPy as a table of numbers: rows and columns come as dense arrays, a few at a time.
+
+    CSR, CSC, COO, ...  ->  SparseMatrix  --some rows, or a column-->  float64 array
+
+Cells that are not stored are 0; NaN is a missing cell. Formats other than CSR are converted once, without a dense copy.
+A second copy, by columns, is made when a column is first asked for.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash._utils.cached import cached_property
+from ash._utils.user_warnings import warn_user
+from ash.data.arrays import is_rounded
+from ash.errors import DataError
+
+
+def is_sparse(data: Any) -> bool:
+    """Return whether this is a sparse matrix or array of SciPy, by duck typing."""
+    return hasattr(data, "tocsr") and hasattr(data, "nnz")
+
+
+class SparseMatrix:
+    """A sparse matrix [rows, columns] that gives dense float64 arrays, as a NumPy array gives views.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : dtype
+        float64.
+    rows : scipy.sparse.csr_array
+        What is stored, by rows; each cell once.
+    """
+
+    dtype = np.dtype(np.float64)
+
+    def __init__(self, rows: Any) -> None:
+        self.rows, self.shape = rows, rows.shape
+
+    def __getitem__(self, key: Any) -> NDArray[np.float64]:
+        """Return rows, a column of all rows, or rows and columns by two arrays of their numbers."""
+        if not isinstance(key, tuple):
+            return np.asarray(self.rows[key].toarray())
+        rows, columns = key
+        if isinstance(columns, int):
+            return np.asarray(self._columns[:, [columns]].toarray()[:, 0][rows])
+        return np.asarray(self.rows[rows.ravel()][:, columns].toarray())
+
+    def extremes(self, order: NDArray[np.int64] | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return for each column of these rows whether it has NaN, and its largest magnitude."""
+        rows = self._taken(order)
+        data, columns = rows.data, rows.indices
+        missing, worst = np.zeros(self.shape[1], np.bool_), np.zeros(self.shape[1])
+        missing[columns[np.isnan(data)]] = True
+        np.fmax.at(worst, columns, np.abs(data))
+        return missing, worst
+
+    def without_infinities(self, order: NDArray[np.int64] | None) -> tuple["SparseMatrix", NDArray[np.int64]]:
+        """Return the matrix with its infinite numbers missing, and how many these rows have in each column."""
+        taken = self._taken(order)
+        counts = np.bincount(taken.indices[np.isinf(taken.data)], minlength=self.shape[1])
+        rows = self.rows.copy()
+        rows.data[np.isinf(rows.data)] = np.nan
+        return SparseMatrix(rows), counts
+
+    def _taken(self, order: NDArray[np.int64] | None) -> Any:
+        return self.rows if order is None else self.rows[order]
+
+    @cached_property
+    def _columns(self) -> Any:
+        return self.rows.tocsc()
+
+
+def read_sparse(data: Any, name: str) -> SparseMatrix:
+    """Return a sparse matrix of any format as a table.
+
+    Raises
+    ------
+    DataError
+        Complex numbers.
+
+    Warns
+    -----
+    UserWarning
+        Integers beyond 2**53, which float64 rounds.
+    """
+    from scipy.sparse import csr_array
+
+    if data.dtype.kind not in "fiub":
+        raise DataError(f"Complex data not supported: {name} has dtype {data.dtype}; pass real numbers")
+    rows = csr_array(data.tocsr())
+    if is_rounded(rows.data):
+        warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
+    numbers = csr_array((rows.data.astype(np.float64), rows.indices, rows.indptr), rows.shape)
+    if not numbers.has_canonical_format:
+        numbers = numbers.copy()  # the indices are the user's own so far
+        numbers.sum_duplicates()
+    return SparseMatrix(numbers)

@@ -1,0 +1,170 @@
+"""What a model makes of each column: permutation importance, and partial dependence.
+
+    cells of one column shuffled among the rows  ->  the score falls by the importance of the column
+    all rows have the same value in one column   ->  the mean prediction, for some of its values
+
+Both are computed on a sample of the validation rows. A result holds its own copy of these cells, so it does not keep
+the user's table in memory. The sample is encoded once; then the features of a column move together. Only features of
+neighbors depend on several columns, so these rows are encoded anew.
+
+Sources: Breiman, Random Forests, Machine Learning 45, 2001; Friedman, Greedy Function Approximation, Annals of
+Statistics 29, 2001.
+
+Order:  the shuffles have a fixed seed, so equal models have equal numbers.
+Cost:   importance predicts the sample REPEATS times per column, partial dependence once per value.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.data.dates import date_text
+from ash.data.frames import Frame
+from ash.encoding.data_split import Split
+from ash.encoding.schema import ColumnSchema
+from ash.metrics import LOSSES, METRICS
+from ash.models.model import Model
+
+MOST_ROWS = 1_000
+"""Rows of a sample."""
+MOST_COLUMNS = 200
+"""Wider tables have no sample: the cost grows with the square of the number of columns."""
+REPEATS = 5
+VALUES, LEVELS = 20, 10
+"""The most values of a number or date, and the most levels of a category, that partial dependence has."""
+
+Order = NDArray[np.int64]
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows on which a model is inspected.
+
+    Attributes
+    ----------
+    frame : Frame
+    targets : float64 array [rows, outputs]
+        Class numbers in one column for classification.
+    weights : float64 array [rows] or None
+    """
+
+    frame: Frame
+    targets: Numbers
+    weights: Numbers | None
+
+
+class PartialDependence(NamedTuple):
+    """The mean prediction of a model when all rows have the same value in one column.
+
+    Attributes
+    ----------
+    values : list of float, of str or of None
+        Some values of the column: numbers or dates (ISO 8601) in ascending order, or the most frequent levels; None is
+        a missing cell.
+    predictions : float64 array [values, outputs]
+        Mean probabilities of the classes, or mean targets in the units of y.
+    """
+
+    values: list[float | str | None]
+    predictions: Numbers
+
+
+def sample_of(split: Split) -> Sample | None:
+    """Return at most MOST_ROWS of the validation rows of all folds, evenly spaced; None for more than MOST_COLUMNS."""
+    fold = split.folds[0]
+    schema = fold.encoding.schema
+    if len(schema.columns) > MOST_COLUMNS:
+        return None
+    frame, first = (fold.table.frame, 0) if fold.held_out is None else (fold.held_out, fold.table.rows)
+    rows = np.unique(np.concatenate([each.validation for each in split.folds]))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)]
+    weights = None if fold.weights is None else fold.weights[rows]
+    return Sample(frame.take(rows - first).copied(schema.kinds), fold.y[rows], weights)
+
+
+def importances(model: Model, sample: Sample, threads: int | None = None) -> Numbers:
+    """Return by how much the score falls when the cells of a column are shuffled: float64 [columns, REPEATS].
+
+    The score is that of the model's metric. Where a function of the user's is the metric, or the metric is undefined on
+    the sample, it is the negated log loss or root mean squared error.
+    """
+    cells = _Cells(model, sample, threads)
+    metric = model.metric if model.metric in METRICS[model.task] else LOSSES[model.task]
+    if math.isnan(cells.score(metric)):
+        metric = LOSSES[model.task]
+    whole = cells.score(metric)
+    random = np.random.default_rng(0)
+    orders = [random.permutation(sample.frame.rows) for _ in range(REPEATS)]
+    columns = range(len(sample.frame.columns))
+    return np.array([[whole - cells.score(metric, place, order) for order in orders] for place in columns])
+
+
+def partial_dependence(model: Model, sample: Sample, place: int, threads: int | None = None) -> PartialDependence:
+    """Return the partial dependence of a model on the column in this place."""
+    cells, column = _Cells(model, sample, threads), model.encoding.schema.columns[place]
+    rows, values = (_levels if column.kind == "category" else _quantiles)(sample.frame, place, column)
+    predictions = []
+    for row in rows:
+        outputs = cells.outputs(place, np.full(sample.frame.rows, row, np.int64)).astype(np.float64)
+        predictions.append(np.average(outputs, axis=0, weights=sample.weights))
+    return PartialDependence(values, np.array(predictions))
+
+
+class _Cells:
+    """The rows of a sample, in which a column can have the cells of other rows."""
+
+    def __init__(self, model: Model, sample: Sample, threads: int | None) -> None:
+        self._model, self._sample, self._threads = model, sample, threads
+        self._block: Numbers | None = None
+        if model.encoding.neighbors is None:
+            self._block = model.encoding.block(sample.frame, slice(0, sample.frame.rows))
+
+    def score(self, metric: str, place: int = 0, order: Order | None = None) -> float:
+        """Return the score of what the model predicts."""
+        model, weights = self._model, self._sample.weights
+        classes = 0 if model.classes_ is None else len(model.classes_)
+        counts = [] if weights is None else weights.tolist()
+        return float(_core.score(metric, self._sample.targets, self.outputs(place, order), classes, counts))
+
+    def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
+        """Return what the model predicts if the column in this place has the cells of the rows `order`."""
+        frame, block = self._sample.frame, self._block
+        if order is None:
+            return self._model.predict_frame(frame, self._threads)
+        if block is None:
+            changed = frame.with_column(place, frame.columns[place].with_order(order))
+            return self._model.predict_frame(changed, self._threads)
+        features = self._model.encoding.features_of(place)
+        own = block[:, features].copy()
+        block[:, features] = own[order]
+        outputs = self._model.predict_block(block, self._threads)
+        block[:, features] = own
+        return outputs
+
+
+def _quantiles(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int], list[float | str | None]]:
+    """Return rows whose numbers are evenly spaced quantiles of the column, and the numbers, or dates as text."""
+    numbers = frame.columns[place].numbers(slice(None))
+    order = np.argsort(numbers, kind="stable")[: int(np.count_nonzero(~np.isnan(numbers)))]
+    if not len(order):
+        return [], []
+    chosen = order[np.linspace(0, len(order) - 1, min(VALUES, len(order))).astype(np.int64)]
+    values, first = np.unique(numbers[chosen], return_index=True)
+    texts: list[float | str | None] = values.tolist()
+    if column.kind == "date":
+        texts = [date_text(days) for days in values.tolist()]
+    return chosen[first].tolist(), texts
+
+
+def _levels(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int], list[float | str | None]]:
+    """Return a row of each of the most frequent levels of the column, and the levels; all missing cells are one."""
+    cells = [None if column.is_missing(cell) else cell for cell in frame.columns[place].cells(slice(None))]
+    counts = Counter(cells)
+    levels = sorted(counts, key=lambda level: (-counts[level], level is None, level or ""))[:LEVELS]
+    return [cells.index(level) for level in levels], list(levels)

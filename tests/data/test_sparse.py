@@ -1,0 +1,150 @@
+"""Sparse matrices: they are read as the dense ones that they stand for, without a dense copy."""
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.pipeline import make_pipeline
+
+import ash
+from ash.data.frames import checked_numbers, read_frame
+from ash.data.sparse import SparseMatrix
+from ash.errors import DataError, SettingError
+
+RANDOM = np.random.default_rng(0)
+ROWS, COLUMNS = 120, 12
+DENSE = np.where(RANDOM.random((ROWS, COLUMNS)) < 0.8, 0.0, RANDOM.normal(size=(ROWS, COLUMNS)).round(3))
+Y = (DENSE.sum(axis=1) > 0).astype(int)
+RUN: dict[str, Any] = {"candidates": 4, "seed": 0, "threads": 1, "progress": False}
+FORMATS = ("csr", "csc", "coo", "bsr", "dok", "lil", "dia")
+pytestmark = pytest.mark.filterwarnings("ignore:Constructing a DIA matrix")
+
+
+def made(kind: str, table: Any = DENSE) -> Any:
+    return getattr(sparse, f"{kind}_array")(table)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_model_is_that_of_the_dense_table(kind: str) -> None:
+    expected = ash.tune(DENSE, Y, **RUN)
+    for matrix in (made(kind), getattr(sparse, f"{kind}_matrix")(DENSE)):
+        found = ash.tune(matrix, Y, **RUN)
+        assert found.digest == expected.digest and found.model.digest == expected.model.digest
+        assert np.array_equal(found.model.predict_proba(matrix), expected.model.predict_proba(DENSE))
+        assert np.array_equal(found.model.predict_proba(DENSE), expected.model.predict_proba(matrix))
+        np.testing.assert_array_equal(found.model.encode(matrix), expected.model.encode(DENSE))
+
+
+@pytest.mark.parametrize("given", [{"cv": 3}, {"validation": 0.3, "ensemble": 1}, {"time_limit": 2.0, "cv": 3}])
+@pytest.mark.parametrize("kind", ["csr", "csc"])
+def test_estimators_take_them(kind: str, given: dict[str, Any]) -> None:
+    weights = np.arange(ROWS) % 3
+    target = DENSE.sum(axis=1)
+    first = ash.ASHRegressor(candidates=4, random_state=0, **given).fit(made(kind), target, sample_weight=weights)
+    record = first.result_.record
+    again = ash.ASHRegressor(record=record).fit(DENSE, target, sample_weight=weights)
+    assert again.result_.record == record
+    assert np.array_equal(first.predict(made(kind)), again.predict(DENSE))
+
+
+def test_what_is_stored() -> None:
+    """NaN is a missing cell, cells that are stored twice are summed, and the user's matrix stays as it is."""
+    data, rows, columns = [1.0, 2.0, np.nan, 0.0], [0, 0, 1, 2], [1, 1, 0, 1]
+    given = sparse.coo_array((data, (rows, columns)), shape=(3, 2)).tocsr(copy=False)
+    assert np.array_equal(read_frame(given).all_numbers(), [[0, 3], [np.nan, 0], [0, 0]], equal_nan=True)
+    unsorted = sparse.csr_array((np.array([2.0, 1.0, 5.0]), np.array([1, 0, 1]), np.array([0, 3])), shape=(1, 2))
+    before = unsorted.data.copy(), unsorted.indices.copy()
+    frame = read_frame(unsorted)
+    assert frame.all_numbers().tolist() == [[1, 7]]
+    assert np.array_equal(unsorted.data, before[0]) and np.array_equal(unsorted.indices, before[1])
+    assert [column.numbers(slice(None)).tolist() for column in frame.columns] == [[1.0], [7.0]]
+    assert checked_numbers(read_frame(given))[1].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, np.float32, ">f8"])
+def test_dtypes(dtype: Any) -> None:
+    table = (DENSE > 0).astype(dtype)
+    assert np.array_equal(
+        read_frame(sparse.csr_array(table.astype(np.dtype(dtype).newbyteorder("=")))).all_numbers(), table
+    )
+
+
+def test_rows_and_columns_in_any_order() -> None:
+    frame = read_frame(made("csc"))
+    order = RANDOM.permutation(ROWS)[:50]
+    taken = frame.take(order).take(np.arange(0, 50, 3))
+    assert np.array_equal(taken.all_numbers(), DENSE[order][::3])
+    for place in (0, COLUMNS - 1):
+        assert np.array_equal(taken.columns[place].numbers(slice(2, 9)), DENSE[order][::3][2:9, place])
+    assert isinstance(frame.matrix, SparseMatrix)
+    places = np.array([3, 1])
+    assert np.array_equal(frame.matrix[order[:, None], places], DENSE[order[:, None], places])
+
+
+def test_infinite_numbers() -> None:
+    table = DENSE.copy()
+    table[3, 0], table[9, 0] = np.inf, -np.inf
+    with pytest.raises(DataError, match=r"infinity .* in column 0 \(2 of 120 rows, first row 3\)"):
+        ash.tune(made("csr", table), Y, **RUN)
+    config = ash.SearchConfig(infinite="missing")
+    found = []
+    for given in (table, made("csc", table)):
+        with pytest.warns(UserWarning, match=r"taken as missing \(column 0: 2 of 120 rows\)"):
+            found.append(ash.tune(given, Y, config=config, **RUN).digest)
+    assert found[0] == found[1]
+
+
+def test_rows_of_weight_zero_are_not_there() -> None:
+    table, weights = DENSE.copy(), (np.arange(ROWS) % 4 > 0).astype(float)
+    table[0, 0], table[4, 1], table[8, 2] = np.nan, np.inf, 1e300
+    found = ash.tune(made("csr", table), Y, sample_weight=weights, **RUN)
+    expected = ash.tune(DENSE[weights > 0], Y[weights > 0], **RUN)
+    assert found.digest == expected.digest and not any(each.missing for each in found.model.encoding.schema.columns)
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(DataError, match="Complex data not supported: X has dtype complex128"):
+        ash.tune(made("csr") * 1j, Y, **RUN)
+    with pytest.raises(SettingError, match="categorical_features is given, but X is sparse"):
+        ash.tune(made("csr"), Y, categorical_features=[0], **RUN)
+    with pytest.raises(DataError, match="Sparse data was passed for y"):
+        ash.tune(DENSE, sparse.csr_array(Y[:, None]), **RUN)
+    model = ash.tune(made("csr"), Y, **RUN).model
+    with pytest.raises(DataError, match="X has 3 features, but the network is expecting 12 features"):
+        model.predict(made("csr", DENSE[:, :3]))
+    with pytest.raises(DataError, match="was category"):
+        ash.tune(pd.DataFrame({"a": ["x", "y"] * 60}), Y, **RUN).model.predict(made("csr", DENSE[:, :1]))
+    with pytest.warns(UserWarning, match=r"integers beyond 2\*\*53"):
+        read_frame(sparse.csr_array(np.array([[2**53 + 1]])))
+
+
+def test_scorers_see_their_rows() -> None:
+    def scorer(model: Any, X: Any, y: Any) -> float:
+        assert sparse.issparse(X) and X.shape == (24, COLUMNS)
+        return float(np.mean(model.predict(X) == y))
+
+    for kind in ("csr", "csc", "coo"):
+        ash.tune(made(kind), Y, metric=scorer, **RUN)
+
+
+def test_a_pipeline_over_counts_of_words() -> None:
+    words = [f"{'good' if label else 'bad'} film number {number}" for number, label in enumerate(Y)]
+    model = make_pipeline(CountVectorizer(), ash.ASHClassifier(candidates=8, random_state=0)).fit(words, Y)
+    assert model.score(words, Y) == 1.0
+
+
+def test_no_dense_copy_is_made() -> None:
+    """The core's own copy is not counted here."""
+    rows, columns = 20_000, 1_500
+    wide = sparse.random_array((rows, columns), density=0.002, rng=0, format="csc")
+    y = np.asarray(wide.sum(axis=1) > 0).astype(int)
+    tracemalloc.start()
+    model = ash.tune(wide, y, candidates=1, threads=1, progress=False).model
+    model.predict(wide)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < rows * columns * 8 / 2

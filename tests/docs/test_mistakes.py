@@ -1,0 +1,24 @@
+"""The page of mistakes says what happens."""
+
+import json
+
+import ash
+import mistakes
+
+LIKELY = 120
+REFUSED = ("DataError", "SettingError", "UnknownArgument", "ModelFormatError", "NotFittedError")
+
+
+def test_the_page_says_what_happens() -> None:
+    found = mistakes.outcomes()
+    before = json.loads(mistakes.BEFORE.read_text(encoding="utf-8"))
+    assert len(found) >= LIKELY and before.keys() == found.keys()
+    for code, outcome in found.items():
+        kind = outcome.split(" | ")[-1].split(":")[0]
+        assert not kind.endswith("Error") or kind in REFUSED, (code, outcome)
+        assert "Traceback" not in outcome, (code, outcome)
+    assert all(hasattr(ash, name) or name == "NotFittedError" for name in REFUSED)
+    shown = mistakes.PAGE.read_text(encoding="utf-8")
+    assert all(f"| {case.what} |" in shown for cases in mistakes.CASES.values() for case in cases)
+    if mistakes.made_with() in shown:  # other libraries have other words and types
+        assert shown == mistakes.page(before, found)

@@ -1,0 +1,90 @@
+"""Runs examples of scikit-learn's gallery with ASHClassifier and ASHRegressor in place of its own estimators.
+
+    python tests/soak/gallery.py scikit_learn-1.9.1/examples      the folder of a source distribution
+
+Examples that use MLPClassifier, MLPRegressor or HistGradientBoosting are run as they are, each in a process of its own,
+without a display. Those that download data are left out. So are those that pass a parameter that only their class has,
+since there is nothing to pass it to. Prints a line per example: ran, left out and why, or the error.
+"""
+
+import argparse
+import os
+import re
+import runpy
+import subprocess
+import sys
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+REPLACED = {
+    "sklearn.neural_network": ("MLPClassifier", "MLPRegressor"),
+    "sklearn.ensemble": ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor"),
+}
+USES = re.compile("|".join(name for names in REPLACED.values() for name in names))
+DOWNLOADS = re.compile(r"fetch_|urlopen|https?://\S+\.(csv|zip|parquet)")
+CANDIDATES = 8
+LEFT_OUT, SECONDS = 3, 900
+
+
+def replaced(name: str) -> Any:
+    """Return what makes our estimator of this name, from the parameters that both have."""
+    import ash
+
+    kind = ash.ASHClassifier if name.endswith("Classifier") else ash.ASHRegressor
+
+    def make(*values: Any, **given: Any) -> Any:
+        own = [each for each in given if each not in signature(kind).parameters]
+        if values or own:
+            print(f"parameters of {name} alone: {', '.join(own) or values}", file=sys.stderr)
+            os._exit(LEFT_OUT)  # whatever the example would catch
+        return kind(**{"candidates": CANDIDATES, **given})
+
+    return make
+
+
+def run(path: str) -> None:
+    """Run one example in this process."""
+    import importlib
+
+    import matplotlib
+
+    matplotlib.use("agg")
+    for module, names in REPLACED.items():
+        for name in names:
+            setattr(importlib.import_module(module), name, replaced(name))
+    os.chdir(Path(path).parent)
+    runpy.run_path(path, run_name="__main__")
+
+
+def outcome(path: Path) -> str:
+    """Return in words what became of an example."""
+    if DOWNLOADS.search(path.read_text(encoding="utf-8")):
+        return "left out: it downloads data"
+    done = subprocess.run(
+        [sys.executable, __file__, "--run", str(path)], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    last = (done.stderr.strip().splitlines() or [""])[-1]
+    return {0: "ran", LEFT_OUT: f"left out: {last}"}.get(done.returncode, f"ERROR: {last}")
+
+
+def main() -> int:
+    """Return the exit status: 1 where an example has failed, or none has run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--run", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        run(str(options.folder.resolve()))
+        return 0
+    paths = sorted(path for path in options.folder.rglob("*.py") if USES.search(path.read_text(encoding="utf-8")))
+    found = {}
+    for path in paths:
+        found[path] = outcome(path.resolve())
+        print(f"{path.relative_to(options.folder)}: {found[path]}", flush=True)
+    words = list(found.values())
+    return int("ran" not in words or any(word.startswith("ERROR") for word in words))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
