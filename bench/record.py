@@ -3,7 +3,7 @@
     results/NAME.json    {"measured": [          stamps (bench/machine.py): commit, machine, packages, trees
                             {...}],
                           "cases": {
-                            "first": {"of": 0, "seconds": 1.5, "told": {}, "value": ...},
+                            "first": {"of": 0, "seconds": 1.5, "told": {...}, "value": ...},
                             "second": {"of": 0, ...}}}
 
 A case on record counts as long as it was measured on the same machine, with the same packages, from the same code and
@@ -69,7 +69,8 @@ class Record:
         self.lines: dict[str, dict[str, Any]] = {}
         if path.is_file():
             found = json.loads(path.read_text(encoding="utf-8"))
-            self.stamps, self.lines = found["measured"], found["cases"]
+            self.stamps = found["measured"]
+            self.lines = {key: {"told": {}, **line} for key, line in found["cases"].items()}
 
     def values(self) -> dict[str, Any]:
         """Return the values by the keys of their cases."""
@@ -112,14 +113,17 @@ class Record:
         self.stamps = [self.stamps[number] for number in used]
         for line in self.lines.values():
             line["of"] = used.index(line["of"])
-        stamps = ",\n".join(json.dumps(each, allow_nan=False) for each in self.stamps)
-        lines = ",\n".join(
-            f"{json.dumps(key)}: {json.dumps(line, allow_nan=False)}" for key, line in self.lines.items()
-        )
+        stamps = ",\n".join(map(_compact, self.stamps))
+        told = {key: {name: part for name, part in line.items() if part != {}} for key, line in self.lines.items()}
+        lines = ",\n".join(f"{json.dumps(key)}: {_compact(line)}" for key, line in told.items())
         self.path.parent.mkdir(parents=True, exist_ok=True)
         copy = self.path.with_suffix(".new")
         copy.write_text(f'{{"measured": [\n{stamps}\n],\n"cases": {{\n{lines}\n}}}}\n', encoding="utf-8")
         copy.replace(self.path)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def is_skipped(value: Any) -> bool:

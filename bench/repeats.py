@@ -52,6 +52,7 @@ LEAST_ROWS = 1_000
 MOST_RATIO, LEAST_DECIDED, LEAST_BUSY, MOST_REPEAT = 1.01, 0.97, 0.95, 1.02
 FEW_ROWS = 500
 COPIES = 5  # of a fit in each place
+PRICE_FIELDS = ("error", "auc_error", "log_loss", "deviation", "rows", "seconds", "busy", "decided")
 LOAD = "import time\nwhile True: pass"
 
 
@@ -210,7 +211,8 @@ def price(table: str, schedule: str, seed: int, limit: float, data: str | None) 
     seconds, fit = timed(lambda: fit.fit(rows.x, rows.y))
     after = os.times()
     busy = (after.user + after.system - before.user - before.system) / (seconds * THREADS)
-    return {**scores(fit, rows), **facts(rows), "seconds": seconds, "busy": busy, "decided": decided(fit.result_)}
+    told = {**scores(fit, rows), **facts(rows), "seconds": seconds, "busy": busy, "decided": decided(fit.result_)}
+    return {name: told[name] for name in PRICE_FIELDS if name in told}
 
 
 def decided(result: Any) -> float:

@@ -17,7 +17,7 @@ from ash.executors import dask_pool
 from callback_help import After
 from cluster_help import Cluster, cluster, jobs_in
 from cluster_runs import held, killed
-from executor_help import BAD, deadly, deadly_job, tuned
+from executor_help import BAD, climb, deadly, deadly_job, tuned
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -105,6 +105,20 @@ def test_f95_workers_may_come_late(undisturbed: Any, tmp_path: Path) -> None:
 
         result = tuned(executor=client, journal=tmp_path / "run.ash", callbacks=[After(9, lambda run: leave())], **LONG)
     assert (result.digest, jobs_in(tmp_path / "run.ash")) == undisturbed
+
+
+def test_f95_a_function_that_is_lost_with_the_only_worker_is_sent_again(tmp_path: Path) -> None:
+    with cluster(tmp_path, workers=1) as started, connected(started, 1) as client:
+
+        def leave() -> None:
+            started.workers.pop().kill()
+            started.add_worker()
+
+        callbacks = [After(3, lambda run: leave())]
+        space = {"x": [number / 15 for number in range(16)]}
+        result = ash.tune_function(climb, space, executor=client, candidates=16, callbacks=callbacks, progress=False)
+    assert (result.ended, result.failures) == ("finished", ())
+    assert result.best_params["x"] == pytest.approx(0.3, abs=0.04) and len(result.columns["rung"]) > 16
 
 
 def test_f96_a_scheduler_that_dies_ends_the_run_and_a_new_cluster_goes_on(undisturbed: Any, tmp_path: Path) -> None:

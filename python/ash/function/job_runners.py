@@ -12,7 +12,7 @@ import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ash._utils.threads import at_work, start_threads
 from ash._utils.user_warnings import warn_user
@@ -181,6 +181,24 @@ class RunnerThreads(ConcurrentRunners):
             self._done.put((job, answer))
 
 
+MOST_TIMES = 3
+"""So often is a job handed to Dask that cancels it."""
+
+
+class _Cancelled(Answer):
+    """The answer of a job that Dask has cancelled, which it does where it has lost what the job needs."""
+
+
+class _Handed(NamedTuple):
+    """A job that Dask has: its arguments, how often the function was sent before, and how often it was handed out."""
+
+    params: dict[str, Any]
+    epochs: int
+    state: Any
+    sent: int
+    times: int
+
+
 class Submitted(ConcurrentRunners):
     """Workers of an executor of the user's: of concurrent.futures, loky, Dask, MPI, or anything else with `submit`.
 
@@ -199,9 +217,11 @@ class Submitted(ConcurrentRunners):
     def __init__(self, train: Train, count: int, limit: float | None, executor: Any) -> None:
         super().__init__(count, limit)
         self._futures: dict[Key, Future[Any]] = {}
+        self._handed: dict[Key, _Handed] = {}  # to Dask, and not answered
         self._here = isinstance(executor, ThreadPoolExecutor)
         self.packed = not self._here
         self._function: Any = train
+        self._sent = 0  # times that Dask was sent the function
         self._submit: Any = executor.submit
         self._client: Any = executor if is_of(executor, DASK) else None
         self._workers = count
@@ -209,10 +229,10 @@ class Submitted(ConcurrentRunners):
         self._counted = float("-inf")
         if not self._here:
             self._function = pack_function(train, executor)
-        if self._client is not None:  # once to each worker; and two jobs that look alike are two
-            with border("the executor does not take the function"):
-                self._function = ask(executor, executor.scatter, self._function, broadcast=True, hash=False)
-            self._submit = partial(executor.submit, pure=False)
+            self._packed = self._function
+        if self._client is not None:
+            self._send_function()
+            self._submit = partial(executor.submit, pure=False)  # two jobs that look alike are two
 
     def __exit__(self, *error: object) -> None:
         futures = list(self._futures.values())
@@ -234,6 +254,9 @@ class Submitted(ConcurrentRunners):
             with border("the executor takes no more jobs"):
                 future = self._submit(attempt if self._here else do, self._function, params, epochs, state)
                 self._futures[job] = future
+                if self._client is not None:
+                    times = self._handed[job].times if job in self._handed else 0
+                    self._handed[job] = _Handed(params, epochs, state, self._sent, times + 1)
                 future.add_done_callback(lambda done: self._land(job, done))
         except ExecutorFailed as error:
             self._futures.pop(job, None)
@@ -251,6 +274,29 @@ class Submitted(ConcurrentRunners):
         """Return the state, of its bytes where it has been in another process."""
         return state if self._here else unpack(state)
 
+    def _take(self, done: tuple[Key, Answer | BaseException], answers: Answers) -> None:
+        """Take an answer; a job that Dask has cancelled is handed out again, with the function if that is lost."""
+        job, answer = done
+        handed = self._handed.get(job)
+        if not isinstance(answer, _Cancelled) or handed is None or handed.times >= MOST_TIMES:
+            self._handed.pop(job, None)
+            super()._take(done, answers)
+            return
+        try:
+            if handed.sent == self._sent:
+                self._send_function()
+        except ExecutorFailed as error:
+            super()._take((job, Answer(DIED, text=str(error), end=time.monotonic())), answers)
+            return
+        self.hand_out(job, handed.params, handed.epochs, handed.state)
+
+    def _send_function(self) -> None:
+        """Send the function once to each worker of Dask; it is lost with all workers that have it."""
+        client = self._client
+        with border("the executor does not take the function"):
+            self._function = ask(client, client.scatter, self._packed, broadcast=True, hash=False)
+        self._sent += 1
+
     def _count(self) -> None:
         try:
             present = set(ask(self._client, self._client.nthreads))
@@ -267,7 +313,8 @@ class Submitted(ConcurrentRunners):
         except ExecutorFailed as error:
             answer = Answer(DIED, text=str(error), end=time.monotonic())
         except CancelledError as error:  # of Dask, also where it has lost what the job needs
-            answer = Answer(DIED, text=f"the executor has cancelled the job ({str(error) or 'no reason given'})")
+            text = f"the executor has cancelled the job ({str(error) or 'no reason given'})"
+            answer = (Answer if self._client is None else _Cancelled)(DIED, text=text)
         except Exception as error:
             kind = DIED if is_broken(error, "KilledWorker") else FAILED
             answer = Answer(kind, text=f"the executor says: {type(error).__name__}: {error}", end=time.monotonic())
