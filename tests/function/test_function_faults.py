@@ -6,7 +6,7 @@ import os
 import random
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 from joblib.externals import loky
 
 from ash.errors import AllFailed, NothingFinished
+from ash.function import job_runners
 from fault_help import HANG_SECONDS, python, wait_until
 from function_help import run, train
 
@@ -242,3 +243,20 @@ ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="p
     python(code, str(tmp_path))
     (child,) = tmp_path.iterdir()
     wait_until(lambda: not Path(f"/proc/{child.name}").exists())
+
+
+def test_a_job_that_dask_cancels_is_not_handed_out_for_ever() -> None:
+    """A late job is over, and one that was handed out three times has died."""
+    with ThreadPoolExecutor(1) as executor:
+        runners = job_runners.Submitted(lambda params, epochs, state: 1.0, 1, 5.0, executor)
+        cancelled = job_runners._Cancelled("died", text="cancelled")
+        answers: list[Any] = []
+        for times, late in ((1, True), (job_runners.MOST_TIMES, False)):
+            runners._handed[0, 0] = job_runners._Handed({}, 1, None, 0, times)
+            if late:
+                runners._lost.add((0, 0))
+            else:
+                runners._begun[0, 0] = 0.0
+            runners._take(((0, 0), cancelled), answers)
+            assert not runners._handed and not runners._lost
+        assert [(job, answer.kind) for job, answer in answers] == [((0, 0), "died")]

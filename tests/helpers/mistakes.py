@@ -32,7 +32,7 @@ BEFORE = Path(__file__).parents[1] / "docs" / "mistakes_before.json"
 
 
 class Case(NamedTuple):
-    """What somebody does, and the line of Python that does it."""
+    """A mistake or a messy input in words, and the line of Python that makes it."""
 
     what: str
     code: str

@@ -9,8 +9,8 @@
 //              mean over classes of one against the rest; average_precision likewise. f1 is that of class 1 of two,
 //              f1_macro the plain mean over the classes that occur or are predicted, f1_weighted that by their rows; the f1
 //              of a class without a hit is 0. r2 is the plain mean over outputs; a constant output scores 1 when it is
-//              met exactly, else 0. rmse is the mean of the outputs' own roots, mae of their means. Weighted rows count
-//              as so many rows each.
+//              met exactly, else 0. rmse is the mean of the outputs' own roots, mae of their means. A row of
+//              weight w counts as w rows.
 // Order:       the class predicted is the first of the highest. Sums run in double, in order of rows, so a score
 //              depends on nothing but its arguments. auc counts a tie as half, by ranks, so how the sort leaves ties
 //              does not matter.

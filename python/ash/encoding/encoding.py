@@ -246,7 +246,8 @@ class Encoding:
     def put_values(self, frame: Frame, rows: slice, values: Block) -> None:
         """Write rows of each column into a column of `values` [rows, at least columns]: numbers, or codes of levels."""
         if frame.matrix is not None and self.schema.is_numeric:
-            values[:, : len(frame.columns)] = frame.matrix_rows(rows)
+            with np.errstate(over="ignore", invalid="ignore"):
+                values[:, : len(frame.columns)] = frame.matrix_rows(rows)
             return
         for place, (given, column) in enumerate(zip(frame.columns, self.schema.columns, strict=True)):
             is_number = column.kind != "category"

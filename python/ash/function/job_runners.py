@@ -182,7 +182,7 @@ class RunnerThreads(ConcurrentRunners):
 
 
 MOST_TIMES = 3
-"""So often is a job handed to Dask that cancels it."""
+"""The most times that a job is handed to Dask if Dask cancels it."""
 
 
 class _Cancelled(Answer):
@@ -278,7 +278,8 @@ class Submitted(ConcurrentRunners):
         """Take an answer; a job that Dask has cancelled is handed out again, with the function if that is lost."""
         job, answer = done
         handed = self._handed.get(job)
-        if not isinstance(answer, _Cancelled) or handed is None or handed.times >= MOST_TIMES:
+        is_late = job in self._lost
+        if not isinstance(answer, _Cancelled) or handed is None or is_late or handed.times >= MOST_TIMES:
             self._handed.pop(job, None)
             super()._take(done, answers)
             return

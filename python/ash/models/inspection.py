@@ -96,9 +96,10 @@ def importances(model: Model, sample: Sample, threads: int | None = None) -> Num
     """
     cells = _Cells(model, sample, threads)
     metric = model.metric if model.metric in METRICS[model.task] else LOSSES[model.task]
-    if math.isnan(cells.score(metric)):
-        metric = LOSSES[model.task]
     whole = cells.score(metric)
+    if math.isnan(whole):
+        metric = LOSSES[model.task]
+        whole = cells.score(metric)
     random = np.random.default_rng(0)
     orders = [random.permutation(sample.frame.rows) for _ in range(REPEATS)]
     columns = range(len(sample.frame.columns))

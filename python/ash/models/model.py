@@ -421,7 +421,7 @@ class Model(ABC):
 
 
 def _team(rows: int, threads: int | None) -> int:
-    """Return how many threads predict so many rows."""
+    """Return the number of threads that predict this many rows: one if they are few, unless `threads` is given."""
     return 1 if threads is None and rows <= ROWS_WORTH_A_THREAD else resolve_threads(threads)
 
 
