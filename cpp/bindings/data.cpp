@@ -60,9 +60,18 @@ void bind_settings(py::module_& m) {
 }
 
 // Requires a row, since an array without rows may claim any number of columns.
-TargetTable target_table(const Array<double>& y, int classes) {
+TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}) {
     require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
-    return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes};
+    return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss};
+}
+
+Loss loss_of(const std::string& text) {
+    return pick<Loss>(text,
+                      {{"squared_error", Loss::squared_error}, {"pinball", Loss::pinball}, {"poisson", Loss::poisson}});
+}
+
+std::string name_of(Loss loss) {
+    return loss == Loss::squared_error ? "squared_error" : loss == Loss::pinball ? "pinball" : "poisson";
 }
 
 std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, int classes,
@@ -86,10 +95,11 @@ std::unique_ptr<DataBuilder> make_builder(const std::vector<bool>& standardized,
                                           const Array<std::int64_t>& training, const Array<std::int64_t>& validation,
                                           const std::optional<Array<double>>& training_weights,
                                           const std::optional<Array<double>>& validation_weights,
-                                          std::int64_t epoch_rows) {
+                                          std::int64_t epoch_rows, const std::string& loss, double level, bool sparse) {
     return std::make_unique<DataBuilder>(narrow<int>(std::ssize(standardized), "standardized: too many features"),
-                                         target_table(y, classes), part_of(training, training_weights),
-                                         part_of(validation, validation_weights), standardized, epoch_rows);
+                                         target_table(y, classes, {loss_of(loss), level}),
+                                         part_of(training, training_weights), part_of(validation, validation_weights),
+                                         standardized, epoch_rows, sparse);
 }
 
 template <void (DataBuilder::*kFeed)(const double*, std::int64_t)>
@@ -117,23 +127,39 @@ std::uint64_t digest_of(const AlignedFloats& values) {
     return digest(std::span(values.data(), static_cast<std::size_t>(values.size())));
 }
 
+// The same for sparse rows as for dense ones.
+std::uint64_t digest_of_inputs(const Rows& rows) {
+    if (rows.sparse.empty()) return digest_of(rows.x);
+    AlignedFloats row(rows.stride);
+    DigestOfParts parts;
+    for (std::int64_t r = 0; r < rows.count; ++r) {
+        parts.add({rows.block(r, 1, row.data()), static_cast<std::size_t>(rows.stride)});
+    }
+    return parts.digest();
+}
+
 // Hashes of the inputs, targets and weights of some rows.
 std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
     const std::vector<float> labels(rows.labels.begin(), rows.labels.end());  // below 2^24, so exact
     const std::uint64_t targets = labels.empty() ? digest_of(rows.targets) : digest(std::span(labels));
-    return {digest_of(rows.x), targets, digest(std::span(rows.weights))};
+    return {digest_of_inputs(rows), targets, digest(std::span(rows.weights))};
 }
 
-// A part of Data as Python pickles it: rows, strides, inputs, labels, targets, weights.
-using RowsParts =
-    std::tuple<std::int64_t, std::int64_t, std::int64_t, Array<float>, Array<std::int32_t>, Array<float>, Array<float>>;
+using SparseParts = std::tuple<Array<std::int64_t>, Array<std::uint32_t>, Array<std::uint32_t>, Array<float>>;
+// A part of Data as Python pickles it: rows, strides, inputs, labels, targets, weights, sparse inputs.
+using RowsParts = std::tuple<std::int64_t, std::int64_t, std::int64_t, Array<float>, Array<std::int32_t>, Array<float>,
+                             Array<float>, SparseParts>;
 using ScalingParts = std::tuple<std::vector<double>, std::vector<double>, std::vector<double>>;
 using DataParts = std::tuple<int, int, ScalingParts, ScalingParts, std::vector<int>, std::vector<int>, RowsParts,
-                             RowsParts, std::int64_t>;
+                             RowsParts, std::int64_t, ScalingParts, std::string, double>;
 
 RowsParts parts_of(const Rows& rows) {
-    return {rows.count,         rows.stride,         rows.target_stride, array(rows.x),
-            array(rows.labels), array(rows.targets), array(rows.weights)};
+    const SparseRows& sparse = rows.sparse;
+    return {
+        rows.count,          rows.stride,
+        rows.target_stride,  array(rows.x),
+        array(rows.labels),  array(rows.targets),
+        array(rows.weights), {array(sparse.first), array(sparse.size), array(sparse.columns), array(sparse.values)}};
 }
 
 ScalingParts parts_of(const Scaling& scaling) { return {scaling.center, scaling.scale, scaling.limit}; }
@@ -147,7 +173,10 @@ DataParts parts_of(const Data& data) {
             {data.numbers().begin(), data.numbers().end()},
             parts_of(data.training()),
             parts_of(data.validation()),
-            data.epochs().rows()};
+            data.epochs().rows(),
+            parts_of(data.units()),
+            name_of(data.loss().kind),
+            data.loss().level};
 }
 
 template <typename T>
@@ -157,8 +186,14 @@ std::vector<T> vector_of(const Array<T>& values) {
 }
 
 Rows rows_of(const RowsParts& parts) {
-    const auto& [count, stride, target_stride, x, labels, targets, weights] = parts;
-    return {count, stride, target_stride, aligned(x), vector_of(labels), aligned(targets), vector_of(weights)};
+    const auto& [count, stride, target_stride, x, labels, targets, weights, sparse] = parts;
+    const auto& [first, size, columns, values] = sparse;
+    Rows rows{count, stride, target_stride, aligned(x), vector_of(labels), aligned(targets), vector_of(weights), {}};
+    rows.sparse.first = vector_of(first);
+    rows.sparse.size = vector_of(size);
+    rows.sparse.columns = vector_of(columns);
+    rows.sparse.values = vector_of(values);
+    return rows;
 }
 
 Scaling scaling_of(const ScalingParts& parts) {
@@ -167,9 +202,19 @@ Scaling scaling_of(const ScalingParts& parts) {
 }
 
 std::shared_ptr<Data> data_of(const DataParts& parts) {
-    const auto& [features, classes, inputs, targets, constant, numbers, training, validation, epoch_rows] = parts;
-    return std::make_shared<Data>(Data::Members{features, classes, scaling_of(inputs), scaling_of(targets), constant,
-                                                numbers, rows_of(training), rows_of(validation), epoch_rows});
+    const auto& [features, classes, inputs, targets, constant, numbers, training, validation, epoch_rows, units, loss,
+                 level] = parts;
+    return std::make_shared<Data>(Data::Members{features,
+                                                classes,
+                                                scaling_of(inputs),
+                                                scaling_of(targets),
+                                                constant,
+                                                numbers,
+                                                rows_of(training),
+                                                rows_of(validation),
+                                                epoch_rows,
+                                                scaling_of(units),
+                                                {loss_of(loss), level}});
 }
 
 void bind_builder(py::module_& m) {
@@ -177,7 +222,8 @@ void bind_builder(py::module_& m) {
         .def(py::init(with_room(&make_builder)), py::arg("standardized"), py::arg("y").noconvert(), py::arg("classes"),
              py::arg("training").noconvert(), py::arg("validation").noconvert(),
              py::arg("training_weights").noconvert() = py::none(),
-             py::arg("validation_weights").noconvert() = py::none(), py::arg("epoch_rows") = 0)
+             py::arg("validation_weights").noconvert() = py::none(), py::arg("epoch_rows") = 0,
+             py::arg("loss") = "squared_error", py::arg("level") = 0.5, py::arg("sparse") = false)
         .def("observe", &feed<&DataBuilder::observe>, py::arg("x").noconvert())
         .def("fill", &feed<&DataBuilder::fill>, py::arg("x").noconvert())
         .def("finish", [](DataBuilder& builder) { return std::make_shared<Data>(builder.finish()); });

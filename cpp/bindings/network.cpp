@@ -12,7 +12,7 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
                      const std::vector<double>& input_scale, const std::vector<double>& input_limit,
                      const std::vector<double>& target_mean, const std::vector<double>& target_scale,
                      const std::vector<int>& numbers, const Array<float>& embedding,
-                     const std::vector<Array<float>>& shares) {
+                     const std::vector<Array<float>>& shares, bool exponential) {
     require(weights.size() == biases.size(), "weights and biases: one each a layer");
     require(shares.empty() || shares.size() + 1 == weights.size(), "shares: one a hidden layer, or none");
     std::vector<LayerWeights> layers;
@@ -36,7 +36,7 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
     const auto parameters = view(embedding);
     return Network(layers, parsed, classes, {input_center, input_scale, input_limit},
                    {target_mean, target_scale, std::vector<double>(target_mean.size(), 0.0)},
-                   {numbers, {parameters.begin(), parameters.end()}});
+                   {numbers, {parameters.begin(), parameters.end()}}, exponential ? Link::exp : Link::identity);
 }
 
 template <typename Value>
@@ -85,7 +85,7 @@ void bind_network(py::module_& m) {
              py::arg("classes"), py::arg("input_center"), py::arg("input_scale"), py::arg("input_limit"),
              py::arg("target_mean"), py::arg("target_scale"), py::arg("numbers") = std::vector<int>{},
              py::arg("embedding") = Array<float>(std::vector<py::ssize_t>{embedding::kRows, 0}),
-             py::arg("shares") = std::vector<Array<float>>{})
+             py::arg("shares") = std::vector<Array<float>>{}, py::arg("exponential") = false)
         .def("predict", &predict_rows<double>, py::arg("x").noconvert(), py::arg("threads") = 1,
              py::arg("instruction_set") = "")
         .def("predict", &predict_rows<float>, py::arg("x").noconvert(), py::arg("threads") = 1,
@@ -101,6 +101,7 @@ void bind_network(py::module_& m) {
                                    return names;
                                })
         .def_property_readonly("classes", &Network::classes)
+        .def_property_readonly("exponential", [](const Network& n) { return n.link() == Link::exp; })
         .def_property_readonly("numbers", [](const Network& n) { return n.embedding().numbers; })
         .def_property_readonly("embedding",
                                [](const Network& n) {

@@ -37,6 +37,7 @@ std::vector<std::int64_t> lengths_of(std::int64_t epochs, int cycles, std::int64
 py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t epochs, std::uint64_t seed,
                       std::uint32_t candidate, int cycles, std::int64_t growth, const std::string& instruction_set) {
     check(settings);
+    check_batch(settings, data);
     const Kernels& table = kernels(instruction_set);
     const std::vector<std::int64_t> lengths = lengths_of(epochs, cycles, growth);
     constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // of epochs that divergence has left out
@@ -76,6 +77,21 @@ double mean_cross_entropy(const Predictions& rows, const Truth& truth) {
     return sum / weights;
 }
 
+// Of a single target, each row as often as it counts.
+double mean_deviance(const Predictions& rows, const Truth& truth) {
+    std::vector<float> deviances(truth.targets.values, truth.targets.values + rows.rows);
+    std::vector<float> predictions(rows.values, rows.values + rows.rows);
+    poisson_deviances(kernels(""), deviances.data(), predictions.data(), rows.rows);
+    double sum = 0.0;
+    double weights = 0.0;
+    for (std::size_t r = 0; r < deviances.size(); ++r) {
+        const double weight = truth.weights.empty() ? 1.0 : double{truth.weights[r]};
+        sum += weight * deviances[r];
+        weights += weight;
+    }
+    return sum / weights;
+}
+
 std::vector<std::int32_t> labels_of(std::span<const double> y, int classes) {
     std::vector<std::int32_t> labels;
     labels.reserve(y.size());
@@ -87,7 +103,7 @@ std::vector<std::int32_t> labels_of(std::span<const double> y, int classes) {
 }
 
 double score_of(const std::string& metric, const Array<double>& y, const Array<float>& predictions, int classes,
-                const std::vector<float>& weights) {
+                const std::vector<float>& weights, double level) {
     require(classes >= 0 && classes != 1, "classes: 0, or at least 2");
     require(y.ndim() == 2 && predictions.ndim() == 2 && y.shape(0) == predictions.shape(0) &&
                 y.shape(1) == (classes > 0 ? 1 : predictions.shape(1)) &&
@@ -105,11 +121,14 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
         truth.labels = labels;
     } else {
         targets.assign(given.begin(), given.end());
-        truth.targets = {targets.data(), y.shape(1)};
+        truth.targets = {.values = targets.data(), .stride = y.shape(1), .level = level};
     }
+    const Metric parsed = parse_metric(metric);
     RunningScore score;
-    score.begin(parse_metric(metric), truth);
+    score.begin(parsed, truth);
+    require(parsed != Metric::poisson || outputs == 1, "poisson: one target");
     score.add(rows);
+    if (parsed == Metric::poisson) return score.score(mean_deviance(rows, truth));
     return score.score(classes == 0 ? 0.0 : mean_cross_entropy(rows, truth));
 }
 
@@ -183,6 +202,7 @@ void check_runs(std::int64_t steps, int repeats) {
 py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,
                       const std::string& instruction_set) {
     check(settings);
+    check_batch(settings, data);
     check_runs(steps, repeats);
     require(threads >= 2, "threads: a team has at least 2");
     checked_places(threads, "threads: at most 65536");
@@ -206,7 +226,7 @@ void bind_training(py::module_& m) {
     m.def("train", &train_alone, py::arg("data"), py::arg("settings"), py::arg("epochs"), py::arg("seed") = 0,
           py::arg("candidate") = 0, py::arg("cycles") = 1, py::arg("growth") = 1, py::arg("instruction_set") = "");
     m.def("score", &score_of, py::arg("metric"), py::arg("y").noconvert(), py::arg("predictions").noconvert(),
-          py::arg("classes"), py::arg("weights") = std::vector<float>{});
+          py::arg("classes"), py::arg("weights") = std::vector<float>{}, py::arg("level") = 0.5);
     m.def("workspace_bytes", &bytes_of_workspace, py::arg("candidates"), py::arg("features"), py::arg("outputs"),
           py::arg("numbers"), py::kw_only(), py::arg("metric"), py::arg("weighted"), py::arg("training_rows"),
           py::arg("epoch_rows"), py::arg("validation_rows"));
@@ -233,6 +253,7 @@ void bind_training(py::module_& m) {
         "time_steps",
         [](const Data& data, const Settings& settings, std::int64_t steps, int repeats, const std::string& set) {
             check(settings);
+            check_batch(settings, data);
             check_runs(steps, repeats);
             return time_steps(data, settings, steps, repeats, kernels(set));
         },

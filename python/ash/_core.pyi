@@ -175,6 +175,9 @@ class DataBuilder:
         training_weights: NDArray[np.float64] | None = None,  # above 0, a row of the part each
         validation_weights: NDArray[np.float64] | None = None,
         epoch_rows: int = 0,  # of an epoch at most; 0: all
+        loss: str = "squared_error",  # of a regression; or "pinball", "poisson"
+        level: float = 0.5,  # of the pinball loss
+        sparse: bool = False,  # rows are kept as the cells that are not zero
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # the next rows [n, features]; NaN is a missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # Standardize the next rows; a missing value becomes 0
@@ -200,6 +203,7 @@ class Network:
         numbers: Sequence[int] = ...,  # the features that the embedding takes, in order
         embedding: NDArray[np.float32] = ...,  # [parameters of a number, numbers]
         shares: Sequence[NDArray[np.float32]] = ...,  # a hidden layer: [outputs]; or none
+        exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
     ) -> None: ...
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
         """Probabilities [rows, classes], or targets [rows, outputs] in their units; NaN: missing, infinity: refused."""
@@ -213,6 +217,8 @@ class Network:
     def activations(self) -> list[str]: ...
     @property
     def classes(self) -> int: ...
+    @property
+    def exponential(self) -> bool: ...
     @property
     def numbers(self) -> list[int]: ...
     @property
@@ -355,8 +361,16 @@ def train(
 ) -> tuple[Network, NDArray[np.float64]]:
     """One candidate alone: its network and the loss of every epoch, NaN after divergence. epochs 0: the initial one."""
 
-# A native metric, higher is better (errors negated); NaN where it is undefined. weights: above 0, or empty: all alike.
-def score(metric: str, y: _Floats, predictions: _Singles, classes: int, weights: Sequence[float] = ...) -> float: ...
+# A native metric, higher is better (errors negated); NaN where it is undefined. weights: above 0, or empty: all alike;
+# level: of the pinball loss.
+def score(
+    metric: str,
+    y: _Floats,
+    predictions: _Singles,
+    classes: int,
+    weights: Sequence[float] = ...,
+    level: float = 0.5,
+) -> float: ...
 def instruction_sets() -> list[str]: ...  # Those that were built and that this processor can run, the best first
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str = "") -> NDArray[np.float32]: ...
 def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float: ...

@@ -1,6 +1,7 @@
 """The metrics that the core scores natively, and which of them fits which task.
 
-A score is always "higher is better": errors are negated, and have the names of scikit-learn's scorers.
+A score is always "higher is better": errors are negated, and have the names of scikit-learn's scorers. The pinball
+loss, of which scikit-learn has no scorer, is named likewise.
 """
 
 import difflib
@@ -16,11 +17,20 @@ METRICS: dict[str, tuple[str, ...]] = {
         *("accuracy", "balanced_accuracy", "neg_log_loss", "roc_auc", "average_precision"),
         *("f1", "f1_macro", "f1_weighted"),
     ),
-    "regression": ("r2", "neg_root_mean_squared_error", "neg_mean_absolute_error"),
+    "regression": (
+        *("r2", "neg_root_mean_squared_error", "neg_mean_absolute_error"),
+        *("neg_mean_pinball_loss", "neg_mean_poisson_deviance"),
+    ),
 }
 """Names by task; the first of each is the default."""
 LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
 """By task: the metric that takes the place of a function of the user's, and of a metric that is undefined."""
+METRIC_OF_LOSS = {
+    "absolute_error": "neg_mean_absolute_error",
+    "quantile": "neg_mean_pinball_loss",
+    "poisson": "neg_mean_poisson_deviance",
+}
+"""The default metric of a regression by its loss, where that is not r2."""
 ALIASES = {
     "log_loss": "neg_log_loss",
     "auc": "roc_auc",
@@ -44,6 +54,12 @@ def native_metric(name: object) -> str | None:
     """Return the metric of the core of this name, None where there is none."""
     found = ALIASES.get(name, name) if isinstance(name, str) else None
     return found if any(found in names for names in METRICS.values()) else None
+
+
+def native_or_loss(metric: str, task: str, *, has_exponential: bool) -> str:
+    """Return the metric if the core can score any predictions of such a model by it, else one by `LOSSES`."""
+    is_native = metric in METRICS[task] and (has_exponential or metric != METRIC_OF_LOSS["poisson"])
+    return metric if is_native else LOSSES[task]
 
 
 def did_you_mean(name: str, others: tuple[str, ...] = ()) -> str:

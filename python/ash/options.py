@@ -48,6 +48,10 @@ FROM_DTYPE = "from_dtype"
 BALANCED = "balanced"
 """Weights of classes by which all classes count alike."""
 
+QUANTILE = "quantile"
+LOSS_NAMES = ("squared_error", "absolute_error", QUANTILE, "poisson")
+"""What networks of a regression are trained by; the names are those of HistGradientBoostingRegressor."""
+
 AUTO = "auto"
 CANDIDATES = 128
 """How many "auto" is, where there is no time to fill."""
@@ -188,6 +192,12 @@ def _job_limit(name: str, value: Any) -> float | None:
 def _work(name: str, value: Any) -> float | None:
     if value is not None and not (is_number(value) and 0 < value < math.inf):
         raise SettingError(f"{name} must be a number of multiply-adds above 0, got {value!r}")
+    return None if value is None else float(value)
+
+
+def _share(name: str, value: Any) -> float | None:
+    if value is not None and not (is_number(value) and 1e-6 <= value <= 1 - 1e-6):
+        raise SettingError(f"{name} must be a number between 0 and 1, by at least 1e-6, got {value!r}")
     return None if value is None else float(value)
 
 
@@ -383,6 +393,8 @@ class Options(RunOptions):
         tuple[str | int | bool, ...] | None, Option(None, _CATEGORICAL, TABLES + COMMAND, "results")
     ]
     class_weight: Annotated[Any, Option(None, _CLASS_WEIGHT, ("estimators",), "results")]
+    loss: Annotated[str, Option(LOSS_NAMES[0], _word(*LOSS_NAMES), ("estimators",), "results")]
+    quantile: Annotated[float | None, Option(None, Check("float or None", _share), ("estimators",), "results")]
     missing: Annotated[Missing, Option("indicator", _word(*MISSING), TABLES, "results")]
     unknown: Annotated[Unknown, Option("bucket", _word(*UNKNOWN), TABLES, "results")]
     infinite: Annotated[Infinite, Option("error", _word(*INFINITE), TABLES, "results")]
@@ -441,6 +453,12 @@ def virtual_workers(options: RunOptions) -> int:
     if isinstance(options, Options) and options.work_limit is not None:
         return WORKERS_OF_WORK
     return min(WORKERS_A_THREAD * options.threads, MOST_WORKERS)
+
+
+def core_loss(options: Options) -> tuple[str, float]:
+    """Return what the core calls the loss, and the level of a quantile: the absolute error is that of the median."""
+    level = 0.5 if options.quantile is None else options.quantile
+    return {"absolute_error": "pinball", QUANTILE: "pinball"}.get(options.loss, options.loss), level
 
 
 def read_config(caller: Caller, config: Any) -> SearchConfig:
@@ -570,6 +588,10 @@ def warn_of_one_rung(
 def _check_together(config: SearchConfig, given: Mapping[str, Any]) -> None:
     """Raise SettingError where an argument or a field of the config has no effect beside another argument."""
     alone, folds = given["executor"] is None, given["cv"] is not None
+    loss, quantile = given.get("loss", LOSS_NAMES[0]), given.get("quantile")
+    if (loss == QUANTILE) != (quantile is not None):
+        todo = "give quantile= a number between 0 and 1" if quantile is None else f"set loss={QUANTILE!r}"
+        raise SettingError(f"loss={loss!r} and quantile={quantile!r} do not go together: {todo}")
     if folds and given["validation"] is not None:
         raise SettingError("validation= and cv= are given; cv takes the place of validation, so leave one of them out")
     if folds and config.keep is not None:

@@ -134,6 +134,48 @@ TEST_CASE("squared errors equal their twin") {
     }
 }
 
+TEST_CASE("pinball losses equal their twin") {
+    for (const Kernels* kernels : tested_kernels()) {
+        for (int size = 1; size <= kLargest; ++size) {
+            const Block block = block_of(17, size);
+            AlignedFloats fast = random_block(block, 8);
+            AlignedFloats slow = fast;
+            AlignedFloats targets = random_block(block, 9);
+            targets.data()[0] = fast.data()[0];
+            AlignedFloats fast_losses(32);
+            AlignedFloats slow_losses(32);
+            kernels->pinball(fast.data(), targets.data(), 0.9F, 0.5F, fast_losses.data(), block);
+            kReference.pinball(slow.data(), targets.data(), 0.9F, 0.5F, slow_losses.data(), block);
+            CHECK(fast.data()[0] == -0.45F);
+            CHECK(distance(fast, slow, block) == 0.0);
+            CHECK(distance(fast_losses, slow_losses, {1, 17, 32}) <= 1e-6);
+        }
+    }
+}
+
+TEST_CASE("Poisson losses equal their twin, and the padding of their deltas is zero") {
+    for (const Kernels* kernels : tested_kernels()) {
+        for (int size = 1; size <= kLargest; ++size) {
+            const Block block = block_of(17, size);
+            AlignedFloats fast = random_block(block, 8);
+            AlignedFloats targets = random_block(block, 9);
+            for (std::int64_t i = 0; i < targets.size(); ++i) targets.data()[i] = std::abs(targets.data()[i]);
+            AlignedFloats slow = fast;
+            AlignedFloats fast_losses(32);
+            AlignedFloats slow_losses(32);
+            kernels->poisson(fast.data(), targets.data(), 0.5F, fast_losses.data(), block);
+            kReference.poisson(slow.data(), targets.data(), 0.5F, slow_losses.data(), block);
+            CHECK(distance(fast, slow, block) <= 1e-5);
+            CHECK(distance(fast_losses, slow_losses, {1, 17, 32}) <= 1e-4);
+            for (std::int64_t r = 0; r < block.rows; ++r) {
+                for (std::int64_t c = block.columns; c < block.stride; ++c) {
+                    CHECK(fast.data()[r * block.stride + c] == 0.0F);
+                }
+            }
+        }
+    }
+}
+
 TEST_CASE("updates equal their twin, moments included") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {

@@ -95,9 +95,9 @@ double auc_by_pairs(const std::vector<float>& values, const std::vector<std::int
 }  // namespace
 
 TEST_CASE("metrics have the names of the border") {
-    for (const char* text :
-         {"accuracy", "neg_log_loss", "balanced_accuracy", "roc_auc", "average_precision", "f1", "f1_macro",
-          "f1_weighted", "r2", "neg_root_mean_squared_error", "neg_mean_absolute_error"}) {
+    for (const char* text : {"accuracy", "neg_log_loss", "balanced_accuracy", "roc_auc", "average_precision", "f1",
+                             "f1_macro", "f1_weighted", "r2", "neg_root_mean_squared_error", "neg_mean_absolute_error",
+                             "neg_mean_pinball_loss", "neg_mean_poisson_deviance"}) {
         CHECK(ash::name(ash::parse_metric(text)) == text);
     }
     CHECK(ash::classifies(Metric::f1_weighted));

@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import make_pipeline
 
 import ash
+from ash.data.arrays import check_memory, table_bytes
 from ash.data.frames import checked_numbers, read_frame
 from ash.data.sparse import SparseMatrix
 from ash.errors import DataError, SettingError
@@ -135,6 +136,31 @@ def test_a_pipeline_over_counts_of_words() -> None:
     words = [f"{'good' if label else 'bad'} film number {number}" for number, label in enumerate(Y)]
     model = make_pipeline(CountVectorizer(), ash.ASHClassifier(candidates=8, random_state=0)).fit(words, Y)
     assert model.score(words, Y) == 1.0
+
+
+def test_the_core_keeps_the_smaller_copy() -> None:
+    for density, is_sparse in ((0.05, True), (0.4, True), (0.6, False)):
+        table, y = sparse.random_array((400, 64), density=density, rng=0, format="csr"), np.arange(400) % 2
+        assert ash.tune(table, y, **RUN).digest == ash.tune(table.toarray(), y, **RUN).digest
+        assert read_frame(table).stored == table.nnz
+        assert (table_bytes(400, 64, table.nnz) < table_bytes(400, 64)) == is_sparse
+
+
+def test_tables_whose_dense_copy_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of 400 GB; the core's copy of its cells takes a few kilobytes."""
+    rows, columns = 1_000, 100_000_000
+    wide = sparse.csr_array((np.ones(rows), (np.arange(rows), np.arange(rows))), shape=(rows, columns))
+    monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 2**30)
+    assert read_frame(wide).stored == rows
+    with pytest.raises(DataError, match=r"X of shape \(1000, 100000000\) needs about 373 GiB for training"):
+        check_memory(rows, columns, "X")
+
+
+def test_one_batch_of_all_rows_needs_a_dense_table() -> None:
+    space = ash.Space(batch_size=ash.choice(32, "full"), learning_rate=ash.log(0.001, 0.1))
+    with pytest.raises(SettingError, match=r'batch_size="full" needs a dense table: pass X\.toarray'):
+        ash.tune(made("csr"), Y, space, **RUN)
+    ash.tune(sparse.csr_array(np.ones((ROWS, COLUMNS)) + DENSE), Y, space, **RUN)
 
 
 def test_no_dense_copy_is_made() -> None:

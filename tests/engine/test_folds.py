@@ -168,7 +168,7 @@ def trained(end: dict[str, Any], place: int, parts: Any, seed: int) -> _core.Net
     """Train a kept candidate on the training rows of these parts, by hand."""
     kept, options = end["kept"], end["options"]
     settings = ash.space.hyperparameters.to_settings(kept.networks[place].params)
-    data = ALL_ROWS.prepare(parts, epoch_rows=options.epoch_rows)
+    data = ALL_ROWS.prepare(parts, options=options)
     rungs = kept.rungs[place] + 1
     core, _ = _core.train(data, settings, options.min_epochs, seed, kept.candidates[place], rungs, options.eta)
     return sharpen(core, kept.factors[place])

@@ -280,11 +280,63 @@ def test_data_are_the_same_when_they_arrive(classes: int) -> None:
     assert again.constant_features == data.constant_features
 
 
+def counted_data(loss: str, is_sparse: bool) -> _core.Data:
+    """Return pixels with a count as the target."""
+    X, y = (np.ascontiguousarray(each, np.float64) for each in digits())
+    rows = np.arange(len(X), dtype=np.int64)
+    builder = _core.DataBuilder(
+        [True] * X.shape[1], y[:, None], 0, rows[:1000], rows[1000:], loss=loss, level=0.9, sparse=is_sparse
+    )
+    builder.observe(X)
+    builder.fill(X)
+    return builder.finish()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "pinball", "poisson"])
+def test_losses_and_sparse_rows_arrive_too(loss: str) -> None:
+    settings = _core.Settings()
+    settings.hidden = [16]
+    trained = []
+    for data in (counted_data(loss, is_sparse=False), counted_data(loss, is_sparse=True)):
+        for each in (data, pickle.loads(pickle.dumps(data))):
+            network, losses = _core.train(each, settings, 3)
+            trained.append((each.digests(), losses.tolist(), [weights.tobytes() for weights in network.weights]))
+    assert trained[1:] == trained[:-1]
+
+
+def wrong_parts(parts: Any, place: int, inner: int, wrong: Any) -> Any:
+    """Return the parts with another entry in one of them."""
+    own = (*parts[place][:inner], wrong, *parts[place][inner + 1 :])
+    return (*parts[:place], own, *parts[place + 1 :])
+
+
 def test_data_that_do_not_fit_are_refused() -> None:
     parts = digits_data().__getstate__()  # type: ignore[attr-defined]
     for place, wrong in ((0, 65), (1, 5), (4, [99]), (6, (*parts[6][:3], parts[6][3][:-1], *parts[6][4:]))):
         with pytest.raises(ValueError, match=r"data: |standardization: "):
             _core.Data.__new__(_core.Data).__setstate__((*parts[:place], wrong, *parts[place + 1 :]))
+
+
+def test_sparse_rows_that_do_not_fit_are_refused() -> None:
+    parts = counted_data("poisson", is_sparse=True).__getstate__()  # type: ignore[attr-defined]
+    first, size, columns, values = sparse = parts[6][7]
+    for place, wrong, words in [
+        (0, first[:-1], "sparse rows"),
+        (0, np.where(first == first.max(), len(values), first), "a sparse row"),
+        (0, first - 1, "a sparse row"),
+        (1, size + np.uint32(len(values)), "a sparse row"),
+        (2, columns + 64, "a sparse column"),
+        (3, values[:-1], "sparse cells"),
+    ]:
+        state = wrong_parts(parts, 6, 7, (*sparse[:place], wrong.astype(sparse[place].dtype), *sparse[place + 1 :]))
+        with pytest.raises(ValueError, match=f"data: {words}"):
+            _core.Data.__new__(_core.Data).__setstate__(state)
+    for place, wrong, words in [(10, "gamma", "gamma"), (11, 1.0, "data: loss")]:
+        with pytest.raises(ValueError, match=words):
+            _core.Data.__new__(_core.Data).__setstate__((*parts[:place], wrong, *parts[place + 1 :]))
+    dense = counted_data("poisson", is_sparse=False).__getstate__()  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="one part is sparse, the other is not"):
+        _core.Data.__new__(_core.Data).__setstate__((*parts[:7], dense[7], *parts[8:]))
 
 
 def test_states_of_other_networks_are_refused() -> None:

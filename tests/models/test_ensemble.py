@@ -151,7 +151,7 @@ def test_more_draws_lower_the_weighted_validation_loss(y: Any) -> None:
     result = tune(y, sample_weight=WEIGHTS)
     kept = result.kept
     assert kept is not None and kept.weights is not None and len(np.unique(kept.weights)) > 10
-    parts = kept._terms()
+    parts, _ = kept._terms()
 
     def loss(size: int) -> float:
         chosen = result.ensemble(size)
@@ -310,7 +310,7 @@ def of_member(key: str, value: Any) -> Callable[[Tensors, About], Any]:
     ("change", "complaint"),
     [
         (changed("format", "ash-network"), "activations are no list"),
-        (changed("version", 2), "reads 1: update ash"),
+        (changed("version", 3), "reads 2: update ash"),
         (changed("members", None), "no list of networks"),
         (changed("members", []), "no list of networks"),
         (changed("members", [1, 2, 3]), "a member has other entries"),

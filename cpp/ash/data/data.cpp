@@ -47,12 +47,35 @@ double weight_of(std::span<const double> weights, std::size_t position) {
     return weights.empty() ? 1.0 : weights[position];
 }
 
+void check_loss(const TargetTable& table) {
+    const TargetLoss& loss = table.loss;
+    require(loss.level > 0.0 && loss.level < 1.0, "loss: a level between 0 and 1");
+    if (loss.kind == Loss::squared_error) return;
+    require(table.classes == 0, "loss: of classes there is one only");
+    if (loss.kind != Loss::poisson) return;
+    require(table.columns == 1, "poisson: one column of targets");
+    const std::span y(table.y, static_cast<std::size_t>(table.rows));
+    require(std::ranges::all_of(y, [](double count) { return count >= 0.0; }), "poisson: targets of at least 0");
+}
+
 Scaling scaling_of(const TargetTable& table, const Part& training) {
     Moments moments(table.columns);
     for (std::size_t i = 0; i < training.rows.size(); ++i) {
         moments.add(table.y + training.rows[i] * table.columns, weight_of(training.weights, i));
     }
-    return moments.scaling();
+    Scaling scaling = moments.scaling();
+    if (table.loss.kind == Loss::poisson) {
+        require(scaling.center.front() > 0.0, "poisson: targets that are not all 0");
+        scaling.scale = scaling.center;
+        scaling.center.assign(1, 0.0);
+    }
+    return scaling;
+}
+
+// Of the outputs of a network whose targets are in these units.
+Scaling output_scaling(const Scaling& units, const TargetLoss& loss) {
+    if (loss.kind != Loss::poisson) return units;
+    return {units.scale, {1.0}, {0.0}};
 }
 
 // Of mean 1; none where all are alike.
@@ -66,12 +89,16 @@ std::vector<float> normalized(std::span<const double> weights) {
     return result;
 }
 
-Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling) {
+Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling, bool sparse) {
     Rows rows;
     rows.count = std::ssize(part.rows);
     rows.stride = padded(features);
     rows.target_stride = padded(table.classes > 0 ? table.classes : table.columns);
-    rows.x = AlignedFloats(rows.count * rows.stride);
+    if (sparse) {
+        rows.sparse = SparseRows(rows.count);
+    } else {
+        rows.x = AlignedFloats(rows.count * rows.stride);
+    }
     rows.weights = normalized(part.weights);
     if (table.classes > 0) {
         rows.labels = labels_of(table, part.rows);
@@ -88,10 +115,24 @@ Rows empty_rows(int features, const TargetTable& table, const Part& part, const 
     return rows;
 }
 
+void check_sparse(const SparseRows& sparse, std::int64_t rows, int features) {
+    if (sparse.empty()) return;
+    require(std::ssize(sparse.first) == rows && std::ssize(sparse.size) == rows, "data: sparse rows");
+    require(sparse.columns.size() == sparse.values.size(), "data: sparse cells");
+    for (std::size_t r = 0; r < sparse.first.size(); ++r) {
+        const std::int64_t end = std::ssize(sparse.values) - std::int64_t{sparse.size[r]};
+        require(sparse.first[r] >= 0 && sparse.first[r] <= end, "data: a sparse row");
+    }
+    for (const std::uint32_t column : sparse.columns) {
+        require(column < static_cast<std::uint32_t>(features), "data: a sparse column");
+    }
+}
+
 void check_rows(const Rows& rows, int features, int classes, int outputs) {
     require(rows.count >= 1 && rows.count < std::numeric_limits<std::uint32_t>::max(), "data: rows");
     require(rows.stride == padded(features) && rows.target_stride == padded(outputs), "data: strides");
-    require(rows.x.size() == rows.count * rows.stride, "data: inputs");
+    require(rows.x.size() == (rows.sparse.empty() ? rows.count * rows.stride : 0), "data: inputs");
+    check_sparse(rows.sparse, rows.count, features);
     require(std::ssize(rows.labels) == (classes > 0 ? rows.count : 0), "data: labels");
     require(rows.targets.size() == (classes > 0 ? 0 : rows.count * rows.target_stride), "data: targets");
     require(rows.weights.empty() || std::ssize(rows.weights) == rows.count, "data: weights");
@@ -100,12 +141,26 @@ void check_rows(const Rows& rows, int features, int classes, int outputs) {
 
 }  // namespace
 
+void Rows::gather(const Kernels& kernels, const std::uint32_t* numbers, std::int64_t rows, float* to) const {
+    if (sparse.empty()) return kernels.gather(x.data(), stride, numbers, rows, to);
+    for (std::int64_t row = 0; row < rows; ++row) sparse.expand(numbers[row], stride, to + row * stride);
+}
+
+const float* Rows::block(std::int64_t first, std::int64_t rows, float* scratch) const {
+    if (sparse.empty()) return x.data() + first * stride;
+    for (std::int64_t row = 0; row < rows; ++row) sparse.expand(first + row, stride, scratch + row * stride);
+    return scratch;
+}
+
 Data::Data(int features, const TargetTable& targets)
     : features_(features), classes_(targets.classes), targets_(targets.columns) {
     check_columns(features_, targets_, classes_);
     require(classes_ <= targets.rows, "y: more classes than rows");
     inputs_ = no_scaling(static_cast<std::size_t>(features_));
     target_scaling_ = no_scaling(static_cast<std::size_t>(outputs()));
+    units_ = target_scaling_;
+    loss_ = targets.loss;
+    check_loss(targets);
 }
 
 Data::Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
@@ -125,6 +180,8 @@ Data::Data(Members members)
       targets_(members.classes > 0 ? 1 : static_cast<int>(members.targets.center.size())),
       inputs_(std::move(members.inputs)),
       target_scaling_(std::move(members.targets)),
+      units_(members.units.scale.empty() ? target_scaling_ : std::move(members.units)),
+      loss_(members.loss),
       constant_features_(std::move(members.constant_features)),
       numbers_(std::move(members.numbers)),
       training_(std::move(members.training)),
@@ -134,19 +191,24 @@ Data::Data(Members members)
     require(members.epoch_rows >= 0, "data: epoch_rows");
     check_scaling(inputs_, features_);
     check_scaling(target_scaling_, outputs());
+    check_scaling(units_, outputs());
+    require(loss_.level > 0.0 && loss_.level < 1.0, "data: loss");
+    require(link() == Link::identity || (classes_ == 0 && targets_ == 1), "data: poisson");
     for (const int column : constant_features_) require(column >= 0 && column < features_, "data: constant features");
     for (const int column : numbers_) require(column >= 0 && column < features_, "data: numbers");
     const bool ascend = std::ranges::adjacent_find(numbers_, std::ranges::greater_equal{}) == numbers_.end();
     require(ascend, "data: numbers not in order");
     check_rows(training_, features_, classes_, outputs());
     check_rows(validation_, features_, classes_, outputs());
+    require(training_.sparse.empty() == validation_.sparse.empty(), "data: one part is sparse, the other is not");
 }
 
 DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
-                         const std::vector<bool>& standardized, std::int64_t epoch_rows)
+                         const std::vector<bool>& standardized, std::int64_t epoch_rows, bool sparse)
     : kernels_(kernels("")),
       rows_(targets.rows),
       weights_(training.weights.begin(), training.weights.end()),
+      row_(sparse ? padded(features) : 0),
       data_(features, targets) {
     require(std::ssize(standardized) == features, "standardized: one a feature");
     check_part(training, rows_, "no row to train on");
@@ -155,9 +217,12 @@ DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& t
     quartiles_.emplace(standardized, std::ssize(training.rows));
     training_ = sorted(training.rows);
     validation_ = sorted(validation.rows);
-    if (targets.classes == 0) data_.target_scaling_ = scaling_of(targets, training);
-    data_.training_ = empty_rows(features, targets, training, data_.target_scaling_);
-    data_.validation_ = empty_rows(features, targets, validation, data_.target_scaling_);
+    if (targets.classes == 0) {
+        data_.units_ = scaling_of(targets, training);
+        data_.target_scaling_ = output_scaling(data_.units_, targets.loss);
+    }
+    data_.training_ = empty_rows(features, targets, training, data_.units_, sparse);
+    data_.validation_ = empty_rows(features, targets, validation, data_.units_, sparse);
     data_.epochs_ = EpochCut(data_.training_.count, epoch_rows);
 }
 
@@ -204,18 +269,22 @@ void DataBuilder::fill(const double* x, std::int64_t count) {
 }
 
 void DataBuilder::fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<PartRow>& part,
-                            std::size_t& next, Rows& rows) const {
+                            std::size_t& next, Rows& rows) {
     const Standardization columns = standardization(data_.inputs_, inverse_);
     for (; next < part.size() && part[next].row < first + count; ++next) {
-        float* to = rows.x.data() + part[next].position * rows.stride;
+        const std::int64_t position = part[next].position;
+        float* to = rows.sparse.empty() ? rows.x.data() + position * rows.stride : row_.data();
         kernels_.standardize(x + (part[next].row - first) * data_.features_, columns, to);
         for (const int column : data_.constant_features_) to[column] = 0.0F;
+        if (!rows.sparse.empty()) rows.sparse.put(position, {to, static_cast<std::size_t>(data_.features_)});
     }
 }
 
 Data DataBuilder::finish() {
     require(filled_ == rows_, "not all rows have come by, or the data were taken before");
     filled_ = rows_ + 1;
+    data_.training_.sparse.shrink();
+    data_.validation_.sparse.shrink();
     return std::move(data_);
 }
 

@@ -10,10 +10,12 @@
 //                 quartiles and clipped smoothly, targets by mean and deviation (scaling.hpp);
 //             (3) a standardized feature that is constant there is dropped: it is 0 in every row, and Network ignores it;
 //             (4) NaN is a missing value, and stands at the center: it is 0;
-//             (5) the weights of a part have the mean 1; rows of equal weight have none.
+//             (5) the weights of a part have the mean 1; rows of equal weight have none;
+//             (6) rows that are mostly zeros may be kept as the cells that are not (sparse_rows.hpp): -0 counts as 0;
+//             (7) targets of the Poisson loss are divided by their mean, and a network gives their logarithm.
 // Threads:    a builder belongs to one thread; Data is const and read by all.
-// Memory:     rows * padded(features) floats, and no second copy; until all rows are observed, the sample of
-//             quartiles.hpp.
+// Memory:     rows * padded(features) floats, or 8 bytes per cell that is not zero, and no second copy; until all rows
+//             are observed, the sample of quartiles.hpp.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +28,7 @@
 #include "ash/data/quartiles.hpp"
 #include "ash/data/scaling.hpp"
 #include "ash/data/shape.hpp"
+#include "ash/data/sparse_rows.hpp"
 #include "ash/kernels/kernels.hpp"
 
 namespace ash {
@@ -34,17 +37,33 @@ struct Rows {
     std::int64_t count = 0;
     std::int64_t stride = 0;           // floats per row of x
     std::int64_t target_stride = 0;    // floats per row of targets
-    AlignedFloats x;                   // [count][stride]
+    AlignedFloats x;                   // [count][stride], unless rows are sparse
     std::vector<std::int32_t> labels;  // [count], classification
-    AlignedFloats targets;             // [count][target_stride], regression, standardized
+    AlignedFloats targets;             // [count][target_stride], regression, in units of Data::units()
     std::vector<float> weights;        // [count], of mean 1; empty: all alike
+    SparseRows sparse;                 // in place of x
+
+    // to[i] := row numbers[i] of x.
+    void gather(const Kernels& kernels, const std::uint32_t* numbers, std::int64_t rows, float* to) const;
+    // Rows of x from `first` on. scratch: [rows][stride], used where they are sparse.
+    const float* block(std::int64_t first, std::int64_t rows, float* scratch) const;
 };
+
+// The loss of a regression.
+struct TargetLoss {
+    Loss kind = Loss::squared_error;
+    double level = 0.5;  // of the pinball loss, between 0 and 1
+};
+
+// What makes a target of the output z of a network: scale z + center, or center exp(scale z).
+enum class Link : std::uint8_t { identity, exp };
 
 struct TargetTable {  // row-major; not referred to after the call
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
     std::int64_t rows;
     int columns;
-    int classes;  // 0: regression
+    int classes;           // 0: regression
+    TargetLoss loss = {};  // poisson: one column of numbers of at least 0, not all 0 in training
 };
 
 // Row numbers, in the order in which the rows are kept, and the weights of the rows.
@@ -80,18 +99,24 @@ class Data {
         Rows training;
         Rows validation;
         std::int64_t epoch_rows;
+        Scaling units = {};  // none: as `targets`
+        TargetLoss loss = {};
     };
     explicit Data(Members members);
 
     const Rows& training() const { return training_; }
     const Rows& validation() const { return validation_; }
     const EpochCut& epochs() const { return epochs_; }  // of the training rows
+    bool sparse() const { return !training_.sparse.empty(); }
     int features() const { return features_; }
     int classes() const { return classes_; }                            // 0: regression
     int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // of a network
     Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
     const Scaling& inputs() const { return inputs_; }
-    const Scaling& targets() const { return target_scaling_; }  // zeros and ones for classification
+    const Scaling& targets() const { return target_scaling_; }  // of outputs; zeros and ones for classification
+    const Scaling& units() const { return units_; }             // of Rows::targets
+    const TargetLoss& loss() const { return loss_; }
+    Link link() const { return loss_.kind == Loss::poisson ? Link::exp : Link::identity; }
     std::span<const int> constant_features() const { return constant_features_; }
     std::span<const int> numbers() const { return numbers_; }  // the features that are standardized and not constant
 
@@ -104,6 +129,8 @@ class Data {
     int targets_;
     Scaling inputs_;
     Scaling target_scaling_;
+    Scaling units_;
+    TargetLoss loss_;
     std::vector<int> constant_features_;
     std::vector<int> numbers_;
     Rows training_;
@@ -113,10 +140,11 @@ class Data {
 
 class DataBuilder {
   public:
-    // standardized: [features], which of them. epoch_rows: of an epoch at most; 0: all. Throws std::invalid_argument for
-    // shapes, row numbers, weights and class numbers that do not fit, for more classes than rows, and for epoch_rows below 0.
+    // standardized: [features], which of them. epoch_rows: of an epoch at most; 0: all. sparse: rows are kept as the cells
+    // that are not zero. Throws std::invalid_argument for shapes, row numbers, weights and class numbers that do not fit, for
+    // more classes than rows, and for epoch_rows below 0.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
-                const std::vector<bool>& standardized, std::int64_t epoch_rows = 0);
+                const std::vector<bool>& standardized, std::int64_t epoch_rows = 0, bool sparse = false);
 
     int features() const { return data_.features_; }
 
@@ -136,7 +164,7 @@ class DataBuilder {
     static std::vector<PartRow> sorted(std::span<const std::int64_t> rows);
     void settle(const Quartiles& quartiles);
     void fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<PartRow>& part,
-                   std::size_t& next, Rows& rows) const;
+                   std::size_t& next, Rows& rows);
 
     const Kernels& kernels_;
     const std::int64_t rows_;
@@ -147,6 +175,7 @@ class DataBuilder {
     std::int64_t observed_ = 0;
     std::int64_t filled_ = 0;
     std::vector<double> inverse_;  // 1 / scale, of the features
+    AlignedFloats row_;            // of a part that is sparse
     std::size_t next_training_ = 0;
     std::size_t next_validation_ = 0;
     Data data_;

@@ -126,6 +126,10 @@ struct Kernels {
                           Block) noexcept;
     // losses[row] := sum of squares of outputs - targets; outputs := (outputs - targets) * scale.
     void (*squared_error)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
+    // losses[row] := sum of the pinball losses at a level; outputs := their slopes * scale. The slope at 0 is -level.
+    void (*pinball)(float* outputs, const float* targets, float level, float scale, float* losses, Block) noexcept;
+    // losses[row] := sum of exp(output) - target * output; outputs := (exp(output) - target) * scale, padding := 0.
+    void (*poisson)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
     void (*update)(const Update&, const Parameters&) noexcept;
     // to[column * to_stride + row] := from[row * stride + column]; padding is neither read nor written.
     void (*transpose)(const float* from, Block, float* to, std::int64_t to_stride) noexcept;
@@ -147,7 +151,7 @@ struct Kernels {
     // in the range of float32. It uses no fma, so bits are the same on every instruction set, baseline included.
     bool (*standardize)(const double* from, const Standardization&, float* to) noexcept;
     bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
-    // y[i] := f(x[i]); for tests.
+    // y[i] := f(x[i]), one by one: for what is computed once per target or prediction. y may be x.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
     // For benches: this number of fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product.
     float (*peak)(std::int64_t vectors) noexcept;

@@ -1,4 +1,4 @@
-// losses.hpp: softmax with cross-entropy, and squared error, with their deltas.
+// losses.hpp: softmax with cross-entropy, and the losses of targets, with their deltas.
 //
 // What sums over a row is turned by a quarter first, so that vectors run over rows and every sum over columns is one
 // chain in order: its bits do not depend on the width of a vector, and nothing is added across a register.
@@ -152,6 +152,40 @@ void squared_error(float* outputs, const float* targets, float scale, float* los
             const float error = row[c] - target[c];
             sum += error * error;
             row[c] = error * scale;
+        }
+        losses[r] = sum;
+    }
+}
+
+void pinball(float* outputs, const float* targets, float level, float scale, float* losses, ash::Block block) noexcept {
+    for (int64_t r = 0; r < block.rows; ++r) {
+        float* row = outputs + r * block.stride;
+        const float* target = targets + r * block.stride;
+        float sum = 0.0F;
+        for (int64_t c = 0; c < block.columns; ++c) {
+            const float error = row[c] - target[c];
+            const float slope = error > 0.0F ? 1.0F - level : -level;
+            sum += error * slope;
+            row[c] = slope * scale;
+        }
+        losses[r] = sum;
+    }
+}
+
+void poisson(float* outputs, const float* targets, float scale, float* losses, ash::Block block) noexcept {
+    for (int64_t r = 0; r < block.rows; ++r) {
+        float* row = outputs + r * block.stride;
+        const float* target = targets + r * block.stride;
+        float sum = 0.0F;
+        for (int64_t i = 0; i < block.columns; i += kLanes) {
+            const Floats z = load(row + i);
+            const Floats t = load(target + i);
+            const Floats mean = exp(z);
+            alignas(64) float terms[kLanes];
+            store(terms, mean - t * z);
+            const int64_t left = block.columns - i;
+            for (int64_t c = 0; c < (left < kLanes ? left : kLanes); ++c) sum += terms[c];
+            store(row + i, select(means_something(i, block.columns), (mean - t) * scale, Floats{}));
         }
         losses[r] = sum;
     }

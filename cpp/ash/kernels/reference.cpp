@@ -177,6 +177,32 @@ void squared_error(float* outputs, const float* targets, float scale, float* los
     }
 }
 
+void pinball(float* outputs, const float* targets, float level, float scale, float* losses, Block block) noexcept {
+    for (std::int64_t r = 0; r < block.rows; ++r) {
+        float sum = 0.0F;
+        for (std::int64_t c = 0; c < block.columns; ++c) {
+            float& output = outputs[r * block.stride + c];
+            const float error = output - targets[r * block.stride + c];
+            sum += error > 0.0F ? (1.0F - level) * error : -level * error;
+            output = (error > 0.0F ? 1.0F - level : -level) * scale;
+        }
+        losses[r] = sum;
+    }
+}
+
+void poisson(float* outputs, const float* targets, float scale, float* losses, Block block) noexcept {
+    for (std::int64_t r = 0; r < block.rows; ++r) {
+        double sum = 0.0;
+        for (std::int64_t c = 0; c < block.columns; ++c) {
+            const double z = outputs[r * block.stride + c];
+            const double target = targets[r * block.stride + c];
+            sum += std::exp(z) - target * z;
+            outputs[r * block.stride + c] = static_cast<float>((std::exp(z) - target) * scale);
+        }
+        losses[r] = static_cast<float>(sum);
+    }
+}
+
 // What the weight moves along, after the moments have taken the gradient in.
 float direction(const Update& u, const Parameters& p, std::int64_t i, float gradient) {
     if (u.optimizer == Optimizer::sgd) return gradient;
@@ -274,6 +300,8 @@ const Kernels kReference{"reference",
                          softmax,
                          softmax_delta,
                          squared_error,
+                         pinball,
+                         poisson,
                          update,
                          transpose,
                          gather,

@@ -22,6 +22,8 @@
                            ::softmax,             \
                            ::softmax_delta,       \
                            ::squared_error,       \
+                           ::pinball,             \
+                           ::poisson,             \
                            ::update,              \
                            ::transpose,           \
                            ::gather,              \

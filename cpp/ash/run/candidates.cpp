@@ -26,7 +26,7 @@ std::int64_t checked_count(std::int64_t count) {
 }  // namespace
 
 void write_in_units(const Predictions& predictions, const Data& data, float* results) {
-    const Scaling& targets = data.targets();
+    const Scaling& targets = data.units();
     for (std::int64_t r = 0; r < predictions.rows; ++r) {
         for (int o = 0; o < predictions.outputs; ++o) {
             const auto column = static_cast<std::size_t>(o);
@@ -51,6 +51,8 @@ Candidates::Candidates(std::vector<Fold> folds, std::vector<Settings> first, std
         if (classifies(rules.metric) != (data.classes() > 0)) {
             throw std::invalid_argument(std::string(name(rules.metric)) + " does not score this task");
         }
+        require(rules.metric != Metric::poisson || data.loss().kind == Loss::poisson,
+                "neg_mean_poisson_deviance scores networks of the Poisson loss alone");
         const Data& first_fold = folds_.front().data;
         require(data.features() == first_fold.features() && data.outputs() == first_fold.outputs(),
                 "folds of other features or outputs");
@@ -65,6 +67,7 @@ void Candidates::append(std::vector<Settings> more) {
     }
     for (const Settings& each : more) {
         check(each);
+        for (const auto& [data, rules] : folds_) check_batch(each, data);
         static_cast<void>(Layout(folds_.front().data.shape(), each));  // refuses what is too large
     }
     for (std::int64_t first = (known_ + kChunk - 1) / kChunk * kChunk; first < known_ + std::ssize(more);

@@ -31,18 +31,32 @@ std::uint64_t word(const double* value) {
     return std::isnan(*value) ? kNan : std::bit_cast<std::uint64_t>(*value + 0.0);
 }
 
-// All whole stripes, of four words each.
+using Lanes = std::array<std::uint64_t, 4>;
+
+constexpr Lanes kFirstLanes{kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
+
+// Takes in whole stripes, of four words each.
 template <typename Value>
-std::uint64_t stripes(const Value* values, const Value* end) {
+void take_in(Lanes& lanes, const Value* values, const Value* end) {
     constexpr std::size_t kWord = sizeof(std::uint64_t) / sizeof(Value);
-    std::array<std::uint64_t, 4> lanes{kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
     for (; values != end; values += lanes.size() * kWord) {
         for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i] = taken_in(lanes[i], word(values + kWord * i));
     }
+}
+
+std::uint64_t merged(const Lanes& lanes) {
     std::uint64_t hash =
         std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
     for (const std::uint64_t lane : lanes) hash = (hash ^ taken_in(0, lane)) * kPrime1 + kPrime4;
     return hash;
+}
+
+// All whole stripes.
+template <typename Value>
+std::uint64_t stripes(const Value* values, const Value* end) {
+    Lanes lanes = kFirstLanes;
+    take_in(lanes, values, end);
+    return merged(lanes);
 }
 
 std::uint64_t scattered(std::uint64_t hash) {
@@ -63,6 +77,15 @@ std::uint64_t digest(std::span<const double> values) {
         hash = std::rotl(hash ^ taken_in(0, word(value)), 27) * kPrime1 + kPrime4;
     return scattered(hash);
 }
+
+Lanes DigestOfParts::first_lanes() { return kFirstLanes; }
+
+void DigestOfParts::add(std::span<const float> values) {
+    take_in(lanes_, values.data(), values.data() + values.size());
+    bytes_ += values.size_bytes();
+}
+
+std::uint64_t DigestOfParts::digest() const { return scattered((bytes_ > 0 ? merged(lanes_) : kPrime5) + bytes_); }
 
 std::uint64_t digest(std::span<const float> values) {
     const std::size_t whole = values.size() / kStripe * kStripe;

@@ -14,12 +14,27 @@
 // Cost:       about 15 GB/s, from the caches; integers alone.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
 namespace ash {
 
 std::uint64_t digest(std::span<const float> values);
+
+// Of floats that come in parts of whole stripes: the digest of all of them, one after the other.
+class DigestOfParts {
+  public:
+    // REQUIRES: a multiple of eight floats.
+    void add(std::span<const float> values);
+    std::uint64_t digest() const;
+
+  private:
+    std::array<std::uint64_t, 4> lanes_ = first_lanes();
+    std::uint64_t bytes_ = 0;
+
+    static std::array<std::uint64_t, 4> first_lanes();
+};
 
 // Of doubles, eight bytes a word. All NaNs count as one, and -0.0 as 0.0: rows that mean the same have one digest.
 std::uint64_t digest(std::span<const double> values);

@@ -77,18 +77,46 @@ Truth truth_of(const Data& data) {
     return {.rows = rows.count,
             .outputs = data.outputs(),
             .labels = rows.labels,
-            .targets = {rows.targets.data(), rows.target_stride, data.targets().scale},
+            .targets = {rows.targets.data(), rows.target_stride, data.units().scale, data.loss().level},
             .weights = rows.weights};
 }
 
-// Of the standardized targets, over outputs.
-double squared_error(const float* predictions, const float* targets, int outputs) {
+// The mean over outputs of a loss of their errors.
+template <typename Loss>
+double mean_over_outputs(const float* predictions, const float* targets, int outputs, Loss loss) {
     double sum = 0.0;
-    for (int o = 0; o < outputs; ++o) {
-        const double error = static_cast<double>(predictions[o]) - targets[o];
-        sum += error * error;
-    }
+    for (int o = 0; o < outputs; ++o) sum += loss(static_cast<double>(predictions[o]) - targets[o]);
     return sum / outputs;
+}
+
+// Adds the losses of the next rows, in Data::units(). scratch: [2][kBlockRows].
+void add_losses(const Kernels& kernels, const Data& data, Span next, const float* predictions, std::int64_t stride,
+                float* scratch, MeanLoss& mean) {
+    const Rows& rows = data.validation();
+    const float* targets = rows.targets.data() + next.first * rows.target_stride;
+    if (data.loss().kind == Loss::poisson) {
+        float* logs = scratch + kBlockRows;
+        for (std::int64_t r = 0; r < next.count; ++r) scratch[r] = targets[r * rows.target_stride];
+        for (std::int64_t r = 0; r < next.count; ++r) logs[r] = predictions[r * stride];
+        poisson_deviances(kernels, scratch, logs, next.count);
+        mean.add(rows, next, [&](std::int64_t r) { return double{scratch[r]}; });
+        return;
+    }
+    const double level = data.loss().level;
+    const auto square = [](double error) { return error * error; };
+    const auto pinball = [level](double error) { return error > 0.0 ? (1.0 - level) * error : -level * error; };
+    mean.add(rows, next, [&](std::int64_t r) {
+        const float* from = predictions + r * stride;
+        const float* to = targets + r * rows.target_stride;
+        return data.loss().kind == Loss::pinball ? mean_over_outputs(from, to, data.outputs(), pinball)
+                                                 : mean_over_outputs(from, to, data.outputs(), square);
+    });
+}
+
+// From outputs of a network to targets in Data::units(), in which center and scale of the outputs are 1.
+void apply_link(const Kernels& kernels, const Data& data, float* values, std::int64_t rows, std::int64_t stride) {
+    if (data.link() == Link::identity) return;
+    for (std::int64_t r = 0; r < rows; ++r, values += stride) exponentials(kernels, values, data.outputs());
 }
 
 }  // namespace
@@ -111,8 +139,8 @@ Evaluation evaluate(const Data& data, const Settings& settings, const State& sta
     for (Span next{0, 0}; next.first < rows.count; next.first += kBlockRows) {
         if (stop != nullptr && stop->load(std::memory_order_relaxed)) return {.stopped = true};
         next.count = std::min(kBlockRows, rows.count - next.first);
-        predict(kernels, layout, state.weights.data(), data.numbers(), rows.x.data() + next.first * rows.stride,
-                rows.stride, next.count, scratch, results);
+        const float* x = rows.block(next.first, next.count, workspace.inputs.data());
+        predict(kernels, layout, state.weights.data(), data.numbers(), x, rows.stride, next.count, scratch, results);
         if (data.classes() > 0) {
             float* logits = results + kBlockRows * last.stride;
             if (calibrates) std::copy_n(results, next.count * last.stride, logits);
@@ -124,16 +152,15 @@ Evaluation evaluate(const Data& data, const Settings& settings, const State& sta
                                logits + kBlockRows * last.stride);
             }
         } else {
-            const float* targets = rows.targets.data() + next.first * rows.target_stride;
-            loss.add(rows, next, [&](std::int64_t r) {
-                return squared_error(results + r * last.stride, targets + r * rows.target_stride, last.outputs);
-            });
+            apply_link(kernels, data, results, next.count, last.stride);
+            add_losses(kernels, data, next, results, last.stride, results + kBlockRows * last.stride, loss);
         }
         workspace.score.add({results, next.count, last.outputs, last.stride});
         for (std::int64_t r = 0; predictions != nullptr && r < next.count; ++r)
             predictions = std::copy_n(results + r * last.stride, last.outputs, predictions);
     }
-    const double score = workspace.score.score(calibrates ? calibrated.mean() : loss.mean(), stop);
+    const double unit = data.link() == Link::exp ? data.units().scale.front() : 1.0;
+    const double score = workspace.score.score(calibrates ? calibrated.mean() : unit * loss.mean(), stop);
     return {.score = score, .loss = loss.mean(), .stopped = stop != nullptr && *stop};
 }
 

@@ -1,6 +1,6 @@
 // evaluation.hpp: scores a state on the validation rows.
 //
-// The score is that of metrics.hpp, on probabilities or on standardized outputs; the loss breaks its ties. Both are sums
+// The score is that of metrics.hpp, on probabilities or on targets in Data::units(); the loss breaks its ties. Both are sums
 // in order of rows, each row as often as it counts, so they depend on nothing but data and weights.
 //
 // The log loss of a network that was trained with smoothed labels is that of calibrated probabilities: logits are
@@ -26,12 +26,12 @@ namespace ash {
 
 struct Evaluation {
     double score = 0.0;  // higher is better
-    double loss = 0.0;   // mean cross-entropy as it is, or squared error of the standardized target
+    double loss = 0.0;   // the mean cross-entropy as it is, or the loss of the targets in Data::units()
     bool stopped = false;
 };
 
 // stop, if set: returns within a block of rows. predictions, if set: [validation rows][outputs], probabilities or
-// standardized outputs, are written there. REQUIRES: the workspace is prepared, to score at least, for these settings,
+// targets in Data::units(), are written there. REQUIRES: the workspace is prepared, to score at least, for these settings,
 // which are those of the state.
 Evaluation evaluate(const Data& data, const Settings& settings, const State& state, Metric metric,
                     const Kernels& kernels, const std::atomic<bool>* stop, Workspace& workspace,

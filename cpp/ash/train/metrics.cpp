@@ -16,7 +16,7 @@
 //                           balanced_accuracy   hits, rows           of each class
 //                           f1 and its means    hits, rows, predicted rows   of each class
 //                           r2                  mean, total, residual
-//                           rmse, mae           errors
+//                           rmse, mae, pinball  errors
 // Mean and total depend on the targets alone, so begin() has them before the first prediction.
 
 namespace ash {
@@ -26,7 +26,7 @@ namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
 // Those of scikit-learn's scorers.
-constexpr std::array<std::string_view, 11> kNames = {"accuracy",
+constexpr std::array<std::string_view, 13> kNames = {"accuracy",
                                                      "neg_log_loss",
                                                      "balanced_accuracy",
                                                      "roc_auc",
@@ -36,7 +36,9 @@ constexpr std::array<std::string_view, 11> kNames = {"accuracy",
                                                      "f1_weighted",
                                                      "r2",
                                                      "neg_root_mean_squared_error",
-                                                     "neg_mean_absolute_error"};
+                                                     "neg_mean_absolute_error",
+                                                     "neg_mean_pinball_loss",
+                                                     "neg_mean_poisson_deviance"};
 
 std::span<const float> row(const Predictions& predictions, std::int64_t r) {
     return {predictions.values + r * predictions.stride, static_cast<std::size_t>(predictions.outputs)};
@@ -125,6 +127,25 @@ std::string_view name(Metric metric) { return kNames[static_cast<std::size_t>(me
 
 bool classifies(Metric metric) { return metric < Metric::r2; }
 
+void poisson_deviances(const Kernels& kernels, float* targets, float* predictions, std::int64_t count) {
+    constexpr std::int64_t kPart = 64;
+    std::array<float, kPart> log_targets;
+    std::array<float, kPart> log_predictions;
+    for (std::int64_t first = 0; first < count; first += kPart) {
+        const std::int64_t part = std::min(kPart, count - first);
+        kernels.elementary(Elementary::log, targets + first, log_targets.data(), part);
+        kernels.elementary(Elementary::log, predictions + first, log_predictions.data(), part);
+        for (std::int64_t i = 0; i < part; ++i) {
+            const auto at = static_cast<std::size_t>(i);
+            const double t = targets[first + i];
+            const double p = predictions[first + i];
+            const double logs = double{log_targets[at]} - log_predictions[at];
+            const double deviance = 2.0 * ((t > 0.0 ? t * logs : 0.0) - t + p);
+            targets[first + i] = static_cast<float>(p > 0.0 ? deviance : kUndefined);
+        }
+    }
+}
+
 void RunningScore::begin(Metric metric, const Truth& truth) {
     const bool of_labels = classifies(metric);
     if (of_labels ? std::ssize(truth.labels) != truth.rows : truth.rows > 0 && truth.targets.values == nullptr) {
@@ -199,16 +220,23 @@ void RunningScore::add(const Predictions& next) {
         case Metric::mae:
             sum_errors(truth_, next, first, sums(0), [](double x) { return std::abs(x); });
             break;
+        case Metric::pinball:
+            sum_errors(truth_, next, first, sums(0),
+                       [level = truth_.targets.level](double x) { return x >= 0.0 ? level * x : (level - 1.0) * x; });
+            break;
+        case Metric::poisson:
+            break;
     }
 }
 
-double RunningScore::score(double log_loss, const std::atomic<bool>* stop) {
+double RunningScore::score(double mean_loss, const std::atomic<bool>* stop) {
     if (truth_.rows == 0 || !finite_) return kUndefined;
     switch (metric_) {
         case Metric::accuracy:
             return sums_[0] / weight_sum(truth_);
         case Metric::log_loss:
-            return -log_loss;
+        case Metric::poisson:
+            return -mean_loss;
         case Metric::balanced_accuracy:
             return balanced_accuracy();
         case Metric::auc:
@@ -224,6 +252,7 @@ double RunningScore::score(double log_loss, const std::atomic<bool>* stop) {
         case Metric::rmse:
             return -mean_error([](double x) { return std::sqrt(x); });
         case Metric::mae:
+        case Metric::pinball:
             return -mean_error([](double x) { return x; });
     }
     return kUndefined;

@@ -1,16 +1,16 @@
 // metrics.hpp: how good predictions are, as one number, higher is better.
 //
 //     classification (class numbers; probabilities)     regression (floats; floats)
-//     accuracy, balanced_accuracy, log_loss             r2, rmse, mae
+//     accuracy, balanced_accuracy, log_loss             r2, rmse, mae, pinball loss, Poisson deviance
 //     auc, average_precision, f1 and its two means
 //
-// Definitions: those of scikit-learn. Errors (log_loss, rmse, mae) are negated. balanced_accuracy is the mean recall of
+// Definitions: those of scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean recall of
 //              the classes that occur. auc with two classes ranks the probability of class 1; with more it is the plain
 //              mean over classes of one against the rest; average_precision likewise. f1 is that of class 1 of two,
 //              f1_macro the plain mean over the classes that occur or are predicted, f1_weighted that by their rows; the f1
 //              of a class without a hit is 0. r2 is the plain mean over outputs; a constant output scores 1 when it is
-//              met exactly, else 0. rmse is the mean of the outputs' own roots, mae of their means. A row of
-//              weight w counts as w rows.
+//              met exactly, else 0. rmse is the mean of the outputs' own roots, mae of their means, pinball likewise. A
+//              row of weight w counts as w rows.
 // Order:       the class predicted is the first of the highest. Sums run in double, in order of rows, so a score
 //              depends on nothing but its arguments. auc counts a tie as half, by ranks, so how the sort leaves ties
 //              does not matter.
@@ -31,6 +31,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ash/kernels/kernels.hpp"
+
 namespace ash {
 
 enum class Metric : std::uint8_t {
@@ -44,7 +46,9 @@ enum class Metric : std::uint8_t {
     f1_weighted,
     r2,
     rmse,
-    mae
+    mae,
+    pinball,
+    poisson
 };
 
 // Throws std::invalid_argument that lists the names there are.
@@ -64,7 +68,8 @@ struct Predictions {
 struct Targets {
     const float* values = nullptr;
     std::int64_t stride = 0;
-    std::span<const double> scale = {};  // [outputs]: what a unit of each stands for, in rmse and mae; empty: 1
+    std::span<const double> scale = {};  // [outputs]: what a unit of each stands for, in errors; empty: 1
+    double level = 0.5;                  // of the pinball loss
 };
 
 // All rows that are scored.
@@ -76,6 +81,10 @@ struct Truth {
     std::span<const float> weights = {};        // [rows], above zero; empty: all alike
 };
 
+// targets[i] := the Poisson deviance of prediction i, 2 (t log(t / p) - t + p); logarithms are those of the kernels.
+// predictions: overwritten; one that is not above 0 has a deviance that is not finite.
+void poisson_deviances(const Kernels& kernels, float* targets, float* predictions, std::int64_t count);
+
 class RunningScore {
   public:
     // The truth is referred to until score(). Throws std::invalid_argument for a metric of the other task, and for more
@@ -85,10 +94,11 @@ class RunningScore {
     // The next rows. REQUIRES: as many outputs as the truth has, and no more rows.
     void add(const Predictions& next);
 
-    // REQUIRES: all rows were added. log_loss: the (weighted) mean of -log(probability of the label), computed by the
-    // caller with its own logarithm; it is only negated here. The other metrics do not read it.
+    // REQUIRES: all rows were added. mean_loss is computed by the caller, with its own logarithm: the (weighted) mean of
+    // -log(probability of the label), or the Poisson deviance in units of the target; it is only negated here. The other
+    // metrics do not read it.
     // stop, if set: returns soon, and then NaN; ranking a million rows takes some 0.1 s per class.
-    double score(double log_loss, const std::atomic<bool>* stop = nullptr);
+    double score(double mean_loss, const std::atomic<bool>* stop = nullptr);
 
     // What it allocates for a metric, at most.
     static std::int64_t bytes(Metric metric, std::int64_t rows, int outputs);

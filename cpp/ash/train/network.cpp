@@ -66,6 +66,7 @@ Network::Network(const State& state, const Data& data)
       classes_(data.classes()),
       inputs_(data.inputs()),
       targets_(data.targets()),
+      link_(data.link()),
       inverse_(inverse(inputs_)) {
     const Layer& first = layout_.layers().front();
     if (layout_.embeds()) numbers_.assign(data.numbers().begin(), data.numbers().end());
@@ -81,13 +82,15 @@ Network::Network(const State& state, const Data& data)
 }
 
 Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
-                 Scaling targets, EmbeddingWeights embedding)
+                 Scaling targets, EmbeddingWeights embedding, Link link)
     : layout_(layout_of(layers, std::move(activations), static_cast<int>(inputs.center.size()), embedding)),
       weights_(layout_.size()),
       numbers_(std::move(embedding.numbers)),
       classes_(classes),
       inputs_(std::move(inputs)),
-      targets_(std::move(targets)) {
+      targets_(std::move(targets)),
+      link_(link) {
+    require(link == Link::identity || classes == 0, "link: of probabilities there is one only");
     require(classes == 0 || (classes >= 2 && classes == outputs()), "classes: not the number of outputs");
     check_scaling(inputs_, features());
     check_scaling(targets_, outputs());
@@ -145,6 +148,16 @@ struct Network::Scratch {
     AlignedFloats results;
 };
 
+// z := exp(scale z) for each output.
+void Network::exponentiate(const Kernels& kernels, float* outputs, std::int64_t rows, std::int64_t stride) const {
+    for (std::int64_t row = 0; row < rows; ++row, outputs += stride) {
+        for (int o = 0; o < this->outputs(); ++o) {
+            outputs[o] = static_cast<float>(outputs[o] * targets_.scale[static_cast<std::size_t>(o)]);
+        }
+        exponentials(kernels, outputs, this->outputs());
+    }
+}
+
 template <typename Value>
 bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
                             float* results) const {
@@ -165,11 +178,16 @@ bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& ke
                  scratch.results.data());
     const std::int64_t stride = layout_.layers().back().stride;
     if (classes_ > 0) kernels.softmax(scratch.results.data(), nullptr, 0.0F, nullptr, {rows, outputs(), stride});
+    if (link_ == Link::exp) {
+        exponentiate(kernels, scratch.results.data(), rows, stride);
+    }
     for (std::int64_t row = 0; row < rows; ++row) {
         for (int o = 0; o < outputs(); ++o) {
             const auto column = static_cast<std::size_t>(o);
             const double value = scratch.results.data()[row * stride + o];
-            results[row * outputs() + o] = static_cast<float>(value * targets_.scale[column] + targets_.center[column]);
+            const double target = link_ == Link::exp ? value * targets_.center[column]
+                                                     : value * targets_.scale[column] + targets_.center[column];
+            results[row * outputs() + o] = static_cast<float>(target);
         }
     }
     return true;

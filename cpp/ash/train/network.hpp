@@ -39,7 +39,7 @@ class Network {
     // From a file. Throws std::invalid_argument unless shapes follow on each other, everything is finite and scalings are
     // as scaling.hpp says.
     Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
-            Scaling targets, EmbeddingWeights embedding = {});
+            Scaling targets, EmbeddingWeights embedding = {}, Link link = Link::identity);
 
     // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float; NaN
     // is a missing value. False, and no results, where x holds infinity or what float32 does not.
@@ -55,9 +55,11 @@ class Network {
     int classes() const { return classes_; }
     const Scaling& inputs() const { return inputs_; }
     const Scaling& targets() const { return targets_; }
+    Link link() const { return link_; }
 
   private:
     struct Scratch;
+    void exponentiate(const Kernels& kernels, float* outputs, std::int64_t rows, std::int64_t stride) const;
     template <typename Value>
     bool predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
                        float* results) const;
@@ -68,6 +70,7 @@ class Network {
     int classes_;
     Scaling inputs_;
     Scaling targets_;
+    Link link_;
     std::vector<double> inverse_;  // of the inputs
 };
 

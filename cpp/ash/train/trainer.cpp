@@ -162,8 +162,7 @@ class Run {
     void gather(std::int64_t first, Span rows) {
         const Rows& from = data_.training();
         const std::uint32_t* numbers = order_ + first + rows.first;
-        kernels_.gather(from.x.data(), from.stride, numbers, rows.count,
-                        workspace_.inputs.data() + rows.first * from.stride);
+        from.gather(kernels_, numbers, rows.count, workspace_.inputs.data() + rows.first * from.stride);
         if (!from.weights.empty()) {
             float* weights = workspace_.weights.data() + rows.first;
             for (std::int64_t row = 0; row < rows.count; ++row) weights[row] = from.weights[numbers[row]];
@@ -191,9 +190,19 @@ class Run {
             kernels_.softmax(outputs, labels, smoothing, losses, block);
             kernels_.softmax_delta(outputs, labels, smoothing, 1.0F / count, block);
         } else {
-            const float* targets = full_ ? from.targets.data() : workspace_.targets.data();
-            const float scale = 2.0F / (count * static_cast<float>(last.outputs));
-            kernels_.squared_error(outputs, targets + rows.first * from.target_stride, scale, losses, block);
+            const float* targets = (full_ ? from.targets : workspace_.targets).data() + rows.first * from.target_stride;
+            const float scale = 1.0F / (count * static_cast<float>(last.outputs));
+            switch (const TargetLoss& loss = data_.loss(); loss.kind) {
+                case Loss::squared_error:
+                    kernels_.squared_error(outputs, targets, 2.0F * scale, losses, block);
+                    break;
+                case Loss::pinball:
+                    kernels_.pinball(outputs, targets, static_cast<float>(loss.level), scale, losses, block);
+                    break;
+                case Loss::poisson:
+                    kernels_.poisson(outputs, targets, scale, losses, block);
+                    break;
+            }
         }
         if (!from.weights.empty())
             weigh(outputs, losses, (full_ ? from.weights : workspace_.weights).data() + rows.first, block);

@@ -35,6 +35,9 @@ TableSize size_of(const Data& data);
 // The epochs of these settings: those of the data, but the whole part at once where that is the batch.
 EpochCut epochs_of(const Settings& settings, const Data& data);
 
+// Throws std::invalid_argument where the batch is the whole part, which sparse rows cannot be at once.
+void check_batch(const Settings& settings, const Data& data);
+
 // Rows an update of these settings sees: batch_size, at most an epoch.
 std::int64_t batch_rows(const Settings& settings, const Data& data);
 
@@ -46,19 +49,19 @@ struct Workspace {
     void prepare_to_help(const Layout& layout);  // what a member of a team needs: the gradient alone
 
     // B = rows of a batch, or kBlockRows if that is more, H = row_floats of the layout.
-    AlignedFloats inputs;              // [B][stride of x], gathered; unused when the batch is the whole part
-    AlignedFloats outputs;             // [B * H]: layer after layer [B][stride]
-    AlignedFloats deltas;              // [B * H], the same shape: first the slopes of the activations, then the deltas
-    AlignedFloats slopes;              // [B * H], where activations are parametric; others have theirs in deltas
-    AlignedFloats excesses;            // [B * H], there too: propagation.hpp
-    AlignedFloats targets;             // [B][target stride], gathered, regression
-    AlignedFloats numbers;             // [B][stride of the embedding]
-    AlignedFloats embedded;            // [B][padded(inputs of layer 0)]: x and what the embedding makes of it
-    AlignedFloats input_deltas;        // [B][the same], and a line
-    AlignedFloats copies;              // of the weights: layout.hpp
-    AlignedFloats gradient;            // [kBlockWeights][widest stride], or of an embedding [kRows][kColumns]
-    AlignedFloats losses;              // [padded(B)]
-    AlignedFloats predictions;         // [3][kBlockRows][padded(outputs)]: results, logits, scaled logits
+    AlignedFloats inputs;        // [B][stride of x], gathered or expanded; unused when the batch is the whole part
+    AlignedFloats outputs;       // [B * H]: layer after layer [B][stride]
+    AlignedFloats deltas;        // [B * H], the same shape: first the slopes of the activations, then the deltas
+    AlignedFloats slopes;        // [B * H], where activations are parametric; others have theirs in deltas
+    AlignedFloats excesses;      // [B * H], there too: propagation.hpp
+    AlignedFloats targets;       // [B][target stride], gathered, regression
+    AlignedFloats numbers;       // [B][stride of the embedding]
+    AlignedFloats embedded;      // [B][padded(inputs of layer 0)]: x and what the embedding makes of it
+    AlignedFloats input_deltas;  // [B][the same], and a line
+    AlignedFloats copies;        // of the weights: layout.hpp
+    AlignedFloats gradient;      // [kBlockWeights][widest stride], or of an embedding [kRows][kColumns]
+    AlignedFloats losses;        // [padded(B)]
+    AlignedFloats predictions;   // [3][kBlockRows][padded(outputs)]: results, logits, scaled logits
     std::vector<std::int32_t> labels;  // [B], gathered, classification
     std::vector<float> weights;        // [B], gathered, where rows are weighted
     std::vector<std::uint32_t> order;  // [training rows], of the pass

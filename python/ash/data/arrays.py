@@ -21,6 +21,7 @@ Matrix: TypeAlias = NDArray[np.float64]
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT = 2**53  # integers beyond it have no exact float64
 _LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32; a row is padded to whole cache lines
+_SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes in the core's copy of a sparse table
 
 
 def refuse_type(data: Any, name: str) -> None:
@@ -172,14 +173,15 @@ def refuse_values(
     raise DataError(f"Input {name} contains {fact} in {where} ({rows}): {todo}")
 
 
-def table_bytes(rows: int, columns: int) -> int:
-    """Return about how many bytes the core's copy of a table takes."""
-    return int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
+def table_bytes(rows: int, columns: int, stored: int | None = None) -> int:
+    """Return about how many bytes the core's copy of a table takes; `stored` are the stored cells of a sparse one."""
+    dense = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
+    return dense if stored is None else min(dense, int(rows) * _SPARSE_ROW + int(stored) * _SPARSE_CELL)
 
 
-def check_memory(rows: int, columns: int, name: str) -> None:
+def check_memory(rows: int, columns: int, name: str, stored: int | None = None) -> None:
     """Raise DataError, with the estimate, if the core's copy of a table would not fit into the free memory."""
-    needed = table_bytes(rows, columns)
+    needed = table_bytes(rows, columns, stored)
     left = machine.available_bytes()
     if left is not None and needed > left:
         raise DataError(

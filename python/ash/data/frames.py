@@ -116,6 +116,13 @@ class Frame:
     matrix: NDArray[Any] | SparseMatrix | None
     order: Order | None = None
 
+    @property
+    def stored(self) -> int | None:
+        """Return about how many cells are stored if the frame is a sparse matrix, else None."""
+        if not isinstance(self.matrix, SparseMatrix):
+            return None
+        return int(self.matrix.rows.nnz * self.rows / self.matrix.shape[0])
+
     def take(self, rows: Order) -> "Frame":
         """Return the frame of these rows, in this order, without a copy of the table."""
         order = self.numbers_of(rows)
@@ -202,7 +209,7 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
 
 def _sparse_frame(X: Any, name: str) -> Frame:
     check_shape(X.shape, name)
-    check_memory(X.shape[0], X.shape[1], name)
+    check_memory(X.shape[0], X.shape[1], name, X.nnz)
     matrix = read_sparse(X, name)
     return Frame(X.shape[0], None, _MatrixColumns(matrix, None), matrix)
 

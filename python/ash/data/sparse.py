@@ -45,7 +45,7 @@ class SparseMatrix:
             return np.asarray(self.rows[key].toarray())
         rows, columns = key
         if isinstance(columns, int):
-            return np.asarray(self._columns[:, [columns]].toarray()[:, 0][rows])
+            return self._column(columns)[rows]
         return np.asarray(self.rows[rows.ravel()][:, columns].toarray())
 
     def extremes(self, order: NDArray[np.int64] | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -67,6 +67,12 @@ class SparseMatrix:
 
     def _taken(self, order: NDArray[np.int64] | None) -> Any:
         return self.rows if order is None else self.rows[order]
+
+    def _column(self, place: int) -> NDArray[np.float64]:
+        stored = slice(*self._columns.indptr[place : place + 2])
+        column = np.zeros(self.shape[0])
+        column[self._columns.indices[stored]] = self._columns.data[stored]
+        return column
 
     @cached_property
     def _columns(self) -> Any:

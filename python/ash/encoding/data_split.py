@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ash._utils.checks import is_integer
-from ash.data.arrays import Matrix, check_memory
+from ash.data.arrays import Matrix, check_memory, table_bytes
 from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
 from ash.data.table import Rows, Table, class_factors, of_mean_one, read_training, read_weights, split, split_state
@@ -72,6 +72,17 @@ class Fold:
     training: NDArray[np.int64]
     validation: NDArray[np.int64]
 
+    def core_bytes(self, rows: int) -> int:
+        """Return about how many bytes the core takes for this many rows of the table."""
+        stored = self.table.frame.stored
+        stored = None if stored is None else round(stored * rows / self.table.rows)
+        return table_bytes(rows, self.encoding.features, stored)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Return whether the core keeps the cells that are not zero alone, since they take less memory."""
+        return self.core_bytes(self.table.rows) < table_bytes(self.table.rows, self.encoding.features)
+
     def blocks(self, cells: int) -> Iterator[NDArray[np.float64]]:
         """Yield the encoded rows, of `table` and then of `held_out`, in blocks of at most so many cells."""
         encoding = self.encoding
@@ -113,6 +124,8 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
         Whether rows are brought into canonical order and repeated by their weights; see canonical_order.py.
     """
     table = read_training(X, y, options.task, sample_weight, options.categorical_features)
+    if options.loss == "poisson":
+        check_counts(table.y, "y", table.frame)
     weighted = table.weights is not None and np.ptp(table.weights) > 0  # rows repeated for that do not recur
     frame, schema = learn_schema(
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
@@ -151,15 +164,16 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
         count = options.folds or (FOLDS if has_folds(table, options.time_limit or math.inf) else 1)
         cv = count if count > 1 else None
     if cv is None and isinstance(validation, tuple):
-        return Split((_beside(table, schema, validation, options),))
+        return _check_folds(Split((_beside(table, schema, validation, options),)), options)
     if cv is None:
         rows = split(table, VALIDATION if validation is None else validation, options.seed)
-        return Split((_fold(table, schema, *rows, options.seed),))
+        return _check_folds(Split((_fold(table, schema, *rows, options.seed),)), options)
     pairs = list(_drawn(table, cv, options.seed) if is_integer(cv) else _given(table, cv, **given))
-    check_memory((len(pairs) + 1) * table.rows, len(schema.columns), "X")
+    copies, stored = len(pairs) + 1, table.frame.stored
+    check_memory(copies * table.rows, len(schema.columns), "X", None if stored is None else copies * stored)
     folds = tuple(_fold(table, schema, training, validating, options.seed) for training, validating in pairs)
     everything = np.arange(table.rows, dtype=np.int64)
-    return Split(folds, _fold(table, schema, everything, everything[:1], options.seed))
+    return _check_folds(Split(folds, _fold(table, schema, everything, everything[:1], options.seed)), options)
 
 
 def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int) -> Fold:
@@ -177,6 +191,8 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
     held_out = schema.read(held_out, "the table to train on", "validation X")
     held_out = schema.checked(held_out, "validation X")
     targets = read_targets(validation[1], held_out.rows, table.classes_, table.y.shape[1])
+    if options.loss == "poisson":
+        check_counts(targets, "validation y", held_out)
     training = np.arange(table.rows, dtype=np.int64)
     encoding = _learn_encoding(table, schema, training, options.seed)
     rows = table.rows + np.arange(held_out.rows, dtype=np.int64)
@@ -188,6 +204,27 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
         parts = (np.ones(table.rows) if table.weights is None else table.weights, np.ones(held_out.rows))
         weights = np.concatenate([parts[0], parts[1] if own is None else of_mean_one(own)])
     return Fold(table, held_out, encoding, np.concatenate([table.y, targets]), weights, training, rows)
+
+
+def check_counts(y: Matrix, name: str, frame: Frame) -> None:
+    """Raise DataError unless these are targets of the Poisson loss; the frame has their rows."""
+    if y.shape[1] > 1:
+        raise DataError(f"loss='poisson' takes one target, but {name} has {y.shape[1]} columns: pass one of them")
+    negative = np.flatnonzero(y[:, 0] < 0)
+    if len(negative):
+        row = int(frame.numbers_of(negative[:1])[0])
+        raise DataError(
+            f"loss='poisson' takes targets of at least 0, but {name} has {y[negative[0], 0]:g} in row {row}"
+        )
+
+
+def _check_folds(split: Split, options: Options) -> Split:
+    """Return the split; raise DataError where a fold trains on counts that are all 0."""
+    for place, fold in enumerate(split.folds):
+        if options.loss == "poisson" and not fold.y[fold.training].any():
+            where = f"the training part of fold {place} has" if len(split.folds) > 1 else "the training part has"
+            raise DataError(f"loss='poisson' needs a target above 0, but {where} rows with a target of 0 alone")
+    return split
 
 
 def _times(weights: NDArray[np.float64] | None, factors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ash._utils.cached import cached_property
 from ash._utils.checks import is_list_of
 from ash.data.arrays import refuse_values
 from ash.data.columns import CellColumn, Column, Kind, blocks
@@ -122,7 +123,7 @@ class Schema:
         """Return it as it is for all sources of a table, whatever word they have for a type."""
         return replace(self, columns=tuple(replace(column, dtype="") for column in self.columns))
 
-    @property
+    @cached_property
     def is_numeric(self) -> bool:
         """Whether all columns are numbers."""
         return all(column.kind == "number" for column in self.columns)

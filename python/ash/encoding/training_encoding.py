@@ -54,11 +54,19 @@ class TrainingEncoding(Encoding):
         block = self.columns_block(self.frame, rows)
         if self.near is not None:
             block[:, self.columns_end :] = self.near[rows]
+        for features, statistics in self._ordered_features:
+            block[:, features] = statistics[rows]
+        return block
+
+    @cached_property
+    def _ordered_features(self) -> list[tuple[slice, NDArray[np.float64]]]:
+        """Where the ordered statistics stand, with these themselves."""
+        found = []
         for place, statistics in enumerate(self.ordered):
             if statistics is not None:
                 first = self.statistics_of(place).start
-                block[:, first : first + statistics.shape[1]] = statistics[rows]
-        return block
+                found.append((slice(first, first + statistics.shape[1]), statistics))
+        return found
 
 
 def learn_encoding(

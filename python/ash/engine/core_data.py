@@ -2,15 +2,16 @@
 
     frame --block--> encoding --float64 block--> DataBuilder.observe (sweep 1), DataBuilder.fill (sweep 2) --> Data
 
-Memory: 4 bytes per cell of the encoded table for the core's float32 matrix (rows padded to 64 bytes), and one block of
-at most BLOCK_CELLS cells. The table itself is never copied.
+Memory: 4 bytes per cell of the encoded table for the core's float32 matrix (rows padded to 64 bytes), or 8 bytes per
+cell that is not zero if the table is sparse, and one block of at most BLOCK_CELLS cells. The table itself is never
+copied.
 """
 
 from collections.abc import Callable, Sequence
 
 from ash import _core
 from ash.encoding.data_split import Fold
-from ash.options import Options
+from ash.options import Options, core_loss
 from ash.progress.views import PreparationBar
 
 BLOCK_CELLS = 2**20
@@ -24,20 +25,22 @@ def prepare_all(folds: Sequence[Fold], options: Options) -> list[_core.Data]:
             prepare(
                 fold,
                 lambda share, done=done: bar((done + share) / len(folds)),  # type: ignore[misc]
-                epoch_rows=options.epoch_rows,
+                options=options,
             )
             for done, fold in enumerate(folds)
         ]
 
 
 def prepare(
-    fold: Fold, report: Callable[[float], None] = lambda share: None, *, epoch_rows: int | None = None
+    fold: Fold, report: Callable[[float], None] = lambda share: None, *, options: Options | None = None
 ) -> _core.Data:
     """Return the training and validation rows of a fold, scaled by the quartiles of its training rows.
 
-    `report` is called with the share that is done, 0 to 1; an epoch has at most `epoch_rows`, all by default.
+    `report` is called with the share that is done, 0 to 1. Of the options, the rows of an epoch and the loss count; by
+    default these are all rows, and the squared error.
     """
     encoding = fold.encoding
+    loss, level = ("squared_error", 0.5) if options is None else core_loss(options)
     builder = _core.DataBuilder(
         encoding.scaled.tolist(),
         fold.y,
@@ -46,7 +49,10 @@ def prepare(
         fold.validation,
         None if fold.weights is None else fold.weights[fold.training],
         None if fold.weights is None else fold.weights[fold.validation],
-        epoch_rows or 0,
+        0 if options is None else options.epoch_rows or 0,
+        loss,
+        level,
+        fold.is_sparse,
     )
     done = 0
     for take in (builder.observe, builder.fill):

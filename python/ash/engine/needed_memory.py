@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from ash import _core
 from ash._utils import machine
 from ash._utils.user_warnings import warn_user
-from ash.data.arrays import table_bytes
 from ash.encoding.data_split import Fold, Split
 from ash.errors import DataError
 from ash.metrics import METRICS
@@ -81,7 +80,7 @@ def needs_of(
     shape = _shape(folds[0])
     states = sorted((len(folds) * _core.state_bytes(each, *shape) for each in candidates), reverse=True)
     return Needs(
-        table=sum(table_bytes(len(fold.y), fold.encoding.features) for fold in tables),
+        table=sum(fold.core_bytes(len(fold.y)) for fold in tables),
         scratch=scratch * (1 + refit),
         states=tuple(states),
         kept=kept,

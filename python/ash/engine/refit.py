@@ -216,11 +216,11 @@ class Refit:
             return untrained
         rows = np.concatenate([fold.training, fold.validation])
         try:
-            check_memory(len(rows), fold.encoding.features, "X")
+            check_memory(len(rows), fold.encoding.features, "X", fold.table.frame.stored)
         except DataError as error:
             warn_user(f"the model is not refitted on all rows: {error}")
             return untrained
-        data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), epoch_rows=options.epoch_rows)
+        data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), options=options)
         share = self._share(seconds)  # again: preparing the data took time
         if share == 0:
             return untrained
@@ -251,7 +251,7 @@ class Refit:
         if recorded is not None and not any(recorded):
             return self.kept, (0,)
         epochs = int(self.columns["epochs"][self._jobs(0)].sum())
-        core = tuner.retrain(prepare(whole, epoch_rows=self.options.epoch_rows), self.kept.candidates[0])
+        core = tuner.retrain(prepare(whole, options=self.options), self.kept.candidates[0])
         if core is None:
             warn_user("training on all rows diverged, though no fold did: the model is the network of the first fold")
         return self._with_cores([0], [core], whole), (epochs,)

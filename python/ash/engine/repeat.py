@@ -33,6 +33,8 @@ SPLIT = ("metric", "validation", "cv")
 _HELD = {"space", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
     "categorical_features",
     "class_weight",
+    "loss",
+    "quantile",
 }
 """Arguments in place of which the record speaks."""
 
@@ -124,12 +126,12 @@ def repeated(
         if own[name] is None:
             raise SettingError(f"{words[name]}=None: pass {GIVEN_AGAIN[name]} of the run, which a record does not hold")
     parameters = inspect.signature(call).parameters
-    held = [name for name in given if name in _HELD and given[name] is not parameters[name].default]
+    held = [name for name in given if name in _HELD and _is_given(given[name], parameters[name].default)]
     held += [words[name] for name, value in own.items() if name not in record.missing and value is not None]
     if held:
         raise SettingError(f"{', '.join(held)} cannot be given with record=, which has its own: leave it out")
     chosen = {name: own[name] if name in record.missing else record.arguments.get(name) for name in SPLIT}
-    _, scoring = read_scoring(words["metric"], chosen["metric"])
+    _, scoring = read_scoring(words["metric"], chosen["metric"], loss=str(record.settings.get("loss", "")))
     facts = {**record.settings, **record.plan, "metric": None if scoring else record.settings.get("metric")}
     size = record.arguments.get("ensemble")
     size = None if size is None else whole("ensemble of the record", size, 1, MOST_DRAWS)
@@ -144,6 +146,11 @@ def repeated(
         "final": None if size is None else Final(size, bool(record.arguments.get("refit"))),
         "record": record,
     }
+
+
+def _is_given(value: Any, default: Any) -> bool:
+    """Return whether an argument is not its default; a word that was unpickled is another object."""
+    return bool(value != default) if isinstance(value, str) else value is not default
 
 
 def _check_record(record: Any, caller: Caller, task: str | None) -> None:

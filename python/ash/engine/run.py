@@ -173,7 +173,7 @@ class TuningRun:
         given = {"X": self._X, "y": self._y, "groups": self._groups}
         options = self._journal.planned(self._options) or self._options
         self._split = split_table(table, schema, options, self._validation, self._cv, **given)
-        self._sample = sample_of(self._split)
+        self._sample = sample_of(self._split, self._options)
         folds = len(self._split.folds)
         self._options = replace(self._options, metric=self._metric(), task=table.task, folds=folds)
 
@@ -188,6 +188,10 @@ class TuningRun:
     def _plan(self) -> None:
         """Draw the candidates, see that they fit into memory, and resolve the ladder and the deadline."""
         self._space = space_of(self._split.folds[0], self._options) if self._asked_space is None else self._asked_space
+        if self._split.folds[0].is_sparse and any(
+            domain.has("full") for domain in self._space.domains.get("batch_size", ())
+        ):
+            raise SettingError('batch_size="full" needs a dense table: pass X.toarray(), or give another batch_size')
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
         self._candidates = draw(self._space, self._options, known)
         self._first = self._candidates.first()

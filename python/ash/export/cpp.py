@@ -115,6 +115,8 @@ def _details(description: Description) -> Iterator[str]:
     yield f"inline constexpr std::size_t kFeatures = {description.features};"
     yield f"inline constexpr std::size_t kWidest = {max(widest, *widths)};"
     yield f"inline constexpr bool kClassifies = {_FLAGS[description.classes is not None]};"
+    exponential = any(member.exponential for member in description.members)  # those of a run are alike
+    yield f"inline constexpr bool kExponential = {_FLAGS[exponential]};"
     yield f"inline constexpr bool kRefusesMissing = {_FLAGS[description.refuses_missing]};"
     yield f"inline constexpr bool kRefusesUnknown = {_FLAGS[description.refuses_unknown]};"
     yield f"inline constexpr bool kInfiniteIsMissing = {_FLAGS[description.infinite_is_missing]};\n"

@@ -141,7 +141,8 @@ class Layer:
 class Member:
     """A network of an ensemble, or the only one.
 
-    Targets are the last layer times scale plus mean; classes have nothing of the kind.
+    Targets are the last layer times scale plus mean, or the exponential of the last layer times scale, times mean;
+    classes have nothing of the kind.
     """
 
     weight: float  # of its outputs in the mean
@@ -151,6 +152,7 @@ class Member:
     """Whether it has learned a factor of each input of the first layer; they are in its weights."""
     target_mean: Doubles  # [outputs]
     target_scale: Doubles  # [outputs]
+    exponential: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,7 +284,7 @@ def _member(network: TrainedNetwork, weight: float) -> Member:
     shares = [*core.shares, *[None] * (hidden + 1 - len(core.shares))]
     layers = tuple(map(Layer, core.weights, core.biases, [*core.activations, "identity"], shares))
     factors = bool(network.params.get("input_scaling"))
-    return Member(weight, _embedding(core), layers, factors, core.target_mean, core.target_scale)
+    return Member(weight, _embedding(core), layers, factors, core.target_mean, core.target_scale, core.exponential)
 
 
 def _embedding(core: Any) -> Embedding | None:

@@ -381,7 +381,10 @@ def member_outputs(graph: Graph, member: Member, features: str, classifies: bool
     if classifies:
         return graph.add("Softmax", x, axis=1)
     wide = graph.add("Cast", x, to=TensorProto.DOUBLE)
-    return graph.add("Add", graph.add("Mul", wide, member.target_scale), member.target_mean)
+    scaled = graph.add("Mul", wide, member.target_scale)
+    if member.exponential:
+        return graph.add("Mul", graph.add("Exp", scaled), member.target_mean)
+    return graph.add("Add", scaled, member.target_mean)
 
 
 def _embed(graph: Graph, embedding: Embedding, features: str) -> str:

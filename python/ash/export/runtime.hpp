@@ -308,7 +308,10 @@ inline void add(const Member& member, const Features& features, Outputs& total) 
     Outputs outputs{};
     if (kClassifies) softmax(x, outputs);
     for (std::size_t o = 0; o < kOutputs; ++o) {
-        if (!kClassifies) outputs[o] = static_cast<double>(x[o]) * member.scale[o] + member.mean[o];
+        if (!kClassifies) {
+            const double value = static_cast<double>(x[o]) * member.scale[o];
+            outputs[o] = kExponential ? std::exp(value) * member.mean[o] : value + member.mean[o];
+        }
         total[o] += member.weight * outputs[o];
     }
 }

@@ -93,6 +93,8 @@ def _obstacles(description: Description) -> Iterator[str]:
 
 def _obstacles_of(member: Member) -> Iterator[str]:
     """Yield what has no counterpart in scikit-learn in a network."""
+    if member.exponential:
+        yield "targets that are exponentials, as loss='poisson' makes them: use to_onnx"
     if member.embedding is not None:
         yield f"an embedding of numbers: {_TODO} embedding='none'"
     names = list(dict.fromkeys(layer.activation for layer in member.layers[:-1]))

@@ -83,10 +83,12 @@ class TargetUnits(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.from_numpy(member.target_mean.astype(np.float32)))
         self.register_buffer("scale", torch.from_numpy(member.target_scale.astype(np.float32)))
+        self.exponential = member.exponential
 
     def forward(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return the targets for the outputs of the last layer, both [rows, targets]."""
-        return outputs * self.scale + self.mean
+        scaled = outputs * self.scale
+        return scaled.exp() * self.mean if self.exponential else scaled + self.mean
 
 
 class Average(nn.Module):

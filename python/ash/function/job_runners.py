@@ -317,7 +317,8 @@ class Submitted(ConcurrentRunners):
             text = f"the executor has cancelled the job ({str(error) or 'no reason given'})"
             answer = (Answer if self._client is None else _Cancelled)(DIED, text=text)
         except Exception as error:
-            kind = DIED if is_broken(error, "KilledWorker") else FAILED
+            is_gone = self._client is not None and is_closed(self._client)
+            kind = DIED if is_gone or is_broken(error, "KilledWorker") else FAILED
             answer = Answer(kind, text=f"the executor says: {type(error).__name__}: {error}", end=time.monotonic())
         except BaseException as error:
             answer = error

@@ -19,17 +19,17 @@ is their section 2.2: on few validation rows, one network that was lucky would b
 more than two standard errors of the difference, which is paired by rows. We do not bag.
 
 Loss:        of a row, the squared error of probabilities (Brier's score) or of standardized targets, their mean over
-             outputs; for the metric log_loss the logarithm of the label's probability, negated. The mean over rows,
-             each as often as it counts. For accuracy and AUC too: these see labels or ranks alone, so on few rows many
-             averages have the same.
+             outputs; the pinball loss or Poisson deviance where networks were trained by these; for the metric log_loss
+             the logarithm of the label's probability, negated. The mean over rows, each as often as it counts. For
+             accuracy and AUC too: these see labels or ranks alone, so on few rows many averages have the same.
 Order:       of equal losses the network that comes first. Sums run over rows in NumPy's fixed order on one thread, so
              the outcome depends on the predictions alone.
 Cost:        size * networks passes over the rows; 8 bytes a network, row and, for regression, target.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ from ash.models.network import Network
 from ash.run_record import RunRecord
 
 Numbers = NDArray[np.float64]
+RowLosses: TypeAlias = Callable[[Numbers], Numbers]
 
 MOST_FIRST = 5
 """The most networks of the first draws."""
@@ -179,13 +180,33 @@ def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
     return float(losses.mean() if weights is None else (weights * losses).sum() / weights.sum())
 
 
-def select(terms: Numbers, weights: Numbers | None, size: int) -> NDArray[np.int64]:
+def pinball_losses(level: float) -> RowLosses:
+    """Return what gives the pinball loss of each row for the mean of target errors [rows, outputs]."""
+
+    def losses(averaged: Numbers) -> Numbers:
+        return np.asarray(np.where(averaged > 0, (1 - level) * averaged, -level * averaged).mean(axis=1))
+
+    return losses
+
+
+def poisson_losses(targets: Numbers) -> RowLosses:
+    """Return what gives half of the Poisson deviance of each row, up to a constant, for mean predictions [rows, 1]."""
+
+    def losses(averaged: Numbers) -> Numbers:
+        logarithms = elementary("log", np.maximum(averaged, _LEAST_PROBABILITY))
+        return np.asarray((averaged - targets * logarithms)[:, 0])
+
+    return losses
+
+
+def select(terms: Numbers, weights: Numbers | None, size: int, row_losses: RowLosses = row_losses) -> NDArray[np.int64]:
     """Return how often each network was drawn, of at most `size` draws: int64 [networks], the first at least once.
 
-    `terms` [networks, rows, ...] are what is averaged, of the best network first: `label_probabilities`, `class_errors`
-    or `target_errors`. `weights` [rows] say how often each row counts.
+    `terms` [networks, rows, ...] are what is averaged, of the best network first: `label_probabilities`,
+    `class_errors`, `target_errors` or predictions. `weights` [rows] say how often each row counts, and `row_losses`
+    gives the loss of each row for an average of the terms.
     """
-    first = _first_draws(terms[:size], weights)
+    first = _first_draws(terms[:size], weights, row_losses)
     total = terms[0].copy()
     for network in first[1:]:
         total += terms[network]
@@ -202,7 +223,7 @@ def select(terms: Numbers, weights: Numbers | None, size: int) -> NDArray[np.int
     return best
 
 
-def _first_draws(terms: Numbers, weights: Numbers | None) -> list[int]:
+def _first_draws(terms: Numbers, weights: Numbers | None, row_losses: RowLosses) -> list[int]:
     """Return the best network, and those of the next that are not clearly worse on these rows."""
     best = row_losses(terms[0])
     count = len(best) if weights is None else float(weights.sum())

@@ -7,7 +7,7 @@
                target_mean, target_scale [outputs] float64
                statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
                neighbors.rows [n, columns] float64, .weights [n], ... of a table whose rows recur
-    metadata   "ash": {"format": "ash-network", "version": 1, "activations": [...], "classes": {...} or null,
+    metadata   "ash": {"format": "ash-network", "version": 1 or 2, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), ...}
                "sha256": of that text and of the tensors
@@ -42,13 +42,16 @@ from ash.errors import ModelFormatError
 from ash.run_record import RunRecord
 
 FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-ensemble"
-VERSION = 1
+VERSIONS = (1, 2)
+"""Of the format: 2 has networks whose targets are exponentials, which a reader of 1 would misread."""
 KEY, DIGEST = "ash", "sha256"
 """Keys of the metadata: of our JSON text, and of the checksum."""
 HEAD = 8
 """Bytes of the length of the header, with which a safetensors file begins."""
 WEIGHTS = "weights"
 """The tensor with the share of each network of an ensemble."""
+EXPONENTIAL = "exponential"
+"""The entry of a network whose targets are target_mean * exp(target_scale * output)."""
 VECTORS = ("input_center", "input_scale", "input_limit", "target_mean", "target_scale")
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 """numpy's kinds of dtype for labels that are saved, with the type that their values have in JSON."""
@@ -70,7 +73,7 @@ def save(
 
     about, tensors = _whole(parts, encoding, target_names)
     about |= {
-        "version": VERSION,
+        "version": 2 if has_exponential(about) else 1,
         "ash_version": _core.build_info()["version"],
         "classes": _write_labels(classes, path),
         "record": None if record is None else record.to_json(),
@@ -78,6 +81,11 @@ def save(
     text = json.dumps(about, allow_nan=False, default=_plain)
     content = serialize(tensors, metadata={KEY: text, DIGEST: digest(text, tensors)})
     replace_file(Path(path), _with_sorted_metadata(content))
+
+
+def has_exponential(about: Mapping[str, Any]) -> bool:
+    """Return whether a model has a network whose targets are exponentials."""
+    return any(EXPONENTIAL in entries for entries in (about, *about.get("members", ())))
 
 
 def _with_sorted_metadata(content: bytes) -> bytes:
@@ -108,7 +116,7 @@ def _whole(parts: FileParts, encoding: Encoding, target_names: tuple[str, ...] |
 
 def core_parts(core: _core.Network) -> dict[str, Any]:
     """Return the arguments from which the core makes an equal network."""
-    names = ("weights", "biases", "activations", "classes", *VECTORS, "numbers", "embedding", "shares")
+    names = ("weights", "biases", "activations", "classes", *VECTORS, "numbers", "embedding", "shares", EXPONENTIAL)
     return {name: getattr(core, name) for name in names}
 
 
@@ -123,6 +131,7 @@ def network_parts(core: _core.Network, params: Mapping[str, Any], metric: str, s
     if parts["numbers"]:
         tensors["embedding"] = np.ascontiguousarray(parts["embedding"])
     own = {"activations": list(parts["activations"]), "numbers": parts["numbers"], "params": dict(params)}
+    own |= {EXPONENTIAL: True} if core.exponential else {}
     return {"format": FORMAT, **own, **_score_entries(metric, score)}, tensors
 
 

@@ -27,8 +27,9 @@ from ash.data.dates import date_text
 from ash.data.frames import Frame
 from ash.encoding.data_split import Split
 from ash.encoding.schema import ColumnSchema
-from ash.metrics import LOSSES, METRICS
+from ash.metrics import LOSSES, native_or_loss
 from ash.models.model import Model
+from ash.options import Options, core_loss
 
 MOST_ROWS = 1_000
 """Rows of a sample."""
@@ -52,11 +53,14 @@ class Sample:
     targets : float64 array [rows, outputs]
         Class numbers in one column for classification.
     weights : float64 array [rows] or None
+    level : float
+        Of the quantile, if the model predicts one.
     """
 
     frame: Frame
     targets: Numbers
     weights: Numbers | None
+    level: float = 0.5
 
 
 class PartialDependence(NamedTuple):
@@ -75,7 +79,7 @@ class PartialDependence(NamedTuple):
     predictions: Numbers
 
 
-def sample_of(split: Split) -> Sample | None:
+def sample_of(split: Split, options: Options) -> Sample | None:
     """Return at most MOST_ROWS of the validation rows of all folds, evenly spaced; None for more than MOST_COLUMNS."""
     fold = split.folds[0]
     schema = fold.encoding.schema
@@ -85,7 +89,7 @@ def sample_of(split: Split) -> Sample | None:
     rows = np.unique(np.concatenate([each.validation for each in split.folds]))
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_ROWS)).astype(np.int64)]
     weights = None if fold.weights is None else fold.weights[rows]
-    return Sample(frame.take(rows - first).copied(schema.kinds), fold.y[rows], weights)
+    return Sample(frame.take(rows - first).copied(schema.kinds), fold.y[rows], weights, core_loss(options)[1])
 
 
 def importances(model: Model, sample: Sample, threads: int | None = None) -> Numbers:
@@ -95,7 +99,8 @@ def importances(model: Model, sample: Sample, threads: int | None = None) -> Num
     the sample, it is the negated log loss or root mean squared error.
     """
     cells = _Cells(model, sample, threads)
-    metric = model.metric if model.metric in METRICS[model.task] else LOSSES[model.task]
+    is_exponential = any(network.core.exponential for network, _ in model.weighted_networks())
+    metric = native_or_loss(model.metric, model.task, has_exponential=is_exponential)
     whole = cells.score(metric)
     if math.isnan(whole):
         metric = LOSSES[model.task]
@@ -131,7 +136,8 @@ class _Cells:
         model, weights = self._model, self._sample.weights
         classes = 0 if model.classes_ is None else len(model.classes_)
         counts = [] if weights is None else weights.tolist()
-        return float(_core.score(metric, self._sample.targets, self.outputs(place, order), classes, counts))
+        outputs, level = self.outputs(place, order), self._sample.level
+        return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
 
     def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
         """Return what the model predicts if the column in this place has the cells of the rows `order`."""

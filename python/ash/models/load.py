@@ -26,11 +26,12 @@ from ash.models.ensemble import Ensemble
 from ash.models.file import (
     DIGEST,
     ENSEMBLE_FORMAT,
+    EXPONENTIAL,
     FORMAT,
     KEY,
     LABEL_KINDS,
     VECTORS,
-    VERSION,
+    VERSIONS,
     WEIGHTS,
     digest,
 )
@@ -189,6 +190,7 @@ def _read_network(
             **{name: tensors[name] for name in (*VECTORS, "embedding") if name in tensors},
             numbers=about["numbers"],
             shares=[tensors[f"share.{layer}"] for layer in range(hidden) if f"share.{layer}" in tensors],
+            exponential=EXPONENTIAL in about,
         )
     except ValueError as error:
         raise MalformedError(f"the core refuses it: {error}") from error
@@ -229,7 +231,7 @@ def _parse_metadata(text: str) -> dict[str, Any]:
     version = about.get("version")
     _check_format(type(version) is int and version >= 1, f"version {version!r} is none")
     _check_format(
-        version == VERSION, f"written in version {version} of the format; this ash reads {VERSION}: update ash"
+        version in VERSIONS, f"written in version {version} of the format; this ash reads {VERSIONS[-1]}: update ash"
     )
     return about
 
@@ -248,6 +250,7 @@ def _check_metadata(about: dict[str, Any]) -> None:
     names = about.get("target_names")
     _check_format(names is None or is_list_of(names, str), "target_names are no list of names")
     _check_format(isinstance(about.get("params"), dict), "params are no table")
+    _check_format(about.get(EXPONENTIAL, True) is True, "exponential is not true")
     _check_score(about)
 
 
@@ -272,7 +275,8 @@ def _split_members(
     if not isinstance(members, list) or not members:
         raise MalformedError("members are no list of networks")
     for member in members:
-        _check_format(isinstance(member, dict) and member.keys() == MEMBER_KEYS, "a member has other entries")
+        is_known = isinstance(member, dict) and member.keys() - {EXPONENTIAL} == MEMBER_KEYS
+        _check_format(is_known, "a member has other entries")
     _check_score(about)
     parts: dict[str, dict[str, NDArray[Any]]] = {str(number): {} for number in range(len(members))}
     for name, tensor in tensors.items():

@@ -62,6 +62,8 @@ class Model(ABC):
     metric: str
     validation_score: float
     record: RunRecord | None = None
+    quantile: float | None = None
+    """Of the targets, that it predicts in place of their mean; None where the record says it, or there is none."""
 
     @property
     def task(self) -> str:
@@ -155,7 +157,8 @@ class Model(ABC):
         y : array-like of shape (rows,) or (rows, outputs)
             The true labels or targets. A label unknown to the model counts as wrong in "accuracy".
         metric : str, optional
-            A metric of the task; "accuracy" or "r2" by default, as in scikit-learn.
+            A metric of the task; "accuracy" or "r2" by default, as in scikit-learn. The pinball loss is that of the
+            quantile that the model predicts, or of the median.
         threads : int, optional
             As for `predict`.
 
@@ -177,7 +180,7 @@ class Model(ABC):
             return float(np.mean(self.classes_[outputs.argmax(axis=1)] == read_labels(y, len(outputs))))
         classes = 0 if self.classes_ is None else len(self.classes_)
         targets = read_targets(y, len(outputs), self.classes_, self.n_outputs_)
-        value = _core.score(metric, targets, outputs, classes)
+        value = _core.score(metric, targets, outputs, classes, level=self._level)
         if math.isnan(value):
             warn_user(f"{metric} is undefined on these {len(outputs)} rows, so the score is NaN: choose another metric")
         return value
@@ -198,6 +201,12 @@ class Model(ABC):
             The file cannot be written; what was there is left as it was.
         """
         save(path, self.file_parts(), self.encoding, self.classes_, self.target_names, self.record)
+
+    @property
+    def _level(self) -> float:
+        """Return the level of its pinball loss."""
+        told = self.quantile if self.quantile or self.record is None else self.record.settings.get("quantile")
+        return told if isinstance(told, float) and 0 < told < 1 else 0.5
 
     @property
     def digest(self) -> str:

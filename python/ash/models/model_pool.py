@@ -32,15 +32,18 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.data_split import Fold, Split
-from ash.metrics import LOSSES, METRICS
+from ash.metrics import METRICS, native_or_loss
 from ash.models.ensemble import (
     Ensemble,
     Numbers,
+    RowLosses,
     average,
     class_errors,
     elementary,
     label_probabilities,
     mean_loss,
+    pinball_losses,
+    poisson_losses,
     row_losses,
     select,
     target_errors,
@@ -48,7 +51,7 @@ from ash.models.ensemble import (
 from ash.models.file import core_parts
 from ash.models.model import Model
 from ash.models.network import Network
-from ash.options import Options
+from ash.options import Options, core_loss
 from ash.space.hyperparameters import Params, to_settings
 
 KEEP = 32
@@ -89,6 +92,10 @@ class Kept:
         What is true there: class numbers, or targets.
     weights : float64 array [rows] or None
         How often each row counts.
+    loss : str
+        Of the core, by which the networks were trained.
+    level : float
+        Of the quantile, if the loss is that of one.
     """
 
     members: tuple[tuple[Network, ...], ...]
@@ -98,6 +105,8 @@ class Kept:
     predictions: NDArray[np.float32]
     targets: Numbers
     weights: Numbers | None
+    loss: str = "squared_error"
+    level: float = 0.5
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -124,27 +133,31 @@ class Kept:
 
     def best_counts(self, size: int) -> NDArray[np.int64]:
         """Return how often each candidate is drawn; with a size of 1 the best one alone."""
-        return select(self._terms(), self.weights, size)
+        terms, losses = self._terms()
+        return select(terms, self.weights, size, losses)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
         """Return the ensemble of candidates drawn so often, or the first network if it is alone."""
         is_alone = counts[0] == counts.sum() and len(self.members[0]) == 1
         return self.networks[0] if is_alone else self._average(counts)
 
-    def _terms(self) -> Numbers:
+    def _terms(self) -> tuple[Numbers, RowLosses]:
         """Return what `select` reads; not kept, since a pickled result would carry it."""
         best = self.networks[0]
+        if self.loss == "poisson":
+            return self.predictions.astype(np.float64), poisson_losses(self.targets)
         if best.classes_ is None:
-            return target_errors(self.predictions, self.targets, np.asarray(best.core.target_scale))
+            losses = pinball_losses(self.level) if self.loss == "pinball" else row_losses
+            return target_errors(self.predictions, self.targets, np.asarray(best.core.target_scale)), losses
         labels = self.targets[:, 0].astype(np.int64)
         terms_of = label_probabilities if best.metric == "neg_log_loss" else class_errors
-        return terms_of(self.predictions, labels)
+        return terms_of(self.predictions, labels), row_losses
 
     def _average(self, counts: NDArray[np.int64]) -> Ensemble:
         drawn = np.flatnonzero(counts)
         shares = counts[drawn] / counts.sum()
         best, folds = self.networks[0], len(self.members[0])
-        metric = best.metric if best.metric in METRICS[best.task] else LOSSES[best.task]
+        metric = native_or_loss(best.metric, best.task, has_exponential=self.loss == "poisson")
         members = [network for index in drawn.tolist() for network in self.members[index]]
         predictions = self.predictions[drawn]
         classes = 0 if best.classes_ is None else len(best.classes_)
@@ -154,7 +167,7 @@ class Kept:
             predictions = np.stack([sharpened(each, factor) for each in predictions])
         outputs = average(predictions, shares)
         weights = [] if self.weights is None else self.weights.tolist()
-        score = _core.score(metric, self.targets, outputs, classes, weights)
+        score = _core.score(metric, self.targets, outputs, classes, weights, self.level)
         return Ensemble(members, np.repeat(shares / folds, folds), metric=metric, validation_score=score)
 
 
@@ -190,6 +203,7 @@ def read_kept(
     candidates, rungs, scores, cores = zip(*networks, strict=True)
     targets, weights = np.concatenate([fold.y[fold.validation] for fold in folds]), _weights(folds)
     factors = [1.0] * len(cores)
+    loss, level = core_loss(options)
     for place, candidate in enumerate(candidates):
         if options.metric in METRICS["classification"] and to_settings(params[candidate]).label_smoothing > 0:
             own = predictions[place : place + 1]
@@ -209,6 +223,8 @@ def read_kept(
         predictions=predictions,
         targets=targets,
         weights=weights,
+        loss=loss,
+        level=level,
     )
 
 
@@ -219,7 +235,7 @@ def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
 
 def network_of(core: _core.Network, fold: Fold, params: Params, options: Options, score: float) -> Network:
     """Return a network of the core as its user sees it."""
-    return Network(
+    network = Network(
         core,
         encoding=fold.encoding.predicting,
         classes=fold.table.classes_,
@@ -228,6 +244,8 @@ def network_of(core: _core.Network, fold: Fold, params: Params, options: Options
         metric=str(options.metric),
         validation_score=score,
     )
+    network.quantile = options.quantile
+    return network
 
 
 def sharpness(

@@ -19,7 +19,7 @@ from ash.data.frames import Frame
 from ash.data.sparse import is_sparse
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
-from ash.metrics import METRICS, did_you_mean, metric_of, native_metric
+from ash.metrics import METRIC_OF_LOSS, METRICS, did_you_mean, metric_of, native_metric
 from ash.models.model_pool import network_of
 from ash.options import Options
 
@@ -54,7 +54,9 @@ class Scoring:
         return f"{qualified_name} {hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
-def read_scoring(argument: str, value: Any, task: str | None = None) -> tuple[str | None, Scoring | None]:
+def read_scoring(
+    argument: str, value: Any, task: str | None = None, loss: str = ""
+) -> tuple[str | None, Scoring | None]:
     """Return the metric of the core, None for the default, or what scores in its place.
 
     Parameters
@@ -63,8 +65,8 @@ def read_scoring(argument: str, value: Any, task: str | None = None) -> tuple[st
         What the user calls the argument, for messages.
     value : str, callable or None
         The name of a metric of the core or of a scorer of scikit-learn, or ``scorer(estimator, X, y)``.
-    task : str, optional
-        Where it is known.
+    task, loss : str, optional
+        Where they are known.
 
     Raises
     ------
@@ -73,7 +75,10 @@ def read_scoring(argument: str, value: Any, task: str | None = None) -> tuple[st
     """
     if value is None:
         return None, None
-    if (metric := native_metric(value)) is not None:
+    metric = native_metric(value)
+    if metric == METRIC_OF_LOSS["poisson"] and loss != "poisson":
+        metric = None  # other networks may predict numbers below 0, which scikit-learn's scorer refuses
+    if metric is not None:
         return metric if task is None else metric_of(task, metric, argument), None
     if callable(value):
         return None, Scoring(argument, getattr(value, "__name__", type(value).__name__), value)
@@ -149,7 +154,7 @@ POSITIVE = ("f1", "average_precision")
 
 def usable_metric(fold: Fold, options: Options) -> str:
     """Return the metric; where it is undefined on the validation rows, a default is replaced, a given one refused."""
-    metric = metric_of(fold.table.task, options.metric)
+    metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
     _check_positive(metric, fold.table.classes_)
     targets = fold.y[fold.validation]
     if _is_defined(metric, targets, fold.table.classes):

@@ -15,7 +15,7 @@ Parameters
 ----------
 space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
-candidates : int, "auto" or None, default="auto"
+{loss}candidates : int, "auto" or None, default="auto"
     How many to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it (`ash.plan`). None:
     an endless stream, which `time_limit`, or `epoch_limit`, `work_limit` or `stop_score` in the config, must end.
 time_limit : float, optional
@@ -23,8 +23,8 @@ time_limit : float, optional
 scoring : str, callable or None, default=None
     What candidates are ranked by: the name of a scorer of scikit-learn, or `scorer(estimator, X, y)`; {score} by
     default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1,
-    f1_macro, f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error itself; other scorers hold up the
-    threads while they run.
+    f1_macro, f1_weighted, r2, neg_root_mean_squared_error, neg_mean_absolute_error and the metric of each loss itself;
+    other scorers hold up the threads while they run.
 categorical_features : list of str, int or bool, "from_dtype" or None, default=None
     Columns that are categories though they look like numbers: names, places from 0 on, or a bool per column. None, or
     "from_dtype": those of a categorical dtype. Text that spells no numbers is a category in any case.
@@ -93,6 +93,13 @@ Examples
 _CLASS_WEIGHT = """class_weight : "balanced", dict or None, default=None
     Factors of the weights of rows, in training and in the score: for each label, 1 if it is not named; or "balanced",
     by which all classes count alike.
+"""
+_LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, default="squared_error"
+    What networks are trained by, and then ranked by unless `scoring` says otherwise. "absolute_error" predicts the
+    median, "quantile" the quantile `quantile`, "poisson" the mean of one target of at least 0, such as a count: its
+    predictions are above 0.
+quantile : float or None, default=None
+    Between 0 and 1, for ``loss="quantile"``.
 """
 _CLASSES = """classes_ : ndarray of shape (n_classes,)
     The sorted labels.
@@ -223,6 +230,7 @@ def documented(kind: str, score: str) -> Callable[[Class], Class]:
             score=score,
             classes=_CLASSES if kind == "classifier" else "",
             class_weight=_CLASS_WEIGHT if kind == "classifier" else "",
+            loss=_LOSS if kind == "regressor" else "",
             name=estimator.__name__,
             loader="load_wine" if kind == "classifier" else "load_diabetes",
         )

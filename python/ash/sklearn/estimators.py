@@ -139,7 +139,7 @@ class _Estimator(Configured):
 
     def _new_run(self) -> dict[str, Any]:
         """Return what the parameters say of the run."""
-        metric, scoring = read_scoring("scoring", self.scoring, self._task)
+        metric, scoring = read_scoring("scoring", self.scoring, self._task, getattr(self, "loss", ""))
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
         given = {**self._given(), "keep": 1 if size == 1 else None, "metric": metric, "task": self._task}
         options = read_options("estimators", {**given, "seed": seed_of(self.random_state)})
@@ -326,6 +326,35 @@ class ASHRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
     """A tuned neural network for regression, of one target or several."""
 
     _task: ClassVar[Task] = "regression"
+
+    @explained(CONFIG_FIELDS)
+    def __init__(
+        self,
+        space: Space | Mapping[str, Any] | None = None,
+        *,
+        loss: str = "squared_error",
+        quantile: float | None = None,
+        candidates: int | str | None = "auto",
+        time_limit: float | None = None,
+        scoring: Any = None,
+        categorical_features: Any = None,
+        validation: float | int | tuple[Any, ...] | None = None,
+        cv: Any = None,
+        ensemble: int = 16,
+        refit: bool = True,
+        n_jobs: int | None = -1,
+        random_state: Any = None,
+        verbose: int = 0,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        journal: str | PathLike[str] | Journal | None = None,
+        executor: Any = None,
+        config: SearchConfig | None = None,
+        record: RunRecord | None = None,
+    ) -> None:
+        set_parameters(self, locals())
+
+    def _given(self) -> dict[str, Any]:
+        return {**super()._given(), "loss": self.loss, "quantile": self.quantile}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -42,27 +42,36 @@ Data make_data(Choices& choices) {
     std::vector<bool> standardized(static_cast<std::size_t>(features > 0 && features <= 17 ? features : 3), true);
     standardized[0] = choices.coin();
     const std::int64_t epoch_rows = choices.rarely() ? choices.integer<std::int64_t>() : choices.pick({0, 7});
-    DataBuilder builder(features, {y.data(), kRows, targets, classes}, {training, weights}, {validation}, standardized,
-                        epoch_rows);
+    const TargetLoss loss{choices.option<Loss>(3), choices.rarely() ? choices.numbers(1, true)[0] : 0.9};
+    if (loss.kind == Loss::poisson && choices.below(4) > 0) {
+        for (double& target : y) target = std::abs(target);
+    }
+    DataBuilder builder(features, {y.data(), kRows, targets, classes, loss}, {training, weights}, {validation},
+                        standardized, epoch_rows, choices.coin());
     builder.observe(x.data(), kRows);
     builder.fill(x.data(), kRows);
     return builder.finish();
+}
+
+Metric metric_of_targets(Choices& choices, const Data& data) {
+    constexpr int kFirst = static_cast<int>(Metric::r2);
+    return static_cast<Metric>(kFirst + choices.below(data.loss().kind == Loss::poisson ? 5 : 4));
 }
 
 void train(Choices& choices) {
     const Data data = make_data(choices);
     const Settings settings = choices.settings();
     check(settings);
+    check_batch(settings, data);
     const Layout layout(data.shape(), settings);
     if (!std::isfinite(job_cost(layout, kRows, kRows, 1))) std::abort();
     if (layout.size() > kLargest) return;
     const auto sets = available_kernels();
     const Kernels& kernels = *sets[static_cast<std::size_t>(choices.below(static_cast<int>(sets.size())))];
-    const JobRules rules{
-        .kernels = kernels,
-        .seed = choices.integer<std::uint64_t>(),
-        .continuation = choices.option<Continuation>(2),
-        .metric = data.classes() > 0 ? choices.option<Metric>(4) : static_cast<Metric>(4 + choices.below(3))};
+    const JobRules rules{.kernels = kernels,
+                         .seed = choices.integer<std::uint64_t>(),
+                         .continuation = choices.option<Continuation>(2),
+                         .metric = data.classes() > 0 ? choices.option<Metric>(8) : metric_of_targets(choices, data)};
     Workspace scratch(data, {&settings, 1});
     JobRun run{.data = data, .settings = settings, .rules = rules, .job = {0, choices.below(3), 1}, .scratch = scratch};
     State state = run.initial();

@@ -1,0 +1,58 @@
+// sparse_rows.hpp: features of rows that are mostly zeros, as the cells that are not.
+//
+//     row r     values of columns[first(r)] ... columns[first(r) + size(r) - 1]; all other columns are 0
+//
+// Rows are put in any order, once each, and are expanded a block at a time: whoever computes with them sees dense rows,
+// so no bit depends on how they are kept.
+// Threads: const once all rows are there; any number may expand.
+// Memory:  8 bytes per cell that is not zero, 12 per row.
+// Cost:    expand() writes whole rows: zeros first, then the cells.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ash {
+
+struct SparseRows {
+    std::vector<std::int64_t> first;  // [rows]: where the cells of a row begin; empty: the rows are kept dense
+    std::vector<std::uint32_t> size;  // [rows]
+    std::vector<std::uint32_t> columns;
+    std::vector<float> values;
+
+    SparseRows() = default;
+    explicit SparseRows(std::int64_t rows)
+        : first(static_cast<std::size_t>(rows)), size(static_cast<std::size_t>(rows)) {}
+
+    bool empty() const { return first.empty(); }
+
+    // REQUIRES: no row was put in this place before.
+    void put(std::int64_t row, std::span<const float> cells) {
+        const auto at = static_cast<std::size_t>(row);
+        first[at] = std::ssize(values);
+        for (std::size_t column = 0; column < cells.size(); ++column) {
+            if (cells[column] == 0.0F) continue;
+            columns.push_back(static_cast<std::uint32_t>(column));
+            values.push_back(cells[column]);
+        }
+        size[at] = static_cast<std::uint32_t>(std::ssize(values) - first[at]);
+    }
+
+    // Gives back the room that put() has in advance.
+    void shrink() {
+        columns.shrink_to_fit();
+        values.shrink_to_fit();
+    }
+
+    // to [stride]
+    void expand(std::int64_t row, std::int64_t stride, float* to) const {
+        const auto at = static_cast<std::size_t>(row);
+        const auto begin = static_cast<std::size_t>(first[at]);
+        std::fill_n(to, stride, 0.0F);
+        for (std::size_t cell = begin; cell < begin + size[at]; ++cell) to[columns[cell]] = values[cell];
+    }
+};
+
+}  // namespace ash

@@ -1,0 +1,236 @@
+"""Networks that are trained by the absolute error, a quantile or the Poisson loss."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.metrics import mean_absolute_error, mean_pinball_loss, mean_poisson_deviance, mean_squared_error
+
+import ash
+import needs
+from ash import _core
+from ash.errors import DataError, SettingError
+from export_help import check_outputs, compile_header, feeds, run_program
+
+ROWS = 1200
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(ROWS, 3)).astype(np.float64)
+NOISE = RANDOM.exponential(size=ROWS) - 1.0
+SKEWED = X[:, 0] + (0.5 + 0.5 * (X[:, 1] > 0)) * NOISE
+RATE = np.exp(0.7 * X[:, 0] + 0.3 * X[:, 1] - 0.5)
+COUNT = RANDOM.poisson(RATE).astype(np.float64)
+TRAIN, TEST = slice(0, 800), slice(800, ROWS)
+LOSSES: dict[str, dict[str, Any]] = {
+    "absolute_error": {"loss": "absolute_error"},
+    "quantile": {"loss": "quantile", "quantile": 0.9},
+    "poisson": {"loss": "poisson"},
+}
+
+
+def fitted(y: Any = SKEWED, **given: Any) -> ash.ASHRegressor:
+    return ash.ASHRegressor(**{"candidates": 32, "random_state": 0, **given}).fit(X[TRAIN], y[TRAIN])
+
+
+# Metrics
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_metrics_are_those_of_scikit_learn(weighted: bool) -> None:
+    weights = RANDOM.uniform(0.5, 2.0, ROWS) if weighted else None
+    given = [] if weights is None else weights.tolist()
+    p = RATE.astype(np.float32)[:, None]
+    y = COUNT[:, None]
+    for level in (0.1, 0.5, 0.9):
+        own = _core.score("neg_mean_pinball_loss", y, p, 0, given, level)
+        assert own == pytest.approx(-mean_pinball_loss(y, p, alpha=level, sample_weight=weights), rel=1e-5)
+    own = _core.score("neg_mean_poisson_deviance", y, p, 0, given)
+    assert own == pytest.approx(-mean_poisson_deviance(y[:, 0], p[:, 0], sample_weight=weights), rel=1e-5)
+    both = np.hstack([y, 2 * y])
+    own = _core.score("neg_mean_pinball_loss", both, np.hstack([p, p]), 0, given, 0.9)
+    assert own == pytest.approx(-mean_pinball_loss(both, np.hstack([p, p]), alpha=0.9, sample_weight=weights), rel=1e-5)
+
+
+def test_a_prediction_of_zero_has_no_deviance() -> None:
+    assert np.isnan(_core.score("neg_mean_poisson_deviance", np.ones((2, 1)), np.float32([[1], [0]]), 0))
+    with pytest.raises(ValueError, match="poisson: one target"):
+        _core.score("neg_mean_poisson_deviance", np.ones((2, 2)), np.ones((2, 2), np.float32), 0)
+
+
+# What is predicted
+
+
+def test_the_absolute_error_predicts_the_median() -> None:
+    by_mean, by_median = fitted(), fitted(loss="absolute_error")
+    errors = [mean_absolute_error(SKEWED[TEST], each.predict(X[TEST])) for each in (by_mean, by_median)]
+    assert errors[1] < errors[0]
+    assert by_median.result_.metric == "neg_mean_absolute_error"
+    assert np.mean(by_median.predict(X[TEST]) > SKEWED[TEST]) == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.9])
+def test_a_quantile_lies_above_its_share_of_the_targets(quantile: float) -> None:
+    fit = fitted(loss="quantile", quantile=quantile)
+    predicted = fit.predict(X[TEST])
+    assert np.mean(predicted >= SKEWED[TEST]) == pytest.approx(quantile, abs=0.06)
+    boosted = HistGradientBoostingRegressor(loss="quantile", quantile=quantile, random_state=0)
+    theirs = boosted.fit(X[TRAIN], SKEWED[TRAIN]).predict(X[TEST])
+    own, other = (mean_pinball_loss(SKEWED[TEST], each, alpha=quantile) for each in (predicted, theirs))
+    assert own < other
+    assert fit.best_score_ < 0 and fit.result_.metric == "neg_mean_pinball_loss"
+    score = fit.model_.score(X[TEST], SKEWED[TEST], "neg_mean_pinball_loss")
+    assert score == pytest.approx(-own, rel=1e-4)
+    network = fit.result_.model
+    own = mean_pinball_loss(SKEWED[TEST], network.predict(X[TEST]), alpha=quantile)
+    assert network.score(X[TEST], SKEWED[TEST], "neg_mean_pinball_loss") == pytest.approx(-own, rel=1e-4)
+
+
+def test_poisson_predicts_means_above_zero() -> None:
+    fit = fitted(COUNT, loss="poisson")
+    predicted = fit.predict(X[TEST])
+    assert (predicted > 0).all()
+    boosted = HistGradientBoostingRegressor(loss="poisson", random_state=0).fit(X[TRAIN], COUNT[TRAIN])
+    own, other, best = (
+        mean_poisson_deviance(COUNT[TEST], each) for each in (predicted, boosted.predict(X[TEST]), RATE[TEST])
+    )
+    assert own < other and own < 1.05 * best
+    assert fit.model_.score(X[TEST], COUNT[TEST], "neg_mean_poisson_deviance") == pytest.approx(-own, rel=1e-4)
+    assert mean_squared_error(RATE[TEST], predicted) < np.var(RATE[TEST])
+
+
+# Everything else is as with the squared error
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_same_model_on_any_number_of_threads_and_again(name: str) -> None:
+    y = COUNT if name == "poisson" else SKEWED
+    one, two = (fitted(y, n_jobs=threads, cv=3, **LOSSES[name]) for threads in (1, 2))
+    assert one.result_.digest == two.result_.digest and one.model_.digest == two.model_.digest
+    again = ash.ASHRegressor(record=one.result_.record).fit(X[TRAIN], y[TRAIN])
+    assert again.result_.record == one.result_.record
+    plain = fitted(y, cv=3)
+    assert plain.result_.digest != one.result_.digest
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("ensemble", [1, 8])
+def test_files_pickles_and_exports(name: str, ensemble: int, tmp_path: Path) -> None:
+    import onnxruntime
+
+    fit = fitted(COUNT if name == "poisson" else SKEWED, ensemble=ensemble, **LOSSES[name])
+    model, predicted = fit.model_, fit.predict(X[TEST])
+    fit.save(tmp_path / "model.safetensors")
+    for other in (ash.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
+        assert np.array_equal(other.predict(X[TEST]), predicted) and other.digest == model.digest
+    model.to_onnx(tmp_path / "model.onnx")
+    outputs = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, feeds(model, X[TEST]))
+    check_outputs(model, outputs[0], X[TEST])
+    model.to_cpp(tmp_path / "model.hpp")
+    printed = np.array(run_program(compile_header(tmp_path, "g++", "-O1"), X[TEST][:50]))
+    check_outputs(model, printed[:, :-1], X[TEST][:50])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_torch(name: str) -> None:
+    torch = needs.package("torch")
+    model = fitted(COUNT if name == "poisson" else SKEWED, **LOSSES[name]).model_
+    with torch.no_grad():
+        check_outputs(model, model.to_torch()(torch.from_numpy(model.encode(X[TEST]))), X[TEST])
+
+
+def test_scikit_learn_has_no_exponentials() -> None:
+    space = ash.Space(hidden=(16,), activation="relu", learning_rate=0.01)
+    model = fitted(COUNT, loss="poisson", ensemble=1, candidates=1, space=space).model_
+    with pytest.raises(SettingError, match="exponentials, as loss='poisson' makes them: use to_onnx"):
+        model.to_sklearn()
+
+
+def test_an_older_reader_refuses_exponentials(tmp_path: Path) -> None:
+    import json
+
+    from safetensors import safe_open
+
+    versions = {}
+    for name in LOSSES:
+        fitted(COUNT if name == "poisson" else SKEWED, candidates=2, **LOSSES[name]).save(tmp_path / name)
+        with safe_open(tmp_path / name, "numpy") as file:
+            versions[name] = json.loads(file.metadata()["ash"])["version"]
+    assert versions == {"absolute_error": 1, "quantile": 1, "poisson": 2}
+
+
+def test_several_targets_by_a_quantile() -> None:
+    both = np.column_stack([SKEWED, 10 * SKEWED])
+    fit = fitted(both, loss="quantile", quantile=0.9)
+    shares = np.mean(fit.predict(X[TEST]) >= both[TEST], axis=0)
+    np.testing.assert_allclose(shares, 0.9, atol=0.07)
+
+
+def test_weighted_rows_count_as_so_many() -> None:
+    times = np.arange(800) % 3
+    given = {"candidates": 4, "random_state": 0, **LOSSES["poisson"]}
+    weighted = ash.ASHRegressor(**given).fit(X[TRAIN], COUNT[TRAIN], sample_weight=times)
+    repeated = ash.ASHRegressor(**given).fit(X[TRAIN].repeat(times, 0), COUNT[TRAIN].repeat(times))
+    assert weighted.result_.digest == repeated.result_.digest
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"loss": "quantile"}, "loss='quantile' and quantile=None do not go together: give quantile="),
+        ({"quantile": 0.5}, "loss='squared_error' and quantile=0.5 do not go together: set loss='quantile'"),
+        ({"loss": "quantile", "quantile": 1.0}, "quantile must be a number between 0 and 1, by at least 1e-6, got 1.0"),
+        (
+            {"loss": "gamma"},
+            "loss must be one of 'squared_error', 'absolute_error', 'quantile', 'poisson', got 'gamma'",
+        ),
+    ],
+)
+def test_settings_that_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        fitted(**given)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (SKEWED, "takes targets of at least 0, but y has -.* in row"),
+        (np.zeros(ROWS), "needs a target above 0, but the training part has rows with a target of 0 alone"),
+        (np.column_stack([COUNT, COUNT]), "takes one target, but y has 2 columns"),
+    ],
+)
+def test_targets_that_are_no_counts(y: Any, message: str) -> None:
+    with pytest.raises(DataError, match=f"loss='poisson' {message}"):
+        fitted(y, loss="poisson")
+
+
+def test_a_fold_without_a_count() -> None:
+    rare = np.where(np.arange(ROWS) == 7, 3.0, 0.0)
+    pairs = [(np.arange(0, 400), np.arange(400, 800)), (np.arange(400, 800), np.arange(0, 400))]
+    with pytest.raises(DataError, match="the training part of fold 1 has rows with a target of 0 alone"):
+        fitted(rare, loss="poisson", cv=pairs)
+
+
+def test_a_record_holds_the_loss() -> None:
+    record = fitted(COUNT, loss="poisson", scoring="neg_mean_poisson_deviance", candidates=4).result_.record
+    again = ash.ASHRegressor(record=record).fit(X[TRAIN], COUNT[TRAIN])
+    assert again.result_.record == record
+    with pytest.raises(SettingError, match="loss cannot be given with record="):
+        ash.ASHRegressor(record=record, loss="poisson").fit(X[TRAIN], COUNT[TRAIN])
+
+
+def test_validation_targets_that_are_no_counts() -> None:
+    with pytest.raises(DataError, match="targets of at least 0, but validation y has"):
+        fitted(COUNT, loss="poisson", validation=(X[TEST], SKEWED[TEST]))
+
+
+def test_the_deviance_of_other_networks_is_left_to_scikit_learn() -> None:
+    """They may predict numbers below 0, which its scorer refuses."""
+    with pytest.raises(SettingError, match="scoring='neg_mean_poisson_deviance' cannot score these rows"):
+        fitted(COUNT - COUNT.mean(), scoring="neg_mean_poisson_deviance", candidates=2)
+    given = {"loss": "poisson", "scoring": "r2", "candidates": 4}
+    assert fitted(COUNT, **given).result_.metric == "r2"
