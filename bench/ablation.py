@@ -33,13 +33,14 @@ from unittest.mock import patch
 import ash
 from ash.encoding import data_split
 from ash.encoding.schema import Schema
+from ash.engine import planning
 from ash.space.hyperparameters import check_params
 from bench.arguments import Parser, folder, integer, names
 from bench.figures import Section, Table, shown, spread
 from bench.machine import CORE, cpus
 from bench.processes import ONE_THREAD, call
 from bench.quality.measure import LEAST_PROBABILITY, scores
-from bench.quality.tables import FILES, SMALL, TABLES, Split, split
+from bench.quality.tables import FILES, SKEWED, SMALL, TABLES, Split, split
 from bench.record import Bench, Case
 
 Params = Mapping[str, Any]
@@ -59,7 +60,7 @@ class Variant:
     words: str  # in tables
     changes: Sequence[Params] = ({},)  # of hyperparameters
     whole: bool = False  # the changes are all of it: nothing of the recipe stays
-    reading: str = ""  # only tables that are read with "levels" of numbers, or with "neighbors"
+    reading: str = ""  # only tables that are read with "levels" of numbers, with "neighbors", or by "logarithms"
     without: bool = False  # read the table without that
     epochs: int | None = None  # None: by the rows
     search: Params | None = None  # arguments of an estimator whose whole search is compared
@@ -70,6 +71,7 @@ def _one(words: str, **changes: Any) -> Variant:
 
 
 RECIPE, SEARCH = "recipe", "search"  # what the others are compared with
+LOGARITHMS = "logarithms"  # on tables of its own
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: Variant("the recipe"),
     "number-levels": Variant("no statistics of numbers", reading="levels", without=True),
@@ -114,7 +116,9 @@ VARIANTS: Mapping[str, Variant] = {
     SEARCH: Variant("a search", search={}),
     "refit": Variant("a search without the refit on all rows", search={"refit": False}),
     "ensemble": Variant("a search that ends in the best network alone", search={"ensemble": 1}),
+    LOGARITHMS: Variant("a search without logarithms of targets", search={}, reading="logarithms", without=True),
 }
+SOURCES = {**TABLES, **SKEWED}
 EPOCHS, EPOCHS_FROM = 64, {10_000: 32, 20_000: 8}
 """By rows to fit, from so many on: some thousand updates on each table. With more, large ones are learned by heart."""
 SEEDS, SEARCH_SEEDS, QUICK_EPOCHS = 10, 4, 4
@@ -134,15 +138,25 @@ DIGITS = 4  # of a loss on record
 def cases(options: Namespace) -> Sequence[Case]:
     """Return a case per table and variant; what the chosen ones are compared with is among them."""
     chosen = options.variants or (QUICK_VARIANTS if options.quick else tuple(VARIANTS))
-    wanted = {*chosen, *(base_of(variant) for variant in chosen)}
     made = []
-    for table in options.tables or (QUICK_TABLES if options.quick else (*FILES, *SMALL)):
+    for table in options.tables or (QUICK_TABLES if options.quick else (*FILES, *SMALL, *SKEWED)):
+        here = [variant for variant in chosen if options.quick or _has(table, variant)]
+        wanted = {*here, *map(base_of, here)}
         for variant, own in VARIANTS.items():
-            if variant in wanted and (own.search is None or options.quick or table in SEARCHED):
+            if variant in wanted:
                 most = 1 if options.quick else SEARCH_SEEDS if own.search is not None else SEEDS
                 told = {"seeds": min(most, options.seeds or most)}
                 made.append(Case(f"{table}, {variant}", partial(_run, options, table, variant, told["seeds"]), told))
+    if options.tables and options.variants and not made:
+        raise SystemExit(f"ash: {', '.join(options.variants)}: not measured on {', '.join(options.tables)}")
     return made
+
+
+def _has(table: str, variant: str) -> bool:
+    """Return whether a variant is measured on a table."""
+    if table in SKEWED or variant == LOGARITHMS:
+        return table in SKEWED and variant == LOGARITHMS
+    return VARIANTS[variant].search is None or table in SEARCHED
 
 
 def base_of(variant: str) -> str:
@@ -151,7 +165,7 @@ def base_of(variant: str) -> str:
 
 
 def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, Any]:
-    if (missing := TABLES[table].missing(options.data)) is not None:
+    if (missing := SOURCES[table].missing(options.data)) is not None:
         return {"skipped": missing}
     data = None if options.data is None else str(options.data)
     told = {"table": table, "variant": variant, "seeds": seeds, "folder": data, "quick": options.quick}
@@ -169,7 +183,8 @@ def measure(table: str, variant: str, seeds: int, folder: str | None, quick: boo
         data = split(table, None if folder is None else Path(folder), seed, categories=False)
         rows = {"rows": len(data.y), "test_rows": len(data.y_test)}
         if own.search is not None:
-            runs.append([_searched(data, {**(QUICK_SEARCHES if quick else SEARCHES), **own.search}, seed)])
+            with _without(own.reading) if own.without else nullcontext():
+                runs.append([_searched(data, {**(QUICK_SEARCHES if quick else SEARCHES), **own.search}, seed)])
             continue
         first = trained(data, None, epochs=1, seed=0)
         if own.reading and not _is_read_with(first.model.encoding.schema, own.reading):
@@ -197,7 +212,9 @@ def _is_read_with(schema: Schema, part: str) -> bool:
 
 
 def _without(part: str) -> Any:
-    """Have tables read without levels of numbers, or without neighbors, which no argument does."""
+    """Have tables read without levels of numbers, neighbors or logarithms of targets, which no argument does."""
+    if part == "logarithms":
+        return patch.object(planning, "_is_skewed", lambda y: False)
     name = {"levels": "with_recurring", "neighbors": "with_neighbors"}[part]
     return patch.object(data_split, name, lambda schema, *table: schema)
 
@@ -309,7 +326,7 @@ def log_ratios(values: Mapping[str, Any], table: str, variant: str, what: str) -
     own, base = (values.get(f"{table}, {each}", {}) for each in (variant, base_of(variant)))
     if not own.get(what) or not base.get(what):
         return []
-    half = 0.5 / own["test_rows"] if what == "error" and TABLES[table].classes else 0.0
+    half = 0.5 / own["test_rows"] if what == "error" and SOURCES[table].classes else 0.0
 
     def log(value: float) -> float:
         return math.log(max(value + half, LEAST_PROBABILITY))
@@ -327,25 +344,30 @@ def overall(values: Mapping[str, Any], variant: str, what: str, tables: Sequence
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
     """Return what the recipe does alone, what each part is worth, and that table by table."""
-    there = [(table, v) for table in (*FILES, *SMALL) for v in VARIANTS if f"{table}, {v}" in values]
+    there = [(table, v) for table in (*FILES, *SMALL, *SKEWED) for v in VARIANTS if f"{table}, {v}" in values]
     tables = list(dict.fromkeys(table for table, _ in there))
     compared = [v for v in VARIANTS if v not in (RECIPE, SEARCH) and v in {variant for _, variant in there}]
-    rows = [
-        [VARIANTS[variant].words, *(str(ratio(log_ratios(values, table, variant, "error")) or "-") for table in tables)]
-        for variant in compared
-    ]
     note = "Geometric means over the seeds, with 95 % intervals. -: the recipe is so there, or it was not measured."
-    return [
-        _recipe_table(values, tables),
-        _overall_table(values, compared, tables),
-        Table("Error by that of the recipe, table by table", ["variant", *tables], rows, note),
-    ]
+    found = [_recipe_table(values, tables), _overall_table(values, compared, tables)]
+    usual, skewed = ([table for table in tables if (table in SKEWED) == own] for own in (False, True))
+    variants = [variant for variant in compared if variant != LOGARITHMS]
+    rows = [[VARIANTS[variant].words, *_errors(values, variant, usual)] for variant in variants]
+    found.append(Table("Error by that of the recipe, table by table", ["variant", *usual], rows, note))
+    if skewed:
+        words = f"Error of {VARIANTS[LOGARITHMS].words} by that of a search, table by table"
+        rows = [list(row) for row in zip(skewed, _errors(values, LOGARITHMS, skewed), strict=True)]
+        found.append(Table(words, ["table", "RMSE"], rows, note))
+    return found
+
+
+def _errors(values: Mapping[str, Any], variant: str, tables: Sequence[str]) -> list[str]:
+    return [str(ratio(log_ratios(values, table, variant, "error")) or "-") for table in tables]
 
 
 def _recipe_table(values: Mapping[str, Any], tables: Sequence[str]) -> Table:
     rows = []
     for table in tables:
-        name = table if TABLES[table].classes else f"{table}, RMSE"
+        name = table if SOURCES[table].classes else f"{table}, RMSE"
         own = values.get(f"{table}, {RECIPE}", {})
         if "error" in own:
             told = [f"{own['rows']:,}", str(own["epochs"]), str(len(own["error"][0]))]
@@ -386,7 +408,7 @@ def _work(values: Mapping[str, Any], variant: str, tables: Sequence[str]) -> str
 
 def arguments(parser: Parser) -> None:
     """Add the options that only this subject has."""
-    tables = (*FILES, *SMALL)
+    tables = (*FILES, *SMALL, *SKEWED)
     parser.add_argument("--data", type=folder(), help="folder of the tables in CSV files (else ../shared/data)")
     parser.add_argument("--tables", type=names(tables), help=f"some of {','.join(tables)} (all)")
     parser.add_argument("--variants", type=names(VARIANTS), help=f"some of {','.join(VARIANTS)} (all)")

@@ -57,21 +57,13 @@ void bind_settings(py::module_& m) {
     bind_name<Initialization, &Settings::initialization>(settings, "initialization");
     bind_name<Parametrization, &Settings::parametrization>(settings, "parametrization");
     bind_name<Embedding, &Settings::embedding>(settings, "embedding");
+    bind_name<TargetTransform, &Settings::target_transform>(settings, "target_transform");
 }
 
 // Requires a row, since an array without rows may claim any number of columns.
 TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}) {
     require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
     return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss};
-}
-
-Loss loss_of(const std::string& text) {
-    return pick<Loss>(text,
-                      {{"squared_error", Loss::squared_error}, {"pinball", Loss::pinball}, {"poisson", Loss::poisson}});
-}
-
-std::string name_of(Loss loss) {
-    return loss == Loss::squared_error ? "squared_error" : loss == Loss::pinball ? "pinball" : "poisson";
 }
 
 std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, int classes,
@@ -97,7 +89,7 @@ std::unique_ptr<DataBuilder> make_builder(const std::vector<bool>& standardized,
                                           const std::optional<Array<double>>& validation_weights,
                                           std::int64_t epoch_rows, const std::string& loss, double level, bool sparse) {
     return std::make_unique<DataBuilder>(narrow<int>(std::ssize(standardized), "standardized: too many features"),
-                                         target_table(y, classes, {loss_of(loss), level}),
+                                         target_table(y, classes, {parse<Loss>(loss), level}),
                                          part_of(training, training_weights), part_of(validation, validation_weights),
                                          standardized, epoch_rows, sparse);
 }
@@ -129,7 +121,7 @@ std::uint64_t digest_of(const AlignedFloats& values) {
 
 // The same for sparse rows as for dense ones.
 std::uint64_t digest_of_inputs(const Rows& rows) {
-    if (rows.sparse.empty()) return digest_of(rows.x);
+    if (rows.sparse.unused()) return digest_of(rows.x);
     AlignedFloats row(rows.stride);
     DigestOfParts parts;
     for (std::int64_t r = 0; r < rows.count; ++r) {
@@ -146,37 +138,47 @@ std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
 }
 
 using SparseParts = std::tuple<Array<std::int64_t>, Array<std::uint32_t>, Array<std::uint32_t>, Array<float>>;
-// A part of Data as Python pickles it: rows, strides, inputs, labels, targets, weights, sparse inputs.
+// A part of Data as Python pickles it: rows, strides, inputs, labels, targets, their logarithms, weights, sparse inputs.
 using RowsParts = std::tuple<std::int64_t, std::int64_t, std::int64_t, Array<float>, Array<std::int32_t>, Array<float>,
-                             Array<float>, SparseParts>;
+                             Array<float>, Array<float>, SparseParts>;
 using ScalingParts = std::tuple<std::vector<double>, std::vector<double>, std::vector<double>>;
+using UnitsParts = std::tuple<bool, ScalingParts, std::vector<double>, std::vector<double>>;
 using DataParts = std::tuple<int, int, ScalingParts, ScalingParts, std::vector<int>, std::vector<int>, RowsParts,
-                             RowsParts, std::int64_t, ScalingParts, std::string, double>;
+                             RowsParts, std::int64_t, std::string, double, UnitsParts, UnitsParts>;
 
 RowsParts parts_of(const Rows& rows) {
     const SparseRows& sparse = rows.sparse;
-    return {
-        rows.count,          rows.stride,
-        rows.target_stride,  array(rows.x),
-        array(rows.labels),  array(rows.targets),
-        array(rows.weights), {array(sparse.first), array(sparse.size), array(sparse.columns), array(sparse.values)}};
+    return {rows.count,
+            rows.stride,
+            rows.target_stride,
+            array(rows.x),
+            array(rows.labels),
+            array(rows.targets),
+            array(rows.log_targets),
+            array(rows.weights),
+            {array(sparse.first), array(sparse.size), array(sparse.columns), array(sparse.values)}};
 }
 
 ScalingParts parts_of(const Scaling& scaling) { return {scaling.center, scaling.scale, scaling.limit}; }
+
+UnitsParts parts_of(const OutputUnits& units) {
+    return {units.link == Link::exp, parts_of(units.scaling), units.least, units.most};
+}
 
 DataParts parts_of(const Data& data) {
     return {data.features(),
             data.classes(),
             parts_of(data.inputs()),
-            parts_of(data.targets()),
+            parts_of(data.units()),
             {data.constant_features().begin(), data.constant_features().end()},
             {data.numbers().begin(), data.numbers().end()},
             parts_of(data.training()),
             parts_of(data.validation()),
             data.epochs().rows(),
-            parts_of(data.units()),
-            name_of(data.loss().kind),
-            data.loss().level};
+            std::string(name(data.loss().kind)),
+            data.loss().level,
+            parts_of(data.output_units()),
+            parts_of(data.output_units(true))};
 }
 
 template <typename T>
@@ -186,9 +188,17 @@ std::vector<T> vector_of(const Array<T>& values) {
 }
 
 Rows rows_of(const RowsParts& parts) {
-    const auto& [count, stride, target_stride, x, labels, targets, weights, sparse] = parts;
+    const auto& [count, stride, target_stride, x, labels, targets, log_targets, weights, sparse] = parts;
     const auto& [first, size, columns, values] = sparse;
-    Rows rows{count, stride, target_stride, aligned(x), vector_of(labels), aligned(targets), vector_of(weights), {}};
+    Rows rows{count,
+              stride,
+              target_stride,
+              aligned(x),
+              vector_of(labels),
+              aligned(targets),
+              vector_of(log_targets),
+              vector_of(weights),
+              {}};
     rows.sparse.first = vector_of(first);
     rows.sparse.size = vector_of(size);
     rows.sparse.columns = vector_of(columns);
@@ -201,20 +211,26 @@ Scaling scaling_of(const ScalingParts& parts) {
     return {center, scale, limit};
 }
 
+OutputUnits units_of(const UnitsParts& parts) {
+    const auto& [exponential, scaling, least, most] = parts;
+    return {exponential ? Link::exp : Link::identity, scaling_of(scaling), least, most};
+}
+
 std::shared_ptr<Data> data_of(const DataParts& parts) {
-    const auto& [features, classes, inputs, targets, constant, numbers, training, validation, epoch_rows, units, loss,
-                 level] = parts;
+    const auto& [features, classes, inputs, units, constant, numbers, training, validation, epoch_rows, loss, level,
+                 targets, log_targets] = parts;
     return std::make_shared<Data>(Data::Members{features,
                                                 classes,
                                                 scaling_of(inputs),
-                                                scaling_of(targets),
+                                                scaling_of(units),
                                                 constant,
                                                 numbers,
                                                 rows_of(training),
                                                 rows_of(validation),
                                                 epoch_rows,
-                                                scaling_of(units),
-                                                {loss_of(loss), level}});
+                                                {parse<Loss>(loss), level},
+                                                units_of(targets),
+                                                units_of(log_targets)});
 }
 
 void bind_builder(py::module_& m) {
@@ -223,7 +239,7 @@ void bind_builder(py::module_& m) {
              py::arg("training").noconvert(), py::arg("validation").noconvert(),
              py::arg("training_weights").noconvert() = py::none(),
              py::arg("validation_weights").noconvert() = py::none(), py::arg("epoch_rows") = 0,
-             py::arg("loss") = "squared_error", py::arg("level") = 0.5, py::arg("sparse") = false)
+             py::arg("loss") = "squared_error", py::arg("level") = 0.5, py::arg("sparse_cells") = 0)
         .def("observe", &feed<&DataBuilder::observe>, py::arg("x").noconvert())
         .def("fill", &feed<&DataBuilder::fill>, py::arg("x").noconvert())
         .def("finish", [](DataBuilder& builder) { return std::make_shared<Data>(builder.finish()); });

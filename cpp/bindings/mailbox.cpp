@@ -64,6 +64,11 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
                     const std::vector<StateParts>& states) {
     check(settings);
     check_folds(data);
+    const Metric parsed = parse_metric(metric);
+    for (const auto& each : data) {
+        check_fits(settings, *each);
+        check_metric(parsed, *each);
+    }
     require(states.empty() || states.size() == data.size(), "states: one per fold, or none");
     require(candidate >= 0 && epochs >= 0, "candidate, epochs: 0 or more");
     JobRules{.kernels = kernels(""), .seed = seed, .min_epochs = min_epochs, .eta = eta}.epochs_after(
@@ -85,7 +90,7 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
             const JobRules rules{.kernels = kernels(""),
                                  .seed = fold_seed(seed, fold),
                                  .continuation = continuation,
-                                 .metric = parse_metric(metric),
+                                 .metric = parsed,
                                  .min_epochs = min_epochs,
                                  .eta = eta};
             scratch.prepare(own, settings);

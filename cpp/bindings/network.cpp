@@ -12,7 +12,8 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
                      const std::vector<double>& input_scale, const std::vector<double>& input_limit,
                      const std::vector<double>& target_mean, const std::vector<double>& target_scale,
                      const std::vector<int>& numbers, const Array<float>& embedding,
-                     const std::vector<Array<float>>& shares, bool exponential) {
+                     const std::vector<Array<float>>& shares, bool exponential, const std::vector<double>& target_least,
+                     const std::vector<double>& target_most) {
     require(weights.size() == biases.size(), "weights and biases: one each a layer");
     require(shares.empty() || shares.size() + 1 == weights.size(), "shares: one a hidden layer, or none");
     std::vector<LayerWeights> layers;
@@ -34,9 +35,12 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
     for (const std::string& text : activations) parsed.push_back(parse<Activation>(text));
     require(embedding.ndim() == 2 && embedding.shape(1) == std::ssize(numbers), "embedding: a column a number");
     const auto parameters = view(embedding);
-    return Network(layers, parsed, classes, {input_center, input_scale, input_limit},
-                   {target_mean, target_scale, std::vector<double>(target_mean.size(), 0.0)},
-                   {numbers, {parameters.begin(), parameters.end()}}, exponential ? Link::exp : Link::identity);
+    OutputUnits targets = without_bounds({target_mean, target_scale, std::vector<double>(target_mean.size(), 0.0)});
+    if (exponential) targets.link = Link::exp;
+    if (!target_least.empty()) targets.least = target_least;
+    if (!target_most.empty()) targets.most = target_most;
+    return Network(layers, parsed, classes, {input_center, input_scale, input_limit}, std::move(targets),
+                   {numbers, {parameters.begin(), parameters.end()}});
 }
 
 template <typename Value>
@@ -85,7 +89,8 @@ void bind_network(py::module_& m) {
              py::arg("classes"), py::arg("input_center"), py::arg("input_scale"), py::arg("input_limit"),
              py::arg("target_mean"), py::arg("target_scale"), py::arg("numbers") = std::vector<int>{},
              py::arg("embedding") = Array<float>(std::vector<py::ssize_t>{embedding::kRows, 0}),
-             py::arg("shares") = std::vector<Array<float>>{}, py::arg("exponential") = false)
+             py::arg("shares") = std::vector<Array<float>>{}, py::arg("exponential") = false,
+             py::arg("target_least") = std::vector<double>{}, py::arg("target_most") = std::vector<double>{})
         .def("predict", &predict_rows<double>, py::arg("x").noconvert(), py::arg("threads") = 1,
              py::arg("instruction_set") = "")
         .def("predict", &predict_rows<float>, py::arg("x").noconvert(), py::arg("threads") = 1,
@@ -101,7 +106,7 @@ void bind_network(py::module_& m) {
                                    return names;
                                })
         .def_property_readonly("classes", &Network::classes)
-        .def_property_readonly("exponential", [](const Network& n) { return n.link() == Link::exp; })
+        .def_property_readonly("exponential", [](const Network& n) { return n.targets().link == Link::exp; })
         .def_property_readonly("numbers", [](const Network& n) { return n.embedding().numbers; })
         .def_property_readonly("embedding",
                                [](const Network& n) {
@@ -112,8 +117,10 @@ void bind_network(py::module_& m) {
         .def_property_readonly("input_center", [](const Network& n) { return array(n.inputs().center); })
         .def_property_readonly("input_scale", [](const Network& n) { return array(n.inputs().scale); })
         .def_property_readonly("input_limit", [](const Network& n) { return array(n.inputs().limit); })
-        .def_property_readonly("target_mean", [](const Network& n) { return array(n.targets().center); })
-        .def_property_readonly("target_scale", [](const Network& n) { return array(n.targets().scale); });
+        .def_property_readonly("target_mean", [](const Network& n) { return array(n.targets().scaling.center); })
+        .def_property_readonly("target_scale", [](const Network& n) { return array(n.targets().scaling.scale); })
+        .def_property_readonly("target_least", [](const Network& n) { return array(n.targets().least); })
+        .def_property_readonly("target_most", [](const Network& n) { return array(n.targets().most); });
 }
 
 }  // namespace ash::bindings

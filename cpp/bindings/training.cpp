@@ -11,6 +11,7 @@
 #include "ash/train/metrics.hpp"
 #include "ash/train/network.hpp"
 #include "ash/train/trainer.hpp"
+#include "ash/train/training_job.hpp"
 #include "ash/train/workspace.hpp"
 #include "bindings/common.hpp"
 
@@ -37,7 +38,7 @@ std::vector<std::int64_t> lengths_of(std::int64_t epochs, int cycles, std::int64
 py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t epochs, std::uint64_t seed,
                       std::uint32_t candidate, int cycles, std::int64_t growth, const std::string& instruction_set) {
     check(settings);
-    check_batch(settings, data);
+    check_fits(settings, data);
     const Kernels& table = kernels(instruction_set);
     const std::vector<std::int64_t> lengths = lengths_of(epochs, cycles, growth);
     constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // of epochs that divergence has left out
@@ -202,7 +203,7 @@ void check_runs(std::int64_t steps, int repeats) {
 py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,
                       const std::string& instruction_set) {
     check(settings);
-    check_batch(settings, data);
+    check_fits(settings, data);
     check_runs(steps, repeats);
     require(threads >= 2, "threads: a team has at least 2");
     checked_places(threads, "threads: at most 65536");
@@ -253,7 +254,7 @@ void bind_training(py::module_& m) {
         "time_steps",
         [](const Data& data, const Settings& settings, std::int64_t steps, int repeats, const std::string& set) {
             check(settings);
-            check_batch(settings, data);
+            check_fits(settings, data);
             check_runs(steps, repeats);
             return time_steps(data, settings, steps, repeats, kernels(set));
         },

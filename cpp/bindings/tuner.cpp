@@ -27,7 +27,7 @@ Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const
     return [score = scorers.at(fold), data](const State& state, const Predictions& predictions) {
         const Held held;
         Array<float> values({predictions.rows, static_cast<py::ssize_t>(predictions.outputs)});
-        write_in_units(predictions, *data, values.mutable_data());
+        std::copy_n(predictions.values, values.size(), values.mutable_data());
         const py::tuple arguments = py::make_tuple(Network(state, *data), values);
         PyObject* scored = or_hang([&] { return PyObject_CallObject(score.ptr(), arguments.ptr()); });
         if (scored == nullptr) throw py::error_already_set();
@@ -253,6 +253,7 @@ py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vect
     std::vector<RetrainJob> jobs;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
         check(settings[i]);
+        check_fits(settings[i], data);
         require(epochs[i] >= 0, "epochs: 0 or more");
         State state = *kept_of_candidate(owner, candidates[i]).states.front();
         state.layout = Layout(data.shape(), settings[i]);
@@ -270,6 +271,9 @@ py::object retrain_kept(const OwningTuner& owner, const Data& data, std::int32_t
     const Kept kept = kept_of_candidate(owner, candidate);
     const Job job{candidate, kept.rung, owner.tuner.rungs()[static_cast<std::size_t>(kept.rung)].epochs};
     const RetrainJob of_fold = owner.candidates->retraining(job).front();
+    const Data& own = *owner.data.front();
+    require(data.features() == own.features() && data.outputs() == own.outputs(), "retrain: other features or outputs");
+    check_fits(of_fold.settings, data);
     std::vector<RetrainJob> jobs = {{data, of_fold.settings, of_fold.rules, job}};
     return trained(jobs, owner.threads, std::numeric_limits<double>::infinity())[0];
 }

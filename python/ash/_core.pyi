@@ -139,6 +139,7 @@ class Settings:
     parametric_activation: bool
     embedding: str  # none periodic
     embedding_frequency: float
+    target_transform: str
     def __init__(self) -> None: ...
 
 class Data:
@@ -177,7 +178,7 @@ class DataBuilder:
         epoch_rows: int = 0,  # of an epoch at most; 0: all
         loss: str = "squared_error",  # of a regression; or "pinball", "poisson"
         level: float = 0.5,  # of the pinball loss
-        sparse: bool = False,  # rows are kept as the cells that are not zero
+        sparse_cells: int = 0,  # room for so many, if rows are kept as the cells that are not zero; 0: as all cells
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # the next rows [n, features]; NaN is a missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # Standardize the next rows; a missing value becomes 0
@@ -204,6 +205,8 @@ class Network:
         embedding: NDArray[np.float32] = ...,  # [parameters of a number, numbers]
         shares: Sequence[NDArray[np.float32]] = ...,  # a hidden layer: [outputs]; or none
         exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
+        target_least: Sequence[float] | NDArray[np.float64] = ...,  # what bounds targets, an output each
+        target_most: Sequence[float] | NDArray[np.float64] = ...,
     ) -> None: ...
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
         """Probabilities [rows, classes], or targets [rows, outputs] in their units; NaN: missing, infinity: refused."""
@@ -219,6 +222,10 @@ class Network:
     def classes(self) -> int: ...
     @property
     def exponential(self) -> bool: ...
+    @property
+    def target_least(self) -> NDArray[np.float64]: ...
+    @property
+    def target_most(self) -> NDArray[np.float64]: ...
     @property
     def numbers(self) -> list[int]: ...
     @property

@@ -56,9 +56,9 @@ def native_metric(name: object) -> str | None:
     return found if any(found in names for names in METRICS.values()) else None
 
 
-def native_or_loss(metric: str, task: str, *, has_exponential: bool) -> str:
-    """Return the metric if the core can score any predictions of such a model by it, else one by `LOSSES`."""
-    is_native = metric in METRICS[task] and (has_exponential or metric != METRIC_OF_LOSS["poisson"])
+def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
+    """Return the metric if the core can score by it predictions that are all above 0, or not; else one by `LOSSES`."""
+    is_native = metric in METRICS[task] and (are_positive or metric != METRIC_OF_LOSS["poisson"])
     return metric if is_native else LOSSES[task]
 
 

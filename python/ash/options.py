@@ -197,7 +197,7 @@ def _work(name: str, value: Any) -> float | None:
 
 def _share(name: str, value: Any) -> float | None:
     if value is not None and not (is_number(value) and 1e-6 <= value <= 1 - 1e-6):
-        raise SettingError(f"{name} must be a number between 0 and 1, by at least 1e-6, got {value!r}")
+        raise SettingError(f"{name} must be a number from 1e-6 to 1 - 1e-6, got {value!r}")
     return None if value is None else float(value)
 
 

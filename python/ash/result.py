@@ -396,10 +396,10 @@ class Result(RunResult):
         """Return a weighted mean of the networks that the run has kept, selected by their validation predictions.
 
         Greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004): from
-        `model` on, the network is drawn that lowers the squared validation loss of the average most (logarithmic for
-        log_loss), and of all draws the first ones with the lowest loss count. A network that is drawn twice weighs
-        twice as much.
-        Its score on the validation rows flatters; it predicts as slowly as its members together.
+        `model` on, the network is drawn that lowers the validation loss of the average most. That is the squared loss,
+        the `loss` of the estimator, or the log loss for the metric log_loss. Of all draws the first ones with the
+        lowest loss count. A network that is drawn twice weighs twice as much. Its score on the validation rows
+        flatters; it predicts as slowly as its members together.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ from bench.ablation import (
     ratio,
     sections,
 )
-from bench.quality.tables import FILES, SMALL, Split, split
+from bench.quality.tables import FILES, SKEWED, SMALL, Split, split
 from bench_help import row, table
 
 OF_CLASSES = {
@@ -78,19 +78,28 @@ def options(**changes: Any) -> Namespace:
     [
         ({"tables": ("optdigits",), "variants": ("dropout",)}, ["optdigits, recipe", "optdigits, dropout"]),
         ({"tables": ("digits", "wine"), "variants": ("refit",)}, ["digits, search", "digits, refit"]),
+        ({"tables": ("hitters",), "variants": ("logarithms", "relu")}, ["hitters, search", "hitters, logarithms"]),
         ({"tables": ("wine",), "variants": (RECIPE,), "seeds": 2}, ["wine, recipe"]),
     ],
 )
 def test_the_recipe_is_planned_with_what_is_compared_with_it(changes: dict[str, Any], keys: list[str]) -> None:
     cases = ablation.cases(options(**changes))
     assert [case.key for case in cases] == keys
-    assert {case.told["seeds"] for case in cases} == {changes.get("seeds", 4 if "refit" in changes["variants"] else 10)}
+    seeds = changes.get("seeds", 10 if VARIANTS[changes["variants"][0]].search is None else 4)
+    assert all(case.told["seeds"] == seeds for case in cases)
+
+
+@pytest.mark.parametrize(("table", "variant"), [("digits", "logarithms"), ("hitters", "relu")])
+def test_what_is_measured_on_other_tables_is_refused(table: str, variant: str) -> None:
+    with pytest.raises(SystemExit, match=f"{variant}: not measured on {table}"):
+        ablation.cases(options(tables=(table,), variants=(variant,)))
 
 
 def test_every_variant_is_planned_on_every_table_and_searches_on_some() -> None:
     alone = [name for name, variant in VARIANTS.items() if variant.search is None]
-    searched = len(VARIANTS) - len(alone)
-    assert len(ablation.cases(options())) == len(alone) * len((*FILES, *SMALL)) + searched * len(SEARCHED)
+    searched = len(VARIANTS) - len(alone) - 1  # one has tables of its own
+    usual = len(alone) * len((*FILES, *SMALL)) + searched * len(SEARCHED)
+    assert len(ablation.cases(options())) == usual + 2 * len(SKEWED)
 
 
 def test_a_table_that_is_not_there_is_skipped_in_words(tmp_path: Path) -> None:
@@ -112,6 +121,17 @@ def test_searches_are_compared_with_the_search_as_it_is() -> None:
     assert len(set(errors)) == 3 and all(40 < error < 100 for error in errors)
     values = {f"diabetes, {name}": each for name, each in found.items()}
     assert log_ratios(values, "diabetes", "refit", "error") == [pytest.approx(math.log(errors[1] / errors[0]))]
+
+
+def test_a_search_is_made_without_logarithms(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    y = np.exp(2 * x[:, 0])
+    monkeypatch.setattr(ablation, "split", lambda *_, **__: Split(x[:200], y[:200], x[200:], y[200:], 0))
+    with_logarithms, without = (measure("hitters", name, 1, None, quick=True) for name in (SEARCH, "logarithms"))
+    assert with_logarithms["error"] != without["error"]
+    values = {"hitters, search": with_logarithms, "hitters, logarithms": without}
+    tables = {each.title: each for each in sections(values)}
+    assert tables["Error of a search without logarithms of targets by that of a search, table by table"].rows
 
 
 def test_numbers_are_bare_only_in_the_variant_without_their_levels(monkeypatch: pytest.MonkeyPatch) -> None:

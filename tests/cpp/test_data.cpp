@@ -197,7 +197,7 @@ TEST_CASE("weights are repeated rows: in the scaling, in an update of the whole 
         const Data rows = built(repeated(given), classes, false, 64);
         CHECK(rows.training().count > weighted.training().count);
         CHECK(weighted.inputs().center[0] == doctest::Approx(rows.inputs().center[0]).epsilon(1e-12));
-        CHECK(weighted.targets().center[0] == doctest::Approx(rows.targets().center[0]).epsilon(1e-12));
+        CHECK(weighted.units().center[0] == doctest::Approx(rows.units().center[0]).epsilon(1e-12));
         CHECK(weighted.inputs().scale[1] == doctest::Approx(rows.inputs().scale[1]).epsilon(1e-12));
         CHECK(std::accumulate(weighted.training().weights.begin(), weighted.training().weights.end(), 0.0) ==
               doctest::Approx(static_cast<double>(weighted.training().count)));

@@ -35,6 +35,7 @@ EmbeddingWeights embedding_of(const std::vector<int>& numbers, float value) {
 
 const Scaling kThree = no_scaling(3);
 const Scaling kOne = no_scaling(1);
+const OutputUnits kPlain = without_bounds(no_scaling(1));
 
 }  // namespace
 
@@ -42,8 +43,8 @@ TEST_CASE("rows are standardized by the training rows alone") {
     const Data data = regression({1, 2, 3, 4, 100, -100});
     CHECK(data.inputs().center[0] == 2.5);
     CHECK(data.inputs().scale[0] == 1.5);
-    CHECK(data.targets().center[0] == 2.5);
-    CHECK(data.targets().scale[0] == doctest::Approx(std::sqrt(1.25)));
+    CHECK(data.units().center[0] == 2.5);
+    CHECK(data.units().scale[0] == doctest::Approx(std::sqrt(1.25)));
     REQUIRE(data.constant_features().size() == 1);
     CHECK(data.constant_features()[0] == 1);
     CHECK(data.inputs().scale[1] == 1.0);
@@ -65,7 +66,7 @@ TEST_CASE("what is predicted from has the bits that training has seen") {
     for (int row = 0; row < 500; ++row) all.push_back(row);
     const Data data({doubles.data(), y.data(), 500, 3, 1, 0}, all, all, true);
     const std::vector<LayerWeights> identity{{3, 3, {1, 0, 0, 0, 1, 0, 0, 0, 1}, {0, 0, 0}}};
-    const Network network(identity, {}, 0, data.inputs(), kThree);
+    const Network network(identity, {}, 0, data.inputs(), without_bounds(kThree));
     for (const Kernels* kernels : available_kernels()) {
         std::vector<float> found(1500);
         std::vector<float> of_floats(1500);
@@ -102,7 +103,7 @@ TEST_CASE("wide rows do not fall into the same sets of the cache") {
 
 TEST_CASE("a linear network predicts what its weights say, in the units of y") {
     const std::vector<LayerWeights> layers{{3, 1, {2.0F, 0.0F, -1.0F}, {0.5F}}};
-    const Network network(layers, {}, 0, {{1, 0, 0}, {2, 1, 1}, {0, 0, 0}}, {{10}, {3}, {0}});
+    const Network network(layers, {}, 0, {{1, 0, 0}, {2, 1, 1}, {0, 0, 0}}, without_bounds({{10}, {3}, {0}}));
     std::vector<float> results(6);
     network.predict(kX.data(), 6, 2, kernels(""), results.data());
     for (std::size_t row = 0; row < 6; ++row) {
@@ -115,7 +116,7 @@ TEST_CASE("predictions do not depend on the number of threads") {
     std::vector<double> x;
     for (std::uint32_t i = 0; i < 3 * 1000; ++i) x.push_back(unit_float(philox({i, 0, 0, 0}, 1)[0]));
     const std::vector<LayerWeights> layers{layer(3, 20, 0.1F), layer(20, 4, -0.3F)};
-    const Network network(layers, {Activation::gelu}, 4, kThree, no_scaling(4));
+    const Network network(layers, {Activation::gelu}, 4, kThree, without_bounds(no_scaling(4)));
     std::vector<float> alone(4000);
     network.predict(x.data(), 1000, 1, kernels(""), alone.data());
     for (const int threads : {2, 3, 7, 64}) {
@@ -130,12 +131,12 @@ TEST_CASE("predictions do not depend on the number of threads") {
 
 TEST_CASE("no rows, no results") {
     const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
-    Network(layers, {}, 0, kThree, kOne).predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr);
+    Network(layers, {}, 0, kThree, kPlain).predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr);
 }
 
 TEST_CASE("floats predict as doubles do, a missing value as the center, and what float32 does not hold is refused") {
     const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
-    const Network network(layers, {}, 0, kThree, kOne);
+    const Network network(layers, {}, 0, kThree, kPlain);
     std::vector<float> floats(600);
     for (std::size_t i = 0; i < floats.size(); ++i) floats[i] = 0.25F * static_cast<float>(i % 37);
     std::vector<double> doubles(floats.begin(), floats.end());
@@ -159,7 +160,7 @@ TEST_CASE("floats predict as doubles do, a missing value as the center, and what
 
 TEST_CASE("layers come back as they went in") {
     const std::vector<LayerWeights> layers{layer(3, 130, 0.25F), layer(130, 1, 0.5F)};
-    const Network network(layers, {Activation::relu}, 0, kThree, kOne);
+    const Network network(layers, {Activation::relu}, 0, kThree, kPlain);
     for (std::size_t l = 0; l < 2; ++l) {
         CHECK(network.layer(l).weights == layers[l].weights);
         CHECK(network.layer(l).biases == layers[l].biases);
@@ -174,19 +175,19 @@ TEST_CASE("a network refuses what does not fit together") {
     std::vector<LayerWeights> short_weights = good;
     short_weights[0].weights.pop_back();
     const std::vector<Activation> one{Activation::relu};
-    CHECK_NOTHROW(Network(good, one, 0, kThree, kOne));
-    CHECK_THROWS_AS(Network({}, {}, 0, kThree, kOne), std::invalid_argument);
-    CHECK_THROWS_AS(Network(broken, one, 0, kThree, kOne), std::invalid_argument);
-    CHECK_THROWS_AS(Network(infinite, one, 0, kThree, kOne), std::invalid_argument);
-    CHECK_THROWS_AS(Network(short_weights, one, 0, kThree, kOne), std::invalid_argument);
-    CHECK_THROWS_AS(Network(good, {}, 0, kThree, kOne), std::invalid_argument);
-    CHECK_THROWS_AS(Network(good, one, 3, kThree, kOne), std::invalid_argument);
-    CHECK_THROWS_AS(Network(good, one, 0, kOne, kOne), std::invalid_argument);
-    CHECK_THROWS_AS(Network(good, one, 0, kThree, {{0}, {0}, {0}}), std::invalid_argument);
-    CHECK_THROWS_AS(Network(good, one, 0, kThree, {{0}, {5e-324}, {0}}), std::invalid_argument);
-    CHECK_THROWS_AS(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {0, 2, 3}}, kOne), std::invalid_argument);
-    CHECK_THROWS_AS(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {3, 3}}, kOne), std::invalid_argument);
-    CHECK_NOTHROW(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {0, 0, 3}}, kOne));
+    CHECK_NOTHROW(Network(good, one, 0, kThree, kPlain));
+    CHECK_THROWS_AS(Network({}, {}, 0, kThree, kPlain), std::invalid_argument);
+    CHECK_THROWS_AS(Network(broken, one, 0, kThree, kPlain), std::invalid_argument);
+    CHECK_THROWS_AS(Network(infinite, one, 0, kThree, kPlain), std::invalid_argument);
+    CHECK_THROWS_AS(Network(short_weights, one, 0, kThree, kPlain), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, {}, 0, kThree, kPlain), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 3, kThree, kPlain), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, kOne, kPlain), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, kThree, without_bounds({{0}, {0}, {0}})), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, kThree, without_bounds({{0}, {5e-324}, {0}})), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {0, 2, 3}}, kPlain), std::invalid_argument);
+    CHECK_THROWS_AS(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {3, 3}}, kPlain), std::invalid_argument);
+    CHECK_NOTHROW(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {0, 0, 3}}, kPlain));
 }
 
 // x = 2, 3, 4, of which 2 and 4 are embedded: 0.25 + 16 * 0.25 * cos(2 pi (0.25 x + 0.25)), for each three times.
@@ -195,7 +196,7 @@ TEST_CASE("an embedding goes before the first layer: features, then each value o
     std::vector<float> first(9);
     for (std::size_t input = 0; input < 9; ++input) first[input] = static_cast<float>(input + 1);
     const std::vector<LayerWeights> layers{{9, 1, first, {0.5F}}};
-    const Network network(layers, {}, 0, kThree, kOne, embedding);
+    const Network network(layers, {}, 0, kThree, kPlain, embedding);
     const std::vector<double> x{2, 3, 4};
     const auto value = [](double number) {
         return 0.25 + 4.0 * std::cos(2.0 * std::numbers::pi * (0.25 * number + 0.25));
@@ -212,7 +213,7 @@ TEST_CASE("an embedding goes before the first layer: features, then each value o
 TEST_CASE("a network refuses an embedding that does not fit") {
     const std::vector<LayerWeights> layers{layer(9, 1, 1.0F)};
     const auto made = [&](const EmbeddingWeights& embedding) {
-        return Network(layers, {}, 0, kThree, kOne, embedding).features();
+        return Network(layers, {}, 0, kThree, kPlain, embedding).features();
     };
     CHECK(made(embedding_of({0, 2}, 1.0F)) == 3);
     CHECK(made(embedding_of({1, 2}, 1.0F)) == 3);
@@ -226,6 +227,6 @@ TEST_CASE("a network refuses an embedding that does not fit") {
     CHECK_THROWS_AS(made(broken), std::invalid_argument);
     CHECK_THROWS_AS(made({{}, {1.0F}}), std::invalid_argument);
     const std::vector<LayerWeights> plain{layer(3, 1, 1.0F)};
-    CHECK_THROWS_AS(Network(plain, {}, 0, kThree, kOne, {{}, {1.0F}}), std::invalid_argument);
-    CHECK_THROWS_AS(Network(plain, {}, 0, kThree, kOne, embedding_of({0}, 1.0F)), std::invalid_argument);
+    CHECK_THROWS_AS(Network(plain, {}, 0, kThree, kPlain, {{}, {1.0F}}), std::invalid_argument);
+    CHECK_THROWS_AS(Network(plain, {}, 0, kThree, kPlain, embedding_of({0}, 1.0F)), std::invalid_argument);
 }

@@ -150,7 +150,8 @@ TEST_CASE("a network has shares in each hidden layer or in none") {
     const LayerWeights first{2, 3, std::vector<float>(6, 0.5F), std::vector<float>(3), std::vector<float>(3, 0.25F)};
     const LayerWeights last{3, 1, std::vector<float>(3, 1.0F), std::vector<float>(1)};
     const auto make = [](const LayerWeights& one, const LayerWeights& other) {
-        return Network(std::vector<LayerWeights>{one, other}, {Activation::relu}, 0, no_scaling(2), no_scaling(1));
+        return Network(std::vector<LayerWeights>{one, other}, {Activation::relu}, 0, no_scaling(2),
+                       without_bounds(no_scaling(1)));
     };
     const Network network = make(first, last);
     CHECK(network.layer(0).shares == first.shares);

@@ -11,10 +11,12 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import make_pipeline
 
 import ash
-from ash.data.arrays import check_memory, table_bytes
+from ash.data.arrays import check_memory
 from ash.data.frames import checked_numbers, read_frame
 from ash.data.sparse import SparseMatrix
+from ash.engine.core_data import prepare
 from ash.errors import DataError, SettingError
+from data_help import parts_from
 
 RANDOM = np.random.default_rng(0)
 ROWS, COLUMNS = 120, 12
@@ -138,16 +140,41 @@ def test_a_pipeline_over_counts_of_words() -> None:
     assert model.score(words, Y) == 1.0
 
 
+def stored_bytes(data: Any) -> int:
+    """Return the bytes of the inputs of both parts that the core keeps."""
+    parts = data.__getstate__()[6:8]
+    return int(sum(part[3].nbytes + sum(each.nbytes for each in part[8]) for part in parts))
+
+
 def test_the_core_keeps_the_smaller_copy() -> None:
-    for density, is_sparse in ((0.05, True), (0.4, True), (0.6, False)):
-        table, y = sparse.random_array((400, 64), density=density, rng=0, format="csr"), np.arange(400) % 2
-        assert ash.tune(table, y, **RUN).digest == ash.tune(table.toarray(), y, **RUN).digest
-        assert read_frame(table).stored == table.nnz
-        assert (table_bytes(400, 64, table.nnz) < table_bytes(400, 64)) == is_sparse
+    """A column of which more than half is not zero is full once it is standardized: its median is not 0."""
+    sizes = {}
+    for name, densities in {
+        "thin": [0.1] * 64,
+        "third": [0.35] * 64,
+        "mixed": [0.6] * 8 + [0.1] * 56,
+        "full": [0.6] * 64,
+    }.items():
+        random = np.random.default_rng(0)
+        columns = [np.where(random.random(400) < share, random.normal(5, 1, 400), 0.0) for share in densities]
+        dense = np.stack(columns, axis=1)
+        table = sparse.csr_array(dense)
+        assert ash.tune(table, np.arange(400) % 2, **RUN).digest == ash.tune(dense, np.arange(400) % 2, **RUN).digest
+        fold = parts_from(table, np.arange(400) % 2, validation=0.2)
+        sizes[name] = stored_bytes(prepare(fold)), fold.core_bytes(400), fold.sparse_cells > 0
+    whole = 400 * 64 * 4
+    assert {name: is_sparse for name, (_, _, is_sparse) in sizes.items()} == {
+        "thin": True,
+        "third": True,
+        "mixed": True,
+        "full": False,
+    }
+    for found, foretold, is_sparse in sizes.values():
+        assert found <= whole and (found < whole) == is_sparse and found == pytest.approx(foretold, rel=0.05)
 
 
-def test_tables_whose_dense_copy_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of 400 GB; the core's copy of its cells takes a few kilobytes."""
+def test_the_core_bytes_of_a_table_whose_dense_copy_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of 400 GB; reading it is no error."""
     rows, columns = 1_000, 100_000_000
     wide = sparse.csr_array((np.ones(rows), (np.arange(rows), np.arange(rows))), shape=(rows, columns))
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 2**30)
@@ -158,9 +185,9 @@ def test_tables_whose_dense_copy_would_not_fit(monkeypatch: pytest.MonkeyPatch) 
 
 def test_one_batch_of_all_rows_needs_a_dense_table() -> None:
     space = ash.Space(batch_size=ash.choice(32, "full"), learning_rate=ash.log(0.001, 0.1))
-    with pytest.raises(SettingError, match=r'batch_size="full" needs a dense table: pass X\.toarray'):
+    with pytest.raises(SettingError, match=r"batch_size='full' needs a dense table: pass X\.toarray"):
         ash.tune(made("csr"), Y, space, **RUN)
-    ash.tune(sparse.csr_array(np.ones((ROWS, COLUMNS)) + DENSE), Y, space, **RUN)
+    ash.tune(DENSE, Y, space, **RUN)
 
 
 def test_no_dense_copy_is_made() -> None:

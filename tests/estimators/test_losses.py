@@ -13,6 +13,7 @@ import ash
 import needs
 from ash import _core
 from ash.errors import DataError, SettingError
+from ash.models.ensemble import pinball_losses, poisson_losses, select
 from export_help import check_outputs, compile_header, feeds, run_program
 
 ROWS = 1200
@@ -140,11 +141,57 @@ def test_torch(name: str) -> None:
         check_outputs(model, model.to_torch()(torch.from_numpy(model.encode(X[TEST]))), X[TEST])
 
 
-def test_scikit_learn_has_no_exponentials() -> None:
-    space = ash.Space(hidden=(16,), activation="relu", learning_rate=0.01)
-    model = fitted(COUNT, loss="poisson", ensemble=1, candidates=1, space=space).model_
-    with pytest.raises(SettingError, match="exponentials, as loss='poisson' makes them: use to_onnx"):
-        model.to_sklearn()
+@pytest.mark.parametrize("ensemble", [1, 8])
+def test_scikit_learn_has_exponentials(ensemble: int) -> None:
+    space = ash.Space(hidden=(16,), activation="relu", learning_rate=ash.log(0.003, 0.03))
+    model = fitted(COUNT, loss="poisson", ensemble=ensemble, candidates=8, space=space).model_
+    outputs = pickle.loads(pickle.dumps(model.to_sklearn())).predict(X[TEST])
+    check_outputs(model, outputs[:, None], X[TEST])
+
+
+def test_the_quantile_is_in_the_file(tmp_path: Path) -> None:
+    model = fitted(ensemble=4, **LOSSES["quantile"]).model_
+    model.save(tmp_path / "model")
+    again = ash.load(tmp_path / "model")
+    for one, other in zip([model, *model.members], [again, *again.members], strict=True):
+        scores = [each.score(X[TEST], SKEWED[TEST], "neg_mean_pinball_loss") for each in (one, other)]
+        assert scores[0] == scores[1] and other.quantile == 0.9
+
+
+def test_the_deviance_takes_one_target() -> None:
+    model = fitted(np.column_stack([COUNT, COUNT]), candidates=2).model_
+    with pytest.raises(SettingError, match="'neg_mean_poisson_deviance' takes one target, but the model has 2"):
+        model.score(X[TEST], np.column_stack([COUNT, COUNT])[TEST], "neg_mean_poisson_deviance")
+    model = fitted(COUNT, candidates=2, loss="poisson").model_
+    with pytest.warns(UserWarning, match="neg_mean_poisson_deviance is undefined"):
+        assert np.isnan(model.score(X[TEST], -COUNT[TEST], "neg_mean_poisson_deviance"))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_average_is_selected_by_the_loss(name: str) -> None:
+    """A network that is better by the loss is drawn, though it is worse by the squared error."""
+    targets = np.array([0.0, 0.0, 0.0, 10.0])[:, None]
+    median, mean = np.array([1e-6, 1e-6, 1e-6, 1e-6])[:, None], np.full((4, 1), 2.5)
+    if name == "poisson":
+        terms, losses = np.stack([median, mean]), poisson_losses(targets)
+    else:
+        terms, losses = np.stack([mean, median]) - targets, pinball_losses(LOSSES[name].get("quantile", 0.5))
+    values = [float(losses(each).mean()) for each in terms]
+    predictions = terms if name == "poisson" else terms + targets
+    expected = {
+        "absolute_error": lambda p: mean_pinball_loss(targets, p),
+        "quantile": lambda p: mean_pinball_loss(targets, p, alpha=0.9),
+        "poisson": lambda p: mean_poisson_deviance(targets[:, 0], p[:, 0]) / 2,
+    }[name]
+    constant = values[0] - expected(predictions[0])
+    assert values[1] - expected(predictions[1]) == pytest.approx(constant, abs=1e-5)
+    counts = select(
+        np.repeat(terms, 10, axis=1),
+        None,
+        1,
+        losses if name != "poisson" else poisson_losses(np.repeat(targets, 10, 0)),
+    )
+    assert counts.tolist() == [1, 0]
 
 
 def test_an_older_reader_refuses_exponentials(tmp_path: Path) -> None:
@@ -157,7 +204,7 @@ def test_an_older_reader_refuses_exponentials(tmp_path: Path) -> None:
         fitted(COUNT if name == "poisson" else SKEWED, candidates=2, **LOSSES[name]).save(tmp_path / name)
         with safe_open(tmp_path / name, "numpy") as file:
             versions[name] = json.loads(file.metadata()["ash"])["version"]
-    assert versions == {"absolute_error": 1, "quantile": 1, "poisson": 2}
+    assert versions == {"absolute_error": 1, "quantile": 2, "poisson": 2}
 
 
 def test_several_targets_by_a_quantile() -> None:
@@ -183,7 +230,7 @@ def test_weighted_rows_count_as_so_many() -> None:
     [
         ({"loss": "quantile"}, "loss='quantile' and quantile=None do not go together: give quantile="),
         ({"quantile": 0.5}, "loss='squared_error' and quantile=0.5 do not go together: set loss='quantile'"),
-        ({"loss": "quantile", "quantile": 1.0}, "quantile must be a number between 0 and 1, by at least 1e-6, got 1.0"),
+        ({"loss": "quantile", "quantile": 1.0}, "quantile must be a number from 1e-6 to 1 - 1e-6, got 1.0"),
         (
             {"loss": "gamma"},
             "loss must be one of 'squared_error', 'absolute_error', 'quantile', 'poisson', got 'gamma'",
@@ -199,7 +246,7 @@ def test_settings_that_are_refused(given: dict[str, Any], message: str) -> None:
     ("y", "message"),
     [
         (SKEWED, "takes targets of at least 0, but y has -.* in row"),
-        (np.zeros(ROWS), "needs a target above 0, but the training part has rows with a target of 0 alone"),
+        (np.zeros(ROWS), "needs a target above 0, but all targets of the training part are 0"),
         (np.column_stack([COUNT, COUNT]), "takes one target, but y has 2 columns"),
     ],
 )
@@ -211,7 +258,7 @@ def test_targets_that_are_no_counts(y: Any, message: str) -> None:
 def test_a_fold_without_a_count() -> None:
     rare = np.where(np.arange(ROWS) == 7, 3.0, 0.0)
     pairs = [(np.arange(0, 400), np.arange(400, 800)), (np.arange(400, 800), np.arange(0, 400))]
-    with pytest.raises(DataError, match="the training part of fold 1 has rows with a target of 0 alone"):
+    with pytest.raises(DataError, match="all targets of the training part of fold 1 are 0"):
         fitted(rare, loss="poisson", cv=pairs)
 
 

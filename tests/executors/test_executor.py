@@ -19,6 +19,7 @@ import ash
 from ash import _core
 from ash.executors import jobs
 from ash.executors.jobs import JobAnswer, Order, Shared, Where, versions
+from ash.models.file import BOUNDS, VECTORS, core_parts
 from callback_help import Diary, TimeIsUp
 from config_help import configured
 from executor_help import SPACE, Wrapped, digits, expected, failing, tuned
@@ -285,7 +286,14 @@ def counted_data(loss: str, is_sparse: bool) -> _core.Data:
     X, y = (np.ascontiguousarray(each, np.float64) for each in digits())
     rows = np.arange(len(X), dtype=np.int64)
     builder = _core.DataBuilder(
-        [True] * X.shape[1], y[:, None], 0, rows[:1000], rows[1000:], loss=loss, level=0.9, sparse=is_sparse
+        [True] * X.shape[1],
+        y[:, None],
+        0,
+        rows[:1000],
+        rows[1000:],
+        loss=loss,
+        level=0.9,
+        sparse_cells=50_000 if is_sparse else 0,
     )
     builder.observe(X)
     builder.fill(X)
@@ -304,6 +312,37 @@ def test_losses_and_sparse_rows_arrive_too(loss: str) -> None:
     assert trained[1:] == trained[:-1]
 
 
+def test_logarithms_of_targets_arrive_too() -> None:
+    X, y = (np.ascontiguousarray(each, np.float64) for each in digits())
+    rows = np.arange(len(X), dtype=np.int64)
+    data = _core.Data(X, np.exp(y[:, None]), 0, rows[:1000], rows[1000:])
+    settings = _core.Settings()
+    settings.hidden, settings.target_transform = [16], "log"
+    networks = [_core.train(each, settings, 3)[0] for each in (data, pickle.loads(pickle.dumps(data)))]
+    one, other = (core_parts(network) for network in networks)
+    assert one["exponential"] and one["target_most"] == 2 * np.exp(9.0)
+    assert all(np.array_equal(one[name], other[name]) for name in (*VECTORS, *BOUNDS))
+    assert [weights.tobytes() for weights in one["weights"]] == [weights.tobytes() for weights in other["weights"]]
+
+
+@pytest.mark.parametrize(
+    ("place", "inner", "wrong", "words"),
+    [
+        (6, 6, np.zeros(7, np.float32), "data: logarithms"),
+        (11, 0, True, "data: link"),
+        (11, 2, [5.0, 5.0], "targets: bounds"),
+        (12, 3, [-1.0], "targets: bounds"),
+        (12, 0, False, "data: logarithms"),
+    ],
+)
+def test_units_of_targets_that_do_not_fit_are_refused(place: int, inner: int, wrong: Any, words: str) -> None:
+    X, y = (np.ascontiguousarray(each, np.float64) for each in digits())
+    rows = np.arange(len(X), dtype=np.int64)
+    parts = _core.Data(X, np.exp(y[:, None]), 0, rows[:1000], rows[1000:]).__getstate__()  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=words):
+        _core.Data.__new__(_core.Data).__setstate__(wrong_parts(parts, place, inner, wrong))
+
+
 def wrong_parts(parts: Any, place: int, inner: int, wrong: Any) -> Any:
     """Return the parts with another entry in one of them."""
     own = (*parts[place][:inner], wrong, *parts[place][inner + 1 :])
@@ -319,7 +358,7 @@ def test_data_that_do_not_fit_are_refused() -> None:
 
 def test_sparse_rows_that_do_not_fit_are_refused() -> None:
     parts = counted_data("poisson", is_sparse=True).__getstate__()  # type: ignore[attr-defined]
-    first, size, columns, values = sparse = parts[6][7]
+    first, size, columns, values = sparse = parts[6][8]
     for place, wrong, words in [
         (0, first[:-1], "sparse rows"),
         (0, np.where(first == first.max(), len(values), first), "a sparse row"),
@@ -328,15 +367,34 @@ def test_sparse_rows_that_do_not_fit_are_refused() -> None:
         (2, columns + 64, "a sparse column"),
         (3, values[:-1], "sparse cells"),
     ]:
-        state = wrong_parts(parts, 6, 7, (*sparse[:place], wrong.astype(sparse[place].dtype), *sparse[place + 1 :]))
+        state = wrong_parts(parts, 6, 8, (*sparse[:place], wrong.astype(sparse[place].dtype), *sparse[place + 1 :]))
         with pytest.raises(ValueError, match=f"data: {words}"):
             _core.Data.__new__(_core.Data).__setstate__(state)
-    for place, wrong, words in [(10, "gamma", "gamma"), (11, 1.0, "data: loss")]:
+    for place, wrong, words in [(9, "gamma", "gamma"), (10, 1.0, "loss: a level")]:
         with pytest.raises(ValueError, match=words):
             _core.Data.__new__(_core.Data).__setstate__((*parts[:place], wrong, *parts[place + 1 :]))
     dense = counted_data("poisson", is_sparse=False).__getstate__()  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="one part is sparse, the other is not"):
         _core.Data.__new__(_core.Data).__setstate__((*parts[:7], dense[7], *parts[8:]))
+
+
+def test_settings_that_do_not_fit_the_data_are_refused() -> None:
+    """They come from another process, so they are checked where the job is done."""
+    rules = {"min_epochs": 1, "eta": 2, "training": "resume", "metric": "r2", "seed": 0}
+    dense, sparse = (counted_data("squared_error", is_sparse=each) for each in (False, True))
+    for data, params, change, words in [
+        (dense, {"target_transform": "log"}, {}, "target_transform: log takes one target"),
+        (sparse, {"batch_size": "full"}, {}, "batch_size: sparse rows cannot be one batch"),
+        (
+            dense,
+            {},
+            {"metric": "neg_mean_poisson_deviance"},
+            "neg_mean_poisson_deviance scores networks of the Poisson",
+        ),
+        (dense, {}, {"metric": "accuracy"}, "accuracy does not score this task"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            jobs.train(Shared("token", [data], {**rules, **change}), Order(0, 0, 1, {"hidden": (16,), **params}, ()))
 
 
 def test_states_of_other_networks_are_refused() -> None:

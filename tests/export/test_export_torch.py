@@ -61,7 +61,8 @@ def test_names_of_what_was_learned(recipe: Any) -> None:
     shares = [f"activation{i}.shares" for i in range(2)]
     parameters = dict(module.named_parameters())
     assert parameters.keys() == {*embedding, *layers, *shares, "factors.factors"}
-    assert module.state_dict().keys() == parameters.keys() | {"embedding.numbers", "targets.mean", "targets.scale"}
+    targets = {f"targets.{name}" for name in ("mean", "scale", "least", "most")}
+    assert module.state_dict().keys() == parameters.keys() | targets | {"embedding.numbers"}
     assert all(parameter.dtype == torch.float32 and parameter.requires_grad for parameter in parameters.values())
     assert (parameters["linear1.weight"].detach().numpy() == model.core.weights[1].T).all()
     assert (parameters["factors.factors"] == 1).all()

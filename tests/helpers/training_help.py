@@ -52,6 +52,7 @@ def settings(**changes: Any) -> _core.Settings:
         "parametric_activation": False,
         "embedding": "none",
         "embedding_frequency": 0.1,
+        "target_transform": "none",
     }
     unknown = set(changes) - set(values)
     if unknown:
@@ -78,13 +79,13 @@ def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _co
 
 
 def table(rows: int, features: int, outputs: int, classes: int, seed: int = 0) -> tuple[Array, Array]:
-    """Normal features on different scales; a target that depends on them."""
+    """Normal features on different scales; a target that depends on them, and has no bounds, being below 0."""
     random = np.random.default_rng(seed)
     x = random.normal(size=(rows, features)) * random.uniform(0.5, 20, features) + random.uniform(-5, 5, features)
     signal = np.tanh((x - x.mean(0)) / x.std(0) @ random.normal(size=(features, classes or outputs)))
     if classes:
         return x, signal.argmax(axis=1).astype(float)[:, None]
-    return x, 3 * signal + 0.1 * random.normal(size=signal.shape) + 7
+    return x, 3 * signal + 0.1 * random.normal(size=signal.shape) - 7
 
 
 def core_data(x: Array, y: Array, classes: int, validation: int = 0, standardize: bool = True) -> _core.Data:

@@ -68,6 +68,7 @@ REFUSED: dict[str, list[Any]] = {
     "parametric_activation": [1, "relu"],
     "embedding": ["plr", True, None],
     "embedding_frequency": [-1e-9, 1.1e6, NAN, INFINITY, True, "0.1"],
+    "target_transform": ["sqrt", True, None],
 }
 
 
@@ -161,6 +162,7 @@ def test_every_hyperparameter_reaches_the_core() -> None:
         "parametric_activation": True,
         "embedding": "periodic",
         "embedding_frequency": 2.5,
+        "target_transform": "log",
     }
     assert list(given) == list(HYPERPARAMETERS)
     settings = to_settings(given)

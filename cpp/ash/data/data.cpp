@@ -15,6 +15,8 @@
 namespace ash {
 namespace {
 
+constexpr double kBeyond = 2.0;  // no exponential exceeds this many times the largest training target
+
 void check_columns(int features, int targets, int classes) {
     require(features >= 1 && features <= kMostColumns, "x: not 1 to 2^28 columns");
     require(targets >= 1 && targets <= kMostColumns, "y: not 1 to 2^28 columns");
@@ -47,15 +49,10 @@ double weight_of(std::span<const double> weights, std::size_t position) {
     return weights.empty() ? 1.0 : weights[position];
 }
 
-void check_loss(const TargetTable& table) {
-    const TargetLoss& loss = table.loss;
+void check_loss(const TargetLoss& loss, int classes, int targets) {
     require(loss.level > 0.0 && loss.level < 1.0, "loss: a level between 0 and 1");
-    if (loss.kind == Loss::squared_error) return;
-    require(table.classes == 0, "loss: of classes there is one only");
-    if (loss.kind != Loss::poisson) return;
-    require(table.columns == 1, "poisson: one column of targets");
-    const std::span y(table.y, static_cast<std::size_t>(table.rows));
-    require(std::ranges::all_of(y, [](double count) { return count >= 0.0; }), "poisson: targets of at least 0");
+    require(loss.kind == Loss::squared_error || classes == 0, "loss: of classes there is one only");
+    require(loss.kind != Loss::poisson || targets == 1, "poisson: one column of targets");
 }
 
 Scaling scaling_of(const TargetTable& table, const Part& training) {
@@ -67,15 +64,18 @@ Scaling scaling_of(const TargetTable& table, const Part& training) {
     if (table.loss.kind == Loss::poisson) {
         require(scaling.center.front() > 0.0, "poisson: targets that are not all 0");
         scaling.scale = scaling.center;
+        check_scaling(scaling, 1);
         scaling.center.assign(1, 0.0);
     }
     return scaling;
 }
 
 // Of the outputs of a network whose targets are in these units.
-Scaling output_scaling(const Scaling& units, const TargetLoss& loss) {
-    if (loss.kind != Loss::poisson) return units;
-    return {units.scale, {1.0}, {0.0}};
+OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
+    if (loss.kind != Loss::poisson) return without_bounds(units);
+    OutputUnits result = without_bounds({units.scale, {1.0}, {0.0}});
+    result.link = Link::exp;
+    return result;
 }
 
 // Of mean 1; none where all are alike.
@@ -89,13 +89,16 @@ std::vector<float> normalized(std::span<const double> weights) {
     return result;
 }
 
-Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling, bool sparse) {
+// sparse_cells: room for those of all rows of the table; 0: rows are dense.
+Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling,
+                std::int64_t sparse_cells) {
     Rows rows;
     rows.count = std::ssize(part.rows);
     rows.stride = padded(features);
     rows.target_stride = padded(table.classes > 0 ? table.classes : table.columns);
-    if (sparse) {
-        rows.sparse = SparseRows(rows.count);
+    if (sparse_cells > 0) {
+        const double share = static_cast<double>(rows.count) / static_cast<double>(table.rows);
+        rows.sparse = SparseRows(rows.count, static_cast<std::int64_t>(share * static_cast<double>(sparse_cells)));
     } else {
         rows.x = AlignedFloats(rows.count * rows.stride);
     }
@@ -116,7 +119,7 @@ Rows empty_rows(int features, const TargetTable& table, const Part& part, const 
 }
 
 void check_sparse(const SparseRows& sparse, std::int64_t rows, int features) {
-    if (sparse.empty()) return;
+    if (sparse.unused()) return;
     require(std::ssize(sparse.first) == rows && std::ssize(sparse.size) == rows, "data: sparse rows");
     require(sparse.columns.size() == sparse.values.size(), "data: sparse cells");
     for (std::size_t r = 0; r < sparse.first.size(); ++r) {
@@ -131,23 +134,24 @@ void check_sparse(const SparseRows& sparse, std::int64_t rows, int features) {
 void check_rows(const Rows& rows, int features, int classes, int outputs) {
     require(rows.count >= 1 && rows.count < std::numeric_limits<std::uint32_t>::max(), "data: rows");
     require(rows.stride == padded(features) && rows.target_stride == padded(outputs), "data: strides");
-    require(rows.x.size() == (rows.sparse.empty() ? rows.count * rows.stride : 0), "data: inputs");
+    require(rows.x.size() == (rows.sparse.unused() ? rows.count * rows.stride : 0), "data: inputs");
     check_sparse(rows.sparse, rows.count, features);
     require(std::ssize(rows.labels) == (classes > 0 ? rows.count : 0), "data: labels");
     require(rows.targets.size() == (classes > 0 ? 0 : rows.count * rows.target_stride), "data: targets");
     require(rows.weights.empty() || std::ssize(rows.weights) == rows.count, "data: weights");
+    require(rows.log_targets.empty() || std::ssize(rows.log_targets) == rows.count, "data: logarithms");
     for (const std::int32_t label : rows.labels) require(label >= 0 && label < classes, "data: a class number");
 }
 
 }  // namespace
 
 void Rows::gather(const Kernels& kernels, const std::uint32_t* numbers, std::int64_t rows, float* to) const {
-    if (sparse.empty()) return kernels.gather(x.data(), stride, numbers, rows, to);
+    if (sparse.unused()) return kernels.gather(x.data(), stride, numbers, rows, to);
     for (std::int64_t row = 0; row < rows; ++row) sparse.expand(numbers[row], stride, to + row * stride);
 }
 
 const float* Rows::block(std::int64_t first, std::int64_t rows, float* scratch) const {
-    if (sparse.empty()) return x.data() + first * stride;
+    if (sparse.unused()) return x.data() + first * stride;
     for (std::int64_t row = 0; row < rows; ++row) sparse.expand(first + row, stride, scratch + row * stride);
     return scratch;
 }
@@ -157,10 +161,13 @@ Data::Data(int features, const TargetTable& targets)
     check_columns(features_, targets_, classes_);
     require(classes_ <= targets.rows, "y: more classes than rows");
     inputs_ = no_scaling(static_cast<std::size_t>(features_));
-    target_scaling_ = no_scaling(static_cast<std::size_t>(outputs()));
-    units_ = target_scaling_;
+    units_ = no_scaling(static_cast<std::size_t>(outputs()));
+    output_units_ = without_bounds(units_);
     loss_ = targets.loss;
-    check_loss(targets);
+    check_loss(loss_, classes_, targets_);
+    if (loss_.kind != Loss::poisson) return;
+    const std::span y(targets.y, static_cast<std::size_t>(targets.rows));
+    require(std::ranges::all_of(y, [](double count) { return count >= 0.0; }), "poisson: targets of at least 0");
 }
 
 Data::Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
@@ -177,11 +184,12 @@ Data::Data(const Table& table, std::span<const std::int64_t> training, std::span
 Data::Data(Members members)
     : features_(members.features),
       classes_(members.classes),
-      targets_(members.classes > 0 ? 1 : static_cast<int>(members.targets.center.size())),
+      targets_(members.classes > 0 ? 1 : static_cast<int>(members.units.center.size())),
       inputs_(std::move(members.inputs)),
-      target_scaling_(std::move(members.targets)),
-      units_(members.units.scale.empty() ? target_scaling_ : std::move(members.units)),
+      units_(std::move(members.units)),
       loss_(members.loss),
+      output_units_(members.outputs.least.empty() ? without_bounds(units_) : std::move(members.outputs)),
+      log_units_(std::move(members.logarithms)),
       constant_features_(std::move(members.constant_features)),
       numbers_(std::move(members.numbers)),
       training_(std::move(members.training)),
@@ -190,25 +198,36 @@ Data::Data(Members members)
     check_columns(features_, targets_, classes_);
     require(members.epoch_rows >= 0, "data: epoch_rows");
     check_scaling(inputs_, features_);
-    check_scaling(target_scaling_, outputs());
     check_scaling(units_, outputs());
-    require(loss_.level > 0.0 && loss_.level < 1.0, "data: loss");
-    require(link() == Link::identity || (classes_ == 0 && targets_ == 1), "data: poisson");
+    check_units(output_units_, outputs());
+    check_loss(loss_, classes_, targets_);
+    const bool is_poisson = loss_.kind == Loss::poisson;
+    require(is_poisson == (output_units_.link == Link::exp), "data: link");
+    require(
+        is_poisson || (output_units_.scaling.center == units_.center && output_units_.scaling.scale == units_.scale),
+        "data: outputs are not in the units of targets");
+    if (has_logarithms()) {
+        require(classes_ == 0 && targets_ == 1 && !is_poisson && log_units_.link == Link::exp, "data: logarithms");
+        check_units(log_units_, 1);
+        require(std::ranges::all_of(training_.log_targets, [](float z) { return std::isfinite(z); }),
+                "data: logarithms");
+    }
+    require(validation_.log_targets.empty(), "data: logarithms");
     for (const int column : constant_features_) require(column >= 0 && column < features_, "data: constant features");
     for (const int column : numbers_) require(column >= 0 && column < features_, "data: numbers");
     const bool ascend = std::ranges::adjacent_find(numbers_, std::ranges::greater_equal{}) == numbers_.end();
     require(ascend, "data: numbers not in order");
     check_rows(training_, features_, classes_, outputs());
     check_rows(validation_, features_, classes_, outputs());
-    require(training_.sparse.empty() == validation_.sparse.empty(), "data: one part is sparse, the other is not");
+    require(training_.sparse.unused() == validation_.sparse.unused(), "data: one part is sparse, the other is not");
 }
 
 DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
-                         const std::vector<bool>& standardized, std::int64_t epoch_rows, bool sparse)
+                         const std::vector<bool>& standardized, std::int64_t epoch_rows, std::int64_t sparse_cells)
     : kernels_(kernels("")),
       rows_(targets.rows),
       weights_(training.weights.begin(), training.weights.end()),
-      row_(sparse ? padded(features) : 0),
+      row_(sparse_cells > 0 ? padded(features) : 0),
       data_(features, targets) {
     require(std::ssize(standardized) == features, "standardized: one a feature");
     check_part(training, rows_, "no row to train on");
@@ -217,13 +236,63 @@ DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& t
     quartiles_.emplace(standardized, std::ssize(training.rows));
     training_ = sorted(training.rows);
     validation_ = sorted(validation.rows);
-    if (targets.classes == 0) {
-        data_.units_ = scaling_of(targets, training);
-        data_.target_scaling_ = output_scaling(data_.units_, targets.loss);
-    }
-    data_.training_ = empty_rows(features, targets, training, data_.units_, sparse);
-    data_.validation_ = empty_rows(features, targets, validation, data_.units_, sparse);
+    require(sparse_cells >= 0, "sparse_cells: 0 or more");
+    if (targets.classes == 0) set_units(targets, training);
+    data_.training_ = empty_rows(features, targets, training, data_.units_, sparse_cells);
+    if (!data_.log_units_.least.empty()) data_.training_.log_targets = take_logarithms(targets, training);
+    data_.validation_ = empty_rows(features, targets, validation, data_.units_, sparse_cells);
     data_.epochs_ = EpochCut(data_.training_.count, epoch_rows);
+}
+
+void DataBuilder::set_units(const TargetTable& targets, const Part& training) {
+    data_.units_ = scaling_of(targets, training);
+    data_.output_units_ = output_units(data_.units_, targets.loss);
+    for (int column = 0; column < targets.columns; ++column) {
+        double least = std::numeric_limits<double>::infinity();
+        double most = -least;
+        for (const std::int64_t row : training.rows) {
+            const double target = targets.y[row * targets.columns + column];
+            least = std::min(least, target);
+            most = std::max(most, target);
+        }
+        const auto place = static_cast<std::size_t>(column);
+        if (least >= 0.0) data_.output_units_.least[place] = least;
+        if (targets.loss.kind == Loss::poisson) {
+            data_.output_units_.most[place] = kBeyond * most;
+        } else if (targets.columns == 1 && least >= std::numeric_limits<float>::min() &&
+                   most <= std::numeric_limits<float>::max()) {
+            data_.log_units_ = {Link::exp, {}, {least}, {kBeyond * most}};
+        }
+    }
+}
+
+// Of the training targets, standardized. The kernels' logarithm has few digits far from 1, so targets are first divided by
+// about their geometric mean. The baseline kernels are everywhere, so data have the same bits everywhere.
+std::vector<float> DataBuilder::take_logarithms(const TargetTable& targets, const Part& training) {
+    const Kernels& baseline = kernels("baseline");
+    std::vector<float> values(training.rows.size());
+    double middle = 1.0;
+    Scaling scaling;
+    for (int pass = 0; pass < 2; ++pass) {
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            values[i] = static_cast<float>(targets.y[training.rows[i]] / middle);
+        }
+        baseline.elementary(Elementary::log, values.data(), values.data(), std::ssize(values));
+        Moments moments(1);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            const double logarithm = values[i];
+            moments.add(&logarithm, weight_of(training.weights, i));
+        }
+        scaling = moments.scaling();
+        auto factor = static_cast<float>(scaling.center.front());
+        baseline.elementary(Elementary::exp, &factor, &factor, 1);
+        middle *= factor;
+    }
+    for (float& value : values) {
+        value = static_cast<float>((value - scaling.center.front()) / scaling.scale.front());
+    }
+    data_.log_units_.scaling = {{middle}, scaling.scale, {0.0}};
+    return values;
 }
 
 std::vector<DataBuilder::PartRow> DataBuilder::sorted(std::span<const std::int64_t> rows) {
@@ -273,18 +342,16 @@ void DataBuilder::fill_part(const double* x, std::int64_t first, std::int64_t co
     const Standardization columns = standardization(data_.inputs_, inverse_);
     for (; next < part.size() && part[next].row < first + count; ++next) {
         const std::int64_t position = part[next].position;
-        float* to = rows.sparse.empty() ? rows.x.data() + position * rows.stride : row_.data();
+        float* to = rows.sparse.unused() ? rows.x.data() + position * rows.stride : row_.data();
         kernels_.standardize(x + (part[next].row - first) * data_.features_, columns, to);
         for (const int column : data_.constant_features_) to[column] = 0.0F;
-        if (!rows.sparse.empty()) rows.sparse.put(position, {to, static_cast<std::size_t>(data_.features_)});
+        if (!rows.sparse.unused()) rows.sparse.put(position, {to, static_cast<std::size_t>(data_.features_)});
     }
 }
 
 Data DataBuilder::finish() {
     require(filled_ == rows_, "not all rows have come by, or the data were taken before");
     filled_ = rows_ + 1;
-    data_.training_.sparse.shrink();
-    data_.validation_.sparse.shrink();
     return std::move(data_);
 }
 

@@ -7,15 +7,17 @@
 //
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
 //             (2) centers and scales come from the training rows alone: features are standardized by median and
-//                 quartiles and clipped smoothly, targets by mean and deviation (scaling.hpp);
+//                 quartiles and clipped smoothly, targets by mean and deviation (scaling.hpp), under the Poisson loss by
+//                 their mean alone;
 //             (3) a standardized feature that is constant there is dropped: it is 0 in every row, and Network ignores it;
 //             (4) NaN is a missing value, and stands at the center: it is 0;
 //             (5) the weights of a part have the mean 1; rows of equal weight have none;
-//             (6) rows that are mostly zeros may be kept as the cells that are not (sparse_rows.hpp): -0 counts as 0;
-//             (7) targets of the Poisson loss are divided by their mean, and a network gives their logarithm.
+//             (6) rows that are mostly zeros may be kept as their other cells (sparse_rows.hpp);
+//             (7) one target that is above 0 in all training rows has its logarithms too, unless the loss is Poisson's.
 // Threads:    a builder belongs to one thread; Data is const and read by all.
-// Memory:     rows * padded(features) floats, or 8 bytes per cell that is not zero, and no second copy; until all rows
-//             are observed, the sample of quartiles.hpp.
+// Memory:     rows * padded(features) floats, or 8 bytes per cell that is not zero and 12 per row; 4 bytes per logarithm;
+//             until all rows are observed, the sample of quartiles.hpp. Sparse rows beyond the room that was asked for are
+//             moved to twice the room.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +27,7 @@
 
 #include "ash/data/aligned.hpp"
 #include "ash/data/epoch_cut.hpp"
+#include "ash/data/output_units.hpp"
 #include "ash/data/quartiles.hpp"
 #include "ash/data/scaling.hpp"
 #include "ash/data/shape.hpp"
@@ -40,6 +43,7 @@ struct Rows {
     AlignedFloats x;                   // [count][stride], unless rows are sparse
     std::vector<std::int32_t> labels;  // [count], classification
     AlignedFloats targets;             // [count][target_stride], regression, in units of Data::units()
+    std::vector<float> log_targets;    // [count], standardized, of training rows alone; empty: none
     std::vector<float> weights;        // [count], of mean 1; empty: all alike
     SparseRows sparse;                 // in place of x
 
@@ -54,9 +58,6 @@ struct TargetLoss {
     Loss kind = Loss::squared_error;
     double level = 0.5;  // of the pinball loss, between 0 and 1
 };
-
-// What makes a target of the output z of a network: scale z + center, or center exp(scale z).
-enum class Link : std::uint8_t { identity, exp };
 
 struct TargetTable {  // row-major; not referred to after the call
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
@@ -93,30 +94,32 @@ class Data {
         int features;
         int classes;
         Scaling inputs;
-        Scaling targets;
+        Scaling units;
         std::vector<int> constant_features;
         std::vector<int> numbers;
         Rows training;
         Rows validation;
         std::int64_t epoch_rows;
-        Scaling units = {};  // none: as `targets`
         TargetLoss loss = {};
+        OutputUnits outputs = {};  // none: scaled as `units`, without bounds
+        OutputUnits logarithms = {};
     };
     explicit Data(Members members);
 
     const Rows& training() const { return training_; }
     const Rows& validation() const { return validation_; }
     const EpochCut& epochs() const { return epochs_; }  // of the training rows
-    bool sparse() const { return !training_.sparse.empty(); }
+    bool is_sparse() const { return !training_.sparse.unused(); }
     int features() const { return features_; }
     int classes() const { return classes_; }                            // 0: regression
     int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // of a network
     Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
     const Scaling& inputs() const { return inputs_; }
-    const Scaling& targets() const { return target_scaling_; }  // of outputs; zeros and ones for classification
-    const Scaling& units() const { return units_; }             // of Rows::targets
+    const Scaling& units() const { return units_; }  // of Rows::targets; zeros and ones for classification
     const TargetLoss& loss() const { return loss_; }
-    Link link() const { return loss_.kind == Loss::poisson ? Link::exp : Link::identity; }
+    bool has_logarithms() const { return !training_.log_targets.empty(); }
+    // Of a network that was trained by targets, or by their logarithms.
+    const OutputUnits& output_units(bool logarithms = false) const { return logarithms ? log_units_ : output_units_; }
     std::span<const int> constant_features() const { return constant_features_; }
     std::span<const int> numbers() const { return numbers_; }  // the features that are standardized and not constant
 
@@ -128,9 +131,10 @@ class Data {
     int classes_;
     int targets_;
     Scaling inputs_;
-    Scaling target_scaling_;
     Scaling units_;
     TargetLoss loss_;
+    OutputUnits output_units_;
+    OutputUnits log_units_;
     std::vector<int> constant_features_;
     std::vector<int> numbers_;
     Rows training_;
@@ -140,11 +144,12 @@ class Data {
 
 class DataBuilder {
   public:
-    // standardized: [features], which of them. epoch_rows: of an epoch at most; 0: all. sparse: rows are kept as the cells
-    // that are not zero. Throws std::invalid_argument for shapes, row numbers, weights and class numbers that do not fit, for
-    // more classes than rows, and for epoch_rows below 0.
+    // standardized: [features], which of them. epoch_rows: of an epoch at most; 0: all. sparse_cells: room for so many cells
+    // of all rows, which are kept sparse; 0: rows are kept dense. Throws std::invalid_argument for shapes, row numbers,
+    // weights and class numbers that do not fit, for more classes than rows, for epoch_rows and sparse_cells below 0, and for
+    // targets and a level that the loss does not take.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
-                const std::vector<bool>& standardized, std::int64_t epoch_rows = 0, bool sparse = false);
+                const std::vector<bool>& standardized, std::int64_t epoch_rows = 0, std::int64_t sparse_cells = 0);
 
     int features() const { return data_.features_; }
 
@@ -162,6 +167,8 @@ class DataBuilder {
         std::int64_t position;  // in the part
     };
     static std::vector<PartRow> sorted(std::span<const std::int64_t> rows);
+    void set_units(const TargetTable& targets, const Part& training);
+    std::vector<float> take_logarithms(const TargetTable& targets, const Part& training);
     void settle(const Quartiles& quartiles);
     void fill_part(const double* x, std::int64_t first, std::int64_t count, const std::vector<PartRow>& part,
                    std::size_t& next, Rows& rows);

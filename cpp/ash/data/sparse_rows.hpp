@@ -2,14 +2,15 @@
 //
 //     row r     values of columns[first(r)] ... columns[first(r) + size(r) - 1]; all other columns are 0
 //
-// Rows are put in any order, once each, and are expanded a block at a time: whoever computes with them sees dense rows,
-// so no bit depends on how they are kept.
+// Rows are put in any order, once each, and are expanded a block at a time. All computations see dense rows, so no bit
+// depends on how they are kept.
 // Threads: const once all rows are there; any number may expand.
 // Memory:  8 bytes per cell that is not zero, 12 per row.
 // Cost:    expand() writes whole rows: zeros first, then the cells.
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -23,27 +24,25 @@ struct SparseRows {
     std::vector<float> values;
 
     SparseRows() = default;
-    explicit SparseRows(std::int64_t rows)
-        : first(static_cast<std::size_t>(rows)), size(static_cast<std::size_t>(rows)) {}
+    // cells: room for so many; with more, all are moved.
+    explicit SparseRows(std::int64_t rows, std::int64_t cells = 0)
+        : first(static_cast<std::size_t>(rows)), size(static_cast<std::size_t>(rows)) {
+        columns.reserve(static_cast<std::size_t>(cells));
+        values.reserve(static_cast<std::size_t>(cells));
+    }
 
-    bool empty() const { return first.empty(); }
+    bool unused() const { return first.empty(); }
 
     // REQUIRES: no row was put in this place before.
     void put(std::int64_t row, std::span<const float> cells) {
         const auto at = static_cast<std::size_t>(row);
         first[at] = std::ssize(values);
         for (std::size_t column = 0; column < cells.size(); ++column) {
-            if (cells[column] == 0.0F) continue;
+            if (std::bit_cast<std::uint32_t>(cells[column]) == 0) continue;  // -0 is kept, so that digests are equal
             columns.push_back(static_cast<std::uint32_t>(column));
             values.push_back(cells[column]);
         }
         size[at] = static_cast<std::uint32_t>(std::ssize(values) - first[at]);
-    }
-
-    // Gives back the room that put() has in advance.
-    void shrink() {
-        columns.shrink_to_fit();
-        values.shrink_to_fit();
     }
 
     // to [stride]

@@ -1,5 +1,5 @@
-// functions.hpp: which activations, optimizers and losses of targets there are. model/settings.cpp has the names of
-// the first two; elementwise.hpp, update.hpp and losses.hpp compute them.
+// functions.hpp: which activations, optimizers and losses of targets there are. model/settings.cpp has their names;
+// elementwise.hpp, update.hpp and losses.hpp compute them.
 #pragma once
 
 #include <cstdint>

@@ -30,7 +30,8 @@ void check_layer(int inputs, int outputs) {
 
 }  // namespace
 
-Layout::Layout(const Shape& shape, const Settings& settings) : features_(shape.features) {
+Layout::Layout(const Shape& shape, const Settings& settings)
+    : features_(shape.features), logarithms_(settings.target_transform == TargetTransform::log) {
     require(within(shape.features), "a network has 1 to 2^28 features");
     require(shape.numbers >= 0 && shape.numbers <= shape.features, "numbers: more than features, or fewer than none");
     const bool ntk = settings.parametrization == Parametrization::ntk;

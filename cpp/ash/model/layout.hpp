@@ -75,6 +75,7 @@ class Layout {
     std::int64_t copies_size() const { return copies_size_; }  // floats
     std::int64_t row_floats() const { return row_floats_; }    // outputs of all layers for one row, padded
     bool embeds() const { return embedding_.numbers > 0; }
+    bool logarithms() const { return logarithms_; }  // of targets are what the network gives
 
   private:
     int features_ = 0;  // of the table; layer 0 has more inputs where there is an embedding
@@ -84,6 +85,7 @@ class Layout {
     std::int64_t size_ = 0;
     std::int64_t copies_size_ = 0;
     std::int64_t row_floats_ = 0;
+    bool logarithms_ = false;
 };
 
 }  // namespace ash

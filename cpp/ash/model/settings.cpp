@@ -39,6 +39,15 @@ struct Names<Embedding> {
     static constexpr std::array<std::string_view, 2> list{"none", "periodic"};
 };
 
+template <>
+struct Names<Loss> {
+    static constexpr std::array<std::string_view, 3> list{"squared_error", "pinball", "poisson"};
+};
+template <>
+struct Names<TargetTransform> {
+    static constexpr std::array<std::string_view, 2> list{"none", "log"};
+};
+
 template <typename Enum>
 std::string_view name_of(Enum value) {
     return Names<Enum>::list.at(static_cast<std::size_t>(value));
@@ -57,6 +66,8 @@ std::string_view name(LearningRateSchedule value) { return name_of(value); }
 std::string_view name(Initialization value) { return name_of(value); }
 std::string_view name(Parametrization value) { return name_of(value); }
 std::string_view name(Embedding value) { return name_of(value); }
+std::string_view name(TargetTransform value) { return name_of(value); }
+std::string_view name(Loss value) { return name_of(value); }
 
 template <typename Enum>
 Enum parse(std::string_view text) {
@@ -74,6 +85,8 @@ template LearningRateSchedule parse<LearningRateSchedule>(std::string_view text)
 template Initialization parse<Initialization>(std::string_view text);
 template Parametrization parse<Parametrization>(std::string_view text);
 template Embedding parse<Embedding>(std::string_view text);
+template TargetTransform parse<TargetTransform>(std::string_view text);
+template Loss parse<Loss>(std::string_view text);
 
 void check(const Settings& settings) {
     constexpr int kWidest = 1 << 20;

@@ -16,6 +16,8 @@ enum class Initialization : std::uint8_t { automatic, he, xavier };  // automati
 enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and initial weights by a layer's inputs
 enum class Embedding : std::uint8_t { none, periodic };       // of numbers: embedding.hpp
 
+enum class TargetTransform : std::uint8_t { none, log };
+
 struct Settings {
     std::vector<int> hidden{64};                            // widths; empty: a linear model
     std::vector<Activation> activations{Activation::relu};  // one a hidden layer
@@ -24,6 +26,7 @@ struct Settings {
     Initialization initialization = Initialization::automatic;
     Parametrization parametrization = Parametrization::standard;
     Embedding embedding = Embedding::none;
+    TargetTransform target_transform = TargetTransform::none;  // of what a regression is trained on
     double embedding_frequency = 0.1;    // standard deviation of the first frequencies, in turns a unit of x
     bool input_scaling = false;          // a factor for each input of the first layer is learned
     bool parametric_activation = false;  // of f(x) and x each hidden neuron gives a mix that it learns
@@ -48,6 +51,8 @@ std::string_view name(LearningRateSchedule value);
 std::string_view name(Initialization value);
 std::string_view name(Parametrization value);
 std::string_view name(Embedding value);
+std::string_view name(TargetTransform value);
+std::string_view name(Loss value);
 
 // Throws std::invalid_argument that lists the names there are.
 template <typename Enum>

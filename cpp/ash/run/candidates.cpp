@@ -25,17 +25,6 @@ std::int64_t checked_count(std::int64_t count) {
 
 }  // namespace
 
-void write_in_units(const Predictions& predictions, const Data& data, float* results) {
-    const Scaling& targets = data.units();
-    for (std::int64_t r = 0; r < predictions.rows; ++r) {
-        for (int o = 0; o < predictions.outputs; ++o) {
-            const auto column = static_cast<std::size_t>(o);
-            const double z = predictions.values[r * predictions.stride + o];
-            *results++ = static_cast<float>(z * targets.scale[column] + targets.center[column]);
-        }
-    }
-}
-
 Candidates::Candidates(std::int64_t count) : count_(checked_count(count)), known_(count) {}
 
 Candidates::Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
@@ -48,11 +37,7 @@ Candidates::Candidates(std::vector<Fold> folds, std::vector<Settings> first, std
       workspaces_(static_cast<std::size_t>(threads)) {
     require(memory_limit >= 0, "memory_limit: negative");
     for (const auto& [data, rules] : folds_) {
-        if (classifies(rules.metric) != (data.classes() > 0)) {
-            throw std::invalid_argument(std::string(name(rules.metric)) + " does not score this task");
-        }
-        require(rules.metric != Metric::poisson || data.loss().kind == Loss::poisson,
-                "neg_mean_poisson_deviance scores networks of the Poisson loss alone");
+        check_metric(rules.metric, data);
         const Data& first_fold = folds_.front().data;
         require(data.features() == first_fold.features() && data.outputs() == first_fold.outputs(),
                 "folds of other features or outputs");
@@ -67,7 +52,7 @@ void Candidates::append(std::vector<Settings> more) {
     }
     for (const Settings& each : more) {
         check(each);
-        for (const auto& [data, rules] : folds_) check_batch(each, data);
+        for (const auto& [data, rules] : folds_) check_fits(each, data);
         static_cast<void>(Layout(folds_.front().data.shape(), each));  // refuses what is too large
     }
     for (std::int64_t first = (known_ + kChunk - 1) / kChunk * kChunk; first < known_ + std::ssize(more);
@@ -229,12 +214,10 @@ void Candidates::predict(std::span<const Kept> kept, int threads, std::span<floa
             float* to = results.data() + k * each;
             for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
                 const auto& [data, rules] = folds_[fold];
-                const std::int64_t rows = data.validation().count;
                 const Settings& own = settings(kept[k].candidate);
                 scratch.prepare_to_score(data, own);
                 evaluate(data, own, *kept[k].states[fold], rules.metric, rules.kernels, nullptr, scratch, to);
-                write_in_units({to, rows, data.outputs(), data.outputs()}, data, to);
-                to += rows * data.outputs();
+                to += data.validation().count * data.outputs();
             }
         }
     });

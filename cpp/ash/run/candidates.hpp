@@ -67,10 +67,6 @@ struct FoldScores {
     std::vector<double> scores;
 };
 
-// Predictions of validation rows without padding, in the units of y, probabilities as they are: [rows][outputs]. They may
-// be written where they are read, if they have no padding.
-void write_in_units(const Predictions& predictions, const Data& data, float* results);
-
 class Candidates {
   public:
     // first: those known by now, of `count` in all. memory_limit: bytes of states, shared out evenly among the folds; 0:
@@ -140,7 +136,7 @@ class Candidates {
     // Of all jobs that have ended without diverging, in order of their end.
     std::vector<FoldScores> fold_scores() const;
 
-    // results [kept][validation rows of all folds, in their order][outputs]: the predictions (write_in_units) on which
+    // results [kept][validation rows of all folds, in their order][outputs]: the predictions (evaluation.hpp) on which
     // the kept states were scored, computed again by `threads` threads. Jobs may run meanwhile. REQUIRES: kept by a tuner
     // of these candidates, to which nothing is appended meanwhile.
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;

@@ -16,12 +16,12 @@ namespace {
 class MeanLoss {
   public:
     // loss(r) of the next rows.
-    template <typename Loss>
-    void add(const Rows& rows, Span next, Loss loss) {
+    template <typename Term>
+    void add(const Rows& rows, Span next, Term term) {
         for (std::int64_t r = 0; r < next.count; ++r) {
             const auto row = static_cast<std::size_t>(next.first + r);
             const double weight = rows.weights.empty() ? 1.0 : double{rows.weights[row]};
-            sum_ += weight * loss(r);
+            sum_ += weight * term(r);
             weights_ += weight;
         }
     }
@@ -82,10 +82,10 @@ Truth truth_of(const Data& data) {
 }
 
 // The mean over outputs of a loss of their errors.
-template <typename Loss>
-double mean_over_outputs(const float* predictions, const float* targets, int outputs, Loss loss) {
+template <typename Term>
+double mean_over_outputs(const float* predictions, const float* targets, int outputs, Term term) {
     double sum = 0.0;
-    for (int o = 0; o < outputs; ++o) sum += loss(static_cast<double>(predictions[o]) - targets[o]);
+    for (int o = 0; o < outputs; ++o) sum += term(static_cast<double>(predictions[o]) - targets[o]);
     return sum / outputs;
 }
 
@@ -95,10 +95,10 @@ void add_losses(const Kernels& kernels, const Data& data, Span next, const float
     const Rows& rows = data.validation();
     const float* targets = rows.targets.data() + next.first * rows.target_stride;
     if (data.loss().kind == Loss::poisson) {
-        float* logs = scratch + kBlockRows;
+        float* means = scratch + kBlockRows;
         for (std::int64_t r = 0; r < next.count; ++r) scratch[r] = targets[r * rows.target_stride];
-        for (std::int64_t r = 0; r < next.count; ++r) logs[r] = predictions[r * stride];
-        poisson_deviances(kernels, scratch, logs, next.count);
+        for (std::int64_t r = 0; r < next.count; ++r) means[r] = predictions[r * stride];
+        poisson_deviances(kernels, scratch, means, next.count);
         mean.add(rows, next, [&](std::int64_t r) { return double{scratch[r]}; });
         return;
     }
@@ -113,10 +113,17 @@ void add_losses(const Kernels& kernels, const Data& data, Span next, const float
     });
 }
 
-// From outputs of a network to targets in Data::units(), in which center and scale of the outputs are 1.
-void apply_link(const Kernels& kernels, const Data& data, float* values, std::int64_t rows, std::int64_t stride) {
-    if (data.link() == Link::identity) return;
-    for (std::int64_t r = 0; r < rows; ++r, values += stride) exponentials(kernels, values, data.outputs());
+// From outputs of a network to targets in Data::units(); predictions, if set: those in the units of y, without padding.
+void to_data_units(const Kernels& kernels, const Data& data, const OutputUnits& units, float* values, std::int64_t rows,
+                   std::int64_t stride, float* predictions) {
+    const Scaling& own = data.units();
+    to_targets(kernels, units, values, rows, stride, [&](std::int64_t r, std::int64_t o, double target) {
+        const auto column = static_cast<std::size_t>(o);
+        if (predictions != nullptr) *predictions++ = static_cast<float>(target);
+        // An output with these units already is left as it is, so that nothing is rounded twice.
+        if (units.link == Link::identity && target != units.least[column]) return;
+        values[r * stride + o] = static_cast<float>((target - own.center[column]) / own.scale[column]);
+    });
 }
 
 }  // namespace
@@ -152,14 +159,16 @@ Evaluation evaluate(const Data& data, const Settings& settings, const State& sta
                                logits + kBlockRows * last.stride);
             }
         } else {
-            apply_link(kernels, data, results, next.count, last.stride);
+            const OutputUnits& units = data.output_units(layout.logarithms());
+            to_data_units(kernels, data, units, results, next.count, last.stride, predictions);
+            if (predictions != nullptr) predictions += next.count * last.outputs;
             add_losses(kernels, data, next, results, last.stride, results + kBlockRows * last.stride, loss);
         }
         workspace.score.add({results, next.count, last.outputs, last.stride});
-        for (std::int64_t r = 0; predictions != nullptr && r < next.count; ++r)
+        for (std::int64_t r = 0; data.classes() > 0 && predictions != nullptr && r < next.count; ++r)
             predictions = std::copy_n(results + r * last.stride, last.outputs, predictions);
     }
-    const double unit = data.link() == Link::exp ? data.units().scale.front() : 1.0;
+    const double unit = data.loss().kind == Loss::poisson ? data.units().scale.front() : 1.0;
     const double score = workspace.score.score(calibrates ? calibrated.mean() : unit * loss.mean(), stop);
     return {.score = score, .loss = loss.mean(), .stopped = stop != nullptr && *stop};
 }

@@ -31,7 +31,7 @@ struct Evaluation {
 };
 
 // stop, if set: returns within a block of rows. predictions, if set: [validation rows][outputs], probabilities or
-// targets in Data::units(), are written there. REQUIRES: the workspace is prepared, to score at least, for these settings,
+// targets in the units of y, are written there. REQUIRES: the workspace is prepared, to score at least, for these settings,
 // which are those of the state.
 Evaluation evaluate(const Data& data, const Settings& settings, const State& state, Metric metric,
                     const Kernels& kernels, const std::atomic<bool>* stop, Workspace& workspace,

@@ -25,7 +25,7 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-// Those of scikit-learn's scorers.
+// Those of scikit-learn's scorers, and one like them for the pinball loss, of which it has none.
 constexpr std::array<std::string_view, 13> kNames = {"accuracy",
                                                      "neg_log_loss",
                                                      "balanced_accuracy",
@@ -127,7 +127,7 @@ std::string_view name(Metric metric) { return kNames[static_cast<std::size_t>(me
 
 bool classifies(Metric metric) { return metric < Metric::r2; }
 
-void poisson_deviances(const Kernels& kernels, float* targets, float* predictions, std::int64_t count) {
+void poisson_deviances(const Kernels& kernels, float* targets, const float* predictions, std::int64_t count) {
     constexpr std::int64_t kPart = 64;
     std::array<float, kPart> log_targets;
     std::array<float, kPart> log_predictions;
@@ -139,9 +139,9 @@ void poisson_deviances(const Kernels& kernels, float* targets, float* prediction
             const auto at = static_cast<std::size_t>(i);
             const double t = targets[first + i];
             const double p = predictions[first + i];
-            const double logs = double{log_targets[at]} - log_predictions[at];
-            const double deviance = 2.0 * ((t > 0.0 ? t * logs : 0.0) - t + p);
-            targets[first + i] = static_cast<float>(p > 0.0 ? deviance : kUndefined);
+            const double log_ratio = double{log_targets[at]} - log_predictions[at];
+            const double deviance = 2.0 * ((t > 0.0 ? t * log_ratio : 0.0) - t + p);
+            targets[first + i] = static_cast<float>(p > 0.0 && t >= 0.0 ? deviance : kUndefined);
         }
     }
 }

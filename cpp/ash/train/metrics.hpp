@@ -81,9 +81,9 @@ struct Truth {
     std::span<const float> weights = {};        // [rows], above zero; empty: all alike
 };
 
-// targets[i] := the Poisson deviance of prediction i, 2 (t log(t / p) - t + p); logarithms are those of the kernels.
-// predictions: overwritten; one that is not above 0 has a deviance that is not finite.
-void poisson_deviances(const Kernels& kernels, float* targets, float* predictions, std::int64_t count);
+// targets[i] := 2 (t log(t / p) - t + p), the Poisson deviance of prediction i; logarithms are those of the kernels.
+// That of a prediction that is not above 0, or of a target below 0, is NaN.
+void poisson_deviances(const Kernels& kernels, float* targets, const float* predictions, std::int64_t count);
 
 class RunningScore {
   public:

@@ -65,8 +65,7 @@ Network::Network(const State& state, const Data& data)
       weights_(beginning(state.weights, layout_.size())),
       classes_(data.classes()),
       inputs_(data.inputs()),
-      targets_(data.targets()),
-      link_(data.link()),
+      targets_(data.output_units(layout_.logarithms())),
       inverse_(inverse(inputs_)) {
     const Layer& first = layout_.layers().front();
     if (layout_.embeds()) numbers_.assign(data.numbers().begin(), data.numbers().end());
@@ -82,18 +81,23 @@ Network::Network(const State& state, const Data& data)
 }
 
 Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
-                 Scaling targets, EmbeddingWeights embedding, Link link)
+                 OutputUnits targets, EmbeddingWeights embedding)
     : layout_(layout_of(layers, std::move(activations), static_cast<int>(inputs.center.size()), embedding)),
       weights_(layout_.size()),
       numbers_(std::move(embedding.numbers)),
       classes_(classes),
       inputs_(std::move(inputs)),
-      targets_(std::move(targets)),
-      link_(link) {
-    require(link == Link::identity || classes == 0, "link: of probabilities there is one only");
+      targets_(std::move(targets)) {
+    const auto is_infinite = [](double bound) { return std::isinf(bound); };
+    require(classes == 0 || (targets_.link == Link::identity && std::ranges::all_of(targets_.least, is_infinite) &&
+                             std::ranges::all_of(targets_.most, is_infinite)),
+            "probabilities have no link and no bounds");
+    const auto is_positive = [](double center) { return center > 0.0; };
+    require(targets_.link == Link::identity || std::ranges::all_of(targets_.scaling.center, is_positive),
+            "targets: the center of exponentials is above 0");
     require(classes == 0 || (classes >= 2 && classes == outputs()), "classes: not the number of outputs");
     check_scaling(inputs_, features());
-    check_scaling(targets_, outputs());
+    check_units(targets_, outputs());
     inverse_ = inverse(inputs_);
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const Layer& layer = layout_.layers()[l];
@@ -148,16 +152,6 @@ struct Network::Scratch {
     AlignedFloats results;
 };
 
-// z := exp(scale z) for each output.
-void Network::exponentiate(const Kernels& kernels, float* outputs, std::int64_t rows, std::int64_t stride) const {
-    for (std::int64_t row = 0; row < rows; ++row, outputs += stride) {
-        for (int o = 0; o < this->outputs(); ++o) {
-            outputs[o] = static_cast<float>(outputs[o] * targets_.scale[static_cast<std::size_t>(o)]);
-        }
-        exponentials(kernels, outputs, this->outputs());
-    }
-}
-
 template <typename Value>
 bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
                             float* results) const {
@@ -178,18 +172,10 @@ bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& ke
                  scratch.results.data());
     const std::int64_t stride = layout_.layers().back().stride;
     if (classes_ > 0) kernels.softmax(scratch.results.data(), nullptr, 0.0F, nullptr, {rows, outputs(), stride});
-    if (link_ == Link::exp) {
-        exponentiate(kernels, scratch.results.data(), rows, stride);
-    }
-    for (std::int64_t row = 0; row < rows; ++row) {
-        for (int o = 0; o < outputs(); ++o) {
-            const auto column = static_cast<std::size_t>(o);
-            const double value = scratch.results.data()[row * stride + o];
-            const double target = link_ == Link::exp ? value * targets_.center[column]
-                                                     : value * targets_.scale[column] + targets_.center[column];
-            results[row * outputs() + o] = static_cast<float>(target);
-        }
-    }
+    to_targets(kernels, targets_, scratch.results.data(), rows, stride,
+               [&](std::int64_t row, std::int64_t o, double target) {
+                   results[row * outputs() + o] = static_cast<float>(target);
+               });
     return true;
 }
 

@@ -39,7 +39,7 @@ class Network {
     // From a file. Throws std::invalid_argument unless shapes follow on each other, everything is finite and scalings are
     // as scaling.hpp says.
     Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
-            Scaling targets, EmbeddingWeights embedding = {}, Link link = Link::identity);
+            OutputUnits targets, EmbeddingWeights embedding = {});
 
     // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float; NaN
     // is a missing value. False, and no results, where x holds infinity or what float32 does not.
@@ -54,12 +54,10 @@ class Network {
     int outputs() const { return layout_.layers().back().outputs; }
     int classes() const { return classes_; }
     const Scaling& inputs() const { return inputs_; }
-    const Scaling& targets() const { return targets_; }
-    Link link() const { return link_; }
+    const OutputUnits& targets() const { return targets_; }
 
   private:
     struct Scratch;
-    void exponentiate(const Kernels& kernels, float* outputs, std::int64_t rows, std::int64_t stride) const;
     template <typename Value>
     bool predict_block(const Value* x, std::int64_t rows, const Kernels& kernels, Scratch& scratch,
                        float* results) const;
@@ -69,8 +67,7 @@ class Network {
     std::vector<int> numbers_;  // the features that the embedding takes, in order
     int classes_;
     Scaling inputs_;
-    Scaling targets_;
-    Link link_;
+    OutputUnits targets_;
     std::vector<double> inverse_;  // of the inputs
 };
 

@@ -110,11 +110,4 @@ void update_embedding(const Kernels& kernels, const Update& update, Span numbers
 void copy_all(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
 void copy_scaled(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
 
-// values[i] := exp(values[i]), above 0: what lies below kLeastLogarithm counts as that, since denormals are flushed.
-inline constexpr float kLeastLogarithm = -80.0F;
-inline void exponentials(const Kernels& kernels, float* values, std::int64_t count) {
-    for (std::int64_t i = 0; i < count; ++i) values[i] = values[i] < kLeastLogarithm ? kLeastLogarithm : values[i];
-    kernels.elementary(Elementary::exp, values, values, count);
-}
-
 }  // namespace ash

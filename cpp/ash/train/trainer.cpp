@@ -77,7 +77,7 @@ class Run {
         shuffle(training_.seed, stream, {workspace_.order.data(), static_cast<std::size_t>(data_.training().count)});
     }
 
-    // A squared error is the mean over outputs too.
+    // Losses of targets are means over outputs too.
     double losses_per_row() const { return data_.classes() > 0 ? 1.0 : 1.0 / data_.outputs(); }
 
     Batch batch_of(std::int64_t rows) {
@@ -144,6 +144,7 @@ class Run {
     void propagate(const Batch& batch, std::int64_t first, const Mask& mask, Span rows) {
         if (is_set(training_.stop)) return;
         if (!full_) gather(first, rows);
+        if (state_.layout.logarithms()) gather_logarithms(first + rows.first, rows);
         if (embeds_) embed_block(rows);
         forward(kernels_, state_.layout, state_.weights.data(), mask, batch, rows);
         lose(batch, rows);
@@ -167,6 +168,7 @@ class Run {
             float* weights = workspace_.weights.data() + rows.first;
             for (std::int64_t row = 0; row < rows.count; ++row) weights[row] = from.weights[numbers[row]];
         }
+        if (state_.layout.logarithms()) return;
         if (data_.classes() == 0) {
             kernels_.gather(from.targets.data(), from.target_stride, numbers, rows.count,
                             workspace_.targets.data() + rows.first * from.target_stride);
@@ -174,6 +176,15 @@ class Run {
         }
         std::int32_t* labels = workspace_.labels.data() + rows.first;
         for (std::int64_t row = 0; row < rows.count; ++row) labels[row] = from.labels[numbers[row]];
+    }
+
+    // The logarithms of the targets of rows.count rows, from `place` in the epoch's order on, into the workspace.
+    void gather_logarithms(std::int64_t place, Span rows) {
+        const Rows& from = data_.training();
+        float* to = workspace_.targets.data() + rows.first * from.target_stride;
+        for (std::int64_t end = place + rows.count; place < end; ++place, to += from.target_stride) {
+            *to = from.log_targets[static_cast<std::size_t>(full_ ? place : order_[place])];
+        }
     }
 
     // The losses of some rows, and the deltas of the last layer in place of its outputs.
@@ -190,7 +201,9 @@ class Run {
             kernels_.softmax(outputs, labels, smoothing, losses, block);
             kernels_.softmax_delta(outputs, labels, smoothing, 1.0F / count, block);
         } else {
-            const float* targets = (full_ ? from.targets : workspace_.targets).data() + rows.first * from.target_stride;
+            const bool gathered = !full_ || state_.layout.logarithms();
+            const float* targets =
+                (gathered ? workspace_.targets : from.targets).data() + rows.first * from.target_stride;
             const float scale = 1.0F / (count * static_cast<float>(last.outputs));
             switch (const TargetLoss& loss = data_.loss(); loss.kind) {
                 case Loss::squared_error:

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <limits>
 #include <span>
+#include <stdexcept>
 #include <string>
 
 #include "ash/data/require.hpp"
@@ -53,6 +54,21 @@ Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector
 
 double step_cost(const Data& data, const Settings& settings) {
     return static_cast<double>(batch_rows(settings, data)) * training_cost({data.shape(), settings});
+}
+
+void check_fits(const Settings& settings, const Data& data) {
+    require(settings.batch_size > 0 || !data.is_sparse(), "batch_size: sparse rows cannot be one batch");
+    require(
+        settings.target_transform == TargetTransform::none || data.has_logarithms(),
+        "target_transform: log takes one target, above 0 in all training rows, and another loss than that of Poisson");
+}
+
+void check_metric(Metric metric, const Data& data) {
+    if (classifies(metric) != (data.classes() > 0)) {
+        throw std::invalid_argument(std::string(name(metric)) + " does not score this task");
+    }
+    require(metric != Metric::poisson || data.loss().kind == Loss::poisson,
+            "neg_mean_poisson_deviance scores networks of the Poisson loss alone");
 }
 
 std::int64_t JobRules::epochs_after(std::int32_t rung) const {

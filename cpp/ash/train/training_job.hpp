@@ -54,6 +54,13 @@ Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector
 // The work of one update of such a network, in multiply-adds.
 double step_cost(const Data& data, const Settings& settings);
 
+// Throws std::invalid_argument where the batch is the whole part, which sparse rows cannot be at once, and for
+// logarithms of targets that have none.
+void check_fits(const Settings& settings, const Data& data);
+
+// Throws std::invalid_argument for a metric of the other task, or of another loss.
+void check_metric(Metric metric, const Data& data);
+
 enum class Continuation : std::uint8_t { resume, restart };
 
 // Scores a trained state by its predictions of the validation rows (evaluation.hpp) in place of a metric; higher is

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <numeric>
 
-#include "ash/data/require.hpp"
 #include "ash/kernels/embedding.hpp"
 
 namespace ash {
@@ -53,10 +52,6 @@ TableSize size_of(const Data& data) {
 EpochCut epochs_of(const Settings& settings, const Data& data) { return epochs_of(settings, size_of(data)); }
 
 std::int64_t batch_rows(const Settings& settings, const Data& data) { return batch_rows(settings, size_of(data)); }
-
-void check_batch(const Settings& settings, const Data& data) {
-    require(settings.batch_size > 0 || !data.sparse(), "batch_size: sparse rows cannot be one batch");
-}
 
 Workspace::Workspace(const Data& data, std::span<const Settings> candidates) {
     for (const Settings& settings : candidates) prepare(data, settings);

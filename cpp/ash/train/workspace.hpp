@@ -35,9 +35,6 @@ TableSize size_of(const Data& data);
 // The epochs of these settings: those of the data, but the whole part at once where that is the batch.
 EpochCut epochs_of(const Settings& settings, const Data& data);
 
-// Throws std::invalid_argument where the batch is the whole part, which sparse rows cannot be at once.
-void check_batch(const Settings& settings, const Data& data);
-
 // Rows an update of these settings sees: batch_size, at most an epoch.
 std::int64_t batch_rows(const Settings& settings, const Data& data);
 

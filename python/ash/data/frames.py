@@ -118,10 +118,10 @@ class Frame:
 
     @property
     def stored(self) -> int | None:
-        """Return about how many cells are stored if the frame is a sparse matrix, else None."""
+        """Return about how many cells the core stores if the frame is a sparse matrix, else None."""
         if not isinstance(self.matrix, SparseMatrix):
             return None
-        return int(self.matrix.rows.nnz * self.rows / self.matrix.shape[0])
+        return int(self.matrix.standardized_cells * self.rows / self.matrix.shape[0])
 
     def take(self, rows: Order) -> "Frame":
         """Return the frame of these rows, in this order, without a copy of the table."""

@@ -65,6 +65,12 @@ class SparseMatrix:
         rows.data[np.isinf(rows.data)] = np.nan
         return SparseMatrix(rows), counts
 
+    @cached_property
+    def standardized_cells(self) -> int:
+        """How many cells are not zero once columns are standardized: all, where more than half of a column are not."""
+        counts = np.bincount(self.rows.indices, minlength=self.shape[1])
+        return int(np.where(2 * counts > self.shape[0], self.shape[0], counts).sum())
+
     def _taken(self, order: NDArray[np.int64] | None) -> Any:
         return self.rows if order is None else self.rows[order]
 

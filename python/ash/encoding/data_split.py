@@ -74,14 +74,22 @@ class Fold:
 
     def core_bytes(self, rows: int) -> int:
         """Return about how many bytes the core takes for this many rows of the table."""
-        stored = self.table.frame.stored
-        stored = None if stored is None else round(stored * rows / self.table.rows)
-        return table_bytes(rows, self.encoding.features, stored)
+        return table_bytes(rows, self.encoding.features, self._stored(rows))
 
     @property
-    def is_sparse(self) -> bool:
-        """Return whether the core keeps the cells that are not zero alone, since they take less memory."""
-        return self.core_bytes(self.table.rows) < table_bytes(self.table.rows, self.encoding.features)
+    def sparse_cells(self) -> int:
+        """Return about how many cells the core keeps of a sparse table; 0 if it keeps all, since that takes less."""
+        rows = len(self.y)
+        stored = self._stored(rows)
+        is_less = self.core_bytes(rows) < table_bytes(rows, self.encoding.features)
+        return max(1, stored) if stored is not None and is_less else 0
+
+    def _stored(self, rows: int) -> int | None:
+        stored = self.table.frame.stored
+        if stored is None:
+            return None
+        tables = sum(int(table.shape[1]) for table in self.encoding.statistics if table is not None)
+        return round(stored * rows / self.table.rows) + tables * rows
 
     def blocks(self, cells: int) -> Iterator[NDArray[np.float64]]:
         """Yield the encoded rows, of `table` and then of `held_out`, in blocks of at most so many cells."""
@@ -214,7 +222,8 @@ def check_counts(y: Matrix, name: str, frame: Frame) -> None:
     if len(negative):
         row = int(frame.numbers_of(negative[:1])[0])
         raise DataError(
-            f"loss='poisson' takes targets of at least 0, but {name} has {y[negative[0], 0]:g} in row {row}"
+            f"loss='poisson' takes targets of at least 0, but {name} has {y[negative[0], 0]:g} in row {row}: take "
+            "another loss"
         )
 
 
@@ -222,8 +231,10 @@ def _check_folds(split: Split, options: Options) -> Split:
     """Return the split; raise DataError where a fold trains on counts that are all 0."""
     for place, fold in enumerate(split.folds):
         if options.loss == "poisson" and not fold.y[fold.training].any():
-            where = f"the training part of fold {place} has" if len(split.folds) > 1 else "the training part has"
-            raise DataError(f"loss='poisson' needs a target above 0, but {where} rows with a target of 0 alone")
+            where = f"the training part of fold {place}" if len(split.folds) > 1 else "the training part"
+            raise DataError(
+                f"loss='poisson' needs a target above 0, but all targets of {where} are 0: take another loss"
+            )
     return split
 
 

@@ -52,7 +52,7 @@ def prepare(
         0 if options is None else options.epoch_rows or 0,
         loss,
         level,
-        fold.is_sparse,
+        fold.sparse_cells,
     )
     done = 0
     for take in (builder.observe, builder.fill):

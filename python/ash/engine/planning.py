@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.arguments import explained
@@ -63,6 +64,10 @@ _ROWS, _CELLS = 2048, 2**22
 """The size of the random table on which a step is timed, at most."""
 _SECONDS = 0.01
 """Of each timing."""
+SKEWED = 1.0
+"""The skewness of a target from which on its logarithm is tried; that of an exponential distribution is 2."""
+MOST_OF_SKEWNESS = 10_000
+"""The most numbers by which skewness is judged."""
 
 
 @dataclass(frozen=True)
@@ -297,7 +302,7 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
     features, outputs, numbers = shape
     random = np.random.default_rng(0)
     x = random.standard_normal((count, features))
-    y = random.integers(0, classes, (count, 1)).astype(float) if classes else random.standard_normal((count, outputs))
+    y = random.integers(0, classes, (count, 1)).astype(float) if classes else random.uniform(1, 2, (count, outputs))
     rows = np.arange(count, dtype=np.int64)
     builder = _core.DataBuilder([column < numbers for column in range(features)], y, classes, rows, rows[:1])
     builder.observe(x)
@@ -405,8 +410,23 @@ class Candidates:
         return [to_settings(params) for params in drawn]
 
 
-def space_of(fold: Fold, options: Options) -> Space:
+def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
+    """Return why networks cannot be trained by the logarithms of the targets; None if they can."""
+    least, most = (pick(float(pick_of(fold.y)) for fold in folds) for pick, pick_of in ((min, np.min), (max, np.max)))
+    if options.task != "regression":
+        return "is for regression, but y has classes"
+    if folds[0].y.shape[1] > 1:
+        return f"takes one target, but y has {folds[0].y.shape[1]} columns"
+    if options.loss == "poisson":
+        return "does not go together with loss='poisson', whose networks give logarithms anyway"
+    if least < np.finfo(np.float32).tiny or most > np.finfo(np.float32).max:
+        return f"takes targets above 0 in the range of float32, but y goes from {least:g} to {most:g}"
+    return None
+
+
+def space_of(folds: Sequence[Fold], options: Options) -> Space:
     """Return the default space of a table."""
+    fold = folds[0]
     table, encoding = fold.table, fold.encoding
     return default_space(
         len(fold.training),
@@ -415,7 +435,16 @@ def space_of(fold: Fold, options: Options) -> Space:
         table.classes,
         numbers=int(encoding.scaled.sum()),
         metric=str(options.metric),
+        skewed=without_logarithms(folds, options) is None and _is_skewed(fold.y[fold.training, 0]),
     )
+
+
+def _is_skewed(y: NDArray[np.float64]) -> bool:
+    """Return whether the skewness of numbers, of some where they are many, is above SKEWED."""
+    y = y[:: -(-len(y) // MOST_OF_SKEWNESS)]
+    mean = math.fsum(y.tolist()) / len(y)
+    squares, cubes = (math.fsum(((y - mean) ** power).tolist()) / len(y) for power in (2, 3))
+    return squares > 0 and cubes / squares**1.5 > SKEWED
 
 
 def draw(space: Space, options: RunOptions, least: int = 0) -> Candidates:

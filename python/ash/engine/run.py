@@ -24,7 +24,7 @@ from ash.engine.core_data import prepare_all
 from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
 from ash.engine.needed_memory import fitted, needs_of
-from ash.engine.planning import draw, first_job_seconds, planned, space_of
+from ash.engine.planning import draw, first_job_seconds, planned, space_of, without_logarithms
 from ash.engine.refit import Final, final_seconds, finish, refits
 from ash.engine.repeat import check_rows, record_of
 from ash.errors import AllDiverged, NothingFinished, SettingError
@@ -187,11 +187,8 @@ class TuningRun:
 
     def _plan(self) -> None:
         """Draw the candidates, see that they fit into memory, and resolve the ladder and the deadline."""
-        self._space = space_of(self._split.folds[0], self._options) if self._asked_space is None else self._asked_space
-        if self._split.folds[0].is_sparse and any(
-            domain.has("full") for domain in self._space.domains.get("batch_size", ())
-        ):
-            raise SettingError('batch_size="full" needs a dense table: pass X.toarray(), or give another batch_size')
+        self._space = space_of(self._split.folds, self._options) if self._asked_space is None else self._asked_space
+        self._check_space()
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
         self._candidates = draw(self._space, self._options, known)
         self._first = self._candidates.first()
@@ -207,6 +204,19 @@ class TuningRun:
         self._options = self._journal.planned(self._options) or planned(
             self._options, self._space, self._split, self._deadline.left()
         )
+
+    def _check_space(self) -> None:
+        """Raise SettingError where the space has a value with which no network can train on this table."""
+
+        def has(name: str, value: str) -> bool:
+            return any(domain.has(value) for domain in self._space.domains.get(name, ()))
+
+        if self._split.folds[0].table.frame.stored is not None and has("batch_size", "full"):
+            raise SettingError(
+                "batch_size='full' needs a dense table: pass X.toarray(), or leave 'full' out of the space"
+            )
+        if has("target_transform", "log") and (reason := without_logarithms(self._split.folds, self._options)):
+            raise SettingError(f"target_transform='log' {reason}: leave 'log' out of the space")
 
     def _fit_into_memory(self, refit: bool) -> None:
         """Lower the threads and the memory limit to what fits into the memory that is left, or raise DataError."""

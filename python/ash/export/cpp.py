@@ -11,6 +11,7 @@ Levels are sorted by their UTF-8, which is the order that std::string_view has. 
 gets into the header but as a literal, so nothing in them can be taken for code.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from importlib import resources
@@ -115,8 +116,6 @@ def _details(description: Description) -> Iterator[str]:
     yield f"inline constexpr std::size_t kFeatures = {description.features};"
     yield f"inline constexpr std::size_t kWidest = {max(widest, *widths)};"
     yield f"inline constexpr bool kClassifies = {_FLAGS[description.classes is not None]};"
-    exponential = any(member.exponential for member in description.members)  # those of a run are alike
-    yield f"inline constexpr bool kExponential = {_FLAGS[exponential]};"
     yield f"inline constexpr bool kRefusesMissing = {_FLAGS[description.refuses_missing]};"
     yield f"inline constexpr bool kRefusesUnknown = {_FLAGS[description.refuses_unknown]};"
     yield f"inline constexpr bool kInfiniteIsMissing = {_FLAGS[description.infinite_is_missing]};\n"
@@ -183,6 +182,8 @@ def _member_arrays(name: str, member: Member) -> Iterator[str]:
     yield array("Layer", f"kLayers{name}", (_layer(f"{name}_{i}", layer) for i, layer in enumerate(member.layers)))
     yield doubles(f"kMean{name}", member.target_mean)
     yield doubles(f"kScale{name}", member.target_scale)
+    yield doubles(f"kLeast{name}", member.target_least)
+    yield doubles(f"kMost{name}", member.target_most)
 
 
 def _embedding_arrays(name: str, embedding: Embedding) -> Iterator[str]:
@@ -203,7 +204,8 @@ def _member(name: str, member: Member) -> str:
         arrays = [f"k{part}{name}" for part in ("Numbers", "Frequency", "Phase", "Mix", "Bias")]
         embedding = f"{{{len(member.embedding.numbers)}, {', '.join(arrays)}}}"
     layers = f"{len(member.layers)}, kLayers{name}"
-    return f"{{{floating(member.weight)}, {embedding}, {layers}, kMean{name}, kScale{name}}}"
+    targets = [*(f"k{part}{name}" for part in ("Mean", "Scale", "Least", "Most")), _FLAGS[member.exponential]]
+    return f"{{{floating(member.weight)}, {embedding}, {layers}, {', '.join(targets)}}}"
 
 
 def check_namespace(name: Any) -> None:
@@ -217,7 +219,9 @@ def check_namespace(name: Any) -> None:
 
 
 def floating(value: float, suffix: str = "") -> str:
-    """Return a finite number as a literal that has exactly its value."""
+    """Return a number as an expression that has exactly its value."""
+    if math.isinf(value):
+        return f"{'-' if value < 0 else ''}std::numeric_limits<double>::infinity()"
     if value in (0.0, 1.0):
         return f"{value + 0.0}{suffix}"
     mantissa, exponent = value.hex().split("p")

@@ -141,8 +141,8 @@ class Layer:
 class Member:
     """A network of an ensemble, or the only one.
 
-    Targets are the last layer times scale plus mean, or the exponential of the last layer times scale, times mean;
-    classes have nothing of the kind.
+    With z from the last layer, a target is ``z * scale + mean``, or ``exp(z * scale) * mean`` if it is exponential,
+    and then the nearest number from least to most. Classes have nothing of the kind.
     """
 
     weight: float  # of its outputs in the mean
@@ -152,7 +152,14 @@ class Member:
     """Whether it has learned a factor of each input of the first layer; they are in its weights."""
     target_mean: Doubles  # [outputs]
     target_scale: Doubles  # [outputs]
+    target_least: Doubles  # [outputs], or -infinity
+    target_most: Doubles  # [outputs], or infinity
     exponential: bool
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a bound is finite."""
+        return bool(np.isfinite([self.target_least, self.target_most]).any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +291,8 @@ def _member(network: TrainedNetwork, weight: float) -> Member:
     shares = [*core.shares, *[None] * (hidden + 1 - len(core.shares))]
     layers = tuple(map(Layer, core.weights, core.biases, [*core.activations, "identity"], shares))
     factors = bool(network.params.get("input_scaling"))
-    return Member(weight, _embedding(core), layers, factors, core.target_mean, core.target_scale, core.exponential)
+    units = core.target_mean, core.target_scale, core.target_least, core.target_most
+    return Member(weight, _embedding(core), layers, factors, *units, core.exponential)
 
 
 def _embedding(core: Any) -> Embedding | None:

@@ -383,8 +383,12 @@ def member_outputs(graph: Graph, member: Member, features: str, classifies: bool
     wide = graph.add("Cast", x, to=TensorProto.DOUBLE)
     scaled = graph.add("Mul", wide, member.target_scale)
     if member.exponential:
-        return graph.add("Mul", graph.add("Exp", scaled), member.target_mean)
-    return graph.add("Add", scaled, member.target_mean)
+        targets = graph.add("Mul", graph.add("Exp", scaled), member.target_mean)
+    else:
+        targets = graph.add("Add", scaled, member.target_mean)
+    if not member.bounded:
+        return targets
+    return graph.add("Min", graph.add("Max", targets, member.target_least), member.target_most)
 
 
 def _embed(graph: Graph, embedding: Embedding, features: str) -> str:

@@ -64,6 +64,9 @@ struct Member {
     const Layer* layers;  // [depth]
     const double* mean;   // [outputs] of targets
     const double* scale;
+    const double* least;  // what bounds them
+    const double* most;
+    bool exponential;  // mean * exp(scale * x), not scale * x + mean
 };
 
 }  // namespace detail
@@ -310,7 +313,8 @@ inline void add(const Member& member, const Features& features, Outputs& total) 
     for (std::size_t o = 0; o < kOutputs; ++o) {
         if (!kClassifies) {
             const double value = static_cast<double>(x[o]) * member.scale[o];
-            outputs[o] = kExponential ? std::exp(value) * member.mean[o] : value + member.mean[o];
+            outputs[o] = member.exponential ? std::exp(value) * member.mean[o] : value + member.mean[o];
+            outputs[o] = std::clamp(outputs[o], member.least[o], member.most[o]);
         }
         total[o] += member.weight * outputs[o];
     }

@@ -4,6 +4,8 @@
     numbers with gaps or levels -> OneHotEncoder -------------------------------+--> MLP, or Voting of MLPs
     text ------------------------> OneHotEncoder -------------------------------+
 
+A TransformedTargetRegressor around an MLP makes targets of its logarithms, and keeps them within their bounds.
+
 The clip z / sqrt(1 + (z / 3)^2) is 3 sin(arctan(z / 3)): the scaler divides by 3 more, the first layer multiplies by
 it. The row of the table that a level has is a linear function of its ones and zeros, so it goes into the first layer,
 less that of unknown levels, which have zeros only and go into the biases. Two classes have one output in scikit-learn:
@@ -16,7 +18,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
@@ -93,8 +95,6 @@ def _obstacles(description: Description) -> Iterator[str]:
 
 def _obstacles_of(member: Member) -> Iterator[str]:
     """Yield what has no counterpart in scikit-learn in a network."""
-    if member.exponential:
-        yield "targets that are exponentials, as loss='poisson' makes them: use to_onnx"
     if member.embedding is not None:
         yield f"an embedding of numbers: {_TODO} embedding='none'"
     names = list(dict.fromkeys(layer.activation for layer in member.layers[:-1]))
@@ -172,7 +172,7 @@ def _predictor(description: Description, parts: list[_Part]) -> Any:
 
 
 def _network(description: Description, member: Member, parts: list[_Part]) -> Any:
-    """Return an MLPClassifier or MLPRegressor with the weights of a member."""
+    """Return an MLPClassifier or MLPRegressor with the weights of a member, and what bounds its predictions."""
     weights = [layer.weights.astype(np.float64) for layer in member.layers]
     biases = [layer.biases.astype(np.float64) for layer in member.layers]
     first = weights[0]
@@ -187,7 +187,7 @@ def _network(description: Description, member: Member, parts: list[_Part]) -> An
     X, y = _made_up(description, parts)
     if description.classes is None:
         weights[-1], biases[-1] = weights[-1] * member.target_scale, biases[-1] * member.target_scale
-        biases[-1] = biases[-1] + member.target_mean
+        biases[-1] = biases[-1] + (np.log(member.target_mean) if member.exponential else member.target_mean)
         network = MLPRegressor(**settings).partial_fit(X, y)
     else:
         if description.outputs == 2:
@@ -195,7 +195,16 @@ def _network(description: Description, member: Member, parts: list[_Part]) -> An
         network = MLPClassifier(**settings).partial_fit(X, y, classes=description.classes)
     network.coefs_, network.intercepts_ = weights, biases
     vars(network).pop("_optimizer", None)  # as large as the weights, and of no use: it has seen nothing
-    return network
+    return _in_units(network, member).fit(X, y) if member.exponential or member.bounded else network
+
+
+def _in_units(network: Any, member: Member) -> TransformedTargetRegressor:
+    """Return what gives the exponentials of the predictions of a network if it has logarithms, within the bounds."""
+    bounds = {"a_min": member.target_least, "a_max": member.target_most}
+    steps = [FunctionTransformer(inverse_func=np.clip, inv_kw_args=bounds, check_inverse=False)]
+    if member.exponential:
+        steps.append(FunctionTransformer(inverse_func=np.exp, check_inverse=False))
+    return TransformedTargetRegressor(FrozenEstimator(network), transformer=make_pipeline(*steps), check_inverse=False)
 
 
 def _made_up(description: Description, parts: list[_Part]) -> tuple[Doubles, Any]:

@@ -77,18 +77,21 @@ class ParametricActivation(nn.Module):
 
 
 class TargetUnits(nn.Module):
-    """Targets in the units of y."""
+    """Targets in the units of y; within their bounds unless it is trained, when a bound would stop the gradient."""
 
     def __init__(self, member: Member) -> None:
         super().__init__()
         self.register_buffer("mean", torch.from_numpy(member.target_mean.astype(np.float32)))
         self.register_buffer("scale", torch.from_numpy(member.target_scale.astype(np.float32)))
+        self.register_buffer("least", torch.from_numpy(member.target_least.astype(np.float32)))
+        self.register_buffer("most", torch.from_numpy(member.target_most.astype(np.float32)))
         self.exponential = member.exponential
 
     def forward(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return the targets for the outputs of the last layer, both [rows, targets]."""
         scaled = outputs * self.scale
-        return scaled.exp() * self.mean if self.exponential else scaled + self.mean
+        targets = scaled.exp() * self.mean if self.exponential else scaled + self.mean
+        return targets if self.training else targets.clamp(self.least, self.most)
 
 
 class Average(nn.Module):
@@ -112,17 +115,17 @@ class Average(nn.Module):
 
 
 def module_of(description: Description) -> nn.Module:
-    """Return a model as a module in training mode; its tensors are copies."""
+    """Return a model as a module in evaluation mode; its tensors are copies."""
     classifies = description.classes is not None
     modules = [_network(member, classifies) for member in description.members]
     if len(modules) == 1:
-        return modules[0]
-    return Average(modules, [member.weight for member in description.members], classifies)
+        return modules[0].eval()
+    return Average(modules, [member.weight for member in description.members], classifies).eval()
 
 
 def program_bytes(description: Description) -> bytes:
     """Return a model as a program of torch.export, for torch.export.load, which needs no ash."""
-    module = module_of(description).eval()
+    module = module_of(description)
     examples = (torch.zeros(2, description.features),)  # of two rows: of one, their number would be fixed
     rows = torch.export.Dim("rows")
     program = torch.export.export(module, examples, dynamic_shapes=({0: rows},))

@@ -94,6 +94,7 @@ class Ensemble(Model):
         self.validation_score = validation_score
         first = self.members[0]
         self.classes_, self.encoding, self.target_names = first.classes_, first.encoding, first.target_names
+        self.quantile = first.quantile
 
     @property
     def n_outputs_(self) -> int:
@@ -199,22 +200,22 @@ def poisson_losses(targets: Numbers) -> RowLosses:
     return losses
 
 
-def select(terms: Numbers, weights: Numbers | None, size: int, row_losses: RowLosses = row_losses) -> NDArray[np.int64]:
+def select(terms: Numbers, weights: Numbers | None, size: int, losses_of: RowLosses = row_losses) -> NDArray[np.int64]:
     """Return how often each network was drawn, of at most `size` draws: int64 [networks], the first at least once.
 
     `terms` [networks, rows, ...] are what is averaged, of the best network first: `label_probabilities`,
-    `class_errors`, `target_errors` or predictions. `weights` [rows] say how often each row counts, and `row_losses`
+    `class_errors`, `target_errors` or predictions. `weights` [rows] say how often each row counts, and `losses_of`
     gives the loss of each row for an average of the terms.
     """
-    first = _first_draws(terms[:size], weights, row_losses)
+    first = _first_draws(terms[:size], weights, losses_of)
     total = terms[0].copy()
     for network in first[1:]:
         total += terms[network]
     counts = np.zeros(len(terms), np.int64)
     counts[first] = 1
-    best, lowest = counts.copy(), mean_loss(row_losses(total / len(first)), weights)
+    best, lowest = counts.copy(), mean_loss(losses_of(total / len(first)), weights)
     for draws in range(len(first) + 1, size + 1):
-        losses = [mean_loss(row_losses((total + each) / draws), weights) for each in terms]
+        losses = [mean_loss(losses_of((total + each) / draws), weights) for each in terms]
         chosen = int(np.argmin(losses))
         total += terms[chosen]
         counts[chosen] += 1
@@ -223,13 +224,13 @@ def select(terms: Numbers, weights: Numbers | None, size: int, row_losses: RowLo
     return best
 
 
-def _first_draws(terms: Numbers, weights: Numbers | None, row_losses: RowLosses) -> list[int]:
+def _first_draws(terms: Numbers, weights: Numbers | None, losses_of: RowLosses) -> list[int]:
     """Return the best network, and those of the next that are not clearly worse on these rows."""
-    best = row_losses(terms[0])
+    best = losses_of(terms[0])
     count = len(best) if weights is None else float(weights.sum())
     first = [0]
     for network in range(1, min(MOST_FIRST, len(terms))):
-        excess = row_losses(terms[network]) - best
+        excess = losses_of(terms[network]) - best
         mean = mean_loss(excess, weights)
         error = math.sqrt(mean_loss(np.square(excess - mean), weights) / count)
         if mean <= CLEARLY * error:

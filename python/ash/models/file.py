@@ -5,6 +5,7 @@
                share.0 [outputs] float32, ... of each hidden layer, where activations are parametric
                input_center, input_scale, input_limit [features] float64: scale above 0, limit 3 (a smooth clip) or 0
                target_mean, target_scale [outputs] float64
+               target_least, target_most [outputs] float64, if predictions have bounds
                statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
                neighbors.rows [n, columns] float64, .weights [n], ... of a table whose rows recur
     metadata   "ash": {"format": "ash-network", "version": 1 or 2, "activations": [...], "classes": {...} or null,
@@ -26,7 +27,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -43,7 +44,7 @@ from ash.run_record import RunRecord
 
 FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-ensemble"
 VERSIONS = (1, 2)
-"""Of the format: 2 has networks whose targets are exponentials, which a reader of 1 would misread."""
+"""Of the format. Version 2 has exponentials, bounds of targets and quantiles, which a reader of version 1 lacks."""
 KEY, DIGEST = "ash", "sha256"
 """Keys of the metadata: of our JSON text, and of the checksum."""
 HEAD = 8
@@ -52,7 +53,11 @@ WEIGHTS = "weights"
 """The tensor with the share of each network of an ensemble."""
 EXPONENTIAL = "exponential"
 """The entry of a network whose targets are target_mean * exp(target_scale * output)."""
+QUANTILE = "quantile"
+"""The entry of a network that predicts a quantile: which one."""
 VECTORS = ("input_center", "input_scale", "input_limit", "target_mean", "target_scale")
+BOUNDS = ("target_least", "target_most")
+"""Tensors of what bounds predictions of targets; there if one is finite."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 """numpy's kinds of dtype for labels that are saved, with the type that their values have in JSON."""
 
@@ -73,7 +78,7 @@ def save(
 
     about, tensors = _whole(parts, encoding, target_names)
     about |= {
-        "version": 2 if has_exponential(about) else 1,
+        "version": VERSIONS[_is_of_version_2(about, tensors)],
         "ash_version": _core.build_info()["version"],
         "classes": _write_labels(classes, path),
         "record": None if record is None else record.to_json(),
@@ -83,9 +88,9 @@ def save(
     replace_file(Path(path), _with_sorted_metadata(content))
 
 
-def has_exponential(about: Mapping[str, Any]) -> bool:
-    """Return whether a model has a network whose targets are exponentials."""
-    return any(EXPONENTIAL in entries for entries in (about, *about.get("members", ())))
+def _is_of_version_2(about: Mapping[str, Any], tensors: Collection[str]) -> bool:
+    entries = {name for each in (about, *about.get("members", ())) for name in each}
+    return bool({EXPONENTIAL, QUANTILE} & entries) or any(name.endswith(BOUNDS) for name in tensors)
 
 
 def _with_sorted_metadata(content: bytes) -> bytes:
@@ -117,21 +122,26 @@ def _whole(parts: FileParts, encoding: Encoding, target_names: tuple[str, ...] |
 def core_parts(core: _core.Network) -> dict[str, Any]:
     """Return the arguments from which the core makes an equal network."""
     names = ("weights", "biases", "activations", "classes", *VECTORS, "numbers", "embedding", "shares", EXPONENTIAL)
-    return {name: getattr(core, name) for name in names}
+    return {name: getattr(core, name) for name in (*names, *BOUNDS)}
 
 
-def network_parts(core: _core.Network, params: Mapping[str, Any], metric: str, score: float) -> FileParts:
+def network_parts(
+    core: _core.Network, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
+) -> FileParts:
     """Return what a network has of its own: entries for the metadata, and tensors."""
     parts = core_parts(core)
     tensors = {name: np.ascontiguousarray(parts[name]) for name in VECTORS}
     for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
         tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
         tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
+    if np.isfinite([parts[name] for name in BOUNDS]).any():
+        tensors |= {name: np.ascontiguousarray(parts[name]) for name in BOUNDS}
     tensors |= {f"share.{layer}": np.ascontiguousarray(share) for layer, share in enumerate(parts["shares"])}
     if parts["numbers"]:
         tensors["embedding"] = np.ascontiguousarray(parts["embedding"])
     own = {"activations": list(parts["activations"]), "numbers": parts["numbers"], "params": dict(params)}
     own |= {EXPONENTIAL: True} if core.exponential else {}
+    own |= {} if quantile is None else {QUANTILE: quantile}
     return {"format": FORMAT, **own, **_score_entries(metric, score)}, tensors
 
 

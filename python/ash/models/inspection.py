@@ -99,8 +99,8 @@ def importances(model: Model, sample: Sample, threads: int | None = None) -> Num
     the sample, it is the negated log loss or root mean squared error.
     """
     cells = _Cells(model, sample, threads)
-    is_exponential = any(network.core.exponential for network, _ in model.weighted_networks())
-    metric = native_or_loss(model.metric, model.task, has_exponential=is_exponential)
+    are_positive = all(network.core.exponential for network, _ in model.weighted_networks())
+    metric = native_or_loss(model.metric, model.task, are_positive=are_positive)
     whole = cells.score(metric)
     if math.isnan(whole):
         metric = LOSSES[model.task]

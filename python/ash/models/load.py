@@ -24,12 +24,14 @@ from ash.errors import ModelFormatError, SettingError
 from ash.metrics import ALIASES, METRICS
 from ash.models.ensemble import Ensemble
 from ash.models.file import (
+    BOUNDS,
     DIGEST,
     ENSEMBLE_FORMAT,
     EXPONENTIAL,
     FORMAT,
     KEY,
     LABEL_KINDS,
+    QUANTILE,
     VECTORS,
     VERSIONS,
     WEIGHTS,
@@ -172,6 +174,7 @@ def _read_network(
     hidden = len(about["activations"])
     layers = hidden + 1
     _check_tensors(tensors, layers, about["numbers"])
+    _check_format(BOUNDS[0] not in tensors or about["version"] > 1, "bounds of targets are of version 2")
     outputs = len(tensors[f"bias.{layers - 1}"])
     features = len(tensors["input_center"])
     _check_format(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
@@ -187,7 +190,7 @@ def _read_network(
             [tensors[f"bias.{layer}"] for layer in range(layers)],
             about["activations"],
             0 if classes is None else outputs,
-            **{name: tensors[name] for name in (*VECTORS, "embedding") if name in tensors},
+            **{name: tensors[name] for name in (*VECTORS, *BOUNDS, "embedding") if name in tensors},
             numbers=about["numbers"],
             shares=[tensors[f"share.{layer}"] for layer in range(hidden) if f"share.{layer}" in tensors],
             exponential=EXPONENTIAL in about,
@@ -202,6 +205,7 @@ def _read_network(
         params={key: tuple(value) if isinstance(value, list) else value for key, value in about["params"].items()},
         metric=about["metric"],
         validation_score=_score(about),
+        quantile=about.get(QUANTILE),
     )
 
 
@@ -231,7 +235,8 @@ def _parse_metadata(text: str) -> dict[str, Any]:
     version = about.get("version")
     _check_format(type(version) is int and version >= 1, f"version {version!r} is none")
     _check_format(
-        version in VERSIONS, f"written in version {version} of the format; this ash reads {VERSIONS[-1]}: update ash"
+        version in VERSIONS,
+        f"written in version {version} of the format; this ash reads up to {VERSIONS[-1]}: update ash",
     )
     return about
 
@@ -251,6 +256,11 @@ def _check_metadata(about: dict[str, Any]) -> None:
     _check_format(names is None or is_list_of(names, str), "target_names are no list of names")
     _check_format(isinstance(about.get("params"), dict), "params are no table")
     _check_format(about.get(EXPONENTIAL, True) is True, "exponential is not true")
+    quantile = about.get(QUANTILE, 0.5)
+    _check_format(type(quantile) is float and 0 < quantile < 1, "quantile is no number between 0 and 1")
+    if EXPONENTIAL in about or QUANTILE in about:
+        _check_format(about["version"] > 1, "exponentials and quantiles are of version 2")
+        _check_format(about.get("classes") is None, "classes have no exponentials and no quantiles")
     _check_score(about)
 
 
@@ -275,7 +285,7 @@ def _split_members(
     if not isinstance(members, list) or not members:
         raise MalformedError("members are no list of networks")
     for member in members:
-        is_known = isinstance(member, dict) and member.keys() - {EXPONENTIAL} == MEMBER_KEYS
+        is_known = isinstance(member, dict) and member.keys() - {EXPONENTIAL, QUANTILE} == MEMBER_KEYS
         _check_format(is_known, "a member has other entries")
     _check_score(about)
     parts: dict[str, dict[str, NDArray[Any]]] = {str(number): {} for number in range(len(members))}
@@ -302,7 +312,8 @@ def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[
 
 def _check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[int]) -> None:
     """Raise MalformedError unless the tensors are those of so many layers and these numbers, fit and are finite."""
-    wanted = {name: ("float64", 1) for name in VECTORS}
+    bounds = BOUNDS if BOUNDS[0] in tensors else ()
+    wanted = {name: ("float64", 1) for name in (*VECTORS, *bounds)}
     if numbers:
         wanted["embedding"] = ("float32", 2)
     for layer in range(layers):
@@ -317,7 +328,8 @@ def _check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[
             tensor.dtype == dtype and tensor.ndim == axes, f"{name} is {tensor.dtype} of shape {tensor.shape}"
         )
         _check_format(tensor.size > 0, f"{name} is empty")
-        _check_format(bool(np.isfinite(tensor).all()), f"{name} holds NaN or infinity")
+        are_numbers = ~np.isnan(tensor) if name in BOUNDS else np.isfinite(tensor)
+        _check_format(bool(are_numbers.all()), f"{name} holds {'NaN' if name in BOUNDS else 'NaN or infinity'}")
     features = len(tensors["input_center"])
     _check_format(not numbers or numbers[-1] < features, f"a number is none of {features} features")
     if numbers:
@@ -333,9 +345,8 @@ def _check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[
         inputs = outputs
     for name in ("input_scale", "input_limit"):
         _check_format(tensors[name].shape == tensors["input_center"].shape, f"{name} does not fit input_center")
-    _check_format(
-        tensors["target_scale"].shape == tensors["target_mean"].shape, "target_scale does not fit target_mean"
-    )
+    for name in ("target_scale", *bounds):
+        _check_format(tensors[name].shape == tensors["target_mean"].shape, f"{name} does not fit target_mean")
     _check_format(
         bool((tensors["input_scale"] > 0).all() and (tensors["target_scale"] > 0).all()), "a scale is not positive"
     )

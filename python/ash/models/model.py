@@ -28,8 +28,9 @@ from ash.data.columns import blocks
 from ash.data.frames import Frame, read_frame
 from ash.data.targets import read_labels, read_targets
 from ash.encoding.encoding import Encoding
+from ash.errors import SettingError
 from ash.export.description import TrainedNetwork, describe, scaling_of
-from ash.metrics import ALIASES, metric_of
+from ash.metrics import ALIASES, METRIC_OF_LOSS, metric_of
 from ash.models.file import FileParts, model_digest, save
 from ash.run_record import RunRecord
 
@@ -63,7 +64,7 @@ class Model(ABC):
     validation_score: float
     record: RunRecord | None = None
     quantile: float | None = None
-    """Of the targets, that it predicts in place of their mean; None where the record says it, or there is none."""
+    """Which quantile of the target it predicts; None if it predicts the mean."""
 
     @property
     def task(self) -> str:
@@ -180,7 +181,9 @@ class Model(ABC):
             return float(np.mean(self.classes_[outputs.argmax(axis=1)] == read_labels(y, len(outputs))))
         classes = 0 if self.classes_ is None else len(self.classes_)
         targets = read_targets(y, len(outputs), self.classes_, self.n_outputs_)
-        value = _core.score(metric, targets, outputs, classes, level=self._level)
+        if metric == METRIC_OF_LOSS["poisson"] and self.n_outputs_ > 1:
+            raise SettingError(f"metric={metric!r} takes one target, but the model has {self.n_outputs_}: pass 'r2'")
+        value = _core.score(metric, targets, outputs, classes, level=0.5 if self.quantile is None else self.quantile)
         if math.isnan(value):
             warn_user(f"{metric} is undefined on these {len(outputs)} rows, so the score is NaN: choose another metric")
         return value
@@ -201,12 +204,6 @@ class Model(ABC):
             The file cannot be written; what was there is left as it was.
         """
         save(path, self.file_parts(), self.encoding, self.classes_, self.target_names, self.record)
-
-    @property
-    def _level(self) -> float:
-        """Return the level of its pinball loss."""
-        told = self.quantile if self.quantile or self.record is None else self.record.settings.get("quantile")
-        return told if isinstance(told, float) and 0 < told < 1 else 0.5
 
     @property
     def digest(self) -> str:
@@ -252,7 +249,8 @@ class Model(ABC):
 
         The weights are copies. Parameters are what the network has learned: an embedding of numbers, factors of the
         inputs, weights and biases, shares of the activations; the factors are multiplied into the first layer, so those
-        of the module start at 1. Dropout, weight decay and the like are in `params`, not in the module.
+        of the module start at 1. Dropout, weight decay and the like are in `params`, not in the module. It is in
+        evaluation mode, in which targets stay within their bounds; call ``module.train()`` to train it further.
 
         Returns
         -------
@@ -351,8 +349,9 @@ class Model(ABC):
         """Return an equal pipeline of scikit-learn, from the cells of the table on, which needs no ash.
 
         Its classes are scikit-learn's own: ColumnTransformer, StandardScaler, OneHotEncoder, MLPClassifier or
-        MLPRegressor, for an ensemble VotingClassifier or VotingRegressor; so joblib or pickle can store it. It is made
-        to predict; to fit it again is to train another model. Categories are given as text, missing cells as None or
+        MLPRegressor, TransformedTargetRegressor for targets with bounds or logarithms, VotingClassifier or
+        VotingRegressor for an ensemble. So joblib or pickle can store it. It is made to predict; to fit it again is to
+        train another model. Categories are given as text, missing cells as None or
         NaN. Each level is an input of the network, so many levels make a large first layer.
 
         Raises

@@ -148,7 +148,9 @@ class Kept:
             return self.predictions.astype(np.float64), poisson_losses(self.targets)
         if best.classes_ is None:
             losses = pinball_losses(self.level) if self.loss == "pinball" else row_losses
-            return target_errors(self.predictions, self.targets, np.asarray(best.core.target_scale)), losses
+            # One target has no other to be weighed against.
+            scale = np.ones(1) if self.targets.shape[1] == 1 else np.asarray(best.core.target_scale)
+            return target_errors(self.predictions, self.targets, scale), losses
         labels = self.targets[:, 0].astype(np.int64)
         terms_of = label_probabilities if best.metric == "neg_log_loss" else class_errors
         return terms_of(self.predictions, labels), row_losses
@@ -157,7 +159,8 @@ class Kept:
         drawn = np.flatnonzero(counts)
         shares = counts[drawn] / counts.sum()
         best, folds = self.networks[0], len(self.members[0])
-        metric = native_or_loss(best.metric, best.task, has_exponential=self.loss == "poisson")
+        are_positive = all(network.core.exponential for network in self.networks)
+        metric = native_or_loss(best.metric, best.task, are_positive=are_positive)
         members = [network for index in drawn.tolist() for network in self.members[index]]
         predictions = self.predictions[drawn]
         classes = 0 if best.classes_ is None else len(best.classes_)
@@ -235,7 +238,7 @@ def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
 
 def network_of(core: _core.Network, fold: Fold, params: Params, options: Options, score: float) -> Network:
     """Return a network of the core as its user sees it."""
-    network = Network(
+    return Network(
         core,
         encoding=fold.encoding.predicting,
         classes=fold.table.classes_,
@@ -243,9 +246,8 @@ def network_of(core: _core.Network, fold: Fold, params: Params, options: Options
         params=params,
         metric=str(options.metric),
         validation_score=score,
+        quantile=options.quantile,
     )
-    network.quantile = options.quantile
-    return network
 
 
 def sharpness(

@@ -68,6 +68,7 @@ class Network(Model):
         params: Mapping[str, Any],
         metric: str,
         validation_score: float,
+        quantile: float | None = None,
     ) -> None:
         self.core = core
         self.encoding = encoding
@@ -76,6 +77,7 @@ class Network(Model):
         self.params = dict(params)
         self.metric = metric
         self.validation_score = validation_score
+        self.quantile = quantile
 
     @property
     def n_outputs_(self) -> int:
@@ -88,7 +90,7 @@ class Network(Model):
 
     def file_parts(self) -> FileParts:
         """Return the entries and tensors of the network in a file."""
-        return network_parts(self.core, self.params, self.metric, self.validation_score)
+        return network_parts(self.core, self.params, self.metric, self.validation_score, self.quantile)
 
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
         return self.core.predict(rows, threads)

@@ -23,8 +23,8 @@ time_limit : float, optional
 scoring : str, callable or None, default=None
     What candidates are ranked by: the name of a scorer of scikit-learn, or `scorer(estimator, X, y)`; {score} by
     default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1,
-    f1_macro, f1_weighted, r2, neg_root_mean_squared_error, neg_mean_absolute_error and the metric of each loss itself;
-    other scorers hold up the threads while they run.
+    f1_macro, f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error itself; other scorers hold up the
+    threads while they run.
 categorical_features : list of str, int or bool, "from_dtype" or None, default=None
     Columns that are categories though they look like numbers: names, places from 0 on, or a bool per column. None, or
     "from_dtype": those of a categorical dtype. Text that spells no numbers is a category in any case.
@@ -95,9 +95,10 @@ _CLASS_WEIGHT = """class_weight : "balanced", dict or None, default=None
     by which all classes count alike.
 """
 _LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, default="squared_error"
-    What networks are trained by, and then ranked by unless `scoring` says otherwise. "absolute_error" predicts the
-    median, "quantile" the quantile `quantile`, "poisson" the mean of one target of at least 0, such as a count: its
-    predictions are above 0.
+    What networks are trained by. "absolute_error" predicts the median, "quantile" the quantile `quantile`, "poisson"
+    the mean of one target of at least 0, such as a count: its predictions are above 0. They are ranked by
+    neg_mean_absolute_error, neg_mean_pinball_loss and neg_mean_poisson_deviance then, unless `scoring` is given; the
+    core computes these too. If no training target is negative, no prediction is below the smallest one.
 quantile : float or None, default=None
     Between 0 and 1, for ``loss="quantile"``.
 """

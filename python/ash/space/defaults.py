@@ -33,7 +33,9 @@ _FEW = 5_000  # rows: with fewer, classes are told apart without an embedding by
 _MOST_EMBEDDED = 200  # numbers: with more, the first layer, four times as wide, would cost too much
 
 
-def default_space(rows: int, features: int, outputs: int, classes: int, *, numbers: int, metric: str) -> Space:
+def default_space(
+    rows: int, features: int, outputs: int, classes: int, *, numbers: int, metric: str, skewed: bool = False
+) -> Space:
     """Return the space for a table.
 
     A table with many columns, outputs or classes takes its widths from a later line of the sizes. Smoothed labels are
@@ -49,6 +51,8 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
         Those of the features that are no levels of a category.
     metric : str
         What the candidates are ranked by.
+    skewed : bool
+        Whether the target is above 0 and skewed, so that its logarithm is worth a try.
 
     Returns
     -------
@@ -72,6 +76,7 @@ def default_space(rows: int, features: int, outputs: int, classes: int, *, numbe
         batch_size=choice(*size.batches, default=size.batches[1]),
         **(_embedding(classes, rows) if 0 < numbers <= _MOST_EMBEDDED else {}),
         **({"label_smoothing": smoothing} if classes else {}),
+        **({"target_transform": choice("none", "log", default="none")} if skewed else {}),
     )
 
 

@@ -101,6 +101,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "parametric_activation": Hyperparameter(False, "True or False", _read_switch),
     "embedding": Hyperparameter("none", *_name("none", "periodic")),
     "embedding_frequency": Hyperparameter(0.1, *_number(0, 1e6)),
+    "target_transform": Hyperparameter("none", *_name("none", "log")),
 }
 
 _BUDGET = frozenset(

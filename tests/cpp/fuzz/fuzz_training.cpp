@@ -47,7 +47,7 @@ Data make_data(Choices& choices) {
         for (double& target : y) target = std::abs(target);
     }
     DataBuilder builder(features, {y.data(), kRows, targets, classes, loss}, {training, weights}, {validation},
-                        standardized, epoch_rows, choices.coin());
+                        standardized, epoch_rows, choices.pick({0, 1, 500}));
     builder.observe(x.data(), kRows);
     builder.fill(x.data(), kRows);
     return builder.finish();
@@ -62,7 +62,7 @@ void train(Choices& choices) {
     const Data data = make_data(choices);
     const Settings settings = choices.settings();
     check(settings);
-    check_batch(settings, data);
+    check_fits(settings, data);
     const Layout layout(data.shape(), settings);
     if (!std::isfinite(job_cost(layout, kRows, kRows, 1))) std::abort();
     if (layout.size() > kLargest) return;
