@@ -470,7 +470,7 @@ def read_config(caller: Caller, config: Any) -> SearchConfig:
     used = option_names(Options if caller in TABLES else FunctionOptions, caller=caller)
     for name, value in config.given().items():
         if name not in used:
-            raise SettingError(f"config has {name}={value!r}, which {_NAMES[caller]} does not use; leave it out")
+            raise SettingError(f"config has {name}={value!r}, which has no effect in {_NAMES[caller]}: leave it out")
     return config
 
 

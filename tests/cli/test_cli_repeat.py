@@ -152,3 +152,17 @@ def test_what_cannot_be_told_is_an_error(
     ash.tune(X, y, candidates=4).model.save(tmp_path / "whole.safetensors")
     status, said = run(capfd, command, tmp_path / "whole.safetensors", tmp_path / "narrow.csv")
     assert status == 2 and f"lacks 1 of the columns of the model: {X.columns[0]}" in said
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_a_warning_about_the_table_is_said_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The target is read for the comparison of rows, and again for the repetition."""
+    size = np.random.default_rng(0).uniform(10, 99, 60).round(2)
+    lines = [f"{number};{2 * number:.2f}" for number in size.tolist()]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["size;price", *lines]).replace(".", ","))
+    status, told = run(capfd, path, "--candidates", "2", "--out", tmp_path / "out", "--quiet", "--sep", ";")
+    assert status == 0 and told.count("y holds text that is read as numbers") == 1
+    for command in ("check", "repeat"):
+        status, told = run(capfd, command, tmp_path / "out" / "model.safetensors", path, "--sep", ";")
+        assert status == 0 and told.count("y holds text that is read as numbers") == 1

@@ -81,10 +81,13 @@ def in_words(error: BaseException) -> str:
 
 @contextmanager
 def short_warnings() -> Iterator[None]:
-    """Write each warning as one line."""
+    """Write each warning as one line, and none twice: a command may read a table several times."""
+    said: set[str] = set()
 
     def show(message: Warning | str, *where: Any, **more: Any) -> None:
-        complain(str(message), "warning")
+        if str(message) not in said:
+            said.add(str(message))
+            complain(str(message), "warning")
 
     with warnings.catch_warnings():
         warnings.showwarning = show
