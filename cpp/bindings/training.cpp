@@ -78,7 +78,7 @@ double mean_cross_entropy(const Predictions& rows, const Truth& truth) {
     return sum / weights;
 }
 
-// Of a single target, each row as often as it counts.
+// The weighted mean Poisson deviance of a single target.
 double mean_deviance(const Predictions& rows, const Truth& truth) {
     std::vector<float> deviances(truth.targets.values, truth.targets.values + rows.rows);
     std::vector<float> predictions(rows.values, rows.values + rows.rows);

@@ -178,7 +178,7 @@ class DataBuilder:
         epoch_rows: int = 0,  # of an epoch at most; 0: all
         loss: str = "squared_error",  # of a regression; or "pinball", "poisson"
         level: float = 0.5,  # of the pinball loss
-        sparse_cells: int = 0,  # room for so many, if rows are kept as the cells that are not zero; 0: as all cells
+        sparse_cells: int = 0,  # above 0: rows are stored sparsely, with room for this many cells; 0: densely
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # the next rows [n, features]; NaN is a missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # Standardize the next rows; a missing value becomes 0
@@ -205,7 +205,7 @@ class Network:
         embedding: NDArray[np.float32] = ...,  # [parameters of a number, numbers]
         shares: Sequence[NDArray[np.float32]] = ...,  # a hidden layer: [outputs]; or none
         exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
-        target_least: Sequence[float] | NDArray[np.float64] = ...,  # what bounds targets, an output each
+        target_least: Sequence[float] | NDArray[np.float64] = ...,  # bounds of targets, one per output
         target_most: Sequence[float] | NDArray[np.float64] = ...,
     ) -> None: ...
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:

@@ -1,7 +1,7 @@
 """The metrics that the core scores natively, and which of them fits which task.
 
 A score is always "higher is better": errors are negated, and have the names of scikit-learn's scorers. The pinball
-loss, of which scikit-learn has no scorer, is named likewise.
+loss, for which scikit-learn has no scorer, is named in the same way.
 """
 
 import difflib
@@ -30,7 +30,7 @@ METRIC_OF_LOSS = {
     "quantile": "neg_mean_pinball_loss",
     "poisson": "neg_mean_poisson_deviance",
 }
-"""The default metric of a regression by its loss, where that is not r2."""
+"""The default metric of each loss of a regression; r2 for the losses that are not listed."""
 ALIASES = {
     "log_loss": "neg_log_loss",
     "auc": "roc_auc",
@@ -57,7 +57,7 @@ def native_metric(name: object) -> str | None:
 
 
 def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
-    """Return the metric if the core can score by it predictions that are all above 0, or not; else one by `LOSSES`."""
+    """Return the metric if the core can compute it, else that of `LOSSES`; the deviance needs `are_positive`."""
     is_native = metric in METRICS[task] and (are_positive or metric != METRIC_OF_LOSS["poisson"])
     return metric if is_native else LOSSES[task]
 

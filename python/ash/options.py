@@ -50,7 +50,7 @@ BALANCED = "balanced"
 
 QUANTILE = "quantile"
 LOSS_NAMES = ("squared_error", "absolute_error", QUANTILE, "poisson")
-"""What networks of a regression are trained by; the names are those of HistGradientBoostingRegressor."""
+"""The losses of a regression, named as in HistGradientBoostingRegressor."""
 
 AUTO = "auto"
 CANDIDATES = 128
@@ -197,7 +197,7 @@ def _work(name: str, value: Any) -> float | None:
 
 def _share(name: str, value: Any) -> float | None:
     if value is not None and not (is_number(value) and 1e-6 <= value <= 1 - 1e-6):
-        raise SettingError(f"{name} must be a number from 1e-6 to 1 - 1e-6, got {value!r}")
+        raise SettingError(f"{name} must be a number from 0.000001 to 0.999999, got {value!r}")
     return None if value is None else float(value)
 
 
@@ -456,7 +456,7 @@ def virtual_workers(options: RunOptions) -> int:
 
 
 def core_loss(options: Options) -> tuple[str, float]:
-    """Return what the core calls the loss, and the level of a quantile: the absolute error is that of the median."""
+    """Return the core's name of the loss, and its quantile level; absolute_error is the pinball loss at level 0.5."""
     level = 0.5 if options.quantile is None else options.quantile
     return {"absolute_error": "pinball", QUANTILE: "pinball"}.get(options.loss, options.loss), level
 
@@ -590,8 +590,10 @@ def _check_together(config: SearchConfig, given: Mapping[str, Any]) -> None:
     alone, folds = given["executor"] is None, given["cv"] is not None
     loss, quantile = given.get("loss", LOSS_NAMES[0]), given.get("quantile")
     if (loss == QUANTILE) != (quantile is not None):
-        todo = "give quantile= a number between 0 and 1" if quantile is None else f"set loss={QUANTILE!r}"
-        raise SettingError(f"loss={loss!r} and quantile={quantile!r} do not go together: {todo}")
+        todo = (
+            "pass quantile=, a number between 0 and 1" if quantile is None else "set loss='quantile' or drop quantile="
+        )
+        raise SettingError(f"loss={loss!r} and quantile={quantile!r} do not fit together: {todo}")
     if folds and given["validation"] is not None:
         raise SettingError("validation= and cv= are given; cv takes the place of validation, so leave one of them out")
     if folds and config.keep is not None:

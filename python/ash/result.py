@@ -395,11 +395,11 @@ class Result(RunResult):
     def ensemble(self, size: int = 16) -> Ensemble:
         """Return a weighted mean of the networks that the run has kept, selected by their validation predictions.
 
-        Greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004): from
-        `model` on, the network is drawn that lowers the validation loss of the average most. That is the squared loss,
-        the `loss` of the estimator, or the log loss for the metric log_loss. Of all draws the first ones with the
-        lowest loss count. A network that is drawn twice weighs twice as much. Its score on the validation rows
-        flatters; it predicts as slowly as its members together.
+        Greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004). It
+        begins with `model`. Each further draw takes the network that lowers the validation loss of the average most:
+        the squared loss, the `loss` of the estimator, or the log loss for the metric log_loss. The draws up to the
+        lowest loss are kept. A network that is drawn twice weighs twice as much. The score of the ensemble on the
+        validation rows is optimistic. Prediction time is the sum over its members.
 
         Parameters
         ----------

@@ -228,9 +228,9 @@ def test_weighted_rows_count_as_so_many() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"loss": "quantile"}, "loss='quantile' and quantile=None do not go together: give quantile="),
-        ({"quantile": 0.5}, "loss='squared_error' and quantile=0.5 do not go together: set loss='quantile'"),
-        ({"loss": "quantile", "quantile": 1.0}, "quantile must be a number from 1e-6 to 1 - 1e-6, got 1.0"),
+        ({"loss": "quantile"}, "loss='quantile' and quantile=None do not fit together: pass quantile="),
+        ({"quantile": 0.5}, "loss='squared_error' and quantile=0.5 do not fit together: set loss='quantile'"),
+        ({"loss": "quantile", "quantile": 1.0}, "quantile must be a number from 0.000001 to 0.999999, got 1.0"),
         (
             {"loss": "gamma"},
             "loss must be one of 'squared_error', 'absolute_error', 'quantile', 'poisson', got 'gamma'",

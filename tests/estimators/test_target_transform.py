@@ -99,11 +99,11 @@ def test_the_default_space_has_the_logarithm_for_skewed_targets_above_zero() -> 
 @pytest.mark.parametrize(
     ("y", "given", "reason"),
     [
-        (PRICE - PRICE.min(), {}, "takes targets above 0 in the range of float32, but y goes from 0 to"),
-        (-PRICE, {}, "takes targets above 0 in the range of float32, but y goes from -"),
-        (np.where(np.arange(ROWS) == 3, 1e-40, PRICE), {}, "takes targets above 0 in the range of float32"),
+        (PRICE - PRICE.min(), {}, "needs targets above 0 within the range of float32, but y ranges from 0 to"),
+        (-PRICE, {}, "needs targets above 0 within the range of float32, but y ranges from -"),
+        (np.where(np.arange(ROWS) == 3, 1e-40, PRICE), {}, "needs targets above 0 within the range of float32"),
         (np.column_stack([PRICE, PRICE]), {}, "takes one target, but y has 2 columns"),
-        (PRICE, {"loss": "poisson"}, "does not go together with loss='poisson'"),
+        (PRICE, {"loss": "poisson"}, "cannot be combined with loss='poisson'"),
     ],
 )
 def test_what_has_no_logarithms(y: Any, given: dict[str, Any], reason: str) -> None:
@@ -126,7 +126,7 @@ def test_the_core_refuses_what_has_no_logarithms() -> None:
 def test_a_zero_among_the_validation_rows_alone_counts_too() -> None:
     """The refit trains on them."""
     y = np.where(np.arange(800) == 799, 0.0, PRICE[TRAIN])
-    with pytest.raises(SettingError, match="takes targets above 0 in the range of float32, but y goes from 0 to"):
+    with pytest.raises(SettingError, match="needs targets above 0 within the range of float32, but y ranges from 0 to"):
         ash.ASHRegressor(LOG, candidates=2, cv=[(np.arange(600), np.arange(600, 800))]).fit(X[TRAIN], y)
 
 
@@ -260,4 +260,4 @@ def test_the_report_names_it(tmp_path: Path) -> None:
     result = fitted(space=LOG).result_
     result.report(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "trained by the logarithm of the target" in page
+    assert "The winner was trained on the logarithm of the target." in page

@@ -89,7 +89,7 @@ std::vector<float> normalized(std::span<const double> weights) {
     return result;
 }
 
-// sparse_cells: room for those of all rows of the table; 0: rows are dense.
+// sparse_cells: room for the cells of the whole table, of which the part gets its share; 0: rows are dense.
 Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling,
                 std::int64_t sparse_cells) {
     Rows rows;
@@ -266,8 +266,8 @@ void DataBuilder::set_units(const TargetTable& targets, const Part& training) {
     }
 }
 
-// Of the training targets, standardized. The kernels' logarithm has few digits far from 1, so targets are first divided by
-// about their geometric mean. The baseline kernels are everywhere, so data have the same bits everywhere.
+// Logarithms of the training targets, standardized. The kernels' log is less accurate far from 1, so targets are first
+// divided by roughly their geometric mean. Every machine has the baseline kernels, so the bits are the same everywhere.
 std::vector<float> DataBuilder::take_logarithms(const TargetTable& targets, const Part& training) {
     const Kernels& baseline = kernels("baseline");
     std::vector<float> values(training.rows.size());

@@ -12,12 +12,12 @@
 //             (3) a standardized feature that is constant there is dropped: it is 0 in every row, and Network ignores it;
 //             (4) NaN is a missing value, and stands at the center: it is 0;
 //             (5) the weights of a part have the mean 1; rows of equal weight have none;
-//             (6) rows that are mostly zeros may be kept as their other cells (sparse_rows.hpp);
-//             (7) one target that is above 0 in all training rows has its logarithms too, unless the loss is Poisson's.
+//             (6) rows that are mostly zeros may be stored as their non-zero cells (sparse_rows.hpp);
+//             (7) a single target that is above 0 in all training rows is also stored as logarithms, except under the
+//                 Poisson loss.
 // Threads:    a builder belongs to one thread; Data is const and read by all.
-// Memory:     rows * padded(features) floats, or 8 bytes per cell that is not zero and 12 per row; 4 bytes per logarithm;
-//             until all rows are observed, the sample of quartiles.hpp. Sparse rows beyond the room that was asked for are
-//             moved to twice the room.
+// Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm; the
+//             sample of quartiles.hpp until all rows are observed. Sparse cells beyond the reserved room double it.
 #pragma once
 
 #include <cstdint>
@@ -118,7 +118,7 @@ class Data {
     const Scaling& units() const { return units_; }  // of Rows::targets; zeros and ones for classification
     const TargetLoss& loss() const { return loss_; }
     bool has_logarithms() const { return !training_.log_targets.empty(); }
-    // Of a network that was trained by targets, or by their logarithms.
+    // The units of a network trained on the targets, or on their logarithms.
     const OutputUnits& output_units(bool logarithms = false) const { return logarithms ? log_units_ : output_units_; }
     std::span<const int> constant_features() const { return constant_features_; }
     std::span<const int> numbers() const { return numbers_; }  // the features that are standardized and not constant
@@ -144,10 +144,10 @@ class Data {
 
 class DataBuilder {
   public:
-    // standardized: [features], which of them. epoch_rows: of an epoch at most; 0: all. sparse_cells: room for so many cells
-    // of all rows, which are kept sparse; 0: rows are kept dense. Throws std::invalid_argument for shapes, row numbers,
-    // weights and class numbers that do not fit, for more classes than rows, for epoch_rows and sparse_cells below 0, and for
-    // targets and a level that the loss does not take.
+    // standardized: [features], whether each is standardized. epoch_rows: the most rows per epoch; 0: all.
+    // sparse_cells: rows are stored sparsely, with room for this many cells in the whole table; 0: densely. Throws
+    // std::invalid_argument for shapes, row numbers, weights and class numbers that do not fit, for more classes than
+    // rows, for negative epoch_rows or sparse_cells, and for targets or a level that the loss does not allow.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
                 const std::vector<bool>& standardized, std::int64_t epoch_rows = 0, std::int64_t sparse_cells = 0);
 

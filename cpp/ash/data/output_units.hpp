@@ -49,7 +49,7 @@ inline void check_units(const OutputUnits& units, int outputs) {
 template <typename Put>
 void to_targets(const Kernels& kernels, const OutputUnits& units, float* outputs, std::int64_t rows,
                 std::int64_t stride, Put put) {
-    constexpr float kMostLogarithm = 80.0F;  // of an exponential that is neither infinite nor denormal
+    constexpr float kMostLogarithm = 80.0F;  // its exponential is neither infinite nor denormal
     const auto count = std::ssize(units.least);
     for (std::int64_t row = 0; row < rows; ++row, outputs += stride) {
         if (units.link == Link::exp) {

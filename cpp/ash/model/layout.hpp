@@ -75,7 +75,7 @@ class Layout {
     std::int64_t copies_size() const { return copies_size_; }  // floats
     std::int64_t row_floats() const { return row_floats_; }    // outputs of all layers for one row, padded
     bool embeds() const { return embedding_.numbers > 0; }
-    bool logarithms() const { return logarithms_; }  // of targets are what the network gives
+    bool logarithms() const { return logarithms_; }  // whether the network predicts logarithms of targets
 
   private:
     int features_ = 0;  // of the table; layer 0 has more inputs where there is an embedding

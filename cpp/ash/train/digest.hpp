@@ -22,7 +22,7 @@ namespace ash {
 
 std::uint64_t digest(std::span<const float> values);
 
-// Of floats that come in parts of whole stripes: the digest of all of them, one after the other.
+// The digest of floats that arrive in parts, each a whole number of stripes. It equals the digest of all at once.
 class DigestOfParts {
   public:
     // REQUIRES: a multiple of eight floats.

@@ -81,7 +81,7 @@ Truth truth_of(const Data& data) {
             .weights = rows.weights};
 }
 
-// The mean over outputs of a loss of their errors.
+// The mean of term(error) over the outputs of a row.
 template <typename Term>
 double mean_over_outputs(const float* predictions, const float* targets, int outputs, Term term) {
     double sum = 0.0;
@@ -113,14 +113,14 @@ void add_losses(const Kernels& kernels, const Data& data, Span next, const float
     });
 }
 
-// From outputs of a network to targets in Data::units(); predictions, if set: those in the units of y, without padding.
+// Converts network outputs to Data::units(), in place. predictions, if set, gets the targets in the units of y, unpadded.
 void to_data_units(const Kernels& kernels, const Data& data, const OutputUnits& units, float* values, std::int64_t rows,
                    std::int64_t stride, float* predictions) {
     const Scaling& own = data.units();
     to_targets(kernels, units, values, rows, stride, [&](std::int64_t r, std::int64_t o, double target) {
         const auto column = static_cast<std::size_t>(o);
         if (predictions != nullptr) *predictions++ = static_cast<float>(target);
-        // An output with these units already is left as it is, so that nothing is rounded twice.
+        // A value that is in these units already, and was not clipped, stays as it is, so that nothing is rounded twice.
         if (units.link == Link::identity && target != units.least[column]) return;
         values[r * stride + o] = static_cast<float>((target - own.center[column]) / own.scale[column]);
     });

@@ -82,7 +82,7 @@ struct Truth {
 };
 
 // targets[i] := 2 (t log(t / p) - t + p), the Poisson deviance of prediction i; logarithms are those of the kernels.
-// That of a prediction that is not above 0, or of a target below 0, is NaN.
+// NaN for a prediction that is not above 0, or a target below 0.
 void poisson_deviances(const Kernels& kernels, float* targets, const float* predictions, std::int64_t count);
 
 class RunningScore {

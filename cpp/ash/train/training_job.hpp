@@ -54,8 +54,8 @@ Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector
 // The work of one update of such a network, in multiply-adds.
 double step_cost(const Data& data, const Settings& settings);
 
-// Throws std::invalid_argument where the batch is the whole part, which sparse rows cannot be at once, and for
-// logarithms of targets that have none.
+// Throws std::invalid_argument for full batches of sparse rows, and for target_transform log where the data have no
+// logarithms.
 void check_fits(const Settings& settings, const Data& data);
 
 // Throws std::invalid_argument for a metric of the other task, or of another loss.

@@ -67,7 +67,7 @@ class SparseMatrix:
 
     @cached_property
     def standardized_cells(self) -> int:
-        """How many cells are not zero once columns are standardized: all, where more than half of a column are not."""
+        """Count the non-zero cells after standardization; a column that is more than half non-zero counts in full."""
         counts = np.bincount(self.rows.indices, minlength=self.shape[1])
         return int(np.where(2 * counts > self.shape[0], self.shape[0], counts).sum())
 

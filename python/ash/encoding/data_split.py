@@ -78,7 +78,7 @@ class Fold:
 
     @property
     def sparse_cells(self) -> int:
-        """Return about how many cells the core keeps of a sparse table; 0 if it keeps all, since that takes less."""
+        """Return about how many cells the core stores sparsely; 0 if rows are dense, or dense storage takes less."""
         rows = len(self.y)
         stored = self._stored(rows)
         is_less = self.core_bytes(rows) < table_bytes(rows, self.encoding.features)
@@ -215,14 +215,14 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
 
 
 def check_counts(y: Matrix, name: str, frame: Frame) -> None:
-    """Raise DataError unless these are targets of the Poisson loss; the frame has their rows."""
+    """Raise DataError unless y suits the Poisson loss. The frame supplies the row number for the message."""
     if y.shape[1] > 1:
         raise DataError(f"loss='poisson' takes one target, but {name} has {y.shape[1]} columns: pass one of them")
     negative = np.flatnonzero(y[:, 0] < 0)
     if len(negative):
         row = int(frame.numbers_of(negative[:1])[0])
         raise DataError(
-            f"loss='poisson' takes targets of at least 0, but {name} has {y[negative[0], 0]:g} in row {row}: take "
+            f"loss='poisson' takes targets of at least 0, but {name} has {y[negative[0], 0]:g} in row {row}: choose "
             "another loss"
         )
 
@@ -233,7 +233,7 @@ def _check_folds(split: Split, options: Options) -> Split:
         if options.loss == "poisson" and not fold.y[fold.training].any():
             where = f"the training part of fold {place}" if len(split.folds) > 1 else "the training part"
             raise DataError(
-                f"loss='poisson' needs a target above 0, but all targets of {where} are 0: take another loss"
+                f"loss='poisson' needs a target above 0, but all targets of {where} are 0: choose another loss"
             )
     return split
 

@@ -60,7 +60,7 @@ class TrainingEncoding(Encoding):
 
     @cached_property
     def _ordered_features(self) -> list[tuple[slice, NDArray[np.float64]]]:
-        """Where the ordered statistics stand, with these themselves."""
+        """Return the columns of each set of ordered statistics, with the statistics."""
         found = []
         for place, statistics in enumerate(self.ordered):
             if statistics is not None:

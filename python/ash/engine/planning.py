@@ -65,9 +65,9 @@ _ROWS, _CELLS = 2048, 2**22
 _SECONDS = 0.01
 """Of each timing."""
 SKEWED = 1.0
-"""The skewness of a target from which on its logarithm is tried; that of an exponential distribution is 2."""
+"""The logarithm of a target is tried if its skewness is above this; an exponential distribution has skewness 2."""
 MOST_OF_SKEWNESS = 10_000
-"""The most numbers by which skewness is judged."""
+"""The most targets from which skewness is computed."""
 
 
 @dataclass(frozen=True)
@@ -418,9 +418,9 @@ def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
     if folds[0].y.shape[1] > 1:
         return f"takes one target, but y has {folds[0].y.shape[1]} columns"
     if options.loss == "poisson":
-        return "does not go together with loss='poisson', whose networks give logarithms anyway"
+        return "cannot be combined with loss='poisson', whose networks already predict logarithms"
     if least < np.finfo(np.float32).tiny or most > np.finfo(np.float32).max:
-        return f"takes targets above 0 in the range of float32, but y goes from {least:g} to {most:g}"
+        return f"needs targets above 0 within the range of float32, but y ranges from {least:g} to {most:g}"
     return None
 
 
@@ -440,7 +440,7 @@ def space_of(folds: Sequence[Fold], options: Options) -> Space:
 
 
 def _is_skewed(y: NDArray[np.float64]) -> bool:
-    """Return whether the skewness of numbers, of some where they are many, is above SKEWED."""
+    """Return whether the skewness of a target, judged on at most MOST_OF_SKEWNESS of its rows, is above SKEWED."""
     y = y[:: -(-len(y) // MOST_OF_SKEWNESS)]
     mean = math.fsum(y.tolist()) / len(y)
     squares, cubes = (math.fsum(((y - mean) ** power).tolist()) / len(y) for power in (2, 3))

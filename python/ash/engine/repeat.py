@@ -149,7 +149,7 @@ def repeated(
 
 
 def _is_given(value: Any, default: Any) -> bool:
-    """Return whether an argument is not its default; a word that was unpickled is another object."""
+    """Return whether an argument differs from its default; strings by value, as unpickled ones are new objects."""
     return bool(value != default) if isinstance(value, str) else value is not default
 
 

@@ -141,8 +141,8 @@ class Layer:
 class Member:
     """A network of an ensemble, or the only one.
 
-    With z from the last layer, a target is ``z * scale + mean``, or ``exp(z * scale) * mean`` if it is exponential,
-    and then the nearest number from least to most. Classes have nothing of the kind.
+    With z from the last layer, a target is ``z * scale + mean``, or ``exp(z * scale) * mean`` if `exponential` is set.
+    It is then clipped to the range from least to most. None of this applies to classification.
     """
 
     weight: float  # of its outputs in the mean

@@ -4,7 +4,7 @@
     numbers with gaps or levels -> OneHotEncoder -------------------------------+--> MLP, or Voting of MLPs
     text ------------------------> OneHotEncoder -------------------------------+
 
-A TransformedTargetRegressor around an MLP makes targets of its logarithms, and keeps them within their bounds.
+A TransformedTargetRegressor around an MLP turns predicted logarithms into targets, and clips targets to their bounds.
 
 The clip z / sqrt(1 + (z / 3)^2) is 3 sin(arctan(z / 3)): the scaler divides by 3 more, the first layer multiplies by
 it. The row of the table that a level has is a linear function of its ones and zeros, so it goes into the first layer,
@@ -172,7 +172,7 @@ def _predictor(description: Description, parts: list[_Part]) -> Any:
 
 
 def _network(description: Description, member: Member, parts: list[_Part]) -> Any:
-    """Return an MLPClassifier or MLPRegressor with the weights of a member, and what bounds its predictions."""
+    """Return an MLPClassifier or MLPRegressor with a member's weights; wrapped if targets have a link or bounds."""
     weights = [layer.weights.astype(np.float64) for layer in member.layers]
     biases = [layer.biases.astype(np.float64) for layer in member.layers]
     first = weights[0]
@@ -199,7 +199,7 @@ def _network(description: Description, member: Member, parts: list[_Part]) -> An
 
 
 def _in_units(network: Any, member: Member) -> TransformedTargetRegressor:
-    """Return what gives the exponentials of the predictions of a network if it has logarithms, within the bounds."""
+    """Wrap a network so that predicted logarithms are exponentiated, and predictions clipped to the bounds."""
     bounds = {"a_min": member.target_least, "a_max": member.target_most}
     steps = [FunctionTransformer(inverse_func=np.clip, inv_kw_args=bounds, check_inverse=False)]
     if member.exponential:

@@ -77,7 +77,7 @@ class ParametricActivation(nn.Module):
 
 
 class TargetUnits(nn.Module):
-    """Targets in the units of y; within their bounds unless it is trained, when a bound would stop the gradient."""
+    """Convert outputs to targets in the units of y; clip them in evaluation mode only, to keep gradients."""
 
     def __init__(self, member: Member) -> None:
         super().__init__()

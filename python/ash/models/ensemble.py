@@ -182,7 +182,7 @@ def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
 
 
 def pinball_losses(level: float) -> RowLosses:
-    """Return what gives the pinball loss of each row for the mean of target errors [rows, outputs]."""
+    """Return a function from averaged errors [rows, outputs] to the pinball loss of each row."""
 
     def losses(averaged: Numbers) -> Numbers:
         return np.asarray(np.where(averaged > 0, (1 - level) * averaged, -level * averaged).mean(axis=1))
@@ -191,7 +191,7 @@ def pinball_losses(level: float) -> RowLosses:
 
 
 def poisson_losses(targets: Numbers) -> RowLosses:
-    """Return what gives half of the Poisson deviance of each row, up to a constant, for mean predictions [rows, 1]."""
+    """Return a function from averaged predictions [rows, 1] to half the Poisson deviance per row, up to a constant."""
 
     def losses(averaged: Numbers) -> Numbers:
         logarithms = elementary("log", np.maximum(averaged, _LEAST_PROBABILITY))

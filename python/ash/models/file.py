@@ -44,7 +44,7 @@ from ash.run_record import RunRecord
 
 FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-ensemble"
 VERSIONS = (1, 2)
-"""Of the format. Version 2 has exponentials, bounds of targets and quantiles, which a reader of version 1 lacks."""
+"""Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; older readers lack them."""
 KEY, DIGEST = "ash", "sha256"
 """Keys of the metadata: of our JSON text, and of the checksum."""
 HEAD = 8
@@ -54,10 +54,10 @@ WEIGHTS = "weights"
 EXPONENTIAL = "exponential"
 """The entry of a network whose targets are target_mean * exp(target_scale * output)."""
 QUANTILE = "quantile"
-"""The entry of a network that predicts a quantile: which one."""
+"""The entry with the quantile that a network predicts."""
 VECTORS = ("input_center", "input_scale", "input_limit", "target_mean", "target_scale")
 BOUNDS = ("target_least", "target_most")
-"""Tensors of what bounds predictions of targets; there if one is finite."""
+"""Tensors with the bounds of predicted targets; present if a bound is finite."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 """numpy's kinds of dtype for labels that are saved, with the type that their values have in JSON."""
 

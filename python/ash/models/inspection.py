@@ -54,7 +54,7 @@ class Sample:
         Class numbers in one column for classification.
     weights : float64 array [rows] or None
     level : float
-        Of the quantile, if the model predicts one.
+        The quantile that the model predicts; 0.5 if it predicts none.
     """
 
     frame: Frame

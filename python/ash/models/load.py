@@ -174,7 +174,7 @@ def _read_network(
     hidden = len(about["activations"])
     layers = hidden + 1
     _check_tensors(tensors, layers, about["numbers"])
-    _check_format(BOUNDS[0] not in tensors or about["version"] > 1, "bounds of targets are of version 2")
+    _check_format(BOUNDS[0] not in tensors or about["version"] > 1, "bounds of targets need version 2 of the format")
     outputs = len(tensors[f"bias.{layers - 1}"])
     features = len(tensors["input_center"])
     _check_format(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
@@ -257,10 +257,10 @@ def _check_metadata(about: dict[str, Any]) -> None:
     _check_format(isinstance(about.get("params"), dict), "params are no table")
     _check_format(about.get(EXPONENTIAL, True) is True, "exponential is not true")
     quantile = about.get(QUANTILE, 0.5)
-    _check_format(type(quantile) is float and 0 < quantile < 1, "quantile is no number between 0 and 1")
+    _check_format(type(quantile) is float and 0 < quantile < 1, "quantile is not a number between 0 and 1")
     if EXPONENTIAL in about or QUANTILE in about:
-        _check_format(about["version"] > 1, "exponentials and quantiles are of version 2")
-        _check_format(about.get("classes") is None, "classes have no exponentials and no quantiles")
+        _check_format(about["version"] > 1, "exponentials and quantiles need version 2 of the format")
+        _check_format(about.get("classes") is None, "a classifier cannot have an exponential or a quantile")
     _check_score(about)
 
 

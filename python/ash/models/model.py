@@ -158,8 +158,8 @@ class Model(ABC):
         y : array-like of shape (rows,) or (rows, outputs)
             The true labels or targets. A label unknown to the model counts as wrong in "accuracy".
         metric : str, optional
-            A metric of the task; "accuracy" or "r2" by default, as in scikit-learn. The pinball loss is that of the
-            quantile that the model predicts, or of the median.
+            A metric of the task; "accuracy" or "r2" by default, as in scikit-learn. The pinball loss is computed at the
+            quantile that the model predicts, or at 0.5 if it predicts none.
         threads : int, optional
             As for `predict`.
 
@@ -249,8 +249,8 @@ class Model(ABC):
 
         The weights are copies. Parameters are what the network has learned: an embedding of numbers, factors of the
         inputs, weights and biases, shares of the activations; the factors are multiplied into the first layer, so those
-        of the module start at 1. Dropout, weight decay and the like are in `params`, not in the module. It is in
-        evaluation mode, in which targets stay within their bounds; call ``module.train()`` to train it further.
+        of the module start at 1. Dropout, weight decay and the like are in `params`, not in the module. The module is
+        returned in evaluation mode, which clips targets to their bounds; call ``module.train()`` to train it further.
 
         Returns
         -------

@@ -93,9 +93,9 @@ class Kept:
     weights : float64 array [rows] or None
         How often each row counts.
     loss : str
-        Of the core, by which the networks were trained.
+        The core's name of the loss that the networks were trained with.
     level : float
-        Of the quantile, if the loss is that of one.
+        The quantile level, if the loss is "pinball".
     """
 
     members: tuple[tuple[Network, ...], ...]

@@ -33,7 +33,7 @@ def winner(facts: Facts) -> Section:
     params = ((name, show_param(value)) for name, value in history.best_params.items())
     body = join(tag("h3", f"Hyperparameters of candidate {history.best_candidate}"), pairs(params))
     if history.task != FUNCTION and history.best_params.get("target_transform") == "log":
-        body = join(body, tag("p", "It was trained by the logarithm of the target."))
+        body = join(body, tag("p", "The winner was trained on the logarithm of the target."))
     if history.task != FUNCTION:
         body = join(body, tag("h3", "On the validation rows"), _held_out(facts), tag("h3", "Columns"), columns(facts))
     return Section("winner", "Winner", body)

@@ -95,12 +95,13 @@ _CLASS_WEIGHT = """class_weight : "balanced", dict or None, default=None
     by which all classes count alike.
 """
 _LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, default="squared_error"
-    What networks are trained by. "absolute_error" predicts the median, "quantile" the quantile `quantile`, "poisson"
-    the mean of one target of at least 0, such as a count: its predictions are above 0. They are ranked by
-    neg_mean_absolute_error, neg_mean_pinball_loss and neg_mean_poisson_deviance then, unless `scoring` is given; the
-    core computes these too. If no training target is negative, no prediction is below the smallest one.
+    The loss that the networks are trained with. "squared_error" predicts the mean, "absolute_error" the median, and
+    "quantile" the quantile given by `quantile`. "poisson" predicts the mean of one target of at least 0, such as a
+    count; its predictions are above 0. Unless `scoring` is given, the last three rank candidates by
+    neg_mean_absolute_error, neg_mean_pinball_loss and neg_mean_poisson_deviance, which the core computes too. If no
+    training target is negative, no prediction is below the smallest training target.
 quantile : float or None, default=None
-    Between 0 and 1, for ``loss="quantile"``.
+    The quantile to predict, between 0 and 1. Required by ``loss="quantile"``, not allowed with other losses.
 """
 _CLASSES = """classes_ : ndarray of shape (n_classes,)
     The sorted labels.
