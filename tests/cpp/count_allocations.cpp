@@ -135,3 +135,37 @@ TEST_CASE("a workspace that only scores does not grow with the table") {
         CHECK(own == bytes);
     }
 }
+
+TEST_CASE("other losses, logarithms and sparse rows allocate nothing either") {
+    constexpr int kRows = 400;
+    std::vector<double> x;
+    std::vector<double> y;
+    std::vector<std::int64_t> training;
+    std::vector<std::int64_t> validation;
+    for (std::uint32_t row = 0; row < kRows; ++row) {
+        for (std::uint32_t f = 0; f < 20; ++f) x.push_back((row + f) % 5 == 0 ? row % 7 : 0.0);
+        y.push_back(1.0 + row % 9);
+        (row % 4 == 0 ? validation : training).push_back(row);
+    }
+    for (const Loss loss : {Loss::squared_error, Loss::pinball, Loss::poisson}) {
+        for (const std::int64_t cells : {0, 2000}) {
+            DataBuilder builder(20, {y.data(), kRows, 1, 0, {loss, 0.9}}, {training}, {validation},
+                                std::vector<bool>(20, true), 0, cells);
+            builder.observe(x.data(), kRows);
+            builder.fill(x.data(), kRows);
+            const Data data = builder.finish();
+            for (const TargetTransform transform : {TargetTransform::none, TargetTransform::log}) {
+                for (const std::int64_t batch : {0, 32}) {
+                    Settings settings = settings_of(Optimizer::adam, batch);
+                    settings.target_transform = transform;
+                    const bool has_logarithms = transform == TargetTransform::none || data.has_logarithms();
+                    if (!has_logarithms || (batch == 0 && data.is_sparse())) continue;
+                    CHECK(allocated(data, settings, 1) == allocated(data, settings, 4));
+                    const Metric metric = loss == Loss::poisson ? Metric::poisson : Metric::mae;
+                    CHECK(bytes_to_score(metric, data, settings) ==
+                          RunningScore::bytes(metric, data.validation().count, 1));
+                }
+            }
+        }
+    }
+}
