@@ -261,3 +261,13 @@ TEST_CASE("losses, logarithms and sparse rows have the same bits on every instru
         }
     }
 }
+
+TEST_CASE("targets whose ratios are beyond float32 have no logarithms") {
+    Given given;
+    for (std::size_t row = 0; row < given.y.size(); ++row) given.y[row] *= row % 2 == 0 ? 1e15 : 1e-15;
+    const Data within = built(given, {});
+    CHECK(within.has_logarithms());
+    CHECK(std::ranges::all_of(within.training().log_targets, [](float z) { return std::isfinite(z); }));
+    for (std::size_t row = 0; row < given.y.size(); ++row) given.y[row] *= row % 2 == 0 ? 1e10 : 1e-10;
+    CHECK(!built(given, {}).has_logarithms());
+}

@@ -167,31 +167,52 @@ def test_the_deviance_takes_one_target() -> None:
         assert np.isnan(model.score(X[TEST], -COUNT[TEST], "neg_mean_poisson_deviance"))
 
 
+# Per loss: targets, predictions that are better by it, and predictions that are better by the squared error.
+AVERAGED: dict[str, tuple[list[float], list[float], list[float]]] = {
+    "absolute_error": ([0, 0, 0, 10], [0, 0, 0, 0], [2.5, 2.5, 2.5, 2.5]),
+    "quantile": ([0, 0, 0, 10], [10, 10, 10, 10], [2.5, 2.5, 2.5, 2.5]),
+    "poisson": ([1, 1, 100, 100], [1, 1, 90, 90], [5, 5, 100, 100]),
+}
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_an_average_is_selected_by_the_loss(name: str) -> None:
-    """A network that is better by the loss is drawn, though it is worse by the squared error."""
-    targets = np.array([0.0, 0.0, 0.0, 10.0])[:, None]
-    median, mean = np.array([1e-6, 1e-6, 1e-6, 1e-6])[:, None], np.full((4, 1), 2.5)
+    targets, *predictions = (np.tile(values, 50)[:, None].astype(float) for values in AVERAGED[name])
     if name == "poisson":
-        terms, losses = np.stack([median, mean]), poisson_losses(targets)
+        terms, losses = np.stack(predictions), poisson_losses(targets)
     else:
-        terms, losses = np.stack([mean, median]) - targets, pinball_losses(LOSSES[name].get("quantile", 0.5))
-    values = [float(losses(each).mean()) for each in terms]
-    predictions = terms if name == "poisson" else terms + targets
-    expected = {
+        terms, losses = np.stack(predictions) - targets, pinball_losses(LOSSES[name].get("quantile", 0.5))
+    theirs = {
         "absolute_error": lambda p: mean_pinball_loss(targets, p),
         "quantile": lambda p: mean_pinball_loss(targets, p, alpha=0.9),
-        "poisson": lambda p: mean_poisson_deviance(targets[:, 0], p[:, 0]) / 2,
+        "poisson": lambda p: mean_poisson_deviance(targets, p) / 2,
     }[name]
-    constant = values[0] - expected(predictions[0])
-    assert values[1] - expected(predictions[1]) == pytest.approx(constant, abs=1e-5)
-    counts = select(
-        np.repeat(terms, 10, axis=1),
-        None,
-        1,
-        losses if name != "poisson" else poisson_losses(np.repeat(targets, 10, 0)),
+    own = [float(losses(each).mean()) for each in terms]
+    assert own[0] - own[1] == pytest.approx(theirs(predictions[0]) - theirs(predictions[1]), abs=1e-5)
+    better, worse = select(terms[::-1], None, 8, losses)[::-1]
+    assert better > worse
+    errors = np.stack(predictions) - targets
+    better, worse = select(errors, None, 8)
+    assert better < worse, "the squared error draws the other one"
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_run_selects_by_its_loss(name: str) -> None:
+    kept = fitted(COUNT if name == "poisson" else SKEWED, refit=False, **LOSSES[name]).result_.kept
+    assert kept is not None
+    terms, losses = kept._terms()
+    own = np.array([losses(each).mean() for each in terms])
+    level = LOSSES[name].get("quantile", 0.5)
+    theirs = np.array(
+        [
+            mean_poisson_deviance(kept.targets, each) / 2
+            if name == "poisson"
+            else mean_pinball_loss(kept.targets, each, alpha=level)
+            for each in kept.predictions
+        ]
     )
-    assert counts.tolist() == [1, 0]
+    assert np.ptp(own) > 0.01
+    np.testing.assert_allclose(own - own[0], theirs - theirs[0], atol=1e-5)
 
 
 def test_an_older_reader_refuses_exponentials(tmp_path: Path) -> None:

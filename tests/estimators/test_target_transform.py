@@ -102,6 +102,7 @@ def test_the_default_space_has_the_logarithm_for_skewed_targets_above_zero() -> 
         (PRICE - PRICE.min(), {}, "needs targets above 0 within the range of float32, but y ranges from 0 to"),
         (-PRICE, {}, "needs targets above 0 within the range of float32, but y ranges from -"),
         (np.where(np.arange(ROWS) == 3, 1e-40, PRICE), {}, "needs targets above 0 within the range of float32"),
+        (np.where(np.arange(ROWS) % 2, 1e-30 * PRICE, 1e30), {}, "needs targets above 0 within the range of float32"),
         (np.column_stack([PRICE, PRICE]), {}, "takes one target, but y has 2 columns"),
         (PRICE, {"loss": "poisson"}, "cannot be combined with loss='poisson'"),
     ],

@@ -70,6 +70,12 @@ Scaling scaling_of(const TargetTable& table, const Part& training) {
     return scaling;
 }
 
+// Whether targets in this range, and their ratios, are normal numbers of float32. planning.py has the same condition.
+bool has_float_logarithms(double least, double most) {
+    using Float = std::numeric_limits<float>;
+    return least >= Float::min() && most <= Float::max() && least >= Float::min() * most;
+}
+
 // Of the outputs of a network whose targets are in these units.
 OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
     if (loss.kind != Loss::poisson) return without_bounds(units);
@@ -259,8 +265,7 @@ void DataBuilder::set_units(const TargetTable& targets, const Part& training) {
         if (least >= 0.0) data_.output_units_.least[place] = least;
         if (targets.loss.kind == Loss::poisson) {
             data_.output_units_.most[place] = kBeyond * most;
-        } else if (targets.columns == 1 && least >= std::numeric_limits<float>::min() &&
-                   most <= std::numeric_limits<float>::max()) {
+        } else if (targets.columns == 1 && has_float_logarithms(least, most)) {
             data_.log_units_ = {Link::exp, {}, {least}, {kBeyond * most}};
         }
     }

@@ -24,7 +24,7 @@ struct SparseRows {
     std::vector<float> values;
 
     SparseRows() = default;
-    // cells: room for so many; with more, all are moved.
+    // Reserves room for this many cells. Putting more allocates a larger block and moves all cells there.
     explicit SparseRows(std::int64_t rows, std::int64_t cells = 0)
         : first(static_cast<std::size_t>(rows)), size(static_cast<std::size_t>(rows)) {
         columns.reserve(static_cast<std::size_t>(cells));

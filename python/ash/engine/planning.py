@@ -419,7 +419,8 @@ def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
         return f"takes one target, but y has {folds[0].y.shape[1]} columns"
     if options.loss == "poisson":
         return "cannot be combined with loss='poisson', whose networks already predict logarithms"
-    if least < np.finfo(np.float32).tiny or most > np.finfo(np.float32).max:
+    float32 = np.finfo(np.float32)
+    if least < max(1.0, most) * float(float32.tiny) or most > float32.max:  # as in data.cpp: ratios are in range too
         return f"needs targets above 0 within the range of float32, but y ranges from {least:g} to {most:g}"
     return None
 
