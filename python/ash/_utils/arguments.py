@@ -69,4 +69,4 @@ def _hint(name: str, names: Collection[str], fields: Collection[str]) -> str:
     for known, text in ((names, "did you mean {}?"), (fields, "did you mean config=ash.SearchConfig({}=...)?")):
         if close := difflib.get_close_matches(name, known, n=1, cutoff=0.75):
             return text.format(close[0])
-    return f"it has {', '.join(names)}{'; ash.SearchConfig has the others' if fields else ''}"
+    return f"it has {', '.join(names)}{'; more are fields of config=ash.SearchConfig(...)' if fields else ''}"
