@@ -20,7 +20,7 @@ from ash.callbacks.dispatch import Reporter
 from ash.engine.event_loop import _end_behind
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.history.records import JobRecord
-from callback_help import INTERRUPTED, After, Diary, Failing, Stopper, X, Y, decided, endless, tune
+from callback_help import INTERRUPTED, After, Diary, Failing, Stopper, X, Y, decided, endless, press_ctrl_c, tune
 from estimator_help import classifier
 from fault_help import small_space, table
 from result_help import make_result
@@ -282,6 +282,21 @@ def test_ctrl_c_in_a_callback_is_ctrl_c_in_the_run() -> None:
         result = endless(After(1, interrupt), diary)
     assert result.ended == "interrupted" and diary.kinds[-1] == "end"
     assert len(diary.jobs) == len(result.jobs)  # the first one too, whose telling was interrupted
+
+
+def test_ctrl_c_while_callbacks_are_told_of_the_last_jobs() -> None:
+    def constant(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return params["a"]
+
+    of_table, of_function = Diary(), Diary()
+    with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
+        first = tune(After(len(tune().jobs), press_ctrl_c), of_table)
+    given = {"candidates": 3, "config": ash.SearchConfig(max_rungs=1), "threads": 1, "progress": False}
+    with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
+        second = ash.tune_function(constant, {"a": [1, 2, 3]}, **given, callbacks=[After(3, press_ctrl_c), of_function])
+    for diary, result in ((of_table, first), (of_function, second)):
+        assert result.ended == "interrupted" and diary.kinds == ["start", *["job"] * len(result.jobs), "end"]
+    assert first.digest == tune().digest and len(second.jobs) == 3
 
 
 def test_a_single_callback_needs_no_list() -> None:

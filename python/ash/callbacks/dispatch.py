@@ -132,11 +132,20 @@ class Reporter:
             self._read_jobs(tuner, most)
         self._tell(params, time.monotonic() + LOOK_SECONDS)
 
-    def finish(self, tuner: Jobs, params: Sequence[Params]) -> None:
-        """Tell of all jobs that are left, once the threads have ended."""
-        if self._callbacks:
-            self._read_jobs(tuner)
+    def finish(self, tuner: Jobs, params: Sequence[Params]) -> bool:
+        """Tell of all jobs that are left, once the threads have ended; return whether Ctrl-C was pressed meanwhile.
+
+        The second Ctrl-C ends this at once.
+        """
+        if not self._callbacks:
+            return False
+        self._read_jobs(tuner)
+        try:
             self._tell(params, None)
+        except KeyboardInterrupt:
+            self._tell(params, None)
+            return True
+        return False
 
     def end(self, result: History, model: "Model | None") -> None:
         """Tell of the end; an error of a callback becomes a warning.

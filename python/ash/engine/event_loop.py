@@ -89,7 +89,8 @@ class EventLoop:
             with self.journal.completing():
                 _complete(tuner, ended)
             self.journal.finish(self.recorded.ended if self.recorded and ended == REPORT_LIMIT else ended)
-            self.reporter.finish(tuner, self.candidates.params)
+            if self.reporter.finish(tuner, self.candidates.params):
+                ended = "interrupted"
         except Exception as error:
             _end_behind(error, tuner)
             raise

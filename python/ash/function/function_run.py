@@ -138,7 +138,8 @@ class FunctionRun:
             seconds = time.monotonic() - self.started
             ended = self._ended or self._clock.ending or "finished"
             self._journal.finish(ended)
-            reporter.finish(self, self._source.params)
+            if reporter.finish(self, self._source.params):
+                ended = "interrupted"
             return self._result(ended, began, seconds)
 
     def _go(self, view: View, reporter: Reporter) -> None:
