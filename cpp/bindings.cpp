@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
     ash::bindings::bind_clock(m);      // Task, Decision, Clock
     ash::bindings::bind_data(m);       // Settings, DataBuilder, Data
     ash::bindings::bind_network(m);    // Network: predictions, weights, pickles
+    ash::bindings::bind_trees(m);      // Trees: boosted trees, likewise
     ash::bindings::bind_mailbox(m);    // Mailbox, train_job: jobs that are done elsewhere
     ash::bindings::bind_tuner(m);      // Tuner; restore.cpp has what a journal needs of it
     ash::bindings::bind_simulator(m);  // Cluster, simulate

@@ -201,6 +201,7 @@ void bind_ladder(py::module_& m);
 void bind_clock(py::module_& m);
 void bind_data(py::module_& m);
 void bind_network(py::module_& m);
+void bind_trees(py::module_& m);
 void bind_tuner(py::module_& m);
 void bind_mailbox(py::module_& m);
 void bind_simulator(py::module_& m);

@@ -51,7 +51,8 @@ void bind_settings(py::module_& m) {
         .def_readwrite("weight_decay", &Settings::weight_decay)
         .def_readwrite("dropout", &Settings::dropout)
         .def_readwrite("label_smoothing", &Settings::label_smoothing)
-        .def_readwrite("batch_size", &Settings::batch_size);
+        .def_readwrite("batch_size", &Settings::batch_size)
+        .def_readwrite("external_cost", &Settings::external_cost);
     bind_name<Optimizer, &Settings::optimizer>(settings, "optimizer");
     bind_name<LearningRateSchedule, &Settings::learning_rate_schedule>(settings, "learning_rate_schedule");
     bind_name<Initialization, &Settings::initialization>(settings, "initialization");
@@ -181,6 +182,34 @@ DataParts parts_of(const Data& data) {
             parts_of(data.output_units(true))};
 }
 
+// What the training rows are trained by: class numbers, standardized targets [rows][outputs], or standardized logarithms.
+Array<float> training_targets(const Data& data, bool log) {
+    require(!log || data.has_logarithms(), "log: these targets have no logarithms");
+    const Rows& rows = data.training();
+    if (data.classes() > 0) return array(std::vector<float>(rows.labels.begin(), rows.labels.end()));
+    if (log) return array(rows.log_targets);
+    const py::ssize_t columns = data.outputs();
+    Array<float> targets({rows.count, columns});
+    float* to = targets.mutable_data();
+    for (std::int64_t row = 0; row < rows.count; ++row) {
+        to = std::copy_n(rows.targets.data() + row * rows.target_stride, columns, to);
+    }
+    return targets;
+}
+
+// How raw outputs become targets: the keywords of Trees.
+py::dict output_units(const Data& data, bool log) {
+    require(!log || data.has_logarithms(), "log: these targets have no logarithms");
+    const OutputUnits& units = data.output_units(log);
+    py::dict all;
+    all["exponential"] = units.link == Link::exp;
+    all["target_mean"] = array(units.scaling.center);
+    all["target_scale"] = array(units.scaling.scale);
+    all["target_least"] = array(units.least);
+    all["target_most"] = array(units.most);
+    return all;
+}
+
 template <typename T>
 std::vector<T> vector_of(const Array<T>& values) {
     const auto found = view(values);
@@ -270,6 +299,9 @@ void bind_data(py::module_& m) {
                  parts["validation"] = digests_of_part(data.validation());
                  return parts;
              })
+        .def("training_targets", &training_targets, py::arg("log") = false)
+        .def("training_weights", [](const Data& data) { return array(data.training().weights); })
+        .def("output_units", &output_units, py::arg("log") = false)
         .def_property_readonly("constant_features", [](const Data& data) {
             return std::vector<int>(data.constant_features().begin(), data.constant_features().end());
         });

@@ -3,6 +3,7 @@
 #include "ash/kernels/embedding.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "bindings/common.hpp"
+#include "bindings/model_parts.hpp"
 
 namespace ash::bindings {
 namespace {
@@ -35,31 +36,9 @@ Network make_network(const std::vector<Array<float>>& weights, const std::vector
     for (const std::string& text : activations) parsed.push_back(parse<Activation>(text));
     require(embedding.ndim() == 2 && embedding.shape(1) == std::ssize(numbers), "embedding: a column a number");
     const auto parameters = view(embedding);
-    OutputUnits targets = without_bounds({target_mean, target_scale, std::vector<double>(target_mean.size(), 0.0)});
-    if (exponential) targets.link = Link::exp;
-    if (!target_least.empty()) targets.least = target_least;
-    if (!target_most.empty()) targets.most = target_most;
-    return Network(layers, parsed, classes, {input_center, input_scale, input_limit}, std::move(targets),
+    return Network(layers, parsed, classes, {input_center, input_scale, input_limit},
+                   output_units(target_mean, target_scale, exponential, target_least, target_most),
                    {numbers, {parameters.begin(), parameters.end()}});
-}
-
-template <typename Value>
-Array<float> predict_rows(const Network& network, const Array<Value>& x, int threads,
-                          const std::string& instruction_set) {
-    require(x.ndim() == 2 && x.shape(1) == network.features(), "x: two dimensions, a column a feature");
-    require(threads >= 1, "threads: at least 1");
-    Array<float> results({x.shape(0), static_cast<py::ssize_t>(network.outputs())});
-    const Value* from = view(x).data();
-    float* to = results.mutable_data();
-    const std::int64_t rows = x.shape(0);
-    const Kernels& table = kernels(instruction_set);
-    bool within = true;
-    {
-        const Released release;  // x and results are held by this frame
-        within = network.predict(from, rows, threads, table, to);
-    }
-    require(within, "x: infinite, or beyond the range of float32");
-    return results;
 }
 
 // Of each hidden layer, where activations are parametric; else none.
@@ -84,16 +63,17 @@ py::list layer_arrays(const Network& network, bool weights) {
 }  // namespace
 
 void bind_network(py::module_& m) {
-    py::class_<Network>(m, "Network")
+    py::class_<Network> network(m, "Network");
+    network
         .def(py::init(with_room(&make_network)), py::arg("weights"), py::arg("biases"), py::arg("activations"),
              py::arg("classes"), py::arg("input_center"), py::arg("input_scale"), py::arg("input_limit"),
              py::arg("target_mean"), py::arg("target_scale"), py::arg("numbers") = std::vector<int>{},
              py::arg("embedding") = Array<float>(std::vector<py::ssize_t>{embedding::kRows, 0}),
              py::arg("shares") = std::vector<Array<float>>{}, py::arg("exponential") = false,
              py::arg("target_least") = std::vector<double>{}, py::arg("target_most") = std::vector<double>{})
-        .def("predict", &predict_rows<double>, py::arg("x").noconvert(), py::arg("threads") = 1,
+        .def("predict", &predict_rows<Network, double>, py::arg("x").noconvert(), py::arg("threads") = 1,
              py::arg("instruction_set") = "")
-        .def("predict", &predict_rows<float>, py::arg("x").noconvert(), py::arg("threads") = 1,
+        .def("predict", &predict_rows<Network, float>, py::arg("x").noconvert(), py::arg("threads") = 1,
              py::arg("instruction_set") = "")
         .def_property_readonly("weights", [](const Network& n) { return layer_arrays(n, true); })
         .def_property_readonly("biases", [](const Network& n) { return layer_arrays(n, false); })
@@ -106,7 +86,6 @@ void bind_network(py::module_& m) {
                                    return names;
                                })
         .def_property_readonly("classes", &Network::classes)
-        .def_property_readonly("exponential", [](const Network& n) { return n.targets().link == Link::exp; })
         .def_property_readonly("numbers", [](const Network& n) { return n.embedding().numbers; })
         .def_property_readonly("embedding",
                                [](const Network& n) {
@@ -116,11 +95,8 @@ void bind_network(py::module_& m) {
                                })
         .def_property_readonly("input_center", [](const Network& n) { return array(n.inputs().center); })
         .def_property_readonly("input_scale", [](const Network& n) { return array(n.inputs().scale); })
-        .def_property_readonly("input_limit", [](const Network& n) { return array(n.inputs().limit); })
-        .def_property_readonly("target_mean", [](const Network& n) { return array(n.targets().scaling.center); })
-        .def_property_readonly("target_scale", [](const Network& n) { return array(n.targets().scaling.scale); })
-        .def_property_readonly("target_least", [](const Network& n) { return array(n.targets().least); })
-        .def_property_readonly("target_most", [](const Network& n) { return array(n.targets().most); });
+        .def_property_readonly("input_limit", [](const Network& n) { return array(n.inputs().limit); });
+    bind_output_units(network);
 }
 
 }  // namespace ash::bindings

@@ -126,7 +126,7 @@ void fill_state(OwningTuner& owner, std::int32_t candidate, std::int32_t rung, c
 py::list kept_jobs(const OwningTuner& owner) {
     py::list all;
     for (const Kept& each : owner.tuner.kept()) {
-        all.append(py::make_tuple(each.candidate, each.rung, !each.states.empty()));
+        all.append(py::make_tuple(each.candidate, each.rung, each.external || !each.states.empty()));
     }
     return all;
 }

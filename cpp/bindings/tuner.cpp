@@ -5,8 +5,10 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -35,6 +37,26 @@ Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const
     };
 }
 
+// train(candidate, rung, epochs, is_stopped) -> (score, loss, hash, scores of folds), or None if it was stopped, in
+// Python. It must not throw, as a scorer.
+ExternalTrainer external_of(const py::object& train) {
+    if (train.is_none()) return {};
+    return [train](const Job& job, const std::atomic<bool>& stop) -> std::optional<Answer> {
+        const Held held;
+        const py::cpp_function is_stopped([&stop] { return stop.load(); });
+        const py::tuple arguments = py::make_tuple(job.candidate, job.rung, job.epochs, is_stopped);
+        PyObject* made = or_hang([&] { return PyObject_CallObject(train.ptr(), arguments.ptr()); });
+        if (made == nullptr) throw py::error_already_set();
+        const auto result = py::reinterpret_steal<py::object>(made);
+        if (result.is_none()) return std::nullopt;
+        const auto [score, loss, hash, fold_scores] =
+            result.cast<std::tuple<double, double, std::uint64_t, std::vector<double>>>();
+        const bool diverged = is_diverged(score, loss);
+        return Answer{.result = {.score = score, .loss = loss, .training_loss = loss, .weights_hash = hash},
+                      .fold_scores = diverged ? std::vector<double>{} : fold_scores};
+    };
+}
+
 // What follows the candidates in Python, by name.
 struct Arguments {
     std::int64_t count, eta, min_epochs, max_rungs, epoch_limit, report_limit, memory_limit;
@@ -45,6 +67,7 @@ struct Arguments {
     std::uint64_t seed;
     std::vector<py::object> scorers;
     std::shared_ptr<Mailbox> mailbox;
+    py::object external;
 };
 
 TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
@@ -81,7 +104,8 @@ std::unique_ptr<OwningTuner> make_tuner(std::vector<std::shared_ptr<Data>> data,
                                    .eta = a.eta,
                                    .scorer = scorer_of(a.scorers, fold, data[fold])}});
     }
-    auto all = std::make_unique<Candidates>(std::move(folds), candidates, count, a.threads, a.memory_limit, a.mailbox);
+    auto all = std::make_unique<Candidates>(std::move(folds), candidates, count, a.threads, a.memory_limit, a.mailbox,
+                                            external_of(a.external));
     return std::make_unique<OwningTuner>(std::move(data), std::move(all), a.mailbox, tuner_settings(a, count));
 }
 
@@ -285,14 +309,15 @@ void bind_tuner(py::module_& m) {
     py::class_<OwningTuner> tuner(m, "Tuner");
     bind_restoring(tuner);
     tuner
-        .def(py::init(with_room(
-                 +[](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
-                     std::int64_t count, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
-                     const std::string& algorithm, const std::string& promotion, const std::string& training,
-                     const std::string& metric, int threads, std::uint64_t seed, const std::string& instruction_set,
-                     const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
-                     std::int64_t epoch_limit, double stop_score, std::int64_t report_limit, double work_limit,
-                     const std::vector<py::object>& scorers, int keep, std::shared_ptr<Mailbox> mailbox) {
+        .def(py::init(
+                 with_room(+[](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
+                               std::int64_t count, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
+                               const std::string& algorithm, const std::string& promotion, const std::string& training,
+                               const std::string& metric, int threads, std::uint64_t seed,
+                               const std::string& instruction_set, const std::string& schedule, int workers, bool teams,
+                               int cores, std::int64_t memory_limit, std::int64_t epoch_limit, double stop_score,
+                               std::int64_t report_limit, double work_limit, const std::vector<py::object>& scorers,
+                               int keep, std::shared_ptr<Mailbox> mailbox, const py::object& external) {
                      return make_tuner(std::move(data), candidates,
                                        {.count = count,
                                         .eta = eta,
@@ -316,7 +341,8 @@ void bind_tuner(py::module_& m) {
                                         .work_limit = work_limit,
                                         .seed = seed,
                                         .scorers = scorers,
-                                        .mailbox = std::move(mailbox)});
+                                        .mailbox = std::move(mailbox),
+                                        .external = external});
                  })),
              py::arg("data"), py::arg("candidates"), py::kw_only(), py::arg("count") = 0, py::arg("eta") = 2,
              py::arg("min_epochs") = 1, py::arg("max_rungs") = 0, py::arg("algorithm") = "ash",
@@ -325,7 +351,8 @@ void bind_tuner(py::module_& m) {
              py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
              py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0,
              py::arg("stop_score") = kNone, py::arg("report_limit") = 0, py::arg("work_limit") = 0.0,
-             py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1, py::arg("mailbox") = nullptr)
+             py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1, py::arg("mailbox") = nullptr,
+             py::arg("external") = py::none())
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(checked_seconds(seconds)); },

@@ -43,6 +43,7 @@ from ash.ladder import Ladder
 from ash.models.ensemble import Ensemble
 from ash.models.load import load
 from ash.models.network import Network
+from ash.models.trees import Trees
 from ash.options import SearchConfig
 from ash.result import FunctionResult, Result
 from ash.resume import resume
@@ -100,6 +101,7 @@ __all__ = [
     "Space",
     "TableSummary",
     "ThreadRefused",
+    "Trees",
     "UnknownArgument",
     "__version__",
     "callbacks",

@@ -19,6 +19,7 @@ _Integers = NDArray[np.int64]
 _StateParts = tuple[_Singles, _Singles, _Singles, int, int, float, float]
 # Score, loss, training loss, hash of the weights, scores of folds (none: diverged).
 _ResultParts = tuple[float, float, float, int, Sequence[float]]
+_ExternalResult = tuple[float, float, int, list[float]]
 
 class Job:
     """One candidate to be trained for one rung."""
@@ -133,6 +134,7 @@ class Settings:
     dropout: float
     label_smoothing: float
     batch_size: int  # 0: the whole training part, one update an epoch
+    external_cost: float  # multiply-adds per epoch of a candidate that is no network; 0: a network
     initialization: str  # auto he xavier
     parametrization: str  # standard ntk
     input_scaling: bool
@@ -161,6 +163,10 @@ class Data:
     @property
     def epoch_rows(self) -> int: ...  # of an epoch, but of candidates that take all rows at once
     def digests(self) -> dict[str, list[int]]: ...  # of rows to train on and to validate: of inputs, targets, weights
+    # Of the training rows: class numbers [rows], standardized targets [rows, outputs], or their logarithms [rows].
+    def training_targets(self, log: bool = False) -> NDArray[np.float32]: ...
+    def training_weights(self) -> NDArray[np.float32]: ...  # none: all alike
+    def output_units(self, log: bool = False) -> dict[str, Any]: ...  # keywords of `Trees`: scores become targets
     @property
     def constant_features(self) -> list[int]: ...  # dropped: constant over the training rows, unless not standardized
 
@@ -241,6 +247,59 @@ class Network:
     @property
     def target_scale(self) -> NDArray[np.float64]: ...
 
+class Trees:
+    """Boosted trees with the units of their targets (cpp/ash/train/trees.hpp). Immutable; any thread may predict."""
+
+    def __init__(
+        self,
+        features: int,
+        leaf_starts: Sequence[int] | _Integers,  # [trees + 1]; the nodes of tree t begin at leaf_starts[t] - t
+        feature: NDArray[np.int32],  # [nodes], as are the next four
+        threshold: _Floats,
+        left: NDArray[np.int32],  # where x <= threshold; at least 0: a node of the tree; below: its leaf ~left
+        right: NDArray[np.int32],
+        missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: it goes left; 2: right
+        leaf_values: Sequence[float] | _Floats,  # [leaves]
+        classes: int,
+        target_mean: Sequence[float] | _Floats,  # zeros for classification
+        target_scale: Sequence[float] | _Floats,
+        exponential: bool = False,  # targets are target_mean * exp(target_scale * score)
+        target_least: Sequence[float] | _Floats = ...,  # bounds of targets
+        target_most: Sequence[float] | _Floats = ...,
+    ) -> None: ...
+    def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
+        """Probabilities [rows, classes], or targets [rows, outputs] in their units; NaN: missing, infinity: refused."""
+    def raw_scores(self, x: _Floats | _Singles, threads: int = 1) -> _Floats:
+        """Sums of leaves [rows, scores], one score for two classes: what predictions are made of."""
+    @property
+    def features(self) -> int: ...
+    @property
+    def leaf_starts(self) -> _Integers: ...
+    @property
+    def feature(self) -> NDArray[np.int32]: ...
+    @property
+    def threshold(self) -> _Floats: ...
+    @property
+    def left(self) -> NDArray[np.int32]: ...
+    @property
+    def right(self) -> NDArray[np.int32]: ...
+    @property
+    def missing(self) -> NDArray[np.uint8]: ...  # 1 or 2: a 0 has become the side where 0.0 goes
+    @property
+    def leaf_values(self) -> _Floats: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def exponential(self) -> bool: ...
+    @property
+    def target_mean(self) -> _Floats: ...
+    @property
+    def target_scale(self) -> _Floats: ...
+    @property
+    def target_least(self) -> _Floats: ...
+    @property
+    def target_most(self) -> _Floats: ...
+
 class Mailbox:
     """Jobs of a tuner that are done elsewhere, on their way (cpp/ash/run/mailbox.hpp). Any thread."""
 
@@ -306,6 +365,10 @@ class Tuner:
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # of the best candidates, so many networks
         mailbox: Mailbox | None = None,  # jobs go through it, up to its capacity at a time; `threads` do the rest
+        # external(candidate, rung, epochs, is_stopped) -> score, loss, hash, scores of folds; None if it was stopped:
+        # does the jobs of candidates that are no networks. As with scorers, any thread calls it; it must not throw.
+        external: Callable[[int, int, int, Callable[[], bool]], tuple[float, float, int, list[float]] | None]
+        | None = None,
     ) -> None: ...
     def start(self) -> None: ...
     # At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did.

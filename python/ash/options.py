@@ -19,6 +19,7 @@ import numpy as np
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_number, one_of, read_score, read_seconds, whole, yes_or_no
+from ash._utils.installation import require_extra
 from ash._utils.machine import default_limit, resolve_threads
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
@@ -41,6 +42,12 @@ WORKERS, WORKERS_A_THREAD = 32, 4
 idle or their results undecided."""
 WORKERS_OF_WORK = 8
 """Virtual workers where a ladder is planned for a `work_limit`, whatever the threads."""
+
+NETWORK, LIGHTGBM = "network", "lightgbm"
+MODELS = (NETWORK, LIGHTGBM)
+"""The kinds of model that a candidate can be."""
+TREES = (LIGHTGBM,)
+"""Those of them that are boosted trees."""
 
 FROM_DTYPE = "from_dtype"
 """Columns are categories where their dtype says so, which they are in any case."""
@@ -201,6 +208,17 @@ def _share(name: str, value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def _models(name: str, value: Any) -> tuple[str, ...]:
+    """Return kinds of models in the order of MODELS, each once."""
+    given = (value,) if isinstance(value, str) else value
+    is_list = isinstance(given, list | tuple) and len(given) > 0
+    if not is_list or not all(isinstance(each, str) and each in MODELS for each in given):
+        raise SettingError(f"{name} must be a list of {', '.join(map(repr, MODELS))}, got {value!r}")
+    if LIGHTGBM in given:
+        require_extra(f"{name}={value!r}", LIGHTGBM, "trees")
+    return tuple(model for model in MODELS if model in given)
+
+
 _SWITCH = Check("bool", yes_or_no)
 _SECONDS = Check("float or None", read_seconds)
 _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
@@ -220,6 +238,9 @@ class SearchConfig:
 
     Parameters
     ----------
+    models : list of {"network", "lightgbm"}, optional
+        The kinds of model in the default space: networks (the default), boosted trees of LightGBM, or both. No effect
+        on a `space` that is given, whose hyperparameter `model` says it. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.
@@ -303,6 +324,7 @@ class SearchConfig:
     SearchConfig(eta=2, max_rungs=2)
     """
 
+    models: Any = None
     eta: int | None = None
     min_epochs: int | None = None
     max_rungs: int | None = None
@@ -384,6 +406,9 @@ class Options(RunOptions):
     """
 
     planned: bool
+    models: Annotated[
+        tuple[str, ...], Option((NETWORK,), Check('list of {"network", "lightgbm"}', _models), TABLES, "results")
+    ]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]

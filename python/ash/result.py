@@ -20,10 +20,9 @@ from ash._utils.display import format_table, html_table, show, show_param, show_
 from ash.errors import AllFailed, NothingFinished, SettingError
 from ash.history.history import History
 from ash.history.records import Columns
-from ash.models.ensemble import Ensemble
+from ash.models.ensemble import Ensemble, Member
 from ash.models.inspection import MOST_COLUMNS, PartialDependence, Sample, importances, partial_dependence
 from ash.models.model_pool import MOST_DRAWS, Kept
-from ash.models.network import Network
 from ash.options import FunctionOptions, Options
 from ash.run_record import SHORT_DIGEST, RunRecord
 from ash.space.function_space import FunctionSpace
@@ -311,7 +310,7 @@ class Result(RunResult):
 
     Attributes
     ----------
-    model : Network
+    model : Network or Trees
         That of the highest score (ties: lower loss, candidate, rung). With `cv` it is trained again, as long, on all
         rows; in the `result_` of an estimator with an ensemble it is the network of the first fold.
     kept : ash.models.model_pool.Kept or None
@@ -361,7 +360,7 @@ class Result(RunResult):
     """
 
     options: Options
-    model: Network
+    model: Member
     kept: Kept | None
     sample: Sample | None
     memory: dict[str, int]
@@ -379,7 +378,7 @@ class Result(RunResult):
         return self.kept
 
     @property
-    def inspected(self) -> tuple[Network, Sample] | tuple[None, None]:
+    def inspected(self) -> tuple[Member, Sample] | tuple[None, None]:
         """Return `model` and `sample`."""
         return (None, None) if self.sample is None else (self.model, self.sample)
 
@@ -427,7 +426,7 @@ class Result(RunResult):
         ensemble.record = replace(self.record, arguments=arguments, refit=(), model=ensemble.digest)
         return ensemble
 
-    def feature_importance(self, model: Network | Ensemble | None = None) -> dict[str, float]:
+    def feature_importance(self, model: Member | Ensemble | None = None) -> dict[str, float]:
         """Return by how much the score of a model falls when the cells of a column are shuffled, the most first.
 
         Permutation importance (Breiman, Machine Learning 45, 2001) on at most 1,000 of the validation rows, the mean of
@@ -437,7 +436,7 @@ class Result(RunResult):
 
         Parameters
         ----------
-        model : Network or Ensemble, optional
+        model : Network, Trees or Ensemble, optional
             Of this run, such as `model_` of the estimator; by default `model`.
 
         Returns
@@ -455,7 +454,7 @@ class Result(RunResult):
         order = np.argsort(-falls, kind="stable").tolist()
         return {self._column_names()[place]: float(falls[place]) for place in order}
 
-    def partial_dependence(self, column: str | int, model: Network | Ensemble | None = None) -> PartialDependence:
+    def partial_dependence(self, column: str | int, model: Member | Ensemble | None = None) -> PartialDependence:
         """Return the mean prediction of a model when all rows have the same value in one column, for some values.
 
         Friedman, Annals of Statistics 29, 2001. The rows are those of `feature_importance`. Values of the other columns
@@ -465,7 +464,7 @@ class Result(RunResult):
         ----------
         column : str or int
             Its name, or its place from 0 on.
-        model : Network or Ensemble, optional
+        model : Network, Trees or Ensemble, optional
             As for `feature_importance`.
 
         Returns

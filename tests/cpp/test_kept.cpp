@@ -49,18 +49,21 @@ JobRecord record_of(std::int32_t candidate, std::int32_t rung, double score, dou
             .diverged = is_diverged(score, loss)};
 }
 
-// The best job of each candidate that has one, sorted, and of these the first.
+// The best job of each candidate that has one, sorted, and of these the first of each kind.
 std::vector<Rank> by_force(const std::vector<JobRecord>& jobs, std::size_t most) {
     std::map<int, Rank> best;
+    std::map<int, bool> external;
     for (const JobRecord& each : jobs) {
         if (each.diverged) continue;
+        external[each.task.job.candidate] = each.external;
         const auto [found, is_new] = best.emplace(each.task.job.candidate, rank(each));
         if (!is_new) found->second = std::min(found->second, rank(each));
     }
     std::vector<Rank> all;
     for (const auto& [candidate, its_best] : best) all.push_back(its_best);
     std::sort(all.begin(), all.end());
-    all.resize(std::min(all.size(), most));
+    std::map<bool, std::size_t> taken;
+    std::erase_if(all, [&](const Rank& each) { return ++taken[external[std::get<2>(each)]] > most; });
     return all;
 }
 
@@ -75,10 +78,12 @@ std::vector<JobRecord> random_jobs(std::mt19937& random) {
     std::vector<JobRecord> jobs;
     for (std::int32_t candidate = 0; candidate < 12; ++candidate) {
         const auto rungs = static_cast<std::int32_t>(random() % 4);
+        const bool external = random() % 3 == 0;
         for (std::int32_t rung = 0; rung < rungs; ++rung) {
             const bool diverged = random() % 8 == 0;
             jobs.push_back(record_of(candidate, rung, diverged ? kNan : static_cast<double>(random() % 4),
                                      static_cast<double>(random() % 3)));
+            jobs.back().external = external;
         }
     }
     return jobs;

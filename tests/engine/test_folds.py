@@ -15,7 +15,8 @@ import ash
 from ash import _core
 from ash.encoding.data_split import ROWS_A_SECOND
 from ash.models.ensemble import class_errors, select, target_errors
-from ash.models.model_pool import sharpen, sharpness
+from ash.models.model_pool import sharpness
+from ash.models.network import sharpen
 from config_help import configured
 from ensemble_help import WEIGHTS, YR, X, Y, space
 from journal_help import with_states
@@ -183,7 +184,7 @@ def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
     kept, options, found = end["kept"], end["options"], []
     for number, parts in enumerate(end["folds"]):
         core = trained(end, place, parts, seed_of_fold(end, number))
-        network = ALL_ROWS.network_of(core, parts, kept.networks[place].params, options, 0.0)
+        network = ALL_ROWS.member_of(core, parts, kept.networks[place].params, options, 0.0)
         rows = X[parts.table.frame.numbers_of(parts.validation)]
         found.append(network.predict(rows) if network.classes_ is None else network.predict_proba(rows))
     return np.concatenate(found)

@@ -310,10 +310,10 @@ def of_member(key: str, value: Any) -> Callable[[Tensors, About], Any]:
     ("change", "complaint"),
     [
         (changed("format", "ash-network"), "activations are no list"),
-        (changed("version", 3), "reads up to 2: update ash"),
+        (changed("version", 4), "reads up to 3: update ash"),
         (changed("members", None), "no list of networks"),
         (changed("members", []), "no list of networks"),
-        (changed("members", [1, 2, 3]), "a member has other entries"),
+        (changed("members", [1, 2, 3]), "no list of networks"),
         (lambda tensors, about: about["members"].pop(), "belongs to none of"),
         (lambda tensors, about: about["members"].append(about["members"][0]), "are not those of"),
         (lambda tensors, about: about["members"][0].pop("params"), "other entries"),
@@ -355,7 +355,7 @@ def test_members_must_have_the_same_outputs(tmp_path: Path) -> None:
     about["members"] += other["members"]
     about["version"] = 2
     write(tmp_path / "both", tensors | {"weights": np.array([0.5, 0.5])}, json.loads(json.dumps(about)))
-    with pytest.raises(ash.ModelFormatError, match=r"its networks have \[1, 2\] outputs"):
+    with pytest.raises(ash.ModelFormatError, match=r"its members have \[1, 2\] outputs"):
         ash.load(tmp_path / "both")
 
 

@@ -259,7 +259,7 @@ def test_safetensors_files_of_other_programs(tmp_path):
     ("change", "complaint"),
     [
         (changed("format", "other"), "format"),
-        (changed("version", 3), "reads up to 2: update ash"),
+        (changed("version", 4), "reads up to 3: update ash"),
         (changed("version", "1"), "version"),
         (changed("version", 0), "version"),
         (changed("activations", "relu"), "activations"),

@@ -14,7 +14,8 @@ from sklearn.model_selection import train_test_split
 import ash
 from ash.models.ensemble import class_errors, label_probabilities, row_losses, select, target_errors
 from ash.models.model import normalized
-from ash.models.model_pool import HIGHEST, LOWEST, SPREAD, STEPS, sharpen, sharpened, sharpness
+from ash.models.model_pool import HIGHEST, LOWEST, SPREAD, STEPS, sharpened, sharpness
+from ash.models.network import sharpen
 
 pytestmark = pytest.mark.core
 

@@ -24,6 +24,8 @@ def test_every_default_is_allowed_and_in_plain_form(name: str) -> None:
     assert type(check_value(name, default)) is type(default)
 
 
+OF_NETWORKS = [name for name, line in HYPERPARAMETERS.items() if "network" in line.models and name != "model"]
+
 PLAIN: dict[str, list[tuple[Any, Any]]] = {
     "hidden": [([128, 64], (128, 64)), ((np.int64(8),), (8,)), (32, (32,)), ((), ()), ((4096,), (4096,))],
     "activation": [(np.str_("tanh"), "tanh"), (["relu", "tanh"], ("relu", "tanh")), (("mish",), ("mish",))],
@@ -36,6 +38,10 @@ PLAIN: dict[str, list[tuple[Any, Any]]] = {
     "parametric_activation": [(np.True_, True)],
     "embedding": [("periodic", "periodic")],
     "embedding_frequency": [(0, 0.0), (np.float32(1e6), 1e6)],
+    "model": [(np.str_("lightgbm"), "lightgbm")],
+    "shrinkage": [(12, 12.0)],
+    "num_leaves": [(np.int64(2), 2)],
+    "extra_trees": [(np.True_, True)],
 }
 
 
@@ -69,6 +75,15 @@ REFUSED: dict[str, list[Any]] = {
     "embedding": ["plr", True, None],
     "embedding_frequency": [-1e-9, 1.1e6, NAN, INFINITY, True, "0.1"],
     "target_transform": ["sqrt", True, None],
+    "model": ["forest", None, ("network",)],
+    "shrinkage": [0, -1.0, NAN, "1"],
+    "num_leaves": [1, 2.5, 131_073, True],
+    "min_data_in_leaf": [0, 2**31],
+    "feature_fraction": [0.0, 1.1],
+    "bagging_fraction": [0.0, 1.1, None],
+    "lambda_l1": [-1e-9],
+    "lambda_l2": [-1e-9, INFINITY],
+    "extra_trees": [1, "True"],
 }
 
 
@@ -77,7 +92,7 @@ def test_a_refused_value_is_named_with_what_is_allowed(name: str) -> None:
     for value in REFUSED[name]:
         with pytest.raises(SettingError) as caught:
             to_settings({name: value})
-        are_levels = value in [("sgd",), ((64,),)]
+        are_levels = value in [("sgd",), ((64,),), ("network",)]
         hint = "; for several values give a list, or a domain such as ash.log" if are_levels else ""
         assert str(caught.value) == f"{name} must be {HYPERPARAMETERS[name].allowed}, got {value!r}{hint}"
 
@@ -164,7 +179,7 @@ def test_every_hyperparameter_reaches_the_core() -> None:
         "embedding_frequency": 2.5,
         "target_transform": "log",
     }
-    assert list(given) == list(HYPERPARAMETERS)
+    assert list(given) == OF_NETWORKS
     settings = to_settings(given)
     assert isinstance(settings, _core.Settings)
     assert settings.hidden == [12, 7]
@@ -176,15 +191,22 @@ def test_every_hyperparameter_reaches_the_core() -> None:
 
 def test_omitted_hyperparameters_have_their_defaults() -> None:
     settings = to_settings({})
-    for name in [name for name in HYPERPARAMETERS if name not in ("hidden", "activation")]:
+    for name in [name for name in OF_NETWORKS if name not in ("hidden", "activation")]:
         assert getattr(settings, name) == HYPERPARAMETERS[name].default, name
     assert settings.hidden == [64, 64]
     assert settings.activations == ["relu", "relu"]
 
 
+def test_boosted_trees_have_their_own_hyperparameters_and_are_external_to_the_core() -> None:
+    full = check_params({"model": "lightgbm", "num_leaves": 8, "hidden": (7,), "target_transform": "log"})
+    assert list(full) == [name for name, line in HYPERPARAMETERS.items() if "lightgbm" in line.models]
+    assert full["num_leaves"] == 8 and full["target_transform"] == "log" and "hidden" not in full
+    assert to_settings(full, 5.0).external_cost == 5.0 and to_settings({"num_leaves": 8}).external_cost == 0.0
+
+
 def test_full_configuration_in_the_order_of_the_table_and_input_unchanged() -> None:
     given = {"batch_size": 16, "hidden": [8]}
     full = check_params(given)
-    assert list(full) == list(HYPERPARAMETERS)
+    assert list(full) == OF_NETWORKS
     assert full["hidden"] == (8,)
     assert given == {"batch_size": 16, "hidden": [8]}

@@ -1,7 +1,7 @@
-// output_units.hpp: how the outputs z of a network become targets in the units of y.
+// output_units.hpp: how the outputs z of a model become targets in the units of y.
 //
 //     identity    scale z + center
-//     exp         center exp(scale z), for a network that gives logarithms
+//     exp         center exp(scale z), for a model that gives logarithms
 //
 // A target is then moved to the nearest number between `least` and `most`. DataBuilder sets these: `least` is the smallest
 // training target if none is negative, `most` twice the largest for exponentials.
@@ -9,6 +9,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,32 +39,37 @@ inline OutputUnits without_bounds(Scaling scaling) {
     return {Link::identity, std::move(scaling), std::vector(outputs, -kInfinity), std::vector(outputs, kInfinity)};
 }
 
-// Throws std::invalid_argument unless they are of this many outputs.
-inline void check_units(const OutputUnits& units, int outputs) {
+// Throws std::invalid_argument unless they are of this many outputs, or of the probabilities of this many classes.
+inline void check_units(const OutputUnits& units, int outputs, int classes = 0) {
+    const auto is_infinite = [](double bound) { return std::isinf(bound); };
+    require(classes == 0 || (units.link == Link::identity && std::ranges::all_of(units.least, is_infinite) &&
+                             std::ranges::all_of(units.most, is_infinite)),
+            "probabilities have no link and no bounds");
+    const auto is_positive = [](double center) { return center > 0.0; };
+    require(units.link == Link::identity || std::ranges::all_of(units.scaling.center, is_positive),
+            "targets: the center of exponentials is above 0");
+    require(classes == 0 || (classes >= 2 && classes == outputs), "classes: not the number of outputs");
     check_scaling(units.scaling, outputs);
     const bool bounded = std::ssize(units.least) == outputs && std::ssize(units.most) == outputs;
     require(bounded && std::ranges::equal(units.least, units.most, std::less_equal{}), "targets: bounds");
 }
 
-// Calls put(row, output, target) for the outputs [rows][stride], which it may overwrite. NaN stays.
-template <typename Put>
-void to_targets(const Kernels& kernels, const OutputUnits& units, float* outputs, std::int64_t rows,
+// Calls put(row, output, target) for the outputs [rows][stride], float or double. NaN stays.
+template <typename Output, typename Put>
+void to_targets(const Kernels& kernels, const OutputUnits& units, const Output* outputs, std::int64_t rows,
                 std::int64_t stride, Put put) {
     constexpr float kMostLogarithm = 80.0F;  // its exponential is neither infinite nor denormal
     const auto count = std::ssize(units.least);
     for (std::int64_t row = 0; row < rows; ++row, outputs += stride) {
-        if (units.link == Link::exp) {
-            for (std::int64_t o = 0; o < count; ++o) {
-                const double logarithm = outputs[o] * units.scaling.scale[static_cast<std::size_t>(o)];
-                outputs[o] = std::clamp(static_cast<float>(logarithm), -kMostLogarithm, kMostLogarithm);
-            }
-            kernels.elementary(Elementary::exp, outputs, outputs, count);
-        }
         for (std::int64_t o = 0; o < count; ++o) {
             const auto column = static_cast<std::size_t>(o);
-            const double target = units.link == Link::exp
-                                      ? outputs[o] * units.scaling.center[column]
-                                      : outputs[o] * units.scaling.scale[column] + units.scaling.center[column];
+            const double scaled = outputs[o] * units.scaling.scale[column];
+            double target = scaled + units.scaling.center[column];
+            if (units.link == Link::exp) {
+                float power = static_cast<float>(std::clamp<double>(scaled, -kMostLogarithm, kMostLogarithm));
+                kernels.elementary(Elementary::exp, &power, &power, 1);
+                target = power * units.scaling.center[column];
+            }
             put(row, o, std::clamp(target, units.least[column], units.most[column]));
         }
     }

@@ -28,11 +28,12 @@ std::int64_t checked_count(std::int64_t count) {
 Candidates::Candidates(std::int64_t count) : count_(checked_count(count)), known_(count) {}
 
 Candidates::Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
-                       std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox)
+                       std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox, ExternalTrainer external)
     : count_(checked_count(count)),
       folds_(std::move(folds)),
       memory_limit_(memory_limit),
       mailbox_(std::move(mailbox)),
+      external_(std::move(external)),
       chunks_(static_cast<std::size_t>((count + kChunk - 1) / kChunk)),
       workspaces_(static_cast<std::size_t>(threads)) {
     require(memory_limit >= 0, "memory_limit: negative");
@@ -52,6 +53,10 @@ void Candidates::append(std::vector<Settings> more) {
     }
     for (const Settings& each : more) {
         check(each);
+        if (ash::is_external(each)) {
+            require(external_ || mailbox_, "external_cost: nothing trains candidates that are no networks");
+            continue;
+        }
         for (const auto& [data, rules] : folds_) check_fits(each, data);
         static_cast<void>(Layout(folds_.front().data.shape(), each));  // refuses what is too large
     }
@@ -67,6 +72,9 @@ void Candidates::append(std::vector<Settings> more) {
 }
 
 double Candidates::cost(const Job& job) const {
+    if (is_external(job.candidate)) {
+        return settings(job.candidate).external_cost * static_cast<double>(std::max(job.epochs, std::int64_t{1}));
+    }
     double sum = 0.0;
     for (const auto& [data, rules] : folds_) {
         const EpochCut epochs = epochs_of(settings(job.candidate), data);
@@ -76,11 +84,16 @@ double Candidates::cost(const Job& job) const {
 }
 
 double Candidates::step_cost(std::int32_t candidate) const {
+    if (is_external(candidate)) return 0.0;
     return ash::step_cost(folds_.front().data, settings(candidate));
 }
 
 Result Candidates::train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop) {
     if (mailbox_) return train_elsewhere(job);
+    if (is_external(job.candidate)) {
+        std::optional<Answer> answer = external_(job, stop);
+        return answer ? take(job, std::move(*answer)) : Result{.stopped = true};
+    }
     Workspace& scratch = workspace(thread);
     const auto train_fold = [&](int number) {
         const auto fold = static_cast<std::size_t>(number);
@@ -108,15 +121,19 @@ Result Candidates::train(const Job& job, int thread, Team& team, const std::atom
 Result Candidates::train_elsewhere(const Job& job) {
     States states = gathered([&](StateStore& store) { return store.resume(job.candidate); });
     std::optional<Answer> answer = mailbox_->send(job, std::move(states));
-    if (!answer) return {.stopped = true};
-    require(answer->fold_scores.empty() || std::ssize(answer->fold_scores) == folds(), "scores: one per fold, or none");
-    if (answer->states.empty()) {
+    return answer ? take(job, std::move(*answer)) : Result{.stopped = true};
+}
+
+Result Candidates::take(const Job& job, Answer answer) {
+    require(answer.fold_scores.empty() || std::ssize(answer.fold_scores) == folds(), "scores: one per fold, or none");
+    require(answer.states.empty() || !is_external(job.candidate), "states of a candidate that is no network");
+    if (answer.states.empty()) {
         release(job.candidate);  // those of a lower rung
     } else {
-        put(job.candidate, with_layouts(job, std::move(answer->states)));
+        put(job.candidate, with_layouts(job, std::move(answer.states)));
     }
-    if (!answer->fold_scores.empty()) note(job, std::move(answer->fold_scores));
-    return answer->result;
+    if (!answer.fold_scores.empty()) note(job, std::move(answer.fold_scores));
+    return answer.result;
 }
 
 void Candidates::stop() {
@@ -131,7 +148,7 @@ Team::Help Candidates::help(std::int32_t candidate, int thread, Team& team, cons
 
 States Candidates::publish(std::int32_t candidate) {
     States states = gathered([&](StateStore& store) { return store.publish(candidate); });
-    if (mailbox_ && states.empty()) mailbox_->note(Note::Kind::kept, candidate);
+    if (mailbox_ && states.empty() && !is_external(candidate)) mailbox_->note(Note::Kind::kept, candidate);
     return states;
 }
 
@@ -169,7 +186,7 @@ MemoryUse Candidates::memory() const {
 }
 
 void Candidates::restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states) {
-    require(candidate >= 0 && candidate < known_, "no such candidate");
+    require(candidate >= 0 && candidate < known_ && !is_external(candidate), "no such network");
     restored_.insert_or_assign({candidate, rung}, with_layouts({candidate, rung, 0}, std::move(states)));
 }
 

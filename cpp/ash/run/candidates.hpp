@@ -8,6 +8,9 @@
 // A job trains the folds one after the other; the first fold that diverges ends it. With a mailbox (mailbox.hpp) jobs
 // are done elsewhere: train() sends them and waits, and all else stays as it is.
 //
+// Candidates that are no networks are external: an ExternalTrainer does their jobs, in the thread that has the job. They
+// have no states here.
+//
 // Virtual:     cost(), step_cost(), train() and help(), which say what a job is. retrain.cpp needs other jobs under the
 //              same threads and teams, and tests need jobs that sleep, fail or never end. A class that replaces all four
 //              has no folds, so it holds no states.
@@ -36,6 +39,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -55,6 +59,9 @@
 
 namespace ash {
 
+// Does a job of an external candidate; none: it was stopped by the flag. Called by any thread, several at once.
+using ExternalTrainer = std::function<std::optional<Answer>(const Job& job, const std::atomic<bool>& stop)>;
+
 // A part of the data, and how networks are trained and scored on it.
 struct Fold {
     const Data& data;
@@ -72,9 +79,10 @@ class Candidates {
     // first: those known by now, of `count` in all. memory_limit: bytes of states, shared out evenly among the folds; 0:
     // none. REQUIRES: at least one fold; data and kernels outlive this. Throws std::invalid_argument for settings out of
     // range or a network too large for a Layout, for a count out of 1..2^31 - 1 or below those that are known, for a
-    // negative limit, for a metric of the other task, or for folds of other features or outputs than the first.
+    // negative limit, for a metric of the other task, for folds of other features or outputs than the first, or for an
+    // external candidate that nothing trains.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
-               std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr);
+               std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr, ExternalTrainer external = {});
     virtual ~Candidates() = default;
 
     // More are known. Throws std::invalid_argument, and changes nothing, for settings out of range, networks too large for a
@@ -89,8 +97,10 @@ class Candidates {
     // is known.
     virtual double cost(const Job& job) const;
 
-    // The work of one update.
+    // The work of one update; 0 of an external candidate.
     virtual double step_cost(std::int32_t candidate) const;
+
+    bool is_external(std::int32_t candidate) const { return !folds_.empty() && ash::is_external(settings(candidate)); }
 
     // Trains and scores. team: the thread's own, open or not. REQUIRES: no other thread has this number, and none this
     // candidate.
@@ -153,6 +163,7 @@ class Candidates {
     Workspace& workspace(int thread);
     std::shared_ptr<State> state_to_train(std::size_t fold, std::int32_t candidate);
     Result train_elsewhere(const Job& job);
+    Result take(const Job& job, Answer answer);
     std::vector<State> with_layouts(const Job& job, std::vector<State> states) const;
     void put(std::int32_t candidate, std::vector<State> states);
     void release(std::int32_t candidate);
@@ -163,6 +174,7 @@ class Candidates {
     const std::vector<Fold> folds_;
     const std::int64_t memory_limit_ = 0;     // of all folds together
     const std::shared_ptr<Mailbox> mailbox_;  // null: jobs are done here
+    const ExternalTrainer external_;          // empty: there are networks alone
 
     std::int64_t known_ = 0;                              // critical section
     std::vector<std::unique_ptr<Settings[]>> chunks_;     // [count / kChunk], rounded up: its length never changes

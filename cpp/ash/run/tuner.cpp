@@ -290,6 +290,7 @@ void Tuner::assign(int thread, const Task& task) {
 void Tuner::replay(const Task& task, const KnownJob& known) {
     JobRecord record = known.record;
     record.task = task;
+    record.external = candidates_->is_external(task.job.candidate);
     candidates_->replay(task.job, known.fold_scores);
     held_.emplace(task.job.candidate, record);
     clock_->finish({task, record.score, record.loss});
@@ -372,7 +373,8 @@ Tuner::Done Tuner::train(int thread, const Task& task) {
                            .start = result.seconds < 0.0 ? start : std::max(start, end - result.seconds),
                            .end = end,
                            .team = team.largest(),
-                           .diverged = is_diverged(result.score, result.loss)};
+                           .diverged = is_diverged(result.score, result.loss),
+                           .external = candidates_->is_external(task.job.candidate)};
     return {.report = Report{task, result.score, result.loss}, .record = record};
 }
 

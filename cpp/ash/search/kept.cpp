@@ -15,6 +15,16 @@ bool precedes(const Kept& a, const Kept& b) {
     return !better(second, first) && a.rung < b.rung;
 }
 
+// The worst of a kind that has no more places; the end if it has, or has none.
+template <typename Entries>
+auto last_place(Entries& kept, bool external, std::size_t most) {
+    std::size_t taken = 0;
+    return std::find_if(kept.begin(), kept.end(), [&](const Kept& each) {
+        taken += each.external == external ? 1 : 0;
+        return taken == most;
+    });
+}
+
 template <typename Entries>
 auto of_candidate(Entries& kept, std::int32_t candidate) {
     return std::find_if(kept.begin(), kept.end(), [=](const Kept& each) { return each.candidate == candidate; });
@@ -23,7 +33,8 @@ auto of_candidate(Entries& kept, std::int32_t candidate) {
 }  // namespace
 
 bool BestCandidates::would_keep(const Kept& job) const {
-    if (kept_.size() == most_ && !precedes(job, kept_.back())) return false;
+    const auto last = last_place(kept_, job.external, most_);
+    if (last != kept_.end() && !precedes(job, *last)) return false;
     const auto own = of_candidate(kept_, job.candidate);
     return own == kept_.end() || precedes(job, *own);
 }
@@ -31,7 +42,7 @@ bool BestCandidates::would_keep(const Kept& job) const {
 States BestCandidates::keep(Kept job) {
     States freed;
     auto leaves = of_candidate(kept_, job.candidate);
-    if (leaves == kept_.end() && kept_.size() == most_) --leaves;
+    if (leaves == kept_.end()) leaves = last_place(kept_, job.external, most_);
     if (leaves != kept_.end()) {
         freed = std::move(leaves->states);
         kept_.erase(leaves);

@@ -13,7 +13,8 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 Kept to_keep(const JobRecord& record, States states) {
     const Job& job = record.task.job;
-    return {job.candidate, job.rung, record.score, record.loss, std::move(states), record.weights_hash};
+    return {job.candidate,       job.rung,       record.score, record.loss, std::move(states),
+            record.weights_hash, record.external};
 }
 
 }  // namespace

@@ -88,16 +88,8 @@ Network::Network(std::span<const LayerWeights> layers, std::vector<Activation> a
       classes_(classes),
       inputs_(std::move(inputs)),
       targets_(std::move(targets)) {
-    const auto is_infinite = [](double bound) { return std::isinf(bound); };
-    require(classes == 0 || (targets_.link == Link::identity && std::ranges::all_of(targets_.least, is_infinite) &&
-                             std::ranges::all_of(targets_.most, is_infinite)),
-            "probabilities have no link and no bounds");
-    const auto is_positive = [](double center) { return center > 0.0; };
-    require(targets_.link == Link::identity || std::ranges::all_of(targets_.scaling.center, is_positive),
-            "targets: the center of exponentials is above 0");
-    require(classes == 0 || (classes >= 2 && classes == outputs()), "classes: not the number of outputs");
     check_scaling(inputs_, features());
-    check_units(targets_, outputs());
+    check_units(targets_, outputs(), classes);
     inverse_ = inverse(inputs_);
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const Layer& layer = layout_.layers()[l];

@@ -29,6 +29,7 @@ from ash.models.ensemble import Ensemble
 from ash.models.load import load
 from ash.models.model import Model, normalized
 from ash.models.network import Network
+from ash.models.trees import Trees
 
 LISTED = 10  # of the columns that are missing
 
@@ -67,7 +68,7 @@ def predict(args: argparse.Namespace) -> None:
     _say_score(model, table, frame)
 
 
-def load_model(path: str) -> Network | Ensemble:
+def load_model(path: str) -> Network | Trees | Ensemble:
     """Return a model, or say that there is none."""
     if Path(path).is_dir():
         raise SettingError(f"{path} is a folder: give the model in it, such as {Path(path) / 'model.safetensors'}")

@@ -25,9 +25,7 @@ from ash.engine.repeat import OtherRowsError, repeated, row_differences
 from ash.engine.run import TuningRun
 from ash.errors import DataError, SettingError
 from ash.journal.identity import differences, version_facts
-from ash.models.ensemble import Ensemble
 from ash.models.model import Model
-from ash.models.network import Network
 from ash.run_record import TUNE, RunRecord
 from ash.tune import tune
 
@@ -178,7 +176,7 @@ def _altered(model: Model, record: RunRecord) -> list[str]:
     return [f"model: its hash is {model.digest}, and {record.model} is recorded"]
 
 
-def _recorded(path: str) -> tuple[Network | Ensemble, RunRecord]:
+def _recorded(path: str) -> tuple[Model, RunRecord]:
     """Return the model of a file and its record, or raise SettingError where it has none."""
     model = load_model(path)
     if model.record is None:

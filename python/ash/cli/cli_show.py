@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ash.journal.lock import holder
 from ash.models.ensemble import Ensemble
 from ash.models.model import Model
 from ash.models.network import Network
+from ash.models.trees import Trees
 from ash.run_record import FUNCTION, RunRecord
 
 LABELS = 10  # that are listed
@@ -47,12 +48,12 @@ def show_file(args: argparse.Namespace) -> None:
 
 def _model_lines(path: str) -> Iterator[str]:
     model, content = load_model(path), Path(path).read_bytes()
-    networks = model.members if isinstance(model, Ensemble) else (model,)
+    members = model.members if isinstance(model, Ensemble) else (model,)
     facts = {
         "task": _task(model),
         "score": f"validation {model.metric} {_score(model.validation_score)}",
-        "layers": _layers(networks[0]) if len(networks) == 1 else f"those of {len(networks)} networks, see below",
-        "size": f"{sum(map(_weights, networks))} weights and biases, {len(content)} bytes",
+        "layers": _layers(members[0]) if len(members) == 1 else f"those of {len(members)} {_noun(members)}s, see below",
+        "size": f"{_size(members)}, {len(content)} bytes",
         "sha256": hashlib.sha256(content).hexdigest(),
         "record": "none" if model.record is None else repr(model.record),
     }
@@ -60,15 +61,15 @@ def _model_lines(path: str) -> Iterator[str]:
     return map(printable, [*lines, "", *_hyperparameters(model), "", *_columns(model)])
 
 
-def _hyperparameters(model: Network | Ensemble) -> list[str]:
-    """Return the hyperparameters of a network, or a line for each network of an ensemble."""
+def _hyperparameters(model: Network | Trees | Ensemble) -> list[str]:
+    """Return the hyperparameters of a network or of trees, or a line for each member of an ensemble."""
     if not isinstance(model, Ensemble):
         return show_params(model.params)
     rows = [
-        [place, show(share), _score(network.validation_score), _weights(network)]
-        for place, (network, share) in enumerate(zip(model.members, model.weights.tolist(), strict=True))
+        [place, show(share), _score(member.validation_score), _numbers(member)]
+        for place, (member, share) in enumerate(zip(model.members, model.weights.tolist(), strict=True))
     ]
-    lines = format_table(["network", "share", "score", "size"], rows)
+    lines = format_table([_noun(model.members), "share", "score", "size"], rows)
     layers = ["layers", *map(_layers, model.members)]
     return [f"{line}  {layer}" for line, layer in zip(lines, layers, strict=True)]
 
@@ -86,13 +87,29 @@ def _score(score: float) -> str:
     return "unknown" if math.isnan(score) else show(score)
 
 
-def _layers(model: Network) -> str:
+def _noun(members: Sequence[Network | Trees]) -> str:
+    return "network" if all(isinstance(member, Network) for member in members) else "member"
+
+
+def _layers(model: Network | Trees) -> str:
+    if isinstance(model, Trees):
+        return f"{len(model.core.leaf_starts) - 1} boosted trees"
     widths = [model.encoding.features, *(len(bias) for bias in model.core.biases)]
     activations = ", ".join(dict.fromkeys(model.core.activations)) or "linear"
     return f"{'-'.join(map(str, widths))}, {activations}"
 
 
-def _weights(model: Network) -> int:
+def _size(members: Sequence[Network | Trees]) -> str:
+    weights = sum(_numbers(member) for member in members if isinstance(member, Network))
+    leaves = sum(_numbers(member) for member in members if isinstance(member, Trees))
+    sizes = {"weights and biases": weights, "leaves of trees": leaves}
+    return ", ".join(f"{size} {what}" for what, size in sizes.items() if size)
+
+
+def _numbers(model: Network | Trees) -> int:
+    """Return how many weights and biases a network has, or leaves the trees."""
+    if isinstance(model, Trees):
+        return len(model.core.leaf_values)
     return sum(part.size for part in (*model.core.weights, *model.core.biases))
 
 

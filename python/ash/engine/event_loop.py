@@ -21,12 +21,14 @@ from ash import _core
 from ash._utils.threads import warn_of_fewer
 from ash.callbacks.dispatch import Reporter
 from ash.engine.planning import Candidates
+from ash.engine.tree_trainer import TreeTrainer
 from ash.executors.dispatcher import NoDispatcher
 from ash.journal.journal import NullJournal
-from ash.options import Options
-from ash.progress.board import View
+from ash.options import TREES, Options
+from ash.progress.board import Event, View
 from ash.progress.views import open_view
 from ash.run_record import RunRecord
+from ash.space.hyperparameters import model_of
 
 if TYPE_CHECKING:
     from ash.scoring.scorers import ValidationScorer
@@ -62,6 +64,7 @@ class EventLoop:
     reporter: Reporter
     dispatcher: NoDispatcher
     scorers: Sequence["ValidationScorer"]
+    trees: TreeTrainer | None = None
     recorded: RunRecord | None = None
 
     def run(self, seconds_left: Callable[[bool], float]) -> Ending:
@@ -83,11 +86,13 @@ class EventLoop:
                 stopped_by = self._watch(view, seconds_left)
                 _end(tuner)
                 dispatcher.finish(tuner)
+                self._check_trees()
                 wall_seconds = before + time.monotonic() - started
                 view.update(tuner.events())
             ended = stopped_by or tuner.ended
             with self.journal.completing():
                 _complete(tuner, ended)
+                self._complete_trees(ended)
             self.journal.finish(self.recorded.ended if self.recorded and ended == REPORT_LIMIT else ended)
             if self.reporter.finish(tuner, self.candidates.params):
                 ended = "interrupted"
@@ -113,6 +118,7 @@ class EventLoop:
                     tuner.provide(self.candidates.more(wanted))
                 events = tuner.events()
                 view.update(events)
+                self._forget_trees(events)
                 self.journal.look()
                 self.reporter.look(tuner, self.candidates.params, events, self.journal.written)
                 if self.reporter.stopped or self._failed:
@@ -124,7 +130,31 @@ class EventLoop:
     @property
     def _failed(self) -> bool:
         """Return whether there is an error that ends the run."""
-        return self.dispatcher.error is not None or any(scorer.error is not None for scorer in self.scorers)
+        of_trees = self.trees is not None and self.trees.error is not None
+        return of_trees or self.dispatcher.error is not None or any(each.error is not None for each in self.scorers)
+
+    def _check_trees(self) -> None:
+        """Raise what has ended the run in a job of boosted trees."""
+        if self.trees is not None and self.trees.error is not None:
+            raise self.trees.error
+
+    def _forget_trees(self, events: Sequence[Event]) -> None:
+        """Free the boosted trees of jobs that were decided and are not kept."""
+        if self.trees is None:
+            return
+        decided = [(candidate, rung) for kind, candidate, rung, *_ in events if kind == "finished"]
+        if decided:
+            self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
+
+    def _complete_trees(self, ended: str) -> None:
+        """Boost trees again that the result needs, but that an earlier run has made."""
+        if self.trees is None or ended == "interrupted":
+            return
+        epochs = [rung["epochs"] for rung in self.tuner.rungs]
+        kept = [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()]
+        trees = [(*key, epochs[key[1]]) for key in kept if model_of(self.candidates.params[key[0]]) in TREES]
+        self.trees.complete([job for job in trees if self.trees.job(*job[:2]) is None], lambda: False)
+        self._check_trees()
 
 
 def _complete(tuner: _core.Tuner, ended: str) -> None:

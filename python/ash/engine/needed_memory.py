@@ -16,6 +16,7 @@ from ash import _core
 from ash._utils import machine
 from ash._utils.user_warnings import warn_user
 from ash.encoding.data_split import Fold, Split
+from ash.engine.tree_trainer import table_bytes_of_trees
 from ash.errors import DataError
 from ash.metrics import METRICS
 from ash.models.model_pool import prediction_bytes
@@ -66,12 +67,19 @@ class Needs:
 
 
 def needs_of(
-    split: Split, candidates: Sequence[_core.Settings], options: Options, *, kept: int, refit: bool, scored: bool
+    split: Split,
+    candidates: Sequence[_core.Settings],
+    options: Options,
+    *,
+    kept: int,
+    refit: bool,
+    scored: bool,
+    trees: bool = False,
 ) -> Needs:
     """Return what a run needs that trains these candidates.
 
     `kept` is how many networks it keeps; `refit` and `scored` say whether it ends with a refit, and whether a function
-    of the user's scores it.
+    of the user's scores it; `trees` whether it trains boosted trees too.
     """
     folds = split.folds
     tables = folds if split.whole is None else (*folds, split.whole)
@@ -79,13 +87,14 @@ def needs_of(
     scratch = max(_scratch(fold, candidates, options, scored) for fold in folds)
     shape = _shape(folds[0])
     states = sorted((len(folds) * _core.state_bytes(each, *shape) for each in candidates), reverse=True)
+    of_trees = sum(table_bytes_of_trees(fold) for fold in tables) if trees else 0
     return Needs(
-        table=sum(fold.core_bytes(len(fold.y)) for fold in tables),
+        table=of_trees + sum(fold.core_bytes(len(fold.y)) for fold in tables),
         scratch=scratch * (1 + refit),
         states=tuple(states),
         kept=kept,
         at_work=options.workers if options.schedule == "reproducible" else None,
-        predictions=prediction_bytes(kept, cells),
+        predictions=prediction_bytes(kept * (1 + trees), cells),
     )
 
 

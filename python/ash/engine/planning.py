@@ -33,9 +33,9 @@ from ash.encoding.data_split import Fold, Split
 from ash.engine.deadline import SELECTION
 from ash.errors import SettingError
 from ash.models.model_pool import networks_to_keep
-from ash.options import LARGEST, Options, RunOptions, virtual_workers
+from ash.options import LARGEST, NETWORK, TREES, Options, RunOptions, virtual_workers
 from ash.space.defaults import default_space
-from ash.space.hyperparameters import Params, to_settings
+from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
 
 CHUNK = 1024
@@ -168,7 +168,7 @@ def plan(
     if not candidates:
         raise SettingError(f"candidates must be at least one, as Space.sample returns them, got {candidates!r}")
     table = _Shape(rows, features, outputs, classes, numbers, validation)
-    settings = [to_settings(params) for params in candidates[:TYPICAL]]
+    settings = _networks_of(candidates[:TYPICAL])
     cost_seconds = _seconds_a_cost(settings[0], table)
     finishers = max(FINISHERS, FINISHERS_A_THREAD * threads)
     found = _plan_for(max(0.0, time_limit) * threads / cost_seconds, table, settings, finishers, eta, most)
@@ -181,6 +181,11 @@ def plan(
         scoring_seconds=found.scoring_work * cost_seconds,
         epochs=found.epochs,
     )
+
+
+def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
+    """Return the settings of those that are networks; of a default network if none is."""
+    return [to_settings(params) for params in candidates if model_of(params) == NETWORK] or [to_settings({})]
 
 
 @dataclass(frozen=True)
@@ -343,7 +348,7 @@ def _plan_of_work(options: Options, space: Space, split: Split) -> _WorkPlan:
     shape = _Shape(
         len(fold.training), fold.encoding.features, table.y.shape[1], table.classes, numbers, len(fold.validation)
     )
-    settings = [to_settings(params) for params in space.sample(min(TYPICAL, space.size), options.seed)]
+    settings = _networks_of(space.sample(min(TYPICAL, space.size), options.seed))
     finishers = max(FINISHERS, virtual_workers(options) // 2)
     work = (options.work_limit or 0.0) / len(split.folds)  # the folds are alike, and a job trains each
     return _plan_for(work, shape, settings, finishers, options.eta, options.epoch_rows)
@@ -393,21 +398,23 @@ class Candidates:
     """The candidates of a run: all drawn at the start, or a stream that is drawn as the core asks for more.
 
     `params`: the hyperparameters drawn so far, by number; `count`: how many there are in all; `rest` draws the others.
+    `epoch_cost`: the multiply-adds of an epoch of those that are no networks; as many as an average network takes.
     """
 
     params: list[Params]
     count: int
     rest: Iterator[Params]
+    epoch_cost: float = 1.0
 
     def first(self) -> list[_core.Settings]:
         """Return the settings of all candidates drawn so far."""
-        return [to_settings(params) for params in self.params]
+        return [to_settings(params, self.epoch_cost) for params in self.params]
 
     def more(self, wanted: int) -> list[_core.Settings]:
         """Draw at least `wanted` more, or as many as are left, and return their settings."""
         drawn = list(islice(self.rest, max(wanted, CHUNK)))
         self.params += drawn
-        return [to_settings(params) for params in drawn]
+        return [to_settings(params, self.epoch_cost) for params in drawn]
 
 
 def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
@@ -436,8 +443,40 @@ def space_of(folds: Sequence[Fold], options: Options) -> Space:
         table.classes,
         numbers=int(encoding.scaled.sum()),
         metric=str(options.metric),
+        models=usable_models(fold, options),
         skewed=without_logarithms(folds, options) is None and _is_skewed(fold.y[fold.training, 0]),
     )
+
+
+def usable_models(fold: Fold, options: Options) -> tuple[str, ...]:
+    """Return the kinds of model of the run that can be trained on this table; raise SettingError if there are none."""
+    reason = without_trees(fold)
+    if reason is None:
+        return options.models
+    left = tuple(model for model in options.models if model not in TREES)
+    if not left:
+        raise SettingError(f"models={list(options.models)!r} cannot be trained here: boosted trees {reason}")
+    return left
+
+
+def without_trees(fold: Fold) -> str | None:
+    """Return why boosted trees cannot be trained on a table; None if they can."""
+    if not fold.table.classes and fold.y.shape[1] > 1:
+        return f"take one target, but y has {fold.y.shape[1]} columns"
+    if fold.table.frame.stored is not None:
+        return "need a dense table"
+    return None
+
+
+def epoch_cost(options: Options, space: Space, split: Split) -> float:
+    """Return the multiply-adds of an epoch of an average network on all folds; the options are planned."""
+    costs = 0.0
+    for fold in split.folds:
+        shape = (fold.encoding.features, fold.table.classes or fold.y.shape[1], int(fold.encoding.scaled.sum()))
+        settings = _networks_of(space.sample(min(TYPICAL, space.size), options.seed))
+        row_cost = float(np.mean([_core.training_cost(each, *shape) for each in settings]))
+        costs += rows_of_epoch(len(fold.training), options.epoch_rows) * row_cost
+    return costs
 
 
 def _is_skewed(y: NDArray[np.float64]) -> bool:

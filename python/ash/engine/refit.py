@@ -37,12 +37,14 @@ from ash.data.arrays import check_memory
 from ash.encoding.data_split import Fold, Split
 from ash.engine.core_data import prepare
 from ash.engine.planning import rows_of_epoch
+from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import DataError
 from ash.history.records import Columns
 from ash.models.model import Model
-from ash.models.model_pool import Kept, network_of, read_kept, sharpen
-from ash.options import Options
-from ash.space.hyperparameters import Params, to_settings
+from ash.models.model_pool import Kept, member_of, read_kept
+from ash.models.trees import Boosted, Trees
+from ash.options import TREES, Options
+from ash.space.hyperparameters import Params, model_of, to_settings
 
 SHARE, LEAST_SHARE = 0.5, 0.2
 """The last cycle, as a share of the epochs of the network's last job; and the share below which there is none."""
@@ -112,6 +114,7 @@ def finish(
     interrupted: bool = False,
     deadline: float = math.inf,
     recorded: Sequence[int] | None = None,
+    trees: TreeTrainer | None = None,
 ) -> Finished:
     """Select the networks that predict, and train them on all rows if that is to be.
 
@@ -128,8 +131,10 @@ def finish(
         shorter cycles are trained, or none.
     recorded : sequence of int, optional
         How long the networks were refitted in the run that is repeated.
+    trees : TreeTrainer, optional
+        What has trained the boosted trees, if there are any.
     """
-    refit = Refit(kept, tuner.jobs(), split, options, deadline)
+    refit = Refit(kept, tuner.jobs(), split, options, deadline, trees)
     counts = kept.best_counts(final.ensemble)
     drawn = int(np.count_nonzero(counts))
     if recorded is not None and len(recorded) != drawn:
@@ -162,11 +167,16 @@ def finish(
 
 
 def final_seconds(
-    tuner: _core.Tuner, split: Split, params: Sequence[Params], options: Options, final: Final | None
+    tuner: _core.Tuner,
+    split: Split,
+    params: Sequence[Params],
+    options: Options,
+    final: Final | None,
+    trees: TreeTrainer | None = None,
 ) -> float:
     """Return how long selection and refit would take if the run ended now. It selects to find out."""
     began = time.monotonic()
-    kept = read_kept(tuner, split, params, options)
+    kept = read_kept(tuner, split, params, options, trees=trees)
     if kept is None:
         return 0.0
     counts = kept.best_counts(1 if final is None else final.ensemble)
@@ -189,6 +199,8 @@ class Refit:
         Of the run; `threads` are those of this process.
     deadline : float
         On the monotonic clock, infinite for none.
+    trees : TreeTrainer or None
+        What has trained the boosted trees, if there are any.
     """
 
     kept: Kept
@@ -196,6 +208,7 @@ class Refit:
     split: Split
     options: Options
     deadline: float = math.inf
+    trees: TreeTrainer | None = None
 
     def wall_seconds(self, counts: NDArray[np.int64]) -> float:
         """Return how long the training of the drawn networks would take."""
@@ -220,21 +233,44 @@ class Refit:
         except DataError as error:
             warn_user(f"the model is not refitted on all rows: {error}")
             return untrained
-        data = prepare(replace(fold, training=rows, validation=fold.validation[:1]), options=options)
+        whole = replace(fold, training=rows, validation=fold.validation[:1])
+        data = prepare(whole, options=options)
         share = self._share(seconds)  # again: preparing the data took time
         if share == 0:
             return untrained
-        whole = SHARE * np.array([self.columns["epochs"][self._jobs(place)].item() for place in drawn.tolist()])
-        lengths = np.maximum(1, (share * whole).astype(np.int64)) if recorded is None else np.array(recorded)
-        trained = np.argsort(-seconds, kind="stable")
-        trained = trained[lengths[trained] > 0]
-        places = drawn[trained].tolist()
-        settings = [_last_settings(kept.networks[place].params) for place in places]
+        are_trees = np.array([self._is_trees(place) for place in drawn.tolist()])
+        epochs = np.array([self.columns["epochs"][self._jobs(place)].item() for place in drawn.tolist()])
+        lengths = np.maximum(1, (share * np.where(are_trees, 1.0, SHARE) * epochs).astype(np.int64))
+        lengths = lengths if recorded is None else np.array(recorded)
+        order = np.argsort(-seconds, kind="stable")
+        order = order[lengths[order] > 0]
+        networks, trees = order[~are_trees[order]], order[are_trees[order]]
+        cores, stopped = self._refit_networks(tuner, data, drawn[networks], lengths[networks])
+        boosted = self._refit_trees(whole, data, drawn[trees], lengths[trees])
+        lengths[networks[np.array(stopped, bool)]] = 0
+        lengths[trees[[each is None for each in boosted]]] = 0
+        places = drawn[np.concatenate([networks, trees])].tolist()
+        return self._with_cores(places, [*cores, *boosted], fold), tuple(lengths.tolist())
+
+    def _refit_networks(
+        self, tuner: _core.Tuner, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> tuple[list[_core.Network | None], list[bool]]:
+        """Train the networks at these places for their last cycle, and return which were not done in time."""
+        settings = [_last_settings(self.kept.networks[place].params) for place in places.tolist()]
+        candidates = [self.kept.candidates[place] for place in places.tolist()]
         left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
-        candidates = [kept.candidates[place] for place in places]
-        cores, stopped = tuner.refit(data, candidates, settings, lengths[trained].tolist(), options.seed, left)
-        lengths[trained[np.array(stopped)]] = 0
-        return self._with_cores(places, cores, fold), tuple(lengths.tolist())
+        return tuner.refit(data, candidates, settings, lengths.tolist(), self.options.seed, left)
+
+    def _refit_trees(
+        self, fold: Fold, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> list[Boosted | None]:
+        """Boost the trees at these places on the training rows of a fold; None for those there is no time for."""
+        if len(places) == 0:
+            return []
+        assert self.trees is not None
+        candidates = [self.kept.candidates[place] for place in places.tolist()]
+        jobs = list(zip(candidates, lengths.tolist(), strict=True))
+        return self.trees.refit(fold, data, jobs, self.options.threads, self.deadline)
 
     def best_on_all_rows(self, tuner: _core.Tuner, recorded: Sequence[int] | None) -> tuple[Kept, tuple[int, ...]]:
         """Train the best candidate on all rows; its network takes the first place.
@@ -251,7 +287,12 @@ class Refit:
         if recorded is not None and not any(recorded):
             return self.kept, (0,)
         epochs = int(self.columns["epochs"][self._jobs(0)].sum())
-        core = tuner.retrain(prepare(whole, options=self.options), self.kept.candidates[0])
+        data = prepare(whole, options=self.options)
+        core: _core.Network | Boosted | None
+        if self._is_trees(0):
+            (core,) = self._refit_trees(whole, data, np.zeros(1, np.int64), np.array([epochs]))
+        else:
+            core = tuner.retrain(data, self.kept.candidates[0])
         if core is None:
             warn_user("training on all rows diverged, though no fold did: the model is the network of the first fold")
         return self._with_cores([0], [core], whole), (epochs,)
@@ -265,6 +306,9 @@ class Refit:
     def growth(self, params: Params) -> float:
         """Return how many times the rows of its jobs a network sees when these are done again, or as a last cycle."""
         most, folds, whole = self.options.epoch_rows, self.split.folds, self.split.whole
+        if model_of(params) in TREES:
+            trained = sum(len(fold.training) for fold in folds)
+            return len(folds[0].y if whole is None else whole.training) / trained
         if whole is not None:
             rows = [rows_of_epoch(len(fold.training), most) for fold in folds]
             return rows_of_epoch(len(whole.training), most) / sum(rows)
@@ -275,7 +319,8 @@ class Refit:
     def _jobs(self, place: int) -> NDArray[np.bool_]:
         """Return which jobs are trained again: the last one of a network, after several folds all of them."""
         rung = self.kept.rungs[place]
-        lowest = 0 if self.split.whole is not None and self.options.training == "resume" else rung
+        resumes = self.options.training == "resume" and not self._is_trees(place)
+        lowest = 0 if self.split.whole is not None and resumes else rung
         of_rungs = (lowest <= self.columns["rung"]) & (self.columns["rung"] <= rung)
         return np.asarray(of_rungs & (self.columns["candidate"] == self.kept.candidates[place]))
 
@@ -288,14 +333,17 @@ class Refit:
         """Return the wall time of networks that take these seconds of a thread; no network counts on help by a team."""
         return max(float(seconds.sum()) / self.options.threads, float(seconds.max())) / HASTE
 
-    def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | None], fold: Fold) -> Kept:
+    def _is_trees(self, place: int) -> bool:
+        return isinstance(self.kept.networks[place], Trees)
+
+    def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | Boosted | None], fold: Fold) -> Kept:
         """Replace the networks at these places, calibrated as those before; None leaves a network as it was."""
         networks = list(self.kept.networks)
         for place, core in zip(places, cores, strict=True):
             if core is not None:
                 old = networks[place]
-                sharp = sharpen(core, self.kept.factors[place])
-                networks[place] = network_of(sharp, fold, old.params, self.options, old.validation_score)
+                found = member_of(core, fold, old.params, self.options, old.validation_score)
+                networks[place] = found.sharper(self.kept.factors[place])
         return replace(self.kept, members=tuple((network,) for network in networks))
 
 

@@ -24,9 +24,18 @@ from ash.engine.core_data import prepare_all
 from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
 from ash.engine.needed_memory import fitted, needs_of
-from ash.engine.planning import draw, first_job_seconds, planned, space_of, without_logarithms
+from ash.engine.planning import (
+    draw,
+    epoch_cost,
+    first_job_seconds,
+    planned,
+    space_of,
+    without_logarithms,
+    without_trees,
+)
 from ash.engine.refit import Final, final_seconds, finish, refits
 from ash.engine.repeat import check_rows, record_of
+from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import Columns, job_rows
@@ -36,7 +45,7 @@ from ash.metrics import METRICS
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import Options, virtual_workers, warn_of_one_rung
+from ash.options import TREES, Options, virtual_workers, warn_of_one_rung
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord, warn_of_difference
@@ -116,6 +125,7 @@ class TuningRun:
             self._plan()
             data = prepare_all(self._split.folds, self._options)
             self._agree(data)
+            self._trees = self._tree_trainer(data)
             dispatcher = dispatcher_of(self._elsewhere, data, self._candidates.params, self._options)
             with Reporter(self._callbacks) as reporter, dispatcher:
                 tuner = self._tuner(data, dispatcher.mailbox)
@@ -131,6 +141,7 @@ class TuningRun:
                     reporter=reporter,
                     dispatcher=dispatcher,
                     scorers=self._scorers,
+                    trees=self._trees,
                     recorded=self._record,
                 )
                 self._prepared = time.monotonic() - self._started
@@ -191,7 +202,6 @@ class TuningRun:
         self._check_space()
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
         self._candidates = draw(self._space, self._options, known)
-        self._first = self._candidates.first()
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
@@ -204,6 +214,7 @@ class TuningRun:
         self._options = self._journal.planned(self._options) or planned(
             self._options, self._space, self._split, self._deadline.left()
         )
+        self._candidates.epoch_cost = epoch_cost(self._options, self._space, self._split)
 
     def _check_space(self) -> None:
         """Raise SettingError where the space has a value with which no network can train on this table."""
@@ -215,13 +226,21 @@ class TuningRun:
             raise SettingError(
                 "batch_size='full' needs a dense table: pass X.toarray(), or leave 'full' out of the space"
             )
+        if self._has_trees:
+            if self._elsewhere is not None:
+                raise SettingError("boosted trees cannot be sent to the workers of an executor: search networks alone")
+            if (reason := without_trees(self._split.folds[0])) is not None:
+                raise SettingError(f"boosted trees {reason}: leave model='lightgbm' out of the space")
         if has("target_transform", "log") and (reason := without_logarithms(self._split.folds, self._options)):
             raise SettingError(f"target_transform='log' {reason}: leave 'log' out of the space")
 
     def _fit_into_memory(self, refit: bool) -> None:
         """Lower the threads and the memory limit to what fits into the memory that is left, or raise DataError."""
         scored, kept = self._scoring is not None, self._keep()
-        needs = needs_of(self._split, self._first, self._options, kept=kept, refit=refit, scored=scored)
+        networks = [each for each in self._candidates.first() if not each.external_cost]
+        needs = needs_of(
+            self._split, networks, self._options, kept=kept, refit=refit, scored=scored, trees=self._has_trees
+        )
         self._threads, limit = fitted(needs, self._threads, self._options.memory_limit)
         threads = self._threads if self._elsewhere is None else self._options.threads
         self._options = replace(self._options, threads=threads, memory_limit=limit)
@@ -238,7 +257,7 @@ class TuningRun:
         options = self._options
         return _core.Tuner(
             data,
-            self._first,
+            self._candidates.first(),
             count=self._candidates.count,
             **{name: getattr(options, name) for name in AS_THEY_ARE},
             max_rungs=options.max_rungs or 0,
@@ -252,7 +271,19 @@ class TuningRun:
             scorers=self._scorers,
             keep=self._keep(),
             mailbox=mailbox,
+            external=self._trees,
         )
+
+    def _tree_trainer(self, data: Sequence[_core.Data]) -> TreeTrainer | None:
+        """Return what trains the candidates that are boosted trees; None if the space has none."""
+        if not self._has_trees:
+            return None
+        folds, candidates = self._split.folds, self._candidates
+        return TreeTrainer(folds, data, candidates.params, self._options, self._scorers, candidates.epoch_cost)
+
+    @property
+    def _has_trees(self) -> bool:
+        return any(domain.has(model) for domain in self._space.domains.get("model", ()) for model in TREES)
 
     def _keep(self) -> int:
         """Return how many networks are kept; of folds only those that an ensemble is drawn from."""
@@ -291,7 +322,7 @@ class TuningRun:
     def _seconds_after(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:
         """Return how long completing the kept networks, selection and refit would take if the run ended now."""
         dispatcher.fetch(tuner)
-        seconds = final_seconds(tuner, self._split, self._candidates.params, self._here, self._final)
+        seconds = final_seconds(tuner, self._split, self._candidates.params, self._here, self._final, self._trees)
         return seconds + completion_seconds(tuner, self._threads)
 
     def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
@@ -308,7 +339,7 @@ class TuningRun:
         is_interrupted = ending.ended == "interrupted"
         self._refuse_part(is_interrupted)
         work = WORK_OF_INTERRUPTED if is_interrupted else math.inf
-        kept = read_kept(tuner, self._split, self._candidates.params, self._options, work)
+        kept = read_kept(tuner, self._split, self._candidates.params, self._options, work, self._trees)
         if kept is None and ending.ended == "time_limit" and not len(tuner.jobs()["rung"]):
             raise self._too_short()
         if kept is None:
@@ -326,6 +357,7 @@ class TuningRun:
             interrupted=is_interrupted,
             deadline=self._deadline.end,
             recorded=None if recorded is None else recorded.refit,
+            trees=self._trees,
         )
         self._refuse_part(finished.interrupted)
         if finished.interrupted:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
+    from ash.models.ensemble import Member
     from ash.models.inspection import Sample
     from ash.models.model_pool import Kept
-    from ash.models.network import Network
 
 RUNNING = "running"
 """`History.ended` of a run that has not ended yet."""
@@ -196,7 +196,7 @@ class History(WithOptions):
         return None
 
     @property
-    def inspected(self) -> "tuple[Network, Sample] | tuple[None, None]":
+    def inspected(self) -> "tuple[Member, Sample] | tuple[None, None]":
         """Return the model and the rows on which it can be inspected; None where there are none."""
         return None, None
 

@@ -47,7 +47,7 @@ GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validati
 PARTS = ("training", "validation")
 _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
-_ADDED = ("infinite", "loss")
+_ADDED = ("infinite", "loss", "models")
 """Options that journals of ash 0.1 do not have: their runs had the default of today."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "
@@ -131,7 +131,7 @@ def differences(there: Facts, here: Facts, allowed: Sequence[str] = ()) -> list[
     here = json.loads(json.dumps(here))  # tuples become lists, as there
     found = []
     if "settings" in here:
-        older = {name: _TOLD[name].default for name in _ADDED if name in here["settings"]}
+        older = json.loads(json.dumps({name: _TOLD[name].default for name in _ADDED if name in here["settings"]}))
         there = {**there, "settings": {**older, **there["settings"]}}
         found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed))
     if "space" in here:

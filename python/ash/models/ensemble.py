@@ -1,10 +1,10 @@
-"""Several networks of one run that predict together, and how they are selected.
+"""Several networks or boosted trees of one run that predict together, and how they are selected.
 
-    block of rows --encoded once--> network 0 -> outputs * weight 0  \
-                                    network 1 -> outputs * weight 1   + -> float64, in order of members -> float32
-                                    ...                              /
+    block of rows --encoded once--> member 0 -> outputs * weight 0  \
+                                    member 1 -> outputs * weight 1   + -> float64, in order of members -> float32
+                                    ...                             /
 
-Outputs are probabilities or targets. They have the same bits on any number of threads, since each network's have and
+Outputs are probabilities or targets. They have the same bits on any number of threads, since each member's have and
 the sum has one order. Predicting takes as long as with all members one after another.
 
 Selection is greedy, with replacement, by the predictions of the validation rows:
@@ -38,10 +38,12 @@ from ash import _core
 from ash.models.file import FileParts, ensemble_parts
 from ash.models.model import Model
 from ash.models.network import Network
+from ash.models.trees import Trees
 from ash.run_record import RunRecord
 
 Numbers = NDArray[np.float64]
 RowLosses: TypeAlias = Callable[[Numbers], Numbers]
+Member: TypeAlias = Network | Trees
 
 MOST_FIRST = 5
 """The most networks of the first draws."""
@@ -52,19 +54,19 @@ _LEAST_PROBABILITY = np.finfo(np.float32).tiny
 
 
 class Ensemble(Model):
-    """A weighted mean of trained networks.
+    """A weighted mean of trained networks and boosted trees.
 
     Comes from `Result.ensemble` or `ash.load`; it is not made by hand. It predicts, scores, is saved and pickled like a
     network. Averages of probabilities are probabilities; targets are averaged in the units of y.
 
     Attributes
     ----------
-    members : tuple of Network
+    members : tuple of Network or Trees
         The best first; all of one run, so of one encoding of the columns.
     weights : ndarray of shape (members,), float64
         The share of each, above 0; they sum to 1. Read-only.
     task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
-        As those of each network.
+        As those of each member.
     metric : str
         The metric of the run; "neg_log_loss" or "neg_root_mean_squared_error" where a scorer has
         scored the run.
@@ -86,7 +88,7 @@ class Ensemble(Model):
     >>> labels = ensemble.predict(X)
     """
 
-    def __init__(self, members: Sequence[Network], weights: Numbers, *, metric: str, validation_score: float) -> None:
+    def __init__(self, members: Sequence[Member], weights: Numbers, *, metric: str, validation_score: float) -> None:
         self.members = tuple(members)
         self.weights = np.array(weights, np.float64)
         self.weights.setflags(write=False)
@@ -101,9 +103,15 @@ class Ensemble(Model):
         """Return the number of columns of y."""
         return self.members[0].n_outputs_
 
+    @property
+    def is_exponential(self) -> bool:
+        """Return whether all members are."""
+        return all(member.is_exponential for member in self.members)
+
     def weighted_networks(self) -> list[tuple[Network, float]]:
-        """Return the members, each with its weight."""
-        return list(zip(self.members, self.weights.tolist(), strict=True))
+        """Return the members, each with its weight; raise SettingError if trees are among them."""
+        shares = zip(self.members, self.weights.tolist(), strict=True)
+        return [(network, weight) for member, weight in shares for network, _ in member.weighted_networks()]
 
     def file_parts(self) -> FileParts:
         """Return the entries and tensors of the ensemble in a file."""
@@ -114,11 +122,14 @@ class Ensemble(Model):
         return average((member.core.predict(rows, threads) for member in self.members), self.weights)
 
     def __repr__(self) -> str:
-        """Return one line: how many networks, task and validation score."""
-        count = len(self.members)
+        """Return one line: how many members of each kind, task and validation score."""
+        trees = sum(isinstance(member, Trees) for member in self.members)
+        networks = len(self.members) - trees
+        counts = [f"{networks} network{'s' * (networks > 1)}"] * (networks > 0)
+        counts += [f"{trees} boosted trees model{'s' * (trees > 1)}"] * (trees > 0)
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
         score = f"validation {self.metric} {self.validation_score:.4g}"
-        return f"Ensemble({count} network{'s' * (count > 1)}, {kind}, {score})"
+        return f"Ensemble({', '.join(counts)}, {kind}, {score})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle and copy need."""
@@ -134,7 +145,11 @@ def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
 
 
 def _rebuild(
-    members: tuple[Network, ...], weights: Numbers, metric: str, validation_score: float, record: RunRecord | None
+    members: tuple[Member, ...],
+    weights: Numbers,
+    metric: str,
+    validation_score: float,
+    record: RunRecord | None,
 ) -> Ensemble:
     ensemble = Ensemble(members, weights, metric=metric, validation_score=validation_score)
     ensemble.record = record

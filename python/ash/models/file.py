@@ -8,13 +8,16 @@
                target_least, target_most [outputs] float64, if predictions have bounds
                statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
                neighbors.rows [n, columns] float64, .weights [n], ... of a table whose rows recur
-    metadata   "ash": {"format": "ash-network", "version": 1 or 2, "activations": [...], "classes": {...} or null,
+    metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), ...}
                "sha256": of that text and of the tensors
 
-    ensemble   the tensors of its networks as 0.weight.0, 0.bias.0, ..., 1.weight.0, ...; weights [networks] float64;
-               statistics, neighbors once; format "ash-ensemble", in which "members" have what a network has of its own
+    trees      trees [bytes] uint8: the text of LightGBM in UTF-8 (lightgbm_text.py); the tensors of targets, statistics
+               and neighbors as above; format "ash-trees", version 3, without activations and numbers
+
+    ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
+               statistics, neighbors once; format "ash-ensemble", in which "members" have what each has of its own
 
 Invariants: (1) loading runs no code from the file and uses nothing before all of it is checked: names, dtypes, shapes
 against each other and against the metadata, finite numbers; (2) whatever is malformed ends in ModelFormatError, which
@@ -42,20 +45,24 @@ from ash.encoding.serialize import encoding_parts
 from ash.errors import ModelFormatError
 from ash.run_record import RunRecord
 
-FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-ensemble"
-VERSIONS = (1, 2)
-"""Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; older readers lack them."""
+FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-trees", "ash-ensemble"
+VERSIONS = (1, 2, 3)
+"""Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees. A file
+has the lowest version that can hold it, so that older readers refuse no more than they must."""
 KEY, DIGEST = "ash", "sha256"
 """Keys of the metadata: of our JSON text, and of the checksum."""
 HEAD = 8
 """Bytes of the length of the header, with which a safetensors file begins."""
 WEIGHTS = "weights"
-"""The tensor with the share of each network of an ensemble."""
+"""The tensor with the share of each member of an ensemble."""
+TREES = "trees"
+"""The tensor with the text of boosted trees."""
 EXPONENTIAL = "exponential"
 """The entry of a network whose targets are target_mean * exp(target_scale * output)."""
 QUANTILE = "quantile"
 """The entry with the quantile that a network predicts."""
-VECTORS = ("input_center", "input_scale", "input_limit", "target_mean", "target_scale")
+UNITS = ("target_mean", "target_scale")
+VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
 """Tensors with the bounds of predicted targets; present if a bound is finite."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
@@ -63,6 +70,16 @@ LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 
 FileParts: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 """Entries of the metadata, and tensors by name."""
+
+
+class MalformedError(Exception):
+    """What is wrong with a file, without its path."""
+
+
+def check_format(condition: bool, wrong: str) -> None:
+    """Raise MalformedError, saying what is wrong, unless the condition holds."""
+    if not condition:
+        raise MalformedError(wrong)
 
 
 def save(
@@ -78,7 +95,7 @@ def save(
 
     about, tensors = _whole(parts, encoding, target_names)
     about |= {
-        "version": VERSIONS[_is_of_version_2(about, tensors)],
+        "version": _version(about, tensors),
         "ash_version": _core.build_info()["version"],
         "classes": _write_labels(classes, path),
         "record": None if record is None else record.to_json(),
@@ -88,9 +105,17 @@ def save(
     replace_file(Path(path), _with_sorted_metadata(content))
 
 
-def _is_of_version_2(about: Mapping[str, Any], tensors: Collection[str]) -> bool:
+def _version(about: Mapping[str, Any], tensors: Collection[str]) -> int:
+    """Return the lowest version that holds a model."""
+    if any(is_trees(name) for name in tensors):
+        return 3
     entries = {name for each in (about, *about.get("members", ())) for name in each}
-    return bool({EXPONENTIAL, QUANTILE} & entries) or any(name.endswith(BOUNDS) for name in tensors)
+    return 2 if {EXPONENTIAL, QUANTILE} & entries or any(name.endswith(BOUNDS) for name in tensors) else 1
+
+
+def is_trees(tensor: str) -> bool:
+    """Return whether a tensor of this name is the text of boosted trees."""
+    return tensor.rpartition(".")[2] == TREES
 
 
 def _with_sorted_metadata(content: bytes) -> bytes:
@@ -134,21 +159,44 @@ def network_parts(
     for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
         tensors[f"weight.{layer}"] = np.ascontiguousarray(weight)
         tensors[f"bias.{layer}"] = np.ascontiguousarray(bias)
-    if np.isfinite([parts[name] for name in BOUNDS]).any():
-        tensors |= {name: np.ascontiguousarray(parts[name]) for name in BOUNDS}
+    tensors |= _bound_tensors(core)
     tensors |= {f"share.{layer}": np.ascontiguousarray(share) for layer, share in enumerate(parts["shares"])}
     if parts["numbers"]:
         tensors["embedding"] = np.ascontiguousarray(parts["embedding"])
     own = {"activations": list(parts["activations"]), "numbers": parts["numbers"], "params": dict(params)}
-    own |= {EXPONENTIAL: True} if core.exponential else {}
-    own |= {} if quantile is None else {QUANTILE: quantile}
-    return {"format": FORMAT, **own, **_score_entries(metric, score)}, tensors
+    return {"format": FORMAT, **own, **_target_entries(core, quantile), **_score_entries(metric, score)}, tensors
 
 
-def ensemble_parts(networks: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
-    """Return the entries and tensors of an ensemble, those of its networks by their numbers."""
+def trees_arguments(core: _core.Trees) -> dict[str, Any]:
+    """Return the arguments from which the core makes equal trees."""
+    tables = ("features", "leaf_starts", "feature", "threshold", "left", "right", "missing", "leaf_values", "classes")
+    return {name: getattr(core, name) for name in (*tables, *UNITS, EXPONENTIAL, *BOUNDS)}
+
+
+def trees_parts(
+    core: _core.Trees, text: str, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
+) -> FileParts:
+    """Return what trees have of their own: entries for the metadata, and tensors."""
+    tensors: dict[str, NDArray[Any]] = {TREES: np.frombuffer(text.encode(), np.uint8)}
+    tensors |= {name: getattr(core, name) for name in UNITS} | _bound_tensors(core)
+    own = {"params": dict(params), **_target_entries(core, quantile), **_score_entries(metric, score)}
+    return {"format": TREES_FORMAT, **own}, tensors
+
+
+def _bound_tensors(core: _core.Network | _core.Trees) -> dict[str, NDArray[Any]]:
+    bounds = {name: np.ascontiguousarray(getattr(core, name)) for name in BOUNDS}
+    return bounds if np.isfinite(list(bounds.values())).any() else {}
+
+
+def _target_entries(core: _core.Network | _core.Trees, quantile: float | None) -> dict[str, Any]:
+    exponential = {EXPONENTIAL: True} if core.exponential else {}
+    return exponential if quantile is None else {**exponential, QUANTILE: quantile}
+
+
+def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
+    """Return the entries and tensors of an ensemble, those of its members by their numbers."""
     members, tensors = [], {WEIGHTS: np.array(weights)}
-    for number, (entries, own) in enumerate(networks):
+    for number, (entries, own) in enumerate(models):
         members.append({key: value for key, value in entries.items() if key != "format"})
         tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
     return {"format": ENSEMBLE_FORMAT, "members": members, **_score_entries(metric, score)}, tensors

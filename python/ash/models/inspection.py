@@ -99,8 +99,7 @@ def importances(model: Model, sample: Sample, threads: int | None = None) -> Num
     the sample, it is the negated log loss or root mean squared error.
     """
     cells = _Cells(model, sample, threads)
-    are_positive = all(network.core.exponential for network, _ in model.weighted_networks())
-    metric = native_or_loss(model.metric, model.task, are_positive=are_positive)
+    metric = native_or_loss(model.metric, model.task, are_positive=model.is_exponential)
     whole = cells.score(metric)
     if math.isnan(whole):
         metric = LOSSES[model.task]

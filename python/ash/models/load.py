@@ -1,6 +1,6 @@
 """Reading a model file, of which everything is checked before anything is used. ash/models/file.py has the layout.
 
-    tensors, metadata -> checksum -> metadata of each network -> encoding, labels -> tensors of each network -> the core
+    tensors, metadata -> checksum -> metadata of each member -> encoding, labels -> tensors of each member -> the core
 
 A file may come from a stranger. Nothing here allocates by a number that the file merely claims: tensors have been read,
 so they are as large as the file, and labels are bounded by LARGEST_LABELS.
@@ -32,17 +32,26 @@ from ash.models.file import (
     KEY,
     LABEL_KINDS,
     QUANTILE,
+    TREES,
+    TREES_FORMAT,
+    UNITS,
     VECTORS,
     VERSIONS,
     WEIGHTS,
+    MalformedError,
+    check_format,
     digest,
+    is_trees,
 )
 from ash.models.network import Network
+from ash.models.trees import Trees, core_of
 from ash.run_record import RunRecord
 from ash.space.hyperparameters import ACTIVATIONS
 
-MEMBER_KEYS = {"activations", "numbers", "params", "metric", "validation_score"}
-"""What the metadata of an ensemble say of each network; all else is one for all."""
+FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
+TREES_KEYS = {"params", "metric", "validation_score"}
+NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
+"""What the metadata of an ensemble say of each member; all else is one for all."""
 CLIP = 3.0
 """The limit of an input that is clipped; of others it is 0."""
 EMBEDDED = 3
@@ -55,12 +64,8 @@ LARGEST_LABELS = 2**28
 """Bytes: a dtype such as <U100000000 makes a few labels huge."""
 
 
-class MalformedError(Exception):
-    """What is wrong with a file, without its path."""
-
-
-def load(path: str | os.PathLike[str]) -> Network | Ensemble:
-    """Read a network or an ensemble that `save` wrote.
+def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
+    """Read a model that `save` wrote.
 
     Parameters
     ----------
@@ -69,7 +74,7 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
 
     Returns
     -------
-    Network or Ensemble
+    Network, Ensemble or Trees
         Predicting bit for bit as the saved one.
 
     Raises
@@ -98,7 +103,7 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
     try:
         text = metadata[KEY]
         about = _parse_metadata(text)
-        _check_format(metadata.get(DIGEST) == digest(text, tensors), "damaged: its checksum does not hold")
+        check_format(metadata.get(DIGEST) == digest(text, tensors), "damaged: its checksum does not hold")
         model = _read_model(tensors, about)
         model.record = _read_record(about.get("record"))
         return model
@@ -106,12 +111,12 @@ def load(path: str | os.PathLike[str]) -> Network | Ensemble:
         raise ModelFormatError(f"{name}: {error}") from error
 
 
-def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Network | Ensemble:
+def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Network | Trees | Ensemble:
     if about["format"] == ENSEMBLE_FORMAT:
         return _read_ensemble(tensors, about)
     _check_metadata(about)
     encoding = _read_encoding(tensors, about)
-    return _read_network(tensors, about, encoding, _read_labels(about["classes"]))
+    return _read_member(tensors, about, encoding, _read_labels(about["classes"]))
 
 
 def _read_record(facts: Any) -> RunRecord | None:
@@ -138,7 +143,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
             names = list(file.keys())
             for tensor in names:
                 dtype = file.get_slice(tensor).get_dtype()
-                if dtype not in ("F32", "F64"):
+                if dtype not in (("U8",) if is_trees(tensor) else ("F32", "F64")):
                     raise ModelFormatError(f"{name}: tensor {tensor!r} has dtype {dtype}")
             return {tensor: file.get_tensor(tensor) for tensor in names}, metadata
     except (SafetensorError, ValueError, OverflowError) as error:
@@ -161,11 +166,18 @@ def _read_ensemble(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> E
     for _, entries in parts:
         _check_metadata(entries)
     encoding, classes = _read_encoding(tensors, about), _read_labels(about["classes"])
-    members = [_read_network(part, entries, encoding, classes) for part, entries in parts]
+    members = [_read_member(part, entries, encoding, classes) for part, entries in parts]
     outputs = {len(member.core.target_mean) for member in members}
-    _check_format(len(outputs) == 1, f"its networks have {sorted(outputs)} outputs")
+    check_format(len(outputs) == 1, f"its members have {sorted(outputs)} outputs")
     weights = _read_weights(tensors, len(members))
     return Ensemble(members, weights, metric=about["metric"], validation_score=_score(about))
+
+
+def _read_member(
+    tensors: dict[str, NDArray[Any]], about: dict[str, Any], encoding: Encoding, classes: NDArray[Any] | None
+) -> Network | Trees:
+    read = _read_trees if about["format"] == TREES_FORMAT else _read_network
+    return read(tensors, about, encoding, classes)
 
 
 def _read_network(
@@ -173,17 +185,9 @@ def _read_network(
 ) -> Network:
     hidden = len(about["activations"])
     layers = hidden + 1
-    _check_tensors(tensors, layers, about["numbers"])
-    _check_format(BOUNDS[0] not in tensors or about["version"] > 1, "bounds of targets need version 2 of the format")
+    _check_layers(tensors, layers, about["numbers"])
     outputs = len(tensors[f"bias.{layers - 1}"])
-    features = len(tensors["input_center"])
-    _check_format(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
-    _check_format(classes is None or len(classes) == outputs, f"{outputs} outputs, but other classes")
-    _check_format(
-        classes is not None or len(tensors["target_mean"]) == outputs, "target_mean does not fit the last layer"
-    )
-    targets = about.get("target_names")
-    _check_format(targets is None or len(targets) == (1 if classes is not None else outputs), "target_names do not fit")
+    _check_fit(tensors, about, encoding, classes, features=len(tensors["input_center"]), outputs=outputs)
     try:
         core = _core.Network(
             [tensors[f"weight.{layer}"] for layer in range(layers)],
@@ -197,27 +201,65 @@ def _read_network(
         )
     except ValueError as error:
         raise MalformedError(f"the core refuses it: {error}") from error
-    return Network(
-        core,
-        classes=classes,
-        encoding=encoding,
-        target_names=None if targets is None else tuple(targets),
-        params={key: tuple(value) if isinstance(value, list) else value for key, value in about["params"].items()},
-        metric=about["metric"],
-        validation_score=_score(about),
-        quantile=about.get(QUANTILE),
+    return Network(core, encoding=encoding, classes=classes, **_facts(about))
+
+
+def _read_trees(
+    tensors: dict[str, NDArray[Any]], about: dict[str, Any], encoding: Encoding, classes: NDArray[Any] | None
+) -> Trees:
+    bounds = BOUNDS if BOUNDS[0] in tensors else ()
+    units = dict.fromkeys((*UNITS, *bounds), ("float64", 1))
+    _check_tensors(tensors, {TREES: ("uint8", 1), **units}, "boosted trees")
+    _check_units(tensors)
+    try:
+        text = tensors[TREES].tobytes().decode()
+    except UnicodeDecodeError as error:
+        raise MalformedError("trees are no text in UTF-8") from error
+    core = core_of(
+        text,
+        classes=0 if classes is None else len(classes),
+        exponential=EXPONENTIAL in about,
+        **{name: tensors[name] for name in units},
     )
+    _check_fit(tensors, about, encoding, classes, features=core.features, outputs=len(core.target_mean))
+    return Trees(core, text, encoding=encoding, classes=classes, **_facts(about))
+
+
+def _check_fit(
+    tensors: Mapping[str, NDArray[Any]],
+    about: dict[str, Any],
+    encoding: Encoding,
+    classes: NDArray[Any] | None,
+    *,
+    features: int,
+    outputs: int,
+) -> None:
+    """Raise MalformedError unless a member fits the columns and labels of the file."""
+    check_format(BOUNDS[0] not in tensors or about["version"] > 1, "bounds of targets need version 2 of the format")
+    check_format(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
+    check_format(classes is None or len(classes) == outputs, f"{outputs} outputs, but other classes")
+    check_format(
+        classes is not None or len(tensors["target_mean"]) == outputs, "target_mean does not fit the last layer"
+    )
+    targets = about.get("target_names")
+    check_format(targets is None or len(targets) == (1 if classes is not None else outputs), "target_names do not fit")
+
+
+def _facts(about: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of a network and of trees alike."""
+    targets = about.get("target_names")
+    return {
+        "target_names": None if targets is None else tuple(targets),
+        "params": {key: tuple(value) if isinstance(value, list) else value for key, value in about["params"].items()},
+        "metric": about["metric"],
+        "validation_score": _score(about),
+        "quantile": about.get(QUANTILE),
+    }
 
 
 def _score(about: dict[str, Any]) -> float:
     score = about.get("validation_score")
     return math.nan if score is None else float(score)
-
-
-def _check_format(condition: bool, wrong: str) -> None:
-    """Raise MalformedError, saying what is wrong, unless the condition holds."""
-    if not condition:
-        raise MalformedError(wrong)
 
 
 def _parse_metadata(text: str) -> dict[str, Any]:
@@ -230,11 +272,11 @@ def _parse_metadata(text: str) -> dict[str, Any]:
         about = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"metadata is no JSON ({error})") from error
-    if not isinstance(about, dict) or about.get("format") not in (FORMAT, ENSEMBLE_FORMAT):
-        raise MalformedError(f"metadata does not say format {FORMAT!r} or {ENSEMBLE_FORMAT!r}")
+    if not isinstance(about, dict) or about.get("format") not in FORMATS:
+        raise MalformedError(f"metadata does not say one of the formats {', '.join(FORMATS)}")
     version = about.get("version")
-    _check_format(type(version) is int and version >= 1, f"version {version!r} is none")
-    _check_format(
+    check_format(type(version) is int and version >= 1, f"version {version!r} is none")
+    check_format(
         version in VERSIONS,
         f"written in version {version} of the format; this ash reads up to {VERSIONS[-1]}: update ash",
     )
@@ -242,35 +284,41 @@ def _parse_metadata(text: str) -> dict[str, Any]:
 
 
 def _check_metadata(about: dict[str, Any]) -> None:
-    """Raise MalformedError unless the entries have what `save` writes of a network; labels come later."""
-    activations = about.get("activations")
-    _check_format(isinstance(activations, list), "activations are no list")
-    for name in about["activations"]:
-        _check_format(name in ACTIVATIONS, f"unknown activation {name!r}")
-    numbers = about.setdefault("numbers", [])  # of a file from before there were embeddings
-    _check_format(is_list_of(numbers, int), "numbers are no list of features")
-    _check_format(
-        all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are no features in order"
-    )
+    """Raise MalformedError unless the entries have what `save` writes of a network or of trees; labels come later."""
+    if about["format"] == TREES_FORMAT:
+        check_format(about["version"] > 2, "boosted trees need version 3 of the format")
+    else:
+        _check_layer_entries(about)
     names = about.get("target_names")
-    _check_format(names is None or is_list_of(names, str), "target_names are no list of names")
-    _check_format(isinstance(about.get("params"), dict), "params are no table")
-    _check_format(about.get(EXPONENTIAL, True) is True, "exponential is not true")
+    check_format(names is None or is_list_of(names, str), "target_names are no list of names")
+    check_format(isinstance(about.get("params"), dict), "params are no table")
+    check_format(about.get(EXPONENTIAL, True) is True, "exponential is not true")
     quantile = about.get(QUANTILE, 0.5)
-    _check_format(type(quantile) is float and 0 < quantile < 1, "quantile is not a number between 0 and 1")
+    check_format(type(quantile) is float and 0 < quantile < 1, "quantile is not a number between 0 and 1")
     if EXPONENTIAL in about or QUANTILE in about:
-        _check_format(about["version"] > 1, "exponentials and quantiles need version 2 of the format")
-        _check_format(about.get("classes") is None, "a classifier cannot have an exponential or a quantile")
+        check_format(about["version"] > 1, "exponentials and quantiles need version 2 of the format")
+        check_format(about.get("classes") is None, "a classifier cannot have an exponential or a quantile")
     _check_score(about)
+
+
+def _check_layer_entries(about: dict[str, Any]) -> None:
+    """Raise MalformedError unless there are activations and the features that are embedded."""
+    activations = about.get("activations")
+    check_format(isinstance(activations, list), "activations are no list")
+    for name in about["activations"]:
+        check_format(name in ACTIVATIONS, f"unknown activation {name!r}")
+    numbers = about.setdefault("numbers", [])  # of a file from before there were embeddings
+    check_format(is_list_of(numbers, int), "numbers are no list of features")
+    check_format(all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are no features in order")
 
 
 def _check_score(about: dict[str, Any]) -> None:
     """Raise MalformedError unless there is a metric, ours of that task or the name of another scorer, and a score."""
     metric = about["metric"] = ALIASES.get(str(about.get("metric")), about.get("metric"))
     others = METRICS["classification" if _task(about) == "regression" else "regression"]
-    _check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")
+    check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")
     score = about.get("validation_score")
-    _check_format(score is None or (type(score) is float and math.isfinite(score)), "validation_score is no number")
+    check_format(score is None or (type(score) is float and math.isfinite(score)), "validation_score is no number")
 
 
 def _task(about: dict[str, Any]) -> str:
@@ -280,37 +328,39 @@ def _task(about: dict[str, Any]) -> str:
 def _split_members(
     tensors: Mapping[str, NDArray[Any]], about: dict[str, Any]
 ) -> list[tuple[dict[str, NDArray[Any]], dict[str, Any]]]:
-    """Return tensors and entries of each network of an ensemble, as those of one alone; these are not checked yet."""
+    """Return tensors and entries of each member of an ensemble, as those of one alone; these are not checked yet."""
     members = about.get("members")
-    if not isinstance(members, list) or not members:
-        raise MalformedError("members are no list of networks")
-    for member in members:
-        is_known = isinstance(member, dict) and member.keys() - {EXPONENTIAL, QUANTILE} == MEMBER_KEYS
-        _check_format(is_known, "a member has other entries")
+    if not is_list_of(members, dict) or not members:
+        raise MalformedError("members are no list of networks and trees")
     _check_score(about)
     parts: dict[str, dict[str, NDArray[Any]]] = {str(number): {} for number in range(len(members))}
     for name, tensor in tensors.items():
         number, _, own = name.partition(".")
-        _check_format(
-            number in parts or name == WEIGHTS, f"tensor {name!r} belongs to none of {len(members)} member(s)"
-        )
+        check_format(number in parts or name == WEIGHTS, f"tensor {name!r} belongs to none of {len(members)} member(s)")
         if name != WEIGHTS:
             parts[number][own] = tensor
-    return [(part, {**about, **member}) for part, member in zip(parts.values(), members, strict=True)]
+    return [(part, _member_entries(part, about, own)) for part, own in zip(parts.values(), members, strict=True)]
+
+
+def _member_entries(part: Mapping[str, NDArray[Any]], about: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    has_trees = TREES in part
+    is_known = own.keys() - {EXPONENTIAL, QUANTILE} == (TREES_KEYS if has_trees else NETWORK_KEYS)
+    check_format(is_known, "a member has other entries")
+    return {**about, **own, "format": TREES_FORMAT if has_trees else FORMAT}
 
 
 def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[np.float64]:
-    """Return the share of each network of an ensemble."""
-    _check_format(WEIGHTS in tensors, f"there is no tensor {WEIGHTS!r}")
+    """Return the share of each member of an ensemble."""
+    check_format(WEIGHTS in tensors, f"there is no tensor {WEIGHTS!r}")
     weights = tensors[WEIGHTS]
-    _check_format(
+    check_format(
         weights.dtype == np.float64 and weights.shape == (members,), f"weights are {weights.dtype} {weights.shape}"
     )
-    _check_format(bool((weights > 0).all()) and abs(float(weights.sum()) - 1) < 1e-9, "weights are no shares")
+    check_format(bool((weights > 0).all()) and abs(float(weights.sum()) - 1) < 1e-9, "weights are no shares")
     return weights
 
 
-def _check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[int]) -> None:
+def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[int]) -> None:
     """Raise MalformedError unless the tensors are those of so many layers and these numbers, fit and are finite."""
     bounds = BOUNDS if BOUNDS[0] in tensors else ()
     wanted = {name: ("float64", 1) for name in (*VECTORS, *bounds)}
@@ -321,55 +371,63 @@ def _check_tensors(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[
         wanted[f"bias.{layer}"] = ("float32", 1)
         if "share.0" in tensors and layer + 1 < layers:  # parametric activations: of all hidden layers, or of none
             wanted[f"share.{layer}"] = ("float32", 1)
-    _check_format(tensors.keys() == wanted.keys(), f"tensors {sorted(tensors)} are not those of {layers} layer(s)")
-    for name, (dtype, axes) in wanted.items():
-        tensor = tensors[name]
-        _check_format(
-            tensor.dtype == dtype and tensor.ndim == axes, f"{name} is {tensor.dtype} of shape {tensor.shape}"
-        )
-        _check_format(tensor.size > 0, f"{name} is empty")
-        are_numbers = ~np.isnan(tensor) if name in BOUNDS else np.isfinite(tensor)
-        _check_format(bool(are_numbers.all()), f"{name} holds {'NaN' if name in BOUNDS else 'NaN or infinity'}")
+    _check_tensors(tensors, wanted, f"{layers} layer(s)")
     features = len(tensors["input_center"])
-    _check_format(not numbers or numbers[-1] < features, f"a number is none of {features} features")
+    check_format(not numbers or numbers[-1] < features, f"a number is none of {features} features")
     if numbers:
         shape, fit = tensors["embedding"].shape, (PARAMETERS, len(numbers))
-        _check_format(shape == fit, f"embedding has shape {shape} instead of {fit}")
+        check_format(shape == fit, f"embedding has shape {shape} instead of {fit}")
     inputs = features + EMBEDDED * len(numbers)
     for layer in range(layers):
         outputs = len(tensors[f"bias.{layer}"])
         shape = tensors[f"weight.{layer}"].shape
-        _check_format(shape == (inputs, outputs), f"weight.{layer} has shape {shape} instead of ({inputs}, {outputs})")
+        check_format(shape == (inputs, outputs), f"weight.{layer} has shape {shape} instead of ({inputs}, {outputs})")
         shares = len(tensors.get(f"share.{layer}", tensors[f"bias.{layer}"]))
-        _check_format(shares == outputs, f"share.{layer} has {shares} numbers instead of {outputs}")
+        check_format(shares == outputs, f"share.{layer} has {shares} numbers instead of {outputs}")
         inputs = outputs
     for name in ("input_scale", "input_limit"):
-        _check_format(tensors[name].shape == tensors["input_center"].shape, f"{name} does not fit input_center")
-    for name in ("target_scale", *bounds):
-        _check_format(tensors[name].shape == tensors["target_mean"].shape, f"{name} does not fit target_mean")
-    _check_format(
-        bool((tensors["input_scale"] > 0).all() and (tensors["target_scale"] > 0).all()), "a scale is not positive"
-    )
-    _check_format(bool(np.isin(tensors["input_limit"], (0.0, CLIP)).all()), "input_limit holds what is neither 0 nor 3")
+        check_format(tensors[name].shape == tensors["input_center"].shape, f"{name} does not fit input_center")
+    check_format(bool((tensors["input_scale"] > 0).all()), "a scale is not positive")
+    check_format(bool(np.isin(tensors["input_limit"], (0.0, CLIP)).all()), "input_limit holds what is neither 0 nor 3")
+    _check_units(tensors)
+
+
+def _check_tensors(tensors: dict[str, NDArray[Any]], wanted: Mapping[str, tuple[str, int]], what: str) -> None:
+    """Raise MalformedError unless the tensors have these names, dtypes and axes, are not empty and hold numbers."""
+    check_format(tensors.keys() == wanted.keys(), f"tensors {sorted(tensors)} are not those of {what}")
+    for name, (dtype, axes) in wanted.items():
+        tensor = tensors[name]
+        check_format(tensor.dtype == dtype and tensor.ndim == axes, f"{name} is {tensor.dtype} of shape {tensor.shape}")
+        check_format(tensor.size > 0, f"{name} is empty")
+        are_numbers = ~np.isnan(tensor) if name in BOUNDS else np.isfinite(tensor)
+        check_format(bool(are_numbers.all()), f"{name} holds {'NaN' if name in BOUNDS else 'NaN or infinity'}")
+
+
+def _check_units(tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Raise MalformedError unless scales and bounds of targets fit their means, and scales are positive."""
+    for name in ("target_scale", *BOUNDS):
+        fits = name not in tensors or tensors[name].shape == tensors["target_mean"].shape
+        check_format(fits, f"{name} does not fit target_mean")
+    check_format(bool((tensors["target_scale"] > 0).all()), "a scale is not positive")
 
 
 def _read_labels(saved: Any) -> NDArray[Any] | None:
     """Return the sorted labels in their own dtype, None for regression; raise MalformedError for what is no label."""
     if saved is None:
         return None
-    _check_format(isinstance(saved, dict) and saved.keys() == {"dtype", "values"}, "classes are no labels")
+    check_format(isinstance(saved, dict) and saved.keys() == {"dtype", "values"}, "classes are no labels")
     try:
         dtype = np.dtype(saved["dtype"]) if isinstance(saved["dtype"], str) else None
     except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype.kind not in LABEL_KINDS:
         raise MalformedError(f"classes have dtype {saved['dtype']!r}")
-    _check_format(is_list_of(saved["values"], LABEL_KINDS[dtype.kind]), f"classes are no labels of dtype {dtype}")
-    _check_format(dtype.itemsize * len(saved["values"]) <= LARGEST_LABELS, f"classes of dtype {dtype} are too large")
+    check_format(is_list_of(saved["values"], LABEL_KINDS[dtype.kind]), f"classes are no labels of dtype {dtype}")
+    check_format(dtype.itemsize * len(saved["values"]) <= LARGEST_LABELS, f"classes of dtype {dtype} are too large")
     try:
         labels = np.array(saved["values"], dtype=dtype)
     except (OverflowError, ValueError) as error:
         raise MalformedError(f"classes do not fit dtype {dtype}") from error
-    _check_format(labels.tolist() == saved["values"], f"classes do not fit dtype {dtype}")
-    _check_format(labels.tolist() == sorted(set(labels.tolist())), "classes are not sorted and unique")
+    check_format(labels.tolist() == saved["values"], f"classes do not fit dtype {dtype}")
+    check_format(labels.tolist() == sorted(set(labels.tolist())), "classes are not sorted and unique")
     return labels

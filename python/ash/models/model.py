@@ -1,4 +1,4 @@
-"""What every model does, a network or an ensemble: a table in; labels, probabilities, targets or a score out.
+"""What every model does, a network, trees or an ensemble: a table in; labels, probabilities, targets or a score out.
 
     any table -> schema checks -> blocks of encoded rows -> _predict_rows() of the model -> outputs -> labels, targets
 
@@ -45,7 +45,7 @@ ROWS_WORTH_A_THREAD = 1024
 
 
 class Model(ABC):
-    """What networks and ensembles have in common; see there.
+    """What networks, boosted trees and ensembles have in common; see there.
 
     Attributes
     ----------
@@ -86,9 +86,17 @@ class Model(ABC):
     def n_outputs_(self) -> int:
         """Return the number of columns of y."""
 
+    @property
+    @abstractmethod
+    def is_exponential(self) -> bool:
+        """Return whether its targets are exponentials, and so are positive."""
+
     @abstractmethod
     def weighted_networks(self) -> Sequence[tuple[TrainedNetwork, float]]:
-        """Return the networks, each with its share of the outputs."""
+        """Return the networks, each with its share of the outputs, or raise SettingError if there are trees.
+
+        Exports and `encode` begin with it.
+        """
 
     @abstractmethod
     def file_parts(self) -> FileParts:

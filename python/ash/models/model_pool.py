@@ -26,6 +26,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ from ash.encoding.data_split import Fold, Split
 from ash.metrics import METRICS, native_or_loss
 from ash.models.ensemble import (
     Ensemble,
+    Member,
     Numbers,
     RowLosses,
     average,
@@ -48,9 +50,9 @@ from ash.models.ensemble import (
     select,
     target_errors,
 )
-from ash.models.file import core_parts
 from ash.models.model import Model
 from ash.models.network import Network
+from ash.models.trees import Boosted, Trees
 from ash.options import Options, core_loss
 from ash.space.hyperparameters import Params, to_settings
 
@@ -98,7 +100,7 @@ class Kept:
         The quantile level, if the loss is "pinball".
     """
 
-    members: tuple[tuple[Network, ...], ...]
+    members: tuple[tuple[Member, ...], ...]
     candidates: tuple[int, ...]
     rungs: tuple[int, ...]
     factors: tuple[float, ...]
@@ -109,7 +111,7 @@ class Kept:
     level: float = 0.5
 
     @property
-    def networks(self) -> tuple[Network, ...]:
+    def networks(self) -> tuple[Member, ...]:
         """Return those of the first fold."""
         return tuple(each[0] for each in self.members)
 
@@ -166,7 +168,7 @@ class Kept:
         classes = 0 if best.classes_ is None else len(best.classes_)
         if classes and best.metric == metric and len(drawn) > 1:
             factor = sharpness(predictions, shares, self.targets[:, 0].astype(np.int64), self.weights)
-            members = [_sharper(member, factor) for member in members]
+            members = [member.sharper(factor) for member in members]
             predictions = np.stack([sharpened(each, factor) for each in predictions])
         outputs = average(predictions, shares)
         weights = [] if self.weights is None else self.weights.tolist()
@@ -190,16 +192,31 @@ def prediction_bytes(kept: int, cells: int) -> int:
     return (12 * kept + 40) * cells
 
 
-def read_kept(
-    tuner: _core.Tuner, split: Split, params: Sequence[Params], options: Options, work: float = math.inf
-) -> Kept | None:
-    """Return the best networks that the core has kept so far, None for nothing.
+class KeptTrees(Protocol):
+    """Has what the jobs of boosted trees have left: `ash.engine.tree_trainer.TreeTrainer`."""
 
-    There are as many as predict the validation rows with `work` multiply-adds, and one at least.
+    def job(self, candidate: int, rung: int) -> Any:
+        """Return score, trees of each fold and predictions of a job; None if there is nothing of it."""
+
+
+def read_kept(
+    tuner: _core.Tuner,
+    split: Split,
+    params: Sequence[Params],
+    options: Options,
+    work: float = math.inf,
+    trees: KeptTrees | None = None,
+) -> Kept | None:
+    """Return the best models that have been kept so far, None for nothing.
+
+    There are as many networks as predict the validation rows with `work` multiply-adds, and one at least. Boosted trees
+    have predicted them before.
     The predictions are those of the validation rows of all folds, one after the other. Networks and predictions are
-    calibrated. Networks of several folds share the encoding of all rows.
+    calibrated. Models of several folds share the encoding of all rows.
     """
     networks, predictions = tuner.kept(work)
+    if trees is not None:
+        networks, predictions = _with_trees(tuner, networks, predictions, trees)
     if not networks:
         return None
     folds = split.folds
@@ -215,7 +232,7 @@ def read_kept(
     return Kept(
         members=tuple(
             tuple(
-                network_of(sharpen(core, factor), split.whole or folds[0], params[candidate], options, score)
+                member_of(core, split.whole or folds[0], params[candidate], options, score).sharper(factor)
                 for core in own
             )
             for candidate, score, own, factor in zip(candidates, scores, cores, factors, strict=True)
@@ -231,23 +248,40 @@ def read_kept(
     )
 
 
+def _with_trees(
+    tuner: _core.Tuner, networks: list[Any], predictions: NDArray[np.float32], trees: KeptTrees
+) -> tuple[list[Any], NDArray[np.float32]]:
+    """Return kept networks and their predictions together with those of boosted trees, the best first."""
+    places = {(candidate, rung): place for place, (candidate, rung, *_) in enumerate(networks)}
+    found, rows = [], []
+    for candidate, rung, _ in tuner.kept_jobs():
+        place, job = places.get((candidate, rung)), trees.job(candidate, rung)
+        if place is not None:
+            found.append(networks[place])
+            rows.append(predictions[place])
+        elif job is not None:
+            found.append((candidate, rung, job.score, job.folds))
+            rows.append(job.predictions)
+    return found, np.stack(rows) if rows else predictions
+
+
 def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
     weights = [fold.weights[fold.validation] for fold in folds if fold.weights is not None]
     return np.concatenate(weights) if weights else None
 
 
-def network_of(core: _core.Network, fold: Fold, params: Params, options: Options, score: float) -> Network:
-    """Return a network of the core as its user sees it."""
-    return Network(
-        core,
-        encoding=fold.encoding.predicting,
-        classes=fold.table.classes_,
-        target_names=fold.table.target_names,
-        params=params,
-        metric=str(options.metric),
-        validation_score=score,
-        quantile=options.quantile,
-    )
+def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options: Options, score: float) -> Member:
+    """Return a network or boosted trees of the core as their user sees them."""
+    about: dict[str, Any] = {
+        "encoding": fold.encoding.predicting,
+        "classes": fold.table.classes_,
+        "target_names": fold.table.target_names,
+        "params": params,
+        "metric": str(options.metric),
+        "validation_score": score,
+        "quantile": options.quantile,
+    }
+    return Trees(*core, **about) if isinstance(core, Boosted) else Network(core, **about)
 
 
 def sharpness(
@@ -281,29 +315,6 @@ def factor_of(step: int) -> float:
 def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Return what a network predicts whose logits have been multiplied; as predictions of `sharpness`."""
     return predictions if factor == 1 else np.asarray(_softmax(factor * _logits(predictions)), np.float32)
-
-
-def sharpen(core: _core.Network, factor: float) -> _core.Network:
-    """Return a network with its logits multiplied."""
-    if factor == 1:
-        return core
-    parts = core_parts(core)
-    for name in ("weights", "biases"):
-        *before, last = parts[name]
-        parts[name] = [*before, last * np.float32(factor)]
-    return _core.Network(**parts)
-
-
-def _sharper(network: Network, factor: float) -> Network:
-    return Network(
-        sharpen(network.core, factor),
-        encoding=network.encoding,
-        classes=network.classes_,
-        target_names=network.target_names,
-        params=network.params,
-        metric=network.metric,
-        validation_score=network.validation_score,
-    )
 
 
 def _logits(predictions: NDArray[np.float32]) -> Numbers:

@@ -84,6 +84,11 @@ class Network(Model):
         """Return the number of columns of y."""
         return len(self.core.target_mean) if self.classes_ is None else 1
 
+    @property
+    def is_exponential(self) -> bool:
+        """Return whether its outputs are logarithms of the target."""
+        return self.core.exponential
+
     def weighted_networks(self) -> "list[tuple[Network, float]]":
         """Return this network alone."""
         return [(self, 1.0)]
@@ -91,6 +96,12 @@ class Network(Model):
     def file_parts(self) -> FileParts:
         """Return the entries and tensors of the network in a file."""
         return network_parts(self.core, self.params, self.metric, self.validation_score, self.quantile)
+
+    def sharper(self, factor: float) -> "Network":
+        """Return the network with its logits multiplied."""
+        twin = Network.__new__(Network)
+        vars(twin).update(vars(self), core=sharpen(self.core, factor))
+        return twin
 
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
         return self.core.predict(rows, threads)
@@ -108,6 +119,17 @@ class Network(Model):
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what pickle and copy need: the core's network travels as arrays."""
         return _rebuild, (core_parts(self.core), {**vars(self), "core": None})
+
+
+def sharpen(core: _core.Network, factor: float) -> _core.Network:
+    """Return a network of the core with its logits multiplied."""
+    if factor == 1:
+        return core
+    parts = core_parts(core)
+    for name in ("weights", "biases"):
+        *before, last = parts[name]
+        parts[name] = [*before, last * np.float32(factor)]
+    return _core.Network(**parts)
 
 
 def _rebuild(parts: dict[str, Any], attributes: dict[str, Any]) -> Network:

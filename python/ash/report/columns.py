@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ash._utils.display import show
+from ash.models.ensemble import Member
 from ash.models.inspection import PartialDependence, Sample, importances, partial_dependence
-from ash.models.network import Network
 from ash.report.chart import SHADES, Canvas, Scale, Tick, axes, bars, circle, figure, legend, polyline, svg
 from ash.report.facts import Facts
 from ash.report.markup import Markup, join, same_as_table, short, tag
@@ -54,7 +54,7 @@ def columns(facts: Facts) -> Markup:
     return join(drawn, _dependence(model, sample, top, names))
 
 
-def _dependence(model: Network, sample: Sample, places: Sequence[int], names: Sequence[str]) -> Markup | None:
+def _dependence(model: Member, sample: Sample, places: Sequence[int], names: Sequence[str]) -> Markup | None:
     found = {place: partial_dependence(model, sample, place) for place in places}
     found = {place: each for place, each in found.items() if each.values}
     if not found:
@@ -74,7 +74,7 @@ def _dependence(model: Network, sample: Sample, places: Sequence[int], names: Se
     return join(tag("p", text, class_="note"), legend(keys), tag("ul", *panels, class_="panels"))
 
 
-def _curves_of(model: Network, sample: Sample) -> _Curves:
+def _curves_of(model: Member, sample: Sample) -> _Curves:
     """Return the second of two classes, the most frequent ones of more, or the first target."""
     if model.classes_ is None:
         name = "the target" if model.target_names is None else model.target_names[0]

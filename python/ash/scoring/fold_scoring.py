@@ -20,7 +20,7 @@ from ash.data.sparse import is_sparse
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
 from ash.metrics import METRIC_OF_LOSS, METRICS, did_you_mean, metric_of, native_metric
-from ash.models.model_pool import network_of
+from ash.models.model_pool import member_of
 from ash.options import Options
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _fold_scorer(
         given = X if fold.held_out is None else validation[0]
         X_validation = _safe_indexing(given.tocsr() if is_sparse(given) else given, rows)
     return ValidationScorer(
-        scoring.scorer, X_validation, y, weights, lambda core: network_of(core, fold, {}, options, math.nan), lock
+        scoring.scorer, X_validation, y, weights, lambda core: member_of(core, fold, {}, options, math.nan), lock
     )
 
 

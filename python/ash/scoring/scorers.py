@@ -25,8 +25,9 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from ash import _core
 from ash.data.frames import read_frame
 from ash.errors import SettingError
+from ash.models.ensemble import Member
 from ash.models.model import normalized
-from ash.models.network import Network
+from ash.models.trees import Boosted
 
 Scorer = Callable[..., Any]
 
@@ -43,7 +44,7 @@ class ValidationScorer:
     weights : array [rows] or None
         Passed as `sample_weight` to scorers of scikit-learn whose metric takes it.
     network : callable
-        Makes a Network of one of the core, for scorers that predict from other rows.
+        Makes a model of one of the core, for scorers that predict from other rows.
     lock : Lock
         Held while it scores: one for all folds of a run.
 
@@ -61,7 +62,7 @@ class ValidationScorer:
         X: Any,
         y: NDArray[Any],
         weights: NDArray[np.float64] | None,
-        network: Callable[[_core.Network], Network],
+        network: Callable[[_core.Network | Boosted], Member],
         lock: AbstractContextManager[Any],
     ) -> None:
         self._scorer, self._x, self._y, self._network = scorer, X, y, network
@@ -76,7 +77,7 @@ class ValidationScorer:
         """Whether it is a scorer of scikit-learn, and no function of the user's."""
         return hasattr(self._scorer, "_score_func")
 
-    def __call__(self, core: _core.Network, outputs: NDArray[np.float32]) -> float:
+    def __call__(self, core: _core.Network | Boosted, outputs: NDArray[np.float32]) -> float:
         """Return the score, NaN once a call has failed."""
         with self._lock:  # the GIL alone would let the others in whenever this one waits
             if self.error is not None or not np.isfinite(outputs).all():
@@ -105,7 +106,7 @@ class ValidationScorer:
         except Exception as error:
             raise SettingError(f"{argument} cannot score these rows: {error}") from error
 
-    def _score(self, network: Network, outputs: NDArray[np.float32]) -> float:
+    def _score(self, network: Member, outputs: NDArray[np.float32]) -> float:
         kind = TrainedRegressor if network.classes_ is None else TrainedClassifier
         with config_context(**self._config):
             score = self._scorer(kind(network, self._x, outputs), self._x, self._y, **self._keywords)
@@ -126,7 +127,7 @@ def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:
 class _Trained(BaseEstimator):  # type: ignore[misc]
     """A fitted estimator for a scorer; of the validation rows it knows the outputs."""
 
-    def __init__(self, network: Network, rows: Any = None, outputs: Any = None) -> None:
+    def __init__(self, network: Member, rows: Any = None, outputs: Any = None) -> None:
         self.network = network
         self.rows = rows
         self.outputs = outputs

@@ -8,9 +8,12 @@ for targets with a learned share, AdamW with beta2 of 0.95, dropout, weight deca
 `python -m bench ablation` measures what each part is worth.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ash.space.domains import choice, log
+from ash.options import LIGHTGBM, NETWORK
+from ash.space.domains import Domain, choice, integers, log, uniform
 from ash.space.space import Space
 
 
@@ -34,7 +37,15 @@ _MOST_EMBEDDED = 200  # numbers: with more, the first layer, four times as wide,
 
 
 def default_space(
-    rows: int, features: int, outputs: int, classes: int, *, numbers: int, metric: str, skewed: bool = False
+    rows: int,
+    features: int,
+    outputs: int,
+    classes: int,
+    *,
+    numbers: int,
+    metric: str,
+    skewed: bool = False,
+    models: Sequence[str] = (NETWORK,),
 ) -> Space:
     """Return the space for a table.
 
@@ -53,31 +64,66 @@ def default_space(
         What the candidates are ranked by.
     skewed : bool
         Whether the target is above 0 and skewed, so that its logarithm is worth a try.
+    models : sequence of str
+        The kinds of model; each configuration is of one of them.
 
     Returns
     -------
     Space
         With the recipe as its default.
     """
+    transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
+    parts = {
+        NETWORK: _networks(rows, features, outputs, classes, numbers=numbers, metric=metric),
+        LIGHTGBM: _trees(rows),
+    }
+    if len(models) == 1:
+        named = {} if models[0] == NETWORK else {"model": models[0]}
+        return Space(**named, **parts[models[0]], **transform)
+    own = {name: _when(domain, model) for model in models for name, domain in parts[model].items()}
+    return Space(model=choice(*models), **own, **transform)
+
+
+def _when(value: Any, model: str) -> Domain:
+    """Return a domain, or a single value, as it is for one kind of model."""
+    domain = value if isinstance(value, Domain) else choice(value)
+    return replace(domain, conditions=(*domain.conditions, ("model", model)))
+
+
+def _trees(rows: int) -> dict[str, Any]:
+    """Return the domains of boosted trees."""
+    return {
+        "shrinkage": log(3.0, 60.0, default=12.0),
+        "num_leaves": integers(4, 256, log=True, default=31),
+        "min_data_in_leaf": integers(1, max(2, min(100, rows // 10)), log=True, default=min(20, max(2, rows // 10))),
+        "feature_fraction": uniform(0.3, 1.0, default=0.8),
+        "bagging_fraction": uniform(0.5, 1.0, default=0.9),
+        "lambda_l2": log(1e-3, 30.0, default=0.1),
+        "extra_trees": choice(False, True),
+    }
+
+
+def _networks(rows: int, features: int, outputs: int, classes: int, *, numbers: int, metric: str) -> dict[str, Any]:
+    """Return the domains of networks."""
     size = next(line for line in _SIZES if rows < line.rows)
     needed = max(features // _COLUMNS_A_UNIT, outputs, classes)
     widths = next((line.widths for line in _SIZES if line.rows >= size.rows and needed <= line.widths[-1]), _WIDEST)
     smoothing = choice(0.0, 0.03, 0.1, default=0.0 if classes == 2 and metric != "accuracy" else 0.1)
-    return Space(
-        hidden=choice(*_shapes(widths), default=(widths[1],) * 3),
-        activation=choice("selu", "mish", "relu", "silu", default="selu" if classes else "mish"),
-        optimizer="adamw",
-        parametrization="ntk",
-        input_scaling=True,
-        parametric_activation=True,
-        learning_rate=log(0.02, 0.32, levels=17, default=0.08) if classes else log(0.04, 0.64, levels=17, default=0.16),
-        weight_decay=choice(0.0, 0.005, 0.02, 0.05, default=0.02),
-        dropout=choice(0.0, 0.05, 0.1, 0.15, 0.2, 0.3, default=0.15),
-        batch_size=choice(*size.batches, default=size.batches[1]),
+    rates = log(0.02, 0.32, levels=17, default=0.08) if classes else log(0.04, 0.64, levels=17, default=0.16)
+    return {
+        "hidden": choice(*_shapes(widths), default=(widths[1],) * 3),
+        "activation": choice("selu", "mish", "relu", "silu", default="selu" if classes else "mish"),
+        "optimizer": "adamw",
+        "parametrization": "ntk",
+        "input_scaling": True,
+        "parametric_activation": True,
+        "learning_rate": rates,
+        "weight_decay": choice(0.0, 0.005, 0.02, 0.05, default=0.02),
+        "dropout": choice(0.0, 0.05, 0.1, 0.15, 0.2, 0.3, default=0.15),
+        "batch_size": choice(*size.batches, default=size.batches[1]),
         **(_embedding(classes, rows) if 0 < numbers <= _MOST_EMBEDDED else {}),
         **({"label_smoothing": smoothing} if classes else {}),
-        **({"target_transform": choice("none", "log", default="none")} if skewed else {}),
-    )
+    }
 
 
 _WIDEST = _SIZES[-1].widths

@@ -6,6 +6,10 @@ tuple of one name a hidden layer; without hidden layers a name is accepted and h
 arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. beta2 is 0.95 since on tables 0.999 costs 2 %
 (classification) and 23 % (regression) more error (Holzmueller et al., arXiv:2407.04491, table B.1 and B.2).
 With ``parametric_activation`` each hidden neuron gives x + a (f(x) - x), where it learns its ``a``, from 1 on (there).
+
+``model`` says what a candidate is: a network, or boosted trees of LightGBM, whose hyperparameters have its names. They
+have no effect on networks, and those of networks none on trees. ``shrinkage`` takes the place of a learning rate: the
+rate of a job is shrinkage / rounds, so that more rounds make the same model more finely.
 """
 
 import difflib
@@ -17,7 +21,7 @@ import numpy as np
 from ash import _core
 from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
-from ash.options import option_table
+from ash.options import MODELS, NETWORK, TREES, option_table
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
@@ -31,11 +35,13 @@ class Hyperparameter(NamedTuple):
     """One line of the table.
 
     ``read`` returns the value in its plain form (int, float, str or tuple), or None for a value that is not allowed.
+    ``models`` are the kinds of model that have it.
     """
 
     default: Any
     allowed: str
     read: Callable[[Any], Any]
+    models: tuple[str, ...] = (NETWORK,)
 
 
 def _name(*names: str) -> tuple[str, Callable[[Any], str | None]]:
@@ -64,6 +70,13 @@ def _read_activation(value: Any) -> str | tuple[str, ...] | None:
         valid = all(isinstance(name, str) and name in ACTIVATIONS for name in value)
         return tuple(str(name) for name in value) if valid else None
     return str(value) if isinstance(value, str) and value in ACTIVATIONS else None
+
+
+def _integer(low: int, high: int) -> tuple[str, Callable[[Any], int | None]]:
+    def read(value: Any) -> int | None:
+        return int(value) if is_integer(value) and low <= value <= high else None
+
+    return f"an integer from {low} to {high:,}", read
 
 
 def _read_batch_size(value: Any) -> int | str | None:
@@ -101,7 +114,16 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "parametric_activation": Hyperparameter(False, "True or False", _read_switch),
     "embedding": Hyperparameter("none", *_name("none", "periodic")),
     "embedding_frequency": Hyperparameter(0.1, *_number(0, 1e6)),
-    "target_transform": Hyperparameter("none", *_name("none", "log")),
+    "target_transform": Hyperparameter("none", *_name("none", "log"), MODELS),
+    "model": Hyperparameter(NETWORK, *_name(*MODELS), MODELS),
+    "shrinkage": Hyperparameter(12.0, *_number(1e-6, 1e6), TREES),
+    "num_leaves": Hyperparameter(31, *_integer(2, 131_072), TREES),
+    "min_data_in_leaf": Hyperparameter(20, *_integer(1, 2**31 - 1), TREES),
+    "feature_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
+    "bagging_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
+    "lambda_l1": Hyperparameter(0.0, *_number(0, 1e6), TREES),
+    "lambda_l2": Hyperparameter(0.0, *_number(0, 1e6), TREES),
+    "extra_trees": Hyperparameter(False, "True or False", _read_switch, TREES),
 }
 
 _BUDGET = frozenset(
@@ -168,8 +190,15 @@ def conflict(params: Mapping[str, Any]) -> str | None:
 CONFLICTING = (("hidden", "activation"), ("optimizer", "weight_decay"))  # the pairs that conflict() looks at
 
 
+def model_of(params: Mapping[str, Any]) -> str:
+    """Return the kind of model of a candidate."""
+    return str(params.get("model", NETWORK))
+
+
 def check_params(params: Mapping[str, Any]) -> Params:
-    """Return a full configuration in plain form: all hyperparameters in the order of the table, defaults filled in.
+    """Return a full configuration in plain form: those its model has, in the order of the table, defaults filled in.
+
+    The model itself is named unless it is a network.
 
     Raises
     ------
@@ -177,19 +206,28 @@ def check_params(params: Mapping[str, Any]) -> Params:
         An unknown name, a value that is not allowed, or two that exclude each other.
     """
     given = {name: check_value(name, value) for name, value in params.items()}
-    full = {name: given.get(name, line.default) for name, line in HYPERPARAMETERS.items()}
+    model = model_of(given)
+    full = {name: given.get(name, line.default) for name, line in HYPERPARAMETERS.items() if model in line.models}
+    if model == NETWORK:
+        del full["model"]
     reason = conflict(full)
     if reason:
         raise SettingError(reason)
     return full
 
 
-def to_settings(params: Mapping[str, Any]) -> _core.Settings:
-    """Return the settings of the core for one candidate's hyperparameters. Errors as in check_params."""
+def to_settings(params: Mapping[str, Any], external_cost: float = 1.0) -> _core.Settings:
+    """Return the settings of the core for one candidate's hyperparameters. Errors as in check_params.
+
+    `external_cost` is the cost of an epoch, in multiply-adds, of a candidate that is no network.
+    """
     full = check_params(params)
+    settings = _core.Settings()
+    if model_of(full) != NETWORK:
+        settings.external_cost = external_cost
+        return settings
     hidden, activation = full.pop("hidden"), full.pop("activation")
     batch_size = full.pop("batch_size")
-    settings = _core.Settings()
     settings.hidden = list(hidden)
     settings.activations = list(activation) if isinstance(activation, tuple) else [activation] * len(hidden)
     settings.batch_size = 0 if batch_size == "full" else batch_size

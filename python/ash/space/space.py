@@ -38,6 +38,7 @@ from ash._utils.checks import check_seed, is_integer
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
+from ash.options import NETWORK
 from ash.space.domains import MOST_LEVELS, Domain, distinct, encode, key_of
 from ash.space.foreign_domains import as_domain
 from ash.space.grid import Condition, Grid, Variant
@@ -257,6 +258,13 @@ class Space:
         return HYPERPARAMETERS[name].read(value)
 
     def _check_conflicts(self) -> None:
+        models = {level for domain in self._domains.get("model", ()) for level in domain.levels} or {NETWORK}
+        for name in self._domains:
+            if models.isdisjoint(HYPERPARAMETERS[name].models):
+                raise SettingError(
+                    f"{name} has no effect on a {' or '.join(sorted(models))}: it is a hyperparameter of "
+                    f"model={' or '.join(map(repr, HYPERPARAMETERS[name].models))}"
+                )
         for first, second in CONFLICTING:
             for one, other in self._grid.pairs(first, second):
                 together = {

@@ -1,0 +1,80 @@
+// trees.hpp: boosted trees as flat tables, which predict as LightGBM does.
+//
+//     a cell x goes to the left child if x <= threshold; NaN goes to the side that its node names
+//     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double and in this order, of K scores a row
+//
+//     regression      the scores in units of y: output_units.hpp
+//     two classes     one score s; probabilities are the softmax of 0 and s
+//     more classes    a score for each; probabilities are their softmax
+//
+// The scores of classes are multiplied by the scale of their units first, the same for all: it calibrates them.
+//
+// Invariants: a tree has one leaf more than nodes. Its first node is the root, a node comes before its children, and every
+//             other node and every leaf is the child of one node; so a walk from the root ends in a leaf.
+// Promise:    scores have the bits of LightGBM's raw scores. As there, cells within +-1e-35 count as 0.
+// Threads:    const after construction; any number may predict at once, and results do not depend on their number.
+// Cost:       24 bytes per node, 8 per leaf; one look-up per row, tree and level. A tree is walked by a block of rows, so it
+//             stays in the first cache, and by several rows at a time, so that their look-ups overlap.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ash/data/output_units.hpp"
+#include "ash/kernels/kernels.hpp"
+
+namespace ash {
+
+enum class NanGoes : std::uint8_t { as_zero, left, right };
+
+struct TreeNode {
+    double threshold;
+    std::int32_t feature;
+    std::int32_t left;  // at least 0: a node of the same tree; below: its leaf ~left
+    std::int32_t right;
+    NanGoes nan;
+};
+
+class Trees {
+  public:
+    // Leaves of tree t: from leaf_starts[t] up to leaf_starts[t + 1]; its nodes begin at leaf_starts[t] - t. In nodes(),
+    // `as_zero` has become the side where 0 goes. Throws std::invalid_argument unless the invariants hold, all numbers
+    // are finite, features are below `features` and there are as many trees of each score.
+    Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vector<std::int64_t> leaf_starts, int features,
+          int classes, OutputUnits targets);
+
+    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float; NaN
+    // is a missing value. False, and no results, where x holds infinity or what float32 does not.
+    template <typename Value>
+    bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
+
+    // The same of the scores [rows][scores()] before they become probabilities or targets.
+    template <typename Value>
+    bool raw_scores(const Value* x, std::int64_t rows, int threads, double* scores) const;
+
+    const std::vector<TreeNode>& nodes() const { return nodes_; }
+    const std::vector<double>& leaves() const { return leaves_; }
+    const std::vector<std::int64_t>& leaf_starts() const { return leaf_starts_; }
+    std::int64_t trees() const { return std::ssize(leaf_starts_) - 1; }
+    int features() const { return features_; }
+    int classes() const { return classes_; }
+    int outputs() const { return static_cast<int>(targets_.least.size()); }
+    int scores() const { return classes_ == 2 ? 1 : outputs(); }
+    const OutputUnits& targets() const { return targets_; }
+
+  private:
+    void check_tree(std::int64_t tree) const;
+    void add_leaves(const double* rows, std::int64_t count, double* scores) const;
+    void to_results(const double* scores, std::int64_t rows, const Kernels& kernels, float* results) const;
+    template <typename Value, typename Put>
+    bool for_blocks(const Value* x, std::int64_t rows, int threads, Put put) const;
+
+    std::vector<TreeNode> nodes_;
+    std::vector<double> leaves_;
+    std::vector<std::int64_t> leaf_starts_;
+    int features_;
+    int classes_;
+    OutputUnits targets_;
+};
+
+}  // namespace ash

@@ -1,0 +1,315 @@
+"""Trains the candidates that are boosted trees, by LightGBM, on the rows on which the core trains its networks.
+
+    a job of rung k -> as many rounds as cost what a network's job costs there -> boosted from scratch -> its scores
+
+A candidate has a `shrinkage`, and a job of R rounds has the learning rate shrinkage / R. So each rung makes about the
+same model, more finely, and the score of a low rung tells what a high rung is worth. With one learning rate for all
+rungs, low rungs would favor high rates. The price is that no job continues another one: with eta 2, all jobs of a
+candidate take at most twice as long as the last one.
+
+A job has one thread. Its result depends on the data, the candidate and the rung alone. The core's threads call it, and
+LightGBM trains without the interpreter's lock. Trees of a job that is neither waiting to be decided nor kept are freed.
+
+Threads: `__call__` by any; a lock guards what they share. All else: the calling thread.
+Cost:    per fold a table of bins (LightGBM's Dataset: one byte per cell), and the encoded validation rows in double.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.encoding.data_split import Fold
+from ash.engine.core_data import BLOCK_CELLS
+from ash.models.trees import Boosted, core_of
+from ash.options import Options, core_loss
+from ash.space.hyperparameters import Params, check_params
+
+if TYPE_CHECKING:
+    import lightgbm
+
+    from ash.scoring.scorers import ValidationScorer
+
+BINS = 255
+MOST_RATE = 0.5
+"""The highest learning rate of a job, however few rounds it has."""
+MOST_ROUNDS = 2_000
+"""The most rounds of a job: beyond, models only grow."""
+OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
+"""Parameters of LightGBM that are those of the table, so all candidates share its bins."""
+
+Key = tuple[int, int]
+"""A candidate and a rung."""
+
+
+class TreeJob(NamedTuple):
+    """What a job has left."""
+
+    score: float
+    folds: tuple[Boosted, ...]
+    predictions: NDArray[np.float32]
+    """Of the validation rows of all folds."""
+
+
+class TreeTrainer:
+    """Does the jobs of candidates that are boosted trees: `external` of a `_core.Tuner`.
+
+    Parameters
+    ----------
+    folds, data
+        What the run trains on, and the same as the core has it.
+    params : list of dict
+        Of the candidates by number; it may grow.
+    options : Options
+        With the metric.
+    scorers : sequence of ValidationScorer
+        The user's function that scores each fold; none: the metric does.
+    epoch_cost : float
+        The multiply-adds of an epoch of an average network, on all folds.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        What a job has raised; it ends the run.
+    """
+
+    def __init__(
+        self,
+        folds: Sequence[Fold],
+        data: Sequence[_core.Data],
+        params: Sequence[Params],
+        options: Options,
+        scorers: "Sequence[ValidationScorer]",
+        epoch_cost: float,
+    ) -> None:
+        self._tables = [TreeTable(fold, own) for fold, own in zip(folds, data, strict=True)]
+        self._params, self._options, self._scorers = params, options, scorers
+        self.epoch_cost = epoch_cost
+        self.error: BaseException | None = None
+        self._jobs: dict[Key, TreeJob] = {}
+        self._decided: set[Key] = set()
+        self._lock = Lock()  # guards _jobs
+
+    def __call__(
+        self, candidate: int, rung: int, epochs: int, is_stopped: Callable[[], bool]
+    ) -> tuple[float, float, int, list[float]] | None:
+        """Do a job and return its score, loss, hash and the scores of folds; None if it was stopped or has failed."""
+        try:
+            return self._train(candidate, rung, epochs, is_stopped)
+        except BaseException as error:  # nothing may be thrown into the threads of the core
+            self.error = error
+            return None
+
+    def job(self, candidate: int, rung: int) -> TreeJob | None:
+        """Return what a kept job has left; None where an earlier run did it."""
+        with self._lock:
+            return self._jobs.get((candidate, rung))
+
+    def forget(self, decided: Iterable[Key], kept: Iterable[Key]) -> None:
+        """Free what jobs have left that were decided, now or before, and are not kept."""
+        self._decided.update(decided)
+        with self._lock:
+            for key in self._decided - set(kept):
+                self._jobs.pop(key, None)
+        self._decided.intersection_update(kept)
+
+    def rounds(self, params: Params, epochs: int) -> int:
+        """Return the rounds of a job of so many epochs."""
+        round_cost = sum(table.round_cost(params) for table in self._tables)
+        return int(min(MOST_ROUNDS, max(1.0, epochs * self.epoch_cost / round_cost)))
+
+    def complete(self, lacking: Iterable[tuple[int, int, int]], is_stopped: Callable[[], bool]) -> None:
+        """Do kept jobs (candidate, rung, epochs) again that an earlier run did."""
+        for job in lacking:
+            self(*job, is_stopped)
+
+    def _train(
+        self, candidate: int, rung: int, epochs: int, is_stopped: Callable[[], bool]
+    ) -> tuple[float, float, int, list[float]] | None:
+        params = check_params(self._params[candidate])
+        rounds = self.rounds(params, epochs)
+        folds, predictions, scores, losses = [], [], [], []
+        for place, table in enumerate(self._tables):
+            seed = _seed(self._options.seed, candidate, place)
+            boosted = table.boost(params, rounds, seed, self._options, is_stopped)
+            if boosted is None:
+                return None
+            outputs = boosted.core.predict(table.validation, 1)
+            scorer = self._scorers[place] if self._scorers else None
+            scores.append(table.score(outputs, self._options) if scorer is None else scorer(boosted, outputs))
+            losses.append(table.loss(outputs))
+            folds.append(boosted)
+            predictions.append(outputs)
+        job = TreeJob(float(np.mean(scores)), tuple(folds), np.concatenate(predictions))
+        with self._lock:
+            self._jobs[candidate, rung] = job
+        return job.score, float(np.mean(losses)), _hash_of(folds), scores
+
+    def refit(
+        self, fold: Fold, data: _core.Data, jobs: Sequence[tuple[int, int]], threads: int, deadline: float
+    ) -> list[Boosted | None]:
+        """Boost candidates again, from the beginning, on the training rows of another fold.
+
+        Parameters
+        ----------
+        fold, data
+            The rows, and the same as the core has them.
+        jobs : sequence of (candidate, epochs)
+        threads : int
+        deadline : float
+            On the monotonic clock. None takes the place of those that are not done by then.
+        """
+        table = TreeTable(fold, data)
+
+        def boost(job: tuple[int, int]) -> Boosted | None:
+            candidate, epochs = job
+            params = check_params(self._params[candidate])
+            rounds, seed = self.rounds(params, epochs), _seed(self._options.seed, candidate, 0)
+            return table.boost(params, rounds, seed, self._options, lambda: time.monotonic() > deadline)
+
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(boost, jobs))
+
+
+class TreeTable:
+    """The rows of a fold as LightGBM takes them. Made when a job first asks for it."""
+
+    def __init__(self, fold: Fold, data: _core.Data) -> None:
+        self._fold, self._data = fold, data
+        self._lock = Lock()  # guards all below
+        self._datasets: dict[bool, lightgbm.Dataset] = {}
+        self._validation: NDArray[np.float64] | None = None
+
+    @property
+    def validation(self) -> NDArray[np.float64]:
+        """Return the encoded validation rows."""
+        with self._lock:
+            self._make(False)
+        assert self._validation is not None
+        return self._validation
+
+    def boost(
+        self, params: Params, rounds: int, seed: int, options: Options, is_stopped: Callable[[], bool]
+    ) -> Boosted | None:
+        """Return trees boosted for so many rounds; None if it was stopped."""
+        from lightgbm import Booster
+
+        with self._lock:
+            dataset = self._make(_takes_logarithms(params))
+        booster = Booster({**OF_DATA, **self._parameters(params, rounds, seed, options)}, dataset)
+        for _ in range(rounds):
+            if is_stopped():
+                return None
+            if booster.update():
+                break  # no leaf can be split any more
+        text = str(booster.model_to_string())
+        units = {} if self._fold.table.classes else self._data.output_units(_takes_logarithms(params))
+        return Boosted(core_of(text, classes=self._fold.table.classes, **units), text)
+
+    def score(self, outputs: NDArray[np.float32], options: Options) -> float:
+        """Return the score of predictions of the validation rows, by the metric of the run."""
+        metric, level = str(options.metric), core_loss(options)[1]
+        return _core.score(metric, self._targets, outputs, self._fold.table.classes, self._weights, level)
+
+    def loss(self, outputs: NDArray[np.float32]) -> float:
+        """Return their log loss, or root mean squared error, which decides between equal scores."""
+        classes = self._fold.table.classes
+        metric = "neg_log_loss" if classes else "neg_root_mean_squared_error"
+        return -_core.score(metric, self._targets, outputs, classes, self._weights)
+
+    def round_cost(self, params: Params) -> float:
+        """Return about how many multiply-adds of a network take as long as a round."""
+        classes = self._fold.table.classes
+        trees = classes if classes > 2 else 1
+        return trees * tree_cost(len(self._fold.training), self._fold.encoding.features, int(params["num_leaves"]))
+
+    @property
+    def _targets(self) -> NDArray[np.float64]:
+        return self._fold.y[self._fold.validation]
+
+    @property
+    def _weights(self) -> list[float]:
+        weights = self._fold.weights
+        return [] if weights is None else weights[self._fold.validation].tolist()
+
+    def _make(self, log: bool) -> "lightgbm.Dataset":
+        """Return the training rows in bins, with their targets or the logarithms of these."""
+        if log in self._datasets:
+            return self._datasets[log]
+        from lightgbm import Dataset
+
+        fold, data = self._fold, self._data
+        rows = np.concatenate(list(fold.blocks(BLOCK_CELLS)))
+        self._validation = rows[fold.validation]
+        weights = data.training_weights()
+        label = data.training_targets(log).ravel()
+        dataset = Dataset(rows[fold.training], label, weight=weights if len(weights) else None, params=OF_DATA)
+        self._datasets[log] = dataset.construct()
+        return self._datasets[log]
+
+    def _parameters(self, params: Params, rounds: int, seed: int, options: Options) -> dict[str, Any]:
+        """Return the parameters of LightGBM for a job."""
+        own = {name: params[name] for name in AS_THEY_ARE}
+        classes = self._fold.table.classes
+        if classes:
+            own |= {"objective": "binary"} if classes == 2 else {"objective": "multiclass", "num_class": classes}
+        else:
+            own |= OBJECTIVES[options.loss] | ({"alpha": options.quantile} if options.loss == "quantile" else {})
+        return own | {
+            "learning_rate": min(MOST_RATE, params["shrinkage"] / rounds),
+            "bagging_freq": int(params["bagging_fraction"] < 1),
+            "deterministic": True,
+            "metric": "none",
+            "seed": seed,
+        }
+
+
+AS_THEY_ARE = (
+    *("num_leaves", "min_data_in_leaf", "feature_fraction", "bagging_fraction"),
+    *("lambda_l1", "lambda_l2", "extra_trees"),
+)
+"""Hyperparameters that LightGBM takes by the same name."""
+OBJECTIVES = {
+    "squared_error": {"objective": "regression"},
+    "absolute_error": {"objective": "regression_l1"},
+    "quantile": {"objective": "quantile"},
+    "poisson": {"objective": "poisson"},
+}
+
+
+def tree_cost(rows: int, features: int, leaves: int) -> float:
+    """Return about how many multiply-adds of a network take as long as LightGBM takes for one tree.
+
+    Rows are sorted into leaves, each leaf has a histogram per feature, and each histogram is searched. The factors come
+    from timings of tables with 200 to 80,000 rows; most costs are within a factor of two.
+    """
+    levels = math.log2(leaves)
+    return 3e5 + 90.0 * rows * levels + 40.0 * rows * features * levels + leaves * (9e4 + 100.0 * features * BINS)
+
+
+def table_bytes_of_trees(fold: Fold) -> int:
+    """Return about how many bytes the table of a fold takes at most, while its bins are made."""
+    return 17 * len(fold.y) * fold.encoding.features
+
+
+def _takes_logarithms(params: Params) -> bool:
+    return bool(params["target_transform"] == "log")
+
+
+def _seed(seed: int, candidate: int, fold: int) -> int:
+    """Return a seed of LightGBM, the same for all rungs."""
+    return int(np.random.SeedSequence((seed, candidate, fold)).generate_state(1)[0]) >> 1
+
+
+def _hash_of(folds: Iterable[Boosted]) -> int:
+    digest = hashlib.blake2b(digest_size=8)
+    for each in folds:
+        digest.update(each.text.encode())
+    return int.from_bytes(digest.digest(), "little")

@@ -1,0 +1,170 @@
+"""Boosted trees in LightGBM's own text format, read into the tables that the core takes. LightGBM is not needed.
+
+    header         "tree", version=v4, num_class=1, objective=..., tree_sizes=<characters of each tree>, a blank line
+    each tree      Tree=0, num_leaves=31, split_feature=..., threshold=..., two blank lines
+    end of trees   what follows (importances, settings of the training) has no part in predictions
+
+A text may come from a stranger. It is split and its numbers are converted, so memory is in proportion to its length;
+the structure of the trees is checked by the core (cpp/ash/train/trees.hpp). Whatever is malformed, or predicts by other
+rules than the core's, ends in MalformedError.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.models.file import MalformedError, check_format
+
+END = "end of trees\n"
+REGRESSIONS = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "poisson", "gamma", "tweedie")
+LOGARITHMS = ("poisson", "gamma", "tweedie")
+"""Objectives whose raw scores are logarithms of the target."""
+HEADER = (
+    *("version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "objective"),
+    *("feature_names", "feature_infos", "tree_sizes"),
+)
+NODE_KEYS = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
+TREE_KEYS = {
+    *("num_leaves", "num_cat", *NODE_KEYS, "split_gain", "leaf_value", "leaf_weight", "leaf_count"),
+    *("internal_value", "internal_weight", "internal_count", "is_linear", "shrinkage"),
+}
+MOST = repr(sys.float_info.max)
+"""A threshold of "inf", which all numbers are below: the others are missing."""
+MISSING = {0: 0, 2: 0, 8: 2, 10: 1}
+"""What NaN does (NanGoes of the core) by the decision_type of a node. Its bits: 1: splits categories; 2: what is
+missing goes left; 4: zeros are missing; 8: NaN is missing. Without 4 and 8 NaN counts as zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class TreesText:
+    """What a text says."""
+
+    objective: str
+    classes: int
+    """0 for regression."""
+    features: int
+    tables: dict[str, NDArray[Any]]
+    """leaf_starts, feature, threshold, left, right, missing and leaf_values, as `_core.Trees` takes them."""
+
+
+def predicting_part(text: str) -> str:
+    """Return a text without what follows its trees, such as the number of threads that trained them."""
+    trees, end, _ = text.partition("\n" + END)
+    return trees + end
+
+
+def read_trees(text: str) -> TreesText:
+    """Return what a text of LightGBM says, or raise MalformedError."""
+    head, blank, rest = text.partition("\n\n")
+    check_format(head.startswith("tree\n") and bool(blank), "it does not begin as a model of LightGBM")
+    header = _entries(head.split("\n")[1:], "its header")
+    check_format("average_output" not in header, "it averages its trees (boosting=rf), which is not supported")
+    header.pop("monotone_constraints", None)
+    check_format(tuple(header) == HEADER, f"its header has the entries {', '.join(header)}")
+    check_format(header["version"] == "v4", f"it has version {header['version']!r} instead of 'v4'")
+    features = _count(header["max_feature_idx"], "max_feature_idx") + 1
+    for names in ("feature_names", "feature_infos"):
+        check_format(len(header[names].split(" ")) == features, f"{names} are not those of {features} feature(s)")
+    classes = _classes(header)
+    columns: dict[str, list[str]] = {name: [] for name in (*NODE_KEYS, "leaf_value")}
+    leaf_starts, place = [0], 0
+    for number, size in enumerate(map(_count, header["tree_sizes"].split(" "), ["tree_sizes"] * len(rest))):
+        leaf_starts.append(leaf_starts[-1] + _read_tree(rest[place : place + size], number, columns))
+        place += size
+    check_format(rest.startswith(END, place), f"after {len(leaf_starts) - 1} tree(s) it does not say {END.strip()!r}")
+    return TreesText(header["objective"], classes, features, _tables(columns, leaf_starts))
+
+
+def _classes(header: dict[str, str]) -> int:
+    """Return the number of classes, 0 for regression, that objective and counts agree on."""
+    objective = header["objective"]
+    counts = tuple(_count(header[name], name) for name in ("num_class", "num_tree_per_iteration"))
+    if objective in REGRESSIONS or objective == "binary sigmoid:1":
+        check_format(counts == (1, 1), f"num_class and num_tree_per_iteration are {counts}, but there is one score")
+        return 2 if objective.startswith("binary") else 0
+    classes = counts[0]
+    check_format(
+        objective == f"multiclass num_class:{classes}" and classes > 2 and counts == (classes, classes),
+        f"objective {objective!r} with {classes} class(es) and {counts[1]} tree(s) per iteration is not supported",
+    )
+    return classes
+
+
+def _read_tree(tree: str, number: int, columns: dict[str, list[str]]) -> int:
+    """Add the numbers of a tree to the columns, as they are written, and return how many leaves it has."""
+    name = f"tree {number}"
+    is_whole = tree.startswith(f"Tree={number}\n") and tree.endswith("\n\n\n")
+    check_format(is_whole, f"{name} does not begin or end where tree_sizes says")
+    entries = _entries(tree[:-3].split("\n")[1:], name)
+    check_format(entries.get("num_cat") == "0", f"{name} has categorical splits, which are not supported")
+    check_format(entries.get("is_linear") == "0", f"{name} has linear leaves, which are not supported")
+    check_format(entries.keys() == TREE_KEYS, f"{name} has the entries {', '.join(entries)}")
+    leaves = _count(entries["num_leaves"], f"num_leaves of {name}")
+    for key, column in columns.items():
+        values = entries[key].split(" ") if entries[key] else []
+        wanted = leaves if key == "leaf_value" else leaves - 1
+        check_format(len(values) == wanted, f"{key} of {name} has {len(values)} numbers instead of {wanted}")
+        column += values
+    return leaves
+
+
+def _tables(columns: dict[str, list[str]], leaf_starts: list[int]) -> dict[str, NDArray[Any]]:
+    kinds, places = np.unique(_integers(columns["decision_type"], "decision_type"), return_inverse=True)
+    for kind in kinds.tolist():
+        check_format(kind & 1 == 0, "it has categorical splits, which are not supported")
+        check_format(kind & 12 != 4, "it takes zeros for missing (zero_as_missing), which is not supported")
+        check_format(kind in MISSING, f"decision_type {kind} is none")
+    missing = np.array([MISSING[kind] for kind in kinds.tolist()], np.uint8)
+    return {
+        "leaf_starts": np.array(leaf_starts, np.int64),
+        "feature": _integers(columns["split_feature"], "split_feature"),
+        "threshold": _floats(columns["threshold"], "threshold", {"inf": MOST}),
+        "left": _integers(columns["left_child"], "left_child"),
+        "right": _integers(columns["right_child"], "right_child"),
+        "missing": missing[places],
+        "leaf_values": _floats(columns["leaf_value"], "leaf_value"),
+    }
+
+
+def _entries(lines: Sequence[str], what: str) -> dict[str, str]:
+    """Return the lines "key=value" as a table."""
+    entries = dict(line.partition("=")[::2] for line in lines)
+    check_format(len(entries) == len(lines), f"{what} has an entry twice")
+    return entries
+
+
+def _count(value: str, what: str) -> int:
+    check_format(
+        value.isascii() and value.isdigit() and len(value) < 10, f"{what} is {value[:20]!r}, which is no count"
+    )
+    return int(value)
+
+
+def _integers(values: list[str], name: str) -> NDArray[np.int32]:
+    _check_characters(values, name, "-0123456789")
+    try:
+        return np.array(list(map(int, values)), np.int32)
+    except (ValueError, OverflowError) as error:
+        raise MalformedError(f"{name} holds what is no integer of 32 bits") from error
+
+
+def _floats(values: list[str], name: str, words: Mapping[str, str] = MappingProxyType({})) -> NDArray[np.float64]:
+    """Return numbers, after words have been replaced."""
+    values = [words.get(value, value) for value in values]
+    _check_characters(values, name, "-+.e0123456789")  # so neither nan nor inf, nor 1_000
+    try:
+        numbers = np.array(list(map(float, values)), np.float64)
+    except ValueError as error:
+        raise MalformedError(f"{name} holds what is no number") from error
+    check_format(bool(np.isfinite(numbers).all()), f"{name} holds infinity")
+    return numbers
+
+
+def _check_characters(values: list[str], name: str, allowed: str) -> None:
+    others = set("".join(values)).difference(allowed)
+    check_format(not others, f"{name} holds {min(others, default='')!r}, which belongs to no number")

@@ -1,0 +1,170 @@
+"""Boosted trees of LightGBM as their user sees them: labels in, labels out.
+
+LightGBM trains them and is not needed to predict: the core has their tables. They take the same encoded rows as
+networks, numbers unscaled. Immutable; any number of threads may predict with one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash import _core
+from ash.encoding.encoding import Encoding
+from ash.errors import SettingError
+from ash.models.file import FileParts, MalformedError, check_format, trees_arguments, trees_parts
+from ash.models.lightgbm_text import LOGARITHMS, predicting_part, read_trees
+from ash.models.model import Model
+
+
+class Boosted(NamedTuple):
+    """Trees as they are trained."""
+
+    core: _core.Trees
+    text: str
+    """As LightGBM writes them."""
+
+
+class Trees(Model):
+    """Boosted trees, trained by LightGBM, with the units of their target.
+
+    Comes from `ash.load` and as a member of ensembles; it is not made by hand.
+
+    Attributes
+    ----------
+    task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
+        As those of `Network`.
+    params : dict
+        The hyperparameters it was trained with.
+    metric : str
+        The metric of the run that it comes from.
+    validation_score : float
+        Its score there, higher is better.
+    core : ash._core.Trees
+        The tables of the trees, and the units of the target.
+    text : str
+        The trees as LightGBM writes them, which ``lightgbm.Booster(model_str=text)`` reads. Its features are those of
+        the encoding.
+    """
+
+    def __init__(
+        self,
+        core: _core.Trees,
+        text: str,
+        *,
+        encoding: Encoding,
+        classes: NDArray[Any] | None,
+        target_names: tuple[str, ...] | None,
+        params: Mapping[str, Any],
+        metric: str,
+        validation_score: float,
+        quantile: float | None = None,
+    ) -> None:
+        self.core = core
+        self.text = predicting_part(text)
+        self.encoding = encoding
+        self.classes_ = classes
+        self.target_names = target_names
+        self.params = dict(params)
+        self.metric = metric
+        self.validation_score = validation_score
+        self.quantile = quantile
+
+    @property
+    def n_outputs_(self) -> int:
+        """Return the number of columns of y: one."""
+        return 1
+
+    @property
+    def is_exponential(self) -> bool:
+        """Return whether its raw scores are logarithms of the target."""
+        return self.core.exponential
+
+    def weighted_networks(self) -> NoReturn:
+        """Raise SettingError: what asks for networks cannot take trees."""
+        raise SettingError("boosted trees cannot be exported yet: export a network, or an ensemble of networks alone")
+
+    def file_parts(self) -> FileParts:
+        """Return the entries and tensors of the trees in a file."""
+        return trees_parts(self.core, self.text, self.params, self.metric, self.validation_score, self.quantile)
+
+    def sharper(self, factor: float) -> "Trees":
+        """Return the trees with their logits multiplied, of a classifier."""
+        if factor == 1:
+            return self
+        arguments = trees_arguments(self.core)
+        arguments["target_scale"] = factor * arguments["target_scale"]
+        return _rebuild(arguments, vars(self))
+
+    def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
+        return self.core.predict(rows, threads)
+
+    def __repr__(self) -> str:
+        """Return one line: how many trees, task and validation score."""
+        kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
+        trees = len(self.core.leaf_starts) - 1
+        return f"Trees({trees} trees, {kind}, validation {self.metric} {self.validation_score:.4g})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle and copy need: the core's trees travel as arrays."""
+        return _rebuild, (trees_arguments(self.core), {**vars(self), "core": None})
+
+
+def _rebuild(arguments: dict[str, Any], attributes: dict[str, Any]) -> Trees:
+    trees = Trees.__new__(Trees)
+    vars(trees).update(attributes, core=_core.Trees(**arguments))
+    return trees
+
+
+def core_of(
+    text: str,
+    *,
+    classes: int,
+    target_mean: Sequence[float] | NDArray[np.float64] = (),
+    target_scale: Sequence[float] | NDArray[np.float64] = (),
+    exponential: bool = False,
+    target_least: Sequence[float] | NDArray[np.float64] = (),
+    target_most: Sequence[float] | NDArray[np.float64] = (),
+) -> _core.Trees:
+    """Return the core's trees for a text of LightGBM.
+
+    Parameters
+    ----------
+    text : str
+        As of ``Booster.model_to_string()``.
+    classes : int
+        0 for regression.
+    target_mean, target_scale : array of shape (1,) or (classes,), optional
+        A target is ``mean + scale * raw score``; by default 0 and 1, as for classes.
+    exponential : bool
+        A target is ``mean * exp(scale * raw score)``; then the mean is above 0. Required by objectives whose scores are
+        logarithms.
+    target_least, target_most : array of shape (1,), optional
+        Bounds of targets.
+
+    Raises
+    ------
+    MalformedError
+        The text is malformed or not supported, or does not fit the arguments.
+    """
+    read = read_trees(text)
+    check_format(
+        read.classes == classes, f"objective {read.objective!r} of the trees does not fit {classes or 'no'} classes"
+    )
+    is_unfit = read.objective in LOGARITHMS and not exponential
+    check_format(not is_unfit, f"objective {read.objective!r} of the trees needs exponential targets")
+    outputs = max(classes, 1)
+    try:
+        return _core.Trees(
+            read.features,
+            **read.tables,
+            classes=classes,
+            target_mean=target_mean if len(target_mean) else np.full(outputs, float(exponential)),
+            target_scale=target_scale if len(target_scale) else np.ones(outputs),
+            exponential=exponential,
+            target_least=target_least,
+            target_most=target_most,
+        )
+    except ValueError as error:
+        raise MalformedError(f"the core refuses the trees: {error}") from error

@@ -1,0 +1,192 @@
+"""Boosted trees beside networks in one run: the ladder, the ensemble, records, journals, and what is refused."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.metrics import balanced_accuracy_score, make_scorer
+
+import ash
+from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeTrainer
+from ash.errors import SettingError
+from ash.space.hyperparameters import model_of
+from ash.space.space import Space
+from callback_help import INTERRUPTED, After, press_ctrl_c
+from config_help import configured
+from data_help import mixed_columns, mixed_target
+
+pytestmark = pytest.mark.core
+
+WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
+MIXED = pd.DataFrame(mixed_columns()), mixed_target(mixed_columns())
+BOTH, TREES = ["network", "lightgbm"], ["lightgbm"]
+FEW: dict[str, Any] = {"candidates": 12, "validation": 0.3, "models": BOTH, "random_state": 0, "min_epochs": 4}
+
+
+def fitted(kind: Any = ash.ASHClassifier, X: Any = WINE[0], y: Any = WINE[1], **given: Any) -> Any:
+    weight = given.pop("sample_weight", None)
+    return kind(**configured({**FEW, **given})).fit(X, y, sample_weight=weight)
+
+
+def kinds(result: ash.Result) -> Counter[str]:
+    """Count the jobs of each kind of model."""
+    return Counter(model_of(result.params[job.candidate]) for job in result.jobs)
+
+
+def content(model: Any, folder: Path) -> bytes:
+    model.save(folder / "model.safetensors")
+    return (folder / "model.safetensors").read_bytes()
+
+
+CASES = {
+    "classes": {},
+    "two classes": {"y": WINE[1] > 0, "scoring": "roc_auc"},
+    "targets": {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": DIABETES[1]},
+    "folds": {"validation": None, "cv": 3},
+    "folds, one model": {"validation": None, "cv": 3, "ensemble": 1, "candidates": 16},
+    "weights": {"sample_weight": np.arange(len(WINE[0])) % 3},
+    "a scorer": {"scoring": make_scorer(balanced_accuracy_score)},
+    "columns of all kinds": {"kind": ash.ASHRegressor, "X": MIXED[0], "y": MIXED[1]},
+    "logarithms": {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": np.exp(DIABETES[1] / 40)},
+    "no refit": {"refit": False},
+    "trees alone": {"models": TREES},
+    "absolute errors": {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": DIABETES[1], "loss": "absolute_error"},
+    "a quantile": {
+        **{"kind": ash.ASHRegressor, "X": DIABETES[0], "y": DIABETES[1]},
+        **{"loss": "quantile", "quantile": 0.9},
+    },
+    "counts": {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": np.floor(DIABETES[1] / 40), "loss": "poisson"},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_is_the_same_on_any_number_of_threads_and_from_its_record(case: str, tmp_path: Path) -> None:
+    given = CASES[case]
+    first, second = fitted(**given, n_jobs=1), fitted(**given, n_jobs=3)
+    assert kinds(first.result_)["lightgbm"] >= 4 and (given.get("models") or kinds(first.result_)["network"] >= 4)
+    assert first.result_.digest == second.result_.digest
+    assert content(first.model_, tmp_path) == content(second.model_, tmp_path)
+    kind, again = given.get("kind", ash.ASHClassifier), {"scoring": given["scoring"]} if case == "a scorer" else {}
+    repeated = kind(record=first.model_.record, n_jobs=2, **again)
+    repeated.fit(given.get("X", WINE[0]), given.get("y", WINE[1]), sample_weight=given.get("sample_weight"))
+    assert content(repeated.model_, tmp_path) == content(first.model_, tmp_path)
+
+
+@pytest.mark.parametrize("case", ["classes", "targets", "columns of all kinds", "folds"])
+def test_trees_are_in_the_ensemble_and_predict_as_it_was_scored(case: str, tmp_path: Path) -> None:
+    given = {**CASES[case], "refit": False}
+    model = fitted(**given, scoring=given.get("scoring"), models=TREES, ensemble=4)
+    X = given.get("X", WINE[0])
+    members = getattr(model.model_, "members", (model.model_,))
+    assert all(isinstance(member, ash.Trees) for member in members)
+    model.save(tmp_path / "model.safetensors")
+    loaded = ash.load(tmp_path / "model.safetensors")
+    assert (loaded.predict(X) == model.predict(X)).all() and loaded.digest == model.model_.digest
+    for member in members:
+        booster = lightgbm.Booster(model_str=member.text)
+        assert booster.num_trees() == len(member.core.leaf_starts) - 1
+
+
+def test_kept_predictions_are_those_of_the_members() -> None:
+    result = ash.tune(*WINE, **configured({"candidates": 12, "models": BOTH, "validation": 0.3}))
+    kept, rows = result.kept, result.sample
+    assert kept is not None and rows is not None
+    found = {type(network).__name__ for network in kept.networks}
+    assert found == {"Network", "Trees"}
+    scores = [network.validation_score for network in kept.networks]
+    assert scores == sorted(scores, reverse=True)
+    for network, predictions in zip(kept.networks, kept.predictions, strict=True):
+        right = np.average(predictions.argmax(axis=1) == kept.targets[:, 0])
+        assert right == pytest.approx(network.validation_score)
+
+
+def test_more_rounds_make_the_same_model_more_finely() -> None:
+    params = {"model": "lightgbm", "shrinkage": 6.0, "num_leaves": 4, "min_data_in_leaf": 5}
+    result = ash.tune(
+        *WINE,
+        {name: [value] for name, value in params.items()},
+        candidates=1,
+        validation=0.3,
+        progress=False,
+        config=ash.SearchConfig(min_epochs=32),
+    )
+    model = result.model
+    assert isinstance(model, ash.Trees)
+    rounds = lightgbm.Booster(model_str=model.text).current_iteration()
+    assert 1 <= rounds <= MOST_ROUNDS
+    rates = {float(line.partition("=")[2]) for line in model.text.splitlines() if line.startswith("shrinkage=")}
+    assert min(MOST_RATE, 6.0 / rounds) == pytest.approx(min(rates), rel=1e-4)
+
+
+def test_a_rung_costs_trees_what_it_costs_networks_on_the_virtual_clock() -> None:
+    result = ash.tune(*WINE, **configured({"candidates": 24, "models": BOTH, "validation": 0.3}))
+    costs: dict[str, list[float]] = {"network": [], "lightgbm": []}
+    for job in result.jobs:
+        cost = (job.virtual_end - job.virtual_start) / job.epochs
+        costs[model_of(result.params[job.candidate])].append(cost)
+    assert np.ptp(costs["lightgbm"]) <= 1e-9 * costs["lightgbm"][0]
+    assert 0.2 < np.mean(costs["network"]) / costs["lightgbm"][0] < 5
+
+
+def test_a_journal_is_resumed_with_trees(tmp_path: Path) -> None:
+    given = {**FEW, "candidates": 24, "random_state": 3}
+    whole = fitted(**given)
+    with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
+        fitted(**given, journal=tmp_path / "run.ash", callbacks=After(9, press_ctrl_c))
+    resumed = fitted(**given, journal=tmp_path / "run.ash")
+    assert resumed.result_.digest == whole.result_.digest
+    assert content(resumed.model_, tmp_path) == content(whole.model_, tmp_path)
+
+
+def test_what_lightgbm_raises_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError("no room for bins")
+
+    monkeypatch.setattr(lightgbm, "Booster", fail)
+    with pytest.raises(MemoryError, match="no room for bins"):
+        fitted()
+
+
+def test_a_time_limit_holds_with_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    rounds = TreeTrainer.rounds
+    monkeypatch.setattr(TreeTrainer, "rounds", lambda self, *given: seen.append(1) or rounds(self, *given))
+    model = fitted(candidates="auto", validation=None, time_limit=2.0)
+    assert seen and model.result_.wall_seconds < 2.0 and kinds(model.result_)["lightgbm"] > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"models": ["forest"]}, r"models must be a list of 'network', 'lightgbm', got \['forest'\]"),
+        ({"models": []}, r"models must be a list of 'network', 'lightgbm', got \[\]"),
+        ({"models": 3}, "models must be a list of 'network', 'lightgbm', got 3"),
+        (
+            {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": np.stack([DIABETES[1]] * 2, 1), "models": TREES},
+            "boosted trees take one target, but y has 2 columns",
+        ),
+        ({"executor": "threads"}, "executor"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        fitted(**given)
+
+
+def test_several_targets_are_left_to_networks() -> None:
+    model = fitted(ash.ASHRegressor, DIABETES[0], np.stack([DIABETES[1], -DIABETES[1]], axis=1))
+    assert set(kinds(model.result_)) == {"network"}
+
+
+def test_hyperparameters_that_no_model_of_the_space_has_are_refused() -> None:
+    with pytest.raises(SettingError, match="num_leaves has no effect on a network"):
+        Space(num_leaves=[7, 31])
+    with pytest.raises(SettingError, match="hidden has no effect on a lightgbm"):
+        Space(model="lightgbm", hidden=[(8,)])
+    space = Space(model=["network", "lightgbm"], num_leaves=ash.choice(7, 31).when(model="lightgbm"))
+    assert space.size == 3
