@@ -59,7 +59,7 @@ ExternalTrainer external_of(const py::object& train) {
 
 // What follows the candidates in Python, by name.
 struct Arguments {
-    std::int64_t count, eta, min_epochs, max_rungs, epoch_limit, report_limit, memory_limit;
+    std::int64_t count, ahead, eta, min_epochs, max_rungs, epoch_limit, report_limit, memory_limit;
     std::string algorithm, promotion, training, schedule, metric, instruction_set;
     int threads, cores, workers, keep;
     bool teams;
@@ -80,7 +80,8 @@ TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
             .workers = a.workers,
             .work_limit = a.work_limit,
             .teams = a.teams && !a.mailbox,
-            .keep = a.keep};
+            .keep = a.keep,
+            .ahead = a.ahead};
 }
 
 std::unique_ptr<OwningTuner> make_tuner(std::vector<std::shared_ptr<Data>> data,
@@ -309,41 +310,42 @@ void bind_tuner(py::module_& m) {
     py::class_<OwningTuner> tuner(m, "Tuner");
     bind_restoring(tuner);
     tuner
-        .def(py::init(
-                 with_room(+[](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
-                               std::int64_t count, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
-                               const std::string& algorithm, const std::string& promotion, const std::string& training,
-                               const std::string& metric, int threads, std::uint64_t seed,
-                               const std::string& instruction_set, const std::string& schedule, int workers, bool teams,
-                               int cores, std::int64_t memory_limit, std::int64_t epoch_limit, double stop_score,
-                               std::int64_t report_limit, double work_limit, const std::vector<py::object>& scorers,
-                               int keep, std::shared_ptr<Mailbox> mailbox, const py::object& external) {
-                     return make_tuner(std::move(data), candidates,
-                                       {.count = count,
-                                        .eta = eta,
-                                        .min_epochs = min_epochs,
-                                        .max_rungs = max_rungs,
-                                        .epoch_limit = epoch_limit,
-                                        .report_limit = report_limit,
-                                        .memory_limit = memory_limit,
-                                        .algorithm = algorithm,
-                                        .promotion = promotion,
-                                        .training = training,
-                                        .schedule = schedule,
-                                        .metric = metric,
-                                        .instruction_set = instruction_set,
-                                        .threads = threads,
-                                        .cores = cores,
-                                        .workers = workers,
-                                        .keep = keep,
-                                        .teams = teams,
-                                        .stop_score = stop_score,
-                                        .work_limit = work_limit,
-                                        .seed = seed,
-                                        .scorers = scorers,
-                                        .mailbox = std::move(mailbox),
-                                        .external = external});
-                 })),
+        .def(py::init(with_room(+[](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
+                                    std::int64_t count, std::int64_t eta, std::int64_t min_epochs,
+                                    std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
+                                    const std::string& training, const std::string& metric, int threads,
+                                    std::uint64_t seed, const std::string& instruction_set, const std::string& schedule,
+                                    int workers, bool teams, int cores, std::int64_t memory_limit,
+                                    std::int64_t epoch_limit, double stop_score, std::int64_t report_limit,
+                                    double work_limit, const std::vector<py::object>& scorers, int keep,
+                                    std::shared_ptr<Mailbox> mailbox, const py::object& external, std::int64_t ahead) {
+                 return make_tuner(std::move(data), candidates,
+                                   {.count = count,
+                                    .ahead = ahead,
+                                    .eta = eta,
+                                    .min_epochs = min_epochs,
+                                    .max_rungs = max_rungs,
+                                    .epoch_limit = epoch_limit,
+                                    .report_limit = report_limit,
+                                    .memory_limit = memory_limit,
+                                    .algorithm = algorithm,
+                                    .promotion = promotion,
+                                    .training = training,
+                                    .schedule = schedule,
+                                    .metric = metric,
+                                    .instruction_set = instruction_set,
+                                    .threads = threads,
+                                    .cores = cores,
+                                    .workers = workers,
+                                    .keep = keep,
+                                    .teams = teams,
+                                    .stop_score = stop_score,
+                                    .work_limit = work_limit,
+                                    .seed = seed,
+                                    .scorers = scorers,
+                                    .mailbox = std::move(mailbox),
+                                    .external = external});
+             })),
              py::arg("data"), py::arg("candidates"), py::kw_only(), py::arg("count") = 0, py::arg("eta") = 2,
              py::arg("min_epochs") = 1, py::arg("max_rungs") = 0, py::arg("algorithm") = "ash",
              py::arg("promotion") = "capped", py::arg("training") = "resume", py::arg("metric") = "accuracy",
@@ -352,7 +354,7 @@ void bind_tuner(py::module_& m) {
              py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0,
              py::arg("stop_score") = kNone, py::arg("report_limit") = 0, py::arg("work_limit") = 0.0,
              py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1, py::arg("mailbox") = nullptr,
-             py::arg("external") = py::none())
+             py::arg("external") = py::none(), py::arg("ahead") = TunerSettings{}.ahead)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(checked_seconds(seconds)); },

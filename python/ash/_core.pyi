@@ -367,8 +367,8 @@ class Tuner:
         mailbox: Mailbox | None = None,  # jobs go through it, up to its capacity at a time; `threads` do the rest
         # external(candidate, rung, epochs, is_stopped) -> score, loss, hash, scores of folds; None if it was stopped:
         # does the jobs of candidates that are no networks. As with scorers, any thread calls it; it must not throw.
-        external: Callable[[int, int, int, Callable[[], bool]], tuple[float, float, int, list[float]] | None]
-        | None = None,
+        external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
+        ahead: int = 1024,  # more are wanted when fewer known ones have not had a turn; 0: when no worker has one left
     ) -> None: ...
     def start(self) -> None: ...
     # At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did.

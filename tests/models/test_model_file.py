@@ -23,6 +23,7 @@ from ash.models.load import PARAMETERS
 from config_help import configured
 from data_help import mixed_columns, mixed_target
 from model_file_help import changed, check_refused, content, dropped, edited, poisoned, read, replaced, write
+from trees_help import random_text, trees_beside
 
 pytestmark = pytest.mark.core
 
@@ -58,8 +59,19 @@ MODELS = {
     "columns": lambda: (train(TARGET, pandas.DataFrame(COLUMNS, dtype=object)), pandas.DataFrame(COLUMNS)),
     "ensemble": lambda: (run(space=MANY, candidates=12).ensemble(), X),
     "ensemble of columns": lambda: (run(TARGET, MIXED, MANY, 12).ensemble(), MIXED),
+    "trees": lambda: (trees_beside(train()), X),
+    "trees of columns": lambda: (trees_beside(train(TARGET, MIXED), target_most=[1.5]), MIXED),
+    "ensemble with trees": lambda: (with_trees(run(space=MANY, candidates=12).ensemble()), X),
 }
 """A model of each kind, and rows for it."""
+
+
+def with_trees(ensemble):
+    """Return an ensemble whose second and last members are trees."""
+    first, *others = ensemble.members
+    members = [first, trees_beside(first), *others, trees_beside(first, random_text(13, 3, seed=1))]
+    shares = np.full(len(members), 1 / len(members))
+    return ash.Ensemble(members, shares, metric=ensemble.metric, validation_score=0.5)
 
 
 @cache

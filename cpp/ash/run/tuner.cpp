@@ -16,13 +16,13 @@ namespace ash {
 
 namespace {
 
-constexpr double kLongestWait = 1e6;   // seconds; what a clock can surely count
-constexpr std::int64_t kAhead = 1024;  // more candidates are wanted when fewer known ones have not entered
+constexpr double kLongestWait = 1e6;  // seconds; what a clock can surely count
 
 TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
     if (settings.threads < 1) {
         throw std::invalid_argument("threads must be at least 1, not " + std::to_string(settings.threads));
     }
+    if (settings.ahead < 0) throw std::invalid_argument("ahead: negative");
     if (settings.keep < 1) throw std::invalid_argument("keep must be at least 1, not " + std::to_string(settings.keep));
     if (settings.cores < 1) settings.cores = settings.threads;
     settings.ladder.candidates = candidates.count();
@@ -252,6 +252,7 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
         if (done.report) {
             clock_->finish(*done.report);
             settle();
+            look_for_wants();
         }
         decision.task = replay_.next(*clock_, owner_);
         if (decision.task) assign(thread, *decision.task);
@@ -341,8 +342,8 @@ void Tuner::record(const Report& report) {
 void Tuner::look_for_wants() {
     const std::int64_t known = candidates_->known();
     const std::int64_t room = candidates_->count() - known;
-    const bool short_of = ladder_.entered() + kAhead > known;
-    const std::int64_t wanted = short_of ? std::min(kAhead, room) : 0;
+    const bool short_of = settings_.ahead > 0 ? ladder_.entered() + settings_.ahead > known : clock_->starved();
+    const std::int64_t wanted = short_of ? std::min(std::max(settings_.ahead, std::int64_t{1}), room) : 0;
     if (wanted == wanted_) return;
     const std::lock_guard lock(mutex_);
     wanted_ = wanted;

@@ -63,6 +63,9 @@ struct TunerSettings {
     double work_limit = 0.0;  // multiply-adds of all jobs together, after which none begins; 0: none
     bool teams = true;
     int keep = 1;  // how many of the best candidates keep their states
+    // More candidates are wanted when fewer known ones than this have not entered. 0: only when none is left for an idle
+    // worker, so that it may depend on the results so far which are drawn.
+    std::int64_t ahead = 1024;
 };
 
 class Tuner {

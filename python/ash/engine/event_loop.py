@@ -20,7 +20,7 @@ import numpy as np
 from ash import _core
 from ash._utils.threads import warn_of_fewer
 from ash.callbacks.dispatch import Reporter
-from ash.engine.planning import Candidates
+from ash.engine.candidates import Candidates
 from ash.engine.tree_trainer import TreeTrainer
 from ash.executors.dispatcher import NoDispatcher
 from ash.journal.journal import NullJournal
@@ -115,7 +115,7 @@ class EventLoop:
                 if tuner.wait(min(WAKE_SECONDS, left)):
                     return None
                 if wanted := tuner.wanted:
-                    tuner.provide(self.candidates.more(wanted))
+                    tuner.provide(self.candidates.more(wanted, tuner.jobs))
                 events = tuner.events()
                 view.update(events)
                 self._forget_trees(events)

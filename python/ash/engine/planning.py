@@ -19,9 +19,8 @@ on both. The numbers of rungs and finishers, and the share of the time for one e
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +32,11 @@ from ash.encoding.data_split import Fold, Split
 from ash.engine.deadline import SELECTION
 from ash.errors import SettingError
 from ash.models.model_pool import networks_to_keep
-from ash.options import LARGEST, NETWORK, TREES, Options, RunOptions, virtual_workers
+from ash.options import LARGEST, NETWORK, TREES, Options, virtual_workers
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
 
-CHUNK = 1024
-"""Candidates of a stream that are drawn together; that takes about 25 ms on one core of 2026, so no thread waits."""
 MOST_WHOLE = 100_000
 """An epoch takes all rows of a table with up to so many training rows, unless the user asks for fewer."""
 PART = 65_536
@@ -393,30 +390,6 @@ def rows_of_epoch(rows: int, most: int | None) -> int:
     return rows // parts_of_pass(rows, most)
 
 
-@dataclass
-class Candidates:
-    """The candidates of a run: all drawn at the start, or a stream that is drawn as the core asks for more.
-
-    `params`: the hyperparameters drawn so far, by number; `count`: how many there are in all; `rest` draws the others.
-    `epoch_cost`: the multiply-adds of an epoch of those that are no networks; as many as an average network takes.
-    """
-
-    params: list[Params]
-    count: int
-    rest: Iterator[Params]
-    epoch_cost: float = 1.0
-
-    def first(self) -> list[_core.Settings]:
-        """Return the settings of all candidates drawn so far."""
-        return [to_settings(params, self.epoch_cost) for params in self.params]
-
-    def more(self, wanted: int) -> list[_core.Settings]:
-        """Draw at least `wanted` more, or as many as are left, and return their settings."""
-        drawn = list(islice(self.rest, max(wanted, CHUNK)))
-        self.params += drawn
-        return [to_settings(params, self.epoch_cost) for params in drawn]
-
-
 def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
     """Return why networks cannot be trained by the logarithms of the targets; None if they can."""
     least, most = (pick(float(pick_of(fold.y)) for fold in folds) for pick, pick_of in ((min, np.min), (max, np.max)))
@@ -485,13 +458,3 @@ def _is_skewed(y: NDArray[np.float64]) -> bool:
     mean = math.fsum(y.tolist()) / len(y)
     squares, cubes = (math.fsum(((y - mean) ** power).tolist()) / len(y) for power in (2, 3))
     return squares > 0 and cubes / squares**1.5 > SKEWED
-
-
-def draw(space: Space, options: RunOptions, least: int = 0) -> Candidates:
-    """Draw the candidates: as many as asked for, or as the space holds; of a stream the first, at least `least`."""
-    if options.candidates is not None:
-        params = space.sample(options.candidates, options.seed)
-        return Candidates(params, len(params), iter(()))
-    count = min(space.size, LARGEST)
-    stream = islice(space.stream(options.seed), count)
-    return Candidates(list(islice(stream, least + CHUNK)), count, stream)

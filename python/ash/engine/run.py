@@ -20,12 +20,12 @@ from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.encoding.table_summary import summary_of
+from ash.engine.candidates import draw, models_of
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
 from ash.engine.needed_memory import fitted, needs_of
 from ash.engine.planning import (
-    draw,
     epoch_cost,
     first_job_seconds,
     planned,
@@ -130,7 +130,8 @@ class TuningRun:
             with Reporter(self._callbacks) as reporter, dispatcher:
                 tuner = self._tuner(data, dispatcher.mailbox)
                 params, folds = self._candidates.params, len(self._split.folds)
-                self._journal.restore(tuner, params, self._options, folds, self._has_failed)
+                keeps_drawn = self._candidates.ahead == 0
+                self._journal.restore(tuner, params, self._options, folds, self._has_failed, keeps_drawn=keeps_drawn)
                 self._warn_of_one_rung(tuner)
                 reporter.start(self._description(tuner), self._journal.restored)
                 loop = EventLoop(
@@ -201,7 +202,7 @@ class TuningRun:
         self._space = space_of(self._split.folds, self._options) if self._asked_space is None else self._asked_space
         self._check_space()
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
-        self._candidates = draw(self._space, self._options, known)
+        self._candidates = draw(self._space, self._options, known, self._journal.drawn())
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
@@ -237,7 +238,7 @@ class TuningRun:
     def _fit_into_memory(self, refit: bool) -> None:
         """Lower the threads and the memory limit to what fits into the memory that is left, or raise DataError."""
         scored, kept = self._scoring is not None, self._keep()
-        networks = [each for each in self._candidates.first() if not each.external_cost]
+        networks = [each for each in self._candidates.settings() if not each.external_cost]
         needs = needs_of(
             self._split, networks, self._options, kept=kept, refit=refit, scored=scored, trees=self._has_trees
         )
@@ -257,7 +258,7 @@ class TuningRun:
         options = self._options
         return _core.Tuner(
             data,
-            self._candidates.first(),
+            self._candidates.settings(),
             count=self._candidates.count,
             **{name: getattr(options, name) for name in AS_THEY_ARE},
             max_rungs=options.max_rungs or 0,
@@ -270,6 +271,7 @@ class TuningRun:
             report_limit=0 if self._record is None else len(self._record.decisions),
             scorers=self._scorers,
             keep=self._keep(),
+            ahead=self._candidates.ahead,
             mailbox=mailbox,
             external=self._trees,
         )
@@ -283,7 +285,7 @@ class TuningRun:
 
     @property
     def _has_trees(self) -> bool:
-        return any(domain.has(model) for domain in self._space.domains.get("model", ()) for model in TREES)
+        return not models_of(self._space).isdisjoint(TREES)
 
     def _keep(self) -> int:
         """Return how many networks are kept; of folds only those that an ensemble is drawn from."""

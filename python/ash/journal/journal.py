@@ -149,6 +149,10 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     def look(self) -> None:
         """Write down what has been found since the last look; the run may be going on."""
 
+    def drawn(self) -> list[Params]:
+        """Return the candidates that earlier runs have drawn, by number, where their draws depend on results."""
+        return []
+
     def finish(self, ended: str) -> None:
         """Write down the rest, and how the run ended: `Result.ended`. Its threads have ended."""
 
@@ -162,11 +166,14 @@ class NullJournal(AbstractContextManager["NullJournal"]):
         options: Options,
         folds: int,
         failed: Callable[[], bool],
+        *,
+        keeps_drawn: bool = False,
     ) -> None:
         """Tell a tuner that has not started what earlier runs have found.
 
         `params` are those of the candidates so far, by number, and may grow. `failed` says whether the user's function
-        that scores has failed: from then on what the core finds is of no account.
+        that scores has failed: from then on what the core finds is of no account. `keeps_drawn` says whether it depends
+        on results which candidates are drawn, so that they are written down.
         """
 
     def completing(self) -> AbstractContextManager[None]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,12 @@ class NetworkJournal(OpenJournal):
         plan = {name: getattr(options, name) for name in PLANNED} if is_planned else None
         self._agree(identity, options, call, {"plan": plan})
 
+    def drawn(self) -> list[Params]:
+        """Return the first candidates, up to one that is not there."""
+        with sound(self._path):
+            texts = {candidate: text for candidate, text, *_ in self._rows["candidates"]}
+            return [dict(json.loads(texts[number])) for number in takewhile(texts.__contains__, count())]
+
     def restore(
         self,
         tuner: _core.Tuner,
@@ -76,9 +83,12 @@ class NetworkJournal(OpenJournal):
         options: Options,
         folds: int,
         failed: Callable[[], bool],
+        *,
+        keeps_drawn: bool = False,
     ) -> None:
         """Tell the tuner what there is."""
-        self._pending = PendingRows(self._rows, params, greedy=options.schedule == "greedy", folds=folds)
+        is_greedy = options.schedule == "greedy"
+        self._pending = PendingRows(self._rows, params, greedy=is_greedy, folds=folds, keeps_drawn=keeps_drawn)
         self._states = StateCache(self._folder, options.memory_limit, self._rows["states"])
         self._tuner, self._failed = tuner, failed
         if self._database is not None:
@@ -160,16 +170,25 @@ class PendingRows:
     is made again by the next one, and rows that were committed after all are there already.
 
     The jobs among the rows that the journal has are told by the core again, and are not new. `params` are those of the
-    candidates so far, by number, and may grow. Where a run is greedy, the order of steps decides. They are written from
+    candidates so far, by number, and may grow; with `keeps_drawn` all of them are written down, for runs in which it
+    depends on results what is drawn. Where a run is greedy, the order of steps decides. They are written from
     the first on: those of the restored jobs, which the core goes through before any other, take the place of what the
     journal has.
     """
 
-    def __init__(self, rows: dict[str, list[Row]], params: Sequence[Params], *, greedy: bool, folds: int) -> None:
+    def __init__(
+        self,
+        rows: dict[str, list[Row]],
+        params: Sequence[Params],
+        *,
+        greedy: bool,
+        folds: int,
+        keeps_drawn: bool = False,
+    ) -> None:
         self._known = {(row[1], row[2]) for row in rows["jobs"]}  # candidate, rung
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
-        self._greedy, self._folds = greedy, folds
+        self._greedy, self._folds, self._keeps_drawn = greedy, folds, keeps_drawn
         self._steps = self.jobs = 0  # how far the records are committed, in the order of the core
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # steps, jobs, assists after the next commit
@@ -206,7 +225,9 @@ class PendingRows:
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
-        return sorted(set(self.new["candidate"].tolist()) - self._named)
+        """Return the candidates to be written down: those of new jobs, or all that were drawn."""
+        numbers = range(len(self._params)) if self._keeps_drawn else self.new["candidate"].tolist()
+        return sorted(set(numbers) - self._named)
 
 
 def _keys(columns: Columns) -> list[tuple[int, int]]:

@@ -88,6 +88,8 @@ class Ensemble(Model):
     >>> labels = ensemble.predict(X)
     """
 
+    _called = "the ensemble"
+
     def __init__(self, members: Sequence[Member], weights: Numbers, *, metric: str, validation_score: float) -> None:
         self.members = tuple(members)
         self.weights = np.array(weights, np.float64)

@@ -63,6 +63,8 @@ class Model(ABC):
     metric: str
     validation_score: float
     record: RunRecord | None = None
+    _called = "the model"
+    """What errors call it."""
     quantile: float | None = None
     """Which quantile of the target it predicts; None if it predicts the mean."""
 
@@ -241,7 +243,7 @@ class Model(ABC):
             The networks of an ensemble scale their inputs differently, which no run makes.
         """
         schema, scaling = self.encoding.schema, scaling_of(self)
-        frame = schema.read(read_frame(X, wanted=schema.names), f"the {type(self).__name__.lower()}")
+        frame = schema.read(read_frame(X, wanted=schema.names), self._called)
         frame = schema.checked(frame)
         features = np.empty((frame.rows, self.encoding.features), np.float32)
         for first, stop in blocks(frame.rows, max(1, BLOCK_CELLS // features.shape[1])):
@@ -387,14 +389,14 @@ class Model(ABC):
         threads : int, optional
             As for `predict`.
         expecting : str, optional
-            What is said to expect other columns, if they do not fit; "the network" or "the ensemble" by default.
+            What is said to expect other columns, if they do not fit; by default the network, ensemble or model.
 
         Returns
         -------
         ndarray of shape (rows, outputs), float32
         """
         schema = self.encoding.schema
-        frame = schema.read(frame, expecting or f"the {type(self).__name__.lower()}")
+        frame = schema.read(frame, expecting or self._called)
         team = _team(frame.rows, threads)
         if self.encoding.takes_rows_as_they_are(frame):
             with contextlib.suppress(ValueError):  # infinite numbers, or beyond float32, which are checked below

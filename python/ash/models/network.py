@@ -58,6 +58,8 @@ class Network(Model):
     (178, 3)
     """
 
+    _called = "the network"
+
     def __init__(
         self,
         core: _core.Network,

@@ -155,6 +155,8 @@ def core_of(
     is_unfit = read.objective in LOGARITHMS and not exponential
     check_format(not is_unfit, f"objective {read.objective!r} of the trees needs exponential targets")
     outputs = max(classes, 1)
+    fits = len(target_mean) in (0, outputs)
+    check_format(fits, f"target_mean has {len(target_mean)} numbers, but the trees have {outputs} output(s)")
     try:
         return _core.Trees(
             read.features,
