@@ -37,6 +37,8 @@ from ash.space.defaults import default_space
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
 
+_USUAL: Params = {"hidden": (256, 256, 256), "batch_size": 64}
+"""A network whose cost sets the rounds of boosted trees in a space without networks."""
 MOST_WHOLE = 100_000
 """An epoch takes all rows of a table with up to so many training rows, unless the user asks for fewer."""
 PART = 65_536
@@ -181,8 +183,8 @@ def plan(
 
 
 def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
-    """Return the settings of those that are networks; of a default network if none is."""
-    return [to_settings(params) for params in candidates if model_of(params) == NETWORK] or [to_settings({})]
+    """Return the settings of those that are networks; of a usual one if none is."""
+    return [to_settings(params) for params in candidates if model_of(params) == NETWORK] or [to_settings(_USUAL)]
 
 
 @dataclass(frozen=True)
