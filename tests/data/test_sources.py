@@ -115,7 +115,7 @@ def test_every_source_gives_the_same_model() -> None:
         ash.ASHClassifier(candidates=2, random_state=0, n_jobs=1).fit(table_of(source), TARGET).model_
         for source in ("pandas", "polars", "pyarrow", "numpy")
     ]
-    first = models[0].weighted_networks()[0][0]
+    first = models[0].weighted_members()[0][0]
     for model in models[1:]:
-        network = model.weighted_networks()[0][0]
+        network = model.weighted_members()[0][0]
         assert all(np.array_equal(a, b) for a, b in zip(network.core.weights, first.core.weights, strict=True))

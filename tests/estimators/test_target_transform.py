@@ -31,7 +31,7 @@ def fitted(y: Any = PRICE, **given: Any) -> ash.ASHRegressor:
 
 
 def networks(model: Any) -> list[Any]:
-    return [network.core for network, _ in model.weighted_networks()]
+    return [network.core for network, _ in model.weighted_members()]
 
 
 # Training

@@ -1,4 +1,4 @@
-"""Networks with random columns, layers and weights for the tests of exports: all that a model can be, untrained."""
+"""Networks and boosted trees with random columns and numbers for the tests of exports: all that a model can be."""
 
 import datetime
 import math
@@ -70,16 +70,72 @@ def random_targets(random: Random, outputs: int, is_regression: bool) -> tuple[N
 
 
 def network_of(core: _core.Network, encoding: Encoding, classes: Any, params: dict[str, Any]) -> ash.Network:
+    return ash.Network(core, encoding=encoding, classes=classes, **about(classes, params))
+
+
+def about(classes: Any, params: dict[str, Any]) -> dict[str, Any]:
     metric = "neg_root_mean_squared_error" if classes is None else "accuracy"
-    more = {"target_names": None, "params": params, "metric": metric, "validation_score": 0.0}
-    return ash.Network(core, encoding=encoding, classes=classes, **more)
+    return {"target_names": None, "params": params, "metric": metric, "validation_score": 0.0}
+
+
+def random_trees(random: Random, **fixed: Any) -> ash.Trees:
+    """Boosted trees that nobody has trained; `fixed` are an encoding, classes, targets."""
+    encoding = fixed.get("encoding") or random_encoding(random)
+    classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
+    classes = LABELS[classes] if isinstance(classes, int) else classes
+    outputs = 1 if classes is None else len(classes)
+    leaves = random.choice([1, 2, 5, 31], int(random.integers(1, 6)) * (1 if outputs == 2 else outputs))
+    sides = [random_tree(random, count) for count in leaves.tolist()]
+    nodes = int(leaves.sum()) - len(leaves)
+    mean, scale = fixed.get("targets") or random_targets(random, outputs, classes is None)
+    exponential = classes is None and bool(random.random() < 0.5)
+    bounds = {} if classes is not None else {"target_least": mean - 0.1 * scale, "target_most": mean + 2 * scale}
+    core = _core.Trees(
+        encoding.features,
+        np.cumsum([0, *leaves]),
+        random.integers(0, encoding.features, nodes).astype(np.int32),
+        random.choice([0.0, 0.5, 1e-35, -7.25, *random.normal(size=9)], nodes),
+        *(np.array([side[place] for tree in sides for side in tree], np.int32) for place in (0, 1)),
+        random.integers(0, 3, nodes).astype(np.uint8),
+        random.normal(size=int(leaves.sum())),
+        0 if classes is None else outputs,
+        np.abs(mean) if exponential else mean,
+        random.uniform(0.5, 2) * scale if classes is not None else 0.1 * scale if exponential else scale,
+        exponential,
+        **(bounds if random.random() < 0.5 else {}),
+    )
+    return ash.Trees(core, "", encoding=encoding, classes=classes, **about(classes, {}))
+
+
+def random_tree(random: Random, leaves: int) -> list[tuple[int, int]]:
+    """The children of each node: all begin as leaves, and each node splits a leaf that is there."""
+    tree: list[list[int]] = []
+    ends = [(-1, 0)]  # which node has the leaf, on which side
+    for node in range(leaves - 1):
+        parent, side = ends.pop(int(random.integers(len(ends))))
+        if node:
+            tree[parent][side] = node
+        tree.append([0, 0])
+        ends += [(node, 0), (node, 1)]
+    for leaf, (parent, side) in enumerate(ends if tree else []):
+        tree[parent][side] = ~leaf
+    return [(left, right) for left, right in tree]
+
+
+def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
+    """An ensemble of networks and trees."""
+    classes = fixed.pop("classes", 1)
+    networks = random_ensemble(random, classes=classes, **({"outputs": 1} if classes is None else {}), **fixed)
+    trees = [random_trees(random, encoding=networks.encoding, classes=classes) for _ in range(2)]
+    members = [trees[0], *networks.members[:2], trees[1]]
+    return ash.Ensemble(members, np.array([0.4, 0.3, 0.2, 0.1]), metric=networks.metric, validation_score=0.0)
 
 
 def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
     """An ensemble of three networks that take the same features."""
     encoding = fixed.pop("encoding", None) or random_encoding(random)
     classes = fixed.pop("classes", 1)
-    outputs = int(random.integers(1, 4)) if classes is None else len(LABELS[classes])
+    outputs = fixed.pop("outputs", int(random.integers(1, 4))) if classes is None else len(LABELS[classes])
     scaling, targets = random_scaling(random, encoding), random_targets(random, outputs, classes is None)
     fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "scaling": scaling, "targets": targets}
     members = [random_network(random, **fixed) for _ in range(3)]
@@ -127,11 +183,13 @@ def random_rows(random: Random, model: Any, rows: int = 30) -> NDArray[Any]:
     """A table for a model, with cells of all kinds: known and unknown levels, gaps, numbers far out."""
     table = np.empty((rows, model.n_features_in_), object)
     refused = model.encoding.schema
-    limit = (model.members[0] if isinstance(model, ash.Ensemble) else model).core.input_limit
+    members = model.members if isinstance(model, ash.Ensemble) else [model]
+    limits = [member.core.input_limit for member in members if isinstance(member, ash.Network)]
+    limit = limits[0] if limits else np.ones(model.encoding.features)  # trees take any number
     for place, column in enumerate(model.encoding.schema.columns):
         if column.kind == "number":
             far = [3e38, -3e38, 1e9] if limit[model.encoding.starts[place]] else []
-            cells = [*random.normal(size=20).tolist(), 0.0, -0.0, -7.25, *column.levels[:3], *far]
+            cells = [*random.normal(size=20).tolist(), 0.0, -0.0, -7.25, 1e-36, *column.levels[:3], *far]
             cells += [math.inf, -math.inf] if (refused.infinite, refused.missing) == ("missing", "indicator") else []
         elif column.kind == "date":
             most = 365 * 86_400 * (60 if limit[model.encoding.starts[place]] else 1)

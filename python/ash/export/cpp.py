@@ -1,5 +1,8 @@
 """A model as a C++ header: its numbers as constant arrays, around code that is the same for every model (runtime.hpp).
 
+What is between `#if TREES` and `#else` or `#endif` there is only for models with boosted trees; the header of a model
+has one or the other, and no such lines.
+
     what it is, #include ...
     namespace {
         types of runtime.hpp
@@ -13,7 +16,7 @@ gets into the header but as a literal, so nothing in them can be taken for code.
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from typing import Any
 
@@ -24,7 +27,16 @@ from ash import _core
 from ash.data.spelling import GAPS
 from ash.encoding.neighbors import NEAREST, SOFT
 from ash.errors import SettingError
-from ash.export.description import Description, Embedding, ExportColumn, Layer, Member
+from ash.export.description import (
+    NEARLY_ZERO,
+    Description,
+    Embedding,
+    ExportColumn,
+    Layer,
+    Member,
+    NetworkMember,
+    TreesMember,
+)
 
 _INCLUDES = ("algorithm", "array", "cmath", "cstddef", "cstdint", "limits", "string_view", "utility")
 _MARK = "// == data ==\n"
@@ -53,7 +65,8 @@ def header(description: Description, namespace: str) -> str:
     """
     check_namespace(namespace)
     runtime = resources.files("ash.export").joinpath("runtime.hpp").read_text(encoding="ascii")
-    types, functions = runtime.partition("\n\n")[2].split(_MARK)
+    code = _chosen(runtime.partition("\n\n")[2], has_trees=bool(description.trees))
+    types, functions = code.split(_MARK)
     parts = [
         *_preamble(description),
         f"namespace {namespace} {{\n",
@@ -68,13 +81,30 @@ def header(description: Description, namespace: str) -> str:
     return "\n".join(parts) + "\n"
 
 
+def _chosen(code: str, has_trees: bool) -> str:
+    """Return the code for models with or without trees."""
+    lines, is_chosen = [], True
+    for line in code.splitlines(keepends=True):
+        if line == "#if TREES\n":
+            is_chosen = has_trees
+        elif line == "#else\n":
+            is_chosen = not has_trees
+        elif line == "#endif\n":
+            is_chosen = True
+        elif is_chosen:
+            lines.append(line)
+    return "".join(lines)
+
+
 def _preamble(description: Description) -> Iterator[str]:
     task = "regression" if description.classes is None else "classification"
-    networks, columns = len(description.members), len(description.inputs)
+    columns = len(description.inputs)
+    members = f"{len(description.networks)} network(s)"
+    if description.trees:
+        members += f", {len(description.trees)} boosted trees model(s)"
     version = _core.build_info()["version"]
     yield (
-        f"// A model of {task} of ash {version}: {columns} column(s), {description.outputs} output(s), {networks} "
-        "network(s).\n"
+        f"// A model of {task} of ash {version}: {columns} column(s), {description.outputs} output(s), {members}.\n"
         "// C++17, the standard library alone, no allocation; any number of threads may predict. Do not edit.\n"
         "#pragma once\n"
     )
@@ -111,10 +141,10 @@ def _constants(kind: str, name: str, items: list[str]) -> str:
 
 
 def _details(description: Description) -> Iterator[str]:
-    widths = [len(layer.biases) for member in description.members for layer in member.layers]
-    widest = max(len(member.layers[0].weights) for member in description.members)
+    inputs = [len(member.layers[0].weights) for member in description.networks]
+    widths = [len(layer.biases) for member in description.networks for layer in member.layers]
     yield f"inline constexpr std::size_t kFeatures = {description.features};"
-    yield f"inline constexpr std::size_t kWidest = {max(widest, *widths)};"
+    yield f"inline constexpr std::size_t kWidest = {max([description.features, *inputs, *widths])};"
     yield f"inline constexpr bool kClassifies = {_FLAGS[description.classes is not None]};"
     yield f"inline constexpr bool kRefusesMissing = {_FLAGS[description.refuses_missing]};"
     yield f"inline constexpr bool kRefusesUnknown = {_FLAGS[description.refuses_unknown]};"
@@ -122,19 +152,23 @@ def _details(description: Description) -> Iterator[str]:
     yield _constants("std::string_view", "kGaps", list(map(text, sorted(GAPS))))
     columns, members = [], []
     for place, column in enumerate(description.columns):
-        yield from _column_arrays(place, column)
+        yield from _column_arrays(place, column, bool(description.trees))
         columns.append(_column(place, column, description))
     yield array("Column", "kTable", columns)
     yield from _neighbors(description)
-    for place, member in enumerate(description.members):
+    for place, member in enumerate(description.networks):
         yield from _member_arrays(f"{place}", member)
         members.append(_member(f"{place}", member))
-    yield array("Member", "kMembers", members)
+    yield array("Member", "kMembers", members) if members else "inline constexpr std::array<Member, 0> kMembers{};\n"
+    if description.trees:
+        yield from _trees(description.trees)
 
 
-def _column_arrays(place: int, column: ExportColumn) -> Iterator[str]:
+def _column_arrays(place: int, column: ExportColumn, has_trees: bool) -> Iterator[str]:
     if column.table.size:
         yield floats(f"kTable{place}", column.table)
+        if has_trees:
+            yield doubles(f"kUnscaled{place}", column.unscaled)
     if column.is_number and column.levels:
         yield doubles(f"kLevels{place}", np.array(column.levels, np.float64))
     elif column.kind == "category":
@@ -152,6 +186,8 @@ def _column(place: int, column: ExportColumn, description: Description) -> str:
     table = f"kTable{place}" if column.table.size else _NULL
     part = f"Part::{column.part or 'whole'}"
     items = [f"{column.source}", part, _FLAGS[column.is_number], *number, texts, values, f"{len(column.levels)}", table]
+    if description.trees:
+        items.append(f"kUnscaled{place}" if column.table.size else _NULL)
     return f"{{{', '.join(items)}, {column.table.shape[1]}}}"
 
 
@@ -164,14 +200,14 @@ def _neighbors(description: Description) -> Iterator[str]:
         return
     for name in names:
         yield doubles(f"kNeighbor{name.title()}", getattr(near, name))
-    empty = np.zeros((2, 0), np.float32)
-    columns = [ExportColumn(0, "", "number", (), first, empty) for first in description.neighbor_features]
+    scaled, unscaled = np.zeros((2, 0), np.float32), np.zeros((2, 0))
+    columns = [ExportColumn(0, "", "number", (), first, scaled, unscaled) for first in description.neighbor_features]
     yield array("Column", "kNeighborFeatures", (_column(0, column, description) for column in columns))
     items = [len(near.weights), *(f"kNeighbor{name.title()}" for name in names), len(near.priors), "kNeighborFeatures"]
     yield f"inline constexpr Neighbors kNeighbors{{{', '.join(map(str, items))}}};\n"
 
 
-def _member_arrays(name: str, member: Member) -> Iterator[str]:
+def _member_arrays(name: str, member: NetworkMember) -> Iterator[str]:
     if member.embedding is not None:
         yield from _embedding_arrays(name, member.embedding)
     for place, layer in enumerate(member.layers):
@@ -180,6 +216,10 @@ def _member_arrays(name: str, member: Member) -> Iterator[str]:
         if layer.shares is not None:
             yield floats(f"kShares{name}_{place}", layer.shares)
     yield array("Layer", f"kLayers{name}", (_layer(f"{name}_{i}", layer) for i, layer in enumerate(member.layers)))
+    yield from _unit_arrays(name, member)
+
+
+def _unit_arrays(name: str, member: Member) -> Iterator[str]:
     yield doubles(f"kMean{name}", member.target_mean)
     yield doubles(f"kScale{name}", member.target_scale)
     yield doubles(f"kLeast{name}", member.target_least)
@@ -198,14 +238,41 @@ def _layer(name: str, layer: Layer) -> str:
     return f"{{Activation::{layer.activation}, {inputs}, {outputs}, kWeights{name}, kBiases{name}, {shares}}}"
 
 
-def _member(name: str, member: Member) -> str:
+def _member(name: str, member: NetworkMember) -> str:
     embedding = f"{{0{f', {_NULL}' * 5}}}"
     if member.embedding is not None:
         arrays = [f"k{part}{name}" for part in ("Numbers", "Frequency", "Phase", "Mix", "Bias")]
         embedding = f"{{{len(member.embedding.numbers)}, {', '.join(arrays)}}}"
     layers = f"{len(member.layers)}, kLayers{name}"
-    targets = [*(f"k{part}{name}" for part in ("Mean", "Scale", "Least", "Most")), _FLAGS[member.exponential]]
-    return f"{{{floating(member.weight)}, {embedding}, {layers}, {', '.join(targets)}}}"
+    return f"{{{floating(member.weight)}, {embedding}, {layers}, {_units(name, member)}}}"
+
+
+def _units(name: str, member: Member) -> str:
+    return ", ".join([*(f"k{part}{name}" for part in ("Mean", "Scale", "Least", "Most")), _FLAGS[member.exponential]])
+
+
+def _trees(members: Sequence[TreesMember]) -> Iterator[str]:
+    yield f"inline constexpr double kNearlyZero = {floating(NEARLY_ZERO)};"
+    models = []
+    for place, member in enumerate(members):
+        name, nodes = f"OfTrees{place}", list(map(_node, *_node_columns(member)))
+        yield array("std::size_t", f"kStarts{name}", map(str, member.leaf_starts.tolist()))
+        if nodes:
+            yield array("Node", f"kNodes{name}", nodes)
+        yield doubles(f"kLeaves{name}", member.leaves)
+        yield from _unit_arrays(name, member)
+        arrays = f"kStarts{name}, {f'kNodes{name}' if nodes else _NULL}, kLeaves{name}"
+        models.append(f"{{{floating(member.weight)}, {len(member.outputs)}, {arrays}, {_units(name, member)}}}")
+    yield array("Trees", "kTrees", models)
+
+
+def _node_columns(member: TreesMember) -> Iterator[list[Any]]:
+    for column in (member.threshold, member.feature, member.left, member.right, member.missing_left):
+        yield column.tolist()
+
+
+def _node(threshold: float, feature: int, left: int, right: int, missing_left: bool) -> str:
+    return f"{{{floating(threshold)}, {feature}, {left}, {right}, {_FLAGS[missing_left]}}}"
 
 
 def check_namespace(name: Any) -> None:

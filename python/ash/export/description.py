@@ -8,8 +8,10 @@
 
 A table has a row for each level of a column, then one for missing cells and one for unknown levels; a row holds the
 features that such a cell has, scaled as the network takes them: ones and zeros, target statistics, or a mark for what
-is missing. So all that a category or a gap means is one look-up. A member is an embedding, if it has one, and layers;
-the outputs of a member are the softmax of its last layer or its last layer in units of y.
+is missing. So all that a category or a gap means is one look-up. A member is a network or boosted trees. A network is
+an embedding, if it has one, and layers; the outputs of a member are the softmax of its last layer or its last layer in
+units of y. Trees take the features unscaled, in double, with NaN for a missing number; the sums of their leaves take
+the place of the last layer.
 
 Arrays are read-only views or copies of the model's; a Description does not change.
 """
@@ -38,6 +40,8 @@ CLIP = 3.0
 """What a clipped feature stays below, however far out its number is."""
 FAR = 2.0**30
 """Multiples of CLIP from which on a number is as good as infinite; its square is a float."""
+NEARLY_ZERO = float(np.float32(1e-35))
+"""Trees take a feature for 0 that is not farther from it: cpp/ash/train/trees.hpp."""
 FREQUENCIES, DIMENSIONS = 16, 3
 """Of an embedding: cosines of a number, and values that are made of them."""
 
@@ -96,6 +100,8 @@ class ExportColumn:
     """Its first feature: the scaled value of a number, and then the row of `table`."""
     table: Floats
     """[levels + 2, features beside a number]"""
+    unscaled: Doubles
+    """The table before it is scaled."""
 
     @property
     def gaps(self) -> list[str]:
@@ -139,17 +145,14 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A network of an ensemble, or the only one.
+    """A network or boosted trees, of an ensemble or alone.
 
-    With z from the last layer, a target is ``z * scale + mean``, or ``exp(z * scale) * mean`` if `exponential` is set.
-    It is then clipped to the range from least to most. None of this applies to classification.
+    With z from the last layer or the leaves, a target is ``z * scale + mean``, or ``exp(z * scale) * mean`` if
+    `exponential` is set. It is then clipped to the range from least to most. For classification z are logits, those of
+    trees times their scale.
     """
 
     weight: float  # of its outputs in the mean
-    embedding: Embedding | None
-    layers: tuple[Layer, ...]
-    learns_factors: bool
-    """Whether it has learned a factor of each input of the first layer; they are in its weights."""
     target_mean: Doubles  # [outputs]
     target_scale: Doubles  # [outputs]
     target_least: Doubles  # [outputs], or -infinity
@@ -163,6 +166,33 @@ class Member:
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkMember(Member):
+    """A network."""
+
+    embedding: Embedding | None
+    layers: tuple[Layer, ...]
+    learns_factors: bool
+    """Whether it has learned a factor of each input of the first layer; they are in its weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class TreesMember(Member):
+    """Boosted trees, in the tables of the core (cpp/ash/train/trees.hpp).
+
+    Each output is the sum of its leaves. A feature goes left if it is at most the threshold.
+    """
+
+    leaf_starts: NDArray[np.int64]  # [trees + 1]; the nodes of tree t begin at leaf_starts[t] - t
+    outputs: NDArray[np.int64]  # [trees], to which output each adds; the first of two classes has none
+    feature: NDArray[np.int32]  # [nodes], as are the next four
+    threshold: Doubles
+    left: NDArray[np.int32]  # at least 0: a node of the same tree; below: its leaf ~left
+    right: NDArray[np.int32]
+    missing_left: NDArray[np.bool_]  # where NaN goes
+    leaves: Doubles
+
+
+@dataclass(frozen=True, eq=False)
 class Description:
     """A model; see the head of this file.
 
@@ -173,7 +203,8 @@ class Description:
     columns: tuple[ExportColumn, ...]  # in order of their features
     scaling: Scaling  # of all features
     neighbors: Neighbors | None  # whose features, scaled as the others, are the last
-    members: tuple[Member, ...]
+    networks: tuple[NetworkMember, ...]
+    trees: tuple[TreesMember, ...]
     classes: NDArray[Any] | None  # the labels [outputs]; None for regression
     target_names: tuple[str, ...] | None
     refuses_missing: bool
@@ -188,7 +219,12 @@ class Description:
     @cached_property
     def outputs(self) -> int:
         """Number of classes or targets."""
-        return len(self.members[0].layers[-1].biases)
+        return len(self.members[0].target_mean)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Networks, then trees."""
+        return *self.networks, *self.trees
 
     @property
     def is_numeric(self) -> bool:
@@ -200,27 +236,38 @@ class Description:
         """Which features are those of neighbors."""
         return range(self.features - (self.neighbors.features if self.neighbors else 0), self.features)
 
+    def refuse_trees(self, what: str) -> None:
+        """Raise SettingError if there are boosted trees, which have no `what`."""
+        if self.trees:
+            raise SettingError(
+                f"boosted trees have no {what}: use to_onnx or to_cpp, or take the networks: "
+                "[each for each in ensemble.members if isinstance(each, ash.Network)]"
+            )
 
-class TrainedNetwork(Protocol):
-    """What is read of a network: `ash.Network`."""
 
-    core: _core.Network
+class TrainedMember(Protocol):
+    """What is read of a member: `ash.Network` or `ash.Trees`."""
+
     params: dict[str, Any]
+
+    @property
+    def core(self) -> _core.Network | _core.Trees:
+        """Its numbers."""
 
 
 class TrainedModel(Protocol):
-    """What is read of a model: `ash.Network` or `ash.Ensemble`."""
+    """What is read of a model: `ash.Network`, `ash.Trees` or `ash.Ensemble`."""
 
     classes_: NDArray[Any] | None
     encoding: Encoding
     target_names: tuple[str, ...] | None
 
-    def weighted_networks(self) -> Sequence[tuple[TrainedNetwork, float]]:
-        """Return the networks, each with its share of the outputs."""
+    def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
+        """Return the members, each with its share of the outputs."""
 
 
 def describe(model: TrainedModel) -> Description:
-    """Return a network or an ensemble as plain steps.
+    """Return a network, trees or an ensemble as plain steps.
 
     Raises
     ------
@@ -228,7 +275,13 @@ def describe(model: TrainedModel) -> Description:
         The networks of an ensemble scale their inputs differently, which no run makes.
     """
     schema = model.encoding.schema
-    scaling = scaling_of(model)
+    networks, trees = [], []
+    for member, weight in model.weighted_members():
+        if isinstance(member.core, _core.Network):
+            networks.append((member.core, weight, bool(member.params.get("input_scaling"))))
+        else:
+            trees.append(_trees(member.core, weight))
+    scaling = _scaling([core for core, *_ in networks], model.encoding.features)
     names = schema.names or (None,) * len(schema.columns)
     inputs = (
         ExportInput(column_label(place, schema.names), name, column.kind)
@@ -239,7 +292,8 @@ def describe(model: TrainedModel) -> Description:
         tuple(_columns(model.encoding, scaling)),
         scaling,
         model.encoding.neighbors,
-        tuple(_member(network, weight) for network, weight in model.weighted_networks()),
+        tuple(_network(*each) for each in networks),
+        tuple(trees),
         model.classes_,
         model.target_names,
         schema.missing == "error",
@@ -248,9 +302,10 @@ def describe(model: TrainedModel) -> Description:
     )
 
 
-def scaling_of(model: TrainedModel) -> Scaling:
-    """Return how a model scales its features; raises SettingError as `describe` does."""
-    cores = [network.core for network, _ in model.weighted_networks()]
+def _scaling(cores: list[_core.Network], features: int) -> Scaling:
+    """Return how networks scale the features, or as they are if there is none."""
+    if not cores:
+        return Scaling(np.zeros(features), np.ones(features), np.zeros(features, np.bool_))
     for name in ("input_center", "input_scale", "input_limit"):
         if any((getattr(core, name) != getattr(cores[0], name)).any() for core in cores[1:]):
             raise SettingError("the networks of this ensemble scale their inputs differently: export them one by one")
@@ -264,14 +319,19 @@ def _columns(encoding: Encoding, scaling: Scaling) -> Iterator[ExportColumn]:
         beside = first + (column.kind != "category")
         scaled = scaling.part(slice(beside, beside + table.shape[1])).apply(table)
         kind: Kind = "category" if column.kind == "category" else "number"
-        yield ExportColumn(place, "", kind, column.levels, first, scaled)
+        yield ExportColumn(place, "", kind, column.levels, first, scaled, table)
         for part, first in encoding.parts_of(place):
             if part in LEVELS:
                 levels = tuple(map(float, range(len(LEVELS[part]))))
-                ones = np.eye(len(levels) + 2, len(levels), dtype=np.float32)
-                yield ExportColumn(place, part, "date", levels, first, ones)
+                yield _as_it_is(place, part, "date", levels, first)
             else:
-                yield ExportColumn(place, part, "number", (), first, np.zeros((2, 0), np.float32))
+                yield _as_it_is(place, part, "number", (), first)
+
+
+def _as_it_is(place: int, part: str, kind: Kind, levels: tuple[float, ...], first: int) -> ExportColumn:
+    """Return a column whose levels, if it has any, are one-hot encoded."""
+    ones = np.eye(len(levels) + 2, len(levels))
+    return ExportColumn(place, part, kind, levels, first, ones.astype(np.float32), ones)
 
 
 def _table(encoding: Encoding, place: int) -> Doubles:
@@ -285,14 +345,22 @@ def _table(encoding: Encoding, place: int) -> Doubles:
     return np.eye(levels + 2, levels + column.missing) if statistics is None else table
 
 
-def _member(network: TrainedNetwork, weight: float) -> Member:
-    core = network.core
+def _network(core: _core.Network, weight: float, learns_factors: bool) -> NetworkMember:
     hidden = len(core.activations)
     shares = [*core.shares, *[None] * (hidden + 1 - len(core.shares))]
     layers = tuple(map(Layer, core.weights, core.biases, [*core.activations, "identity"], shares))
-    factors = bool(network.params.get("input_scaling"))
-    units = core.target_mean, core.target_scale, core.target_least, core.target_most
-    return Member(weight, _embedding(core), layers, factors, *units, core.exponential)
+    return NetworkMember(weight, *_units(core), _embedding(core), layers, learns_factors)
+
+
+def _trees(core: _core.Trees, weight: float) -> TreesMember:
+    trees = np.arange(len(core.leaf_starts) - 1)
+    outputs = np.ones_like(trees) if core.classes == 2 else trees % len(core.target_mean)
+    nodes = core.feature, core.threshold, core.left, core.right, core.missing == 1
+    return TreesMember(weight, *_units(core), core.leaf_starts, outputs, *nodes, core.leaf_values)
+
+
+def _units(core: _core.Network | _core.Trees) -> tuple[Doubles, Doubles, Doubles, Doubles, bool]:
+    return core.target_mean, core.target_scale, core.target_least, core.target_most, core.exponential
 
 
 def _embedding(core: Any) -> Embedding | None:

@@ -1,4 +1,4 @@
-"""A model as a graph of ONNX: standard operators, and LabelEncoder of ai.onnx.ml for levels.
+"""A model as a graph of ONNX: standard operators, and of ai.onnx.ml LabelEncoder for levels and trees.
 
     numbers [rows, n] double -- z in double -- clip in float -------------+
              days of dates: the same, and their parts --------------------+
@@ -10,13 +10,16 @@
 
 Angles are computed in double and rounded once, as the core's fused multiply-add does. Imports onnx.
 
+Boosted trees take the features unscaled, in double, and so are their thresholds: onnxruntime then compares and adds in
+double. Its sums come out in float.
+
 Memory: while a model runs, neighbors take 16 bytes per row and distinct training row. Predict some thousand rows at a
 time.
 """
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,11 +28,24 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ash import _core
+from ash._utils.cached import cached_property
 from ash.data.arrays import FLOAT32_MAX
 from ash.encoding.neighbors import FAR as FAR_AWAY
 from ash.encoding.neighbors import LIMIT, NEAREST, SOFT, Neighbors
 from ash.errors import SettingError
-from ash.export.description import CLIP, DIMENSIONS, FAR, Description, Embedding, ExportColumn, Layer, Member
+from ash.export.description import (
+    CLIP,
+    DIMENSIONS,
+    FAR,
+    NEARLY_ZERO,
+    Description,
+    Embedding,
+    ExportColumn,
+    Layer,
+    Member,
+    NetworkMember,
+    TreesMember,
+)
 
 MATRIX = "X"
 """The input, where all columns are numbers."""
@@ -38,6 +54,7 @@ LABEL, PROBABILITIES, TARGET = OUTPUTS = ("label", "probabilities", "target")
 OPSET, ML_OPSET = 17, 4
 """Versions of the standard operators and of ai.onnx.ml, whose LabelEncoder takes doubles from 4 on."""
 ML = "ai.onnx.ml"
+_ML_OPERATORS = ("LabelEncoder", "TreeEnsembleRegressor")
 _IR_VERSION = 9  # the first one with ai.onnx.ml 4
 MOST_BYTES = 2**31 - 2**20
 """Of the arrays of a graph: more than a file of protobuf holds."""
@@ -106,10 +123,11 @@ class _Writer:
         self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
         self.numbers: dict[str, str] = {}  # by input: its numbers, NaN where they are infinite
+        self.codes: dict[int, str] = {}  # by column: the row of its table
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:
-        outputs = self._outputs(self._features())
+        outputs = self._outputs()
         if self.graph.bytes > MOST_BYTES:
             size = self.graph.bytes / 2**30
             raise SettingError(
@@ -136,29 +154,28 @@ class _Writer:
             for name, kind in zip(self.inputs, kinds, strict=True)
         ]
 
-    def _features(self) -> str:
-        """Return the features [rows, features] of all columns, in the order that the network has them."""
-        numbers = [column for column in self.description.columns if column.is_number]
-        parts, order = [], [column.first for column in numbers]
-        if numbers:
-            parts.append(self._scaled(self._numbers(numbers), np.array(order)))
-        for column in self.description.columns:
-            if column.table.shape[1]:
-                code = self._code(column)
-                parts.append(self.graph.add("Gather", column.table, code, axis=0))
-                order += range(column.table_first, column.table_first + column.table.shape[1])
-        if self.description.neighbors is not None:  # all columns are numbers then
+    def _features(self, scaled: bool) -> str:
+        """Return the features [rows, features] of all columns, in order: scaled, float, or as they are, double."""
+        parts, order = [], [column.first for column in self.description.columns if column.is_number]
+        if order:
+            parts.append(self._scaled(self._numbers, np.array(order)) if scaled else self._numbers)
+        for place, column in enumerate(self.description.columns):
+            table = column.table if scaled else column.unscaled
+            if table.shape[1]:
+                parts.append(self.graph.add("Gather", table, self._code(place), axis=0))
+                order += range(column.table_first, column.table_first + table.shape[1])
+        if self.description.neighbors is not None:
             order += (last := self.description.neighbor_features)
-            near = neighbor_features(self.graph, self.description.neighbors, self._finite(MATRIX))
-            parts.append(self._scaled(near, np.array(last)))
+            parts.append(self._scaled(self._near, np.array(last)) if scaled else self._near)
         features = parts[0] if len(parts) == 1 else self.graph.add("Concat", *parts, axis=1)
         if order == sorted(order):
             return features
         return self.graph.add("Gather", features, np.argsort(order), axis=1)
 
-    def _numbers(self, columns: list[ExportColumn]) -> str:
-        """Return all numbers [rows, n], double; notes which rows have one that is refused."""
-        names = [self._part(column) for column in columns]
+    @cached_property
+    def _numbers(self) -> str:
+        """All numbers [rows, n], double; notes which rows have one that is refused."""
+        names = [self._part(column) for column in self.description.columns if column.is_number]
         alone = self.description.is_numeric or len(names) == 1
         numbers = names[0] if alone else self.graph.add("Concat", *names, axis=1)
         is_bad = self.graph.add("Greater", self.graph.add("Abs", numbers), np.array(FLOAT32_MAX))
@@ -167,6 +184,12 @@ class _Writer:
         worst = self.graph.add("ReduceMax", self._cast(is_bad, TensorProto.FLOAT), axes=[1], keepdims=1)
         self.refused.append(self._cast(worst, TensorProto.BOOL))
         return numbers
+
+    @cached_property
+    def _near(self) -> str:
+        """The features of neighbors [rows, k + 1], double; all columns are numbers then."""
+        assert self.description.neighbors is not None
+        return neighbor_features(self.graph, self.description.neighbors, self._finite(MATRIX))
 
     def _scaled(self, numbers: str, features: NDArray[np.int64]) -> str:
         """Return numbers scaled and clipped, 0 where missing, float [rows, n]."""
@@ -185,8 +208,13 @@ class _Writer:
         days = self._finite(self.inputs[column.source])
         return date_part(self.graph, column.part, days) if column.part else days
 
-    def _code(self, column: ExportColumn) -> str:
-        """Return the row of the table for each cell, int64 [rows]."""
+    def _code(self, place: int) -> str:
+        """Return the row of the table of a column for each cell, int64 [rows]."""
+        if place not in self.codes:
+            self.codes[place] = self._new_code(self.description.columns[place])
+        return self.codes[place]
+
+    def _new_code(self, column: ExportColumn) -> str:
         if column.kind == "category":
             return self._code_of_text(column)
         if column.is_number:
@@ -242,14 +270,27 @@ class _Writer:
             default_tensor=tensor(np.array([default])),
         )
 
-    def _outputs(self, features: str) -> list[Any]:
+    def _members(self) -> Iterator[tuple[Member, str]]:
+        """Add the members one by one, and yield each with its outputs [rows, outputs]."""
+        networks, trees, classifies = (
+            self.description.networks,
+            self.description.trees,
+            self.description.classes is not None,
+        )
+        features = self._features(scaled=True) if networks else ""
+        for network in networks:
+            yield network, network_outputs(self.graph, network, features, classifies)
+        features = nearly_zero_as_zero(self.graph, self._features(scaled=False)) if trees else ""
+        for each in trees:
+            yield each, trees_outputs(self.graph, each, features, classifies)
+
+    def _outputs(self) -> list[Any]:
         """Add the members, their mean and the outputs, and return what these are."""
         graph, classes, count = self.graph, self.description.classes, self.description.outputs
-        members = self.description.members
-        total = ""
-        for member in members:
-            outputs = self._cast(member_outputs(graph, member, features, classes is not None), TensorProto.DOUBLE)
-            shared = outputs if len(members) == 1 else graph.add("Mul", outputs, np.array(member.weight))
+        total, is_alone = "", len(self.description.members) == 1
+        for member, name in self._members():
+            outputs = self._cast(name, TensorProto.DOUBLE)
+            shared = outputs if is_alone else graph.add("Mul", outputs, np.array(member.weight))
             total = graph.add("Add", total, shared) if total else shared
         if classes is None:
             self._refuse(total, np.array(math.nan), TARGET)
@@ -308,7 +349,7 @@ class Graph:
         self, operator: str, inputs: Sequence[str | NDArray[Any]], outputs: list[str], attributes: dict[str, Any]
     ) -> None:
         names = [value if isinstance(value, str) else self._constant(value) for value in inputs]
-        domain = ML if operator == "LabelEncoder" else ""
+        domain = ML if operator in _ML_OPERATORS else ""
         self._nodes.append(helper.make_node(operator, names, outputs, domain=domain, **attributes))
 
     def model(self, inputs: list[Any], outputs: list[Any], properties: dict[str, str]) -> onnx.ModelProto:
@@ -370,16 +411,64 @@ def tensor(values: NDArray[Any], name: str = "tensor") -> onnx.TensorProto:
     return numpy_helper.from_array(np.asarray(values, order="C"), name)
 
 
-def member_outputs(graph: Graph, member: Member, features: str, classifies: bool) -> str:
-    """Add a member on features, float [rows, features], and return the name of its outputs.
+def network_outputs(graph: Graph, member: NetworkMember, features: str, classifies: bool) -> str:
+    """Add a network on features, float [rows, features], and return the name of its outputs.
 
     They are probabilities, float [rows, classes], where it classifies; else targets, double [rows, targets].
     """
     x = features if member.embedding is None else _embed(graph, member.embedding, features)
     for layer in member.layers:
         x = _activate(graph, layer, graph.add("Gemm", x, layer.weights, layer.biases))
-    if classifies:
-        return graph.add("Softmax", x, axis=1)
+    return graph.add("Softmax", x, axis=1) if classifies else _in_units(graph, member, x)
+
+
+def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: bool) -> str:
+    """Add trees on features, double [rows, features], and return the name of their outputs, as `network_outputs`."""
+    scores = graph.add("TreeEnsembleRegressor", features, n_targets=len(member.target_mean), **_nodes(member))
+    if not classifies:
+        return _in_units(graph, member, scores)
+    return graph.add("Softmax", graph.add("Mul", scores, member.target_scale.astype(np.float32)), axis=1)
+
+
+def nearly_zero_as_zero(graph: Graph, features: str) -> str:
+    """Return features with 0 for what trees take for it."""
+    is_near = graph.add("LessOrEqual", graph.add("Abs", features), np.array(NEARLY_ZERO))
+    return graph.add("Where", is_near, np.array(0.0), features)
+
+
+def _nodes(member: TreesMember) -> dict[str, Any]:
+    """Return the attributes that hold the nodes: of each tree those that split in their order, then its leaves."""
+    leaves = np.diff(member.leaf_starts)
+    tree, splits = np.repeat(np.arange(len(leaves)), leaves - 1), leaves - 1
+    leaf_tree = np.repeat(np.arange(len(leaves)), leaves)
+    number = np.arange(len(tree)) - (member.leaf_starts[:-1] - np.arange(len(leaves)))[tree]
+    leaf_number = np.arange(len(leaf_tree)) - (member.leaf_starts[:-1] - splits)[leaf_tree]
+    order = np.argsort(np.concatenate([tree, leaf_tree]), kind="stable")
+
+    def column(of_splits: NDArray[Any], of_leaves: Any) -> NDArray[Any]:
+        return np.concatenate([of_splits, np.broadcast_to(of_leaves, leaf_tree.shape)])[order]
+
+    def children(side: NDArray[np.int32]) -> list[int]:
+        return column(np.where(side < 0, splits[tree] + ~side, side), 0).tolist()
+
+    return {
+        "nodes_treeids": column(tree, leaf_tree).tolist(),
+        "nodes_nodeids": column(number, leaf_number).tolist(),
+        "nodes_modes": column(np.full(len(tree), "BRANCH_LEQ"), "LEAF").tolist(),
+        "nodes_featureids": column(member.feature, 0).tolist(),
+        "nodes_values_as_tensor": tensor(column(member.threshold, 0.0)),
+        "nodes_truenodeids": children(member.left),
+        "nodes_falsenodeids": children(member.right),
+        "nodes_missing_value_tracks_true": column(member.missing_left.astype(int), 0).tolist(),
+        "target_treeids": leaf_tree.tolist(),
+        "target_nodeids": leaf_number.tolist(),
+        "target_ids": member.outputs[leaf_tree].tolist(),
+        "target_weights_as_tensor": tensor(member.leaves),
+    }
+
+
+def _in_units(graph: Graph, member: Member, x: str) -> str:
+    """Add what makes targets, double, of the outputs of the last layer or of leaves, float."""
     wide = graph.add("Cast", x, to=TensorProto.DOUBLE)
     scaled = graph.add("Mul", wide, member.target_scale)
     if member.exponential:

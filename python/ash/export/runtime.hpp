@@ -1,5 +1,6 @@
 // The code of every header that ash writes: types, then what stands for the data of a model, then functions. It is cut
-// at the line of the data by ash/export/cpp.py, which puts a namespace around the whole.
+// at the line of the data by ash/export/cpp.py, which puts a namespace around the whole and chooses between lines for
+// models with boosted trees and without.
 
 inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 inline constexpr double kUnknown = -1.0;  // a level that was not there in training
@@ -21,6 +22,9 @@ struct Column {
     const double* values;           // [levels] of a number, sorted
     std::size_t levels;
     const float* table;  // [levels + 2][width]: features of each level, of a missing cell, of an unknown level
+#if TREES
+    const double* unscaled;  // the same for trees
+#endif
     std::size_t width;
 };
 
@@ -69,6 +73,31 @@ struct Member {
     bool exponential;  // mean * exp(scale * x), not scale * x + mean
 };
 
+#if TREES
+// A feature goes left if it is at most the threshold.
+struct Node {
+    double threshold;
+    std::int32_t feature;
+    std::int32_t left;  // at least 0: a node of the same tree; below: its leaf ~left
+    std::int32_t right;
+    bool missing_left;
+};
+
+// Each output is the sum of its leaves: tree t adds to output t % kOutputs, of two classes to the second.
+struct Trees {
+    double weight;
+    std::size_t count;
+    const std::size_t* starts;  // [count + 1], of leaves; the nodes of tree t begin at starts[t] - t
+    const Node* nodes;          // or null
+    const double* leaves;
+    const double* mean;  // [outputs] of targets
+    const double* scale;  // of logits too
+    const double* least;
+    const double* most;
+    bool exponential;
+};
+
+#endif
 }  // namespace detail
 
 // == data ==
@@ -115,6 +144,9 @@ namespace detail {
 
 using Features = std::array<float, kFeatures>;
 using Values = std::array<float, kWidest>;
+#if TREES
+using Unscaled = std::array<double, kFeatures>;
+#endif
 
 inline constexpr double kLargest = static_cast<double>(std::numeric_limits<float>::max());
 inline constexpr float kTwoPi = 6.28318531F;
@@ -189,7 +221,11 @@ inline Nearest nearest_of(const Row& row) noexcept {
 }
 
 // Puts the features of neighbors where they belong, if there are any.
+#if TREES
+inline void put_neighbors(const Row& row, float* features, double* unscaled) noexcept {
+#else
 inline void put_neighbors(const Row& row, float* features) noexcept {
+#endif
     if (kNeighbors.count == 0) return;
     const Nearest found = nearest_of(row);
     const double furthest = found.back().first + kSoft;
@@ -203,13 +239,23 @@ inline void put_neighbors(const Row& row, float* features) noexcept {
         total += share * kNeighbors.weights[other];
         for (std::size_t t = 0; t < targets; ++t) sums[t] += share * kNeighbors.deviations[other * targets + t];
     }
+#if TREES
+    for (std::size_t t = 0; t < targets; ++t) unscaled[t] = kNeighbors.priors[t] + sums[t] / total;
+    unscaled[targets] = 1.0 / (1.0 + std::sqrt(std::sqrt(least)));
+    for (std::size_t t = 0; t <= targets; ++t) features[t] = scaled(kNeighbors.features[t], unscaled[t]);
+#else
     for (std::size_t t = 0; t < targets; ++t) {
         *features++ = scaled(kNeighbors.features[t], kNeighbors.priors[t] + sums[t] / total);
     }
     *features = scaled(kNeighbors.features[targets], 1.0 / (1.0 + std::sqrt(std::sqrt(least))));
+#endif
 }
 
+#if TREES
+inline bool encode(const Row& row, float* features, double* unscaled) noexcept {
+#else
 inline bool encode(const Row& row, float* features) noexcept {
+#endif
     for (const Column& column : kTable) {
         const double cell = part_of(column.part, row[column.source]);
         const std::size_t code = code_of(column, cell);
@@ -217,13 +263,23 @@ inline bool encode(const Row& row, float* features) noexcept {
         if (column.is_number) {
             if (std::fabs(cell) > kLargest) return false;
             *features++ = scaled(column, cell);
+#if TREES
+            *unscaled++ = cell;
+#endif
         } else if (kRefusesUnknown && code > column.levels) {
             return false;
         }
         const float* from = column.table + code * column.width;
         for (std::size_t i = 0; i < column.width; ++i) *features++ = from[i];
+#if TREES
+        unscaled = std::copy_n(column.unscaled + code * column.width, column.width, unscaled);
+#endif
     }
+#if TREES
+    put_neighbors(row, features, unscaled);
+#else
     put_neighbors(row, features);
+#endif
     return true;
 }
 
@@ -320,6 +376,44 @@ inline void add(const Member& member, const Features& features, Outputs& total) 
     }
 }
 
+#if TREES
+inline double leaf_of(const Trees& trees, std::size_t tree, const Unscaled& features) noexcept {
+    const std::size_t start = trees.starts[tree];
+    const Node* nodes = trees.nodes + (start - tree);
+    std::int32_t at = trees.starts[tree + 1] - start == 1 ? -1 : 0;
+    while (at >= 0) {
+        const Node& node = nodes[at];
+        const double x = features[static_cast<std::size_t>(node.feature)];
+        at = x <= node.threshold || (node.missing_left && std::isnan(x)) ? node.left : node.right;
+    }
+    return trees.leaves[start + static_cast<std::size_t>(~at)];
+}
+
+inline void add(const Trees& trees, const Unscaled& features, Outputs& total) noexcept {
+    constexpr std::size_t kFirst = kClassifies && kOutputs == 2 ? 1 : 0;
+    Outputs outputs{};
+    for (std::size_t tree = 0; tree < trees.count; ++tree) {
+        outputs[kFirst + tree % (kOutputs - kFirst)] += leaf_of(trees, tree, features);
+    }
+    if (kClassifies) {
+        std::array<float, kOutputs> logits{};
+        const double most = outputs[decide(outputs)];
+        for (std::size_t o = 0; o < kOutputs; ++o) {
+            logits[o] = static_cast<float>(std::max(trees.scale[o] * (outputs[o] - most), -1000.0));
+        }
+        softmax(logits.data(), outputs);
+    }
+    for (std::size_t o = 0; o < kOutputs; ++o) {
+        if (!kClassifies) {
+            const double value = outputs[o] * trees.scale[o];
+            outputs[o] = trees.exponential ? std::exp(value) * trees.mean[o] : value + trees.mean[o];
+            outputs[o] = std::clamp(outputs[o], trees.least[o], trees.most[o]);
+        }
+        total[o] += trees.weight * outputs[o];
+    }
+}
+
+#endif
 }  // namespace detail
 
 // Whether the row could be predicted; if not, the outputs are as before.
@@ -329,9 +423,20 @@ inline bool predict(const Row& row, Outputs& outputs) noexcept {
         if (detail::kInfiniteIsMissing && std::isinf(cell)) cell = kMissing;
     }
     detail::Features features{};
+#if TREES
+    detail::Unscaled unscaled{};
+    if (!detail::encode(cells, features.data(), unscaled.data())) return false;
+#else
     if (!detail::encode(cells, features.data())) return false;
+#endif
     Outputs total{};
     for (const detail::Member& member : detail::kMembers) detail::add(member, features, total);
+#if TREES
+    for (double& x : unscaled) {
+        if (std::fabs(x) <= detail::kNearlyZero) x = 0.0;
+    }
+    for (const detail::Trees& trees : detail::kTrees) detail::add(trees, unscaled, total);
+#endif
     outputs = total;
     return true;
 }

@@ -28,7 +28,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils.multiclass import type_of_target
 
 from ash.errors import SettingError
-from ash.export.description import CLIP, Description, Doubles, ExportColumn, Member
+from ash.export.description import CLIP, Description, Doubles, ExportColumn, Member, NetworkMember
 
 _ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic", "identity": "identity"}
 _TODO = "use to_onnx, or tune in a space with"
@@ -58,7 +58,8 @@ def pipeline_of(description: Description) -> Pipeline:
     SettingError
         Something of the model has no counterpart; the first such thing is named, with what to do.
     """
-    obstacle = next(chain(_obstacles(description), *map(_obstacles_of, description.members)), None)
+    description.refuse_trees("scikit-learn form")
+    obstacle = next(chain(_obstacles(description), *map(_obstacles_of, description.networks)), None)
     if obstacle is not None:
         raise SettingError(f"scikit-learn cannot express {obstacle}")
     parts = list(_parts(description))
@@ -86,14 +87,14 @@ def _obstacles(description: Description) -> Iterator[str]:
         yield "dates: use to_onnx, or train with their parts as columns of numbers"
     if description.neighbors is not None:
         yield "the targets of neighbors, which a table has whose rows recur: use to_onnx"
-    several, classes = len(description.members) > 1, description.classes
+    several, classes = len(description.networks) > 1, description.classes
     if several and classes is None and description.outputs > 1:
         yield "an ensemble of several targets: use to_onnx, or export one of its members"
     if classes is not None and type_of_target(classes) not in ("binary", "multiclass"):
         yield "labels that are fractions: use to_onnx, or train with labels that are text"
 
 
-def _obstacles_of(member: Member) -> Iterator[str]:
+def _obstacles_of(member: NetworkMember) -> Iterator[str]:
     """Yield what has no counterpart in scikit-learn in a network."""
     if member.embedding is not None:
         yield f"an embedding of numbers: {_TODO} embedding='none'"
@@ -162,16 +163,16 @@ def _as_array(dtype: type) -> FunctionTransformer:
 
 def _predictor(description: Description, parts: list[_Part]) -> Any:
     """Return the network, or a vote of networks, that takes the inputs of all parts."""
-    networks = [_network(description, member, parts) for member in description.members]
+    networks = [_network(description, member, parts) for member in description.networks]
     if len(networks) == 1:
         return networks[0]
     vote, more = (VotingRegressor, {}) if description.classes is None else (VotingClassifier, {"voting": "soft"})
     estimators = [(f"network{place}", FrozenEstimator(network)) for place, network in enumerate(networks)]
-    voting = vote(estimators, weights=[member.weight for member in description.members], **more)
+    voting = vote(estimators, weights=[member.weight for member in description.networks], **more)
     return voting.fit(*_made_up(description, parts))
 
 
-def _network(description: Description, member: Member, parts: list[_Part]) -> Any:
+def _network(description: Description, member: NetworkMember, parts: list[_Part]) -> Any:
     """Return an MLPClassifier or MLPRegressor with a member's weights; wrapped if targets have a link or bounds."""
     weights = [layer.weights.astype(np.float64) for layer in member.layers]
     biases = [layer.biases.astype(np.float64) for layer in member.layers]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ash.export.description import Description, Embedding, Floats, Layer, Member
+from ash.export.description import Description, Embedding, Floats, Layer, Member, NetworkMember
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -115,12 +115,13 @@ class Average(nn.Module):
 
 
 def module_of(description: Description) -> nn.Module:
-    """Return a model as a module in evaluation mode; its tensors are copies."""
+    """Return a model as a module in evaluation mode; its tensors are copies. Raises SettingError for boosted trees."""
+    description.refuse_trees("PyTorch form")
     classifies = description.classes is not None
-    modules = [_network(member, classifies) for member in description.members]
+    modules = [_network(member, classifies) for member in description.networks]
     if len(modules) == 1:
         return modules[0].eval()
-    return Average(modules, [member.weight for member in description.members], classifies).eval()
+    return Average(modules, [member.weight for member in description.networks], classifies).eval()
 
 
 def program_bytes(description: Description) -> bytes:
@@ -134,7 +135,7 @@ def program_bytes(description: Description) -> bytes:
     return file.getvalue()
 
 
-def _network(member: Member, classifies: bool) -> nn.Module:
+def _network(member: NetworkMember, classifies: bool) -> nn.Module:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     if member.embedding is not None:
         layers["embedding"] = PeriodicEmbedding(member.embedding)

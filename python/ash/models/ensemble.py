@@ -110,10 +110,9 @@ class Ensemble(Model):
         """Return whether all members are."""
         return all(member.is_exponential for member in self.members)
 
-    def weighted_networks(self) -> list[tuple[Network, float]]:
-        """Return the members, each with its weight; raise SettingError if trees are among them."""
-        shares = zip(self.members, self.weights.tolist(), strict=True)
-        return [(network, weight) for member, weight in shares for network, _ in member.weighted_networks()]
+    def weighted_members(self) -> list[tuple[Member, float]]:
+        """Return the members, each with its weight."""
+        return list(zip(self.members, self.weights.tolist(), strict=True))
 
     def file_parts(self) -> FileParts:
         """Return the entries and tensors of the ensemble in a file."""

@@ -29,7 +29,7 @@ from ash.data.frames import Frame, read_frame
 from ash.data.targets import read_labels, read_targets
 from ash.encoding.encoding import Encoding
 from ash.errors import SettingError
-from ash.export.description import TrainedNetwork, describe, scaling_of
+from ash.export.description import TrainedMember, describe
 from ash.metrics import ALIASES, METRIC_OF_LOSS, metric_of
 from ash.models.file import FileParts, model_digest, save
 from ash.run_record import RunRecord
@@ -94,11 +94,8 @@ class Model(ABC):
         """Return whether its targets are exponentials, and so are positive."""
 
     @abstractmethod
-    def weighted_networks(self) -> Sequence[tuple[TrainedNetwork, float]]:
-        """Return the networks, each with its share of the outputs, or raise SettingError if there are trees.
-
-        Exports and `encode` begin with it.
-        """
+    def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
+        """Return the networks and boosted trees, each with its share of the outputs. Exports begin with it."""
 
     @abstractmethod
     def file_parts(self) -> FileParts:
@@ -240,9 +237,12 @@ class Model(ABC):
         DataError
             X does not fit the model.
         SettingError
-            The networks of an ensemble scale their inputs differently, which no run makes.
+            There are boosted trees in the model; or the networks of an ensemble scale their inputs differently, which
+            no run makes.
         """
-        schema, scaling = self.encoding.schema, scaling_of(self)
+        schema, description = self.encoding.schema, describe(self)
+        description.refuse_trees("scaled features")
+        scaling = description.scaling
         frame = schema.read(read_frame(X, wanted=schema.names), self._called)
         frame = schema.checked(frame)
         features = np.empty((frame.rows, self.encoding.features), np.float32)
@@ -273,6 +273,8 @@ class Model(ABC):
         ------
         MissingExtra
             PyTorch is not installed.
+        SettingError
+            There are boosted trees in the model.
         """
         require_extra("to_torch", "torch", "torch")
         from ash.export.torch_module import module_of
@@ -294,6 +296,8 @@ class Model(ABC):
         A missing number is NaN. A level that was not there in training is treated as in `predict`; some runtimes take a
         NUL in a text for its end. What `predict` refuses (infinite numbers, missing cells or unknown levels, as the
         model was told) has NaN for its probabilities or targets, and then the label means nothing.
+
+        Boosted trees compare numbers in double, where the runtime does so for doubles as onnxruntime does.
 
         Parameters
         ----------
@@ -331,8 +335,8 @@ class Model(ABC):
         `model::kUnknown` for a level that was not there in training; `model::column("age")` is the place of a column.
         `predict` returns false, and leaves the outputs, for what `predict` here refuses: infinite numbers, missing
         cells or unknown levels, as the model was told. Any number of threads may call it. Its buffers are on the
-        stack: 4 bytes a feature and 8 a neuron of the widest layer. Weights are exact; sums are taken in float, so
-        outputs agree to about 1e-6.
+        stack: 4 bytes a feature and 8 a neuron of the widest layer, with boosted trees 8 more a feature. Weights are
+        exact; sums of networks are taken in float and those of trees in double, so outputs agree to about 1e-6.
 
         g++ 12 compiles a network of 256-256-256 on 50 features (145,000 weights, 2.5 MB of text) in about one second,
         an ensemble of four such (11 MB) in two.
@@ -367,9 +371,9 @@ class Model(ABC):
         Raises
         ------
         SettingError
-            scikit-learn cannot express the model: other activations than relu, tanh, sigmoid and identity, several of
-            them, learned shares of activations, embeddings of numbers, ensembles of several targets, labels that are
-            fractions. The message says what to do.
+            scikit-learn cannot express the model: boosted trees, other activations than relu, tanh, sigmoid and
+            identity, several of them, learned shares of activations, embeddings of numbers, ensembles of several
+            targets, labels that are fractions. The message says what to do.
         """
         from ash.export.sklearn_pipeline import pipeline_of
 

@@ -91,7 +91,7 @@ class Network(Model):
         """Return whether its outputs are logarithms of the target."""
         return self.core.exponential
 
-    def weighted_networks(self) -> "list[tuple[Network, float]]":
+    def weighted_members(self) -> "list[tuple[Network, float]]":
         """Return this network alone."""
         return [(self, 1.0)]
 

@@ -5,14 +5,13 @@ networks, numbers unscaled. Immutable; any number of threads may predict with on
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.encoding import Encoding
-from ash.errors import SettingError
 from ash.models.file import FileParts, MalformedError, check_format, trees_arguments, trees_parts
 from ash.models.lightgbm_text import LOGARITHMS, predicting_part, read_trees
 from ash.models.model import Model
@@ -81,9 +80,9 @@ class Trees(Model):
         """Return whether its raw scores are logarithms of the target."""
         return self.core.exponential
 
-    def weighted_networks(self) -> NoReturn:
-        """Raise SettingError: what asks for networks cannot take trees."""
-        raise SettingError("boosted trees cannot be exported yet: export a network, or an ensemble of networks alone")
+    def weighted_members(self) -> "list[tuple[Trees, float]]":
+        """Return these trees alone."""
+        return [(self, 1.0)]
 
     def file_parts(self) -> FileParts:
         """Return the entries and tensors of the trees in a file."""
