@@ -13,7 +13,16 @@ from ash.encoding.schema import ColumnSchema, Schema
 from ash.export.cpp import floating
 from ash.space.hyperparameters import ACTIVATIONS
 from export_help import COMPILERS, HOSTILE, WARNINGS, check_labels, check_outputs, compile_header, compiler, run_program
-from export_random import LABELS, random_ensemble, random_network, random_rows
+from export_random import (
+    LABELS,
+    around,
+    random_ensemble,
+    random_mixture,
+    random_network,
+    random_rows,
+    random_trees,
+    two_leaves,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:X holds infinite numbers")
 
@@ -35,6 +44,24 @@ def test_networks_of_every_kind(seed: int, tmp_path: Path) -> None:
     check(model, program, random_rows(random, model, 100))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_trees_of_every_kind(seed: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(seed)
+    classes = [None, 0, 5][seed % 3]
+    model = (random_mixture if seed % 4 == 0 else random_trees)(random, classes=classes)
+    model.to_cpp(tmp_path / "model.hpp")
+    program = compile_header(tmp_path, list(COMPILERS)[seed % 2], ("-O0", "-O2", "-O3")[seed % 3])
+    check(model, program, random_rows(random, model, 100))
+
+
+@pytest.mark.parametrize("missing", ["as zero", "left", "right"])
+def test_thresholds_are_compared_in_double(missing: str, tmp_path: Path) -> None:
+    trees, X = two_leaves(0.1, missing), around(0.1)
+    trees.to_cpp(tmp_path / "model.hpp")
+    printed = run_program(compile_header(tmp_path, "g++"), X)
+    assert [line[0] for line in printed] == trees.predict(X).tolist()
+
+
 @pytest.mark.parametrize("name", COMPILERS)
 def test_every_activation_with_and_without_shares(name: str, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
@@ -44,11 +71,11 @@ def test_every_activation_with_and_without_shares(name: str, tmp_path: Path) -> 
     check(model, program, random_rows(random, model, 100))
 
 
-def test_what_predict_refuses_is_false(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [random_network, random_trees, random_mixture])
+def test_what_predict_refuses_is_false(make: Any, tmp_path: Path) -> None:
     columns = (ColumnSchema("number", "float64"), ColumnSchema("category", "str", ("a", "b")))
     encoding = Encoding(Schema(columns, None, missing="error", unknown="error"), (None, None), ())
-    network = random_network(np.random.default_rng(5), encoding=encoding, classes=0)
-    network.to_cpp(tmp_path / "model.hpp")
+    make(np.random.default_rng(5), encoding=encoding, classes=0).to_cpp(tmp_path / "model.hpp")
     rows = [[1.0, "a"], [None, "a"], [1.0, None], [1.0, "c"], [1e999, "a"], [-1e39, "b"], [9.0, "b"]]
     printed = run_program(compile_header(tmp_path, "g++"), np.array(rows, object))
     assert [len(line) for line in printed] == [3, 0, 0, 0, 0, 0, 3]
@@ -98,8 +125,8 @@ def test_labels_are_of_their_type(labels: int, tmp_path: Path) -> None:
 
 def test_two_models_in_one_program_and_no_allocation(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
-    for name in ("one", "two"):
-        random_ensemble(random, plain=False).to_cpp(tmp_path / f"{name}.hpp", namespace=name)
+    for name, make in (("one", random_ensemble), ("two", random_mixture)):
+        make(random, plain=False).to_cpp(tmp_path / f"{name}.hpp", namespace=name)
     (tmp_path / "model.hpp").write_text(
         '#include "one.hpp"\n#include "two.hpp"\n#include <cstdlib>\n#include <new>\n'
         "namespace { long allocations = 0; }\n"

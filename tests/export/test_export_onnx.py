@@ -16,7 +16,17 @@ import ash
 from ash.encoding.encoding import Encoding
 from ash.encoding.schema import ColumnSchema, Schema
 from export_help import MISSING, cells, check_labels, check_outputs, feeds, mixed_frame, mixed_y, odd_rows
-from export_random import LABELS, random_encoding, random_ensemble, random_network, random_rows
+from export_random import (
+    LABELS,
+    around,
+    random_encoding,
+    random_ensemble,
+    random_mixture,
+    random_network,
+    random_rows,
+    random_trees,
+    two_leaves,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:X holds infinite numbers")
 
@@ -57,6 +67,20 @@ def test_networks_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFact
     random = np.random.default_rng(seed)
     model = random_ensemble(random, classes=[None, 0, 5][seed % 3]) if seed % 4 == 0 else random_network(random)
     check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
+
+
+@given(seed=st.integers(0, 2**32))
+def test_trees_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    random = np.random.default_rng(seed)
+    model = random_mixture(random, classes=[None, 0, 5][seed % 3]) if seed % 4 == 0 else random_trees(random)
+    check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
+
+
+@pytest.mark.parametrize("missing", ["as zero", "left", "right"])
+def test_thresholds_are_compared_in_double(missing: str, tmp_path: Path) -> None:
+    """As the types of the tensors say; in float, cells on both sides of a threshold would be equal."""
+    trees, X = two_leaves(0.1, missing), around(0.1)
+    assert (run(trees, tmp_path, X)["target"][:, 0] == trees.predict(X)).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -103,8 +127,9 @@ def numbers(count: int, **policies: Any) -> Encoding:
 @pytest.mark.parametrize("rows", [0, 1])
 def test_few_rows(rows: int, tmp_path: Path) -> None:
     random = np.random.default_rng(4)
-    for encoding in (numbers(3), random_encoding(random)):
-        model = random_network(random, encoding=encoding, classes=1, plain=False, activations=["selu"])
+    given = {"classes": 1, "plain": False, "activations": ["selu"]}
+    for encoding, make in ((numbers(3), random_network), (random_encoding(random), random_mixture)):
+        model = make(random, encoding=encoding, **given)
         X = random_rows(random, model, max(rows, 1))
         outputs = check(model, tmp_path, X) if rows else run(model, tmp_path, X[:0])
         assert outputs["probabilities"].shape == (rows, 4) and outputs["label"].shape == (rows,)
@@ -133,11 +158,12 @@ def test_inputs_are_called_as_the_columns(tmp_path: Path) -> None:
     assert about["missing"] == MISSING and about["ash_version"] == ash.__version__
 
 
+@pytest.mark.parametrize("make", [random_network, random_trees, random_mixture])
 @pytest.mark.parametrize("classes", [None, 0])
-def test_what_predict_refuses_is_nan(classes: int | None, tmp_path: Path) -> None:
+def test_what_predict_refuses_is_nan(classes: int | None, make: Any, tmp_path: Path) -> None:
     columns = (ColumnSchema("number", "float64"), ColumnSchema("category", "str", ("a", "b")))
     encoding = Encoding(Schema(columns, None, missing="error", unknown="error"), (None, None), ())
-    network = random_network(np.random.default_rng(5), encoding=encoding, classes=classes)
+    network = make(np.random.default_rng(5), encoding=encoding, classes=classes)
     rows = np.array([[1.0, "a"], [None, "a"], [1.0, None], [1.0, "c"], [np.inf, "a"], [-1e39, "b"], [9.0, "b"]], object)
     [*_, values] = run(network, tmp_path, rows).values()
     assert np.isnan(values).any(axis=1).tolist() == [False, True, True, True, True, True, False]

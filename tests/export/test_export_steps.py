@@ -1,17 +1,26 @@
 """What all exports are made from: a description of the model that says the same as the core, in plain steps."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import ash
+import needs
 from ash import _core
 from ash.encoding.date_parts import PARTS
-from ash.export.description import Description, Member, describe
+from ash.export.description import Description, NetworkMember, describe
 from export_help import cells, check_outputs, mixed_frame
-from export_random import random_encoding, random_ensemble, random_network, random_rows
+from export_random import (
+    random_encoding,
+    random_ensemble,
+    random_mixture,
+    random_network,
+    random_rows,
+    random_trees,
+)
 from reference_layers import Activation, Dense, Embedding
 
 pytestmark = pytest.mark.filterwarnings("ignore:X holds infinite numbers")
@@ -36,7 +45,7 @@ def looked_up(description: Description, row: list[str | float | None]) -> list[f
     return features
 
 
-def outputs_of(member: Member, features: NDArray[np.float32]) -> NDArray[np.float64]:
+def outputs_of(member: NetworkMember, features: NDArray[np.float32]) -> NDArray[np.float64]:
     """The last layer of a member, by the layers of the oracle in double."""
     x = features.astype(np.float64)
     if member.embedding is not None:
@@ -89,7 +98,7 @@ def test_its_members_predict_as_the_model(seed: int) -> None:
     model = random_network(random) if seed % 2 else random_ensemble(random)
     X, description = random_rows(random, model), describe(model)
     total = np.zeros((len(X), description.outputs))
-    for member in description.members:
+    for member in description.networks:
         outputs = outputs_of(member, model.encode(X))
         if model.classes_ is not None:
             outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
@@ -106,6 +115,19 @@ def test_networks_that_scale_differently_are_refused() -> None:
     ensemble = ash.Ensemble(members, np.array([0.5, 0.5]), metric="accuracy", validation_score=0.5)
     for export in (lambda: describe(ensemble), lambda: ensemble.encode(random_rows(random, ensemble))):
         with pytest.raises(ash.SettingError, match="scale their inputs differently: export them one by one"):
+            export()
+
+
+@pytest.mark.parametrize("make", [random_trees, random_mixture])
+def test_trees_have_neither_features_of_networks_nor_forms_that_take_them(make: Any) -> None:
+    model = make(np.random.default_rng(0))
+    exports = {
+        "scaled features": lambda: model.encode([]),
+        "scikit-learn form": model.to_sklearn,
+        "PyTorch form": lambda: needs.package("torch") and model.to_torch(),
+    }
+    for what, export in exports.items():
+        with pytest.raises(ash.SettingError, match=f"boosted trees have no {what}: use to_onnx or to_cpp, or take"):
             export()
 
 

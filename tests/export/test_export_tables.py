@@ -40,6 +40,12 @@ def two_targets() -> tuple[Any, Any]:
     return X.drop(columns="MedInc"), np.column_stack([y, 1e4 * X["MedInc"]])
 
 
+def cancer() -> tuple[Any, Any]:
+    X, y = datasets.load_breast_cancer(return_X_y=True, as_frame=True)
+    return X.mask(np.random.default_rng(0).random(X.shape) < 0.1), y
+
+
+TREES = {"models": ["lightgbm"]}
 TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
     "adult": (adult, {}),
     "adult, plain": (adult, {"space": PLAIN}),
@@ -50,12 +56,23 @@ TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
     "digits": (lambda: datasets.load_digits(return_X_y=True), {}),
     "iris": (iris, {}),
 }
+TABLES_OF_TREES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
+    "wine, trees": (lambda: datasets.load_wine(return_X_y=True), TREES),
+    "diabetes, trees": (lambda: datasets.load_diabetes(return_X_y=True), TREES),
+    "cancer, trees": (cancer, TREES),
+    "california, networks and trees": (
+        lambda: sample("california"),
+        {"models": ["network", "lightgbm"], "candidates": 8},
+    ),
+    "winequality, trees": (lambda: sample("winequality_white"), TREES | {"task": "regression"}),
+    "adult, trees": (adult, TREES),
+}
 
 
 @cache
 def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
     """The best network and an ensemble of a short run on most rows of a table, and some other rows."""
-    read, settings = TABLES[name]
+    read, settings = (TABLES | TABLES_OF_TREES)[name]
     X, y = read()
     new = np.arange(len(X)) % 7 == 3
     run = {"candidates": 3, "max_rungs": 1, "epoch_rows": 1000, "threads": 1, "progress": False, "seed": 1}
@@ -63,7 +80,7 @@ def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
     return (result.model, result.ensemble(3)), X[new]
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", [*TABLES, *TABLES_OF_TREES])
 def test_onnx(table: str, tmp_path: Path) -> None:
     import onnx
     import onnxruntime
@@ -88,7 +105,7 @@ def test_torch(table: str) -> None:
         check_outputs(model, outputs if model.classes_ is None else outputs.softmax(dim=1), X)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", [*TABLES, *TABLES_OF_TREES])
 def test_cpp(table: str, tmp_path: Path) -> None:
     models, X = tuned(table)
     model = models[-1]
@@ -127,3 +144,8 @@ def test_the_tables_have_what_exports_must_hold() -> None:
     assert X.isna().any(axis=None)
     assert tuned("california")[0][0].core.numbers  # are embedded
     assert tuned("winequality")[0][0].encoding.neighbors is not None
+    for table in TABLES_OF_TREES:
+        kinds = {type(member) for member in tuned(table)[0][1].members}
+        assert kinds == ({ash.Network, ash.Trees} if "networks" in table else {ash.Trees})
+    assert tuned("winequality, trees")[0][0].encoding.neighbors is not None
+    assert tuned("cancer, trees")[1].isna().any(axis=None)

@@ -122,6 +122,21 @@ def random_tree(random: Random, leaves: int) -> list[tuple[int, int]]:
     return [(left, right) for left, right in tree]
 
 
+def two_leaves(threshold: float, missing: str) -> ash.Trees:
+    """A tree of one column and one threshold; `missing` is where a missing cell goes."""
+    encoding = Encoding(Schema((ColumnSchema("number", "float64"),), None), (None,), ())
+    [side] = [place for place, name in enumerate(("as zero", "left", "right")) if name == missing]
+    nodes = [0], [threshold], [-1], [-2], [side]
+    types = np.int32, np.float64, np.int32, np.int32, np.uint8
+    core = _core.Trees(1, [0, 2], *map(np.array, nodes, types), [-1.0, 1.0], 0, [0.0], [1.0])
+    return ash.Trees(core, "", encoding=encoding, classes=None, **about(None, {}))
+
+
+def around(threshold: float) -> NDArray[np.float64]:
+    """Cells that are nearly a threshold, and a missing one."""
+    return np.array([[threshold], *([np.nextafter(threshold, far)] for far in (-1, 1)), [math.nan]])
+
+
 def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
     """An ensemble of networks and trees."""
     classes = fixed.pop("classes", 1)

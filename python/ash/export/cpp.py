@@ -1,14 +1,14 @@
 """A model as a C++ header: its numbers as constant arrays, around code that is the same for every model (runtime.hpp).
 
-What is between `#if TREES` and `#else` or `#endif` there is only for models with boosted trees; the header of a model
-has one or the other, and no such lines.
-
     what it is, #include ...
     namespace {
         types of runtime.hpp
         sizes, names, labels; columns with levels and tables; members with layers
         functions of runtime.hpp
     }
+
+Lines of runtime.hpp after `#if TREES` are for models with boosted trees, those after `#else` for models without. A
+header has only those of its model, and no such directives.
 
 Levels are sorted by their UTF-8, which is the order that std::string_view has. No name, level or label of the user's
 gets into the header but as a literal, so nothing in them can be taken for code.
@@ -255,7 +255,9 @@ def _trees(members: Sequence[TreesMember]) -> Iterator[str]:
     yield f"inline constexpr double kNearlyZero = {floating(NEARLY_ZERO)};"
     models = []
     for place, member in enumerate(members):
-        name, nodes = f"OfTrees{place}", list(map(_node, *_node_columns(member)))
+        name = f"OfTrees{place}"
+        columns = (member.threshold, member.feature, member.left, member.right, member.missing_left)
+        nodes = list(map(_node, *(column.tolist() for column in columns)))
         yield array("std::size_t", f"kStarts{name}", map(str, member.leaf_starts.tolist()))
         if nodes:
             yield array("Node", f"kNodes{name}", nodes)
@@ -264,11 +266,6 @@ def _trees(members: Sequence[TreesMember]) -> Iterator[str]:
         arrays = f"kStarts{name}, {f'kNodes{name}' if nodes else _NULL}, kLeaves{name}"
         models.append(f"{{{floating(member.weight)}, {len(member.outputs)}, {arrays}, {_units(name, member)}}}")
     yield array("Trees", "kTrees", models)
-
-
-def _node_columns(member: TreesMember) -> Iterator[list[Any]]:
-    for column in (member.threshold, member.feature, member.left, member.right, member.missing_left):
-        yield column.tolist()
 
 
 def _node(threshold: float, feature: int, left: int, right: int, missing_left: bool) -> str:

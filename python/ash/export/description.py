@@ -275,12 +275,8 @@ def describe(model: TrainedModel) -> Description:
         The networks of an ensemble scale their inputs differently, which no run makes.
     """
     schema = model.encoding.schema
-    networks, trees = [], []
-    for member, weight in model.weighted_members():
-        if isinstance(member.core, _core.Network):
-            networks.append((member.core, weight, bool(member.params.get("input_scaling"))))
-        else:
-            trees.append(_trees(member.core, weight))
+    members = [(member.core, weight, member.params) for member, weight in model.weighted_members()]
+    networks = [(core, weight, params) for core, weight, params in members if isinstance(core, _core.Network)]
     scaling = _scaling([core for core, *_ in networks], model.encoding.features)
     names = schema.names or (None,) * len(schema.columns)
     inputs = (
@@ -293,7 +289,7 @@ def describe(model: TrainedModel) -> Description:
         scaling,
         model.encoding.neighbors,
         tuple(_network(*each) for each in networks),
-        tuple(trees),
+        tuple(_trees(core, weight) for core, weight, _ in members if isinstance(core, _core.Trees)),
         model.classes_,
         model.target_names,
         schema.missing == "error",
@@ -345,11 +341,11 @@ def _table(encoding: Encoding, place: int) -> Doubles:
     return np.eye(levels + 2, levels + column.missing) if statistics is None else table
 
 
-def _network(core: _core.Network, weight: float, learns_factors: bool) -> NetworkMember:
+def _network(core: _core.Network, weight: float, params: dict[str, Any]) -> NetworkMember:
     hidden = len(core.activations)
     shares = [*core.shares, *[None] * (hidden + 1 - len(core.shares))]
     layers = tuple(map(Layer, core.weights, core.biases, [*core.activations, "identity"], shares))
-    return NetworkMember(weight, *_units(core), _embedding(core), layers, learns_factors)
+    return NetworkMember(weight, *_units(core), _embedding(core), layers, bool(params.get("input_scaling")))
 
 
 def _trees(core: _core.Trees, weight: float) -> TreesMember:

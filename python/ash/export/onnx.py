@@ -438,27 +438,26 @@ def nearly_zero_as_zero(graph: Graph, features: str) -> str:
 
 def _nodes(member: TreesMember) -> dict[str, Any]:
     """Return the attributes that hold the nodes: of each tree those that split in their order, then its leaves."""
-    leaves = np.diff(member.leaf_starts)
-    tree, splits = np.repeat(np.arange(len(leaves)), leaves - 1), leaves - 1
-    leaf_tree = np.repeat(np.arange(len(leaves)), leaves)
-    number = np.arange(len(tree)) - (member.leaf_starts[:-1] - np.arange(len(leaves)))[tree]
-    leaf_number = np.arange(len(leaf_tree)) - (member.leaf_starts[:-1] - splits)[leaf_tree]
-    order = np.argsort(np.concatenate([tree, leaf_tree]), kind="stable")
+    starts, trees, leaves = member.leaf_starts[:-1], np.arange(len(member.outputs)), np.diff(member.leaf_starts)
+    split_tree, leaf_tree = np.repeat(trees, leaves - 1), np.repeat(trees, leaves)
+    split_number = np.arange(len(split_tree)) - (starts - trees)[split_tree]
+    leaf_number = np.arange(len(leaf_tree)) - (starts - (leaves - 1))[leaf_tree]
+    order = np.argsort(np.concatenate([split_tree, leaf_tree]), kind="stable")
 
     def column(of_splits: NDArray[Any], of_leaves: Any) -> NDArray[Any]:
         return np.concatenate([of_splits, np.broadcast_to(of_leaves, leaf_tree.shape)])[order]
 
-    def children(side: NDArray[np.int32]) -> list[int]:
-        return column(np.where(side < 0, splits[tree] + ~side, side), 0).tolist()
+    def children(side: NDArray[np.int32]) -> NDArray[Any]:
+        return column(np.where(side < 0, (leaves - 1)[split_tree] + ~side, side), 0)
 
     return {
-        "nodes_treeids": column(tree, leaf_tree).tolist(),
-        "nodes_nodeids": column(number, leaf_number).tolist(),
-        "nodes_modes": column(np.full(len(tree), "BRANCH_LEQ"), "LEAF").tolist(),
+        "nodes_treeids": column(split_tree, leaf_tree).tolist(),
+        "nodes_nodeids": column(split_number, leaf_number).tolist(),
+        "nodes_modes": column(np.full(len(split_tree), "BRANCH_LEQ"), "LEAF").tolist(),
         "nodes_featureids": column(member.feature, 0).tolist(),
         "nodes_values_as_tensor": tensor(column(member.threshold, 0.0)),
-        "nodes_truenodeids": children(member.left),
-        "nodes_falsenodeids": children(member.right),
+        "nodes_truenodeids": children(member.left).tolist(),
+        "nodes_falsenodeids": children(member.right).tolist(),
         "nodes_missing_value_tracks_true": column(member.missing_left.astype(int), 0).tolist(),
         "target_treeids": leaf_tree.tolist(),
         "target_nodeids": leaf_number.tolist(),

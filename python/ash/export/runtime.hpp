@@ -23,7 +23,7 @@ struct Column {
     std::size_t levels;
     const float* table;  // [levels + 2][width]: features of each level, of a missing cell, of an unknown level
 #if TREES
-    const double* unscaled;  // the same for trees
+    const double* unscaled;  // the same as trees take them
 #endif
     std::size_t width;
 };
@@ -74,7 +74,7 @@ struct Member {
 };
 
 #if TREES
-// A feature goes left if it is at most the threshold.
+// A feature goes left if it is at most the threshold, and NaN where the node says.
 struct Node {
     double threshold;
     std::int32_t feature;
@@ -90,7 +90,7 @@ struct Trees {
     const std::size_t* starts;  // [count + 1], of leaves; the nodes of tree t begin at starts[t] - t
     const Node* nodes;          // or null
     const double* leaves;
-    const double* mean;  // [outputs] of targets
+    const double* mean;   // [outputs] of targets
     const double* scale;  // of logits too
     const double* least;
     const double* most;

@@ -297,7 +297,8 @@ class Model(ABC):
         NUL in a text for its end. What `predict` refuses (infinite numbers, missing cells or unknown levels, as the
         model was told) has NaN for its probabilities or targets, and then the label means nothing.
 
-        Boosted trees compare numbers in double, where the runtime does so for doubles as onnxruntime does.
+        Boosted trees compare numbers in double, as onnxruntime does too. A runtime that rounds them to float may take
+        the other branch next to a threshold.
 
         Parameters
         ----------
@@ -339,7 +340,7 @@ class Model(ABC):
         exact; sums of networks are taken in float and those of trees in double, so outputs agree to about 1e-6.
 
         g++ 12 compiles a network of 256-256-256 on 50 features (145,000 weights, 2.5 MB of text) in about one second,
-        an ensemble of four such (11 MB) in two.
+        an ensemble of four such (11 MB) in two, and 1500 trees of 31 leaves (3 MB) in two.
 
         Parameters
         ----------
