@@ -23,9 +23,10 @@ from ash.history.records import Columns
 from ash.models.ensemble import Ensemble, Member
 from ash.models.inspection import MOST_COLUMNS, PartialDependence, Sample, importances, partial_dependence
 from ash.models.model_pool import MOST_DRAWS, Kept
-from ash.options import FunctionOptions, Options
+from ash.options import MODELS, NETWORK, FunctionOptions, Options
 from ash.run_record import SHORT_DIGEST, RunRecord
 from ash.space.function_space import FunctionSpace
+from ash.space.hyperparameters import model_of
 
 if TYPE_CHECKING:
     import optuna
@@ -539,12 +540,19 @@ class Result(RunResult):
         dropped = f", {memory['dropped']} dropped, {memory['retrained_epochs']} epochs retrained"
         return [
             f"{self.metric} {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
-            f"{len(self.params)} candidates, {jobs} jobs, {self.epochs} epochs in {show_seconds(self.wall_seconds)}"
-            f" on {self.threads} thread{'s' * (self.threads > 1)} ({self.utilization:.0%} busy), seed {self.seed}"
+            f"{len(self.params)} candidates{self._models()}, {jobs} jobs, {self.epochs} epochs in"
+            f" {show_seconds(self.wall_seconds)} on {self.threads} thread{'s' * (self.threads > 1)}"
+            f" ({self.utilization:.0%} busy), seed {self.seed}"
             f"{ENDED[self.ended]}",
             f"digest {self.digest[:SHORT_DIGEST]}{self._repeats()};"
             f" states of at most {memory['peak_bytes'] / 1e6:.3g} MB{dropped * (memory['dropped'] > 0)}",
         ]
+
+    def _models(self) -> str:
+        """Return how many candidates there are of each kind of model, if there are any but networks."""
+        counts = Counter(map(model_of, self.params))
+        shown = ", ".join(f"{counts[model]} {model}" for model in MODELS if counts[model])
+        return f" ({shown})" if counts.keys() - {NETWORK} else ""
 
     def _repeats(self) -> str:
         """Return a remark where another call with the same arguments may have another digest."""

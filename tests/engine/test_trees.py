@@ -1,7 +1,11 @@
 """Boosted trees beside networks in one run: the ladder, the ensemble, records, journals, and what is refused."""
 
 import math
+import os
+import subprocess
+import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +272,62 @@ def test_a_stream_whose_draws_depend_on_results_is_resumed(kill: int, tmp_path: 
     assert resumed.result_.digest == whole.result_.digest
     assert resumed.result_.params == whole.result_.params
     assert content(resumed.model_, tmp_path) == content(whole.model_, tmp_path)
+
+
+# Bits
+
+MASKED = "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX512VL,-AVX512DQ,-AVX512BW"
+"""Without these instructions glibc computes exponentials and logarithms in another way."""
+CHILD = """
+import ash, numpy as np
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+
+config = ash.SearchConfig(models=["lightgbm"], min_epochs=16)
+for load in (load_wine, load_breast_cancer, load_diabetes):
+    X, y = load(return_X_y=True)
+    result = ash.tune(X, y, candidates=4, config=config, progress=False, seed=3)
+    print(result.digest, result.model.digest)
+"""
+
+
+def test_models_are_equal_where_the_library_of_the_system_computes_otherwise() -> None:
+    found = []
+    for mask in ("", MASKED):
+        child = subprocess.run(
+            [sys.executable, "-c", CHILD],
+            env={**os.environ, "GLIBC_TUNABLES": mask},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found.append(child.stdout)
+    assert found[0] == found[1] and len(set(found[0].split())) == 6
+
+
+def test_repeating_a_run_with_trees_needs_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = fitted().model_.record
+    assert record.settings["models"] == BOTH
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        ash.MissingExtra, match=r"models=.* needs lightgbm; install it by: pip install 'ash-tune\[trees\]'"
+    ):
+        ash.ASHClassifier(record=record).fit(*WINE)
+    with pytest.raises(ash.MissingExtra, match="needs lightgbm"):
+        ash.SearchConfig(models=TREES)
+
+
+def test_a_run_says_how_many_candidates_of_each_kind_there_are_and_which_lightgbm_it_was() -> None:
+    result = fitted().result_
+    counts = Counter(model_of(params) for params in result.params)
+    assert f"12 candidates ({counts['network']} network, {counts['lightgbm']} lightgbm), " in repr(result)
+    assert "lightgbm" not in repr(fitted(models=["network"]).result_)
+    assert result.record.version["version of lightgbm"] == lightgbm.__version__
+    record = replace(result.record, version={**result.record.version, "version of lightgbm": "4.0.0"})
+    with pytest.warns(UserWarning, match=f"version of lightgbm: '4.0.0' there, '{lightgbm.__version__}' here"):
+        ash.ASHClassifier(record=record).fit(*WINE)
+
+
+def test_a_space_with_trees_needs_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ash.MissingExtra, match="model='lightgbm' needs lightgbm"):
+        ash.tune(*WINE, {"model": ["lightgbm"], "num_leaves": [7]}, candidates=1)

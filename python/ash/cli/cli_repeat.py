@@ -24,7 +24,7 @@ from ash.data.table import Table, read_training, split, split_state
 from ash.engine.repeat import OtherRowsError, repeated, row_differences
 from ash.engine.run import TuningRun
 from ash.errors import DataError, SettingError
-from ash.journal.identity import differences, version_facts
+from ash.journal.identity import OF_TREES, differences, version_facts
 from ash.models.model import Model
 from ash.run_record import TUNE, RunRecord
 from ash.tune import tune
@@ -139,7 +139,7 @@ def check(args: argparse.Namespace) -> int:
     run, is_part = _run_of(model, record, args, None)
     found = [f"rows: {each}" for each in row_differences(record, run.identity())]
     found += _altered(model, record)
-    there = [f"version: {each}" for each in differences({"version": record.version}, {"version": version_facts()})]
+    there = [f"version: {each}" for each in _version_differences(record)]
     if found:
         return _say(DIFFERENT, "different", *found, *there)
     held = ["the rows that were held out for the test score have no hash, so they are not compared"] if is_part else []
@@ -224,7 +224,7 @@ def _named(y: NDArray[Any], model: Model, data: DataTable) -> Any:
 
 def _reason(record: RunRecord) -> str:
     """Return the likely reason why a run on the same rows differs."""
-    found = differences({"version": record.version}, {"version": version_facts()})
+    found = _version_differences(record)
     if found:
         return f"the likely reason is the code: {'; '.join(found)}"
     return "rows and version are the same: please report it, with the output of ash.show_versions()"
@@ -235,3 +235,8 @@ def _say(status: int, *lines: str) -> int:
     text = "\n".join(map(printable, lines))
     print_whole(lambda stream: print(text, file=stream))
     return status
+
+
+def _version_differences(record: RunRecord) -> list[str]:
+    here = version_facts(with_trees=OF_TREES in record.version)
+    return differences({"version": record.version}, {"version": here})

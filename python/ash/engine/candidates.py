@@ -163,7 +163,7 @@ def draw(space: Space, options: RunOptions, least: int = 0, known: Sequence[Para
     known : sequence of dict
         Those that it has drawn, by number, if draws depend on results.
     """
-    is_mixed = len({_is_trees({"model": model}) for model in models_of(space)}) > 1
+    is_mixed = len({_is_trees({"model": model}) for model in space.models}) > 1
     if options.candidates is None and is_mixed:
         return MixedCandidates(space, options.seed, known)
     if options.candidates is None:
@@ -176,11 +176,6 @@ def draw(space: Space, options: RunOptions, least: int = 0, known: Sequence[Para
         mixed.draw(len(params) - len(mixed.params), PRIOR)
         params = mixed.params[: len(params)]
     return Candidates(params, len(params), iter(()))
-
-
-def models_of(space: Space) -> set[str]:
-    """Return the kinds of model that a space has."""
-    return {level for domain in space.domains.get("model", ()) for level in domain.levels} or {NETWORK}
 
 
 def _is_trees(params: Params) -> bool:

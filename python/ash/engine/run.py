@@ -16,11 +16,12 @@ from typing import Any
 
 from ash import _core
 from ash._utils.display import format_table, show_seconds
+from ash._utils.installation import require_extra
 from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.encoding.table_summary import summary_of
-from ash.engine.candidates import draw, models_of
+from ash.engine.candidates import draw
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
@@ -45,7 +46,7 @@ from ash.metrics import METRICS
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import TREES, Options, virtual_workers, warn_of_one_rung
+from ash.options import LIGHTGBM, TREES, Options, virtual_workers, warn_of_one_rung
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord, warn_of_difference
@@ -228,6 +229,7 @@ class TuningRun:
                 "batch_size='full' needs a dense table: pass X.toarray(), or leave 'full' out of the space"
             )
         if self._has_trees:
+            require_extra("model='lightgbm'", LIGHTGBM, "trees")
             if self._elsewhere is not None:
                 raise SettingError("boosted trees cannot be sent to the workers of an executor: search networks alone")
             if (reason := without_trees(self._split.folds[0])) is not None:
@@ -285,7 +287,7 @@ class TuningRun:
 
     @property
     def _has_trees(self) -> bool:
-        return not models_of(self._space).isdisjoint(TREES)
+        return not self._space.models.isdisjoint(TREES)
 
     def _keep(self) -> int:
         """Return how many networks are kept; of folds only those that an ensemble is drawn from."""

@@ -15,6 +15,7 @@ JSON holds.
 """
 
 import hashlib
+import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,17 @@ from ash.encoding.data_split import Fold
 from ash.errors import JournalError, JournalUnwritable
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
-from ash.options import CONFIG_FIELDS, Options, RunOptions, is_needed, option_names, option_table, read_config
+from ash.options import (
+    CONFIG_FIELDS,
+    LIGHTGBM,
+    TREES,
+    Options,
+    RunOptions,
+    is_needed,
+    option_names,
+    option_table,
+    read_config,
+)
 from ash.run_record import FUNCTION, TUNE
 from ash.space.domains import KINDS, Domain, long_domain
 from ash.space.space import Space
@@ -47,6 +58,8 @@ GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validati
 PARTS = ("training", "validation")
 _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
+OF_TREES = "version of lightgbm"
+"""The fact that runs with boosted trees have."""
 _ADDED = ("infinite", "loss", "models")
 """Options that journals of ash 0.1 do not have: their runs had the default of today."""
 ONE_FIT = (
@@ -69,7 +82,7 @@ def identity_of(
         "settings": {**deciding(options), "scoring": scoring},
         "space": space_story(space),
         "data": _data_facts(folds, data),
-        "version": version_facts(),
+        "version": version_facts(with_trees=not space.models.isdisjoint(TREES)),
     }
 
 
@@ -80,11 +93,12 @@ def deciding(options: RunOptions) -> Facts:
     return {name: getattr(options, name) for name in names}
 
 
-def version_facts() -> Facts:
-    """Return what a journal keeps of this ash."""
+def version_facts(*, with_trees: bool) -> Facts:
+    """Return what a journal keeps of this ash, and of what trains boosted trees if the run has any."""
     build = _core.build_info()
     fused = build["instruction_set"] != "baseline" or platform.machine() in ("aarch64", "arm64")
-    return {"version of ash": build["version"], "fused multiply-adds": fused}
+    facts: Facts = {"version of ash": build["version"], "fused multiply-adds": fused}
+    return facts | ({OF_TREES: importlib.metadata.version(LIGHTGBM)} if with_trees else {})
 
 
 def space_of_facts(facts: Facts) -> Space:

@@ -100,7 +100,13 @@ class Network(Model):
         return network_parts(self.core, self.params, self.metric, self.validation_score, self.quantile)
 
     def sharper(self, factor: float) -> "Network":
-        """Return the network with its logits multiplied."""
+        """Return the network with its logits multiplied, of a classifier.
+
+        Parameters
+        ----------
+        factor : float
+            Above 0. It changes probabilities, and no label.
+        """
         twin = Network.__new__(Network)
         vars(twin).update(vars(self), core=sharpen(self.core, factor))
         return twin

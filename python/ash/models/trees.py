@@ -28,7 +28,8 @@ class Boosted(NamedTuple):
 class Trees(Model):
     """Boosted trees, trained by LightGBM, with the units of their target.
 
-    Comes from `ash.load` and as a member of ensembles; it is not made by hand.
+    Comes from `Result.model`, `ash.load` and as a member of ensembles; it is not made by hand. It predicts without
+    LightGBM.
 
     Attributes
     ----------
@@ -45,6 +46,18 @@ class Trees(Model):
     text : str
         The trees as LightGBM writes them, which ``lightgbm.Booster(model_str=text)`` reads. Its features are those of
         the encoding.
+    record : RunRecord or None
+        What trains it again; None of the trees of a single fold.
+
+    Examples
+    --------
+    >>> import ash
+    >>> from sklearn.datasets import load_wine
+    >>> X, y = load_wine(return_X_y=True)
+    >>> trees = ash.SearchConfig(models=["lightgbm"])
+    >>> model = ash.tune(X, y, candidates=4, config=trees).model
+    >>> model.predict_proba(X).shape
+    (178, 3)
     """
 
     def __init__(
@@ -89,7 +102,13 @@ class Trees(Model):
         return trees_parts(self.core, self.text, self.params, self.metric, self.validation_score, self.quantile)
 
     def sharper(self, factor: float) -> "Trees":
-        """Return the trees with their logits multiplied, of a classifier."""
+        """Return the trees with their scores multiplied, of a classifier.
+
+        Parameters
+        ----------
+        factor : float
+            Above 0. It changes probabilities, and no label.
+        """
         if factor == 1:
             return self
         arguments = trees_arguments(self.core)

@@ -160,7 +160,7 @@ def check_name(name: str) -> None:
         )
     if name in _OF_THE_RUN:
         raise SettingError(f"{name!r} is an argument of ash.tune for the whole run; it is not searched")
-    near = [_PEERS[name]] if name in _PEERS else difflib.get_close_matches(str(name), HYPERPARAMETERS, n=3, cutoff=0.5)
+    near = [_PEERS[name]] if name in _PEERS else difflib.get_close_matches(str(name), HYPERPARAMETERS, n=3, cutoff=0.58)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(HYPERPARAMETERS)}"
     raise SettingError(f"unknown hyperparameter {name!r}: {hint}")
 

@@ -117,6 +117,12 @@ class Space:
         return self._grid.size
 
     @property
+    def models(self) -> frozenset[str]:
+        """The kinds of model that a candidate can be: "network" where the space has no hyperparameter `model`."""
+        levels = (level for domain in self._domains.get("model", ()) for level in domain.levels)
+        return frozenset(levels) or frozenset((NETWORK,))
+
+    @property
     def default(self) -> Params:
         """The default configuration: candidate 0."""
         return dict(self._grid.default)
@@ -258,11 +264,10 @@ class Space:
         return HYPERPARAMETERS[name].read(value)
 
     def _check_conflicts(self) -> None:
-        models = {level for domain in self._domains.get("model", ()) for level in domain.levels} or {NETWORK}
         for name in self._domains:
-            if models.isdisjoint(HYPERPARAMETERS[name].models):
+            if self.models.isdisjoint(HYPERPARAMETERS[name].models):
                 raise SettingError(
-                    f"{name} has no effect on a {' or '.join(sorted(models))}: it is a hyperparameter of "
+                    f"{name} has no effect on a {' or '.join(sorted(self.models))}: it is a hyperparameter of "
                     f"model={' or '.join(map(repr, HYPERPARAMETERS[name].models))}"
                 )
         for first, second in CONFLICTING:
