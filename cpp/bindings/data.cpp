@@ -182,7 +182,7 @@ DataParts parts_of(const Data& data) {
             parts_of(data.output_units(true))};
 }
 
-// What the training rows are trained by: class numbers, standardized targets [rows][outputs], or standardized logarithms.
+// The training targets: class numbers, standardized targets [rows][outputs], or standardized logarithms.
 Array<float> training_targets(const Data& data, bool log) {
     require(!log || data.has_logarithms(), "log: these targets have no logarithms");
     const Rows& rows = data.training();

@@ -14,7 +14,7 @@ Trees make_trees(int features, const std::vector<std::int64_t>& leaf_starts, con
                  const std::vector<double>& target_least, const std::vector<double>& target_most) {
     const py::ssize_t size = feature.size();
     require(threshold.size() == size && left.size() == size && right.size() == size && missing.size() == size,
-            "nodes: tables of other sizes");
+            "nodes: feature, threshold, left, right and missing must have the same length");
     std::vector<TreeNode> nodes;
     nodes.reserve(static_cast<std::size_t>(size));
     for (py::ssize_t i = 0; i < size; ++i)

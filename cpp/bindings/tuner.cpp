@@ -38,7 +38,7 @@ Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const
 }
 
 // train(candidate, rung, epochs, is_stopped) -> (score, loss, hash, scores of folds), or None if it was stopped, in
-// Python. It must not throw, as a scorer.
+// Python. Like a scorer, it must not throw.
 ExternalTrainer external_of(const py::object& train) {
     if (train.is_none()) return {};
     return [train](const Job& job, const std::atomic<bool>& stop) -> std::optional<Answer> {
@@ -52,7 +52,8 @@ ExternalTrainer external_of(const py::object& train) {
         const auto [score, loss, hash, fold_scores] =
             result.cast<std::tuple<double, double, std::uint64_t, std::vector<double>>>();
         const bool diverged = is_diverged(score, loss);
-        return Answer{.result = {.score = score, .loss = loss, .training_loss = loss, .weights_hash = hash},
+        constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+        return Answer{.result = {.score = score, .loss = loss, .training_loss = kNone, .weights_hash = hash},
                       .fold_scores = diverged ? std::vector<double>{} : fold_scores};
     };
 }

@@ -163,7 +163,8 @@ class Data:
     @property
     def epoch_rows(self) -> int: ...  # of an epoch, but of candidates that take all rows at once
     def digests(self) -> dict[str, list[int]]: ...  # of rows to train on and to validate: of inputs, targets, weights
-    # Of the training rows: class numbers [rows], standardized targets [rows, outputs], or their logarithms [rows].
+    # Of the training rows: class numbers [rows], standardized targets [rows, outputs], or standardized logarithms of
+    # targets [rows].
     def training_targets(self, log: bool = False) -> NDArray[np.float32]: ...
     def training_weights(self) -> NDArray[np.float32]: ...  # none: all alike
     def output_units(self, log: bool = False) -> dict[str, Any]: ...  # keywords of `Trees`: scores become targets
@@ -363,12 +364,12 @@ class Tuner:
         # One a fold, or none: score(network, predictions [validation rows, outputs] in the units of y), in place of the
         # metric; any thread calls it; it must not throw, nor refer to the tuner. NaN counts as diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
-        keep: int = 1,  # of the best candidates, so many networks
+        keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
         mailbox: Mailbox | None = None,  # jobs go through it, up to its capacity at a time; `threads` do the rest
         # external(candidate, rung, epochs, is_stopped) -> score, loss, hash, scores of folds; None if it was stopped:
         # does the jobs of candidates that are no networks. As with scorers, any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # more are wanted when fewer known ones have not had a turn; 0: when no worker has one left
+        ahead: int = 1024,  # more are wanted when fewer known ones wait to enter; 0: when an idle worker has none left
     ) -> None: ...
     def start(self) -> None: ...
     # At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did.

@@ -213,7 +213,7 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
     given = (value,) if isinstance(value, str) else value
     is_list = isinstance(given, list | tuple) and len(given) > 0
     if not is_list or not all(isinstance(each, str) and each in MODELS for each in given):
-        raise SettingError(f"{name} must be a list of {', '.join(map(repr, MODELS))}, got {value!r}")
+        raise SettingError(f"{name} must be {' or '.join(map(repr, MODELS))}, or a list of both, got {value!r}")
     if LIGHTGBM in given:
         require_extra(f"{name}={value!r}", LIGHTGBM, "trees")
     return tuple(model for model in MODELS if model in given)
@@ -240,7 +240,7 @@ class SearchConfig:
     ----------
     models : list of {"network", "lightgbm"}, optional
         The kinds of model in the default space: networks (the default), boosted trees of LightGBM, or both. No effect
-        on a `space` that is given, whose hyperparameter `model` says it. Tables only.
+        on a `space` that is given, which sets the kind by its hyperparameter `model`. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.

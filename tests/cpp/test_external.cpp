@@ -1,4 +1,4 @@
-// Candidates that are no networks, in the ladder of networks: who trains them, what they cost, and what is kept of them.
+// Candidates that are not networks, in the ladder of networks: how they are trained, what they cost, and which are kept.
 #include <doctest/doctest.h>
 
 #include <atomic>

@@ -170,12 +170,12 @@ def test_a_time_limit_holds_with_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"models": ["forest"]}, r"models must be a list of 'network', 'lightgbm', got \['forest'\]"),
-        ({"models": []}, r"models must be a list of 'network', 'lightgbm', got \[\]"),
-        ({"models": 3}, "models must be a list of 'network', 'lightgbm', got 3"),
+        ({"models": ["forest"]}, r"models must be 'network' or 'lightgbm', or a list of both, got \['forest'\]"),
+        ({"models": []}, r"models must be 'network' or 'lightgbm', or a list of both, got \[\]"),
+        ({"models": 3}, "models must be 'network' or 'lightgbm', or a list of both, got 3"),
         (
             {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": np.stack([DIABETES[1]] * 2, 1), "models": TREES},
-            "boosted trees take one target, but y has 2 columns",
+            "boosted trees support one target, but y has 2 columns; add 'network' to models",
         ),
         ({"executor": "threads"}, "executor"),
     ],
@@ -191,9 +191,9 @@ def test_several_targets_are_left_to_networks() -> None:
 
 
 def test_hyperparameters_that_no_model_of_the_space_has_are_refused() -> None:
-    with pytest.raises(SettingError, match="num_leaves has no effect on a network"):
+    with pytest.raises(SettingError, match="num_leaves does not apply to model='network', only"):
         Space(num_leaves=[7, 31])
-    with pytest.raises(SettingError, match="hidden has no effect on a lightgbm"):
+    with pytest.raises(SettingError, match="hidden does not apply to model='lightgbm', only to model='network'"):
         Space(model="lightgbm", hidden=[(8,)])
     space = Space(model=["network", "lightgbm"], num_leaves=ash.choice(7, 31).when(model="lightgbm"))
     assert space.size == 3
@@ -241,7 +241,7 @@ def test_trees_begin_with_the_portfolio_and_networks_with_the_default() -> None:
     assert len({repr(params) for params in made.params}) == len(made.params)
 
 
-def test_a_resumed_stream_goes_on_as_it_would_have() -> None:
+def test_a_resumed_stream_draws_the_same_candidates() -> None:
     made = mixed()
     made.draw(30, 0.6)
     again = mixed([{"model": model_of(params)} for params in made.params])
@@ -290,7 +290,7 @@ for load in (load_wine, load_breast_cancer, load_diabetes):
 """
 
 
-def test_models_are_equal_where_the_library_of_the_system_computes_otherwise() -> None:
+def test_models_are_equal_without_avx_and_fma_in_glibc() -> None:
     found = []
     for mask in ("", MASKED):
         child = subprocess.run(
@@ -316,7 +316,7 @@ def test_repeating_a_run_with_trees_needs_lightgbm(monkeypatch: pytest.MonkeyPat
         ash.SearchConfig(models=TREES)
 
 
-def test_a_run_says_how_many_candidates_of_each_kind_there_are_and_which_lightgbm_it_was() -> None:
+def test_the_summary_counts_kinds_and_the_record_names_the_version_of_lightgbm() -> None:
     result = fitted().result_
     counts = Counter(model_of(params) for params in result.params)
     assert f"12 candidates ({counts['network']} network, {counts['lightgbm']} lightgbm), " in repr(result)

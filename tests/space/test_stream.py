@@ -44,13 +44,13 @@ def test_the_ladder_has_the_rungs_that_were_reached():
 def test_how_many_are_drawn_together_changes_nothing(threads, monkeypatch):
     expected = endless(epoch_limit=150, threads=1)
     for chunk in (1, 3, 5000):
-        monkeypatch.setattr("ash.engine.planning.CHUNK", chunk)
+        monkeypatch.setattr("ash.engine.candidates.CHUNK", chunk)
         result = endless(epoch_limit=150, threads=threads)
         assert result.digest == expected.digest and result.params == expected.params
 
 
 def test_greedy_streams_keep_drawing_candidates(monkeypatch):
-    monkeypatch.setattr("ash.engine.planning.CHUNK", 2)
+    monkeypatch.setattr("ash.engine.candidates.CHUNK", 2)
     result = endless(epoch_limit=150, schedule="greedy")
     assert result.ended == "epoch_limit" and 10 < len(result.params) <= 150
     assert result.params == tuple(itertools.islice(SPACE.stream(5), len(result.params)))
@@ -65,7 +65,7 @@ def test_a_small_space_is_searched_whole_and_ends_the_run():
 
 def test_a_stream_ends_with_the_largest_number_of_a_candidate(monkeypatch):
     monkeypatch.setattr("ash.engine.planning.LARGEST", 10)
-    monkeypatch.setattr("ash.engine.planning.CHUNK", 4)
+    monkeypatch.setattr("ash.engine.candidates.CHUNK", 4)
     result = endless(time_limit=100)
     assert result.ended == "finished" and len(result.params) == 10
 

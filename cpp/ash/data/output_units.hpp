@@ -39,15 +39,16 @@ inline OutputUnits without_bounds(Scaling scaling) {
     return {Link::identity, std::move(scaling), std::vector(outputs, -kInfinity), std::vector(outputs, kInfinity)};
 }
 
-// Throws std::invalid_argument unless they are of this many outputs, or of the probabilities of this many classes.
+// Throws std::invalid_argument unless the units fit this many outputs and, if `classes` is not 0, the probabilities of a
+// classifier.
 inline void check_units(const OutputUnits& units, int outputs, int classes = 0) {
     const auto is_infinite = [](double bound) { return std::isinf(bound); };
     require(classes == 0 || (units.link == Link::identity && std::ranges::all_of(units.least, is_infinite) &&
                              std::ranges::all_of(units.most, is_infinite)),
-            "probabilities have no link and no bounds");
+            "targets: a classifier must not have a link or bounds");
     const auto is_positive = [](double center) { return center > 0.0; };
     require(units.link == Link::identity || std::ranges::all_of(units.scaling.center, is_positive),
-            "targets: the center of exponentials is above 0");
+            "targets: the center of exponentials must be above 0");
     require(classes == 0 || (classes >= 2 && classes == outputs), "classes: not the number of outputs");
     check_scaling(units.scaling, outputs);
     const bool bounded = std::ssize(units.least) == outputs && std::ssize(units.most) == outputs;

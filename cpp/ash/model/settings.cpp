@@ -106,7 +106,7 @@ void check(const Settings& settings) {
     require(is_share(settings.dropout), "dropout: not in [0, 1)");
     require(within(settings.label_smoothing, 0.0, 1.0), "label_smoothing: not in [0, 1]");
     require(settings.batch_size >= 0, "batch_size: negative");
-    require(within(settings.external_cost, 0.0, 1e30), "external_cost: not a finite number >= 0");
+    require(within(settings.external_cost, 0.0, 1e30), "external_cost: not in [0, 1e30]");
 }
 
 }  // namespace ash

@@ -1,7 +1,7 @@
 // settings.hpp: the hyperparameters of one candidate, and the names they have on every side of the border.
 //
-// A candidate with an `external_cost` is no network: others train it (ExternalTrainer in candidates.hpp), and nothing
-// else here has an effect.
+// A candidate with an `external_cost` is not a network. An ExternalTrainer (candidates.hpp) trains it, and the other fields
+// are ignored.
 //
 // Plain data, checked in Python before it comes here; check() refuses what would make the core misbehave.
 #pragma once
@@ -43,7 +43,7 @@ struct Settings {
     double dropout = 0.0;          // share of hidden outputs set to zero in training
     double label_smoothing = 0.0;  // classification only
     std::int64_t batch_size = 32;  // rows an update; 0: the whole training part, one update an epoch
-    double external_cost = 0.0;    // multiply-adds per epoch of a candidate that is no network; 0: a network
+    double external_cost = 0.0;    // multiply-adds per epoch of a candidate that is not a network; 0: a network
 };
 
 inline bool is_external(const Settings& settings) { return settings.external_cost != 0.0; }

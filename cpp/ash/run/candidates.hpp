@@ -8,7 +8,7 @@
 // A job trains the folds one after the other; the first fold that diverges ends it. With a mailbox (mailbox.hpp) jobs
 // are done elsewhere: train() sends them and waits, and all else stays as it is.
 //
-// Candidates that are no networks are external: an ExternalTrainer does their jobs, in the thread that has the job. They
+// Candidates that are not networks are external: an ExternalTrainer does their jobs, in the thread that has the job. They
 // have no states here.
 //
 // Virtual:     cost(), step_cost(), train() and help(), which say what a job is. retrain.cpp needs other jobs under the
@@ -59,7 +59,7 @@
 
 namespace ash {
 
-// Does a job of an external candidate; none: it was stopped by the flag. Called by any thread, several at once.
+// Does a job of an external candidate. Returns nullopt if `stop` ended it. Several threads may call it at once.
 using ExternalTrainer = std::function<std::optional<Answer>(const Job& job, const std::atomic<bool>& stop)>;
 
 // A part of the data, and how networks are trained and scored on it.
@@ -174,7 +174,7 @@ class Candidates {
     const std::vector<Fold> folds_;
     const std::int64_t memory_limit_ = 0;     // of all folds together
     const std::shared_ptr<Mailbox> mailbox_;  // null: jobs are done here
-    const ExternalTrainer external_;          // empty: there are networks alone
+    const ExternalTrainer external_;          // empty: all candidates are networks
 
     std::int64_t known_ = 0;                              // critical section
     std::vector<std::unique_ptr<Settings[]>> chunks_;     // [count / kChunk], rounded up: its length never changes

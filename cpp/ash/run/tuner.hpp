@@ -63,8 +63,8 @@ struct TunerSettings {
     double work_limit = 0.0;  // multiply-adds of all jobs together, after which none begins; 0: none
     bool teams = true;
     int keep = 1;  // how many of the best candidates keep their states
-    // More candidates are wanted when fewer known ones than this have not entered. 0: only when none is left for an idle
-    // worker, so that it may depend on the results so far which are drawn.
+    // More candidates are requested when fewer than this many known ones are waiting to enter. 0: when an idle worker has
+    // none left, so that draws may depend on the results so far.
     std::int64_t ahead = 1024;
 };
 

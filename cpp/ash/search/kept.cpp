@@ -15,7 +15,7 @@ bool precedes(const Kept& a, const Kept& b) {
     return !better(second, first) && a.rung < b.rung;
 }
 
-// The worst of a kind that has no more places; the end if it has, or has none.
+// Returns the worst entry of this kind if the kind already has `most` entries, otherwise the end.
 template <typename Entries>
 auto last_place(Entries& kept, bool external, std::size_t most) {
     std::size_t taken = 0;

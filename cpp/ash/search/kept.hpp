@@ -6,8 +6,8 @@
 // Order:       best first: higher score, then lower loss, then lower candidate; of one candidate the lower rung first.
 //              A job that has diverged is never kept.
 // Invariants:  (1) at most `most` networks, and at most `most` external candidates; one entry per candidate;
-//              (2) they are the first `most` of all candidates of their kind that have been offered, each by its best
-//                  job, in whatever order jobs came: an entry is replaced only by a better one;
+//              (2) they are the first `most` of all candidates of their kind that have been offered, each represented
+//                  by its best job, regardless of the order of jobs: an entry is replaced only by a better one;
 //              (3) so the first is the best job of all.
 // Threads:     none; Records guards it.
 // Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for one worse than all of them. The states are
@@ -30,10 +30,10 @@ struct Kept {
     double loss;
     States states;                   // none: an earlier run, or a worker elsewhere, has not left them here
     std::uint64_t weights_hash = 0;  // of the job: training_job.hpp
-    bool external = false;           // it is no network, so it has no states
+    bool external = false;           // it is not a network, so it has no states
 };
 
-// Those of `kept` that have their states here, and the networks that have none.
+// The entries whose states are here, and the networks whose states are not.
 inline std::vector<Kept> with_states(std::vector<Kept> kept) {
     std::erase_if(kept, [](const Kept& each) { return each.states.empty(); });
     return kept;

@@ -47,7 +47,7 @@ struct JobRecord {
     int team_limit = 1;         // the most that its steps are worth sharing among, however many there are
     double core_seconds = 0.0;  // of all threads; known when it is read
     bool diverged = false;      // score or loss is not finite
-    bool external = false;      // the candidate is no network
+    bool external = false;      // the candidate is not a network
 };
 
 // In order of decisions: a job was given out, or its result was decided on.

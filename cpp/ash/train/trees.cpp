@@ -86,7 +86,8 @@ Trees::Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vecto
     require(features >= 1, "features: at least 1");
     require(outputs() >= 1, "targets: at least 1");
     check_units(targets_, outputs(), classes);
-    require(leaf_starts_.size() >= 2 && trees() % scores() == 0, "trees: as many of each score, at least one");
+    require(leaf_starts_.size() >= 2 && trees() % scores() == 0,
+            "trees: their number must be a positive multiple of the number of scores");
     require(leaf_starts_.front() == 0 && leaf_starts_.back() == std::ssize(leaves_) &&
                 std::ssize(leaves_) - trees() == std::ssize(nodes_) &&
                 std::ranges::adjacent_find(leaf_starts_, std::ranges::greater_equal{}) == leaf_starts_.end(),
@@ -112,7 +113,7 @@ void Trees::check_tree(std::int64_t tree) const {
         const TreeNode& node = nodes_[static_cast<std::size_t>(first - tree + place)];
         require(node.feature >= 0 && node.feature < features_, "trees: a feature that does not exist");
         require(std::isfinite(node.threshold), "thresholds: not finite");
-        require(node.nan <= NanGoes::right, "trees: missing is 0, 1 or 2");
+        require(node.nan <= NanGoes::right, "trees: missing must be 0, 1 or 2");
         reach(place, node.left);
         reach(place, node.right);
     }

@@ -1,17 +1,17 @@
 // trees.hpp: boosted trees as flat tables, which predict as LightGBM does.
 //
 //     a cell x goes to the left child if x <= threshold; NaN goes to the side that its node names
-//     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double and in this order, of K scores a row
+//     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double and in this order, with K scores per row
 //
 //     regression      the scores in units of y: output_units.hpp
 //     two classes     one score s; probabilities are the softmax of 0 and s
-//     more classes    a score for each; probabilities are their softmax
+//     more classes    one score per class; probabilities are their softmax
 //
-// The scores of classes are multiplied by the scale of their units first, the same for all: it calibrates them.
+// Class scores are first multiplied by one common scale, which calibrates the probabilities.
 //
-// Invariants: a tree has one leaf more than nodes. Its first node is the root, a node comes before its children, and every
-//             other node and every leaf is the child of one node; so a walk from the root ends in a leaf.
-// Promise:    scores have the bits of LightGBM's raw scores. As there, cells within +-1e-35 count as 0.
+// Invariants: a tree has one leaf more than nodes. The first node is the root. A node precedes its children, and every other
+//             node and every leaf has exactly one parent. A walk from the root therefore ends in a leaf.
+// Promise:    scores are bit-identical to LightGBM's raw scores. Like LightGBM, it treats cells within +-1e-35 as 0.
 // Threads:    const after construction; any number may predict at once, and results do not depend on their number.
 // Cost:       24 bytes per node, 8 per leaf; one look-up per row, tree and level. A tree is walked by a block of rows, so it
 //             stays in the first cache, and by several rows at a time, so that their look-ups overlap.
@@ -37,8 +37,8 @@ struct TreeNode {
 
 class Trees {
   public:
-    // Leaves of tree t: from leaf_starts[t] up to leaf_starts[t + 1]; its nodes begin at leaf_starts[t] - t. In nodes(),
-    // `as_zero` has become the side where 0 goes. Throws std::invalid_argument unless the invariants hold, all numbers
+    // Leaves of tree t: from leaf_starts[t] up to leaf_starts[t + 1]; its nodes begin at leaf_starts[t] - t. The
+    // constructor replaces `as_zero` by the side to which 0 goes. Throws std::invalid_argument unless the invariants hold, all numbers
     // are finite, features are below `features` and there are as many trees of each score.
     Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vector<std::int64_t> leaf_starts, int features,
           int classes, OutputUnits targets);

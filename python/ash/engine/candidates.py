@@ -1,15 +1,16 @@
 """The candidates of a run: all drawn at the start, or a stream that is drawn as the core asks for more.
 
-A run of one kind of model takes them as its space draws them. A run of networks and boosted trees has a stream of each:
+A run of one kind of model uses the candidates in the order its space draws them. A run of networks and boosted trees
+draws from one stream per kind:
 
-    decided results -> share of trees -> whose turn it is -> the next of its stream
+    decided results -> share of trees -> the kind that is next -> the next of its stream
 
 The share of trees among new candidates begins at PRIOR and moves to their share among the best candidates so far. If a
 number of candidates is asked for, all are drawn at the start, with the share PRIOR. The stream of trees begins with
 PORTFOLIO, configurations that were good on tables of many kinds, as far as the space has them.
 
-Where draws depend on results, the core asks for candidates only when none is left for an idle worker of its virtual
-clock. Which results are decided by then does not depend on threads (cpp/ash/search/clock.hpp), so neither do the draws.
+Where draws depend on results, the core asks for candidates only when an idle worker of its virtual clock has none left.
+The results decided by then do not depend on threads (cpp/ash/search/clock.hpp). Neither do the draws.
 
 Threads: the calling thread alone.
 Cost:    a draw of several kinds goes through the results so far; n candidates take about GROWTH log(n) draws.
@@ -23,22 +24,23 @@ from typing import Any
 from ash import _core
 from ash.history.records import Columns
 from ash.options import LARGEST, NETWORK, TREES, RunOptions
-from ash.space.domains import Domain
+from ash.space.domains import Domain, key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
 
 CHUNK = 1024
 """Candidates of one kind that are drawn at a time; that takes about 25 ms on one core of 2026, so no thread waits."""
 AHEAD = 1024
-"""The core asks for more candidates of one kind when fewer than this have not had a turn."""
+"""The core asks for more candidates of one kind when fewer than this many wait to enter."""
 FIRST, GROWTH = 4, 8
-"""Candidates of several kinds that are drawn at the start. Later as many as GROWTH goes into those that there are."""
+"""Candidates that are drawn at the start, unless there are virtual workers: then one for each. Later draws add one
+candidate per GROWTH drawn so far."""
 PRIOR, WEIGHT = 0.25, 8
-"""The share of trees at the start, and how many of the best candidates it counts as much as."""
+"""The share of trees at the start, and its weight as a number of best candidates."""
 LEAST, MOST = 0.1, 0.75
 """Bounds of their share."""
 BEST = 4
-"""One candidate in BEST is among the best, and BEST are at least."""
+"""The best 1/BEST of the scored candidates count as the best, but never fewer than BEST."""
 _NAMES = ("shrinkage", "num_leaves", "min_data_in_leaf", "feature_fraction", "lambda_l2", "extra_trees")
 PORTFOLIO: tuple[Params, ...] = tuple(
     {"model": TREES[0], **dict(zip(_NAMES, row, strict=True)), "bagging_fraction": 0.9}
@@ -105,24 +107,27 @@ class MixedCandidates(Candidates):
         With both kinds.
     seed : int
     known : sequence of dict
-        The first candidates, of a run that is resumed; none: the first FIRST are drawn.
+        The first candidates, of a run that is resumed.
+    first : int
+        How many are drawn at the start of another run.
     """
 
     ahead = 0
 
-    def __init__(self, space: Space, seed: int, known: Sequence[Params] = ()) -> None:
-        self._streams = [
-            (params for params in space.stream(seed) if model_of(params) == NETWORK),
-            chain(portfolio(space), (params for params in space.stream(seed) if model_of(params) in TREES)),
-        ]
+    def __init__(self, space: Space, seed: int, known: Sequence[Params] = (), first: int = FIRST) -> None:
+        networks, trees = (space.of_models(each) for each in ((NETWORK,), TREES))
+        begin = portfolio(trees)
+        known_keys = set(map(key_of, begin))
+        others = (params for params in trees.stream(seed) if key_of(params) not in known_keys)
+        self._streams = [networks.stream(seed), chain(begin, others)]
         super().__init__([], min(space.size, LARGEST), iter(()))
-        for params in known:  # whose turn it was depends on results; what was drawn then does not
+        for params in known:  # the order of kinds depends on results; the candidate drawn for a kind does not
             self._draw_one(_is_trees(params))
         if not known:
-            self.draw(FIRST, PRIOR)
+            self.draw(first, PRIOR)
 
     def draw(self, wanted: int, share: float) -> None:
-        """Draw so many more with this share of trees, as long as there are any."""
+        """Draw up to `wanted` more candidates with this share of trees."""
         trees = sum(map(_is_trees, self.params))  # the first one follows the first network
         for _ in range(min(wanted, self.count - len(self.params))):
             is_turn = trees < share * len(self.params)
@@ -152,7 +157,7 @@ class MixedCandidates(Candidates):
 
 
 def draw(space: Space, options: RunOptions, least: int = 0, known: Sequence[Params] = ()) -> Candidates:
-    """Draw the candidates: as many as asked for, or as the space holds; of a stream the first.
+    """Draw the candidates, or the first ones of a stream.
 
     Parameters
     ----------
@@ -165,16 +170,18 @@ def draw(space: Space, options: RunOptions, least: int = 0, known: Sequence[Para
     """
     is_mixed = len({_is_trees({"model": model}) for model in space.models}) > 1
     if options.candidates is None and is_mixed:
-        return MixedCandidates(space, options.seed, known)
+        return MixedCandidates(space, options.seed, known, options.workers or FIRST)
     if options.candidates is None:
         count = min(space.size, LARGEST)
         stream = islice(space.stream(options.seed), count)
         return Candidates(list(islice(stream, least + CHUNK)), count, stream)
-    params = space.sample(options.candidates, options.seed)
-    if is_mixed and len(params) < space.size:
+    if is_mixed:
+        count = space.counted(options.candidates)
         mixed = MixedCandidates(space, options.seed)
-        mixed.draw(len(params) - len(mixed.params), PRIOR)
-        params = mixed.params[: len(params)]
+        mixed.draw(count - len(mixed.params), PRIOR)
+        params = mixed.params[:count]
+    else:
+        params = space.sample(options.candidates, options.seed)
     return Candidates(params, len(params), iter(()))
 
 
@@ -182,20 +189,16 @@ def _is_trees(params: Params) -> bool:
     return model_of(params) in TREES
 
 
-def portfolio(space: Space) -> list[Params]:
+def portfolio(trees: Space) -> list[Params]:
     """Return those of PORTFOLIO that a space has; every other one with logarithms of targets, if the space has them."""
     found = []
     for place, params in enumerate(PORTFOLIO):
         own = {**params, "target_transform": ("none", "log")[place % 2]}
-        wanted = {name: own.get(name) for name, domains in space.domains.items() if _applies_to_trees(domains)}
-        has_all = all(any(_has(domain, value) for domain in space.domains[name]) for name, value in wanted.items())
+        wanted = {name: own.get(name) for name in trees.domains}
+        has_all = all(any(_has(domain, value) for domain in trees.domains[name]) for name, value in wanted.items())
         if has_all and params.keys() <= wanted.keys():
             found.append(wanted)
     return found
-
-
-def _applies_to_trees(domains: Sequence[Domain]) -> bool:
-    return any(dict(domain.conditions).get("model", TREES[0]) in TREES for domain in domains)
 
 
 def _has(domain: Domain, value: Any) -> bool:

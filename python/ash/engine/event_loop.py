@@ -23,12 +23,12 @@ from ash.callbacks.dispatch import Reporter
 from ash.engine.candidates import Candidates
 from ash.engine.tree_trainer import TreeTrainer
 from ash.executors.dispatcher import NoDispatcher
+from ash.history.records import Columns
 from ash.journal.journal import NullJournal
-from ash.options import TREES, Options
+from ash.options import Options
 from ash.progress.board import Event, View
 from ash.progress.views import open_view
 from ash.run_record import RunRecord
-from ash.space.hyperparameters import model_of
 
 if TYPE_CHECKING:
     from ash.scoring.scorers import ValidationScorer
@@ -134,7 +134,7 @@ class EventLoop:
         return of_trees or self.dispatcher.error is not None or any(each.error is not None for each in self.scorers)
 
     def _check_trees(self) -> None:
-        """Raise what has ended the run in a job of boosted trees."""
+        """Raise the error of a boosted-tree job, if any."""
         if self.trees is not None and self.trees.error is not None:
             raise self.trees.error
 
@@ -142,19 +142,20 @@ class EventLoop:
         """Free the boosted trees of jobs that were decided and are not kept."""
         if self.trees is None:
             return
-        decided = [(candidate, rung) for kind, candidate, rung, *_ in events if kind == "finished"]
+        decided = [(candidate, rung) for kind, candidate, rung, *_ in events if kind in ("finished", "diverged")]
         if decided:
             self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
 
     def _complete_trees(self, ended: str) -> None:
-        """Boost trees again that the result needs, but that an earlier run has made."""
-        if self.trees is None or ended == "interrupted":
+        """Retrain trees that the result needs and an earlier run trained; after Ctrl-C only if nothing else is kept."""
+        if self.trees is None:
             return
-        epochs = [rung["epochs"] for rung in self.tuner.rungs]
-        kept = [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()]
-        trees = [(*key, epochs[key[1]]) for key in kept if model_of(self.candidates.params[key[0]]) in TREES]
-        self.trees.complete([job for job in trees if self.trees.job(*job[:2]) is None], lambda: False)
-        self._check_trees()
+        tuner, lacking = self.tuner, lacking_trees(self.tuner, self.trees)
+        if ended == "interrupted":
+            lacking = lacking[: int(len(lacking) == len(tuner.kept_jobs()))]
+        columns, epochs = tuner.jobs(), [rung["epochs"] for rung in tuner.rungs]
+        jobs = [(*key, epochs[key[1]], int(columns["weights_hash"][_row_of(columns, key)])) for key in lacking]
+        self.trees.complete(jobs, tuner.threads[0])
 
 
 def _complete(tuner: _core.Tuner, ended: str) -> None:
@@ -168,14 +169,27 @@ def _complete(tuner: _core.Tuner, ended: str) -> None:
     tuner.complete(kept.count(False) if ended != "interrupted" else int(not any(kept)))
 
 
-def completion_seconds(tuner: _core.Tuner, threads: int) -> float:
-    """Return how long `_complete` would take if the run ended now."""
+def lacking_trees(tuner: _core.Tuner, trees: TreeTrainer) -> list[tuple[int, int]]:
+    """Return the kept jobs of boosted trees, by candidate and rung, whose trees an earlier run has trained."""
+    kept = [(candidate, rung) for candidate, rung, _ in tuner.kept_jobs()]
+    return [key for key in kept if trees.is_of_trees(key[0]) and trees.job(*key) is None]
+
+
+def completion_seconds(tuner: _core.Tuner, threads: int, trees: TreeTrainer | None = None) -> float:
+    """Return how long it would take to train what kept jobs lack if the run ended now."""
     lacking = {candidate: rung for candidate, rung, there in tuner.kept_jobs() if not there}
-    if not lacking:
+    boosted = [] if trees is None else lacking_trees(tuner, trees)
+    if not lacking and not boosted:
         return 0.0
     jobs = tuner.jobs()
     last = np.array([lacking.get(candidate, -1) for candidate in jobs["candidate"].tolist()])
-    return float(jobs["core_seconds"][jobs["rung"] <= last].sum()) / threads
+    seconds = float(jobs["core_seconds"][jobs["rung"] <= last].sum())
+    return (seconds + sum(float(jobs["core_seconds"][_row_of(jobs, key)]) for key in boosted)) / threads
+
+
+def _row_of(columns: Columns, key: tuple[int, int]) -> int:
+    """Return the row of the job of a candidate in a rung."""
+    return int(np.flatnonzero((columns["candidate"] == key[0]) & (columns["rung"] == key[1]))[0])
 
 
 def _end(tuner: _core.Tuner) -> None:

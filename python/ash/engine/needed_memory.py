@@ -16,7 +16,7 @@ from ash import _core
 from ash._utils import machine
 from ash._utils.user_warnings import warn_user
 from ash.encoding.data_split import Fold, Split
-from ash.engine.tree_trainer import table_bytes_of_trees
+from ash.engine.tree_trainer import job_bytes_of_trees, table_bytes_of_trees
 from ash.errors import DataError
 from ash.metrics import METRICS
 from ash.models.model_pool import prediction_bytes
@@ -74,12 +74,12 @@ def needs_of(
     kept: int,
     refit: bool,
     scored: bool,
-    trees: bool = False,
+    leaves: int = 0,
 ) -> Needs:
     """Return what a run needs that trains these candidates.
 
     `kept` is how many networks it keeps; `refit` and `scored` say whether it ends with a refit, and whether a function
-    of the user's scores it; `trees` whether it trains boosted trees too.
+    of the user's scores it. `leaves` are the most of a boosted tree; 0: there are none.
     """
     folds = split.folds
     tables = folds if split.whole is None else (*folds, split.whole)
@@ -87,14 +87,15 @@ def needs_of(
     scratch = max(_scratch(fold, candidates, options, scored) for fold in folds)
     shape = _shape(folds[0])
     states = sorted((len(folds) * _core.state_bytes(each, *shape) for each in candidates), reverse=True)
-    of_trees = sum(table_bytes_of_trees(fold) for fold in tables) if trees else 0
+    of_trees = sum(table_bytes_of_trees(fold) for fold in tables) * (1 + refit) if leaves else 0
+    of_job = max(job_bytes_of_trees(fold, leaves) for fold in tables) if leaves else 0
     return Needs(
         table=of_trees + sum(fold.core_bytes(len(fold.y)) for fold in tables),
-        scratch=scratch * (1 + refit),
+        scratch=max(scratch * (1 + refit), of_job),
         states=tuple(states),
         kept=kept,
         at_work=options.workers if options.schedule == "reproducible" else None,
-        predictions=prediction_bytes(kept * (1 + trees), cells),
+        predictions=prediction_bytes(kept * (1 + (leaves > 0)), cells),
     )
 
 

@@ -430,16 +430,17 @@ def usable_models(fold: Fold, options: Options) -> tuple[str, ...]:
         return options.models
     left = tuple(model for model in options.models if model not in TREES)
     if not left:
-        raise SettingError(f"models={list(options.models)!r} cannot be trained here: boosted trees {reason}")
+        asked = f"models={list(options.models)!r} cannot be trained on this table"
+        raise SettingError(f"{asked}: boosted trees {reason}; add 'network' to models")
     return left
 
 
 def without_trees(fold: Fold) -> str | None:
     """Return why boosted trees cannot be trained on a table; None if they can."""
     if not fold.table.classes and fold.y.shape[1] > 1:
-        return f"take one target, but y has {fold.y.shape[1]} columns"
+        return f"support one target, but y has {fold.y.shape[1]} columns"
     if fold.table.frame.stored is not None:
-        return "need a dense table"
+        return "need a dense table, such as X.toarray()"
     return None
 
 

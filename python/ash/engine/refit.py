@@ -130,7 +130,7 @@ def finish(
         When the refit must be done, on the monotonic clock; infinite for no limit. If time is short, fewer networks or
         shorter cycles are trained, or none.
     recorded : sequence of int, optional
-        How long the networks were refitted in the run that is repeated.
+        The epochs of each refit in the run that is repeated.
     trees : TreeTrainer, optional
         What has trained the boosted trees, if there are any.
     """
@@ -143,18 +143,18 @@ def finish(
         return Finished(kept, kept.model_of(counts), ())
     if split.whole is not None:
         if recorded is None and interrupted and refit.wall_seconds(counts) > SECONDS_OF_INTERRUPTED:
-            warn_user("the run was interrupted: the model is the network of the first fold")
+            warn_user("the run was interrupted: the model is that of the first fold")
             recorded = (0,)
         elif recorded is None and time.monotonic() + refit.wall_seconds(counts) > deadline + LATE:
             warn_user(
-                "no time is left to train the best network on all rows: the model is the network of the first fold; "
+                "no time is left to train the best network on all rows: the model is that of the first fold; "
                 "raise time_limit"
             )
             recorded = (0,)
         try:
             trained, epochs = refit.best_on_all_rows(tuner, recorded)
         except KeyboardInterrupt:
-            warn_user("training on all rows was interrupted: the model is the network of the first fold")
+            warn_user("training on all rows was interrupted: the model is that of the first fold")
             return Finished(kept, kept.networks[0], (0,), interrupted=True)
         return Finished(trained, trained.networks[0], epochs)
     if interrupted:
@@ -212,7 +212,8 @@ class Refit:
 
     def wall_seconds(self, counts: NDArray[np.int64]) -> float:
         """Return how long the training of the drawn networks would take."""
-        return self._shared_out(self.seconds(np.flatnonzero(counts)))
+        drawn = np.flatnonzero(counts)
+        return self._shared_out(self.seconds(drawn), self._are_trees(drawn))
 
     def with_last_cycle(
         self, counts: NDArray[np.int64], tuner: _core.Tuner, recorded: Sequence[int] | None = None
@@ -225,7 +226,8 @@ class Refit:
         drawn = np.flatnonzero(counts)
         untrained = kept, (0,) * len(drawn)
         seconds = self.seconds(drawn)
-        if self._share(seconds) == 0 or (recorded is not None and not any(recorded)):
+        are_trees = self._are_trees(drawn)
+        if self._share(seconds, are_trees) == 0 or (recorded is not None and not any(recorded)):
             return untrained
         rows = np.concatenate([fold.training, fold.validation])
         try:
@@ -235,10 +237,9 @@ class Refit:
             return untrained
         whole = replace(fold, training=rows, validation=fold.validation[:1])
         data = prepare(whole, options=options)
-        share = self._share(seconds)  # again: preparing the data took time
+        share = self._share(seconds, are_trees)  # again: preparing the data took time
         if share == 0:
             return untrained
-        are_trees = np.array([self._is_trees(place) for place in drawn.tolist()])
         epochs = np.array([self.columns["epochs"][self._jobs(place)].item() for place in drawn.tolist()])
         lengths = np.maximum(1, (share * np.where(are_trees, 1.0, SHARE) * epochs).astype(np.int64))
         lengths = lengths if recorded is None else np.array(recorded)
@@ -246,7 +247,7 @@ class Refit:
         order = order[lengths[order] > 0]
         networks, trees = order[~are_trees[order]], order[are_trees[order]]
         cores, stopped = self._refit_networks(tuner, data, drawn[networks], lengths[networks])
-        boosted = self._refit_trees(whole, data, drawn[trees], lengths[trees])
+        boosted = self._refit_trees(whole, data, drawn[trees], lengths[trees], self.deadline)
         lengths[networks[np.array(stopped, bool)]] = 0
         lengths[trees[[each is None for each in boosted]]] = 0
         places = drawn[np.concatenate([networks, trees])].tolist()
@@ -262,7 +263,7 @@ class Refit:
         return tuner.refit(data, candidates, settings, lengths.tolist(), self.options.seed, left)
 
     def _refit_trees(
-        self, fold: Fold, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
+        self, fold: Fold, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64], deadline: float
     ) -> list[Boosted | None]:
         """Boost the trees at these places on the training rows of a fold; None for those there is no time for."""
         if len(places) == 0:
@@ -270,7 +271,7 @@ class Refit:
         assert self.trees is not None
         candidates = [self.kept.candidates[place] for place in places.tolist()]
         jobs = list(zip(candidates, lengths.tolist(), strict=True))
-        return self.trees.refit(fold, data, jobs, self.options.threads, self.deadline)
+        return self.trees.refit(fold, data, jobs, self.options.threads, deadline)
 
     def best_on_all_rows(self, tuner: _core.Tuner, recorded: Sequence[int] | None) -> tuple[Kept, tuple[int, ...]]:
         """Train the best candidate on all rows; its network takes the first place.
@@ -290,11 +291,11 @@ class Refit:
         data = prepare(whole, options=self.options)
         core: _core.Network | Boosted | None
         if self._is_trees(0):
-            (core,) = self._refit_trees(whole, data, np.zeros(1, np.int64), np.array([epochs]))
+            (core,) = self._refit_trees(whole, data, np.zeros(1, np.int64), np.array([epochs]), math.inf)
         else:
             core = tuner.retrain(data, self.kept.candidates[0])
         if core is None:
-            warn_user("training on all rows diverged, though no fold did: the model is the network of the first fold")
+            warn_user("training on all rows diverged, though no fold did: the model is that of the first fold")
         return self._with_cores([0], [core], whole), (epochs,)
 
     def seconds(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -324,17 +325,24 @@ class Refit:
         of_rungs = (lowest <= self.columns["rung"]) & (self.columns["rung"] <= rung)
         return np.asarray(of_rungs & (self.columns["candidate"] == self.kept.candidates[place]))
 
-    def _share(self, seconds: NDArray[np.float64]) -> float:
+    def _share(self, seconds: NDArray[np.float64], are_trees: NDArray[np.bool_]) -> float:
         """Return the share of the last cycles that there is time for; 0 if it is too small."""
-        share = min(1.0, (self.deadline - time.monotonic()) / max(self._shared_out(seconds), 1e-9))
+        share = min(1.0, (self.deadline - time.monotonic()) / max(self._shared_out(seconds, are_trees), 1e-9))
         return share if share * SHARE >= LEAST_SHARE else 0.0
 
-    def _shared_out(self, seconds: NDArray[np.float64]) -> float:
-        """Return the wall time of networks that take these seconds of a thread; no network counts on help by a team."""
-        return max(float(seconds.sum()) / self.options.threads, float(seconds.max())) / HASTE
+    def _shared_out(self, seconds: NDArray[np.float64], are_trees: NDArray[np.bool_]) -> float:
+        """Return the wall time of models that take these seconds of a thread: first the networks, then the trees.
+
+        No network counts on help by a team.
+        """
+        parts = [seconds[~are_trees], seconds[are_trees]]
+        return sum(max(float(each.sum()) / self.options.threads, float(each.max(initial=0))) for each in parts) / HASTE
 
     def _is_trees(self, place: int) -> bool:
         return isinstance(self.kept.networks[place], Trees)
+
+    def _are_trees(self, drawn: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.array([self._is_trees(place) for place in drawn.tolist()], bool)
 
     def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | Boosted | None], fold: Fold) -> Kept:
         """Replace the networks at these places, calibrated as those before; None leaves a network as it was."""

@@ -51,7 +51,7 @@ from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord, warn_of_difference
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
-from ash.space.hyperparameters import Params, check_params
+from ash.space.hyperparameters import Params, check_params, to_settings
 from ash.space.space import Space, read_space
 
 AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
@@ -231,7 +231,9 @@ class TuningRun:
         if self._has_trees:
             require_extra("model='lightgbm'", LIGHTGBM, "trees")
             if self._elsewhere is not None:
-                raise SettingError("boosted trees cannot be sent to the workers of an executor: search networks alone")
+                raise SettingError(
+                    "boosted trees cannot be trained by an executor: remove executor=, or search networks only"
+                )
             if (reason := without_trees(self._split.folds[0])) is not None:
                 raise SettingError(f"boosted trees {reason}: leave model='lightgbm' out of the space")
         if has("target_transform", "log") and (reason := without_logarithms(self._split.folds, self._options)):
@@ -241,9 +243,8 @@ class TuningRun:
         """Lower the threads and the memory limit to what fits into the memory that is left, or raise DataError."""
         scored, kept = self._scoring is not None, self._keep()
         networks = [each for each in self._candidates.settings() if not each.external_cost]
-        needs = needs_of(
-            self._split, networks, self._options, kept=kept, refit=refit, scored=scored, trees=self._has_trees
-        )
+        about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
+        needs = needs_of(self._split, networks or [to_settings({})], self._options, kept=kept, **about)
         self._threads, limit = fitted(needs, self._threads, self._options.memory_limit)
         threads = self._threads if self._elsewhere is None else self._options.threads
         self._options = replace(self._options, threads=threads, memory_limit=limit)
@@ -284,6 +285,13 @@ class TuningRun:
             return None
         folds, candidates = self._split.folds, self._candidates
         return TreeTrainer(folds, data, candidates.params, self._options, self._scorers, candidates.epoch_cost)
+
+    def _most_leaves(self) -> int:
+        """Return the most leaves of a boosted tree in the space; 0 if there are none."""
+        if not self._has_trees:
+            return 0
+        default = int(check_params({"model": LIGHTGBM})["num_leaves"])
+        return max((int(domain.levels[-1]) for domain in self._space.domains.get("num_leaves", ())), default=default)
 
     @property
     def _has_trees(self) -> bool:
@@ -327,7 +335,7 @@ class TuningRun:
         """Return how long completing the kept networks, selection and refit would take if the run ended now."""
         dispatcher.fetch(tuner)
         seconds = final_seconds(tuner, self._split, self._candidates.params, self._here, self._final, self._trees)
-        return seconds + completion_seconds(tuner, self._threads)
+        return seconds + completion_seconds(tuner, self._threads, self._trees)
 
     def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
         """Warn if the ladder has one rung and the user did not ask for that."""
@@ -448,7 +456,8 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
     causes = []
     for job in jobs[:CAUSES_SHOWN]:
         params = check_params(candidates[job.candidate])
-        causes.append((job.candidate, params["learning_rate"], params["optimizer"], job.epochs, str(job.loss)))
+        own = params.get("learning_rate", "-"), params.get("optimizer", params.get("model"))
+        causes.append((job.candidate, *own, job.epochs, str(job.loss)))
     lines = format_table(["candidate", "learning_rate", "optimizer", "epochs", "loss"], causes)
     if len(jobs) > CAUSES_SHOWN:
         lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")

@@ -1,25 +1,23 @@
-"""Trains the candidates that are boosted trees, by LightGBM, on the rows on which the core trains its networks.
+"""Train boosted-tree candidates with LightGBM on the rows used for networks.
 
-    a job of rung k -> as many rounds as cost what a network's job costs there -> boosted from scratch -> its scores
+    a job of rung k -> the rounds that cost as much as a network's job there -> boosted from scratch -> its scores
 
-A candidate has a `shrinkage`, and a job of R rounds has the learning rate shrinkage / R. So each rung makes about the
-same model, more finely, and the score of a low rung tells what a high rung is worth. With one learning rate for all
-rungs, low rungs would favor high rates. The price is that no job continues another one: with eta 2, all jobs of a
-candidate take at most twice as long as the last one.
+A job of R rounds has the learning rate shrinkage / R; cpp/DESIGN.md ("Boosted trees") says why.
 
 A job has one thread. Its result depends on the data, the candidate and the rung alone. The core's threads call it, and
-LightGBM trains without the interpreter's lock. Trees of a job that is neither waiting to be decided nor kept are freed.
+LightGBM trains without the interpreter's lock. The trees of a job are freed once it is decided and not kept.
 
-Threads: `__call__` by any; a lock guards what they share. All else: the calling thread.
+Threads: any thread may use `__call__`; a lock guards the shared data. The calling thread does everything else.
 Cost:    per fold a table of bins (LightGBM's Dataset: one byte per cell), and the encoded validation rows in double.
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +26,8 @@ from ash import _core
 from ash.encoding.data_split import Fold
 from ash.engine.core_data import BLOCK_CELLS
 from ash.models.trees import Boosted, core_of
-from ash.options import Options, core_loss
-from ash.space.hyperparameters import Params, check_params
+from ash.options import TREES, Options, core_loss
+from ash.space.hyperparameters import Params, check_params, model_of
 
 if TYPE_CHECKING:
     import lightgbm
@@ -40,16 +38,19 @@ BINS = 255
 MOST_RATE = 0.5
 """The highest learning rate of a job, however few rounds it has."""
 MOST_ROUNDS = 2_000
-"""The most rounds of a job: beyond, models only grow."""
+"""The most rounds of a job. More rounds only make the model larger."""
 OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
 """Parameters of LightGBM that are those of the table, so all candidates share its bins."""
+
+Job = TypeVar("Job")
+Made = TypeVar("Made")
 
 Key = tuple[int, int]
 """A candidate and a rung."""
 
 
 class TreeJob(NamedTuple):
-    """What a job has left."""
+    """The result of a job."""
 
     score: float
     folds: tuple[Boosted, ...]
@@ -94,7 +95,7 @@ class TreeTrainer:
         self.error: BaseException | None = None
         self._jobs: dict[Key, TreeJob] = {}
         self._decided: set[Key] = set()
-        self._lock = Lock()  # guards _jobs
+        self._lock = Lock()  # guards _jobs and error
 
     def __call__(
         self, candidate: int, rung: int, epochs: int, is_stopped: Callable[[], bool]
@@ -103,16 +104,21 @@ class TreeTrainer:
         try:
             return self._train(candidate, rung, epochs, is_stopped)
         except BaseException as error:  # nothing may be thrown into the threads of the core
-            self.error = error
+            with self._lock:
+                self.error = self.error or error
             return None
 
+    def is_of_trees(self, candidate: int) -> bool:
+        """Return whether a candidate is a boosted-tree model."""
+        return model_of(self._params[candidate]) in TREES
+
     def job(self, candidate: int, rung: int) -> TreeJob | None:
-        """Return what a kept job has left; None where an earlier run did it."""
+        """Return the result of a kept job; None where an earlier run did it."""
         with self._lock:
             return self._jobs.get((candidate, rung))
 
     def forget(self, decided: Iterable[Key], kept: Iterable[Key]) -> None:
-        """Free what jobs have left that were decided, now or before, and are not kept."""
+        """Free the results of jobs that were decided, now or before, and are not kept."""
         self._decided.update(decided)
         with self._lock:
             for key in self._decided - set(kept):
@@ -124,10 +130,22 @@ class TreeTrainer:
         round_cost = sum(table.round_cost(params) for table in self._tables)
         return int(min(MOST_ROUNDS, max(1.0, epochs * self.epoch_cost / round_cost)))
 
-    def complete(self, lacking: Iterable[tuple[int, int, int]], is_stopped: Callable[[], bool]) -> None:
-        """Do kept jobs (candidate, rung, epochs) again that an earlier run did."""
-        for job in lacking:
-            self(*job, is_stopped)
+    def complete(self, jobs: Sequence[tuple[int, int, int, int]], threads: int) -> None:
+        """Repeat kept jobs (candidate, rung, epochs, hash) of an earlier run.
+
+        Raises
+        ------
+        RuntimeError
+            A job has other trees than its hash says.
+        """
+
+        def repeat(job: tuple[int, int, int, int], is_stopped: Callable[[], bool]) -> None:
+            candidate, rung, epochs, expected = job
+            found = self._train(candidate, rung, epochs, is_stopped)
+            if found is not None and found[2] != expected:
+                raise RuntimeError(f"candidate {candidate} has other trees in rung {rung} than its result says")
+
+        _on_threads(repeat, jobs, threads)
 
     def _train(
         self, candidate: int, rung: int, epochs: int, is_stopped: Callable[[], bool]
@@ -136,6 +154,8 @@ class TreeTrainer:
         rounds = self.rounds(params, epochs)
         folds, predictions, scores, losses = [], [], [], []
         for place, table in enumerate(self._tables):
+            if is_stopped():
+                return None
             seed = _seed(self._options.seed, candidate, place)
             boosted = table.boost(params, rounds, seed, self._options, is_stopped)
             if boosted is None:
@@ -163,18 +183,17 @@ class TreeTrainer:
         jobs : sequence of (candidate, epochs)
         threads : int
         deadline : float
-            On the monotonic clock. None takes the place of those that are not done by then.
+            On the monotonic clock. Jobs that do not finish by then return None.
         """
         table = TreeTable(fold, data)
 
-        def boost(job: tuple[int, int]) -> Boosted | None:
+        def boost(job: tuple[int, int], is_stopped: Callable[[], bool]) -> Boosted | None:
             candidate, epochs = job
             params = check_params(self._params[candidate])
             rounds, seed = self.rounds(params, epochs), _seed(self._options.seed, candidate, 0)
-            return table.boost(params, rounds, seed, self._options, lambda: time.monotonic() > deadline)
+            return table.boost(params, rounds, seed, self._options, is_stopped)
 
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(boost, jobs))
+        return _on_threads(boost, jobs, threads, deadline)
 
 
 class TreeTable:
@@ -208,6 +227,8 @@ class TreeTable:
                 return None
             if booster.update():
                 break  # no leaf can be split any more
+        if is_stopped():
+            return None
         text = str(booster.model_to_string())
         units = {} if self._fold.table.classes else self._data.output_units(_takes_logarithms(params))
         return Boosted(core_of(text, classes=self._fold.table.classes, **units), text)
@@ -224,7 +245,7 @@ class TreeTable:
         return -_core.score(metric, self._targets, outputs, classes, self._weights)
 
     def round_cost(self, params: Params) -> float:
-        """Return about how many multiply-adds of a network take as long as a round."""
+        """Return the cost of a round, in multiply-adds of a network."""
         fold = self._fold
         trees = fold.table.classes if fold.table.classes > 2 else 1
         rows = len(fold.training)
@@ -292,11 +313,11 @@ OBJECTIVES = {
 
 
 def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
-    """Return about how many multiply-adds of a network take as long as LightGBM takes for one tree.
+    """Return the cost of a tree, in multiply-adds of a network that take about as long.
 
     Each level of the tree adds rows to the histograms of its features, and each leaf searches all `bins` of them. The
-    factors were fitted to timings of 14 tables with 391 to 26,959 rows, where half of the costs are within 30 %. They
-    hold no logarithm of the system's, whose bits differ.
+    factors were fitted to timings of 14 tables with 391 to 26,959 rows, where half of the costs are within 30 %. The
+    formula avoids the system's logarithm, whose last bits differ between systems.
     """
     whole = leaves.bit_length() - 1
     levels = whole + leaves / 2**whole - 1
@@ -306,6 +327,29 @@ def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
 def table_bytes_of_trees(fold: Fold) -> int:
     """Return about how many bytes the table of a fold takes at most, while its bins are made."""
     return 17 * len(fold.y) * fold.encoding.features
+
+
+def job_bytes_of_trees(fold: Fold, leaves: int) -> int:
+    """Return about how many bytes a job takes: the histograms of all leaves, and scores and gradients of all rows."""
+    encoding, rows = fold.encoding, len(fold.y)
+    numbers = int(encoding.scaled.sum())
+    bins = numbers * min(BINS, rows) + 3 * (encoding.features - numbers)
+    return 16 * min(leaves, rows) * bins + 24 * rows * max(1, fold.table.classes)
+
+
+def _on_threads(
+    do: Callable[[Job, Callable[[], bool]], Made], jobs: Sequence[Job], threads: int, deadline: float = math.inf
+) -> list[Made]:
+    """Return what comes of each job. Jobs are told to stop after the deadline, or when Ctrl-C or an error ends this."""
+    stopped = Event()
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(do, job, lambda: stopped.is_set() or time.monotonic() > deadline) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _takes_logarithms(params: Params) -> bool:

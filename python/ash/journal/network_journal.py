@@ -71,7 +71,7 @@ class NetworkJournal(OpenJournal):
         self._agree(identity, options, call, {"plan": plan})
 
     def drawn(self) -> list[Params]:
-        """Return the first candidates, up to one that is not there."""
+        """Return the drawn candidates from number 0 up to the first gap."""
         with sound(self._path):
             texts = {candidate: text for candidate, text, *_ in self._rows["candidates"]}
             return [dict(json.loads(texts[number])) for number in takewhile(texts.__contains__, count())]
@@ -170,8 +170,8 @@ class PendingRows:
     is made again by the next one, and rows that were committed after all are there already.
 
     The jobs among the rows that the journal has are told by the core again, and are not new. `params` are those of the
-    candidates so far, by number, and may grow; with `keeps_drawn` all of them are written down, for runs in which it
-    depends on results what is drawn. Where a run is greedy, the order of steps decides. They are written from
+    candidates so far, by number, and may grow; with `keeps_drawn` all of them are written down, which is needed if
+    draws depend on results. Where a run is greedy, the order of steps decides. They are written from
     the first on: those of the restored jobs, which the core goes through before any other, take the place of what the
     journal has.
     """

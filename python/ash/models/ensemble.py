@@ -127,7 +127,7 @@ class Ensemble(Model):
         trees = sum(isinstance(member, Trees) for member in self.members)
         networks = len(self.members) - trees
         counts = [f"{networks} network{'s' * (networks > 1)}"] * (networks > 0)
-        counts += [f"{trees} boosted trees model{'s' * (trees > 1)}"] * (trees > 0)
+        counts += [f"{trees} boosted-tree model{'s' * (trees > 1)}"] * (trees > 0)
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
         score = f"validation {self.metric} {self.validation_score:.4g}"
         return f"Ensemble({', '.join(counts)}, {kind}, {score})"

@@ -9,6 +9,7 @@ the structure of the trees is checked by the core (cpp/ash/train/trees.hpp). Wha
 rules than the core's, ends in MalformedError.
 """
 
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def read_trees(text: str) -> TreesText:
     classes = _classes(header)
     columns: dict[str, list[str]] = {name: [] for name in (*NODE_KEYS, "leaf_value")}
     leaf_starts, place = [0], 0
-    for number, size in enumerate(map(_count, header["tree_sizes"].split(" "), ["tree_sizes"] * len(rest))):
+    for number, size in enumerate(map(_count, header["tree_sizes"].split(" "), itertools.repeat("tree_sizes"))):
         leaf_starts.append(leaf_starts[-1] + _read_tree(rest[place : place + size], number, columns))
         place += size
     check_format(rest.startswith(END, place), f"after {len(leaf_starts) - 1} tree(s) it does not say {END.strip()!r}")
@@ -118,7 +119,7 @@ def _tables(columns: dict[str, list[str]], leaf_starts: list[int]) -> dict[str, 
     for kind in kinds.tolist():
         check_format(kind & 1 == 0, "it has categorical splits, which are not supported")
         check_format(kind & 12 != 4, "it takes zeros for missing (zero_as_missing), which is not supported")
-        check_format(kind in MISSING, f"decision_type {kind} is none")
+        check_format(kind in MISSING, f"decision_type {kind} is unknown")
     missing = np.array([MISSING[kind] for kind in kinds.tolist()], np.uint8)
     return {
         "leaf_starts": np.array(leaf_starts, np.int64),

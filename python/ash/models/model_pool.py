@@ -193,10 +193,10 @@ def prediction_bytes(kept: int, cells: int) -> int:
 
 
 class KeptTrees(Protocol):
-    """Has what the jobs of boosted trees have left: `ash.engine.tree_trainer.TreeTrainer`."""
+    """Has the results of boosted-tree jobs: `ash.engine.tree_trainer.TreeTrainer`."""
 
     def job(self, candidate: int, rung: int) -> Any:
-        """Return score, trees of each fold and predictions of a job; None if there is nothing of it."""
+        """Return score, trees of each fold and predictions of a job; None if an earlier run did it."""
 
 
 def read_kept(
@@ -207,12 +207,11 @@ def read_kept(
     work: float = math.inf,
     trees: KeptTrees | None = None,
 ) -> Kept | None:
-    """Return the best models that have been kept so far, None for nothing.
+    """Return the best models that have been kept so far, or None if nothing was kept.
 
-    There are as many networks as predict the validation rows with `work` multiply-adds, and one at least. Boosted trees
-    have predicted them before.
-    The predictions are those of the validation rows of all folds, one after the other. Networks and predictions are
-    calibrated. Models of several folds share the encoding of all rows.
+    The number of networks is limited by `work` multiply-adds for predicting the validation rows, but is at least one.
+    Predictions of boosted trees already exist. The predictions are those of the validation rows of all folds, one after
+    the other. Networks and predictions are calibrated. Models of several folds share the encoding of all rows.
     """
     networks, predictions = tuner.kept(work)
     if trees is not None:

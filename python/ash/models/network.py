@@ -100,12 +100,12 @@ class Network(Model):
         return network_parts(self.core, self.params, self.metric, self.validation_score, self.quantile)
 
     def sharper(self, factor: float) -> "Network":
-        """Return the network with its logits multiplied, of a classifier.
+        """Return the classifier with its logits multiplied by a factor.
 
         Parameters
         ----------
         factor : float
-            Above 0. It changes probabilities, and no label.
+            Above 0. Probabilities change; predicted labels do not.
         """
         twin = Network.__new__(Network)
         vars(twin).update(vars(self), core=sharpen(self.core, factor))

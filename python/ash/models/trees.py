@@ -1,6 +1,6 @@
-"""Boosted trees of LightGBM as their user sees them: labels in, labels out.
+"""Boosted trees as a model. LightGBM trains them; the core predicts from their tables, without LightGBM.
 
-LightGBM trains them and is not needed to predict: the core has their tables. They take the same encoded rows as
+They take the same encoded rows as
 networks, numbers unscaled. Immutable; any number of threads may predict with one.
 """
 
@@ -18,7 +18,7 @@ from ash.models.model import Model
 
 
 class Boosted(NamedTuple):
-    """Trees as they are trained."""
+    """Trained trees: the core's tables and LightGBM's text."""
 
     core: _core.Trees
     text: str
@@ -47,7 +47,7 @@ class Trees(Model):
         The trees as LightGBM writes them, which ``lightgbm.Booster(model_str=text)`` reads. Its features are those of
         the encoding.
     record : RunRecord or None
-        What trains it again; None of the trees of a single fold.
+        What trains it again; None for the trees of a single fold.
 
     Examples
     --------
@@ -102,12 +102,12 @@ class Trees(Model):
         return trees_parts(self.core, self.text, self.params, self.metric, self.validation_score, self.quantile)
 
     def sharper(self, factor: float) -> "Trees":
-        """Return the trees with their scores multiplied, of a classifier.
+        """Return the classifier with its scores multiplied by a factor.
 
         Parameters
         ----------
         factor : float
-            Above 0. It changes probabilities, and no label.
+            Above 0. Probabilities change; predicted labels do not.
         """
         if factor == 1:
             return self

@@ -9,11 +9,10 @@ for targets with a learned share, AdamW with beta2 of 0.95, dropout, weight deca
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ash.options import LIGHTGBM, NETWORK
-from ash.space.domains import Domain, choice, integers, log, uniform
+from ash.space.domains import choice, integers, log, uniform
 from ash.space.space import Space
 
 
@@ -80,14 +79,8 @@ def default_space(
     if len(models) == 1:
         named = {} if models[0] == NETWORK else {"model": models[0]}
         return Space(**named, **parts[models[0]], **transform)
-    own = {name: _when(domain, model) for model in models for name, domain in parts[model].items()}
-    return Space(model=choice(*models), **own, **transform)
-
-
-def _when(value: Any, model: str) -> Domain:
-    """Return a domain, or a single value, as it is for one kind of model."""
-    domain = value if isinstance(value, Domain) else choice(value)
-    return replace(domain, conditions=(*domain.conditions, ("model", model)))
+    both = {name: domain for model in models for name, domain in parts[model].items()}
+    return Space(model=choice(*models), **both, **transform)
 
 
 def _trees(rows: int) -> dict[str, Any]:

@@ -125,6 +125,11 @@ class FunctionSpace(Space):
     def _plain(name: str, value: Any) -> Any:
         return value
 
+    @staticmethod
+    def _by_model(domains: dict[str, tuple[Domain, ...]]) -> dict[str, tuple[Domain, ...]]:
+        """Leave a hyperparameter that is called model alone: it is the function's own."""
+        return domains
+
     def _check_conflicts(self) -> None:
         """Let all levels occur together: only the function knows."""
 

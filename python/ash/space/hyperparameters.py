@@ -7,9 +7,9 @@ arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. beta2
 (classification) and 23 % (regression) more error (Holzmueller et al., arXiv:2407.04491, table B.1 and B.2).
 With ``parametric_activation`` each hidden neuron gives x + a (f(x) - x), where it learns its ``a``, from 1 on (there).
 
-``model`` says what a candidate is: a network, or boosted trees of LightGBM, whose hyperparameters have its names. They
-have no effect on networks, and those of networks none on trees. ``shrinkage`` takes the place of a learning rate: the
-rate of a job is shrinkage / rounds, so that more rounds make the same model more finely.
+``model`` is the kind of a candidate: a network or LightGBM's boosted trees. Hyperparameters of trees have LightGBM's
+names. They do not affect networks, and those of networks do not affect trees. ``shrinkage`` takes the place of a
+learning rate: the rate of a job is shrinkage / rounds.
 """
 
 import difflib

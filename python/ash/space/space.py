@@ -25,8 +25,9 @@ in which a configuration is as often as it weighs, and what was drawn before is 
 in a row that were, all others come in the order of the shuffle without weights.
 """
 
+import copy
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
@@ -38,10 +39,10 @@ from ash._utils.checks import check_seed, is_integer
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
-from ash.options import NETWORK
+from ash.options import MODELS, NETWORK
 from ash.space.domains import MOST_LEVELS, Domain, distinct, encode, key_of
 from ash.space.foreign_domains import as_domain
-from ash.space.grid import Condition, Grid, Variant
+from ash.space.grid import Condition, Grid, Variant, ordered_names
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict
 
 FRUITLESS = 1000
@@ -98,12 +99,12 @@ class Space:
     """
 
     def __init__(self, **hyperparameters: Any) -> None:
-        self._domains = {name: self._read_domains(name, value) for name, value in hyperparameters.items()}
+        domains = {name: self._read_domains(name, value) for name, value in hyperparameters.items()}
+        self._domains = self._by_model(domains)
         self._variants = {
             name: [self._variant(name, domain) for domain in domains] for name, domains in self._domains.items()
         }
-        self._grid = Grid(self._variants)
-        self._weighted = self._weighted_grid()
+        self._make_grids()
         self._check_conflicts()
 
     @property
@@ -119,13 +120,50 @@ class Space:
     @property
     def models(self) -> frozenset[str]:
         """The kinds of model that a candidate can be: "network" where the space has no hyperparameter `model`."""
-        levels = (level for domain in self._domains.get("model", ()) for level in domain.levels)
-        return frozenset(levels) or frozenset((NETWORK,))
+        return _models_of(self._domains)
+
+    def of_models(self, models: Collection[str]) -> "Space":
+        """Return the part of the space with these kinds of model, some of those that it has.
+
+        Parameters
+        ----------
+        models : collection of str
+            Of `models`.
+        """
+        kept = tuple(model for model in MODELS if model in models)
+        (domain,), (variant,) = self._domains["model"], self._variants["model"]
+        domains = {"model": [replace(domain, levels=kept, default=kept[0])]}
+        variants = {"model": [variant._replace(levels=kept, default=kept[0])]}
+        for name in ordered_names(self._variants):
+            if name != "model":
+                pairs = zip(self._domains[name], self._variants[name], strict=True)
+                used = [(own, its) for own, its in pairs if _may_apply(its, variants)]
+                domains[name], variants[name] = [own for own, _ in used], [its for _, its in used]
+        part = copy.copy(self)
+        part._domains = {name: tuple(domains[name]) for name in self._domains if domains[name]}
+        part._variants = {name: variants[name] for name in part._domains}
+        part._make_grids()
+        return part
 
     @property
     def default(self) -> Params:
         """The default configuration: candidate 0."""
         return dict(self._grid.default)
+
+    def counted(self, n: int) -> int:
+        """Return how many configurations a sample of n has; see `sample` for what is raised and warned of.
+
+        Parameters
+        ----------
+        n : int
+        """
+        if not is_integer(n) or n < 1:
+            raise SettingError(f"candidates must be an integer of at least 1, got {n!r}")
+        if n > self.size:
+            warn_user(f"candidates={n} exceeds the {self.size} configurations of the space; all of them are used")
+        count = min(int(n), self.size)
+        check_drawn(count, self.default)
+        return count
 
     def sample(self, n: int, seed: int = 0) -> list[Params]:
         """Return n distinct configurations, the default one first; inactive hyperparameters are absent.
@@ -147,13 +185,7 @@ class Space:
         UserWarning
             ``n`` is more than the size of the space: all its configurations are returned.
         """
-        if not is_integer(n) or n < 1:
-            raise SettingError(f"candidates must be an integer of at least 1, got {n!r}")
-        if n > self.size:
-            warn_user(f"candidates={n} exceeds the {self.size} configurations of the space; all of them are used")
-        count = min(int(n), self.size)
-        check_drawn(count, self.default)
-        return list(islice(self.stream(seed), count))
+        return list(islice(self.stream(seed), self.counted(n)))
 
     def stream(self, seed: int = 0) -> Iterator[Params]:
         """Return an iterator over all configurations, each once and each drawn only when it is asked for.
@@ -205,6 +237,10 @@ class Space:
                 )
         levels = distinct(self._check_value(name, level) for level in levels)
         return replace(domain, levels=levels, default=self._check_value(name, domain.default))
+
+    def _make_grids(self) -> None:
+        self._grid = Grid(self._variants)
+        self._weighted = self._weighted_grid()
 
     def _weighted_grid(self) -> Grid | None:
         """Return the grid of all configurations as often as they weigh, None where each is there once."""
@@ -263,12 +299,29 @@ class Space:
         """Return a value in its plain form, None where it is not allowed."""
         return HYPERPARAMETERS[name].read(value)
 
+    @staticmethod
+    def _by_model(domains: dict[str, tuple[Domain, ...]]) -> dict[str, tuple[Domain, ...]]:
+        """Make each hyperparameter depend on the kinds of model that have it, where the space has others too."""
+        models, found = _models_of(domains), {}
+        for name, several in domains.items():
+            own = tuple(model for model in MODELS if model in models and model in HYPERPARAMETERS[name].models)
+            depends = (("model", own),) if 0 < len(own) < len(models) else ()
+            found[name] = tuple(
+                domain
+                if any(other == "model" for other, _ in domain.conditions)
+                else replace(domain, conditions=domain.conditions + depends)
+                for domain in several
+            )
+        return found
+
     def _check_conflicts(self) -> None:
         for name in self._domains:
             if self.models.isdisjoint(HYPERPARAMETERS[name].models):
+                here, there = (
+                    " or ".join(map(repr, each)) for each in (sorted(self.models), HYPERPARAMETERS[name].models)
+                )
                 raise SettingError(
-                    f"{name} has no effect on a {' or '.join(sorted(self.models))}: it is a hyperparameter of "
-                    f"model={' or '.join(map(repr, HYPERPARAMETERS[name].models))}"
+                    f"{name} does not apply to model={here}, only to model={there}: remove it from the space"
                 )
         for first, second in CONFLICTING:
             for one, other in self._grid.pairs(first, second):
@@ -281,6 +334,18 @@ class Space:
                     raise SettingError(
                         f"{reason}; the space allows both at once: keep them apart by a condition (when)"
                     )
+
+
+def _may_apply(variant: Variant, variants: Mapping[str, Sequence[Variant]]) -> bool:
+    """Return whether each condition of a variant names a level that is left."""
+    return all(
+        any(value in one.levels for one in variants[other] for value in values) for other, values in variant.conditions
+    )
+
+
+def _models_of(domains: Mapping[str, tuple[Domain, ...]]) -> frozenset[str]:
+    levels = (level for domain in domains.get("model", ()) for level in domain.levels)
+    return frozenset(levels) or frozenset((NETWORK,))
 
 
 Kind = TypeVar("Kind", bound=Space)
