@@ -7,8 +7,14 @@
         functions of runtime.hpp
     }
 
-Lines of runtime.hpp after `#if TREES` are for models with boosted trees, those after `#else` for models without. A
-header has only those of its model, and no such directives.
+Lines of runtime.hpp after `#if` are for some models, and those after `#else` for the others. A header has only those of
+its model, and no such directives:
+
+    TREES      models with boosted trees
+    SCALINGS   ensembles whose networks scale their inputs differently, as those of several folds do
+    UNSCALED   both of them: the features of a row are kept unscaled too
+
+The columns have the first scaling. Networks are in order of their scaling, so each further one is applied once per row.
 
 Levels are sorted by their UTF-8, which is the order that std::string_view has. No name, level or label of the user's
 gets into the header but as a literal, so nothing in them can be taken for code.
@@ -18,6 +24,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -35,6 +42,7 @@ from ash.export.description import (
     Layer,
     Member,
     NetworkMember,
+    Scaling,
     TreesMember,
 )
 
@@ -65,7 +73,7 @@ def header(description: Description, namespace: str) -> str:
     """
     check_namespace(namespace)
     runtime = resources.files("ash.export").joinpath("runtime.hpp").read_text(encoding="ascii")
-    code = _chosen(runtime.partition("\n\n")[2], has_trees=bool(description.trees))
+    code = _chosen(runtime.partition("\n\n")[2], _conditions(description))
     types, functions = code.split(_MARK)
     parts = [
         *_preamble(description),
@@ -81,14 +89,19 @@ def header(description: Description, namespace: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _chosen(code: str, has_trees: bool) -> str:
-    """Return the code for models with or without trees."""
+def _conditions(description: Description) -> dict[str, bool]:
+    trees, scalings = bool(description.trees), len(description.scalings) > 1
+    return {"TREES": trees, "SCALINGS": scalings, "UNSCALED": trees or scalings}
+
+
+def _chosen(code: str, conditions: dict[str, bool]) -> str:
+    """Return the lines of the code whose conditions hold."""
     lines, is_chosen = [], True
     for line in code.splitlines(keepends=True):
-        if line == "#if TREES\n":
-            is_chosen = has_trees
+        if line.startswith("#if "):
+            is_chosen = conditions[line.split()[1]]
         elif line == "#else\n":
-            is_chosen = not has_trees
+            is_chosen = not is_chosen
         elif line == "#endif\n":
             is_chosen = True
         elif is_chosen:
@@ -152,23 +165,25 @@ def _details(description: Description) -> Iterator[str]:
     yield _constants("std::string_view", "kGaps", list(map(text, sorted(GAPS))))
     columns, members = [], []
     for place, column in enumerate(description.columns):
-        yield from _column_arrays(place, column, bool(description.trees))
+        yield from _column_arrays(place, column, description)
         columns.append(_column(place, column, description))
     yield array("Column", "kTable", columns)
     yield from _neighbors(description)
-    for place, member in enumerate(description.networks):
+    for place, scaling in enumerate(description.scalings[1:], start=1):
+        yield array("Scaling", f"kScaling{place}", (f"{{{items}}}" for items in _scaling_items(scaling)))
+    for place, member in enumerate(sorted(description.networks, key=attrgetter("scaling"))):
         yield from _member_arrays(f"{place}", member)
-        members.append(_member(f"{place}", member))
+        members.append(_member(f"{place}", member, description))
     yield array("Member", "kMembers", members) if members else "inline constexpr std::array<Member, 0> kMembers{};\n"
     if description.trees:
         yield from _trees(description.trees)
 
 
-def _column_arrays(place: int, column: ExportColumn, has_trees: bool) -> Iterator[str]:
+def _column_arrays(place: int, column: ExportColumn, description: Description) -> Iterator[str]:
     if column.table.size:
-        yield floats(f"kTable{place}", column.table)
-        if has_trees:
-            yield doubles(f"kUnscaled{place}", column.unscaled)
+        yield floats(f"kTable{place}", column.scaled_table(description.scalings[0]))
+        if _conditions(description)["UNSCALED"]:
+            yield doubles(f"kUnscaled{place}", column.table)
     if column.is_number and column.levels:
         yield doubles(f"kLevels{place}", np.array(column.levels, np.float64))
     elif column.kind == "category":
@@ -177,18 +192,24 @@ def _column_arrays(place: int, column: ExportColumn, has_trees: bool) -> Iterato
 
 def _column(place: int, column: ExportColumn, description: Description) -> str:
     """Return the items of a struct Column, in braces."""
-    scaling, first = description.scaling, column.first
-    number = _FLAGS[False], "0.0", "0.0"
+    number = ", ".join((_FLAGS[False], "0.0", "0.0"))
     if column.is_number:
-        number = _FLAGS[bool(scaling.clips[first])], floating(scaling.center[first]), floating(scaling.inverse[first])
+        [number] = _scaling_items(description.scalings[0].part(slice(column.first, column.first + 1)))
     levels = f"kLevels{place}" if column.levels else _NULL
     texts, values = levels if column.kind == "category" else _NULL, levels if column.is_number else _NULL
     table = f"kTable{place}" if column.table.size else _NULL
     part = f"Part::{column.part or 'whole'}"
-    items = [f"{column.source}", part, _FLAGS[column.is_number], *number, texts, values, f"{len(column.levels)}", table]
-    if description.trees:
+    items = [f"{column.source}", part, _FLAGS[column.is_number], number, texts, values, f"{len(column.levels)}", table]
+    if _conditions(description)["UNSCALED"]:
         items.append(f"kUnscaled{place}" if column.table.size else _NULL)
     return f"{{{', '.join(items)}, {column.table.shape[1]}}}"
+
+
+def _scaling_items(scaling: Scaling) -> Iterator[str]:
+    """Yield whether it clips, its center and its inverse scale for each feature."""
+    columns = (each.tolist() for each in (scaling.clips, scaling.center, scaling.inverse))
+    for clips, center, inverse in zip(*columns, strict=True):
+        yield f"{_FLAGS[clips]}, {floating(center)}, {floating(inverse)}"
 
 
 def _neighbors(description: Description) -> Iterator[str]:
@@ -200,8 +221,7 @@ def _neighbors(description: Description) -> Iterator[str]:
         return
     for name in names:
         yield doubles(f"kNeighbor{name.title()}", getattr(near, name))
-    scaled, unscaled = np.zeros((2, 0), np.float32), np.zeros((2, 0))
-    columns = [ExportColumn(0, "", "number", (), first, scaled, unscaled) for first in description.neighbor_features]
+    columns = [ExportColumn(0, "", "number", (), first, np.zeros((2, 0))) for first in description.neighbor_features]
     yield array("Column", "kNeighborFeatures", (_column(0, column, description) for column in columns))
     items = [len(near.weights), *(f"kNeighbor{name.title()}" for name in names), len(near.priors), "kNeighborFeatures"]
     yield f"inline constexpr Neighbors kNeighbors{{{', '.join(map(str, items))}}};\n"
@@ -238,13 +258,15 @@ def _layer(name: str, layer: Layer) -> str:
     return f"{{Activation::{layer.activation}, {inputs}, {outputs}, kWeights{name}, kBiases{name}, {shares}}}"
 
 
-def _member(name: str, member: NetworkMember) -> str:
+def _member(name: str, member: NetworkMember, description: Description) -> str:
     embedding = f"{{0{f', {_NULL}' * 5}}}"
     if member.embedding is not None:
         arrays = [f"k{part}{name}" for part in ("Numbers", "Frequency", "Phase", "Mix", "Bias")]
         embedding = f"{{{len(member.embedding.numbers)}, {', '.join(arrays)}}}"
-    layers = f"{len(member.layers)}, kLayers{name}"
-    return f"{{{floating(member.weight)}, {embedding}, {layers}, {_units(name, member)}}}"
+    items = [floating(member.weight), embedding, f"{len(member.layers)}, kLayers{name}", _units(name, member)]
+    if _conditions(description)["SCALINGS"]:
+        items.append(f"kScaling{member.scaling}" if member.scaling else _NULL)
+    return f"{{{', '.join(items)}}}"
 
 
 def _units(name: str, member: Member) -> str:

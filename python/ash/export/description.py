@@ -7,11 +7,13 @@
     all numbers, where rows recur --> neighbors -----------+
 
 A table has a row for each level of a column, then one for missing cells and one for unknown levels; a row holds the
-features that such a cell has, scaled as the network takes them: ones and zeros, target statistics, or a mark for what
-is missing. So all that a category or a gap means is one look-up. A member is a network or boosted trees. A network is
-an embedding, if it has one, and layers; the outputs of a member are the softmax of its last layer or its last layer in
-units of y. Trees take the features unscaled, in double, with NaN for a missing number; the sums of their leaves take
-the place of the last layer.
+features that such a cell has: ones and zeros, target statistics, or a mark for what is missing. So all that a category
+or a gap means is one look-up. A member is a network or boosted trees. A network is an embedding, if it has one, and
+layers; the outputs of a member are the softmax of its last layer or its last layer in units of y. Trees take the
+features unscaled, in double, with NaN for a missing number; the sums of their leaves take the place of the last layer.
+
+Each network names the scaling of its inputs. Networks of one fold share it, and so do all networks that were trained
+without folds. The networks of different folds scale differently, since each has seen the training rows of its fold.
 
 Arrays are read-only views or copies of the model's; a Description does not change.
 """
@@ -98,10 +100,8 @@ class ExportColumn:
     """Sorted; of most numbers none."""
     first: int
     """Its first feature: the scaled value of a number, and then the row of `table`."""
-    table: Floats
-    """[levels + 2, features beside a number]"""
-    unscaled: Doubles
-    """The table before it is scaled."""
+    table: Doubles
+    """[levels + 2, features beside a number], not scaled"""
 
     @property
     def gaps(self) -> list[str]:
@@ -117,6 +117,10 @@ class ExportColumn:
     def table_first(self) -> int:
         """Its first feature out of the table."""
         return self.first + self.is_number
+
+    def scaled_table(self, scaling: Scaling) -> Floats:
+        """Return the table as networks of that scaling take it."""
+        return scaling.part(slice(self.table_first, self.table_first + self.table.shape[1])).apply(self.table)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +173,7 @@ class Member:
 class NetworkMember(Member):
     """A network."""
 
+    scaling: int  # which one of the model's scales its features
     embedding: Embedding | None
     layers: tuple[Layer, ...]
     learns_factors: bool
@@ -201,7 +206,7 @@ class Description:
 
     inputs: tuple[ExportInput, ...]
     columns: tuple[ExportColumn, ...]  # in order of their features
-    scaling: Scaling  # of all features
+    scalings: tuple[Scaling, ...]  # distinct, each of all features; of trees alone one that changes nothing
     neighbors: Neighbors | None  # whose features, scaled as the others, are the last
     networks: tuple[NetworkMember, ...]
     trees: tuple[TreesMember, ...]
@@ -214,7 +219,7 @@ class Description:
     @cached_property
     def features(self) -> int:
         """Number of features."""
-        return len(self.scaling.center)
+        return len(self.scalings[0].center)
 
     @cached_property
     def outputs(self) -> int:
@@ -236,13 +241,26 @@ class Description:
         """Which features are those of neighbors."""
         return range(self.features - (self.neighbors.features if self.neighbors else 0), self.features)
 
-    def refuse_trees(self, what: str) -> None:
-        """Raise SettingError if there are boosted trees, which have no `what`."""
+    def only_scaling(self, what: str) -> Scaling:
+        """Return the scaling of all networks, which a `what` needs.
+
+        Raises
+        ------
+        SettingError
+            There are boosted trees, or networks that scale their inputs differently.
+        """
         if self.trees:
             raise SettingError(
                 f"boosted trees have no {what}: use to_onnx or to_cpp, or take the networks: "
                 "[each for each in ensemble.members if isinstance(each, ash.Network)]"
             )
+        if len(self.scalings) > 1:
+            raise SettingError(
+                f"networks of several folds scale their inputs differently and have no common {what}: use to_onnx or "
+                "to_cpp, take a single network (ensemble.members[0]), or fit with ensemble=1, which trains one network "
+                "on all rows"
+            )
+        return self.scalings[0]
 
 
 class TrainedMember(Protocol):
@@ -267,17 +285,14 @@ class TrainedModel(Protocol):
 
 
 def describe(model: TrainedModel) -> Description:
-    """Return a network, trees or an ensemble as plain steps.
-
-    Raises
-    ------
-    SettingError
-        The networks of an ensemble scale their inputs differently, which no run makes.
-    """
+    """Return a network, trees or an ensemble as plain steps."""
     schema = model.encoding.schema
     members = [(member.core, weight, member.params) for member, weight in model.weighted_members()]
     networks = [(core, weight, params) for core, weight, params in members if isinstance(core, _core.Network)]
-    scaling = _scaling([core for core, *_ in networks], model.encoding.features)
+    scalings: dict[bytes, Scaling] = {}
+    for core, *_ in networks:
+        scalings.setdefault(_scaling_key(core), _scaling(core))
+    order = list(scalings)
     names = schema.names or (None,) * len(schema.columns)
     inputs = (
         ExportInput(column_label(place, schema.names), name, column.kind)
@@ -285,10 +300,10 @@ def describe(model: TrainedModel) -> Description:
     )
     return Description(
         tuple(inputs),
-        tuple(_columns(model.encoding, scaling)),
-        scaling,
+        tuple(_columns(model.encoding)),
+        tuple(scalings.values()) or (_no_scaling(model.encoding.features),),
         model.encoding.neighbors,
-        tuple(_network(*each) for each in networks),
+        tuple(_network(*each, order.index(_scaling_key(each[0]))) for each in networks),
         tuple(_trees(core, weight) for core, weight, _ in members if isinstance(core, _core.Trees)),
         model.classes_,
         model.target_names,
@@ -298,36 +313,30 @@ def describe(model: TrainedModel) -> Description:
     )
 
 
-def _scaling(cores: list[_core.Network], features: int) -> Scaling:
-    """Return how networks scale the features, or as they are if there is none."""
-    if not cores:
-        return Scaling(np.zeros(features), np.ones(features), np.zeros(features, np.bool_))
-    for name in ("input_center", "input_scale", "input_limit"):
-        if any((getattr(core, name) != getattr(cores[0], name)).any() for core in cores[1:]):
-            raise SettingError("the networks of this ensemble scale their inputs differently: export them one by one")
-    first = cores[0]
-    return Scaling(first.input_center, 1.0 / first.input_scale, first.input_limit > 0)
+def _scaling(core: _core.Network) -> Scaling:
+    return Scaling(core.input_center, 1.0 / core.input_scale, core.input_limit > 0)
 
 
-def _columns(encoding: Encoding, scaling: Scaling) -> Iterator[ExportColumn]:
+def _scaling_key(core: _core.Network) -> bytes:
+    """Return what is equal for networks that scale equally."""
+    return b"".join(each.tobytes() for each in (core.input_center, core.input_scale, core.input_limit))
+
+
+def _no_scaling(features: int) -> Scaling:
+    return Scaling(np.zeros(features), np.ones(features), np.zeros(features, np.bool_))
+
+
+def _columns(encoding: Encoding) -> Iterator[ExportColumn]:
     for place, column in enumerate(encoding.schema.columns):
         table, first = _table(encoding, place), encoding.starts[place]
-        beside = first + (column.kind != "category")
-        scaled = scaling.part(slice(beside, beside + table.shape[1])).apply(table)
         kind: Kind = "category" if column.kind == "category" else "number"
-        yield ExportColumn(place, "", kind, column.levels, first, scaled, table)
+        yield ExportColumn(place, "", kind, column.levels, first, table)
         for part, first in encoding.parts_of(place):
             if part in LEVELS:
                 levels = tuple(map(float, range(len(LEVELS[part]))))
-                yield _as_it_is(place, part, "date", levels, first)
+                yield ExportColumn(place, part, "date", levels, first, np.eye(len(levels) + 2, len(levels)))
             else:
-                yield _as_it_is(place, part, "number", (), first)
-
-
-def _as_it_is(place: int, part: str, kind: Kind, levels: tuple[float, ...], first: int) -> ExportColumn:
-    """Return a column whose levels, if it has any, are one-hot encoded."""
-    ones = np.eye(len(levels) + 2, len(levels))
-    return ExportColumn(place, part, kind, levels, first, ones.astype(np.float32), ones)
+                yield ExportColumn(place, part, "number", (), first, np.zeros((2, 0)))
 
 
 def _table(encoding: Encoding, place: int) -> Doubles:
@@ -341,11 +350,12 @@ def _table(encoding: Encoding, place: int) -> Doubles:
     return np.eye(levels + 2, levels + column.missing) if statistics is None else table
 
 
-def _network(core: _core.Network, weight: float, params: dict[str, Any]) -> NetworkMember:
+def _network(core: _core.Network, weight: float, params: dict[str, Any], scaling: int) -> NetworkMember:
     hidden = len(core.activations)
     shares = [*core.shares, *[None] * (hidden + 1 - len(core.shares))]
     layers = tuple(map(Layer, core.weights, core.biases, [*core.activations, "identity"], shares))
-    return NetworkMember(weight, *_units(core), _embedding(core), layers, bool(params.get("input_scaling")))
+    learns_factors = bool(params.get("input_scaling"))
+    return NetworkMember(weight, *_units(core), scaling, _embedding(core), layers, learns_factors)
 
 
 def _trees(core: _core.Trees, weight: float) -> TreesMember:

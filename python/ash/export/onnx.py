@@ -8,6 +8,8 @@
                                                                           members, weighted mean
     rows that `predict` refuses --------------------------------------- NaN ----- | --> probabilities, target; label
 
+An ensemble whose networks scale differently, as those of several folds do, has the scaled features once per scaling.
+
 Angles are computed in double and rounded once, as the core's fused multiply-add does. Imports onnx.
 
 Boosted trees take the features unscaled, in double, and so are their thresholds: onnxruntime then compares and adds in
@@ -44,6 +46,7 @@ from ash.export.description import (
     Layer,
     Member,
     NetworkMember,
+    Scaling,
     TreesMember,
 )
 
@@ -154,19 +157,19 @@ class _Writer:
             for name, kind in zip(self.inputs, kinds, strict=True)
         ]
 
-    def _features(self, scaled: bool) -> str:
+    def _features(self, scaling: Scaling | None) -> str:
         """Return the features [rows, features] of all columns, in order: scaled, float, or as they are, double."""
         parts, order = [], [column.first for column in self.description.columns if column.is_number]
         if order:
-            parts.append(self._scaled(self._numbers, np.array(order)) if scaled else self._numbers)
+            parts.append(self._scaled(self._numbers, np.array(order), scaling) if scaling else self._numbers)
         for place, column in enumerate(self.description.columns):
-            table = column.table if scaled else column.unscaled
+            table = column.scaled_table(scaling) if scaling else column.table
             if table.shape[1]:
                 parts.append(self.graph.add("Gather", table, self._code(place), axis=0))
                 order += range(column.table_first, column.table_first + table.shape[1])
         if self.description.neighbors is not None:
             order += (last := self.description.neighbor_features)
-            parts.append(self._scaled(self._near, np.array(last)) if scaled else self._near)
+            parts.append(self._scaled(self._near, np.array(last), scaling) if scaling else self._near)
         features = parts[0] if len(parts) == 1 else self.graph.add("Concat", *parts, axis=1)
         if order == sorted(order):
             return features
@@ -191,9 +194,9 @@ class _Writer:
         assert self.description.neighbors is not None
         return neighbor_features(self.graph, self.description.neighbors, self._finite(MATRIX))
 
-    def _scaled(self, numbers: str, features: NDArray[np.int64]) -> str:
+    def _scaled(self, numbers: str, features: NDArray[np.int64], scaling: Scaling) -> str:
         """Return numbers scaled and clipped, 0 where missing, float [rows, n]."""
-        graph, scaling = self.graph, self.description.scaling
+        graph = self.graph
         centered = graph.add("Sub", numbers, scaling.center[features])
         z = self._cast(graph.add("Mul", centered, scaling.inverse[features]), TensorProto.FLOAT)
         far = np.array(FAR, np.float32)
@@ -277,12 +280,12 @@ class _Writer:
             self.description.trees,
             self.description.classes is not None,
         )
-        features = self._features(scaled=True) if networks else ""
+        features = [self._features(scaling) for scaling in self.description.scalings] if networks else []
         for network in networks:
-            yield network, network_outputs(self.graph, network, features, classifies)
-        features = nearly_zero_as_zero(self.graph, self._features(scaled=False)) if trees else ""
+            yield network, network_outputs(self.graph, network, features[network.scaling], classifies)
+        unscaled = nearly_zero_as_zero(self.graph, self._features(None)) if trees else ""
         for each in trees:
-            yield each, trees_outputs(self.graph, each, features, classifies)
+            yield each, trees_outputs(self.graph, each, unscaled, classifies)
 
     def _outputs(self) -> list[Any]:
         """Add the members, their mean and the outputs, and return what these are."""

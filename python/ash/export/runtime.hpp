@@ -1,6 +1,6 @@
 // The code of every header that ash writes: types, then what stands for the data of a model, then functions. It is cut
-// at the line of the data by ash/export/cpp.py, which puts a namespace around the whole and chooses between lines for
-// models with boosted trees and without.
+// at the line of the data by ash/export/cpp.py, which puts a namespace around the whole and leaves out the lines that
+// are for other models.
 
 inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 inline constexpr double kUnknown = -1.0;  // a level that was not there in training
@@ -22,12 +22,21 @@ struct Column {
     const double* values;           // [levels] of a number, sorted
     std::size_t levels;
     const float* table;  // [levels + 2][width]: features of each level, of a missing cell, of an unknown level
-#if TREES
+#if UNSCALED
     const double* unscaled;  // the same as trees take them
 #endif
     std::size_t width;
 };
 
+#if SCALINGS
+// How a feature becomes that of the networks which do not have the scaling of the columns.
+struct Scaling {
+    bool clips;
+    double center;
+    double inverse;
+};
+
+#endif
 // What the targets are in the training rows most like a row; features: as numbers of their own, k means and a closeness.
 struct Neighbors {
     std::size_t count;         // of distinct training rows; 0 where the model has none of this
@@ -71,6 +80,9 @@ struct Member {
     const double* least;  // what bounds them
     const double* most;
     bool exponential;  // mean * exp(scale * x), not scale * x + mean
+#if SCALINGS
+    const Scaling* scaling;  // [features], or null for that of the columns
+#endif
 };
 
 #if TREES
@@ -144,7 +156,7 @@ namespace detail {
 
 using Features = std::array<float, kFeatures>;
 using Values = std::array<float, kWidest>;
-#if TREES
+#if UNSCALED
 using Unscaled = std::array<double, kFeatures>;
 #endif
 
@@ -178,7 +190,12 @@ inline double part_of(Part part, double days) noexcept {
     return static_cast<double>(month < 10 ? month + 2 : month - 10);
 }
 
+#if SCALINGS
+template <typename Scaled>  // Column or Scaling
+inline float scaled(const Scaled& column, double cell) noexcept {
+#else
 inline float scaled(const Column& column, double cell) noexcept {
+#endif
     if (std::isnan(cell)) return 0.0F;
     const double z = (cell - column.center) * column.inverse;
     const float narrow = static_cast<float>(std::clamp(z, -kLargest, kLargest));
@@ -221,7 +238,7 @@ inline Nearest nearest_of(const Row& row) noexcept {
 }
 
 // Puts the features of neighbors where they belong, if there are any.
-#if TREES
+#if UNSCALED
 inline void put_neighbors(const Row& row, float* features, double* unscaled) noexcept {
 #else
 inline void put_neighbors(const Row& row, float* features) noexcept {
@@ -239,7 +256,7 @@ inline void put_neighbors(const Row& row, float* features) noexcept {
         total += share * kNeighbors.weights[other];
         for (std::size_t t = 0; t < targets; ++t) sums[t] += share * kNeighbors.deviations[other * targets + t];
     }
-#if TREES
+#if UNSCALED
     for (std::size_t t = 0; t < targets; ++t) unscaled[t] = kNeighbors.priors[t] + sums[t] / total;
     unscaled[targets] = 1.0 / (1.0 + std::sqrt(std::sqrt(least)));
     for (std::size_t t = 0; t <= targets; ++t) features[t] = scaled(kNeighbors.features[t], unscaled[t]);
@@ -251,7 +268,7 @@ inline void put_neighbors(const Row& row, float* features) noexcept {
 #endif
 }
 
-#if TREES
+#if UNSCALED
 inline bool encode(const Row& row, float* features, double* unscaled) noexcept {
 #else
 inline bool encode(const Row& row, float* features) noexcept {
@@ -263,7 +280,7 @@ inline bool encode(const Row& row, float* features) noexcept {
         if (column.is_number) {
             if (std::fabs(cell) > kLargest) return false;
             *features++ = scaled(column, cell);
-#if TREES
+#if UNSCALED
             *unscaled++ = cell;
 #endif
         } else if (kRefusesUnknown && code > column.levels) {
@@ -271,11 +288,11 @@ inline bool encode(const Row& row, float* features) noexcept {
         }
         const float* from = column.table + code * column.width;
         for (std::size_t i = 0; i < column.width; ++i) *features++ = from[i];
-#if TREES
+#if UNSCALED
         unscaled = std::copy_n(column.unscaled + code * column.width, column.width, unscaled);
 #endif
     }
-#if TREES
+#if UNSCALED
     put_neighbors(row, features, unscaled);
 #else
     put_neighbors(row, features);
@@ -423,14 +440,25 @@ inline bool predict(const Row& row, Outputs& outputs) noexcept {
         if (detail::kInfiniteIsMissing && std::isinf(cell)) cell = kMissing;
     }
     detail::Features features{};
-#if TREES
+#if UNSCALED
     detail::Unscaled unscaled{};
     if (!detail::encode(cells, features.data(), unscaled.data())) return false;
 #else
     if (!detail::encode(cells, features.data())) return false;
 #endif
     Outputs total{};
+#if SCALINGS
+    const detail::Scaling* scaling = nullptr;  // networks are in order of their scaling, those with null first
+    for (const detail::Member& member : detail::kMembers) {
+        if (member.scaling != scaling) {
+            scaling = member.scaling;
+            for (std::size_t i = 0; i < features.size(); ++i) features[i] = detail::scaled(scaling[i], unscaled[i]);
+        }
+        detail::add(member, features, total);
+    }
+#else
     for (const detail::Member& member : detail::kMembers) detail::add(member, features, total);
+#endif
 #if TREES
     for (double& x : unscaled) {
         if (std::fabs(x) <= detail::kNearlyZero) x = 0.0;

@@ -28,7 +28,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.utils.multiclass import type_of_target
 
 from ash.errors import SettingError
-from ash.export.description import CLIP, Description, Doubles, ExportColumn, Member, NetworkMember
+from ash.export.description import CLIP, Description, Doubles, ExportColumn, Member, NetworkMember, Scaling
 
 _ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic", "identity": "identity"}
 _TODO = "use to_onnx, or tune in a space with"
@@ -58,11 +58,11 @@ def pipeline_of(description: Description) -> Pipeline:
     SettingError
         Something of the model has no counterpart; the first such thing is named, with what to do.
     """
-    description.refuse_trees("scikit-learn form")
+    scaling = description.only_scaling("scikit-learn form")
     obstacle = next(chain(_obstacles(description), *map(_obstacles_of, description.networks)), None)
     if obstacle is not None:
         raise SettingError(f"scikit-learn cannot express {obstacle}")
-    parts = list(_parts(description))
+    parts = list(_parts(description, scaling))
     return Pipeline([("prepare", _preparation(description, parts)), ("predict", _predictor(description, parts))])
 
 
@@ -109,21 +109,20 @@ def _obstacles_of(member: NetworkMember) -> Iterator[str]:
         yield f"learned shares of activations: {_TODO} parametric_activation=False"
 
 
-def _parts(description: Description) -> Iterator[_Part]:
-    scaling = description.scaling
+def _parts(description: Description, scaling: Scaling) -> Iterator[_Part]:
     for clips in (True, False):
         chosen = [i for i, c in enumerate(description.columns) if c.is_number and scaling.clips[c.first] == clips]
         if chosen:
-            yield _numbers(description, chosen, clips)
+            yield _numbers(description, scaling, chosen, clips)
     for place, column in enumerate(description.columns):
         if column.table.shape[1]:
-            yield _levels(description, place, column)
+            yield _levels(description, scaling, place, column)
 
 
-def _numbers(description: Description, chosen: list[int], clips: bool) -> _Part:
+def _numbers(description: Description, scaling: Scaling, chosen: list[int], clips: bool) -> _Part:
     """Return the values of numbers, all clipped or none."""
     features = [description.columns[place].first for place in chosen]
-    center, inverse = description.scaling.center[features], description.scaling.inverse[features]
+    center, inverse = scaling.center[features], scaling.inverse[features]
     limit = CLIP if clips else 1.0
     steps: list[tuple[str, Any]] = [("floats", _floats(description)), ("scale", StandardScaler())]
     if clips:
@@ -134,9 +133,9 @@ def _numbers(description: Description, chosen: list[int], clips: bool) -> _Part:
     return _Part(Pipeline(steps), chosen, features, limit * np.eye(count), np.zeros(count), center, limit / inverse)
 
 
-def _levels(description: Description, place: int, column: ExportColumn) -> _Part:
+def _levels(description: Description, scaling: Scaling, place: int, column: ExportColumn) -> _Part:
     """Return the row of the table of each level, and of what is missing, as ones and zeros."""
-    table, levels = column.table.astype(np.float64), len(column.levels)
+    table, levels = column.scaled_table(scaling).astype(np.float64), len(column.levels)
     missing: list[Any] = [np.nan] if column.is_number else [*column.gaps, None, np.nan]
     if description.refuses_missing:
         missing = []

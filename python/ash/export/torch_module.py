@@ -115,8 +115,14 @@ class Average(nn.Module):
 
 
 def module_of(description: Description) -> nn.Module:
-    """Return a model as a module in evaluation mode; its tensors are copies. Raises SettingError for boosted trees."""
-    description.refuse_trees("PyTorch form")
+    """Return a model as a module in evaluation mode; its tensors are copies.
+
+    Raises
+    ------
+    SettingError
+        There are boosted trees, or networks that scale their inputs differently.
+    """
+    description.only_scaling("PyTorch form")
     classifies = description.classes is not None
     modules = [_network(member, classifies) for member in description.networks]
     if len(modules) == 1:

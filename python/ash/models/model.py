@@ -237,12 +237,10 @@ class Model(ABC):
         DataError
             X does not fit the model.
         SettingError
-            There are boosted trees in the model; or the networks of an ensemble scale their inputs differently, which
-            no run makes.
+            There are boosted trees in the model, or the networks of several folds, which scale their inputs
+            differently. The message says what to do.
         """
-        schema, description = self.encoding.schema, describe(self)
-        description.refuse_trees("scaled features")
-        scaling = description.scaling
+        schema, scaling = self.encoding.schema, describe(self).only_scaling("scaled features")
         frame = schema.read(read_frame(X, wanted=schema.names), self._called)
         frame = schema.checked(frame)
         features = np.empty((frame.rows, self.encoding.features), np.float32)
@@ -274,7 +272,8 @@ class Model(ABC):
         MissingExtra
             PyTorch is not installed.
         SettingError
-            There are boosted trees in the model.
+            There are boosted trees in the model, or the networks of several folds, which scale their inputs
+            differently. The message says what to do.
         """
         require_extra("to_torch", "torch", "torch")
         from ash.export.torch_module import module_of
@@ -336,8 +335,9 @@ class Model(ABC):
         `model::kUnknown` for a level that was not there in training; `model::column("age")` is the place of a column.
         `predict` returns false, and leaves the outputs, for what `predict` here refuses: infinite numbers, missing
         cells or unknown levels, as the model was told. Any number of threads may call it. Its buffers are on the
-        stack: 4 bytes a feature and 8 a neuron of the widest layer, with boosted trees 8 more a feature. Weights are
-        exact; sums of networks are taken in float and those of trees in double, so outputs agree to about 1e-6.
+        stack: 4 bytes a feature and 8 a neuron of the widest layer, and 8 more a feature with boosted trees or the
+        networks of several folds. Weights are exact; sums of networks are taken in float and those of trees in double,
+        so outputs agree to about 1e-6.
 
         g++ 12 compiles a network of 256-256-256 on 50 features (145,000 weights, 2.5 MB of text) in about one second,
         an ensemble of four such (11 MB) in two, and 1500 trees of 31 leaves (3 MB) in two.
@@ -372,9 +372,9 @@ class Model(ABC):
         Raises
         ------
         SettingError
-            scikit-learn cannot express the model: boosted trees, other activations than relu, tanh, sigmoid and
-            identity, several of them, learned shares of activations, embeddings of numbers, ensembles of several
-            targets, labels that are fractions. The message says what to do.
+            scikit-learn cannot express the model: boosted trees, networks of several folds, other activations than
+            relu, tanh, sigmoid and identity, several of them, learned shares of activations, embeddings of numbers,
+            ensembles of several targets, labels that are fractions. The message says what to do.
         """
         from ash.export.sklearn_pipeline import pipeline_of
 
