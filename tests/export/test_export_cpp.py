@@ -38,7 +38,8 @@ def check(model: Any, program: Path, X: Any) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_networks_of_every_kind(seed: int, tmp_path: Path) -> None:
     random = np.random.default_rng(seed)
-    model = random_ensemble(random, classes=[None, 2][seed % 2]) if seed % 4 == 0 else random_network(random)
+    several = {"classes": [None, 2][seed // 4], "scalings": 1 + seed // 4}
+    model = random_ensemble(random, **several) if seed % 4 == 0 else random_network(random)
     model.to_cpp(tmp_path / "model.hpp")
     program = compile_header(tmp_path, list(COMPILERS)[seed % 2], ("-O0", "-O2", "-O3")[seed % 3])
     check(model, program, random_rows(random, model, 100))
@@ -52,6 +53,16 @@ def test_trees_of_every_kind(seed: int, tmp_path: Path) -> None:
     model.to_cpp(tmp_path / "model.hpp")
     program = compile_header(tmp_path, list(COMPILERS)[seed % 2], ("-O0", "-O2", "-O3")[seed % 3])
     check(model, program, random_rows(random, model, 100))
+
+
+@pytest.mark.parametrize("name", COMPILERS)
+@pytest.mark.parametrize("make", [random_ensemble, random_mixture])
+def test_networks_that_scale_their_inputs_differently(make: Any, name: str, tmp_path: Path) -> None:
+    """Those of one scaling are not beside each other in the ensemble."""
+    random = np.random.default_rng(list(COMPILERS).index(name))
+    model = make(random, classes=[None, 0][make is random_mixture], scalings=2)
+    model.to_cpp(tmp_path / "model.hpp")
+    check(model, compile_header(tmp_path, name, "-O2"), random_rows(random, model, 100))
 
 
 @pytest.mark.parametrize("missing", ["as zero", "left", "right"])
@@ -126,7 +137,7 @@ def test_labels_are_of_their_type(labels: int, tmp_path: Path) -> None:
 def test_two_models_in_one_program_and_no_allocation(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     for name, make in (("one", random_ensemble), ("two", random_mixture)):
-        make(random, plain=False).to_cpp(tmp_path / f"{name}.hpp", namespace=name)
+        make(random, plain=False, scalings=2).to_cpp(tmp_path / f"{name}.hpp", namespace=name)
     (tmp_path / "model.hpp").write_text(
         '#include "one.hpp"\n#include "two.hpp"\n#include <cstdlib>\n#include <new>\n'
         "namespace { long allocations = 0; }\n"

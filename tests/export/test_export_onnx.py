@@ -65,14 +65,16 @@ def check(model: Any, path: Path, X: Any) -> dict[str, NDArray[Any]]:
 @given(seed=st.integers(0, 2**32))
 def test_networks_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     random = np.random.default_rng(seed)
-    model = random_ensemble(random, classes=[None, 0, 5][seed % 3]) if seed % 4 == 0 else random_network(random)
+    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 3}
+    model = random_ensemble(random, **several) if seed % 4 == 0 else random_network(random)
     check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
 
 
 @given(seed=st.integers(0, 2**32))
 def test_trees_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     random = np.random.default_rng(seed)
-    model = random_mixture(random, classes=[None, 0, 5][seed % 3]) if seed % 4 == 0 else random_trees(random)
+    several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 2}
+    model = random_mixture(random, **several) if seed % 4 == 0 else random_trees(random)
     check(model, tmp_path_factory.mktemp("onnx"), random_rows(random, model))
 
 
@@ -89,7 +91,7 @@ def test_the_reference_of_onnx_agrees(seed: int, tmp_path: Path) -> None:
     from onnx.reference import ReferenceEvaluator
 
     random = np.random.default_rng(seed)
-    model = random_network(random)
+    model = random_network(random) if seed % 2 else random_ensemble(random, scalings=2)
     X = without_nul(random_rows(random, model))
     model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
     with np.errstate(over="ignore"):

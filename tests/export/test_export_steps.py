@@ -1,6 +1,7 @@
 """What all exports are made from: a description of the model that says the same as the core, in plain steps."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from ash.encoding.date_parts import PARTS
 from ash.export.description import Description, NetworkMember, describe
 from export_help import cells, check_outputs, mixed_frame
 from export_random import (
-    random_encoding,
     random_ensemble,
     random_mixture,
     random_network,
@@ -41,7 +41,8 @@ def looked_up(description: Description, row: list[str | float | None]) -> list[f
         codes |= dict.fromkeys([None, *column.gaps], len(column.levels))
         if column.is_number:
             features.append(math.nan if cell is None else float(cell))
-        features += column.table[codes.get(cell, len(column.levels) + 1)].tolist()
+        table = column.scaled_table(description.scalings[0])
+        features += table[codes.get(cell, len(column.levels) + 1)].tolist()
     return features
 
 
@@ -73,7 +74,7 @@ def test_features_are_scaled_by_the_bits_of_the_core(seed: int) -> None:
         np.zeros(count),
         np.ones(count),
     )
-    own = describe(network).scaling.apply(rows)
+    own = describe(network).scalings[0].apply(rows)
     is_finite = np.isfinite(own).all(axis=1)  # a product with zero would make NaN of an infinity
     assert is_finite.sum() >= 48 and (own == identity.predict(rows))[is_finite].all()
 
@@ -86,7 +87,7 @@ def test_encode_looks_every_cell_up(seed: int) -> None:
     features = np.array([looked_up(description, row) for row in cells(X)])
     numbers = [column.first for column in description.columns if column.is_number]
     with np.errstate(over="ignore"):
-        features[:, numbers] = description.scaling.part(np.array(numbers, int)).apply(features[:, numbers])
+        features[:, numbers] = description.scalings[0].part(np.array(numbers, int)).apply(features[:, numbers])
     encoded = network.encode(X)
     assert encoded.dtype == np.float32 and encoded.flags.c_contiguous and encoded.shape == features.shape
     assert (encoded == features).all()
@@ -95,11 +96,12 @@ def test_encode_looks_every_cell_up(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_its_members_predict_as_the_model(seed: int) -> None:
     random = np.random.default_rng(seed)
-    model = random_network(random) if seed % 2 else random_ensemble(random)
+    model = random_network(random) if seed % 2 else random_ensemble(random, scalings=1 + seed // 2 % 3)
     X, description = random_rows(random, model), describe(model)
     total = np.zeros((len(X), description.outputs))
-    for member in description.networks:
-        outputs = outputs_of(member, model.encode(X))
+    for (own, _), member in zip(model.weighted_members(), description.networks, strict=True):
+        assert (description.scalings[member.scaling].center == own.core.input_center).all()
+        outputs = outputs_of(member, own.encode(X))
         if model.classes_ is not None:
             outputs = np.exp(outputs - outputs.max(axis=1, keepdims=True))
             total += member.weight * outputs / outputs.sum(axis=1, keepdims=True)
@@ -108,18 +110,15 @@ def test_its_members_predict_as_the_model(seed: int) -> None:
     check_outputs(model, total, X)
 
 
-def test_networks_that_scale_differently_are_refused() -> None:
-    random = np.random.default_rng(1)
-    encoding = random_encoding(random)
-    members = [random_network(random, encoding=encoding, classes=0) for _ in range(2)]
-    ensemble = ash.Ensemble(members, np.array([0.5, 0.5]), metric="accuracy", validation_score=0.5)
-    for export in (lambda: describe(ensemble), lambda: ensemble.encode(random_rows(random, ensemble))):
-        with pytest.raises(ash.SettingError, match="scale their inputs differently: export them one by one"):
-            export()
-
-
-@pytest.mark.parametrize("make", [random_trees, random_mixture])
-def test_trees_have_neither_features_of_networks_nor_forms_that_take_them(make: Any) -> None:
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (random_trees, "boosted trees have no {}: use to_onnx or to_cpp, or take the networks"),
+        (partial(random_mixture, scalings=2), "boosted trees have no {}: use to_onnx or to_cpp, or take the networks"),
+        (partial(random_ensemble, scalings=2), "networks of several folds .* have no common {}: use to_onnx or to_cpp"),
+    ],
+)
+def test_what_needs_one_scaling_of_all_features_is_refused(make: Any, complaint: str) -> None:
     model = make(np.random.default_rng(0))
     exports = {
         "scaled features": lambda: model.encode([]),
@@ -127,7 +126,7 @@ def test_trees_have_neither_features_of_networks_nor_forms_that_take_them(make: 
         "PyTorch form": lambda: needs.package("torch") and model.to_torch(),
     }
     for what, export in exports.items():
-        with pytest.raises(ash.SettingError, match=f"boosted trees have no {what}: use to_onnx or to_cpp, or take"):
+        with pytest.raises(ash.SettingError, match=complaint.format(what)):
             export()
 
 

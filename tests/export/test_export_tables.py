@@ -45,6 +45,15 @@ def cancer() -> tuple[Any, Any]:
     return X.mask(np.random.default_rng(0).random(X.shape) < 0.1), y
 
 
+def gaps_in_wine() -> tuple[Any, Any]:
+    X, y = datasets.load_wine(return_X_y=True, as_frame=True)
+    return X.mask(np.random.default_rng(0).random(X.shape) < 0.1), y
+
+
+def diabetes() -> tuple[Any, Any]:
+    return datasets.load_diabetes(return_X_y=True)
+
+
 TREES = {"models": ["lightgbm"]}
 TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
     "adult": (adult, {}),
@@ -58,7 +67,7 @@ TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
 }
 TABLES_OF_TREES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
     "wine, trees": (lambda: datasets.load_wine(return_X_y=True), TREES),
-    "diabetes, trees": (lambda: datasets.load_diabetes(return_X_y=True), TREES),
+    "diabetes, trees": (diabetes, TREES),
     "cancer, trees": (cancer, TREES),
     "california, networks and trees": (
         lambda: sample("california"),
@@ -93,6 +102,33 @@ def test_onnx(table: str, tmp_path: Path) -> None:
         check_outputs(model, outputs[-1], X)
         if model.classes_ is not None:
             check_labels(model, outputs[0], X)
+
+
+@cache
+def folded(table: str, models: tuple[str, ...]) -> tuple[Any, Any]:
+    """The model of an estimator with folds on some rows of a table, and other rows."""
+    X, y = {"wine": gaps_in_wine, "diabetes": diabetes, "adult": adult}[table]()
+    X, y = X[:1000], y[:1000]
+    new = np.arange(len(X)) % 7 == 3
+    estimator = ash.ASHRegressor if table == "diabetes" else ash.ASHClassifier
+    config = ash.SearchConfig(models=list(models), max_rungs=1, epoch_rows=1000)
+    return estimator(candidates=4, cv=3, ensemble=4, random_state=1, config=config).fit(X[~new], y[~new]).model_, X[new]
+
+
+@pytest.mark.parametrize("models", [("network",), ("network", "lightgbm")], ids=["networks", "networks and trees"])
+@pytest.mark.parametrize("table", ["wine", "diabetes", "adult"])
+def test_networks_of_several_folds(table: str, models: tuple[str, ...], tmp_path: Path) -> None:
+    """Each fold scales the inputs by its own training rows, so they have three scalings."""
+    import onnxruntime
+
+    model, X = folded(table, models)
+    assert len({each.core.input_center.tobytes() for each in model.members if isinstance(each, ash.Network)}) == 3
+    model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
+    outputs = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, feeds(model, X))
+    check_outputs(model, outputs[-1], X)
+    model.to_cpp(tmp_path / "model.hpp")
+    printed = np.array(run_program(compile_header(tmp_path, "g++", "-O1"), X))
+    check_outputs(model, printed[:, :-1], X)
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -37,14 +37,15 @@ def messy(rows: int, seed: int) -> tuple[Any, Any]:
 
 @pytest.mark.filterwarnings("ignore:X has columns with the name of an earlier one:UserWarning")
 @pytest.mark.filterwarnings("ignore:X holds infinite numbers:UserWarning")
-def test_a_messy_frame_through_all_doors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cv", [None, 3])
+def test_a_messy_frame_through_all_doors(cv: int | None, tmp_path: Path) -> None:
     import onnxruntime
 
     X, y = messy(600, seed=0)
     new, _ = messy(200, seed=1)
     assert np.isinf(X["price per room"]).any() and np.isinf(new["price per room"]).any()
     config = ash.SearchConfig(infinite="missing")
-    fit = ash.ASHRegressor(candidates=8, random_state=0, config=config).fit(X, y)
+    fit = ash.ASHRegressor(candidates=8, cv=cv, random_state=0, config=config).fit(X, y)
     model, predictions = fit.model_, fit.predict(new)
     assert np.isfinite(predictions).all()
 

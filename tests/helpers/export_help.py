@@ -10,7 +10,6 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-import ash
 import needs
 from ash.data.dates import days_of_objects
 from ash.export.description import describe
@@ -91,16 +90,18 @@ def odd_rows() -> Any:
 def check_outputs(model: Any, outputs: Any, X: Any) -> None:
     """Assert that these are a model's probabilities, or targets in the units of y: array [rows, outputs].
 
-    An error of a target is measured in the scale that y had in training, or in the target where that is larger.
+    An error of a target is measured in the scale that y had in training, or in the target where that is larger. The
+    scale of a logarithm is relative to the mean.
     """
     outputs = np.asarray(outputs)
     if model.classes_ is not None:
         own = model.predict_proba(X)
         assert outputs.shape == own.shape and np.abs(outputs - own).max() < TOLERANCE
         return
-    core = (model.members[0] if isinstance(model, ash.Ensemble) else model).core
+    cores = [member.core for member, _ in model.weighted_members()]
+    scale = np.max([core.target_scale * (core.target_mean if core.exponential else 1) for core in cores], axis=0)
     own = model.predict(X).reshape(len(X), -1)
-    errors = np.abs(outputs - own) / np.maximum(core.target_scale, np.abs(own - core.target_mean))
+    errors = np.abs(outputs - own) / np.maximum(scale, np.abs(own - cores[0].target_mean))
     assert outputs.shape == own.shape and errors.max() < TOLERANCE
 
 

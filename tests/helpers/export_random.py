@@ -143,18 +143,20 @@ def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
     networks = random_ensemble(random, classes=classes, **({"outputs": 1} if classes is None else {}), **fixed)
     trees = [random_trees(random, encoding=networks.encoding, classes=classes) for _ in range(2)]
     members = [trees[0], *networks.members[:2], trees[1]]
-    return ash.Ensemble(members, np.array([0.4, 0.3, 0.2, 0.1]), metric=networks.metric, validation_score=0.0)
+    return ash.Ensemble(members, np.array([0.45, 0.3, 0.15, 0.1]), metric=networks.metric, validation_score=0.0)
 
 
 def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
-    """An ensemble of three networks that take the same features."""
+    """An ensemble of three networks that take the same columns, with the number of `scalings` that is given, or one."""
     encoding = fixed.pop("encoding", None) or random_encoding(random)
     classes = fixed.pop("classes", 1)
     outputs = fixed.pop("outputs", int(random.integers(1, 4))) if classes is None else len(LABELS[classes])
-    scaling, targets = random_scaling(random, encoding), random_targets(random, outputs, classes is None)
-    fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "scaling": scaling, "targets": targets}
-    members = [random_network(random, **fixed) for _ in range(3)]
-    return ash.Ensemble(members, np.array([0.5, 0.3, 0.2]), metric=members[0].metric, validation_score=0.0)
+    scalings = [random_scaling(random, encoding) for _ in range(fixed.pop("scalings", 1))]
+    targets = random_targets(random, outputs, classes is None)
+    fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "targets": targets}
+    members = [random_network(random, scaling=scalings[place % len(scalings)], **fixed) for place in range(3)]
+    weights = np.array([0.45, 0.33, 0.22])  # no two halves, which would tie where members are certain
+    return ash.Ensemble(members, weights, metric=members[0].metric, validation_score=0.0)
 
 
 def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Encoding:
@@ -200,7 +202,7 @@ def random_rows(random: Random, model: Any, rows: int = 30) -> NDArray[Any]:
     refused = model.encoding.schema
     members = model.members if isinstance(model, ash.Ensemble) else [model]
     limits = [member.core.input_limit for member in members if isinstance(member, ash.Network)]
-    limit = limits[0] if limits else np.ones(model.encoding.features)  # trees take any number
+    limit = np.min([np.ones(model.encoding.features), *limits], axis=0)  # trees take any number
     for place, column in enumerate(model.encoding.schema.columns):
         if column.kind == "number":
             far = [3e38, -3e38, 1e9] if limit[model.encoding.starts[place]] else []
