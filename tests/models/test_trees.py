@@ -209,28 +209,6 @@ def test_the_importance_of_columns() -> None:
     assert any(falls.values()) and not any(fall for name, fall in falls.items() if name not in split)
 
 
-@pytest.mark.parametrize(
-    "export",
-    [
-        lambda model, path: model.to_onnx(path),
-        lambda model, path: model.to_cpp(path),
-        lambda model, path: model.to_sklearn(),
-        lambda model, path: model.encode(X),
-    ],
-)
-def test_trees_cannot_be_exported_yet(network: ash.Network, export: Callable[..., Any], tmp_path: Path) -> None:
-    for model in (trees_beside(network), mixed(network)):
-        with pytest.raises(ash.SettingError, match="boosted trees cannot be exported yet"):
-            export(model, tmp_path / "export")
-    assert not list(tmp_path.iterdir())
-
-
-def test_no_module_of_torch_either(network: ash.Network) -> None:
-    needs.installed("torch")
-    with pytest.raises(ash.SettingError, match="boosted trees cannot be exported yet"):
-        mixed(network).to_torch()
-
-
 # In a file; test_model_file.py has what holds for every kind of model
 
 
