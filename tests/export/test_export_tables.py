@@ -50,6 +50,11 @@ def gaps_in_wine() -> tuple[Any, Any]:
     return X.mask(np.random.default_rng(0).random(X.shape) < 0.1), y
 
 
+def graded_wine() -> tuple[Any, Any]:
+    X, y = sample("winequality_white")
+    return X, y.astype(float)
+
+
 def diabetes() -> tuple[Any, Any]:
     return datasets.load_diabetes(return_X_y=True)
 
@@ -60,7 +65,7 @@ TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
     "adult, plain": (adult, {"space": PLAIN}),
     "california": (lambda: sample("california"), {}),
     "california, two targets, plain": (two_targets, {"space": PLAIN}),
-    "winequality": (lambda: sample("winequality_white"), {"task": "regression"}),
+    "winequality": (graded_wine, {"task": "regression"}),
     "california, plain": (lambda: sample("california"), {"space": PLAIN}),
     "digits": (lambda: datasets.load_digits(return_X_y=True), {}),
     "iris": (iris, {}),
@@ -73,7 +78,7 @@ TABLES_OF_TREES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]]
         lambda: sample("california"),
         {"models": ["network", "lightgbm"], "candidates": 8},
     ),
-    "winequality, trees": (lambda: sample("winequality_white"), TREES | {"task": "regression"}),
+    "winequality, trees": (graded_wine, TREES | {"task": "regression"}),
     "adult, trees": (adult, TREES),
 }
 
@@ -107,22 +112,23 @@ def test_onnx(table: str, tmp_path: Path) -> None:
 @cache
 def folded(table: str, models: tuple[str, ...]) -> tuple[Any, Any]:
     """The model of an estimator with folds on some rows of a table, and other rows."""
-    X, y = {"wine": gaps_in_wine, "diabetes": diabetes, "adult": adult}[table]()
+    X, y = {"wine": gaps_in_wine, "diabetes": diabetes, "adult": adult, "winequality": graded_wine}[table]()
     X, y = X[:1000], y[:1000]
     new = np.arange(len(X)) % 7 == 3
-    estimator = ash.ASHRegressor if table == "diabetes" else ash.ASHClassifier
+    estimator = ash.ASHRegressor if table in ("diabetes", "winequality") else ash.ASHClassifier
     config = ash.SearchConfig(models=list(models), max_rungs=1, epoch_rows=1000)
     return estimator(candidates=4, cv=3, ensemble=4, random_state=1, config=config).fit(X[~new], y[~new]).model_, X[new]
 
 
 @pytest.mark.parametrize("models", [("network",), ("network", "lightgbm")], ids=["networks", "networks and trees"])
-@pytest.mark.parametrize("table", ["wine", "diabetes", "adult"])
+@pytest.mark.parametrize("table", ["wine", "diabetes", "adult", "winequality"])
 def test_networks_of_several_folds(table: str, models: tuple[str, ...], tmp_path: Path) -> None:
     """Each fold scales the inputs by its own training rows, so they have three scalings."""
     import onnxruntime
 
     model, X = folded(table, models)
     assert len({each.core.input_center.tobytes() for each in model.members if isinstance(each, ash.Network)}) == 3
+    assert (model.encoding.neighbors is not None) == (table == "winequality")
     model.to_onnx(tmp_path / "model.onnx", missing=MISSING)
     outputs = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, feeds(model, X))
     check_outputs(model, outputs[-1], X)
