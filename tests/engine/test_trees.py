@@ -1,10 +1,15 @@
 """Boosted trees beside networks in one run: the ladder, the ensemble, records, journals, and what is refused."""
 
+import json
 import math
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +22,18 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn.metrics import balanced_accuracy_score, make_scorer
 
 import ash
-from ash.engine.candidates import PORTFOLIO, PRIOR, MixedCandidates
-from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeTrainer
+from ash.engine.candidates import PORTFOLIO, PRIOR, MixedCandidates, draw
+from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeTable, TreeTrainer
 from ash.errors import SettingError
+from ash.history.json_files import space_story
+from ash.journal.identity import space_of_facts
 from ash.space.defaults import default_space
+from ash.space.domains import key_of
 from ash.space.hyperparameters import model_of
 from ash.space.space import Space
 from callback_help import INTERRUPTED, After, press_ctrl_c
 from config_help import configured
-from data_help import mixed_columns, mixed_target
+from data_help import mixed_columns, mixed_target, options
 
 pytestmark = pytest.mark.core
 
@@ -85,7 +93,7 @@ def test_a_run_is_the_same_on_any_number_of_threads_and_from_its_record(case: st
 
 
 @pytest.mark.parametrize("case", ["classes", "targets", "columns of all kinds", "folds"])
-def test_trees_are_in_the_ensemble_and_predict_as_it_was_scored(case: str, tmp_path: Path) -> None:
+def test_an_ensemble_of_trees_is_saved_and_lightgbm_reads_its_texts(case: str, tmp_path: Path) -> None:
     given = {**CASES[case], "refit": False}
     model = fitted(**given, scoring=given.get("scoring"), models=TREES, ensemble=4)
     X = given.get("X", WINE[0])
@@ -150,6 +158,90 @@ def test_a_journal_is_resumed_with_trees(tmp_path: Path) -> None:
     assert content(resumed.model_, tmp_path) == content(whole.model_, tmp_path)
 
 
+def finished_journal(tmp_path: Path, **given: Any) -> Any:
+    return fitted(**{"models": TREES, "candidates": 6, **given}, journal=tmp_path / "run.ash")
+
+
+def test_trees_of_an_earlier_run_are_trained_again_and_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = finished_journal(tmp_path)
+    assert content(finished_journal(tmp_path).model_, tmp_path) == content(whole.model_, tmp_path)
+    monkeypatch.setattr("ash.engine.tree_trainer._hash_of", lambda folds: 7)
+    with pytest.raises(ash.JournalCorrupt, match=r"has other trees in rung \d+ than its result says"):
+        finished_journal(tmp_path)
+
+
+def test_ctrl_c_ends_the_training_of_trees_of_an_earlier_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finished_journal(tmp_path)
+    begun: list[int] = []
+
+    def wait(self: Any, candidate: int, rung: int, epochs: int, is_stopped: Any) -> None:
+        begun.append(candidate)
+        os.kill(os.getpid(), signal.SIGINT)
+        while not is_stopped():
+            time.sleep(0.001)
+
+    monkeypatch.setattr(TreeTrainer, "_train", wait)
+    with pytest.raises(KeyboardInterrupt):
+        finished_journal(tmp_path, n_jobs=1)
+    assert len(begun) < 6
+
+
+def test_after_ctrl_c_one_of_the_trees_of_an_earlier_run_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {**FEW, "candidates": 40, "models": TREES, "ensemble": 1, "refit": False, "n_jobs": 1}
+    with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
+        fitted(**given, journal=tmp_path / "run.ash", callbacks=After(9, press_ctrl_c))
+
+    def wait(self: Any, candidate: int, rung: int, epochs: int, is_stopped: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        while not is_stopped():
+            time.sleep(0.001)
+
+    monkeypatch.setattr(TreeTrainer, "__call__", wait)
+    again = ash.ASHClassifier(**configured(given), journal=tmp_path / "run.ash")
+    with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
+        again.fit(*WINE)
+    assert isinstance(again.model_, ash.Trees)
+
+
+def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[float] = []
+    boost = TreeTable.boost
+
+    def slow(self: Any, params: Any, rounds: int, seed: int, options: Any, is_stopped: Any) -> Any:
+        if threading.current_thread() is threading.main_thread() or "ThreadPool" in threading.current_thread().name:
+            began.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+            while not is_stopped():
+                time.sleep(0.001)
+            return None
+        return boost(self, params, rounds, seed, options, is_stopped)
+
+    monkeypatch.setattr(TreeTable, "boost", slow)
+    with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
+        fitted(models=TREES, ensemble=1)
+    assert len(began) == 1
+
+
+def test_trees_that_no_number_scores_have_diverged(tmp_path: Path) -> None:
+    given = {"models": TREES, "scoring": lambda *_: math.nan, "journal": tmp_path / "run.ash"}
+    with pytest.raises(ash.AllDiverged, match="has returned no finite number"):
+        fitted(**given)
+    with pytest.raises(ash.AllDiverged, match=r"all \d+ candidates that finished have diverged"):
+        fitted(**given)
+
+
+def test_the_memory_of_histograms_lowers_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = np.random.default_rng(0).normal(size=(400, 50))
+    bins = 50 * 255
+    monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 3 * 16 * 256 * bins)
+    with pytest.warns(UserWarning, match="threads=8 would need about"):
+        fitted(X=X, y=X[:, 0] > 0, n_jobs=8)
+
+
 def test_what_lightgbm_raises_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError("no room for bins")
@@ -159,12 +251,13 @@ def test_what_lightgbm_raises_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> N
         fitted()
 
 
-def test_a_time_limit_holds_with_trees(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    rounds = TreeTrainer.rounds
-    monkeypatch.setattr(TreeTrainer, "rounds", lambda self, *given: seen.append(1) or rounds(self, *given))
-    model = fitted(candidates="auto", validation=None, time_limit=2.0)
-    assert seen and model.result_.wall_seconds < 2.0 and kinds(model.result_)["lightgbm"] > 0
+@pytest.mark.parametrize("given", [{}, {"cv": 3, "ensemble": 1}, {"schedule": "greedy"}])
+def test_a_timed_run_with_trees_has_both_kinds_and_is_repeated(given: dict[str, Any], tmp_path: Path) -> None:
+    model = fitted(candidates="auto", validation=None, time_limit=2.0, min_epochs=None, n_jobs=2, **given)
+    assert model.result_.ended == "time_limit" and min(kinds(model.result_)[kind] for kind in BOTH) > 0
+    if "schedule" not in given:
+        again = ash.ASHClassifier(record=model.model_.record, n_jobs=1).fit(*WINE)
+        assert content(again.model_, tmp_path) == content(model.model_, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +270,7 @@ def test_a_time_limit_holds_with_trees(monkeypatch: pytest.MonkeyPatch) -> None:
             {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": np.stack([DIABETES[1]] * 2, 1), "models": TREES},
             "boosted trees support one target, but y has 2 columns; add 'network' to models",
         ),
-        ({"executor": "threads"}, "executor"),
+        ({"executor": ThreadPoolExecutor(1)}, "boosted trees cannot be trained by an executor: remove executor=, or"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(given: dict[str, Any], words: str) -> None:
@@ -249,6 +342,51 @@ def test_a_resumed_stream_draws_the_same_candidates() -> None:
     made.draw(20, 0.4)
     again.draw(20, 0.4)
     assert again.params == made.params
+
+
+SMALL: dict[str, Any] = {"model": BOTH, "hidden": [(4,), (8,)], "optimizer": "sgd"}
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {**SMALL, "shrinkage": ash.log(3, 60)},
+        {"model": BOTH, "learning_rate": ash.log(1e-3, 1), "num_leaves": [7, 9]},
+        {**SMALL, "num_leaves": [4, 6, 9, 12], "min_data_in_leaf": [1, 3, 9]},
+    ],
+)
+def test_when_one_kind_is_used_up_the_other_goes_on(space: dict[str, Any]) -> None:
+    made = MixedCandidates(Space(**space), 0)
+    made.draw(14 - len(made.params), PRIOR)
+    assert len({repr(params) for params in made.params}) == 14
+    assert min(Counter(map(model_of, made.params)).values()) in (2, 4)
+
+
+def test_the_first_of_more_candidates_are_those_of_fewer() -> None:
+    space = Space(**SMALL, num_leaves=[4, 6, 9, 12])
+    few, all_of_them = (draw(space, options(candidates=count)).params for count in (4, 6))
+    assert all_of_them[:4] == few and len({repr(params) for params in all_of_them}) == 6 == space.size
+    with pytest.warns(UserWarning, match="candidates=9 exceeds the 6 configurations of the space"):
+        assert draw(space, options(candidates=9)).params == all_of_them
+
+
+def test_the_portfolio_is_drawn_once() -> None:
+    names = [name for name in PORTFOLIO[0] if name != "model"]
+    levels = {name: sorted({params[name] for params in PORTFOLIO}) for name in names}
+    space = Space(model=BOTH, hidden=[(4,)], **levels)
+    made = MixedCandidates(space, 0)
+    made.draw(40, 1.0)
+    assert len({key_of(params) for params in made.params}) == len(made.params)
+    assert [params for params in made.params if model_of(params) == "lightgbm"][: len(PORTFOLIO)] == list(PORTFOLIO)
+
+
+def test_hyperparameters_apply_to_the_kinds_of_model_that_have_them() -> None:
+    space = Space(model=BOTH, hidden=[(4,)], num_leaves=[7, 9], target_transform=["none", "log"])
+    assert space.size == 6
+    for params in space.stream(0):
+        assert ("hidden" in params) == (params["model"] == "network") != ("num_leaves" in params)
+    assert space.of_models(["lightgbm"]).size == 4 and space.of_models(["network"]).size == 2
+    assert space_of_facts(json.loads(json.dumps(space_story(space)))).size == 6
 
 
 def test_a_small_space_of_both_kinds_is_used_up() -> None:

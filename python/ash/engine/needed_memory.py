@@ -37,7 +37,7 @@ class Needs:
 
     Attributes
     ----------
-    table, predictions : int
+    table, predictions, candidates : int
     scratch : int
         Of each thread.
     states : tuple of int
@@ -54,11 +54,12 @@ class Needs:
     kept: int
     at_work: int | None
     predictions: int
+    candidates: int
 
     def parts(self, threads: int) -> dict[str, int]:
         """Return the bytes of each part of a run on `threads` threads."""
         states = sum(self.states[: self.kept]) + sum(self.states[: self.at_work or threads])
-        scratch = min(threads, len(self.states)) * self.scratch  # without a candidate of its own a thread only helps
+        scratch = min(threads, self.candidates) * self.scratch  # without a candidate of its own a thread only helps
         return {"table": self.table, "scratch": scratch, "states": states, "predictions": self.predictions}
 
     def total(self, threads: int) -> int:
@@ -75,11 +76,13 @@ def needs_of(
     refit: bool,
     scored: bool,
     leaves: int = 0,
+    count: int | None = None,
 ) -> Needs:
     """Return what a run needs that trains these candidates.
 
     `kept` is how many networks it keeps; `refit` and `scored` say whether it ends with a refit, and whether a function
-    of the user's scores it. `leaves` are the most of a boosted tree; 0: there are none.
+    of the user's scores it. `leaves` are the most of a boosted tree; 0: there are none. `count` is how many candidates
+    there are, if not all of them are networks.
     """
     folds = split.folds
     tables = folds if split.whole is None else (*folds, split.whole)
@@ -96,6 +99,7 @@ def needs_of(
         kept=kept,
         at_work=options.workers if options.schedule == "reproducible" else None,
         predictions=prediction_bytes(kept * (1 + (leaves > 0)), cells),
+        candidates=len(states) if count is None else count,
     )
 
 

@@ -244,6 +244,7 @@ class TuningRun:
         scored, kept = self._scoring is not None, self._keep()
         networks = [each for each in self._candidates.settings() if not each.external_cost]
         about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
+        about["count"] = self._candidates.count if self._has_trees else None
         needs = needs_of(self._split, networks or [to_settings({})], self._options, kept=kept, **about)
         self._threads, limit = fitted(needs, self._threads, self._options.memory_limit)
         threads = self._threads if self._elsewhere is None else self._options.threads
