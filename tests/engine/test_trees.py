@@ -237,9 +237,9 @@ def test_trees_that_no_number_scores_have_diverged(tmp_path: Path) -> None:
 def test_the_memory_of_histograms_lowers_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.random.default_rng(0).normal(size=(400, 50))
     bins = 50 * 255
-    monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 3 * 16 * 256 * bins)
-    with pytest.warns(UserWarning, match="threads=8 would need about"):
-        fitted(X=X, y=X[:, 0] > 0, n_jobs=8)
+    monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: int(1.6 * 16 * 256 * bins))
+    with pytest.warns(UserWarning, match="threads=2 would need about"):
+        fitted(X=X, y=X[:, 0] > 0, n_jobs=2)
 
 
 def test_what_lightgbm_raises_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
