@@ -287,7 +287,7 @@ def test_where_training_on_all_rows_is_interrupted_a_network_of_a_fold_predicts(
 
     retrained_by(interrupt, monkeypatch)
     search = ash.ASHClassifier(space(), candidates=16, cv=3, ensemble=1)
-    words = "training on all rows was interrupted: the model is the network of the first fold"
+    words = "training on all rows was interrupted: the model is that of the first fold"
     with (
         pytest.warns(UserWarning, match=words),
         pytest.raises(KeyboardInterrupt, match="the results so far are in result_ and model_"),

@@ -186,9 +186,9 @@ MALFORMED = [
     (of_tree(decision_type="2 9"), "categorical splits"),
     (of_tree(decision_type="2 4"), "zero_as_missing"),
     (of_tree(decision_type="2 6"), "zero_as_missing"),
-    (of_tree(decision_type="2 12"), "decision_type 12 is none"),
-    (of_tree(decision_type="2 16"), "decision_type 16 is none"),
-    (of_tree(decision_type="2 -2"), "decision_type -2 is none"),
+    (of_tree(decision_type="2 12"), "decision_type 12 is unknown"),
+    (of_tree(decision_type="2 16"), "decision_type 16 is unknown"),
+    (of_tree(decision_type="2 -2"), "decision_type -2 is unknown"),
 ]
 
 
@@ -224,7 +224,7 @@ def test_the_core_refuses_what_is_no_tree(changes: dict[str, str], complaint: st
         (GOOD, {"classes": 2}, "objective 'regression' of the trees does not fit 2 classes"),
         (random_text(2, 2), {"classes": 0}, "does not fit no classes"),
         (random_text(2, 3), {"classes": 4}, "does not fit 4 classes"),
-        (random_text(2, 3, trees=4), {"classes": 3}, "as many of each score"),
+        (random_text(2, 3, trees=4), {"classes": 3}, "a positive multiple of the number of scores"),
         (text_of([TREE], objective="poisson"), {"classes": 0}, "'poisson' of the trees needs exponential targets"),
         (GOOD, {"classes": 0, "target_scale": [0.0]}, "the core refuses"),
         (

@@ -161,7 +161,7 @@ def test_the_tables_make_the_same_trees() -> None:
     for name in tables:
         assert np.array_equal(getattr(twin, name), getattr(core, name))
     assert set(core.missing.tolist()) == {1, 2}
-    with pytest.raises(ValueError, match="nodes: tables of other sizes"):
+    with pytest.raises(ValueError, match="nodes: feature, threshold, left, right and missing must have the same length"):
         _core.Trees(
             2, [0, 2], np.zeros(1, np.int32), np.zeros(1), np.array([-1], np.int32), np.zeros(0, np.int32),
             np.zeros(1, np.uint8), [1.0, 2.0], 0, [0.0], [1.0],
@@ -194,9 +194,9 @@ def test_an_ensemble_averages_networks_and_trees(network: ash.Network) -> None:
     ensemble = mixed(network)
     parts = [member.predict_proba(X) for member in ensemble.members]
     assert ensemble.predict_proba(X) == pytest.approx(0.25 * parts[0] + 0.75 * parts[1], abs=1e-6)
-    assert repr(ensemble) == "Ensemble(1 network, 1 boosted trees model, 3 classes, validation accuracy 0.5)"
+    assert repr(ensemble) == "Ensemble(1 network, 1 boosted-tree model, 3 classes, validation accuracy 0.5)"
     several = ash.Ensemble([trees_beside(network)] * 2, np.array([0.5, 0.5]), metric="auc", validation_score=0.5)
-    assert repr(several).startswith("Ensemble(2 boosted trees models, 3 classes")
+    assert repr(several).startswith("Ensemble(2 boosted-tree models, 3 classes")
     assert np.array_equal(several.predict_proba(X), trees_beside(network).predict_proba(X))
 
 

@@ -114,7 +114,7 @@ def _preamble(description: Description) -> Iterator[str]:
     columns = len(description.inputs)
     members = f"{len(description.networks)} network(s)"
     if description.trees:
-        members += f", {len(description.trees)} boosted trees model(s)"
+        members += f", {len(description.trees)} boosted-tree model(s)"
     version = _core.build_info()["version"]
     yield (
         f"// A model of {task} of ash {version}: {columns} column(s), {description.outputs} output(s), {members}.\n"

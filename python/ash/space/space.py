@@ -27,7 +27,7 @@ in a row that were, all others come in the order of the shuffle without weights.
 
 import copy
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
@@ -122,12 +122,12 @@ class Space:
         """The kinds of model that a candidate can be: "network" where the space has no hyperparameter `model`."""
         return _models_of(self._domains)
 
-    def of_models(self, models: Collection[str]) -> "Space":
+    def of_models(self, models: Sequence[str]) -> "Space":
         """Return the part of the space with these kinds of model, some of those that it has.
 
         Parameters
         ----------
-        models : collection of str
+        models : sequence of str
             Of `models`.
         """
         kept = tuple(model for model in MODELS if model in models)
