@@ -23,6 +23,7 @@ from sklearn.metrics import balanced_accuracy_score, make_scorer
 
 import ash
 from ash.engine.candidates import PORTFOLIO, PRIOR, MixedCandidates, draw
+from ash.engine.event_loop import EventLoop
 from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeTable, TreeTrainer
 from ash.errors import SettingError
 from ash.history.json_files import space_story
@@ -196,11 +197,11 @@ def test_after_ctrl_c_one_of_the_trees_of_an_earlier_run_is_there(
         fitted(**given, journal=tmp_path / "run.ash", callbacks=After(9, press_ctrl_c))
 
     def wait(self: Any, candidate: int, rung: int, epochs: int, is_stopped: Any) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
         while not is_stopped():
             time.sleep(0.001)
 
     monkeypatch.setattr(TreeTrainer, "__call__", wait)
+    monkeypatch.setattr(EventLoop, "_watch", lambda *_: "interrupted")
     again = ash.ASHClassifier(**configured(given), journal=tmp_path / "run.ash")
     with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
         again.fit(*WINE)

@@ -161,7 +161,7 @@ def test_the_tables_make_the_same_trees() -> None:
     for name in tables:
         assert np.array_equal(getattr(twin, name), getattr(core, name))
     assert set(core.missing.tolist()) == {1, 2}
-    with pytest.raises(ValueError, match="nodes: feature, threshold, left, right and missing must have the same length"):
+    with pytest.raises(ValueError, match=r"nodes: .* must have the same length"):
         _core.Trees(
             2, [0, 2], np.zeros(1, np.int32), np.zeros(1), np.array([-1], np.int32), np.zeros(0, np.int32),
             np.zeros(1, np.uint8), [1.0, 2.0], 0, [0.0], [1.0],
