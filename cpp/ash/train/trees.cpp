@@ -38,7 +38,7 @@ bool copy_cells(const Value* from, std::int64_t count, double* to) {
     for (std::int64_t i = 0; i < count; ++i) {
         const double x = from[i];
         beyond |= (x > kMost) | (x < -kMost);
-        to[i] = (x <= kZero) & (x >= -kZero) ? 0.0 : x;
+        to[i] = ((x <= kZero) & (x >= -kZero)) ? 0.0 : x;
     }
     return !beyond;
 }
