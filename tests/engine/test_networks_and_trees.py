@@ -24,7 +24,7 @@ from sklearn.metrics import balanced_accuracy_score, make_scorer
 import ash
 from ash.engine.candidates import PORTFOLIO, PRIOR, MixedCandidates, draw
 from ash.engine.event_loop import EventLoop
-from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeTable, TreeTrainer
+from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeJob, TreeTable, TreeTrainer
 from ash.errors import SettingError
 from ash.history.json_files import space_story
 from ash.journal.identity import space_of_facts
@@ -345,6 +345,16 @@ def test_a_resumed_stream_draws_the_same_candidates() -> None:
     assert again.params == made.params
 
 
+def test_results_are_freed_once_they_are_decided_and_not_kept() -> None:
+    trainer = TreeTrainer([], [], [], options(), [], 1.0)
+    result = TreeJob(0.5, (), np.zeros((0, 1), np.float32))
+    trainer._jobs = dict.fromkeys([(0, 0), (1, 0), (2, 0)], result)
+    trainer.forget([(0, 0), (1, 0)], [(1, 0)])
+    assert trainer._jobs.keys() == {(1, 0), (2, 0)}
+    trainer.forget([], [(3, 0)])  # a better job has taken the place of (1, 0); (2, 0) is still undecided
+    assert trainer._jobs.keys() == {(2, 0)}
+
+
 SMALL: dict[str, Any] = {"model": BOTH, "hidden": [(4,), (8,)], "optimizer": "sgd"}
 
 
@@ -373,12 +383,13 @@ def test_the_first_of_more_candidates_are_those_of_fewer() -> None:
 
 def test_the_portfolio_is_drawn_once() -> None:
     names = [name for name in PORTFOLIO[0] if name != "model"]
-    levels = {name: sorted({params[name] for params in PORTFOLIO}) for name in names}
+    first = PORTFOLIO[:2]
+    levels = {name: sorted({params[name] for params in first}) for name in names}
     space = Space(model=BOTH, hidden=[(4,)], **levels)
     made = MixedCandidates(space, 0)
-    made.draw(40, 1.0)
-    assert len({key_of(params) for params in made.params}) == len(made.params)
-    assert [params for params in made.params if model_of(params) == "lightgbm"][: len(PORTFOLIO)] == list(PORTFOLIO)
+    made.draw(space.size - len(made.params), 1.0)
+    assert len({key_of(params) for params in made.params}) == len(made.params) == space.size == 17
+    assert [params for params in made.params if model_of(params) == "lightgbm"][:2] == list(first)
 
 
 def test_hyperparameters_apply_to_the_kinds_of_model_that_have_them() -> None:

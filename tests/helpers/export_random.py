@@ -32,7 +32,10 @@ MOMENT = datetime.datetime(1970, 1, 1)
 
 
 def random_network(random: Random, **fixed: Any) -> ash.Network:
-    """A network that nobody has trained; `fixed` are an encoding, classes, activations, plain (no more than layers)."""
+    """Return a random network without any training.
+
+    `fixed` gives the encoding, classes and activations, and whether it is plain, with nothing but layers.
+    """
     encoding = fixed.get("encoding") or random_encoding(random)
     classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
     classes = LABELS[classes] if isinstance(classes, int) else classes
@@ -79,7 +82,7 @@ def about(classes: Any, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def random_trees(random: Random, **fixed: Any) -> ash.Trees:
-    """Boosted trees that nobody has trained; `fixed` are an encoding, classes, targets."""
+    """Return random boosted trees without any training. `fixed` gives the encoding, classes and targets."""
     encoding = fixed.get("encoding") or random_encoding(random)
     classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
     classes = LABELS[classes] if isinstance(classes, int) else classes

@@ -7,7 +7,7 @@ draws from one stream per kind:
 
 The share of trees among new candidates begins at PRIOR and moves to their share among the best candidates so far. If a
 number of candidates is asked for, all are drawn at the start, with the share PRIOR. The stream of trees begins with
-PORTFOLIO, configurations that were good on tables of many kinds, as far as the space has them.
+PORTFOLIO, configurations chosen by hand, as far as the space has them.
 
 Where draws depend on results, the core asks for candidates only when an idle worker of its virtual clock has none left.
 The results decided by then do not depend on threads (cpp/ash/search/clock.hpp). Neither do the draws.
@@ -121,14 +121,16 @@ class MixedCandidates(Candidates):
         others = (params for params in trees.stream(seed) if key_of(params) not in known_keys)
         self._streams = [networks.stream(seed), chain(begin, others)]
         super().__init__([], min(space.size, LARGEST), iter(()))
-        for params in known:  # the order of kinds depends on results; the candidate drawn for a kind does not
+        for params in known[
+            : self.count
+        ]:  # the order of kinds depends on results; the candidate drawn for a kind does not
             self._draw_one(_is_trees(params))
         if not known:
             self.draw(first, PRIOR)
 
     def draw(self, wanted: int, share: float) -> None:
         """Draw up to `wanted` more candidates with this share of trees."""
-        trees = sum(map(_is_trees, self.params))  # the first one follows the first network
+        trees = sum(map(_is_trees, self.params))
         for _ in range(min(wanted, self.count - len(self.params))):
             is_turn = trees < share * len(self.params)
             trees += _is_trees(self._draw_one(is_turn))
@@ -156,7 +158,7 @@ class MixedCandidates(Candidates):
         return min(MOST, max(LEAST, (PRIOR * WEIGHT + trees) / (WEIGHT + len(best))))
 
 
-def draw(space: Space, options: RunOptions, least: int = 0, known: Sequence[Params] = ()) -> Candidates:
+def draw(space: Space, options: RunOptions, least: int = 0, known: Callable[[], Sequence[Params]] = list) -> Candidates:
     """Draw the candidates, or the first ones of a stream.
 
     Parameters
@@ -165,12 +167,12 @@ def draw(space: Space, options: RunOptions, least: int = 0, known: Sequence[Para
         Of the run.
     least : int
         How many an earlier run has trained at least.
-    known : sequence of dict
-        Those that it has drawn, by number, if draws depend on results.
+    known : callable
+        Returns those that it has drawn, by number; called only if draws depend on results.
     """
     is_mixed = len({_is_trees({"model": model}) for model in space.models}) > 1
     if options.candidates is None and is_mixed:
-        return MixedCandidates(space, options.seed, known, options.workers or FIRST)
+        return MixedCandidates(space, options.seed, known(), options.workers or FIRST)
     if options.candidates is None:
         count = min(space.size, LARGEST)
         stream = islice(space.stream(options.seed), count)

@@ -4,8 +4,8 @@ It sleeps in the core without the GIL and wakes every 50 ms, or sooner when a st
 looks at the deadline, lets Python deliver signals, draws the progress, writes the journal and calls the callbacks, in
 this order.
 
-Threads: the core's threads never run Python, unless a function of the user scores the candidates. No signal handler is
-installed, so a run works in any thread; only the main thread is interrupted by Ctrl-C.
+Threads: the core's threads run Python only where a function of the user scores the candidates, and to boost trees. No
+signal handler is installed, so a run works in any thread; only the main thread is interrupted by Ctrl-C.
 """
 
 import math
@@ -193,7 +193,7 @@ def _row_of(columns: Columns, key: tuple[int, int]) -> int:
 
 
 def _end(tuner: _core.Tuner) -> None:
-    """Stop the threads and return when they have ended, which takes at most a block of rows."""
+    """Stop the threads and return when they have ended, which takes at most a block of rows, or a round of boosting."""
     tuner.stop()
     while not tuner.wait(WAKE_SECONDS):
         continue

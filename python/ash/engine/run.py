@@ -203,7 +203,7 @@ class TuningRun:
         self._space = space_of(self._split.folds, self._options) if self._asked_space is None else self._asked_space
         self._check_space()
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
-        self._candidates = draw(self._space, self._options, known, self._journal.drawn())
+        self._candidates = draw(self._space, self._options, known, self._journal.drawn)
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)

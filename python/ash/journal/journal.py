@@ -171,9 +171,9 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     ) -> None:
         """Tell a tuner that has not started what earlier runs have found.
 
-        `params` are those of the candidates so far, by number, and may grow. `failed` says whether the user's function
-        that scores has failed: from then on what the core finds is of no account. With `keeps_drawn` all
-        drawn candidates are written down, which is needed if draws depend on results.
+        `params` are those of the candidates so far, by number, and may grow. `failed` says whether the user's scoring
+        function has failed; results of the core after that are ignored. With `keeps_drawn` all drawn candidates are
+        written down, which is needed if draws depend on results.
         """
 
     def completing(self) -> AbstractContextManager[None]:
