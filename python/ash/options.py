@@ -19,7 +19,7 @@ import numpy as np
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_number, one_of, read_score, read_seconds, whole, yes_or_no
-from ash._utils.installation import require_extra
+from ash._utils.installation import is_installed, require_extra
 from ash._utils.machine import default_limit, resolve_threads
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
@@ -219,6 +219,10 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
     return tuple(model for model in MODELS if model in given)
 
 
+def _installed_models() -> tuple[str, ...]:
+    return (NETWORK, *(model for model in TREES if is_installed(model)))
+
+
 _SWITCH = Check("bool", yes_or_no)
 _SECONDS = Check("float or None", read_seconds)
 _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
@@ -239,8 +243,10 @@ class SearchConfig:
     Parameters
     ----------
     models : list of {"network", "lightgbm"}, optional
-        The kinds of model in the default space: networks (the default), boosted trees of LightGBM, or both. No effect
-        on a `space` that is given, which sets the kind by its hyperparameter `model`. Tables only.
+        The kinds of model in the default space: networks, boosted trees of LightGBM, or both. Default: both where a
+        `time_limit` sets the size of the search and LightGBM is installed (extra `trees`). Networks alone for a given
+        number of candidates, a `work_limit`, an executor, several targets and sparse tables. No effect on a `space`
+        that is given, which sets the kind by its hyperparameter `model`. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.
@@ -270,16 +276,16 @@ class SearchConfig:
         per thread.
     teams : bool, optional
         Whether threads without a job join running ones, which never changes the outcome of a reproducible run. Default
-        True. Networks only.
+        True. Tables only.
     epoch_rows : int, optional
         The most rows of an epoch: a pass over the table is cut into equal epochs, except for ``batch_size="full"``.
         Default: all training rows up to 100,000, and about 65,536 of larger tables; fewer where `ash.plan` finds so.
-        Networks only.
+        Tables only.
     epoch_limit : int, optional
         The most epochs of all jobs together. The first job that would exceed it ends the run.
     work_limit : float, optional
         Multiply-adds of all jobs together, after which no job begins: a `time_limit` that is the same on every machine.
-        The ladder is planned for it likewise. `Result.work` is what a run took. Networks only.
+        The ladder is planned for it likewise. `Result.work` is what a run took. Tables only.
     stop_score : float, optional
         A score that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log loss of 0.1.
     memory_limit : int, optional
@@ -294,14 +300,14 @@ class SearchConfig:
         time that is planned for.
     missing : {"indicator", "error"}, optional
         Missing cells (None, NaN, null): impute the median and flag it by an indicator feature (the default), or raise.
-        Networks only.
+        Tables only.
     unknown : {"bucket", "error"}, optional
-        Levels of a category that were not seen in training: treat all of them alike (the default), or raise. Networks
+        Levels of a category that were not seen in training: treat all of them alike (the default), or raise. Tables
         only.
     infinite : {"error", "missing"}, optional
-        Infinite numbers: raise (the default), or treat them as missing cells. Networks only.
+        Infinite numbers: raise (the default), or treat them as missing cells. Tables only.
     worker_timeout : float, optional
-        Seconds after which a run ends whose Dask cluster has no worker. Default 60; `math.inf` waits for ever. Networks
+        Seconds after which a run ends whose Dask cluster has no worker. Default 60; `math.inf` waits for ever. Tables
         only.
     job_limit : float, optional
         Seconds that a job of a function may take. A longer one has failed: a process is killed; a thread, or the worker
@@ -527,6 +533,9 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
     checked["schedule"] = checked["schedule"] or "reproducible"
+    # A time limit depends on the machine anyway. Runs of a given size do not depend on what is installed.
+    if config.models is None and planned and checked["time_limit"] is not None and given["executor"] is None:
+        checked["models"] = _installed_models()
     options = Options(**checked, planned=planned)
     _check_needed(config, options)
     check_budget(options)

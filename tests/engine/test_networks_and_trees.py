@@ -18,6 +18,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_array
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.metrics import balanced_accuracy_score, make_scorer
 
@@ -277,6 +278,48 @@ def test_a_timed_run_with_trees_has_both_kinds_and_is_repeated(given: dict[str, 
 def test_what_cannot_be_trained_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingError, match=words):
         fitted(**given)
+
+
+def resolved(kind: Any = ash.ASHClassifier, X: Any = WINE[0], y: Any = WINE[1], **given: Any) -> list[str]:
+    """Return the kinds of model that the record of a fit names."""
+    model = kind(**configured({"random_state": 0, "n_jobs": 2, **given})).fit(X, y)
+    models: list[str] = model.model_.record.settings["models"]
+    assert set(kinds(model.result_)) == set(models)
+    return models
+
+
+TWO_TARGETS = np.stack([DIABETES[1], -DIABETES[1]], axis=1)
+
+
+ALONE: dict[str, dict[str, Any]] = {
+    "candidates": {"candidates": 4},
+    "a limit and candidates": {"time_limit": 1.5, "candidates": 12},
+    "work": {"work_limit": 2e9},
+    "an executor": {"time_limit": 1.5, "executor": ThreadPoolExecutor(1)},
+    "a sparse table": {"time_limit": 1.5, "X": csr_array(WINE[0])},
+    "two targets": {"time_limit": 1.5, "kind": ash.ASHRegressor, "X": DIABETES[0], "y": TWO_TARGETS},
+    "networks": {"time_limit": 1.5, "models": ["network"]},
+}
+
+
+@pytest.mark.parametrize("case", ALONE)
+def test_networks_alone_are_searched(case: str) -> None:
+    assert resolved(**ALONE[case]) == ["network"]
+
+
+def test_a_time_limit_searches_both_kinds_and_says_so(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resolved(time_limit=2, verbose=2) == BOTH
+    assert "models: network, lightgbm\n" in capfd.readouterr().err
+    monkeypatch.setattr("ash.options.is_installed", lambda module: module != "lightgbm")
+    assert resolved(time_limit=1, verbose=2) == ["network"]
+    assert "models:" not in capfd.readouterr().err
+
+
+def test_the_kinds_of_model_are_those_of_a_space_that_is_given() -> None:
+    result = ash.tune(*WINE, {"hidden": [(8,), (16,)]}, time_limit=1, seed=0)
+    assert result.record.settings["models"] == ["network"]
 
 
 def test_several_targets_are_left_to_networks() -> None:

@@ -23,9 +23,14 @@ def require_extra(feature: str, module: str, extra: str) -> None:
     module, extra : str
         What is imported, and the extra of ash-tune that brings it.
     """
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:  # without an origin it is a folder of that name, as wandb writes one
+    if not is_installed(module):
         raise MissingExtra(f"{feature} needs {module}; install it by: pip install 'ash-tune[{extra}]'")
+
+
+def is_installed(module: str) -> bool:
+    """Return whether a module can be found; it is not imported."""
+    spec = importlib.util.find_spec(module)
+    return spec is not None and spec.origin is not None  # without an origin it is a folder, as wandb writes one
 
 
 def versions() -> dict[str, str]:

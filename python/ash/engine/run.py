@@ -46,7 +46,7 @@ from ash.metrics import METRICS
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import LIGHTGBM, TREES, Options, virtual_workers, warn_of_one_rung
+from ash.options import LIGHTGBM, MODELS, TREES, Options, virtual_workers, warn_of_one_rung
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord, warn_of_difference
@@ -201,6 +201,9 @@ class TuningRun:
     def _plan(self) -> None:
         """Draw the candidates, see that they fit into memory, and resolve the ladder and the deadline."""
         self._space = space_of(self._split.folds, self._options) if self._asked_space is None else self._asked_space
+        self._options = replace(self._options, models=tuple(each for each in MODELS if each in self._space.models))
+        if self._has_trees:
+            announce(self._options, lambda: [f"models: {', '.join(self._options.models)}"])
         self._check_space()
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
         self._candidates = draw(self._space, self._options, known, self._journal.drawn)
