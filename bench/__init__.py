@@ -1,7 +1,7 @@
 """The benches of ash: every figure that is published comes from here. bench/README.md says how to read one.
 
 A subject is a package or module `bench.NAME` with a docstring that begins its page, `BENCHES`, a tuple of
-`bench.record.Bench`, and `arguments(parser)`, which adds the options that only it has.
+`bench.record.Bench`, and `arguments(parser)` where it has options of its own.
 """
 
 from typing import NamedTuple

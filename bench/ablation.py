@@ -25,7 +25,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 from unittest.mock import patch
@@ -167,8 +166,7 @@ def base_of(variant: str) -> str:
 def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, Any]:
     if (missing := SOURCES[table].missing(options.data)) is not None:
         return {"skipped": missing}
-    data = None if options.data is None else str(options.data)
-    told = {"table": table, "variant": variant, "seeds": seeds, "folder": data, "quick": options.quick}
+    told = {"table": table, "variant": variant, "seeds": seeds, "folder": options.data, "quick": options.quick}
     return dict(call("bench.ablation", "measure", told, {**ONE_THREAD, "PYTHONWARNINGS": "ignore"}))
 
 
@@ -180,7 +178,7 @@ def measure(table: str, variant: str, seeds: int, folder: str | None, quick: boo
     warnings.simplefilter("ignore")
     own, runs, rows = VARIANTS[variant], [], {}
     for seed in range(seeds):
-        data = split(table, None if folder is None else Path(folder), seed, categories=False)
+        data = split(table, folder, seed, categories=False)
         rows = {"rows": len(data.y), "test_rows": len(data.y_test)}
         if own.search is not None:
             with _without(own.reading) if own.without else nullcontext():

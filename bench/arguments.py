@@ -55,15 +55,15 @@ def names(allowed: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
     return read
 
 
-def folder(*files: str) -> Callable[[str], Path]:
-    """Return a type for a folder that holds these files."""
+def folder(*files: str) -> Callable[[str], str]:
+    """Return a type for the path of a folder that holds these files, as JSON holds it."""
 
-    def read(text: str) -> Path:
+    def read(text: str) -> str:
         for file in files:
             if not (Path(text) / file).is_file():
                 raise argparse.ArgumentTypeError(
                     f"{text!r} has no file {file}; give a folder with {' and '.join(files)}"
                 )
-        return Path(text).resolve()
+        return str(Path(text).resolve())
 
     return read

@@ -49,6 +49,6 @@ def digits(folder: Path | str | None) -> Digits:
     return Digits("load_digits", x, y, x_test, y_test)
 
 
-def table_file(folder: Path | None, file: str) -> Path:
+def table_file(folder: Path | str | None, file: str) -> Path:
     """Return where a larger table is looked for: in this folder, by default in ../shared/data."""
-    return (folder or BESIDE) / file
+    return Path(folder or BESIDE) / file

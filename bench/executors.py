@@ -27,7 +27,6 @@ from functools import partial
 from typing import Any
 
 import ash
-from bench.arguments import Parser
 from bench.figures import Section, Table, interleaved, ratios, shown, spread, timed
 from bench.machine import CORE, ROOT
 from bench.peers.task import SPACES
@@ -55,14 +54,6 @@ def once(candidates: int, **where: Any) -> dict[str, Any]:
     return {"seconds": seconds, "digest": result.digest, "jobs": len(result.jobs)}
 
 
-def _threads() -> AbstractContextManager[Any]:
-    return ThreadPoolExecutor(WORKERS)
-
-
-def _processes() -> AbstractContextManager[Any]:
-    return ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"))
-
-
 def _loky() -> AbstractContextManager[Any]:
     from loky import ProcessPoolExecutor as LokyExecutor
 
@@ -80,8 +71,8 @@ def _dask() -> Iterator[Any]:
 
 
 EXECUTORS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
-    "ThreadPoolExecutor": _threads,
-    "ProcessPoolExecutor": _processes,
+    "ThreadPoolExecutor": partial(ThreadPoolExecutor, WORKERS),
+    "ProcessPoolExecutor": partial(ProcessPoolExecutor, WORKERS, multiprocessing.get_context("spawn")),
     "loky": _loky,
     "Dask": _dask,
 }
@@ -172,10 +163,6 @@ def sections(values: Mapping[str, Any]) -> Sequence[Section]:
         f"job: the difference by the {jobs} jobs of the run. All digests were equal."
     )
     return [Table("The same run in other places", ["place", "seconds", "overhead", "ms per job"], rows, note)]
-
-
-def arguments(_: Parser) -> None:
-    """Add no option."""
 
 
 BENCHES = (

@@ -30,14 +30,17 @@ def call(
     module: str,
     function: str,
     arguments: Mapping[str, Any],
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str | None] | None = None,
     most_seconds: float | None = None,
 ) -> Any:
-    """Return what the function returns; a child that fails, or takes longer, ends this process with its last words."""
+    """Return what the function returns; a child that fails, or takes longer, ends this process with its last words.
+
+    An environment variable that is None is unset.
+    """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
         command = [sys.executable, "-m", "bench.processes", module, function, json.dumps(arguments), str(answer)]
-        own = {**os.environ, **(environment or {})}
+        own = {name: value for name, value in {**os.environ, **(environment or {})}.items() if value is not None}
         try:
             child = subprocess.run(
                 command, cwd=ROOT, env=own, capture_output=True, text=True, check=False, timeout=most_seconds

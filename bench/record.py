@@ -78,12 +78,11 @@ class Record:
 
     def counts(self, key: str, told: Mapping[str, Any], now: Mapping[str, Any], anywhere: bool) -> bool:
         """Return whether a case is on record, and measured as it would be now."""
-        if key not in self.lines or is_skipped(self.lines[key]["value"]):
+        if not self.holds(key, now, anywhere):
             return False
         line = self.lines[key]
         then = self.stamps[line["of"]]
-        compared = [name for name in COMPARED if not (anywhere and name == "machine")]
-        return line["told"] == told and all(then[name] == now[name] for name in compared)
+        return line["told"] == told and all(then[name] == now[name] for name in COMPARED if name != "machine")
 
     def add(self, key: str, value: Any, seconds: float, told: Mapping[str, Any], now: Mapping[str, Any]) -> None:
         """Keep a case, and the file with it."""
@@ -205,7 +204,7 @@ def parser(subject: str) -> Parser:
     if len(module.BENCHES) > 1:
         parts = [bench.name for bench in module.BENCHES]
         made.add_argument("--parts", type=names(parts), default=tuple(parts), help=f"some of {','.join(parts)} (all)")
-    module.arguments(made)
+    getattr(module, "arguments", lambda _: None)(made)
     return made
 
 

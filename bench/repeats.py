@@ -25,6 +25,7 @@ import warnings
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,9 +39,10 @@ from bench.executors import EXECUTORS, NEEDS
 from bench.figures import Section, Table, shown, spread, timed, verdict
 from bench.machine import CORE
 from bench.processes import call
-from bench.quality.measure import facts, scores
+from bench.quality.contenders import CONTENDERS, OURS, Task
+from bench.quality.measure import scores, timed_use
 from bench.quality.page import geometric_mean, shown_mean, smoothed
-from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, split
+from bench.quality.tables import TABLES, split
 from bench.record import Bench, Case
 
 PROOF, PLACES, PRICE, SEARCH = "proof", "places", "price", "search"
@@ -52,7 +54,6 @@ LEAST_ROWS = 1_000
 MOST_RATIO, LEAST_DECIDED, LEAST_BUSY, MOST_REPEAT = 1.01, 0.97, 0.95, 1.02
 FEW_ROWS = 500
 COPIES = 5  # of a fit in each place
-PRICE_FIELDS = ("error", "auc_error", "log_loss", "deviation", "rows", "seconds", "busy", "decided")
 LOAD = "import time\nwhile True: pass"
 
 
@@ -105,7 +106,7 @@ class Fitting:
         import ash
 
         self._variant = VARIANTS[variant]
-        rows = split(self._variant.table, None if data is None else Path(data), 0, categories=False)
+        rows = split(self._variant.table, data, 0, categories=False)
         self._x, self._y = rows.x, rows.y
         self._estimator = ash.ASHClassifier if rows.classes else ash.ASHRegressor
         self._weights = np.arange(len(rows.y)) % 3 if self._variant.weighted else None
@@ -192,27 +193,17 @@ def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
 
 def price(table: str, schedule: str, seed: int, limit: float, data: str | None) -> dict[str, Any]:
     """Return the error of a timed fit, the share of its epochs that was decided, and of the cores' time in use."""
-    import ash
+    from ash import SearchConfig
 
     warnings.simplefilter("ignore")
-    rows = split(table, None if data is None else Path(data), seed, categories=False)
-    kind = TABLES[table].kind
-    metric = {BINARY: "roc_auc", CLASSES: "neg_log_loss", REGRESSION: "neg_root_mean_squared_error"}[kind]
-    estimator = ash.ASHClassifier if rows.classes else ash.ASHRegressor
-    estimator(candidates=2, n_jobs=1).fit(rows.x[:FEW_ROWS], rows.y[:FEW_ROWS])
-    fit = estimator(
-        time_limit=limit,
-        scoring=metric,
-        n_jobs=THREADS,
-        random_state=seed,
-        config=ash.SearchConfig(schedule=schedule),
-    )
-    before = os.times()
-    seconds, fit = timed(lambda: fit.fit(rows.x, rows.y))
-    after = os.times()
-    busy = (after.user + after.system - before.user - before.system) / (seconds * THREADS)
-    told = {**scores(fit, rows), **facts(rows), "seconds": seconds, "busy": busy, "decided": decided(fit.result_)}
-    return {name: told[name] for name in PRICE_FIELDS if name in told}
+    rows = split(table, data, seed, categories=False)
+    task = Task(TABLES[table].kind, seed, limit, THREADS)
+    fit_ash = CONTENDERS[OURS].fit
+    fit_ash(replace(task, few=True), rows.x[:FEW_ROWS], rows.y[:FEW_ROWS], n_jobs=1)
+    others = {"n_jobs": THREADS, "config": SearchConfig(schedule=schedule)}
+    seconds, busy, fit = timed_use(lambda: fit_ash(task, rows.x, rows.y, **others), THREADS)
+    count = len(rows.y) + len(rows.y_test)
+    return {**scores(fit, rows), "rows": count, "seconds": seconds, "busy": busy, "decided": decided(fit.result_)}
 
 
 def decided(result: Any) -> float:
@@ -236,7 +227,7 @@ def search(seed: int, limit: float, data: str | None) -> dict[str, Any]:
     import ash
 
     warnings.simplefilter("ignore")
-    rows = split("magic", None if data is None else Path(data), seed, categories=False)
+    rows = split("magic", data, seed, categories=False)
     space = {
         "num_leaves": ash.integers(4, 256, log=True),
         "learning_rate": ash.log(0.01, 0.3),
@@ -265,9 +256,8 @@ def search(seed: int, limit: float, data: str | None) -> dict[str, Any]:
 
 def cases(options: Namespace) -> Sequence[Case]:
     """Return the cases of the parts that were chosen."""
-    data = None if options.data is None else str(options.data)
     plan = {PROOF: _proofs, PLACES: _places, PRICE: _prices, SEARCH: _searches}
-    return [case for part in options.parts or PARTS for case in plan[part](options, data)]
+    return [case for part in options.parts or PARTS for case in plan[part](options, options.data)]
 
 
 def _proofs(options: Namespace, data: str | None) -> Iterator[Case]:
@@ -315,7 +305,7 @@ def _case(key: str, table: str, function: str, told: Mapping[str, Any], package:
 
 
 def _run(table: str, function: str, told: Mapping[str, Any], package: str | None) -> dict[str, Any]:
-    missing = TABLES[table].missing(None if told["data"] is None else Path(told["data"]))
+    missing = TABLES[table].missing(told["data"])
     if package is not None and find_spec(package) is None:
         missing = f"{package} is not installed"
     return {"skipped": missing} if missing else dict(call("bench.repeats", function, told))

@@ -122,21 +122,15 @@ def _origin(record: Record) -> str:
 
 def filled(readme: str, results: Path) -> str:
     """Return the README with the figures of these results between its marks."""
-    makers = {
-        bench.name: bench
-        for subject in SUBJECTS
-        for bench in importlib.import_module(f"bench.{subject}").BENCHES
-        if bench.readme is not None
-    }
-
+    makers = {each.name: each for subject in SUBJECTS for each in importlib.import_module(f"bench.{subject}").BENCHES}
     shown = {name: Record(results / f"{name}.json") for _, name, _ in BLOCK.findall(readme) if name != ORIGIN}
 
     def block(found: re.Match[str]) -> str:
         if found[2] == ORIGIN:
             return found[1] + _origin_of_all(shown.values()) + "\n" + found[3]
-        maker = makers[found[2]].readme
-        assert maker is not None
-        return found[1] + "\n".join([*maker(shown[found[2]].values()), ""]) + found[3]
+        bench = makers[found[2]]
+        assert bench.readme is not None
+        return found[1] + "\n".join([*bench.readme(shown[found[2]].values()), ""]) + found[3]
 
     return BLOCK.sub(block, readme)
 
@@ -149,8 +143,3 @@ def _origin_of_all(records: Iterable[Record]) -> str:
     commits = sorted({(stamp["commit"] or "unknown")[:7] for stamp in stamps})
     machines = sorted({f"{stamp['machine']['cpus']} CPUs of {stamp['machine']['processor']}" for stamp in stamps})
     return f"<sub>Measured {when} on {' and '.join(machines)}, at {', '.join(commits)}.</sub>"
-
-
-def unmarked(text: str) -> str:
-    """Return a page without what says how old its figures are."""
-    return "".join(part for part in re.split(rf"({re.escape(MARK)}.*\n\n?)", text)[::2])

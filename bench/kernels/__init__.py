@@ -8,13 +8,6 @@ what further threads inside one step bring. Eigen and LIBXSMM are compared where
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-
 from bench.kernels import products, step, teams
-
-
-def arguments(parser: ArgumentParser) -> None:
-    """Add no option: this subject has none of its own."""
-
 
 BENCHES = (products.BENCH, step.BENCH, teams.BENCH)

@@ -84,16 +84,15 @@ def ways(workers: int) -> list[Way]:
 
 def cases(options: Namespace) -> Sequence[Case]:
     """Return a case per space, peer and setting, over all its seeds."""
-    data = None if options.data is None else str(options.data)
     made = []
     for space in (MAIN,) if options.quick else SPACES:
         for way in ways(cpus()):
             if (way.quick or not options.quick) and (way.second or space == MAIN):
                 seeds = 1 if options.quick else min(way.seeds, SEEDS if space == MAIN else SECOND_SEEDS)
-                task = {"data": data, "space": space, "workers": cpus()}
+                task = {"data": options.data, "space": space, "workers": cpus()}
                 task["candidates"] = QUICK_CANDIDATES if options.quick else CANDIDATES
                 key = f"{space}; {way.name}; {way.setting}"
-                made.append(Case(key, partial(_run, way, task, seeds), {"full digits": True} if data else {}))
+                made.append(Case(key, partial(_run, way, task, seeds), {"full digits": True} if options.data else {}))
     return made
 
 
@@ -117,7 +116,7 @@ def check(options: Namespace) -> None:
 
     What a peer's final model predicts is checked in each of its searches: bench/peers/task.py.
     """
-    task = Task(None if options.data is None else str(options.data), MAIN, 0, QUICK_CANDIDATES, "default", cpus())
+    task = Task(options.data, MAIN, 0, QUICK_CANDIDATES, "default", cpus())
     tables = task.tables()
     first, second = (ash.tune(task, tables, task.candidates) for _ in range(2))
     accuracy = float((first.model.predict(tables.x_test) == tables.y_test).mean())

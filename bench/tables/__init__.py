@@ -52,24 +52,22 @@ def arguments(parser: ArgumentParser) -> None:
 
 def cases(options: Namespace) -> list[Case]:
     """Return a case per setting and number of models, and those of schedules, an epoch and allocations."""
-    given = None if options.data is None else str(options.data)
-    (threads, more), rounds = thread_counts(), options.rounds or (1 if options.quick else ROUNDS)
+    (threads, more), data = thread_counts(), options.data
+    rounds = options.rounds or (1 if options.quick else ROUNDS)
     models, seeds = options.models or ((32,) if options.quick else MODELS), 1 if options.quick else measure.SEEDS
-    name, told = read(given).name, {"threads": threads, "simulated": more, "rounds": rounds}
+    name, told = read(data).name, {"threads": threads, "simulated": more, "rounds": rounds}
     made = [
-        Case(
-            f"{name}, {setting}, {count}", partial(measure.measure, setting, count, given, rounds, threads, more), told
-        )
+        Case(f"{name}, {setting}, {count}", partial(measure.measure, setting, count, data, rounds, threads, more), told)
         for count in models
         for setting in SETTINGS
     ]
     if threads[-1] > 1:
-        run = partial(measure.schedules, given, threads[-1], seeds, rounds)
+        run = partial(measure.schedules, data, threads[-1], seeds, rounds)
         made.append(Case(f"{name}, schedules", run, {"threads": threads[-1], "rounds": rounds}))
     return [
         *made,
-        Case(f"{name}, an epoch", partial(measure.network_epoch, given, 3 * rounds)),
-        Case(f"{name}, allocations", partial(memory.measure, given, tuple(BYTES_ALLOCATED))),
+        Case(f"{name}, an epoch", partial(measure.network_epoch, data, 3 * rounds)),
+        Case(f"{name}, allocations", partial(memory.measure, data, tuple(BYTES_ALLOCATED))),
     ]
 
 
@@ -80,7 +78,7 @@ BENCHES = (
         (*CORE, "bench/tables/measure.py", "bench/tables/memory.py", "bench/tables/settings.py"),
         cases,
         sections,
-        check=lambda options: measure.check(None if options.data is None else str(options.data)),
+        check=lambda options: measure.check(options.data),
         packages=("scikit-learn",),
         readme=readme,
     ),

@@ -61,13 +61,13 @@ def _row(pair: tuple[str, int]) -> str:
     return f"{pair[0]}, {pair[1]}"
 
 
-def speedups(runs: Runs, spreads: bool = True) -> Table:
+def speedups(runs: Runs) -> Table:
     """Return how much faster more threads are, each algorithm over itself on one thread."""
 
     def cell(line: Mapping[str, float] | None) -> str:
         if line is None:
             return ""
-        return f"{line['median']:.2f}" + (f" ({line['min']:.2f} to {line['max']:.2f})" if spreads else "")
+        return f"{line['median']:.2f} ({line['min']:.2f} to {line['max']:.2f})"
 
     several = [name for name in _names(runs) if _threads(name) > 1]
     rows = []
@@ -215,20 +215,19 @@ def published_table() -> Table:
 
 
 def _schedules(found: Any) -> list[Section]:
-    return [Text("\n".join(schedule_lines(found)))] if found else []
-
-
-def schedule_lines(found: Any) -> list[str]:
     """Return what the virtual clock costs."""
+    if not found:
+        return []
     used = {name: f"{found['used'][name]['median']:.2f}" for name in ("reproducible", "greedy")}
     wall = found["wall"]
-    return [
+    lines = [
         f"On {found['threads']} threads the reproducible schedule takes {wall['median']:.2f} times as long as the "
         f"greedy one ({wall['min']:.2f} to {wall['max']:.2f}",
         f"over {found['seeds']} seeds, by the size of the networks that happen to be promoted). Its threads spend "
         f"{used['reproducible']} of their time in",
         f"jobs, those of the greedy one {used['greedy']}.",
     ]
+    return [Text("\n".join(lines))]
 
 
 def _allocations(found: Any) -> list[Section]:

@@ -20,6 +20,7 @@ import bench
 from bench import record, tables
 from bench.__main__ import listing, main
 from bench.figures import Line, Picture, Plot, Table, Text, interleaved, ratios, spread, verdict
+from bench.processes import call
 from bench.record import Bench, Case, Record, measure, rounded
 from bench_help import options, two_cases
 
@@ -275,3 +276,9 @@ def test_a_case_that_is_skipped_neither_counts_nor_replaces_one_that_was_measure
     assert measure(bench, options(tmp_path, anew=True)).values() == {"first": {"length": 5}}
     changed(monkeypatch, machine={"other": "one"})
     assert measure(bench, options(tmp_path)).values() == {"first": {"skipped": "no file"}} and not found
+
+
+def test_a_fresh_process_has_the_variables_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASH_HIDDEN", "1")
+    environment = {"ASH_HIDDEN": None, "ASH_SHOWN": "2"}
+    assert [call("os", "getenv", {"key": name}, environment) for name in environment] == [None, "2"]
