@@ -55,7 +55,7 @@ class Bench:
     sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # from the values by the keys of their cases
     check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence where an answer is wrong
     packages: Sequence[str] = ()  # whose versions figures depend on, beside Python's and NumPy's
-    anywhere: bool = False  # whether cases of another machine count: bits that are the same, or values that say where
+    anywhere: bool = False  # whether cases of another machine count: bits that are the same, or values `on` a processor
     at_once: Callable[[], int] = lambda: 1  # cases that run at the same time: more only where no time is taken
     readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # lines of Markdown between the README's marks
 
@@ -72,9 +72,12 @@ class Record:
             self.stamps = found["measured"]
             self.lines = {key: {"told": {}, **line} for key, line in found["cases"].items()}
 
-    def values(self) -> dict[str, Any]:
-        """Return the values by the keys of their cases."""
-        return {key: line["value"] for key, line in self.lines.items()}
+    def values(self, anywhere: bool = False) -> dict[str, Any]:
+        """Return the values by the keys of their cases; anywhere: each also says which processor it is `on`."""
+        if not anywhere:
+            return {key: line["value"] for key, line in self.lines.items()}
+        processors = [stamp["machine"].get("processor") for stamp in self.stamps]
+        return {key: {"on": processors[line["of"]], **line["value"]} for key, line in self.lines.items()}
 
     def counts(self, key: str, told: Mapping[str, Any], now: Mapping[str, Any], anywhere: bool) -> bool:
         """Return whether a case is on record, and measured as it would be now."""
@@ -161,7 +164,7 @@ def measure(bench: Bench, options: Namespace) -> Record:
         print(f"{number} of {len(missing)}: {case.key} ({seconds:.1f} s)", file=sys.stderr, flush=True)
     if cases and not bench.anywhere:
         record.drop_others(list(stamps), stamps[cases[0].key]["machine"])
-    for section in bench.sections(record.values()):
+    for section in bench.sections(record.values(bench.anywhere)):
         print(f"\n{section.as_text()}")
     print(f"\nwritten: {record.path}", flush=True)
     return record

@@ -76,7 +76,7 @@ def _page(subject: str, files: dict[Bench, Path], other: str = "") -> tuple[str,
             parts.append(f"Not measured: `python -m bench {subject}` writes `{path.name}`.")
             continue
         record = Record(path)
-        sections = [_renamed(section, bench.name, other) for section in bench.sections(record.values())]
+        sections = [_renamed(section, bench.name, other) for section in bench.sections(record.values(bench.anywhere))]
         parts += [*marks(record), *(section.as_markdown().rstrip() for section in sections), _origin(record)]
         pictures += [section for section in sections if isinstance(section, Picture)]
     return "\n\n".join(parts) + "\n", pictures
@@ -130,7 +130,7 @@ def filled(readme: str, results: Path) -> str:
             return found[1] + _origin_of_all(shown.values()) + "\n" + found[3]
         bench = makers[found[2]]
         assert bench.readme is not None
-        return found[1] + "\n".join([*bench.readme(shown[found[2]].values()), ""]) + found[3]
+        return found[1] + "\n".join([*bench.readme(shown[found[2]].values(bench.anywhere)), ""]) + found[3]
 
     return BLOCK.sub(block, readme)
 

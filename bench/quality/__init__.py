@@ -24,7 +24,7 @@ from functools import cache, partial
 from typing import Any
 
 from bench.arguments import Parser, folder, integer, names
-from bench.machine import CORE, cpus, processor
+from bench.machine import CORE, cpus
 from bench.processes import ONE_THREAD, call
 from bench.quality.contenders import CONTENDERS, OURS, PLAIN
 from bench.quality.page import readme, sections
@@ -62,7 +62,7 @@ def _run(fit: Fit, folder: str | None) -> dict[str, Any]:
     environment = {**ONE_THREAD, "PYTHONWARNINGS": "ignore"}
     try:
         with _own_core():
-            return {"on": processor(), **call("bench.quality.measure", "measure", told, environment, MOST_SECONDS)}
+            return dict(call("bench.quality.measure", "measure", told, environment, MOST_SECONDS))
     except SystemExit as error:
         if fit.contender in (OURS, PLAIN):
             raise

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("before", type=Path, help="a record of the bench")
     parser.add_argument("after", type=Path, help="another one")
     options = parser.parse_args(arguments)
-    before, after = (Fits(Record(path).values()) for path in (options.before, options.after))
+    before, after = (Fits(Record(path).values(anywhere=True)) for path in (options.before, options.after))
     print(compared(before, after).as_text())
 
 

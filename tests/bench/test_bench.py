@@ -20,6 +20,7 @@ import bench
 from bench import record, tables
 from bench.__main__ import listing, main
 from bench.figures import Line, Picture, Plot, Table, Text, interleaved, ratios, spread, verdict
+from bench.machine import processor
 from bench.processes import call
 from bench.record import Bench, Case, Record, measure, rounded
 from bench_help import options, two_cases
@@ -159,6 +160,16 @@ def test_a_case_is_a_line_that_names_its_code(tmp_path: Path) -> None:
     [stamp] = json.loads(text)["measured"]
     assert set(stamp["trees"]) == {"cpp/ash", "bench/record.py"} and all(stamp["trees"].values())
     assert {"processor", "cpus", "flags"} <= set(stamp["machine"]) and {"python", "numpy"} <= set(stamp["packages"])
+
+
+def test_values_say_on_which_processor_they_were_measured_where_all_count(tmp_path: Path) -> None:
+    seen: list[Mapping[str, Any]] = []
+    bench = two_cases([], anywhere=True, sections=lambda values: seen.append(values) or [])
+    kept = measure(bench, options(tmp_path))
+    assert seen[0]["first"] == {"on": processor(), "length": 5, "third": 0.333333}
+    assert kept.values()["first"] == {"length": 5, "third": 0.333333}
+    kept.lines["second"]["value"] = {"on": "another"}
+    assert kept.values(anywhere=True)["second"] == {"on": "another"}, "what older records say themselves"
 
 
 def test_what_is_on_record_is_measured_again_only_when_asked(tmp_path: Path) -> None:
