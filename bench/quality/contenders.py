@@ -1,6 +1,7 @@
 """The contenders of the bench `quality`: one fit of each, as its users would write it.
 
 A fit takes the task, features and target, and returns a fitted model with `predict` and, for classes, `predict_proba`.
+It is saved by its own `save`, else by pickle. Its `persist`, if it has one, is called before predictions are timed.
 All are told what is compared: the AUC of two classes, the log loss of more, the squared error of numbers. Packages are
 imported within, so that each contender can be measured without the packages of the others.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -114,7 +116,7 @@ def autogluon(task: Task, x: Any, y: Any, presets: str) -> Any:
     )
     table = x.assign(**{_TARGET: y})
     model.fit(table, presets=presets, time_limit=task.limit, num_cpus=task.threads, num_gpus=0)
-    return _Flat(model)
+    return _Predictor(model)
 
 
 _TARGET = "target of the bench"
@@ -230,6 +232,18 @@ class _Flat:
     def predict_proba(self, x: Any) -> Any:
         """Return an array [rows, classes]."""
         return np.asarray(self._model.predict_proba(x))
+
+
+class _Predictor(_Flat):
+    """AutoGluon's model, which is read from its folder for each call unless it is persisted."""
+
+    def persist(self) -> None:
+        """Stay in memory."""
+        self._model.persist()
+
+    def save(self, path: Path) -> None:
+        """Write what predicting needs, without the rest of the folder."""
+        self._model.clone_for_deployment(str(path))
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,18 @@
-"""One fit of the bench `quality`, in a process of its own: errors on the held-out rows, seconds, and cores in use."""
+"""One fit of the bench `quality`, in a process of its own: errors on the held-out rows, seconds, and cores in use.
+
+Beside them are the milliseconds in which the fitted model predicts 1,000 rows, and the bytes of the saved model.
+"""
 
 from __future__ import annotations
 
 import os
+import pickle
+import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -16,20 +23,26 @@ from bench.quality.contenders import CONTENDERS, Task
 from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, Split, split
 
 FEW_ROWS, FEW_SECONDS = 1_000, 1.0
+PREDICTED, CALLS = 1_000, 5  # rows of a timed call, and calls
 LEAST_PROBABILITY = 1e-7  # what is less counts as this: a rounding in single precision
 COMPARED = {BINARY: "auc_error", CLASSES: "log_loss", REGRESSION: "error"}
 """The error by which contenders are compared, by what the target is."""
 
 
 def measure(contender: str, table: str, folder: str | None, seed: int, limit: float, threads: int) -> dict[str, Any]:
-    """Return what one fit took and how good it is; utilization: the share of the threads' time that it computed."""
+    """Return what one fit took and how good it is; utilization: the share of the threads' time that it computed.
+
+    ms     milliseconds in which the model predicts PREDICTED rows
+    bytes  of the saved model
+    """
     warnings.simplefilter("ignore")
     chosen = CONTENDERS[contender]
     rows = split(table, folder, seed, chosen.categories)
     task = Task(TABLES[table].kind, seed, limit, threads)
     chosen.fit(replace(task, limit=min(limit, FEW_SECONDS), few=True), rows.x[:FEW_ROWS], rows.y[:FEW_ROWS])
     seconds, used, model = timed_use(lambda: chosen.fit(task, rows.x, rows.y), threads)
-    return {**scores(model, rows), **facts(rows), "seconds": seconds, "utilization": used}
+    found = {**scores(model, rows), **facts(rows), "seconds": seconds, "utilization": used}
+    return {**found, "ms": prediction_ms(model, rows), "bytes": saved_bytes(model)}
 
 
 def timed_use(function: Callable[[], Any], threads: int) -> tuple[float, float, Any]:
@@ -40,6 +53,29 @@ def timed_use(function: Callable[[], Any], threads: int) -> tuple[float, float, 
     before = os.times()
     seconds, result = timed(function)
     return seconds, (sum(os.times()[:4]) - sum(before[:4])) / (seconds * threads), result
+
+
+def prediction_ms(model: Any, rows: Split) -> float:
+    """Return the median time of a call that predicts PREDICTED rows, of classes their probabilities; 3 digits.
+
+    The rows are the first of the held-out ones, repeated where there are fewer. A first call is not timed.
+    """
+    if hasattr(model, "persist"):
+        model.persist()
+    x = rows.x_test.iloc[np.arange(PREDICTED) % len(rows.x_test)].reset_index(drop=True)
+    answer = model.predict_proba if rows.classes else model.predict
+    answer(x)
+    return float(f"{1e3 * median(timed(lambda: answer(x))[0] for _ in range(CALLS)):.3g}")
+
+
+def saved_bytes(model: Any) -> int:
+    """Return the size of all files in which a model is saved: by its own method, else by pickle."""
+    with tempfile.TemporaryDirectory() as folder:
+        if hasattr(model, "save"):
+            model.save(Path(folder) / "model")
+        else:
+            (Path(folder) / "model").write_bytes(pickle.dumps(model, pickle.HIGHEST_PROTOCOL))
+        return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
 
 
 def facts(rows: Split) -> dict[str, float]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from bench.figures import Line, Picture, Plot, Section, Table, Text
 from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN
-from bench.quality.measure import COMPARED
+from bench.quality.measure import COMPARED, PREDICTED
 from bench.quality.plan import CURVE_LIMITS, LIMIT, LONG_LIMIT, OTHER_SEED, SEEDS, fits
 from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
 
@@ -123,6 +123,7 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
         losses_table(fits),
         peers_table(fits),
         kinds_table(fits),
+        models_table(fits),
         errors_table(fits),
         scoring_table(fits),
         *curve_sections(fits),
@@ -207,6 +208,26 @@ GROUPS: dict[str, Callable[[str, Run], bool]] = {
     "half text and more": lambda _, run: run["text"] >= 0.5,
     "a skewed target": lambda _, run: abs(run["skew"]) > SKEWED,
 }
+
+
+def models_table(fits: Fits) -> Table:
+    """Return how fast the fitted models predict and how large they are when saved, by contender and limit."""
+    rows = []
+    for each, limit in sorted(
+        {key[1:] for key in fits.runs}, key=lambda pair: (list(CONTENDERS).index(pair[0]), pair[1])
+    ):
+        runs = [[run for run in fits.of(t, each, limit).values() if "ms" in run] for t in fits.tables]
+        cells = [CONTENDERS[each].name, f"{limit:g} s" if CONTENDERS[each].limited else "-", str(sum(map(bool, runs)))]
+        for name, form in (("ms", ",.1f"), ("bytes", ",.0f")):
+            found = [median(run[name] for run in own) for own in runs if own]
+            cells += [format(of(found), form) if found else "-" for of in (median, max)]
+        rows.append(cells)
+    header = ["contender", "limit", "tables", "ms, median", "ms, largest", "bytes, median", "bytes, largest"]
+    note = (
+        f"ms: to predict {PREDICTED:,} rows on one core, of classes their probabilities. bytes: of the saved model. Of "
+        "a table the median over the seeds counts. -: not measured."
+    )
+    return Table("The fitted models", header, rows, note)
 
 
 def errors_table(fits: Fits) -> Table:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import pickle
 import time
 from argparse import Namespace
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import SAMPLES
 from sklearn.metrics import log_loss as sklearn_log_loss
@@ -22,7 +24,16 @@ from bench.figures import Picture
 from bench.machine import CORE
 from bench.quality.compare import main as compare
 from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN, TUNED, Task, stopping_at, tuned
-from bench.quality.measure import LEAST_PROBABILITY, auc_error, log_losses, measure, root_mean_square, scores
+from bench.quality.measure import (
+    LEAST_PROBABILITY,
+    auc_error,
+    log_losses,
+    measure,
+    prediction_ms,
+    root_mean_square,
+    saved_bytes,
+    scores,
+)
 from bench.quality.page import Fits, geometric_mean, largest_rise, readme, sections
 from bench.quality.plan import Fit, fits
 from bench.quality.tables import BINARY, CLASSES, FILE, REGRESSION, SKLEARN, SMALL, TABLES, Source, Split, split
@@ -105,6 +116,7 @@ def test_ours_of_classes_is_measured_on_held_out_rows() -> None:
     found = measure(OURS, "wine", None, seed=0, limit=3.0, threads=1)
     assert found["error"] <= 0.1 and 0 < found["log_loss"] < 0.5 and found["seconds"] > 0 and found["utilization"] > 0
     assert (found["rows"], found["text"], found["skew"]) == (178, 0, 0) and found["deviation"] > 0
+    assert 0 < found["ms"] < 1e4 and 1e4 < found["bytes"] < 1e7
 
 
 def test_ours_of_a_number_is_measured_in_the_units_of_the_target() -> None:
@@ -123,6 +135,56 @@ class Known:
 
     def predict_proba(self, x: Any) -> Any:
         return self.answers
+
+
+class Calls:
+    """A model that notes its calls and how many rows each had. Every call takes 2 ms, the first one much longer."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+
+    def predict(self, x: Any) -> None:
+        self._note("predict", x)
+
+    def predict_proba(self, x: Any) -> None:
+        self._note("predict_proba", x)
+
+    def _note(self, name: str, x: Any) -> None:
+        assert list(x.index) == list(range(len(x)))
+        self.calls.append((name, len(x)))
+        time.sleep(0.002 if len(self.calls) > 1 else 0.2)
+
+
+class Persisted(Calls):
+    """A model in a folder of its own, like AutoGluon's."""
+
+    def persist(self) -> None:
+        self.calls.append(("persist", 0))
+
+    def save(self, path: Path) -> None:
+        path.mkdir()
+        (path / "weights").write_bytes(b"1" * 70)
+        (path / "names").write_bytes(b"2" * 7)
+
+
+def split_of(frame: Any, classes: int) -> Split:
+    return Split(None, np.zeros(0), frame, np.zeros(0), classes)
+
+
+def test_the_median_call_with_exactly_1000_rows_is_timed() -> None:
+    held = pd.DataFrame({"x": np.arange(45.0)})
+    model = Calls()
+    assert 2 <= prediction_ms(model, split_of(held, 3)) < 100, "the first call is not timed"
+    assert model.calls == [("predict_proba", 1000)] * 6
+    persisted = Persisted()
+    assert prediction_ms(persisted, split_of(pd.concat([held] * 40, ignore_index=True), 0)) >= 2
+    assert persisted.calls == [("persist", 0), *[("predict", 1000)] * 6]
+
+
+def test_the_size_is_that_of_all_files_of_a_model() -> None:
+    model = Known([1.0, 2.0])
+    assert saved_bytes(model) == len(pickle.dumps(model, pickle.HIGHEST_PROTOCOL))
+    assert saved_bytes(Persisted()) == 77
 
 
 def test_scores_of_numbers_have_the_standard_error_of_the_mean_square() -> None:
@@ -311,6 +373,22 @@ def test_tables_are_grouped_by_what_they_are() -> None:
     found = table(sections(values), "ash by the best peer, by kind of table")
     assert row(found, "more classes, log loss")["by theirs"].startswith("0.500")
     assert row(found, "half text and more")["worst"] == "2.000" and row(found, "a skewed target")["tables"] == "0"
+
+
+def test_fitted_models_have_their_time_and_size_by_limit() -> None:
+    values = made("wine", OURS, (0.1,) * 3) | made("wine", "catboost", (0.2,), ms=1234.56, bytes=2_000_000)
+    for seed, ms in enumerate((3.0, 1.0, 2.0)):
+        values |= made("digits", OURS, (0.1,), first=seed, ms=ms, bytes=1000 * ms)
+        values |= made("letter", OURS, (0.1,), first=seed, ms=10 * ms, bytes=7000)
+    values |= made("digits", OURS, (0.1,), limit=5.0, first=1, ms=0.52, bytes=900)
+    values |= made("digits", TUNED, (0.1,))
+    found = table(sections(values), "The fitted models")
+    assert found.rows == [
+        ["ash", "5 s", "1", "0.5", "0.5", "900", "900"],
+        ["ash", "60 s", "2", "11.0", "20.0", "4,500", "7,000"],
+        ["LightGBM, tuned", "60 s", "0", "-", "-", "-", "-"],
+        ["CatBoost", "-", "1", "1,234.6", "1,234.6", "2,000,000", "2,000,000"],
+    ]
 
 
 def test_what_was_skipped_or_failed_is_said() -> None:
