@@ -317,13 +317,13 @@ OBJECTIVES = {
 def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
     """Return the cost of a tree, in multiply-adds of a network that take about as long.
 
-    Each level of the tree adds rows to the histograms of its features, and each leaf searches all `bins` of them. The
-    factors were fitted to timings. They decide how many rounds a job has, so a rough estimate is enough. The formula
-    avoids the system's logarithm, whose last bits differ between systems.
+    Each level of the tree adds rows to the histograms of its features. Each leaf searches all `bins` of them, and is
+    written as text and read again. The factors were fitted to timings. They decide how many rounds a job has, so a
+    rough estimate is enough. The formula avoids the system's logarithm, whose last bits differ between systems.
     """
     whole = leaves.bit_length() - 1
     levels = whole + leaves / 2**whole - 1
-    return float(7e5 + 1250.0 * rows + 10.5 * rows * features * levels + 140.0 * leaves * bins)
+    return float(1e6 + 1600.0 * rows + 22.0 * rows * features * levels + (230.0 * bins + 120e3) * leaves)
 
 
 def table_bytes_of_trees(fold: Fold) -> int:
