@@ -115,6 +115,17 @@ def test_networks_that_are_clearly_worse_are_no_first_draws() -> None:
     assert counts[2] == 0 and counts[[0, 1, 3, 4]].min() == 1
 
 
+def test_the_best_of_the_other_kind_of_model_is_among_the_first_draws() -> None:
+    errors = np.random.default_rng(1).normal(size=(9, 200, 1))
+    errors = errors[np.argsort(np.square(errors).mean(axis=(1, 2)))]
+    assert select(errors, None, 5).tolist() == [1] * 5 + [0] * 4
+    assert select(errors, None, 6, others=[5]).tolist() == [1] * 6 + [0] * 3
+    assert select(errors, None, 5, others=[3]).tolist() == [1] * 5 + [0] * 4
+    assert select(errors, None, 1, others=[5]).tolist() == [1] + [0] * 8
+    errors[5] += 10
+    assert select(errors, None, 6, others=[5])[5] == 0
+
+
 def test_one_draw_is_the_best_network() -> None:
     predictions, labels = probabilities(5, 2)
     assert select(label_probabilities(predictions, labels), None, 1).tolist() == [1, 0, 0, 0, 0]

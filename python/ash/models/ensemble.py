@@ -9,14 +9,15 @@ the sum has one order. Predicting takes as long as with all members one after an
 
 Selection is greedy, with replacement, by the predictions of the validation rows:
 
-    first draws: the best network, and those of the next four that are not clearly worse, one each
+    first draws: the best network; also the next four and the best of the other kind of model, unless clearly worse
     draw t + 1: the network that, averaged with the t before, gives the lowest loss
     after `size` draws: back to the draw with the lowest loss (ties: the earlier) that follows the first ones; the
     weights are shares of the draws
 
 Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. To begin with several
-is their section 2.2: on few validation rows, one network that was lucky would be drawn alone. Clearly worse means by
-more than two standard errors of the difference, which is paired by rows. We do not bag.
+is their section 2.2: on few validation rows, one network that was lucky would be drawn alone. Of many trees beside few
+networks one is lucky more often, so the best of each kind is among the first. Clearly worse means by more than two
+standard errors of the difference, which is paired by rows. We do not bag.
 
 Loss:        of a row, the squared error of probabilities (Brier's score) or of standardized targets, their mean over
              outputs; the pinball loss or Poisson deviance where networks were trained by these; for the metric log_loss
@@ -216,14 +217,21 @@ def poisson_losses(targets: Numbers) -> RowLosses:
     return losses
 
 
-def select(terms: Numbers, weights: Numbers | None, size: int, losses_of: RowLosses = row_losses) -> NDArray[np.int64]:
+def select(
+    terms: Numbers,
+    weights: Numbers | None,
+    size: int,
+    losses_of: RowLosses = row_losses,
+    others: Sequence[int] = (),
+) -> NDArray[np.int64]:
     """Return how often each network was drawn, of at most `size` draws: int64 [networks], the first at least once.
 
     `terms` [networks, rows, ...] are what is averaged, of the best network first: `label_probabilities`,
     `class_errors`, `target_errors` or predictions. `weights` [rows] say how often each row counts, and `losses_of`
-    gives the loss of each row for an average of the terms.
+    gives the loss of each row for an average of the terms. `others` are tried in the first draws too: the best of
+    another kind of model.
     """
-    first = _first_draws(terms[:size], weights, losses_of)
+    first = _first_draws(terms, weights, losses_of, [*range(1, min(MOST_FIRST, size, len(terms))), *others])[:size]
     total = terms[0].copy()
     for network in first[1:]:
         total += terms[network]
@@ -240,12 +248,12 @@ def select(terms: Numbers, weights: Numbers | None, size: int, losses_of: RowLos
     return best
 
 
-def _first_draws(terms: Numbers, weights: Numbers | None, losses_of: RowLosses) -> list[int]:
-    """Return the best network, and those of the next that are not clearly worse on these rows."""
+def _first_draws(terms: Numbers, weights: Numbers | None, losses_of: RowLosses, tried: Sequence[int]) -> list[int]:
+    """Return the best network, and those of the others tried that are not clearly worse on these rows."""
     best = losses_of(terms[0])
     count = len(best) if weights is None else float(weights.sum())
     first = [0]
-    for network in range(1, min(MOST_FIRST, len(terms))):
+    for network in dict.fromkeys(tried):
         excess = losses_of(terms[network]) - best
         mean = mean_loss(excess, weights)
         error = math.sqrt(mean_loss(np.square(excess - mean), weights) / count)

@@ -136,7 +136,9 @@ class Kept:
     def best_counts(self, size: int) -> NDArray[np.int64]:
         """Return how often each candidate is drawn; with a size of 1 the best one alone."""
         terms, losses = self._terms()
-        return select(terms, self.weights, size, losses)
+        kinds = [type(each) for each in self.networks]
+        others = [place for place, kind in enumerate(kinds) if kind is not kinds[0]][:1]
+        return select(terms, self.weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
         """Return the ensemble of candidates drawn so often, or the first network if it is alone."""
