@@ -49,6 +49,9 @@ MODELS = (NETWORK, LIGHTGBM)
 TREES = (LIGHTGBM,)
 """Those of them that are boosted trees."""
 
+RANDOM, ADAPTIVE = "random", "adaptive"
+"""How candidates are drawn: whatever the results are, or by them."""
+
 FROM_DTYPE = "from_dtype"
 """Columns are categories where their dtype says so, which they are in any case."""
 
@@ -247,6 +250,11 @@ class SearchConfig:
         `time_limit` sets the size of the search and LightGBM is installed (extra `trees`). Networks alone for a given
         number of candidates, a `work_limit`, an executor, several targets and sparse tables. No effect on a `space`
         that is given, which sets the kind by its hyperparameter `model`. Tables only.
+    sampler : {"random", "adaptive"}, optional
+        "random": candidates are drawn from the space whatever the results are. "adaptive": first come the default
+        configuration and a few that were good on other tables, as far as the space has them. Then every other candidate
+        is drawn near a good one, and the better kind of model gets more of them. Default "adaptive" where a
+        `time_limit` or `work_limit` sets the size of the search, else "random". Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.
@@ -331,6 +339,7 @@ class SearchConfig:
     """
 
     models: Any = None
+    sampler: str | None = None
     eta: int | None = None
     min_epochs: int | None = None
     max_rungs: int | None = None
@@ -415,6 +424,7 @@ class Options(RunOptions):
     models: Annotated[
         tuple[str, ...], Option((NETWORK,), Check('list of {"network", "lightgbm"}', _models), TABLES, "results")
     ]
+    sampler: Annotated[str, Option(RANDOM, _word(RANDOM, ADAPTIVE), TABLES, "order")]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
@@ -536,6 +546,8 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     # A time limit depends on the machine anyway. Runs of a given size do not depend on what is installed.
     if config.models is None and planned and checked["time_limit"] is not None and given["executor"] is None:
         checked["models"] = _installed_models()
+    if config.sampler is None and planned:
+        checked["sampler"] = ADAPTIVE
     options = Options(**checked, planned=planned)
     _check_needed(config, options)
     check_budget(options)

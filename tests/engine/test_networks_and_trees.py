@@ -23,12 +23,15 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn.metrics import balanced_accuracy_score, make_scorer
 
 import ash
-from ash.engine.candidates import PORTFOLIO, PRIOR, MixedCandidates, draw
+from ash.engine.candidates import AdaptiveCandidates, draw
 from ash.engine.event_loop import EventLoop
+from ash.engine.portfolio import portfolio
 from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeJob, TreeTable, TreeTrainer
 from ash.errors import SettingError
 from ash.history.json_files import space_story
-from ash.journal.identity import space_of_facts
+from ash.journal.identity import from_json, space_of_facts
+from ash.models import model_pool
+from ash.models.ensemble import select
 from ash.space.defaults import default_space
 from ash.space.domains import key_of
 from ash.space.hyperparameters import model_of
@@ -120,6 +123,15 @@ def test_kept_predictions_are_those_of_the_members() -> None:
     for network, predictions in zip(kept.networks, kept.predictions, strict=True):
         right = np.average(predictions.argmax(axis=1) == kept.targets[:, 0])
         assert right == pytest.approx(network.validation_score)
+
+
+def test_the_best_of_the_other_kind_is_tried_in_the_first_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, found = fitted(refit=False).result_.kept, []
+    monkeypatch.setattr(model_pool, "select", lambda *given: found.append(given[4]) or select(*given))
+    kept.ensemble(8)
+    kinds_of_kept = [type(member) for member in kept.networks]
+    assert found == [[kinds_of_kept.index(ash.Trees if kinds_of_kept[0] is ash.Network else ash.Network)]]
+    assert found[0] != [0]
 
 
 def test_more_rounds_make_the_same_model_more_finely() -> None:
@@ -340,21 +352,25 @@ def test_hyperparameters_that_no_model_of_the_space_has_are_refused() -> None:
 
 
 def jobs_of(scores: dict[int, float]) -> Any:
-    columns = {"candidate": np.array(list(scores)), "score": np.array(list(scores.values()))}
+    columns = {"candidate": np.array(list(scores), dtype=np.int64), "score": np.array(list(scores.values()))}
     return lambda: columns
+
+
+SPACE = default_space(1000, 10, 1, 2, numbers=8, metric="roc_auc", models=BOTH)
+FEW_TREES = [{"model": "lightgbm", "num_leaves": 7, "shrinkage": 30.0}, {"model": "lightgbm", "num_leaves": 90}]
+A_NETWORK = {"hidden": (256, 256), "learning_rate": 0.113, "dropout": 0.3}
+BEGIN: list[dict[str, Any]] = [*FEW_TREES, A_NETWORK]
+
+
+def adaptive(known: Any = (), count: int = 10**6, space: Space = SPACE, **given: Any) -> AdaptiveCandidates:
+    return AdaptiveCandidates(space, 0, count, BEGIN, known, **given)
 
 
 def drawn(scores: dict[int, float]) -> str:
     """Return the kinds of the next 40 candidates after 16, of which these have scores."""
-    made = mixed()
-    made.draw(16 - len(made.params), PRIOR)
+    made = adaptive(first=16)
     made.more(40, jobs_of(scores))
     return "".join(model_of(params)[0] for params in made.params)
-
-
-def mixed(known: Any = ()) -> MixedCandidates:
-    space = default_space(1000, 10, 1, 2, numbers=8, metric="roc_auc", models=BOTH)
-    return MixedCandidates(space, 0, known)
 
 
 def test_the_better_kind_gets_more_of_the_next_candidates() -> None:
@@ -369,23 +385,85 @@ def test_the_better_kind_gets_more_of_the_next_candidates() -> None:
     assert counts["trees"] > same == 10 > counts["networks"] > 0
 
 
-def test_trees_begin_with_the_portfolio_and_networks_with_the_default() -> None:
-    made = mixed()
-    made.draw(60, PRIOR)
-    trees = [params for params in made.params if model_of(params) == "lightgbm"]
-    assert trees[: len(PORTFOLIO)] == list(PORTFOLIO)
-    assert made.params[0]["hidden"] == default_space(1000, 10, 1, 2, numbers=8, metric="roc_auc").default["hidden"]
-    assert len({repr(params) for params in made.params}) == len(made.params)
+def test_each_kind_begins_with_its_default_and_the_portfolio() -> None:
+    made = adaptive(first=60)
+    trees, networks = (
+        [params for params in made.params if model_of(params) == kind] for kind in ("lightgbm", "network")
+    )
+    assert networks[0] == SPACE.default and trees[0] == SPACE.of_models(TREES).default
+    assert [
+        {name: params[name] for name in own} for params, own in zip(trees[1:], FEW_TREES, strict=False)
+    ] == FEW_TREES
+    assert networks[1] == {**SPACE.default, **A_NETWORK}
+    assert len(set(map(key_of, made.params))) == 60
 
 
-def test_a_resumed_stream_draws_the_same_candidates() -> None:
-    made = mixed()
-    made.draw(30, 0.6)
-    again = mixed([{"model": model_of(params)} for params in made.params])
-    assert again.params == made.params
-    made.draw(20, 0.4)
-    again.draw(20, 0.4)
-    assert again.params == made.params
+def test_every_other_later_draw_is_near_a_good_candidate() -> None:
+    made = adaptive(first=32)
+    good = next(params for params in made.params[8:] if model_of(params) == "network")
+    made.draw(200, 0.0, [good])
+    names = ("hidden", "activation", "learning_rate", "weight_decay", "dropout", "batch_size", "label_smoothing")
+    shared = np.array([sum(params[name] == good[name] for name in names) for params in made.params[32:]])
+    fresh, near = sorted((shared[::2], shared[1::2]), key=np.mean)
+    assert fresh.mean() < 0.3 * len(names) and np.median(near) >= 0.7 * len(names)
+    assert len(set(map(key_of, made.params))) == 232
+
+
+def test_good_candidates_are_the_best_quarter_of_their_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, found = adaptive(first=40), []
+    monkeypatch.setattr(made, "draw", lambda wanted, share, good: found.extend(good))
+    made.more(1, jobs_of({place: place % 10 - 10 * (place < 20) for place in range(40)}))
+    assert len(found) == 7 + 4
+    for kind, count in (("network", 7), ("lightgbm", 4)):
+        own = [place for place in range(40) if model_of(made.params[place]) == kind]
+        best = sorted(own, key=lambda place: (-(place % 10 - 10 * (place < 20)), place))[:count]
+        assert [params for params in found if model_of(params) == kind] == [made.params[place] for place in best]
+
+
+@pytest.mark.parametrize("scores", [{}, {place: place % 7 / 7 for place in range(30)}])
+def test_a_resumed_run_draws_the_same_candidates(scores: dict[int, float]) -> None:
+    made = adaptive(first=30)
+    made.more(30, jobs_of(scores))
+    again = adaptive(json_of(made.params[:45]))
+    assert again.params == made.params[:45]
+    again.draw(0)
+    whole = adaptive(json_of(made.params))
+    for one in (made, whole):
+        one.more(25, jobs_of(scores))
+    assert whole.params == made.params
+
+
+def json_of(params: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return candidates as a journal returns them."""
+    return [from_json(json.loads(json.dumps(each))) for each in params]
+
+
+def test_a_portfolio_is_used_as_far_as_the_space_has_it() -> None:
+    assert Space(hidden=[(256, 256), (8,)], dropout=[0.0, 0.3]).completed(A_NETWORK) == {
+        "hidden": (256, 256),
+        "dropout": 0.3,
+    }
+    assert Space(hidden=[(256, 256)], dropout=[0.0, 0.1]).completed(A_NETWORK) is None
+    assert Space(learning_rate=ash.log(0.2, 1)).completed(A_NETWORK) == {"learning_rate": 0.2}
+    assert Space(learning_rate=ash.log(0.01, 1, levels=3)).completed(A_NETWORK) is None
+    assert Space(learning_rate=ash.log(0.01, 1)).completed(A_NETWORK) == {"learning_rate": 0.113}
+    assert Space(hidden=[(256, 256)]).completed(FEW_TREES[0]) is None
+    skewed = default_space(1000, 10, 1, 0, numbers=8, metric="r2", models=BOTH, skewed=True)
+    trees = [params for params in adaptive(space=skewed, first=30).params if model_of(params) == "lightgbm"]
+    assert [params["target_transform"] for params in trees[:3]] == ["none", "none", "log"]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("rows", [100, 3_000, 1_000_000])
+def test_the_default_space_has_the_whole_portfolio(task: str, rows: int) -> None:
+    classes = 2 * (task == "classification")
+    space = default_space(rows, 20, 1, classes, numbers=20, metric="roc_auc" if classes else "r2", models=BOTH)
+    configurations = portfolio(task, rows)
+    assert len(configurations) >= 6 and {model_of(params) for params in configurations} == set(BOTH)
+    for params in configurations:
+        found = space.completed(params)
+        assert found is not None
+        assert {name for name in params if found[name] != params[name]} <= {"min_data_in_leaf"}
 
 
 def test_results_are_freed_once_they_are_decided_and_not_kept() -> None:
@@ -410,29 +488,27 @@ SMALL: dict[str, Any] = {"model": BOTH, "hidden": [(4,), (8,)], "optimizer": "sg
     ],
 )
 def test_when_one_kind_is_used_up_the_other_goes_on(space: dict[str, Any]) -> None:
-    made = MixedCandidates(Space(**space), 0)
-    made.draw(14 - len(made.params), PRIOR)
-    assert len({repr(params) for params in made.params}) == 14
-    assert min(Counter(map(model_of, made.params)).values()) in (2, 4)
+    made = adaptive(space=Space(**space), count=14, first=14)
+    random = draw(Space(**space), options(candidates=14))
+    for params in (made.params, random.params):
+        assert len(set(map(key_of, params))) == 14
+        assert min(Counter(map(model_of, params)).values()) in (2, 4)
 
 
 def test_the_first_of_more_candidates_are_those_of_fewer() -> None:
     space = Space(**SMALL, num_leaves=[4, 6, 9, 12])
     few, all_of_them = (draw(space, options(candidates=count)).params for count in (4, 6))
-    assert all_of_them[:4] == few and len({repr(params) for params in all_of_them}) == 6 == space.size
+    assert all_of_them[:4] == few and len(set(map(key_of, all_of_them))) == 6 == space.size
     with pytest.warns(UserWarning, match="candidates=9 exceeds the 6 configurations of the space"):
         assert draw(space, options(candidates=9)).params == all_of_them
 
 
-def test_the_portfolio_is_drawn_once() -> None:
-    names = [name for name in PORTFOLIO[0] if name != "model"]
-    first = PORTFOLIO[:2]
-    levels = {name: sorted({params[name] for params in first}) for name in names}
-    space = Space(model=BOTH, hidden=[(4,)], **levels)
-    made = MixedCandidates(space, 0)
-    made.draw(space.size - len(made.params), 1.0)
-    assert len({key_of(params) for params in made.params}) == len(made.params) == space.size == 17
-    assert [params for params in made.params if model_of(params) == "lightgbm"][:2] == list(first)
+def test_all_of_a_space_are_drawn_near_good_ones_or_not() -> None:
+    space = Space(model=BOTH, hidden=[(4,), (8,), (16,)], num_leaves=[7, 8, 9], shrinkage=[5.0, 30.0])
+    made = adaptive(space=space, count=space.size)
+    while len(made.params) < space.size:
+        made.more(1, jobs_of({place: -place for place in range(len(made.params))}))
+    assert len(set(map(key_of, made.params))) == space.size == 9
 
 
 def test_hyperparameters_apply_to_the_kinds_of_model_that_have_them() -> None:

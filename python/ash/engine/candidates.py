@@ -1,63 +1,56 @@
-"""The candidates of a run: all drawn at the start, or a stream that is drawn as the core asks for more.
+"""The candidates of a run: drawn at random, or by what the run has found so far.
 
-A run of one kind of model uses the candidates in the order its space draws them. A run of networks and boosted trees
-draws from one stream per kind:
+The random sampler draws from the space, for networks and boosted trees with a fixed share of each. The adaptive sampler
+learns. Each kind of model has a source of its own:
 
-    decided results -> share of trees -> the kind that is next -> the next of its stream
+    decided results -> share of trees -> the kind that is next -> the next of its source
 
-The share of trees among new candidates begins at PRIOR and moves to their share among the best candidates so far. If a
-number of candidates is asked for, all are drawn at the start, with the share PRIOR. The stream of trees begins with
-PORTFOLIO, configurations chosen by hand, as far as the space has them.
+    a source: the default, the portfolio (portfolio.py), then in turn draws from the space and near good candidates
 
-Where draws depend on results, the core asks for candidates only when an idle worker of its virtual clock has none left.
-The results decided by then do not depend on threads (cpp/ash/search/clock.hpp). Neither do the draws.
+A draw near a good candidate takes about three quarters of its hyperparameters and the rest from a draw of the space.
+The share of trees among new candidates begins at PRIOR and moves to their share among the best candidates so far.
+
+Adaptive draws depend on results. So the core asks for candidates only when an idle worker of its virtual clock has none
+left. The results decided by then do not depend on threads (cpp/ash/search/clock.hpp). Neither do the draws.
 
 Threads: the calling thread alone.
-Cost:    a draw of several kinds goes through the results so far; n candidates take about GROWTH log(n) draws.
+Cost:    an adaptive draw of several candidates goes through the results so far; n candidates take about GROWTH log(n)
+         of these.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any
+
+import numpy as np
 
 from ash import _core
 from ash.history.records import Columns
-from ash.options import LARGEST, NETWORK, TREES, RunOptions
-from ash.space.domains import Domain, key_of
+from ash.options import ADAPTIVE, LARGEST, NETWORK, TREES, Options
+from ash.space.domains import key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
 
 CHUNK = 1024
-"""Candidates of one kind that are drawn at a time; that takes about 25 ms on one core of 2026, so no thread waits."""
+"""Random candidates that are drawn at a time; that takes about 25 ms on one core of 2026, so no thread waits."""
 AHEAD = 1024
-"""The core asks for more candidates of one kind when fewer than this many wait to enter."""
+"""The core asks for more random candidates when fewer than this many wait to enter."""
 FIRST, GROWTH = 4, 8
-"""Candidates that are drawn at the start, unless there are virtual workers: then one for each. Later draws add one
-candidate per GROWTH drawn so far."""
+"""Candidates that the adaptive sampler draws at the start, unless there are virtual workers: then one for each. Later
+draws add one candidate per GROWTH drawn so far."""
 PRIOR, WEIGHT = 0.25, 8
 """The share of trees at the start, and its weight as a number of best candidates."""
 LEAST, MOST = 0.1, 0.75
 """Bounds of their share."""
 BEST = 4
-"""The best 1/BEST of the scored candidates count as the best, but never fewer than BEST."""
-_NAMES = ("shrinkage", "num_leaves", "min_data_in_leaf", "feature_fraction", "lambda_l2", "extra_trees")
-PORTFOLIO: tuple[Params, ...] = tuple(
-    {"model": TREES[0], **dict(zip(_NAMES, row, strict=True)), "bagging_fraction": 0.9}
-    for row in (
-        (10.0, 31, 10, 0.8, 0.1, False),
-        (30.0, 7, 5, 0.6, 0.1, False),
-        (15.0, 24, 5, 0.7, 0.1, True),
-        (20.0, 90, 3, 0.6, 0.01, False),
-        (7.0, 220, 2, 0.7, 0.03, False),
-        (5.0, 20, 60, 0.9, 0.01, False),
-    )
-)
-"""The first boosted trees, where the space has them."""
+"""The best 1/BEST of the scored candidates count as good, but never fewer than BEST."""
+KEPT = 3 / 4
+"""The share of hyperparameters that a draw near a good candidate takes from it."""
+_NEAR = 2  # spawn key of the draws near good candidates; Space.stream has 1
 
 
 class Candidates:
-    """The candidates of a run of one kind of model.
+    """Candidates that are drawn at random.
 
     Parameters
     ----------
@@ -98,14 +91,15 @@ class Candidates:
         return self.settings(drawn)
 
 
-class MixedCandidates(Candidates):
-    """A stream of networks and boosted trees, of which the better kind gets more.
+class AdaptiveCandidates(Candidates):
+    """Candidates of which the better kind gets more, and of which some are drawn near good ones.
 
     Parameters
     ----------
     space : Space
-        With both kinds.
-    seed : int
+    seed, count : int
+    begin : sequence of dict
+        The portfolio. Those of its candidates are used that the space has.
     known : sequence of dict
         The first candidates, of a run that is resumed.
     first : int
@@ -114,96 +108,154 @@ class MixedCandidates(Candidates):
 
     ahead = 0
 
-    def __init__(self, space: Space, seed: int, known: Sequence[Params] = (), first: int = FIRST) -> None:
-        networks, trees = (space.of_models(each) for each in ((NETWORK,), TREES))
-        begin = portfolio(trees)
-        known_keys = set(map(key_of, begin))
-        others = (params for params in trees.stream(seed) if key_of(params) not in known_keys)
-        self._streams = [networks.stream(seed), chain(begin, others)]
-        super().__init__([], min(space.size, LARGEST), iter(()))
-        for params in known[
-            : self.count
-        ]:  # the order of kinds depends on results; the candidate drawn for a kind does not
-            self._draw_one(_is_trees(params))
+    def __init__(
+        self,
+        space: Space,
+        seed: int,
+        count: int,
+        begin: Sequence[Params] = (),
+        known: Sequence[Params] = (),
+        first: int = FIRST,
+    ) -> None:
+        super().__init__([], count, iter(()))
+        self._sources = {of_trees: _Source(part, seed, begin) for of_trees, part in _parts(space).items()}
+        for params in known[:count]:
+            self.params.append(self._sources[_is_trees(params)].take(params))
         if not known:
-            self.draw(first, PRIOR)
+            self.draw(first)
 
-    def draw(self, wanted: int, share: float) -> None:
-        """Draw up to `wanted` more candidates with this share of trees."""
+    def draw(self, wanted: int, share: float = PRIOR, good: Sequence[Params] = ()) -> None:
+        """Draw up to `wanted` more candidates: this share of trees, and some near those that are good."""
         trees = sum(map(_is_trees, self.params))
         for _ in range(min(wanted, self.count - len(self.params))):
             is_turn = trees < share * len(self.params)
-            trees += _is_trees(self._draw_one(is_turn))
+            params = self._draw_one(is_turn, good) or self._draw_one(not is_turn, good)
+            assert params is not None  # count is at most the size of the space
+            trees += _is_trees(params)
+            self.params.append(params)
 
-    def _draw_one(self, trees: bool) -> Params:
-        """Draw from one of the streams, or from the other if it is empty."""
-        params = next(self._streams[trees], None) or next(self._streams[not trees])
-        self.params.append(params)
-        return params
+    def _draw_one(self, of_trees: bool, good: Sequence[Params]) -> Params | None:
+        source = self._sources.get(of_trees)
+        return None if source is None else source.draw([params for params in good if _is_trees(params) == of_trees])
 
     def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
         """Draw some more by the results so far, and return their settings."""
-        drawn = len(self.params)
-        self.draw(max(wanted, drawn // GROWTH), self._share(jobs()))
+        drawn, ranked = len(self.params), self._ranked(jobs())
+        best = ranked[: max(BEST, len(ranked) // BEST)]
+        share = (PRIOR * WEIGHT + sum(map(_is_trees, best))) / (WEIGHT + len(best))
+        good = [
+            params
+            for of_trees in self._sources
+            if (own := [params for params in ranked if _is_trees(params) == of_trees])
+            for params in own[: max(BEST, len(own) // BEST)]
+        ]
+        self.draw(max(wanted, drawn // GROWTH), min(MOST, max(LEAST, share)), good)
         return self.settings(drawn)
 
-    def _share(self, columns: Columns) -> float:
-        """Return the share of trees among the next candidates."""
+    def _ranked(self, columns: Columns) -> list[Params]:
+        """Return the candidates with finite scores, the best first."""
         scores: dict[int, float] = {}
         for candidate, score in zip(columns["candidate"].tolist(), columns["score"].tolist(), strict=True):
             if math.isfinite(score):
                 scores[candidate] = max(score, scores.get(candidate, score))
-        best = sorted(scores, key=lambda candidate: (-scores[candidate], candidate))[: max(BEST, len(scores) // BEST)]
-        trees = sum(_is_trees(self.params[candidate]) for candidate in best)
-        return min(MOST, max(LEAST, (PRIOR * WEIGHT + trees) / (WEIGHT + len(best))))
+        order = sorted(scores, key=lambda candidate: (-scores[candidate], candidate))
+        return [self.params[candidate] for candidate in order]
 
 
-def draw(space: Space, options: RunOptions, least: int = 0, known: Callable[[], Sequence[Params]] = list) -> Candidates:
-    """Draw the candidates, or the first ones of a stream.
+class _Source:
+    """The candidates of one kind of model, each once: the default, those of `begin`, and all others of the space."""
+
+    def __init__(self, space: Space, seed: int, begin: Sequence[Params]) -> None:
+        self._space, self._seed = space, seed
+        stream = space.stream(seed)
+        first = [next(stream), *_of_space(begin, space)]
+        self._is_drawn: set[str] = set()
+        self._fresh = (params for params in chain(first, stream) if key_of(params) not in self._is_drawn)
+        self._next = next(self._fresh, None)
+        self._begin = len(set(map(key_of, first)))
+
+    def draw(self, good: Sequence[Params]) -> Params | None:
+        """Draw the next one, alternately near a good one; None if all are drawn."""
+        fresh, drawn = self._next, len(self._is_drawn)
+        if fresh is None:
+            return None
+        if not good or drawn < self._begin or drawn % 2 == 0:
+            return self.take(fresh)
+        near = self._near(good, fresh)
+        return self.take(fresh if key_of(near) in self._is_drawn else near)
+
+    def take(self, params: Params) -> Params:
+        """Count a candidate as drawn, and return it."""
+        self._is_drawn.add(key_of(params))
+        if self._next is not None and key_of(self._next) in self._is_drawn:
+            self._next = next(self._fresh, None)
+        return params
+
+    def _near(self, good: Sequence[Params], fresh: Params) -> Params:
+        """Return one of the good candidates with some hyperparameters as in a fresh one."""
+        key = (_NEAR, len(self._is_drawn))
+        source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=key))
+        which, *words = source.random_raw(1 + len(self._space.domains)).tolist()
+        kept = {name for name, word in zip(self._space.domains, words, strict=True) if word < KEPT * 2**64}
+        return self._space.blend(good[which % len(good)], fresh, kept)
+
+
+def draw(
+    space: Space,
+    options: Options,
+    begin: Sequence[Params] = (),
+    least: int = 0,
+    known: Callable[[], Sequence[Params]] = list,
+) -> Candidates:
+    """Draw the candidates, or the first ones.
 
     Parameters
     ----------
     space, options
         Of the run.
+    begin : sequence of dict
+        The portfolio of the adaptive sampler.
     least : int
         How many an earlier run has trained at least.
     known : callable
-        Returns those that it has drawn, by number; called only if draws depend on results.
+        Returns those that it has drawn, by number; called for the adaptive sampler only.
     """
-    is_mixed = len({_is_trees({"model": model}) for model in space.models}) > 1
-    if options.candidates is None and is_mixed:
-        return MixedCandidates(space, options.seed, known(), options.workers or FIRST)
-    if options.candidates is None:
-        count = min(space.size, LARGEST)
-        stream = islice(space.stream(options.seed), count)
-        return Candidates(list(islice(stream, least + CHUNK)), count, stream)
-    if is_mixed:
-        count = space.counted(options.candidates)
-        mixed = MixedCandidates(space, options.seed)
-        mixed.draw(count - len(mixed.params), PRIOR)
-        params = mixed.params[:count]
-    else:
-        params = space.sample(options.candidates, options.seed)
-    return Candidates(params, len(params), iter(()))
+    count = min(space.size, LARGEST) if options.candidates is None else space.counted(options.candidates)
+    if options.sampler == ADAPTIVE:
+        return AdaptiveCandidates(space, options.seed, count, begin, known(), options.workers or FIRST)
+    stream = islice(_at_random(space, options.seed), count)
+    return Candidates(list(islice(stream, least + CHUNK if options.candidates is None else count)), count, stream)
+
+
+def _at_random(space: Space, seed: int) -> Iterator[Params]:
+    """Yield the configurations of a space in random order, a share PRIOR of them trees if it has networks too."""
+    streams = {of_trees: part.stream(seed) for of_trees, part in _parts(space).items()}
+    drawn = trees = 0
+    while streams:
+        of_trees = trees < PRIOR * drawn
+        if of_trees not in streams:
+            of_trees = not of_trees
+        if (params := next(streams[of_trees], None)) is None:
+            del streams[of_trees]
+        else:
+            drawn, trees = drawn + 1, trees + of_trees
+            yield params
+
+
+def _parts(space: Space) -> dict[bool, Space]:
+    """Return the part of a space with networks, and that with trees (True)."""
+    kinds = {False: (NETWORK,), True: TREES}
+    return {which: space.of_models(models) for which, models in kinds.items() if not space.models.isdisjoint(models)}
 
 
 def _is_trees(params: Params) -> bool:
     return model_of(params) in TREES
 
 
-def portfolio(trees: Space) -> list[Params]:
-    """Return those of PORTFOLIO that a space has; every other one with logarithms of targets, if the space has them."""
+def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:
+    """Return those that a space has; every other one with logarithms of targets, if the space has them."""
     found = []
-    for place, params in enumerate(PORTFOLIO):
-        own = {**params, "target_transform": ("none", "log")[place % 2]}
-        wanted = {name: own.get(name) for name in trees.domains}
-        has_all = all(any(_has(domain, value) for domain in trees.domains[name]) for name, value in wanted.items())
-        if has_all and params.keys() <= wanted.keys():
-            found.append(wanted)
+    for place, params in enumerate(begin):
+        tries = [{**params, "target_transform": "log"}] * (place % 2) + [params]
+        found += list(filter(None, map(space.completed, tries)))[:1]
     return found
-
-
-def _has(domain: Domain, value: Any) -> bool:
-    return (
-        domain.has(value) if domain.has_list else value is not None and domain.levels[0] <= value <= domain.levels[-1]
-    )

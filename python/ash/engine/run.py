@@ -34,6 +34,7 @@ from ash.engine.planning import (
     without_logarithms,
     without_trees,
 )
+from ash.engine.portfolio import portfolio
 from ash.engine.refit import Final, final_seconds, finish, refits
 from ash.engine.repeat import check_rows, record_of
 from ash.engine.tree_trainer import TreeTrainer
@@ -206,7 +207,8 @@ class TuningRun:
             announce(self._options, lambda: [f"models: {', '.join(self._options.models)}"])
         self._check_space()
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
-        self._candidates = draw(self._space, self._options, known, self._journal.drawn)
+        begin = portfolio(str(self._options.task), len(self._split.folds[0].training))
+        self._candidates = draw(self._space, self._options, begin, known, self._journal.drawn)
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)

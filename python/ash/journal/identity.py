@@ -60,7 +60,7 @@ _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
 OF_TREES = "version of lightgbm"
 """The fact that runs with boosted trees have."""
-_ADDED = ("infinite", "loss", "models")
+_ADDED = ("infinite", "loss", "models", "sampler")
 """Options that journals of ash 0.1 do not have: their runs had the default of today."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "

@@ -86,6 +86,10 @@ class Domain:
             return is_integer(value) and int(value) in self.levels
         return value in self.levels
 
+    def spans(self, value: Any) -> bool:
+        """Return whether a value is a listed level, or lies between the bounds of those that are not listed."""
+        return self.has(value) if self.has_list else is_number(value) and self.levels[0] <= value <= self.levels[-1]
+
     def shown(self) -> str:
         """Return the levels for a message: the first ones, or the bounds."""
         if not self.has_list:

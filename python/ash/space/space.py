@@ -27,7 +27,7 @@ in a row that were, all others come in the order of the shuffle without weights.
 
 import copy
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
@@ -35,7 +35,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ash._utils.checks import check_seed, is_integer
+from ash._utils.checks import check_seed, is_integer, is_number
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
@@ -43,7 +43,7 @@ from ash.options import MODELS, NETWORK
 from ash.space.domains import MOST_LEVELS, Domain, distinct, encode, key_of
 from ash.space.foreign_domains import as_domain
 from ash.space.grid import Condition, Grid, Variant, ordered_names
-from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict
+from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict, model_of
 
 FRUITLESS = 1000
 """Configurations in a row that were drawn before: then few others are taken to be left."""
@@ -130,6 +130,8 @@ class Space:
         models : sequence of str
             Of `models`.
         """
+        if self.models <= set(models):
+            return self
         kept = tuple(model for model in MODELS if model in models)
         (domain,), (variant,) = self._domains["model"], self._variants["model"]
         domains = {"model": [replace(domain, levels=kept, default=kept[0])]}
@@ -149,6 +151,47 @@ class Space:
     def default(self) -> Params:
         """The default configuration: candidate 0."""
         return dict(self._grid.default)
+
+    def blend(self, params: Params, other: Params, names: Container[str]) -> Params:
+        """Return a configuration with hyperparameters of two.
+
+        Parameters
+        ----------
+        params, other : dict
+            Configurations of this space, or parts of them. What neither has gets its default.
+        names : container of str
+            The hyperparameters that are taken from `params` where it has them; the rest is taken from `other`.
+        """
+        found: Params = {}
+        for name in ordered_names(self._variants):
+            pair = (params, other) if name in names else (other, params)
+            for domain, variant in zip(self._domains[name], self._variants[name], strict=True):
+                if all(other in found and found[other] in levels for other, levels in variant.conditions):
+                    values = (own[name] for own in pair if name in own and domain.spans(own[name]))
+                    found[name] = next(values, domain.default)
+                    break
+        return {name: found[name] for name in self._domains if name in found}
+
+    def completed(self, params: Params) -> Params | None:
+        """Return the default configuration with these hyperparameters; None if the space does not have one of them.
+
+        Parameters
+        ----------
+        params : dict
+            Names that are not in the space have no effect, except for `model`. A number beyond the bounds of a domain
+            that is not listed is moved to the bound.
+        """
+        moved = {name: self._within(name, value) for name, value in params.items()}
+        full = self.blend(moved, {}, moved)
+        has_all = all(full[name] == moved[name] for name in full.keys() & moved.keys())
+        return full if has_all and model_of(params) in self.models else None
+
+    def _within(self, name: str, value: Any) -> Any:
+        """Return a number moved into the bounds of the first domain of its name, if this is not listed."""
+        domain = self._domains[name][0] if name in self._domains else None
+        if domain is None or domain.has_list or not is_number(value):
+            return value
+        return min(max(value, domain.levels[0]), domain.levels[-1])
 
     def counted(self, n: int) -> int:
         """Return how many configurations a sample of n has; see `sample` for what is raised and warned of.
