@@ -1,0 +1,140 @@
+"""Boosted trees of CatBoost, written in LightGBM's text format. CatBoost is not needed.
+
+    CatBoost's model as JSON ---> its bias: one tree of a single leaf per score   ---> text, as lightgbm_text.py reads it
+                                  an oblivious tree: a full binary tree per score
+
+An oblivious tree of depth d asks the same d questions on every path, and bit k of a leaf's number is the answer to
+question k. The question of the highest bit becomes the root, so the leaves keep their order.
+
+CatBoost rounds a cell to float32 and asks whether it is above a border. LightGBM asks whether a double is at most a
+threshold. A threshold here is the largest double that rounds to the border or less. So both send every cell to the same
+side, except that the core takes cells within 1e-35 of 0 for 0, as LightGBM does. Missing cells go left in both.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.models.file import MalformedError, check_format
+from ash.models.lightgbm_text import END
+
+ABSENT = math.log(1e-15)
+"""The score of a class without training rows, as in LightGBM."""
+NAN_LEFT = 10
+"""The decision_type of LightGBM by which NaN is missing and goes left."""
+
+
+def lightgbm_text(
+    model: Mapping[str, Any], *, features: int, objective: str, dimensions: Sequence[int | None] = (0,)
+) -> str:
+    """Return CatBoost's trees as a text of LightGBM.
+
+    Parameters
+    ----------
+    model : dict
+        The JSON that CatBoost's ``save_model(..., format="json")`` writes.
+    features : int
+        How many columns it was trained on, all of them numbers.
+    objective : str
+        The objective of LightGBM whose raw scores mean the same.
+    dimensions : sequence of (int or None)
+        For each score of the text its place in the model; None for a class without training rows.
+
+    Raises
+    ------
+    MalformedError
+        The model is malformed, or has other trees than oblivious ones of numbers.
+    """
+    try:
+        columns = [_column(each, features) for each in model["features_info"]["float_features"]]
+        scale, biases = model["scale_and_bias"]
+        trees = [([], np.array([biases], np.float64))]
+        for tree in model["oblivious_trees"]:
+            splits, leaves = _read_tree(tree, columns, len(biases))
+            trees.append((splits, scale * leaves))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise MalformedError(f"the model of CatBoost is malformed: {type(error).__name__}: {error}") from error
+    texts: list[str] = []
+    for place, (splits, leaves) in enumerate(trees):
+        own_features = [feature for feature, _ in splits]
+        thresholds = thresholds_of([border for _, border in splits])
+        for dimension in dimensions:
+            absent = [0.0 if place else ABSENT] * len(leaves)
+            values = absent if dimension is None else leaves[:, dimension].tolist()
+            texts.append(_tree_text(len(texts), own_features, thresholds, values))
+    return _header(texts, features, objective, len(dimensions)) + "".join(texts) + END
+
+
+def _column(feature: Mapping[str, Any], features: int) -> int:
+    """Return the place of a column in the table."""
+    place = feature["flat_feature_index"]
+    check_format(isinstance(place, int) and 0 <= place < features, f"the model of CatBoost has no feature {place}")
+    check_format(feature["nan_value_treatment"] != "AsTrue", "the model of CatBoost sends missing values right")
+    return place
+
+
+def _read_tree(
+    tree: Mapping[str, Any], columns: Sequence[int], dimensions: int
+) -> tuple[list[tuple[int, float]], NDArray[np.float64]]:
+    """Return the splits (feature, border) of an oblivious tree, root first, and its leaves [leaves, dimensions]."""
+    splits = []
+    for split in reversed(tree["splits"] or []):
+        check_format(split["split_type"] == "FloatFeature", f"the model of CatBoost splits by {split['split_type']}")
+        splits.append((columns[split["float_feature_index"]], float(split["border"])))
+    leaves = np.array(tree["leaf_values"], np.float64).reshape(2 ** len(splits), dimensions)
+    return splits, leaves
+
+
+def thresholds_of(borders: Sequence[float]) -> list[float]:
+    """Return for each border, a float32, the largest double that rounds to it or less."""
+    lower = np.array(borders, np.float32)
+    check_format(bool((lower == np.array(borders)).all()), "a border of CatBoost is no float32")
+    with np.errstate(over="ignore"):  # no float32 is above the largest
+        upper = np.nextafter(lower, np.float32(np.inf))
+        middle = (lower.astype(np.float64) + upper) / 2  # exact; it rounds to one of both
+        rounds_down = middle.astype(np.float32) == lower
+    return np.where(rounds_down, middle, np.nextafter(middle, -np.inf)).tolist()
+
+
+@cache
+def _shape(depth: int) -> str:
+    """Return the entries of a full binary tree that depend on its depth alone."""
+    nodes = 2**depth - 1
+    children = [2 * node + side for node in range(nodes) for side in (1, 2)]
+    numbers = [child if child < nodes else nodes - 1 - child for child in children]
+    same = {
+        **{"decision_type": [NAN_LEFT] * nodes, "left_child": numbers[::2], "right_child": numbers[1::2]},
+        **dict.fromkeys(("split_gain", "internal_value", "internal_weight", "internal_count"), [0] * nodes),
+        **dict.fromkeys(("leaf_weight", "leaf_count"), [0] * (nodes + 1)),
+    }
+    entries = "".join(f"{key}={' '.join(map(str, each))}\n" for key, each in same.items())
+    return f"num_leaves={nodes + 1}\nnum_cat=0\n{entries}is_linear=0\nshrinkage=1\n"
+
+
+def _tree_text(number: int, features: Sequence[int], thresholds: Sequence[float], leaves: Sequence[float]) -> str:
+    """Return the text of a full binary tree with one question per level."""
+    split_feature = "".join(f"{each} " * 2**level for level, each in enumerate(features))
+    threshold = "".join(f"{each!r} " * 2**level for level, each in enumerate(thresholds))
+    return (
+        f"Tree={number}\n{_shape(len(features))}split_feature={split_feature[:-1]}\nthreshold={threshold[:-1]}\n"
+        f"leaf_value={' '.join(map(repr, leaves))}\n\n\n"
+    )
+
+
+def _header(texts: Sequence[str], features: int, objective: str, scores: int) -> str:
+    entries = {
+        "version": "v4",
+        "num_class": scores,
+        "num_tree_per_iteration": scores,
+        "label_index": 0,
+        "max_feature_idx": features - 1,
+        "objective": objective,
+        "feature_names": " ".join(f"Column_{place}" for place in range(features)),
+        "feature_infos": " ".join(["none"] * features),
+        "tree_sizes": " ".join(str(len(text)) for text in texts),
+    }
+    return "tree\n" + "".join(f"{key}={value}\n" for key, value in entries.items()) + "\n"
