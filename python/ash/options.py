@@ -43,11 +43,13 @@ idle or their results undecided."""
 WORKERS_OF_WORK = 8
 """Virtual workers where a ladder is planned for a `work_limit`, whatever the threads."""
 
-NETWORK, LIGHTGBM = "network", "lightgbm"
-MODELS = (NETWORK, LIGHTGBM)
+NETWORK, LIGHTGBM, CATBOOST = "network", "lightgbm", "catboost"
+MODELS = (NETWORK, LIGHTGBM, CATBOOST)
 """The kinds of model that a candidate can be."""
-TREES = (LIGHTGBM,)
-"""Those of them that are boosted trees."""
+TREES = (LIGHTGBM, CATBOOST)
+"""Those of them that are boosted trees, each by the name of its package."""
+EXTRAS = {LIGHTGBM: "trees", CATBOOST: "catboost"}
+"""The extras of ash-tune that bring these packages."""
 
 RANDOM, ADAPTIVE = "random", "adaptive"
 """How candidates are drawn: whatever the results are, or by them."""
@@ -216,9 +218,10 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
     given = (value,) if isinstance(value, str) else value
     is_list = isinstance(given, list | tuple) and len(given) > 0
     if not is_list or not all(isinstance(each, str) and each in MODELS for each in given):
-        raise SettingError(f"{name} must be {' or '.join(map(repr, MODELS))}, or a list of both, got {value!r}")
-    if LIGHTGBM in given:
-        require_extra(f"{name}={value!r}", LIGHTGBM, "trees")
+        raise SettingError(f"{name} must be {' or '.join(map(repr, MODELS))}, or a list of them, got {value!r}")
+    for model, extra in EXTRAS.items():
+        if model in given:
+            require_extra(f"{name}={value!r}", model, extra)
     return tuple(model for model in MODELS if model in given)
 
 
@@ -245,11 +248,12 @@ class SearchConfig:
 
     Parameters
     ----------
-    models : list of {"network", "lightgbm"}, optional
-        The kinds of model in the default space: networks, boosted trees of LightGBM, or both. Default: both where a
-        `time_limit` sets the size of the search and LightGBM is installed (extra `trees`). Networks alone for a given
-        number of candidates, a `work_limit`, an executor, several targets and sparse tables. No effect on a `space`
-        that is given, which sets the kind by its hyperparameter `model`. Tables only.
+    models : list of {"network", "lightgbm", "catboost"}, optional
+        The kinds of model in the default space: networks, boosted trees of LightGBM, and those of CatBoost. Default:
+        all where a `time_limit` sets the size of the search, as far as the libraries are installed (extras `trees`,
+        `catboost`). Networks alone for a given number of candidates, a `work_limit`, an executor, several targets and
+        sparse tables. No effect on a `space` that is given, which sets the kind by its hyperparameter `model`. Tables
+        only.
     sampler : {"random", "adaptive"}, optional
         "random": candidates are drawn from the space whatever the results are. "adaptive": first come the default
         configuration and a few that were good on other tables, as far as the space has them. Then every other candidate

@@ -1,5 +1,6 @@
 """Boosted trees beside networks in one run: the ladder, the ensemble, records, journals, and what is refused."""
 
+import importlib.util
 import json
 import math
 import os
@@ -23,7 +24,9 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn.metrics import balanced_accuracy_score, make_scorer
 
 import ash
+import needs
 from ash.engine.candidates import AdaptiveCandidates, draw
+from ash.engine.catboost_boosting import LEAST_DRAWN, CatBoostRows, round_cost_of_catboost
 from ash.engine.event_loop import EventLoop
 from ash.engine.portfolio import portfolio
 from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeJob, TreeTable, TreeTrainer
@@ -32,6 +35,7 @@ from ash.history.json_files import space_story
 from ash.journal.identity import from_json, space_of_facts
 from ash.models import model_pool
 from ash.models.ensemble import select
+from ash.models.trees import core_of
 from ash.space.defaults import default_space
 from ash.space.domains import key_of
 from ash.space.hyperparameters import model_of
@@ -44,12 +48,14 @@ pytestmark = pytest.mark.core
 
 WINE, DIABETES = load_wine(return_X_y=True), load_diabetes(return_X_y=True)
 MIXED = pd.DataFrame(mixed_columns()), mixed_target(mixed_columns())
-BOTH, TREES = ["network", "lightgbm"], ["lightgbm"]
+BOTH, TREES, CATBOOST, ALL = ["network", "lightgbm"], ["lightgbm"], ["catboost"], ["network", "lightgbm", "catboost"]
 FEW: dict[str, Any] = {"candidates": 12, "validation": 0.3, "models": BOTH, "random_state": 0, "min_epochs": 4}
 
 
 def fitted(kind: Any = ash.ASHClassifier, X: Any = WINE[0], y: Any = WINE[1], **given: Any) -> Any:
     weight = given.pop("sample_weight", None)
+    if "catboost" in str(given.get("models")):
+        needs.installed("catboost")
     return kind(**configured({**FEW, **given})).fit(X, y, sample_weight=weight)
 
 
@@ -82,25 +88,40 @@ CASES = {
     },
     "counts": {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": np.floor(DIABETES[1] / 40), "loss": "poisson"},
 }
+CASES |= {
+    "all kinds": {"models": ALL, "candidates": 16},
+    **{
+        f"{name}, catboost": {**CASES[name], "models": CATBOOST, "candidates": 6}
+        for name in CASES
+        if name != "trees alone"
+    },
+}
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_is_the_same_on_any_number_of_threads_and_from_its_record(case: str, tmp_path: Path) -> None:
     given = CASES[case]
     first, second = fitted(**given, n_jobs=1), fitted(**given, n_jobs=3)
-    assert kinds(first.result_)["lightgbm"] >= 3 and (given.get("models") or kinds(first.result_)["network"] >= 4)
+    wanted = {"network": 4, "lightgbm": 3} if "models" not in given else dict.fromkeys(given["models"], 1)
+    assert all(kinds(first.result_)[kind] >= least for kind, least in wanted.items())
     assert first.result_.digest == second.result_.digest
     assert content(first.model_, tmp_path) == content(second.model_, tmp_path)
-    kind, again = given.get("kind", ash.ASHClassifier), {"scoring": given["scoring"]} if case == "a scorer" else {}
+    kind, again = (
+        given.get("kind", ash.ASHClassifier),
+        {"scoring": given["scoring"]} if case.startswith("a scorer") else {},
+    )
     repeated = kind(record=first.model_.record, n_jobs=2, **again)
     repeated.fit(given.get("X", WINE[0]), given.get("y", WINE[1]), sample_weight=given.get("sample_weight"))
     assert content(repeated.model_, tmp_path) == content(first.model_, tmp_path)
 
 
+@pytest.mark.parametrize("models", [TREES, CATBOOST], ids="".join)
 @pytest.mark.parametrize("case", ["classes", "targets", "columns of all kinds", "folds"])
-def test_an_ensemble_of_trees_is_saved_and_lightgbm_reads_its_texts(case: str, tmp_path: Path) -> None:
+def test_an_ensemble_of_trees_is_saved_and_lightgbm_reads_its_texts(
+    case: str, models: list[str], tmp_path: Path
+) -> None:
     given = {**CASES[case], "refit": False}
-    model = fitted(**given, scoring=given.get("scoring"), models=TREES, ensemble=4)
+    model = fitted(**given, scoring=given.get("scoring"), models=models, ensemble=4)
     X = given.get("X", WINE[0])
     members = getattr(model.model_, "members", (model.model_,))
     assert all(isinstance(member, ash.Trees) for member in members)
@@ -162,8 +183,9 @@ def test_a_rung_costs_trees_what_it_costs_networks_on_the_virtual_clock() -> Non
     assert 0.2 < np.mean(costs["network"]) / costs["lightgbm"][0] < 5
 
 
-def test_a_journal_is_resumed_with_trees(tmp_path: Path) -> None:
-    given = {**FEW, "candidates": 24, "random_state": 3}
+@pytest.mark.parametrize("models", [BOTH, ALL], ids=len)
+def test_a_journal_is_resumed_with_trees(models: list[str], tmp_path: Path) -> None:
+    given = {**FEW, "candidates": 24, "random_state": 3, "models": models}
     whole = fitted(**given)
     with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
         fitted(**given, journal=tmp_path / "run.ash", callbacks=After(9, press_ctrl_c))
@@ -274,12 +296,15 @@ def test_a_timed_run_with_trees_has_both_kinds_and_is_repeated(given: dict[str, 
         assert content(again.model_, tmp_path) == content(model.model_, tmp_path)
 
 
+MUST_BE = "models must be 'network' or 'lightgbm' or 'catboost', or a list of them"
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"models": ["forest"]}, r"models must be 'network' or 'lightgbm', or a list of both, got \['forest'\]"),
-        ({"models": []}, r"models must be 'network' or 'lightgbm', or a list of both, got \[\]"),
-        ({"models": 3}, "models must be 'network' or 'lightgbm', or a list of both, got 3"),
+        ({"models": ["forest"]}, rf"{MUST_BE}, got \['forest'\]"),
+        ({"models": []}, rf"{MUST_BE}, got \[\]"),
+        ({"models": 3}, f"{MUST_BE}, got 3"),
         (
             {"kind": ash.ASHRegressor, "X": DIABETES[0], "y": np.stack([DIABETES[1]] * 2, 1), "models": TREES},
             "boosted trees support one target, but y has 2 columns; add 'network' to models",
@@ -466,6 +491,22 @@ def test_the_default_space_has_the_whole_portfolio(task: str, rows: int) -> None
         assert {name for name in params if found[name] != params[name]} <= {"min_data_in_leaf"}
 
 
+def test_trees_of_both_libraries_share_one_source() -> None:
+    space = default_space(1000, 10, 1, 2, numbers=8, metric="roc_auc", models=ALL)
+    made = adaptive(space=space, first=160)
+    trees = [params for params in made.params if model_of(params) != "network"]
+    assert trees[:2] == [space.of_models([model]).default for model in ("lightgbm", "catboost")]
+    assert [params["num_leaves"] for params in trees[2:4]] == [7, 90]
+    drawn_kinds = Counter(map(model_of, trees[4:]))
+    assert len(drawn_kinds) == 2 and min(drawn_kinds.values()) >= 10
+    made.draw(40, 1.0, trees[:4])
+    for params in made.params:
+        assert ("depth" in params) == (model_of(params) == "catboost") and params.keys() <= space.domains.keys()
+        assert ("num_leaves" in params) == (model_of(params) == "lightgbm") != (model_of(params) == "catboost") or (
+            model_of(params) == "network"
+        )
+
+
 def test_results_are_freed_once_they_are_decided_and_not_kept() -> None:
     trainer = TreeTrainer([], [], [], options(), [], 1.0)
     result = TreeJob(0.5, (), np.zeros((0, 1), np.float32))
@@ -548,10 +589,11 @@ def test_a_stream_whose_draws_depend_on_results_is_resumed(kill: int, tmp_path: 
 MASKED = "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX512VL,-AVX512DQ,-AVX512BW"
 """Without these instructions glibc computes exponentials and logarithms in another way."""
 CHILD = """
+import sys
 import ash, numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
-config = ash.SearchConfig(models=["lightgbm"], min_epochs=16)
+config = ash.SearchConfig(models=[sys.argv[1]], min_epochs=16)
 for load in (load_wine, load_breast_cancer, load_diabetes):
     X, y = load(return_X_y=True)
     result = ash.tune(X, y, candidates=4, config=config, progress=False, seed=3)
@@ -559,11 +601,13 @@ for load in (load_wine, load_breast_cancer, load_diabetes):
 """
 
 
-def test_models_are_equal_without_avx_and_fma_in_glibc() -> None:
+@pytest.mark.parametrize("model", ["lightgbm", "catboost"])
+def test_models_are_equal_without_avx_and_fma_in_glibc(model: str) -> None:
+    needs.installed(model)
     found = []
     for mask in ("", MASKED):
         child = subprocess.run(
-            [sys.executable, "-c", CHILD],
+            [sys.executable, "-c", CHILD, model],
             env={**os.environ, "GLIBC_TUNABLES": mask},
             capture_output=True,
             text=True,
@@ -596,7 +640,99 @@ def test_the_summary_counts_kinds_and_the_record_names_the_version_of_lightgbm()
         ash.ASHClassifier(record=record).fit(*WINE)
 
 
+def test_runs_with_catboost_need_it_and_name_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = fitted(models=["network", "catboost"]).model_.record
+    assert "version of lightgbm" not in record.version
+    assert record.version["version of catboost"] == needs.package("catboost").__version__
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "catboost" else find(name))
+    with pytest.raises(ash.MissingExtra, match=r"needs catboost; install it by: pip install 'ash-tune\[catboost\]'"):
+        ash.ASHClassifier(record=record).fit(*WINE)
+    with pytest.raises(ash.MissingExtra, match="model='catboost' needs catboost"):
+        ash.tune(*WINE, {"model": ["catboost"], "depth": [4]}, candidates=1)
+
+
 def test_a_space_with_trees_needs_lightgbm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ash.MissingExtra, match="model='lightgbm' needs lightgbm"):
         ash.tune(*WINE, {"model": ["lightgbm"], "num_leaves": [7]}, candidates=1)
+
+
+# CatBoost
+
+
+def catboost_rows(rows: Any, targets: Any, classes: int = 0) -> CatBoostRows:
+    needs.installed("catboost")
+    return CatBoostRows(np.asarray(rows, float), np.asarray(targets, np.float32), None, classes)
+
+
+def boosted(rows: CatBoostRows, rounds: int = 20, is_stopped: Any = lambda: False, **params: Any) -> str | None:
+    given = {"depth": 4, "lambda_l2": 3.0, "feature_fraction": 1.0, "bagging_fraction": 1.0, **params}
+    return rows.boost(given, rounds, 0.1, 1, options(), is_stopped)
+
+
+def test_catboost_stops_after_the_round_in_which_it_is_told_to() -> None:
+    asked: list[int] = []
+
+    def is_stopped() -> bool:
+        asked.append(threading.get_ident())
+        return len(asked) >= 3
+
+    assert boosted(catboost_rows(*DIABETES), 10**6, is_stopped) is None
+    assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # three rounds, and once more at the end
+
+
+def test_catboost_trains_beside_other_threads() -> None:
+    """Neither the interpreter's lock nor the shared pool makes one job wait for another, or changes its trees."""
+    rows = catboost_rows(*DIABETES)
+    alone = boosted(rows)
+    inside = threading.Barrier(2, timeout=60)
+    first = threading.local()
+
+    def is_stopped() -> bool:
+        if not hasattr(first, "passed"):
+            first.passed = inside.wait()  # in the first round of both
+        return False
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: boosted(rows, is_stopped=is_stopped), range(2)))
+    assert found == [alone, alone]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 60])
+def test_catboost_takes_few_rows_and_constant_columns(rows: int) -> None:
+    random = np.random.default_rng(0)
+    for cells in (np.ones((rows, 3)), random.normal(size=(rows, 3))):
+        for classes, targets in ((0, np.ones(rows)), (0, np.arange(rows)), (2, np.zeros(rows)), (3, np.full(rows, 2))):
+            for fraction in (1e-6, 0.5, LEAST_DRAWN / 60):
+                text = boosted(catboost_rows(cells, targets, classes), 50, bagging_fraction=fraction)
+                assert text is not None and text.count("\nTree=") >= 20
+
+
+def test_the_best_constant_of_a_table_of_constant_columns() -> None:
+    y = np.array([3.0, 4.0, 8.0] * 20)
+    model = fitted(ash.ASHRegressor, np.ones((60, 2)), y, models=CATBOOST, validation=None, cv=3)
+    assert model.predict(np.ones((1, 2))) == pytest.approx(5, rel=1e-3)
+
+
+def test_a_class_that_catboost_has_not_seen_is_the_least_likely() -> None:
+    text = boosted(catboost_rows(WINE[0], np.where(WINE[1] == 1, 3, WINE[1]), 4), 100)
+    assert text is not None
+    probabilities = core_of(text, classes=4).predict(WINE[0])
+    assert (probabilities[:, 1] < 1e-9).all()
+    assert np.array_equal(probabilities.argmax(axis=1), np.where(WINE[1] == 1, 3, WINE[1]))
+
+
+def test_what_catboost_raises_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError("no room for borders")
+
+    monkeypatch.setattr(needs.package("catboost"), "Pool", fail)
+    with pytest.raises(MemoryError, match="no room for borders"):
+        fitted(models=CATBOOST)
+
+
+def test_a_round_of_catboost_costs_more_where_there_is_more_to_do() -> None:
+    shape = {"rows": 200, "features": 5, "bins": 1000, "depth": 2, "trees": 1}
+    least = round_cost_of_catboost(**shape)
+    assert all(round_cost_of_catboost(**{**shape, name: 2 * most}) > least for name, most in shape.items())

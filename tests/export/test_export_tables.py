@@ -1,5 +1,6 @@
 """Exports of models that were tuned on real tables: all formats agree with the model on rows that it has not seen."""
 
+import importlib.util
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,7 @@ def diabetes() -> tuple[Any, Any]:
 
 
 TREES = {"models": ["lightgbm"]}
+CATBOOST = {"models": ["catboost"]}
 TABLES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]] = {
     "adult": (adult, {}),
     "adult, plain": (adult, {"space": PLAIN}),
@@ -80,6 +82,9 @@ TABLES_OF_TREES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]]
     ),
     "winequality, trees": (graded_wine, TREES | {"task": "regression"}),
     "adult, trees": (adult, TREES),
+    "wine, catboost": (lambda: datasets.load_wine(return_X_y=True), CATBOOST),
+    "cancer, catboost": (cancer, CATBOOST),
+    "diabetes, catboost": (diabetes, CATBOOST),
 }
 
 
@@ -87,6 +92,8 @@ TABLES_OF_TREES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]]
 def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
     """The best network and an ensemble of a short run on most rows of a table, and some other rows."""
     read, settings = (TABLES | TABLES_OF_TREES)[name]
+    if settings is CATBOOST:
+        needs.installed("catboost")
     X, y = read()
     new = np.arange(len(X)) % 7 == 3
     run = {"candidates": 3, "max_rungs": 1, "epoch_rows": 1000, "threads": 1, "progress": False, "seed": 1}
@@ -186,7 +193,9 @@ def test_the_tables_have_what_exports_must_hold() -> None:
     assert X.isna().any(axis=None)
     assert tuned("california")[0][0].core.numbers  # are embedded
     assert tuned("winequality")[0][0].encoding.neighbors is not None
-    for table in TABLES_OF_TREES:
+    for table, (_, settings) in TABLES_OF_TREES.items():
+        if settings is CATBOOST and importlib.util.find_spec("catboost") is None:
+            continue
         kinds = {type(member) for member in tuned(table)[0][1].members}
         assert kinds == ({ash.Network, ash.Trees} if "networks" in table else {ash.Trees})
     assert tuned("winequality, trees")[0][0].encoding.neighbors is not None

@@ -79,6 +79,7 @@ REFUSED: dict[str, list[Any]] = {
     "shrinkage": [0, -1.0, NAN, "1"],
     "num_leaves": [1, 2.5, 131_073, True],
     "min_data_in_leaf": [0, 2**31],
+    "depth": [0, 17, 6.5, True],
     "feature_fraction": [0.0, 1.1],
     "bagging_fraction": [0.0, 1.1, None],
     "lambda_l1": [-1e-9],
@@ -106,6 +107,9 @@ def test_a_refused_value_is_named_with_what_is_allowed(name: str) -> None:
         ("hidden_layer_sizes", "did you mean hidden?"),
         ("lr", "did you mean learning_rate?"),
         ("alpha", "did you mean l2?"),
+        ("l2_leaf_reg", "did you mean lambda_l2?"),
+        ("rsm", "did you mean feature_fraction?"),
+        ("subsample", "did you mean bagging_fraction?"),
         ("embeding", "did you mean embedding"),
         ("parameterization", "did you mean parametrization"),
         ("scaling", "input_scaling"),
@@ -197,11 +201,16 @@ def test_omitted_hyperparameters_have_their_defaults() -> None:
     assert settings.activations == ["relu", "relu"]
 
 
-def test_boosted_trees_have_their_own_hyperparameters_and_are_external_to_the_core() -> None:
-    full = check_params({"model": "lightgbm", "num_leaves": 8, "hidden": (7,), "target_transform": "log"})
-    assert list(full) == [name for name, line in HYPERPARAMETERS.items() if "lightgbm" in line.models]
-    assert full["num_leaves"] == 8 and full["target_transform"] == "log" and "hidden" not in full
-    assert to_settings(full, 5.0).external_cost == 5.0 and to_settings({"num_leaves": 8}).external_cost == 0.0
+@pytest.mark.parametrize(
+    ("model", "name", "other"), [("lightgbm", "num_leaves", "depth"), ("catboost", "depth", "num_leaves")]
+)
+def test_boosted_trees_have_their_own_hyperparameters_and_are_external_to_the_core(
+    model: str, name: str, other: str
+) -> None:
+    full = check_params({"model": model, name: 8, other: 8, "hidden": (7,), "target_transform": "log"})
+    assert list(full) == [each for each, line in HYPERPARAMETERS.items() if model in line.models]
+    assert full[name] == 8 and full["target_transform"] == "log" and full.keys().isdisjoint(("hidden", other))
+    assert to_settings(full, 5.0).external_cost == 5.0 and to_settings({name: 8}).external_cost == 0.0
 
 
 def test_full_configuration_in_the_order_of_the_table_and_input_unchanged() -> None:

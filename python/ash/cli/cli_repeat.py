@@ -24,8 +24,9 @@ from ash.data.table import Table, read_training, split, split_state
 from ash.engine.repeat import OtherRowsError, repeated, row_differences
 from ash.engine.run import TuningRun
 from ash.errors import DataError, SettingError
-from ash.journal.identity import OF_TREES, differences, version_facts
+from ash.journal.identity import differences, version_facts, version_name
 from ash.models.model import Model
+from ash.options import TREES
 from ash.run_record import TUNE, RunRecord
 from ash.tune import tune
 
@@ -238,5 +239,5 @@ def _say(status: int, *lines: str) -> int:
 
 
 def _version_differences(record: RunRecord) -> list[str]:
-    here = version_facts(with_trees=OF_TREES in record.version)
+    here = version_facts([each for each in TREES if version_name(each) in record.version])
     return differences({"version": record.version}, {"version": here})

@@ -26,7 +26,7 @@ import numpy as np
 
 from ash import _core
 from ash.history.records import Columns
-from ash.options import ADAPTIVE, LARGEST, NETWORK, TREES, Options
+from ash.options import ADAPTIVE, LARGEST, MODELS, NETWORK, TREES, Options
 from ash.space.domains import key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
@@ -163,12 +163,12 @@ class AdaptiveCandidates(Candidates):
 
 
 class _Source:
-    """The candidates of one kind of model, each once: the default, those of `begin`, and all others of the space."""
+    """The candidates of networks or of trees, each once: the defaults, those of `begin`, and all others of the space."""
 
     def __init__(self, space: Space, seed: int, begin: Sequence[Params]) -> None:
         self._space, self._seed = space, seed
-        stream = space.stream(seed)
-        first = [next(stream), *_of_space(begin, space)]
+        defaults = [space.of_models([model]).default for model in MODELS if model in space.models]
+        stream, first = space.stream(seed), [*defaults, *_of_space(begin, space)]
         self._is_drawn: set[str] = set()
         self._fresh = (params for params in chain(first, stream) if key_of(params) not in self._is_drawn)
         self._next = next(self._fresh, None)

@@ -47,7 +47,7 @@ from ash.metrics import METRICS
 from ash.models.inspection import sample_of
 from ash.models.model import Model
 from ash.models.model_pool import KEPT_OF_FOLDS, Kept, networks_to_keep, read_kept
-from ash.options import LIGHTGBM, MODELS, TREES, Options, virtual_workers, warn_of_one_rung
+from ash.options import CATBOOST, EXTRAS, LIGHTGBM, MODELS, TREES, Options, virtual_workers, warn_of_one_rung
 from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord, warn_of_difference
@@ -234,13 +234,16 @@ class TuningRun:
                 "batch_size='full' needs a dense table: pass X.toarray(), or leave 'full' out of the space"
             )
         if self._has_trees:
-            require_extra("model='lightgbm'", LIGHTGBM, "trees")
+            for model, extra in EXTRAS.items():
+                if model in self._space.models:
+                    require_extra(f"model={model!r}", model, extra)
             if self._elsewhere is not None:
                 raise SettingError(
                     "boosted trees cannot be trained by an executor: remove executor=, or search networks only"
                 )
             if (reason := without_trees(self._split.folds[0])) is not None:
-                raise SettingError(f"boosted trees {reason}: leave model='lightgbm' out of the space")
+                trees = " and ".join(f"model={model!r}" for model in TREES if model in self._space.models)
+                raise SettingError(f"boosted trees {reason}: leave {trees} out of the space")
         if has("target_transform", "log") and (reason := without_logarithms(self._split.folds, self._options)):
             raise SettingError(f"target_transform='log' {reason}: leave 'log' out of the space")
 
@@ -294,10 +297,13 @@ class TuningRun:
 
     def _most_leaves(self) -> int:
         """Return the most leaves of a boosted tree in the space; 0 if there are none."""
-        if not self._has_trees:
-            return 0
-        default = int(check_params({"model": LIGHTGBM})["num_leaves"])
-        return max((int(domain.levels[-1]) for domain in self._space.domains.get("num_leaves", ())), default=default)
+        most = 0
+        for model, name in ((LIGHTGBM, "num_leaves"), (CATBOOST, "depth")):
+            if model in self._space.models:
+                default = int(check_params({"model": model})[name])
+                own = max((int(domain.levels[-1]) for domain in self._space.domains.get(name, ())), default=default)
+                most = max(most, 2**own if name == "depth" else own)
+        return most
 
     @property
     def _has_trees(self) -> bool:

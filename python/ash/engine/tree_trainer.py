@@ -1,14 +1,14 @@
-"""Train boosted-tree candidates with LightGBM on the rows used for networks.
+"""Train boosted-tree candidates with LightGBM or CatBoost on the rows used for networks.
 
     a job of rung k -> the rounds that cost as much as a network's job there -> boosted from scratch -> its scores
 
 A job of R rounds has the learning rate shrinkage / R; cpp/DESIGN.md ("Boosted trees") says why.
 
 A job has one thread. Its result depends on the data, the candidate and the rung alone. The core's threads call it, and
-LightGBM trains without the interpreter's lock. The trees of a job are freed once it is decided and not kept.
+both libraries train without the interpreter's lock. The trees of a job are freed once it is decided and not kept.
 
 Threads: any thread may use `__call__`; a lock guards the shared data. The calling thread does everything else.
-Cost:    per fold a table of bins (LightGBM's Dataset: one byte per cell), and the encoded validation rows in double.
+Cost:    per fold and library a table of bins (one byte per cell), and the encoded validation rows in double.
 """
 
 import hashlib
@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash.encoding.data_split import Fold
+from ash.engine.catboost_boosting import CatBoostRows, round_cost_of_catboost
 from ash.engine.core_data import BLOCK_CELLS
 from ash.models.trees import Boosted, core_of
-from ash.options import TREES, Options, core_loss
+from ash.options import CATBOOST, TREES, Options, core_loss
 from ash.space.hyperparameters import Params, check_params, model_of
 
 if TYPE_CHECKING:
@@ -198,41 +199,63 @@ class TreeTrainer:
 
 
 class TreeTable:
-    """The rows of a fold as LightGBM takes them. Made when a job first asks for it."""
+    """The rows of a fold as LightGBM and CatBoost take them. Each is made when a job first asks for it."""
 
     def __init__(self, fold: Fold, data: _core.Data) -> None:
         self._fold, self._data = fold, data
         self._lock = Lock()  # guards all below
         self._datasets: dict[bool, lightgbm.Dataset] = {}
+        self._catboost_rows: dict[bool, CatBoostRows] = {}
         self._validation: NDArray[np.float64] | None = None
 
     @property
     def validation(self) -> NDArray[np.float64]:
         """Return the encoded validation rows."""
         with self._lock:
-            self._make(False)
-        assert self._validation is not None
-        return self._validation
+            if self._validation is None:
+                self._encoded()
+            assert self._validation is not None
+            return self._validation
 
     def boost(
         self, params: Params, rounds: int, seed: int, options: Options, is_stopped: Callable[[], bool]
     ) -> Boosted | None:
         """Boost for `rounds` rounds and return the trees, or None if it was stopped."""
+        boost = self._boost_by_catboost if model_of(params) == CATBOOST else self._boost_by_lightgbm
+        rate = min(MOST_RATE, params["shrinkage"] / rounds)
+        text = boost(params, rounds, rate, seed, options, is_stopped)
+        if text is None or is_stopped():
+            return None
+        units = {} if self._fold.table.classes else self._data.output_units(_takes_logarithms(params))
+        return Boosted(core_of(text, classes=self._fold.table.classes, **units), text)
+
+    def _boost_by_lightgbm(
+        self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
+    ) -> str | None:
+        """Boost with LightGBM and return its text, or None if it was stopped."""
         from lightgbm import Booster
 
         with self._lock:
             dataset = self._make(_takes_logarithms(params))
-        booster = Booster({**OF_DATA, **self._parameters(params, rounds, seed, options)}, dataset)
+        booster = Booster({**OF_DATA, **self._parameters(params, rate, seed, options)}, dataset)
         for _ in range(rounds):
             if is_stopped():
                 return None
             if booster.update():
                 break  # no leaf can be split any more
-        if is_stopped():
-            return None
-        text = str(booster.model_to_string())
-        units = {} if self._fold.table.classes else self._data.output_units(_takes_logarithms(params))
-        return Boosted(core_of(text, classes=self._fold.table.classes, **units), text)
+        return str(booster.model_to_string())
+
+    def _boost_by_catboost(
+        self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
+    ) -> str | None:
+        """Boost with CatBoost and return the trees as a text of LightGBM, or None if it was stopped."""
+        log = _takes_logarithms(params)
+        with self._lock:
+            if log not in self._catboost_rows:
+                rows, label, weights = self._training(log)
+                self._catboost_rows[log] = CatBoostRows(rows, label, weights, self._fold.table.classes)
+            prepared = self._catboost_rows[log]
+        return prepared.boost(params, rounds, rate, seed, options, is_stopped)
 
     def score(self, outputs: NDArray[np.float32], options: Options) -> float:
         """Return the score of predictions of the validation rows, by the metric of the run."""
@@ -250,6 +273,10 @@ class TreeTable:
         fold = self._fold
         trees = fold.table.classes if fold.table.classes > 2 else 1
         rows = len(fold.training)
+        if model_of(params) == CATBOOST:
+            share = params["feature_fraction"]
+            features, bins = share * fold.encoding.features, share * bins_of(fold)
+            return round_cost_of_catboost(rows, features, bins, params["depth"], trees)
         leaves = max(2, min(params["num_leaves"], rows // params["min_data_in_leaf"]))
         return trees * tree_cost(rows, fold.encoding.features, leaves, self._bins)
 
@@ -270,21 +297,27 @@ class TreeTable:
             return sum(dataset.feature_num_bin(feature) for feature in range(self._fold.encoding.features))
 
     def _make(self, log: bool) -> "lightgbm.Dataset":
-        """Return the training rows in bins, with their targets or the logarithms of these."""
-        if log in self._datasets:
-            return self._datasets[log]
-        from lightgbm import Dataset
+        """Return the training rows in LightGBM's bins, with their targets or the logarithms of these."""
+        if log not in self._datasets:
+            from lightgbm import Dataset
 
-        fold, data = self._fold, self._data
-        rows = np.concatenate(list(fold.blocks(BLOCK_CELLS)))
-        self._validation = rows[fold.validation]
-        weights = data.training_weights()
-        label = data.training_targets(log).ravel()
-        dataset = Dataset(rows[fold.training], label, weight=weights if len(weights) else None, params=OF_DATA)
-        self._datasets[log] = dataset.construct()
+            rows, label, weights = self._training(log)
+            self._datasets[log] = Dataset(rows, label, weight=weights, params=OF_DATA).construct()
         return self._datasets[log]
 
-    def _parameters(self, params: Params, rounds: int, seed: int, options: Options) -> dict[str, Any]:
+    def _training(self, log: bool) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return the encoded training rows, their targets or the logarithms of these, and their weights."""
+        weights = self._data.training_weights()
+        label = self._data.training_targets(log).ravel()
+        return self._encoded()[self._fold.training], label, weights if len(weights) else None
+
+    def _encoded(self) -> NDArray[np.float64]:
+        """Return all encoded rows, and keep those of validation."""
+        rows = np.concatenate(list(self._fold.blocks(BLOCK_CELLS)))
+        self._validation = rows[self._fold.validation]
+        return rows
+
+    def _parameters(self, params: Params, rate: float, seed: int, options: Options) -> dict[str, Any]:
         """Return the parameters of LightGBM for a job."""
         own = {name: params[name] for name in AS_THEY_ARE}
         classes = self._fold.table.classes
@@ -293,7 +326,7 @@ class TreeTable:
         else:
             own |= OBJECTIVES[options.loss] | ({"alpha": options.quantile} if options.loss == "quantile" else {})
         return own | {
-            "learning_rate": min(MOST_RATE, params["shrinkage"] / rounds),
+            "learning_rate": rate,
             "bagging_freq": int(params["bagging_fraction"] < 1),
             "deterministic": True,
             "metric": "none",
@@ -333,10 +366,14 @@ def table_bytes_of_trees(fold: Fold) -> int:
 
 def job_bytes_of_trees(fold: Fold, leaves: int) -> int:
     """Return about how many bytes a job takes: the histograms of all leaves, and scores and gradients of all rows."""
-    encoding, rows = fold.encoding, len(fold.y)
-    numbers = int(encoding.scaled.sum())
-    bins = numbers * min(BINS, rows) + 3 * (encoding.features - numbers)
-    return 16 * min(leaves, rows) * bins + 24 * rows * max(1, fold.table.classes)
+    rows = len(fold.y)
+    return 16 * min(leaves, rows) * bins_of(fold) + 24 * rows * max(1, fold.table.classes)
+
+
+def bins_of(fold: Fold) -> int:
+    """Return about how many bins all features have together."""
+    numbers = int(fold.encoding.scaled.sum())
+    return numbers * min(BINS, len(fold.y)) + 3 * (fold.encoding.features - numbers)
 
 
 def _on_threads(
@@ -359,7 +396,7 @@ def _takes_logarithms(params: Params) -> bool:
 
 
 def _seed(seed: int, candidate: int, fold: int) -> int:
-    """Return a seed of LightGBM, the same for all rungs."""
+    """Return a seed of LightGBM or CatBoost, the same for all rungs."""
     return int(np.random.SeedSequence((seed, candidate, fold)).generate_state(1)[0]) >> 1
 
 

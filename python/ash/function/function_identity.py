@@ -44,7 +44,7 @@ def identity_of(
         "sampler": sampler if sampler is None or isinstance(sampler, str) else type(sampler).__qualname__,
         "first": f"{len(first)} configurations, {_hash(repr(list(map(key_of, first))))}" if first else None,
     }
-    version = version_facts(with_trees=False)["version of ash"]  # kernels have no part in it
+    version = version_facts()["version of ash"]  # kernels have no part in it
     return {
         "settings": {**deciding(options), **own},
         "space": space_story(space),

@@ -18,7 +18,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
 from typing import Any
@@ -33,7 +33,6 @@ from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
 from ash.options import (
     CONFIG_FIELDS,
-    LIGHTGBM,
     TREES,
     Options,
     RunOptions,
@@ -58,8 +57,6 @@ GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validati
 PARTS = ("training", "validation")
 _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
-OF_TREES = "version of lightgbm"
-"""The fact that runs with boosted trees have."""
 _ADDED = ("infinite", "loss", "models", "sampler")
 """Options that journals of ash 0.1 do not have: their runs had the default of today."""
 ONE_FIT = (
@@ -82,7 +79,7 @@ def identity_of(
         "settings": {**deciding(options), "scoring": scoring},
         "space": space_story(space),
         "data": _data_facts(folds, data),
-        "version": version_facts(with_trees=not space.models.isdisjoint(TREES)),
+        "version": version_facts(space.models),
     }
 
 
@@ -93,12 +90,17 @@ def deciding(options: RunOptions) -> Facts:
     return {name: getattr(options, name) for name in names}
 
 
-def version_facts(*, with_trees: bool) -> Facts:
-    """Return what a journal keeps of this ash, and of what trains boosted trees if the run has any."""
+def version_facts(models: Collection[str] = ()) -> Facts:
+    """Return what a journal keeps of this ash, and of the packages that train boosted trees of these kinds."""
     build = _core.build_info()
     fused = build["instruction_set"] != "baseline" or platform.machine() in ("aarch64", "arm64")
     facts: Facts = {"version of ash": build["version"], "fused multiply-adds": fused}
-    return facts | ({OF_TREES: importlib.metadata.version(LIGHTGBM)} if with_trees else {})
+    return facts | {version_name(each): importlib.metadata.version(each) for each in TREES if each in models}
+
+
+def version_name(package: str) -> str:
+    """Return the name of the fact that is the version of a package."""
+    return f"version of {package}"
 
 
 def space_of_facts(facts: Facts) -> Space:

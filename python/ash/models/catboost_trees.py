@@ -1,6 +1,6 @@
 """Boosted trees of CatBoost, written in LightGBM's text format. CatBoost is not needed.
 
-    CatBoost's model as JSON ---> its bias: one tree of a single leaf per score   ---> text, as lightgbm_text.py reads it
+    CatBoost's model as JSON ---> its bias: one tree of a single leaf per score    ---> text for lightgbm_text.py
                                   an oblivious tree: a full binary tree per score
 
 An oblivious tree of depth d asks the same d questions on every path, and bit k of a leaf's number is the answer to
@@ -14,13 +14,16 @@ side, except that the core takes cells within 1e-35 of 0 for 0, as LightGBM does
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ash.models.file import MalformedError, check_format
 from ash.models.lightgbm_text import END
+
+Splits: TypeAlias = list[tuple[int, float]]
+"""The features and borders of an oblivious tree, root first."""
 
 ABSENT = math.log(1e-15)
 """The score of a class without training rows, as in LightGBM."""
@@ -52,7 +55,7 @@ def lightgbm_text(
     try:
         columns = [_column(each, features) for each in model["features_info"]["float_features"]]
         scale, biases = model["scale_and_bias"]
-        trees = [([], np.array([biases], np.float64))]
+        trees: list[tuple[Splits, NDArray[np.float64]]] = [([], np.array([biases], np.float64))]
         for tree in model["oblivious_trees"]:
             splits, leaves = _read_tree(tree, columns, len(biases))
             trees.append((splits, scale * leaves))
@@ -74,14 +77,12 @@ def _column(feature: Mapping[str, Any], features: int) -> int:
     place = feature["flat_feature_index"]
     check_format(isinstance(place, int) and 0 <= place < features, f"the model of CatBoost has no feature {place}")
     check_format(feature["nan_value_treatment"] != "AsTrue", "the model of CatBoost sends missing values right")
-    return place
+    return int(place)
 
 
-def _read_tree(
-    tree: Mapping[str, Any], columns: Sequence[int], dimensions: int
-) -> tuple[list[tuple[int, float]], NDArray[np.float64]]:
-    """Return the splits (feature, border) of an oblivious tree, root first, and its leaves [leaves, dimensions]."""
-    splits = []
+def _read_tree(tree: Mapping[str, Any], columns: Sequence[int], dimensions: int) -> tuple[Splits, NDArray[np.float64]]:
+    """Return the splits of an oblivious tree and its leaves [leaves, dimensions]."""
+    splits: Splits = []
     for split in reversed(tree["splits"] or []):
         check_format(split["split_type"] == "FloatFeature", f"the model of CatBoost splits by {split['split_type']}")
         splits.append((columns[split["float_feature_index"]], float(split["border"])))
@@ -97,7 +98,8 @@ def thresholds_of(borders: Sequence[float]) -> list[float]:
         upper = np.nextafter(lower, np.float32(np.inf))
         middle = (lower.astype(np.float64) + upper) / 2  # exact; it rounds to one of both
         rounds_down = middle.astype(np.float32) == lower
-    return np.where(rounds_down, middle, np.nextafter(middle, -np.inf)).tolist()
+    thresholds: list[float] = np.where(rounds_down, middle, np.nextafter(middle, -np.inf)).tolist()
+    return thresholds
 
 
 @cache

@@ -1,7 +1,6 @@
-"""Boosted trees as a model. LightGBM trains them; the core predicts from their tables, without LightGBM.
+"""Boosted trees as a model. LightGBM or CatBoost trains them; the core predicts from their tables, without either.
 
-They take the same encoded rows as
-networks, numbers unscaled. Immutable; any number of threads may predict with one.
+They take the same encoded rows as networks, numbers unscaled. Immutable; any number of threads may predict with one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,18 +17,18 @@ from ash.models.model import Model
 
 
 class Boosted(NamedTuple):
-    """Trained trees: the core's tables and LightGBM's text."""
+    """Trained trees: the core's tables, and the text they were read from."""
 
     core: _core.Trees
     text: str
-    """As LightGBM writes them."""
+    """In LightGBM's format."""
 
 
 class Trees(Model):
-    """Boosted trees, trained by LightGBM, with the units of their target.
+    """Boosted trees, trained by LightGBM or CatBoost, with the units of their target.
 
     Comes from `Result.model`, `ash.load` and as a member of ensembles; it is not made by hand. It predicts without
-    LightGBM.
+    the library that trained it.
 
     Attributes
     ----------
@@ -44,8 +43,8 @@ class Trees(Model):
     core : ash._core.Trees
         The tables of the trees, and the units of the target.
     text : str
-        The trees as LightGBM writes them, which ``lightgbm.Booster(model_str=text)`` reads. Its features are those of
-        the encoding.
+        The trees in LightGBM's format, which ``lightgbm.Booster(model_str=text)`` reads, also those of CatBoost. Its
+        features are those of the encoding.
     record : RunRecord or None
         What trains it again; None for the trees of a single fold.
 

@@ -11,7 +11,7 @@ for targets with a learned share, AdamW with beta2 of 0.95, dropout, weight deca
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ash.options import LIGHTGBM, NETWORK
+from ash.options import CATBOOST, LIGHTGBM, NETWORK
 from ash.space.domains import choice, integers, log, uniform
 from ash.space.space import Space
 
@@ -74,17 +74,24 @@ def default_space(
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
     parts = {
         NETWORK: _networks(rows, features, outputs, classes, numbers=numbers, metric=metric),
-        LIGHTGBM: _trees(rows),
+        LIGHTGBM: _lightgbm(rows),
+        CATBOOST: _catboost(),
     }
     if len(models) == 1:
         named = {} if models[0] == NETWORK else {"model": models[0]}
         return Space(**named, **parts[models[0]], **transform)
-    both = {name: domain for model in models for name, domain in parts[model].items()}
-    return Space(model=choice(*models), **both, **transform)
+    several: dict[str, Any] = {}
+    for model in models:
+        for name, domain in parts[model].items():
+            if sum(name in parts[each] for each in models) > 1:
+                several.setdefault(name, []).append(domain.when(model=model))
+            else:
+                several[name] = domain
+    return Space(model=choice(*models), **several, **transform)
 
 
-def _trees(rows: int) -> dict[str, Any]:
-    """Return the domains of boosted trees."""
+def _lightgbm(rows: int) -> dict[str, Any]:
+    """Return the domains of LightGBM's trees."""
     return {
         "shrinkage": log(3.0, 60.0, default=12.0),
         "num_leaves": integers(4, 256, log=True, default=31),
@@ -93,6 +100,17 @@ def _trees(rows: int) -> dict[str, Any]:
         "bagging_fraction": uniform(0.5, 1.0, default=0.9),
         "lambda_l2": log(1e-3, 30.0, default=0.1),
         "extra_trees": choice(False, True),
+    }
+
+
+def _catboost() -> dict[str, Any]:
+    """Return the domains of CatBoost's trees: about those of TabArena, around CatBoost's defaults."""
+    return {
+        "shrinkage": log(6.0, 100.0, default=30.0),
+        "depth": integers(4, 8, default=6),
+        "feature_fraction": uniform(0.4, 1.0, default=0.8),
+        "bagging_fraction": uniform(0.7, 1.0, default=0.9),
+        "lambda_l2": log(1e-2, 30.0, default=3.0),
     }
 
 

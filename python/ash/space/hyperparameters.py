@@ -21,7 +21,7 @@ import numpy as np
 from ash import _core
 from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
-from ash.options import MODELS, NETWORK, TREES, option_table
+from ash.options import CATBOOST, LIGHTGBM, MODELS, NETWORK, TREES, option_table
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
@@ -117,13 +117,14 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "target_transform": Hyperparameter("none", *_name("none", "log"), MODELS),
     "model": Hyperparameter(NETWORK, *_name(*MODELS), MODELS),
     "shrinkage": Hyperparameter(12.0, *_number(1e-6, 1e6), TREES),
-    "num_leaves": Hyperparameter(31, *_integer(2, 131_072), TREES),
-    "min_data_in_leaf": Hyperparameter(20, *_integer(1, 2**31 - 1), TREES),
+    "num_leaves": Hyperparameter(31, *_integer(2, 131_072), (LIGHTGBM,)),
+    "min_data_in_leaf": Hyperparameter(20, *_integer(1, 2**31 - 1), (LIGHTGBM,)),
+    "depth": Hyperparameter(6, *_integer(1, 16), (CATBOOST,)),
     "feature_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
     "bagging_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
-    "lambda_l1": Hyperparameter(0.0, *_number(0, 1e6), TREES),
+    "lambda_l1": Hyperparameter(0.0, *_number(0, 1e6), (LIGHTGBM,)),
     "lambda_l2": Hyperparameter(0.0, *_number(0, 1e6), TREES),
-    "extra_trees": Hyperparameter(False, "True or False", _read_switch, TREES),
+    "extra_trees": Hyperparameter(False, "True or False", _read_switch, (LIGHTGBM,)),
 }
 
 _BUDGET = frozenset(
@@ -147,6 +148,9 @@ _PEERS = {
     "beta_1": "beta1",
     "beta_2": "beta2",
     "eps": "epsilon",
+    "l2_leaf_reg": "lambda_l2",
+    "rsm": "feature_fraction",
+    "subsample": "bagging_fraction",
 }
 
 

@@ -123,16 +123,16 @@ class Space:
         return _models_of(self._domains)
 
     def of_models(self, models: Sequence[str]) -> "Space":
-        """Return the part of the space with these kinds of model, some of those that it has.
+        """Return the part of the space with these kinds of model.
 
         Parameters
         ----------
         models : sequence of str
-            Of `models`.
+            At least one of `models`; others have no effect.
         """
         if self.models <= set(models):
             return self
-        kept = tuple(model for model in MODELS if model in models)
+        kept = tuple(model for model in MODELS if model in models and model in self.models)
         (domain,), (variant,) = self._domains["model"], self._variants["model"]
         domains = {"model": [replace(domain, levels=kept, default=kept[0])]}
         variants = {"model": [variant._replace(levels=kept, default=kept[0])]}

@@ -1,0 +1,142 @@
+"""Boost trees with CatBoost on the encoded rows of a fold, and write them in LightGBM's format.
+
+    training rows -> quantized pool, shared by all jobs -> CatBoost -> its JSON -> models/catboost_trees.py -> text
+
+Threads: a job has one. CatBoost trains without the interpreter's lock. It takes the lock after each round to ask
+whether the job was stopped. Several jobs may train on one pool at once. CatBoost notices Ctrl-C in the main thread
+alone, and jobs run in other threads.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ash.models.catboost_trees import lightgbm_text
+from ash.options import Options
+from ash.space.hyperparameters import Params
+
+if TYPE_CHECKING:
+    import catboost
+
+BORDERS = 254
+LEAST_DRAWN = 50
+"""Rows are sampled only if at least this many are expected, because CatBoost fails if a round draws none."""
+ALWAYS = {
+    **{"thread_count": 1, "allow_writing_files": False, "logging_level": "Silent", "allow_const_label": True},
+    **{"grow_policy": "SymmetricTree", "boosting_type": "Plain", "leaf_estimation_iterations": 1},
+}
+LOSSES = {
+    "squared_error": ("RMSE", "regression"),
+    "absolute_error": ("MAE", "regression_l1"),
+    "quantile": ("Quantile:alpha={}", "quantile"),
+    "poisson": ("Poisson", "poisson"),
+}
+"""Losses of a regression: CatBoost's name, and LightGBM's."""
+FROM_AVERAGE = ("RMSE", "MAE", "Quantile", "CrossEntropy")
+"""Losses that CatBoost can begin at the best constant."""
+
+
+class CatBoostRows:
+    """The training rows of a fold as CatBoost takes them.
+
+    Parameters
+    ----------
+    rows : array of shape (rows, features)
+        Encoded, NaN where a cell is missing.
+    targets : array of shape (rows,)
+        Numbers of classes, or targets in the units of networks.
+    weights : array of shape (rows,) or None
+    classes : int
+        0 for regression.
+    """
+
+    def __init__(
+        self, rows: NDArray[np.float64], targets: NDArray[Any], weights: NDArray[Any] | None, classes: int
+    ) -> None:
+        from catboost import Pool
+
+        self.shape, self.classes = rows.shape, classes
+        self._dimensions: list[int | None] = [0]
+        if classes > 2:  # CatBoost has no score for a class without rows
+            present, targets = np.unique(targets.astype(np.int64), return_inverse=True)
+            places = {number: place for place, number in enumerate(present.tolist())}
+            self._dimensions = [places.get(number) for number in range(classes)]
+        self._is_constant = bool((targets == targets[0]).all())
+        cells = rows.astype(np.float32)
+        if bool((cells == cells[:1]).all()):
+            cells[:] = np.nan  # CatBoost refuses a table of constant columns, but not one of missing cells
+        self._pool: catboost.Pool = Pool(cells, targets, weight=weights, thread_count=1)
+        self._pool.quantize(border_count=BORDERS)
+
+    def boost(
+        self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
+    ) -> str | None:
+        """Boost for `rounds` rounds and return the trees in LightGBM's format, or None if the job was stopped."""
+        from catboost import CatBoost
+
+        loss, objective = self._loss(options)
+        own = {
+            **{"loss_function": loss, "iterations": rounds, "learning_rate": rate, "random_seed": seed},
+            **{"depth": params["depth"], "l2_leaf_reg": params["lambda_l2"], "rsm": params["feature_fraction"]},
+            "metric_period": rounds,
+        }
+        if loss.partition(":")[0] in FROM_AVERAGE and not self._is_constant:
+            own["boost_from_average"] = True
+        model = CatBoost({**ALWAYS, **own, **_sampling(params["bagging_fraction"], self.shape[0])})
+        model.fit(self._pool, callbacks=[_Stop(is_stopped)])
+        if is_stopped():
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model.json")
+            model.save_model(str(path), format="json")
+            content = json.loads(path.read_text())
+        return lightgbm_text(content, features=self.shape[1], objective=objective, dimensions=self._dimensions)
+
+    def _loss(self, options: Options) -> tuple[str, str]:
+        """Return the loss by CatBoost's name, and the objective of LightGBM."""
+        if self.classes == 2:
+            return "CrossEntropy", "binary sigmoid:1"  # as Logloss, but it does not ask for both classes
+        if self.classes:
+            return "MultiClass", f"multiclass num_class:{self.classes}"
+        loss, objective = LOSSES[options.loss]
+        return loss.format(options.quantile), objective
+
+
+class _Stop:
+    """Tells CatBoost after each round whether to go on."""
+
+    def __init__(self, is_stopped: Callable[[], bool]) -> None:
+        self._is_stopped = is_stopped
+
+    def after_iteration(self, info: Any) -> bool:
+        """Return whether another round may begin."""
+        return not self._is_stopped()
+
+
+def _sampling(fraction: float, rows: int) -> dict[str, Any]:
+    """Return the parameters by which each round draws this share of the rows."""
+    if fraction < 1 and fraction * rows >= LEAST_DRAWN:
+        return {"bootstrap_type": "Bernoulli", "subsample": fraction}
+    return {"bootstrap_type": "No"}
+
+
+def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, trees: int) -> float:
+    """Return the cost of a round with this many trees, in multiply-adds of a network that take about as long.
+
+    Each level of a tree adds all rows to the histograms of its features, and scores each bin for each of its leaves.
+    The factors were fitted to timings, as those of `tree_cost`.
+
+    Parameters
+    ----------
+    rows : int
+    features, bins : float
+        As many as a level looks at.
+    depth, trees : int
+    """
+    per_tree = 700.0 * rows + 17.0 * rows * features * depth + 175.0 * 2**depth * bins
+    return float(2e6 + 120.0 * rows * depth + trees * per_tree)
