@@ -426,7 +426,8 @@ class Options(RunOptions):
 
     planned: bool
     models: Annotated[
-        tuple[str, ...], Option((NETWORK,), Check('list of {"network", "lightgbm"}', _models), TABLES, "results")
+        tuple[str, ...],
+        Option((NETWORK,), Check('list of {"network", "lightgbm", "catboost"}', _models), TABLES, "results"),
     ]
     sampler: Annotated[str, Option(RANDOM, _word(RANDOM, ADAPTIVE), TABLES, "order")]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]

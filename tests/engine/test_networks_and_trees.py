@@ -35,10 +35,11 @@ from ash.history.json_files import space_story
 from ash.journal.identity import from_json, space_of_facts
 from ash.models import model_pool
 from ash.models.ensemble import select
+from ash.models.lightgbm_text import read_trees
 from ash.models.trees import core_of
 from ash.space.defaults import default_space
 from ash.space.domains import key_of
-from ash.space.hyperparameters import model_of
+from ash.space.hyperparameters import check_params, model_of
 from ash.space.space import Space
 from callback_help import INTERRUPTED, After, press_ctrl_c
 from config_help import configured
@@ -666,9 +667,11 @@ def catboost_rows(rows: Any, targets: Any, classes: int = 0) -> CatBoostRows:
     return CatBoostRows(np.asarray(rows, float), np.asarray(targets, np.float32), None, classes)
 
 
-def boosted(rows: CatBoostRows, rounds: int = 20, is_stopped: Any = lambda: False, **params: Any) -> str | None:
-    given = {"depth": 4, "lambda_l2": 3.0, "feature_fraction": 1.0, "bagging_fraction": 1.0, **params}
-    return rows.boost(given, rounds, 0.1, 1, options(), is_stopped)
+def boosted(
+    rows: CatBoostRows, rounds: int = 20, rate: float = 0.1, is_stopped: Any = lambda: False, **params: Any
+) -> str | None:
+    given = {"depth": 4, "l2_leaf_reg": 3.0, "feature_fraction": 1.0, "bagging_fraction": 1.0, **params}
+    return rows.boost(given, rounds, rate, 1, options(), is_stopped)
 
 
 def test_catboost_stops_after_the_round_in_which_it_is_told_to() -> None:
@@ -678,7 +681,7 @@ def test_catboost_stops_after_the_round_in_which_it_is_told_to() -> None:
         asked.append(threading.get_ident())
         return len(asked) >= 3
 
-    assert boosted(catboost_rows(*DIABETES), 10**6, is_stopped) is None
+    assert boosted(catboost_rows(*DIABETES), 10**6, is_stopped=is_stopped) is None
     assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # three rounds, and once more at the end
 
 
@@ -707,6 +710,15 @@ def test_catboost_takes_few_rows_and_constant_columns(rows: int) -> None:
             for fraction in (1e-6, 0.5, LEAST_DRAWN / 60):
                 text = boosted(catboost_rows(cells, targets, classes), 50, bagging_fraction=fraction)
                 assert text is not None and text.count("\nTree=") >= 20
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_the_least_regularization_of_catboost_is_enough(classes: int) -> None:
+    least = 1e-3
+    assert check_params({"model": "catboost", "l2_leaf_reg": least})["l2_leaf_reg"] == least
+    targets = np.argsort(np.argsort(DIABETES[1])) * classes // len(DIABETES[1])
+    text = boosted(catboost_rows(DIABETES[0], targets, classes), 200, MOST_RATE, l2_leaf_reg=least, depth=2)
+    assert text is not None and read_trees(text).tables["leaf_starts"].size > 200
 
 
 def test_the_best_constant_of_a_table_of_constant_columns() -> None:

@@ -84,6 +84,7 @@ REFUSED: dict[str, list[Any]] = {
     "bagging_fraction": [0.0, 1.1, None],
     "lambda_l1": [-1e-9],
     "lambda_l2": [-1e-9, INFINITY],
+    "l2_leaf_reg": [0, 1e-4, NAN],
     "extra_trees": [1, "True"],
 }
 
@@ -107,7 +108,6 @@ def test_a_refused_value_is_named_with_what_is_allowed(name: str) -> None:
         ("hidden_layer_sizes", "did you mean hidden?"),
         ("lr", "did you mean learning_rate?"),
         ("alpha", "did you mean l2?"),
-        ("l2_leaf_reg", "did you mean lambda_l2?"),
         ("rsm", "did you mean feature_fraction?"),
         ("subsample", "did you mean bagging_fraction?"),
         ("embeding", "did you mean embedding"),

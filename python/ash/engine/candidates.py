@@ -163,7 +163,7 @@ class AdaptiveCandidates(Candidates):
 
 
 class _Source:
-    """The candidates of networks or of trees, each once: the defaults, those of `begin`, and all others of the space."""
+    """The candidates of networks or trees, each once: the defaults, those of `begin`, and all others of the space."""
 
     def __init__(self, space: Space, seed: int, begin: Sequence[Params]) -> None:
         self._space, self._seed = space, seed

@@ -82,7 +82,7 @@ class CatBoostRows:
         loss, objective = self._loss(options)
         own = {
             **{"loss_function": loss, "iterations": rounds, "learning_rate": rate, "random_seed": seed},
-            **{"depth": params["depth"], "l2_leaf_reg": params["lambda_l2"], "rsm": params["feature_fraction"]},
+            **{"depth": params["depth"], "l2_leaf_reg": params["l2_leaf_reg"], "rsm": params["feature_fraction"]},
             "metric_period": rounds,
         }
         if loss.partition(":")[0] in FROM_AVERAGE and not self._is_constant:

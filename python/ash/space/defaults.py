@@ -110,7 +110,7 @@ def _catboost() -> dict[str, Any]:
         "depth": integers(4, 8, default=6),
         "feature_fraction": uniform(0.4, 1.0, default=0.8),
         "bagging_fraction": uniform(0.7, 1.0, default=0.9),
-        "lambda_l2": log(1e-2, 30.0, default=3.0),
+        "l2_leaf_reg": log(1e-2, 30.0, default=3.0),
     }
 
 

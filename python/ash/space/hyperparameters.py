@@ -123,7 +123,8 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "feature_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
     "bagging_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
     "lambda_l1": Hyperparameter(0.0, *_number(0, 1e6), (LIGHTGBM,)),
-    "lambda_l2": Hyperparameter(0.0, *_number(0, 1e6), TREES),
+    "lambda_l2": Hyperparameter(0.0, *_number(0, 1e6), (LIGHTGBM,)),
+    "l2_leaf_reg": Hyperparameter(3.0, *_number(1e-3, 1e6), (CATBOOST,)),
     "extra_trees": Hyperparameter(False, "True or False", _read_switch, (LIGHTGBM,)),
 }
 
@@ -148,7 +149,6 @@ _PEERS = {
     "beta_1": "beta1",
     "beta_2": "beta2",
     "eps": "epsilon",
-    "l2_leaf_reg": "lambda_l2",
     "rsm": "feature_fraction",
     "subsample": "bagging_fraction",
 }
