@@ -345,14 +345,22 @@ def test_networks_alone_are_searched(case: str) -> None:
     assert resolved(**ALONE[case]) == ["network"]
 
 
-def test_a_time_limit_searches_both_kinds_and_says_so(
+def test_a_time_limit_searches_all_kinds_that_are_installed_and_says_so(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("ash.options.is_installed", lambda module: module == "lightgbm")
     assert resolved(time_limit=2, verbose=2) == BOTH
     assert "models: network, lightgbm\n" in capfd.readouterr().err
-    monkeypatch.setattr("ash.options.is_installed", lambda module: module != "lightgbm")
+    monkeypatch.setattr("ash.options.is_installed", lambda module: False)
     assert resolved(time_limit=1, verbose=2) == ["network"]
     assert "models:" not in capfd.readouterr().err
+
+
+def test_a_time_limit_searches_catboost_where_it_is_installed() -> None:
+    needs.installed("catboost")
+    assert options(time_limit=2).models == tuple(ALL)
+    assert options(time_limit=2, models=BOTH).models == tuple(BOTH)
+    assert options(time_limit=2, candidates=8).models == ("network",)
 
 
 def test_the_kinds_of_model_are_those_of_a_space_that_is_given() -> None:
