@@ -22,7 +22,7 @@ import numpy as np
 
 from bench.quality.tables import BINARY, REGRESSION
 
-FEW_CANDIDATES = 4
+FEW_CANDIDATES, KINDS = 2, ("network", "lightgbm", "catboost")
 VALIDATION = 0.2  # of the rows, for trees that are tuned
 MOST_TREES, PATIENCE = 5_000, 50
 
@@ -48,13 +48,14 @@ class Task:
 
 
 def ash(task: Task, x: Any, y: Any, told: bool = True, **others: Any) -> Any:
-    """Tune networks until the limit, all else by default; text is read as it is. A few networks need no limit."""
-    from ash import ASHClassifier, ASHRegressor
+    """Search until the limit, all else by default; text is read as it is. At first a few candidates of each kind."""
+    from ash import ASHClassifier, ASHRegressor, SearchConfig
 
-    estimator = ASHClassifier if task.classes else ASHRegressor
-    budget = {"candidates": FEW_CANDIDATES} if task.few else {"time_limit": task.limit}
+    estimator = partial(ASHClassifier if task.classes else ASHRegressor, random_state=task.seed, **others)
     scoring = task.metric("roc_auc", "neg_log_loss", "neg_root_mean_squared_error") if told else None
-    return estimator(**budget, scoring=scoring, random_state=task.seed, **others).fit(x, y)
+    for kind in filter(lambda kind: kind == "network" or find_spec(kind), KINDS if task.few else ()):
+        estimator(candidates=FEW_CANDIDATES, config=SearchConfig(models=kind)).fit(x, y)
+    return None if task.few else estimator(time_limit=task.limit, scoring=scoring).fit(x, y)
 
 
 def _lightgbm(task: Task, **params: Any) -> Any:
