@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from ash.engine.catboost_boosting import LEAST_DRAWN, CatBoostRows, round_cost_o
 from ash.engine.event_loop import EventLoop
 from ash.engine.portfolio import portfolio
 from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeJob, TreeTable, TreeTrainer
-from ash.errors import SettingError
+from ash.errors import JournalCorrupt, SettingError
 from ash.history.json_files import space_story
 from ash.journal.identity import from_json, space_of_facts
 from ash.models import model_pool
@@ -44,6 +45,7 @@ from ash.space.space import Space
 from callback_help import INTERRUPTED, After, press_ctrl_c
 from config_help import configured
 from data_help import mixed_columns, mixed_target, options
+from journal_help import change
 
 pytestmark = pytest.mark.core
 
@@ -577,16 +579,26 @@ def test_a_small_space_of_both_kinds_is_used_up() -> None:
     assert kinds(result)["lightgbm"] >= 3
 
 
+FORGED = [{"model": "forest"}, {"hidden": [3]}, {"model": "lightgbm", "num_leaves": "many"}]
+
+
 @pytest.mark.parametrize("kill", [9, 30])
 def test_a_stream_whose_draws_depend_on_results_is_resumed(kill: int, tmp_path: Path) -> None:
     given: dict[str, Any] = {
         **{"candidates": None, "models": BOTH, "validation": 0.3, "random_state": 5, "epoch_limit": 700},
-        **{"min_epochs": 2, "workers": 6},
+        **{"min_epochs": 2, "workers": 6, "sampler": "adaptive"},
     }
     whole = fitted(**given)
     assert len(whole.result_.jobs) > 60
     with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
         fitted(**given, journal=tmp_path / "run.ash", callbacks=After(kill, press_ctrl_c))
+    for number, forged in enumerate(
+        ({"model": "forest"}, {"hidden": [3]}, {"model": "lightgbm", "num_leaves": "many"})
+    ):
+        copy = shutil.copy(tmp_path / "run.ash", tmp_path / f"{number}.ash")
+        change(Path(copy), "UPDATE candidates SET params = ? WHERE candidate = 1", json.dumps(forged))
+        with pytest.raises(JournalCorrupt, match="damaged"):
+            fitted(**given, journal=copy)
     resumed = fitted(**given, journal=tmp_path / "run.ash", n_jobs=1)
     assert resumed.result_.digest == whole.result_.digest
     assert resumed.result_.params == whole.result_.params

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ash import _core
@@ -208,7 +209,8 @@ class TuningRun:
         self._check_space()
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
         begin = portfolio(str(self._options.task), len(self._split.folds[0].training))
-        self._candidates = draw(self._space, self._options, begin, known, self._journal.drawn)
+        drawn = partial(self._journal.drawn, self._space)
+        self._candidates = draw(self._space, self._options, begin, known, drawn)
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)

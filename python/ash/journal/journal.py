@@ -14,6 +14,7 @@ from ash.errors import AshError, JournalCorrupt, SettingError
 from ash.options import Options, RunOptions, option_names
 from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params
+from ash.space.space import Space
 
 ON_ERROR = ("raise", "continue")
 CHANGEABLE = (*option_names(decides="order"), "costs", "function", "version")
@@ -149,8 +150,8 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     def look(self) -> None:
         """Write down what has been found since the last look; the run may be going on."""
 
-    def drawn(self) -> list[Params]:
-        """Return the candidates that earlier runs have drawn, by number, where their draws depend on results."""
+    def drawn(self, space: Space) -> list[Params]:
+        """Return the candidates of a space that earlier runs have drawn, by number, if draws depend on results."""
         return []
 
     def finish(self, ended: str) -> None:

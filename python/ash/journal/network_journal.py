@@ -26,12 +26,13 @@ from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt
 from ash.history.records import Columns
 from ash.journal.database import Changes, Row
-from ash.journal.identity import PLANNED
+from ash.journal.identity import PLANNED, from_json
 from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
 from ash.journal.state_cache import StateCache, StateFolder
 from ash.options import LARGEST, Options, RunOptions
 from ash.space.hyperparameters import Params
+from ash.space.space import Space
 
 JOB = (
     *("candidate", "rung", "epochs", "thread", "team", "team_limit", "score", "loss", "training_loss", "weights_hash"),
@@ -70,11 +71,15 @@ class NetworkJournal(OpenJournal):
         plan = {name: getattr(options, name) for name in PLANNED} if is_planned else None
         self._agree(identity, options, call, {"plan": plan})
 
-    def drawn(self) -> list[Params]:
+    def drawn(self, space: Space) -> list[Params]:
         """Return the drawn candidates from number 0 up to the first gap."""
         with sound(self._path):
             texts = {candidate: text for candidate, text, *_ in self._rows["candidates"]}
-            return [dict(json.loads(texts[number])) for number in takewhile(texts.__contains__, count())]
+            found = [from_json(dict(json.loads(texts[number]))) for number in takewhile(texts.__contains__, count())]
+            for number, params in enumerate(found):
+                if space.completed(params) != params:
+                    raise ValueError(f"candidate {number} is not in the space")
+            return found
 
     def restore(
         self,
