@@ -138,5 +138,5 @@ def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, 
         As many as a level looks at.
     depth, trees : int
     """
-    per_tree = 700.0 * rows + 17.0 * rows * features * depth + 175.0 * 2**depth * bins
-    return float(2e6 + 120.0 * rows * depth + trees * per_tree)
+    per_tree = 1700.0 * rows + 41.0 * rows * features * depth + 420.0 * 2**depth * bins
+    return float(5e6 + 290.0 * rows * depth + trees * per_tree)
