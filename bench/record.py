@@ -55,7 +55,7 @@ class Bench:
     sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # from the values by the keys of their cases
     check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence where an answer is wrong
     packages: Sequence[str] = ()  # whose versions figures depend on, beside Python's and NumPy's
-    anywhere: bool = False  # whether cases of another machine count: bits that are the same, or values `on` a processor
+    anywhere: bool = False  # whether cases of other machines count: bits are equal, or `on` names the processor
     at_once: Callable[[], int] = lambda: 1  # cases that run at the same time: more only where no time is taken
     readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # lines of Markdown between the README's marks
 
@@ -73,7 +73,7 @@ class Record:
             self.lines = {key: {"told": {}, **line} for key, line in found["cases"].items()}
 
     def values(self, anywhere: bool = False) -> dict[str, Any]:
-        """Return the values by the keys of their cases; anywhere: each also says which processor it is `on`."""
+        """Return the values by the keys of their cases; anywhere: with the processor of each, as its entry `on`."""
         if not anywhere:
             return {key: line["value"] for key, line in self.lines.items()}
         processors = [stamp["machine"].get("processor") for stamp in self.stamps]

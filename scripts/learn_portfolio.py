@@ -3,9 +3,9 @@
     tables x pool --each trained alone, with the same work--> predictions of validation and held-out rows
         --greedily: what most lowers the error of the ensemble so far, over all tables--> portfolio.json
 
-    python -m scripts.learn_portfolio train FOLDER [TABLE ...]    # an hour of one core; what is in FOLDER is kept
-    python -m scripts.learn_portfolio learn FOLDER                # writes the file
-    python -m scripts.learn_portfolio judge FOLDER                # each table by an order learned on the others
+    python -m scripts.learn_portfolio train FOLDER [TABLE ...]    # an hour on one core; skips tables that are in FOLDER
+    python -m scripts.learn_portfolio learn FOLDER                # writes portfolio.json
+    python -m scripts.learn_portfolio judge FOLDER                # judges each table by an order learned on the others
 
 Tables are those of `python -m bench quality`, split by a seed that it does not use. The pool has the default network,
 draws from the default space, RealMLP's published space (Holzmueller et al., arXiv:2407.04491, as in pytabkit 1.7), the
@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "python/ash/engine/portfolio.json"
 SEED = 7
 WORK, FEWEST, MOST = 3e10, 6, 64
-"""Multiply-adds of each configuration, about a second of a core; and epochs."""
+"""Multiply-adds per configuration, about a second on one core, and the bounds of its epochs."""
 SMALL = 1_000
 """Training rows below which a table is small, as in ash/space/defaults.py."""
 KINDS = "nlnnnlnnnlnn"
@@ -95,7 +95,7 @@ def pool(rows: int, classes: int) -> dict[str, Configuration]:
 
 
 def rounded(params: Configuration, space: Space) -> Configuration:
-    """Return a configuration by levels of the space, without constants, sizes of batches and what has no effect."""
+    """Round a configuration to levels of the space; drop constants, batch sizes and hyperparameters without effect."""
 
     def nearest(name: str, value: Any) -> Any:
         domain = space.domains[name][0]
@@ -240,7 +240,7 @@ def at_random(table: Table, seed: int) -> list[str]:
 
 
 def judge(tables: Sequence[Table]) -> None:
-    """Print what the order is worth: errors by those of orders at random, each table left out when it is judged."""
+    """Print the errors of learned orders divided by those of `at_random`; each order is learned on other tables."""
 
     def curve(table: Table, order: Sequence[str]) -> NDArray[np.float64]:
         return np.array([log_error(table, frozenset(order[:count])) for count in SHOWN])

@@ -48,7 +48,7 @@ class Task:
 
 
 def ash(task: Task, x: Any, y: Any, told: bool = True, **others: Any) -> Any:
-    """Search until the limit, all else by default; text is read as it is. At first a few candidates of each kind."""
+    """Search until the limit, all else by default; if `few`, train a few candidates of each kind of model instead."""
     from ash import ASHClassifier, ASHRegressor, SearchConfig
 
     estimator = partial(ASHClassifier if task.classes else ASHRegressor, random_state=task.seed, **others)

@@ -224,8 +224,8 @@ def models_table(fits: Fits) -> Table:
         rows.append(cells)
     header = ["contender", "limit", "tables", "ms, median", "ms, largest", "bytes, median", "bytes, largest"]
     note = (
-        f"ms: to predict {PREDICTED:,} rows on one core, of classes their probabilities. bytes: of the saved model. Of "
-        "a table the median over the seeds counts. -: not measured."
+        f"ms: time to predict {PREDICTED:,} rows on one core (probabilities where the target is a class). bytes: size "
+        "of the saved model. Each table counts by its median over the seeds. -: not measured."
     )
     return Table("The fitted models", header, rows, note)
 

@@ -52,7 +52,7 @@ EXTRAS = {LIGHTGBM: "trees", CATBOOST: "catboost"}
 """The extras of ash-tune that bring these packages."""
 
 RANDOM, ADAPTIVE = "random", "adaptive"
-"""How candidates are drawn: whatever the results are, or by them."""
+"""How candidates are drawn: regardless of the results, or guided by them."""
 
 FROM_DTYPE = "from_dtype"
 """Columns are categories where their dtype says so, which they are in any case."""
@@ -255,10 +255,10 @@ class SearchConfig:
         sparse tables. No effect on a `space` that is given, which sets the kind by its hyperparameter `model`. Tables
         only.
     sampler : {"random", "adaptive"}, optional
-        "random": candidates are drawn from the space whatever the results are. "adaptive": first come the default
-        configuration and a few that were good on other tables, as far as the space has them. Then every other candidate
-        is drawn near a good one, and the better kind of model gets more of them. Default "adaptive" where a
-        `time_limit` or `work_limit` sets the size of the search, else "random". Tables only.
+        How candidates are drawn. Default: "adaptive" where a `time_limit` or `work_limit` sets the size of the search,
+        else "random". "random" draws from the space regardless of the results. "adaptive" begins with the default
+        configuration and, where the space has them, a few that were good on other tables. Then every second candidate
+        is drawn near a good one, and the better of networks and trees gets more candidates. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.

@@ -24,7 +24,7 @@ def test_the_default_space_has_the_pool(rows: int, classes: int) -> None:
         assert found is not None and {name: found[name] for name in params} == params
 
 
-def test_the_file_holds_configurations_of_the_pool_networks_and_trees_in_turn() -> None:
+def test_the_file_holds_configurations_of_the_pool_in_the_order_of_kinds() -> None:
     parts = json.loads(TARGET.read_text(encoding="utf-8"))
     assert [(part["task"], part["rows below"]) for part in parts] == [
         *(("classification", SMALL), ("classification", None)),

@@ -555,7 +555,7 @@ def test_the_first_of_more_candidates_are_those_of_fewer() -> None:
         assert draw(space, options(candidates=9)).params == all_of_them
 
 
-def test_all_of_a_space_are_drawn_near_good_ones_or_not() -> None:
+def test_the_adaptive_sampler_draws_each_configuration_of_a_space_once() -> None:
     space = Space(model=BOTH, hidden=[(4,), (8,), (16,)], num_leaves=[7, 8, 9], shrinkage=[5.0, 30.0])
     made = adaptive(space=space, count=space.size)
     while len(made.params) < space.size:
@@ -741,7 +741,7 @@ def test_the_least_regularization_of_catboost_is_enough(classes: int) -> None:
     assert text is not None and read_trees(text).tables["leaf_starts"].size > 200
 
 
-def test_the_best_constant_of_a_table_of_constant_columns() -> None:
+def test_the_prediction_for_constant_columns_is_the_mean() -> None:
     y = np.array([3.0, 4.0, 8.0] * 20)
     model = fitted(ash.ASHRegressor, np.ones((60, 2)), y, models=CATBOOST, validation=None, cv=3)
     assert model.predict(np.ones((1, 2))) == pytest.approx(5, rel=1e-3)

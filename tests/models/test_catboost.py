@@ -81,7 +81,7 @@ def test_a_threshold_is_the_largest_double_that_rounds_to_the_border_or_less() -
     with np.errstate(over="ignore"):
         assert (np.nextafter(thresholds, np.inf).astype(np.float32) > borders).all()
     assert thresholds_of([float(largest)])[0] >= float(largest)
-    with pytest.raises(MalformedError, match="no float32"):
+    with pytest.raises(MalformedError, match="not a float32"):
         thresholds_of([0.1])
 
 
@@ -141,7 +141,7 @@ TREE, COLUMN = ("oblivious_trees", 0), ("features_info", "float_features", 0)
         (changed(*TREE, "leaf_values", 0, value="one"), "malformed: ValueError"),
         (changed(*TREE, "splits", 0, "split_type", value="OneHotFeature"), "splits by OneHotFeature"),
         (changed(*TREE, "splits", 0, "float_feature_index", value=2), "malformed: IndexError"),
-        (changed(*TREE, "splits", 0, "border", value=0.1), "no float32"),
+        (changed(*TREE, "splits", 0, "border", value=0.1), "not a float32"),
         (changed(*COLUMN, "flat_feature_index", value=3), "has no feature 3"),
         (changed(*COLUMN, "flat_feature_index", value=-1), "has no feature -1"),
         (changed(*COLUMN, "nan_value_treatment", value="AsTrue"), "sends missing values right"),

@@ -1,21 +1,20 @@
 """The candidates of a run: drawn at random, or by what the run has found so far.
 
-The random sampler draws from the space, for networks and boosted trees with a fixed share of each. The adaptive sampler
-learns. Each kind of model has a source of its own:
+The random sampler draws from the space, with a fixed share of boosted trees. The adaptive sampler uses the results. It
+has one source for networks and one for boosted trees:
 
-    decided results -> share of trees -> the kind that is next -> the next of its source
+    decided results -> share of trees -> networks or trees next -> the next candidate of that source
 
-    a source: the default, the portfolio (portfolio.py), then in turn draws from the space and near good candidates
+    a source: the defaults, the portfolio (portfolio.py), then alternately draws from the space and near good ones
 
-A draw near a good candidate takes about three quarters of its hyperparameters and the rest from a draw of the space.
+A draw near a good candidate keeps about three quarters of its hyperparameters. A draw from the space gives the rest.
 The share of trees among new candidates begins at PRIOR and moves to their share among the best candidates so far.
 
 Adaptive draws depend on results. So the core asks for candidates only when an idle worker of its virtual clock has none
 left. The results decided by then do not depend on threads (cpp/ash/search/clock.hpp). Neither do the draws.
 
 Threads: the calling thread alone.
-Cost:    an adaptive draw of several candidates goes through the results so far; n candidates take about GROWTH log(n)
-         of these.
+Cost:    each request for adaptive candidates reads all results so far; n candidates take about GROWTH log(n) requests.
 """
 
 import math
@@ -36,14 +35,15 @@ CHUNK = 1024
 AHEAD = 1024
 """The core asks for more random candidates when fewer than this many wait to enter."""
 FIRST, GROWTH = 4, 8
-"""Candidates that the adaptive sampler draws at the start, unless there are virtual workers: then one for each. Later
-draws add one candidate per GROWTH drawn so far."""
+"""FIRST: candidates that the adaptive sampler draws at the start if there are no virtual workers; else one per worker.
+GROWTH: each later request draws at least one candidate per GROWTH drawn so far."""
 PRIOR, WEIGHT = 0.25, 8
 """The share of trees at the start, and its weight as a number of best candidates."""
 LEAST, MOST = 0.1, 0.75
 """Bounds of their share."""
 BEST = 4
-"""The best 1/BEST of the scored candidates count as good, but never fewer than BEST."""
+"""The best 1/BEST of the scored candidates, but never fewer than BEST: of all together for the share of trees, and of
+networks and of trees separately for the good candidates."""
 KEPT = 3 / 4
 """The share of hyperparameters that a draw near a good candidate takes from it."""
 _NEAR = 2  # spawn key of the draws near good candidates; Space.stream has 1
@@ -92,16 +92,16 @@ class Candidates:
 
 
 class AdaptiveCandidates(Candidates):
-    """Candidates of which the better kind gets more, and of which some are drawn near good ones.
+    """Candidates drawn by the results so far: more of the better kind, and some near good ones.
 
     Parameters
     ----------
     space : Space
     seed, count : int
     begin : sequence of dict
-        The portfolio. Those of its candidates are used that the space has.
+        The portfolio. Configurations that the space does not have are skipped.
     known : sequence of dict
-        The first candidates, of a run that is resumed.
+        The candidates already drawn, if the run is resumed.
     first : int
         How many are drawn at the start of another run.
     """

@@ -108,7 +108,7 @@ class CatBoostRows:
 
 
 class _Stop:
-    """Tells CatBoost after each round whether to go on."""
+    """A callback of CatBoost that ends training after the round in which the job was stopped."""
 
     def __init__(self, is_stopped: Callable[[], bool]) -> None:
         self._is_stopped = is_stopped
@@ -128,14 +128,14 @@ def _sampling(fraction: float, rows: int) -> dict[str, Any]:
 def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, trees: int) -> float:
     """Return the cost of a round with this many trees, in multiply-adds of a network that take about as long.
 
-    Each level of a tree adds all rows to the histograms of its features, and scores each bin for each of its leaves.
-    The factors were fitted to timings, as those of `tree_cost`.
+    Each level of a tree adds all rows to the histograms of the sampled features, and scores each bin for each leaf. The
+    factors were fitted to timings, like those of `tree_cost`.
 
     Parameters
     ----------
     rows : int
     features, bins : float
-        As many as a level looks at.
+        The expected number of features sampled per level, and of their bins.
     depth, trees : int
     """
     per_tree = 1700.0 * rows + 41.0 * rows * features * depth + 420.0 * 2**depth * bins

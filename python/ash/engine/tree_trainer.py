@@ -199,7 +199,7 @@ class TreeTrainer:
 
 
 class TreeTable:
-    """The rows of a fold as LightGBM and CatBoost take them. Each is made when a job first asks for it."""
+    """The rows of a fold, prepared for LightGBM and for CatBoost. Each library's table is made lazily."""
 
     def __init__(self, fold: Fold, data: _core.Data) -> None:
         self._fold, self._data = fold, data
@@ -248,7 +248,7 @@ class TreeTable:
     def _boost_by_catboost(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
     ) -> str | None:
-        """Boost with CatBoost and return the trees as a text of LightGBM, or None if it was stopped."""
+        """Boost with CatBoost and return the trees in LightGBM's text format, or None if it was stopped."""
         log = _takes_logarithms(params)
         with self._lock:
             if log not in self._catboost_rows:

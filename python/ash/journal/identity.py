@@ -91,7 +91,7 @@ def deciding(options: RunOptions) -> Facts:
 
 
 def version_facts(models: Collection[str] = ()) -> Facts:
-    """Return what a journal keeps of this ash, and of the packages that train boosted trees of these kinds."""
+    """Return the versions that a journal stores: of ash, and of the packages that train trees of these kinds."""
     build = _core.build_info()
     fused = build["instruction_set"] != "baseline" or platform.machine() in ("aarch64", "arm64")
     facts: Facts = {"version of ash": build["version"], "fused multiply-adds": fused}

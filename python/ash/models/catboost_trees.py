@@ -3,12 +3,13 @@
     CatBoost's model as JSON ---> its bias: one tree of a single leaf per score    ---> text for lightgbm_text.py
                                   an oblivious tree: a full binary tree per score
 
-An oblivious tree of depth d asks the same d questions on every path, and bit k of a leaf's number is the answer to
-question k. The question of the highest bit becomes the root, so the leaves keep their order.
+An oblivious tree of depth d has the same d splits on every path. Bit k of a leaf's number is the result of split k. The
+split of the highest bit becomes the root, so the leaves keep their order.
 
-CatBoost rounds a cell to float32 and asks whether it is above a border. LightGBM asks whether a double is at most a
-threshold. A threshold here is the largest double that rounds to the border or less. So both send every cell to the same
-side, except that the core takes cells within 1e-35 of 0 for 0, as LightGBM does. Missing cells go left in both.
+CatBoost rounds a cell to float32 and tests whether it is above a border. LightGBM tests whether a double is at most a
+threshold. The threshold written here is the largest double whose float32 rounding is at most the border. So both send
+each cell to the same side, except that the core, like LightGBM, treats cells within 1e-35 of 0 as 0. Missing cells go
+left in both.
 """
 
 import math
@@ -91,9 +92,9 @@ def _read_tree(tree: Mapping[str, Any], columns: Sequence[int], dimensions: int)
 
 
 def thresholds_of(borders: Sequence[float]) -> list[float]:
-    """Return for each border, a float32, the largest double that rounds to it or less."""
+    """Return for each float32 border the largest double whose float32 rounding is at most the border."""
     lower = np.array(borders, np.float32)
-    check_format(bool((lower == np.array(borders)).all()), "a border of CatBoost is no float32")
+    check_format(bool((lower == np.array(borders)).all()), "a border of the CatBoost model is not a float32")
     with np.errstate(over="ignore"):  # no float32 is above the largest
         upper = np.nextafter(lower, np.float32(np.inf))
         middle = (lower.astype(np.float64) + upper) / 2  # exact; it rounds to one of both

@@ -9,15 +9,16 @@ the sum has one order. Predicting takes as long as with all members one after an
 
 Selection is greedy, with replacement, by the predictions of the validation rows:
 
-    first draws: the best network; also the next four and the best of the other kind of model, unless clearly worse
-    draw t + 1: the network that, averaged with the t before, gives the lowest loss
+    first draws: the best model; also the next four and the best one of the other type (network or trees), unless
+                 clearly worse
+    draw t + 1: the model that, averaged with the t before, gives the lowest loss
     after `size` draws: back to the draw with the lowest loss (ties: the earlier) that follows the first ones; the
     weights are shares of the draws
 
 Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. To begin with several
-is their section 2.2: on few validation rows, one network that was lucky would be drawn alone. Of many trees beside few
-networks one is lucky more often, so the best of each kind is among the first. Clearly worse means by more than two
-standard errors of the difference, which is paired by rows. We do not bag.
+is their section 2.2: on few validation rows, one model that was lucky would be drawn alone. Where there are more trees
+than networks, a lucky tree is more likely, so both the best network and the best trees are tried first. Clearly worse
+means by more than two standard errors of the difference, which is paired by rows. We do not bag.
 
 Loss:        of a row, the squared error of probabilities (Brier's score) or of standardized targets, their mean over
              outputs; the pinball loss or Poisson deviance where networks were trained by these; for the metric log_loss

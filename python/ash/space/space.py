@@ -178,8 +178,8 @@ class Space:
         Parameters
         ----------
         params : dict
-            Names that are not in the space have no effect, except for `model`. A number beyond the bounds of a domain
-            that is not listed is moved to the bound.
+            Names that are not in the space have no effect, except for `model`. A number outside a domain whose levels
+            are not listed is clipped to its bounds.
         """
         moved = {name: self._within(name, value) for name, value in params.items()}
         full = self.blend(moved, {}, moved)
