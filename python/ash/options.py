@@ -225,10 +225,6 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
     return tuple(model for model in MODELS if model in given)
 
 
-def _installed_models() -> tuple[str, ...]:
-    return (NETWORK, *(model for model in TREES if is_installed(model)))
-
-
 _SWITCH = Check("bool", yes_or_no)
 _SECONDS = Check("float or None", read_seconds)
 _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
@@ -249,11 +245,11 @@ class SearchConfig:
     Parameters
     ----------
     models : list of {"network", "lightgbm", "catboost"}, optional
-        The kinds of model in the default space: networks, boosted trees of LightGBM, and those of CatBoost. Default:
-        all where a `time_limit` sets the size of the search, as far as the libraries are installed (extras `trees`,
-        `catboost`). Networks alone for a given number of candidates, a `work_limit`, an executor, several targets and
-        sparse tables. No effect on a `space` that is given, which sets the kind by its hyperparameter `model`. Tables
-        only.
+        The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and those of
+        CatBoost (extra `catboost`). Default: networks and LightGBM where a `time_limit` sets the size of the search and
+        LightGBM is installed. Networks alone for a given number of candidates, a `work_limit`, an executor, several
+        targets and sparse tables. No effect on a `space` that is given, which sets the kind by its hyperparameter
+        `model`. Tables only.
     sampler : {"random", "adaptive"}, optional
         How candidates are drawn. Default: "adaptive" where a `time_limit` or `work_limit` sets the size of the search,
         else "random". "random" draws from the space regardless of the results. "adaptive" begins with the default
@@ -550,7 +546,7 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked["schedule"] = checked["schedule"] or "reproducible"
     # A time limit depends on the machine anyway. Runs of a given size do not depend on what is installed.
     if config.models is None and planned and checked["time_limit"] is not None and given["executor"] is None:
-        checked["models"] = _installed_models()
+        checked["models"] = (NETWORK, LIGHTGBM) if is_installed(LIGHTGBM) else (NETWORK,)
     if config.sampler is None and planned:
         checked["sampler"] = ADAPTIVE
     options = Options(**checked, planned=planned)

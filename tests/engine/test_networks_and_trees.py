@@ -158,6 +158,25 @@ def test_the_best_of_the_other_kind_is_tried_in_the_first_draws(monkeypatch: pyt
     assert found[0] != [0]
 
 
+def test_catboost_does_one_job_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its logger is not thread-safe."""
+    kind = needs.package("catboost").CatBoost
+    fit, running, most = kind.fit, [], []
+
+    def watched(self: Any, *given: Any, **more: Any) -> Any:
+        running.append(self)
+        most.append(len(running))
+        time.sleep(0.02)
+        try:
+            return fit(self, *given, **more)
+        finally:
+            running.remove(self)
+
+    monkeypatch.setattr(kind, "fit", watched)
+    fitted(models=CATBOOST, n_jobs=2, refit=True)
+    assert len(most) >= 12 and max(most) == 1
+
+
 def test_more_rounds_make_the_same_model_more_finely() -> None:
     params = {"model": "lightgbm", "shrinkage": 6.0, "num_leaves": 4, "min_data_in_leaf": 5}
     result = ash.tune(
@@ -347,22 +366,14 @@ def test_networks_alone_are_searched(case: str) -> None:
     assert resolved(**ALONE[case]) == ["network"]
 
 
-def test_a_time_limit_searches_all_kinds_that_are_installed_and_says_so(
+def test_a_time_limit_searches_lightgbm_where_it_is_installed_and_says_so(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ash.options.is_installed", lambda module: module == "lightgbm")
     assert resolved(time_limit=2, verbose=2) == BOTH
     assert "models: network, lightgbm\n" in capfd.readouterr().err
     monkeypatch.setattr("ash.options.is_installed", lambda module: False)
     assert resolved(time_limit=1, verbose=2) == ["network"]
     assert "models:" not in capfd.readouterr().err
-
-
-def test_a_time_limit_searches_catboost_where_it_is_installed() -> None:
-    needs.installed("catboost")
-    assert options(time_limit=2).models == tuple(ALL)
-    assert options(time_limit=2, models=BOTH).models == tuple(BOTH)
-    assert options(time_limit=2, candidates=8).models == ("network",)
 
 
 def test_the_kinds_of_model_are_those_of_a_space_that_is_given() -> None:

@@ -2,15 +2,17 @@
 
     training rows -> quantized pool, shared by all jobs -> CatBoost -> its JSON -> models/catboost_trees.py -> text
 
-Threads: a job has one. CatBoost trains without the interpreter's lock. It takes the lock after each round to ask
-whether the job was stopped. Several jobs may train on one pool at once. CatBoost notices Ctrl-C in the main thread
-alone, and jobs run in other threads.
+Threads: a job has one, and CatBoost does one job of the process at a time: its logger is global and not thread-safe
+(https://github.com/catboost/catboost/issues/2620). It trains without the interpreter's lock, so other jobs go on. It
+takes that lock after each round to ask whether the job was stopped. It notices Ctrl-C in the main thread alone, and
+jobs run in other threads.
 """
 
 import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import catboost
 
 BORDERS = 254
+WAIT_SECONDS = 0.05
+"""How long a job waits for another one before it asks again whether it was stopped."""
 LEAST_DRAWN = 50
 """Rows are sampled only if at least this many are expected, because CatBoost fails if a round draws none."""
 ALWAYS = {
@@ -39,6 +43,10 @@ LOSSES = {
 """Losses of a regression: CatBoost's name, and LightGBM's."""
 FROM_AVERAGE = ("RMSE", "MAE", "Quantile", "CrossEntropy")
 """Losses that CatBoost can begin at the best constant."""
+
+
+_in_turn = Lock()
+"""Held by the fit that CatBoost does."""
 
 
 class CatBoostRows:
@@ -70,8 +78,9 @@ class CatBoostRows:
         cells = rows.astype(np.float32)
         if bool((cells == cells[:1]).all()):
             cells[:] = np.nan  # CatBoost refuses a table of constant columns, but not one of missing cells
-        self._pool: catboost.Pool = Pool(cells, targets, weight=weights, thread_count=1)
-        self._pool.quantize(border_count=BORDERS)
+        with _in_turn:
+            self._pool: catboost.Pool = Pool(cells, targets, weight=weights, thread_count=1)
+            self._pool.quantize(border_count=BORDERS)
 
     def boost(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
@@ -88,7 +97,13 @@ class CatBoostRows:
         if loss.partition(":")[0] in FROM_AVERAGE and not self._is_constant:
             own["boost_from_average"] = True
         model = CatBoost({**ALWAYS, **own, **_sampling(params["bagging_fraction"], self.shape[0])})
-        model.fit(self._pool, callbacks=[_Stop(is_stopped)])
+        while not _in_turn.acquire(timeout=WAIT_SECONDS):
+            if is_stopped():
+                return None
+        try:
+            model.fit(self._pool, callbacks=[_Stop(is_stopped)])
+        finally:
+            _in_turn.release()
         if is_stopped():
             return None
         with tempfile.TemporaryDirectory() as folder:

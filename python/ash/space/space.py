@@ -27,7 +27,7 @@ in a row that were, all others come in the order of the shuffle without weights.
 
 import copy
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
@@ -152,14 +152,14 @@ class Space:
         """The default configuration: candidate 0."""
         return dict(self._grid.default)
 
-    def blend(self, params: Params, other: Params, names: Container[str]) -> Params:
+    def blend(self, params: Params, other: Params, names: Collection[str]) -> Params:
         """Return a configuration with hyperparameters of two.
 
         Parameters
         ----------
         params, other : dict
             Configurations of this space, or parts of them. What neither has gets its default.
-        names : container of str
+        names : collection of str
             The hyperparameters that are taken from `params` where it has them; the rest is taken from `other`.
         """
         found: Params = {}
