@@ -196,7 +196,7 @@ class _Source:
         key = (_NEAR, len(self._is_drawn))
         source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=key))
         which, *words = source.random_raw(1 + len(self._space.domains)).tolist()
-        kept = {name for name, word in zip(self._space.domains, words, strict=True) if word < KEPT * 2**64}
+        kept = [name for name, word in zip(self._space.domains, words, strict=True) if word < KEPT * 2**64]
         return self._space.blend(good[which % len(good)], fresh, kept)
 
 

@@ -27,7 +27,7 @@ in a row that were, all others come in the order of the shuffle without weights.
 
 import copy
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
@@ -152,14 +152,14 @@ class Space:
         """The default configuration: candidate 0."""
         return dict(self._grid.default)
 
-    def blend(self, params: Params, other: Params, names: Collection[str]) -> Params:
+    def blend(self, params: Params, other: Params, names: Sequence[str]) -> Params:
         """Return a configuration with hyperparameters of two.
 
         Parameters
         ----------
         params, other : dict
             Configurations of this space, or parts of them. What neither has gets its default.
-        names : collection of str
+        names : sequence of str
             The hyperparameters that are taken from `params` where it has them; the rest is taken from `other`.
         """
         found: Params = {}
@@ -182,7 +182,7 @@ class Space:
             are not listed is clipped to its bounds.
         """
         moved = {name: self._within(name, value) for name, value in params.items()}
-        full = self.blend(moved, {}, moved)
+        full = self.blend(moved, {}, list(moved))
         has_all = all(full[name] == moved[name] for name in full.keys() & moved.keys())
         return full if has_all and model_of(params) in self.models else None
 
