@@ -254,7 +254,8 @@ class SearchConfig:
         How candidates are drawn. Default: "adaptive" where a `time_limit` or `work_limit` sets the size of the search,
         else "random". "random" draws from the space regardless of the results. "adaptive" begins with the default
         configuration and, where the space has them, a few that were good on other tables. Then every second candidate
-        is drawn near a good one, and the better of networks and trees gets more candidates. Tables only.
+        is drawn near a good one, and the better of networks and trees gets more candidates. It needs
+        ``candidates=None`` or a planned search. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.
@@ -425,7 +426,7 @@ class Options(RunOptions):
         tuple[str, ...],
         Option((NETWORK,), Check('list of {"network", "lightgbm", "catboost"}', _models), TABLES, "results"),
     ]
-    sampler: Annotated[str, Option(RANDOM, _word(RANDOM, ADAPTIVE), TABLES, "order")]
+    sampler: Annotated[str, Option(RANDOM, _word(RANDOM, ADAPTIVE), TABLES, "results")]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
@@ -544,12 +545,18 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
     checked["schedule"] = checked["schedule"] or "reproducible"
-    # A time limit depends on the machine anyway. Runs of a given size do not depend on what is installed.
-    if config.models is None and planned and checked["time_limit"] is not None and given["executor"] is None:
+    # A time limit depends on the machine anyway. Other runs do not depend on what is installed.
+    is_timed = planned and checked["time_limit"] is not None and checked["work_limit"] is None
+    if config.models is None and is_timed and given["executor"] is None:
         checked["models"] = (NETWORK, LIGHTGBM) if is_installed(LIGHTGBM) else (NETWORK,)
     if config.sampler is None and planned:
         checked["sampler"] = ADAPTIVE
     options = Options(**checked, planned=planned)
+    if options.sampler == ADAPTIVE and options.candidates is not None:
+        raise SettingError(
+            f"sampler='adaptive' draws an endless stream, but candidates={options.candidates}: pass candidates=None "
+            "with a limit, or leave sampler out"
+        )
     _check_needed(config, options)
     check_budget(options)
     return options

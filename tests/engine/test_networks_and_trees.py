@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,14 @@ from sklearn.metrics import balanced_accuracy_score, make_scorer
 
 import ash
 import needs
-from ash.engine.candidates import AdaptiveCandidates, draw
+from ash.engine import candidates
+from ash.engine import run as run_module
+from ash.engine.candidates import PRIOR, AdaptiveCandidates, draw
 from ash.engine.catboost_boosting import LEAST_DRAWN, CatBoostRows, round_cost_of_catboost
 from ash.engine.event_loop import EventLoop
 from ash.engine.portfolio import portfolio
 from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeJob, TreeTable, TreeTrainer
-from ash.errors import JournalCorrupt, SettingError
+from ash.errors import JournalCorrupt, JournalError, SettingError
 from ash.history.json_files import space_story
 from ash.journal.identity import from_json, space_of_facts
 from ash.models import model_pool
@@ -354,6 +357,7 @@ ALONE: dict[str, dict[str, Any]] = {
     "candidates": {"candidates": 4},
     "a limit and candidates": {"time_limit": 1.5, "candidates": 12},
     "work": {"work_limit": 2e9},
+    "work and time": {"work_limit": 2e9, "time_limit": 60},
     "an executor": {"time_limit": 1.5, "executor": ThreadPoolExecutor(1)},
     "a sparse table": {"time_limit": 1.5, "X": csr_array(WINE[0])},
     "two targets": {"time_limit": 1.5, "kind": ash.ASHRegressor, "X": DIABETES[0], "y": TWO_TARGETS},
@@ -409,8 +413,8 @@ A_NETWORK = {"hidden": (256, 256), "learning_rate": 0.113, "dropout": 0.3}
 BEGIN: list[dict[str, Any]] = [*FEW_TREES, A_NETWORK]
 
 
-def adaptive(known: Any = (), count: int = 10**6, space: Space = SPACE, **given: Any) -> AdaptiveCandidates:
-    return AdaptiveCandidates(space, 0, count, BEGIN, known, **given)
+def adaptive(known: Any = (), space: Space = SPACE, first: int = 4) -> AdaptiveCandidates:
+    return AdaptiveCandidates(space, 0, BEGIN, known, first)
 
 
 def drawn(scores: dict[int, float]) -> str:
@@ -445,10 +449,11 @@ def test_each_kind_begins_with_its_default_and_the_portfolio() -> None:
     assert len(set(map(key_of, made.params))) == 60
 
 
-def test_every_other_later_draw_is_near_a_good_candidate() -> None:
+def test_every_second_later_draw_is_near_a_good_candidate() -> None:
     made = adaptive(first=32)
     good = next(params for params in made.params[8:] if model_of(params) == "network")
-    made.draw(200, 0.0, [good])
+    made._share, made._good = 0.0, {False: [good]}
+    made.draw(200)
     names = ("hidden", "activation", "learning_rate", "weight_decay", "dropout", "batch_size", "label_smoothing")
     shared = np.array([sum(params[name] == good[name] for name in names) for params in made.params[32:]])
     fresh, near = sorted((shared[::2], shared[1::2]), key=np.mean)
@@ -456,24 +461,34 @@ def test_every_other_later_draw_is_near_a_good_candidate() -> None:
     assert len(set(map(key_of, made.params))) == 232
 
 
-def test_good_candidates_are_the_best_quarter_of_their_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, found = adaptive(first=40), []
-    monkeypatch.setattr(made, "draw", lambda wanted, share, good: found.extend(good))
+def test_good_candidates_are_the_best_quarter_of_their_kind() -> None:
+    made = adaptive(first=40)
     made.more(1, jobs_of({place: place % 10 - 10 * (place < 20) for place in range(40)}))
-    assert len(found) == 7 + 4
-    for kind, count in (("network", 7), ("lightgbm", 4)):
-        own = [place for place in range(40) if model_of(made.params[place]) == kind]
+    for of_trees, count in ((False, 7), (True, 4)):
+        own = [place for place in range(40) if (model_of(made.params[place]) == "lightgbm") == of_trees]
         best = sorted(own, key=lambda place: (-(place % 10 - 10 * (place < 20)), place))[:count]
-        assert [params for params in found if model_of(params) == kind] == [made.params[place] for place in best]
+        assert made._good[of_trees] == [made.params[place] for place in best]
+
+
+def test_a_draw_takes_as_long_however_many_candidates_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted are the questions what kind a candidate is of; ranking asks once per candidate and request."""
+    asked = []
+    monkeypatch.setattr(candidates, "_is_trees", lambda params: asked.append(1) or model_of(params) != "network")
+    made, requests = adaptive(first=8), 0
+    while len(made.params) < 3_000:
+        made.more(1, jobs_of({place: place % 97 for place in range(len(made.params))}))
+        requests += 1
+    assert requests < 60 and len(asked) < 40 * len(made.params)
+    monkeypatch.setattr(candidates, "LEARNS", 3_000)
+    made.more(1, jobs_of({}))
+    assert (made._share, made._good) == (PRIOR, {})
 
 
 @pytest.mark.parametrize("scores", [{}, {place: place % 7 / 7 for place in range(30)}])
 def test_a_resumed_run_draws_the_same_candidates(scores: dict[int, float]) -> None:
     made = adaptive(first=30)
     made.more(30, jobs_of(scores))
-    again = adaptive(json_of(made.params[:45]))
-    assert again.params == made.params[:45]
-    again.draw(0)
+    assert adaptive(json_of(made.params[:45])).params == made.params[:45]
     whole = adaptive(json_of(made.params))
     for one in (made, whole):
         one.more(25, jobs_of(scores))
@@ -486,18 +501,71 @@ def json_of(params: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_a_portfolio_is_used_as_far_as_the_space_has_it() -> None:
-    assert Space(hidden=[(256, 256), (8,)], dropout=[0.0, 0.3]).completed(A_NETWORK) == {
-        "hidden": (256, 256),
-        "dropout": 0.3,
-    }
-    assert Space(hidden=[(256, 256)], dropout=[0.0, 0.1]).completed(A_NETWORK) is None
-    assert Space(learning_rate=ash.log(0.2, 1)).completed(A_NETWORK) == {"learning_rate": 0.2}
-    assert Space(learning_rate=ash.log(0.01, 1, levels=3)).completed(A_NETWORK) is None
-    assert Space(learning_rate=ash.log(0.01, 1)).completed(A_NETWORK) == {"learning_rate": 0.113}
+    few = {"hidden": (256, 256), "dropout": 0.3}
+    assert Space(hidden=[(256, 256), (8,)], dropout=[0.0, 0.3], l2=[0.0, 0.1]).completed(few) == {**few, "l2": 0.0}
+    assert Space(hidden=[(256, 256)], dropout=[0.0, 0.1]).completed(few) is None
+    assert Space(hidden=[(256, 256), (8,)]).completed(few) is None, "networks without dropout are others"
+    assert Space(hidden=[(256, 256), (8,)]).completed({"hidden": (8,), "dropout": 0.0}) == {"hidden": (8,)}
+    for levels, found in ((None, 0.2), (3, None)):
+        full = Space(learning_rate=ash.log(0.2, 1, levels=levels)).completed({"learning_rate": 0.113})
+        assert full == (found and {"learning_rate": found})
     assert Space(hidden=[(256, 256)]).completed(FEW_TREES[0]) is None
     skewed = default_space(1000, 10, 1, 0, numbers=8, metric="r2", models=BOTH, skewed=True)
     trees = [params for params in adaptive(space=skewed, first=30).params if model_of(params) == "lightgbm"]
     assert [params["target_transform"] for params in trees[:3]] == ["none", "none", "log"]
+
+
+def test_networks_of_another_recipe_do_not_begin_with_the_portfolio() -> None:
+    first = portfolio("classification", 500)
+    own = Space(hidden=[(128, 128, 128), (8,)], learning_rate=ash.log(1e-4, 1))
+    assert AdaptiveCandidates(own, 0, first, (), 8).params == list(islice(own.stream(0), 8))
+    default = default_space(500, 20, 1, 2, numbers=20, metric="roc_auc")
+    without = default_space(500, 20, 1, 2, numbers=0, metric="roc_auc")
+    for space in (default, without):
+        drawn_first = AdaptiveCandidates(space, 0, first, (), 6).params
+        assert drawn_first != list(islice(space.stream(0), 6)) and drawn_first[0] == space.default
+
+
+TWO_DOMAINS = {
+    "optimizer": ["momentum", "adamw"],
+    "learning_rate": [ash.log(1e-3, 1e-1).when(optimizer="momentum"), ash.log(1e-4, 1e-2)],
+    "dropout": ash.uniform(0, 0.5),
+}
+
+
+def test_a_configuration_is_one_of_the_space_by_the_domain_that_applies() -> None:
+    space = Space(**TWO_DOMAINS)
+    assert all(space.has(params) for params in islice(space.stream(0), 300))
+    assert not space.has({"optimizer": "adamw", "learning_rate": 0.05, "dropout": 0.1})
+    assert not space.has({"optimizer": "adamw", "dropout": 0.1})
+    assert not space.has({"optimizer": "momentum", "learning_rate": 0.05, "dropout": 0.1, "l2": 0.0})
+    both = default_space(1000, 10, 1, 2, numbers=8, metric="roc_auc", models=ALL)
+    assert all(both.has(params) for params in islice(both.stream(0), 300))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"model": ["lightgbm", "catboost"], "shrinkage": [ash.log(6, 100).when(model="catboost"), ash.log(3, 60)]},
+        {
+            "model": BOTH,
+            "target_transform": [ash.choice("none", "log").when(model="network"), ash.choice("none")],
+            "hidden": [(4,)],
+        },
+    ],
+)
+def test_a_domain_for_one_kind_of_model_and_one_for_the_others(space: dict[str, Any]) -> None:
+    whole = Space(**space)
+    found = AdaptiveCandidates(whole, 0, first=min(whole.size, 20)).params
+    assert {model_of(params) for params in found} == whole.models and all(map(whole.has, found))
+    for model in whole.models:
+        part = whole.of_models([model])
+        assert all(whole.has(params) for params in islice(part.stream(0), 20))
+
+
+def test_the_adaptive_sampler_needs_a_stream() -> None:
+    with pytest.raises(SettingError, match="sampler='adaptive' draws an endless stream, but candidates=12: pass"):
+        fitted(sampler="adaptive")
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -521,7 +589,8 @@ def test_trees_of_both_libraries_share_one_source() -> None:
     assert [params["num_leaves"] for params in trees[2:4]] == [7, 90]
     drawn_kinds = Counter(map(model_of, trees[4:]))
     assert len(drawn_kinds) == 2 and min(drawn_kinds.values()) >= 10
-    made.draw(40, 1.0, trees[:4])
+    made._share, made._good = 1.0, {True: trees[:4]}
+    made.draw(40)
     for params in made.params:
         assert ("depth" in params) == (model_of(params) == "catboost") and params.keys() <= space.domains.keys()
         assert ("num_leaves" in params) == (model_of(params) == "lightgbm") != (model_of(params) == "catboost") or (
@@ -551,7 +620,7 @@ SMALL: dict[str, Any] = {"model": BOTH, "hidden": [(4,), (8,)], "optimizer": "sg
     ],
 )
 def test_when_one_kind_is_used_up_the_other_goes_on(space: dict[str, Any]) -> None:
-    made = adaptive(space=Space(**space), count=14, first=14)
+    made = adaptive(space=Space(**space), first=14)
     random = draw(Space(**space), options(candidates=14))
     for params in (made.params, random.params):
         assert len(set(map(key_of, params))) == 14
@@ -568,10 +637,10 @@ def test_the_first_of_more_candidates_are_those_of_fewer() -> None:
 
 def test_the_adaptive_sampler_draws_each_configuration_of_a_space_once() -> None:
     space = Space(model=BOTH, hidden=[(4,), (8,), (16,)], num_leaves=[7, 8, 9], shrinkage=[5.0, 30.0])
-    made = adaptive(space=space, count=space.size)
+    made = adaptive(space=space)
     while len(made.params) < space.size:
         made.more(1, jobs_of({place: -place for place in range(len(made.params))}))
-    assert len(set(map(key_of, made.params))) == space.size == 9
+    assert len(set(map(key_of, made.params))) == space.size == made.count == 9
 
 
 def test_hyperparameters_apply_to_the_kinds_of_model_that_have_them() -> None:
@@ -614,6 +683,63 @@ def test_a_stream_whose_draws_depend_on_results_is_resumed(kill: int, tmp_path: 
     assert resumed.result_.digest == whole.result_.digest
     assert resumed.result_.params == whole.result_.params
     assert content(resumed.model_, tmp_path) == content(whole.model_, tmp_path)
+
+
+def adaptive_run(space: Any = TWO_DOMAINS, X: Any = WINE[0], **given: Any) -> ash.Result:
+    config = {"sampler": "adaptive", "epoch_limit": 60, "workers": 3, "candidates": None, "seed": 3}
+    return ash.tune(X, WINE[1], space, progress=False, **configured({**config, **given}))
+
+
+@pytest.mark.parametrize("space", [TWO_DOMAINS, None])
+def test_an_adaptive_run_is_extended_from_its_journal(space: Any, tmp_path: Path) -> None:
+    needs.installed("catboost")
+    given = {"space": space} | ({} if space else {"models": ["lightgbm", "catboost"]})
+    adaptive_run(**given, journal=tmp_path / "run.ash")
+    longer = adaptive_run(**given, epoch_limit=100, journal=tmp_path / "run.ash", threads=1)
+    whole = adaptive_run(**given, epoch_limit=100)
+    assert longer.digest == whole.digest and longer.params == whole.params and len(whole.params) > 20
+
+
+def test_a_journal_of_another_adaptive_run_is_refused_with_the_differences(tmp_path: Path) -> None:
+    journal = tmp_path / "run.ash"
+    adaptive_run(journal=journal)
+    for given, words in (
+        ({"space": {**TWO_DOMAINS, "dropout": 0.1}}, "dropout has other levels or conditions in the space"),
+        ({"X": WINE[0] ** 2}, "other values of X among the rows"),
+        ({"sampler": "random"}, "sampler: 'adaptive' there, 'random' here"),
+    ):
+        with pytest.raises(JournalError, match=f"holds another run: .*{words}.*Nothing was changed"):
+            adaptive_run(**given, journal=journal)
+
+
+@pytest.mark.parametrize(
+    "given", [{"schedule": "greedy", "workers": None}, {"cv": 3}, {"algorithm": "random", "max_rungs": 2}]
+)
+def test_the_adaptive_sampler_goes_with_other_options(given: dict[str, Any]) -> None:
+    first, second = (adaptive_run(**given, threads=threads) for threads in (1, 2))
+    assert min(len(first.params), len(second.params)) >= 5
+    if "schedule" not in given:
+        assert first.digest == second.digest
+        again = ash.tune(*WINE, record=second.record, threads=1, progress=False)
+        assert again.record == second.record
+
+
+def test_memory_is_checked_for_candidates_that_are_not_drawn_yet() -> None:
+    large = {"hidden": [(8,)] * 1 + [(4_000,) * 3], "learning_rate": ash.log(1e-4, 1)}
+    asked: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "fitted", lambda needs, *_: asked.append(needs.scratch) or (1, 1 << 34))
+        adaptive_run(space=large, workers=1, epoch_limit=1)
+    assert asked[0] > 10**7
+
+
+def test_a_library_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> None:
+        raise OSError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(run_module, "import_module", fail)
+    with pytest.raises(SettingError, match=r"installed but cannot be imported \(libgomp\.so.*\): repair it, or"):
+        ash.ASHClassifier(time_limit=5).fit(*WINE)
 
 
 # Bits

@@ -122,6 +122,8 @@ def test_the_best_of_the_other_kind_of_model_is_among_the_first_draws() -> None:
     assert select(errors, None, 6, others=[5]).tolist() == [1] * 6 + [0] * 3
     assert select(errors, None, 5, others=[3]).tolist() == [1] * 5 + [0] * 4
     assert select(errors, None, 1, others=[5]).tolist() == [1] + [0] * 8
+    for size in range(2, 6):
+        assert select(errors, None, size, others=[5]).tolist() == [1] * (size - 1) + [0] * (6 - size) + [1] + [0] * 3
     errors[5] += 10
     assert select(errors, None, 6, others=[5])[5] == 0
 

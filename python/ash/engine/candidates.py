@@ -15,6 +15,7 @@ left. The results decided by then do not depend on threads (cpp/ash/search/clock
 
 Threads: the calling thread alone.
 Cost:    each request for adaptive candidates reads all results so far; n candidates take about GROWTH log(n) requests.
+         A candidate takes some 50 microseconds.
 """
 
 import math
@@ -34,9 +35,11 @@ CHUNK = 1024
 """Random candidates that are drawn at a time; that takes about 25 ms on one core of 2026, so no thread waits."""
 AHEAD = 1024
 """The core asks for more random candidates when fewer than this many wait to enter."""
-FIRST, GROWTH = 4, 8
-"""FIRST: candidates that the adaptive sampler draws at the start if there are no virtual workers; else one per worker.
-GROWTH: each later request draws at least one candidate per GROWTH drawn so far."""
+GROWTH, MOST_AT_ONCE = 8, 4096
+"""Each request for adaptive candidates draws at least one per GROWTH drawn so far, up to this many, which take about a
+fifth of a second."""
+LEARNS = 20_000
+"""So many candidates are drawn by the results. Later ones are drawn from the space, since ranking takes ever longer."""
 PRIOR, WEIGHT = 0.25, 8
 """The share of trees at the start, and its weight as a number of best candidates."""
 LEAST, MOST = 0.1, 0.75
@@ -97,7 +100,7 @@ class AdaptiveCandidates(Candidates):
     Parameters
     ----------
     space : Space
-    seed, count : int
+    seed : int
     begin : sequence of dict
         The portfolio. Configurations that the space does not have are skipped.
     known : sequence of dict
@@ -109,48 +112,52 @@ class AdaptiveCandidates(Candidates):
     ahead = 0
 
     def __init__(
-        self,
-        space: Space,
-        seed: int,
-        count: int,
-        begin: Sequence[Params] = (),
-        known: Sequence[Params] = (),
-        first: int = FIRST,
+        self, space: Space, seed: int, begin: Sequence[Params] = (), known: Sequence[Params] = (), first: int = 1
     ) -> None:
-        super().__init__([], count, iter(()))
+        super().__init__([], min(space.size, LARGEST), iter(()))
         self._sources = {of_trees: _Source(part, seed, begin) for of_trees, part in _parts(space).items()}
-        for params in known[:count]:
-            self.params.append(self._sources[_is_trees(params)].take(params))
+        self._trees = 0
+        self._share = PRIOR
+        self._good: dict[bool, list[Params]] = {}
+        for params in known:
+            self._add(self._sources[_is_trees(params)].take(params))
         if not known:
             self.draw(first)
 
-    def draw(self, wanted: int, share: float = PRIOR, good: Sequence[Params] = ()) -> None:
-        """Draw up to `wanted` more candidates: this share of trees, and some near those that are good."""
-        trees = sum(map(_is_trees, self.params))
+    def draw(self, wanted: int) -> None:
+        """Draw up to `wanted` more candidates, by what is known."""
         for _ in range(min(wanted, self.count - len(self.params))):
-            is_turn = trees < share * len(self.params)
-            params = self._draw_one(is_turn, good) or self._draw_one(not is_turn, good)
-            assert params is not None  # count is at most the size of the space
-            trees += _is_trees(params)
-            self.params.append(params)
+            is_turn = self._trees < self._share * len(self.params)
+            params = self._draw_one(is_turn) or self._draw_one(not is_turn)
+            assert params is not None  # there are as many as the size of the space says
+            self._add(params)
 
-    def _draw_one(self, of_trees: bool, good: Sequence[Params]) -> Params | None:
+    def _draw_one(self, of_trees: bool) -> Params | None:
         source = self._sources.get(of_trees)
-        return None if source is None else source.draw([params for params in good if _is_trees(params) == of_trees])
+        return None if source is None else source.draw(self._good.get(of_trees, ()))
+
+    def _add(self, params: Params) -> None:
+        self._trees += _is_trees(params)
+        self.params.append(params)
 
     def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
         """Draw some more by the results so far, and return their settings."""
-        drawn, ranked = len(self.params), self._ranked(jobs())
+        drawn = len(self.params)
+        self._share, self._good = PRIOR, {}
+        if drawn < LEARNS:
+            self._learn(jobs())
+        self.draw(max(wanted, min(drawn // GROWTH, MOST_AT_ONCE)))
+        return self.settings(drawn)
+
+    def _learn(self, columns: Columns) -> None:
+        """Find the share of trees among the next candidates, and the good candidates."""
+        ranked = self._ranked(columns)
         best = ranked[: max(BEST, len(ranked) // BEST)]
         share = (PRIOR * WEIGHT + sum(map(_is_trees, best))) / (WEIGHT + len(best))
-        good = [
-            params
-            for of_trees in self._sources
-            if (own := [params for params in ranked if _is_trees(params) == of_trees])
-            for params in own[: max(BEST, len(own) // BEST)]
-        ]
-        self.draw(max(wanted, drawn // GROWTH), min(MOST, max(LEAST, share)), good)
-        return self.settings(drawn)
+        self._share = min(MOST, max(LEAST, share))
+        for of_trees in self._sources:
+            own = [params for params in ranked if _is_trees(params) == of_trees]
+            self._good[of_trees] = own[: max(BEST, len(own) // BEST)]
 
     def _ranked(self, columns: Columns) -> list[Params]:
         """Return the candidates with finite scores, the best first."""
@@ -212,7 +219,7 @@ def draw(
     Parameters
     ----------
     space, options
-        Of the run.
+        Of the run; its workers are known.
     begin : sequence of dict
         The portfolio of the adaptive sampler.
     least : int
@@ -220,9 +227,10 @@ def draw(
     known : callable
         Returns those that it has drawn, by number; called for the adaptive sampler only.
     """
-    count = min(space.size, LARGEST) if options.candidates is None else space.counted(options.candidates)
     if options.sampler == ADAPTIVE:
-        return AdaptiveCandidates(space, options.seed, count, begin, known(), options.workers or FIRST)
+        first = options.threads if options.schedule == "greedy" else options.workers
+        return AdaptiveCandidates(space, options.seed, begin, known(), first or 1)
+    count = min(space.size, LARGEST) if options.candidates is None else space.counted(options.candidates)
     stream = islice(_at_random(space, options.seed), count)
     return Candidates(list(islice(stream, least + CHUNK if options.candidates is None else count)), count, stream)
 
@@ -253,9 +261,14 @@ def _is_trees(params: Params) -> bool:
 
 
 def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:
-    """Return those that a space has; every other one with logarithms of targets, if the space has them."""
+    """Return those that a space has; every second one with logarithms of targets, if the space has them.
+
+    The default space of a table with no numbers, or with many, has no embedding of numbers.
+    """
     found = []
     for place, params in enumerate(begin):
+        if "embedding" not in space.domains:
+            params = {name: value for name, value in params.items() if not name.startswith("embedding")}
         tries = [{**params, "target_transform": "log"}] * (place % 2) + [params]
         found += list(filter(None, map(space.completed, tries)))[:1]
     return found

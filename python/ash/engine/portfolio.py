@@ -1,23 +1,30 @@
 """The portfolio: configurations that were good on other tables, which a stream of candidates begins with.
 
-portfolio.json lists them by task and number of training rows. A hyperparameter that is not named has the default of the
-space; a configuration without `model` is a network.
+portfolio.json lists them by task and number of training rows. A configuration without `model` is a network. It also has
+what RECIPE says. A hyperparameter that is not named has the default of the space.
 """
 
 import json
+import math
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from ash.space.hyperparameters import Params
 
+RECIPE: Params = {
+    "optimizer": "adamw",
+    "parametrization": "ntk",
+    "input_scaling": True,
+    "parametric_activation": True,
+}
+"""What the networks of the portfolio were trained with: constants of the default space."""
+
 
 def portfolio(task: str, rows: int) -> tuple[Params, ...]:
     """Return the configurations for a task and a number of training rows, the first to try first."""
-    found = [
-        part["candidates"] for part in _parts() if part["task"] == task and rows < (part["rows below"] or rows + 1)
-    ]
-    return tuple({name: _plain(value) for name, value in params.items()} for params in found[0]) if found else ()
+    fitting = (part for part in _parts() if part["task"] == task and rows < (part["rows below"] or math.inf))
+    return tuple(map(_full, next(fitting, {"candidates": []})["candidates"]))
 
 
 @cache
@@ -27,5 +34,6 @@ def _parts() -> list[dict[str, Any]]:
     return parts
 
 
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _full(params: Params) -> Params:
+    own = {name: tuple(value) if isinstance(value, list) else value for name, value in params.items()}
+    return own if "model" in own else RECIPE | own

@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
+from itertools import islice
 from typing import Any
 
 from ash import _core
@@ -22,7 +24,7 @@ from ash.callbacks.base import Run, rung_plans
 from ash.callbacks.dispatch import Reporter
 from ash.encoding.data_split import read_table, split_table
 from ash.encoding.table_summary import summary_of
-from ash.engine.candidates import draw
+from ash.engine.candidates import CHUNK, draw
 from ash.engine.core_data import prepare_all
 from ash.engine.deadline import RESERVE, REST, SELECTION, Deadline
 from ash.engine.event_loop import REPORT_LIMIT, Ending, EventLoop, completion_seconds
@@ -53,6 +55,7 @@ from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord, warn_of_difference
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
+from ash.space.domains import Domain
 from ash.space.hyperparameters import Params, check_params, to_settings
 from ash.space.space import Space, read_space
 
@@ -239,6 +242,7 @@ class TuningRun:
             for model, extra in EXTRAS.items():
                 if model in self._space.models:
                     require_extra(f"model={model!r}", model, extra)
+                    _import(model)
             if self._elsewhere is not None:
                 raise SettingError(
                     "boosted trees cannot be trained by an executor: remove executor=, or search networks only"
@@ -252,9 +256,12 @@ class TuningRun:
     def _fit_into_memory(self, refit: bool) -> None:
         """Lower the threads and the memory limit to what fits into the memory that is left, or raise DataError."""
         scored, kept = self._scoring is not None, self._keep()
-        networks = [each for each in self._candidates.settings() if not each.external_cost]
+        drawn = self._candidates.settings()
+        if self._candidates.ahead == 0:  # few are drawn yet
+            drawn += map(to_settings, islice(self._space.stream(self._options.seed), CHUNK))
+        networks = [each for each in drawn if not each.external_cost]
         about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
-        about["count"] = self._candidates.count if self._has_trees else None
+        about["count"] = self._candidates.count
         needs = needs_of(self._split, networks or [to_settings({})], self._options, kept=kept, **about)
         self._threads, limit = fitted(needs, self._threads, self._options.memory_limit)
         threads = self._threads if self._elsewhere is None else self._options.threads
@@ -303,7 +310,8 @@ class TuningRun:
         for model, name in ((LIGHTGBM, "num_leaves"), (CATBOOST, "depth")):
             if model in self._space.models:
                 default = int(check_params({"model": model})[name])
-                own = max((int(domain.levels[-1]) for domain in self._space.domains.get(name, ())), default=default)
+                domains = self._space.domains.get(name, ())
+                own = max((int(each) for domain in domains for each in _ends(domain)), default=default)
                 most = max(most, 2**own if name == "depth" else own)
         return most
 
@@ -477,3 +485,19 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
         lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")
     advice = "lower the learning rates of the space, or look for extreme values in y"
     return AllDiverged("\n".join([f"all {len(jobs)} candidates that finished have diverged; {advice}:", *lines]))
+
+
+def _import(model: str) -> None:
+    """Import the package that trains a kind of model, before anything is trained."""
+    try:
+        import_module(model)
+    except (ImportError, OSError) as error:
+        raise SettingError(
+            f"{model} is installed but cannot be imported ({error}): repair it, or search without it by "
+            "models=['network'] in the config"
+        ) from error
+
+
+def _ends(domain: Domain) -> Sequence[Any]:
+    """Return the levels of a domain, or the first and last of those that are not listed."""
+    return domain.levels if domain.has_list else (domain.levels[0], domain.levels[-1])

@@ -41,6 +41,10 @@ MOST_RATE = 0.5
 """The highest learning rate of a job, however few rounds it has."""
 MOST_ROUNDS = 2_000
 """The most rounds of a job. More rounds only make the model larger."""
+MOST_OBLIVIOUS = 1_024
+"""The most leaves of an oblivious tree, however few the rows."""
+MOST_LEAVES = 200_000
+"""The most leaves of a model, about 20 MB of text."""
 OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
 """Parameters of LightGBM that are those of the table, so all candidates share its bins."""
 
@@ -130,7 +134,8 @@ class TreeTrainer:
     def rounds(self, params: Params, epochs: int) -> int:
         """Return how many boosting rounds a job with this number of epochs has."""
         round_cost = sum(table.round_cost(params) for table in self._tables)
-        return int(min(MOST_ROUNDS, max(1.0, epochs * self.epoch_cost / round_cost)))
+        most = min(MOST_ROUNDS, MOST_LEAVES // self._tables[0].leaves(params))
+        return int(min(max(1, most), max(1.0, epochs * self.epoch_cost / round_cost)))
 
     def complete(self, jobs: Sequence[tuple[int, int, int, int]], threads: int) -> None:
         """Repeat kept jobs (candidate, rung, epochs, hash) of an earlier run.
@@ -270,15 +275,25 @@ class TreeTable:
 
     def round_cost(self, params: Params) -> float:
         """Return the cost of a round, in multiply-adds of a network."""
-        fold = self._fold
-        trees = fold.table.classes if fold.table.classes > 2 else 1
+        fold, trees = self._fold, self._trees_a_round
         rows = len(fold.training)
         if model_of(params) == CATBOOST:
             share = params["feature_fraction"]
             features, bins = share * fold.encoding.features, share * bins_of(fold)
             return round_cost_of_catboost(rows, features, bins, params["depth"], trees)
-        leaves = max(2, min(params["num_leaves"], rows // params["min_data_in_leaf"]))
-        return trees * tree_cost(rows, fold.encoding.features, leaves, self._bins)
+        return trees * tree_cost(rows, fold.encoding.features, self.leaves(params) // trees, self._bins)
+
+    def leaves(self, params: Params) -> int:
+        """Return the most leaves that a round adds."""
+        if model_of(params) == CATBOOST:
+            return int(self._trees_a_round * 2 ** params["depth"])
+        least = len(self._fold.training) // params["min_data_in_leaf"]
+        return int(self._trees_a_round * max(2, min(params["num_leaves"], least)))
+
+    @property
+    def _trees_a_round(self) -> int:
+        classes = self._fold.table.classes
+        return classes if classes > 2 else 1
 
     @property
     def _targets(self) -> NDArray[np.float64]:
@@ -367,7 +382,7 @@ def table_bytes_of_trees(fold: Fold) -> int:
 def job_bytes_of_trees(fold: Fold, leaves: int) -> int:
     """Return about how many bytes a job takes: the histograms of all leaves, and scores and gradients of all rows."""
     rows = len(fold.y)
-    return 16 * min(leaves, rows) * bins_of(fold) + 24 * rows * max(1, fold.table.classes)
+    return 16 * min(leaves, max(rows, MOST_OBLIVIOUS)) * bins_of(fold) + 24 * rows * max(1, fold.table.classes)
 
 
 def bins_of(fold: Fold) -> int:

@@ -24,6 +24,7 @@ from ash import _core
 from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt
+from ash.history.json_files import space_story
 from ash.history.records import Columns
 from ash.journal.database import Changes, Row
 from ash.journal.identity import PLANNED, from_json
@@ -72,12 +73,14 @@ class NetworkJournal(OpenJournal):
         self._agree(identity, options, call, {"plan": plan})
 
     def drawn(self, space: Space) -> list[Params]:
-        """Return the drawn candidates from number 0 up to the first gap."""
+        """Return the drawn candidates from number 0 up to the first gap; none if the journal is of another space."""
+        if "run" not in self._facts or self._facts["run"]["space"] != json.loads(json.dumps(space_story(space))):
+            return []  # `agree` says what differs
         with sound(self._path):
             texts = {candidate: text for candidate, text, *_ in self._rows["candidates"]}
             found = [from_json(dict(json.loads(texts[number]))) for number in takewhile(texts.__contains__, count())]
             for number, params in enumerate(found):
-                if space.completed(params) != params:
+                if not space.has(params):
                     raise ValueError(f"candidate {number} is not in the space")
             return found
 

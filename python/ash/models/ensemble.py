@@ -232,7 +232,8 @@ def select(
     gives the loss of each row for an average of the terms. `others` are tried in the first draws too: the best of
     another kind of model.
     """
-    first = _first_draws(terms, weights, losses_of, [*range(1, min(MOST_FIRST, size, len(terms))), *others])[:size]
+    tried = [*others, *range(1, min(MOST_FIRST, size, len(terms)))]
+    first = sorted(_first_draws(terms, weights, losses_of, tried)[:size])
     total = terms[0].copy()
     for network in first[1:]:
         total += terms[network]

@@ -90,6 +90,10 @@ class Domain:
         """Return whether a value is a listed level, or lies between the bounds of those that are not listed."""
         return self.has(value) if self.has_list else is_number(value) and self.levels[0] <= value <= self.levels[-1]
 
+    def clipped(self, value: Any) -> Any:
+        """Return a number clipped to the bounds of levels that are not listed, and any other value as it is."""
+        return value if self.has_list or not is_number(value) else min(max(value, self.levels[0]), self.levels[-1])
+
     def shown(self) -> str:
         """Return the levels for a message: the first ones, or the bounds."""
         if not self.has_list:

@@ -65,8 +65,12 @@ class Component(NamedTuple):
 class Grid:
     """All configurations of hyperparameters with variants, each once unless it is weighted. Immutable."""
 
-    def __init__(self, variants: Mapping[str, Sequence[Variant]], weighted: bool = False) -> None:
+    def __init__(
+        self, variants: Mapping[str, Sequence[Variant]], weighted: bool = False, partial: bool = False
+    ) -> None:
         """Cut the grid into components and cases.
+
+        `partial`: the variants are those of a part of a space, so some of them may be out of reach.
 
         Raises
         ------
@@ -75,7 +79,7 @@ class Grid:
         """
         self._names = tuple(variants)
         self._components = tuple(
-            _component(names, variants, _groups(variants), weighted)
+            _component(names, variants, _groups(variants), weighted, partial)
             for names in _connected(ordered_names(variants), variants)
         )
         self.size = prod(component.ends[-1] for component in self._components)
@@ -188,6 +192,7 @@ def _component(
     variants: Mapping[str, Sequence[Variant]],
     groups: Mapping[str, list[list[Group]]],
     weighted: bool,
+    partial: bool,
 ) -> Component:
     cases: list[tuple[dict[str, Group], frozenset[Condition]]] = [({}, frozenset())]
     for name in names:
@@ -199,7 +204,8 @@ def _component(
             for group in groups[name][active[0]] if active else ():
                 longer.append(({**case, name: group}, fulfilled | group.fulfils))
         cases = longer
-        _check_reached(name, {case[name].variant for case, _ in cases if name in case}, variants[name])
+        if not partial:
+            _check_reached(name, {case[name].variant for case, _ in cases if name in case}, variants[name])
         if len(cases) > MOST_CASES:
             raise SettingError(f"the conditions on {', '.join(names)} give more than {MOST_CASES:,} cases: use fewer")
     found = tuple(case for case, _ in cases)

@@ -119,7 +119,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "shrinkage": Hyperparameter(12.0, *_number(1e-6, 1e6), TREES),
     "num_leaves": Hyperparameter(31, *_integer(2, 131_072), (LIGHTGBM,)),
     "min_data_in_leaf": Hyperparameter(20, *_integer(1, 2**31 - 1), (LIGHTGBM,)),
-    "depth": Hyperparameter(6, *_integer(1, 16), (CATBOOST,)),
+    "depth": Hyperparameter(6, *_integer(1, 10), (CATBOOST,)),
     "feature_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
     "bagging_fraction": Hyperparameter(1.0, *_number(1e-6, 1), TREES),
     "lambda_l1": Hyperparameter(0.0, *_number(0, 1e6), (LIGHTGBM,)),

@@ -27,7 +27,7 @@ in a row that were, all others come in the order of the shuffle without weights.
 
 import copy
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
@@ -35,7 +35,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ash._utils.checks import check_seed, is_integer, is_number
+from ash._utils.checks import check_seed, is_integer
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
@@ -144,13 +144,22 @@ class Space:
         part = copy.copy(self)
         part._domains = {name: tuple(domains[name]) for name in self._domains if domains[name]}
         part._variants = {name: variants[name] for name in part._domains}
-        part._make_grids()
+        part._make_grids(partial=True)
         return part
 
     @property
     def default(self) -> Params:
         """The default configuration: candidate 0."""
         return dict(self._grid.default)
+
+    def has(self, params: Params) -> bool:
+        """Return whether a configuration is one of the space.
+
+        Parameters
+        ----------
+        params : dict
+        """
+        return self._chosen(lambda name, domain: params.get(name, domain.default)) == params
 
     def blend(self, params: Params, other: Params, names: Sequence[str]) -> Params:
         """Return a configuration with hyperparameters of two.
@@ -162,15 +171,14 @@ class Space:
         names : sequence of str
             The hyperparameters that are taken from `params` where it has them; the rest is taken from `other`.
         """
-        found: Params = {}
-        for name in ordered_names(self._variants):
+
+        def choose(name: str, domain: Domain) -> Any:
             pair = (params, other) if name in names else (other, params)
-            for domain, variant in zip(self._domains[name], self._variants[name], strict=True):
-                if all(other in found and found[other] in levels for other, levels in variant.conditions):
-                    values = (own[name] for own in pair if name in own and domain.spans(own[name]))
-                    found[name] = next(values, domain.default)
-                    break
-        return {name: found[name] for name in self._domains if name in found}
+            return next((own[name] for own in pair if name in own and domain.spans(own[name])), domain.default)
+
+        found = self._chosen(choose)
+        assert found is not None  # each value is of its domain
+        return found
 
     def completed(self, params: Params) -> Params | None:
         """Return the default configuration with these hyperparameters; None if the space does not have one of them.
@@ -178,20 +186,28 @@ class Space:
         Parameters
         ----------
         params : dict
-            Names that are not in the space have no effect, except for `model`. A number outside a domain whose levels
-            are not listed is clipped to its bounds.
+            A name that is not in the space must have its default. A number outside a domain whose levels are not listed
+            is clipped to its bounds.
         """
-        moved = {name: self._within(name, value) for name, value in params.items()}
-        full = self.blend(moved, {}, list(moved))
-        has_all = all(full[name] == moved[name] for name in full.keys() & moved.keys())
-        return full if has_all and model_of(params) in self.models else None
+        full = self._chosen(lambda name, domain: domain.clipped(params.get(name, domain.default)))
+        fixed = {name: value for name, value in params.items() if name not in self._domains}
+        is_default = all(value == HYPERPARAMETERS[name].default for name, value in fixed.items())
+        return full if is_default and model_of(params) in self.models else None
 
-    def _within(self, name: str, value: Any) -> Any:
-        """Return a number moved into the bounds of the first domain of its name, if this is not listed."""
-        domain = self._domains[name][0] if name in self._domains else None
-        if domain is None or domain.has_list or not is_number(value):
-            return value
-        return min(max(value, domain.levels[0]), domain.levels[-1])
+    def _chosen(self, choose: Callable[[str, Domain], Any]) -> Params | None:
+        """Return the configuration of chosen values, a name and its domain that applies at a time.
+
+        None if one of the values is not of its domain.
+        """
+        found: Params = {}
+        for name in ordered_names(self._variants):
+            for domain, variant in zip(self._domains[name], self._variants[name], strict=True):
+                if all(other in found and found[other] in levels for other, levels in variant.conditions):
+                    found[name] = choose(name, domain)
+                    if not domain.spans(found[name]):
+                        return None
+                    break
+        return {name: found[name] for name in self._domains if name in found}
 
     def counted(self, n: int) -> int:
         """Return how many configurations a sample of n has; see `sample` for what is raised and warned of.
@@ -281,11 +297,11 @@ class Space:
         levels = distinct(self._check_value(name, level) for level in levels)
         return replace(domain, levels=levels, default=self._check_value(name, domain.default))
 
-    def _make_grids(self) -> None:
-        self._grid = Grid(self._variants)
-        self._weighted = self._weighted_grid()
+    def _make_grids(self, *, partial: bool = False) -> None:
+        self._grid = Grid(self._variants, partial=partial)
+        self._weighted = self._weighted_grid(partial)
 
-    def _weighted_grid(self) -> Grid | None:
+    def _weighted_grid(self, partial: bool) -> Grid | None:
         """Return the grid of all configurations as often as they weigh, None where each is there once."""
         variants = {
             name: [
@@ -295,7 +311,7 @@ class Space:
             for name, domains in self._domains.items()
         }
         has_weights = any(one.drawn is not one.levels for domains in self._domains.values() for one in domains)
-        grid = Grid(variants, weighted=True)
+        grid = Grid(variants, weighted=True, partial=partial)
         return grid if has_weights or not grid.is_plain else None
 
     def _variant(self, name: str, domain: Domain) -> Variant:
