@@ -150,7 +150,8 @@ def train(folder: Path, table: str) -> None:
         count, encoding.features, 1, rows.classes, numbers=numbers, metric=metric, models=["lightgbm"]
     )
     for name, own in pool(count, rows.classes).items():
-        params = (trees if "model" in own else space).completed(own)
+        chosen = trees if "model" in own else space
+        params = chosen.completed({key: value for key, value in own.items() if key in chosen.domains})
         assert params is not None
         result = ash.tune(
             rows.x, rows.y, {key: ash.choice(value) for key, value in params.items()}, config=config, **given

@@ -250,7 +250,7 @@ class SearchConfig:
         LightGBM is installed. Networks alone for a given number of candidates, a `work_limit`, an executor, several
         targets and sparse tables. No effect on a `space` that is given, which sets the kind by its hyperparameter
         `model`. Tables only.
-    sampler : {"random", "adaptive"}, optional
+    draws : {"random", "adaptive"}, optional
         How candidates are drawn. Default: "adaptive" where a `time_limit` or `work_limit` sets the size of the search,
         else "random". "random" draws from the space regardless of the results. "adaptive" begins with the default
         configuration and, where the space has them, a few that were good on other tables. Then every second candidate
@@ -340,7 +340,7 @@ class SearchConfig:
     """
 
     models: Any = None
-    sampler: str | None = None
+    draws: str | None = None
     eta: int | None = None
     min_epochs: int | None = None
     max_rungs: int | None = None
@@ -426,7 +426,7 @@ class Options(RunOptions):
         tuple[str, ...],
         Option((NETWORK,), Check('list of {"network", "lightgbm", "catboost"}', _models), TABLES, "results"),
     ]
-    sampler: Annotated[str, Option(RANDOM, _word(RANDOM, ADAPTIVE), TABLES, "results")]
+    draws: Annotated[str, Option(RANDOM, _word(RANDOM, ADAPTIVE), TABLES, "results")]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
@@ -549,13 +549,13 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     is_timed = planned and checked["time_limit"] is not None and checked["work_limit"] is None
     if config.models is None and is_timed and given["executor"] is None:
         checked["models"] = (NETWORK, LIGHTGBM) if is_installed(LIGHTGBM) else (NETWORK,)
-    if config.sampler is None and planned:
-        checked["sampler"] = ADAPTIVE
+    if config.draws is None and planned:
+        checked["draws"] = ADAPTIVE
     options = Options(**checked, planned=planned)
-    if options.sampler == ADAPTIVE and options.candidates is not None:
+    if options.draws == ADAPTIVE and options.candidates is not None:
         raise SettingError(
-            f"sampler='adaptive' draws an endless stream, but candidates={options.candidates}: pass candidates=None "
-            "with a limit, or leave sampler out"
+            f"draws='adaptive' needs an endless stream, but candidates={options.candidates}: pass candidates=None "
+            "with a limit, or leave draws out"
         )
     _check_needed(config, options)
     check_budget(options)

@@ -564,8 +564,8 @@ def test_a_domain_for_one_kind_of_model_and_one_for_the_others(space: dict[str, 
 
 
 def test_the_adaptive_sampler_needs_a_stream() -> None:
-    with pytest.raises(SettingError, match="sampler='adaptive' draws an endless stream, but candidates=12: pass"):
-        fitted(sampler="adaptive")
+    with pytest.raises(SettingError, match="draws='adaptive' needs an endless stream, but candidates=12: pass"):
+        fitted(draws="adaptive")
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -666,7 +666,7 @@ FORGED = [{"model": "forest"}, {"hidden": [3]}, {"model": "lightgbm", "num_leave
 def test_a_stream_whose_draws_depend_on_results_is_resumed(kill: int, tmp_path: Path) -> None:
     given: dict[str, Any] = {
         **{"candidates": None, "models": BOTH, "validation": 0.3, "random_state": 5, "epoch_limit": 700},
-        **{"min_epochs": 2, "workers": 6, "sampler": "adaptive"},
+        **{"min_epochs": 2, "workers": 6, "draws": "adaptive"},
     }
     whole = fitted(**given)
     assert len(whole.result_.jobs) > 60
@@ -686,7 +686,7 @@ def test_a_stream_whose_draws_depend_on_results_is_resumed(kill: int, tmp_path: 
 
 
 def adaptive_run(space: Any = TWO_DOMAINS, X: Any = WINE[0], **given: Any) -> ash.Result:
-    config = {"sampler": "adaptive", "epoch_limit": 60, "workers": 3, "candidates": None, "seed": 3}
+    config = {"draws": "adaptive", "epoch_limit": 60, "workers": 3, "candidates": None, "seed": 3}
     return ash.tune(X, WINE[1], space, progress=False, **configured({**config, **given}))
 
 
@@ -706,7 +706,7 @@ def test_a_journal_of_another_adaptive_run_is_refused_with_the_differences(tmp_p
     for given, words in (
         ({"space": {**TWO_DOMAINS, "dropout": 0.1}}, "dropout has other levels or conditions in the space"),
         ({"X": WINE[0] ** 2}, "other values of X among the rows"),
-        ({"sampler": "random"}, "sampler: 'adaptive' there, 'random' here"),
+        ({"draws": "random"}, "draws: 'adaptive' there, 'random' here"),
     ):
         with pytest.raises(JournalError, match=f"holds another run: .*{words}.*Nothing was changed"):
             adaptive_run(**given, journal=journal)

@@ -78,7 +78,7 @@ TABLES_OF_TREES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]]
     "cancer, trees": (cancer, TREES),
     "california, networks and trees": (
         lambda: sample("california"),
-        {"models": ["network", "lightgbm"], "candidates": 8},
+        {"models": ["network", "lightgbm"], "candidates": 8, "min_epochs": 16},
     ),
     "winequality, trees": (graded_wine, TREES | {"task": "regression"}),
     "adult, trees": (adult, TREES),

@@ -72,7 +72,7 @@ def test_functions_take_spaces_of_networks() -> None:
         ([("hidden", (4,))], r"space must be ash\.Space\(.*, got \["),
         ({3: [1, 2]}, "the name of a hyperparameter must be text, got 3"),
         ({"alpha": ash.log(1e-3, 1)}, "unknown hyperparameter 'alpha': did you mean l2?"),
-        (ash.FunctionSpace(depth=[1, 2]), "unknown hyperparameter 'depth'"),
+        (ash.FunctionSpace(max_depth=[1, 2]), "unknown hyperparameter 'max_depth'"),
         (ash.FunctionSpace(hidden=["wide", "deep"]), "hidden must be a tuple of widths .*, got 'wide'"),
     ],
 )

@@ -227,7 +227,7 @@ def draw(
     known : callable
         Returns those that it has drawn, by number; called for the adaptive sampler only.
     """
-    if options.sampler == ADAPTIVE:
+    if options.draws == ADAPTIVE:
         first = options.threads if options.schedule == "greedy" else options.workers
         return AdaptiveCandidates(space, options.seed, begin, known(), first or 1)
     count = min(space.size, LARGEST) if options.candidates is None else space.counted(options.candidates)

@@ -57,7 +57,7 @@ GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validati
 PARTS = ("training", "validation")
 _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
-_ADDED = ("infinite", "loss", "models", "sampler")
+_ADDED = ("infinite", "loss", "models", "draws")
 """Options that journals of ash 0.1 do not have: their runs had the default of today."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "
