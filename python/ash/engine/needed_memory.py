@@ -75,14 +75,14 @@ def needs_of(
     kept: int,
     refit: bool,
     scored: bool,
-    leaves: int = 0,
-    count: int | None = None,
+    leaves: int,
+    count: int,
 ) -> Needs:
     """Return what a run needs that trains these candidates.
 
     `kept` is how many networks it keeps; `refit` and `scored` say whether it ends with a refit, and whether a function
     of the user's scores it. `leaves` are the most of a boosted tree; 0: there are none. `count` is how many candidates
-    there are, if not all of them are networks.
+    there are in all.
     """
     folds = split.folds
     tables = folds if split.whole is None else (*folds, split.whole)
@@ -99,7 +99,7 @@ def needs_of(
         kept=kept,
         at_work=options.workers if options.schedule == "reproducible" else None,
         predictions=prediction_bytes(kept * (1 + (leaves > 0)), cells),
-        candidates=len(states) if count is None else count,
+        candidates=count,
     )
 
 

@@ -55,7 +55,7 @@ from ash.progress.views import announce
 from ash.result import CAUSES_SHOWN, Result, no_score
 from ash.run_record import RunRecord, warn_of_difference
 from ash.scoring.fold_scoring import Scoring, check_scorers, fold_scorers, usable_metric
-from ash.space.domains import Domain
+from ash.space.domains import joined_levels
 from ash.space.hyperparameters import Params, check_params, to_settings
 from ash.space.space import Space, read_space
 
@@ -261,8 +261,8 @@ class TuningRun:
             drawn += map(to_settings, islice(self._space.stream(self._options.seed), CHUNK))
         networks = [each for each in drawn if not each.external_cost]
         about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
-        about["count"] = self._candidates.count
-        needs = needs_of(self._split, networks or [to_settings({})], self._options, kept=kept, **about)
+        about |= {"kept": kept, "count": self._candidates.count}
+        needs = needs_of(self._split, networks or [to_settings({})], self._options, **about)
         self._threads, limit = fitted(needs, self._threads, self._options.memory_limit)
         threads = self._threads if self._elsewhere is None else self._options.threads
         self._options = replace(self._options, threads=threads, memory_limit=limit)
@@ -306,12 +306,11 @@ class TuningRun:
 
     def _most_leaves(self) -> int:
         """Return the most leaves of a boosted tree in the space; 0 if there are none."""
-        most = 0
+        most, levels = 0, joined_levels(self._space.domains)
         for model, name in ((LIGHTGBM, "num_leaves"), (CATBOOST, "depth")):
             if model in self._space.models:
                 default = int(check_params({"model": model})[name])
-                domains = self._space.domains.get(name, ())
-                own = max((int(each) for domain in domains for each in _ends(domain)), default=default)
+                own = max(map(int, levels.get(name, ())), default=default)
                 most = max(most, 2**own if name == "depth" else own)
         return most
 
@@ -496,8 +495,3 @@ def _import(model: str) -> None:
             f"{model} is installed but cannot be imported ({error}): repair it, or search without it by "
             "models=['network'] in the config"
         ) from error
-
-
-def _ends(domain: Domain) -> Sequence[Any]:
-    """Return the levels of a domain, or the first and last of those that are not listed."""
-    return domain.levels if domain.has_list else (domain.levels[0], domain.levels[-1])
