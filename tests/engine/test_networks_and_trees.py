@@ -32,7 +32,7 @@ from ash.engine import run as run_module
 from ash.engine.candidates import PRIOR, AdaptiveCandidates, draw
 from ash.engine.catboost_boosting import LEAST_DRAWN, CatBoostRows, round_cost_of_catboost
 from ash.engine.event_loop import EventLoop
-from ash.engine.portfolio import portfolio
+from ash.engine.portfolio import RECIPE, portfolio
 from ash.engine.tree_trainer import MOST_RATE, MOST_ROUNDS, TreeJob, TreeTable, TreeTrainer
 from ash.errors import JournalCorrupt, JournalError, SettingError
 from ash.history.json_files import space_story
@@ -517,8 +517,10 @@ def test_a_portfolio_is_used_as_far_as_the_space_has_it() -> None:
 
 def test_networks_of_another_recipe_do_not_begin_with_the_portfolio() -> None:
     first = portfolio("classification", 500)
-    own = Space(hidden=[(128, 128, 128), (8,)], learning_rate=ash.log(1e-4, 1))
-    assert AdaptiveCandidates(own, 0, first, (), 8).params == list(islice(own.stream(0), 8))
+    all_else = default_space(500, 20, 1, 2, numbers=20, metric="roc_auc").domains.items()
+    few = Space(hidden=[(128, 128, 128), (8,)], learning_rate=ash.log(1e-4, 1))
+    for own in (few, Space(**{name: list(domains) for name, domains in all_else if name not in RECIPE})):
+        assert AdaptiveCandidates(own, 0, first, (), 8).params == list(islice(own.stream(0), 8))
     default = default_space(500, 20, 1, 2, numbers=20, metric="roc_auc")
     without = default_space(500, 20, 1, 2, numbers=0, metric="roc_auc")
     for space in (default, without):
