@@ -2,6 +2,7 @@
 
     ```python                          Python; what it prints is shown below it, and so are its figures
     ```python raises: SettingError     must raise that; the error is shown
+    ```python warns: jobs failed       must give a warning with these words; all its warnings are shown
     ```python needs: optuna, g++       run where these packages and programs are installed
     ```python shows: run.html          must write that page, which is shown too
     ```console                         each line "$ ash-tune ..." or "$ python ..." is a command of this installation
@@ -22,6 +23,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +32,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 LANGUAGES = ("python", "console")
-WISHES = ("raises", "needs", "shows", "exits", "not run")
+WISHES = ("raises", "warns", "needs", "shows", "exits", "not run")
 SECONDS = 120
 """Of a command, before it counts as one that hangs."""
 
@@ -112,10 +114,11 @@ class Session:
     def _python(self, block: Block) -> Output:
         code = compile("\n" * (block.first + 1) + block.source, self.name, "exec")
         printed = io.StringIO()
-        expected = block.wishes.get("raises")
+        expected, words = block.wishes.get("raises"), block.wishes.get("warns")
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(printed):
             try:
-                exec(code, self.namespace)
+                with _warned(words, f"{self.name}, line {block.first + 1}"):
+                    exec(code, self.namespace)
             except Exception as error:
                 if type(error).__name__ != expected:
                     raise
@@ -177,3 +180,17 @@ class Session:
 def _environment() -> dict[str, str]:
     """Return the environment of a command: as wide as a page, and no colours."""
     return {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
+
+
+@contextlib.contextmanager
+def _warned(words: str | None, place: str) -> Iterator[None]:
+    """Print what is warned of, and raise AssertionError unless a warning has these words; None: do neither."""
+    if words is None:
+        yield
+        return
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        yield
+    said = [f"{warning.category.__name__}: {warning.message}" for warning in caught]
+    print(*said, sep="\n")
+    if not any(words in each for each in said):
+        raise AssertionError(f"{place}: no warning says {words!r}")

@@ -27,6 +27,7 @@ from ash.errors import (
     DataError,
     ExecutorFailed,
     FitsFailed,
+    JobFailed,
     JournalCorrupt,
     JournalError,
     JournalLocked,
@@ -38,6 +39,8 @@ from ash.errors import (
     ThreadRefused,
     UnknownArgument,
 )
+from ash.function.answers import Outcome
+from ash.function.objective import from_optuna
 from ash.journal.journal import Journal
 from ash.ladder import Ladder
 from ash.models.ensemble import Ensemble
@@ -80,6 +83,7 @@ __all__ = [
     "FunctionResult",
     "FunctionSpace",
     "HalvingSearchCV",
+    "JobFailed",
     "Journal",
     "JournalCorrupt",
     "JournalError",
@@ -90,6 +94,7 @@ __all__ = [
     "ModelFormatError",
     "Network",
     "NothingFinished",
+    "Outcome",
     "Plan",
     "Result",
     "Run",
@@ -107,6 +112,7 @@ __all__ = [
     "callbacks",
     "choice",
     "describe",
+    "from_optuna",
     "integers",
     "load",
     "log",

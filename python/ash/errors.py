@@ -84,6 +84,14 @@ class AllFailed(AshError):
     """
 
 
+class JobFailed(AshError):
+    """A job of a function has failed, and ``error="raise"`` ends the run then.
+
+    The message has the candidate and the traceback. ``__cause__`` is what the function raised, unless that was in
+    another process.
+    """
+
+
 class FitsFailed(AllFailed, ValueError):
     """Every fit of a search has failed; a ValueError, as in scikit-learn.
 

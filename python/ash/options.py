@@ -36,6 +36,9 @@ UNKNOWN: tuple[Unknown, ...] = ("bucket", "error")
 INFINITE: tuple[Infinite, ...] = ("error", "missing")
 TRAININGS = ("resume", "restart")
 SCHEDULES = ("reproducible", "greedy")
+MAXIMIZE, MINIMIZE = "maximize", "minimize"
+NEGATED = "neg_value"
+"""The metric of a function whose values are minimized."""
 
 WORKERS, WORKERS_A_THREAD = 32, 4
 """Virtual workers of a run, and per thread of one that is to fill a time: many reach high rungs late, few leave threads
@@ -458,6 +461,9 @@ class FunctionOptions(RunOptions):
     task: Annotated[str, Option(FUNCTION, _word(FUNCTION), (), "results")]
     job_limit: Annotated[float | None, Option(None, Check("float or None", _job_limit), FUNCTIONS)]
     most_failures: Annotated[int, Option(100, _whole(1, LARGEST), FUNCTIONS)]
+    error: Annotated[str, Option("record", _word("record", "raise"), ("tune_function",))]
+    direction: Annotated[str, Option(MAXIMIZE, _word(MAXIMIZE, MINIMIZE), ("tune_function",), "results")]
+    max_epochs: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), ("tune_function",), "results")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY)]
 
 
@@ -595,6 +601,13 @@ def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
         raise SettingError(
             "costs= has no effect with schedule='greedy', which has no virtual clock; leave one of them out"
         )
+    if checked["max_epochs"] is not None and checked["max_epochs"] < checked["min_epochs"]:
+        raise SettingError(
+            f"max_epochs={checked['max_epochs']} is below min_epochs={checked['min_epochs']}, the epochs of the first "
+            "rung: raise max_epochs, or lower min_epochs in the config"
+        )
+    if checked["direction"] == MINIMIZE:
+        checked["metric"] = NEGATED
     options = FunctionOptions(**checked)
     _check_needed(config, options)
     if given["record"] is None:  # which ends every run

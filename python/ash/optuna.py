@@ -6,18 +6,15 @@ Optuna cannot pause a trial: one that is not promoted at once is pruned, where `
 on later. Both are safe in threads and in processes that share a storage, as Optuna's own are.
 """
 
-import hashlib
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.checks import check_seed, whole
 from ash._utils.installation import require_extra
 from ash.options import LARGEST
-from ash.space.foreign_domains import as_domain
+from ash.space.foreign_domains import drawn_level
 
 require_extra("ash.optuna", "optuna", "optuna")
-import optuna  # noqa: E402
 from optuna.pruners import BasePruner  # noqa: E402
 from optuna.samplers import BaseSampler  # noqa: E402
 from optuna.study import StudyDirection  # noqa: E402
@@ -136,16 +133,7 @@ class LevelSampler(BaseSampler):  # type: ignore[misc]
         self, study: "Study", trial: "FrozenTrial", param_name: str, param_distribution: "BaseDistribution"
     ) -> Any:
         """Return a level."""
-        levels = levels_of(param_distribution)
-        text = f"{self._seed}\n{trial.number}\n{param_name}".encode()
-        return levels[int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big") * len(levels) >> 128]
-
-
-def levels_of(distribution: "BaseDistribution") -> Sequence[Any]:
-    """Return the levels that a distribution of Optuna has here, each as often as it weighs."""
-    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
-        return tuple(distribution.choices)
-    return as_domain(distribution).drawn
+        return drawn_level(param_distribution, self._seed, trial.number, param_name)
 
 
 def _key(rung: int) -> str:

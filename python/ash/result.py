@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -19,11 +20,12 @@ from ash._utils.checks import one_of, whole, yes_or_no
 from ash._utils.display import format_table, html_table, show, show_param, show_params, show_seconds
 from ash.errors import AllFailed, NothingFinished, SettingError
 from ash.history.history import History
-from ash.history.records import Columns
+from ash.history.json_files import finite
+from ash.history.records import STORY, Columns
 from ash.models.ensemble import Ensemble, Member
 from ash.models.inspection import MOST_COLUMNS, PartialDependence, Sample, importances, partial_dependence
 from ash.models.model_pool import MOST_DRAWS, Kept
-from ash.options import MODELS, NETWORK, FunctionOptions, Options
+from ash.options import MINIMIZE, MODELS, NETWORK, FunctionOptions, Options
 from ash.run_record import SHORT_DIGEST, RunRecord
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import model_of
@@ -45,6 +47,8 @@ ENDED = {
 }
 """What is said of how a run of networks has ended."""
 
+METRICS = "metrics"
+"""The first part of the names of further metrics in tables and trackers, before a dot."""
 CAUSES_SHOWN = 10
 
 
@@ -605,8 +609,8 @@ class FunctionResult(RunResult):
         `dropped` since there was no room for them either, and the `retrained_epochs` of all that was trained again,
         also since its state was of an earlier process.
     infos : tuple
-        What else is told of each of `jobs`: by `ash.ASHSearchCV` the scores of the folds, None by other
-        functions; out of a journal as JSON has it.
+        What else is known of each of `jobs`: its metrics, or of `ash.ASHSearchCV` the scores of the folds; None where
+        there is nothing; out of a journal as JSON has it.
     params : tuple of dict
         The hyperparameters of every candidate, at its number.
     columns : dict of str to ndarray
@@ -660,9 +664,28 @@ class FunctionResult(RunResult):
         """Return "reproducible" where promotions depend on no timing, else "greedy"."""
         return self.options.schedule
 
+    @property
+    def metrics(self) -> tuple[dict[str, float], ...]:
+        """Return the further metrics of each of `jobs`, as `Outcome` has them; empty where there are none."""
+        of_jobs = [info if isinstance(info, dict) else {} for info in self.infos]
+        return tuple({name: value for name, value in each.items() if name != STORY} for each in of_jobs)
+
+    @property
+    def best_metrics(self) -> dict[str, float]:
+        """Return the further metrics of the best job."""
+        own = (self.columns["candidate"] == self.best_candidate) & (self.columns["rung"] == self.best_rung)
+        return dict(self.metrics[int(np.flatnonzero(own)[0])])
+
+    @property
+    def best_value(self) -> float:
+        """Return the best score as `train` returned it: `best_score`, negated where the direction is "minimize"."""
+        return -self.best_score if self.options.direction == MINIMIZE else self.best_score
+
     def own_story(self) -> dict[str, Any]:
-        """Return what only runs of functions tell in JSON."""
-        return {"failures": self.rows("failures"), "record": None if self.record is None else self.record.to_json()}
+        """Return what only runs of functions tell in JSON; the metrics are those of each job, in order of decision."""
+        metrics = {"metrics": list(map(finite, self.metrics))} if any(self.metrics) else {}
+        record = None if self.record is None else self.record.to_json()
+        return {**metrics, "failures": self.rows("failures"), "record": record}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return a table as flat rows.
@@ -672,7 +695,13 @@ class FunctionResult(RunResult):
         table : {"candidates", "jobs", "rungs", "failures"}
             As for `to_pandas`.
         """
-        return [failure._asdict() for failure in self.failures] if table == "failures" else super().rows(table)
+        if table == "failures":
+            return [failure._asdict() for failure in self.failures]
+        rows = super().rows(table)
+        names = sorted({name for metrics in self.metrics for name in metrics}) if table == "jobs" else []
+        for row, metrics in zip(rows, self.metrics, strict=False):
+            row |= {f"{METRICS}.{name}": metrics.get(name) for name in names}
+        return rows
 
     def __repr__(self) -> str:
         """Return a few lines: the best, what it cost, its digest, its hyperparameters, ladder, causes of failures."""
@@ -685,15 +714,22 @@ class FunctionResult(RunResult):
     def _headlines(self) -> list[str]:
         ended = "" if self.ended == "finished" else f", ended: {self.ended}"
         return [
-            f"score {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
+            f"{'value' if self.options.direction == MINIMIZE else 'score'} {show(self.best_value)} by candidate "
+            f"{self.best_candidate} after {self.best_epochs} epochs, in rung {self.best_rung}",
             f"{len(self.params)} candidates, {len(self.columns['rung'])} jobs, {self.epochs} epochs in "
             f"{show_seconds(self.wall_seconds)}, {self.threads} at a time, seed {self.seed}{ended}",
             f"digest {self.digest[:SHORT_DIGEST]}, schedule {self.schedule}, {len(self.failures)} failures",
         ]
 
     def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
-        names = ["rung", "epochs", "finished", "promoted", "diverged", "best_score"]
-        return names, [[rung[name] for name in names] for rung in self.rungs]
+        names = ["finished", "promoted", "diverged", "best_score"]
+        epochs = [rung["epochs"] for rung in self.rungs]
+        totals = epochs if self.options.training == "restart" else accumulate(epochs)
+        rows = [
+            [rung["rung"], total, *(rung[name] for name in names)]
+            for rung, total in zip(self.rungs, totals, strict=True)
+        ]
+        return ["rung", "total epochs", *names], rows
 
 
 def causes(failures: Sequence[FailureRecord]) -> str:

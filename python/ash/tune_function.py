@@ -1,6 +1,5 @@
 """`ash.tune_function`: asynchronous successive halving over anything that can be trained further."""
 
-import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,16 +15,19 @@ from ash.errors import SettingError
 from ash.executors.executor_argument import check_submit, workers_of
 from ash.function.answers import Train
 from ash.function.clock import read_costs
+from ash.function.forms import read_train
 from ash.function.function_identity import NoIdentity, code_of, identity_of
 from ash.function.function_repeat import check_same_run, record_of, repeat_of
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
-from ash.function.sources import read_first, read_sampler, source_of
+from ash.function.objective import TRIAL, Objective
+from ash.function.sources import numbered, read_first, read_sampler, source_of
 from ash.history.history import History
 from ash.journal.identity import seed_of
 from ash.journal.journal import Facts, Journal, NullJournal, read_journal
 from ash.options import (
     CONFIG_FIELDS,
+    LARGEST,
     MOST_WORKERS,
     FunctionOptions,
     SearchConfig,
@@ -35,6 +37,7 @@ from ash.options import (
 )
 from ash.result import FunctionResult, interruption
 from ash.run_record import TUNE_FUNCTION, RunRecord, warn_of_difference
+from ash.space.domains import integers
 from ash.space.function_space import FunctionSpace
 from ash.space.space import read_space
 
@@ -43,11 +46,13 @@ PROCESSES = "processes"
 
 @explained(CONFIG_FIELDS)
 def tune_function(
-    train: Train,
-    space: Any,
+    train: Train | type | Objective,
+    space: Any = None,
     *,
     candidates: int | None = 128,
     time_limit: float | None = None,
+    direction: str = "maximize",
+    max_epochs: int | None = None,
     costs: Any = None,
     sampler: Any = None,
     first: Sequence[dict[str, Any]] | History | str | PathLike[str] | Journal | None = None,
@@ -57,6 +62,7 @@ def tune_function(
     callbacks: Callback | Sequence[Callback] | None = None,
     journal: str | PathLike[str] | Journal | None = None,
     executor: Any = None,
+    error: str = "record",
     record: RunRecord | None = None,
     config: SearchConfig | None = None,
 ) -> FunctionResult:
@@ -65,19 +71,36 @@ def tune_function(
     Parameters
     ----------
     train : callable
-        ``train(params, epochs, state) -> (score, state)``. `params` is a dict of hyperparameters; `epochs` is how much
-        to train, in any unit (rounds, trees, passes); `state` is what the previous call for this candidate returned,
-        None in the first call, and always None with ``training="restart"``. The score is a finite number, higher is
-        better. A function without a state may return the score alone. A job that raises or returns something else has
-        failed: its traceback is recorded, its candidate is not promoted, and the run continues.
+        One of three forms; `params` is a dict of hyperparameters, and an epoch is any unit of training (a round, a
+        tree, a pass).
+
+        - A function, ``train(params, epochs, state) -> (score, state)``. It trains `epochs` epochs more. `state` is
+          what the previous call for this candidate returned, None in the first call, and always None with
+          ``training="restart"``. Without a state it may return the score alone.
+        - A generator function, ``train(params)``, which yields a score, or (score, state), after each epoch. It is
+          paused between jobs. In another process it begins anew in each job, and is advanced.
+        - A class: ``train(params)`` makes an object with the methods ``fit_more(epochs)`` and ``score()``, which is the
+          state.
+        - An objective of Optuna, by `ash.from_optuna`.
+
+        A score is a number. `Outcome` in its place adds further metrics. Anything else that the first job returns is an
+        error.
     space : FunctionSpace or dict
         Domains of the hyperparameters by name: `ash.choice`, `ash.integers`, `ash.uniform`, `ash.log`, a list of
-        values, a single value, a distribution of Optuna, or a frozen one of scipy.stats.
+        values, a single value, a distribution of Optuna, or a frozen one of scipy.stats. To be left out with
+        `ash.from_optuna`.
     candidates : int or None
         How many to try; fewer if the space holds fewer. None: an endless stream, which `time_limit`, or `epoch_limit`
         or `stop_score` in the config, must end.
     time_limit : float, optional
         Seconds after which no further job is started. Threads that still run are not waited for.
+    direction : {"maximize", "minimize"}
+        Whether higher or lower scores are better. With "minimize" all scores of the result, of callbacks and of limits
+        are negated, so that higher is better; `FunctionResult.best_value` is as `train` returned it.
+    max_epochs : int, optional
+        The most epochs of a candidate in all its jobs. The rungs follow from it: ``max_epochs``, ``max_epochs // eta``
+        and so on, as far as there are candidates. Default: the ladder begins with `min_epochs`, and rung ``k`` trains
+        ``min_epochs * eta**k`` epochs more.
     costs : callable or FunctionResult, optional
         How long a job lasts on the virtual clock, in any unit: ``costs(params, epochs) -> float``, positive; or an
         earlier result, whose seconds per epoch are used. It makes the schedule reproducible: the outcome then depends
@@ -103,12 +126,16 @@ def tune_function(
         Where jobs are done. None: threads of this process. "processes": child processes, which can be killed; `train`
         and states are pickled by cloudpickle. Or a `distributed.Client`, an executor of `concurrent.futures`, loky or
         mpi4py, which stays open.
+    error : {"record", "raise"}
+        What a job that raises does. "record": its candidate is not promoted, its traceback is in `failures`, and the
+        run continues; the first traceback is also shown at once. "raise": it ends the run with `JobFailed`. A score
+        that is not finite counts as a failure too.
     record : RunRecord, optional
         Of an earlier run with `costs`, as `FunctionResult.record`. The same call with it repeats that run without a
         clock. It ends after the recorded number of decisions, and jobs that exceeded `job_limit` fail at once. The
         number of threads may differ if the scores of `train` depend on its arguments alone.
     config : SearchConfig, optional
-        All other options: the ladder (rung ``k`` trains ``min_epochs * eta**k`` epochs), the schedule, limits.
+        All other options: the ladder, the schedule, limits.
 
     Returns
     -------
@@ -118,7 +145,9 @@ def tune_function(
     Raises
     ------
     SettingError
-        An argument is not allowed. Nothing has run.
+        An argument is not allowed, and nothing has run; or the first job returned something else than a score.
+    JobFailed
+        A job failed, with ``error="raise"``.
     AllFailed
         Every job failed; the message has a table of causes.
     NothingFinished
@@ -139,7 +168,6 @@ def tune_function(
     'reproducible'
     """
     given = dict(locals())
-    _check_train(train)
     _check_executor(executor)
     kept = read_journal(journal)
     repeat = None if record is None else repeat_of(record)
@@ -148,8 +176,13 @@ def tune_function(
     options = read_function_options({**given, "threads": None} if _is_foreign(executor) else given)
     if _is_foreign(executor):
         options = replace(options, threads=workers_of(executor, threads))
+    objective = isinstance(train, Objective)
+    train = read_train(train, options)
     cost = read_costs(costs)
-    domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler)
+    if objective:
+        _check_without(space=space, sampler=sampler, first=first)
+    domains = read_space({TRIAL: integers(0, LARGEST)} if objective else space, FunctionSpace)
+    sampler = read_sampler(sampler)
     known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
     identity = _identity(kept is not None or record is not None, train, domains, options, costs, sampler, known)
     with _opened(kept) as recorder:
@@ -163,12 +196,15 @@ def tune_function(
             check_same_run(record, train, identity or {}, options)
             options = replace(options, time_limit=None, job_limit=None)
         recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
-        source = source_of(known, domains, options, sampler, recorder.params)
+        source = numbered(options) if objective else source_of(known, domains, options, sampler, recorder.params)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             rungs = getattr(train, "given_rungs", ())  # of a search that has a ladder of its own
             run = FunctionRun(places, source, domains, options, cost, recorder, rungs, repeat, recorded)
             if len(run.rungs) == 1 < run.count and options.max_rungs != 1 and options.algorithm != "random":
-                warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta)
+                reason = ("max_rungs=1", "raise max_rungs")
+                if options.max_epochs is not None:
+                    reason = (f"max_epochs={options.max_epochs} allows no second one", "raise max_epochs")
+                warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta, *reason)
             reporter.start(_description(options, domains, run, len(recorder.restored)), recorder.restored)
             result = run.run(reporter)
             if result.record is not None:
@@ -222,19 +258,11 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
     )
 
 
-def _check_train(train: Any) -> None:
-    """Raise SettingError unless it can be called as it will be, as far as it says how it can."""
-    words = f"train must be a function of parameters, epochs and state, got {train!r}"
-    if not callable(train):
-        raise SettingError(words)
-    try:
-        signature = inspect.signature(train)
-    except ValueError:  # one in C that does not say
-        return
-    try:
-        signature.bind({}, 1, None)
-    except TypeError as error:
-        raise SettingError(f"{words}: it takes {signature}, {error}") from None
+def _check_without(**arguments: Any) -> None:
+    """Raise SettingError unless all of these are None, which an objective of Optuna has no use for."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise SettingError(f"{name} must be left out with ash.from_optuna, whose objective suggests the values")
 
 
 def _check_executor(executor: Any) -> None:

@@ -98,6 +98,11 @@ def test_a_page_that_a_block_has_written_is_shown(tmp_path: Path) -> None:
     assert Session("page", tmp_path).run(block).page == tmp_path / "run.html"
 
 
+def test_a_warning_that_is_expected_is_shown(tmp_path: Path) -> None:
+    text = "```python warns: careful\nimport warnings\nwarnings.warn('be careful')\n```"
+    assert run(text, tmp_path) == ["UserWarning: be careful\n"]
+
+
 def test_an_error_that_is_expected_is_shown(tmp_path: Path) -> None:
     assert run("```python raises: ValueError\nint('x')\n```", tmp_path)[0].startswith("ValueError: invalid literal")
 
@@ -109,6 +114,7 @@ def test_an_error_that_is_expected_is_shown(tmp_path: Path) -> None:
         ("```python raises: ValueError\n1 / 0\n```", ZeroDivisionError),
         ("```python raises: ValueError\n1\n```", AssertionError),
         ("```python shows: run.html\n1\n```", AssertionError),
+        ("```python warns: careful\n1\n```", AssertionError),
         ("```python later\n1\n```", ValueError),
         ("```console\n$ ash-tune no-such-table.csv\n```", AssertionError),
         ("```console exits: 2\n$ ash-tune --version\n```", AssertionError),

@@ -16,10 +16,13 @@ import numpy as np
 import pytest
 from joblib.externals import loky
 
+import ash
 from ash.errors import AllFailed, NothingFinished
 from ash.function import job_runners
 from fault_help import HANG_SECONDS, python, wait_until
-from function_help import run, train
+from function_help import FAILURES, run, train
+
+pytestmark = pytest.mark.filterwarnings(*FAILURES)
 
 
 class Unshowable:
@@ -32,6 +35,9 @@ BAD: dict[str, Any] = {
     "text": "0.9",
     "complex": 1j,
     "three": (1.0, None, None),
+    "two numbers": (0.9, 0.013),
+    "metrics": ash.Outcome(0.9, metrics={"latency": "fast"}),
+    "score of an outcome": ash.Outcome("0.9"),
     "bool": True,
     "nan": math.nan,
     "inf": -math.inf,
@@ -48,20 +54,89 @@ GOOD: dict[str, Any] = {
     "zero-d": np.array(1.0),
     "fraction": Fraction(1),
     "pair": (1, "state"),
+    "count as a state": (1.0, 3),
+    "array as a state": (1.0, np.ones(1)),
+    "outcome": ash.Outcome(np.ones(1), 0.5, {"latency": np.float32(2)}),
 }
 
 
 @pytest.mark.parametrize("name", BAD, ids=lambda name: f"F41-{name}")
 def test_what_is_no_score_is_a_failure_with_a_reason(name: str) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
-        return BAD[name] if params["depth"] == 1 else train(params, epochs, state)
+        return BAD[name] if params["depth"] == 2 else train(params, epochs, state)
 
-    result = run(function, threads=1)
-    bad = [number for number, params in enumerate(result.params) if params["depth"] == 1]
+    with pytest.warns(UserWarning, match="failed"):
+        result = run(function, threads=1)
+    bad = [number for number, params in enumerate(result.params) if params["depth"] == 2]
     assert [failure.candidate for failure in result.failures] == sorted(bad)
     for failure in result.failures:
         assert failure.kind == "failed" and failure.rung == 0 and failure.text
     assert all(job.diverged == (job.candidate in bad) for job in result.jobs)
+
+
+WRONG = [name for name in BAD if name not in ("nan", "inf", "huge")]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_score_in_the_first_job_ends_the_run(name: str) -> None:
+    with pytest.raises(ash.SettingError, match="train returned") as caught:
+        run(lambda params, epochs, state: BAD[name], threads=1)
+    said = str(caught.value)
+    assert "ash.Outcome(score" in said or "metrics must be a dict of numbers" in said
+
+
+def test_the_first_job_decides_on_any_number_of_threads(tmp_path: Path) -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        return None if params == wrong else train(params, epochs, state)
+
+    wrong = run(threads=1).params[0]
+    for number, places in enumerate([{"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 2}]):
+        journal = tmp_path / f"{number}.ash"
+        with pytest.raises(ash.SettingError, match="train returned None, but must return a number"):
+            run(function, **places, journal=journal)
+    wrong = {}
+    assert not run(function, threads=1, journal=journal).failures, "the wrong answer is not on record"
+
+
+def test_the_first_traceback_is_shown_at_once_and_all_causes_at_the_end() -> None:
+    shown: list[int] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        shown.append(len(caught))
+        if params["depth"] == 2:
+            raise KeyError("depth")
+        return train(params, epochs, state)
+
+    with pytest.warns(UserWarning) as caught:
+        result = run(function, threads=1)
+    first, last = [str(warning.message) for warning in caught if "failed" in str(warning.message)]
+    number = result.failures[0].candidate
+    assert first.startswith(f"candidate {number} failed in rung 0, with {{") and "in function\n" in first
+    assert "KeyError: 'depth'\nThe run continues" in first
+    assert last.startswith(f"{len(result.failures)} of {len(result.jobs)} jobs failed:") and "KeyError" in last
+    assert shown.index(1) == [job.diverged for job in result.jobs].index(True) + 1, "before the next job begins"
+    assert shown[-1] == 1
+
+
+def test_an_error_is_raised_where_the_user_asks_for_it() -> None:
+    class Odd(Exception):
+        pass
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if params["depth"] == 2:
+            raise Odd("no depth of 2")
+        return train(params, epochs, state)
+
+    for places in ({"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 1}):
+        with pytest.raises(
+            ash.JobFailed, match=r"(?s)failed in rung 0, with .*'depth': 2.*Odd: no depth of 2"
+        ) as caught:
+            run(function, **places, error="raise")
+        assert isinstance(caught.value.__cause__, Odd) == ("executor" not in places)
+    with pytest.raises(ash.JobFailed, match="the score is nan"):
+        run(lambda params, epochs, state: math.nan, error="raise")
+    with pytest.raises(ash.SettingError, match="error must be one of"):
+        run(error="ignore")
 
 
 @pytest.mark.parametrize("name", GOOD, ids=lambda name: f"F41-{name}")

@@ -19,7 +19,7 @@ from ash.errors import NothingFinished
 from ash.function.function_journal import FunctionJournal
 from callback_help import INTERRUPTED, Diary, Stopper, TimeIsUp
 from fault_help import HANG_SECONDS
-from function_help import cost, train, wait
+from function_help import FAILURES, cost, train, wait
 from function_journal_help import GREEDY, Counted, broken, keys, looked_at, outcome, tune
 from journal_help import copy, rows
 
@@ -215,6 +215,7 @@ def test_a_greedy_run_in_threads_keeps_every_result(tmp_path: Path) -> None:
     assert outcome(again) == outcome(result)
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 def test_failures_are_results(tmp_path: Path) -> None:
     calls = []
 
@@ -250,7 +251,7 @@ def test_f43_many_failures_in_a_row_end_it_again_until_more_are_allowed(tmp_path
         with pytest.warns(UserWarning) as warned:
             result = tune(path, function=fails, config=ash.SearchConfig(most_failures=5, workers=1))
         said = "\n".join(str(each.message) for each in warned)
-        assert re.search("5 failures in a row(.|\n)*5 *failed *OSError: the disk is gone", said)
+        assert re.search("5 in a row, which ended the run:(.|\n)*5 *failed *OSError: the disk is gone", said)
         assert result.ended == "failures" and len(result.jobs) == 15 and result.best_score > 0
     function.calls.clear()
     with warnings.catch_warnings():

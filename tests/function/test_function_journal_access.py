@@ -18,7 +18,7 @@ from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
 from ash.function.function_identity import name_of
 from ash.journal.database import Changes, Database, with_checksum
 from fault_help import Canary
-from function_help import SPACE, cost, train, wait
+from function_help import FAILURES, SPACE, cost, train, wait
 from function_journal_help import Counted, looked_at, outcome, tune
 from journal_help import change, rows
 from journal_help import run as run_networks
@@ -183,6 +183,7 @@ FORGED: dict[str, tuple[str, int, dict[int, Any], str]] = {
 }
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.parametrize("name", FORGED, ids=lambda name: f"F61-{name}")
 def test_what_cannot_be_is_damage_though_its_hash_is_right(name: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"

@@ -19,7 +19,7 @@ from ash.function.answers import DIED, LATE
 from ash.run_record import RunRecord
 from callback_help import INTERRUPTED, After, Stopper, press_ctrl_c
 from fault_help import HANG_SECONDS
-from function_help import SPACE, cost, run, train, wait
+from function_help import FAILURES, SPACE, cost, run, train, wait
 
 pytestmark = pytest.mark.core
 
@@ -110,6 +110,7 @@ def test_a_repeat_that_is_interrupted_is_no_result(tmp_path: Path) -> None:
     check_repeated(first, run(wait, **again))
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 def test_a_run_that_failures_have_ended_is_repeated() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         score = wait(params, epochs, state)
@@ -117,10 +118,10 @@ def test_a_run_that_failures_have_ended_is_repeated() -> None:
             raise ValueError("too far")
         return score
 
-    with pytest.warns(UserWarning, match="the run has ended after 3 failures in a row"):
+    with pytest.warns(UserWarning, match="3 of 11 jobs failed, 3 in a row, which ended the run"):
         first = run(function, costs=cost, threads=2, most_failures=3)
     assert first.ended == "failures" and len(first.failures) >= 3
-    with pytest.warns(UserWarning, match="the run has ended after 3 failures in a row"):
+    with pytest.warns(UserWarning, match="3 of 11 jobs failed, 3 in a row, which ended the run"):
         again = run(function, costs=cost, threads=1, most_failures=3, record=first.record)
     check_repeated(first, again)
     assert [(each.candidate, each.kind) for each in again.failures] == [
@@ -128,6 +129,7 @@ def test_a_run_that_failures_have_ended_is_repeated() -> None:
     ]
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 def test_jobs_that_were_late_fail_at_once() -> None:
     hangs = threading.Event()  # set once the first run is over: in the repeated one the job would be fast
     slow: list[float] = []
@@ -156,6 +158,7 @@ def dies_once(params: dict[str, Any], epochs: int, state: Any) -> Any:
     return train(params, epochs, state)
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 def test_jobs_whose_processes_died_fail_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dies").touch()
     monkeypatch.setenv("ASH_TEST_DIES", str(tmp_path / "dies"))

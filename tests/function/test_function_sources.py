@@ -12,7 +12,7 @@ import ash
 import needs
 from config_help import configured
 from fault_help import small_space
-from function_help import SPACE, cost, run, train, wait
+from function_help import FAILURES, SPACE, cost, run, train, wait
 
 
 def test_what_is_known_comes_first_and_once() -> None:
@@ -85,10 +85,11 @@ def test_what_is_no_journal_of_an_earlier_run(name: str, tmp_path: Path) -> None
         run(first=path)
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 def test_an_earlier_run_without_a_score(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with pytest.raises(ash.AllFailed):
-        run(lambda params, epochs, state: None, threads=1, journal=path)
+        run(lambda params, epochs, state: math.nan, threads=1, journal=path)
     with pytest.raises(ash.SettingError, match=r"first=PosixPath\('.*"):
         run(first=path)
 
@@ -262,6 +263,7 @@ def test_a_sampler_that_learns_finds_what_a_draw_does_not() -> None:
     assert sorted(learned)[1] > sorted(drawn)[1]
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 def test_failures_are_told_too() -> None:
     import optuna
 

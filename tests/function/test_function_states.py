@@ -20,7 +20,7 @@ import ash
 from ash.function.answers import pack
 from ash.function.state_store import LOST, States, size_of
 from fault_help import Canary
-from function_help import run, train
+from function_help import FAILURES, run, train
 from function_journal_help import outcome, tune
 
 SIZE = 1000
@@ -173,6 +173,7 @@ def test_what_does_not_come_back_from_a_pickle_is_trained_again(kind: type[Model
     assert result.memory["retrained_epochs"] > 0 and (kind is Shy or result.memory["dropped"] > 0)
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 def test_a_rung_that_fails_when_it_is_trained_again_fails_the_job() -> None:
     calls: list[Any] = []
 

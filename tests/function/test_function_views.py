@@ -10,7 +10,7 @@ import pytest
 
 import ash
 from fault_help import python
-from function_help import cost, run, train, wait
+from function_help import FAILURES, cost, run, train, wait
 from report_help import Outline
 
 matplotlib.use("Agg")
@@ -25,7 +25,14 @@ def fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def result() -> ash.FunctionResult:
-    return run(fails, costs=cost, threads=1)
+    with pytest.warns(UserWarning, match="failed"):
+        return run(fails, costs=cost, threads=1)
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_the_progress_counts_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    failures = len(run(fails, threads=1, progress=True).failures)
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f", {failures} failed")
 
 
 def test_the_report(result: ash.FunctionResult, tmp_path: Path) -> None:

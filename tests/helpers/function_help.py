@@ -14,6 +14,8 @@ from config_help import configured
 from fault_help import wait_until
 from reference import ReferenceLadder
 
+FAILURES = (r"ignore:candidate \d+ failed in rung", r"ignore:\d+ of \d+ jobs failed")
+"""Filters of the warnings that a run with failures gives."""
 SETTINGS: dict[str, Any] = {"candidates": 40, "seed": 3, "progress": False}
 SPACE = {"x": ash.uniform(0, 1, levels=1001), "depth": [1, 2, 3], "kind": ["a", "b", None]}
 

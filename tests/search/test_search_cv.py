@@ -26,6 +26,7 @@ from ash.sklearn.search_ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
 from ash.sklearn.trainer import seed_of_candidate
 from callback_help import INTERRUPTED, After, press_ctrl_c
 from estimator_help import all_switched_on, scikit_learn_checks
+from function_help import FAILURES
 from search_help import SPACE, X, Y, fitted, forest, search
 
 
@@ -194,9 +195,10 @@ def test_labels_without_y_and_other_tasks() -> None:
     assert clusters.transform(X).shape[0] == 300 and clusters.best_params_["n_clusters"] == 4
 
 
+@pytest.mark.filterwarnings(FAILURES[0])
 def test_a_job_that_fails_is_no_end() -> None:
     space = {"max_features": [1, 2, -1], "min_samples_leaf": [1, 2]}
-    with pytest.warns(FitFailedWarning, match=r"2 of \d+ jobs have failed"):
+    with pytest.warns(FitFailedWarning, match=r"2 of \d+ jobs failed"):
         ours = search(space=space, candidates=6, error_score=-5).fit(X, Y)
     failed = np.array([params["max_features"] == -1 for params in ours.cv_results_["params"]])
     assert (ours.cv_results_["mean_test_score"][failed] == -5).all() and failed.sum() == 2

@@ -22,7 +22,7 @@ from ash._utils.checks import whole
 from ash._utils.installation import require_extra
 from ash.callbacks.base import Callback, Run
 from ash.history.records import JobRecord, Point, curves
-from ash.result import Result
+from ash.result import METRICS, Result
 
 if TYPE_CHECKING:
     from ash.result import RunResult
@@ -103,8 +103,9 @@ class Tracker(Callback, ABC):
 
 
 def _totals(result: "RunResult") -> dict[str, float]:
-    """Return what a run took, as numbers."""
+    """Return what a run took, and the further metrics of its best job, as numbers."""
     return {
+        **{f"{METRICS}.{name}": value for name, value in getattr(result, "best_metrics", {}).items()},
         "epochs": result.epochs,
         "jobs": len(result.columns["rung"]),
         "candidates": len(result.params),

@@ -163,7 +163,7 @@ def _check_record(record: Any, caller: Caller, task: str | None) -> None:
 def _space_of(record: RunRecord) -> Space:
     """Return the space of a record, which may come from anybody."""
     try:
-        return space_of_facts(record.space)
+        return space_of_facts(record.space, Space)
     except (KeyError, TypeError, ValueError) as error:
         raise SettingError(
             f"record is damaged, in its space ({type(error).__name__}: {error}); pass an intact one"

@@ -1,7 +1,8 @@
 """A job of the user's function, in this process or another: it is called, and what became of it is an answer.
 
     finished   a finite score
-    failed     the function raised, or gave back what is no score
+    failed     the function raised, or its score is not finite
+    wrong      the function returned something else than a score; recorded as failed, and of the first job an error
     late       it took longer than a job may
     died       its process has ended
 
@@ -19,23 +20,58 @@ import functools
 import math
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, NamedTuple
 
 import cloudpickle
-import numpy as np
 
 from ash.errors import SettingError
+from ash.history.records import STORY
 
 Train = Callable[[dict[str, Any], int, Any], Any]
 """Of hyperparameters, epochs and the state that the last job of the candidate has left, None for the first."""
 
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
 KINDS = (FAILED, FINISHED, LATE, DIED)
+WRONG = "wrong"
+"""An answer of this kind is replaced by a failed one before anything records it."""
 
 MOST_TEXT = 4_000
 """Characters of a traceback that are kept, the last ones."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a function of `ash.tune_function` returns if it has more to tell than a score and a state.
+
+    Parameters
+    ----------
+    score : float
+        The number by which candidates are compared.
+    state : object, optional
+        What the next call for the same candidate receives.
+    metrics : dict of str to float, optional
+        Further numbers of the job, such as a loss or a latency. They are recorded and decide nothing.
+
+    Examples
+    --------
+    >>> import ash
+    >>> ash.Outcome(0.9, metrics={"latency": 0.013})
+    Outcome(score=0.9, state=None, metrics={'latency': 0.013})
+    """
+
+    score: Any
+    state: Any = None
+    metrics: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Suggestions(Outcome):
+    """An outcome of a trial of Optuna. `story` is what it has suggested so far: params, and the space, as JSON."""
+
+    story: Mapping[str, Any] | None = None
 
 
 class Scored(NamedTuple):
@@ -62,6 +98,7 @@ class Answer(NamedTuple):
     thread: int = 0
     info: Any = None
     forecast: float | None = None
+    error: BaseException | None = None  # what the function raised, in this process
 
     @property
     def rank(self) -> float:
@@ -89,21 +126,56 @@ def failure(error: BaseException) -> Answer:
     frames = error.__traceback__
     inner = frames.tb_next if frames is not None else None
     text = "".join(traceback.format_exception(type(error), error, inner or frames))
-    return Answer(FAILED, text=text[-MOST_TEXT:])
+    return Answer(FAILED, text=text[-MOST_TEXT:], error=error)
 
 
 def read(given: Any) -> Answer:
-    """Return the answer of a job that gave back (score, state), or a score alone, or `Scored`."""
+    """Return the answer of a job that returned a score, (score, state), an `Outcome` or a `Scored`."""
     if isinstance(given, Scored):
         forecast = given.forecast if given.forecast is not None and math.isfinite(given.forecast) else None
-        return read(given[:2])._replace(info=given.info, forecast=forecast)
-    score, state = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
-    number = _number(score)
-    if number is None:
-        return Answer(FAILED, text=f"the function gave back {_shown(given)}; give (score, state), the score a number")
-    if not math.isfinite(number):
-        return Answer(FAILED, text=f"the score is {number}", state=None)
-    return Answer(FINISHED, number, state)
+        return read(Outcome(given.score, given.state))._replace(info=given.info, forecast=forecast)
+    found = outcome_of(given)
+    if isinstance(found, Answer):
+        return found
+    if not math.isfinite(found.score):
+        return Answer(FAILED, text=f"the score is {found.score}")
+    story = {STORY: found.story} if isinstance(found, Suggestions) else {}
+    return Answer(FINISHED, found.score, found.state, info={**(found.metrics or {}), **story} or None)
+
+
+ALLOWED = "a number, (score, state), or ash.Outcome(score=..., state=..., metrics={...})"
+TWO_NUMBERS = (
+    "return ash.Outcome(score, metrics={'name': number}) to record a further metric, or "
+    "ash.Outcome(score, state=number) if the number is a state"
+)
+
+
+def outcome_of(given: Any) -> "Outcome | Answer":
+    """Return what a function returned as an outcome of plain numbers, or the answer that says what is wrong with it."""
+    outcome: Outcome = given
+    if isinstance(given, tuple) and len(given) == 2:
+        if getattr(given[1], "ndim", 0) == 0 and isinstance(_plain(given[1]), float):
+            return Answer(WRONG, text=f"train returned {_shown(given)}, two numbers; {TWO_NUMBERS}")
+        outcome = Outcome(*given)
+    elif not isinstance(given, Outcome):
+        outcome = Outcome(given)
+    score, metrics = _number(outcome.score), _metrics(outcome.metrics)
+    if metrics is None:
+        return Answer(WRONG, text=f"train returned {_shown(given)}; metrics must be a dict of numbers by name")
+    if score is None:
+        shown = _shown(given.score if isinstance(given, Suggestions) else given)
+        return Answer(WRONG, text=f"train returned {shown}, but must return {ALLOWED}")
+    return replace(outcome, score=score, metrics=metrics)
+
+
+def _metrics(given: Any) -> dict[str, float] | None:
+    """Return the metrics of an outcome as floats by name; None for what holds anything else."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        return None
+    numbers = {name: number for name, value in given.items() if (number := _number(value)) is not None}
+    return numbers if len(numbers) == len(given) else None
 
 
 def pack(value: Any) -> bytes:
@@ -146,7 +218,7 @@ def do(packed: bytes, params: dict[str, Any], epochs: int, state: bytes | None) 
         return Answer(FAILED, text=f"the job cannot be unpickled: {type(error).__name__}: {error}")
     answer = attempt(train, params, epochs, before)
     if answer.kind != FINISHED:
-        return answer
+        return answer._replace(error=None)
     try:
         return answer._replace(state=None if answer.state is None else pack(answer.state))
     except Exception as error:
@@ -163,16 +235,21 @@ def _number(score: Any) -> float | None:
     """Return a score as a float; None for what is no single real number."""
     if type(score) is float:
         return score
-    if isinstance(score, np.ndarray | np.generic):
-        if score.size != 1:
-            return None
-        score = score.item()
+    score = _plain(score)
     if isinstance(score, bool) or not isinstance(score, Real):
         return None
     try:
         return float(score)
     except OverflowError:
         return math.inf
+
+
+def _plain(value: Any) -> Any:
+    """Return the element of an array or tensor of one element; everything else as it is."""
+    try:
+        return value.item() if callable(getattr(value, "item", None)) else value
+    except Exception:  # of any library: it has several elements, or none
+        return value
 
 
 def _shown(value: Any) -> str:

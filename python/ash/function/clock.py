@@ -20,7 +20,7 @@ from ash.errors import SettingError
 from ash.function.job_runners import Key
 from ash.function.sources import Source
 from ash.journal.journal import NullJournal
-from ash.options import FunctionOptions, virtual_workers
+from ash.options import LARGEST, FunctionOptions, virtual_workers
 from ash.result import FunctionResult
 from ash.space.hyperparameters import Params
 
@@ -39,9 +39,11 @@ def clock_of(
 ) -> _core.Clock:
     """Return the ladder of the options, and its clock.
 
-    With `rungs`, the places and the epochs of a job in each, these are the ladder in place of the options. It ends
-    after a number of `decisions`, if that is not 0.
+    With `rungs`, the places and the epochs of a job in each, these are the ladder in place of the options. Otherwise
+    it has the rungs below `max_epochs`, if that is given. It ends after a number of `decisions`, if that is not 0.
     """
+    if options.max_epochs is not None and not rungs:
+        rungs = rungs_below(options, source.count)
     params = source.params
     return _core.Clock(
         source.count,
@@ -56,6 +58,25 @@ def clock_of(
         rungs=rungs,
         report_limit=decisions,
     )
+
+
+def rungs_below(options: FunctionOptions, count: int) -> list[tuple[int, int]]:
+    """Return places and epochs of a job in each rung of a ladder that is laid from the top.
+
+    In all rungs up to the k-th from the top a candidate is trained for ``max_epochs // eta**k`` epochs. The lowest rung
+    has at least `min_epochs`, and there are no more rungs than `max_rungs` or than `count` candidates fill.
+    """
+    assert options.max_epochs is not None
+    totals: list[int] = []
+    total, most = options.max_epochs, options.max_rungs or LARGEST
+    while total >= options.min_epochs and len(totals) < most and count >= options.eta ** len(totals):
+        totals.insert(0, total)
+        total //= options.eta
+    trained = [0, *totals] if options.training == "resume" else [0] * len(totals)
+    return [
+        (count // options.eta**rung, total - before)
+        for rung, (total, before) in enumerate(zip(totals, trained, strict=False))
+    ]
 
 
 def read_costs(costs: Any) -> Cost | None:

@@ -24,21 +24,25 @@ import numpy as np
 from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.dispatch import Reporter
-from ash.function.answers import FINISHED, LATE, Answer, failure
+from ash.errors import JobFailed, SettingError
+from ash.function.answers import FAILED, FINISHED, LATE, WRONG, Answer, failure
 from ash.function.clock import Cost, catch_up, clock_of, retrace
+from ash.function.forms import final_state
 from ash.function.function_repeat import Repeat
 from ash.function.job_runners import JobRunners, Key
+from ash.function.objective import space_of
 from ash.function.retraining import Best, Retraining, state_of
 from ash.function.sources import Source
 from ash.function.state_store import LOST, States
-from ash.history.records import Columns, JobRecord
+from ash.history.records import STORY, Columns, JobRecord
 from ash.journal.journal import NullJournal
-from ash.options import FunctionOptions
+from ash.options import MINIMIZE, FunctionOptions
 from ash.progress.board import Event, View
 from ash.progress.views import open_view
 from ash.result import FailureRecord, FunctionResult, causes, no_score
 from ash.run_record import RunRecord
 from ash.space.function_space import FunctionSpace
+from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 0.05
 LOST_BEFORE = "the job failed in the recorded run: it exceeded job_limit, or its process died"
@@ -85,7 +89,9 @@ class FunctionRun:
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
         self._infos: list[Any] = []  # of each row
+        self._stories: dict[int, dict[str, Any]] = {}  # of each trial of Optuna, by candidate
         self._in_a_row = 0
+        self._has_warned = False  # of a failure
         self._best: Best | None = None
         self._events: list[Event] = []
         self._ended: str | None = None
@@ -100,6 +106,13 @@ class FunctionRun:
     def count(self) -> int:
         """Return how many candidates there are at most."""
         return self._source.count
+
+    @property
+    def params(self) -> Sequence[Params]:
+        """Return the hyperparameters of the candidates so far; of a trial of Optuna what it has suggested."""
+        if not self._stories:
+            return self._source.params
+        return [self._stories[n]["params"] if n in self._stories else {} for n in range(len(self._source.params))]
 
     @property
     def decided(self) -> int:
@@ -138,7 +151,7 @@ class FunctionRun:
             seconds = time.monotonic() - self.started
             ended = self._ended or self._clock.ending or "finished"
             self._journal.finish(ended)
-            if reporter.finish(self, self._source.params):
+            if reporter.finish(self, self.params):
                 ended = "interrupted"
             return self._result(ended, began, seconds)
 
@@ -170,7 +183,7 @@ class FunctionRun:
         events, self._events = self._events, []
         view.update(events)
         self._journal.look()
-        reporter.look(self, self._source.params, events, self._journal.written)
+        reporter.look(self, self.params, events, self._journal.written)
         if reporter.stopped:
             self._end("stopped")
 
@@ -232,23 +245,44 @@ class FunctionRun:
             self._runners.start(key, dict(self._source.params[task.candidate]), task.epochs, state)
 
     def _state(self, candidate: int) -> Any:
-        """Return the state that the last job has left; a copy of the best so far, which may be changed in place."""
+        """Return the state that the last job has left. It may be changed in place, so the best so far is copied."""
         if self._options.training == "restart":
             return None
         state = self._states.take(candidate)
-        best = self._best
-        return copy.deepcopy(state) if best is not None and best.state is state and state is not None else state
+        if self._best is not None and self._best.state is state and state is not None:
+            self._best = self._best._replace(state=copy.deepcopy(state))
+        return state
 
     def _finish(self, key: Key, answer: Answer, *, is_known: bool = False) -> None:
         task = self._running.pop(key)
-        self._journal.ended(task, None if is_known else answer)
         good = answer.kind == FINISHED
+        if not good and not is_known:
+            answer = self._checked_failure(key, answer)
+        elif self._options.direction == MINIMIZE and not is_known:
+            answer = answer._replace(score=-answer.score)
+        self._journal.ended(task, None if is_known else answer)
         if good and self._options.training == "resume" and answer.state is not None:
             self._states.keep(task.candidate, task.rung, answer.rank, answer.state)
         self._answers[key] = task, answer, 0.0 if is_known else self.started
         self._decide(self._clock.finish(task, answer.rank_for(self._options.stop_score), -answer.rank))
         for candidate in self._clock.take_retired():
             self._states.drop(candidate)
+
+    def _checked_failure(self, key: Key, answer: Answer) -> Answer:
+        """Return the answer of a job that has failed as it is recorded; raise what ends the run, warn of the first."""
+        if answer.kind == WRONG:
+            if key == (0, 0):  # of the first job, on any number of threads
+                raise SettingError(answer.text)
+            answer = answer._replace(kind=FAILED)
+        if self._repeat is not None and key in self._repeat.lost:
+            return answer
+        text = f"candidate {key[0]} failed in rung {key[1]}, with {self._source.params[key[0]]}:\n{answer.text}"
+        if self._options.error == "raise":
+            raise JobFailed(text) from answer.error
+        if not self._has_warned:
+            self._has_warned = True
+            warn_user(f"{text.rstrip()}\nThe run continues; `failures` of the result has all of them")
+        return answer._replace(error=None)
 
     def _decide(self, decisions: Iterable[_core.Decision]) -> None:
         """Write down what the ladder has taken, up to the failure that ends the run."""
@@ -260,6 +294,8 @@ class FunctionRun:
             row = _row_of(task, answer, started)
             self._rows.append(row)
             self._infos.append(answer.info)
+            if isinstance(answer.info, dict) and STORY in answer.info:
+                self._stories[task.candidate] = answer.info[STORY]
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
             if task.rung == 0:
                 self._source.tell(task.candidate, answer.rank if good else None)
@@ -282,10 +318,11 @@ class FunctionRun:
             raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
         if best is None:
             raise no_score(ended, self._failures, seconds)
-        if ended == "failures" and self._in_a_row == self._options.most_failures:  # else nobody is left: that was told
-            text = f"the run has ended after {self._in_a_row} failures in a row:\n{causes(self._failures)}"
-            warn_user(text)
-        ladder, params = self.rungs, self._source.params
+        if self._failures:
+            is_end = ended == "failures" and self._in_a_row == self._options.most_failures
+            why = f", {self._in_a_row} in a row, which ended the run" if is_end else ""
+            warn_user(f"{len(self._failures)} of {len(self._rows)} jobs failed{why}:\n{causes(self._failures)}")
+        ladder, params = self.rungs, self.params
         if self._options.candidates is None:
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
         try:
@@ -303,7 +340,7 @@ class FunctionRun:
         return FunctionResult(
             best_candidate=best.candidate,
             best_rung=best.rung,
-            best_state=self._runners.open(state),
+            best_state=final_state(self._runners.open(state)),
             failures=tuple(self._failures),
             memory=self._states.memory,
             infos=tuple(self._infos),
@@ -312,7 +349,7 @@ class FunctionRun:
             assists={name: np.empty(0, np.float64) for name in ("candidate", "rung", "thread", "start", "end")},
             ladder=ladder,
             options=self._options,
-            space=self._space,
+            space=space_of(self._stories.values()) if self._stories else self._space,
             ended=ended,
             started=began,
             wall_seconds=seconds,

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError, SettingError
+from ash.function.objective import TRIAL
 from ash.history.history import History
+from ash.history.optuna_study import quiet_study
 from ash.journal.journal import CANDIDATE, LOSS, SCORE, Journal, sound
 from ash.options import LARGEST, FunctionOptions
 from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
@@ -88,12 +90,7 @@ class OptunaSource(Source):
     def __init__(
         self, first: Sequence[Params], space: FunctionSpace, count: int, sampler: Any, known: Mapping[int, Params]
     ) -> None:
-        import optuna
-
-        storage = optuna.storages.InMemoryStorage()
-        number = storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE])
-        name = storage.get_study_name_from_id(number)
-        self._study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)  # without a word on stderr
+        self._study = quiet_study("maximize", sampler=sampler)
         self._space = space
         self._trials: list[optuna.Trial | None] = [None] * len(first)  # what the user knows, nobody was asked for
         self.params = list(first)
@@ -152,6 +149,13 @@ def source_of(
         check_drawn(count, space.default)
     points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
     return Drawn(first, points, count, CHUNK if endless else count)
+
+
+def numbered(options: FunctionOptions) -> Source:
+    """Return the source of trials of Optuna, which are numbers."""
+    endless = options.candidates is None
+    wanted = LARGEST if options.candidates is None else options.candidates
+    return Drawn([], ({TRIAL: number} for number in count()), wanted, CHUNK if endless else wanted)
 
 
 def read_sampler(sampler: Any) -> Any:

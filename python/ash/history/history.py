@@ -84,6 +84,14 @@ class History(WithOptions):
         return float(columns["score"][own][0])
 
     @property
+    def best_epochs(self) -> int:
+        """Return how many epochs the best candidate was trained for, in all jobs up to the best one."""
+        columns = self.columns
+        own = (columns["candidate"] == self.best_candidate) & (columns["rung"] <= self.best_rung)
+        epochs = columns["epochs"][own]
+        return int(epochs.max() if self.options.training == "restart" else epochs.sum())
+
+    @property
     def ranking(self) -> Columns:
         """Return `columns` with the scores by which the ladder has ranked, which of a function may be forecasts."""
         return self.columns if self.task != "function" else {**self.columns, "score": -self.columns["loss"]}

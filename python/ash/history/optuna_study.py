@@ -13,6 +13,7 @@ text, "(64, 32)", which every storage of Optuna keeps; `ast.literal_eval` reads 
 is the first, ours the one of the lowest loss; the study's "best_candidate" says which.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
@@ -23,6 +24,7 @@ from ash._utils.installation import require_extra
 from ash.errors import SettingError
 from ash.history.json_files import finite
 from ash.history.records import JobRecord, Point, curves
+from ash.options import MAXIMIZE, MINIMIZE
 from ash.space.domains import LOG_INTEGERS, Domain, joined_levels, step_of
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def to_study(result: "History", storage: Any, study_name: str | None, pruned: bo
         )
     trials = _trials(result, pruned)
     try:
-        study = optuna.create_study(storage=storage, study_name=study_name, direction="maximize")
+        study = quiet_study(_direction(result), storage=storage, study_name=study_name)
     except optuna.exceptions.DuplicatedStudyError:
         raise SettingError(
             f"study_name={study_name!r} is in the storage already: choose another name, or call optuna.delete_study"
@@ -57,6 +59,28 @@ def to_study(result: "History", storage: Any, study_name: str | None, pruned: bo
             optuna.delete_study(study_name=study.study_name, storage=storage)
         raise
     return study
+
+
+def quiet_study(direction: str, **given: Any) -> "optuna.Study":
+    """Return `optuna.create_study` of these arguments, without a word in the log."""
+    import optuna
+
+    storages = logging.getLogger("optuna.storages")
+    before = storages.level
+    storages.setLevel(logging.WARNING)
+    try:
+        return optuna.create_study(direction=direction, **given)
+    finally:
+        storages.setLevel(before)
+
+
+def _direction(result: "History") -> str:
+    return getattr(result.options, "direction", MAXIMIZE)
+
+
+def _value(result: "History", score: float) -> float:
+    """Return a score as the user's function returned it."""
+    return -score if _direction(result) == MINIMIZE else score
 
 
 def _about(result: "History") -> dict[str, Any]:
@@ -110,7 +134,7 @@ def _trial(
     best = max(points, key=lambda point: (point.score, -point.loss), default=None)
     trial = create_trial(
         state=state,
-        value=None if best is None or state is TrialState.FAIL else best.score,
+        value=None if best is None or state is TrialState.FAIL else _value(result, best.score),
         params=params,
         distributions={name: distributions[name] for name in params},
         user_attrs={
@@ -119,7 +143,7 @@ def _trial(
             "loss": None if best is None else finite(best.loss),
             "digest": f"{last.weights_hash:016x}",
         },
-        intermediate_values={point.epochs: point.score for point in points},
+        intermediate_values={point.epochs: _value(result, point.score) for point in points},
     )
     first = result.started.astimezone().replace(tzinfo=None)  # Optuna keeps local times without a zone
     trial.datetime_start = first + timedelta(seconds=min(job.start for job in jobs))

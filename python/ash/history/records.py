@@ -31,6 +31,9 @@ Columns = dict[str, NDArray[Any]]
 LEAST_PAIRS = 3
 """With two candidates a rank correlation is 1 or -1."""
 
+STORY = "suggested"
+"""The entry of the info of a job that holds what a trial of Optuna has suggested, beside metrics."""
+
 
 class JobRecord(NamedTuple):
     """One candidate trained for one rung.

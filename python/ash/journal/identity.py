@@ -34,6 +34,7 @@ from ash.journal.journal import Facts, Journal, sound
 from ash.options import (
     CONFIG_FIELDS,
     TREES,
+    FunctionOptions,
     Options,
     RunOptions,
     is_needed,
@@ -43,7 +44,7 @@ from ash.options import (
 )
 from ash.run_record import FUNCTION, TUNE
 from ash.space.domains import KINDS, Domain, long_domain
-from ash.space.space import Space
+from ash.space.space import Kind, Space
 
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
 """Options that follow from the time limit of a planned run: those of the journal are taken."""
@@ -55,9 +56,10 @@ REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validation table (X, y)", "cv": "the splitter"}
 """Arguments that a journal may not be able to keep."""
 PARTS = ("training", "validation")
+_DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
-_ADDED = ("infinite", "loss", "models", "draws")
+_ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs")
 """Options that journals of ash 0.1 do not have: their runs had the default of today."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "
@@ -103,9 +105,9 @@ def version_name(package: str) -> str:
     return f"version of {package}"
 
 
-def space_of_facts(facts: Facts) -> Space:
-    """Return the space that `space_story` was given, from what JSON has made of it."""
-    return Space(**{name: list(map(_domain_of_facts, several)) for name, several in facts.items()})
+def space_of_facts(facts: Facts, kind: type[Kind]) -> Kind:
+    """Return the space of this class that `space_story` was given, from what JSON has made of it."""
+    return kind(**{name: list(map(_domain_of_facts, several)) for name, several in facts.items()})
 
 
 def _domain_of_facts(facts: Facts) -> Domain:
@@ -147,7 +149,7 @@ def differences(there: Facts, here: Facts, allowed: Sequence[str] = ()) -> list[
     here = json.loads(json.dumps(here))  # tuples become lists, as there
     found = []
     if "settings" in here:
-        older = json.loads(json.dumps({name: _TOLD[name].default for name in _ADDED if name in here["settings"]}))
+        older = json.loads(json.dumps({name: _DEFAULTS[name] for name in _ADDED if name in here["settings"]}))
         there = {**there, "settings": {**older, **there["settings"]}}
         found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed))
     if "space" in here:
@@ -208,7 +210,7 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
         arguments = {_OLD_NAMES.get(name, name): value for name, value in arguments.items()}
         if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
             raise ValueError("it was begun with arguments that there are not")
-        return space_of_facts(facts["run"]["space"]), dict(arguments), list(lost)
+        return space_of_facts(facts["run"]["space"], Space), dict(arguments), list(lost)
 
 
 def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:

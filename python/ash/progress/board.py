@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from ash._utils.display import show, show_seconds
 from ash.options import RunOptions
+from ash.run_record import FUNCTION
 
 if TYPE_CHECKING:
     from ash.executors.dispatcher import Status
@@ -65,6 +66,7 @@ class Board:
     ) -> None:
         self.rungs = [RungCounts(rung["epochs"]) for rung in ladder]
         self.metric = str(options.metric)
+        self.without_score = "failed" if options.task == FUNCTION else "diverged"
         self.time_limit = options.time_limit
         self.endless = options.candidates is None
         totals = [] if self.endless else [sum(rung["epochs"] * rung["places"] for rung in ladder)]
@@ -138,11 +140,13 @@ class Board:
         return *map(str, counts), best
 
     def headline(self) -> str:
-        """Return epochs done, the time gone and the best score."""
+        """Return epochs done, the time gone, the best score, and how many jobs have none."""
         score = max(rung.best_score for rung in self.rungs)
         best = f"best {self.metric} {show(score)}" if score > -math.inf else "no score"
         total = "" if self.total_epochs is None else f" of {self.total_epochs}"
-        return f"{self.done_epochs}{total} epochs in {show_seconds(self.elapsed)}, {best}"
+        failures = sum(rung.diverged for rung in self.rungs)
+        lost = f", {failures} {self.without_score}" if failures else ""
+        return f"{self.done_epochs}{total} epochs in {show_seconds(self.elapsed)}, {best}{lost}"
 
     def workers(self) -> str:
         """Return how it stands with the workers of an executor, empty where there is none."""

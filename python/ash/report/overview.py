@@ -51,7 +51,8 @@ def _found(facts: Facts) -> Markup:
     return join(
         f"The best of {counted(len(facts.ranked), 'candidate')}, ",
         button,
-        f", has {history.metric} {show(history.best_score)}{where} in rung {history.best_rung}{further}. ",
+        f", has {history.metric} {show(history.best_score)}{where} after "
+        f"{counted(history.best_epochs, 'epoch')}, in rung {history.best_rung}{further}. ",
         ENDED[history.ended],
     )
 

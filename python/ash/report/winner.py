@@ -32,6 +32,9 @@ def winner(facts: Facts) -> Section:
     history = facts.history
     params = ((name, show_param(value)) for name, value in history.best_params.items())
     body = join(tag("h3", f"Hyperparameters of candidate {history.best_candidate}"), pairs(params))
+    if metrics := getattr(history, "best_metrics", {}):
+        shown = ((name, show(value)) for name, value in metrics.items())
+        body = join(body, tag("h3", "Further metrics"), pairs(shown))
     if history.task != FUNCTION and history.best_params.get("target_transform") == "log":
         body = join(body, tag("p", "The winner was trained on the logarithm of the target."))
     if history.task != FUNCTION:

@@ -26,7 +26,7 @@ from ash._utils.checks import whole, yes_or_no
 from ash._utils.threads import at_work
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
-from ash.errors import AllFailed, FitsFailed
+from ash.errors import AllFailed, FitsFailed, JobFailed
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.function.function_repeat import repeat_of
@@ -53,7 +53,7 @@ from ash.sklearn.search_arguments import (
 )
 from ash.sklearn.search_ladder import Rungs, rungs_of
 from ash.sklearn.search_threads import IdleThreads, capped, process_limited
-from ash.sklearn.trainer import FitError, SearchTable, Trainer, constant_score, prepared, seed_of_candidate
+from ash.sklearn.trainer import SearchTable, Trainer, constant_score, prepared, seed_of_candidate
 from ash.space.function_space import FunctionSpace
 from ash.tune_function import PROCESSES, tune_function
 
@@ -276,7 +276,6 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             seed=seed,
             restart=self._config().training == "restart",
             with_train=yes_or_no("return_train_score", self.return_train_score),
-            ends_at_errors=isinstance(self.error_score, str),
             config=get_config(),
             caches=[TransformerCache() for _ in splits],
             executor=executor,
@@ -348,26 +347,23 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             eta=trainer.eta,
             min_epochs=trainer.rungs.min_epochs,
             max_rungs=trainer.rungs.max_rungs,
-            most_failures=1 if trainer.ends_at_errors else config.most_failures,
         )
+        settings["error"] = "raise" if isinstance(self.error_score, str) else "record"
         costs = (lambda _, epochs: max(epochs, 1)) if self.costs is None and config.schedule != "greedy" else self.costs
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
                 warnings.filterwarnings("ignore", message="the run was interrupted")  # which is raised
-                if trainer.ends_at_errors:  # which the error says
-                    warnings.filterwarnings("ignore", message="the run has ended after")
+                warnings.filterwarnings("ignore", message=r"\d+ of \d+ jobs failed")  # `_keep` warns
                 return tune_function(trainer, plan.space, costs=costs, **settings)
-        except FitError as error:
-            raise error.args[0] from None
+        except JobFailed as error:
+            raise error.__cause__ or FitsFailed(str(error)) from None
         except AllFailed as error:
             raise FitsFailed(str(error)) from None
 
     def _keep(self, result: FunctionResult, trainer: Trainer) -> None:
         if result.failures:
-            text = f"{len(result.failures)} of {len(result.jobs)} jobs have failed:\n{causes(result.failures)}"
-            if trainer.ends_at_errors:
-                raise FitsFailed(text)
+            text = f"{len(result.failures)} of {len(result.jobs)} jobs failed:\n{causes(result.failures)}"
             warn_user(text, FitFailedWarning)
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
@@ -377,7 +373,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         self.continued_ = not self.retrained_ and not trainer.restart
         self.trained_ = sum(info.trained for info in infos) + result.memory["retrained_epochs"]
         counts = way.resource if way.parameter is not None else None
-        missing = np.nan if trainer.ends_at_errors else float(self.error_score)
+        missing = np.nan if isinstance(self.error_score, str) else float(self.error_score)
         rows = self._rows(result, all_infos, trainer.rungs)
         self.cv_results_ = search_results(rows, counts, missing, len(trainer.splits)) | self._own_columns(rows, result)
         self.multimetric_ = f"mean_test_{SCORE}" not in self.cv_results_

@@ -39,10 +39,6 @@ Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 SEEDS = 2**31 - 1
 
 
-class FitError(BaseException):
-    """An error of a job with ``error_score="raise"``: it ends the run."""
-
-
 @dataclass(frozen=True)
 class SearchTable:
     """All rows of a search, and what goes to `fit` and scorer with them."""
@@ -69,7 +65,6 @@ class Trainer:
     seed: int
     restart: bool  # whether each rung trains from scratch
     with_train: bool
-    ends_at_errors: bool
     config: dict[str, Any]
     executor: Any  # where jobs are done: None, "processes" or an executor
     idle_threads: IdleThreads  # of all jobs in this process
@@ -81,13 +76,8 @@ class Trainer:
 
     def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
         """Do a job."""
-        try:
-            with nullcontext() if self.here else process_limited(self.inner), self.idle_threads.job():
-                return self._job(params, epochs, state)
-        except Exception as error:
-            if self.ends_at_errors and self.here:
-                raise FitError(error) from error
-            raise
+        with nullcontext() if self.here else process_limited(self.inner), self.idle_threads.job():
+            return self._job(params, epochs, state)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "here": False, "executor": None}

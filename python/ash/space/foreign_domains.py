@@ -12,6 +12,7 @@
 None of these libraries is imported here: a caller that has such an object has imported it.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,16 @@ def as_domain(value: Any) -> Domain:
     if hasattr(value, "ppf") and not hasattr(value, "dist"):
         raise SettingError("a distribution without its parameters; give a frozen one, as scipy.stats.uniform(0, 1) is")
     return _of_scipy(value) if hasattr(value, "ppf") else Domain((value,), value)
+
+
+def drawn_level(distribution: Any, seed: int, number: int, name: str) -> Any:
+    """Return a level of a distribution of Optuna, by a hash of seed, number of the trial and name.
+
+    Each level is drawn as often as it weighs.
+    """
+    levels = tuple(distribution.choices) if hasattr(distribution, "choices") else as_domain(distribution).drawn
+    digest = hashlib.blake2b(f"{seed}\n{number}\n{name}".encode(), digest_size=16).digest()
+    return levels[int.from_bytes(digest, "big") * len(levels) >> 128]
 
 
 def _float(distribution: Any) -> Domain:

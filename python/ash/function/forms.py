@@ -1,0 +1,131 @@
+"""The forms of `train`; all become functions of parameters, epochs and state.
+
+    function     train(params, epochs, state) returns a score, (score, state) or an Outcome
+    generator    train(params) yields one of these after each epoch, and is paused between jobs
+    objective    of Optuna (objective.py), which becomes a generator
+    class        train(params) makes an object with fit_more(epochs) and score(), which is the state
+
+A paused generator cannot be copied or pickled. A copy of it holds the number of its epochs, and the next job that gets
+the copy begins a new generator and advances it as far.
+"""
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from ash.errors import SettingError
+from ash.function.answers import Answer, Outcome, Train, outcome_of
+from ash.function.objective import Objective, steps_of
+from ash.options import FunctionOptions
+
+METHODS = ("fit_more", "score")
+
+
+def read_train(train: Any, options: FunctionOptions) -> Train:
+    """Return the argument `train` as a function of parameters, epochs and state.
+
+    Raises
+    ------
+    SettingError
+        It is neither of the three forms, or does not take what it would be called with.
+    """
+    if isinstance(train, Objective):
+        return GeneratorTrainer(steps_of(train, options))
+    if inspect.isclass(train):
+        missing = [name for name in METHODS if not callable(getattr(train, name, None))]
+        if missing:
+            raise SettingError(f"train is the class {train.__name__}, which needs the methods {' and '.join(METHODS)}")
+        _check_call(train, "a class that is made of parameters", {})
+        return ClassTrainer(train)
+    if inspect.isgeneratorfunction(train):
+        _check_call(train, "a generator of parameters", {})
+        return GeneratorTrainer(train)
+    _check_call(train, "a function of parameters, epochs and state", {}, 1, None)
+    function: Train = train
+    return function
+
+
+def _check_call(train: Any, what: str, *arguments: Any) -> None:
+    """Raise SettingError unless it can be called with such arguments, as far as it says how it can."""
+    words = f"train must be {what}, got {train!r}"
+    if not callable(train):
+        raise SettingError(words)
+    try:
+        signature = inspect.signature(train)
+    except ValueError:  # one in C that does not say
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise SettingError(f"{words}: it takes {signature}, {error}") from None
+
+
+class Paused:
+    """A generator between two jobs, after so many epochs, and the last outcome that it yielded.
+
+    `generator` is None in a copy.
+    """
+
+    def __init__(self, generator: Iterator[Any] | None, epochs: int, outcome: Outcome) -> None:
+        self.generator, self.epochs, self.outcome = generator, epochs, outcome
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Paused":
+        return Paused(None, self.epochs, copy.deepcopy(self.outcome, memo))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what pickle needs: all but the generator."""
+        return Paused, (None, self.epochs, self.outcome)
+
+
+class GeneratorTrainer:
+    """A generator function as a function of parameters, epochs and state, which is `Paused`.
+
+    A generator that ends is not trained further: its last outcome counts from then on.
+    """
+
+    def __init__(self, train: Callable[[dict[str, Any]], Iterator[Any]]) -> None:
+        functools.update_wrapper(self, train)
+        self._train = train
+
+    def __call__(self, params: dict[str, Any], epochs: int, state: Paused | None) -> Any:
+        """Advance the generator by so many epochs; a new one by those of the state too."""
+        done, generator, found = (0, None, None) if state is None else (state.epochs, state.generator, state.outcome)
+        steps = epochs
+        if generator is None:
+            generator, steps = self._train(params), epochs + done
+        for _ in range(steps):
+            try:
+                yielded = next(generator)
+            except StopIteration:
+                break
+            given = outcome_of(yielded)
+            if isinstance(given, Answer):
+                return yielded
+            found = given
+        if found is None:
+            return None  # which is no score, as the answer will say
+        return replace(found, state=Paused(generator, done + epochs, found))
+
+
+class ClassTrainer:
+    """A class as a function of parameters, epochs and state, which is an object of the class."""
+
+    def __init__(self, train: Callable[[dict[str, Any]], Any]) -> None:
+        functools.update_wrapper(self, train, updated=())
+        self._train = train
+
+    def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> Any:
+        """Train the object further, and score it."""
+        trained = self._train(params) if state is None else state
+        trained.fit_more(epochs)
+        scored = trained.score()
+        found = outcome_of(scored)
+        return scored if isinstance(found, Answer) else replace(found, state=trained)
+
+
+def final_state(state: Any) -> Any:
+    """Return the state as the user knows it: of a paused generator the one that it yielded."""
+    return state.outcome.state if isinstance(state, Paused) else state

@@ -1,0 +1,234 @@
+"""`ash.from_optuna`: an unchanged objective of Optuna as a form of `train`.
+
+    ladder thread:   next(generator) -> lets the objective run -> its next value, which is yielded
+    objective:       suggest_* (drawn), report(value) -> waits until its candidate is trained further or retired
+
+An epoch is one call of `report`. The objective runs in a thread of its own, since only a thread can wait in the middle
+of a call. A candidate that is retired drops its generator; the objective is told by `should_prune`, or by TrialPruned
+in its next `report`.
+Threads: the objective and the thread that takes its values never run at the same time.
+"""
+
+import functools
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ash._utils.installation import require_extra
+from ash._utils.threads import start_threads
+from ash.errors import SettingError
+from ash.function.answers import Suggestions
+from ash.history.json_files import space_story
+from ash.history.optuna_study import quiet_study
+from ash.journal.identity import space_of_facts
+from ash.options import FunctionOptions
+from ash.space.domains import Domain, choice
+from ash.space.foreign_domains import as_domain, drawn_level
+from ash.space.function_space import FunctionSpace
+
+if TYPE_CHECKING:
+    import optuna
+
+TRIAL = "trial"
+"""The hyperparameter that stands for what an objective will suggest: the number of the trial."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An objective of Optuna, as `ash.from_optuna` returns it for `ash.tune_function`."""
+
+    function: Callable[["optuna.Trial"], Any]
+
+    def __repr__(self) -> str:
+        return f"from_optuna({self.function!r})"
+
+
+def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
+    """Let `ash.tune_function` run an objective of Optuna, unchanged.
+
+    Each trial is a candidate. The objective runs in a thread, which waits in ``trial.report`` at the end of a rung
+    until the candidate is promoted. Once it is retired, ``trial.should_prune`` returns True; an objective that does not
+    ask is ended by `optuna.TrialPruned` in its next report. An epoch is one report, so ``max_epochs`` is the number of
+    reports of a full trial. The score is what was reported last, or returned. An objective that reports nothing runs to
+    its end at once, and so does one after its last report.
+
+    Values are drawn when they are suggested, by seed, number of the trial and name, so a run repeats. The space of the
+    result has what was suggested. User attributes of the best trial are `best_state`.
+
+    Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another process, and
+    after an interruption, an objective begins anew and runs to where it was. ``trial.study`` knows no other trial.
+
+    Parameters
+    ----------
+    objective : callable
+        Of a trial. It returns the value, a number; several values are not supported.
+
+    Returns
+    -------
+    Objective
+        For `ash.tune_function`, in place of `train` and without a space.
+
+    Raises
+    ------
+    SettingError
+        It is no function.
+    MissingExtra
+        Optuna is not installed.
+
+    Examples
+    --------
+    >>> import ash
+    >>> def objective(trial):
+    ...     x, value = trial.suggest_float("x", 0, 1), 1.0
+    ...     for step in range(9):
+    ...         value *= x
+    ...         trial.report(value, step)
+    ...     return value
+    >>> result = ash.tune_function(
+    ...     ash.from_optuna(objective), candidates=8, direction="minimize", max_epochs=9, threads=1
+    ... )
+    >>> sorted(result.best_params)
+    ['x']
+    """
+    require_extra("ash.from_optuna", "optuna", "optuna")
+    if not callable(objective):
+        raise SettingError(f"objective must be a function of a trial, got {objective!r}")
+    return Objective(objective)
+
+
+def steps_of(objective: Objective, options: FunctionOptions) -> Callable[[dict[str, Any]], Iterator[Suggestions]]:
+    """Return a generator function for the trials of a run, which yields after each report and at the end."""
+
+    @functools.wraps(objective.function)
+    def steps(params: dict[str, Any]) -> Iterator[Suggestions]:
+        running = _RunningTrial(objective.function, params[TRIAL], options)
+        try:
+            yield from running
+        finally:
+            running.retire()
+
+    return steps
+
+
+class _RunningTrial:
+    """An objective in a thread of its own, which runs only while its next value is waited for."""
+
+    def __init__(self, function: Callable[["optuna.Trial"], Any], number: int, options: FunctionOptions) -> None:
+        self._values: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
+        self._go = threading.Semaphore(0)
+        self._function, self._most = function, options.max_epochs
+        self.retired = False
+        self.trial = _trial_of(self, number, options.seed, options.direction)
+        start_threads(1, self._run, f"ash trial {number}")
+
+    def __iter__(self) -> Iterator[Suggestions]:
+        """Yield what is reported, and at last what is returned."""
+        reported: list[float] = []
+        is_end = False
+        while not is_end:
+            self._go.release()
+            value, error, is_end = self._values.get()
+            if is_pruned(error) and reported:  # by the objective itself
+                value = reported[-1]
+            elif error is not None:
+                raise error
+            elif not is_end:
+                reported.append(value)
+                if len(reported) == self._most:
+                    continue  # to its end, which may set attributes
+                if self._most is not None and len(reported) > self._most:
+                    value, is_end = reported[self._most - 1], True
+                    self.retire()
+            yield Suggestions(value, dict(self.trial.user_attrs), story=_story(self.trial))
+
+    def retire(self) -> None:
+        """Let the objective go on to its end, with the word that it is pruned."""
+        self.retired = True
+        self._go.release()
+
+    def reported(self, value: float) -> None:
+        """Hand over a value, and wait."""
+        import optuna
+
+        if self.retired:
+            raise optuna.TrialPruned
+        self._values.put((value, None, False))
+        self._go.acquire()
+
+    def _run(self, _: int) -> None:
+        self._go.acquire()
+        if self.retired:
+            return
+        try:
+            self._values.put((self._function(self.trial), None, True))
+        except BaseException as error:  # raised where the value is waited for
+            self._values.put((None, error, True))
+
+
+def is_pruned(error: BaseException | None) -> bool:
+    """Return whether an objective has ended its trial by TrialPruned."""
+    import optuna
+
+    return isinstance(error, optuna.TrialPruned)
+
+
+def _trial_of(running: _RunningTrial, number: int, seed: int, direction: str) -> "optuna.Trial":
+    """Return a trial that draws by its number, and reports to a ladder: the only one of a study in memory."""
+    import optuna
+
+    class Sampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
+        def infer_relative_search_space(self, *_: Any) -> dict[str, Any]:
+            return {}
+
+        def sample_relative(self, *_: Any) -> dict[str, Any]:
+            return {}
+
+        def sample_independent(self, _: Any, __: Any, name: str, distribution: Any) -> Any:
+            return drawn_level(distribution, seed, number, name)
+
+    class Trial(optuna.Trial):  # type: ignore[misc]
+        @property
+        def number(self) -> int:
+            return number
+
+        def report(self, value: float, step: int) -> None:
+            super().report(value, step)
+            running.reported(float(value))
+
+        def should_prune(self) -> bool:
+            return running.retired
+
+    study = quiet_study(direction, sampler=Sampler())
+    return Trial(study, study._storage.create_new_trial(study._study_id))
+
+
+def _story(trial: "optuna.Trial") -> dict[str, Any]:
+    """Return what a trial has suggested so far: values by name, and the space of them, as JSON holds them."""
+    domains = {name: _domain_of(distribution) for name, distribution in trial.distributions.items()}
+    params = {name: _plain(value) for name, value in trial.params.items()}
+    return {"params": params, "space": space_story(FunctionSpace(**domains)) if domains else {}}
+
+
+def space_of(stories: Iterable[Mapping[str, Any]]) -> FunctionSpace:
+    """Return the space that trials have suggested. A name whose bounds differ has the values that occur."""
+    domains: dict[str, Domain] = {}
+    values: dict[str, dict[Any, None]] = {}
+    for story in stories:
+        for name, domain in space_of_facts(story["space"], FunctionSpace).domains.items():
+            values.setdefault(name, {})[story["params"][name]] = None
+            if domains.setdefault(name, domain[0]) != domain[0]:
+                domains[name] = choice(*values[name])
+    return FunctionSpace(**domains)
+
+
+def _domain_of(distribution: Any) -> Domain:
+    if hasattr(distribution, "choices"):
+        return choice(*dict.fromkeys(map(_plain, distribution.choices)))
+    return choice(distribution.low) if distribution.low == distribution.high else as_domain(distribution)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a choice, or its text where it is of no plain type."""
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,0 +1,226 @@
+"""`ash.from_optuna`: objectives of Optuna that run unchanged on the ladder."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+import ash
+from fault_help import wait_until
+from function_help import FAILURES
+
+REPORTS = 8
+
+
+def descend(trial: optuna.Trial) -> float:
+    """The error of a weight that approaches 1; what is suggested depends on what was suggested before."""
+    rate = trial.suggest_float("rate", 1e-2, 1.0, log=True)
+    kind = trial.suggest_categorical("kind", ["plain", "damped", None])
+    damping = trial.suggest_int("damping", 1, 9) if kind == "damped" else 0
+    weight = 0.0
+    for epoch in range(REPORTS):
+        weight += rate * (1 - weight) / (1 + damping)
+        trial.report(abs(1 - weight), epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    trial.set_user_attr("weight", weight)
+    return abs(1 - weight)
+
+
+def run(objective: Any = descend, **changes: Any) -> ash.FunctionResult:
+    given = {"candidates": 16, "direction": "minimize", "max_epochs": REPORTS, "threads": 1, "progress": False}
+    return ash.tune_function(ash.from_optuna(objective), **{**given, **changes})
+
+
+def by_hand(params: dict[str, Any], reports: int) -> float:
+    return float((1 - params["rate"] / (1 + params.get("damping", 0))) ** reports)
+
+
+def test_an_objective_runs_unchanged() -> None:
+    found = run()
+    assert [row["places"] for row in found.rungs] == [16, 8, 4, 2]
+    for job in found.jobs:
+        reports = sum(row["epochs"] for row in found.rungs[: job.rung + 1])
+        assert -job.score == pytest.approx(by_hand(found.params[job.candidate], reports))
+    assert found.best_epochs == REPORTS and found.best_state == {"weight": pytest.approx(1 - found.best_value)}
+    assert set(found.space.domains) == {"rate", "kind", "damping"}
+    assert {"damping" in params for params in found.params} == {True, False}
+    assert all(("damping" in params) == (params["kind"] == "damped") for params in found.params)
+
+
+def test_a_run_repeats_anywhere_and_resumes(tmp_path: Path) -> None:
+    expected = run(costs=cost_of, threads=1)
+    journal = tmp_path / "run.ash"
+    for places in ({"threads": 2}, {"threads": 2, "executor": "processes"}, {"threads": 1, "journal": journal}):
+        found = run(costs=cost_of, **places)
+        assert found.digest == expected.digest and found.params == expected.params
+    assert run(costs=cost_of, journal=journal).digest == expected.digest
+    more = run(costs=cost_of, journal=journal, candidates=32)
+    assert more.digest == run(costs=cost_of, candidates=32).digest and more.params[:16] == expected.params
+    assert run(costs=cost_of, record=found.record).digest == expected.digest
+    assert run(seed=1).params != expected.params
+
+
+def cost_of(params: dict[str, Any], epochs: int) -> float:
+    return float(epochs)
+
+
+def test_what_is_suggested_depends_on_number_seed_and_name_alone() -> None:
+    few, many = run(candidates=4), run(candidates=16, threads=2)
+    assert many.params[:4] == few.params
+
+    def more(trial: optuna.Trial) -> float:
+        trial.suggest_float("another", 0, 1)
+        return descend(trial)
+
+    assert [{**params, "another": 0} for params in few.params] == [
+        {**params, "another": 0} for params in run(more, candidates=4).params
+    ]
+
+
+def test_a_trial_is_told_when_it_is_retired() -> None:
+    """Each ends by TrialPruned, but for those that reach the end; no thread is left."""
+    ends: list[tuple[int, int, str]] = []
+
+    def objective(trial: optuna.Trial) -> float:
+        value, epoch = trial.suggest_float("value", 0, 1), 0
+        try:
+            for epoch in range(REPORTS):
+                trial.report(value, epoch)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+        except optuna.TrialPruned:
+            ends.append((trial.number, epoch, "pruned"))
+            raise
+        ends.append((trial.number, epoch, "returned"))
+        return value
+
+    def silent(trial: optuna.Trial) -> float:
+        value, epoch = trial.suggest_float("value", 0, 1), 0
+        try:
+            for epoch in range(REPORTS):
+                trial.report(value, epoch)
+        except optuna.TrialPruned:
+            ends.append((trial.number, epoch, "pruned"))
+            raise
+        ends.append((trial.number, epoch, "returned"))
+        return value
+
+    before = threading.active_count()
+    for function, later in ((objective, 0), (silent, 1)):
+        ends.clear()
+        found = run(function)
+        wait_until(lambda: len(ends) == 16)
+        reached = {row["candidate"]: row["epochs"] for row in found.candidates}
+        returned = {number for number, _, end in ends if end == "returned"}
+        assert returned == {candidate for candidate, epochs in reached.items() if epochs == REPORTS}
+        pruned = {number: epoch for number, epoch, end in ends if end == "pruned"}
+        assert pruned == {number: reached[number] - 1 + later for number in pruned}, "at once, or in the next report"
+        wait_until(lambda: threading.active_count() == before)
+
+
+def test_what_reports_nothing_runs_to_its_end_once() -> None:
+    calls: list[int] = []
+
+    def objective(trial: optuna.Trial) -> float:
+        calls.append(trial.number)
+        return trial.suggest_float("x", 0, 1)
+
+    found = run(objective)
+    assert sorted(calls) == list(range(16)) and found.best_value == min(params["x"] for params in found.params)
+
+
+def test_a_loop_longer_than_max_epochs_is_cut() -> None:
+    """It is told in the report after the last one, whose value does not count."""
+    reports: list[int] = []
+
+    def objective(trial: optuna.Trial) -> float:
+        value = trial.suggest_float("x", 0, 1)
+        for epoch in range(100):
+            reports.append(epoch)
+            trial.report(value - epoch, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value
+
+    found = run(objective)
+    assert max(reports) == REPORTS and found.best_value == pytest.approx(found.best_params["x"] - (REPORTS - 1))
+
+
+def test_an_objective_may_prune_itself() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        value = trial.suggest_float("x", 0, 1)
+        trial.report(value, 0)
+        if value > 0.5:
+            raise optuna.TrialPruned
+        trial.report(value - 1, 1)
+        return value - 1
+
+    found = run(objective, max_epochs=2)
+    best = {row["candidate"]: row["score"] for row in found.candidates}
+    for candidate, params in enumerate(found.params):
+        assert best[candidate] in (-params["x"], 1 - params["x"])
+        assert params["x"] <= 0.5 or best[candidate] == -params["x"]
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_what_an_objective_does_wrong_is_said() -> None:
+    def raises(trial: optuna.Trial) -> float:
+        if trial.suggest_int("x", 0, 1):
+            raise ValueError("x is 1")
+        return 0.0
+
+    found = run(raises)
+    assert found.failures and all("ValueError: x is 1" in failure.text for failure in found.failures)
+    assert {found.params[failure.candidate] == {} for failure in found.failures} == {True}
+    with pytest.raises(ash.SettingError, match="train returned None, but must return"):
+        run(lambda trial: None)
+    with pytest.raises(ash.SettingError, match=r"train returned \(0\.1, 0\.2\), but must return"):
+        run(lambda trial: (0.1, 0.2))
+    with pytest.raises(ash.AllFailed, match="TrialPruned"):
+        run(_pruned)
+
+
+def _pruned(trial: optuna.Trial) -> float:
+    raise optuna.TrialPruned
+
+
+@pytest.mark.parametrize("given", [{"space": {"x": [1]}}, {"sampler": "sobol"}, {"first": [{"x": 1}]}])
+def test_what_an_objective_has_no_use_for_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ash.SettingError, match=f"{next(iter(given))} must be left out with ash.from_optuna"):
+        run(**given)
+
+
+def test_bounds_that_depend_on_other_values_and_odd_choices_are_shown() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        most = trial.suggest_int("most", 1, 3)
+        trial.suggest_int("layers", 1, most)
+        trial.suggest_float("fixed", 0.5, 0.5)
+        trial.suggest_float("stepped", 0, 1, step=0.25)
+        with pytest.warns(UserWarning, match="Choices for a categorical distribution"):
+            trial.suggest_categorical("shape", [(1, 2), (3,)])
+        return float(most)
+
+    found = run(objective)
+    assert set(found.space.domains) == {"most", "layers", "fixed", "stepped", "shape"}
+    assert {params["shape"] for params in found.params} == {"(1, 2)", "(3,)"}
+    study = found.to_optuna()
+    assert study.best_value == 1.0 and len(study.trials) == 16
+
+
+def test_nothing_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    run().to_optuna()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_callback_is_told_what_was_suggested() -> None:
+    told: list[dict[str, Any]] = []
+
+    class Told(ash.Callback):
+        def on_job(self, job: Any, params: dict[str, Any]) -> None:
+            told.append(params)
+
+    found = run(callbacks=Told())
+    assert told == [found.params[job.candidate] for job in found.jobs]

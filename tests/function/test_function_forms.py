@@ -1,0 +1,234 @@
+"""The forms of `train` (functions, generators and classes), directions, ladders laid from the top, further metrics."""
+
+import copy
+import json
+import math
+import pickle
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ash
+from ash.function.forms import GeneratorTrainer, Paused
+from function_help import FAILURES, SPACE, cost, run, train
+
+begun: list[float] = []
+
+
+def yielding(params: dict[str, Any]) -> Iterator[Any]:
+    """The same scores as `train`, which has the state `done`."""
+    begun.append(params["x"])
+    done = 0
+    while True:
+        done += 1
+        yield 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, {"done": done}
+
+
+class Trained:
+    """The same as an object."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params, self.done = params, 0
+
+    def fit_more(self, epochs: int) -> None:
+        self.done += epochs
+
+    def score(self) -> Any:
+        score = 1 - (self.params["x"] - 0.3) ** 2 - 0.1 * self.params["depth"] / self.done
+        return ash.Outcome(score, metrics={"done": self.done})
+
+
+@pytest.mark.parametrize("form", [yielding, Trained])
+@pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 2}])
+def test_all_forms_give_the_scores_of_the_function(form: Any, places: dict[str, Any]) -> None:
+    expected, found = run(train, costs=cost, threads=1), run(form, costs=cost, **places)
+    assert found.digest == expected.digest
+    assert (found.best_state["done"] if form is yielding else found.best_state.done) == expected.best_state
+
+
+def test_a_generator_is_paused_and_continued() -> None:
+    begun.clear()
+    found = run(yielding, threads=2)
+    assert len(begun) == len(found.params), "each begins once"
+    restarted = run(yielding, threads=1, training="restart")
+    assert len(begun) == len(found.params) + len(restarted.jobs), "and once per job, if the user wants that"
+
+
+def test_a_generator_that_cannot_be_kept_is_begun_anew_and_advanced() -> None:
+    train_further = GeneratorTrainer(yielding)
+    params = {"x": 0.5, "depth": 1}
+    whole = train_further(params, 8, None)
+    kept = train_further(params, 5, None).state
+    for paused in (copy.deepcopy(kept), pickle.loads(pickle.dumps(kept)), kept):
+        assert isinstance(paused, Paused) and paused.epochs == 5
+        begun.clear()
+        more = train_further(params, 3, paused)
+        assert (more.score, more.state.epochs, more.state.outcome.state) == (whole.score, 8, {"done": 8})
+        assert len(begun) == (0 if paused is kept else 1)
+
+
+def test_the_best_state_is_that_of_the_best_score() -> None:
+    """The generator changes what it has yielded in place."""
+
+    def worse(params: dict[str, Any]) -> Iterator[Any]:
+        state = {"epochs": 0}
+        while True:
+            state["epochs"] += 1
+            yield -state["epochs"] - params["x"], state
+
+    found = run(worse, threads=1)
+    assert found.best_rung == 0 and found.best_state == {"epochs": 1} and found.best_epochs == 1
+
+
+def test_a_generator_that_ends_keeps_its_last_score() -> None:
+    def short(params: dict[str, Any]) -> Iterator[float]:
+        yield params["x"]
+        yield params["x"] + 1
+
+    found = run(short, threads=1)
+    assert {round(job.score - found.params[job.candidate]["x"], 9) for job in found.jobs if job.rung} == {1.0}
+    assert found.best_state is None
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (lambda params: iter(()), r"train must be a function of parameters, epochs and state, .*it takes \(params\)"),
+        (int, "train is the class int, which needs the methods fit_more and score"),
+        (type("Two", (Trained,), {"__init__": lambda self, a, b: None}), "a class that is made of parameters, got "),
+    ],
+)
+def test_what_is_no_form_is_refused(train: Any, message: str) -> None:
+    with pytest.raises(ash.SettingError, match=message):
+        run(train)
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_what_a_generator_or_an_object_does_wrong_is_said() -> None:
+    def nothing(params: dict[str, Any]) -> Iterator[float]:
+        yield from ()
+
+    def text(params: dict[str, Any]) -> Iterator[Any]:
+        yield "0.9"
+
+    class Two(Trained):
+        def score(self) -> Any:
+            return 0.9, 0.1
+
+    for form, said in ((nothing, "train returned None"), (text, "train returned '0.9'"), (Two, "two numbers")):
+        with pytest.raises(ash.SettingError, match=said):
+            run(form, threads=1)
+
+    def fails(params: dict[str, Any]) -> Iterator[float]:
+        yield 0.5
+        if params["depth"] == 1:
+            raise ValueError("in epoch 2")
+        yield 1.0
+
+    found = run(fails, threads=1)
+    assert {failure.rung for failure in found.failures} == {1} and "in epoch 2" in found.failures[0].text
+
+
+# Direction
+
+
+def loss(params: dict[str, Any], epochs: int, state: Any) -> Any:
+    score, done = train(params, epochs, state)
+    return 1 - score, done
+
+
+def test_minimizing_a_loss_is_maximizing_its_negation(tmp_path: Path) -> None:
+    def negated(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        value, done = loss(params, epochs, state)
+        return -value, done
+
+    path = tmp_path / "run.ash"
+    expected = run(negated, costs=cost, threads=1)
+    for places in ({"threads": 1, "journal": path}, {"threads": 2}, {"executor": "processes", "threads": 2}):
+        found = run(loss, costs=cost, direction="minimize", **places)
+        assert found.digest == expected.digest and found.best_score == expected.best_score < 0
+        assert found.best_value == -found.best_score
+    assert run(loss, costs=cost, direction="minimize", threads=1, journal=path).digest == expected.digest
+    with pytest.raises(ash.JournalError, match="direction: 'minimize' there, 'maximize' here"):
+        run(loss, costs=cost, threads=1, journal=path)
+    again = run(loss, costs=cost, direction="minimize", threads=1, record=found.record)
+    assert again.digest == expected.digest
+    assert repr(found).startswith(f"value {found.best_value:.4g}"[:9])
+    assert "neg_value" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_study_of_what_was_minimized_has_its_values() -> None:
+    found = run(loss, threads=1, direction="minimize")
+    study = found.to_optuna()
+    assert study.direction.name == "MINIMIZE" and study.best_value == found.best_value
+    values = study.best_trial.intermediate_values
+    assert min(values.values()) == found.best_value
+
+
+# The ladder
+
+
+@pytest.mark.parametrize("most", [2, 16, 27, 100])
+@pytest.mark.parametrize("eta", [2, 3])
+@pytest.mark.parametrize(("least", "rungs"), [(1, 63), (2, 63), (1, 2)])
+@pytest.mark.parametrize("training", ["resume", "restart"])
+def test_a_ladder_is_laid_from_the_top(most: int, eta: int, least: int, rungs: int, training: str) -> None:
+    totals: list[int] = []
+
+    def counted(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        totals.append(epochs + (state or 0))
+        return params["x"] + totals[-1], totals[-1]
+
+    config = ash.SearchConfig(eta=eta, min_epochs=least, max_rungs=None if rungs == 63 else rungs, training=training)
+    with pytest.warns(UserWarning, match="max_epochs=2 allows no second one") if most // eta < least else nullcontext():
+        found = ash.tune_function(counted, SPACE, candidates=40, max_epochs=most, threads=1, config=config)
+    expected = [most // eta**k for k in range(rungs) if most // eta**k >= least and 40 // eta**k >= 1]
+    assert sorted(set(totals)) == sorted(expected)
+    assert [row["places"] for row in found.rungs] == [40 // eta**k for k in range(len(expected))]
+    assert found.best_epochs == found.best_state == most
+    assert f"score {found.best_score:.4g}"[:8] in repr(found) and f" after {most} epochs, in rung " in repr(found)
+
+
+def test_a_stream_has_a_ladder_from_the_top_too() -> None:
+    found = run(train, candidates=None, max_epochs=8, epoch_limit=500, threads=1)
+    assert [row["epochs"] for row in found.rungs] == [1, 1, 2, 4] and found.best_state == 8
+
+
+def test_what_allows_no_rung_is_refused() -> None:
+    with pytest.raises(ash.SettingError, match="max_epochs=3 is below min_epochs=4, the epochs of the first rung"):
+        run(max_epochs=3, min_epochs=4)
+
+
+# Further metrics
+
+
+def measured(params: dict[str, Any], epochs: int, state: Any) -> Any:
+    score, done = train(params, epochs, state)
+    metrics = {"latency": np.float32(0.5), **({"deep": done} if params["depth"] == 3 else {})}
+    return ash.Outcome(score, done, metrics)
+
+
+def test_further_metrics_are_everywhere(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    plain, found = run(train, costs=cost, threads=1), run(measured, costs=cost, threads=2, journal=path)
+    assert found.digest == plain.digest and found.best_state == plain.best_state
+    assert found.best_metrics["latency"] == 0.5 and plain.best_metrics == {} and not any(plain.metrics)
+    table = found.to_pandas("jobs")
+    depth = [found.params[candidate]["depth"] for candidate in table["candidate"]]
+    assert (table["metrics.latency"] == 0.5).all() and (table["metrics.deep"].notna() == (np.array(depth) == 3)).all()
+    assert "metrics.latency" not in found.to_pandas() and "metrics.latency" not in plain.to_pandas("jobs")
+    story = json.loads(str(found.to_json()))
+    assert story["metrics"] == list(found.metrics) and "metrics" not in json.loads(str(plain.to_json()))
+    assert "latency" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    again = run(measured, costs=cost, threads=1, journal=path)
+    assert again.metrics == found.metrics, "out of the journal"
+    assert run(measured, costs=cost, threads=2, executor="processes").metrics == found.metrics
+
+
+def test_a_metric_that_is_not_finite_is_recorded() -> None:
+    found = run(lambda params, epochs, state: ash.Outcome(params["x"], metrics={"loss": math.nan}), threads=1)
+    assert math.isnan(found.best_metrics["loss"]) and json.loads(str(found.to_json()))["metrics"][0] == {"loss": None}
