@@ -92,6 +92,13 @@ class JobFailed(AshError):
     """
 
 
+class Retired(BaseException):
+    """Raised by `report` in a function whose candidate is trained no further, and no error.
+
+    Let it end the function. It is no `Exception`, so that ``except Exception`` does not stop it.
+    """
+
+
 class FitsFailed(AllFailed, ValueError):
     """Every fit of a search has failed; a ValueError, as in scikit-learn.
 

@@ -79,6 +79,9 @@ def tune_function(
           ``training="restart"``. Without a state it may return the score alone.
         - A generator function, ``train(params)``, which yields a score, or (score, state), after each epoch. It is
           paused between jobs. In another process it begins anew in each job, and is advanced.
+        - A function, ``train(params, report)``, which calls ``report(score)`` after each epoch, and waits there between
+          jobs. ``report`` also takes ``state=`` and ``metrics=``. It returns False once the candidate is trained no
+          further, and raises `Retired` if it is called again. For training loops of libraries that have callbacks.
         - A class: ``train(params)`` makes an object with the methods ``fit_more(epochs)`` and ``score()``, which is the
           state.
         - An objective of Optuna, by `ash.from_optuna`.

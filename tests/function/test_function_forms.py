@@ -14,6 +14,7 @@ import pytest
 
 import ash
 from ash.function.forms import GeneratorTrainer, Paused
+from fault_help import wait_until
 from function_help import FAILURES, SPACE, cost, run, train
 
 begun: list[float] = []
@@ -42,12 +43,19 @@ class Trained:
         return ash.Outcome(score, metrics={"done": self.done})
 
 
-@pytest.mark.parametrize("form", [yielding, Trained])
+def reporting(params: dict[str, Any], report: Any) -> None:
+    """The same as what a library calls back."""
+    for done in range(1, 65):
+        report(1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, state={"done": done})
+
+
+@pytest.mark.parametrize("form", [yielding, reporting, Trained])
 @pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 2}])
 def test_all_forms_give_the_scores_of_the_function(form: Any, places: dict[str, Any]) -> None:
     expected, found = run(train, costs=cost, threads=1), run(form, costs=cost, **places)
     assert found.digest == expected.digest
-    assert (found.best_state["done"] if form is yielding else found.best_state.done) == expected.best_state
+    done = found.best_state.done if form is Trained else found.best_state["done"]
+    assert done == expected.best_state
 
 
 def test_a_generator_is_paused_and_continued() -> None:
@@ -69,6 +77,59 @@ def test_a_generator_that_cannot_be_kept_is_begun_anew_and_advanced() -> None:
         more = train_further(params, 3, paused)
         assert (more.score, more.state.epochs, more.state.outcome.state) == (whole.score, 8, {"done": 8})
         assert len(begun) == (0 if paused is kept else 1)
+
+
+def test_a_report_says_whether_the_candidate_is_trained_further() -> None:
+    """One that asks ends at once; one that does not is ended in its next report, also where it catches errors."""
+    ends: dict[float, str] = {}
+
+    def asks(params: dict[str, Any], report: Any) -> None:
+        ends[params["x"]] = "runs"
+        for epoch in range(8):
+            if not report(params["x"] + epoch):
+                ends[params["x"]] = f"asked in {epoch}"
+                return
+        ends[params["x"]] = "all"
+
+    def ignores(params: dict[str, Any], report: Any) -> None:
+        ends[params["x"]] = "runs"
+        for epoch in range(8):
+            try:
+                report(params["x"] + epoch)
+            except Exception:
+                ends[params["x"]] = "an error"
+            except ash.Retired:
+                ends[params["x"]] = f"retired in {epoch}"
+                raise
+        ends[params["x"]] = "all"
+
+    for form, word, later in ((asks, "asked", 0), (ignores, "retired", 1)):
+        ends.clear()
+        found = run(form, threads=1, max_epochs=8)
+        wait_until(lambda: "runs" not in ends.values())
+        epochs = {found.params[row["candidate"]]["x"]: row["epochs"] for row in found.candidates}
+        assert ends == {x: "all" if done == 8 else f"{word} in {done - 1 + later}" for x, done in epochs.items()}
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_what_a_function_that_reports_returns_is_its_last_score() -> None:
+    def returns(params: dict[str, Any], report: Any) -> float:
+        report(0.0)
+        return params["x"]
+
+    found = run(returns, threads=1)
+    assert all(job.score == (found.params[job.candidate]["x"] if job.rung else 0.0) for job in found.jobs)
+
+    def gives_up(params: dict[str, Any], report: Any) -> None:
+        if params["depth"] == 2:
+            raise ash.Retired
+        report(params["x"], metrics={"depth": params["depth"]})
+        raise ash.Retired
+
+    with pytest.warns(UserWarning, match="the function has ended before its first report"):
+        found = run(gives_up, threads=1)
+    assert {found.params[failure.candidate]["depth"] for failure in found.failures} == {2}
+    assert found.best_score == found.best_params["x"] and found.best_metrics == {"depth": found.best_params["depth"]}
 
 
 def test_the_best_state_is_that_of_the_best_score() -> None:

