@@ -299,7 +299,8 @@ class SearchConfig:
         Multiply-adds of all jobs together, after which no job begins: a `time_limit` that is the same on every machine.
         The ladder is planned for it likewise. `Result.work` is what a run took. Tables only.
     stop_score : float, optional
-        A score that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log loss of 0.1.
+        A score that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log loss of 0.1, and so
+        are values that ``direction="minimize"`` minimizes.
     memory_limit : int, optional
         Bytes for the states of candidates: weights and moments. Beyond it, the least promising networks that wait are
         dropped, and trained again if they are promoted after all; states of functions are written to files. Neither
@@ -629,7 +630,7 @@ def check_budget(options: RunOptions) -> None:
         raise SettingError(f"candidates=None never ends by itself: give {given}")
     if options.algorithm == "sh":
         raise SettingError("algorithm='sh' waits for whole rungs: give a number of candidates, not candidates=None")
-    if options.algorithm == "random" and options.max_rungs is None:
+    if options.algorithm == "random" and options.max_rungs is None and getattr(options, "max_epochs", None) is None:
         raise SettingError(
             "algorithm='random' with candidates=None needs max_rungs: an endless ladder has no last rung"
         )

@@ -21,7 +21,7 @@ from ash._utils.display import format_table, html_table, show, show_param, show_
 from ash.errors import AllFailed, NothingFinished, SettingError
 from ash.history.history import History
 from ash.history.json_files import finite
-from ash.history.records import STORY, Columns
+from ash.history.records import METRICS, Columns
 from ash.models.ensemble import Ensemble, Member
 from ash.models.inspection import MOST_COLUMNS, PartialDependence, Sample, importances, partial_dependence
 from ash.models.model_pool import MOST_DRAWS, Kept
@@ -47,8 +47,6 @@ ENDED = {
 }
 """What is said of how a run of networks has ended."""
 
-METRICS = "metrics"
-"""The first part of the names of further metrics in tables and trackers, before a dot."""
 CAUSES_SHOWN = 10
 
 
@@ -176,7 +174,7 @@ class RunResult(History):
 
         Each candidate that has finished a job is a trial: hyperparameters, scores by epochs, the best of them as its
         value, the times of its jobs; user attributes candidate, rung, loss and digest (of its last weights). The study
-        says how the run was made. Its direction is "maximize". A trial takes some 20 ms to write into SQLite.
+        says how the run was made. Its direction is that of the run. A trial takes some 20 ms to write into SQLite.
 
         Parameters
         ----------
@@ -667,8 +665,7 @@ class FunctionResult(RunResult):
     @property
     def metrics(self) -> tuple[dict[str, float], ...]:
         """Return the further metrics of each of `jobs`, as `Outcome` has them; empty where there are none."""
-        of_jobs = [info if isinstance(info, dict) else {} for info in self.infos]
-        return tuple({name: value for name, value in each.items() if name != STORY} for each in of_jobs)
+        return tuple(info.get(METRICS, {}) if isinstance(info, dict) else {} for info in self.infos)
 
     @property
     def best_metrics(self) -> dict[str, float]:
@@ -752,6 +749,8 @@ def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> B
         return KeyboardInterrupt()
     if failures:
         return AllFailed(f"all {len(failures)} jobs have failed:\n{causes(failures)}")
+    if ended == "epoch_limit":
+        return NothingFinished("epoch_limit allows no job: raise it, or lower max_epochs or min_epochs")
     if ended == "stopped":
         return NothingFinished(f"a callback stopped the run after {show_seconds(seconds)}, before the first job ended")
     return NothingFinished(

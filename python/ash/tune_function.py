@@ -14,14 +14,14 @@ from ash.callbacks.dispatch import Reporter, read_callbacks
 from ash.errors import SettingError
 from ash.executors.executor_argument import check_submit, workers_of
 from ash.function.answers import Train
-from ash.function.clock import read_costs
+from ash.function.clock import read_costs, rungs_below
 from ash.function.forms import read_train
 from ash.function.function_identity import NoIdentity, code_of, identity_of
 from ash.function.function_repeat import check_same_run, record_of, repeat_of
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
 from ash.function.objective import TRIAL, Objective
-from ash.function.sources import numbered, read_first, read_sampler, source_of
+from ash.function.sources import count_of, numbered, read_first, read_sampler, source_of
 from ash.history.history import History
 from ash.journal.identity import seed_of
 from ash.journal.journal import Facts, Journal, NullJournal, read_journal
@@ -71,7 +71,7 @@ def tune_function(
     Parameters
     ----------
     train : callable
-        One of three forms; `params` is a dict of hyperparameters, and an epoch is any unit of training (a round, a
+        One of these forms; `params` is a dict of hyperparameters, and an epoch is any unit of training (a round, a
         tree, a pass).
 
         - A function, ``train(params, epochs, state) -> (score, state)``. It trains `epochs` epochs more. `state` is
@@ -194,6 +194,9 @@ def tune_function(
         recorded = None
         if identity is not None:
             identity["settings"] |= {"workers": options.workers}  # which the journal or the record may have
+            if options.max_epochs is not None:  # the rungs depend on how many candidates there are
+                count = count_of(known, domains, options, sampler)
+                identity["settings"] |= {"epochs of the rungs": [epochs for _, epochs in rungs_below(options, count)]}
             recorded = partial(record_of, train, identity, options)
         if record is not None:
             check_same_run(record, train, identity or {}, options)
@@ -202,7 +205,8 @@ def tune_function(
         source = numbered(options) if objective else source_of(known, domains, options, sampler, recorder.params)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             rungs = getattr(train, "given_rungs", ())  # of a search that has a ladder of its own
-            run = FunctionRun(places, source, domains, options, cost, recorder, rungs, repeat, recorded)
+            category = getattr(train, "failure_warning", UserWarning)
+            run = FunctionRun(places, source, domains, options, cost, recorder, rungs, repeat, recorded, category)
             if len(run.rungs) == 1 < run.count and options.max_rungs != 1 and options.algorithm != "random":
                 reason = ("max_rungs=1", "raise max_rungs")
                 if options.max_epochs is not None:

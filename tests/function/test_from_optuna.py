@@ -1,6 +1,7 @@
 """`ash.from_optuna`: objectives of Optuna that run unchanged on the ladder."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -211,8 +212,42 @@ def test_bounds_that_depend_on_other_values_and_odd_choices_are_shown() -> None:
 
 
 def test_nothing_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
-    run().to_optuna()
+    """On several threads too; the user's own studies are logged as before."""
+    run(threads=2, candidates=64).to_optuna()
     assert capfd.readouterr().err == ""
+    optuna.create_study()
+    assert "A new study created" in capfd.readouterr().err
+
+
+def test_one_objective_runs_at_a_time_on_one_thread() -> None:
+    running: list[int] = []
+    most: list[int] = []
+
+    def objective(trial: optuna.Trial) -> float:
+        value = trial.suggest_float("x", 0, 1)
+        for epoch in range(REPORTS):
+            running.append(trial.number)
+            most.append(len(running))
+            time.sleep(0.001)
+            running.remove(trial.number)
+            trial.report(value, epoch)
+        return value
+
+    run(objective)
+    assert max(most) == 1 and not running
+
+
+def test_attributes_of_a_trial_that_is_cut_are_those_of_its_report() -> None:
+    """It goes on to set some while the last ones are read."""
+
+    def objective(trial: optuna.Trial) -> float:
+        value = trial.suggest_float("x", 0, 1)
+        for epoch in range(2 * REPORTS):
+            trial.set_user_attr("epoch", epoch)
+            trial.report(value, epoch)
+        return value
+
+    assert run(objective).best_state == {"epoch": 0}, "the best score comes first"
 
 
 def test_a_callback_is_told_what_was_suggested() -> None:

@@ -6,6 +6,7 @@ import math
 import pickle
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 
 import ash
+from ash._utils.display import show
+from ash.function import reports
 from ash.function.forms import GeneratorTrainer, Paused
-from fault_help import wait_until
+from fault_help import python, wait_until
 from function_help import FAILURES, SPACE, cost, run, train
 
 begun: list[float] = []
@@ -67,7 +70,7 @@ def test_a_generator_is_paused_and_continued() -> None:
 
 
 def test_a_generator_that_cannot_be_kept_is_begun_anew_and_advanced() -> None:
-    train_further = GeneratorTrainer(yielding)
+    train_further = GeneratorTrainer(yielding, yielding)
     params = {"x": 0.5, "depth": 1}
     whole = train_further(params, 8, None)
     kept = train_further(params, 5, None).state
@@ -194,6 +197,74 @@ def test_what_a_generator_or_an_object_does_wrong_is_said() -> None:
     assert {failure.rung for failure in found.failures} == {1} and "in epoch 2" in found.failures[0].text
 
 
+class Callable_:
+    """A function that is an object."""
+
+    def __init__(self, add: float) -> None:
+        self.add = add
+
+    def __call__(self, params: dict[str, Any], report: Any) -> None:
+        report(params["x"] + self.add)
+
+
+class Another(Callable_):
+    pass
+
+
+def test_a_journal_knows_which_function_it_is_of(tmp_path: Path) -> None:
+    """Of objects, and of functions with arguments given, too."""
+    run(Callable_(0), threads=1, costs=cost, journal=tmp_path / "object.ash")
+    with pytest.raises(ash.JournalError, match="function: 'Callable_' there, 'Another' here"):
+        run(Another(100), threads=1, costs=cost, journal=tmp_path / "object.ash")
+    run(partial(yielding), threads=1, costs=cost, journal=tmp_path / "partial.ash")
+    with pytest.raises(ash.JournalError, match="function: 'yielding' there, 'Trained' here"):
+        run(Trained, threads=1, costs=cost, journal=tmp_path / "partial.ash")
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_a_thread_that_is_refused_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run ends, and the same call continues it."""
+    path, start, started = tmp_path / "run.ash", reports.start_thread, []
+
+    def refuse(*given: Any) -> Any:
+        started.append(given)
+        if len(started) > 10:
+            raise ash.ThreadRefused("no more")
+        return start(*given)
+
+    monkeypatch.setattr(reports, "start_thread", refuse)
+    with pytest.raises(ash.ThreadRefused, match="no more"):
+        run(reporting, threads=1, costs=cost, journal=path)
+    monkeypatch.undo()
+    found = run(reporting, threads=1, costs=cost, journal=path)
+    assert not found.failures and found.digest == run(reporting, threads=1, costs=cost).digest
+
+
+def test_waiting_generators_beyond_the_limit_of_memory_begin_anew() -> None:
+    begun.clear()
+    found = run(yielding, threads=1, memory_limit=5 * 2**20, costs=cost)
+    assert found.digest == run(train, threads=1, costs=cost).digest
+    assert found.memory["spilled"] > 0 and len(begun) > len(found.params)
+
+
+def test_an_interpreter_ends_while_a_retired_function_computes() -> None:
+    """Its thread would be ended in the middle of what aborts the process then."""
+    code = """
+import time, ash
+def train(params, report):
+    for _ in range(50):
+        report(params["x"])
+        end = time.monotonic() + 0.05
+        while time.monotonic() < end:
+            pass
+ash.tune_function(train, {"x": ash.uniform(0, 1)}, candidates=8, max_epochs=50, threads=1, progress=False,
+    config=ash.SearchConfig(epoch_limit=20))
+print("ends")
+"""
+    done = python(code)
+    assert done.stdout == "ends\n" and done.returncode == 0, done.stderr
+
+
 # Direction
 
 
@@ -218,7 +289,7 @@ def test_minimizing_a_loss_is_maximizing_its_negation(tmp_path: Path) -> None:
         run(loss, costs=cost, threads=1, journal=path)
     again = run(loss, costs=cost, direction="minimize", threads=1, record=found.record)
     assert again.digest == expected.digest
-    assert repr(found).startswith(f"value {found.best_value:.4g}"[:9])
+    assert repr(found).startswith(f"value {show(found.best_value)} by candidate {found.best_candidate} after ")
     assert "neg_value" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -251,7 +322,8 @@ def test_a_ladder_is_laid_from_the_top(most: int, eta: int, least: int, rungs: i
     assert sorted(set(totals)) == sorted(expected)
     assert [row["places"] for row in found.rungs] == [40 // eta**k for k in range(len(expected))]
     assert found.best_epochs == found.best_state == most
-    assert f"score {found.best_score:.4g}"[:8] in repr(found) and f" after {most} epochs, in rung " in repr(found)
+    shown = f"score {show(found.best_score)} by candidate {found.best_candidate} after {most} epochs, in rung "
+    assert repr(found).startswith(shown)
 
 
 def test_a_stream_has_a_ladder_from_the_top_too() -> None:
@@ -259,7 +331,21 @@ def test_a_stream_has_a_ladder_from_the_top_too() -> None:
     assert [row["epochs"] for row in found.rungs] == [1, 1, 2, 4] and found.best_state == 8
 
 
+def test_a_run_whose_ladder_would_be_another_is_not_extended(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    first = run(candidates=4, max_epochs=8, threads=1, costs=cost, journal=path)
+    assert [row["epochs"] for row in first.rungs] == [2, 2, 4]
+    with pytest.raises(ash.JournalError, match=r"epochs of the rungs: \[2, 2, 4\] there, \[1, 1, 2, 4\] here"):
+        run(candidates=16, max_epochs=8, threads=1, costs=cost, journal=path)
+    run(candidates=8, max_epochs=8, threads=1, costs=cost, journal=tmp_path / "more.ash")
+    more = run(candidates=16, max_epochs=8, threads=1, costs=cost, journal=tmp_path / "more.ash")
+    assert more.digest == run(candidates=16, max_epochs=8, threads=1, costs=cost).digest
+
+
 def test_what_allows_no_rung_is_refused() -> None:
+    with pytest.raises(ash.NothingFinished, match="epoch_limit allows no job: raise it, or lower max_epochs"):
+        run(max_epochs=100, candidates=4, epoch_limit=5, threads=1)
+    assert run(max_epochs=8, candidates=None, algorithm="random", epoch_limit=80, threads=1).best_epochs == 8
     with pytest.raises(ash.SettingError, match="max_epochs=3 is below min_epochs=4, the epochs of the first rung"):
         run(max_epochs=3, min_epochs=4)
 
@@ -271,6 +357,12 @@ def measured(params: dict[str, Any], epochs: int, state: Any) -> Any:
     score, done = train(params, epochs, state)
     metrics = {"latency": np.float32(0.5), **({"deep": done} if params["depth"] == 3 else {})}
     return ash.Outcome(score, done, metrics)
+
+
+def test_a_metric_may_have_any_name() -> None:
+    names = {"suggested": 1.0, "metrics": 2.0, "score": 3.0}
+    found = run(lambda params, epochs, state: ash.Outcome(params["x"], metrics=names), threads=1)
+    assert found.best_metrics == names and "metrics.suggested" in found.to_pandas("jobs")
 
 
 def test_further_metrics_are_everywhere(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Processes of ours: children that are forked from a server die, hang and leave, and the run goes on."""
 
+import importlib
 import os
 import random
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,10 +21,11 @@ from ash.function.processes import Child, ForkServer, Processes
 from bench.peers.memory import family
 from config_help import configured
 from fault_help import HANG_SECONDS, python, wait_until
-from function_help import limit_what_hangs, meet, train
+from function_help import FAILURES, limit_what_hangs, meet, train
 from function_journal_help import tune
 from journal_help import rows
 
+pytestmark = pytest.mark.filterwarnings(*FAILURES)
 PROCESSES: dict[str, Any] = {"executor": "processes", "threads": 2}
 SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "most_failures": 10**6}
 
@@ -90,6 +93,45 @@ def test_what_a_function_imports_is_not_its_job_s_time() -> None:
 
     result = tune(None, function=Slow(), candidates=4, config=ash.SearchConfig(job_limit=2), **PROCESSES)
     assert not result.failures
+
+
+MODULE = """
+import os, pathlib, threading, time
+
+folder = pathlib.Path({folder!r})
+if os.getpid() != {here}:
+    (folder / str(os.getpid())).touch()
+    {more}
+
+def function(params, epochs, state):
+    return params["x"], None
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "most"),
+    [
+        ("pass", 1),
+        ("import sklearn.linear_model", 1),
+        ("threading.Thread(target=time.sleep, args=(30,), daemon=True).start()", 3),
+        ("if len(list(folder.iterdir())) == 1: os._exit(3)", 3),
+    ],
+    ids=["safe", "safe threads", "threads", "exit"],
+)
+def test_what_a_function_needs_is_imported_once_where_a_fork_is_safe(
+    more: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each child imports it: a process that has threads is not forked, nor one that is no more."""
+    folder = tmp_path / "imports"
+    folder.mkdir()
+    text = MODULE.format(folder=str(folder), here=os.getpid(), more=more)
+    (tmp_path / "own_module.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_module", raising=False)
+    function = importlib.import_module("own_module").function
+    result = ash.tune_function(function, {"x": ash.uniform(0, 1)}, candidates=16, **PROCESSES)
+    imports = len(list(folder.iterdir()))
+    assert not result.failures and (imports == 1 if most == 1 else 1 < imports <= most)
 
 
 def test_there_is_one_process_more_than_places(before: set[int], tmp_path: Path) -> None:
@@ -188,7 +230,7 @@ def test_what_is_registered_for_the_end_is_done(tmp_path: Path) -> None:
 
 
 def test_a_fork_server_by_hand() -> None:
-    server = ForkServer()
+    server = ForkServer(b"")
     child, connection = server.child()
     server.kill(child)
     assert server.ended(child) == "by SIGKILL" and server.ended(child) == "in a way that nobody knows"
@@ -212,8 +254,9 @@ def test_a_fork_server_that_is_killed_before_it_can_tell_of_a_child(monkeypatch:
         return answer
 
     monkeypatch.setattr(ForkServer, "_ask", killed_first)
-    server = ForkServer()
-    child = Child(server, pack_function(train, "processes"))
+    packed = pack_function(train, "processes")
+    server = ForkServer(packed)
+    child = Child(server, packed)
     wait_until(lambda: not lost[0].exists() or ") Z " in lost[0].read_text())
     assert child.do(({"x": 0.3, "depth": 1}, 1, None), None).kind == "finished"
     child.close()

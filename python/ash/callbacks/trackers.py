@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from ash._utils.checks import whole
 from ash._utils.installation import require_extra
 from ash.callbacks.base import Callback, Run
-from ash.history.records import JobRecord, Point, curves
-from ash.result import METRICS, Result
+from ash.history.records import METRICS, JobRecord, Point, curves
+from ash.result import Result
 
 if TYPE_CHECKING:
     from ash.result import RunResult

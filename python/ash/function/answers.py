@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 
 import cloudpickle
 
-from ash.errors import SettingError
-from ash.history.records import STORY
+from ash.errors import SettingError, ThreadRefused
+from ash.history.records import METRICS, STORY
 
 Train = Callable[[dict[str, Any], int, Any], Any]
 """Of hyperparameters, epochs and the state that the last job of the candidate has left, None for the first."""
@@ -116,6 +116,8 @@ def attempt(train: Train, params: dict[str, Any], epochs: int, state: Any) -> An
     """Call the function, and return what came of it; what is no Exception, such as SystemExit, is raised."""
     try:
         given = train(params, epochs, state)
+    except ThreadRefused:  # of a function that reports: no fault of its own
+        raise
     except Exception as error:
         return failure(error)
     return read(given)
@@ -139,8 +141,9 @@ def read(given: Any) -> Answer:
         return found
     if not math.isfinite(found.score):
         return Answer(FAILED, text=f"the score is {found.score}")
-    story = {STORY: found.story} if isinstance(found, Suggestions) else {}
-    return Answer(FINISHED, found.score, found.state, info={**(found.metrics or {}), **story} or None)
+    info = {METRICS: found.metrics, STORY: found.story if isinstance(found, Suggestions) else None}
+    told = {name: value for name, value in info.items() if value}
+    return Answer(FINISHED, found.score, found.state, info=told or None)
 
 
 ALLOWED = "a number, (score, state), or ash.Outcome(score=..., state=..., metrics={...})"

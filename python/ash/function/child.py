@@ -1,16 +1,18 @@
 """The processes in which jobs are done, and the one that they are forked from: what runs in them.
 
-    server:  has imported what jobs need, and nothing of the user's; runs no thread of ours
+    server:  has unpickled the function, and so imported what it needs; runs no thread of ours
        |  a connection comes over its socket -> fork, its number goes back
        v
     child: reads jobs from the connection, one at a time, until that is closed
 
-So a child that has died is replaced in milliseconds, where a new interpreter takes a third of a second.
+So a child that has died is replaced in milliseconds, whatever the function imports. A process with threads is not safe
+to fork: if the import starts threads, the server says so, and another one leaves it to the children.
 The standard input of all is closed when the parent ends, however it ends: then these end too, in the middle of a job.
 Ctrl-C on a terminal reaches them as well, and is left to the parent.
 """
 
 import atexit
+import contextlib
 import os
 import signal
 import socket
@@ -20,6 +22,7 @@ import time
 import traceback
 import warnings
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from ash.function.answers import do, prepare
@@ -27,16 +30,27 @@ from ash.function.answers import do, prepare
 END_SECONDS = 5.0
 """How long a child may take to end by itself."""
 LOOK_SECONDS = 0.01
+LENGTH_BYTES = 8
+READY, THREADS = b"ready", b"threads"
+"""The first answer of a server: it can fork, or the function has started threads."""
 GONE = "?"
 """What is told of a child that nobody knows."""
 
 
 def serve_forks(handle: int) -> None:
-    """Fork a child for each connection, and tell how one has ended, until the socket is closed; then end them all."""
+    """Fork a child for each connection, and tell how one has ended, until the socket is closed; then end them all.
+
+    At first the function comes, its length before it; nothing where it is left to the children.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads: NumPy's wait for nobody
     children: set[int] = set()
     with socket.socket(fileno=handle) as requests:
+        length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")
+        before = _threads()
+        if length:
+            prepare(_received(requests, length))
+        requests.sendall(READY if _threads() <= before else THREADS)
         while True:
             message, handles, *_ = socket.recv_fds(requests, 32, 1)
             if not message:
@@ -52,6 +66,30 @@ def serve_forks(handle: int) -> None:
                 requests.sendall(_status(int(message), children).encode())
     for child in list(children):
         _status(child, children)
+
+
+def _received(requests: socket.socket, length: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < length:
+        part = requests.recv(min(length - len(parts), 2**20))
+        if not part:
+            raise SystemExit
+        parts += part
+    return bytes(parts)
+
+
+def _threads() -> int:
+    """Return how many threads this process has, but for those of OpenBLAS and jemalloc, which a fork does not harm."""
+    tasks = Path("/proc/self/task")
+    if not tasks.is_dir():
+        return threading.active_count()
+    count = sum((each / "comm").read_text().strip() != "jemalloc_bg_thd" for each in tasks.iterdir())
+    with contextlib.suppress(ImportError):
+        import threadpoolctl
+
+        pools = [each["num_threads"] for each in threadpoolctl.threadpool_info() if each["internal_api"] == "openblas"]
+        count -= sum(pools) - len(pools)
+    return count
 
 
 def _status(child: int, children: set[int]) -> str:

@@ -11,7 +11,6 @@ the copy begins a new generator and advances it as far.
 """
 
 import copy
-import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,7 +35,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
         It is neither of the three forms, or does not take what it would be called with.
     """
     if isinstance(train, Objective):
-        return GeneratorTrainer(steps_of(train, options))
+        return GeneratorTrainer(steps_of(train, options), train.function)
     if inspect.isclass(train):
         missing = [name for name in METHODS if not callable(getattr(train, name, None))]
         if missing:
@@ -45,9 +44,9 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
         return ClassTrainer(train)
     if inspect.isgeneratorfunction(train):
         _check_call(train, "a generator of parameters", {})
-        return GeneratorTrainer(train)
+        return GeneratorTrainer(train, train)
     if _reports(train):
-        return GeneratorTrainer(reporting(train, options.max_epochs))
+        return GeneratorTrainer(reporting(train, options.max_epochs), train)
     _check_call(train, "a function of parameters, epochs and state", {}, 1, None)
     function: Train = train
     return function
@@ -79,8 +78,11 @@ def _check_call(train: Any, what: str, *arguments: Any) -> None:
 class Paused:
     """A generator between two jobs, after so many epochs, and the last outcome that it yielded.
 
-    `generator` is None in a copy.
+    `generator` is None in a copy. What a generator holds cannot be measured, so it counts as `nominal_bytes`. Beyond
+    the limit of memory the least promising are dropped, and begun anew when they are needed.
     """
+
+    nominal_bytes = 2**20
 
     def __init__(self, generator: Iterator[Any] | None, epochs: int, outcome: Outcome) -> None:
         self.generator, self.epochs, self.outcome = generator, epochs, outcome
@@ -96,12 +98,12 @@ class Paused:
 class GeneratorTrainer:
     """A generator function as a function of parameters, epochs and state, which is `Paused`.
 
+    `original` is what the user gave, by which the run is identified.
     A generator that ends is not trained further: its last outcome counts from then on.
     """
 
-    def __init__(self, train: Callable[[dict[str, Any]], Iterator[Any]]) -> None:
-        functools.update_wrapper(self, train)
-        self._train = train
+    def __init__(self, train: Callable[[dict[str, Any]], Iterator[Any]], original: Any) -> None:
+        self._train, self.original = train, original
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Paused | None) -> Any:
         """Advance the generator by so many epochs; a new one by those of the state too."""
@@ -127,8 +129,7 @@ class ClassTrainer:
     """A class as a function of parameters, epochs and state, which is an object of the class."""
 
     def __init__(self, train: Callable[[dict[str, Any]], Any]) -> None:
-        functools.update_wrapper(self, train, updated=())
-        self._train = train
+        self._train = self.original = train
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> Any:
         """Train the object further, and score it."""

@@ -64,8 +64,9 @@ def name_of(function: Any) -> str:
 
 
 def _without_partial(function: Any) -> Any:
-    while isinstance(function, partial):
-        function = function.func
+    """Return what a user has written, without what is around it."""
+    while isinstance(function, partial) or hasattr(function, "original"):
+        function = function.func if isinstance(function, partial) else function.original
     return function
 
 
@@ -73,7 +74,8 @@ def _source(function: Any) -> str | None:
     function = _without_partial(function)
     if function is None:
         return None
-    shown = function if hasattr(function, "__code__") or hasattr(function, "__wrapped__") else type(function)
+    is_code = inspect.isclass(function) or hasattr(function, "__code__") or hasattr(function, "__wrapped__")
+    shown = function if is_code else type(function)
     try:
         text = inspect.getsource(inspect.unwrap(shown))
     except (OSError, TypeError, SyntaxError, ValueError):

@@ -63,7 +63,7 @@ class FunctionRun:
     """One run: its jobs are done by `runners`, its candidates come from `source`; `rungs` as for `clock_of`.
 
     With `repeat` it ends after as many decisions as the run that is repeated. `recorded` is `record_of` with all that
-    is known before the run.
+    is known before the run; `category` that of warnings of failures.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class FunctionRun:
         rungs: Sequence[tuple[int, int]] = (),
         repeat: Repeat | None = None,
         recorded: Callable[..., RunRecord] | None = None,
+        category: type[Warning] = UserWarning,
     ) -> None:
         self._runners, self._space, self._options = runners, space, options
         self._source, self._journal, self._repeat, self._recorded = source, journal, repeat, recorded
@@ -91,7 +92,7 @@ class FunctionRun:
         self._infos: list[Any] = []  # of each row
         self._stories: dict[int, dict[str, Any]] = {}  # of each trial of Optuna, by candidate
         self._in_a_row = 0
-        self._has_warned = False  # of a failure
+        self._has_warned, self._category = False, category  # of a failure
         self._best: Best | None = None
         self._events: list[Event] = []
         self._ended: str | None = None
@@ -256,8 +257,8 @@ class FunctionRun:
     def _finish(self, key: Key, answer: Answer, *, is_known: bool = False) -> None:
         task = self._running.pop(key)
         good = answer.kind == FINISHED
-        if not good and not is_known:
-            answer = self._checked_failure(key, answer)
+        if not good:
+            answer = self._checked_failure(key, answer, is_known)
         elif self._options.direction == MINIMIZE and not is_known:
             answer = answer._replace(score=-answer.score)
         self._journal.ended(task, None if is_known else answer)
@@ -268,20 +269,22 @@ class FunctionRun:
         for candidate in self._clock.take_retired():
             self._states.drop(candidate)
 
-    def _checked_failure(self, key: Key, answer: Answer) -> Answer:
-        """Return the answer of a job that has failed as it is recorded; raise what ends the run, warn of the first."""
+    def _checked_failure(self, key: Key, answer: Answer, is_known: bool) -> Answer:
+        """Return the answer of a job that has failed as it is recorded; raise what ends the run, warn of the first.
+
+        One that is known from a journal or a record is no news.
+        """
         if answer.kind == WRONG:
             if key == (0, 0):  # of the first job, on any number of threads
                 raise SettingError(answer.text)
             answer = answer._replace(kind=FAILED)
-        if self._repeat is not None and key in self._repeat.lost:
-            return answer
         text = f"candidate {key[0]} failed in rung {key[1]}, with {self._source.params[key[0]]}:\n{answer.text}"
         if self._options.error == "raise":
             raise JobFailed(text) from answer.error
-        if not self._has_warned:
+        is_lost = self._repeat is not None and key in self._repeat.lost
+        if not (self._has_warned or is_known or is_lost):
             self._has_warned = True
-            warn_user(f"{text.rstrip()}\nThe run continues; `failures` of the result has all of them")
+            warn_user(f"{text.rstrip()}\nThe run continues; `failures` of the result has all of them", self._category)
         return answer._replace(error=None)
 
     def _decide(self, decisions: Iterable[_core.Decision]) -> None:
@@ -321,7 +324,8 @@ class FunctionRun:
         if self._failures:
             is_end = ended == "failures" and self._in_a_row == self._options.most_failures
             why = f", {self._in_a_row} in a row, which ended the run" if is_end else ""
-            warn_user(f"{len(self._failures)} of {len(self._rows)} jobs failed{why}:\n{causes(self._failures)}")
+            text = f"{len(self._failures)} of {len(self._rows)} jobs failed{why}:\n{causes(self._failures)}"
+            warn_user(text, self._category)
         ladder, params = self.rungs, self.params
         if self._options.candidates is None:
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]

@@ -3,7 +3,6 @@
 Its trial is one of Optuna that draws by its number, and reports to the ladder (reports.py). An epoch is one report.
 """
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,8 +48,11 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     Values are drawn when they are suggested, by seed, number of the trial and name, so a run repeats. The space of the
     result has what was suggested. User attributes of the best trial are `best_state`.
 
-    Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another process, and
-    after an interruption, an objective begins anew and runs to where it was. ``trial.study`` knows no other trial.
+    Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. An objective begins anew and
+    runs to where it was in another process, after an interruption, and beyond `memory_limit`, for which a waiting trial
+    counts as a megabyte. It must hold no lock and no global setting while it reports. ``trial.study`` knows no other
+    trial. A trial that raises TrialPruned by itself keeps its last report; without one it has failed. `costs` is called
+    with the number of the trial, ``{"trial": 3}``, as params.
 
     Parameters
     ----------
@@ -94,12 +96,12 @@ def steps_of(objective: Objective, options: FunctionOptions) -> Callable[[dict[s
     """Return a generator function for the trials of a run, which yields after each report and at the end."""
     import optuna
 
-    @functools.wraps(objective.function)
     def steps(params: dict[str, Any]) -> Iterator[Suggestions]:
         def call(reports: Reports) -> Suggestions:
             trial = _trial_of(reports, params[TRIAL], options)
             try:
-                return _outcome(trial, objective.function(trial))
+                found: Suggestions = trial.outcome(objective.function(trial))
+                return found
             except optuna.TrialPruned as error:
                 raise Retired from error
 
@@ -108,11 +110,7 @@ def steps_of(objective: Objective, options: FunctionOptions) -> Callable[[dict[s
     return steps
 
 
-def _outcome(trial: "optuna.Trial", value: Any) -> Suggestions:
-    return Suggestions(value, dict(trial.user_attrs), story=_story(trial))
-
-
-def _trial_of(reports: Reports, number: int, options: FunctionOptions) -> "optuna.Trial":
+def _trial_of(reports: Reports, number: int, options: FunctionOptions) -> Any:
     """Return a trial that draws by its number, and reports to a ladder: the only one of a study in memory."""
     import optuna
 
@@ -127,6 +125,15 @@ def _trial_of(reports: Reports, number: int, options: FunctionOptions) -> "optun
             return drawn_level(distribution, options.seed, number, name)
 
     class Trial(optuna.Trial):  # type: ignore[misc]
+        known: tuple[dict[str, Any], dict[str, Any]] = ({}, {"params": {}, "space": {}})
+
+        def outcome(self, value: Any) -> Suggestions:
+            """Return a value, with what is known of the trial now."""
+            params = self.params
+            if params != self.known[0]:
+                self.known = params, _story(self)
+            return Suggestions(value, dict(self.user_attrs), story=self.known[1])
+
         @property
         def number(self) -> int:
             return number
@@ -134,7 +141,7 @@ def _trial_of(reports: Reports, number: int, options: FunctionOptions) -> "optun
         def report(self, value: float, step: int) -> None:
             super().report(value, step)
             try:
-                reports.send(_outcome(self, float(value)))
+                reports.send(self.outcome(float(value)))
             except Retired as error:
                 raise optuna.TrialPruned from error
 
@@ -146,10 +153,19 @@ def _trial_of(reports: Reports, number: int, options: FunctionOptions) -> "optun
 
 
 def _story(trial: "optuna.Trial") -> dict[str, Any]:
-    """Return what a trial has suggested so far: values by name, and the space of them, as JSON holds them."""
-    domains = {name: _domain_of(distribution) for name, distribution in trial.distributions.items()}
-    params = {name: _plain(value) for name, value in trial.params.items()}
-    return {"params": params, "space": space_story(FunctionSpace(**domains)) if domains else {}}
+    """Return what a trial has suggested so far: values by name, and the space of them, as JSON holds them.
+
+    What a space of ash cannot have is left out, such as a choice of infinity.
+    """
+    params: dict[str, Any] = {}
+    space: dict[str, Any] = {}
+    for name, distribution in trial.distributions.items():
+        try:
+            space |= space_story(FunctionSpace(**{name: _domain_of(distribution)}))
+            params[name] = _plain(trial.params[name])
+        except (SettingError, TypeError):
+            continue
+    return {"params": params, "space": space}
 
 
 def space_of(stories: Iterable[Mapping[str, Any]]) -> FunctionSpace:

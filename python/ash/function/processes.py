@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from ash.function.answers import DIED, FAILED, LATE, Answer, Train, pack_function, unpack
-from ash.function.child import GONE
+from ash.function.child import GONE, LENGTH_BYTES, READY
 from ash.function.job_runners import RunnerThreads
 
 CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve_forks; serve_forks({handle})"
@@ -38,8 +38,9 @@ class ForkServer:
     answer, and the numbers of children: none is killed that was asked for, as its number may be another's by then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, packed: bytes) -> None:
         self._lock = threading.Lock()
+        self._packed = packed
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._living: set[int] = set()
@@ -121,6 +122,14 @@ class ForkServer:
             if self._process.stdin is not None:
                 self._inputs.append(self._process.stdin)
         self._socket = ours
+        ours.settimeout(START_SECONDS)
+        ours.sendall(len(self._packed).to_bytes(LENGTH_BYTES, "big") + self._packed)
+        answer = ours.recv(MESSAGE)
+        ours.settimeout(None)
+        if answer != READY and self._packed:  # it has threads, or is no more
+            self._packed = b""
+            self._end()
+            self._begin()
 
     def _end(self) -> None:
         process, own, self._process, self._socket = self._process, self._socket, None, None
@@ -182,7 +191,7 @@ class Processes(RunnerThreads):
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         self._packed = pack_function(train, "processes")
-        self._server = ForkServer()
+        self._server = ForkServer(self._packed)
         self._limit_of_child = limit
         self._children: list[Child | None] = [None] * count
         self._over = False

@@ -4,19 +4,22 @@
     function:        report(...) -> waits until its candidate is trained further or retired
 
 Only a thread can wait in the middle of a call. A candidate that is retired drops its generator; then the function is
-ended by `Retired` in its next report. It may look at `Reports.retired` before.
-Threads: the function and the thread that takes its reports never run at the same time, until it is retired.
+told so, and ended by `Retired` if it reports again. The generator waits for that end, up to END_SECONDS.
+Threads: the function and the thread that takes its reports run in turn, but for an end that takes longer.
 """
 
-import functools
+import contextvars
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ash._utils.threads import start_threads
+from ash._utils.threads import at_work, start_thread
 from ash.errors import Retired
 from ash.function.answers import Outcome
+
+END_SECONDS = 5.0
+"""How long the end of a retired function is waited for."""
 
 
 class Reports:
@@ -35,7 +38,9 @@ class Reports:
         self._function, self._most = function, most
         self._sent: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
         self._go = threading.Semaphore(0)
-        start_threads(1, self._run, "ash reports")
+        self._work = at_work()  # what the function does between two reports
+        context = contextvars.copy_context()
+        self._thread = start_thread(context.run, "ash reports", [self._run])
 
     def __iter__(self) -> Iterator[Any]:
         """Yield what is reported, and at last what is returned; None where that is nothing after a report."""
@@ -71,29 +76,37 @@ class Reports:
         """
         if self.retired:
             raise Retired("the candidate is trained no further")
+        self._work.__exit__(None, None, None)
         self._sent.put((value, None, False))
-        self._go.acquire()
+        self._wait()
         return not self.retired
 
     def retire(self) -> None:
-        """Let the function go on to its end."""
+        """Let the function go on to its end, and wait for that."""
         self.retired = True
         self._go.release()
+        if threading.current_thread() is not self._thread:  # where the garbage collector runs
+            self._thread.join(END_SECONDS)
 
-    def _run(self, _: int) -> None:
+    def _run(self) -> None:
+        self._wait()
+        if not self.retired:
+            try:
+                end: tuple[Any, BaseException | None, bool] = (self._function(self), None, True)
+            except BaseException as error:  # raised where the value is waited for
+                end = None, error, True
+            self._sent.put(end)
+        self._work.__exit__(None, None, None)
+
+    def _wait(self) -> None:
         self._go.acquire()
-        if self.retired:
-            return
-        try:
-            self._sent.put((self._function(self), None, True))
-        except BaseException as error:  # raised where the value is waited for
-            self._sent.put((None, error, True))
+        self._work = at_work()
+        self._work.__enter__()
 
 
 def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str, Any]], Iterator[Any]]:
     """Return ``train(params, report)`` as a generator function of params."""
 
-    @functools.wraps(train)
     def steps(params: dict[str, Any]) -> Iterator[Any]:
         def call(reports: Reports) -> Any:
             def report(score: Any, *, state: Any = None, metrics: Mapping[str, Any] | None = None) -> bool:

@@ -138,11 +138,9 @@ def source_of(
 ) -> Source:
     """Return the source for the argument `sampler`, which is checked; `known`: candidates that are on record."""
     endless = options.candidates is None
-    wanted = LARGEST if options.candidates is None else options.candidates
+    wanted, count = options.candidates or LARGEST, count_of(first, space, options, sampler)
     if sampler is not None and sampler != SOBOL:
         return OptunaSource(first, space, wanted, sampler, known)
-    others = space.size - sum(space.read(params)[1] for params in first)
-    count = min(wanted, len(first) + others)
     if count < wanted and not endless:
         warn_user(f"candidates={wanted} exceeds the {count} configurations of the space; all of them are used")
     if not endless:
@@ -151,10 +149,17 @@ def source_of(
     return Drawn(first, points, count, CHUNK if endless else count)
 
 
+def count_of(first: Sequence[Params], space: FunctionSpace, options: FunctionOptions, sampler: Any) -> int:
+    """Return how many candidates there are at most: no more than the space holds, but for a sampler's."""
+    wanted = options.candidates or LARGEST
+    if sampler is not None and sampler != SOBOL:
+        return wanted
+    return min(wanted, len(first) + space.size - sum(space.read(params)[1] for params in first))
+
+
 def numbered(options: FunctionOptions) -> Source:
     """Return the source of trials of Optuna, which are numbers."""
-    endless = options.candidates is None
-    wanted = LARGEST if options.candidates is None else options.candidates
+    endless, wanted = options.candidates is None, options.candidates or LARGEST
     return Drawn([], ({TRIAL: number} for number in count()), wanted, CHUNK if endless else wanted)
 
 

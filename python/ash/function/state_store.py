@@ -213,7 +213,7 @@ class States(contextlib.AbstractContextManager["States"]):
 
     def _size(self, state: Any, rung: int) -> int:
         """Return how many bytes a state takes: as it is, or as those of its type in this rung that were pickled."""
-        found = size_of(state)
+        found = getattr(state, "nominal_bytes", None) or size_of(state)
         if found is not None:
             return found
         key = type(state), rung

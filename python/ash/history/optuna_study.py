@@ -14,6 +14,7 @@ is the first, ours the one of the lowest loss; the study's "best_candidate" says
 """
 
 import logging
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
@@ -65,13 +66,20 @@ def quiet_study(direction: str, **given: Any) -> "optuna.Study":
     """Return `optuna.create_study` of these arguments, without a word in the log."""
     import optuna
 
-    storages = logging.getLogger("optuna.storages")
-    before = storages.level
-    storages.setLevel(logging.WARNING)
+    for name in ("_in_memory", "_rdb.storage", "journal._storage"):
+        logging.getLogger(f"optuna.storages.{name}").addFilter(_is_loud)  # once; the level is not this thread's alone
+    _quiet.here = True
     try:
         return optuna.create_study(direction=direction, **given)
     finally:
-        storages.setLevel(before)
+        _quiet.here = False
+
+
+_quiet = threading.local()
+
+
+def _is_loud(_: logging.LogRecord) -> bool:
+    return not getattr(_quiet, "here", False)
 
 
 def _direction(result: "History") -> str:

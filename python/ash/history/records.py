@@ -31,8 +31,8 @@ Columns = dict[str, NDArray[Any]]
 LEAST_PAIRS = 3
 """With two candidates a rank correlation is 1 or -1."""
 
-STORY = "suggested"
-"""The entry of the info of a job that holds what a trial of Optuna has suggested, beside metrics."""
+METRICS, STORY = "metrics", "suggested"
+"""The entries of the info of a job: its further metrics, and what a trial of Optuna has suggested."""
 
 
 class JobRecord(NamedTuple):

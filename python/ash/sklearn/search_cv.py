@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn import get_config
 from sklearn.base import MetaEstimatorMixin, clone, is_classifier
-from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
@@ -24,7 +24,6 @@ from sklearn.utils.validation import check_is_fitted
 from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
 from ash._utils.threads import at_work
-from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.errors import AllFailed, FitsFailed, JobFailed
 from ash.executors.executor_argument import workers_of
@@ -32,7 +31,7 @@ from ash.function.answers import can_pack
 from ash.function.function_repeat import repeat_of
 from ash.journal.journal import Journal
 from ash.options import CONFIG_FIELDS, LARGEST, LARGEST_SEED, MOST_WORKERS, SearchConfig, read_config, warn_of_one_rung
-from ash.result import FunctionResult, causes, interruption
+from ash.result import FunctionResult, interruption
 from ash.run_record import RunRecord
 from ash.sklearn.cv_results import JobInfo, ResultRow, best_columns, best_rows, read_info, search_results
 from ash.sklearn.estimator_docs import documented_search
@@ -354,7 +353,6 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
                 warnings.filterwarnings("ignore", message="the run was interrupted")  # which is raised
-                warnings.filterwarnings("ignore", message=r"\d+ of \d+ jobs failed")  # `_keep` warns
                 return tune_function(trainer, plan.space, costs=costs, **settings)
         except JobFailed as error:
             raise error.__cause__ or FitsFailed(str(error)) from None
@@ -362,9 +360,6 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             raise FitsFailed(str(error)) from None
 
     def _keep(self, result: FunctionResult, trainer: Trainer) -> None:
-        if result.failures:
-            text = f"{len(result.failures)} of {len(result.jobs)} jobs failed:\n{causes(result.failures)}"
-            warn_user(text, FitFailedWarning)
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
         all_infos = [read_info(info) for info in result.infos]

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import joblib
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.exceptions import FitFailedWarning
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _num_samples
 
@@ -72,6 +73,7 @@ class Trainer:
     eta: int
     forecasts: bool  # whether candidates are ranked by what their score is expected to be after the next rung
     constant: float | None  # the score of a constant in the first fold, where it is known
+    failure_warning: ClassVar[type[Warning]] = FitFailedWarning
     here: bool = True  # whether jobs are done in this process; a copy in another one knows better
 
     def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
