@@ -1,5 +1,6 @@
 """`ash.from_optuna`: objectives of Optuna that run unchanged on the ladder."""
 
+import logging
 import threading
 import time
 from pathlib import Path
@@ -211,12 +212,22 @@ def test_bounds_that_depend_on_other_values_and_odd_choices_are_shown() -> None:
     assert study.best_value == 1.0 and len(study.trials) == 16
 
 
-def test_nothing_is_logged(capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     """On several threads too; the user's own studies are logged as before."""
-    run(threads=2, candidates=64).to_optuna()
-    assert capfd.readouterr().err == ""
-    optuna.create_study()
-    assert "A new study created" in capfd.readouterr().err
+    logged: list[str] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", lambda record: logged.append(record.getMessage()))
+    logger, before = logging.getLogger("optuna"), optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    logger.addHandler(handler)
+    try:
+        run(threads=2, candidates=64).to_optuna()
+        assert not logged
+        optuna.create_study()
+        assert len(logged) == 1 and logged[0].startswith("A new study created")
+    finally:
+        logger.removeHandler(handler)
+        optuna.logging.set_verbosity(before)
 
 
 def test_one_objective_runs_at_a_time_on_one_thread() -> None:
@@ -235,6 +246,7 @@ def test_one_objective_runs_at_a_time_on_one_thread() -> None:
 
     run(objective)
     assert max(most) == 1 and not running
+    assert not [each for each in threading.enumerate() if each.name.startswith("ash reports")], "all have ended"
 
 
 def test_attributes_of_a_trial_that_is_cut_are_those_of_its_report() -> None:

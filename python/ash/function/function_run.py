@@ -154,7 +154,10 @@ class FunctionRun:
             self._journal.finish(ended)
             if reporter.finish(self, self.params):
                 ended = "interrupted"
-            return self._result(ended, began, seconds)
+            result = self._result(ended, began, seconds)
+            self._answers.clear()
+            self._best = None  # no state outlives the run but the best
+            return result
 
     def _go(self, view: View, reporter: Reporter) -> None:
         looked = time.monotonic()

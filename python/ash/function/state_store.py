@@ -92,6 +92,7 @@ class States(contextlib.AbstractContextManager["States"]):
         self.retrained_epochs = 0
 
     def __exit__(self, *error: object) -> None:
+        self._waiting.clear()  # which ends the threads of functions that wait in a report
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             if self._parent is not None:
