@@ -1,4 +1,6 @@
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "bindings/common.hpp"
 
@@ -6,7 +8,10 @@ namespace ash::bindings {
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                               std::int64_t epoch_limit, double stop_score, std::int64_t report_limit) {
+                               std::int64_t epoch_limit, double stop_score, std::int64_t report_limit,
+                               const Rungs& rungs) {
+    std::vector<GivenRung> given;
+    for (const auto& [places, epochs] : rungs) given.push_back({places, epochs});
     return {.candidates = candidates,
             .eta = eta,
             .min_epochs = min_epochs,
@@ -18,7 +23,8 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
                 {{"capped", Promotion::capped}, {"paper", Promotion::paper}, {"improving", Promotion::improving}}),
             .epoch_limit = epoch_limit,
             .stop_score = stop_score,
-            .report_limit = report_limit};
+            .report_limit = report_limit,
+            .rungs = std::move(given)};
 }
 
 const char* name(Ending ending) {
@@ -62,13 +68,14 @@ void bind_ladder(py::module_& m) {
     py::class_<Ladder>(m, "Ladder")
         .def(py::init(with_room(+[](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                     std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                                    std::int64_t epoch_limit, double stop_score) {
+                                    std::int64_t epoch_limit, double stop_score, const Rungs& rungs) {
                  return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
-                                               epoch_limit, stop_score));
+                                               epoch_limit, stop_score, 0, rungs));
              })),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
              py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
-             py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN())
+             py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
+             py::arg("rungs") = Rungs())
         .def("next", &Ladder::next)
         .def("report", &Ladder::report, py::arg("job"), py::arg("score"), py::arg("loss"))
         .def("has_job", &Ladder::has_job)

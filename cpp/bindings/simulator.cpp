@@ -77,12 +77,12 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
               const std::string& algorithm, const std::string& promotion, std::int64_t epoch_limit, double stop_score,
               const std::string& schedule, int workers, const std::string& order, int threads, bool teams,
               double team_efficiency, const Numbers& team_limits, double noise, std::uint64_t seed,
-              const std::optional<Cluster>& cluster, const Numbers& state_bytes, bool keep_jobs) {
+              const std::optional<Cluster>& cluster, const Numbers& state_bytes, bool keep_jobs, const Rungs& given) {
     constexpr double kMostNoise = 10.0;
     require(noise >= 0.0 && noise <= kMostNoise, "noise: 0 to 10");
     const SimulationSettings settings{
-        .ladder =
-            ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit, stop_score),
+        .ladder = ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit, stop_score,
+                                  0, given),
         .schedule = pick<Schedule>(schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
         .workers = checked_places(workers, "workers: 1 to 65536"),
         .order = pick<Order>(order, {{"finish", Order::finish}, {"start", Order::start}, {"rung", Order::rung}}),
@@ -156,7 +156,7 @@ void bind_simulator(py::module_& m) {
           py::arg("threads") = 1, py::arg("teams") = true, py::arg("team_efficiency") = 1.0,
           py::arg("team_limits").noconvert() = py::none(), py::arg("noise") = 0.0, py::arg("seed") = 0,
           py::arg("cluster") = py::none(), py::arg("state_bytes").noconvert() = py::none(),
-          py::arg("keep_jobs") = false);
+          py::arg("keep_jobs") = false, py::arg("rungs") = Rungs());
 }
 
 }  // namespace ash::bindings

@@ -45,6 +45,7 @@ class Ladder:
         promotion: str = "capped",  # "capped" | "paper" | "improving"
         epoch_limit: int = 0,  # of all jobs together; 0: none
         stop_score: float = ...,  # NaN: none
+        rungs: Sequence[tuple[int, int]] = (),  # places and epochs of each, in place of eta, min_epochs and max_rungs
     ) -> None: ...
     def next(self) -> Job | None: ...
     def report(self, job: Job, score: float, loss: float) -> None: ...
@@ -100,7 +101,7 @@ class Clock:
         workers: int = 1,  # virtual ones
         known: int,  # candidates that are drawn already
         cost: Callable[[int, int], float] | None = None,  # of candidate and epochs; None: all jobs are alike
-        rungs: Sequence[tuple[int, int]] = (),  # places and epochs of each, in place of eta, min_epochs and max_rungs
+        rungs: Sequence[tuple[int, int]] = (),  # as of Ladder
     ) -> None: ...
     def next(self) -> Task | None: ...
     # These two return what was decided by them, in order.
@@ -514,6 +515,7 @@ def simulate(
     cluster: Cluster | None = None,  # then without teams
     state_bytes: NDArray[np.float64] | None = None,  # [1], [candidates] or [candidates, rungs]; None: 0
     keep_jobs: bool = False,
+    rungs: Sequence[tuple[int, int]] = (),  # as of Ladder
 ) -> tuple[dict[str, float], list[tuple[int, float]], dict[str, NDArray[np.generic]]]:
     """A run without training (cpp/ash/simulate/simulator.hpp): totals, (jobs, seconds) of each rung, columns.
 

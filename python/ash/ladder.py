@@ -4,7 +4,7 @@ import math
 import threading
 from dataclasses import dataclass
 from numbers import Real
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from ash import _core
 from ash._utils.arguments import explained
@@ -29,6 +29,7 @@ class LadderSettings(TypedDict):
     promotion: str
     epoch_limit: int  # 0: none
     stop_score: float  # NaN: none
+    rungs: NotRequired[list[tuple[int, int]]]  # places and epochs of each, where these are given
 
 
 @dataclass(frozen=True, slots=True)

@@ -326,6 +326,16 @@ def test_a_ladder_is_laid_from_the_top(most: int, eta: int, least: int, rungs: i
     assert repr(found).startswith(shown)
 
 
+def test_a_ladder_from_the_top_is_simulated_as_it_was() -> None:
+    for given in ({"candidates": 16}, {"candidates": None, "epoch_limit": 200}):
+        found = run(train, max_epochs=4, threads=1, costs=cost, **given)
+        simulated = found.simulate([1, 2])
+        assert simulated.rows[0]["jobs"] == len(found.jobs) or given["candidates"] is None
+        assert simulated.rows[0]["epochs"] == found.epochs or given["candidates"] is None
+        assert simulated.rows[0]["jobs"] == simulated.rows[1]["jobs"] >= len(found.jobs)
+    assert found.simulate([1], max_rungs=1).rows[0]["epochs"] == len(found.params)
+
+
 def test_a_stream_has_a_ladder_from_the_top_too() -> None:
     found = run(train, candidates=None, max_epochs=8, epoch_limit=500, threads=1)
     assert [row["epochs"] for row in found.rungs] == [1, 1, 2, 4] and found.best_state == 8

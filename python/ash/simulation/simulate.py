@@ -287,10 +287,27 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     cluster = other.pop("cluster")
     other["teams"] = _teams(other["teams"], cluster, shared)
     ladder = ladder_settings(len(result.params), eta=options.eta, min_epochs=options.min_epochs, **rule)
+    if (rungs := given_rungs(result, _epochs(ladder))) is not None:
+        ladder["rungs"] = rungs[: rule["max_rungs"]]
     settings, counts = _settings(**other), _threads(threads)
     _check_memory(ladder)
     tables = recorded_jobs(result.ranking, len(result.params), _epochs(ladder))
     return _simulation(ladder, settings, tables, counts, cluster)
+
+
+def given_rungs(result: "History", epochs: Sequence[int]) -> list[tuple[int, int]] | None:
+    """Return places and epochs of the rungs of a run, None if its options make a ladder of such epochs.
+
+    A stream has the places that its candidates fill.
+    """
+    own = [rung["epochs"] for rung in result.ladder]
+    if own[: len(epochs)] == list(epochs):
+        return None
+    count, eta = len(result.params), result.options.eta
+    places = [rung["places"] for rung in result.ladder]
+    if result.options.candidates is None:
+        places = [count // eta**rung for rung in range(len(own))]
+    return [(place, each) for place, each in zip(places, own, strict=True) if place]
 
 
 def _simulation(
