@@ -118,12 +118,6 @@ def step(data: _core.Data, network: Network, threads: int, repeats: int) -> dict
     }
 
 
-def wide_speedup(values: Mapping[str, Any]) -> dict[str, float]:
-    """Return minimum, median and maximum of what a team of 2 brings to a step of the wide network."""
-    found: dict[str, float] = values[f"{WIDE.name}, 2 threads"]["speedup"]
-    return found
-
-
 def sections(values: Mapping[str, Any]) -> list[Section]:
     """Return a row per step and number of threads."""
     header = ["step", "M multiply-adds", "tuner", "round trip ns", "quiet us", "alone us", "shared us"]

@@ -2,9 +2,9 @@
 
 Compared are 1 - AUC of two classes, the log loss of more, and the root of the mean squared error of numbers, in the
 units of the target; all contenders are told so. A case is one fit in a process of its own, pinned to one core; as many
-run at a time as there are cores. The split is by seed: three of them for `ash`, CatBoost and RealMLP, one for the
-others. The seconds are those of the fit; a first one on few rows loads what is loaded once. The limit is 60 seconds;
-AutoGluon also has 300 on every third table, and `ash` 2, 5, 15 and 240.
+run at a time as there are cores. The split is by seed: up to three for `ash`, one for the others. The seconds are
+those of the fit; a first one on few rows loads what is loaded once. The limit is 60 seconds; `ash` also has 2, 5 and
+15, and both `ash` and AutoGluon have 300 on every third table.
 
 What this favours. The others: CatBoost and RealMLP take their own time, and the last fit of the tuned trees comes on
 top of their limit and uses all rows, where networks hold some out; the best of six peers on a table is partly the

@@ -24,6 +24,7 @@ from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, Split, spl
 
 FEW_ROWS, FEW_SECONDS = 1_000, 1.0
 PREDICTED, CALLS = 1_000, 5  # rows of a timed call, and calls
+PARTS = 10  # of the held-out rows: the error that is compared is also taken without each of them
 LEAST_PROBABILITY = 1e-7  # what is less counts as this: a rounding in single precision
 COMPARED = {BINARY: "auc_error", CLASSES: "log_loss", REGRESSION: "error"}
 """The error by which contenders are compared, by what the target is."""
@@ -87,8 +88,10 @@ def facts(rows: Split) -> dict[str, float]:
 
 
 def scores(model: Any, rows: Split) -> dict[str, float]:
-    """Return the errors on the held-out rows, and `deviation`, the standard error of the one that is compared.
+    """Return the errors on the held-out rows; of the one that is compared also its standard error and a jackknife.
 
+    deviation  the standard error
+    without    the error without each of PARTS parts of the rows, the same rows for all contenders
     error      share of wrong classes, or root of the mean squared error
     log_loss   of classes
     auc_error  of two classes: 1 - AUC
@@ -99,14 +102,23 @@ def scores(model: Any, rows: Split) -> dict[str, float]:
     if not rows.classes:
         squares = np.square(predicted - rows.y_test, dtype=np.float64)
         error = root_mean_square(predicted - rows.y_test)
-        return {"error": error, "deviation": _mean_deviation(squares) / max(2 * error, np.finfo(float).tiny)}
+        deviation = _mean_deviation(squares) / max(2 * error, np.finfo(float).tiny)
+        without = without_parts(lambda kept: float(np.sqrt(squares[kept].mean())), len(squares))
+        return {"error": error, "deviation": deviation, "without": without}
     probabilities = np.asarray(model.predict_proba(rows.x_test))
     losses = log_losses(probabilities, rows.y_test, rows.classes)
     found = {"error": float(np.mean(predicted != rows.y_test)), "log_loss": float(losses.mean())}
     if rows.classes > 2:
-        return {**found, "deviation": _mean_deviation(losses)}
+        without = without_parts(lambda kept: float(losses[kept].mean()), len(losses))
+        return {**found, "deviation": _mean_deviation(losses), "without": without}
     error, deviation = auc_error(probabilities[:, 1], rows.y_test)
-    return {**found, "auc_error": error, "deviation": deviation}
+    without = without_parts(lambda kept: auc_error(probabilities[kept, 1], rows.y_test[kept])[0], len(losses))
+    return {**found, "auc_error": error, "deviation": deviation, "without": without}
+
+
+def without_parts(error: Callable[[NDArray[np.bool_]], float], rows: int) -> list[float]:
+    """Return the error of all rows but those of one part, for each part; a part has every PARTS-th row."""
+    return [error(np.arange(rows) % PARTS != part) for part in range(PARTS)]
 
 
 def root_mean_square(differences: NDArray[Any]) -> float:

@@ -3,6 +3,7 @@
     e / b    of our error and a peer's on the same split; each first gets s added, the standard error of the peer's, and
              of classes half a held-out row at least, so that an error near 0 does not decide
     table    the mean of that over the seeds that both have; against the best peer: the largest of its ratios
+    worse    the tables whose 90 % interval, of a jackknife over parts of the held-out rows, lies above 1.02
     all      geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of them
 
 Below 1 ours errs less. Elo (bencheval) is of the contenders that have fitted all tables with the first seed.
@@ -11,6 +12,7 @@ Below 1 ours errs less. Elo (bencheval) is of the contenders that have fitted al
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from statistics import fmean, median
 from typing import Any
 
@@ -18,13 +20,15 @@ import numpy as np
 
 from bench.figures import Line, Picture, Plot, Section, Table, Text
 from bench.quality.contenders import AUTOGLUON, CONTENDERS, OURS, PLAIN
-from bench.quality.measure import COMPARED, PREDICTED
-from bench.quality.plan import CURVE_LIMITS, LIMIT, LONG_LIMIT, OTHER_SEED, SEEDS, fits
+from bench.quality.measure import COMPARED, PARTS, PREDICTED
+from bench.quality.plan import CURVE_LIMITS, LIMIT, LONG_LIMIT, SEEDS, fits
 from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
 
 PEERS = [each for each in CONTENDERS if each not in (OURS, PLAIN)]
 SAMPLES, INTERVAL = 2_000, (5, 95)
 RISE = 2.0  # standard errors
+WORSE, STUDENT = 1.02, 1.833  # half an interval of 90 % in standard errors, with PARTS - 1 degrees of freedom
+FACTS = ("seconds", "ms", "bytes")
 KINDS = {BINARY: "two classes, 1 - AUC", CLASSES: "more classes, log loss", REGRESSION: "numbers, RMSE"}
 SKEWED = 1.0
 Run = Mapping[str, Any]
@@ -69,6 +73,12 @@ class Fits:
         found = [(ratio, peer) for peer in PEERS if (ratio := self.ratio(table, peer)) is not None]
         return max(found, default=None)
 
+    def worse(self, tables: Sequence[str], peer: str, limit: float) -> str:
+        """Return on how many of these tables ours is clearly worse, of those with a jackknife of both."""
+        runs = [[self.of(t, *of).get(SEEDS[0], {}) for of in ((OURS,), (peer, limit))] for t in tables]
+        low = [lowest(t, *both) for t, both in zip(tables, runs, strict=True) if all("without" in run for run in both)]
+        return f"{sum(each > WORSE for each in low)} of {len(low)}"
+
 
 def error_of(table: str, run: Run) -> float:
     """Return what is compared on this table."""
@@ -95,8 +105,16 @@ def smoothed(table: str, own: Run, their: Run) -> float:
     """Return the ratio of the errors, each with the standard error of the other contender's added."""
     least = 0.5 / (TEST_SHARE * their["rows"]) if TABLES[table].classes else 0.0
     deviation = max(their["deviation"], least)
-    above, below = error_of(table, own) + deviation, error_of(table, their) + deviation
-    return above / below
+    return (error_of(table, own) + deviation) / (error_of(table, their) + deviation)
+
+
+def lowest(table: str, own: Run, their: Run) -> float:
+    """Return the lower end of the 90 % interval of the ratio of the errors: a jackknife over parts of the rows."""
+    name = COMPARED[TABLES[table].kind]
+    pairs = zip(own["without"], their["without"], strict=True)
+    logs = np.log([smoothed(table, {**own, name: one}, {**their, name: other}) for one, other in pairs])
+    spread = np.sqrt((PARTS - 1) / PARTS * np.square(logs - logs.mean()).sum())
+    return float(smoothed(table, own, their) * np.exp(-STUDENT * spread))
 
 
 def geometric_mean(ratios: Sequence[float]) -> tuple[float, float, float]:
@@ -123,7 +141,6 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
         losses_table(fits),
         peers_table(fits),
         kinds_table(fits),
-        models_table(fits),
         errors_table(fits),
         scoring_table(fits),
         *curve_sections(fits),
@@ -135,16 +152,15 @@ def losses_table(fits: Fits) -> Table:
     found = [(best, table) for table in fits.tables if (best := fits.best_peer(table)) is not None]
     rows = []
     for (ratio, peer), table in sorted(found, reverse=True):
-        ours, theirs = fits.of(table, OURS), fits.of(table, peer)
-        seeds = shared(ours, theirs)
-        facts = [str(ours[seeds[0]]["rows"]), KINDS[TABLES[table].kind], str(len(seeds))]
-        errors = [f"{mean_error(table, runs, seeds):.4g}" for runs in (ours, theirs)]
+        runs = [fits.of(table, OURS), fits.of(table, peer)]
+        errors = [f"{mean_error(table, each, shared(*runs)):.4g}" for each in runs]
+        facts = [str(next(iter(runs[0].values()))["rows"]), KINDS[TABLES[table].kind]]
         rows.append([table, *facts, *errors, CONTENDERS[peer].name, f"{ratio:.3f}"])
     ratios = [ratio for (ratio, _), _ in found]
     wins = sum(ratio < 1 for ratio in ratios)
     note = f"Geometric mean {shown_mean(ratios)}; below 1 on {wins} of {len(ratios)} tables."
     note += f" Failed: {', '.join(sorted(set(fits.failed)))}." if fits.failed else ""
-    header = ["table", "rows", "compared", "seeds", "ash", "best peer", "which", "ash by best peer"]
+    header = ["table", "rows", "compared", "ash", "best peer", "which", "ash by best peer"]
     return Table("Losses first: ash in a minute on one core, by the best peer on each table", header, rows, note)
 
 
@@ -154,21 +170,26 @@ def peers_table(fits: Fits) -> Table:
     rows = []
     for each, limit in [(OURS, LIMIT), *((peer, LIMIT) for peer in PEERS), (AUTOGLUON, LONG_LIMIT)]:
         ratios = {t: ratio for t in fits.tables if (ratio := fits.ratio(t, each, limit)) is not None}
-        seconds = [run["seconds"] for t in fits.tables for run in fits.of(t, each, limit).values()]
+        runs = [run for t in fits.tables for run in fits.of(t, each, limit).values()]
+        facts = [[run[name] for run in runs if name in run] for name in FACTS]
+        medians = [f"{median(own):{'.3g' if median(own) < 1_000 else ',.0f'}}" if own else "-" for own in facts]
         rating = f"{ratings[each]:.0f}" if limit == LIMIT and each in ratings else "-"
-        took = f"{median(seconds):.3g}" if seconds else "-"
-        name = _name(each, limit)
         if each == OURS:
-            cells = ["", "", ""]
+            cells = ["", "", "", ""]
         elif not ratios:
-            cells = [fits.reasons.get(each, "not measured"), "-", "-"]
+            cells = [fits.reasons.get(each, "not measured"), "-", "-", "-"]
         else:
             worst = max(ratios, key=lambda table: ratios[table])
             wins = f"{sum(ratio < 1 for ratio in ratios.values())} of {len(ratios)}"
-            cells = [shown_mean(list(ratios.values())), wins, f"{ratios[worst]:.3f}, {worst}"]
-        rows.append([name, str(len(ratios)), *cells, took, rating])
-    note = "By theirs: geometric mean with its 90 % interval over the tables. Seconds: median of the fits."
-    header = ["ash against", "tables", "by theirs", "ash better", "worst", "seconds", "Elo"]
+            shares = [wins, fits.worse(list(ratios), each, limit)]
+            cells = [shown_mean(list(ratios.values())), *shares, f"{ratios[worst]:.3f}, {worst}"]
+        rows.append([_name(each, limit), str(len(ratios)), *cells, *medians, rating])
+    note = (
+        "By theirs: geometric mean with its 90 % interval over the tables. Ash worse: tables whose 90 % interval of "
+        f"the ratio, paired by held-out rows, is above {WORSE:g}. Medians of the fits: seconds; ms to predict "
+        f"{PREDICTED:,} rows on one core (of classes their probabilities); bytes of the saved model. -: not measured."
+    )
+    header = ["ash against", "tables", "by theirs", "ash better", "ash worse", "worst", *FACTS, "Elo"]
     return Table("ash by each peer", header, rows, note)
 
 
@@ -210,26 +231,6 @@ GROUPS: dict[str, Callable[[str, Run], bool]] = {
 }
 
 
-def models_table(fits: Fits) -> Table:
-    """Return how fast the fitted models predict and how large they are when saved, by contender and limit."""
-    rows = []
-    for each, limit in sorted(
-        {key[1:] for key in fits.runs}, key=lambda pair: (list(CONTENDERS).index(pair[0]), pair[1])
-    ):
-        runs = [[run for run in fits.of(t, each, limit).values() if "ms" in run] for t in fits.tables]
-        cells = [CONTENDERS[each].name, f"{limit:g} s" if CONTENDERS[each].limited else "-", str(sum(map(bool, runs)))]
-        for name, form in (("ms", ",.1f"), ("bytes", ",.0f")):
-            found = [median(run[name] for run in own) for own in runs if own]
-            cells += [format(of(found), form) if found else "-" for of in (median, max)]
-        rows.append(cells)
-    header = ["contender", "limit", "tables", "ms, median", "ms, largest", "bytes, median", "bytes, largest"]
-    note = (
-        f"ms: time to predict {PREDICTED:,} rows on one core (probabilities where the target is a class). bytes: size "
-        "of the saved model. Each table counts by its median over the seeds. -: not measured."
-    )
-    return Table("The fitted models", header, rows, note)
-
-
 def errors_table(fits: Fits) -> Table:
     """Return the error of each contender on each table, with the seed that all have."""
     columns = (OURS, *PEERS)
@@ -239,8 +240,8 @@ def errors_table(fits: Fits) -> Table:
         return "-" if run is None else f"{error_of(table, run):.4g}"
 
     rows = [[table, *(cell(table, column) for column in columns)] for table in fits.tables]
-    note = "What is compared, on the held-out rows, with the first seed."
-    return Table("Errors", ["table", *(CONTENDERS[column].name for column in columns)], rows, note)
+    header = ["table", *(CONTENDERS[column].name for column in columns)]
+    return Table("Errors", header, rows, "What is compared, on the held-out rows, with the first seed.")
 
 
 def _name(contender: str, limit: float) -> str:
@@ -267,10 +268,10 @@ def scoring_table(fits: Fits) -> Table:
 
 def curve_sections(fits: Fits) -> list[Section]:
     """Return the errors by limit, and a picture of them by that of a minute; nothing where only one was measured."""
-    limits = sorted({*CURVE_LIMITS, LIMIT})
+    limits = sorted({*CURVE_LIMITS, LIMIT, LONG_LIMIT})
     rows, lines, rises = [], [], 0
     for table in fits.tables:
-        points = {x: runs[OTHER_SEED] for x in limits if OTHER_SEED in (runs := fits.of(table, OURS, x))}
+        points = {x: runs[SEEDS[0]] for x in limits if SEEDS[0] in (runs := fits.of(table, OURS, x))}
         if len(points) < 2:
             continue
         rise = largest_rise(table, points)
@@ -282,7 +283,7 @@ def curve_sections(fits: Fits) -> list[Section]:
     if not rows:
         return []
     note = (
-        f"Of seed {OTHER_SEED}. Largest rise: of an error above an earlier one, in standard errors of the earlier one. "
+        f"Of the first seed. Largest rise: of an error above an earlier one, in standard errors of the earlier one. "
         f"It is above {RISE:g} on {rises} of {len(rows)} tables."
     )
     header = ["table", *(f"{limit:g} s" for limit in limits), "largest rise"]
@@ -297,12 +298,7 @@ def in_deviations(table: str, one: Run, other: Run) -> float:
 
 def largest_rise(table: str, points: Mapping[float, Run]) -> float:
     """Return how far an error is above an earlier one at most, in standard errors of that."""
-    limits = sorted(points)
-    return max(
-        in_deviations(table, points[late], points[early])
-        for place, early in enumerate(limits)
-        for late in limits[place + 1 :]
-    )
+    return max(in_deviations(table, points[late], points[early]) for early, late in combinations(sorted(points), 2))
 
 
 def readme(values: Mapping[str, Any]) -> list[str]:
@@ -310,9 +306,9 @@ def readme(values: Mapping[str, Any]) -> list[str]:
     found = Fits(values)
     rows = [row for row in peers_table(found).rows if row[0] in {CONTENDERS[peer].name for peer in PEERS}]
     return [
-        "Error of ash by that of each peer after a minute on one core, over all tables. Below 1 ash errs less:",
+        f"Error of ash by that of each peer after a minute on one core. Clearly worse: 90 % interval above {WORSE:g}:",
         "",
-        "| ash against | tables | by theirs | ash better |",
-        "|---|--:|--:|--:|",
-        *(f"| {' | '.join(row[:4])} |" for row in rows if row[1] != "0"),
+        "| ash against | tables | by theirs | ash better | clearly worse |",
+        "|---|--:|--:|--:|--:|",
+        *(f"| {' | '.join(row[:5])} |" for row in rows if row[1] != "0"),
     ]
