@@ -32,7 +32,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
     Raises
     ------
     SettingError
-        It is neither of the three forms, or does not take what it would be called with.
+        It has none of these forms, or does not take what it would be called with.
     """
     if isinstance(train, Objective):
         return GeneratorTrainer(steps_of(train, options), train.function)
