@@ -85,17 +85,17 @@ class AllFailed(AshError):
 
 
 class JobFailed(AshError):
-    """A job of a function has failed, and ``error="raise"`` ends the run then.
+    """A job of a function has failed, and ``error="raise"`` is set.
 
-    The message has the candidate and the traceback. ``__cause__`` is what the function raised, unless that was in
-    another process.
+    The message names the candidate and contains the traceback. ``__cause__`` is the exception that the function raised.
+    It is None if that happened in another process, or if the score was not finite.
     """
 
 
 class Retired(BaseException):
-    """Raised by `report` in a function whose candidate is trained no further, and no error.
+    """Raised by `report` to end a function whose candidate will not be trained further; not an error.
 
-    Let it end the function. It is no `Exception`, so that ``except Exception`` does not stop it.
+    Do not catch it. It is not an `Exception`, so ``except Exception`` does not stop it.
     """
 
 

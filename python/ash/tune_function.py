@@ -66,7 +66,7 @@ def tune_function(
     record: RunRecord | None = None,
     config: SearchConfig | None = None,
 ) -> FunctionResult:
-    """Tune a function that trains something further; return the best hyperparameters and the state they led to.
+    """Find the hyperparameters with which a training function scores best; return them and the trained state.
 
     Parameters
     ----------
@@ -78,12 +78,12 @@ def tune_function(
           what the previous call for this candidate returned, None in the first call, and always None with
           ``training="restart"``. Without a state it may return the score alone.
         - A generator function, ``train(params)``, which yields a score, or (score, state), after each epoch. It is
-          paused between jobs. In another process it begins anew in each job, and is advanced.
+          paused between jobs. In another process it starts again in each job and is advanced to where it was.
         - A function, ``train(params, report)``, which calls ``report(score)`` after each epoch, and waits there between
           jobs. ``report`` also takes ``state=`` and ``metrics=``. It returns False once the candidate is trained no
           further, and raises `Retired` if it is called again. For training loops of libraries that have callbacks.
-        - A class: ``train(params)`` makes an object with the methods ``fit_more(epochs)`` and ``score()``, which is the
-          state.
+        - A class: ``train(params)`` makes an object with the methods ``fit_more(epochs)`` and ``score()``. The object
+          is the state.
         - An objective of Optuna, by `ash.from_optuna`.
 
         A score is a number. `Outcome` in its place adds further metrics. Anything else that the first job returns is an
@@ -113,18 +113,18 @@ def tune_function(
         points that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one
         candidate at a time, and told its score in the first rung.
     first : sequence of dict, result, or path or Journal, optional
-        Configurations to try before all others; of an earlier result or journal, its ten best. Those that do not fit
-        the space are left out with a warning.
+        Configurations to try before all others. A dict that does not fit the space is an error. An earlier result or
+        journal contributes its ten best configurations; those that do not fit are left out with a warning.
     threads : int, optional
-        Jobs at a time. Default: as for `ash.tune`; of an executor, as many as it has workers. With 1, and neither
-        executor nor `job_limit`, jobs run in the calling thread.
+        Number of jobs that run at a time. Default: as for `ash.tune`; with an executor, the number of its workers. With
+        ``threads=1``, no executor and no `job_limit`, functions and classes run in the calling thread.
     seed, progress, callbacks
         As for `ash.tune`.
     journal : path or Journal, optional
-        A file that records every result at once. The same call continues it after any interruption; a call with more
-        candidates or a larger limit extends the run. States are not loaded from files: a candidate that is promoted is
-        trained again through its lower rungs first. Another space, seed or function name is refused; another source of
-        the function is a warning.
+        A file to which each result is written immediately. The same call continues it after any interruption; a call
+        with more candidates or a larger limit extends the run. States are not loaded from files: a candidate that is
+        promoted is trained again through its lower rungs first. A different space, seed or function name is refused. A
+        changed source of the function causes a warning.
     executor : None, "processes", or an object with `submit`
         Where jobs are done. None: threads of this process. "processes": child processes, which can be killed; `train`
         and states are pickled by cloudpickle. Or a `distributed.Client`, an executor of `concurrent.futures`, loky or
@@ -148,7 +148,7 @@ def tune_function(
     Raises
     ------
     SettingError
-        An argument is not allowed, and nothing has run; or the first job returned something else than a score.
+        An argument is not allowed, and nothing has run; or the first job returned anything other than a score.
     JobFailed
         A job failed, with ``error="raise"``.
     AllFailed

@@ -44,7 +44,7 @@ MOST_TEXT = 4_000
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a function of `ash.tune_function` returns if it has more to tell than a score and a state.
+    """Return a score with a state and further metrics from a function that `ash.tune_function` calls.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Outcome:
     state : object, optional
         What the next call for the same candidate receives.
     metrics : dict of str to float, optional
-        Further numbers of the job, such as a loss or a latency. They are recorded and decide nothing.
+        Further numbers of the job, such as a loss or a latency. They are recorded, but do not affect the search.
 
     Examples
     --------

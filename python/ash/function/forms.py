@@ -6,8 +6,8 @@
     objective    of Optuna (objective.py), which becomes a generator
     class        train(params) makes an object with fit_more(epochs) and score(), which is the state
 
-A paused generator cannot be copied or pickled. A copy of it holds the number of its epochs, and the next job that gets
-the copy begins a new generator and advances it as far.
+A paused generator cannot be copied or pickled. Its copy holds only the number of epochs and the last outcome. The
+next job that gets the copy starts a new generator and advances it by as many epochs.
 """
 
 import copy

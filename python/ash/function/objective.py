@@ -42,22 +42,23 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     Each trial is a candidate. The objective runs in a thread, which waits in ``trial.report`` at the end of a rung
     until the candidate is promoted. Once it is retired, ``trial.should_prune`` returns True; an objective that does not
     ask is ended by `optuna.TrialPruned` in its next report. An epoch is one report, so ``max_epochs`` is the number of
-    reports of a full trial. The score is what was reported last, or returned. An objective that reports nothing runs to
-    its end at once, and so does one after its last report.
+    reports of a full trial. The score is the value reported last, or the value returned. An objective that never
+    reports runs to its end without waiting. So does one that has made its last report.
 
-    Values are drawn when they are suggested, by seed, number of the trial and name, so a run repeats. The space of the
-    result has what was suggested. User attributes of the best trial are `best_state`.
+    A suggested value depends only on the seed, the number of the trial and the name, so a run can be repeated. The
+    space of the result contains what was suggested. User attributes of the best trial are `best_state`.
 
-    Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. An objective begins anew and
-    runs to where it was in another process, after an interruption, and beyond `memory_limit`, for which a waiting trial
-    counts as a megabyte. It must hold no lock and no global setting while it reports. ``trial.study`` knows no other
+    Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another
+    process, after an interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A
+    waiting trial counts as a megabyte of `memory_limit`. The objective must hold no lock and change no global setting
+    while it reports. ``trial.study`` knows no other
     trial. A trial that raises TrialPruned by itself keeps its last report; without one it has failed. `costs` is called
     with the number of the trial, ``{"trial": 3}``, as params.
 
     Parameters
     ----------
     objective : callable
-        Of a trial. It returns the value, a number; several values are not supported.
+        A function that takes a trial and returns one number. Several values are not supported.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     Raises
     ------
     SettingError
-        It is no function.
+        `objective` is not callable.
     MissingExtra
         Optuna is not installed.
 

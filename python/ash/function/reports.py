@@ -3,9 +3,11 @@
     ladder thread:   next(generator) -> lets the function run -> what it reports next, which is yielded
     function:        report(...) -> waits until its candidate is trained further or retired
 
-Only a thread can wait in the middle of a call. A candidate that is retired drops its generator; then the function is
-told so, and ended by `Retired` if it reports again. The generator waits for that end, up to END_SECONDS.
-Threads: the function and the thread that takes its reports run in turn, but for an end that takes longer.
+Only a thread can wait in the middle of a call. When a candidate is retired, its generator is dropped. `report`
+then returns False, and raises `Retired` if it is called again. The generator waits up to END_SECONDS for the function
+to end.
+Threads: the function and the thread that takes its reports never run at the same time, unless the function takes longer
+than that to end.
 """
 
 import contextvars
