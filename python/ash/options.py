@@ -464,7 +464,7 @@ class FunctionOptions(RunOptions):
     most_failures: Annotated[int, Option(100, _whole(1, LARGEST), FUNCTIONS)]
     error: Annotated[str, Option("record", _word("record", "raise"), ("tune_function",))]
     direction: Annotated[str, Option(MAXIMIZE, _word(MAXIMIZE, MINIMIZE), ("tune_function",), "results")]
-    max_epochs: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), ("tune_function",), "results")]
+    max_epochs: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), FUNCTIONS, "results")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY)]
 
 

@@ -46,7 +46,7 @@ PROCESSES = "processes"
 
 @explained(CONFIG_FIELDS)
 def tune_function(
-    train: Train | type | Objective,
+    train: Any,
     space: Any = None,
     *,
     candidates: int | None = 128,
@@ -171,17 +171,11 @@ def tune_function(
     'reproducible'
     """
     given = dict(locals())
-    _check_executor(executor)
     kept = read_journal(journal)
     repeat = None if record is None else repeat_of(record)
-    if seed is None:
-        given["seed"] = seed_of(kept) if record is None else record.settings.get("seed")
-    options = read_function_options({**given, "threads": None} if _is_foreign(executor) else given)
-    if _is_foreign(executor):
-        options = replace(options, threads=workers_of(executor, threads))
+    options = _options(given, kept)
     objective = isinstance(train, Objective)
-    train = read_train(train, options)
-    cost = read_costs(costs)
+    train, cost = read_train(train, options), read_costs(costs)
     if objective:
         _check_without(space=space, sampler=sampler, first=first)
     domains = read_space({TRIAL: integers(0, LARGEST)} if objective else space, FunctionSpace)
@@ -193,10 +187,7 @@ def tune_function(
         options = replace(options, workers=virtual_workers(options))
         recorded = None
         if identity is not None:
-            identity["settings"] |= {"workers": options.workers}  # which the journal or the record may have
-            if options.max_epochs is not None:  # the rungs depend on how many candidates there are
-                count = count_of(known, domains, options, sampler)
-                identity["settings"] |= {"epochs of the rungs": [epochs for _, epochs in rungs_below(options, count)]}
+            identity["settings"] |= _resolved(options, count_of(known, domains, options, sampler))
             recorded = partial(record_of, train, identity, options)
         if record is not None:
             check_same_run(record, train, identity or {}, options)
@@ -204,20 +195,15 @@ def tune_function(
         recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
         source = numbered(options) if objective else source_of(known, domains, options, sampler, recorder.params)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
-            rungs = getattr(train, "given_rungs", ())  # of a search that has a ladder of its own
-            category = getattr(train, "failure_warning", UserWarning)
-            run = FunctionRun(places, source, domains, options, cost, recorder, rungs, repeat, recorded, category)
-            if len(run.rungs) == 1 < run.count and options.max_rungs != 1 and options.algorithm != "random":
-                reason = ("max_rungs=1", "raise max_rungs")
-                if options.max_epochs is not None:
-                    reason = (f"max_epochs={options.max_epochs} allows no second one", "raise max_epochs")
-                warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta, *reason)
+            own = getattr(train, "given_rungs", ()), repeat, recorded, getattr(train, "failure_warning", UserWarning)
+            run = FunctionRun(places, source, domains, options, cost, recorder, *own)
+            _check_rungs(run, options)
             reporter.start(_description(options, domains, run, len(recorder.restored)), recorder.restored)
             result = run.run(reporter)
             if result.record is not None:
                 recorder.sign(result.record)
-            if record is not None and result.record is not None:
-                warn_of_difference(record, result.record)
+                if record is not None:
+                    warn_of_difference(record, result.record)
             reporter.end(result, None)
     if result.interrupted and record is None:
         warn_user(f"the run was {interruption(result, journal)}")
@@ -232,6 +218,38 @@ def _identity(is_needed: bool, *run: Any) -> Facts | None:
         if is_needed:
             raise
         return None
+
+
+def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
+    """Return the checked options; a seed of None becomes that of the record or the journal."""
+    record, executor = given["record"], given["executor"]
+    _check_executor(executor)
+    if given["seed"] is None:
+        given["seed"] = seed_of(journal) if record is None else record.settings.get("seed")
+    if not _is_foreign(executor):
+        return read_function_options(given)
+    return replace(read_function_options({**given, "threads": None}), threads=workers_of(executor, given["threads"]))
+
+
+def _resolved(options: FunctionOptions, candidates: int) -> Facts:
+    """Return what follows from the options and what a journal or a record may have: workers, and the rungs' epochs.
+
+    A ladder that is laid from `max_epochs` depends on how many candidates there are.
+    """
+    if options.max_epochs is None:
+        return {"workers": options.workers}
+    epochs = [epochs for _, epochs in rungs_below(options, candidates)]
+    return {"workers": options.workers, "epochs of the rungs": epochs}
+
+
+def _check_rungs(run: FunctionRun, options: FunctionOptions) -> None:
+    """Warn of a ladder with one rung that was not asked for."""
+    if len(run.rungs) > 1 or run.count == 1 or options.max_rungs == 1 or options.algorithm == "random":
+        return
+    reason = ("max_rungs=1", "raise max_rungs")
+    if options.max_epochs is not None:
+        reason = (f"max_epochs={options.max_epochs} allows no second one", "raise max_epochs")
+    warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta, *reason)
 
 
 def _workers(record: RunRecord | None) -> int | None:

@@ -36,6 +36,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import ash
 from config_help import configured
+from function_help import FAILURES
 
 pytestmark = pytest.mark.core
 TESTS = Path(__file__).parents[1]
@@ -465,6 +466,7 @@ def golden() -> dict[str, Any]:
     return content
 
 
+@pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_leads_to_what_it_always_has(name: str, tmp_path: Path) -> None:
     here, there = json.loads(json.dumps(RUNS[name](tmp_path))), golden()["runs"][name]

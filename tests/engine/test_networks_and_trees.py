@@ -651,7 +651,7 @@ def test_hyperparameters_apply_to_the_kinds_of_model_that_have_them() -> None:
     for params in space.stream(0):
         assert ("hidden" in params) == (params["model"] == "network") != ("num_leaves" in params)
     assert space.of_models(["lightgbm"]).size == 4 and space.of_models(["network"]).size == 2
-    assert space_of_facts(json.loads(json.dumps(space_story(space)))).size == 6
+    assert space_of_facts(json.loads(json.dumps(space_story(space))), ash.Space).size == 6
 
 
 def test_a_small_space_of_both_kinds_is_used_up() -> None:

@@ -78,5 +78,5 @@ def test_a_failure_that_is_expected_is_a_failure(body: str, tmp_path: Path) -> N
 
 
 def test_a_name_that_is_unknown() -> None:
-    with pytest.raises(pytest.UsageError, match="ASH_REQUIRE names 'pytorch'; allowed are all, array_api_strict, "):
+    with pytest.raises(pytest.UsageError, match="ASH_REQUIRE names 'pytorch'; allowed are all, accelerate, "):
         needs.names_in("torch, pytorch")

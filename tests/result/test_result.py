@@ -181,7 +181,7 @@ def test_an_empty_rung_shows_a_dash():
     ladder = [*result.ladder, {**result.ladder[-1], "finished": 0, "promoted": 0, "running": 0}]
     twin = dataclasses.replace(result, ladder=ladder)
     assert math.isnan(twin.rungs[-1]["best_score"])
-    assert repr(twin).splitlines()[-1].split() == ["2", "2", "0", "0", "0", "-"]
+    assert repr(twin).splitlines()[-1].split() == ["2", "5", "0", "0", "0", "-"], "1, 2 and 2 epochs"
     assert repr(twin.rungs).splitlines()[-2].split() == ["2", "2", "2", "0", "0", "0", "-", "-"]
     assert "<td>-</td></tr></table>" in twin._repr_html_() and "<td>-</td></tr></table>" in twin.rungs._repr_html_()
 
@@ -192,7 +192,8 @@ def test_the_html_of_a_function_names_the_causes_of_failures():
             raise RuntimeError("<no>")
         return params["a"], None
 
-    page = ash.tune_function(train, {"a": [1, 2, 3, 4]}, candidates=4, progress=False)._repr_html_()
+    with pytest.warns(UserWarning, match="failed"):
+        page = ash.tune_function(train, {"a": [1, 2, 3, 4]}, candidates=4, progress=False)._repr_html_()
     assert page.count("<table>") == 2 and "RuntimeError: &lt;no&gt;" in page and "digest" in page
 
 

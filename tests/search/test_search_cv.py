@@ -144,7 +144,10 @@ def test_a_scorer_that_returns_a_dict() -> None:
     assert ours.multimetric_ and ours.best_score_ == ours.cv_results_["mean_test_wrong"].max() and ours.score(X, Y) <= 0
     single = fitted(scoring=lambda estimator, X, y: both(estimator, X, y)["right"])
     assert not single.multimetric_ and single.score(X, Y) > 0.8
-    with pytest.raises(ash.FitsFailed, match="refit=True does not say which of several scores ranks"):
+    with (
+        pytest.warns(FitFailedWarning, match="candidate 0 failed"),
+        pytest.raises(ash.FitsFailed, match="refit=True does not say which of several scores ranks"),
+    ):
         fitted(scoring=both)
 
 

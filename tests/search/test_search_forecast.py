@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier
@@ -134,7 +135,10 @@ def test_a_scorer_that_knows_only_the_estimator() -> None:
 
     ours = fitted(HistGradientBoostingClassifier(), {"learning_rate": ash.log(0.01, 1.0)}, scoring=by_rounds, **RUNGS)
     assert [each[0] for each in ours.result_.infos[0].folds[0].curve] == [0, 2]
-    with pytest.raises(ash.FitsFailed, match="get_n_leaf_nodes"):
+    with (
+        pytest.warns(FitFailedWarning, match="candidate 0 failed"),
+        pytest.raises(ash.FitsFailed, match="get_n_leaf_nodes"),
+    ):
         fitted(HistGradientBoostingClassifier(), {"learning_rate": ash.log(0.01, 1.0)}, scoring=by_leaves, **RUNGS)
 
 

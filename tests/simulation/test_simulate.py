@@ -479,6 +479,9 @@ def tables(seed: int) -> dict[str, np.ndarray]:
     }
 
 
+RULE = ("eta", "min_epochs", "max_rungs", "algorithm", "promotion")
+
+
 def recorded(seed: int = 0, **arguments: Any) -> Any:
     """Run the core on such tables and return what a Result would hold of it."""
     own = tables(seed)
@@ -506,7 +509,11 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
         "virtual_end": start + own["costs"][at] if options["schedule"] == "reproducible" else start,
     }
     return SimpleNamespace(
-        options=SimpleNamespace(**options), columns=columns, ranking=columns, params=({},) * CANDIDATES
+        options=SimpleNamespace(**options),
+        columns=columns,
+        ranking=columns,
+        params=({},) * CANDIDATES,
+        ladder=_core.Ladder(CANDIDATES, **{name: core[name] for name in RULE if name in core}).rungs,
     )
 
 
