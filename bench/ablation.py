@@ -268,7 +268,7 @@ def _searched(data: Split, arguments: Params, seed: int) -> dict[str, Any]:
 
 
 def _losses(model: Any, data: Split) -> dict[str, float]:
-    return {what: float(f"{loss:.{DIGITS}g}") for what, loss in scores(model, data).items()}
+    return {what: float(f"{loss:.{DIGITS}g}") for what, loss in scores(model, data).items() if isinstance(loss, float)}
 
 
 def check(_: Namespace) -> None:

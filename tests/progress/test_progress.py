@@ -108,7 +108,7 @@ def test_an_endless_ladder_has_no_total():
     assert [number for number, _ in timed.shown_rungs] == [0]
     timed.apply(EVENTS)
     timed.started -= 3.0
-    assert timed.total_epochs is None and timed.line().startswith("3 epochs in 3 s, best accuracy 0.7500; about ")
+    assert timed.total_epochs is None and timed.line().startswith("3 epochs in 3 s, best accuracy 0.7500, 1 diverged; ")
     assert timed.share == pytest.approx(0.75, abs=0.01) and timed.seconds_left == pytest.approx(1.0, abs=0.1)
     assert [number for number, _ in timed.shown_rungs] == [0, 1]
     aimed = board(candidates=None, stop_score=0.9)

@@ -17,7 +17,8 @@ if importlib.util.find_spec("optuna.testing.pytest_samplers") is None:
     needs.not_here("this Optuna has no tests of samplers to run")
 from optuna.testing import pytest_samplers as samplers
 
-from ash.optuna import LadderPruner, LevelSampler, levels_of
+from ash.optuna import LadderPruner, LevelSampler
+from ash.space.foreign_domains import levels_of
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

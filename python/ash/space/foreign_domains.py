@@ -13,7 +13,7 @@ None of these libraries is imported here: a caller that has such an object has i
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,12 +49,14 @@ def as_domain(value: Any) -> Domain:
     return _of_scipy(value) if hasattr(value, "ppf") else Domain((value,), value)
 
 
-def drawn_level(distribution: Any, seed: int, number: int, name: str) -> Any:
-    """Return a level of a distribution of Optuna, by a hash of seed, number of the trial and name.
+def levels_of(distribution: Any) -> Sequence[Any]:
+    """Return the levels that a distribution of Optuna has here, each as often as it weighs."""
+    return tuple(distribution.choices) if hasattr(distribution, "choices") else as_domain(distribution).drawn
 
-    Each level is drawn as often as it weighs.
-    """
-    levels = tuple(distribution.choices) if hasattr(distribution, "choices") else as_domain(distribution).drawn
+
+def drawn_level(distribution: Any, seed: int, number: int, name: str) -> Any:
+    """Return a level of a distribution of Optuna, by a hash of seed, number of the trial and name."""
+    levels = levels_of(distribution)
     digest = hashlib.blake2b(f"{seed}\n{number}\n{name}".encode(), digest_size=16).digest()
     return levels[int.from_bytes(digest, "big") * len(levels) >> 128]
 
