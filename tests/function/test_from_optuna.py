@@ -195,6 +195,11 @@ def test_what_an_objective_has_no_use_for_is_refused(given: dict[str, Any]) -> N
         run(**given)
 
 
+def test_an_objective_that_is_passed_as_it_is_gets_advice() -> None:
+    with pytest.raises(ash.SettingError, match=r"an objective of Optuna: pass ash\.from_optuna\("):
+        ash.tune_function(descend, {"rate": [0.1, 0.2]})
+
+
 def test_bounds_that_depend_on_other_values_and_odd_choices_are_shown() -> None:
     def objective(trial: optuna.Trial) -> float:
         most = trial.suggest_int("most", 1, 3)

@@ -99,8 +99,8 @@ def test_a_report_says_whether_the_candidate_is_trained_further() -> None:
         for epoch in range(8):
             try:
                 report(params["x"] + epoch)
-            except Exception:
-                ends[params["x"]] = "an error"
+            except Exception as error:  # must not stop Retired; the last assertion would show this word
+                ends[params["x"]] = f"an error: {error}"
             except ash.Retired:
                 ends[params["x"]] = f"retired in {epoch}"
                 raise

@@ -37,27 +37,29 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
     if isinstance(train, Objective):
         return GeneratorTrainer(steps_of(train, options), train.function)
     if inspect.isclass(train):
-        missing = [name for name in METHODS if not callable(getattr(train, name, None))]
-        if missing:
+        if not all(callable(getattr(train, name, None)) for name in METHODS):
             raise SettingError(f"train is the class {train.__name__}, which needs the methods {' and '.join(METHODS)}")
         _check_call(train, "a class that is made of parameters", {})
         return ClassTrainer(train)
     if inspect.isgeneratorfunction(train):
         _check_call(train, "a generator of parameters", {})
         return GeneratorTrainer(train, train)
-    if _reports(train):
+    names = _parameters(train)
+    if names == ["trial"]:
+        raise SettingError(f"train={train!r} looks like an objective of Optuna: pass ash.from_optuna(...) of it")
+    if names[1:] == [REPORT]:
         return GeneratorTrainer(reporting(train, options.max_epochs), train)
     _check_call(train, "a function of parameters, epochs and state", {}, 1, None)
     function: Train = train
     return function
 
 
-def _reports(train: Any) -> bool:
-    """Return whether a function has two parameters, of which the second is called report."""
+def _parameters(train: Any) -> list[str]:
+    """Return the names of the parameters of a function, none if it does not say."""
     try:
-        return list(inspect.signature(train).parameters)[1:] == [REPORT]
+        return list(inspect.signature(train).parameters)
     except (TypeError, ValueError):
-        return False
+        return []
 
 
 def _check_call(train: Any, what: str, *arguments: Any) -> None:
@@ -76,7 +78,7 @@ def _check_call(train: Any, what: str, *arguments: Any) -> None:
 
 
 class Paused:
-    """A generator between two jobs, after so many epochs, and the last outcome that it yielded.
+    """A generator that waits between two jobs, the number of its epochs, and its last outcome.
 
     `generator` is None in a copy. What a generator holds cannot be measured, so it counts as `nominal_bytes`. Beyond
     the limit of memory the least promising are dropped, and begun anew when they are needed.
@@ -106,7 +108,7 @@ class GeneratorTrainer:
         self._train, self.original = train, original
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Paused | None) -> Any:
-        """Advance the generator by so many epochs; a new one by those of the state too."""
+        """Train `epochs` epochs more. A new generator first repeats the epochs that the state has."""
         done, generator, found = (0, None, None) if state is None else (state.epochs, state.generator, state.outcome)
         steps = epochs
         if generator is None:
