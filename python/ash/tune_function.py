@@ -195,8 +195,7 @@ def tune_function(
         recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
         source = numbered(options) if objective else source_of(known, domains, options, sampler, recorder.params)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
-            own = getattr(train, "given_rungs", ()), repeat, recorded, getattr(train, "failure_warning", UserWarning)
-            run = FunctionRun(places, source, domains, options, cost, recorder, *own)
+            run = FunctionRun(places, source, domains, options, cost, recorder, train, repeat, recorded)
             _check_rungs(run, options)
             reporter.start(_description(options, domains, run, len(recorder.restored)), recorder.restored)
             result = run.run(reporter)

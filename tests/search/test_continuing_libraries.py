@@ -1,6 +1,7 @@
 """Training on inside of pipelines, whose transformers are fitted once, and in other libraries."""
 
 import pickle
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import sklearn
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
@@ -18,7 +20,7 @@ import ash
 import needs
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.resumable.protocol import Rows, TransformerCache, key_of_transformers
-from search_help import X, Y, catboost, lightgbm, predicted, rows_for, trained, xgboost
+from search_help import X, Y, catboost, fitted, lightgbm, predicted, rows_for, search, trained, xgboost
 
 FITS: list[Any] = []
 
@@ -321,6 +323,89 @@ def test_libraries_are_quiet_in_jobs(
     trained(estimator, 2, 2)
     assert estimator.get_params().get("verbose") is None
     assert capfd.readouterr() == ("", "") and list(tmp_path.iterdir()) == []
+
+
+STOPPING: list[tuple[Any, dict[str, Any]]] = [
+    (lightgbm, {"early_stopping_round": 5, "learning_rate": 0.4}),
+    (xgboost, {"early_stopping_rounds": 5, "learning_rate": 0.4}),
+    (catboost, {"early_stopping_rounds": 5, "learning_rate": 0.4, **{"bootstrap_type": "No", "random_strength": 0}}),
+]
+HALVES = np.arange(200), np.arange(200, 300)
+
+
+def stopped_alone(estimator: Any, rounds: str) -> tuple[Any, int]:
+    """The estimator fitted once with early stopping by the second half, and its best number of rounds."""
+    (train, test), limits = HALVES, {rounds: 400}
+    given = {"eval_set": [(X[test], Y[test])]} | ({} if "LGBM" in type(estimator).__name__ else {"verbose": False})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The argument 'eval_set' is deprecated")
+        made = sklearn.clone(estimator).set_params(**limits).fit(X[train], Y[train], **given)
+    best = {"LGBMClassifier": "best_iteration_", "XGBClassifier": "best_iteration"}.get(type(estimator).__name__)
+    if best is None:
+        return made, made.get_best_iteration() + 1
+    return made, getattr(made, best) + (best == "best_iteration")
+
+
+@pytest.mark.parametrize(("make", "params"), STOPPING)
+def test_boosting_stops_early_at_the_best_round(make: Any, params: dict[str, Any]) -> None:
+    estimator = make(random_state=0, **params)
+    rounds = way_of(estimator).resource
+    alone, best = stopped_alone(estimator, rounds)
+    assert 5 < best < 100
+    settings = {"cv": [HALVES], "scoring": "neg_log_loss", "candidates": 1, "max_epochs": 400, "max_rungs": 1}
+    ours = fitted(estimator, {"random_state": [0]}, **settings)
+    assert ours.best_epochs_ == best == ours.best_params_[rounds]
+    assert ours.trained_ == best + 5
+    expected = -log_loss(Y[HALVES[1]], alone.predict_proba(X[HALVES[1]]))
+    np.testing.assert_allclose(ours.best_score_, expected, rtol=1e-6)
+    kept = ours.best_estimator_.get_params()
+    assert kept[rounds] == best and not any(kept.get(name) for name in params if "stopping" in name)
+    without = {name: value for name, value in params.items() if "stopping" not in name}
+    whole = make(random_state=0, **without, **{rounds: best}).fit(X, Y)
+    np.testing.assert_allclose(ours.predict_proba(X), whole.predict_proba(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("make", "params"), STOPPING)
+def test_rungs_of_boosting_that_stops_early(make: Any, params: dict[str, Any]) -> None:
+    estimator = make(random_state=0, **params)
+    rounds = way_of(estimator).resource
+    under = way_of(estimator).begin(sklearn.clone(estimator))
+    rows = replace(rows_for(estimator).at(HALVES[0]), held=rows_for(estimator).at(HALVES[1]))
+    losses, done = {}, []
+    for epochs in (4, 4, 100, 100):
+        under.more(rows, epochs)
+        losses[under.kept] = log_loss(Y[HALVES[1]], under.predictor.predict_proba(X[HALVES[1]]))
+        done.append(under.done)
+    assert done[:2] == [4, 8] and done[2] == done[3] < 108 and under.stopped  # once stopped, it is trained no further
+    assert losses[under.kept] == min(losses.values()) and under.kept < under.done
+    alone, best = stopped_alone(estimator, rounds)
+    assert make is lightgbm or under.kept == best
+    np.testing.assert_allclose(losses[under.kept], log_loss(Y[HALVES[1]], alone.predict_proba(X[HALVES[1]])), rtol=0.05)
+
+
+def test_what_stops_early_in_a_pipeline_or_anew() -> None:
+    settings = {"cv": [HALVES], "scoring": "neg_log_loss", "candidates": 1, "max_epochs": 60, "max_rungs": 1}
+    estimator = xgboost(random_state=0, early_stopping_rounds=5, learning_rate=0.4)
+    alone = fitted(estimator, {"max_depth": [3]}, **settings)
+    pipeline = Pipeline([("same", FunctionTransformer()), ("last", estimator)])
+    within = fitted(pipeline, {"last__max_depth": [3]}, **settings)
+    assert within.best_epochs_ == alone.best_epochs_ < 60 and within.best_score_ == alone.best_score_
+    assert within.best_estimator_[-1].early_stopping_rounds is None
+    anew = fitted(estimator.set_params(booster="dart", rate_drop=0.0), {"max_depth": [3]}, **settings)
+    assert not anew.continued_ and anew.best_epochs_ == alone.best_epochs_
+    np.testing.assert_allclose(anew.best_score_, alone.best_score_, rtol=1e-6)
+
+
+def test_rows_of_the_user_s_decide_when_to_stop() -> None:
+    estimator = xgboost(random_state=0, early_stopping_rounds=5, learning_rate=0.4)
+    settings = {"cv": [HALVES], "candidates": 1, "max_epochs": 400, "max_rungs": 1}
+    train = HALVES[0]
+    given = {"eval_set": [(X[train][:50], Y[train][:50])], "verbose": False}  # on training rows it gets ever better
+    assert search(estimator, {"max_depth": [3]}, **settings).fit(X, Y, **given).trained_ == 400
+    weights = np.where(np.arange(300) < 250, 1.0, 1e-6)
+    ours = search(estimator, {"max_depth": [3]}, **settings).fit(X, Y, sample_weight=weights)
+    first = search(estimator, {"max_depth": [3]}, **{**settings, "cv": [(train, np.arange(200, 250))]}).fit(X, Y)
+    assert ours.best_epochs_ == first.best_epochs_
 
 
 def net(**params: Any) -> Any:

@@ -474,3 +474,35 @@ CHECKED = [
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     with all_switched_on(array_api=False):  # its own LogisticRegression fails check_classifier_data_not_an_array
         check(estimator)
+
+
+def test_the_refit_is_inside_the_time_limit() -> None:
+    ours = fitted(cv=3)
+    trainer, _ = search(cv=3)._prepared(X, Y, {})
+    jobs = [job for job in ours.result_.jobs if job.candidate == ours.result_.best_candidate]
+    infos = [info for job, info in zip(ours.result_.jobs, ours.result_.infos, strict=True) if job in jobs]
+    seconds = sum(np.mean([fold.fit_seconds for fold in info.folds]) for info in infos)
+    assert len(jobs) > 1 and trainer.refit_seconds(infos) == pytest.approx(seconds * 300 / 200)
+    assert trainer.refit_seconds([]) == trainer.refit_seconds([None]) == 0.0
+    without, _ = search(cv=3, refit=False)._prepared(X, Y, {})
+    assert without.refit_seconds(infos) == 0.0
+    anew, _ = search(cv=3, training="restart")._prepared(X, Y, {})
+    assert anew.refit_seconds(infos) == pytest.approx(np.mean([f.fit_seconds for f in infos[-1].folds]) * 1.5)
+
+
+class Reserving:
+    """A function to tune after which something follows that is said to take hours."""
+
+    def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> float:
+        return float(params["width"])
+
+    def refit_seconds(self, infos: list[Any]) -> float:
+        return 3600.0 * len(infos)
+
+
+def test_no_job_is_started_in_the_time_that_the_refit_takes() -> None:
+    space = {"width": list(range(1, 33))}
+    early = ash.tune_function(Reserving(), space, candidates=32, time_limit=3000, threads=1)
+    assert early.ended == "time_limit" and len(early.jobs) == 1
+    whole = ash.tune_function(Reserving(), space, candidates=32, time_limit=36000, threads=1)
+    assert whole.ended == "finished" and whole.best_score == 32

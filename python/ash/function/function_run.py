@@ -25,7 +25,7 @@ from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.dispatch import Reporter
 from ash.errors import JobFailed, SettingError
-from ash.function.answers import FAILED, FINISHED, LATE, WRONG, Answer, failure
+from ash.function.answers import FAILED, FINISHED, LATE, WRONG, Answer, Train, failure
 from ash.function.clock import Cost, catch_up, clock_of, retrace
 from ash.function.forms import final_state
 from ash.function.function_repeat import Repeat
@@ -60,10 +60,12 @@ END = JobRecord._fields.index("end")
 
 
 class FunctionRun:
-    """One run: its jobs are done by `runners`, its candidates come from `source`; `rungs` as for `clock_of`.
+    """One run: its jobs are done by `runners`, its candidates come from `source`.
 
     With `repeat` it ends after as many decisions as the run that is repeated. `recorded` is `record_of` with all that
-    is known before the run; `category` that of warnings of failures.
+    is known before the run. What is tuned may have attributes: `given_rungs`, as the rungs of `clock_of`;
+    `failure_warning`, the category of warnings of failures; `refit_seconds`, which returns the seconds of the time
+    limit that are left for what follows the run, of what the jobs of the best candidate have told.
     """
 
     def __init__(
@@ -74,13 +76,13 @@ class FunctionRun:
         options: FunctionOptions,
         cost: Cost | None,
         journal: NullJournal,
-        rungs: Sequence[tuple[int, int]] = (),
+        train: Train,
         repeat: Repeat | None = None,
         recorded: Callable[..., RunRecord] | None = None,
-        category: type[Warning] = UserWarning,
     ) -> None:
         self._runners, self._space, self._options = runners, space, options
         self._source, self._journal, self._repeat, self._recorded = source, journal, repeat, recorded
+        rungs = getattr(train, "given_rungs", ())
         self._clock = clock_of(options, source, cost, rungs, 0 if repeat is None else repeat.decisions)
         self._pending: deque[_core.Task] = deque()  # handed out in an earlier call, and not begun in this one
         self._running: dict[Key, _core.Task] = {}
@@ -92,8 +94,9 @@ class FunctionRun:
         self._infos: list[Any] = []  # of each row
         self._stories: dict[int, dict[str, Any]] = {}  # of each trial of Optuna, by candidate
         self._in_a_row = 0
-        self._has_warned, self._category = False, category  # of a failure
+        self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
+        self._reserved, self._reserved_seconds = getattr(train, "refit_seconds", None), 0.0
         self._events: list[Event] = []
         self._ended: str | None = None
         self.started = 0.0  # when second 0 was, on the clock of the machine
@@ -170,7 +173,7 @@ class FunctionRun:
             self._hand_out()
             if self._ended is not None or not self._running:
                 return self._check_runners()
-            for key, answer in self._runners.wait(self._seconds_left()):
+            for key, answer in self._runners.wait(min(WAKE_SECONDS, self._seconds_left())):
                 if (found := self._retraining.step(key, answer)) is not None:
                     self._finish(*found)
             now = time.monotonic()
@@ -196,14 +199,12 @@ class FunctionRun:
         self._ended = self._ended or why
 
     def _seconds_left(self) -> float:
-        limit = self._options.time_limit
-        if limit is None:
-            return WAKE_SECONDS
-        return min(WAKE_SECONDS, max(0.0, self.started + limit - time.monotonic()))
+        if self._options.time_limit is None:
+            return math.inf
+        return max(0.0, self.started + self._options.time_limit - self._reserved_seconds - time.monotonic())
 
     def _hand_out(self) -> None:
-        limit = self._options.time_limit
-        if limit is not None and time.monotonic() - self.started >= limit:
+        if self._seconds_left() == 0:
             self._end("time_limit")
         while self._runners.free > 0 and self._ended is None:
             task = self._pending.popleft() if self._pending else self._next()
@@ -310,6 +311,9 @@ class FunctionRun:
                 best = answer.score, task.candidate, task.rung
                 if self._best is None or self._best.is_behind(*best):
                     self._best = Best(*best, answer.state)
+                    if self._reserved is not None:
+                        own = (info for row, info in zip(self._rows, self._infos, strict=True) if row[0] == best[1])
+                        self._reserved_seconds = self._reserved(list(own))
                 continue
             self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
             self._in_a_row += 1

@@ -3,6 +3,7 @@
     estimators.py            networks, by the run of `ash.tune`
     search_cv.py             any estimator, by the run of `ash.tune_function`; its parts:
       search_arguments.py    what is measured and what ranks; which parameters of `fit` go where
+      estimator_space.py     the space: estimators stand as their text, several spaces become one
       search_ladder.py       how many epochs the rungs have, by the resource
       trainer.py             the function that is tuned: a job trains all folds of a candidate further, and scores them
       forecast.py            what a score will be after the next rung

@@ -117,17 +117,21 @@ Parameters
 estimator : estimator
     Of scikit-learn's kind: forests, boosting of scikit-learn, LightGBM, XGBoost or CatBoost, anything with
     `partial_fit`, nets of skorch (PyTorch), a Pipeline that ends in one of these, or anything else with `fit`.
-space : FunctionSpace or dict
+space : FunctionSpace, dict or list of dicts
     Domains of its parameters by name, as for `ash.tune_function`: lists, `ash.log`, distributions of scipy.stats.
+    Options may be objects, such as alternative estimators of a pipeline: ``{{"clf": [forest, svc], "clf__C": ...}}``. A
+    nested parameter is searched with the options that have it; ``.when(clf=svc)`` restricts a domain further. Of a list
+    of dicts each candidate is drawn from one.
 candidates : int or None, default=64
     How many to try. None: an endless stream, which `time_limit`, or `epoch_limit` or `stop_score` in the config, must
     end.
 time_limit : float, optional
-    Seconds after which no further job is started. The refit comes after it.
+    Seconds for search and refit. No further job is started once no more is left than the refit is expected to take.
 resource : str, default="auto"
     What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` of estimators that continue;
-    "epochs", passes over the rows, of those with `partial_fit`; else "n_samples", rows in a fixed order. Or the name of
-    a parameter that counts something; an estimator that does not continue by it is trained anew for all its epochs.
+    "epochs", passes over the rows, of those with `partial_fit`; else, and for alternatives without a resource in
+    common, "n_samples", rows in a fixed order. Or the name of a parameter that counts something; an estimator that does
+    not continue by it is trained anew for all its epochs.
 max_epochs : int or None, default=None
     Epochs that a candidate has had in all after the top rung. None: what the estimator would take in one fit (its own
     value of the resource; 64 passes; all rows). The first rung has at least a 21st of it, rounded down: of 100 epochs
@@ -177,7 +181,7 @@ best_params_, best_score_, best_index_, best_estimator_, cv_results_, scorer_, n
     As of scikit-learn's searches. A row of `cv_results_` is a candidate, of the job in which it had its best score,
     with the `rung` and the epochs in all (`resource`) of it; a parameter that counts epochs stands in `params` too.
 best_epochs_ : int
-    Epochs of the best candidate.
+    Epochs of the best candidate; if it stops early, the best number of them, as a mean over the folds.
 resource_ : str
     What an epoch is one of.
 continued_ : bool
@@ -199,7 +203,11 @@ ash.ASHClassifier : Networks of the native core.
 
 Notes
 -----
-An estimator that stops early by itself (`early_stopping`, `n_iter_no_change`) does so within each rung.
+LightGBM, XGBoost and CatBoost with `early_stopping_rounds` are handed the test rows of the fold: each round is scored
+by the metric of the library (`eval_metric`). The best number of rounds is kept, scored by `scoring`, and used in the
+refit, which does not stop early. Such scores are a little optimistic, since the rounds are chosen on the same rows.
+Estimators of scikit-learn that stop early by rows of their own (`early_stopping`, `n_iter_no_change`) do so within each
+rung.
 
 Forecasts: the mean of t trees is 1/t from what it tends to; the first rounds of boosting come nearer by equal shares,
 from the score of a constant on, and later a score grows by as much whenever rounds grow by the same factor. The `loss`

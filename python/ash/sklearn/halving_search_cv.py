@@ -28,10 +28,10 @@ from ash.result import FunctionResult
 from ash.run_record import RunRecord
 from ash.sklearn.cv_results import JobInfo, ResultRow, job_rows
 from ash.sklearn.estimator_parameters import set_parameters
-from ash.sklearn.param_distributions import drawn_candidates, drawn_space
-from ash.sklearn.resumable.choose import Way
+from ash.sklearn.param_distributions import NAME, drawn_candidates
+from ash.sklearn.resumable.choose import Way, way_of
 from ash.sklearn.resumable.protocol import N_SAMPLES
-from ash.sklearn.search_arguments import SearchPlan, checked_space
+from ash.sklearn.search_arguments import SearchPlan
 from ash.sklearn.search_cv import ASHSearchCV
 from ash.sklearn.search_ladder import Rungs
 from ash.sklearn.trainer import SearchTable, Trainer
@@ -67,7 +67,7 @@ class HalvingSearchCV(ASHSearchCV):
         Of scikit-learn's kind, as for `ash.ASHSearchCV`.
     param_distributions : dict
         For each parameter a list of values, or a distribution of scipy.stats. Values are None, text, booleans, finite
-        numbers, or tuples of these. A list of such dicts is not supported yet.
+        numbers, tuples of these, or objects such as estimators. Or a list of such dicts.
     n_candidates : int or "exhaust", default="exhaust"
         How many candidates the first iteration has. "exhaust": ``max_resources_ // min_resources_``, so that the last
         iteration can use `max_resources`.
@@ -105,7 +105,7 @@ class HalvingSearchCV(ASHSearchCV):
     verbose : int, default=0
         Above 0: show the progress on stderr.
     time_limit : float, optional
-        Seconds after which no further job is started. The refit comes after it.
+        Seconds for search and refit, as for `ash.ASHSearchCV`.
     callbacks : ash.Callback, sequence of them or None, default=None
         Objects told of the start, each finished job and the end; one can end the search.
     journal : str, path-like, ash.Journal or None, default=None
@@ -180,6 +180,7 @@ class HalvingSearchCV(ASHSearchCV):
     """
 
     forecast, sampler, costs = False, None, None
+    _space_argument = NAME
 
     @explained(CONFIG_FIELDS)
     def __init__(
@@ -210,17 +211,15 @@ class HalvingSearchCV(ASHSearchCV):
     ) -> None:
         set_parameters(self, locals())
 
-    def _plan(self, table: SearchTable, way: Way, splits: list[Any]) -> SearchPlan:
-        factor = self._factor()
+    def _plan(self, table: SearchTable, splits: list[Any]) -> SearchPlan:
+        factor, way = self._factor(), way_of(self.estimator, self.resource)
         most = self._most(table, way)
         least = self._least(table, way, len(splits), most)
         count = most // least if self.n_candidates == EXHAUST else whole("n_candidates", self.n_candidates, 1, LARGEST)
-        first = drawn_candidates(self.param_distributions, count, self.random_state, warns=self.n_candidates != EXHAUST)
-        space = checked_space(
-            drawn_space(self.param_distributions, first), self.estimator, way.resource, "param_distributions"
-        )
+        warns = self.n_candidates != EXHAUST
+        space, first = drawn_candidates(self.param_distributions, count, self.random_state, self.estimator, warns=warns)
         iterations = self._iterations(len(first), factor, least, most)
-        return SearchPlan(space, len(first), first, self._with_jobs(iterations, len(first), table, way, splits))
+        return SearchPlan(space, way, len(first), first, self._with_jobs(iterations, len(first), table, way, splits))
 
     def _factor(self) -> float:
         if not is_number(self.factor) or not self.factor > 1:
@@ -301,8 +300,8 @@ class HalvingSearchCV(ASHSearchCV):
                 raise SettingError(f"config has {field}={value}, which is {argument}= here: leave it out of the config")
         return replace(config, eta=max(2, round(self._factor())))
 
-    def _keep(self, result: FunctionResult, trainer: Trainer) -> None:
-        super()._keep(result, trainer)
+    def _keep(self, result: FunctionResult, trainer: Trainer) -> int:
+        best = super()._keep(result, trainer)
         iterations = trainer.rungs
         assert isinstance(iterations, Iterations)
         self.min_resources_, self.max_resources_ = iterations.min_resources, iterations.max_resources
@@ -311,6 +310,7 @@ class HalvingSearchCV(ASHSearchCV):
         self.n_iterations_ = len(self.n_candidates_)
         self.n_resources_ = list(iterations.resources[: self.n_iterations_])
         self.n_remaining_candidates_ = ceil(self.n_candidates_[-1] / self.factor)
+        return best
 
     def _rows(self, result: FunctionResult, infos: list[JobInfo | None], rungs: Rungs) -> list[ResultRow]:
         assert isinstance(rungs, Iterations)

@@ -14,37 +14,55 @@ from sklearn.utils import check_random_state
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
+from ash.sklearn.estimator_space import SPACE, EstimatorSpace, check_names, without_objects
 from ash.space.domains import Domain, choice, key_of
 from ash.space.foreign_domains import as_domain
 from ash.space.function_space import FunctionSpace, plain_value
 from ash.space.hyperparameters import Params
 
+NAME = "param_distributions"
 
-def drawn_candidates(distributions: Any, count: int, random_state: Any, *, warns: bool) -> list[Params]:
-    """Return `count` different candidates; if there are fewer, return all of them, and warn if `warns`.
+
+def drawn_candidates(
+    distributions: Any, count: int, random_state: Any, estimator: Any, *, warns: bool
+) -> tuple[EstimatorSpace, list[Params]]:
+    """Return `count` different candidates and their space; if there are fewer, return all of them, and warn if `warns`.
 
     Raises
     ------
     SettingError
-        It is no dict of lists and distributions, or a value is none that a space may have.
+        It is no dict of lists and distributions, or a list of them, or the estimator lacks a parameter.
     """
+    spaces, objects = without_objects(_with_lists(distributions), NAME)
+    if len(spaces) > 1:  # the number of its space comes with each candidate, and changes no draw
+        spaces = [{**space, SPACE: [number]} for number, space in enumerate(spaces)]
+    drawn = _each_once(spaces, count, random_state, warns)
+    space = _space(spaces, drawn)
+    check_names(space, objects, estimator, NAME)
+    return EstimatorSpace(space, objects, ()), drawn
+
+
+def _with_lists(distributions: Any) -> Any:
+    """Return what is given with lists in place of tuples of options, which are one value for ash."""
     if isinstance(distributions, list | tuple):
-        raise SettingError(
-            "param_distributions is a list of dicts, which is not supported yet: search one dict at a time"
-        )
-    if not isinstance(distributions, Mapping) or not distributions:
-        raise SettingError(f"param_distributions must be a dict that is not empty, got {distributions!r}")
+        return [_with_lists(each) for each in distributions]
+    if not isinstance(distributions, Mapping):
+        return distributions
+    return {name: list(given) if isinstance(given, tuple) else given for name, given in distributions.items()}
+
+
+def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: Any, warns: bool) -> list[Params]:
     try:
         generator = check_random_state(random_state)
     except ValueError as error:
         raise SettingError(f"random_state={random_state!r} cannot be used: {error}") from None
-    if any(hasattr(given, "rvs") for given in distributions.values()):  # else there are as many as the lists make
-        check_room("n_candidates", count, sys.getsizeof(dict(distributions)), "lower n_candidates")
+    if any(hasattr(given, "rvs") for space in spaces for given in space.values()):  # else lists limit their number
+        check_room("n_candidates", count, sys.getsizeof(dict(spaces[0])), "lower n_candidates")
     found: dict[str, Params] = {}
     before = -1
     while before < len(found) < count:
         before = len(found)
-        for params in _drawn(distributions, count - before, generator):
+        for params in _drawn(spaces, count - before, generator):
             plain = {name: _plain(name, value) for name, value in params.items()}
             found.setdefault(key_of(plain), plain)
     if len(found) < count and warns:
@@ -52,27 +70,34 @@ def drawn_candidates(distributions: Any, count: int, random_state: Any, *, warns
     return list(found.values())
 
 
-def drawn_space(distributions: Mapping[str, Any], drawn: Sequence[Params]) -> FunctionSpace:
+def _space(spaces: Sequence[Mapping[str, Any]], drawn: Sequence[Params]) -> FunctionSpace:
     """Return a space that has all of these candidates."""
-    return FunctionSpace(
-        **{name: _domain(given, [params[name] for params in drawn]) for name, given in distributions.items()}
-    )
+    domains: dict[str, list[Domain]] = {}
+    for number, space in enumerate(spaces):
+        own = [params for params in drawn if params.get(SPACE, 0) == number]
+        for name, given in space.items():
+            if own and name != SPACE:
+                domain = _domain(given, [params[name] for params in own])
+                domains.setdefault(name, []).append(domain.when(**{SPACE: number}) if len(spaces) > 1 else domain)
+    if len(spaces) > 1:
+        domains[SPACE] = [choice(*sorted({params[SPACE] for params in drawn}))]
+    return FunctionSpace(**domains)
 
 
-def _drawn(distributions: Mapping[str, Any], count: int, generator: Any) -> list[Params]:
+def _drawn(distributions: Sequence[Mapping[str, Any]], count: int, generator: Any) -> list[Params]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The total space of parameters")
         try:
-            return list(ParameterSampler(distributions, count, random_state=generator))
+            return list(ParameterSampler(list(distributions), count, random_state=generator))
         except (TypeError, ValueError) as error:
-            raise SettingError(f"param_distributions cannot be used: {error}") from None
+            raise SettingError(f"{NAME} cannot be used: {error}") from None
 
 
 def _plain(name: str, value: Any) -> Any:
     try:
         return plain_value(value)
     except SettingError as error:
-        raise SettingError(f"param_distributions: {name}={value!r}: {error}") from None
+        raise SettingError(f"{NAME}: {name}={value!r}: {error}") from None
 
 
 def _domain(given: Any, drawn: list[Any]) -> Domain:

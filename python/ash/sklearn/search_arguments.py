@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import process_routing
@@ -21,10 +21,10 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ash.errors import DataError, SettingError
 from ash.scoring.scorers import takes_weights
+from ash.sklearn.estimator_space import EstimatorSpace
+from ash.sklearn.resumable.choose import Way
 from ash.sklearn.search_ladder import Rungs
-from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
-from ash.space.space import read_space
 
 SCORE = "score"
 
@@ -37,26 +37,6 @@ def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
         raise SettingError(f"refit must be True, False, the name of a score, or a function, got {refit!r}")
     if not (error_score == "raise" if isinstance(error_score, str) else isinstance(error_score, Real)):
         raise SettingError(f"error_score must be a number, or 'raise', got {error_score!r}")
-
-
-def checked_space(space: Any, estimator: Any, resource: str, name: str = "space") -> FunctionSpace:
-    """Return the argument `space`, or raise SettingError unless the estimator has all its hyperparameters.
-
-    The `resource` is none of them; `name` is what the argument is called.
-    """
-    read = read_space(space, FunctionSpace)
-    if resource in read.domains:
-        raise SettingError(f"{name} has {resource!r}, which the ladder sets: leave it out, or give another resource=")
-    for parameter, domains in read.domains.items():
-        try:
-            clone(estimator).set_params(**{parameter: domains[0].levels[0]})
-        except (ValueError, TypeError, AttributeError) as error:
-            listed = ", ".join(sorted(estimator.get_params(deep=True)))[:400]
-            who = type(estimator).__name__
-            raise SettingError(
-                f"{name} has {parameter!r}, which is not a parameter of {who} ({error}); it has {listed}"
-            ) from None
-    return read
 
 
 def labels_of(estimator: Any, y: Any) -> Any:
@@ -133,9 +113,10 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
 
 
 class SearchPlan(NamedTuple):
-    """What a search tries: candidates of a space, some of them first, and how far each rung trains them."""
+    """What a search tries: candidates of a space, some of them first, and by what way and how far each is trained."""
 
-    space: FunctionSpace
+    space: EstimatorSpace
+    way: Way
     candidates: int | None
     first: Sequence[Params] | None
     rungs: Rungs

@@ -25,7 +25,7 @@ from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
 from ash._utils.threads import at_work
 from ash.callbacks.base import Callback
-from ash.errors import AllFailed, FitsFailed, JobFailed
+from ash.errors import AllFailed, FitsFailed, JobFailed, SettingError
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.function.function_repeat import repeat_of
@@ -36,7 +36,8 @@ from ash.run_record import RunRecord
 from ash.sklearn.cv_results import JobInfo, ResultRow, best_columns, best_rows, read_info, search_results
 from ash.sklearn.estimator_docs import documented_search
 from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, set_parameters, threads_of
-from ash.sklearn.resumable.choose import Way, way_of
+from ash.sklearn.estimator_space import EstimatorSpace, read_estimator_space
+from ash.sklearn.resumable.choose import Way, way_of, way_of_all
 from ash.sklearn.resumable.ensembles import WARNING
 from ash.sklearn.resumable.protocol import N_SAMPLES, ROUNDS, Rows, TransformerCache
 from ash.sklearn.search_arguments import (
@@ -44,7 +45,6 @@ from ash.sklearn.search_arguments import (
     Scorers,
     SearchPlan,
     check_arguments,
-    checked_space,
     is_on,
     labels_of,
     read_scorers,
@@ -54,6 +54,7 @@ from ash.sklearn.search_ladder import Rungs, rungs_of
 from ash.sklearn.search_threads import IdleThreads, capped, process_limited
 from ash.sklearn.trainer import SearchTable, Trainer, constant_score, prepared, seed_of_candidate
 from ash.space.function_space import FunctionSpace
+from ash.space.hyperparameters import Params
 from ash.tune_function import PROCESSES, tune_function
 
 ETA = 4
@@ -132,6 +133,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     ) -> None:
         set_parameters(self, locals())
 
+    _space_argument = "space"
+
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, and fit the best estimator to all rows.
 
@@ -165,14 +168,14 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             cache.clear()
         scorer = trainer.scorers.scorer
         self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
-        self._keep(result, trainer)
+        best = self._keep(result, trainer)
         if result.interrupted and self.record is None:  # else a caller such as cross_val_score would go on
             for name in ("best_estimator_", "refit_time_", "feature_names_in_"):  # of an earlier fit
                 self.__dict__.pop(name, None)
             held = "the results so far are in result_, cv_results_ and best_params_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         if self.refit:
-            self._fit_best(trainer)
+            self._fit_best(trainer, result.params[best])
         return self
 
     predict = _delegated("predict", "predictions")
@@ -247,33 +250,44 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         X, y = indexable(X, y)
         scorers = read_scorers(self.estimator, self.scoring, self.refit)
         given = routed(self, scorers.scorer, params)
-        way = way_of(self.estimator, self.resource)
         splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(splitter.split(X, y, **given.split))
         table = SearchTable(X, y, given.fit, given.score, labels_of(self.estimator, y))
-        plan = self._plan(table, way, splits)
-        return self._trainer(table, way, plan.rungs, splits, scorers, self._seed()), plan
+        plan = self._plan(table, splits)
+        if plan.way.resource in plan.space.space.domains:
+            has = f"{self._space_argument} has {plan.way.resource!r}"
+            raise SettingError(f"{has}, which the ladder sets: leave it out, or give another resource=")
+        return self._trainer(table, plan, splits, scorers, self._seed()), plan
 
-    def _plan(self, table: SearchTable, way: Way, splits: list[Any]) -> SearchPlan:
-        space = checked_space(self.space, self.estimator, way.resource)
-        return SearchPlan(space, self.candidates, self.first, self._rungs(table, way, splits, space))
+    def _plan(self, table: SearchTable, splits: list[Any]) -> SearchPlan:
+        space = read_estimator_space(self.space, self.estimator)
+        way = way_of_all(self._examples(space), self.resource)
+        first = [space.plain(each) for each in self.first] if isinstance(self.first, list | tuple) else self.first
+        return SearchPlan(space, way, self.candidates, first, self._rungs(table, way, splits, space.space))
 
-    def _trainer(
-        self, table: SearchTable, way: Way, rungs: Rungs, splits: list[Any], scorers: Scorers, seed: int
-    ) -> Trainer:
-        executor = self._executor(way, scorers)
-        begins = self.forecast and way.law_of(self.estimator) == ROUNDS  # its curve, with a constant
+    def _examples(self, space: EstimatorSpace) -> list[Any]:
+        """Return the estimator with each of its options that are estimators; as it is where there are none."""
+        made = [clone(self.estimator).set_params(**space.objects.copies(each)) for each in space.examples]
+        return made or [self.estimator]
+
+    def _trainer(self, table: SearchTable, plan: SearchPlan, splits: list[Any], scorers: Scorers, seed: int) -> Trainer:
+        way, examples = plan.way, self._examples(plan.space)
+        ways = [(way_of(each, way.resource), each) for each in examples]
+        executor = self._executor(any(own.wants_process(each) for own, each in ways), scorers)
+        begins = self.forecast and any(own.law_of(each) == ROUNDS for own, each in ways)  # its curve, with a constant
         return Trainer(
             caller=type(self).__name__,
             estimator=clone(self.estimator),
+            objects=plan.space.objects,
             way=way,
-            rungs=rungs,
+            rungs=plan.rungs,
             table=table,
             splits=splits,
             scorers=scorers,
             inner=self._inner(),
             seed=seed,
             restart=self._config().training == "restart",
+            refits=bool(self.refit),
             with_train=yes_or_no("return_train_score", self.return_train_score),
             config=get_config(),
             caches=[TransformerCache() for _ in splits],
@@ -316,9 +330,9 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     def _config(self) -> SearchConfig:
         return read_config("search", self.config)
 
-    def _executor(self, way: Way, scorers: Scorers) -> Any:
+    def _executor(self, wants_process: bool, scorers: Scorers) -> Any:
         """Return where jobs are done: what cannot go to processes stays in threads, unless the user has said so."""
-        if self.executor is not None or threads_of(self.n_jobs) == 1 or not way.wants_process(self.estimator):
+        if self.executor is not None or threads_of(self.n_jobs) == 1 or not wants_process:
             return self.executor
         return PROCESSES if can_pack([self.estimator, scorers.scorer]) else None
 
@@ -353,13 +367,14 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
                 warnings.filterwarnings("ignore", message="the run was interrupted")  # which is raised
-                return tune_function(trainer, plan.space, costs=costs, **settings)
+                return tune_function(trainer, plan.space.space, costs=costs, **settings)
         except JobFailed as error:
             raise error.__cause__ or FitsFailed(str(error)) from None
         except AllFailed as error:
             raise FitsFailed(str(error)) from None
 
-    def _keep(self, result: FunctionResult, trainer: Trainer) -> None:
+    def _keep(self, result: FunctionResult, trainer: Trainer) -> int:
+        """Set the attributes that follow from a result, and return which candidate is the best."""
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
         all_infos = [read_info(info) for info in result.infos]
@@ -369,7 +384,10 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         self.trained_ = sum(info.trained for info in infos) + result.memory["retrained_epochs"]
         counts = way.resource if way.parameter is not None else None
         missing = np.nan if isinstance(self.error_score, str) else float(self.error_score)
-        rows = self._rows(result, all_infos, trainer.rungs)
+        rows = [
+            row._replace(params=trainer.objects.values(row.params))
+            for row in self._rows(result, all_infos, trainer.rungs)
+        ]
         self.cv_results_ = search_results(rows, counts, missing, len(trainer.splits)) | self._own_columns(rows, result)
         self.multimetric_ = f"mean_test_{SCORE}" not in self.cv_results_
         if callable(self.refit):
@@ -380,6 +398,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             self.best_score_ = float(scores[self.best_index_])
         self.best_params_ = self.cv_results_["params"][self.best_index_]
         self.best_epochs_ = rows[self.best_index_].resource
+        return int(rows[self.best_index_].candidate)
 
     def _rows(self, result: FunctionResult, infos: list[JobInfo | None], _: Rungs) -> list[ResultRow]:
         return best_rows(result, infos)
@@ -390,10 +409,10 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     def _best_row(self, _: list[ResultRow], scores: Any, result: FunctionResult) -> int:
         return result.best_candidate
 
-    def _fit_best(self, trainer: Trainer) -> None:
-        began, table, way = time.perf_counter(), trainer.table, trainer.way
-        params = {name: value for name, value in self.best_params_.items() if name != way.resource}
-        made = prepared(self.estimator, params, trainer.seed)
+    def _fit_best(self, trainer: Trainer, params: Params) -> None:
+        began, table = time.perf_counter(), trainer.table
+        made = prepared(self.estimator, params, trainer.seed, trainer.objects)
+        way = way_of(made, trainer.way.resource)
         rows, threads = Rows(table.X, table.y, table.fit, table.classes), threads_of(self.n_jobs)
         own = {name: value for name, value in capped(made, threads).items() if not name.endswith("thread_count")}
         before = {name: made.get_params(deep=True)[name] for name in own}
@@ -402,6 +421,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             warnings.filterwarnings("ignore", message=WARNING)
             if way.resource == N_SAMPLES or (way.parameter is not None and way.parameter != "max_epochs"):
                 made.set_params(**({} if way.parameter is None else {way.resource: self.best_epochs_}))
+                made.set_params(**way.refit_params(made))
                 rows.fit(made)
             else:
                 under = way.begin(made, seed_of_candidate(trainer.seed, params))

@@ -26,9 +26,10 @@ from sklearn.utils.validation import _num_samples
 
 from ash.function.answers import Scored
 from ash.function.function_identity import NoIdentity
-from ash.sklearn.cv_results import FoldInfo, JobInfo
+from ash.sklearn.cv_results import FoldInfo, JobInfo, read_info
+from ash.sklearn.estimator_space import Objects
 from ash.sklearn.forecast import Point, forecast
-from ash.sklearn.resumable.choose import Way
+from ash.sklearn.resumable.choose import Way, way_of
 from ash.sklearn.resumable.protocol import Continued, Rows, TransformerCache, params_at
 from ash.sklearn.search_arguments import Scorers
 from ash.sklearn.search_ladder import Rungs
@@ -57,6 +58,7 @@ class Trainer:
 
     caller: str  # the class of the search
     estimator: Any
+    objects: Objects  # that candidates have in place of their texts
     way: Way
     rungs: Rungs
     table: SearchTable
@@ -66,6 +68,7 @@ class Trainer:
     seed: int
     restart: bool  # whether each rung trains from scratch
     with_train: bool
+    refits: bool  # whether the best candidate will be fitted to all rows
     config: dict[str, Any]
     executor: Any  # where jobs are done: None, "processes" or an executor
     idle_threads: IdleThreads  # of all jobs in this process
@@ -90,7 +93,9 @@ class Trainer:
     def journal_identity(self) -> dict[str, Any]:
         """Return what scores depend on, for a journal: estimator, rows and folds as hashes, resource and scores."""
         table, scorers = self.table, self.scorers
-        own = {"rungs": list(map(list, self.given_rungs))} if self.given_rungs else {}
+        own: dict[str, Any] = {"rungs": list(map(list, self.given_rungs))} if self.given_rungs else {}
+        if self.objects.of:
+            own["objects"] = hash_of("objects of the space", self.objects.of)
         return {
             **own,
             "estimator": f"{type(self.estimator).__name__}, {hash_of('estimator', self.estimator)}",
@@ -111,22 +116,33 @@ class Trainer:
         """Return places and epochs of each rung, empty where `ash.tune_function` makes the ladder."""
         return self.rungs.given
 
+    def refit_seconds(self, infos: Sequence[Any]) -> float:
+        """Return how long a fit of a candidate to all rows is expected to take, of what its jobs have told."""
+        told = [info for info in map(read_info, infos) if info is not None]
+        if not self.refits or not told:
+            return 0.0
+        jobs = told[-1:] if self.restart or told[-1].why else told
+        seconds = sum(float(np.mean([fold.fit_seconds for fold in info.folds])) for info in jobs)
+        return float(seconds * _num_samples(self.table.X) / min(len(train) for train, _ in self.splits))
+
     def candidate(self, params: Params) -> Any:
         """Return the estimator of a candidate, not fitted: with a random state and the threads of a job."""
-        made = prepared(self.estimator, params, self.seed)
+        made = prepared(self.estimator, params, self.seed, self.objects)
         return made.set_params(**capped(made, self.inner))
 
     def _job(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
         before = state[0].done if state else 0
         if state is None:
             seed = seed_of_candidate(self.seed, params)
-            state = [self.way.begin(self.candidate(params), seed) for _ in self.splits]
+            made = [self.candidate(params) for _ in self.splits]
+            way = way_of(made[0], self.way.resource) if self.objects.of else self.way
+            state = [way.begin(each, seed) for each in made]
         now = self.rungs.missing(epochs, before)
         folds = tuple(self.idle_threads.each(self._fold, [(number, under, now) for number, under in enumerate(state)]))
         score = float(np.mean([self.scorers.ranking(fold.test) for fold in folds]))
         why = next((under.why for under in state if under.why), "")
-        done = state[0].done
-        info = JobInfo(done, done if why else done - before, why, folds)
+        done, kept = state[0].done, round(np.mean([under.kept for under in state]))
+        info = JobInfo(kept, done if why else done - before, why, folds)
         gains = [self._gain(under, fold, epochs) for under, fold in zip(state, folds, strict=True) if fold.curve]
         for under, fold in zip(state, folds, strict=True):
             under.score = self.scorers.ranking(fold.test)
@@ -148,18 +164,19 @@ class Trainer:
         table, count, (train, test) = self.table, _num_samples(self.table.X), self.splits[number]
         began, before = time.perf_counter(), (under.done, under.score)
         X, y = _safe_split(self.estimator, table.X, table.y, train)
-        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.caches[number])
+        X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
+        held_out = Rows(X_test, y_test, params_at(table.fit, test, count), table.classes) if under.stops else None
+        rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.caches[number], held_out)
         if epochs or under.why:  # a rung may score once more what the one below has trained
             under.more(rows, epochs)
         fitted = time.perf_counter()
-        X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
         held = X_test, y_test, params_at(table.score, test, count)
-        scores = self.scorers.measure(under.estimator, *held)
+        scores = self.scorers.measure(under.predictor, *held)
         scored = time.perf_counter()
         curve = self._curve(number, under, before, held)
         of_train = {}
         if self.with_train:
-            of_train = self.scorers.measure(under.estimator, X, y, params_at(table.score, train, count))
+            of_train = self.scorers.measure(under.predictor, X, y, params_at(table.score, train, count))
         return FoldInfo(scores, of_train, fitted - began, scored - fitted, curve)
 
     def _curve(
@@ -170,7 +187,7 @@ class Trainer:
         In the first rung it is that of half the epochs, in the first fold alone, which spares the others a prediction.
         """
         done, score = before
-        if not self.forecasts or not under.law:
+        if not self.forecasts or not under.law or under.stopped:
             return ()
         if score is not None:
             return ((done, score),)
@@ -192,9 +209,9 @@ def hash_of(what: str, value: Any) -> str:
         ) from error
 
 
-def prepared(estimator: Any, params: Params, seed: int) -> Any:
+def prepared(estimator: Any, params: Params, seed: int, objects: Objects) -> Any:
     """Return a clone with these hyperparameters; a `random_state` of None becomes a number of them and of the seed."""
-    made = clone(estimator).set_params(**params)
+    made = clone(estimator).set_params(**objects.copies(params))
     number = seed_of_candidate(seed, params)
     unset = {
         name: number

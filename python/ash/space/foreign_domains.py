@@ -1,6 +1,6 @@
 """Domains given as what users of other libraries have.
 
-    [3, 5, 8]                              ash.choice(3, 5, 8)
+    [3, 5, 8], a range, a 1-d array        ash.choice(3, 5, 8)
     FloatDistribution(1e-3, 1, log=True)   ash.log(1e-3, 1)          with step: its values
     IntDistribution(1, 9, step=2)          ash.integers(1, 9, 2)     with log: ash.integers(1, 9, log=True)
     CategoricalDistribution([...])         the choices
@@ -26,7 +26,9 @@ QUANTILES = 1001
 
 
 def as_domain(value: Any) -> Domain:
-    """Return the domain of a list or of a distribution; a domain is itself, and anything else is the only level.
+    """Return the domain of a list, a range, a 1-d array or a distribution, or a domain as it is.
+
+    Anything else is the only level of a domain.
 
     Raises
     ------
@@ -35,8 +37,8 @@ def as_domain(value: Any) -> Domain:
     """
     if isinstance(value, Domain):
         return value
-    if isinstance(value, list):
-        if not value:
+    if isinstance(value, list | range) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        if len(value) == 0:
             raise SettingError("it is empty; give at least one value")
         return choice(*(tuple(one) if isinstance(one, list) else one for one in value))
     kind = type(value).__name__

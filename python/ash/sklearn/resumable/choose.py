@@ -1,6 +1,7 @@
 """Which resource an estimator has, and by which way it is trained on: found by its class, nothing is imported."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.base import clone
 
 from ash._utils.checks import is_integer
 from ash.errors import SettingError
-from ash.sklearn.resumable.ensembles import CatBoost, LightGBM, Trees, XGBoost, is_forest
+from ash.sklearn.resumable.ensembles import Boosted, CatBoost, LightGBM, Trees, XGBoost, is_forest
 from ash.sklearn.resumable.partial_fit import FurtherRows, Nets, Passes, can_pass, rows_in_order
 from ash.sklearn.resumable.protocol import EPOCHS, N_SAMPLES, Continued, Rows, is_a
 from ash.sklearn.resumable.steps import Steps
@@ -43,6 +44,16 @@ class Way:
         """Return which law its score follows with the epochs, as `Continued.law`."""
         return "" if self.kind is None else self.kind.law_of(self._trained_on(estimator))
 
+    def refit_params(self, estimator: Any) -> dict[str, Any]:
+        """Return the parameters of a fit to all rows, which is quiet and cannot stop early: no rows are held out."""
+        if self.inner is not None:
+            name, last = estimator.steps[-1]
+            return {f"{name}__{key}": value for key, value in self.inner.refit_params(last).items()}
+        found = next((kind for key, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *key)), None)
+        if found is None or not issubclass(found, Boosted):
+            return {}
+        return found.quiet(estimator) | found.stopping(estimator)
+
     def _trained_on(self, estimator: Any) -> Any:
         return estimator if self.inner is None else self.inner._trained_on(estimator.steps[-1][1])
 
@@ -57,7 +68,7 @@ class Way:
         if why and self.parameter is None and self.resource != N_SAMPLES:
             raise SettingError(f"resource={self.resource!r}: {why}")
         if why:
-            return Retrained(estimator, self.resource.rpartition("__")[2], why)
+            return Retrained(estimator, self.resource.rpartition("__")[2], why, self.kind)
         return Nets(estimator, self.parameter, seed) if self.kind is Nets else self.kind(estimator, self.parameter)
 
 
@@ -86,18 +97,51 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
     return _by_parameter(estimator, resource)
 
 
-class Retrained(Continued):
-    """What cannot be trained on: trained from scratch each time, for all the epochs so far and the new ones."""
+def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
+    """Return the way of estimators that a candidate may be: with "auto", rows if they have no other resource in common.
 
-    def __init__(self, estimator: Any, parameter: str | None, why: str) -> None:
+    So many epochs are usual as the one with the most takes in one fit.
+    """
+    ways = [way_of(each, resource) for each in estimators]
+    if len({way.resource for way in ways}) > 1:
+        ways = [way_of(each, N_SAMPLES) for each in estimators]
+    usual = [way.usual for way in ways if way.usual is not None]
+    return replace(ways[0], usual=max(usual, default=None))
+
+
+class Retrained(Continued):
+    """What cannot be trained on: trained from scratch each time, for all the epochs so far and the new ones.
+
+    If it stops early, `kind` says how.
+    """
+
+    def __init__(self, estimator: Any, parameter: str | None, why: str, kind: type[Continued] | None = None) -> None:
         super().__init__(estimator, parameter)
         self._fresh = estimator
         self.why = why
+        self._once: Continued | None = None  # under training for one job, which has stopped early
+        if kind is not None and issubclass(kind, Boosted):
+            self._kind, self.stops = kind, bool(kind.stopping(estimator))
+
+    @property
+    def kept(self) -> int:
+        """Return the best epochs of the last job, if it has stopped early."""
+        return self.done if self._once is None else self._once.kept
+
+    @property
+    def predictor(self) -> Any:
+        """Return what predicts by these."""
+        return self.estimator if self._once is None else self._once.predictor
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Train it anew for all its epochs; of rows no more than there are."""
         self.done += epochs
         self.estimator = clone(self._fresh)
+        if self.stops:
+            self._once = self._kind(self.estimator, self.parameter)
+            self._once.more(rows, self.done)
+            self.estimator = self._once.estimator
+            return
         if self.parameter == N_SAMPLES:
             self.done = min(self.done, rows.count)
             rows = rows.at(np.sort(rows_in_order(rows)[: self.done]))
@@ -108,7 +152,7 @@ class Retrained(Continued):
 
     def rest(self) -> None:
         """Let go of what was fitted."""
-        self.estimator = self._fresh
+        self.estimator, self._once = self._fresh, None
 
 
 def own_threads(estimator: Any) -> str | None:

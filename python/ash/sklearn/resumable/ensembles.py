@@ -15,6 +15,8 @@ many trees.
 """
 
 import copy
+import inspect
+import math
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -79,7 +81,7 @@ class Trees(Continued):
         return _stage(self.estimator, epochs) if self.parameter == "max_iter" else _first_trees(self.estimator, epochs)
 
 
-class _Boosted(Continued):
+class Boosted(Continued):
     """Rounds added to `estimator` by the argument of `fit` that takes a model; each library says how it is handed on.
 
                   argument      of fit                           retrained instead
@@ -90,6 +92,10 @@ class _Boosted(Continued):
 
     These libraries begin their random numbers anew with each fit, so rows and columns would be drawn as in the first
     rung again: a seed that is set is moved on by the rounds that there are.
+
+    An estimator with one of the parameters STOPPING stops early: it is handed the rows that it is scored on, and scores
+    each round by its own metric as it is added. It is scored, and refitted, with the best number of rounds so far. Once
+    the library has ended a job early it is trained no further.
     """
 
     THREADS: ClassVar[str | None] = "n_jobs"
@@ -98,24 +104,88 @@ class _Boosted(Continued):
     """The argument of `predict` for the first rounds."""
     QUIET: ClassVar[dict[str, Any]] = {}
     """What keeps a library from writing on the terminal, and files, where the user has said nothing."""
+    STOPPING: ClassVar[tuple[str, ...]] = ("early_stopping_rounds",)
+    NEVER: ClassVar[int | None] = None
+    """The value of these parameters with which nothing stops early."""
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
+        estimator.set_params(**self.quiet(estimator))
+        self.stops = bool(self.stopping(estimator))
+        self._best: tuple[int, float] | None = None  # rounds, and what their metric was, higher for better
+
+    @classmethod
+    def quiet(cls, estimator: Any) -> dict[str, Any]:
+        """Return the parameters of QUIET of which the user has said nothing."""
         said = {name for name, value in estimator.get_params().items() if value is not None}
         said |= VOICES if said & VOICES else set()
-        estimator.set_params(**{name: value for name, value in self.QUIET.items() if name not in said})
+        return {name: value for name, value in cls.QUIET.items() if name not in said}
+
+    @classmethod
+    def stopping(cls, estimator: Any) -> dict[str, Any]:
+        """Return the parameters by which an estimator stops early, with the value by which it does not."""
+        params = estimator.get_params()
+        return {name: cls.NEVER for name in cls.STOPPING if params.get(name)}
+
+    @property
+    def kept(self) -> int:
+        """Return the best number of rounds, if it stops early."""
+        return self.done if self._best is None else self._best[0]
+
+    @property
+    def predictor(self) -> Any:
+        """Return what predicts by the rounds that are kept."""
+        return self.estimator if self._best is None else _stage(self.estimator, self.kept, self.FIRST) or self.estimator
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Add so many rounds."""
+        """Add so many rounds, fewer where it stops early."""
+        if self.stopped:
+            return
         params = self.estimator.get_params()
         seed = params.get("random_state")
         changed = {str(self.parameter): epochs}
         if self.done and isinstance(seed, int):
             changed["random_state"] = (seed + self.done) % SEEDS
-        before = {self.ARGUMENT: self._model()} if self.done else {}
-        self.estimator = rows.fit(clone(self.estimator).set_params(**changed), **before)
+        given = {self.ARGUMENT: self._model()} if self.done else {}
+        rounds = self._rounds()
+        if self.stops:
+            given |= self._validation(rows)
+        self.estimator = rows.fit(clone(self.estimator).set_params(**changed), **given)
+        if self.stops:
+            ran = self._keep_best(rounds)
+            self.stopped, epochs = ran < epochs, ran
         self.done += epochs
         self._set_as_one_fit(seed)
+
+    def _validation(self, rows: Rows) -> dict[str, Any]:
+        """Return the arguments of `fit` with the rows that decide when to stop, unless the user has passed some."""
+        if rows.held is None or "eval_set" in rows.params:
+            return {}
+        return {"eval_set": [(rows.held.X, rows.held.y)]} | self._weights_of(rows.held.params.get("sample_weight"))
+
+    def _weights_of(self, weights: Any) -> dict[str, Any]:
+        """Return the argument of `fit` with the weights of these rows; none where the library takes none."""
+        return {}
+
+    def _rounds(self) -> int:
+        """Return how many rounds the model has, of which it may have dropped those behind the best."""
+        return self.done
+
+    def _results(self) -> tuple[dict[str, Any], int]:
+        """Return the metrics of each round of the last fit by rows and name, and the best round of all, from 0."""
+        raise NotImplementedError
+
+    def _keep_best(self, before: int) -> int:
+        """Remember the best number of rounds, of which there were some before the fit; return how many it has added."""
+        results, best = self._results()
+        metrics = [list(values) for values in list(results.values())[-1].values()]
+        place = best - before if best >= before else len(metrics[0]) - 1  # LightGBM's dart knows no best one
+        values = _metric_with_best(metrics, place)
+        if values is None:  # a tolerance of the library's decides
+            self._best = before + place + 1, math.nan
+        elif self._best is None or not self._best[1] >= values[place]:
+            self._best = before + place + 1, values[place]
+        return len(metrics[0])
 
     @staticmethod
     def law_of(estimator: Any) -> str:
@@ -138,12 +208,14 @@ class _Boosted(Continued):
         self.estimator.set_params(**params)
 
 
-class LightGBM(_Boosted):
+class LightGBM(Boosted):
     """LGBMClassifier, LGBMRegressor, LGBMRanker."""
 
     ARGUMENT: ClassVar[str] = "init_model"
     FIRST: ClassVar[str] = "num_iteration"
     QUIET: ClassVar[dict[str, Any]] = {"verbose": -1}
+    STOPPING = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
+    NEVER = 0
 
     @staticmethod
     def refuses(estimator: Any) -> str:
@@ -155,8 +227,23 @@ class LightGBM(_Boosted):
     def _model(self) -> Any:
         return self.estimator.booster_
 
+    def _validation(self, rows: Rows) -> dict[str, Any]:
+        given = super()._validation(rows)
+        if "eval_set" in given and "eval_X" in inspect.signature(self.estimator.fit).parameters:  # from 4.7 on
+            ((given["eval_X"], given["eval_y"]),) = given.pop("eval_set")
+        return given
 
-class XGBoost(_Boosted):
+    def _weights_of(self, weights: Any) -> dict[str, Any]:
+        return {} if weights is None else {"eval_sample_weight": [weights]}
+
+    def _rounds(self) -> int:
+        return int(self._model().current_iteration()) if self.done else 0
+
+    def _results(self) -> tuple[dict[str, Any], int]:
+        return self.estimator.evals_result_, self.estimator.best_iteration_ - 1
+
+
+class XGBoost(Boosted):
     """XGBClassifier, XGBRegressor, XGBRanker."""
 
     ARGUMENT: ClassVar[str] = "xgb_model"
@@ -172,14 +259,25 @@ class XGBoost(_Boosted):
     def _model(self) -> Any:
         return self.estimator.get_booster()
 
+    def _validation(self, rows: Rows) -> dict[str, Any]:
+        given = super()._validation(rows)
+        return {"verbose": False, **given} if given and "verbose" not in rows.params else given
 
-class CatBoost(_Boosted):
+    def _weights_of(self, weights: Any) -> dict[str, Any]:
+        return {} if weights is None else {"sample_weight_eval_set": [weights]}
+
+    def _results(self) -> tuple[dict[str, Any], int]:
+        return self.estimator.evals_result(), self.estimator.best_iteration
+
+
+class CatBoost(Boosted):
     """CatBoostClassifier, CatBoostRegressor."""
 
     THREADS: ClassVar[str | None] = "thread_count"
     ARGUMENT: ClassVar[str] = "init_model"
     FIRST: ClassVar[str] = "ntree_end"
     QUIET: ClassVar[dict[str, Any]] = {"verbose": False, "allow_writing_files": False}
+    STOPPING = ("early_stopping_rounds", "od_wait", "od_pval")
 
     @staticmethod
     def refuses(estimator: Any) -> str:
@@ -205,6 +303,13 @@ class CatBoost(_Boosted):
 
     def _set_as_one_fit(self, seed: Any) -> None:
         """Say nothing: parameters of a fitted model are fixed."""
+
+    def _validation(self, rows: Rows) -> dict[str, Any]:
+        given = super()._validation(rows)
+        return {**given, "use_best_model": False} if given else given
+
+    def _results(self) -> tuple[dict[str, Any], int]:
+        return self.estimator.evals_result_, self.done + self.estimator.get_best_iteration()
 
 
 class Stage:
@@ -265,6 +370,19 @@ def is_forest(estimator: Any) -> bool:
 
 def _is_boosting(estimator: Any) -> bool:
     return is_a(estimator, HISTOGRAMS) or is_a(estimator, "BaseGradientBoosting")
+
+
+def _metric_with_best(metrics: list[list[float]], place: int) -> list[float] | None:
+    """Return the metric whose best value is at this place, negated if lower is better; None if there is none.
+
+    Of several it is the last.
+    """
+    for values in reversed(metrics):
+        for sign in (-1, 1):
+            signed = [sign * value for value in values]
+            if signed.index(max(signed)) == place and (len(signed) == 1 or max(signed) > min(signed)):
+                return signed
+    return None
 
 
 def _first_trees(ensemble: Any, count: int) -> Any:

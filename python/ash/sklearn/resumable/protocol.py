@@ -81,7 +81,8 @@ class Rows:
     """The rows that an estimator is trained on; y is None where it learns without.
 
     `params` go to its `fit`; of those with a value a row, the rows are chosen too. `classes` are all labels that there
-    are, those of other rows included, None for regression. `cache` has transformers that are fitted to them.
+    are, those of other rows included, None for regression. `cache` has transformers that are fitted to them, and `held`
+    the rows that the estimator is scored on, for early stopping.
     """
 
     X: Any
@@ -89,6 +90,7 @@ class Rows:
     params: dict[str, Any] = field(default_factory=dict)
     classes: Any = None
     cache: TransformerCache | None = None
+    held: "Rows | None" = None
 
     @property
     def count(self) -> int:
@@ -116,9 +118,13 @@ class Continued:
     Attributes
     ----------
     estimator : estimator
-        What scores and predicts.
+        What is trained.
     done : int
         The epochs it has been trained for.
+    stops : bool
+        Whether it stops early, by the rows that it is scored on.
+    stopped : bool
+        Whether it has stopped: it is not trained further.
     why : str
         Why it does not go on from where it stands, "" if it does.
     law : str
@@ -132,10 +138,21 @@ class Continued:
 
     why = ""
     score: float | None = None
+    stops = stopped = False
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         self.estimator, self.parameter, self.done = estimator, parameter, 0
         self.law = self.law_of(estimator)
+
+    @property
+    def kept(self) -> int:
+        """Return the epochs after which it is scored: the best ones, if it stops early."""
+        return self.done
+
+    @property
+    def predictor(self) -> Any:
+        """Return what predicts and is scored: the estimator as it was after `kept` epochs."""
+        return self.estimator
 
     @staticmethod
     def refuses(estimator: Any) -> str:

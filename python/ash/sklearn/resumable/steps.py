@@ -29,14 +29,18 @@ class Steps(Continued):
         self._transformers: Any = None  # once they are fitted
         self._key: str | None = None  # of them in what candidates have in common
         self._is_plain = True  # what they give to the rows that they were fitted to is what `transform` gives
-        self.why = last.why
+        self.why, self.stops = last.why, last.stops
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Train the last step on."""
         first, last = split_params(self._pipeline, rows.params)
-        made = Rows(self._transformed(rows, first), rows.y, last, rows.classes)
-        self._last.more(made, epochs)
-        self.done, self.why = self._last.done, self._last.why
+        X = self._transformed(rows, first)
+        held = rows.held
+        if held is not None and self.stops:
+            _, own = split_params(self._pipeline, held.params)
+            held = Rows(held.X if self._transformers is None else self._transformers.transform(held.X), held.y, own)
+        self._last.more(Rows(X, rows.y, last, rows.classes, held=held), epochs)
+        self.done, self.why, self.stopped = self._last.done, self._last.why, self._last.stopped
 
     def rest(self) -> None:
         """Let go of what the last step does not need."""
@@ -70,6 +74,16 @@ class Steps(Continued):
     def estimator(self) -> Any:
         """Return the pipeline of the fitted transformers and the last step as it is now."""
         return self._with(self._last.estimator)
+
+    @property
+    def kept(self) -> int:
+        """Return those of the last step."""
+        return self._last.kept
+
+    @property
+    def predictor(self) -> Any:
+        """Return the pipeline that ends in what predicts."""
+        return self._with(self._last.predictor)
 
     def at(self, epochs: int) -> Any:
         """Return the pipeline that ends in the last step as it was after its first epochs."""

@@ -1,0 +1,300 @@
+"""The space of a search as the ladder has it: plain values, where users also give estimators and several spaces.
+
+    {"clf": [forest, svc], "clf__C": ash.log(1e-2, 1e2)}      as it is given
+
+    clf       "RandomForestClassifier()", "SVC()"             an object is represented by its text
+    clf__C    0.01 to 100, where clf is "SVC()"               a nested parameter depends on the options that have it
+
+Records, journals and digests need plain values, and an estimator has none. Jobs get a copy of the object again. A list
+of spaces becomes one more hyperparameter, `SPACE`, the number of a candidate's space, on which all others depend.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from ash.errors import SettingError
+from ash.sklearn.resumable.protocol import key_of_transformers
+from ash.space.domains import Domain, choice
+from ash.space.foreign_domains import as_domain
+from ash.space.function_space import FunctionSpace, plain_value
+from ash.space.hyperparameters import Params
+from ash.space.space import Space
+
+SPACE = "(space)"
+"""No parameter of an estimator is called so."""
+LONGEST_TEXT = 100
+
+Domains = dict[str, list[Domain]]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of a space, by hyperparameter and by the text that represents each."""
+
+    of: Mapping[str, Mapping[str, Any]]
+
+    def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a configuration with objects in place of texts, as the user knows it."""
+        return {name: self._value(name, value) for name, value in params.items() if name != SPACE}
+
+    def copies(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `values` of which the objects are copies, not fitted: `set_params` may change them."""
+        values = self.values(params)
+        return {name: clone(value, safe=False) if name in self.of else value for name, value in values.items()}
+
+    def text(self, name: str, value: Any) -> Any:
+        """Return the text of an object; a plain value is returned as it is."""
+        if not is_object(value):
+            return value
+        known = self.of.get(name, {})
+        return next((text for text, other in known.items() if _are_same(other, value)), _text_of(value))
+
+    def _value(self, name: str, value: Any) -> Any:
+        return self.of[name].get(value, value) if name in self.of and isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class EstimatorSpace:
+    """A space of plain values, its objects, and configurations that show each option with objects once."""
+
+    space: FunctionSpace
+    objects: Objects
+    examples: Sequence[Params]
+
+    def plain(self, params: Any) -> Any:
+        """Return a configuration of the user's with texts in place of objects, and the number of its space."""
+        if not isinstance(params, Mapping):
+            return params
+        plain = {name: self.objects.text(name, value) for name, value in params.items()}
+        if SPACE not in self.space.domains:
+            return plain
+        numbers = self.space.domains[SPACE][0].levels
+        for number in numbers:
+            try:
+                return self.space.read({SPACE: number, **plain})[0]
+            except SettingError:
+                continue  # it is of another one, or of none
+        return {SPACE: next((number for number in numbers if plain.keys() <= self._names(number)), 0), **plain}
+
+    def _names(self, number: int) -> set[str]:
+        """Return the hyperparameters of a space of several."""
+        domains = self.space.domains.items()
+        return {name for name, own in domains if any((SPACE, number) in domain.conditions for domain in own)}
+
+
+def read_estimator_space(given: Any, estimator: Any, name: str = "space") -> EstimatorSpace:
+    """Return the argument `space`.
+
+    Raises
+    ------
+    SettingError
+        It is no space, dict of domains or list of dicts; or the estimator, or each option for a part of it, lacks one
+        of the parameters.
+    """
+    spaces, objects = without_objects(given, name)
+    domains = [{key: _domains_of(name, key, value) for key, value in space.items()} for space in spaces]
+    nested = [_Nested(own, objects, estimator, name) for own in domains]
+    read = FunctionSpace(**_joined([each.domains for each in nested]))
+    for number, each in enumerate(nested):
+        each.check(f"{name}[{number}]" if len(nested) > 1 else name)
+    examples = [example for each in nested for example in each.examples()]
+    return EstimatorSpace(read, objects, examples)
+
+
+def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: str) -> None:
+    """Raise SettingError unless an estimator, or some option for a part of it, has each parameter of a space."""
+    domains = {each: list(own) for each, own in space.domains.items() if each != SPACE}
+    _Nested(domains, objects, estimator, name).check(name)
+
+
+def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Objects]:
+    """Return the spaces that are given, one or several, with texts in place of objects; and the objects."""
+    several = given if isinstance(given, list | tuple) else [given]
+    spaces = [_mapping(each, f"{name}[{place}]" if several is given else name) for place, each in enumerate(several)]
+    if not spaces or not any(spaces):
+        raise SettingError(f"{name} must be a dict of domains that is not empty, or a list of them, got {given!r}")
+    found: dict[str, dict[str, Any]] = {}
+    objects = Objects(found)
+    for space in spaces:
+        for key, value in space.items():
+            _collect(found, key, value)
+    return [{key: _with_texts(objects, key, value) for key, value in space.items()} for space in spaces], objects
+
+
+def is_object(value: Any) -> bool:
+    """Return whether an option is no plain value, which records have, but something such as an estimator."""
+    if isinstance(value, Number) or _is_domain(value):
+        return False
+    try:
+        plain_value(value)
+    except SettingError:
+        return True
+    return False
+
+
+class _Nested:
+    """A space, in which nested parameters depend on the objects that have them.
+
+    The owner of a parameter such as clf__C is the hyperparameter with objects, such as clf, whose name it begins with;
+    of several the one with the longest name.
+    """
+
+    def __init__(self, domains: Domains, objects: Objects, estimator: Any, argument: str) -> None:
+        self._objects, self._estimator, self._argument = objects, estimator, argument
+        self._given = domains
+        self.domains = {name: [self._depending(name, each) for each in own] for name, own in domains.items()}
+
+    def check(self, argument: str) -> None:
+        """Raise SettingError unless the estimator has all parameters."""
+        for name, own in self.domains.items():
+            for domain in own:
+                example = self._example(name, domain, domain.levels[0])
+                try:
+                    clone(self._estimator).set_params(**self._objects.copies(example))
+                except (ValueError, TypeError, AttributeError) as error:
+                    listed = ", ".join(sorted(self._estimator.get_params(deep=True)))[:400]
+                    who = type(self._estimator).__name__
+                    raise SettingError(
+                        f"{argument} has {name!r}, which is not a parameter of {who} ({error}); it has {listed}"
+                    ) from None
+
+    def examples(self) -> Iterator[Params]:
+        """Yield a configuration of each option of the hyperparameters that have objects."""
+        named = [name for name in self.domains if name in self._objects.of]
+        usual = {name: own[0].levels[0] for name in named for own in (self.domains[name],) if not own[0].conditions}
+        for name in named:
+            for domain in self.domains[name]:
+                yield from (usual | self._example(name, domain, level) for level in domain.levels)
+
+    def _depending(self, name: str, domain: Domain) -> Domain:
+        """Return a domain that applies only to options that have the parameter."""
+        owner, options = self._owner(name), self._options(name)
+        having = [option for option in options if self._has(owner, option, name)]
+        if not options or len(having) == len(options):
+            return domain
+        wanted = next((values for other, values in domain.conditions if other == owner), None)
+        without = [each for each in _several(wanted) if each in options and each not in having]
+        if not having or without:
+            kind = f"{owner}={(without or options)[0]!r}"
+            raise SettingError(
+                f"{self._argument} has {name!r}, which {kind} does not have: leave it out, or give it a condition such "
+                f"as .when({owner}=...) with an option that has it"
+            )
+        return domain if wanted is not None else domain.when(**{owner: tuple(having)})
+
+    def _example(self, name: str, domain: Domain, level: Any) -> Params:
+        """Return a configuration with one value, and what makes the estimator have this parameter."""
+        owner = self._owner(name)
+        if not owner:
+            return {name: level}
+        wanted = next((_several(values) for other, values in domain.conditions if other == owner), self._options(name))
+        above = next(each for each in self.domains[owner] if wanted[0] in each.levels)
+        return self._example(owner, above, wanted[0]) | {name: level}
+
+    def _owner(self, name: str) -> str:
+        parts = name.split("__")
+        above = ("__".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+        return next((each for each in above if each in self._objects.of and each in self._given), "")
+
+    def _options(self, name: str) -> list[Any]:
+        owner = self._owner(name)
+        return [level for domain in self._given[owner] for level in domain.levels] if owner else []
+
+    def _has(self, owner: str, option: Any, name: str) -> bool:
+        value = self._objects.values({owner: option})[owner]
+        return hasattr(value, "get_params") and name.removeprefix(f"{owner}__") in value.get_params(deep=True)
+
+
+def _joined(spaces: Sequence[Domains]) -> Domains:
+    """Return one space of several: what is of one of them applies where its number is chosen."""
+    if len(spaces) == 1:
+        return spaces[0]
+    joined: Domains = {SPACE: [choice(*range(len(spaces)))]}
+    for number, space in enumerate(spaces):
+        for name, own in space.items():
+            joined.setdefault(name, []).extend(domain.when(**{SPACE: number}) for domain in own)
+    return joined
+
+
+def _mapping(space: Any, name: str) -> Mapping[str, Any]:
+    given = space.domains if isinstance(space, Space) else space
+    if not isinstance(given, Mapping):
+        raise SettingError(f"{name} must be a dict of domains that is not empty, or a list of them, got {space!r}")
+    for key in given:
+        if not isinstance(key, str) or not key:
+            raise SettingError(f"the name of a hyperparameter must be text, got {key!r}")
+    return given
+
+
+def _domains_of(argument: str, name: str, value: Any) -> list[Domain]:
+    several = isinstance(value, list | tuple) and any(isinstance(each, Domain) for each in value)
+    try:
+        return [as_domain(each) for each in (value if several else (value,))]
+    except SettingError as error:
+        raise SettingError(f"{argument}: {name}={value!r}: {error}") from None
+
+
+def _collect(found: dict[str, dict[str, Any]], name: str, value: Any) -> None:
+    """Give each object among the options a text of its own; equal objects have the same."""
+    options = value if isinstance(value, list) else [value]
+    for option in options:
+        if not is_object(option):
+            continue
+        known = found.setdefault(name, {})
+        if any(_are_same(option, other) for other in known.values()):
+            continue
+        text, number = _text_of(option), 1
+        while text in known or text in [each for each in options if isinstance(each, str)]:
+            number += 1
+            text = f"{_text_of(option)} ({number})"
+        known[text] = option
+
+
+def _with_texts(objects: Objects, name: str, value: Any) -> Any:
+    """Return what was given for a hyperparameter, with texts in place of objects, in conditions too."""
+
+    def text(option: Any) -> Any:
+        if not isinstance(option, Domain):
+            return objects.text(name, option)
+        conditions = ((other, _texts(objects, other, wanted)) for other, wanted in option.conditions)
+        return replace(option, conditions=tuple(conditions))
+
+    is_several = isinstance(value, list) or (isinstance(value, tuple) and any(isinstance(one, Domain) for one in value))
+    return [text(option) for option in value] if is_several else text(value)
+
+
+def _texts(objects: Objects, name: str, wanted: Any) -> Any:
+    """Return the value of a condition, or the tuple of its values, with texts in place of objects."""
+    return (
+        tuple(objects.text(name, each) for each in wanted) if isinstance(wanted, tuple) else objects.text(name, wanted)
+    )
+
+
+def _several(values: Any) -> tuple[Any, ...]:
+    return values if isinstance(values, tuple) else () if values is None else (values,)
+
+
+def _is_domain(value: Any) -> bool:
+    kind = type(value).__module__
+    is_sequence = isinstance(value, range) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    return isinstance(value, Domain) or hasattr(value, "rvs") or kind.startswith("optuna.distributions") or is_sequence
+
+
+def _text_of(value: Any) -> str:
+    """Return a text that is the same in each process, of one line."""
+    name = getattr(value, "__qualname__", None)  # of functions and classes
+    text = name if isinstance(name, str) else re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(value).split()))
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 3]}..."
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    key = key_of_transformers(one) if type(one) is type(other) else None
+    return key is not None and key == key_of_transformers(other)

@@ -1,0 +1,211 @@
+"""Spaces of a search that hold estimators, and lists of spaces."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import loguniform
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import BaggingClassifier, ExtraTreesClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.model_selection import ParameterSampler, StratifiedKFold, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+import ash
+from ash.sklearn.estimator_space import SPACE, read_estimator_space
+from ash.sklearn.trainer import seed_of_candidate
+from search_help import X, Y, search
+
+PIPELINE = Pipeline([("scale", "passthrough"), ("model", GaussianNB())])
+RIDGE, FOREST = RidgeClassifier(), RandomForestClassifier(10, max_depth=4)
+MIXED: dict[str, Any] = {
+    "scale": ["passthrough", StandardScaler(), MinMaxScaler()],
+    "scale__with_mean": [True, False],
+    "model": [RIDGE, FOREST],
+    "model__alpha": ash.log(1e-3, 1e3),
+    "model__max_features": [1, 2, 4],
+}
+
+
+def mixed(space: Any = None, **changes: Any) -> ash.ASHSearchCV:
+    return search(PIPELINE, MIXED if space is None else space, **{"candidates": 24, "eta": 4, **changes}).fit(X, Y)
+
+
+def test_each_candidate_has_the_parameters_of_its_estimators() -> None:
+    ours = mixed()
+    assert ours.resource_ == "n_samples"
+    for params in ours.cv_results_["params"]:
+        expected = {"scale", "model"} | {"model__alpha" if params["model"] is RIDGE else "model__max_features"}
+        expected |= {"scale__with_mean"} if isinstance(params["scale"], StandardScaler) else set()
+        assert set(params) == expected
+    kinds = {(type(each["scale"]).__name__, type(each["model"]).__name__) for each in ours.cv_results_["params"]}
+    assert len(kinds) == 6  # every combination was drawn
+    assert ours.best_params_ == ours.cv_results_["params"][ours.best_index_]
+    last = ours.best_estimator_.steps[-1][1]
+    assert type(last) is type(ours.best_params_["model"]) and last is not ours.best_params_["model"]
+    assert not hasattr(FOREST, "estimators_") and FOREST.max_features == "sqrt"  # the user's own are left alone
+    assert ours.predict(X).shape == Y.shape
+
+
+def test_scores_are_those_of_the_estimators_themselves() -> None:
+    ours = mixed(algorithm="random", candidates=8)
+    for number, params in enumerate(ours.cv_results_["params"]):
+        made = clone(PIPELINE).set_params(**{name: clone(each, safe=False) for name, each in params.items()})
+        seed = seed_of_candidate(0, ours.result_.params[number])
+        made.set_params(model__random_state=seed)
+        alone = cross_val_score(made, X, Y, cv=StratifiedKFold(2))
+        np.testing.assert_array_equal(alone, [ours.cv_results_[f"split{k}_test_score"][number] for k in range(2)])
+
+
+def test_the_record_has_texts() -> None:
+    ours = mixed()
+    models = {params["model"] for params in ours.result_.params}
+    assert models == {"RidgeClassifier()", "RandomForestClassifier(max_depth=4, n_estimators=10)"}
+    assert {params["scale"] for params in ours.result_.params} == {"passthrough", "StandardScaler()", "MinMaxScaler()"}
+    again = mixed()
+    assert again.result_.digest == ours.result_.digest
+
+
+def test_the_same_in_threads_and_processes() -> None:
+    alone = mixed(candidates=16)
+    assert mixed(candidates=16, n_jobs=2).result_.digest == alone.result_.digest
+    assert mixed(candidates=16, n_jobs=2, executor="processes").result_.digest == alone.result_.digest
+
+
+def test_options_with_a_resource_in_common_are_trained_further() -> None:
+    trees = [FOREST, ExtraTreesClassifier(20, max_depth=4)]
+    ours = mixed({"model": trees, "model__max_features": [1, 2, 4, 8]}, candidates=8, eta=2)
+    assert ours.resource_ == "model__n_estimators" and ours.continued_ and ours.result_.rungs[-1]["finished"]
+    assert ours.cv_results_["resource"].max() <= 20 and ours.best_estimator_[-1].n_estimators == ours.best_epochs_
+    both = mixed({"model": [FOREST, GaussianNB()]}, candidates=2)
+    assert both.resource_ == "n_samples"
+
+
+def test_conditions_on_estimators() -> None:
+    space = {
+        "model": [RIDGE, LogisticRegression(max_iter=50), "passthrough"],
+        "model__fit_intercept": [ash.choice(True, False).when(model=RIDGE), False],
+        "model__class_weight": ash.choice(None, "balanced").when(model=LogisticRegression(max_iter=50)),
+    }
+    read = read_estimator_space(space, PIPELINE)
+    logistic, ridge = "LogisticRegression(max_iter=50)", "RidgeClassifier()"
+    assert [domain.conditions for domain in read.space.domains["model__fit_intercept"]] == [
+        (("model", ridge),),
+        (("model", (ridge, logistic)),),
+    ]
+    assert read.space.domains["model__class_weight"][0].conditions == (("model", logistic),)
+    assert {SPACE} & set(read.space.domains) == set()
+
+
+def test_estimators_within_estimators() -> None:
+    space = {
+        "model": [BaggingClassifier(n_estimators=3), RIDGE],
+        "model__estimator": [GaussianNB(), DecisionTreeClassifier()],
+        "model__estimator__max_depth": [1, 2],
+    }
+    ours = mixed(space, algorithm="random", candidates=4)
+    found = [{name.rpartition("__")[2] or name for name in each} for each in ours.cv_results_["params"]]
+    assert sorted(map(sorted, found)) == [
+        ["estimator", "max_depth", "model"],
+        ["estimator", "max_depth", "model"],
+        ["estimator", "model"],
+        ["model"],
+    ]
+    assert not np.isnan(ours.cv_results_["mean_test_score"]).any()
+
+
+SPACES = [
+    {"model": [RIDGE], "model__alpha": loguniform(1e-3, 1e3)},
+    {"model": [FOREST], "model__max_features": [1, 2, 4], "scale": ["passthrough"]},
+]
+
+
+def test_a_list_of_spaces() -> None:
+    first = {"model": FOREST, "model__max_features": 4, "scale": "passthrough"}
+    ours = mixed(SPACES, first=[first])
+    assert ours.cv_results_["params"][0] == first and ours.result_.params[0][SPACE] == 1
+    for params in ours.cv_results_["params"]:
+        assert set(params) == set(SPACES[0] if params["model"] is RIDGE else SPACES[1])
+    assert {type(params["model"]) for params in ours.cv_results_["params"]} == {RidgeClassifier, RandomForestClassifier}
+    with pytest.raises(ash.SettingError, match=re.escape("first[0]: model__max_features=3 is not in the space")):
+        mixed(SPACES, first=[{**first, "model__max_features": 3}])
+
+
+def test_a_journal_continues_only_with_the_same_objects(tmp_path: Path) -> None:
+    path = tmp_path / "search.ash"
+    whole = mixed()
+    part = mixed(journal=path, epoch_limit=whole.result_.epochs // 2)
+    assert len(part.result_.jobs) < len(whole.result_.jobs)
+    assert mixed(journal=path).result_.digest == whole.result_.digest
+    other = {**MIXED, "scale": ["passthrough", StandardScaler(copy=False), MinMaxScaler()]}
+    with pytest.raises(ash.JournalError, match=r"space|objects"):
+        mixed(other, journal=path)
+
+
+def test_candidates_of_halving_are_those_of_scikit_learn() -> None:
+    for spaces in (SPACES, [SPACES[1], {"model": (RIDGE, GaussianNB())}], {"model": [RIDGE, FOREST]}):
+        ours = ash.HalvingSearchCV(PIPELINE, spaces, n_candidates=2, random_state=3, cv=2).fit(X, Y)
+        first = [row for row, number in zip(*map(ours.cv_results_.get, ("params", "iter")), strict=True) if number == 0]
+        assert first == list(ParameterSampler(spaces, 2, random_state=3))
+
+
+def twice(values: Any) -> Any:
+    return 2 * values
+
+
+class Wide(BaseEstimator):
+    def __init__(self, table: Any = None) -> None:
+        self.table = table
+
+
+def test_texts_differ_as_objects_do() -> None:
+    tables = [np.arange(40.0).reshape(20, 2), np.arange(40.0).reshape(20, 2)]
+    tables[1][-1] = 0
+    wide = [Wide(tables[0]), Wide(tables[0].copy()), Wide(tables[1]), None]
+    read = read_estimator_space({"model": wide, "scale__func": [twice, None], "scale": FunctionTransformer()}, PIPELINE)
+    texts = read.space.domains["model"][0].levels
+    assert len(set(texts)) == 3 and texts[-1] is None and texts[1] == f"{texts[0]} (2)" and len(texts[0]) == 100
+    assert read.space.domains["scale__func"][0].levels == ("twice", None)
+    assert read.objects.values({"scale__func": "twice", "model": None}) == {"scale__func": twice, "model": None}
+    clash = read_estimator_space({"model": ["GaussianNB()", GaussianNB()]}, PIPELINE)
+    assert clash.space.domains["model"][0].levels == ("GaussianNB()", "GaussianNB() (2)")
+    assert clash.objects.values({"model": "GaussianNB()"}) == {"model": "GaussianNB()"}
+
+
+def test_arrays_and_ranges_are_lists_of_options() -> None:
+    read = read_estimator_space({"alpha": np.logspace(-1, 1, 3), "max_iter": range(10, 30, 10)}, RIDGE)
+    assert read.space.domains["alpha"][0].levels == (0.1, 1.0, 10.0)
+    assert read.space.domains["max_iter"][0].levels == (10, 20)
+    assert ash.FunctionSpace(rate=np.array([1, 2])).domains["rate"][0].levels == (1, 2)
+    with pytest.raises(ash.SettingError, match="it is empty"):
+        ash.FunctionSpace(rate=range(0))
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({**MIXED, "model__gamma": [1]}, "space has 'model__gamma', which model='RidgeClassifier()' does not have"),
+        (
+            {**MIXED, "model__max_features": ash.uniform(0.1, 1).when(model=RIDGE)},
+            "space has 'model__max_features', which model='RidgeClassifier()' does not have",
+        ),
+        (
+            {**MIXED, "model__alpha": ash.log(1, 2).when(model=GaussianNB())},
+            "the condition model='GaussianNB()', which is not a level of model",
+        ),
+        ([SPACES[0], {"shape": [1]}], "space[1] has 'shape', which is not a parameter of Pipeline"),
+        ([SPACES[0], 3], "space[1] must be a dict of domains that is not empty, or a list of them, got 3"),
+        ([], "space must be a dict of domains that is not empty, or a list of them, got []"),
+        ([{}], "space must be a dict of domains that is not empty, or a list of them, got [{}]"),
+        ({3: [1]}, "the name of a hyperparameter must be text, got 3"),
+        ({"model": []}, "space: model=[]: it is empty"),
+    ],
+)
+def test_what_is_refused(space: Any, message: str) -> None:
+    with pytest.raises(ash.SettingError, match=re.escape(message)):
+        ash.ASHSearchCV(PIPELINE, space).fit(X, Y)
