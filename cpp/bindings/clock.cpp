@@ -65,20 +65,20 @@ void bind_clock(py::module_& m) {
     py::class_<JobClock>(m, "Clock")
         .def(py::init(with_room(+[](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                     std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                                    std::int64_t epoch_limit, double stop_score, std::int64_t report_limit,
-                                    const std::string& schedule, int workers, std::int64_t known,
-                                    const py::object& cost, const Rungs& rungs) {
+                                    std::int64_t epoch_limit, double stop_score, std::int64_t patience,
+                                    std::int64_t report_limit, const std::string& schedule, int workers,
+                                    std::int64_t known, const py::object& cost, const Rungs& rungs) {
                  return JobClock(
                      ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion, epoch_limit,
-                                     stop_score, report_limit, rungs),
+                                     stop_score, patience, report_limit, rungs),
                      pick<Schedule>(schedule, {{"greedy", Schedule::greedy}, {"reproducible", Schedule::reproducible}}),
                      known, checked_places(workers, "workers: 1 to 65536"), cost_of(cost));
              })),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
              py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
              py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
-             py::arg("report_limit") = 0, py::arg("schedule") = "greedy", py::arg("workers") = 1, py::arg("known"),
-             py::arg("cost") = py::none(), py::arg("rungs") = Rungs())
+             py::arg("patience") = 0, py::arg("report_limit") = 0, py::arg("schedule") = "greedy",
+             py::arg("workers") = 1, py::arg("known"), py::arg("cost") = py::none(), py::arg("rungs") = Rungs())
         .def("next", [](JobClock& self) { return self.clock().next(); })
         .def("finish", &JobClock::finish, py::arg("task"), py::arg("score"), py::arg("loss"))
         .def("provide", &JobClock::provide, py::arg("candidates"))

@@ -188,8 +188,8 @@ using Rungs = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                               std::int64_t epoch_limit, double stop_score, std::int64_t report_limit = 0,
-                               const Rungs& rungs = {});
+                               std::int64_t epoch_limit, double stop_score, std::int64_t patience,
+                               std::int64_t report_limit = 0, const Rungs& rungs = {});
 
 // Throws std::invalid_argument unless there is one at least, and none of them is None.
 void check_folds(const std::vector<std::shared_ptr<Data>>& data);

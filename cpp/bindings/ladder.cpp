@@ -8,8 +8,8 @@ namespace ash::bindings {
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
                                std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                               std::int64_t epoch_limit, double stop_score, std::int64_t report_limit,
-                               const Rungs& rungs) {
+                               std::int64_t epoch_limit, double stop_score, std::int64_t patience,
+                               std::int64_t report_limit, const Rungs& rungs) {
     std::vector<GivenRung> given;
     for (const auto& [places, epochs] : rungs) given.push_back({places, epochs});
     return {.candidates = candidates,
@@ -24,6 +24,7 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
             .epoch_limit = epoch_limit,
             .stop_score = stop_score,
             .report_limit = report_limit,
+            .patience = patience,
             .rungs = std::move(given)};
 }
 
@@ -35,6 +36,8 @@ const char* name(Ending ending) {
             return "stop_score";
         case Ending::epoch_limit:
             return "epoch_limit";
+        case Ending::patience:
+            return "patience";
         case Ending::report_limit:
             return "report_limit";
         case Ending::work_limit:
@@ -66,16 +69,17 @@ void bind_ladder(py::module_& m) {
         .def_readonly("rung", &Job::rung)
         .def_readonly("epochs", &Job::epochs);
     py::class_<Ladder>(m, "Ladder")
-        .def(py::init(with_room(+[](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
-                                    std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                                    std::int64_t epoch_limit, double stop_score, const Rungs& rungs) {
-                 return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
-                                               epoch_limit, stop_score, 0, rungs));
-             })),
+        .def(py::init(
+                 with_room(+[](std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
+                               std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
+                               std::int64_t epoch_limit, double stop_score, std::int64_t patience, const Rungs& rungs) {
+                     return Ladder(ladder_settings(candidates, eta, min_epochs, max_rungs, algorithm, promotion,
+                                                   epoch_limit, stop_score, patience, 0, rungs));
+                 })),
              py::arg("candidates"), py::kw_only(), py::arg("eta") = 2, py::arg("min_epochs") = 1,
              py::arg("max_rungs") = 0, py::arg("algorithm") = "ash", py::arg("promotion") = "capped",
              py::arg("epoch_limit") = 0, py::arg("stop_score") = std::numeric_limits<double>::quiet_NaN(),
-             py::arg("rungs") = Rungs())
+             py::arg("patience") = 0, py::arg("rungs") = Rungs())
         .def("next", &Ladder::next)
         .def("report", &Ladder::report, py::arg("job"), py::arg("score"), py::arg("loss"))
         .def("has_job", &Ladder::has_job)

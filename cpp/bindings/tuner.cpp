@@ -60,7 +60,7 @@ ExternalTrainer external_of(const py::object& train) {
 
 // What follows the candidates in Python, by name.
 struct Arguments {
-    std::int64_t count, ahead, eta, min_epochs, max_rungs, epoch_limit, report_limit, memory_limit;
+    std::int64_t count, ahead, eta, min_epochs, max_rungs, epoch_limit, patience, report_limit, memory_limit;
     std::string algorithm, promotion, training, schedule, metric, instruction_set;
     int threads, cores, workers, keep;
     bool teams;
@@ -73,7 +73,7 @@ struct Arguments {
 
 TunerSettings tuner_settings(const Arguments& a, std::int64_t count) {
     return {.ladder = ladder_settings(count, a.eta, a.min_epochs, a.max_rungs, a.algorithm, a.promotion, a.epoch_limit,
-                                      a.stop_score, a.report_limit),
+                                      a.stop_score, a.patience, a.report_limit),
             .threads = a.mailbox ? a.mailbox->capacity() : a.threads,
             .cores = a.cores < 1 ? a.threads : a.cores,
             .schedule =
@@ -311,51 +311,52 @@ void bind_tuner(py::module_& m) {
     py::class_<OwningTuner> tuner(m, "Tuner");
     bind_restoring(tuner);
     tuner
-        .def(py::init(with_room(+[](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
-                                    std::int64_t count, std::int64_t eta, std::int64_t min_epochs,
-                                    std::int64_t max_rungs, const std::string& algorithm, const std::string& promotion,
-                                    const std::string& training, const std::string& metric, int threads,
-                                    std::uint64_t seed, const std::string& instruction_set, const std::string& schedule,
-                                    int workers, bool teams, int cores, std::int64_t memory_limit,
-                                    std::int64_t epoch_limit, double stop_score, std::int64_t report_limit,
-                                    double work_limit, const std::vector<py::object>& scorers, int keep,
-                                    std::shared_ptr<Mailbox> mailbox, const py::object& external, std::int64_t ahead) {
-                 return make_tuner(std::move(data), candidates,
-                                   {.count = count,
-                                    .ahead = ahead,
-                                    .eta = eta,
-                                    .min_epochs = min_epochs,
-                                    .max_rungs = max_rungs,
-                                    .epoch_limit = epoch_limit,
-                                    .report_limit = report_limit,
-                                    .memory_limit = memory_limit,
-                                    .algorithm = algorithm,
-                                    .promotion = promotion,
-                                    .training = training,
-                                    .schedule = schedule,
-                                    .metric = metric,
-                                    .instruction_set = instruction_set,
-                                    .threads = threads,
-                                    .cores = cores,
-                                    .workers = workers,
-                                    .keep = keep,
-                                    .teams = teams,
-                                    .stop_score = stop_score,
-                                    .work_limit = work_limit,
-                                    .seed = seed,
-                                    .scorers = scorers,
-                                    .mailbox = std::move(mailbox),
-                                    .external = external});
-             })),
+        .def(py::init(with_room(
+                 +[](std::vector<std::shared_ptr<Data>> data, const std::vector<Settings>& candidates,
+                     std::int64_t count, std::int64_t eta, std::int64_t min_epochs, std::int64_t max_rungs,
+                     const std::string& algorithm, const std::string& promotion, const std::string& training,
+                     const std::string& metric, int threads, std::uint64_t seed, const std::string& instruction_set,
+                     const std::string& schedule, int workers, bool teams, int cores, std::int64_t memory_limit,
+                     std::int64_t epoch_limit, double stop_score, std::int64_t patience, std::int64_t report_limit,
+                     double work_limit, const std::vector<py::object>& scorers, int keep,
+                     std::shared_ptr<Mailbox> mailbox, const py::object& external, std::int64_t ahead) {
+                     return make_tuner(std::move(data), candidates,
+                                       {.count = count,
+                                        .ahead = ahead,
+                                        .eta = eta,
+                                        .min_epochs = min_epochs,
+                                        .max_rungs = max_rungs,
+                                        .epoch_limit = epoch_limit,
+                                        .patience = patience,
+                                        .report_limit = report_limit,
+                                        .memory_limit = memory_limit,
+                                        .algorithm = algorithm,
+                                        .promotion = promotion,
+                                        .training = training,
+                                        .schedule = schedule,
+                                        .metric = metric,
+                                        .instruction_set = instruction_set,
+                                        .threads = threads,
+                                        .cores = cores,
+                                        .workers = workers,
+                                        .keep = keep,
+                                        .teams = teams,
+                                        .stop_score = stop_score,
+                                        .work_limit = work_limit,
+                                        .seed = seed,
+                                        .scorers = scorers,
+                                        .mailbox = std::move(mailbox),
+                                        .external = external});
+                 })),
              py::arg("data"), py::arg("candidates"), py::kw_only(), py::arg("count") = 0, py::arg("eta") = 2,
              py::arg("min_epochs") = 1, py::arg("max_rungs") = 0, py::arg("algorithm") = "ash",
              py::arg("promotion") = "capped", py::arg("training") = "resume", py::arg("metric") = "accuracy",
              py::arg("threads") = 1, py::arg("seed") = 0, py::arg("instruction_set") = "",
              py::arg("schedule") = "reproducible", py::arg("workers") = 32, py::arg("teams") = true,
              py::arg("cores") = 0, py::arg("memory_limit") = 0, py::arg("epoch_limit") = 0,
-             py::arg("stop_score") = kNone, py::arg("report_limit") = 0, py::arg("work_limit") = 0.0,
-             py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1, py::arg("mailbox") = nullptr,
-             py::arg("external") = py::none(), py::arg("ahead") = TunerSettings{}.ahead)
+             py::arg("stop_score") = kNone, py::arg("patience") = 0, py::arg("report_limit") = 0,
+             py::arg("work_limit") = 0.0, py::arg("scorers") = std::vector<py::object>{}, py::arg("keep") = 1,
+             py::arg("mailbox") = nullptr, py::arg("external") = py::none(), py::arg("ahead") = TunerSettings{}.ahead)
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(checked_seconds(seconds)); },

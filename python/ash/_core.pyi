@@ -45,6 +45,7 @@ class Ladder:
         promotion: str = "capped",  # "capped" | "paper" | "improving"
         epoch_limit: int = 0,  # of all jobs together; 0: none
         stop_score: float = ...,  # NaN: none
+        patience: int = 0,  # reports in a row without a better score; 0: none
         rungs: Sequence[tuple[int, int]] = (),  # places and epochs of each, in place of eta, min_epochs and max_rungs
     ) -> None: ...
     def next(self) -> Job | None: ...
@@ -54,7 +55,7 @@ class Ladder:
     @property
     def finished(self) -> bool: ...
     @property
-    def ending(self) -> str | None: ...  # None | "finished" | "stop_score" | "epoch_limit"
+    def ending(self) -> str | None: ...  # None | "finished" | "stop_score" | "patience" | "epoch_limit"
     @property
     def rungs(self) -> list[dict[str, int]]: ...  # places, epochs, running, finished, promoted, diverged
 
@@ -96,6 +97,7 @@ class Clock:
         promotion: str = "capped",
         epoch_limit: int = 0,
         stop_score: float = ...,
+        patience: int = 0,
         report_limit: int = 0,  # of jobs that are reported; 0: none
         schedule: str = "greedy",  # "greedy" | "reproducible"
         workers: int = 1,  # virtual ones
@@ -360,6 +362,7 @@ class Tuner:
         memory_limit: int = 0,  # bytes of waiting states; 0: none
         epoch_limit: int = 0,  # of all jobs together; 0: none
         stop_score: float = ...,  # a score that ends the run; NaN: none
+        patience: int = 0,  # decisions in a row without a better score that end it; 0: none
         report_limit: int = 0,  # of jobs that are decided; 0: none
         work_limit: float = 0.0,  # multiply-adds after which no job begins; 0: none
         # One a fold, or none: score(network, predictions [validation rows, outputs] in the units of y), in place of the
@@ -397,7 +400,9 @@ class Tuner:
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
-    def ended(self) -> str: ...  # running, finished, stop_score, epoch_limit, work_limit, report_limit, stopped
+    def ended(
+        self,
+    ) -> str: ...  # running, finished, stop_score, patience, epoch_limit, work_limit, report_limit, stopped
     # candidate, rung, score, network of each fold, the best first; what they predict: [kept, validation rows of all
     # folds, outputs]. As many as predict with so many multiply-adds, but at least one.
     def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], NDArray[np.float32]]: ...
@@ -503,6 +508,7 @@ def simulate(
     promotion: str = "capped",
     epoch_limit: int = 0,
     stop_score: float = ...,
+    patience: int = 0,
     schedule: str = "reproducible",
     workers: int = 32,
     order: str = "finish",  # of outstanding jobs: "finish" | "start" | "rung"

@@ -29,6 +29,7 @@ class LadderSettings(TypedDict):
     promotion: str
     epoch_limit: int  # 0: none
     stop_score: float  # NaN: none
+    patience: int  # 0: none
     rungs: NotRequired[list[tuple[int, int]]]  # places and epochs of each, where these are given
 
 
@@ -80,6 +81,8 @@ class Ladder:
     stop_score : float or None, default None
         A finite score. When one at least as high is reported, the ladder is `finished` at once; jobs that still run may
         be reported. None: no score ends the run.
+    patience : int or None, default None
+        Reports in a row without a score above all before, after which the ladder is `finished` likewise.
 
     Raises
     ------
@@ -121,6 +124,7 @@ class Ladder:
         promotion: str = "capped",
         epoch_limit: int | None = None,
         stop_score: float | None = None,
+        patience: int | None = None,
     ) -> None:
         settings = ladder_settings(
             candidates,
@@ -131,6 +135,7 @@ class Ladder:
             promotion=promotion,
             epoch_limit=epoch_limit,
             stop_score=stop_score,
+            patience=patience,
         )
         self._core = _core.Ladder(**settings)
         self._running: dict[Job, _core.Job] = {}
@@ -197,7 +202,7 @@ class Ladder:
 
     @property
     def ending(self) -> str | None:
-        """Why the ladder is `finished`: "finished" (all is done), "stop_score" or "epoch_limit"; else None."""
+        """Why the ladder is `finished`: "finished" (by itself), "stop_score", "patience" or "epoch_limit"; or None."""
         with self._lock:
             return self._core.ending
 
@@ -223,6 +228,7 @@ def ladder_settings(
     promotion: str,
     epoch_limit: int | None = None,
     stop_score: float | None = None,
+    patience: int | None = None,
 ) -> LadderSettings:
     """Check the arguments that `Ladder` and `tune` share (see `Ladder`) and return them as the core takes them."""
     checked = read_score("stop_score", stop_score)
@@ -235,6 +241,7 @@ def ladder_settings(
         promotion=one_of("promotion", promotion, PROMOTIONS),
         epoch_limit=0 if epoch_limit is None else whole("epoch_limit", epoch_limit, 1, _MOST_EPOCHS),
         stop_score=math.nan if checked is None else checked,
+        patience=0 if patience is None else whole("patience", patience, 1, _MOST_EPOCHS),
     )
     if 0 < settings["epoch_limit"] < settings["min_epochs"]:
         raise SettingError(f"epoch_limit={epoch_limit!r} allows no job: raise it to min_epochs={min_epochs!r} or more")

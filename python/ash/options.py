@@ -301,6 +301,9 @@ class SearchConfig:
     stop_score : float, optional
         A score that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log loss of 0.1, and so
         are values that ``direction="minimize"`` minimizes.
+    patience : int, optional
+        Jobs in a row without a score above all before, in order of decision, that end the run. The same on any number
+        of threads, where the schedule is reproducible.
     memory_limit : int, optional
         Bytes for the states of candidates: weights and moments. Beyond it, the least promising networks that wait are
         dropped, and trained again if they are promoted after all; states of functions are written to files. Neither
@@ -358,6 +361,7 @@ class SearchConfig:
     epoch_limit: int | None = None
     work_limit: float | None = None
     stop_score: float | None = None
+    patience: int | None = None
     memory_limit: int | None = None
     keep: int | None = None
     missing: str | None = None
@@ -411,6 +415,7 @@ class RunOptions:
     time_limit: Annotated[float | None, Option(None, _SECONDS, ANY + COMMAND, "end")]
     epoch_limit: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
     stop_score: Annotated[float | None, Option(None, Check("float or None", read_score), ANY + COMMAND, "end")]
+    patience: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST_COUNT)), ANY + COMMAND, "end")]
     seed: Annotated[int, Option(0, Check("int or None", _seed), ("tune", "tune_function", "command"), "results")]
     progress: Annotated[bool | None, Option(None, Check("bool or None", _progress), ("tune", "tune_function"))]
 
@@ -624,9 +629,9 @@ def check_budget(options: RunOptions) -> None:
         )
     if options.candidates is not None:
         return
-    limits = ("time_limit", "epoch_limit", "work_limit", "stop_score")
+    limits = ("time_limit", "epoch_limit", "work_limit", "stop_score", "patience")
     if all(getattr(options, name, None) is None for name in limits):
-        given = "time_limit, or epoch_limit, work_limit or stop_score in the config"
+        given = "time_limit, or epoch_limit, work_limit, stop_score or patience in the config"
         raise SettingError(f"candidates=None never ends by itself: give {given}")
     if options.algorithm == "sh":
         raise SettingError("algorithm='sh' waits for whole rungs: give a number of candidates, not candidates=None")

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 ENDED = {
     "finished": "",
     "stop_score": ", stop score reached",
+    "patience": ", no better score for as many jobs as the patience",
     "epoch_limit": ", epoch limit reached",
     "work_limit": ", work limit reached",
     "time_limit": ", stopped by the time limit",
@@ -339,7 +340,8 @@ class Result(RunResult):
     space : Space
         Where the candidates were drawn from.
     ended : str
-        "finished", "stop_score", "epoch_limit", "work_limit", "time_limit", "stopped" (by a callback) or "interrupted".
+        "finished", "stop_score", "patience", "epoch_limit", "work_limit", "time_limit", "stopped" (by a callback) or
+        "interrupted".
     started : datetime
         When the threads were started, in UTC: second 0 of all jobs.
     wall_seconds : float
@@ -623,8 +625,8 @@ class FunctionResult(RunResult):
     space : FunctionSpace
         Where the candidates were drawn from.
     ended : str
-        "finished", "stop_score", "epoch_limit", "time_limit", "stopped" (by a callback), "interrupted" or "failures"
-        (too many in a row).
+        "finished", "stop_score", "patience", "epoch_limit", "time_limit", "stopped" (by a callback), "interrupted" or
+        "failures" (too many in a row).
     started : datetime
         When it began, in UTC: second 0 of all jobs.
     wall_seconds : float

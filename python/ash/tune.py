@@ -56,7 +56,7 @@ def tune(
         Where candidates are drawn from. Default: a space that suits the table.
     candidates : int, "auto" or None
         How many to try. "auto": 128, or as many as fit into `time_limit` (`ash.plan`). None: an endless stream, until
-        `time_limit`, or `epoch_limit`, `work_limit` or `stop_score` in the config.
+        `time_limit`, or `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which the run stops with what has finished.
     metric : str or callable, optional

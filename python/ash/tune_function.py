@@ -93,8 +93,8 @@ def tune_function(
         values, a single value, a distribution of Optuna, or a frozen one of scipy.stats. To be left out with
         `ash.from_optuna`.
     candidates : int or None
-        How many to try; fewer if the space holds fewer. None: an endless stream, which `time_limit`, or `epoch_limit`
-        or `stop_score` in the config, must end.
+        How many to try; fewer if the space holds fewer. None: an endless stream, which `time_limit`, or `epoch_limit`,
+        `stop_score` or `patience` in the config, must end.
     time_limit : float, optional
         Seconds after which no further job is started. Threads that still run are not waited for.
     direction : {"maximize", "minimize"}
@@ -111,7 +111,7 @@ def tune_function(
     sampler : None, "sobol" or a sampler of Optuna
         Where candidates come from. None: random draws without repetition, the default configuration first. "sobol":
         points that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one
-        candidate at a time, and told its score in the first rung.
+        candidate at a time. It is told how each ranks: by the highest rung with a score, then by the score there.
     first : sequence of dict, result, or path or Journal, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result or
         journal contributes its ten best configurations; those that do not fit are left out with a warning.
@@ -191,7 +191,7 @@ def tune_function(
             recorded = partial(record_of, train, identity, options)
         if record is not None:
             check_same_run(record, train, identity or {}, options)
-            options = replace(options, time_limit=None, job_limit=None)
+            options = replace(options, time_limit=None, job_limit=None, patience=None)
         recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
         source = numbered(options) if objective else source_of(known, domains, options, sampler, recorder.params)
         with _places(train, options, executor) as places, Reporter(told) as reporter:

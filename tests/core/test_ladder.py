@@ -347,6 +347,26 @@ class TestBudgets:
         report(ladder, start(ladder, 2), [0.4, 0.6])
         assert ladder.ending == "stop_score"
 
+    def test_patience_ends_it_after_reports_without_a_better_score(self, make):
+        ladder = make(16, patience=3)
+        jobs = start(ladder, 8)
+        report(ladder, jobs[:4], [0.5, 0.5, 0.4, 0.6])  # two in a row, then a better one
+        assert ladder.ending is None
+        report(ladder, jobs[4:7], [0.6, NAN, 0.1])
+        assert (ladder.ending, ladder.finished, ladder.next()) == ("patience", True, None)
+        report(ladder, jobs[7:], [0.9])  # one that still ran is told, and changes nothing
+        assert ladder.ending == "patience"
+
+    def test_patience_counts_from_the_first_report(self, make):
+        ladder = make(8, patience=2)
+        report(ladder, start(ladder, 2), [NAN, NAN])
+        assert ladder.ending == "patience"
+
+    def test_the_stop_score_takes_precedence_over_patience(self, make):
+        ladder = make(8, patience=1, stop_score=0.5)
+        report(ladder, start(ladder, 1), [0.7])
+        assert ladder.ending == "stop_score"
+
 
 # Both in step on random histories: jobs, counts, retirement and ending agree
 
@@ -362,6 +382,7 @@ LADDERS = st.fixed_dictionaries(
         "promotion": st.sampled_from(PROMOTIONS),
         "epoch_limit": st.just(0) | st.integers(1, 400),
         "stop_score": st.sampled_from([NAN, NAN, 0.9, 1.0]),
+        "patience": st.sampled_from([0, 0, 0, 1, 2, 5, 12]),
     }
 )
 
@@ -464,6 +485,7 @@ def test_jobs_are_values():
         ({"epoch_limit": 9, "min_epochs": 10}, "epoch_limit=9 allows no job: raise it to min_epochs=10 or more"),
         ({"stop_score": "0.9"}, r"stop_score must be a finite score, or None, got '0\.9'"),
         ({"stop_score": True}, "stop_score must be a finite score, or None, got True"),
+        ({"patience": 0}, r"patience must be an integer from 1 to \d+, got 0"),
         ({"stop_score": math.nan}, "stop_score must be a finite score, or None, got nan"),
         ({"stop_score": 10**400}, "stop_score must be a finite score, or None, got"),
     ],

@@ -152,6 +152,7 @@ VARIANTS = {
     "one worker": {"workers": 1},
     "epoch limit": {"epoch_limit": 29},
     "target": {"stop_score": 0.2},
+    "patience": {"patience": 4},
     "target, paper": {"stop_score": 0.2, "promotion": "paper"},
     "stream": {"candidates": None, "epoch_limit": 120},
     "stream, capped": {"candidates": None, "epoch_limit": 120, "promotion": "capped", "workers": 5},
@@ -165,7 +166,8 @@ VARIANTS = {
 def test_every_rule_keeps_the_promise(tune: Run, data: Data, space: ash.Space, variant: str) -> None:
     settings = {"space": space, "candidates": 12, "seed": 6, **VARIANTS[variant]}
     first = tune(data, config=ash.SearchConfig(teams=False), **settings)
-    assert first.ended == next((limit for limit in ("stop_score", "epoch_limit") if limit in settings), "finished")
+    limits = ("stop_score", "patience", "epoch_limit")
+    assert first.ended == next((limit for limit in limits if limit in settings), "finished")
     for threads, teams, limit in (
         (1, True, TIGHT),
         (2, True, LOOSE),

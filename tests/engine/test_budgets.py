@@ -126,6 +126,32 @@ def test_a_stop_score_of_every_kind_of_number():
         assert quick(stop_score=stop_score).ended == "stop_score"
 
 
+# Patience
+
+
+def test_jobs_without_a_better_score_end_the_run():
+    whole = quick()
+    best, without = -np.inf, []
+    for job in whole.jobs:
+        without.append(0 if job.score > best else without[-1] + 1)
+        best = max(best, job.score)
+    patience = max(without)
+    assert patience > 2
+    result = quick(patience=patience)
+    assert result.ended == "patience" and "no better score" in repr(result).splitlines()[1]
+    assert len(result.jobs) == without.index(patience) + 1
+    assert [job.score for job in result.jobs] == [job.score for job in whole.jobs[: len(result.jobs)]]
+    assert quick(patience=patience + 1).digest == whole.digest
+    assert quick(patience=patience, threads=2).digest == result.digest
+    assert quick(candidates=None, patience=5).ended == "patience"  # an endless stream too
+
+
+def test_a_patience_is_a_whole_number_of_jobs():
+    for patience in (0, 2.5, True):
+        with pytest.raises(ash.SettingError, match="patience must be"):
+            quick(patience=patience)
+
+
 # Seconds
 
 

@@ -36,6 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "greedy stream": {"candidates": None, "epoch_limit": 300, **GREEDY},
     "tight": {"memory_limit": 1},
     "target": {"stop_score": 0.97},
+    "patience": {"patience": 9},
 }
 
 
@@ -62,7 +63,7 @@ def test_a_run_that_was_ended_comes_to_the_same_end(kind: str, tmp_path: Path) -
         on_record = set(found)
         assert len(found) == len(on_record)
         held_back = on_record - set(order)  # answers that came before the end, and were not decided
-        assert on_record >= set(order) and (kind == "target" or not held_back)
+        assert on_record >= set(order) and (kind in ("target", "patience") or not held_back)
 
 
 def test_what_is_on_record_is_not_done_again(tmp_path: Path) -> None:
@@ -174,7 +175,9 @@ def test_more_candidates_of_a_greedy_run_lose_nothing(tmp_path: Path) -> None:
     assert outcome(last) == outcome(longer)
 
 
-@pytest.mark.parametrize("changes", [{"epoch_limit": 40}, {"max_rungs": 2}, {"stop_score": 0.8}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"epoch_limit": 40}, {"max_rungs": 2}, {"stop_score": 0.8}, {"patience": 4}], ids=str
+)
 @pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
 def test_more_of_a_limit_goes_on(changes: dict[str, Any], schedule: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "run.ash"

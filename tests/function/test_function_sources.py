@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from scipy import stats
 
 import ash
 import needs
+from ash.space.domains import encode
 from config_help import configured
 from fault_help import small_space
 from function_help import FAILURES, SPACE, cost, run, train, wait
@@ -274,3 +276,108 @@ def test_failures_are_told_too() -> None:
         function, {"x": ash.uniform(0, 1)}, candidates=30, sampler=optuna.samplers.TPESampler(seed=1), threads=1
     )
     assert result.failures and len(result.params) == 30
+
+
+def in_epochs(params: dict[str, Any], epochs: int) -> float:
+    return epochs
+
+
+class Watched:
+    """A sampler of Optuna that writes down, whenever it is asked, the trials with a value that it sees."""
+
+    def __new__(cls, seen: list[Any]) -> Any:
+        import optuna
+
+        class Sampler(optuna.samplers.RandomSampler):
+            def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+                done = (optuna.trial.TrialState.COMPLETE,)
+                seen.append([(each.params, each.value) for each in study.get_trials(deepcopy=False, states=done)])
+                return {}
+
+        return Sampler(seed=0)
+
+
+def ranked(jobs: Sequence[Any], params: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
+    """What a sampler should see after these jobs: the share of candidates that rank no higher, in order of trials."""
+    reached = {
+        job.candidate: (job.rung, job.score) for job in jobs if not job.diverged
+    }  # later jobs are of higher rungs
+    share = {key: sum(other <= own for other in reached.values()) / len(reached) for key, own in reached.items()}
+    return [(params[candidate], share[candidate]) for candidate in sorted(share)]
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+@pytest.mark.parametrize("schedule", [{"costs": in_epochs, "workers": 1}, {"schedule": "greedy"}])
+def test_a_sampler_is_told_the_rank_of_each_by_its_highest_rung(schedule: dict[str, Any]) -> None:
+    seen: list[Any] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
+        if params["x"] > 0.9 and epochs > 1:
+            raise ValueError("too far")
+        return (params["x"] if epochs == 1 else -params["x"]) + params["kind"] - 10 * epochs  # lower in higher rungs
+
+    space = {"x": ash.uniform(0, 1), "kind": [1, 2, 3]}
+    settings = {"sampler": Watched(seen), "threads": 1, "progress": False, **schedule}
+    result = ash.tune_function(function, space, candidates=30, **configured(settings))
+    assert len(seen) == 30 and max(job.rung for job in result.jobs) > 2 and result.failures
+    order = [(job.candidate, job.rung) for job in result.jobs]
+    told = 0
+    for number, trials in enumerate(seen):  # it is asked a little ahead, and told all that was decided by then
+        begun = order.index((number, 0))
+        told = next(count for count in range(told, begun + 1) if trials == ranked(result.jobs[:count], result.params))
+        assert told >= begun - 3
+
+
+def test_first_configurations_are_ranked_with_the_others() -> None:
+    seen: list[Any] = []
+    first = [{"x": 0.5, "kind": 2}, {"x": 0.25, "kind": 1}]
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return float(params["x"])
+
+    space = {"x": ash.uniform(0, 1), "kind": [1, 2, 3]}
+    settings = {"sampler": Watched(seen), "first": first, "threads": 1, "costs": in_epochs}
+    result = ash.tune_function(function, space, candidates=6, **settings, config=ash.SearchConfig(workers=1))
+    assert list(result.params[:2]) == first
+    assert seen[0] == [(first[0], 1.0), (first[1], 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("levels", "seen"),
+    [
+        (["a", None, 3, True], {"a", None, 3, True}),
+        ([(64, 32), (16,)], {"(64, 32)", "(16,)"}),
+        ([1, True, 1.0], {"int 1", "bool True", "float 1.0"}),
+    ],
+)
+def test_samplers_see_the_options_themselves(levels: list[Any], seen: set[Any]) -> None:
+    asked: list[Any] = []
+    result = ash.tune_function(
+        lambda params, epochs, state: 0.0, {"kind": levels}, candidates=20, sampler=Watched(asked), threads=1
+    )
+    assert {params["kind"] for trials in asked for params, _ in trials} == seen
+    assert {encode(params["kind"]) for params in result.params} == set(map(encode, levels))
+
+
+def test_samplers_that_fix_or_enumerate_options() -> None:
+    import optuna
+
+    space = {"x": ash.uniform(0, 1), "kind": ["a", "b"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        fixed = optuna.samplers.PartialFixedSampler({"kind": "b"}, optuna.samplers.RandomSampler(seed=0))
+    found = ash.tune_function(lambda params, epochs, state: params["x"], space, candidates=8, sampler=fixed, threads=1)
+    assert {params["kind"] for params in found.params} == {"b"}
+    grid = optuna.samplers.GridSampler({"kind": ["a", "b"], "x": [0.25, 0.75]}, seed=0)
+    found = ash.tune_function(lambda params, epochs, state: params["x"], space, candidates=4, sampler=grid, threads=1)
+    assert {(params["kind"], params["x"]) for params in found.params} == {(k, x) for k in "ab" for x in (0.25, 0.75)}
+
+
+def test_nothing_is_logged_by_optuna(capfd: pytest.CaptureFixture[str]) -> None:
+    import optuna
+
+    sampler = optuna.samplers.TPESampler(seed=0)
+    ash.tune_function(
+        lambda params, epochs, state: params["x"], {"x": ash.uniform(0, 1)}, candidates=16, sampler=sampler
+    )
+    assert capfd.readouterr() == ("", "")

@@ -86,6 +86,7 @@ class ReferenceLadder:
         promotion: str = "capped",
         epoch_limit: int = 0,
         stop_score: float = math.nan,
+        patience: int = 0,
     ) -> None:
         if candidates < 1 or candidates >= 2**31 or eta < 2 or min_epochs < 1 or max_rungs < 0 or epoch_limit < 0:
             raise ValueError("candidates 1..2^31-1, eta >= 2, min_epochs >= 1, max_rungs >= 0, epoch_limit >= 0")
@@ -103,10 +104,12 @@ class ReferenceLadder:
         self._promotion = promotion
         self._epoch_limit = epoch_limit
         self._target = stop_score
+        self._patience = patience
+        self._told: list[float] = []
+        self._ended: str | None = None
         self._count = candidates
         self._given: list[Job] = []
         self._taken: set[int] = set()
-        self._target_reached = False
         self._candidates = list(range(candidates))
         self._rungs = [Rung(places, min_epochs * eta**k) for k, places in enumerate(sizes)]
 
@@ -135,8 +138,16 @@ class ReferenceLadder:
         self._rungs[job.rung].running.remove(job.candidate)
         outcome = Outcome(job.candidate, score, loss, self._has_fallen(job, score, loss))
         self._rungs[job.rung].finished.append(outcome)
-        if not outcome.diverged and score >= self._target:
-            self._target_reached = True
+        self._told.append(-math.inf if outcome.diverged else score)
+        if self._ended is None and self._told[-1] >= self._target:
+            self._ended = "stop_score"
+        elif self._ended is None and self._is_fruitless():
+            self._ended = "patience"
+
+    def _is_fruitless(self) -> bool:
+        """Whether none of the last scores, as many as the patience, is above all before it."""
+        new = [max(self._told[:place], default=-math.inf) < score for place, score in enumerate(self._told)]
+        return 0 < self._patience <= len(new) and not any(new[-self._patience :])
 
     def _has_fallen(self, job: Job, score: float, loss: float) -> bool:
         if self._promotion != "improving" or self._algorithm != "ash" or job.rung == 0:
@@ -146,14 +157,14 @@ class ReferenceLadder:
 
     @property
     def finished(self) -> bool:
-        """Nothing runs and nothing can be had, or the stop_score is reached."""
+        """Nothing runs and nothing can be had, or the stop_score or the patience has ended it."""
         return self.ending is not None
 
     @property
     def ending(self) -> str | None:
         """Why nothing goes on; None while it does."""
-        if self._target_reached:
-            return "stop_score"
+        if self._ended is not None:
+            return self._ended
         if self.has_job() or any(rung.running for rung in self._rungs):
             return None
         return "epoch_limit" if self._next_job() is not None else "finished"
@@ -182,7 +193,7 @@ class ReferenceLadder:
 
     def _next_job(self) -> Job | None:
         """The next one, whatever the epoch limit."""
-        if self._target_reached:
+        if self._ended is not None:
             return None
         for k, outcome in self._promotable():
             return Job(outcome.candidate, k + 1, self._rungs[k + 1].epochs)

@@ -494,6 +494,7 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
             "teams": True,
             "epoch_limit": None,
             "stop_score": None,
+            "patience": None,
             **arguments,
         },
     }
@@ -629,7 +630,10 @@ def test_a_job_without_time_is_not_free() -> None:
     [
         ({"eta": 3}, "eta=3 is taken from the run: only max_rungs, algorithm, promotion, epoch_limit, stop_score,"),
         ({"candidates": 3}, "candidates=3 is taken from the run: only max_rungs, algorithm, promotion, epoch_limit,"),
-        ({"speed": 3}, "speed=3 is not known: only max_rungs, algorithm, promotion, epoch_limit, stop_score, workers,"),
+        (
+            {"speed": 3},
+            "speed=3 is not known: only max_rungs, algorithm, promotion, epoch_limit, stop_score, patience,",
+        ),
     ],
 )
 def test_changes_that_are_refused(changes: dict[str, Any], sentence: str) -> None:

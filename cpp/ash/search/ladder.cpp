@@ -29,6 +29,7 @@ void check(const LadderSettings& settings) {
     require_at_least(0, settings.max_rungs, "max_rungs");
     require_at_least(0, settings.epoch_limit, "epoch_limit");
     require_at_least(0, settings.report_limit, "report_limit");
+    require_at_least(0, settings.patience, "patience");
     if (std::ssize(settings.rungs) > kMostGiven) throw std::invalid_argument("more than 63 rungs are given");
     std::int64_t below = settings.candidates;
     for (const GivenRung& rung : settings.rungs) {
@@ -119,8 +120,13 @@ void Ladder::report(const Job& job, double score, double loss) {
     if (rung.finished() == population_[place]) lift_barrier(place);
     ++reported_;
     if (is_cut()) return;
+    const bool is_best = !diverged && score > best_score_;
+    if (is_best) best_score_ = score;
+    without_better_ = is_best ? 0 : without_better_ + 1;
     if (!diverged && score >= settings_.stop_score)
         cut_ = Ending::stop_score;
+    else if (settings_.patience > 0 && without_better_ == settings_.patience)
+        cut_ = Ending::patience;
     else if (reported_ == settings_.report_limit)
         cut_ = Ending::report_limit;
 }

@@ -20,8 +20,8 @@
 // Retirement:  a candidate that no future can promote retires at the report that makes this certain, so that its state
 //              can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4) and (5).
 // Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. stop_score ends the
-//              ladder at once when a score reaches it, and report_limit after that number of reports. Jobs that still
-//              run may be reported. After close() no job is given out either: the work is used up, which a clock counts.
+//              ladder at once when a score reaches it, patience after that number of reports in a row without a score
+//              above all before, and report_limit after that number of reports. Jobs that still run may be reported. After close() no job is given out either: the work is used up, which a clock counts.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless it is given;
@@ -73,17 +73,18 @@ struct LadderSettings {
     std::int64_t epoch_limit = 0;                                  // of all jobs together; 0: none
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN: none
     std::int64_t report_limit = 0;                                 // of jobs that are reported; 0: none
+    std::int64_t patience = 0;                                     // reports in a row without a better score; 0: no end
     std::vector<GivenRung> rungs = {};  // the whole ladder, in place of eta, min_epochs and max_rungs; empty: by these
 };
 
 // Why no job is given out any more. finished: all rungs are done; epoch_limit: the next job would exceed it; work_limit: it
 // was closed before.
-enum class Ending : std::uint8_t { none, finished, stop_score, epoch_limit, report_limit, work_limit };
+enum class Ending : std::uint8_t { none, finished, stop_score, patience, epoch_limit, report_limit, work_limit };
 
 class Ladder {
   public:
     // Throws std::invalid_argument: candidates not in 1..2^31 - 1, eta < 2, min_epochs < 1, max_rungs < 0,
-    // epoch_limit < 0, report_limit < 0, epochs of the last rung beyond 2^63 - 1, or given rungs of which the first has not all candidates,
+    // epoch_limit < 0, report_limit < 0, patience < 0, epochs of the last rung beyond 2^63 - 1, or given rungs of which the first has not all candidates,
     // one has no place or negative epochs, or has more places than the one below, or more than 63 of them.
     explicit Ladder(const LadderSettings& settings);
 
@@ -102,7 +103,7 @@ class Ladder {
     // Nothing runs and nothing can be had; or is_cut(), whatever still runs.
     bool finished() const { return ending() != Ending::none; }
 
-    // Whether the stop score or the report limit has ended it.
+    // Whether the stop score, the patience or the report limit has ended it.
     bool is_cut() const { return cut_ != Ending::none; }
 
     // Why it is finished; none while it is not.
@@ -138,6 +139,8 @@ class Ladder {
     std::int64_t running_ = 0;
     std::int64_t epochs_left_;  // of epoch_limit; without one it stays 0
     std::int64_t reported_ = 0;
+    std::int64_t without_better_ = 0;  // reports since the last one with a score above all before
+    double best_score_ = -std::numeric_limits<double>::infinity();
     bool closed_ = false;
     Ending cut_ = Ending::none;
 };

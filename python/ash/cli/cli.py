@@ -138,10 +138,11 @@ ARGUMENTS = ("candidates", "time_limit", "scoring", "categorical_features", "ens
 
 def _check(args: argparse.Namespace) -> None:
     """Raise SettingError, before anything is read, where the run could not end or options do not go together."""
-    limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score)
+    limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score, args.patience)
     if args.candidates is None and all(limit is None for limit in limits):
         raise SettingError(
-            "--candidates all never ends by itself: give --time-limit, --epoch-limit, --work-limit or --stop-score"
+            "--candidates all never ends by itself: give --time-limit, --epoch-limit, --work-limit, --stop-score or "
+            "--patience"
         )
     if args.groups is not None and args.cv is None:
         raise SettingError(f"--groups {args.groups} needs --cv N, as many folds of whole groups")
@@ -292,7 +293,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         type=_candidates,
         metavar="N",
         help="how many to try (default: 128, or as many as fit into --time-limit); 'all': an endless stream, until "
-        "--time-limit, --epoch-limit, --work-limit or --stop-score",
+        "--time-limit, --epoch-limit, --work-limit, --stop-score or --patience",
     )
     parser.add_argument("--seed", type=int, metavar="S", help="random seed (default: 0)")
     parser.add_argument(
@@ -301,6 +302,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epoch-limit", type=int, metavar="N", help="the most epochs of all jobs together")
     parser.add_argument("--work-limit", type=float, metavar="N", help="stop after as many multiply-adds")
     parser.add_argument("--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches it")
+    parser.add_argument("--patience", type=int, metavar="JOBS", help="stop after so many jobs without a better score")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
     parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
     parser.add_argument(

@@ -289,6 +289,7 @@ class TuningRun:
             epoch_limit=options.epoch_limit or 0,
             work_limit=options.work_limit or 0.0,
             stop_score=math.nan if options.stop_score is None else options.stop_score,
+            patience=options.patience or 0,
             report_limit=0 if self._record is None else len(self._record.decisions),
             scorers=self._scorers,
             keep=self._keep(),

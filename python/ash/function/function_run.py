@@ -304,8 +304,7 @@ class FunctionRun:
             if isinstance(answer.info, dict) and STORY in answer.info:
                 self._stories[task.candidate] = answer.info[STORY]
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
-            if task.rung == 0:
-                self._source.tell(task.candidate, answer.rank if good else None)
+            self._source.tell(task.candidate, task.rung, answer.rank if good else None)
             if good:
                 self._in_a_row = 0
                 best = answer.score, task.candidate, task.rung

@@ -2,7 +2,7 @@
 
     params       those that there are, by number; what the user knows comes first: configurations, or an earlier run
     more()       one more or some, when the clock stands still for want of them
-    tell(...)    what became of one in the first rung, in order of decision
+    tell(...)    what became of one in a rung, in order of decision
 
 The clock stands still at a virtual time that depends on decisions alone, and all that was decided before was told by
 then: so whom a sampler proposes depends on no timing either, where the schedule is reproducible.
@@ -12,6 +12,7 @@ Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optu
 import json
 import math
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count, islice
 from pathlib import Path
@@ -50,8 +51,8 @@ class Source:
         """Add to `params`, and return whether anything was."""
         raise NotImplementedError
 
-    def tell(self, candidate: int, score: float | None) -> None:
-        """Take notice of a score in the first rung, None of a failure: by default nothing is learned."""
+    def tell(self, candidate: int, rung: int, score: float | None) -> None:
+        """Take notice of a score in a rung, None of a failure: by default nothing is learned."""
 
 
 class Drawn(Source):
@@ -76,23 +77,30 @@ class Drawn(Source):
 
 
 class OptunaSource(Source):
-    """A sampler of Optuna: asked for one candidate at a time, and told the score that it had in the first rung.
+    """A sampler of Optuna: asked for one candidate at a time, and told the rank of each.
 
+    Candidates rank by the highest rung in which they have a score, then by the score there. Scores after different
+    numbers of epochs are not comparable, and the first rung alone favours those that start fast. The value of a trial
+    is the share of the candidates that rank no higher than its own, from 0 to 1. It changes with each result.
     A run that goes on asks again for what is on record, in the order in which it has asked and told before: a sampler
     with a seed proposes the same again, and stands where it stood. One that proposes something else is told of what is
     on record as of trials that were not its own, and goes on from there.
     Each domain is a parameter of the study. One that lies evenly or logarithmically between bounds is a float one
-    without levels, so a sampler proposes numbers between them; integers keep their step; a choice is the place of its
-    option.
+    without levels, so a sampler proposes numbers between them; integers keep their step; a choice has its options.
     There are `count` candidates in all, of which `first` come first, and `known` are on record.
     """
 
     def __init__(
         self, first: Sequence[Params], space: FunctionSpace, count: int, sampler: Any, known: Mapping[int, Params]
     ) -> None:
-        self._study = quiet_study("maximize", sampler=sampler)
+        self._storage = _rewritable_storage()
+        self._study = quiet_study("maximize", sampler=sampler, storage=self._storage)
+        self._study._thread_local.in_optimize_loop = True  # a sampler of a grid calls `stop` at its end
         self._space = space
         self._trials: list[optuna.Trial | None] = [None] * len(first)  # what the user knows, nobody was asked for
+        self._reached: dict[int, tuple[int, float]] = {}  # the highest rung of each candidate and its score there
+        self._numbers: dict[int, int] = {}  # of the trials of these
+        self._is_ranked = True
         self.params = list(first)
         self.count = count
         self._known = known
@@ -101,8 +109,9 @@ class OptunaSource(Source):
     def more(self) -> bool:
         """Ask for one."""
         number = len(self.params)
-        if number >= self.count:
+        if number >= self.count or self._study._stop_flag:
             return False
+        self._rank()
         known = self._known.get(number)
         trial = None if known is not None and self._strays else self._study.ask()
         params = known if trial is None else _suggest(trial, self._space)
@@ -121,16 +130,52 @@ class OptunaSource(Source):
         text = "the sampler proposes other candidates than those on record, which are kept; later draws will differ"
         warn_user(f"{text}: give the sampler a seed, so that a resumed run draws as an uninterrupted one")
 
-    def tell(self, candidate: int, score: float | None) -> None:
-        """Tell it."""
+    def tell(self, candidate: int, rung: int, score: float | None) -> None:
+        """Tell it; a failure behind the first rung leaves the rank that it has."""
         from optuna.trial import TrialState
 
         trial = self._trials[candidate]
-        state = TrialState.FAIL if score is None else TrialState.COMPLETE
+        if score is None:
+            if rung == 0 and trial is not None:
+                self._study.tell(trial, state=TrialState.FAIL)
+            return
+        if candidate not in self._reached:
+            self._numbers[candidate] = self._finish(trial, candidate, score)
+        self._reached[candidate] = rung, score
+        self._is_ranked = False
+
+    def _finish(self, trial: "optuna.Trial | None", candidate: int, score: float) -> int:
+        """Finish the trial of a candidate, which may be a new one, and return its number."""
         if trial is not None:
-            self._study.tell(trial, score, state=state)
-        elif score is not None:
-            self._study.add_trial(_finished_trial(score, self.params[candidate], self._space))
+            self._study.tell(trial, score)
+            return int(trial.number)
+        self._study.add_trial(_finished_trial(score, self.params[candidate], self._space))
+        return len(self._study.get_trials(deepcopy=False)) - 1
+
+    def _rank(self) -> None:
+        """Give all trials with a score their rank of today."""
+        from optuna.trial import TrialState
+
+        if self._is_ranked:
+            return
+        trials = self._study.get_trials(deepcopy=False)
+        ordered = sorted(self._reached.values())
+        for candidate, reached in self._reached.items():
+            share = bisect_right(ordered, reached) / len(ordered)
+            trial_id = trials[self._numbers[candidate]]._trial_id
+            self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [share])
+        self._is_ranked = True
+
+
+def _rewritable_storage() -> Any:
+    """Return a storage of Optuna in which the values of finished trials may change."""
+    from optuna.storages import InMemoryStorage
+
+    class RewritableStorage(InMemoryStorage):  # type: ignore[misc]
+        def check_trial_is_updatable(self, trial_id: int, trial_state: Any) -> None:
+            """Allow it."""
+
+    return RewritableStorage()
 
 
 def source_of(
@@ -274,7 +319,8 @@ def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:
             return trial.suggest_int(parameter, first, last, step=step, log=log)
         if _is_range(domain, FLOATS):
             return trial.suggest_float(parameter, first, last, log=domain.kind == "log")
-        return domain.levels[trial.suggest_categorical(parameter, list(range(len(domain.levels))))]
+        options = _options(domain)
+        return domain.levels[options.index(trial.suggest_categorical(parameter, options))]
 
     return space.walk(ask)
 
@@ -295,8 +341,9 @@ def _finished_trial(score: float, params: Params, space: FunctionSpace) -> "optu
         elif _is_range(domain, FLOATS):
             spans[parameter] = of.FloatDistribution(first, last, log=domain.kind == "log")
         else:
-            spans[parameter] = of.CategoricalDistribution(list(range(len(domain.levels))))
-            values[parameter] = list(map(encode, domain.levels)).index(encode(params[name]))
+            options = _options(domain)
+            spans[parameter] = of.CategoricalDistribution(options)
+            values[parameter] = options[list(map(encode, domain.levels)).index(encode(params[name]))]
         return params[name]
 
     space.walk(take)
@@ -305,6 +352,12 @@ def _finished_trial(score: float, params: Params, space: FunctionSpace) -> "optu
 
 def _is_range(domain: Domain, kinds: Sequence[str]) -> bool:
     return domain.kind in kinds and len(domain.levels) > 1
+
+
+def _options(domain: Domain) -> list[Any]:
+    """Return the levels as a sampler knows them: a tuple is its text; if some are equal, as 1 and True, all are."""
+    plain = [repr(level) if isinstance(level, tuple) else level for level in domain.levels]
+    return plain if len(set(plain)) == len(plain) else [encode(level) for level in domain.levels]
 
 
 def _parameter(name: str, number: int) -> str:

@@ -18,6 +18,7 @@ ALGORITHMS = {
 ENDED = {
     "finished": "The search completed.",
     "stop_score": "The search ended when it reached the stop score.",
+    "patience": "The search ended when no score had improved for as many jobs as its patience.",
     "epoch_limit": "The search ended when the epoch limit was used up.",
     "work_limit": "The search ended when the work limit was used up.",
     "time_limit": "The search ended at its time limit.",
@@ -65,6 +66,7 @@ def _asked(facts: Facts) -> str:
         "" if options.epoch_limit is None else f"at most {options.epoch_limit:,} epochs",
         "" if work is None else f"at most {work:.3g} multiply-adds",
         "" if options.stop_score is None else f"until {options.metric} {show(options.stop_score)}",
+        "" if options.patience is None else f"a patience of {options.patience:,} jobs",
     ]
     limited = "".join(f", {limit}" for limit in limits if limit)
     negated = " (an error, negated: higher is better)" if str(options.metric).startswith("neg_") else ""

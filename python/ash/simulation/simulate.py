@@ -271,9 +271,8 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
         An argument that `simulate` does not have, or that cannot differ from the run.
     """
     options = result.options
-    rule = {
-        name: getattr(options, name) for name in ("max_rungs", "algorithm", "promotion", "epoch_limit", "stop_score")
-    }
+    of_run = ("max_rungs", "algorithm", "promotion", "epoch_limit", "stop_score", "patience")
+    rule = {name: getattr(options, name) for name in of_run}
     other: dict[str, Any] = {"workers": virtual_workers(options), "schedule": options.schedule}
     shared = bool((result.columns["team"] > 1).any())
     other |= {"teams": None, "team_efficiency": 1.0 if shared else TEAM_EFFICIENCY}
@@ -328,7 +327,7 @@ def _simulation(
 
     runs = {count: run(count, **elsewhere) for count in dict.fromkeys(threads)}
     alone, _ = runs[1] if cluster is None and 1 in runs else run(1)
-    shown = {"max_rungs": ladder["max_rungs"] or None, "epoch_limit": ladder["epoch_limit"] or None}
+    shown = {name: ladder[name] or None for name in ("max_rungs", "epoch_limit", "patience")}
     own = {**ladder, **shown, **settings, "cluster": cluster}
     rows = [_row(count, *runs[count], alone["makespan"]) for count in threads]
     if cluster is not None:

@@ -17,7 +17,8 @@ space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 {loss}candidates : int, "auto" or None, default="auto"
     How many to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it (`ash.plan`). None:
-    an endless stream, which `time_limit`, or `epoch_limit`, `work_limit` or `stop_score` in the config, must end.
+    an endless stream, which `time_limit`, or `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config,
+    must end.
 time_limit : float, optional
     Seconds that `fit` takes, from reading the table to the refit.
 scoring : str, callable or None, default=None
@@ -123,8 +124,8 @@ space : FunctionSpace, dict or list of dicts
     nested parameter is searched with the options that have it; ``.when(clf=svc)`` restricts a domain further. Of a list
     of dicts each candidate is drawn from one.
 candidates : int or None, default=64
-    How many to try. None: an endless stream, which `time_limit`, or `epoch_limit` or `stop_score` in the config, must
-    end.
+    How many to try. None: an endless stream, which `time_limit`, or `epoch_limit`, `stop_score` or `patience` in the
+    config, must end.
 time_limit : float, optional
     Seconds for search and refit. No further job is started once no more is left than the refit is expected to take.
 resource : str, default="auto"
