@@ -28,6 +28,7 @@ def tune(
     *,
     candidates: int | str | None = "auto",
     time_limit: float | None = None,
+    first: Any = None,
     metric: str | Callable[..., Any] | None = None,
     task: str | None = None,
     categorical_features: Any = None,
@@ -46,6 +47,8 @@ def tune(
 ) -> Result:
     """Train many networks on a table by asynchronous successive halving and return the best one.
 
+    The method is that of Li et al., MLSys 2020, arXiv:1810.05934.
+
     Parameters
     ----------
     X : array-like or DataFrame of shape (rows, features)
@@ -59,6 +62,8 @@ def tune(
         `time_limit`, or `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which the run stops with what has finished.
+    first : sequence of dict, result, path, Journal or study of Optuna, optional
+        Configurations to try before all others; see `ash.tune_function`. A dict names all hyperparameters that apply.
     metric : str or callable, optional
         What candidates are ranked by: accuracy (default), balanced_accuracy, neg_log_loss or roc_auc; r2 (default),
         neg_root_mean_squared_error or neg_mean_absolute_error; any scorer of scikit-learn; ``scorer(estimator, X, y)``.
@@ -103,10 +108,6 @@ def tune(
     AllDiverged, ExecutorFailed, JournalError
         No candidate has a finite loss; the executor is broken; the journal cannot be used or holds another run.
 
-    References
-    ----------
-    Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020, arXiv:1810.05934.
-
     Examples
     --------
     >>> import ash
@@ -146,6 +147,7 @@ def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
     validation, cv = given["validation"], given["cv"]
     return {
         "space": given["space"],
+        "first": given["first"],
         "options": options,
         "validation": 0.2 if validation is None and cv is None else validation,
         "cv": cv,

@@ -21,8 +21,8 @@ from ash.function.function_repeat import check_same_run, record_of, repeat_of
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
 from ash.function.objective import TRIAL, Objective
-from ash.function.sources import count_of, numbered, read_first, read_sampler, source_of
-from ash.history.history import History
+from ash.function.sources import count_of, numbered, read_sampler, source_of
+from ash.journal.first import read_first
 from ash.journal.identity import seed_of
 from ash.journal.journal import Facts, Journal, NullJournal, read_journal
 from ash.options import (
@@ -39,6 +39,7 @@ from ash.result import FunctionResult, interruption
 from ash.run_record import TUNE_FUNCTION, RunRecord, warn_of_difference
 from ash.space.domains import integers
 from ash.space.function_space import FunctionSpace
+from ash.space.hyperparameters import Params
 from ash.space.space import read_space
 
 PROCESSES = "processes"
@@ -55,7 +56,7 @@ def tune_function(
     max_epochs: int | None = None,
     costs: Any = None,
     sampler: Any = None,
-    first: Sequence[dict[str, Any]] | History | str | PathLike[str] | Journal | None = None,
+    first: Any = None,
     threads: int | None = None,
     seed: int | None = 0,
     progress: bool | None = None,
@@ -112,9 +113,10 @@ def tune_function(
         Where candidates come from. None: random draws without repetition, the default configuration first. "sobol":
         points that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one
         candidate at a time. It is told how each ranks: by the highest rung with a score, then by the score there.
-    first : sequence of dict, result, or path or Journal, optional
-        Configurations to try before all others. A dict that does not fit the space is an error. An earlier result or
-        journal contributes its ten best configurations; those that do not fit are left out with a warning.
+    first : sequence of dict, result, path, Journal or study of Optuna, optional
+        Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
+        journal or study contributes its ten best configurations; those that do not fit are left out with a warning.
+        With `ash.from_optuna` a dict may lack names, whose values are drawn.
     threads : int, optional
         Number of jobs that run at a time. Default: as for `ash.tune`; with an executor, the number of its workers. With
         ``threads=1``, no executor and no `job_limit`, functions and classes run in the calling thread.
@@ -171,29 +173,29 @@ def tune_function(
     'reproducible'
     """
     given = dict(locals())
-    kept = read_journal(journal)
+    kept, told = read_journal(journal), read_callbacks(callbacks)
     repeat = None if record is None else repeat_of(record)
     options = _options(given, kept)
     objective = isinstance(train, Objective)
     train, cost = read_train(train, options), read_costs(costs)
     if objective:
-        _check_without(space=space, sampler=sampler, first=first)
-    domains = read_space({TRIAL: integers(0, LARGEST)} if objective else space, FunctionSpace)
-    sampler = read_sampler(sampler)
-    known, told = read_first(first, domains, options.candidates), read_callbacks(callbacks)
+        _check_without(space=space, sampler=sampler)
+        space = {TRIAL: integers(0, LARGEST)}
+    domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler)
+    known = read_first(first, None if objective else domains, options.candidates)
     identity = _identity(kept is not None or record is not None, train, domains, options, costs, sampler, known)
     with _opened(kept) as recorder:
         options = replace(options, workers=options.workers or _workers(record) or recorder.workers())
         options = replace(options, workers=virtual_workers(options))
         recorded = None
         if identity is not None:
-            identity["settings"] |= _resolved(options, count_of(known, domains, options, sampler))
+            identity["settings"] |= _resolved(options, [] if objective else known, domains, sampler)
             recorded = partial(record_of, train, identity, options)
         if record is not None:
             check_same_run(record, train, identity or {}, options)
             options = replace(options, time_limit=None, job_limit=None, patience=None)
         recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
-        source = numbered(options) if objective else source_of(known, domains, options, sampler, recorder.params)
+        source = numbered(known, options) if objective else source_of(known, domains, options, sampler, recorder.params)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             run = FunctionRun(places, source, domains, options, cost, recorder, train, repeat, recorded)
             _check_rungs(run, options)
@@ -230,14 +232,15 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
     return replace(read_function_options({**given, "threads": None}), threads=workers_of(executor, given["threads"]))
 
 
-def _resolved(options: FunctionOptions, candidates: int) -> Facts:
+def _resolved(options: FunctionOptions, first: Sequence[Params], space: FunctionSpace, sampler: Any) -> Facts:
     """Return what follows from the options and what a journal or a record may have: workers, and the rungs' epochs.
 
     A ladder that is laid from `max_epochs` depends on how many candidates there are.
     """
     if options.max_epochs is None:
         return {"workers": options.workers}
-    epochs = [epochs for _, epochs in rungs_below(options, candidates)]
+    count = count_of(first, space, options.candidates, sampler)
+    epochs = [epochs for _, epochs in rungs_below(options, count)]
     return {"workers": options.workers, "epochs of the rungs": epochs}
 
 

@@ -189,10 +189,55 @@ def _pruned(trial: optuna.Trial) -> float:
     raise optuna.TrialPruned
 
 
-@pytest.mark.parametrize("given", [{"space": {"x": [1]}}, {"sampler": "sobol"}, {"first": [{"x": 1}]}])
+@pytest.mark.parametrize("given", [{"space": {"x": [1]}}, {"sampler": "sobol"}])
 def test_what_an_objective_has_no_use_for_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ash.SettingError, match=f"{next(iter(given))} must be left out with ash.from_optuna"):
         run(**given)
+
+
+FIRST: list[dict[str, Any]] = [{"rate": 0.3, "kind": "damped", "damping": 4}, {"kind": "plain"}]
+
+
+@pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 1, "executor": "processes"}], ids=str)
+def test_given_values_are_suggested_first(places: dict[str, Any]) -> None:
+    """What a dict does not name is drawn, as in any other trial of that number."""
+    found, drawn = run(costs=cost_of, first=FIRST, **places), run(costs=cost_of)
+    assert found.params[0] == FIRST[0]
+    assert found.params[1] == {"rate": drawn.params[1]["rate"], "kind": "plain"}
+    assert found.params[2:] == drawn.params[2:]
+
+
+def test_given_values_are_part_of_the_run(tmp_path: Path) -> None:
+    journal = tmp_path / "run.ash"
+    found = run(costs=cost_of, first=FIRST, journal=journal)
+    assert run(costs=cost_of, first=FIRST, journal=journal).digest == found.digest != run(costs=cost_of).digest
+    assert run(costs=cost_of, first=FIRST, record=found.record).digest == found.digest
+    with pytest.raises(ash.JournalError, match=r"first: '2 configurations, .*' there, None here"):
+        run(costs=cost_of, journal=journal)
+    with pytest.raises(ash.SettingError, match=r"first\[0\]: a configuration must be a dict of values by name, got 3"):
+        run(first=[3])
+
+
+@pytest.mark.parametrize("kind", ["result", "study", "journal"])
+def test_an_earlier_run_of_an_objective_comes_first(kind: str, tmp_path: Path) -> None:
+    journal = tmp_path / "run.ash"
+    earlier = run(journal=journal)
+    first = {"result": earlier, "study": earlier.to_optuna(), "journal": journal}[kind]
+    found = run(first=first, seed=7)
+    assert found.params[0] == earlier.best_params
+    best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
+    assert kind == "study" or list(found.params[:10]) == best[:10]
+
+
+def test_a_given_value_out_of_range_is_drawn_with_a_warning() -> None:
+    given = [{"rate": 5.0, "kind": "none of these", "other": 1}]
+    with pytest.warns(UserWarning, match="first: .* is not in .*Distribution.*; a value is drawn instead") as warned:
+        found = run(first=given)
+    assert {str(each.message).split(" is not")[0] for each in warned} == {
+        "first: rate=5.0",
+        "first: kind='none of these'",
+    }
+    assert found.params[0] == run().params[0]
 
 
 def test_an_objective_that_is_passed_as_it_is_gets_advice() -> None:

@@ -60,6 +60,69 @@ def test_what_is_not_of_this_space_is_left_out(tmp_path: Path) -> None:
     assert len(other.params) == 2
 
 
+def study_of(direction: str = "maximize") -> Any:
+    """A study with a trial of each state; the values of completed trials are their x, of pruned ones more."""
+    import optuna
+
+    study = optuna.create_study(direction=direction)
+    states = optuna.trial.TrialState
+    spans = {
+        "x": optuna.distributions.FloatDistribution(0, 9),
+        "depth": optuna.distributions.IntDistribution(1, 9),
+        "kind": optuna.distributions.CategoricalDistribution(["a", "b", None]),
+    }
+
+    def add(value: float | None, state: Any, **params: Any) -> None:
+        known = {name: spans[name] for name in params}
+        study.add_trial(optuna.create_trial(value=value, params=params, distributions=known, state=state))
+
+    for x in (0.5, 0.25, 0.75):
+        add(x, states.COMPLETE, x=x, depth=2, kind=None)
+    add(9.0, states.PRUNED, x=0.9, depth=1, kind="a")
+    add(None, states.PRUNED, x=0.1, depth=1, kind="a")
+    add(None, states.FAIL, x=0.2, depth=1, kind="a")
+    add(None, states.RUNNING, x=0.3, depth=1, kind="a")
+    return study
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_best_trials_of_a_study_come_first(direction: str) -> None:
+    """Those that were pruned are the last, whatever their value."""
+    result = run(threads=1, first=study_of(direction))
+    best = [0.25, 0.5, 0.75] if direction == "minimize" else [0.75, 0.5, 0.25]
+    assert [params["x"] for params in result.params[:4]] == [*best, 0.9]
+    assert result.params[4] == run(threads=1).params[0], "then the draw"
+    assert [params["x"] for params in run(threads=1, first=study_of(direction), candidates=2).params] == best[:2]
+
+
+def test_parameters_of_a_study_that_are_not_in_the_space_are_left_out() -> None:
+    study = study_of()
+    with pytest.warns(UserWarning, match="first: 1 parameters of the study are not in this space .*: kind"):
+        result = ash.tune_function(
+            train, {"x": ash.uniform(0, 1), "depth": [2, 1]}, candidates=8, first=study, threads=1
+        )
+    assert result.params[0] == {"x": 0.75, "depth": 2}
+    with pytest.warns(UserWarning, match="first: 1 configurations .* for example: depth=1 is not in the space"):
+        result = ash.tune_function(train, {**SPACE, "depth": [2, 3]}, candidates=8, first=study, threads=1)
+    assert [params["x"] for params in result.params[:3]] == [0.75, 0.5, 0.25]
+
+
+def test_a_study_of_a_run_holds_no_single_values_and_no_tuples() -> None:
+    space = {"x": ash.uniform(0, 1), "depth": 2, "shape": [(1, 2), (3,)]}
+    earlier = ash.tune_function(train, space, candidates=8, threads=1)
+    later = ash.tune_function(train, space, candidates=8, threads=1, first=earlier.to_optuna(), seed=5)
+    assert later.params[0] == earlier.best_params and set(later.params[0]) == {"x", "depth", "shape"}
+
+
+def test_a_study_that_cannot_come_first() -> None:
+    import optuna
+
+    with pytest.raises(ash.SettingError, match="first must be a study of one objective, got one of 2: pass"):
+        run(first=optuna.create_study(directions=["maximize", "minimize"]))
+    with pytest.raises(ash.SettingError, match=r"first=.* has no configuration with a score"):
+        run(first=optuna.create_study())
+
+
 def test_networks_may_be_an_earlier_run(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     space = small_space(hidden=ash.choice((2,), ()))
@@ -101,7 +164,7 @@ OUTSIDE: dict[str, tuple[Any, str]] = {
     "F45-no-dict": ([3], r"first\[0\]: a configuration must be a dict of hyperparameters, got 3"),
     "F45-no-list": (
         {"model": "linear"},
-        "first must be a list of dicts of hyperparameters, an earlier result, or the path of a",
+        "first must be a list of dicts of hyperparameters, an earlier result, the path of a journal, or a study",
     ),
     "F45-unknown": ([{"model": "linear", "dept": 3}], r"'dept' is not in the space; did you mean one of depth\?"),
     "F45-missing": ([{"model": "tree"}], "depth is missing"),

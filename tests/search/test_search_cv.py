@@ -269,6 +269,26 @@ def test_an_estimator_without_a_score() -> None:
         search(Plain(), {"x": [1]}).fit(X, Y)
 
 
+@pytest.mark.parametrize("kind", ["result", "journal", "study"])
+def test_the_best_of_an_earlier_search_come_first(kind: str, tmp_path: Path) -> None:
+    """A study of estimators may hold the parameter that the ladder sets."""
+    path = tmp_path / "run.ash"
+    earlier = fitted(journal=path)
+    first: Any = {"result": earlier.result_, "journal": path}.get(kind)
+    if kind == "study":
+        import optuna
+
+        params = {**earlier.result_.best_params, "n_estimators": 7}
+        spans = dict.fromkeys(params, optuna.distributions.IntDistribution(1, 9))
+        first = optuna.create_study(direction="maximize")
+        first.add_trial(optuna.create_trial(value=1.0, params=params, distributions=spans))
+        with pytest.warns(UserWarning, match="first: 1 parameters of the study .* left out: n_estimators"):
+            later = fitted(first=first, random_state=5)
+    else:
+        later = fitted(first=first, random_state=5)
+    assert later.result_.params[0] == earlier.result_.best_params and len(later.result_.params) == 8
+
+
 def test_arguments_of_the_run_pass_through() -> None:
     told: list[Any] = []
 

@@ -29,7 +29,7 @@ from ash.history.records import Columns
 from ash.options import ADAPTIVE, LARGEST, MODELS, NETWORK, TREES, Options
 from ash.space.domains import key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
-from ash.space.space import Space
+from ash.space.space import Space, after
 
 CHUNK = 1024
 """Random candidates that are drawn at a time; that takes about 25 ms on one core of 2026, so no thread waits."""
@@ -107,22 +107,30 @@ class AdaptiveCandidates(Candidates):
         The candidates already drawn, if the run is resumed.
     first : int
         How many are drawn at the start of another run.
+    own : sequence of dict
+        Configurations of the space that come before all others.
     """
 
     ahead = 0
 
     def __init__(
-        self, space: Space, seed: int, begin: Sequence[Params] = (), known: Sequence[Params] = (), first: int = 1
+        self,
+        space: Space,
+        seed: int,
+        begin: Sequence[Params] = (),
+        known: Sequence[Params] = (),
+        first: int = 1,
+        own: Sequence[Params] = (),
     ) -> None:
-        super().__init__([], min(space.size, LARGEST), iter(()))
-        self._sources = {of_trees: _Source(part, seed, begin) for of_trees, part in _parts(space).items()}
+        super().__init__([], min(space.size_with(own), LARGEST), iter(()))
+        self._sources = {of_trees: _Source(part, seed, begin, own) for of_trees, part in _parts(space).items()}
         self._trees = 0
         self._share = PRIOR
         self._good: dict[bool, list[Params]] = {}
-        for params in known:
+        for params in [*known, *own[len(known) :]]:
             self._add(self._sources[_is_trees(params)].take(params))
         if not known:
-            self.draw(first)
+            self.draw(first - len(own))
 
     def draw(self, wanted: int) -> None:
         """Draw up to `wanted` more candidates, by what is known."""
@@ -170,12 +178,16 @@ class AdaptiveCandidates(Candidates):
 
 
 class _Source:
-    """The candidates of networks or trees, each once: the defaults, those of `begin`, and all others of the space."""
+    """The candidates of networks or trees, each once: the defaults, those of `begin`, and all others of the space.
 
-    def __init__(self, space: Space, seed: int, begin: Sequence[Params]) -> None:
+    Those of `own` are taken before the first draw.
+    """
+
+    def __init__(self, space: Space, seed: int, begin: Sequence[Params], own: Sequence[Params]) -> None:
         self._space, self._seed = space, seed
         defaults = [space.of_models([model]).default for model in MODELS if model in space.models]
-        stream, first = space.stream(seed), [*defaults, *_of_space(begin, space)]
+        mine = [params for params in own if model_of(params) in space.models]
+        stream, first = space.stream(seed), [*mine, *defaults, *_of_space(begin, space)]
         self._is_drawn: set[str] = set()
         self._fresh = (params for params in chain(first, stream) if key_of(params) not in self._is_drawn)
         self._next = next(self._fresh, None)
@@ -213,6 +225,7 @@ def draw(
     begin: Sequence[Params] = (),
     least: int = 0,
     known: Callable[[], Sequence[Params]] = list,
+    own: Sequence[Params] = (),
 ) -> Candidates:
     """Draw the candidates, or the first ones.
 
@@ -226,13 +239,16 @@ def draw(
         How many an earlier run has trained at least.
     known : callable
         Returns those that it has drawn, by number; called for the adaptive sampler only.
+    own : sequence of dict
+        The configurations of the argument `first`.
     """
     if options.draws == ADAPTIVE:
         first = options.threads if options.schedule == "greedy" else options.workers
-        return AdaptiveCandidates(space, options.seed, begin, known(), first or 1)
-    count = min(space.size, LARGEST) if options.candidates is None else space.counted(options.candidates)
-    stream = islice(_at_random(space, options.seed), count)
-    return Candidates(list(islice(stream, least + CHUNK if options.candidates is None else count)), count, stream)
+        return AdaptiveCandidates(space, options.seed, begin, known(), first or 1, own)
+    wanted = options.candidates
+    count = min(space.size_with(own), LARGEST) if wanted is None else space.counted(wanted, own)
+    stream = islice(after(own, _at_random(space, options.seed)), count)
+    return Candidates(list(islice(stream, least + CHUNK if wanted is None else count)), count, stream)
 
 
 def _at_random(space: Space, seed: int) -> Iterator[Params]:

@@ -16,7 +16,7 @@ from ash.engine.refit import Final
 from ash.errors import DataError, SettingError
 from ash.history.digest import decision_hashes, digest_run
 from ash.history.records import Columns
-from ash.journal.identity import GIVEN_AGAIN, differences, space_of_facts
+from ash.journal.identity import FIRST, GIVEN_AGAIN, differences, from_json, space_of_facts
 from ash.journal.journal import Facts
 from ash.models.model import Model
 from ash.models.model_pool import MOST_DRAWS, Kept
@@ -30,7 +30,7 @@ PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
 """Options that a record has beside those on which results and their order depend."""
 SPLIT = ("metric", "validation", "cv")
 """Arguments that a record has as they were given, or of which it says that they are missing."""
-_HELD = {"space", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
+_HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
     "categorical_features",
     "class_weight",
     "loss",
@@ -140,6 +140,7 @@ def repeated(
         "options": recorded_options(caller, facts, given),
         "validation": chosen["validation"],
         "cv": chosen["cv"],
+        "first": from_json(record.settings.get(FIRST)),
         "asked": {"by": record.by, "arguments": dict(record.arguments), "given again": list(record.missing)},
         "sort": bool(record.arguments.get("sort")),
         "scoring": scoring,

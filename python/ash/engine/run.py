@@ -44,6 +44,7 @@ from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
 from ash.history.records import Columns, job_rows
+from ash.journal.first import read_first
 from ash.journal.identity import identity_of
 from ash.journal.journal import Facts, Journal, NullJournal
 from ash.metrics import METRICS
@@ -72,6 +73,8 @@ class TuningRun:
     ----------
     X, y, space, options, sample_weight, validation, cv, groups
         As for `ash.tune`; the options are checked, and validation None is as suits the table.
+    first
+        As for `ash.tune`; not read yet.
     asked : dict
         Who calls, and with which arguments: for the journal.
     sort : bool
@@ -97,6 +100,7 @@ class TuningRun:
         validation: Any = None,
         cv: Any = None,
         groups: Any = None,
+        first: Any = None,
         asked: dict[str, Any],
         sort: bool = False,
         scoring: Scoring | None = None,
@@ -110,7 +114,7 @@ class TuningRun:
         self._prepared: float | None = None  # seconds until training began
         self._X, self._y, self._weight = X, y, sample_weight
         self._validation, self._cv, self._groups = validation, cv, groups
-        self._asked_space, self._sort = space, sort
+        self._asked_space, self._asked_first, self._sort = space, first, sort
         self._threads = options.threads  # of this process; those of the options do jobs, maybe elsewhere
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
@@ -168,7 +172,7 @@ class TuningRun:
 
     def _identity_of(self, data: Sequence[_core.Data]) -> Facts:
         scoring = None if self._scoring is None else self._scoring.identity
-        return identity_of(self._options, self._space, self._split.folds, data, scoring)
+        return identity_of(self._options, self._space, self._split.folds, data, scoring, self._first)
 
     def _check(self) -> None:
         """Raise SettingError where arguments do not go together."""
@@ -212,8 +216,9 @@ class TuningRun:
         self._check_space()
         known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
         begin = portfolio(str(self._options.task), len(self._split.folds[0].training))
+        self._first = read_first(self._asked_first, self._space, self._options.candidates)
         drawn = partial(self._journal.drawn, self._space)
-        self._candidates = draw(self._space, self._options, begin, known, drawn)
+        self._candidates = draw(self._space, self._options, begin, known, drawn, self._first)
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)

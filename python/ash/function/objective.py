@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.installation import require_extra
+from ash._utils.user_warnings import warn_user
 from ash.errors import Retired, SettingError
 from ash.function.answers import Suggestions
 from ash.function.reports import Reports, reported_by
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 TRIAL = "trial"
 """The hyperparameter that stands for what an objective will suggest: the number of the trial."""
+GIVEN = "given"
+"""Beside it, of the first trials: values by name that are suggested as they are given."""
+_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,17 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     reports of a full trial. The score is the value reported last, or the value returned. An objective that never
     reports runs to its end without waiting. So does one that has made its last report.
 
-    A suggested value depends only on the seed, the number of the trial and the name, so a run can be repeated. The
-    space of the result contains what was suggested. User attributes of the best trial are `best_state`.
+    A suggested value depends only on the seed, the number of the trial and the name, so a run can be repeated. Trials
+    of `first` suggest the values given there, as those of ``study.enqueue_trial`` do; a name that is missing, or a
+    value outside of its distribution, is drawn. The space of the result contains what was suggested. User attributes of
+    the best trial are `best_state`.
 
     Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another
     process, after an interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A
     waiting trial counts as a megabyte of `memory_limit`. The objective must hold no lock and change no global setting
     while it reports. ``trial.study`` knows no other
     trial. A trial that raises TrialPruned by itself keeps its last report; without one it has failed. `costs` is called
-    with the number of the trial, ``{"trial": 3}``, as params.
+    with the number of the trial, ``{"trial": 3}``, as params; those of `first` have their values beside it, as "given".
 
     Parameters
     ----------
@@ -99,7 +105,7 @@ def steps_of(objective: Objective, options: FunctionOptions) -> Callable[[dict[s
 
     def steps(params: dict[str, Any]) -> Iterator[Suggestions]:
         def call(reports: Reports) -> Suggestions:
-            trial = _trial_of(reports, params[TRIAL], options)
+            trial = _trial_of(reports, params[TRIAL], params.get(GIVEN, {}), options)
             try:
                 found: Suggestions = trial.outcome(objective.function(trial))
                 return found
@@ -111,8 +117,8 @@ def steps_of(objective: Objective, options: FunctionOptions) -> Callable[[dict[s
     return steps
 
 
-def _trial_of(reports: Reports, number: int, options: FunctionOptions) -> Any:
-    """Return a trial that draws by its number, and reports to a ladder: the only one of a study in memory."""
+def _trial_of(reports: Reports, number: int, given: Mapping[str, Any], options: FunctionOptions) -> Any:
+    """Return a trial that reports to a ladder, and draws what is not given by its number: the only one of a study."""
     import optuna
 
     class Sampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
@@ -123,6 +129,8 @@ def _trial_of(reports: Reports, number: int, options: FunctionOptions) -> Any:
             return {}
 
         def sample_independent(self, _: Any, __: Any, name: str, distribution: Any) -> Any:
+            if name in given and (value := _contained(name, given[name], distribution)) is not _MISSING:
+                return value
             return drawn_level(distribution, options.seed, number, name)
 
     class Trial(optuna.Trial):  # type: ignore[misc]
@@ -151,6 +159,18 @@ def _trial_of(reports: Reports, number: int, options: FunctionOptions) -> Any:
 
     study = quiet_study(options.direction, sampler=Sampler())
     return Trial(study, study._storage.create_new_trial(study._study_id))
+
+
+def _contained(name: str, value: Any, distribution: Any) -> Any:
+    """Return a value as a distribution has it; _MISSING, with a warning, if it is not in there."""
+    try:
+        inner = distribution.to_internal_repr(value)
+        if distribution._contains(inner):
+            return distribution.to_external_repr(inner)
+    except (TypeError, ValueError):  # no choice, or no number
+        pass
+    warn_user(f"first: {name}={value!r} is not in {distribution}; a value is drawn instead")
+    return _MISSING
 
 
 def _story(trial: "optuna.Trial") -> dict[str, Any]:

@@ -9,36 +9,26 @@ then: so whom a sampler proposes depends on no timing either, where the schedule
 Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optuna, Study.ask and Study.tell.
 """
 
-import json
-import math
-import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, count, islice
-from pathlib import Path
+from itertools import chain, count, islice, repeat
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.user_warnings import warn_user
-from ash.errors import JournalError, SettingError
-from ash.function.objective import TRIAL
-from ash.history.history import History
+from ash.errors import SettingError
+from ash.function.objective import GIVEN, TRIAL
 from ash.history.optuna_study import quiet_study
-from ash.journal.journal import CANDIDATE, LOSS, SCORE, Journal, sound
 from ash.options import LARGEST, FunctionOptions
-from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
+from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, step_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
-from ash.space.space import check_drawn, each_once
+from ash.space.space import after, each_once
 
 if TYPE_CHECKING:
     import optuna
 
 SOBOL = "sobol"
 CHUNK = 256
-MOST_OF_EARLIER = 10
-"""How many configurations of an earlier run are tried again."""
-Ranked = tuple[float, float, int, Params]
-"""The score negated, the loss, the number and the parameters of a candidate: the lowest is the best."""
 
 
 class Source:
@@ -63,9 +53,7 @@ class Drawn(Source):
     """
 
     def __init__(self, first: Sequence[Params], points: Iterator[Params], count: int, at_once: int) -> None:
-        own = {key_of(params) for params in first}
-        others = (params for params in points if key_of(params) not in own) if own else points
-        self._rest = islice(chain(first, others), count)
+        self._rest = islice(after(first, points), count)
         self.params = list(islice(self._rest, min(count, len(first) + at_once)))
         self.count = count
 
@@ -183,29 +171,27 @@ def source_of(
 ) -> Source:
     """Return the source for the argument `sampler`, which is checked; `known`: candidates that are on record."""
     endless = options.candidates is None
-    wanted, count = options.candidates or LARGEST, count_of(first, space, options, sampler)
+    count = count_of(first, space, options.candidates, sampler)
     if sampler is not None and sampler != SOBOL:
-        return OptunaSource(first, space, wanted, sampler, known)
-    if count < wanted and not endless:
-        warn_user(f"candidates={wanted} exceeds the {count} configurations of the space; all of them are used")
-    if not endless:
-        check_drawn(count, space.default)
+        return OptunaSource(first, space, count, sampler, known)
+    if options.candidates is not None:
+        count = space.counted(options.candidates, first)
     points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
     return Drawn(first, points, count, CHUNK if endless else count)
 
 
-def count_of(first: Sequence[Params], space: FunctionSpace, options: FunctionOptions, sampler: Any) -> int:
+def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | None, sampler: Any) -> int:
     """Return how many candidates there are at most: no more than the space holds, but for a sampler's."""
-    wanted = options.candidates or LARGEST
-    if sampler is not None and sampler != SOBOL:
-        return wanted
-    return min(wanted, len(first) + space.size - sum(space.read(params)[1] for params in first))
+    wanted = candidates or LARGEST
+    return wanted if sampler is not None and sampler != SOBOL else min(wanted, space.size_with(first))
 
 
-def numbered(options: FunctionOptions) -> Source:
-    """Return the source of trials of Optuna, which are numbers."""
+def numbered(first: Sequence[Params], options: FunctionOptions) -> Source:
+    """Return the source of trials of Optuna, which are numbers; those of `first` have values to begin with."""
     endless, wanted = options.candidates is None, options.candidates or LARGEST
-    return Drawn([], ({TRIAL: number} for number in count()), wanted, CHUNK if endless else wanted)
+    given: Iterator[Params] = chain(({GIVEN: params} for params in first), repeat({}))
+    trials = ({TRIAL: number, **more} for number, more in enumerate(given))
+    return Drawn([], trials, wanted, CHUNK if endless else wanted)
 
 
 def read_sampler(sampler: Any) -> Any:
@@ -228,85 +214,6 @@ def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
     points = chain.from_iterable(engine.random(CHUNK).tolist() for _ in count())
     found = (space.at(dict(zip(space.domains, point, strict=True))) for point in points)
     return each_once(chain([space.default], found), space.stream(seed))
-
-
-def read_first(first: Any, space: FunctionSpace, candidates: int | None) -> list[Params]:
-    """Return the argument `first`, each configuration once, or raise SettingError unless all are of the space."""
-    if first is None:
-        return []
-    if isinstance(first, History | Journal | str | os.PathLike):
-        return _of_earlier(first, space, candidates)
-    if not isinstance(first, Sequence) or isinstance(first, bytes):
-        raise SettingError(
-            "first must be a list of dicts of hyperparameters, an earlier result, or the path of a journal, "
-            f"got {first!r}"
-        )
-    found: dict[str, Params] = {}
-    for place, params in enumerate(first):
-        try:
-            plain, _ = space.read(params)
-        except SettingError as error:
-            raise SettingError(f"first[{place}]: {error}") from None
-        found.setdefault(key_of(plain), plain)
-    if candidates is not None and len(found) > candidates:
-        raise SettingError(
-            f"first has {len(found)} configurations, more than candidates={candidates}: raise candidates, or pass fewer"
-        )
-    return list(found.values())
-
-
-def _of_earlier(first: Any, space: FunctionSpace, candidates: int | None) -> list[Params]:
-    """Return the best configurations of an earlier run that are of the space, with a warning where some are not."""
-    most = MOST_OF_EARLIER if candidates is None else min(MOST_OF_EARLIER, candidates)
-    found: dict[str, Params] = {}
-    left_out: list[str] = []
-    for params in _best_first(first):
-        if len(found) == most:
-            break
-        try:
-            plain, _ = space.read(params)
-            found.setdefault(key_of(plain), plain)
-        except SettingError as error:
-            left_out.append(str(error))
-    if left_out:
-        text = f"first: {len(left_out)} configurations of the earlier run are not in this space and are left out"
-        warn_user(f"{text}, for example: {left_out[0]}")
-    return list(found.values())
-
-
-def _best_first(earlier: Any) -> list[Params]:
-    """Return the configurations that have a score, the best one first; ties: lower loss, then lower candidate.
-
-    SettingError where the journal cannot be read, or nothing has a score.
-    """
-    try:
-        ranked = list(_of_result(earlier) if isinstance(earlier, History) else _of_journal(earlier))
-    except JournalError as error:
-        raise SettingError(f"first={earlier!r} cannot be read: {error}") from error
-    if not ranked:
-        raise SettingError(f"first={earlier!r} has no configuration with a score: leave it out")
-    return [params for *_, params in sorted(ranked, key=lambda each: each[:3])]
-
-
-def _of_result(result: History) -> Iterator[Ranked]:
-    for row in result.candidates:
-        if math.isfinite(row["score"]):
-            yield -row["score"], row["loss"], row["candidate"], row["params"]
-
-
-def _of_journal(earlier: Any) -> Iterator[Ranked]:
-    from ash.journal.database import contents_of  # with sqlite3, for whoever has a journal
-
-    path = earlier.file if isinstance(earlier, Journal) else Path(os.fspath(earlier))
-    rows = contents_of(path).rows
-    best: dict[int, tuple[float, float]] = {}
-    with sound(path):
-        for job in rows["jobs"]:
-            rank = -float(job[SCORE]), float(job[LOSS])
-            if all(map(math.isfinite, rank)):
-                best[job[CANDIDATE]] = min(rank, best.get(job[CANDIDATE], rank))
-        params = {candidate: json.loads(text) for candidate, text in rows["candidates"]}
-        yield from ((*rank, candidate, params[candidate]) for candidate, rank in best.items())
 
 
 def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:

@@ -7,6 +7,7 @@
     journal.py           the argument; what a journal is told, and when; the answers without one
     open_journal.py      what all journals share
     network_journal.py   the journal of a run of networks; that of a function: ash/function/function_journal.py
+    first.py             the argument `first`, which may be an earlier run
     identity.py          what must be the same when a run continues, and the call that began it
 
 Start with journal.py.

@@ -44,6 +44,7 @@ from ash.options import (
 )
 from ash.run_record import FUNCTION, TUNE
 from ash.space.domains import KINDS, Domain, long_domain
+from ash.space.hyperparameters import Params
 from ash.space.space import Kind, Space
 
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
@@ -56,6 +57,8 @@ REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validation table (X, y)", "cv": "the splitter"}
 """Arguments that a journal may not be able to keep."""
 PARTS = ("training", "validation")
+FIRST = "first"
+"""The setting that holds the configurations of the argument `first`."""
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
@@ -71,14 +74,21 @@ SHOWN = 60
 
 
 def identity_of(
-    options: Options, space: Space, folds: Sequence[Fold], data: Sequence[_core.Data], scoring: str | None
+    options: Options,
+    space: Space,
+    folds: Sequence[Fold],
+    data: Sequence[_core.Data],
+    scoring: str | None,
+    first: Sequence[Params] = (),
 ) -> Facts:
     """Return the facts of a run: options with the ladder planned, each fold, and what the core makes of them.
 
-    `scoring` is what the user's function that scores is, as far as that can be told.
+    `scoring` is what the user's function that scores is, as far as that can be told. `first` was read; the facts hold
+    it whole, so that a record and `ash.resume` need not be given it again.
     """
+    own: Facts = {FIRST: list(first)} if first else {}
     return {
-        "settings": {**deciding(options), "scoring": scoring},
+        "settings": {**deciding(options), "scoring": scoring, **own},
         "space": space_story(space),
         "data": _data_facts(folds, data),
         "version": version_facts(space.models),
@@ -210,7 +220,8 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
         arguments = {_OLD_NAMES.get(name, name): value for name, value in arguments.items()}
         if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
             raise ValueError("it was begun with arguments that there are not")
-        return space_of_facts(facts["run"]["space"], Space), dict(arguments), list(lost)
+        arguments[FIRST] = from_json(facts["run"]["settings"].get(FIRST))
+        return space_of_facts(facts["run"]["space"], Space), arguments, list(lost)
 
 
 def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:

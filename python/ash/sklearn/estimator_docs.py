@@ -21,6 +21,9 @@ space : ash.Space or dict of domains by name, optional
     must end.
 time_limit : float, optional
     Seconds that `fit` takes, from reading the table to the refit.
+first : sequence of dict, result, path, ash.Journal, study of Optuna or None, default=None
+    Configurations to try before all others. A dict names all hyperparameters that apply, and one that does not fit the
+    space is an error. An earlier result (such as `result_`), journal or study contributes its ten best configurations.
 scoring : str, callable or None, default=None
     What candidates are ranked by: the name of a scorer of scikit-learn, or `scorer(estimator, X, y)`; {score} by
     default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1,
@@ -152,8 +155,8 @@ forecast : bool, default=True
     Whether forests and boosting are promoted by their forecast score in the next rung: deep trees pay off when many are
     averaged, low learning rates after many rounds. In the first rung one fold is also scored after half of its epochs.
 costs, sampler, first
-    As for `ash.tune_function`. Without `costs` a job lasts as long as it has epochs, so the schedule is reproducible
-    unless the config says ``schedule="greedy"``.
+    As for `ash.tune_function`; `first` may be the `result_` of an earlier search. Without `costs` a job lasts as long
+    as it has epochs, so the schedule is reproducible unless the config says ``schedule="greedy"``.
 n_jobs : int or None, default=-1
     Jobs at a time, as for `ash.ASHClassifier`. Each may start CPUs // jobs threads in its libraries.
 random_state : int, RandomState or None, default=None

@@ -57,6 +57,7 @@ class _Estimator(Configured):
         *,
         candidates: int | str | None = "auto",
         time_limit: float | None = None,
+        first: Any = None,
         scoring: Any = None,
         categorical_features: Any = None,
         validation: float | int | tuple[Any, ...] | None = None,
@@ -145,6 +146,7 @@ class _Estimator(Configured):
         options = read_options("estimators", {**given, "seed": seed_of(self.random_state)})
         return {
             "space": self.space,
+            "first": self.first,
             "options": options,
             "validation": self.validation,
             "cv": self.cv,
@@ -264,6 +266,7 @@ class ASHClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         *,
         candidates: int | str | None = "auto",
         time_limit: float | None = None,
+        first: Any = None,
         scoring: Any = None,
         categorical_features: Any = None,
         class_weight: str | Mapping[Any, float] | None = None,
@@ -336,6 +339,7 @@ class ASHRegressor(RegressorMixin, _Estimator):  # type: ignore[misc]
         quantile: float | None = None,
         candidates: int | str | None = "auto",
         time_limit: float | None = None,
+        first: Any = None,
         scoring: Any = None,
         categorical_features: Any = None,
         validation: float | int | tuple[Any, ...] | None = None,

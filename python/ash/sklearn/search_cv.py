@@ -29,6 +29,8 @@ from ash.errors import AllFailed, FitsFailed, JobFailed, SettingError
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.function.function_repeat import repeat_of
+from ash.function.sources import count_of
+from ash.journal.first import read_first
 from ash.journal.journal import Journal
 from ash.options import CONFIG_FIELDS, LARGEST, LARGEST_SEED, MOST_WORKERS, SearchConfig, read_config, warn_of_one_rung
 from ash.result import FunctionResult, interruption
@@ -53,7 +55,6 @@ from ash.sklearn.search_arguments import (
 from ash.sklearn.search_ladder import Rungs, rungs_of
 from ash.sklearn.search_threads import IdleThreads, capped, process_limited
 from ash.sklearn.trainer import SearchTable, Trainer, constant_score, prepared, seed_of_candidate
-from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 from ash.tune_function import PROCESSES, tune_function
 
@@ -121,7 +122,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         forecast: bool = True,
         costs: Any = None,
         sampler: Any = None,
-        first: Sequence[dict[str, Any]] | None = None,
+        first: Any = None,
         n_jobs: int | None = -1,
         random_state: Any = None,
         verbose: int = 0,
@@ -262,8 +263,11 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     def _plan(self, table: SearchTable, splits: list[Any]) -> SearchPlan:
         space = read_estimator_space(self.space, self.estimator)
         way = way_of_all(self._examples(space), self.resource)
+        candidates = None if self.candidates is None else whole("candidates", self.candidates, 1, LARGEST)
         first = [space.plain(each) for each in self.first] if isinstance(self.first, list | tuple) else self.first
-        return SearchPlan(space, way, self.candidates, first, self._rungs(table, way, splits, space.space))
+        first = read_first(first, space.space, candidates)
+        count = None if candidates is None else count_of(first, space.space, candidates, self.sampler)
+        return SearchPlan(space, way, candidates, first, self._rungs(table, way, splits, count))
 
     def _examples(self, space: EstimatorSpace) -> list[Any]:
         """Return the estimator with each of its options that are estimators; as it is where there are none."""
@@ -312,16 +316,16 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         repeat_of(self.record)
         return whole("threads of a job in the record", self.record.plan.get("threads of a job"), 1, MOST_WORKERS)
 
-    def _rungs(self, table: SearchTable, way: Way, splits: list[Any], space: FunctionSpace) -> Rungs:
+    def _rungs(self, table: SearchTable, way: Way, splits: list[Any], count: int | None) -> Rungs:
+        """Return the ladder of a number of candidates, None for a stream."""
         config = self._config()
         rungs = rungs_of(
             *(way, whole("eta", config.eta or ETA, 2, 1024), config.min_epochs, self.max_epochs, config.max_rungs),
-            candidates=self._count(space),
+            candidates=count,
             restart=config.training == "restart",
             rows=min(len(train) for train, _ in splits),
             classes=1 if table.classes is None else len(table.classes),
         )
-        count = self._count(space)
         if rungs.max_rungs == 1 and config.max_rungs is None and count != 1 and config.algorithm != "random":
             little = "max_epochs is too small for more", "raise max_epochs, or lower min_epochs in the config"
             warn_of_one_rung(rungs.max_epochs or rungs.min_epochs, count, config.eta or ETA, *little)
@@ -341,13 +345,6 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         if self.executor is None or isinstance(self.executor, str):
             return threads_of(self.n_jobs)
         return workers_of(self.executor, jobs_of(self.n_jobs))
-
-    def _count(self, space: FunctionSpace) -> int | None:
-        """Return how many candidates there will be: no more than the space holds, but for a sampler's."""
-        if self.candidates is None:
-            return None
-        count = whole("candidates", self.candidates, 1, LARGEST)
-        return count if self.sampler is not None else min(count, space.size + len(self.first or ()))
 
     def _run(self, trainer: Trainer, plan: SearchPlan) -> FunctionResult:
         settings = {name: getattr(self, name) for name in ("time_limit", "sampler", "callbacks", "journal", "record")}

@@ -1,13 +1,11 @@
 """The space of a function's hyperparameters: any names, any plain values; see `ash.Space` for how it is drawn from."""
 
-import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ash._utils.checks import is_number
 from ash.errors import SettingError
-from ash.space.domains import FLOATS, Domain, encode
-from ash.space.grid import ordered_names
+from ash.space.domains import Domain, encode
 from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
@@ -37,22 +35,6 @@ class FunctionSpace(Space):
     3
     """
 
-    def walk(self, ask: Callable[[str, int, Domain], Any]) -> Params:
-        """Return a configuration of what is answered for each name that applies.
-
-        Parameters
-        ----------
-        ask : callable
-            Of the name, which of its domains applies, and that one: the value. Names that others have conditions on
-            come first.
-        """
-        params: Params = {}
-        for name in ordered_names(self._variants):
-            found = self._active(name, params)
-            if found is not None:
-                params[name] = ask(name, *found)
-        return {name: params[name] for name in self.domains if name in params}
-
     def at(self, point: Mapping[str, float]) -> Params:
         """Return the configuration of a point of the unit cube.
 
@@ -62,53 +44,6 @@ class FunctionSpace(Space):
             For each name a number from 0, which is its first level, to 1, which is beyond the last.
         """
         return self.walk(lambda name, _, domain: domain.drawn[int(point[name] * len(domain.drawn))])
-
-    def read(self, params: Any) -> tuple[Params, bool]:
-        """Return a configuration in plain form, and whether all its values are levels, or some lie between them.
-
-        Parameters
-        ----------
-        params : dict
-            The configuration: values by name.
-
-        Raises
-        ------
-        SettingError
-            It is no dict, a name is unknown, missing or does not apply, or a value is out of range.
-        """
-        if not isinstance(params, Mapping):
-            raise SettingError(f"a configuration must be a dict of hyperparameters, got {params!r}")
-        plain = {name: self._check_value(name, value) for name, value in params.items()}
-        unknown = sorted(plain.keys() - self.domains.keys())
-        if unknown:
-            near = difflib.get_close_matches(unknown[0], self.domains, n=1) or list(self.domains)
-            raise SettingError(f"{unknown[0]!r} is not in the space; did you mean one of {', '.join(near)}?")
-        return plain, all([self._is_level(name, plain) for name in self.domains])
-
-    def _is_level(self, name: str, params: Params) -> bool:
-        """Return whether a value is a level; raise SettingError where it must not be, must be, or is out of range."""
-        found = self._active(name, params)
-        if found is None:
-            if name in params:
-                raise SettingError(f"{name}={params[name]!r} does not apply with {params}: leave it out")
-            return True
-        if name not in params:
-            raise SettingError(f"{name} is missing in {params}: give one of its values")
-        value, (_, domain) = params[name], found
-        if encode(value) in map(encode, domain.levels) if domain.has_list else domain.has(value):
-            return True
-        between = domain.kind in FLOATS and is_number(value)
-        if not between or not domain.levels[0] <= value <= domain.levels[-1]:
-            known = domain.shown() if domain.has_list else f"values from {domain.shown()}"
-            raise SettingError(f"{name}={value!r} is not in the space, which has {known}")
-        return False
-
-    def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:
-        """Return which domain of a name applies beside these values, None where none does."""
-        for number, variant in enumerate(self._variants[name]):
-            if all(other in params and params[other] in wanted for other, wanted in variant.conditions):
-                return number, self._domains[name][number]
-        return None
 
     @staticmethod
     def _check_name(name: str) -> None:

@@ -135,8 +135,8 @@ _BUDGET = frozenset(
     )
 )
 _OF_THE_RUN = option_table().keys() | {
-    *("callbacks", "config", "cv", "ensemble", "executor", "groups", "journal", "random_state", "record", "refit"),
-    *("sample_weight", "scoring", "validation"),
+    *("callbacks", "config", "cv", "ensemble", "executor", "first", "groups", "journal", "random_state", "record"),
+    *("refit", "sample_weight", "scoring", "validation"),
 }
 _PEERS = {
     "hidden_layer_sizes": "hidden",

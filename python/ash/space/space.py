@@ -26,21 +26,22 @@ in a row that were, all others come in the order of the shuffle without weights.
 """
 
 import copy
+import difflib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ash._utils.checks import check_seed, is_integer
+from ash._utils.checks import check_seed, is_integer, is_number
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.options import MODELS, NETWORK
-from ash.space.domains import MOST_LEVELS, Domain, distinct, encode, key_of
+from ash.space.domains import FLOATS, MOST_LEVELS, Domain, distinct, encode, key_of
 from ash.space.foreign_domains import as_domain
 from ash.space.grid import Condition, Grid, Variant, ordered_names
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict, model_of
@@ -161,6 +162,44 @@ class Space:
         """
         return self._chosen(lambda name, domain: params.get(name, domain.default)) == params
 
+    def walk(self, ask: Callable[[str, int, Domain], Any]) -> Params:
+        """Return a configuration of what is answered for each name that applies.
+
+        Parameters
+        ----------
+        ask : callable
+            Of the name, which of its domains applies, and that one: the value. Names that others have conditions on
+            come first.
+        """
+        params: Params = {}
+        for name in ordered_names(self._variants):
+            found = self._active(name, params)
+            if found is not None:
+                params[name] = ask(name, *found)
+        return {name: params[name] for name in self.domains if name in params}
+
+    def read(self, params: Any) -> tuple[Params, bool]:
+        """Return a configuration in plain form, and whether all its values are levels, or some lie between them.
+
+        Parameters
+        ----------
+        params : dict
+            The configuration: values by name.
+
+        Raises
+        ------
+        SettingError
+            It is no dict, a name is unknown, missing or does not apply, or a value is out of range.
+        """
+        if not isinstance(params, Mapping):
+            raise SettingError(f"a configuration must be a dict of hyperparameters, got {params!r}")
+        plain = {name: self._check_value(name, value) for name, value in params.items()}
+        unknown = sorted(plain.keys() - self.domains.keys())
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], self.domains, n=1) or list(self.domains)
+            raise SettingError(f"{unknown[0]!r} is not in the space; did you mean one of {', '.join(near)}?")
+        return plain, all([self._is_level(name, plain) for name in self.domains])
+
     def blend(self, params: Params, other: Params, names: Sequence[str]) -> Params:
         """Return a configuration with hyperparameters of two.
 
@@ -209,18 +248,56 @@ class Space:
                     break
         return {name: found[name] for name in self._domains if name in found}
 
-    def counted(self, n: int) -> int:
+    def _is_level(self, name: str, params: Params) -> bool:
+        """Return whether a value is a level; raise SettingError where it must not be, must be, or is out of range."""
+        found = self._active(name, params)
+        if found is None:
+            if name in params:
+                raise SettingError(f"{name}={params[name]!r} does not apply with {params}: leave it out")
+            return True
+        if name not in params:
+            raise SettingError(f"{name} is missing in {params}: give one of its values")
+        value, (_, domain) = params[name], found
+        if encode(value) in map(encode, domain.levels) if domain.has_list else domain.has(value):
+            return True
+        between = domain.kind in FLOATS and is_number(value)
+        if not between or not domain.levels[0] <= value <= domain.levels[-1]:
+            known = domain.shown() if domain.has_list else f"values from {domain.shown()}"
+            raise SettingError(f"{name}={value!r} is not in the space, which has {known}")
+        return False
+
+    def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:
+        """Return which domain of a name applies beside these values, None where none does."""
+        for number, variant in enumerate(self._variants[name]):
+            if all(other in params and params[other] in wanted for other, wanted in variant.conditions):
+                return number, self._domains[name][number]
+        return None
+
+    def size_with(self, first: Sequence[Params]) -> int:
+        """Return the number of distinct configurations together with these, which may lie between levels.
+
+        Parameters
+        ----------
+        first : sequence of dict
+            Distinct configurations that `read` has returned.
+        """
+        return self.size + sum(not self.read(params)[1] for params in first)
+
+    def counted(self, n: int, first: Sequence[Params] = ()) -> int:
         """Return how many configurations a sample of n has; see `sample` for what is raised and warned of.
 
         Parameters
         ----------
         n : int
+        first : sequence of dict
+            As for `size_with`: configurations that come before all others.
         """
         if not is_integer(n) or n < 1:
             raise SettingError(f"candidates must be an integer of at least 1, got {n!r}")
-        if n > self.size:
-            warn_user(f"candidates={n} exceeds the {self.size} configurations of the space; all of them are used")
-        count = min(int(n), self.size)
+        size = self.size_with(first)
+        if n > size:
+            warn_user(f"candidates={n} exceeds the {size} configurations of the space; all of them are used")
+        count = min(int(n), size)
         check_drawn(count, self.default)
         return count
 
@@ -444,6 +521,12 @@ def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterato
         elif (fruitless := fruitless + 1) == FRUITLESS:
             break
     yield from (params for params in everything if key_of(params) not in seen)
+
+
+def after(first: Sequence[Params], points: Iterable[Params]) -> Iterator[Params]:
+    """Return an iterator over distinct configurations and then over those points that are none of them."""
+    own = {key_of(params) for params in first}
+    return chain(first, (params for params in points if key_of(params) not in own) if own else points)
 
 
 def _described(domains: Iterable[Domain]) -> str:

@@ -1,0 +1,194 @@
+"""The argument `first`: configurations that are tried before all others, given as they are or found by an earlier run.
+
+    list of configurations    all of them; one that does not fit the space is an error
+    result, journal           the ten best that fit the space
+    study of Optuna           the same; trials that were completed come before those that were pruned
+
+Start with `read_first`.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ash._utils.user_warnings import warn_user
+from ash.errors import JournalError, SettingError
+from ash.history.history import History
+from ash.history.records import STORY
+from ash.journal.journal import CANDIDATE, LOSS, RUNG, SCORE, Journal, sound
+from ash.space.domains import Domain, key_of
+from ash.space.function_space import plain_value
+from ash.space.hyperparameters import Params
+from ash.space.space import Space
+
+MOST_OF_EARLIER = 10
+"""How many configurations of an earlier run are tried again."""
+Ranked = tuple[float, float, int, Params]
+"""What the rank of a candidate depends on, the lowest being the best; its number; and its parameters."""
+_MISSING = object()
+
+
+def read_first(first: Any, space: Space | None, candidates: int | None) -> list[Params]:
+    """Return the argument `first`, each configuration once.
+
+    Parameters
+    ----------
+    first : sequence of dict, History, path, Journal, study of Optuna or None
+        As the user gave it.
+    space : Space or None
+        What the configurations must fit. None: any names and values do, as for an objective of Optuna.
+    candidates : int or None
+        The most configurations; None for any number.
+
+    Raises
+    ------
+    SettingError
+        It is none of these, a configuration does not fit the space, or nothing in an earlier run has a score.
+
+    Warns
+    -----
+    UserWarning
+        Configurations of an earlier run, or names in a study, are not in the space and are left out.
+    """
+    if first is None:
+        return []
+    if isinstance(first, History | Journal | str | os.PathLike) or _is_study(first):
+        return _of_earlier(first, space, candidates)
+    if not isinstance(first, Sequence) or isinstance(first, bytes):
+        raise SettingError(
+            "first must be a list of dicts of hyperparameters, an earlier result, the path of a journal, or a study of "
+            f"Optuna, got {first!r}"
+        )
+    found: dict[str, Params] = {}
+    for place, params in enumerate(first):
+        try:
+            plain = _read(params, space)
+        except SettingError as error:
+            raise SettingError(f"first[{place}]: {error}") from None
+        found.setdefault(key_of(plain), plain)
+    if candidates is not None and len(found) > candidates:
+        raise SettingError(
+            f"first has {len(found)} configurations, more than candidates={candidates}: raise candidates, or pass fewer"
+        )
+    return list(found.values())
+
+
+def _read(params: Any, space: Space | None) -> Params:
+    """Return a configuration in plain form, or raise SettingError."""
+    if space is not None:
+        return space.read(params)[0]
+    if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
+        raise SettingError(f"a configuration must be a dict of values by name, got {params!r}")
+    return {name: plain_value(value) for name, value in params.items()}
+
+
+def _of_earlier(first: Any, space: Space | None, candidates: int | None) -> list[Params]:
+    """Return the best configurations of an earlier run that are of the space, with a warning where some are not."""
+    most = MOST_OF_EARLIER if candidates is None else min(MOST_OF_EARLIER, candidates)
+    found: dict[str, Params] = {}
+    left_out: list[str] = []
+    unknown: set[str] = set()
+    for params in _best_first(first):
+        if len(found) == most:
+            break
+        if space is not None and _is_study(first):
+            unknown |= params.keys() - space.domains.keys()
+            params = _of_space(params, space)
+        try:
+            plain = _read(params, space)
+            found.setdefault(key_of(plain), plain)
+        except SettingError as error:
+            left_out.append(str(error))
+    if unknown:
+        text = f"first: {len(unknown)} parameters of the study are not in this space and are left out"
+        warn_user(f"{text}: {', '.join(sorted(unknown))}")
+    if left_out:
+        text = f"first: {len(left_out)} configurations of the earlier run are not in this space and are left out"
+        warn_user(f"{text}, for example: {left_out[0]}")
+    return list(found.values())
+
+
+def _best_first(earlier: Any) -> list[Params]:
+    """Return the configurations that have a score, the best one first; ties: lower loss, then lower candidate.
+
+    SettingError where the journal cannot be read, or nothing has a score.
+    """
+    try:
+        ranked = list(_ranked(earlier))
+    except JournalError as error:
+        raise SettingError(f"first={earlier!r} cannot be read: {error}") from error
+    if not ranked:
+        raise SettingError(f"first={earlier!r} has no configuration with a score: leave it out")
+    return [params for *_, params in sorted(ranked, key=lambda each: each[:3])]
+
+
+def _ranked(earlier: Any) -> Iterator[Ranked]:
+    if isinstance(earlier, History):
+        return _of_result(earlier)
+    return _of_study(earlier) if _is_study(earlier) else _of_journal(earlier)
+
+
+def _of_result(result: History) -> Iterator[Ranked]:
+    for row in result.candidates:
+        if math.isfinite(row["score"]):
+            yield -row["score"], row["loss"], row["candidate"], row["params"]
+
+
+def _of_journal(earlier: Any) -> Iterator[Ranked]:
+    from ash.journal.database import contents_of  # with sqlite3, for whoever has a journal
+
+    path = earlier.file if isinstance(earlier, Journal) else Path(os.fspath(earlier))
+    rows = contents_of(path).rows
+    best: dict[int, tuple[float, float]] = {}
+    reached: dict[int, int] = {}
+    with sound(path):
+        for job in rows["jobs"]:
+            rank = -float(job[SCORE]), float(job[LOSS])
+            if all(map(math.isfinite, rank)):
+                best[job[CANDIDATE]] = min(rank, best.get(job[CANDIDATE], rank))
+                reached[job[CANDIDATE]] = max(job[RUNG], reached.get(job[CANDIDATE], 0))
+        params = {candidate: json.loads(text) for candidate, text in rows["candidates"]}
+        for candidate, rung, _, text, _ in rows["answers"]:
+            if reached.get(candidate) == rung and isinstance(info := json.loads(text or "null"), dict):
+                params[candidate] = info.get(STORY, {"params": params[candidate]})["params"]
+        yield from ((*rank, candidate, params[candidate]) for candidate, rank in best.items())
+
+
+def _is_study(value: Any) -> bool:
+    """Return whether it is a study of Optuna, which is not imported for that."""
+    return any(
+        each.__name__ == "Study" and each.__module__.partition(".")[0] == "optuna" for each in type(value).__mro__
+    )
+
+
+def _of_study(study: Any) -> Iterator[Ranked]:
+    """Yield the trials that have a value. That of a pruned one was measured early, so these are the last."""
+    if len(study.directions) > 1:
+        raise SettingError(
+            f"first must be a study of one objective, got one of {len(study.directions)}: pass configurations, as a "
+            "list of dicts"
+        )
+    sign = 1 if study.direction.name == "MINIMIZE" else -1
+    for trial in study.get_trials(deepcopy=False):
+        is_done = trial.state.name in ("COMPLETE", "PRUNED")
+        if is_done and trial.value is not None and math.isfinite(trial.value):
+            yield float(trial.state.name == "PRUNED"), sign * trial.value, trial.number, trial.params
+
+
+def _of_space(params: Params, space: Space) -> Params:
+    """Return the parameters of a trial that a space has, as it has them.
+
+    A study does not search what has one value, so that is added. Optuna keeps no tuple, so one may be given as its
+    text.
+    """
+
+    def choose(name: str, _: int, domain: Domain) -> Any:
+        value = params.get(name, domain.default if len(domain.levels) == 1 else _MISSING)
+        if isinstance(value, str) and domain.has_list and not domain.has(value):
+            return next((level for level in domain.levels if isinstance(level, tuple) and str(level) == value), value)
+        return value
+
+    return {name: value for name, value in space.walk(choose).items() if value is not _MISSING}
