@@ -112,7 +112,8 @@ def tune_function(
     sampler : None, "sobol" or a sampler of Optuna
         Where candidates come from. None: random draws without repetition, the default configuration first. "sobol":
         points that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one
-        candidate at a time. It is told how each ranks: by the highest rung with a score, then by the score there.
+        candidate at a time. It is told how each ranks: by the highest rung with a score, then by the score there. What
+        it proposes again is not run again; after 20 repetitions in a row a candidate is drawn.
     first : sequence of dict, result, path, Journal or study of Optuna, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
         journal or study contributes its ten best configurations; those that do not fit are left out with a warning.

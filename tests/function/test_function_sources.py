@@ -303,6 +303,69 @@ def test_samplers_of_optuna_are_told_in_virtual_time(name: str) -> None:
     assert len({params["x"] for params in one.params}) > 12
 
 
+SMALL: dict[str, Any] = {"x": [0.1, 0.2, 0.3], "depth": ash.integers(1, 2), "kind": "a"}
+
+
+class Told:
+    """A sampler that notes what its trials were told."""
+
+    def __new__(cls) -> Any:
+        import optuna
+
+        class Sampler(optuna.samplers.RandomSampler):  # type: ignore[misc]
+            def after_trial(self, study: Any, trial: Any, state: Any, values: Any) -> None:
+                told.append((tuple(trial.params.values()), state.name, values))
+
+        told: list[Any] = []
+        sampler = Sampler(seed=0)
+        sampler.told = told
+        return sampler
+
+
+def test_a_sampler_runs_no_configuration_twice() -> None:
+    sampler = Told()
+    first = [{"x": 0.2, "depth": 2, "kind": "a"}]
+    with pytest.warns(UserWarning, match="candidates=20 exceeds the 6 configurations of the space"):
+        result = ash.tune_function(train, SMALL, candidates=20, sampler=sampler, first=first, threads=1)
+    assert len({*map(str, result.params)}) == len(result.params) == 6 and result.ended == "finished"
+    assert len(sampler.told) > 6
+    for _, state, (share,) in sampler.told:  # of what it has proposed, new or again
+        assert state == "COMPLETE" and share in {number / count for count in range(1, 7) for number in range(1, 7)}
+
+
+@pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
+@pytest.mark.parametrize("limit", [{"candidates": 15}, {"candidates": None, "epoch_limit": 40}], ids=str)
+def test_a_sampler_that_only_repeats_itself_is_helped_out(limit: dict[str, Any]) -> None:
+    """The first one is proposed, the others are those of the draw."""
+    import optuna
+
+    def sampler() -> Any:
+        return optuna.samplers.PartialFixedSampler({"x": 0.5, "depth": 3}, optuna.samplers.RandomSampler(seed=0))
+
+    space = {"x": ash.uniform(0, 1, levels=5), "depth": ash.integers(1, 3)}
+    settings = configured({"seed": 3, "threads": 1, "progress": False, **limit})
+    result = ash.tune_function(train, space, sampler=sampler(), **settings)
+    drawn = ash.FunctionSpace(**space).sample(15, seed=3)
+    assert result.params[0] == {"x": 0.5, "depth": 3}
+    others = [params for params in drawn if params != result.params[0]]
+    assert len(result.params) > 5 and list(result.params[1:]) == others[: len(result.params) - 1]
+
+
+def test_a_run_goes_on_with_a_sampler_that_repeats_itself(tmp_path: Path) -> None:
+    import optuna
+
+    def found(candidates: int, journal: Path | None) -> ash.FunctionResult:
+        sampler = optuna.samplers.TPESampler(seed=0, n_startup_trials=3)
+        settings = {"candidates": candidates, "costs": cost, "threads": 1, "journal": journal, "workers": 2}
+        space = {"x": [0.1, 0.2, 0.3, 0.4], "depth": [1, 2, 3]}
+        return ash.tune_function(train, space, sampler=sampler, **configured(settings))
+
+    path = tmp_path / "run.ash"
+    found(5, path)
+    assert found(12, path).digest == found(12, None).digest
+    assert len({*map(str, found(12, path).params)}) == 12
+
+
 def test_a_sampler_that_learns_finds_what_a_draw_does_not() -> None:
     import optuna
 
@@ -415,8 +478,9 @@ def test_first_configurations_are_ranked_with_the_others() -> None:
 )
 def test_samplers_see_the_options_themselves(levels: list[Any], seen: set[Any]) -> None:
     asked: list[Any] = []
+    space = {"kind": levels, "x": ash.uniform(0, 1)}
     result = ash.tune_function(
-        lambda params, epochs, state: 0.0, {"kind": levels}, candidates=20, sampler=Watched(asked), threads=1
+        lambda params, epochs, state: 0.0, space, candidates=20, sampler=Watched(asked), threads=1
     )
     assert {params["kind"] for trials in asked for params, _ in trials} == seen
     assert {encode(params["kind"]) for params in result.params} == set(map(encode, levels))
@@ -432,8 +496,11 @@ def test_samplers_that_fix_or_enumerate_options() -> None:
     found = ash.tune_function(lambda params, epochs, state: params["x"], space, candidates=8, sampler=fixed, threads=1)
     assert {params["kind"] for params in found.params} == {"b"}
     grid = optuna.samplers.GridSampler({"kind": ["a", "b"], "x": [0.25, 0.75]}, seed=0)
-    found = ash.tune_function(lambda params, epochs, state: params["x"], space, candidates=4, sampler=grid, threads=1)
-    assert {(params["kind"], params["x"]) for params in found.params} == {(k, x) for k in "ab" for x in (0.25, 0.75)}
+    found = ash.tune_function(lambda params, epochs, state: params["x"], space, candidates=6, sampler=grid, threads=1)
+    points = [(params["kind"], params["x"]) for params in found.params]
+    assert set(points[:4]) == {(kind, x) for kind in "ab" for x in (0.25, 0.75)}
+    drawn = [(params["kind"], params["x"]) for params in ash.FunctionSpace(**space).sample(2)]
+    assert points[4:] == drawn and found.ended == "finished"  # its end is not that of the run
 
 
 def test_nothing_is_logged_by_optuna(capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ then: so whom a sampler proposes depends on no timing either, where the schedule
 Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optuna, Study.ask and Study.tell.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count, islice, repeat
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from ash.errors import SettingError
 from ash.function.objective import GIVEN, TRIAL
 from ash.history.optuna_study import quiet_study
 from ash.options import LARGEST, FunctionOptions
-from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, step_of
+from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 from ash.space.space import after, each_once
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 SOBOL = "sobol"
 CHUNK = 256
+MOST_REPEATS = 20
+"""So many proposals in a row that were there before: then a sampler is taken to have no other."""
 
 
 class Source:
@@ -75,20 +78,31 @@ class OptunaSource(Source):
     on record as of trials that were not its own, and goes on from there.
     Each domain is a parameter of the study. One that lies evenly or logarithmically between bounds is a float one
     without levels, so a sampler proposes numbers between them; integers keep their step; a choice has its options.
-    There are `count` candidates in all, of which `first` come first, and `known` are on record.
+    There are `count` candidates in all, of which `first` come first, and `known` are on record. A configuration is
+    tried once: a sampler that proposes it again is told its value, and asked again. One that only repeats itself, or
+    stops its study as that of a grid does, is helped out by the draw of this seed.
     """
 
     def __init__(
-        self, first: Sequence[Params], space: FunctionSpace, count: int, sampler: Any, known: Mapping[int, Params]
+        self,
+        first: Sequence[Params],
+        space: FunctionSpace,
+        count: int,
+        sampler: Any,
+        seed: int,
+        known: Mapping[int, Params],
     ) -> None:
         self._storage = _rewritable_storage()
         self._study = quiet_study("maximize", sampler=sampler, storage=self._storage)
-        self._study._thread_local.in_optimize_loop = True  # a sampler of a grid calls `stop` at its end
+        self._study._thread_local.in_optimize_loop = True  # or `stop`, which the sampler of a grid calls, is an error
         self._space = space
         self._trials: list[optuna.Trial | None] = [None] * len(first)  # what the user knows, nobody was asked for
         self._reached: dict[int, tuple[int, float]] = {}  # the highest rung of each candidate and its score there
-        self._numbers: dict[int, int] = {}  # of the trials of these
+        self._ordered: list[tuple[int, float]] = []  # these, the lowest first
+        self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # of its trials
         self._is_ranked = True
+        self._seen = {key_of(params): number for number, params in enumerate(first)}
+        self._others = (params for params in space.stream(seed) if key_of(params) not in self._seen)
         self.params = list(first)
         self.count = count
         self._known = known
@@ -97,62 +111,85 @@ class OptunaSource(Source):
     def more(self) -> bool:
         """Ask for one."""
         number = len(self.params)
-        if number >= self.count or self._study._stop_flag:
+        if number >= self.count:
             return False
         self._rank()
         known = self._known.get(number)
-        trial = None if known is not None and self._strays else self._study.ask()
-        params = known if trial is None else _suggest(trial, self._space)
-        if trial is not None and known is not None and params != known:
+        trial, params = (None, known) if known is not None and self._strays else self._new()
+        if known is not None and params != known:
             self._stray(trial)
             trial, params = None, known
-        self.params.append(params or {})
+        self.params.append(params)
         self._trials.append(trial)
+        self._seen.setdefault(key_of(params), number)
         return True
 
-    def _stray(self, trial: "optuna.Trial") -> None:
-        from optuna.trial import TrialState
+    def _new(self) -> tuple["optuna.Trial | None", Params]:
+        """Return a configuration that was not there before, and its trial if the sampler proposes it.
 
+        If the levels are used up, and the sampler has no number between them either, its last proposal is returned.
+        """
+        params: Params = {}
+        for _ in range(0 if self._study._stop_flag else MOST_REPEATS):
+            trial = self._study.ask()
+            params = _suggest(trial, self._space)
+            if key_of(params) not in self._seen:
+                return trial, params
+            self._tell(trial, self._seen[key_of(params)])
+        return None, next(self._others, params)
+
+    def _stray(self, trial: "optuna.Trial | None") -> None:
         self._strays = True
-        self._study.tell(trial, state=TrialState.FAIL)
+        if trial is not None:
+            self._tell(trial, None)
         text = "the sampler proposes other candidates than those on record, which are kept; later draws will differ"
         warn_user(f"{text}: give the sampler a seed, so that a resumed run draws as an uninterrupted one")
 
     def tell(self, candidate: int, rung: int, score: float | None) -> None:
         """Tell it; a failure behind the first rung leaves the rank that it has."""
-        from optuna.trial import TrialState
-
         trial = self._trials[candidate]
         if score is None:
             if rung == 0 and trial is not None:
-                self._study.tell(trial, state=TrialState.FAIL)
+                self._tell(trial, None)
             return
-        if candidate not in self._reached:
-            self._numbers[candidate] = self._finish(trial, candidate, score)
+        is_new = candidate not in self._reached
+        if not is_new:
+            del self._ordered[bisect_left(self._ordered, self._reached[candidate])]
         self._reached[candidate] = rung, score
+        insort(self._ordered, (rung, score))
         self._is_ranked = False
+        if is_new and trial is not None:
+            self._tell(trial, candidate)
+        elif is_new:
+            self._study.add_trial(_finished_trial(score, self.params[candidate], self._space))
+            self._numbers[candidate].append(len(self._study.get_trials(deepcopy=False)) - 1)
 
-    def _finish(self, trial: "optuna.Trial | None", candidate: int, score: float) -> int:
-        """Finish the trial of a candidate, which may be a new one, and return its number."""
-        if trial is not None:
-            self._study.tell(trial, score)
-            return int(trial.number)
-        self._study.add_trial(_finished_trial(score, self.params[candidate], self._space))
-        return len(self._study.get_trials(deepcopy=False)) - 1
+    def _tell(self, trial: "optuna.Trial", candidate: int | None) -> None:
+        """Finish a trial with the value of a candidate; as failed if it has none."""
+        from optuna.trial import TrialState
+
+        if candidate not in self._reached:
+            self._study.tell(trial, state=TrialState.FAIL)
+            return
+        self._study.tell(trial, self._share(candidate))
+        self._numbers[candidate].append(trial.number)
 
     def _rank(self) -> None:
-        """Give all trials with a score their rank of today."""
+        """Give all trials with a value the one that they have by now."""
         from optuna.trial import TrialState
 
         if self._is_ranked:
             return
         trials = self._study.get_trials(deepcopy=False)
-        ordered = sorted(self._reached.values())
-        for candidate, reached in self._reached.items():
-            share = bisect_right(ordered, reached) / len(ordered)
-            trial_id = trials[self._numbers[candidate]]._trial_id
-            self._storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [share])
+        for candidate in self._reached:
+            values = [self._share(candidate)]
+            for number in self._numbers[candidate]:
+                self._storage.set_trial_state_values(trials[number]._trial_id, TrialState.COMPLETE, values)
         self._is_ranked = True
+
+    def _share(self, candidate: int) -> float:
+        """Return the share of candidates that rank no higher."""
+        return bisect_right(self._ordered, self._reached[candidate]) / len(self._ordered)
 
 
 def _rewritable_storage() -> Any:
@@ -172,18 +209,35 @@ def source_of(
     """Return the source for the argument `sampler`, which is checked; `known`: candidates that are on record."""
     endless = options.candidates is None
     count = count_of(first, space, options.candidates, sampler)
-    if sampler is not None and sampler != SOBOL:
-        return OptunaSource(first, space, count, sampler, known)
-    if options.candidates is not None:
+    if options.candidates is not None and _has_levels_alone(space, sampler):
         count = space.counted(options.candidates, first)
+    if _is_asked(sampler):
+        return OptunaSource(first, space, count, sampler, options.seed, known)
     points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
     return Drawn(first, points, count, CHUNK if endless else count)
 
 
 def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | None, sampler: Any) -> int:
-    """Return how many candidates there are at most: no more than the space holds, but for a sampler's."""
+    """Return how many candidates there are at most: no more than the space holds, if that can be counted."""
     wanted = candidates or LARGEST
-    return wanted if sampler is not None and sampler != SOBOL else min(wanted, space.size_with(first))
+    return min(wanted, space.size_with(first)) if _has_levels_alone(space, sampler) else wanted
+
+
+def _has_levels_alone(space: FunctionSpace, sampler: Any) -> bool:
+    """Return whether all candidates have levels of the space, while a sampler of Optuna may propose numbers between."""
+    domains = (domain for domains in space.domains.values() for domain in domains)
+    return not (_is_asked(sampler) and any(map(_has_numbers_between, domains)))
+
+
+def _is_asked(sampler: Any) -> bool:
+    """Return whether it is a sampler of Optuna."""
+    return sampler is not None and not isinstance(sampler, str)
+
+
+def _has_numbers_between(domain: Domain) -> bool:
+    if not _is_range(domain, INTEGERS):
+        return _is_range(domain, FLOATS)
+    return bool(len(domain.levels) <= (domain.levels[-1] - domain.levels[0]) // step_of(domain))
 
 
 def numbered(first: Sequence[Params], options: FunctionOptions) -> Source:
