@@ -1,52 +1,29 @@
 """The most memory that a search and all processes it started have had at once.
 
-    with Peak() as peak:  ->  a thread reads /proc every 50 ms, less often where that would cost over 2 %
+    with Peak() as peak:  ->  a thread looks every 50 ms, less often where that would cost over 2 %
         search()
     peak.bytes
 
 Counted: the proportional set size (shared pages by the number of processes that share them) of this process and all its
-descendants, resident memory where the system tells no other. A peak between two samples is missed.
+descendants. A peak between two samples is missed.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections import defaultdict
-from pathlib import Path
+
+import psutil
 
 INTERVAL, SHARE = 0.05, 0.02  # seconds between samples; most of the time that sampling may take
-PROC = Path("/proc")
 
 
-def process_bytes(pid: int) -> int:
+def process_bytes(process: psutil.Process) -> int:
     """Return the memory of a process; 0 if it has ended."""
-    for file, field in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
-        try:
-            lines = (PROC / str(pid) / file).read_text(encoding="ascii", errors="replace").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            if line.startswith(field):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-def family(pid: int) -> list[int]:
-    """Return a process and all its descendants."""
-    children: dict[int, list[int]] = defaultdict(list)
-    for folder in PROC.iterdir():
-        if folder.name.isdecimal():
-            try:
-                stat = (folder / "stat").read_text(encoding="ascii", errors="replace")
-            except OSError:
-                continue
-            children[int(stat.rpartition(")")[2].split()[1])].append(int(folder.name))
-    found = [pid]
-    for one in found:  # grows while it is read
-        found.extend(children[one])
-    return found
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 class Peak:
@@ -68,7 +45,8 @@ class Peak:
         self._sample()
 
     def _sample(self) -> None:
-        self.bytes = max(self.bytes, sum(map(process_bytes, family(os.getpid()))))
+        own = psutil.Process()
+        self.bytes = max(self.bytes, sum(map(process_bytes, [own, *own.children(recursive=True)])))
 
     def _watch(self) -> None:
         cost = 0.0

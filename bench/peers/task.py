@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 import ash
@@ -221,7 +222,7 @@ def search(peer: str, **given: Any) -> dict[str, Any]:
     task = Task(**given)
     module = importlib.import_module(f"bench.peers.{peer}")
     tables = task.tables()
-    before = process_bytes(os.getpid())
+    before = process_bytes(psutil.Process())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ[LOG] = folder
         with module.ready(task, tables, Path(folder)) as run, Peak() as peak:

@@ -1,11 +1,12 @@
 """Searches over models as people tune them, by ASHSearchCV, scikit-learn's halving and Optuna, on two threads.
 
-A random forest, LightGBM, XGBoost, a pipeline with categories and a PyTorch module are tuned on adults and Californian
-houses: 64 candidates of the same grid, three folds, the best fitted to all rows; a quarter of the table is held out.
+A random forest, LightGBM, XGBoost, a pipeline with categories and a PyTorch module are tuned on adults, Californian
+houses, digits and wines: 64 candidates of the same grid, three folds, the best fitted to all rows; a quarter of the
+table is held out.
 
 What this favours. Halving takes only a few candidates near the top. Optuna learns from its trials, which train in full
-unless their first folds are worse than the median. `ash` ranks forests and boosting by forecasts of their scores
-(python/ash/sklearn/forecast.py). Required: a score as good as the others' within half a percent, in less time.
+unless their first folds, or rounds, are worse than the median. `ash` ranks forests and boosting by forecasts of their
+scores (python/ash/sklearn/forecast.py). Required: a score as good as the others' within half a percent, in less time.
 
 It takes most of an hour; --tables, --models and --contenders choose a part. One seed unless --seeds says more.
 """
@@ -133,8 +134,8 @@ def _row(run: Mapping[str, Any], ours: Mapping[str, Any] | None) -> list[str]:
 
 def arguments(parser: Parser) -> None:
     """Add the options that only this subject has."""
-    parser.add_argument("--data", type=folder(), help="folder of adult.csv.gz, california.csv.gz (else ../shared/data)")
-    parser.add_argument("--tables", type=names(TABLES), help=f"some of {','.join(TABLES)} (both)")
+    parser.add_argument("--data", type=folder(), help="folder of the CSV files (else ../shared/data)")
+    parser.add_argument("--tables", type=names(TABLES), help=f"some of {','.join(TABLES)} (all)")
     parser.add_argument("--models", type=names(MODELS), help=f"some of {','.join(MODELS)} (all)")
     parser.add_argument("--contenders", type=names(CONTENDERS), help=f"some of {','.join(CONTENDERS)} (all)")
     parser.add_argument("--seeds", type=integer(MOST_SEEDS), default=1, help="the number of seeds, counted from 0 (1)")

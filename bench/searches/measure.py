@@ -3,6 +3,7 @@
     ash                     ASHSearchCV, two jobs at a time, as it is
     scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; trains each rung anew
     Optuna                  TPE over the same values, two threads; trials are scored fold by fold, pruned by the median
+    Optuna, by rounds       the same, but a trial trains all folds in ten steps, as ash does, and is pruned after any
 
 Each has 64 candidates, the same three folds and the metric that its users would take (accuracy, root mean squared
 error), and ends with the best of them fitted to all rows. Epochs are rounds, trees or passes, of all folds together
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +48,7 @@ def measure(
         y = y.astype(np.float32).reshape(-1, 1)
     x = rows_for(MODELS[model].rows, frame)
     x, x_test, y, y_test = train_test_split(x, y, test_size=0.25, random_state=seed, stratify=y if classifies else None)
-    estimator = MODELS[model].make(classifies, x.shape[1], 1)
+    estimator = MODELS[model].make(len(np.unique(y)) if classifies else 0, x.shape[1], 1)
     scoring = METRICS[TABLES[table]]
     search = CONTENDERS[contender]
     search(estimator, model, x[:FIRST_ROWS], y[:FIRST_ROWS], scoring, seed, 2, threads)  # what is loaded once
@@ -104,30 +106,39 @@ def of_halving(
 
 
 def of_optuna(
-    estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int
+    estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int, steps: int = 0
 ) -> Found:
-    """Search by Optuna."""
+    """Search by Optuna: fold by fold, or in so many steps of all folds."""
     import optuna
     from sklearn.base import clone
     from sklearn.metrics import get_scorer
     from sklearn.utils import _safe_indexing
 
+    from ash.sklearn.resumable.choose import way_of
+    from ash.sklearn.resumable.protocol import Rows
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     values, splits, scorer = levels(MODELS[model].space), list(folds(y).split(x, y)), get_scorer(scoring)
-    epochs = [0.0]
+    classes = np.unique(y) if y.dtype.kind == "i" else None
+    rows = [Rows(_safe_indexing(x, train), y[train], {}, classes) for train, _ in splits]
+    every, epochs = estimator.get_params()[MODELS[model].counts], [0.0]
 
     def objective(trial: Any) -> float:
         params = {name: levels[trial.suggest_int(name, 0, len(levels) - 1)] for name, levels in values.items()}
-        scores = []
-        for train, test in splits:
-            made = clone(estimator).set_params(**params)
-            made.fit(_safe_indexing(x, train), y[train])
-            scores.append(float(scorer(made, _safe_indexing(x, test), y[test])))
-            epochs[0] += estimator.get_params()[MODELS[model].counts] / FOLDS
-            trial.report(float(np.mean(scores)), len(scores))
+        made = clone(estimator).set_params(**params)
+        under, scores = [way_of(made).begin(clone(made)) for _ in splits], {}
+        for step in range(steps or FOLDS):
+            now = every * (step + 1) // steps - every * step // steps if steps else every
+            for fold in range(FOLDS) if steps else [step]:
+                under[fold].more(rows[fold], now)
+                scores[fold] = float(
+                    scorer(under[fold].estimator, _safe_indexing(x, splits[fold][1]), y[splits[fold][1]])
+                )
+                epochs[0] += now / FOLDS
+            trial.report(float(np.mean(list(scores.values()))), step)
             if trial.should_prune():
                 raise optuna.TrialPruned
-        return float(np.mean(scores))
+        return float(np.mean(list(scores.values())))
 
     pruner = optuna.pruners.MedianPruner()
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed), pruner=pruner)
@@ -142,5 +153,6 @@ CONTENDERS: dict[str, Callable[..., Found]] = {
     OURS: of_ash,
     "scikit-learn halving": of_halving,
     "Optuna": of_optuna,
+    "Optuna, by rounds": partial(of_optuna, steps=10),
 }
-NEEDS = {"Optuna": "optuna"}
+NEEDS = {"Optuna": "optuna", "Optuna, by rounds": "optuna"}

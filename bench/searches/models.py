@@ -15,44 +15,49 @@ import numpy as np
 import ash
 
 Estimator = Any
-TABLES = {"adult": "classification", "california": "regression"}
+TABLES = {
+    "adult": "classification",
+    "california": "regression",
+    "optdigits_train": "classification",
+    "winequality_white": "regression",
+}
 
 
 @dataclass(frozen=True)
 class Model:
     """A model to search over.
 
-    `make` gives the estimator of a task, a number of columns and of classes (1: regression), on so many threads;
+    `make` gives the estimator for a number of classes (0: regression) and of columns, on so many threads;
     `counts` is the parameter that counts its training; `package` what has to be installed.
     """
 
-    make: Callable[[bool, int, int], Estimator]
+    make: Callable[[int, int, int], Estimator]
     space: Mapping[str, Any]
     counts: str
     rows: str  # "codes", "categories", "raw" or "features"
     package: str
 
 
-def _forest(classifies: bool, columns: int, threads: int) -> Estimator:
+def _forest(classes: int, columns: int, threads: int) -> Estimator:
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-    return (RandomForestClassifier if classifies else RandomForestRegressor)(n_jobs=threads, random_state=0)
+    return (RandomForestClassifier if classes else RandomForestRegressor)(n_jobs=threads, random_state=0)
 
 
-def _lightgbm(classifies: bool, columns: int, threads: int) -> Estimator:
+def _lightgbm(classes: int, columns: int, threads: int) -> Estimator:
     from lightgbm import LGBMClassifier, LGBMRegressor
 
-    return (LGBMClassifier if classifies else LGBMRegressor)(n_jobs=threads, random_state=0, verbose=-1)
+    return (LGBMClassifier if classes else LGBMRegressor)(n_jobs=threads, random_state=0, verbose=-1)
 
 
-def _xgboost(classifies: bool, columns: int, threads: int) -> Estimator:
+def _xgboost(classes: int, columns: int, threads: int) -> Estimator:
     from xgboost import XGBClassifier, XGBRegressor
 
-    kind = XGBClassifier if classifies else XGBRegressor
+    kind = XGBClassifier if classes else XGBRegressor
     return kind(n_estimators=100, n_jobs=threads, random_state=0, enable_categorical=True)
 
 
-def _pipeline(classifies: bool, columns: int, threads: int) -> Estimator:
+def _pipeline(classes: int, columns: int, threads: int) -> Estimator:
     from sklearn.compose import make_column_selector, make_column_transformer
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.pipeline import Pipeline
@@ -63,17 +68,17 @@ def _pipeline(classifies: bool, columns: int, threads: int) -> Estimator:
         (encode, make_column_selector(dtype_exclude=np.number)),
         (StandardScaler(), make_column_selector(dtype_include=np.number)),
     )
-    kind = HistGradientBoostingClassifier if classifies else HistGradientBoostingRegressor
+    kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
     return Pipeline([("prepare", prepare), ("boost", kind(early_stopping=False, random_state=0))])
 
 
-def _torch(classifies: bool, columns: int, threads: int) -> Estimator:
+def _torch(classes: int, columns: int, threads: int) -> Estimator:
     import torch
     from skorch import NeuralNetClassifier, NeuralNetRegressor
 
     settings = {"optimizer": torch.optim.AdamW, "iterator_train__shuffle": True, "train_split": None, "verbose": 0}
-    sizes = {"module__columns": columns, "module__outputs": 2 if classifies else 1}
-    if classifies:
+    sizes = {"module__columns": columns, "module__outputs": classes or 1}
+    if classes:
         return NeuralNetClassifier(network, criterion=torch.nn.CrossEntropyLoss, max_epochs=30, **settings, **sizes)
     return NeuralNetRegressor(network, criterion=torch.nn.MSELoss, max_epochs=30, **settings, **sizes)
 
