@@ -41,6 +41,7 @@ from ash.errors import (
     UnknownArgument,
 )
 from ash.function.answers import Outcome
+from ash.function.current_job import current_job
 from ash.function.objective import from_optuna
 from ash.journal.journal import Journal
 from ash.ladder import Ladder
@@ -113,6 +114,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "choice",
+    "current_job",
     "describe",
     "from_optuna",
     "integers",

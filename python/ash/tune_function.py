@@ -87,6 +87,8 @@ def tune_function(
           is the state.
         - An objective of Optuna, by `ash.from_optuna`.
 
+        Within a job `current_job` tells it which candidate it trains, and gives it a directory for checkpoints.
+
         A score is a number. `Outcome` in its place adds further metrics. Anything else that the first job returns is an
         error.
     space : FunctionSpace or dict
@@ -126,8 +128,8 @@ def tune_function(
     journal : path or Journal, optional
         A file to which each result is written immediately. The same call continues it after any interruption; a call
         with more candidates or a larger limit extends the run. States are not loaded from files: a candidate that is
-        promoted is trained again through its lower rungs first. A different space, seed or function name is refused. A
-        changed source of the function causes a warning.
+        promoted is trained again through its lower rungs first, unless it has checkpoints (`current_job`). A different
+        space, seed or function name is refused. A changed source of the function causes a warning.
     executor : None, "processes", or an object with `submit`
         Where jobs are done. None: threads of this process. "processes": child processes, which can be killed; `train`
         and states are pickled by cloudpickle. Or a `distributed.Client`, an executor of `concurrent.futures`, loky or

@@ -20,7 +20,7 @@ import ash
 from ash.errors import AllFailed, NothingFinished
 from ash.function import job_runners
 from fault_help import HANG_SECONDS, python, wait_until
-from function_help import FAILURES, run, train
+from function_help import FAILURES, job_of, run, train
 
 pytestmark = pytest.mark.filterwarnings(*FAILURES)
 
@@ -327,7 +327,7 @@ def test_a_job_that_dask_cancels_is_not_handed_out_for_ever() -> None:
         cancelled = job_runners._Cancelled("died", text="cancelled")
         answers: list[Any] = []
         for times, late in ((1, True), (job_runners.MOST_TIMES, False)):
-            runners._handed[0, 0] = job_runners._Handed({}, 1, None, 0, times)
+            runners._handed[0, 0] = job_runners._Handed(job_of(), {}, None, 0, times)
             if late:
                 runners._lost.add((0, 0))
             else:

@@ -21,7 +21,7 @@ from ash.function.processes import Child, ForkServer, Processes
 from bench.peers.memory import family
 from config_help import configured
 from fault_help import HANG_SECONDS, python, wait_until
-from function_help import FAILURES, limit_what_hangs, meet, train
+from function_help import FAILURES, job_of, limit_what_hangs, meet, train
 from function_journal_help import tune
 from journal_help import rows
 
@@ -209,7 +209,7 @@ def test_how_a_child_has_ended_is_told(name: str) -> None:
 def test_a_child_that_dies_between_jobs_costs_nobody_a_job() -> None:
     with Processes(train, 1, None) as places:
         for epochs in (1, 2):
-            places.start((0, epochs), {"x": 0.3, "depth": 1}, epochs, None)
+            places.start(job_of(rung=epochs, epochs=epochs), {"x": 0.3, "depth": 1}, None)
             [(_, answer)] = places.wait(HANG_SECONDS)
             assert answer.kind == "finished" and places.open(answer.state) == epochs
             (child,) = places._children
@@ -258,7 +258,7 @@ def test_a_fork_server_that_is_killed_before_it_can_tell_of_a_child(monkeypatch:
     server = ForkServer(packed)
     child = Child(server, packed)
     wait_until(lambda: not lost[0].exists() or ") Z " in lost[0].read_text())
-    assert child.do(({"x": 0.3, "depth": 1}, 1, None), None).kind == "finished"
+    assert child.do((job_of(), {"x": 0.3, "depth": 1}, None), None).kind == "finished"
     child.close()
     server.close()
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import ash
+from ash.function.current_job import Job
 from ash.function.processes import Child
 from config_help import configured
 from fault_help import wait_until
@@ -34,10 +35,15 @@ def cost(params: dict[str, Any], epochs: int) -> float:
     return float(epochs * params["depth"])
 
 
+def job_of(candidate: int = 0, rung: int = 0, epochs: int = 1) -> Job:
+    """A job for tests that hand out one by themselves; nothing in it asks for its directory."""
+    return candidate, rung, epochs, epochs, ""
+
+
 def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]], bool]) -> None:
     """Let the limit of jobs in processes hold for those only that hang: on a busy machine any job may take long."""
     do = Child.do
-    patch.setattr(Child, "do", lambda self, given, limit: do(self, given, limit if hangs(given[0]) else None))
+    patch.setattr(Child, "do", lambda self, given, limit: do(self, given, limit if hangs(given[1]) else None))
 
 
 def meet(folder: Path, count: int) -> None:

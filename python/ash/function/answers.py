@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import cloudpickle
 
 from ash.errors import SettingError, ThreadRefused
+from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
 
 Train = Callable[[dict[str, Any], int, Any], Any]
@@ -112,14 +113,17 @@ class Answer(NamedTuple):
         return self.score if self.score >= target else min(self.rank, math.nextafter(target, -math.inf))
 
 
-def attempt(train: Train, params: dict[str, Any], epochs: int, state: Any) -> Answer:
+def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answer:
     """Call the function, and return what came of it; what is no Exception, such as SystemExit, is raised."""
+    before = CURRENT.set(job)
     try:
-        given = train(params, epochs, state)
+        given = train(params, job[EPOCHS], state)
     except ThreadRefused:  # of a function that reports: no fault of its own
         raise
     except Exception as error:
         return failure(error)
+    finally:
+        CURRENT.reset(before)
     return read(given)
 
 
@@ -213,13 +217,13 @@ def prepare(packed: bytes) -> None:
         _function(packed)
 
 
-def do(packed: bytes, params: dict[str, Any], epochs: int, state: bytes | None) -> tuple[Any, ...]:
+def do(packed: bytes, job: Job, params: dict[str, Any], state: bytes | None) -> tuple[Any, ...]:
     """Do a job, and return its answer as a tuple, with the state as bytes; it raises what `attempt` does."""
     try:
         train, before = _function(packed), unpack(state)
     except Exception as error:
         return Answer(FAILED, text=f"the job cannot be unpickled: {type(error).__name__}: {error}")
-    answer = attempt(train, params, epochs, before)
+    answer = attempt(train, job, params, before)
     if answer.kind != FINISHED:
         return answer._replace(error=None)
     try:

@@ -14,7 +14,6 @@ Threads: the calling thread alone.
 
 import json
 import math
-import re
 import shutil
 import time
 from datetime import datetime
@@ -25,6 +24,7 @@ from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt
 from ash.function.answers import FINISHED, KINDS, Answer
+from ash.function.directories import CANDIDATE
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
@@ -72,7 +72,7 @@ class FunctionJournal(OpenJournal):
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write down what the run is, or compare; then read what there is."""
         code = code or {}
-        before = self._facts.get("code", code)
+        before, is_new = self._facts.get("code", code), "run" not in self._facts
         self._agree(identity, options, call, {"code": code})
         self._greedy = options.schedule == "greedy"
         with sound(self._path):
@@ -85,7 +85,7 @@ class FunctionJournal(OpenJournal):
             text = f"{self._path}: the source of {what} has changed; jobs on record keep their results"
             warn_user(text)
         if self.folder is not None:
-            tidy(self.folder)
+            tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))
 
     def _read(self) -> None:
         """Take up the rows, or raise ValueError where they are those of no run."""
@@ -185,12 +185,12 @@ class FunctionJournal(OpenJournal):
         return Log(self._log.jobs + len(jobs), self._log.steps + len(steps))
 
 
-def tidy(folder: Path) -> None:
-    """Delete what states a process has left that was killed: nobody loads them."""
+def tidy(folder: Path, *kinds: str) -> None:
+    """Delete what another run has left: states, which only its process loads; directories, if the journal is new."""
     if folder.is_symlink() or not folder.is_dir():
         return
     for each in folder.iterdir():
-        if re.fullmatch(f"{WAITING}.*", each.name) and not each.is_symlink():
+        if each.name.startswith(kinds) and not each.is_symlink():
             shutil.rmtree(each, ignore_errors=True)
 
 

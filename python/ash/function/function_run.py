@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from ash.callbacks.dispatch import Reporter
 from ash.errors import JobFailed, SettingError
 from ash.function.answers import FAILED, FINISHED, LATE, WRONG, Answer, Train, failure
 from ash.function.clock import Cost, catch_up, clock_of, retrace
+from ash.function.current_job import Job
+from ash.function.directories import Directories
 from ash.function.forms import final_state
 from ash.function.function_repeat import Repeat
 from ash.function.job_runners import JobRunners, Key
@@ -88,7 +91,11 @@ class FunctionRun:
         self._running: dict[Key, _core.Task] = {}
         self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # not decided yet, and when second 0 was
         self._states = States(options.memory_limit, journal.folder, packed=runners.packed)
-        self._retraining = Retraining(runners, self._states, source.params, [rung["epochs"] for rung in self.rungs])
+        self._directories = Directories(journal.folder)
+        epochs = [rung["epochs"] for rung in self.rungs]
+        totals = epochs if options.training == "restart" else accumulate(epochs)
+        self._of_rungs = [(*each, self._directories.folder) for each in zip(epochs, totals, strict=True)]
+        self._retraining = Retraining(runners, self._states, source.params, self._job_of)
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
         self._infos: list[Any] = []  # of each row
@@ -144,7 +151,7 @@ class FunctionRun:
         """
         began, before = self._journal.start(self)
         self.started = time.monotonic() - before
-        with self._states:
+        with self._directories, self._states:  # a function that waits in a report ends before its directory is deleted
             with open_view(self._options, self.rungs, lambda: self._runners.status) as view:
                 try:
                     self._go(view, reporter)
@@ -158,6 +165,7 @@ class FunctionRun:
             if reporter.finish(self, self.params):
                 ended = "interrupted"
             result = self._result(ended, began, seconds)
+            self._tidy()
             self._answers.clear()
             self._best = None  # no state outlives the run but the best
             return result
@@ -190,9 +198,13 @@ class FunctionRun:
         events, self._events = self._events, []
         view.update(events)
         self._journal.look()
+        self._tidy()
         reporter.look(self, self.params, events, self._journal.written)
         if reporter.stopped:
             self._end("stopped")
+
+    def _tidy(self) -> None:
+        self._directories.tidy(None if self._best is None else self._best.candidate)
 
     def _end(self, why: str) -> None:
         """Hand out no more jobs; what has ended the run first is what is told."""
@@ -218,6 +230,8 @@ class FunctionRun:
             if not self._draw():
                 return None
         self._journal.handed_out(task, self._source.params[task.candidate])
+        if self._source.learns and task.rung == 0 and task.candidate not in self._journal.params:
+            self._directories.delete(task.candidate)  # an earlier call may have drawn other hyperparameters
         return task
 
     def _draw(self) -> bool:
@@ -247,7 +261,11 @@ class FunctionRun:
         if state is LOST:
             self._retraining.begin(task)
         else:
-            self._runners.start(key, dict(self._source.params[task.candidate]), task.epochs, state)
+            self._runners.start(self._job_of(key), dict(self._source.params[task.candidate]), state)
+
+    def _job_of(self, key: Key) -> Job:
+        """Return what a function is told of its job."""
+        return (*key, *self._of_rungs[key[1]])
 
     def _state(self, candidate: int) -> Any:
         """Return the state that the last job has left. It may be changed in place, so the best so far is copied."""
@@ -272,6 +290,7 @@ class FunctionRun:
         self._decide(self._clock.finish(task, answer.rank_for(self._options.stop_score), -answer.rank))
         for candidate in self._clock.take_retired():
             self._states.drop(candidate)
+            self._directories.retire(candidate)
 
     def _checked_failure(self, key: Key, answer: Answer, is_known: bool) -> Answer:
         """Return the answer of a job that has failed as it is recorded; raise what ends the run, warn of the first.

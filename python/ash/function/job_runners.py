@@ -22,6 +22,7 @@ from ash.executors.dispatcher import COUNT_SECONDS, Status
 from ash.executors.executor_argument import DASK, is_of
 from ash.executors.job_pool import border, cancel_each, is_broken
 from ash.function.answers import DIED, FAILED, LATE, Answer, Train, attempt, do, pack_function, unpack
+from ash.function.current_job import Job
 
 Key = tuple[int, int]
 """What a job is known by: candidate and rung."""
@@ -44,7 +45,7 @@ class JobRunners(AbstractContextManager["JobRunners"]):
     def __exit__(self, *error: object) -> None:
         """Drop what still runs."""
 
-    def start(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
+    def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Begin a job."""
         raise NotImplementedError
 
@@ -65,13 +66,13 @@ class CallingThread(JobRunners):
         self._answers: Answers = []
         self.free = 1
 
-    def start(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
+    def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Do a job."""
         began = time.monotonic()
         with at_work():
-            answer = attempt(self._train, params, epochs, state)
+            answer = attempt(self._train, job, params, state)
         self.free = 0
-        self._answers.append((job, answer._replace(start=began, end=time.monotonic())))
+        self._answers.append((job[:2], answer._replace(start=began, end=time.monotonic())))
 
     def wait(self, seconds: float) -> Answers:
         """Return the answer that is there."""
@@ -93,14 +94,14 @@ class ConcurrentRunners(JobRunners):
         self._lost: set[Key] = set()  # late ones that nobody can stop, and that have not ended yet
         self._done: queue.SimpleQueue[tuple[Key, Answer | BaseException]] = queue.SimpleQueue()
 
-    def start(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
+    def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Begin a job."""
         self.free -= 1
-        self._begun[job] = time.monotonic()
-        self.hand_out(job, params, epochs, state)
+        self._begun[job[:2]] = time.monotonic()
+        self.hand_out(job, params, state)
 
-    def hand_out(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
-        """Let somebody do a job, and put (job, answer) into the queue."""
+    def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
+        """Let somebody do a job, and put its key and the answer into the queue."""
         raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:
@@ -157,9 +158,9 @@ class RunnerThreads(ConcurrentRunners):
         for _ in self._threads:
             self._tasks.put(None)
 
-    def hand_out(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
+    def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Put it where the next thread that is free takes it."""
-        self._tasks.put((job, params, epochs, state))
+        self._tasks.put((job, params, state))
 
     def late(self) -> str:
         """Return and warn what a late job costs."""
@@ -169,16 +170,16 @@ class RunnerThreads(ConcurrentRunners):
 
     def _work(self, number: int) -> None:
         while (task := self._tasks.get()) is not None:
-            job, *arguments = task
+            key = task[0][:2]
             answer: Answer | BaseException
             try:
                 with at_work():
-                    done = attempt(self._train, *arguments)
+                    done = attempt(self._train, *task)
                 answer = done._replace(thread=number, end=time.monotonic())
             except BaseException as error:  # SystemExit and the like: for the calling thread
                 answer = error
-            del task, arguments
-            self._done.put((job, answer))
+            del task
+            self._done.put((key, answer))
 
 
 MOST_TIMES = 3
@@ -192,8 +193,8 @@ class _Cancelled(Answer):
 class _Handed(NamedTuple):
     """A job that Dask has: its arguments, how often the function was sent before, and how often it was handed out."""
 
+    job: Job
     params: dict[str, Any]
-    epochs: int
     state: Any
     sent: int
     times: int
@@ -248,19 +249,20 @@ class Submitted(ConcurrentRunners):
             self._count()
         return Status(self._workers, max(0, len(self._seen) - self._workers), len(self._futures), 0)
 
-    def hand_out(self, job: Key, params: dict[str, Any], epochs: int, state: Any) -> None:
+    def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Submit it."""
+        key = job[:2]
         try:
             with border("the executor takes no more jobs"):
-                future = self._submit(attempt if self._here else do, self._function, params, epochs, state)
-                self._futures[job] = future
+                future = self._submit(attempt if self._here else do, self._function, job, params, state)
+                self._futures[key] = future
                 if self._client is not None:
-                    times = self._handed[job].times if job in self._handed else 0
-                    self._handed[job] = _Handed(params, epochs, state, self._sent, times + 1)
-                future.add_done_callback(lambda done: self._land(job, done))
+                    times = self._handed[key].times if key in self._handed else 0
+                    self._handed[key] = _Handed(job, params, state, self._sent, times + 1)
+                future.add_done_callback(lambda done: self._land(key, done))
         except ExecutorFailed as error:
-            self._futures.pop(job, None)
-            self._done.put((job, Answer(DIED, text=str(error), end=time.monotonic())))
+            self._futures.pop(key, None)
+            self._done.put((key, Answer(DIED, text=str(error), end=time.monotonic())))
 
     def wait(self, seconds: float) -> Answers:
         """Return answers as elsewhere; where a client of Dask is closed, all its jobs have died."""
@@ -289,7 +291,7 @@ class Submitted(ConcurrentRunners):
         except ExecutorFailed as error:
             super()._take((job, Answer(DIED, text=str(error), end=time.monotonic())), answers)
             return
-        self.hand_out(job, handed.params, handed.epochs, handed.state)
+        self.hand_out(handed.job, handed.params, handed.state)
 
     def _send_function(self) -> None:
         """Send the function once to each worker of Dask; it is lost with all workers that have it."""

@@ -1,6 +1,6 @@
 """Processes of ours, one a thread: who dies costs its job, and who hangs is killed.
 
-    thread of this process --params, epochs, state--> child (child.py is what runs there) --answer--> queue
+    thread of this process --job, params, state--> child (child.py is what runs there) --answer--> queue
 
 A child is forked from a new interpreter, not from this one: nothing is copied of threads and locks, and the user's
 script is not run again, as multiprocessing would. It has the module path of the parent, and the function as bytes.
@@ -213,12 +213,12 @@ class Processes(RunnerThreads):
 
     def _work(self, number: int) -> None:
         while (task := self._tasks.get()) is not None and not self._over:
-            job, *arguments = task
+            key = task[0][:2]
             try:
-                answer = self._do(number, tuple(arguments))
+                answer = self._do(number, task)
             except Exception as error:  # no process can be started, say
                 answer = Answer(FAILED, text=f"{type(error).__name__}: {error}")
-            self._done.put((job, answer._replace(thread=number, end=time.monotonic())))
+            self._done.put((key, answer._replace(thread=number, end=time.monotonic())))
         self._end(number)
 
     def _do(self, number: int, arguments: tuple[Any, ...]) -> Answer:

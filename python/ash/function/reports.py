@@ -19,6 +19,7 @@ from typing import Any
 from ash._utils.threads import at_work, start_thread
 from ash.errors import Retired
 from ash.function.answers import Outcome
+from ash.function.current_job import CURRENT, Job
 
 END_SECONDS = 5.0
 """How long the end of a retired function is waited for."""
@@ -37,6 +38,7 @@ class Reports:
 
     def __init__(self, function: Callable[["Reports"], Any], most: int | None) -> None:
         self.retired = False
+        self._job: Job | None = None  # in which the function runs on
         self._function, self._most = function, most
         self._sent: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
         self._go = threading.Semaphore(0)
@@ -49,6 +51,7 @@ class Reports:
         reported: list[Any] = []
         is_end = False
         while not is_end:
+            self._job = CURRENT.get()
             self._go.release()
             value, error, is_end = self._sent.get()
             if isinstance(error, Retired):
@@ -90,6 +93,11 @@ class Reports:
         if threading.current_thread() is not self._thread:  # where the garbage collector runs
             self._thread.join(END_SECONDS)
 
+    def drop(self) -> None:
+        """Retire the function outside of a job, so that the last one is not its current job any more."""
+        self._job = None
+        self.retire()
+
     def _run(self) -> None:
         self._wait()
         if not self.retired:
@@ -104,6 +112,7 @@ class Reports:
         self._go.acquire()
         self._work = at_work()
         self._work.__enter__()
+        CURRENT.set(self._job)
 
 
 def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str, Any]], Iterator[Any]]:
@@ -127,4 +136,4 @@ def reported_by(function: Callable[[Reports], Any], most: int | None) -> Iterato
     try:
         yield from reports
     finally:
-        reports.retire()
+        reports.drop()

@@ -6,12 +6,13 @@ What comes of the rungs below was decided before and is of no account now, unles
 cases: the state was of an earlier process, whose pickles nobody loads; or it had no room in memory nor on the disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.function.answers import FINISHED, Answer
+from ash.function.current_job import EPOCHS, Job
 from ash.function.job_runners import JobRunners, Key
 from ash.function.state_store import LOST, States
 from ash.space.hyperparameters import Params
@@ -39,11 +40,13 @@ class Best(NamedTuple):
 class Retraining:
     """The candidates of a run that are trained again.
 
-    `params` are those of the candidates so far, by number, and may grow; `epochs` those of a job in each rung.
+    `params` are those of the candidates so far, by number, and may grow; `job_of` returns the job of a key.
     """
 
-    def __init__(self, runners: JobRunners, states: States, params: Sequence[Params], epochs: Sequence[int]) -> None:
-        self._runners, self._states, self._params, self._epochs = runners, states, params, epochs
+    def __init__(
+        self, runners: JobRunners, states: States, params: Sequence[Params], job_of: Callable[[Key], Job]
+    ) -> None:
+        self._runners, self._states, self._params, self._job_of = runners, states, params, job_of
         self._targets: dict[int, Key] = {}
 
     def begin(self, task: _core.Task) -> None:
@@ -78,10 +81,10 @@ class Retraining:
         return answer
 
     def _start(self, key: Key, state: object) -> None:
-        candidate, rung = key
-        if key != self._targets.get(candidate):
-            self._states.retrained_epochs += self._epochs[rung]
-        self._runners.start(key, dict(self._params[candidate]), self._epochs[rung], state)
+        job = self._job_of(key)
+        if key != self._targets.get(key[0]):
+            self._states.retrained_epochs += job[EPOCHS]
+        self._runners.start(job, dict(self._params[key[0]]), state)
 
     def _answer(self, key: Key) -> Answer:
         while True:

@@ -39,6 +39,8 @@ class Source:
 
     params: list[Params]
     count: int
+    learns = False
+    """Whether candidates depend on scores, so that a resumed run may draw others where results were lost."""
 
     def more(self) -> bool:
         """Add to `params`, and return whether anything was."""
@@ -82,6 +84,8 @@ class OptunaSource(Source):
     tried once: a sampler that proposes it again is told its value, and asked again. One that only repeats itself, or
     stops its study as that of a grid does, is helped out by the draw of this seed.
     """
+
+    learns = True
 
     def __init__(
         self,

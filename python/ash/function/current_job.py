@@ -1,0 +1,95 @@
+"""`ash.current_job`: which candidate a function trains, how far, and where it may keep files.
+
+The current job is a variable of the context, which is that of the thread unless the user copies it. `attempt`
+(answers.py) sets it around each call. Generators run in the context of the call that resumes them, so they see the job
+that runs now; the thread of a function that reports is told of it with each report (reports.py).
+"""
+
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ash.errors import SettingError
+from ash.function.directories import made
+
+
+class CurrentJob(NamedTuple):
+    """A job of a function: one candidate that is trained for one rung.
+
+    It may be pickled and passed to threads and processes, on machines with the same file system.
+    """
+
+    candidate: int
+    rung: int
+    epochs: int
+    total_epochs: int
+    folder: str
+
+    @property
+    def directory(self) -> Path:
+        """The directory of the candidate, which is made unless it is there."""
+        return made(self.folder, self.candidate)
+
+
+Job = tuple[int, int, int, int, str]
+"""The fields of a `CurrentJob` in their order. A plain tuple is made faster, and few functions ask."""
+EPOCHS: Final = 2
+"""The place of the epochs in a job."""
+CURRENT: ContextVar[Job | None] = ContextVar("ash.current_job", default=None)
+
+
+def current_job() -> CurrentJob:
+    """Return the job that runs in this thread: which candidate, how many epochs, and a directory for its files.
+
+    It may be called by any form of `train` in `ash.tune_function`, anywhere within a job, and by what `train` calls. A
+    function with checkpoints of its own keeps them in the `directory`, which is the same in all jobs of a candidate.
+
+    Returns
+    -------
+    CurrentJob
+        A named tuple with these attributes:
+
+        - `candidate`, the number of the candidate, from 0.
+        - `rung`, the number of the rung, from 0.
+        - `epochs`, how many this job trains.
+        - `total_epochs`, how many the candidate has been trained at the end of this job; the same as `epochs` with
+          ``training="restart"``.
+        - `directory`, a `pathlib.Path` of the candidate's own. It is made when the attribute is read, and is readable
+          by its owner only.
+        - `folder`, the path of the folder in which the directories of all candidates lie.
+
+    Raises
+    ------
+    SettingError
+        No job runs in this thread. Another thread that a job has started does not know it; pass it what this function
+        returns.
+
+    Notes
+    -----
+    With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is there again
+    when the same call resumes after a crash. Without a journal it lies in a temporary folder that is deleted at the end
+    of the run. In both cases the directory is deleted soon after its candidate has retired, which means that it is
+    trained no further. With a journal the directory of the best candidate stays.
+
+    Examples
+    --------
+    >>> import ash
+    >>> def train(params, epochs, state):
+    ...     job = ash.current_job()
+    ...     path = job.directory / "weight.txt"
+    ...     done, weight = map(float, path.read_text().split()) if path.exists() else (0, 0.0)
+    ...     for _ in range(int(done), job.total_epochs):
+    ...         weight += params["rate"] * (1 - weight)
+    ...     path.write_text(f"{job.total_epochs} {weight}")
+    ...     return weight
+    >>> result = ash.tune_function(train, {"rate": ash.uniform(0, 1)}, candidates=8, max_epochs=8, threads=1)
+    >>> result.best_epochs
+    8
+    """
+    job = CURRENT.get()
+    if job is None:
+        raise SettingError(
+            "ash.current_job() must be called by the function that ash.tune_function runs, within a job and in its "
+            "thread; pass what it returns to other threads"
+        )
+    return CurrentJob(*job)
