@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 import ash
 from ash.cli.cli_show import journal_lines
 from ash.function.answers import pack_function
 from ash.function.processes import Child, ForkServer, Processes
-from bench.peers.memory import family
 from config_help import configured
 from fault_help import HANG_SECONDS, python, wait_until
 from function_help import FAILURES, job_of, limit_what_hangs, meet, train
@@ -31,7 +31,7 @@ SETTINGS: dict[str, Any] = {**PROCESSES, "seed": 0, "progress": False, "most_fai
 
 
 def descendants() -> set[int]:
-    return set(family(os.getpid())) - {os.getpid()}
+    return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
 @pytest.fixture(autouse=True)
