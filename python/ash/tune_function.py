@@ -128,8 +128,9 @@ def tune_function(
     journal : path or Journal, optional
         A file to which each result is written immediately. The same call continues it after any interruption; a call
         with more candidates or a larger limit extends the run. States are not loaded from files: a candidate that is
-        promoted is trained again through its lower rungs first, unless it has checkpoints (`current_job`). A different
-        space, seed or function name is refused. A changed source of the function causes a warning.
+        promoted is trained again through its lower rungs first, unless it has checkpoints (`current_job`). A space that
+        contains the earlier one continues it too: candidates on record stay, and others are drawn from all of it. Any
+        other space, another seed or function name is refused. A changed source of the function causes a warning.
     executor : None, "processes", or an object with `submit`
         Where jobs are done. None: threads of this process. "processes": child processes, which can be killed; `train`
         and states are pickled by cloudpickle. Or a `distributed.Client`, an executor of `concurrent.futures`, loky or
@@ -190,15 +191,15 @@ def tune_function(
     with _opened(kept) as recorder:
         options = replace(options, workers=options.workers or _workers(record) or recorder.workers())
         options = replace(options, workers=virtual_workers(options))
-        recorded = None
         if identity is not None:
             identity["settings"] |= _resolved(options, [] if objective else known, domains, sampler)
-            recorded = partial(record_of, train, identity, options)
-        if record is not None:
+        if record is not None and repeat is not None:
+            recorder.before = repeat.before
             check_same_run(record, train, identity or {}, options)
             options = replace(options, time_limit=None, job_limit=None, patience=None)
         recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
-        source = numbered(known, options) if objective else source_of(known, domains, options, sampler, recorder.params)
+        recorded = None if identity is None else partial(record_of, train, identity, options, before=recorder.before)
+        source = numbered(known, options) if objective else source_of(known, domains, options, sampler, recorder)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             run = FunctionRun(places, source, domains, options, cost, recorder, train, repeat, recorded)
             _check_rungs(run, options)

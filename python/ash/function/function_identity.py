@@ -3,7 +3,7 @@
     settings   what the results and decisions depend on; the names of the function, of its costs and of the sampler;
                what comes first, and an earlier result as costs, as hashes; what a function that is an object tells of
                itself by a method `journal_identity`, such as which rows it has
-    space      domains, levels and conditions
+    space      domains, levels and conditions; a later call may have a larger one (space/growth.py)
     version    of ash
 
 Another source of the function under the same name is a warning and no error. People mend a function and go on, and

@@ -73,7 +73,9 @@ class FunctionJournal(OpenJournal):
         """Write down what the run is, or compare; then read what there is."""
         code = code or {}
         before, is_new = self._facts.get("code", code), "run" not in self._facts
-        self._agree(identity, options, call, {"code": code})
+        with sound(self._path):
+            grown = self._grown(identity.get("space", {}))
+        self._agree(identity, options, call, {"code": code, "before": list((grown or self.before).items())})
         self._greedy = options.schedule == "greedy"
         with sound(self._path):
             names = sorted(code.keys() - set(self._journal.allow_change))
@@ -84,8 +86,25 @@ class FunctionJournal(OpenJournal):
             what = " and of ".join("train" if name == "function" else name for name in changed)
             text = f"{self._path}: the source of {what} has changed; jobs on record keep their results"
             warn_user(text)
+        if grown:
+            self.before = grown
+            text = f"the space has grown: {len(grown)} candidates on record stay, and others are drawn from all of it"
+            warn_user(f"{self._path}: {text}")
         if self.folder is not None:
             tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))
+
+    def _grown(self, space: Facts) -> dict[int, Params]:
+        """Take up what was drawn from smaller spaces; return all candidates on record if this one is another."""
+        if "run" not in self._facts:
+            return {}
+        self.before = dict(from_json(self._facts.get("before", [])))
+        if self._facts["run"]["space"] == json.loads(json.dumps(space)):
+            return {}
+        return self._drawn()
+
+    def _drawn(self) -> dict[int, Params]:
+        """Return the candidates on record, by number."""
+        return {candidate: from_json(json.loads(text)) for candidate, text in self._rows["candidates"]}
 
     def _read(self) -> None:
         """Take up the rows, or raise ValueError where they are those of no run."""
@@ -93,7 +112,7 @@ class FunctionJournal(OpenJournal):
         for row in self._rows["jobs"]:
             key, epochs = (row[1], row[2]), row[3]
             self._known[key] = epochs, _answer(row, *others.get(key, (FINISHED, "", 1)))
-        self.params = {candidate: from_json(json.loads(text)) for candidate, text in self._rows["candidates"]}
+        self.params = self._drawn()
         self.steps = [(candidate, rung, bool(ended)) for _, candidate, rung, ended in self._rows["steps"]]
         held = self._held = self._facts.get("held", [])
         self.restored = frozenset(self._known) - {(candidate, rung) for candidate, rung in held}

@@ -6,24 +6,27 @@
 Functions, costs and samplers are not in a record, only their names. The user passes them again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.function.answers import DIED, LATE, Train
 from ash.function.job_runners import Key
 from ash.history.digest import decision_hashes, digest_run
 from ash.history.records import Columns
-from ash.journal.identity import differences
+from ash.journal.identity import differences, from_json
 from ash.journal.journal import Facts
-from ash.options import FunctionOptions
+from ash.options import LARGEST, FunctionOptions
 from ash.result import FailureRecord
 from ash.run_record import FUNCTION, TUNE_FUNCTION, RunRecord, check_record, of_another
 from ash.space.hyperparameters import Params
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "stop_score")
 """Options that a record has beside those on which results and their order depend."""
+BEFORE = "before"
+"""The argument of a record that holds the candidates which were drawn before the space had grown."""
 LOST = "lost"
 """The argument of a record that names the jobs which `job_limit` or a dead process has failed."""
 
@@ -35,6 +38,8 @@ class Repeat(NamedTuple):
     lost: frozenset[Key]
     """Jobs that were late, or whose processes died."""
     ended: str
+    before: dict[int, Params]
+    """Candidates of smaller spaces, by number."""
 
 
 def record_of(
@@ -42,6 +47,7 @@ def record_of(
     identity: Facts,
     options: FunctionOptions,
     *,
+    before: Mapping[int, Params],
     params: Sequence[Params],
     columns: Columns,
     failures: Sequence[FailureRecord],
@@ -54,6 +60,8 @@ def record_of(
     ----------
     train, identity, options
         Of the run; identity as of `identity_of`.
+    before : dict of dict
+        Candidates that were drawn before the space had grown, by number.
     params : sequence of dict
         Of all candidates, by number.
     columns : Columns
@@ -70,7 +78,7 @@ def record_of(
         by=_own(train).get("by", TUNE_FUNCTION),
         settings=identity["settings"],
         plan=_plan(train, options),
-        arguments={LOST: lost},
+        arguments={LOST: lost, **({BEFORE: list(before.items())} if before else {})},
         space=identity["space"],
         version=identity["version"],
         data={},
@@ -101,7 +109,19 @@ def repeat_of(record: Any) -> Repeat:
         raise SettingError(
             f"record is damaged: 'lost' must hold [candidate, rung] pairs, got {lost!r}; pass an intact one"
         )
-    return Repeat(len(record.decisions), frozenset((candidate, rung) for candidate, rung in lost), record.ended)
+    before = record.arguments.get(BEFORE, [])
+    try:
+        pairs = {whole("candidate", number, 0, LARGEST): dict(params) for number, params in from_json(before)}
+    except (TypeError, ValueError):
+        raise SettingError(
+            f"record is damaged: 'before' must hold [candidate, params] pairs, got {before!r}; pass an intact one"
+        ) from None
+    return Repeat(
+        len(record.decisions),
+        frozenset((candidate, rung) for candidate, rung in lost),
+        record.ended,
+        pairs,
+    )
 
 
 def check_same_run(record: RunRecord, train: Train, identity: Facts, options: FunctionOptions) -> None:

@@ -13,17 +13,19 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count, islice, repeat
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.function.objective import GIVEN, TRIAL
 from ash.history.optuna_study import quiet_study
+from ash.journal.journal import NullJournal
 from ash.options import LARGEST, FunctionOptions
 from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
-from ash.space.space import after, each_once
+from ash.space.space import after, at_their_numbers, each_once
 
 if TYPE_CHECKING:
     import optuna
@@ -54,11 +56,18 @@ class Drawn(Source):
     """A draw, or Sobol points: nothing is learned.
 
     There are `count` candidates in all: the first, then the points that are not among these, `at_once` of them to begin
-    with.
+    with. Those of smaller spaces come `before`, at their numbers.
     """
 
-    def __init__(self, first: Sequence[Params], points: Iterator[Params], count: int, at_once: int) -> None:
-        self._rest = islice(after(first, points), count)
+    def __init__(
+        self,
+        first: Sequence[Params],
+        points: Iterator[Params],
+        count: int,
+        at_once: int,
+        before: Mapping[int, Params] = MappingProxyType({}),
+    ) -> None:
+        self._rest = islice(at_their_numbers(before, after(first, points)), count)
         self.params = list(islice(self._rest, min(count, len(first) + at_once)))
         self.count = count
 
@@ -80,9 +89,10 @@ class OptunaSource(Source):
     on record as of trials that were not its own, and goes on from there.
     Each domain is a parameter of the study. One that lies evenly or logarithmically between bounds is a float one
     without levels, so a sampler proposes numbers between them; integers keep their step; a choice has its options.
-    There are `count` candidates in all, of which `first` come first, and `known` are on record. A configuration is
-    tried once: a sampler that proposes it again is told its value, and asked again. One that only repeats itself, or
-    stops its study as that of a grid does, is helped out by the draw of this seed.
+    There are `count` candidates in all, of which `first` come first; those of the `journal` are on record, some of them
+    of smaller spaces. A configuration is tried once: a sampler that proposes it again is told its value, and asked
+    again. One that only repeats itself, or stops its study as that of a grid does, is helped out by the draw of this
+    seed.
     """
 
     learns = True
@@ -94,22 +104,24 @@ class OptunaSource(Source):
         count: int,
         sampler: Any,
         seed: int,
-        known: Mapping[int, Params],
+        journal: NullJournal,
     ) -> None:
         self._storage = _rewritable_storage()
         self._study = quiet_study("maximize", sampler=sampler, storage=self._storage)
         self._study._thread_local.in_optimize_loop = True  # or `stop`, which the sampler of a grid calls, is an error
         self._space = space
-        self._trials: list[optuna.Trial | None] = [None] * len(first)  # what the user knows, nobody was asked for
+        self.params = list(islice(at_their_numbers(journal.before, first), count))
+        self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # nobody was asked for these
         self._reached: dict[int, tuple[int, float]] = {}  # the highest rung of each candidate and its score there
         self._ordered: list[tuple[int, float]] = []  # these, the lowest first
         self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # of its trials
         self._is_ranked = True
-        self._seen = {key_of(params): number for number, params in enumerate(first)}
+        self._seen = {
+            key_of(params): number for number, params in chain(enumerate(self.params), journal.before.items())
+        }
         self._others = (params for params in space.stream(seed) if key_of(params) not in self._seen)
-        self.params = list(first)
         self.count = count
-        self._known = known
+        self._known, self._before = journal.params, journal.before
         self._strays = False  # it proposes others than those on record
 
     def more(self) -> bool:
@@ -118,8 +130,9 @@ class OptunaSource(Source):
         if number >= self.count:
             return False
         self._rank()
-        known = self._known.get(number)
-        trial, params = (None, known) if known is not None and self._strays else self._new()
+        known = self._before.get(number, self._known.get(number))
+        is_fixed = known is not None and (self._strays or number in self._before)
+        trial, params = (None, known or {}) if is_fixed else self._new()
         if known is not None and params != known:
             self._stray(trial)
             trial, params = None, known
@@ -208,17 +221,18 @@ def _rewritable_storage() -> Any:
 
 
 def source_of(
-    first: Sequence[Params], space: FunctionSpace, options: FunctionOptions, sampler: Any, known: Mapping[int, Params]
+    first: Sequence[Params], space: FunctionSpace, options: FunctionOptions, sampler: Any, journal: NullJournal
 ) -> Source:
-    """Return the source for the argument `sampler`, which is checked; `known`: candidates that are on record."""
-    endless = options.candidates is None
-    count = count_of(first, space, options.candidates, sampler)
+    """Return the source for the argument `sampler`, which is checked; the journal has candidates that are on record."""
+    endless, before = options.candidates is None, journal.before
+    there = list(after(list(before.values()), first))
+    count = count_of(there, space, options.candidates, sampler)
     if options.candidates is not None and _has_levels_alone(space, sampler):
-        count = space.counted(options.candidates, first)
+        count = space.counted(options.candidates, there)
     if _is_asked(sampler):
-        return OptunaSource(first, space, count, sampler, options.seed, known)
+        return OptunaSource(first, space, count, sampler, options.seed, journal)
     points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
-    return Drawn(first, points, count, CHUNK if endless else count)
+    return Drawn(first, points, count, CHUNK if endless else count, before)
 
 
 def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | None, sampler: Any) -> int:

@@ -44,6 +44,7 @@ from ash.options import (
 )
 from ash.run_record import FUNCTION, TUNE
 from ash.space.domains import KINDS, Domain, long_domain
+from ash.space.growth import misfit
 from ash.space.hyperparameters import Params
 from ash.space.space import Kind, Space
 
@@ -145,7 +146,7 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
     if tasks.count(FUNCTION) == 1:
         what = "a function" if tasks[0] == FUNCTION else "networks"
         raise JournalError(f"{journal} holds a run of {what}. Nothing was changed: give another path for the journal")
-    found = differences(there, here, allowed)
+    found = differences(there, here, allowed, may_grow=tasks.count(FUNCTION) == 2)
     if found:
         is_other_data = "data" in here and differences({"data": there["data"]}, {"data": here["data"]})
         raise JournalError(
@@ -154,8 +155,11 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
         )
 
 
-def differences(there: Facts, here: Facts, allowed: Sequence[str] = ()) -> list[str]:
-    """Return in words what differs between the facts of two runs, of those parts that are here."""
+def differences(there: Facts, here: Facts, allowed: Sequence[str] = (), *, may_grow: bool = False) -> list[str]:
+    """Return in words what differs between the facts of two runs, of those parts that are here.
+
+    With `may_grow` a space that contains the one there is no difference.
+    """
     here = json.loads(json.dumps(here))  # tuples become lists, as there
     found = []
     if "settings" in here:
@@ -163,7 +167,7 @@ def differences(there: Facts, here: Facts, allowed: Sequence[str] = ()) -> list[
         there = {**there, "settings": {**older, **there["settings"]}}
         found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed))
     if "space" in here:
-        found += _space_differences(there["space"], here["space"])
+        found += _space_differences(there["space"], here["space"], may_grow)
     if "data" in here:
         found += _data_differences(there["data"], here["data"])
     if "version" in here and "version" not in allowed:
@@ -263,13 +267,16 @@ def _data_differences(there: Facts, here: Facts) -> list[str]:
     return found
 
 
-def _space_differences(there: Facts, here: Facts) -> list[str]:
+def _space_differences(there: Facts, here: Facts, may_grow: bool) -> list[str]:
     found = []
     for name in sorted(there.keys() | here.keys()):
         if name not in there or name not in here:
             found.append(f"{name} is in the space {'there' if name in there else 'here'} alone")
         elif there[name] != here[name]:
-            found.append(f"{name} has other levels or conditions in the space")
+            why: str | None = "has other levels or conditions in the space"
+            if may_grow:
+                why = misfit(*(list(map(_domain_of_facts, space[name])) for space in (there, here)))
+            found += [f"{name} {why}"] if why else []
     if not found and list(there) != list(here):
         found.append("the names of the space are in another order, which makes other candidates of the same numbers")
     return found

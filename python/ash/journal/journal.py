@@ -116,6 +116,8 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     """What earlier calls of this run have taken."""
     params: Mapping[int, Params] = {}
     """Of a function: the hyperparameters of candidates that earlier calls have begun, by number."""
+    before: Mapping[int, Params] = {}
+    """Of a function: candidates that were drawn from smaller spaces, by number."""
     steps: Sequence[tuple[int, int, bool]] = ()
     """Of a greedy run of a function: candidate, rung, and whether it was handed out or has ended, in order."""
     folder: Path | None = None

@@ -90,6 +90,12 @@ class Domain:
         """Return whether a value is a listed level, or lies between the bounds of those that are not listed."""
         return self.has(value) if self.has_list else is_number(value) and self.levels[0] <= value <= self.levels[-1]
 
+    def takes(self, value: Any) -> bool:
+        """Return whether a value is a level, or a number between the bounds of floats, whether listed or not."""
+        if encode(value) in map(encode, self.levels) if self.has_list else self.has(value):
+            return True
+        return self.kind in FLOATS and is_number(value) and bool(self.levels[0] <= value <= self.levels[-1])
+
     def clipped(self, value: Any) -> Any:
         """Return a number clipped to the bounds of levels that are not listed, and any other value as it is."""
         return value if self.has_list or not is_number(value) else min(max(value, self.levels[0]), self.levels[-1])

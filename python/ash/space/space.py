@@ -30,18 +30,18 @@ import difflib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, count, islice
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ash._utils.checks import check_seed, is_integer, is_number
+from ash._utils.checks import check_seed, is_integer
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.options import MODELS, NETWORK
-from ash.space.domains import FLOATS, MOST_LEVELS, Domain, distinct, encode, key_of
+from ash.space.domains import MOST_LEVELS, Domain, distinct, encode, key_of
 from ash.space.foreign_domains import as_domain
 from ash.space.grid import Condition, Grid, Variant, ordered_names
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict, model_of
@@ -260,8 +260,7 @@ class Space:
         value, (_, domain) = params[name], found
         if encode(value) in map(encode, domain.levels) if domain.has_list else domain.has(value):
             return True
-        between = domain.kind in FLOATS and is_number(value)
-        if not between or not domain.levels[0] <= value <= domain.levels[-1]:
+        if not domain.takes(value):
             known = domain.shown() if domain.has_list else f"values from {domain.shown()}"
             raise SettingError(f"{name}={value!r} is not in the space, which has {known}")
         return False
@@ -527,6 +526,20 @@ def after(first: Sequence[Params], points: Iterable[Params]) -> Iterator[Params]
     """Return an iterator over distinct configurations and then over those points that are none of them."""
     own = {key_of(params) for params in first}
     return chain(first, (params for params in points if key_of(params) not in own) if own else points)
+
+
+def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> Iterator[Params]:
+    """Return an iterator over configurations: those that have numbers, and other points, each once, in the gaps.
+
+    It ends at the first gap for which there is no point.
+    """
+    own = {key_of(params) for params in before.values()}
+    others = (params for params in points if key_of(params) not in own) if own else iter(points)
+    for number in count():
+        params = before[number] if number in before else next(others, None)
+        if params is None:
+            return
+        yield params
 
 
 def _described(domains: Iterable[Domain]) -> str:

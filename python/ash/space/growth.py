@@ -1,0 +1,37 @@
+"""Whether one domain contains another, so that a run may go on with a larger space than the one that it began with.
+
+levels      each must be a level of the other domain, or a number between its bounds if that is one of floats
+bounds      of whole numbers or floats that are not listed: within bounds of the same kind, on the same steps
+"""
+
+from collections.abc import Sequence
+
+from ash.space.domains import INTEGERS, Domain
+
+
+def misfit(inner: Sequence[Domain], outer: Sequence[Domain]) -> str | None:
+    """Return why the `outer` domains of a name do not contain the `inner` ones, None if they do.
+
+    What it returns follows the name in a sentence. `inner` is called "there", `outer` "here".
+    """
+    if [each.conditions for each in inner] != [each.conditions for each in outer]:
+        return "has other conditions in the space"
+    return next(filter(None, map(_misfit, inner, outer)), None)
+
+
+def _misfit(inner: Domain, outer: Domain) -> str | None:
+    if inner.has_list:
+        lost = [level for level in inner.levels if not outer.takes(level)]
+        return f"has {lost[0]!r} there, which is not in {outer.shown()} here" if lost else None
+    spans = f"is {_words(inner)} there, which is not within {_words(outer)} here"
+    if outer.has_list or outer.kind != inner.kind:
+        return spans
+    ends = inner.levels[0], inner.levels[-1]
+    if inner.kind in INTEGERS:
+        return None if all(map(outer.has, (*ends, inner.levels[1]))) else spans
+    return None if all(map(outer.spans, ends)) else spans
+
+
+def _words(domain: Domain) -> str:
+    step = getattr(domain.levels, "step", 1)
+    return f"{domain.kind}: {domain.shown()}{f' in steps of {step}' if step != 1 else ''}"

@@ -1,0 +1,188 @@
+"""A journal of a function that is continued with a larger space."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+import ash
+from ash.space.growth import misfit
+from callback_help import Diary
+from function_journal_help import GREEDY, broken, keys, looked_at, outcome, tune
+from journal_help import copy, rows
+from search_help import X, Y, search
+
+SMALL: dict[str, Any] = {"x": ash.uniform(0.2, 0.4), "depth": [1, 2], "kind": "a"}
+LARGE: dict[str, Any] = {"x": ash.uniform(0, 1), "depth": [3, 2, 1], "kind": ["b", "a"]}
+KINDS: dict[str, dict[str, Any]] = {
+    "virtual": {},
+    "greedy": GREEDY,
+    "sobol": {"sampler": "sobol"},
+    "first": {"first": [{"x": 0.31, "depth": 2, "kind": "a"}]},
+    "stream": {"candidates": None, "epoch_limit": 120},
+}
+
+
+@pytest.fixture(autouse=True)
+def every_job_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at(monkeypatch)
+
+
+def continued(path: Path, *callbacks: Any, **changes: Any) -> ash.FunctionResult:
+    """Continue with the large space, without the warning that there is the first time."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* the space has grown: ")
+        result: ash.FunctionResult = tune(path, *callbacks, **{"space": LARGE, **changes})
+    return result
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_goes_on_with_a_larger_space(kind: str, tmp_path: Path) -> None:
+    """What is on record stays; the rest is drawn from all of the space, each once; and it comes out alike again."""
+    changes, path = KINDS[kind], tmp_path / "run.ash"
+    broken(path, 9, space=SMALL, **changes)
+    twin, space, diary = copy(path, tmp_path / "twin.ash"), ash.FunctionSpace(**LARGE), Diary()
+    before = {number: json.loads(text) for number, text, *_ in rows(path, "SELECT * FROM candidates")}
+    with pytest.warns(
+        UserWarning, match=r"run\.ash: the space has grown: \d+ candidates on record stay, and others"
+    ) as told:
+        found = tune(path, diary, space=LARGE, **changes)
+    assert str(told[0].message).split(": ")[2].startswith(f"{len(before)} candidates")
+    whole = tune(None, space=SMALL, **changes)
+    for number, params in enumerate(found.params):
+        assert params == before.get(number, params)
+        assert space.read(params) and (number not in before or params == whole.params[number])
+    assert len({*map(str, found.params)}) == len(found.params)
+    assert any(params["kind"] == "b" for params in found.params)
+    told_before = [(job.candidate, job.rung) for job in whole.jobs[:9]]
+    assert list(keys(found.jobs))[:9] == told_before and not {*told_before} & {*keys(job for job, _ in diary.jobs)}
+    assert outcome(continued(twin, **changes)) == outcome(found), "the same call from the same journal"
+    assert outcome(tune(path, space=LARGE, **changes)) == outcome(found), "and a call that finds all of it"
+
+
+@pytest.mark.parametrize("kind", ["virtual", "greedy", "sobol"])
+def test_a_run_that_has_grown_may_be_broken_again(kind: str, tmp_path: Path) -> None:
+    changes, path = KINDS[kind], tmp_path / "run.ash"
+    broken(path, 9, space=SMALL, **changes)
+    twin = copy(path, tmp_path / "twin.ash")
+    expected = continued(twin, **changes)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* the space has grown: ")
+        broken(path, 12, space=LARGE, **changes)
+    assert outcome(tune(path, space=LARGE, **changes)) == outcome(expected)
+
+
+def test_it_may_grow_twice_and_not_shrink(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    tune(path, space=SMALL, candidates=8)
+    larger = continued(path, candidates=16)
+    largest = {**LARGE, "depth": [1, 2, 3, 4]}
+    found = continued(path, space=largest, candidates=24)
+    assert found.params[:16] == larger.params and len(found.params) == 24
+    assert tune(path, space=largest, candidates=24).digest == found.digest
+    with pytest.raises(ash.JournalError, match="holds another run: depth has 4 there, which is not in 3, 2, 1 here"):
+        tune(path, space=LARGE, candidates=24)
+    assert tune(path, space=largest, candidates=24).digest == found.digest, "nothing was changed"
+
+
+def test_the_same_number_of_candidates_has_no_new_ones(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    expected = tune(path, space=SMALL, candidates=8)
+    assert outcome(continued(path, candidates=8))[:4] == outcome(expected)[:4]
+
+
+def test_a_record_of_a_run_that_has_grown_repeats_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    broken(path, 9, space=SMALL)
+    found = continued(path)
+    for journal in (None, tmp_path / "other.ash"):
+        again = tune(journal, space=LARGE, record=found.record)
+        assert again.record == found.record and again.params == found.params
+    assert tune(tmp_path / "other.ash", space=LARGE).digest == found.digest, "without the record"
+
+
+def test_a_sampler_is_told_of_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+
+    def changes() -> dict[str, Any]:
+        return {"sampler": optuna.samplers.TPESampler(seed=0)}
+
+    broken(path, 9, space=SMALL, **changes())
+    twin = copy(path, tmp_path / "twin.ash")
+    found = continued(path, **changes())
+    assert continued(twin, **changes()).digest == found.digest == continued(path, **changes()).digest
+    assert any(params["kind"] == "b" for params in found.params)
+
+
+def test_a_search_may_grow(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    small, large = (
+        {"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]},
+        {"max_features": [1, 2, 4, 8], "min_samples_leaf": [1, 2, 5]},
+    )
+    earlier = search(space=small, journal=path).fit(X, Y).result_
+    with pytest.warns(UserWarning, match="the space has grown: 8 candidates"):
+        later = search(space=large, journal=path, candidates=12).fit(X, Y).result_
+    assert later.params[:8] == earlier.params and len(later.params) == 12
+
+
+REFUSED: dict[str, tuple[Any, Any, str]] = {
+    "level": ([1, 2], [2, 3], "has 1 there, which is not in 2, 3 here"),
+    "none": ([None, 1], [1, 2], "has None there, which is not in 1, 2 here"),
+    "type": ([1, 2], [True, 2], "has 1 there"),
+    "bounds": (ash.uniform(0, 1), ash.uniform(0.5, 2), r"is uniform: 0\.0 to 1\.0 there, which is not within uniform"),
+    "kind": (ash.uniform(1, 2), ash.log(0.1, 3), "is uniform: .* there, which is not within log: "),
+    "number": (0.5, ash.log(1, 3), r"has 0\.5 there, which is not in 1\.0 to 3\.0 here"),
+    "step": (
+        ash.integers(0, 4000),
+        ash.integers(0, 9000, step=2),
+        "is integers: 0 to 4000 there, .* in steps of 2 here",
+    ),
+    "conditions": (ash.choice(1).when(y=1), ash.choice(1, 2), "has other conditions"),
+}
+CONTAINED: dict[str, tuple[Any, Any]] = {
+    "levels": ([1, 2], [3, 2, 1]),
+    "bounds": (ash.log(0.1, 1), ash.log(0.1, 2)),
+    "single value": (0.5, ash.log(0.1, 1)),
+    "grid": (ash.uniform(0, 1, levels=5), ash.uniform(0, 1)),
+    "steps": (ash.integers(0, 4000, step=2), ash.integers(-2, 9000)),
+    "whole numbers": ([3, 5], ash.integers(1, 9)),
+    "default": (ash.choice(1, 2), ash.choice(1, 2, default=2)),
+    "conditions": (ash.choice(1).when(y=1), ash.choice(1, 2).when(y=1)),
+}
+
+
+def domains_of(given: Any) -> tuple[Any, ...]:
+    return ash.FunctionSpace(x=given, y=[1, 2]).domains["x"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_larger_domain_must_contain(name: str) -> None:
+    there, here, message = REFUSED[name]
+    with pytest.raises(AssertionError, match=message):
+        assert not (why := misfit(domains_of(there), domains_of(here))), why
+
+
+@pytest.mark.parametrize("name", CONTAINED)
+def test_what_contains_a_domain(name: str) -> None:
+    there, here = map(domains_of, CONTAINED[name])
+    assert misfit(there, here) is None and misfit(there, there) is None
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({**LARGE, "depth": [1, 3]}, "depth has 2 there, which is not in 1, 3 here"),
+        ({"x": LARGE["x"], "depth": [1, 2]}, "kind is in the space there alone"),
+        ({**LARGE, "more": [1, 2]}, "more is in the space here alone"),
+        (dict(reversed(LARGE.items())), "the names of the space are in another order"),
+    ],
+)
+def test_another_space_is_refused(space: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    tune(path, space=SMALL, candidates=4, eta=2)
+    with pytest.raises(ash.JournalError, match=f"holds another run: .*{message}"):
+        tune(path, space=space, candidates=8, eta=2)
