@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.trial import TrialState
+from sklearn.ensemble import ExtraTreesRegressor
 
 import ash
 
@@ -145,7 +146,7 @@ def table(name: str) -> Problem:
 
     def error(params: Params, epochs: int) -> float:
         kind = lightgbm.LGBMRegressor if regresses else lightgbm.LGBMClassifier
-        made = kind(2 * epochs, n_jobs=1, verbose=-1, random_state=0, subsample_freq=1, **params).fit(x, y)
+        made = kind(n_estimators=2 * epochs, n_jobs=1, verbose=-1, random_state=0, subsample_freq=1, **params).fit(x, y)
         found = (made.predict if regresses else made.predict_proba)(x_held)
         return float(root_mean_squared_error(y_held, found) / y_held.std() if regresses else log_loss(y_held, found))
 
@@ -165,6 +166,7 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
 
     def __init__(self, seed: int) -> None:
         self._draws, self._rng = optuna.samplers.RandomSampler(seed=seed), np.random.default_rng(seed)
+        self._rows, self._forest = 0, ExtraTreesRegressor(50, min_samples_leaf=2, random_state=0)
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
         """Return all parameters."""
@@ -172,8 +174,6 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
         """Return the values of a point; nothing, which draws all of them, for one in five and the first ten."""
-        from sklearn.ensemble import ExtraTreesRegressor
-
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(done) < 10 or self._rng.random() < 0.2 or not search_space:
             return {}
@@ -181,10 +181,11 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
             {name: self._draws.sample_independent(study, trial, name, each) for name, each in search_space.items()}
             for _ in range(200)
         ]
-        cells = [self._cells(each, search_space) for each in [*(trial.params for trial in done), *points]]
-        forest = ExtraTreesRegressor(50, min_samples_leaf=2, random_state=0)
-        forest.fit(cells[: len(done)], [each.value for each in done])
-        found = np.stack([tree.predict(np.array(cells[len(done) :], np.float32)) for tree in forest.estimators_])
+        if len(done) > 1.1 * self._rows:  # a new forest for each tenth of the results
+            self._rows, self._forest = len(done), ExtraTreesRegressor(50, min_samples_leaf=2, random_state=0)
+            self._forest.fit([self._cells(each.params, search_space) for each in done], [each.value for each in done])
+        cells = np.array([self._cells(each, search_space) for each in points], np.float32)
+        found = np.stack([tree.predict(cells) for tree in self._forest.estimators_])
         return points[int(np.argmax(found.mean(axis=0) + 0.5 * found.std(axis=0)))]
 
     def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:

@@ -39,7 +39,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "sampler": ({"sampler": "sobol"}, "sampler: None there, 'sobol' here"),
     "first": ({"first": [{"x": 0.3, "depth": 1, "kind": None}]}, "first: None there, '1 configurations, "),
     "function": ({"function": wait}, "function: 'train' there, 'wait' here"),
-    "level": ({"space": {**SPACE, "depth": [1, 2]}}, "depth has other levels or conditions in the space"),
+    "level": ({"space": {**SPACE, "depth": [1, 2]}}, "depth has 3 there, which is not in 1, 2 here"),
     "name": ({"space": {"x": SPACE["x"], "depth": [1, 2, 3]}}, "kind is in the space there alone"),
 }
 

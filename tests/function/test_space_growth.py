@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,14 @@ def test_a_record_of_a_run_that_has_grown_repeats_it(tmp_path: Path) -> None:
         again = tune(journal, space=LARGE, record=found.record)
         assert again.record == found.record and again.params == found.params
     assert tune(tmp_path / "other.ash", space=LARGE).digest == found.digest, "without the record"
+
+
+@pytest.mark.parametrize("before", [3, [[0]], [["a", {}]], [[0, 3]], [[-1, {}]]], ids=str)
+def test_a_record_with_a_damaged_list_is_refused(before: Any) -> None:
+    record = tune(None, candidates=4).record
+    damaged = replace(record, arguments={**record.arguments, "before": before})
+    with pytest.raises(ash.SettingError, match=r"record is damaged: 'before' must hold|candidate must be an integer"):
+        tune(None, candidates=4, record=damaged)
 
 
 def test_a_sampler_is_told_of_what_was_there(tmp_path: Path) -> None:

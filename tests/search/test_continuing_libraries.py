@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
@@ -396,16 +397,124 @@ def test_what_stops_early_in_a_pipeline_or_anew() -> None:
     np.testing.assert_allclose(anew.best_score_, alone.best_score_, rtol=1e-6)
 
 
-def test_rows_of_the_user_s_decide_when_to_stop() -> None:
+def test_rows_that_the_user_passes_decide_when_to_stop() -> None:
     estimator = xgboost(random_state=0, early_stopping_rounds=5, learning_rate=0.4)
     settings = {"cv": [HALVES], "candidates": 1, "max_epochs": 400, "max_rungs": 1}
     train = HALVES[0]
     given = {"eval_set": [(X[train][:50], Y[train][:50])], "verbose": False}  # on training rows it gets ever better
     assert search(estimator, {"max_depth": [3]}, **settings).fit(X, Y, **given).trained_ == 400
+
+
+@pytest.mark.parametrize("labels", [("b", "a", "c"), (1, 2, 3)], ids=str)
+@pytest.mark.parametrize(("make", "params"), [STOPPING[0], STOPPING[2]])
+def test_labels_of_any_kind_stop_early(make: Any, params: dict[str, Any], labels: tuple[Any, ...]) -> None:
+    settings = {"cv": [HALVES], "scoring": "neg_log_loss", "candidates": 1, "max_epochs": 200, "max_rungs": 1}
+    order = np.array(sorted(labels))
+    plain = search(make(random_state=0, **params), {"random_state": [0]}, **settings).fit(X, Y)
+    named = search(make(random_state=0, **params), {"random_state": [0]}, **settings).fit(X, order[Y])
+    assert named.best_epochs_ == plain.best_epochs_ > 5 and named.best_score_ == plain.best_score_
+
+
+def test_rounds_are_chosen_by_one_metric_in_all_jobs() -> None:
+    """Of LightGBM the one that the user names, though it stops by others too; of rungs of a single round as well."""
+    binary = (Y > 0).astype(int)
+    for make, metric, jobs in ((lightgbm, {}, (6, 30, 30)), (xgboost, {"eval_metric": "auc"}, (1, 1, 1, 1, 1, 20))):
+        stops = {"early_stopping_round" if make is lightgbm else "early_stopping_rounds": 8}
+        given = {"eval_metric": "auc"} if make is lightgbm else {}
+        rows = replace(Rows(X[:200], binary[:200], given, np.array([0, 1])), held=Rows(X[200:], binary[200:]))
+        under = way_of(make()).begin(make(random_state=0, learning_rate=0.3, **stops, **metric))
+        best: dict[int, float] = {}
+        for epochs in jobs:
+            under.more(rows, epochs)
+            for rounds in range(len(best) + 1, under.done + 1):
+                stage = under.at(rounds)
+                best[rounds] = roc_auc_score(binary[200:], stage.predict_proba(X[200:])[:, 1])
+            trees = under.estimator.n_iter_ if make is lightgbm else under.done  # LightGBM drops those behind its best
+            left = {rounds: score for rounds, score in best.items() if rounds <= trees}
+            assert best[under.kept] == pytest.approx(max(left.values()), abs=1e-6)
+
+
+def test_folds_that_stop_apart_are_trained_apart() -> None:
+    estimator = xgboost(random_state=0, early_stopping_rounds=3, learning_rate=0.3)
+    ours = fitted(estimator, {"max_depth": [2, 3, 4, 6]}, cv=4, max_epochs=60, max_rungs=3, candidates=4)
+    assert ours.result_.ended == "finished"
+    for state in ours.result_.best_state:
+        assert state.done <= 60 and (state.stopped or state.done in (20, 60))
+    infos = [info for info in ours.result_.infos if info is not None]
+    assert {fold.rounds for info in infos for fold in info.folds if fold.rounds is not None}
+    assert ours.trained_ == sum(info.trained for info in infos)
+    kept = infos[[job.candidate for job in ours.result_.jobs].index(ours.result_.best_candidate)]
+    assert kept.rounds is not None
+
+
+def test_boosting_stops_early_though_rows_are_the_resource() -> None:
+    stopping = lightgbm(random_state=0, early_stopping_round=5, learning_rate=0.3, n_estimators=80)
+    settings = {"scoring": "neg_log_loss", "cv": 2, "candidates": 2, "algorithm": "random", "max_rungs": 1}
+    alone = fitted(stopping, {"random_state": [0]}, **{**settings, "candidates": 1, "max_epochs": 80})
+    pipeline = Pipeline([("same", FunctionTransformer()), ("model", LogisticRegression())])
+    both = fitted(pipeline, {"model": [stopping, LogisticRegression(max_iter=500)]}, **settings)
+    assert both.resource_ == "n_samples"
+    kinds = [type(params["model"]) for params in both.cv_results_["params"]]
+    score = both.cv_results_["mean_test_score"][kinds.index(type(stopping))]
+    assert score == pytest.approx(alone.best_score_, abs=0.15)
+    halving = ash.HalvingSearchCV(stopping, {"num_leaves": [4, 8, 31]}, cv=2, random_state=0, scoring="neg_log_loss")
+    best = halving.fit(X, Y).best_estimator_
+    assert best.n_estimators < 80 and not best.early_stopping_round
+
+
+def test_halving_refits_the_best_number_of_rounds() -> None:
+    estimator = xgboost(random_state=0, early_stopping_rounds=4, learning_rate=0.4)
+    settings = {"resource": "n_estimators", "max_resources": 90, "min_resources": 30, "n_candidates": 3, "cv": 2}
+    ours = ash.HalvingSearchCV(estimator, {"max_depth": [2, 3, 6]}, random_state=0, **settings).fit(X, Y)
+    assert ours.best_estimator_.n_estimators < ours.n_resources_[-1]
+    assert ours.best_estimator_.early_stopping_rounds is None
+
+
+def test_catboost_with_rows_of_the_user_s_and_a_rate_of_its_own() -> None:
+    train = HALVES[0]
+    given = {"eval_set": [(X[HALVES[1]], Y[HALVES[1]])]}
+    estimator = catboost(random_state=0, early_stopping_rounds=5, learning_rate=0.4)
+    ours = search(estimator, {"depth": [2, 3, 4, 5]}, cv=[HALVES], max_epochs=60, max_rungs=2, candidates=4)
+    ours.fit(X, Y, **given)
+    assert ours.best_estimator_.tree_count_ == ours.best_epochs_ and len(train) == 200
+    anew = fitted(
+        catboost(random_state=0, early_stopping_rounds=3),
+        {"depth": [2, 3, 4, 5]},
+        cv=[HALVES],
+        max_epochs=60,
+        max_rungs=2,
+        candidates=4,
+    )
+    assert not anew.continued_ and anew.trained_ < 4 * 20 + 2 * 60  # those that have stopped are not fitted again
+
+
+def test_weights_of_the_test_rows_count() -> None:
     weights = np.where(np.arange(300) < 250, 1.0, 1e-6)
-    ours = search(estimator, {"max_depth": [3]}, **settings).fit(X, Y, sample_weight=weights)
-    first = search(estimator, {"max_depth": [3]}, **{**settings, "cv": [(train, np.arange(200, 250))]}).fit(X, Y)
-    assert ours.best_epochs_ == first.best_epochs_
+    for make, params in STOPPING:
+        settings = {"cv": [HALVES], "candidates": 1, "max_epochs": 200, "max_rungs": 1}
+        estimator = make(random_state=0, **params)
+        ours = search(estimator, {"random_state": [0]}, **settings).fit(X, Y, sample_weight=weights)
+        fewer = {**settings, "cv": [(HALVES[0], np.arange(200, 250))]}
+        assert ours.best_epochs_ == search(estimator, {"random_state": [0]}, **fewer).fit(X, Y).best_epochs_
+
+
+def test_scorers_pass_what_they_like_to_the_kept_rounds() -> None:
+    def raw(estimator: Any, X: Any, y: Any) -> float:
+        values = estimator.predict(X, raw_score=True)
+        return -log_loss(y, softmax(values, axis=1))
+
+    settings = {"cv": [HALVES], "candidates": 1, "max_epochs": 200, "max_rungs": 1}
+    estimator = lightgbm(random_state=0, **STOPPING[0][1])
+    ours = fitted(estimator, {"random_state": [0]}, scoring=raw, **settings)
+    usual = fitted(estimator, {"random_state": [0]}, scoring="neg_log_loss", **settings)
+    assert ours.best_score_ == pytest.approx(usual.best_score_, rel=1e-9)
+    logs = fitted(
+        catboost(random_state=0, **STOPPING[2][1]),
+        {"random_state": [0]},
+        scoring=lambda estimator, X, y: float(estimator.predict_log_proba(X)[np.arange(len(y)), y].mean()),
+        **settings,
+    )
+    assert np.isfinite(logs.best_score_)
 
 
 def net(**params: Any) -> Any:

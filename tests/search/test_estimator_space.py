@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import loguniform
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import BaggingClassifier, ExtraTreesClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import ParameterSampler, StratifiedKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
@@ -53,10 +55,10 @@ def test_each_candidate_has_the_parameters_of_its_estimators() -> None:
 
 
 def test_scores_are_those_of_the_estimators_themselves() -> None:
-    ours = mixed(algorithm="random", candidates=8)
+    ours, read = mixed(algorithm="random", candidates=8), read_estimator_space(MIXED, PIPELINE)
     for number, params in enumerate(ours.cv_results_["params"]):
         made = clone(PIPELINE).set_params(**{name: clone(each, safe=False) for name, each in params.items()})
-        seed = seed_of_candidate(0, ours.result_.params[number])
+        seed = seed_of_candidate(0, read.objects.places(ours.result_.params[number]))
         made.set_params(model__random_state=seed)
         alone = cross_val_score(made, X, Y, cv=StratifiedKFold(2))
         np.testing.assert_array_equal(alone, [ours.cv_results_[f"split{k}_test_score"][number] for k in range(2)])
@@ -196,12 +198,13 @@ def test_arrays_and_ranges_are_lists_of_options() -> None:
         ),
         (
             {**MIXED, "model__alpha": ash.log(1, 2).when(model=GaussianNB())},
-            "the condition model='GaussianNB()', which is not a level of model",
+            "the condition of model__alpha: model=GaussianNB() is not in the space, which has RidgeClassifier(),",
         ),
         ([SPACES[0], {"shape": [1]}], "space[1] has 'shape', which is not a parameter of Pipeline"),
         ([SPACES[0], 3], "space[1] must be a dict of domains that is not empty, or a list of them, got 3"),
         ([], "space must be a dict of domains that is not empty, or a list of them, got []"),
         ([{}], "space must be a dict of domains that is not empty, or a list of them, got [{}]"),
+        ({"model": (RIDGE, FOREST)}, "is a tuple, which is one value: give the options as a list"),
         ({3: [1]}, "the name of a hyperparameter must be text, got 3"),
         ({"model": []}, "space: model=[]: it is empty"),
     ],
@@ -209,3 +212,59 @@ def test_arrays_and_ranges_are_lists_of_options() -> None:
 def test_what_is_refused(space: Any, message: str) -> None:
     with pytest.raises(ash.SettingError, match=re.escape(message)):
         ash.ASHSearchCV(PIPELINE, space).fit(X, Y)
+
+
+def test_a_space_of_ash_may_be_as_large_as_it_likes() -> None:
+    for space in (ash.FunctionSpace(C=ash.log(1e-3, 1e3)), {"C": (ash.log(1e-3, 1e3),)}, {"C": [ash.log(1e-3, 1e3)]}):
+        read = read_estimator_space(space, LogisticRegression())
+        assert read.objects.of == {} and read.space.size > 10**8
+
+
+def test_an_object_that_is_no_option_is_refused() -> None:
+    long = {"criterion": "entropy", "min_samples_split": 3, "min_samples_leaf": 2, "min_weight_fraction_leaf": 0.01}
+    options = [DecisionTreeClassifier(**long, max_leaf_nodes=leaves) for leaves in (3, 4)]
+    space = {"model": options}
+    other = DecisionTreeClassifier(**long, max_leaf_nodes=5)
+    with pytest.raises(ash.SettingError, match=r"model=DecisionTreeClassifier.* is not in the space"):
+        mixed(space, first=[{"model": other}], candidates=2)
+    ours = mixed(space, first=[{"model": clone(options[1])}], candidates=2)
+    assert [params["model"] for params in ours.cv_results_["params"]] == options[::-1]
+
+
+def test_functions_are_told_apart_though_a_search_is_cloned() -> None:
+    halve, double = FunctionTransformer(lambda values: values / 2), FunctionTransformer(lambda values: values * 2)
+    made = search(PIPELINE, {"scale": [halve, double]}, first=[{"scale": double}], candidates=2)
+    for each in (made, clone(made)):
+        factors = [params["scale"].func(1.0) for params in each.fit(X, Y).cv_results_["params"]]
+        assert factors == [2.0, 0.5]
+
+
+def test_seeds_do_not_depend_on_how_an_estimator_is_shown() -> None:
+    space = {"model": [FOREST], "scale": ["passthrough", StandardScaler()]}
+    ours = mixed(space, candidates=2)
+    with config_context(print_changed_only=False):
+        other = mixed(space, candidates=2)
+    np.testing.assert_array_equal(other.cv_results_["mean_test_score"], ours.cv_results_["mean_test_score"])
+    assert other.result_.digest == ours.result_.digest
+    read = read_estimator_space({"model__priors": [{"b", "a", "c"}, np.random.RandomState(0)]}, PIPELINE)
+    assert read.space.domains["model__priors"][0].levels == ("['a', 'b', 'c']", "RandomState(MT19937)")
+
+
+def test_arrays_and_gaps_are_options() -> None:
+    priors = [None, np.array([0.2, 0.3, 0.5])]
+    ours = search(GaussianNB(), {"priors": priors}, candidates=2).fit(X, Y)
+    assert any(params["priors"] is priors[1] for params in ours.cv_results_["params"])
+    assert not np.isnan(ours.cv_results_["mean_test_score"]).any()
+    imputer = Pipeline([("fill", SimpleImputer()), ("model", RIDGE)])
+    ours = search(imputer, {"fill__missing_values": [np.nan, -1]}, candidates=2).fit(X, Y)
+    assert not np.isnan(ours.cv_results_["mean_test_score"]).any()
+
+
+def test_a_placeholder_is_of_the_kind_of_its_options() -> None:
+    steps = Pipeline([("scale", StandardScaler()), ("model", "passthrough")])
+    ours = search(steps, {"model": [SGDClassifier(), Perceptron()]}, candidates=2).fit(X, Y)
+    assert ours.resource_ == "epochs" and not np.isnan(ours.cv_results_["mean_test_score"]).any()
+    trees = {"model": [FOREST, ExtraTreesClassifier(10)]}
+    settings = {"resource": "model__n_estimators", "max_resources": 8, "n_candidates": 2, "cv": 2}
+    halving = ash.HalvingSearchCV(steps, trees, random_state=0, **settings).fit(X, Y)
+    assert halving.n_resources_[-1] <= 8 and halving.continued_

@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 import ash
+from ash.sklearn.cv_results import FoldInfo, JobInfo
 from ash.sklearn.resumable.choose import way_of
 from ash.sklearn.search_ladder import LEAST_ROWS, MOST_RATIO, Rungs, rungs_of
 from ash.sklearn.trainer import seed_of_candidate
@@ -510,6 +511,13 @@ def test_the_refit_is_inside_the_time_limit() -> None:
     assert anew.refit_seconds(infos) == pytest.approx(np.mean([f.fit_seconds for f in infos[-1].folds]) * 1.5)
 
 
+def test_the_refit_of_more_rows_takes_longer() -> None:
+    trainer, _ = search(DecisionTreeClassifier(), {"max_depth": [2, 4]}, cv=3, candidates=2)._prepared(X, Y, {})
+    fold = FoldInfo({"score": 0.5}, {}, 2.0, 0.1)
+    assert trainer.refit_seconds([JobInfo(50, 50, "anew", (fold,) * 3)]) == pytest.approx(2.0 * 300 / 50)
+    assert trainer.refit_seconds([JobInfo(200, 200, "anew", (fold,) * 3)]) == pytest.approx(2.0 * 300 / 200)
+
+
 class Reserving:
     """A function to tune after which something follows that is said to take hours."""
 
@@ -526,3 +534,24 @@ def test_no_job_is_started_in_the_time_that_the_refit_takes() -> None:
     assert early.ended == "time_limit" and len(early.jobs) == 1
     whole = ash.tune_function(Reserving(), space, candidates=32, time_limit=36000, threads=1)
     assert whole.ended == "finished" and whole.best_score == 32
+
+
+def test_an_attribute_of_a_function_is_no_reserve() -> None:
+    def train(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return float(params["width"])
+
+    train.refit_seconds = 3.0  # type: ignore[attr-defined]
+    assert ash.tune_function(train, {"width": [1, 2, 3, 4]}, candidates=4, time_limit=100, threads=1).best_score == 4
+
+
+def test_patience_counts_scores_and_not_forecasts() -> None:
+    settings = {"scoring": "neg_log_loss", "candidates": 12, "eta": 2, "cv": 2}
+    whole = fitted(**settings)
+    best, without = -np.inf, []
+    for job in whole.result_.jobs:
+        without.append(0 if job.score > best else without[-1] + 1)
+        best = max(best, job.score)
+    patience = max(without)
+    ours = fitted(patience=patience, **settings)
+    assert ours.result_.ended == "patience" and len(ours.result_.jobs) == without.index(patience) + 1
+    assert fitted(patience=patience + 1, **settings).result_.ended == "finished"

@@ -21,7 +21,8 @@
 //              can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4) and (5).
 // Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. stop_score ends the
 //              ladder at once when a score reaches it, patience after that number of reports in a row without a score
-//              above all before, and report_limit after that number of reports. Jobs that still run may be reported. After close() no job is given out either: the work is used up, which a clock counts.
+//              above all before, and report_limit after that number of reports. Jobs that still run may be reported.
+//              After close() no job is given out either: the work is used up, which a clock counts.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless it is given;
@@ -84,8 +85,9 @@ enum class Ending : std::uint8_t { none, finished, stop_score, patience, epoch_l
 class Ladder {
   public:
     // Throws std::invalid_argument: candidates not in 1..2^31 - 1, eta < 2, min_epochs < 1, max_rungs < 0,
-    // epoch_limit < 0, report_limit < 0, patience < 0, epochs of the last rung beyond 2^63 - 1, or given rungs of which the first has not all candidates,
-    // one has no place or negative epochs, or has more places than the one below, or more than 63 of them.
+    // epoch_limit < 0, report_limit < 0, patience < 0, epochs of the last rung beyond 2^63 - 1, or given rungs of which
+    // the first has not all candidates, one has no place or negative epochs, or has more places than the one below, or
+    // more than 63 of them.
     explicit Ladder(const LadderSettings& settings);
 
     // The next job, or nothing: then wait for a report, or finished().

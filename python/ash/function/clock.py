@@ -51,7 +51,6 @@ def clock_of(
         max_rungs=options.max_rungs or 0,
         epoch_limit=options.epoch_limit or 0,
         stop_score=math.nan if options.stop_score is None else options.stop_score,
-        patience=options.patience or 0,
         schedule=options.schedule,
         workers=virtual_workers(options),
         known=len(params),

@@ -48,6 +48,8 @@ from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 0.05
+CUTS = ("failures", "patience")
+"""Ends behind which nothing more is decided."""
 LOST_BEFORE = "the job failed in the recorded run: it exceeded job_limit, or its process died"
 
 Row = tuple[Any, ...]
@@ -67,8 +69,8 @@ class FunctionRun:
 
     With `repeat` it ends after as many decisions as the run that is repeated. `recorded` is `record_of` with all that
     is known before the run. What is tuned may have attributes: `given_rungs`, as the rungs of `clock_of`;
-    `failure_warning`, the category of warnings of failures; `refit_seconds`, which returns the seconds of the time
-    limit that are left for what follows the run, of what the jobs of the best candidate have told.
+    `failure_warning`, the category of warnings of failures; `refit_seconds`, which gets the infos of the best
+    candidate's jobs and returns how many seconds of the time limit are reserved for what follows the run.
     """
 
     def __init__(
@@ -103,7 +105,9 @@ class FunctionRun:
         self._in_a_row = 0
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
-        self._reserved, self._reserved_seconds = getattr(train, "refit_seconds", None), 0.0
+        reserved = getattr(train, "refit_seconds", None)
+        self._reserved, self._reserved_seconds = reserved if callable(reserved) else None, 0.0
+        self._without_better = 0  # decisions since the best one
         self._events: list[Event] = []
         self._ended: str | None = None
         self.started = 0.0  # when second 0 was, on the clock of the machine
@@ -313,7 +317,7 @@ class FunctionRun:
     def _decide(self, decisions: Iterable[_core.Decision]) -> None:
         """Write down what the ladder has taken, up to the failure that ends the run."""
         for decision in decisions:
-            if self._ended == "failures":
+            if self._ended in CUTS:
                 return
             task, answer, started = self._answers.pop((decision.candidate, decision.rung))
             good = answer.kind == FINISHED
@@ -324,21 +328,30 @@ class FunctionRun:
                 self._stories[task.candidate] = answer.info[STORY]
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
             self._source.tell(task.candidate, task.rung, answer.rank if good else None)
+            is_better = good and (self._best is None or answer.score > self._best.score)
+            self._without_better = 0 if is_better else self._without_better + 1
             if good:
                 self._in_a_row = 0
-                best = answer.score, task.candidate, task.rung
-                if self._best is None or self._best.is_behind(*best):
-                    self._best = Best(*best, answer.state)
-                    if self._reserved is not None:
-                        own = (info for row, info in zip(self._rows, self._infos, strict=True) if row[0] == best[1])
-                        self._reserved_seconds = self._reserved(list(own))
-                continue
-            self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
-            self._in_a_row += 1
-            if self._in_a_row >= self._options.most_failures and self._repeat is None:
-                self._end("failures")
+                self._compare(task, answer)
+            else:
+                self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
+                self._in_a_row += 1
+                if self._in_a_row >= self._options.most_failures and self._repeat is None:
+                    self._end("failures")
+            if self._without_better == self._options.patience:
+                self._end("patience")
         if self._repeat is not None and len(self._rows) == self._repeat.decisions:
             self._end(self._repeat.ended)
+
+    def _compare(self, task: _core.Task, answer: Answer) -> None:
+        """Keep a decided job if it is the best one so far."""
+        best = answer.score, task.candidate, task.rung
+        if self._best is not None and not self._best.is_behind(*best):
+            return
+        self._best = Best(*best, answer.state)
+        if self._reserved is not None:
+            jobs = zip(self._rows, self._infos, strict=True)
+            self._reserved_seconds = self._reserved([info for row, info in jobs if row[0] == task.candidate])
 
     def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
         best = self._best

@@ -106,8 +106,7 @@ class OptunaSource(Source):
         seed: int,
         journal: NullJournal,
     ) -> None:
-        self._storage = _rewritable_storage()
-        self._study = quiet_study("maximize", sampler=sampler, storage=self._storage)
+        self._study = quiet_study("maximize", sampler=sampler)
         self._study._thread_local.in_optimize_loop = True  # or `stop`, which the sampler of a grid calls, is an error
         self._space = space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
@@ -193,31 +192,18 @@ class OptunaSource(Source):
 
     def _rank(self) -> None:
         """Give all trials with a value the one that they have by now."""
-        from optuna.trial import TrialState
-
         if self._is_ranked:
             return
-        trials = self._study.get_trials(deepcopy=False)
+        trials = self._study.get_trials(deepcopy=False)  # those of the storage itself, in memory
         for candidate in self._reached:
             values = [self._share(candidate)]
             for number in self._numbers[candidate]:
-                self._storage.set_trial_state_values(trials[number]._trial_id, TrialState.COMPLETE, values)
+                trials[number].values = values
         self._is_ranked = True
 
     def _share(self, candidate: int) -> float:
         """Return the share of candidates that rank no higher."""
         return bisect_right(self._ordered, self._reached[candidate]) / len(self._ordered)
-
-
-def _rewritable_storage() -> Any:
-    """Return a storage of Optuna in which the values of finished trials may change."""
-    from optuna.storages import InMemoryStorage
-
-    class RewritableStorage(InMemoryStorage):  # type: ignore[misc]
-        def check_trial_is_updatable(self, trial_id: int, trial_state: Any) -> None:
-            """Allow it."""
-
-    return RewritableStorage()
 
 
 def source_of(

@@ -15,7 +15,8 @@ from ash.space.hyperparameters import Params
 class FoldInfo(NamedTuple):
     """What a fold tells of a job: scores by name on its test rows and, if asked for, its training rows; seconds.
 
-    `curve` has epochs and scores that led to this one, as far as a forecast needs them.
+    `curve` has epochs and scores that led to this one, as far as a forecast needs them; `rounds` is the best number of
+    rounds of boosting that has stopped early.
     """
 
     test: dict[str, float]
@@ -23,6 +24,7 @@ class FoldInfo(NamedTuple):
     fit_seconds: float
     score_seconds: float
     curve: tuple[tuple[int, float], ...] = ()
+    rounds: int | None = None
 
 
 class JobInfo(NamedTuple):
@@ -32,6 +34,12 @@ class JobInfo(NamedTuple):
     trained: int
     why: str
     folds: tuple[FoldInfo, ...]
+
+    @property
+    def rounds(self) -> int | None:
+        """Return the mean of the best numbers of rounds of the folds, None if nothing stops early."""
+        found = [fold.rounds for fold in self.folds if fold.rounds is not None]
+        return round(float(np.mean(found))) if found else None
 
 
 class ResultRow(NamedTuple):

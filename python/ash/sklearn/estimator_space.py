@@ -9,17 +9,20 @@ Records, journals and digests need plain values, and an estimator has none. Jobs
 of spaces becomes one more hyperparameter, `SPACE`, the number of a candidate's space, on which all others depend.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Number
 from typing import Any
 
+import cloudpickle
+import joblib
 import numpy as np
+from sklearn import config_context
 from sklearn.base import clone
 
 from ash.errors import SettingError
-from ash.sklearn.resumable.protocol import key_of_transformers
 from ash.space.domains import Domain, choice
 from ash.space.foreign_domains import as_domain
 from ash.space.function_space import FunctionSpace, plain_value
@@ -27,17 +30,54 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 SPACE = "(space)"
-"""No parameter of an estimator is called so."""
+"""The hyperparameter that numbers several spaces. No parameter of an estimator has this name."""
 LONGEST_TEXT = 100
 
 Domains = dict[str, list[Domain]]
 
 
-@dataclass(frozen=True)
 class Objects:
-    """The objects of a space, by hyperparameter and by the text that represents each."""
+    """The objects of spaces, by hyperparameter and by the text that represents each; equal objects have the same text.
 
-    of: Mapping[str, Mapping[str, Any]]
+    Attributes
+    ----------
+    of : dict of dict
+        The objects by hyperparameter and text.
+    """
+
+    def __init__(self) -> None:
+        self.of: dict[str, dict[str, Any]] = {}
+        self._texts: dict[str, dict[str, str]] = {}  # by hyperparameter and key
+
+    def add(self, name: str, options: Sequence[Any]) -> None:
+        """Give a text to each option of a hyperparameter that is an object."""
+        plain = [option for option in options if isinstance(option, str)]
+        for option in filter(is_object, options):
+            texts, of = self._texts.setdefault(name, {}), self.of.setdefault(name, {})
+            key = _key_of(option)
+            if key in texts:
+                continue
+            text, number = _text_of(option), 1
+            while text in of or text in plain:
+                number += 1
+                text = f"{_text_of(option)} ({number})"
+            texts[key], of[text] = text, option
+
+    def text(self, name: str, value: Any) -> Any:
+        """Return the text of an object; a plain value is returned as it is.
+
+        Raises
+        ------
+        SettingError
+            The object is none of the options.
+        """
+        if not is_object(value):
+            return value
+        found = self._texts.get(name, {}).get(_key_of(value))
+        if found is None:
+            listed = ", ".join(self.of.get(name, {})) or "no objects"
+            raise SettingError(f"{name}={_text_of(value)} is not in the space, which has {listed} for it")
+        return found
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration with objects in place of texts, as the user knows it."""
@@ -48,12 +88,12 @@ class Objects:
         values = self.values(params)
         return {name: clone(value, safe=False) if name in self.of else value for name, value in values.items()}
 
-    def text(self, name: str, value: Any) -> Any:
-        """Return the text of an object; a plain value is returned as it is."""
-        if not is_object(value):
-            return value
-        known = self.of.get(name, {})
-        return next((text for text, other in known.items() if _are_same(other, value)), _text_of(value))
+    def places(self, params: Params) -> Params:
+        """Return a configuration with the place of each object in place of its text, which depends on its repr."""
+        return {
+            name: f"object {list(self.of[name]).index(value)}" if value in self.of.get(name, ()) else value
+            for name, value in params.items()
+        }
 
     def _value(self, name: str, value: Any) -> Any:
         return self.of[name].get(value, value) if name in self.of and isinstance(value, str) else value
@@ -61,11 +101,10 @@ class Objects:
 
 @dataclass(frozen=True)
 class EstimatorSpace:
-    """A space of plain values, its objects, and configurations that show each option with objects once."""
+    """A space of plain values, and the objects that texts in it represent."""
 
     space: FunctionSpace
     objects: Objects
-    examples: Sequence[Params]
 
     def plain(self, params: Any) -> Any:
         """Return a configuration of the user's with texts in place of objects, and the number of its space."""
@@ -103,8 +142,7 @@ def read_estimator_space(given: Any, estimator: Any, name: str = "space") -> Est
     read = FunctionSpace(**_joined([each.domains for each in nested]))
     for number, each in enumerate(nested):
         each.check(f"{name}[{number}]" if len(nested) > 1 else name)
-    examples = [example for each in nested for example in each.examples()]
-    return EstimatorSpace(read, objects, examples)
+    return EstimatorSpace(read, objects)
 
 
 def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: str) -> None:
@@ -113,23 +151,35 @@ def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: st
     _Nested(domains, objects, estimator, name).check(name)
 
 
+def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
+    """Return the estimator with each option of the hyperparameters that have objects; as it is if there are none."""
+    spaces, objects = without_objects(given, name)
+    made = []
+    for space in spaces:
+        domains = {key: _domains_of(name, key, value) for key, value in space.items() if key in objects.of}
+        made += [objects.copies(example) for example in _Nested(domains, objects, estimator, name).examples()]
+    return [clone(estimator).set_params(**each) for each in made] or [estimator]
+
+
 def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Objects]:
     """Return the spaces that are given, one or several, with texts in place of objects; and the objects."""
     several = given if isinstance(given, list | tuple) else [given]
     spaces = [_mapping(each, f"{name}[{place}]" if several is given else name) for place, each in enumerate(several)]
     if not spaces or not any(spaces):
         raise SettingError(f"{name} must be a dict of domains that is not empty, or a list of them, got {given!r}")
-    found: dict[str, dict[str, Any]] = {}
-    objects = Objects(found)
-    for space in spaces:
+    listed = [{key: _listed(name, key, value) for key, value in space.items()} for space in spaces]
+    objects = Objects()
+    for space in listed:
         for key, value in space.items():
-            _collect(found, key, value)
-    return [{key: _with_texts(objects, key, value) for key, value in space.items()} for space in spaces], objects
+            objects.add(key, value if isinstance(value, list) else [value])
+    return [{key: _with_texts(objects, key, value) for key, value in space.items()} for space in listed], objects
 
 
 def is_object(value: Any) -> bool:
     """Return whether an option is no plain value, which records have, but something such as an estimator."""
-    if isinstance(value, Number) or _is_domain(value):
+    if isinstance(value, Number):
+        return isinstance(value, float) and not math.isfinite(value)
+    if isinstance(value, Domain) or hasattr(value, "rvs") or type(value).__module__.startswith("optuna.distributions"):
         return False
     try:
         plain_value(value)
@@ -159,9 +209,9 @@ class _Nested:
                     clone(self._estimator).set_params(**self._objects.copies(example))
                 except (ValueError, TypeError, AttributeError) as error:
                     listed = ", ".join(sorted(self._estimator.get_params(deep=True)))[:400]
-                    who = type(self._estimator).__name__
+                    kind = type(self._estimator).__name__
                     raise SettingError(
-                        f"{argument} has {name!r}, which is not a parameter of {who} ({error}); it has {listed}"
+                        f"{argument} has {name!r}, which is not a parameter of {kind} ({error}); it has {listed}"
                     ) from None
 
     def examples(self) -> Iterator[Params]:
@@ -233,27 +283,24 @@ def _mapping(space: Any, name: str) -> Mapping[str, Any]:
 
 
 def _domains_of(argument: str, name: str, value: Any) -> list[Domain]:
-    several = isinstance(value, list | tuple) and any(isinstance(each, Domain) for each in value)
+    several = isinstance(value, list) and any(isinstance(each, Domain) for each in value)
     try:
-        return [as_domain(each) for each in (value if several else (value,))]
+        return [as_domain(each) for each in (value if several else [value])]
     except SettingError as error:
         raise SettingError(f"{argument}: {name}={value!r}: {error}") from None
 
 
-def _collect(found: dict[str, dict[str, Any]], name: str, value: Any) -> None:
-    """Give each object among the options a text of its own; equal objects have the same."""
-    options = value if isinstance(value, list) else [value]
-    for option in options:
-        if not is_object(option):
-            continue
-        known = found.setdefault(name, {})
-        if any(_are_same(option, other) for other in known.values()):
-            continue
-        text, number = _text_of(option), 1
-        while text in known or text in [each for each in options if isinstance(each, str)]:
-            number += 1
-            text = f"{_text_of(option)} ({number})"
-        known[text] = option
+def _listed(argument: str, name: str, value: Any) -> Any:
+    """Return a list of options or domains that is given as a range, an array or a tuple of domains as a list."""
+    if isinstance(value, range) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        return list(value)
+    if not isinstance(value, tuple):
+        return value
+    if any(isinstance(each, Domain) for each in value):
+        return list(value)
+    if value and all(hasattr(each, "get_params") for each in value):
+        raise SettingError(f"{argument}: {name}={value!r} is a tuple, which is one value: give the options as a list")
+    return value
 
 
 def _with_texts(objects: Objects, name: str, value: Any) -> Any:
@@ -262,39 +309,42 @@ def _with_texts(objects: Objects, name: str, value: Any) -> Any:
     def text(option: Any) -> Any:
         if not isinstance(option, Domain):
             return objects.text(name, option)
-        conditions = ((other, _texts(objects, other, wanted)) for other, wanted in option.conditions)
+        conditions = ((other, _wanted(objects, name, other, wanted)) for other, wanted in option.conditions)
         return replace(option, conditions=tuple(conditions))
 
-    is_several = isinstance(value, list) or (isinstance(value, tuple) and any(isinstance(one, Domain) for one in value))
-    return [text(option) for option in value] if is_several else text(value)
+    return [text(option) for option in value] if isinstance(value, list) else text(value)
 
 
-def _texts(objects: Objects, name: str, wanted: Any) -> Any:
+def _wanted(objects: Objects, name: str, other: str, wanted: Any) -> Any:
     """Return the value of a condition, or the tuple of its values, with texts in place of objects."""
-    return (
-        tuple(objects.text(name, each) for each in wanted) if isinstance(wanted, tuple) else objects.text(name, wanted)
-    )
+    try:
+        if isinstance(wanted, tuple):
+            return tuple(objects.text(other, each) for each in wanted)
+        return objects.text(other, wanted)
+    except SettingError as error:
+        raise SettingError(f"the condition of {name}: {error}") from None
 
 
 def _several(values: Any) -> tuple[Any, ...]:
     return values if isinstance(values, tuple) else () if values is None else (values,)
 
 
-def _is_domain(value: Any) -> bool:
-    kind = type(value).__module__
-    is_sequence = isinstance(value, range) or (isinstance(value, np.ndarray) and value.ndim == 1)
-    return isinstance(value, Domain) or hasattr(value, "rvs") or kind.startswith("optuna.distributions") or is_sequence
-
-
 def _text_of(value: Any) -> str:
-    """Return a text that is the same in each process, of one line."""
+    """Return a text of one line that is the same in each process."""
     name = getattr(value, "__qualname__", None)  # of functions and classes
-    text = name if isinstance(name, str) else re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(value).split()))
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=repr)
+    with config_context(print_changed_only=True):
+        text = name if isinstance(name, str) else re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(repr(value).split()))
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 3]}..."
 
 
-def _are_same(one: Any, other: Any) -> bool:
-    if one is other:
-        return True
-    key = key_of_transformers(one) if type(one) is type(other) else None
-    return key is not None and key == key_of_transformers(other)
+def _key_of(value: Any) -> str:
+    """Return a text that is the same for equal objects; what cannot be pickled equals only itself."""
+    kind = type(value).__qualname__
+    for pickle in (None, cloudpickle.dumps):
+        try:
+            return f"{kind} {joblib.hash(value if pickle is None else pickle(value))}"
+        except Exception:  # joblib pickles no lambdas, cloudpickle does; some objects cannot be pickled at all
+            continue
+    return f"{kind} at {id(value)}"

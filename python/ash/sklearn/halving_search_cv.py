@@ -28,8 +28,8 @@ from ash.result import FunctionResult
 from ash.run_record import RunRecord
 from ash.sklearn.cv_results import JobInfo, ResultRow, job_rows
 from ash.sklearn.estimator_parameters import set_parameters
-from ash.sklearn.param_distributions import NAME, drawn_candidates
-from ash.sklearn.resumable.choose import Way, way_of
+from ash.sklearn.param_distributions import NAME, drawn_candidates, with_lists
+from ash.sklearn.resumable.choose import Way
 from ash.sklearn.resumable.protocol import N_SAMPLES
 from ash.sklearn.search_arguments import SearchPlan
 from ash.sklearn.search_cv import ASHSearchCV
@@ -211,8 +211,11 @@ class HalvingSearchCV(ASHSearchCV):
     ) -> None:
         set_parameters(self, locals())
 
-    def _plan(self, table: SearchTable, splits: list[Any]) -> SearchPlan:
-        factor, way = self._factor(), way_of(self.estimator, self.resource)
+    def _given_space(self) -> Any:
+        return with_lists(self.param_distributions)
+
+    def _plan(self, table: SearchTable, splits: list[Any], way: Way) -> SearchPlan:
+        factor = self._factor()
         most = self._most(table, way)
         least = self._least(table, way, len(splits), most)
         count = most // least if self.n_candidates == EXHAUST else whole("n_candidates", self.n_candidates, 1, LARGEST)
@@ -300,7 +303,7 @@ class HalvingSearchCV(ASHSearchCV):
                 raise SettingError(f"config has {field}={value}, which is {argument}= here: leave it out of the config")
         return replace(config, eta=max(2, round(self._factor())))
 
-    def _keep(self, result: FunctionResult, trainer: Trainer) -> int:
+    def _keep(self, result: FunctionResult, trainer: Trainer) -> ResultRow:
         best = super()._keep(result, trainer)
         iterations = trainer.rungs
         assert isinstance(iterations, Iterations)

@@ -33,19 +33,19 @@ def drawn_candidates(
     SettingError
         It is no dict of lists and distributions, or a list of them, or the estimator lacks a parameter.
     """
-    spaces, objects = without_objects(_with_lists(distributions), NAME)
+    spaces, objects = without_objects(with_lists(distributions), NAME)
     if len(spaces) > 1:  # the number of its space comes with each candidate, and changes no draw
         spaces = [{**space, SPACE: [number]} for number, space in enumerate(spaces)]
     drawn = _each_once(spaces, count, random_state, warns)
     space = _space(spaces, drawn)
     check_names(space, objects, estimator, NAME)
-    return EstimatorSpace(space, objects, ()), drawn
+    return EstimatorSpace(space, objects), drawn
 
 
-def _with_lists(distributions: Any) -> Any:
+def with_lists(distributions: Any) -> Any:
     """Return what is given with lists in place of tuples of options, which are one value for ash."""
     if isinstance(distributions, list | tuple):
-        return [_with_lists(each) for each in distributions]
+        return [with_lists(each) for each in distributions]
     if not isinstance(distributions, Mapping):
         return distributions
     return {name: list(given) if isinstance(given, tuple) else given for name, given in distributions.items()}

@@ -38,8 +38,8 @@ from ash.run_record import RunRecord
 from ash.sklearn.cv_results import JobInfo, ResultRow, best_columns, best_rows, read_info, search_results
 from ash.sklearn.estimator_docs import documented_search
 from ash.sklearn.estimator_parameters import Configured, jobs_of, progress_of, seed_of, set_parameters, threads_of
-from ash.sklearn.estimator_space import EstimatorSpace, read_estimator_space
-from ash.sklearn.resumable.choose import Way, way_of, way_of_all
+from ash.sklearn.estimator_space import examples_of, read_estimator_space
+from ash.sklearn.resumable.choose import Way, refit_params, way_of, way_of_all
 from ash.sklearn.resumable.ensembles import WARNING
 from ash.sklearn.resumable.protocol import N_SAMPLES, ROUNDS, Rows, TransformerCache
 from ash.sklearn.search_arguments import (
@@ -54,7 +54,7 @@ from ash.sklearn.search_arguments import (
 )
 from ash.sklearn.search_ladder import Rungs, rungs_of
 from ash.sklearn.search_threads import IdleThreads, capped, process_limited
-from ash.sklearn.trainer import SearchTable, Trainer, constant_score, prepared, seed_of_candidate
+from ash.sklearn.trainer import SearchTable, Trainer, constant_score
 from ash.space.hyperparameters import Params
 from ash.tune_function import PROCESSES, tune_function
 
@@ -176,7 +176,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             held = "the results so far are in result_, cv_results_ and best_params_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         if self.refit:
-            self._fit_best(trainer, result.params[best])
+            self._fit_best(trainer, result.params[best.candidate], best.info)
         return self
 
     predict = _delegated("predict", "predictions")
@@ -249,33 +249,33 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         """Return what trains candidates on these rows, and which; everything that can be wrong is found here."""
         check_arguments(self.estimator, self.refit, self.error_score)
         X, y = indexable(X, y)
-        scorers = read_scorers(self.estimator, self.scoring, self.refit)
+        examples = examples_of(self._given_space(), self.estimator, self._space_argument)
+        scorers = read_scorers(examples[0], self.scoring, self.refit)  # the estimator's own steps may be placeholders
         given = routed(self, scorers.scorer, params)
-        splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splitter = check_cv(self.cv, y, classifier=is_classifier(examples[0]))
         splits = list(splitter.split(X, y, **given.split))
-        table = SearchTable(X, y, given.fit, given.score, labels_of(self.estimator, y))
-        plan = self._plan(table, splits)
+        table = SearchTable(X, y, given.fit, given.score, labels_of(examples[0], y))
+        plan = self._plan(table, splits, way_of_all(examples, self.resource))
         if plan.way.resource in plan.space.space.domains:
             has = f"{self._space_argument} has {plan.way.resource!r}"
             raise SettingError(f"{has}, which the ladder sets: leave it out, or give another resource=")
-        return self._trainer(table, plan, splits, scorers, self._seed()), plan
+        return self._trainer(table, plan, splits, scorers, examples), plan
 
-    def _plan(self, table: SearchTable, splits: list[Any]) -> SearchPlan:
+    def _given_space(self) -> Any:
+        return self.space
+
+    def _plan(self, table: SearchTable, splits: list[Any], way: Way) -> SearchPlan:
         space = read_estimator_space(self.space, self.estimator)
-        way = way_of_all(self._examples(space), self.resource)
         candidates = None if self.candidates is None else whole("candidates", self.candidates, 1, LARGEST)
         first = [space.plain(each) for each in self.first] if isinstance(self.first, list | tuple) else self.first
         first = read_first(first, space.space, candidates)
         count = None if candidates is None else count_of(first, space.space, candidates, self.sampler)
         return SearchPlan(space, way, candidates, first, self._rungs(table, way, splits, count))
 
-    def _examples(self, space: EstimatorSpace) -> list[Any]:
-        """Return the estimator with each of its options that are estimators; as it is where there are none."""
-        made = [clone(self.estimator).set_params(**space.objects.copies(each)) for each in space.examples]
-        return made or [self.estimator]
-
-    def _trainer(self, table: SearchTable, plan: SearchPlan, splits: list[Any], scorers: Scorers, seed: int) -> Trainer:
-        way, examples = plan.way, self._examples(plan.space)
+    def _trainer(
+        self, table: SearchTable, plan: SearchPlan, splits: list[Any], scorers: Scorers, examples: list[Any]
+    ) -> Trainer:
+        way = plan.way
         ways = [(way_of(each, way.resource), each) for each in examples]
         executor = self._executor(any(own.wants_process(each) for own, each in ways), scorers)
         begins = self.forecast and any(own.law_of(each) == ROUNDS for own, each in ways)  # its curve, with a constant
@@ -289,7 +289,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             splits=splits,
             scorers=scorers,
             inner=self._inner(),
-            seed=seed,
+            seed=self._seed(),
             restart=self._config().training == "restart",
             refits=bool(self.refit),
             with_train=yes_or_no("return_train_score", self.return_train_score),
@@ -299,7 +299,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             idle_threads=IdleThreads(threads_of(self.n_jobs) if executor is None else 1),
             eta=self._config().eta or ETA,
             forecasts=yes_or_no("forecast", self.forecast),
-            constant=constant_score(self.estimator, table, splits[0], scorers) if begins else None,
+            constant=constant_score(examples[0], table, splits[0], scorers) if begins else None,
         )
 
     def _seed(self) -> int:
@@ -370,8 +370,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         except AllFailed as error:
             raise FitsFailed(str(error)) from None
 
-    def _keep(self, result: FunctionResult, trainer: Trainer) -> int:
-        """Set the attributes that follow from a result, and return which candidate is the best."""
+    def _keep(self, result: FunctionResult, trainer: Trainer) -> ResultRow:
+        """Set the attributes that follow from a result, and return the row of the best candidate."""
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
         all_infos = [read_info(info) for info in result.infos]
@@ -394,8 +394,9 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             self.best_index_ = self._best_row(rows, scores, result)
             self.best_score_ = float(scores[self.best_index_])
         self.best_params_ = self.cv_results_["params"][self.best_index_]
-        self.best_epochs_ = rows[self.best_index_].resource
-        return int(rows[self.best_index_].candidate)
+        best: ResultRow = rows[self.best_index_]
+        self.best_epochs_ = best.resource
+        return best
 
     def _rows(self, result: FunctionResult, infos: list[JobInfo | None], _: Rungs) -> list[ResultRow]:
         return best_rows(result, infos)
@@ -406,9 +407,9 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     def _best_row(self, _: list[ResultRow], scores: Any, result: FunctionResult) -> int:
         return result.best_candidate
 
-    def _fit_best(self, trainer: Trainer, params: Params) -> None:
+    def _fit_best(self, trainer: Trainer, params: Params, info: JobInfo | None) -> None:
         began, table = time.perf_counter(), trainer.table
-        made = prepared(self.estimator, params, trainer.seed, trainer.objects)
+        made = trainer.prepared(params)
         way = way_of(made, trainer.way.resource)
         rows, threads = Rows(table.X, table.y, table.fit, table.classes), threads_of(self.n_jobs)
         own = {name: value for name, value in capped(made, threads).items() if not name.endswith("thread_count")}
@@ -418,10 +419,10 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             warnings.filterwarnings("ignore", message=WARNING)
             if way.resource == N_SAMPLES or (way.parameter is not None and way.parameter != "max_epochs"):
                 made.set_params(**({} if way.parameter is None else {way.resource: self.best_epochs_}))
-                made.set_params(**way.refit_params(made))
+                made.set_params(**refit_params(made, None if info is None else info.rounds))
                 rows.fit(made)
             else:
-                under = way.begin(made, seed_of_candidate(trainer.seed, params))
+                under = way.begin(made, trainer.seed_of(params))
                 under.more(rows, self.best_epochs_)
                 made = under.estimator
         self.best_estimator_ = made.set_params(**before) if before else made

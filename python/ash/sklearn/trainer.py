@@ -30,7 +30,7 @@ from ash.sklearn.cv_results import FoldInfo, JobInfo, read_info
 from ash.sklearn.estimator_space import Objects
 from ash.sklearn.forecast import Point, forecast
 from ash.sklearn.resumable.choose import Way, way_of
-from ash.sklearn.resumable.protocol import Continued, Rows, TransformerCache, params_at
+from ash.sklearn.resumable.protocol import N_SAMPLES, Continued, Rows, TransformerCache, params_at
 from ash.sklearn.search_arguments import Scorers
 from ash.sklearn.search_ladder import Rungs
 from ash.sklearn.search_threads import IdleThreads, capped, process_limited, thread_limited
@@ -117,32 +117,51 @@ class Trainer:
         return self.rungs.given
 
     def refit_seconds(self, infos: Sequence[Any]) -> float:
-        """Return how long a fit of a candidate to all rows is expected to take, of what its jobs have told."""
+        """Return the expected seconds of a fit of a candidate to all rows, by what its jobs have taken.
+
+        Of a job on some of the rows it is proportional to their number.
+        """
         told = [info for info in map(read_info, infos) if info is not None]
         if not self.refits or not told:
             return 0.0
         jobs = told[-1:] if self.restart or told[-1].why else told
         seconds = sum(float(np.mean([fold.fit_seconds for fold in info.folds])) for info in jobs)
-        return float(seconds * _num_samples(self.table.X) / min(len(train) for train, _ in self.splits))
+        rows = min(len(train) for train, _ in self.splits)
+        trained = min(rows, told[-1].done) if self.way.resource == N_SAMPLES else rows
+        return float(seconds * _num_samples(self.table.X) / max(1, trained))
+
+    def prepared(self, params: Params) -> Any:
+        """Return the estimator of a candidate, not fitted; a `random_state` of None becomes a number of its own."""
+        made = clone(self.estimator).set_params(**self.objects.copies(params))
+        unset = {
+            name: self.seed_of(params)
+            for name, value in made.get_params(deep=True).items()
+            if value is None and name.rpartition("__")[2] == "random_state"
+        }
+        return made.set_params(**unset)
+
+    def seed_of(self, params: Params) -> int:
+        """Return a number that differs from candidate to candidate."""
+        return seed_of_candidate(self.seed, self.objects.places(params))
 
     def candidate(self, params: Params) -> Any:
-        """Return the estimator of a candidate, not fitted: with a random state and the threads of a job."""
-        made = prepared(self.estimator, params, self.seed, self.objects)
+        """Return the estimator of a candidate with the threads of a job."""
+        made = self.prepared(params)
         return made.set_params(**capped(made, self.inner))
 
     def _job(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
-        before = state[0].done if state else 0
         if state is None:
-            seed = seed_of_candidate(self.seed, params)
             made = [self.candidate(params) for _ in self.splits]
             way = way_of(made[0], self.way.resource) if self.objects.of else self.way
-            state = [way.begin(each, seed) for each in made]
-        now = self.rungs.missing(epochs, before)
-        folds = tuple(self.idle_threads.each(self._fold, [(number, under, now) for number, under in enumerate(state)]))
+            state = [way.begin(each, self.seed_of(params)) for each in made]
+        before = [under.done for under in state]
+        work = [(number, under, self.rungs.missing(epochs, under.done)) for number, under in enumerate(state)]
+        folds = tuple(self.idle_threads.each(self._fold, work))
         score = float(np.mean([self.scorers.ranking(fold.test) for fold in folds]))
         why = next((under.why for under in state if under.why), "")
-        done, kept = state[0].done, round(np.mean([under.kept for under in state]))
-        info = JobInfo(kept, done if why else done - before, why, folds)
+        kept, done = (round(float(np.mean(each))) for each in ([u.kept for u in state], [u.done for u in state]))
+        trained = done if why else round(float(np.mean([u.done - b for u, b in zip(state, before, strict=True)])))
+        info = JobInfo(kept, trained, why, folds)
         gains = [self._gain(under, fold, epochs) for under, fold in zip(state, folds, strict=True) if fold.curve]
         for under, fold in zip(state, folds, strict=True):
             under.score = self.scorers.ranking(fold.test)
@@ -177,7 +196,7 @@ class Trainer:
         of_train = {}
         if self.with_train:
             of_train = self.scorers.measure(under.predictor, X, y, params_at(table.score, train, count))
-        return FoldInfo(scores, of_train, fitted - began, scored - fitted, curve)
+        return FoldInfo(scores, of_train, fitted - began, scored - fitted, curve, under.rounds)
 
     def _curve(
         self, number: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
@@ -207,18 +226,6 @@ def hash_of(what: str, value: Any) -> str:
         raise NoIdentity(
             f"{what} cannot be pickled, as journal= and record= require: {error}; define it where it can be imported"
         ) from error
-
-
-def prepared(estimator: Any, params: Params, seed: int, objects: Objects) -> Any:
-    """Return a clone with these hyperparameters; a `random_state` of None becomes a number of them and of the seed."""
-    made = clone(estimator).set_params(**objects.copies(params))
-    number = seed_of_candidate(seed, params)
-    unset = {
-        name: number
-        for name, value in made.get_params(deep=True).items()
-        if value is None and name.rpartition("__")[2] == "random_state"
-    }
-    return made.set_params(**unset)
 
 
 def seed_of_candidate(seed: int, params: Params) -> int:

@@ -44,16 +44,6 @@ class Way:
         """Return which law its score follows with the epochs, as `Continued.law`."""
         return "" if self.kind is None else self.kind.law_of(self._trained_on(estimator))
 
-    def refit_params(self, estimator: Any) -> dict[str, Any]:
-        """Return the parameters of a fit to all rows, which is quiet and cannot stop early: no rows are held out."""
-        if self.inner is not None:
-            name, last = estimator.steps[-1]
-            return {f"{name}__{key}": value for key, value in self.inner.refit_params(last).items()}
-        found = next((kind for key, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *key)), None)
-        if found is None or not issubclass(found, Boosted):
-            return {}
-        return found.quiet(estimator) | found.stopping(estimator)
-
     def _trained_on(self, estimator: Any) -> Any:
         return estimator if self.inner is None else self.inner._trained_on(estimator.steps[-1][1])
 
@@ -68,7 +58,7 @@ class Way:
         if why and self.parameter is None and self.resource != N_SAMPLES:
             raise SettingError(f"resource={self.resource!r}: {why}")
         if why:
-            return Retrained(estimator, self.resource.rpartition("__")[2], why, self.kind)
+            return Retrained(estimator, self.resource.rpartition("__")[2], why)
         return Nets(estimator, self.parameter, seed) if self.kind is Nets else self.kind(estimator, self.parameter)
 
 
@@ -100,7 +90,7 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
     """Return the way of estimators that a candidate may be: with "auto", rows if they have no other resource in common.
 
-    So many epochs are usual as the one with the most takes in one fit.
+    Its usual epochs are the most that one of them takes in a fit.
     """
     ways = [way_of(each, resource) for each in estimators]
     if len({way.resource for way in ways}) > 1:
@@ -110,49 +100,87 @@ def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
 
 
 class Retrained(Continued):
-    """What cannot be trained on: trained from scratch each time, for all the epochs so far and the new ones.
+    """What cannot be trained on: trained from scratch each time, for all the epochs so far and the new ones."""
 
-    If it stops early, `kind` says how.
-    """
-
-    def __init__(self, estimator: Any, parameter: str | None, why: str, kind: type[Continued] | None = None) -> None:
+    def __init__(self, estimator: Any, parameter: str | None, why: str) -> None:
         super().__init__(estimator, parameter)
         self._fresh = estimator
         self.why = why
-        self._once: Continued | None = None  # under training for one job, which has stopped early
-        if kind is not None and issubclass(kind, Boosted):
-            self._kind, self.stops = kind, bool(kind.stopping(estimator))
+        found = _boosting(estimator)
+        self.stops = found is not None and found[1].can_stop(found[0])
+        self._once: Continued | None = None  # under training for one job, which may stop early
+
+    @property
+    def rounds(self) -> int | None:
+        """Return the best number of rounds of the last job, if it has stopped early."""
+        return None if self._once is None else self._once.rounds
 
     @property
     def kept(self) -> int:
-        """Return the best epochs of the last job, if it has stopped early."""
-        return self.done if self._once is None else self._once.kept
+        """Return it if epochs are rounds, else all epochs."""
+        return self.done if self.rounds is None or self.parameter == N_SAMPLES else self.rounds
 
     @property
     def predictor(self) -> Any:
-        """Return what predicts by these."""
+        """Return what predicts by the best number of rounds."""
         return self.estimator if self._once is None else self._once.predictor
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Train it anew for all its epochs; of rows no more than there are."""
+        if self.stopped:
+            return
         self.done += epochs
         self.estimator = clone(self._fresh)
-        if self.stops:
-            self._once = self._kind(self.estimator, self.parameter)
-            self._once.more(rows, self.done)
-            self.estimator = self._once.estimator
-            return
         if self.parameter == N_SAMPLES:
             self.done = min(self.done, rows.count)
-            rows = rows.at(np.sort(rows_in_order(rows)[: self.done]))
+            held = rows.held
+            rows = replace(rows.at(np.sort(rows_in_order(rows)[: self.done])), held=held)
         else:
             self.estimator.set_params(**{str(self.parameter): self.done})
-        rows.fit(self.estimator)
+        if self.stops:
+            self._stop_early(rows)
+        else:
+            rows.fit(self.estimator)
         _predict_alone(self.estimator)
 
+    def _stop_early(self, rows: Rows) -> None:
+        """Fit boosting, or a pipeline that ends in it, by the way of its library."""
+        found = _boosting(self.estimator)
+        assert found is not None  # or it would not stop
+        last, kind = found
+        natural = _natural(last)
+        once: Continued = kind(last, natural.parameter)
+        self._once = once if last is self.estimator else Steps(self.estimator, once)
+        self._once.more(rows, natural.usual or 0)
+        self.estimator = self._once.estimator
+        if self.parameter != N_SAMPLES:
+            self.done, self.stopped = self._once.done, self._once.stopped
+
     def rest(self) -> None:
-        """Let go of what was fitted."""
-        self.estimator, self._once = self._fresh, None
+        """Let go of what was fitted, unless it has stopped."""
+        if not self.stopped:
+            self.estimator, self._once = self._fresh, None
+
+
+def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
+    """Return the parameters of a fit of boosting to all rows, where no rows are held out to stop by.
+
+    It is quiet, does not stop early, and has this number of rounds unless that is None.
+    """
+    found = _boosting(estimator)
+    if found is None:
+        return {}
+    last, kind = found
+    prefix = "" if last is estimator else f"{estimator.steps[-1][0]}__"
+    params = kind.quiet(last) | kind.unstopped(last) | ({} if rounds is None else {_natural(last).parameter: rounds})
+    return {f"{prefix}{name}": value for name, value in params.items()}
+
+
+def _boosting(estimator: Any) -> tuple[Any, type[Boosted]] | None:
+    """Return the boosting that an estimator is or ends in, and its way; None if it is another one."""
+    last = estimator.steps[-1][1] if _is_pipeline(estimator) else estimator
+    kind = next((kind for found, (kind, _, _) in LIBRARIES.items() if is_a(last, *found)), None)
+    return (last, kind) if kind is not None and issubclass(kind, Boosted) else None
 
 
 def own_threads(estimator: Any) -> str | None:

@@ -16,10 +16,11 @@ many trees.
 
 import copy
 import inspect
-import math
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
@@ -31,6 +32,8 @@ HISTOGRAMS = "BaseHistGradientBoosting"
 SEEDS = 2**31
 VOICES = {"verbose", "verbosity", "silent", "logging_level"}
 METHODS = ("predict", "predict_proba", "decision_function")
+HIGHER = ("auc", "aucpr", "map", "ndcg", "pre")
+"""How names of XGBoost's metrics begin of which higher values are better; mape is no such one."""
 SCORES_USUALLY = ("sklearn.base", "catboost.core")
 """Where `score` is defined that is accuracy or R2."""
 
@@ -95,7 +98,8 @@ class Boosted(Continued):
 
     An estimator with one of the parameters STOPPING stops early: it is handed the rows that it is scored on, and scores
     each round by its own metric as it is added. It is scored, and refitted, with the best number of rounds so far. Once
-    the library has ended a job early it is trained no further.
+    the library has ended a job early it is trained no further. The metric is the same in all jobs: the one by which the
+    library stops, of LightGBM the first one.
     """
 
     THREADS: ClassVar[str | None] = "n_jobs"
@@ -104,15 +108,15 @@ class Boosted(Continued):
     """The argument of `predict` for the first rounds."""
     QUIET: ClassVar[dict[str, Any]] = {}
     """What keeps a library from writing on the terminal, and files, where the user has said nothing."""
-    STOPPING: ClassVar[tuple[str, ...]] = ("early_stopping_rounds",)
-    NEVER: ClassVar[int | None] = None
-    """The value of these parameters with which nothing stops early."""
+    STOPPING: ClassVar[dict[str, Any]] = {"early_stopping_rounds": None}
+    """Parameters by which an estimator stops early, with the value by which it does not."""
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
         estimator.set_params(**self.quiet(estimator))
-        self.stops = bool(self.stopping(estimator))
-        self._best: tuple[int, float] | None = None  # rounds, and what their metric was, higher for better
+        self.stops = self.can_stop(estimator)
+        self._metric: tuple[str, bool] | None = None  # its name, and whether higher is better, once they are known
+        self._history: list[float] = []  # its value after each round of the model
 
     @classmethod
     def quiet(cls, estimator: Any) -> dict[str, Any]:
@@ -122,20 +126,38 @@ class Boosted(Continued):
         return {name: value for name, value in cls.QUIET.items() if name not in said}
 
     @classmethod
-    def stopping(cls, estimator: Any) -> dict[str, Any]:
-        """Return the parameters by which an estimator stops early, with the value by which it does not."""
+    def can_stop(cls, estimator: Any) -> bool:
+        """Return whether the user lets it stop early."""
         params = estimator.get_params()
-        return {name: cls.NEVER for name in cls.STOPPING if params.get(name)}
+        return any(params.get(name) for name in cls.STOPPING)
+
+    @classmethod
+    def unstopped(cls, estimator: Any) -> dict[str, Any]:
+        """Return the parameters with which it does not stop early."""
+        params = estimator.get_params()
+        return {name: value for name, value in cls.STOPPING.items() if params.get(name)}
+
+    @property
+    def rounds(self) -> int | None:
+        """Return the best number of rounds, if it stops early."""
+        if not self._history:
+            return None
+        if self._metric is None:  # of one round, or all alike
+            return len(self._history)
+        best = max(self._history) if self._metric[1] else min(self._history)
+        return self._history.index(best) + 1
 
     @property
     def kept(self) -> int:
         """Return the best number of rounds, if it stops early."""
-        return self.done if self._best is None else self._best[0]
+        return self.done if self.rounds is None else self.rounds
 
     @property
     def predictor(self) -> Any:
-        """Return what predicts by the rounds that are kept."""
-        return self.estimator if self._best is None else _stage(self.estimator, self.kept, self.FIRST) or self.estimator
+        """Return what predicts by the rounds that are kept; by all if the estimator has a `score` of its own."""
+        return (
+            self.estimator if self.rounds is None else _stage(self.estimator, self.kept, self.FIRST) or self.estimator
+        )
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Add so many rounds, fewer where it stops early."""
@@ -147,45 +169,49 @@ class Boosted(Continued):
         if self.done and isinstance(seed, int):
             changed["random_state"] = (seed + self.done) % SEEDS
         given = {self.ARGUMENT: self._model()} if self.done else {}
-        rounds = self._rounds()
         if self.stops:
             given |= self._validation(rows)
         self.estimator = rows.fit(clone(self.estimator).set_params(**changed), **given)
         if self.stops:
-            ran = self._keep_best(rounds)
+            ran = self._remember()
             self.stopped, epochs = ran < epochs, ran
         self.done += epochs
         self._set_as_one_fit(seed)
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
         """Return the arguments of `fit` with the rows that decide when to stop, unless the user has passed some."""
-        if rows.held is None or "eval_set" in rows.params:
+        held = rows.held
+        if held is None or "eval_set" in rows.params:
             return {}
-        return {"eval_set": [(rows.held.X, rows.held.y)]} | self._weights_of(rows.held.params.get("sample_weight"))
+        return {"eval_set": [(held.X, held.y)]} | self._weights_of(held.params.get("sample_weight"))
 
     def _weights_of(self, weights: Any) -> dict[str, Any]:
-        """Return the argument of `fit` with the weights of these rows; none where the library takes none."""
+        """Return the argument of `fit` with the weights of these rows."""
         return {}
 
-    def _rounds(self) -> int:
-        """Return how many rounds the model has, of which it may have dropped those behind the best."""
-        return self.done
-
-    def _results(self) -> tuple[dict[str, Any], int]:
-        """Return the metrics of each round of the last fit by rows and name, and the best round of all, from 0."""
+    def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
+        """Return the values of each metric after each round of the last fit, and the best round of these, from 0."""
         raise NotImplementedError
 
-    def _keep_best(self, before: int) -> int:
-        """Remember the best number of rounds, of which there were some before the fit; return how many it has added."""
-        results, best = self._results()
-        metrics = [list(values) for values in list(results.values())[-1].values()]
-        place = best - before if best >= before else len(metrics[0]) - 1  # LightGBM's dart knows no best one
-        values = _metric_with_best(metrics, place)
-        if values is None:  # a tolerance of the library's decides
-            self._best = before + place + 1, math.nan
-        elif self._best is None or not self._best[1] >= values[place]:
-            self._best = before + place + 1, values[place]
-        return len(metrics[0])
+    def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
+        """Return whether higher values of a metric are better, by where the library says the best one is.
+
+        None if that does not tell. The first metric that tells is the one by which rounds are chosen from then on.
+        """
+        if max(values) == min(values):
+            return None
+        places = {True: values.index(max(values)), False: values.index(min(values))}
+        return next((is_higher for is_higher, place in places.items() if place == best), None)
+
+    def _remember(self) -> int:
+        """Take up the metric of the rounds of the last fit, and return how many these are."""
+        metrics, best = self._results()
+        if self._metric is None:
+            told = ((name, self._is_higher_better(name, list(values), best)) for name, values in metrics.items())
+            self._metric = next(((name, is_higher) for name, is_higher in told if is_higher is not None), None)
+        name = next(iter(metrics)) if self._metric is None else self._metric[0]
+        self._history += metrics[name]
+        return len(metrics[name])
 
     @staticmethod
     def law_of(estimator: Any) -> str:
@@ -214,8 +240,7 @@ class LightGBM(Boosted):
     ARGUMENT: ClassVar[str] = "init_model"
     FIRST: ClassVar[str] = "num_iteration"
     QUIET: ClassVar[dict[str, Any]] = {"verbose": -1}
-    STOPPING = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
-    NEVER = 0
+    STOPPING = dict.fromkeys(("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change"), 0)
 
     @staticmethod
     def refuses(estimator: Any) -> str:
@@ -227,20 +252,38 @@ class LightGBM(Boosted):
     def _model(self) -> Any:
         return self.estimator.booster_
 
+    def __init__(self, estimator: Any, parameter: str | None) -> None:
+        super().__init__(estimator, parameter)
+        self._directions: dict[str, bool] = {}  # of metrics, whether higher is better
+
     def _validation(self, rows: Rows) -> dict[str, Any]:
+        def note(state: Any) -> None:
+            self._directions.update({name: is_higher for _, name, _, is_higher in state.evaluation_result_list})
+
         given = super()._validation(rows)
+        given["callbacks"] = [*(rows.params.get("callbacks") or ()), note]
         if "eval_set" in given and "eval_X" in inspect.signature(self.estimator.fit).parameters:  # from 4.7 on
-            ((given["eval_X"], given["eval_y"]),) = given.pop("eval_set")
+            ((X, y),) = given.pop("eval_set")
+            if is_classifier(self.estimator):  # it encodes y, but not eval_y
+                y = np.searchsorted(np.unique(np.asarray(rows.y)), np.asarray(y))
+            given |= {"eval_X": X, "eval_y": y}
         return given
 
     def _weights_of(self, weights: Any) -> dict[str, Any]:
         return {} if weights is None else {"eval_sample_weight": [weights]}
 
-    def _rounds(self) -> int:
-        return int(self._model().current_iteration()) if self.done else 0
+    def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
+        """As of the base; LightGBM drops the rounds behind the one that it takes for the best."""
+        before = len(self._history)
+        return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
-    def _results(self) -> tuple[dict[str, Any], int]:
-        return self.estimator.evals_result_, self.estimator.best_iteration_ - 1
+    def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
+        return self._directions.get(name)  # the first metric is the one that the user names, if any
+
+    def _remember(self) -> int:
+        ran = super()._remember()
+        del self._history[self._model().current_iteration() :]
+        return ran
 
 
 class XGBoost(Boosted):
@@ -266,8 +309,13 @@ class XGBoost(Boosted):
     def _weights_of(self, weights: Any) -> dict[str, Any]:
         return {} if weights is None else {"sample_weight_eval_set": [weights]}
 
-    def _results(self) -> tuple[dict[str, Any], int]:
-        return self.estimator.evals_result(), self.estimator.best_iteration
+    def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
+        name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # it stops by the last one
+        return {name: values}, self.estimator.best_iteration - len(self._history)
+
+    def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
+        told = super()._is_higher_better(name, values, best)
+        return name.startswith(HIGHER) and not name.startswith("mape") if told is None else told
 
 
 class CatBoost(Boosted):
@@ -277,7 +325,7 @@ class CatBoost(Boosted):
     ARGUMENT: ClassVar[str] = "init_model"
     FIRST: ClassVar[str] = "ntree_end"
     QUIET: ClassVar[dict[str, Any]] = {"verbose": False, "allow_writing_files": False}
-    STOPPING = ("early_stopping_rounds", "od_wait", "od_pval")
+    STOPPING = dict.fromkeys(("early_stopping_rounds", "od_type", "od_wait", "od_pval")) | {"use_best_model": False}
 
     @staticmethod
     def refuses(estimator: Any) -> str:
@@ -305,11 +353,18 @@ class CatBoost(Boosted):
         """Say nothing: parameters of a fitted model are fixed."""
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
-        given = super()._validation(rows)
-        return {**given, "use_best_model": False} if given else given
+        given = {**super()._validation(rows), "use_best_model": False}  # or the model would lose its last rounds
+        weights = None if rows.held is None else rows.held.params.get("sample_weight")
+        if "eval_set" in given and weights is not None:
+            from catboost import Pool
 
-    def _results(self) -> tuple[dict[str, Any], int]:
-        return self.estimator.evals_result_, self.done + self.estimator.get_best_iteration()
+            columns = rows.params.get("cat_features", self.estimator.get_params().get("cat_features"))
+            ((X, y),) = given["eval_set"]
+            given["eval_set"] = Pool(X, y, weight=weights, cat_features=columns)
+        return given
+
+    def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
+        return list(self.estimator.evals_result_.values())[-1], self.estimator.get_best_iteration()
 
 
 class Stage:
@@ -325,11 +380,11 @@ class Stage:
     def __getattr__(self, name: str) -> Any:
         if name == "_estimator":  # of a copy that is being made
             raise AttributeError(name)
-        if name.startswith("predict") and name not in METHODS:
+        if name in METHODS or (name.startswith("predict_") and self._argument is not None):
+            return self._limited(name)
+        if name.startswith("predict"):
             raise AttributeError(f"{name} of an earlier stage is not known")
-        if name not in METHODS:
-            return getattr(self._estimator, name)
-        return self._limited(name)
+        return getattr(self._estimator, name)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -348,16 +403,16 @@ class Stage:
         if self._argument is None:
             staged = getattr(self._estimator, f"staged_{name}")
 
-            def method(X: Any) -> Any:
-                *_, last = islice(staged(X), self._count)
+            def method(X: Any, **given: Any) -> Any:
+                *_, last = islice(staged(X, **given), self._count)
                 return last
 
         else:
             found = getattr(self._estimator, name)
             limit = {self._argument: (0, self._count) if "range" in self._argument else self._count}
 
-            def method(X: Any) -> Any:
-                return found(X, **limit)
+            def method(X: Any, **given: Any) -> Any:
+                return found(X, **limit, **given)
 
         method.__name__ = name
         return method
@@ -370,19 +425,6 @@ def is_forest(estimator: Any) -> bool:
 
 def _is_boosting(estimator: Any) -> bool:
     return is_a(estimator, HISTOGRAMS) or is_a(estimator, "BaseGradientBoosting")
-
-
-def _metric_with_best(metrics: list[list[float]], place: int) -> list[float] | None:
-    """Return the metric whose best value is at this place, negated if lower is better; None if there is none.
-
-    Of several it is the last.
-    """
-    for values in reversed(metrics):
-        for sign in (-1, 1):
-            signed = [sign * value for value in values]
-            if signed.index(max(signed)) == place and (len(signed) == 1 or max(signed) > min(signed)):
-                return signed
-    return None
 
 
 def _first_trees(ensemble: Any, count: int) -> Any:

@@ -145,6 +145,11 @@ class Continued:
         self.law = self.law_of(estimator)
 
     @property
+    def rounds(self) -> int | None:
+        """Return the best number of rounds, None if it does not stop early."""
+        return None
+
+    @property
     def kept(self) -> int:
         """Return the epochs after which it is scored: the best ones, if it stops early."""
         return self.done

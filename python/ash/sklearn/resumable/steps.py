@@ -76,6 +76,11 @@ class Steps(Continued):
         return self._with(self._last.estimator)
 
     @property
+    def rounds(self) -> int | None:
+        """Return those of the last step."""
+        return self._last.rounds
+
+    @property
     def kept(self) -> int:
         """Return those of the last step."""
         return self._last.kept
