@@ -24,7 +24,7 @@ LIBRARIES = {
 }
 LEAST = {
     "ask_and_tell": (30, 0.7),
-    "catboost_simple": (8, 0.9),
+    "catboost_simple": (4, 0.9),
     "keras_simple": (4, 0.85),
     "lightgbm_simple": (16, 0.95),
     "pruning": (16, 0.8),
