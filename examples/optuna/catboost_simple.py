@@ -1,6 +1,6 @@
 """Tune CatBoost on the breast cancer table: a callback reports the accuracy after each tree.
 
-A callback that returns False ends CatBoost's loop, as `report` does once a candidate is trained no further.
+CatBoost stops when a callback returns False. `report` returns False once the candidate is not trained further.
 """
 
 from typing import Any

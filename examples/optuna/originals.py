@@ -51,7 +51,7 @@ class Original:
         text = self.text(folder)
         for old, new in self.edits.items():
             if old not in text:
-                raise ValueError(f"{self.path} has no {old!r}, which is to be replaced: it is another version")
+                raise ValueError(f"{self.path} has no {old!r}, which is to be replaced: use a version that has it")
             text = text.replace(old, new)
         module = ModuleType(name)
         module.__dict__.update(names)

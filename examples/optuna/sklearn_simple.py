@@ -24,7 +24,7 @@ SPACE = {
 
 
 def train(params: dict[str, Any]) -> Iterator[float]:
-    """Yield the mean accuracy after each fold. Missing folds count as 0, so the best candidate has been in all."""
+    """Yield the mean accuracy after each fold. Folds to come count as 0, so the best candidate has been through all."""
     if params["classifier"] == "SVC":
         model = SVC(C=params["svc_c"], gamma="auto")
     else:

@@ -82,7 +82,7 @@ class Ladder:
         A finite score. When one at least as high is reported, the ladder is `finished` at once; jobs that still run may
         be reported. None: no score ends the run.
     patience : int or None, default None
-        Reports in a row without a score above all before, after which the ladder is `finished` likewise.
+        After this many reports in a row without a new best score, the ladder is `finished` in the same way.
 
     Raises
     ------

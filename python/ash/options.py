@@ -302,8 +302,8 @@ class SearchConfig:
         A score that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log loss of 0.1, and so
         are values that ``direction="minimize"`` minimizes.
     patience : int, optional
-        Jobs in a row without a score above all before, in order of decision, that end the run. The same on any number
-        of threads, where the schedule is reproducible.
+        End the run after this many jobs in a row without a new best score. Jobs are counted in order of decision, so a
+        reproducible schedule ends at the same job on any number of threads.
     memory_limit : int, optional
         Bytes for the states of candidates: weights and moments. Beyond it, the least promising networks that wait are
         dropped, and trained again if they are promoted after all; states of functions are written to files. Neither

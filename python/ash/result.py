@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 ENDED = {
     "finished": "",
     "stop_score": ", stop score reached",
-    "patience": ", no better score for as many jobs as the patience",
+    "patience": ", no better score within the patience",
     "epoch_limit": ", epoch limit reached",
     "work_limit": ", work limit reached",
     "time_limit": ", stopped by the time limit",

@@ -96,8 +96,8 @@ def tune_function(
         values, a single value, a distribution of Optuna, or a frozen one of scipy.stats. To be left out with
         `ash.from_optuna`.
     candidates : int or None
-        How many to try; fewer if the space holds fewer. None: an endless stream, which `time_limit`, or `epoch_limit`,
-        `stop_score` or `patience` in the config, must end.
+        How many to try; fewer if the space holds fewer. None: no limit; then set `time_limit`, or
+        `epoch_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which no further job is started. Threads that still run are not waited for.
     direction : {"maximize", "minimize"}
@@ -114,8 +114,8 @@ def tune_function(
     sampler : None, "sobol" or a sampler of Optuna
         Where candidates come from. None: random draws without repetition, the default configuration first. "sobol":
         points that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one
-        candidate at a time. It is told how each ranks: by the highest rung with a score, then by the score there. What
-        it proposes again is not run again; after 20 repetitions in a row a candidate is drawn.
+        candidate at a time. It is told how each ranks: by the highest rung with a score, then by the score there. A
+        repeated proposal is not run again; after 20 repetitions in a row a candidate is drawn at random.
     first : sequence of dict, result, path, Journal or study of Optuna, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
         journal or study contributes its ten best configurations; those that do not fit are left out with a warning.
@@ -129,7 +129,7 @@ def tune_function(
         A file to which each result is written immediately. The same call continues it after any interruption; a call
         with more candidates or a larger limit extends the run. States are not loaded from files: a candidate that is
         promoted is trained again through its lower rungs first, unless it has checkpoints (`current_job`). A space that
-        contains the earlier one continues it too: candidates on record stay, and others are drawn from all of it. Any
+        contains the earlier one is accepted: recorded candidates are kept, and new ones come from the larger space. Any
         other space, another seed or function name is refused. A changed source of the function causes a warning.
     executor : None, "processes", or an object with `submit`
         Where jobs are done. None: threads of this process. "processes": child processes, which can be killed; `train`

@@ -201,9 +201,18 @@ def test_arrays_and_ranges_are_lists_of_options() -> None:
             "the condition of model__alpha: model=GaussianNB() is not in the space, which has RidgeClassifier(),",
         ),
         ([SPACES[0], {"shape": [1]}], "space[1] has 'shape', which is not a parameter of Pipeline"),
-        ([SPACES[0], 3], "space[1] must be a dict of domains that is not empty, or a list of them, got 3"),
-        ([], "space must be a dict of domains that is not empty, or a list of them, got []"),
-        ([{}], "space must be a dict of domains that is not empty, or a list of them, got [{}]"),
+        (
+            [SPACES[0], 3],
+            "space[1] must be ash.FunctionSpace(name=domain, ...), a dict of domains that is not empty",
+        ),
+        (
+            [],
+            "space must be ash.FunctionSpace(name=domain, ...), a dict of domains that is not empty",
+        ),
+        (
+            [{}],
+            "space must be ash.FunctionSpace(name=domain, ...), a dict of domains that is not empty",
+        ),
         ({"model": (RIDGE, FOREST)}, "is a tuple, which is one value: give the options as a list"),
         ({3: [1]}, "the name of a hyperparameter must be text, got 3"),
         ({"model": []}, "space: model=[]: it is empty"),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.linear_model import Ridge
 
 import ash
 from ash import Space
@@ -533,5 +534,6 @@ def test_more_candidates_than_memory_are_refused_before_they_are_drawn(monkeypat
     with pytest.raises(SettingError, match=words):
         ash.tune_function(lambda params, epochs, state: 0.0, {"x": ash.uniform(0, 1)}, candidates=10**8, progress=False)
     with pytest.raises(SettingError, match="n_" + words):
-        drawn_candidates({"x": stats.uniform(0, 1)}, 10**8, 0, warns=False)
-    assert len(momentum_space().sample(28)) == len(drawn_candidates({"x": [1, 2]}, 10**8, 0, warns=False)) + 26
+        drawn_candidates({"alpha": stats.uniform(0, 1)}, 10**8, 0, Ridge(), warns=False)
+    _, two = drawn_candidates({"alpha": [1, 2]}, 10**8, 0, Ridge(), warns=False)
+    assert len(momentum_space().sample(28)) == len(two) + 26

@@ -86,7 +86,7 @@ def test_what_is_no_space_of_networks(space: Any, message: str) -> None:
 def test_what_is_no_space_of_a_function() -> None:
     with pytest.raises(ash.SettingError, match=r"space must be ash\.FunctionSpace\(.*, got None"):
         tuned(None)
-    with pytest.raises(ash.SettingError, match=r"space must be ash\.FunctionSpace\(.*, got \[3\]"):
+    with pytest.raises(ash.SettingError, match=r"space\[0\] must be ash\.FunctionSpace\(.*, got 3"):
         ash.ASHSearchCV(SGDClassifier(), [3]).fit(X, Y)
 
 
@@ -109,8 +109,8 @@ def test_a_journal_goes_on_over_such_a_space(tmp_path: Path) -> None:
     whole = tuned(journal=tmp_path / "whole.ash")
     tuned(journal=tmp_path / "run.ash", candidates=3)
     assert tuned(journal=tmp_path / "run.ash").params == whole.params
-    with pytest.raises(ash.JournalError, match="x has other levels or conditions in the space"):
-        tuned({**SPACE, "x": ash.uniform(0, 1, default=0.25)}, journal=tmp_path / "run.ash")
+    with pytest.raises(ash.JournalError, match=r"x is uniform: 0\.0 to 1\.0 there, which is not within .* 0\.5 here"):
+        tuned({**SPACE, "x": ash.uniform(0, 0.5)}, journal=tmp_path / "run.ash")
     path = tmp_path / "network.ash"
     first = ash.tune(X, Y, DOMAINS, journal=path, **SETTINGS)
     again = ash.resume(path, X, Y, progress=False)

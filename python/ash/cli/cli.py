@@ -302,7 +302,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epoch-limit", type=int, metavar="N", help="the most epochs of all jobs together")
     parser.add_argument("--work-limit", type=float, metavar="N", help="stop after as many multiply-adds")
     parser.add_argument("--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches it")
-    parser.add_argument("--patience", type=int, metavar="JOBS", help="stop after so many jobs without a better score")
+    parser.add_argument("--patience", type=int, metavar="JOBS", help="stop after this many jobs without a better score")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
     parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
     parser.add_argument(

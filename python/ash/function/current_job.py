@@ -1,6 +1,6 @@
 """`ash.current_job`: which candidate a function trains, how far, and where it may keep files.
 
-The current job is a variable of the context, which is that of the thread unless the user copies it. `attempt`
+The current job is a context variable, so each thread has its own unless the user copies the context. `attempt`
 (answers.py) sets it around each call. Generators run in the context of the call that resumes them, so they see the job
 that runs now; the thread of a function that reports is told of it with each report (reports.py).
 """
@@ -41,8 +41,8 @@ CURRENT: ContextVar[Job | None] = ContextVar("ash.current_job", default=None)
 def current_job() -> CurrentJob:
     """Return the job that runs in this thread: which candidate, how many epochs, and a directory for its files.
 
-    It may be called by any form of `train` in `ash.tune_function`, anywhere within a job, and by what `train` calls. A
-    function with checkpoints of its own keeps them in the `directory`, which is the same in all jobs of a candidate.
+    Call it anywhere within a job of `ash.tune_function`: in any form of `train`, or in code that `train` calls. A
+    function that saves its own checkpoints keeps them in `directory`, which is the same in all jobs of a candidate.
 
     Returns
     -------
@@ -52,8 +52,8 @@ def current_job() -> CurrentJob:
         - `candidate`, the number of the candidate, from 0.
         - `rung`, the number of the rung, from 0.
         - `epochs`, how many this job trains.
-        - `total_epochs`, how many the candidate has been trained at the end of this job; the same as `epochs` with
-          ``training="restart"``.
+        - `total_epochs`, the number of epochs that the candidate must have been trained for when this job ends. With
+          ``training="restart"`` it equals `epochs`.
         - `directory`, a `pathlib.Path` of the candidate's own. It is made when the attribute is read, and is readable
           by its owner only.
         - `folder`, the path of the folder in which the directories of all candidates lie.
@@ -61,7 +61,7 @@ def current_job() -> CurrentJob:
     Raises
     ------
     SettingError
-        No job runs in this thread. Another thread that a job has started does not know it; pass it what this function
+        No job runs in this thread. Threads that a job starts do not inherit it; pass them the value that this function
         returns.
 
     Notes

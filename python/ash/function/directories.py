@@ -29,7 +29,7 @@ def made(folder: str, candidate: int) -> Path:
     """
     parent = Path(folder)
     if parent.is_symlink():
-        raise OSError(f"{parent} is a link: replace it by a folder, in which the directories of candidates are made")
+        raise OSError(f"{parent} is a link: replace it by a folder, where candidates get their directories")
     parent.mkdir(mode=0o700, exist_ok=True)
     directory = _of(parent, candidate)
     directory.mkdir(mode=0o700, exist_ok=True)
@@ -63,7 +63,7 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
         self._retired.append(candidate)
 
     def tidy(self, best: int | None) -> None:
-        """Delete the directories of the candidates that have retired; that of the best one stays until it is not."""
+        """Delete the directories of retired candidates, except that of the best candidate as long as it is the best."""
         if not self._retired:
             return
         if self._folder.is_dir():
@@ -84,7 +84,7 @@ def _of(folder: Path, candidate: int) -> Path:
 
 
 def _temporary() -> Path:
-    """Return the path of a folder that nobody else knows; it is made by whatever job asks first, in any process."""
+    """Return the path of a new temporary folder. The first job that needs it makes it, in any process."""
     try:
         parent = tempfile.gettempdir()
     except OSError:  # no folder can be written to, which is an error only for a function that asks

@@ -88,7 +88,7 @@ class FunctionJournal(OpenJournal):
             warn_user(text)
         if grown:
             self.before = grown
-            text = f"the space has grown: {len(grown)} candidates on record stay, and others are drawn from all of it"
+            text = f"the space has grown: {len(grown)} candidates on record stay, and others come from the larger one"
             warn_user(f"{self._path}: {text}")
         if self.folder is not None:
             tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))

@@ -50,8 +50,8 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     reports runs to its end without waiting. So does one that has made its last report.
 
     A suggested value depends only on the seed, the number of the trial and the name, so a run can be repeated. Trials
-    of `first` suggest the values given there, as those of ``study.enqueue_trial`` do; a name that is missing, or a
-    value outside of its distribution, is drawn. The space of the result contains what was suggested. User attributes of
+    of `first` suggest the values given there, like those of ``study.enqueue_trial``. A missing value, or one outside
+    of its distribution, is drawn. The space of the result contains what was suggested. User attributes of
     the best trial are `best_state`.
 
     Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another
@@ -59,7 +59,7 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     waiting trial counts as a megabyte of `memory_limit`. The objective must hold no lock and change no global setting
     while it reports. ``trial.study`` knows no other
     trial. A trial that raises TrialPruned by itself keeps its last report; without one it has failed. `costs` is called
-    with the number of the trial, ``{"trial": 3}``, as params; those of `first` have their values beside it, as "given".
+    with the number of the trial, ``{"trial": 3}``, as params, and for trials of `first` their values, as "given".
 
     Parameters
     ----------

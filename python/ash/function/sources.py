@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SOBOL = "sobol"
 CHUNK = 256
 MOST_REPEATS = 20
-"""So many proposals in a row that were there before: then a sampler is taken to have no other."""
+"""After this many repeated proposals in a row, a sampler is assumed to have no new ones."""
 
 
 class Source:
@@ -91,8 +91,8 @@ class OptunaSource(Source):
     without levels, so a sampler proposes numbers between them; integers keep their step; a choice has its options.
     There are `count` candidates in all, of which `first` come first; those of the `journal` are on record, some of them
     of smaller spaces. A configuration is tried once: a sampler that proposes it again is told its value, and asked
-    again. One that only repeats itself, or stops its study as that of a grid does, is helped out by the draw of this
-    seed.
+    again. If it only repeats itself, or stops its study as GridSampler does, candidates are drawn at random from `seed`
+    instead.
     """
 
     learns = True
@@ -110,7 +110,7 @@ class OptunaSource(Source):
         self._study._thread_local.in_optimize_loop = True  # or `stop`, which the sampler of a grid calls, is an error
         self._space = space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
-        self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # nobody was asked for these
+        self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # the sampler was not asked for these
         self._reached: dict[int, tuple[int, float]] = {}  # the highest rung of each candidate and its score there
         self._ordered: list[tuple[int, float]] = []  # these, the lowest first
         self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # of its trials
@@ -162,7 +162,7 @@ class OptunaSource(Source):
         warn_user(f"{text}: give the sampler a seed, so that a resumed run draws as an uninterrupted one")
 
     def tell(self, candidate: int, rung: int, score: float | None) -> None:
-        """Tell it; a failure behind the first rung leaves the rank that it has."""
+        """Tell the sampler. A failure after the first rung leaves the rank of the candidate as it is."""
         trial = self._trials[candidate]
         if score is None:
             if rung == 0 and trial is not None:
@@ -191,7 +191,7 @@ class OptunaSource(Source):
         self._numbers[candidate].append(trial.number)
 
     def _rank(self) -> None:
-        """Give all trials with a value the one that they have by now."""
+        """Update the values of all trials that have one to the current ranks."""
         if self._is_ranked:
             return
         trials = self._study.get_trials(deepcopy=False)  # those of the storage itself, in memory

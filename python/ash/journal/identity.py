@@ -158,7 +158,7 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
 def differences(there: Facts, here: Facts, allowed: Sequence[str] = (), *, may_grow: bool = False) -> list[str]:
     """Return in words what differs between the facts of two runs, of those parts that are here.
 
-    With `may_grow` a space that contains the one there is no difference.
+    With `may_grow`, a larger space that contains the recorded one does not count as a difference.
     """
     here = json.loads(json.dumps(here))  # tuples become lists, as there
     found = []

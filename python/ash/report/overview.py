@@ -18,7 +18,7 @@ ALGORITHMS = {
 ENDED = {
     "finished": "The search completed.",
     "stop_score": "The search ended when it reached the stop score.",
-    "patience": "The search ended when no score had improved for as many jobs as its patience.",
+    "patience": "The search ended when its patience was exhausted: too many jobs in a row without a better score.",
     "epoch_limit": "The search ended when the epoch limit was used up.",
     "work_limit": "The search ended when the work limit was used up.",
     "time_limit": "The search ended at its time limit.",

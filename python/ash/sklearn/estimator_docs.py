@@ -124,13 +124,13 @@ estimator : estimator
 space : FunctionSpace, dict or list of dicts
     Domains of its parameters by name, as for `ash.tune_function`: lists, `ash.log`, distributions of scipy.stats.
     Options may be objects, such as alternative estimators of a pipeline: ``{{"clf": [forest, svc], "clf__C": ...}}``. A
-    nested parameter is searched with the options that have it; ``.when(clf=svc)`` restricts a domain further. Of a list
-    of dicts each candidate is drawn from one.
+    nested parameter is searched with the options that have it; ``.when(clf=svc)`` restricts a domain further. Each
+    dict in a list of dicts is a space of its own, and each candidate is drawn from one of them.
 candidates : int or None, default=64
     How many to try. None: an endless stream, which `time_limit`, or `epoch_limit`, `stop_score` or `patience` in the
     config, must end.
 time_limit : float, optional
-    Seconds for search and refit. No further job is started once no more is left than the refit is expected to take.
+    Seconds for search and refit. No job is started once only the expected time of the refit is left.
 resource : str, default="auto"
     What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` of estimators that continue;
     "epochs", passes over the rows, of those with `partial_fit`; else, and for alternatives without a resource in
@@ -155,8 +155,9 @@ forecast : bool, default=True
     Whether forests and boosting are promoted by their forecast score in the next rung: deep trees pay off when many are
     averaged, low learning rates after many rounds. In the first rung one fold is also scored after half of its epochs.
 costs, sampler, first
-    As for `ash.tune_function`; `first` may be the `result_` of an earlier search. Without `costs` a job lasts as long
-    as it has epochs, so the schedule is reproducible unless the config says ``schedule="greedy"``.
+    As for `ash.tune_function`; `first` may be the `result_` of an earlier search. Without `costs` the
+    virtual duration of a job is its number of epochs, so the schedule is reproducible unless the config says
+    ``schedule="greedy"``.
 n_jobs : int or None, default=-1
     Jobs at a time, as for `ash.ASHClassifier`. Each may start CPUs // jobs threads in its libraries.
 random_state : int, RandomState or None, default=None
@@ -185,7 +186,7 @@ best_params_, best_score_, best_index_, best_estimator_, cv_results_, scorer_, n
     As of scikit-learn's searches. A row of `cv_results_` is a candidate, of the job in which it had its best score,
     with the `rung` and the epochs in all (`resource`) of it; a parameter that counts epochs stands in `params` too.
 best_epochs_ : int
-    Epochs of the best candidate; if it stops early, the best number of them, as a mean over the folds.
+    Epochs of the best candidate. With early stopping: the mean over the folds of the best number of rounds.
 resource_ : str
     What an epoch is one of.
 continued_ : bool
@@ -207,7 +208,7 @@ ash.ASHClassifier : Networks of the native core.
 
 Notes
 -----
-LightGBM, XGBoost and CatBoost with `early_stopping_rounds` are handed the test rows of the fold: each round is scored
+LightGBM, XGBoost and CatBoost with `early_stopping_rounds` validate on the test rows of the fold: each round is scored
 by the metric of the library (`eval_metric`). The best number of rounds is kept, scored by `scoring`, and used in the
 refit, which does not stop early. Such scores are a little optimistic, since the rounds are chosen on the same rows.
 Estimators of scikit-learn that stop early by rows of their own (`early_stopping`, `n_iter_no_change`) do so within each

@@ -32,6 +32,7 @@ from ash.space.space import Space
 SPACE = "(space)"
 """The hyperparameter that numbers several spaces. No parameter of an estimator has this name."""
 LONGEST_TEXT = 100
+MUST_BE = "must be ash.FunctionSpace(name=domain, ...), a dict of domains that is not empty, or a list of these"
 
 Domains = dict[str, list[Domain]]
 
@@ -166,7 +167,7 @@ def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Object
     several = given if isinstance(given, list | tuple) else [given]
     spaces = [_mapping(each, f"{name}[{place}]" if several is given else name) for place, each in enumerate(several)]
     if not spaces or not any(spaces):
-        raise SettingError(f"{name} must be a dict of domains that is not empty, or a list of them, got {given!r}")
+        raise SettingError(f"{name} {MUST_BE}, got {given!r}")
     listed = [{key: _listed(name, key, value) for key, value in space.items()} for space in spaces]
     objects = Objects()
     for space in listed:
@@ -262,7 +263,7 @@ class _Nested:
 
 
 def _joined(spaces: Sequence[Domains]) -> Domains:
-    """Return one space of several: what is of one of them applies where its number is chosen."""
+    """Combine several spaces into one, in which the domains of each apply where its number is chosen."""
     if len(spaces) == 1:
         return spaces[0]
     joined: Domains = {SPACE: [choice(*range(len(spaces)))]}
@@ -275,7 +276,7 @@ def _joined(spaces: Sequence[Domains]) -> Domains:
 def _mapping(space: Any, name: str) -> Mapping[str, Any]:
     given = space.domains if isinstance(space, Space) else space
     if not isinstance(given, Mapping):
-        raise SettingError(f"{name} must be a dict of domains that is not empty, or a list of them, got {space!r}")
+        raise SettingError(f"{name} {MUST_BE}, got {space!r}")
     for key in given:
         if not isinstance(key, str) or not key:
             raise SettingError(f"the name of a hyperparameter must be text, got {key!r}")
@@ -291,7 +292,7 @@ def _domains_of(argument: str, name: str, value: Any) -> list[Domain]:
 
 
 def _listed(argument: str, name: str, value: Any) -> Any:
-    """Return a list of options or domains that is given as a range, an array or a tuple of domains as a list."""
+    """Return a range, a 1-d array or a tuple of domains as a list, and anything else as it is."""
     if isinstance(value, range) or (isinstance(value, np.ndarray) and value.ndim == 1):
         return list(value)
     if not isinstance(value, tuple):

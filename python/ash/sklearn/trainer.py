@@ -117,9 +117,9 @@ class Trainer:
         return self.rungs.given
 
     def refit_seconds(self, infos: Sequence[Any]) -> float:
-        """Return the expected seconds of a fit of a candidate to all rows, by what its jobs have taken.
+        """Estimate the seconds of a fit of a candidate to all rows from the times of its jobs.
 
-        Of a job on some of the rows it is proportional to their number.
+        The time of a job on a part of the rows is scaled up in proportion to their number.
         """
         told = [info for info in map(read_info, infos) if info is not None]
         if not self.refits or not told:

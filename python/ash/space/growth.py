@@ -1,4 +1,4 @@
-"""Whether one domain contains another, so that a run may go on with a larger space than the one that it began with.
+"""Checks whether one domain contains another, so that a run can be continued with a larger space.
 
 levels      each must be a level of the other domain, or a number between its bounds if that is one of floats
 bounds      of whole numbers or floats that are not listed: within bounds of the same kind, on the same steps

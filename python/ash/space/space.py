@@ -163,13 +163,13 @@ class Space:
         return self._chosen(lambda name, domain: params.get(name, domain.default)) == params
 
     def walk(self, ask: Callable[[str, int, Domain], Any]) -> Params:
-        """Return a configuration of what is answered for each name that applies.
+        """Return a configuration whose values are chosen by a callback.
 
         Parameters
         ----------
         ask : callable
-            Of the name, which of its domains applies, and that one: the value. Names that others have conditions on
-            come first.
+            Called with each name that applies, the index of the domain that applies, and that domain; returns the
+            value. Names on which others depend come first.
         """
         params: Params = {}
         for name in ordered_names(self._variants):

@@ -90,7 +90,7 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
     """Return the way of estimators that a candidate may be: with "auto", rows if they have no other resource in common.
 
-    Its usual epochs are the most that one of them takes in a fit.
+    Its `usual` is the largest number of epochs that any of them takes in one fit.
     """
     ways = [way_of(each, resource) for each in estimators]
     if len({way.resource for way in ways}) > 1:
@@ -163,7 +163,7 @@ class Retrained(Continued):
 
 
 def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
-    """Return the parameters of a fit of boosting to all rows, where no rows are held out to stop by.
+    """Return the parameters with which boosting is refitted to all rows, without held-out rows for early stopping.
 
     It is quiet, does not stop early, and has this number of rounds unless that is None.
     """

@@ -33,7 +33,7 @@ SEEDS = 2**31
 VOICES = {"verbose", "verbosity", "silent", "logging_level"}
 METHODS = ("predict", "predict_proba", "decision_function")
 HIGHER = ("auc", "aucpr", "map", "ndcg", "pre")
-"""How names of XGBoost's metrics begin of which higher values are better; mape is no such one."""
+"""Prefixes of those XGBoost metrics for which higher is better; mape begins with one but is an error."""
 SCORES_USUALLY = ("sklearn.base", "catboost.core")
 """Where `score` is defined that is accuracy or R2."""
 
@@ -194,9 +194,9 @@ class Boosted(Continued):
         raise NotImplementedError
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
-        """Return whether higher values of a metric are better, by where the library says the best one is.
+        """Infer whether higher values of a metric are better from the round that the library calls the best.
 
-        None if that does not tell. The first metric that tells is the one by which rounds are chosen from then on.
+        None if that is undecided. The first metric for which it is decided chooses the rounds from then on.
         """
         if max(values) == min(values):
             return None
