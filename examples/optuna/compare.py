@@ -204,8 +204,8 @@ def table(folder: Path, seconds: float, seeds: int, names: list[str]) -> Iterato
     )
     yield ""
     yield (
-        "| example | lines: Optuna | ash | score: Optuna | its objective by `from_optuna` | ash "
-        "| seconds to the lower of both scores: Optuna | ash | trials of Optuna | jobs of ash |"
+        "| example | lines, Optuna | lines, ash | score, Optuna | score, its objective by `from_optuna` | score, ash "
+        "| seconds to the lower of both scores, Optuna | seconds, ash | trials of Optuna | jobs of ash |"
     )
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for name in names:
