@@ -120,7 +120,7 @@ def test_groups_that_do_not_fit() -> None:
 
 DOMAINS: list[Callable[[], object]] = [
     lambda: ash.Space(learning_rate=-1),
-    lambda: ash.Space(learning_rate=np.array([1, 2])),
+    lambda: ash.Space(learning_rate=np.array([[1, 2]])),
     lambda: ash.Space(hidden=object()),
     lambda: ash.uniform("a", 1),
     lambda: ash.uniform(2, 1),

@@ -183,7 +183,7 @@ def test_import_is_light():
 NUMBERS = "an integer from 1"
 REFUSED = [
     ("candidates", NUMBERS, [0, -1, True]),
-    ("candidates", "never ends by itself: give time_limit, or epoch_limit, work_limit or stop_score", [None]),
+    ("candidates", "never ends by itself: give time_limit, or epoch_limit, work_limit, stop_score or patience", [None]),
     ("eta", "an integer from 2", [1, 2.5]),
     ("min_epochs", NUMBERS, [0]),
     ("epoch_rows", NUMBERS, [0, 2.5, "all"]),

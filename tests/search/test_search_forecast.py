@@ -171,7 +171,12 @@ def test_samplers_receive_forecasts() -> None:
 
     told: list[float] = []
     ours = boosted(sampler=Told(seed=0))
-    assert sorted(told) == sorted(-job.loss for job in ours.result_.jobs if job.rung == 0)
+    reached: dict[int, tuple[int, float]] = {}
+    for job in ours.result_.jobs:
+        reached[job.candidate] = job.rung, -job.loss
+        if job.rung == 0:  # the share of the candidates so far that rank no higher, by forecasts
+            assert told.pop(0) == sum(each <= reached[job.candidate] for each in reached.values()) / len(reached)
+    assert not told
 
 
 def test_a_simulation_is_decided_by_forecasts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,8 @@ class Trainer:
 
     def _job(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
         if state is None:
-            made = [self.candidate(params) for _ in self.splits]
+            first = self.candidate(params)
+            made = [first, *(clone(first) for _ in self.splits[1:])]
             way = way_of(made[0], self.way.resource) if self.objects.of else self.way
             state = [way.begin(each, self.seed_of(params)) for each in made]
         before = [under.done for under in state]

@@ -107,7 +107,7 @@ class Retrained(Continued):
         self._fresh = estimator
         self.why = why
         found = _boosting(estimator)
-        self.stops = found is not None and found[1].can_stop(found[0])
+        self.stops = found is not None and found[1].can_stop(found[0].get_params())
         self._once: Continued | None = None  # under training for one job, which may stop early
 
     @property
@@ -172,7 +172,8 @@ def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
         return {}
     last, kind = found
     prefix = "" if last is estimator else f"{estimator.steps[-1][0]}__"
-    params = kind.quiet(last) | kind.unstopped(last) | ({} if rounds is None else {_natural(last).parameter: rounds})
+    given = last.get_params()
+    params = kind.quiet(given) | kind.unstopped(given) | ({} if rounds is None else {_natural(last).parameter: rounds})
     return {f"{prefix}{name}": value for name, value in params.items()}
 
 

@@ -113,28 +113,28 @@ class Boosted(Continued):
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
-        estimator.set_params(**self.quiet(estimator))
-        self.stops = self.can_stop(estimator)
+        params = estimator.get_params()  # once, since it takes a library a millisecond
+        estimator.set_params(**self.quiet(params))
+        self.stops = self.can_stop(params)
+        self._seeds = {"random_state": params["random_state"]} if "random_state" in params else {}
         self._metric: tuple[str, bool] | None = None  # its name, and whether higher is better, once they are known
         self._history: list[float] = []  # its value after each round of the model
 
     @classmethod
-    def quiet(cls, estimator: Any) -> dict[str, Any]:
-        """Return the parameters of QUIET of which the user has said nothing."""
-        said = {name for name, value in estimator.get_params().items() if value is not None}
+    def quiet(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters of QUIET of which the user has said nothing, by those of the estimator."""
+        said = {name for name, value in params.items() if value is not None}
         said |= VOICES if said & VOICES else set()
         return {name: value for name, value in cls.QUIET.items() if name not in said}
 
     @classmethod
-    def can_stop(cls, estimator: Any) -> bool:
-        """Return whether the user lets it stop early."""
-        params = estimator.get_params()
+    def can_stop(cls, params: Mapping[str, Any]) -> bool:
+        """Return whether an estimator with these parameters stops early."""
         return any(params.get(name) for name in cls.STOPPING)
 
     @classmethod
-    def unstopped(cls, estimator: Any) -> dict[str, Any]:
-        """Return the parameters with which it does not stop early."""
-        params = estimator.get_params()
+    def unstopped(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters to change so that it does not stop early."""
         return {name: value for name, value in cls.STOPPING.items() if params.get(name)}
 
     @property
@@ -163,10 +163,8 @@ class Boosted(Continued):
         """Add so many rounds, fewer where it stops early."""
         if self.stopped:
             return
-        params = self.estimator.get_params()
-        seed = params.get("random_state")
         changed = {str(self.parameter): epochs}
-        if self.done and isinstance(seed, int):
+        if self.done and isinstance(seed := self._seeds.get("random_state"), int):
             changed["random_state"] = (seed + self.done) % SEEDS
         given = {self.ARGUMENT: self._model()} if self.done else {}
         if self.stops:
@@ -176,7 +174,7 @@ class Boosted(Continued):
             ran = self._remember()
             self.stopped, epochs = ran < epochs, ran
         self.done += epochs
-        self._set_as_one_fit(seed)
+        self._set_as_one_fit()
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
         """Return the arguments of `fit` with the rows that decide when to stop, unless the user has passed some."""
@@ -226,12 +224,9 @@ class Boosted(Continued):
         """Return the model so far, as `fit` takes it."""
         return self.estimator
 
-    def _set_as_one_fit(self, seed: Any) -> None:
+    def _set_as_one_fit(self) -> None:
         """Let the estimator say of itself what one fit would."""
-        params = {str(self.parameter): self.done}
-        if "random_state" in self.estimator.get_params():
-            params["random_state"] = seed
-        self.estimator.set_params(**params)
+        self.estimator.set_params(**{str(self.parameter): self.done}, **self._seeds)
 
 
 class LightGBM(Boosted):
@@ -349,7 +344,7 @@ class CatBoost(Boosted):
         self.done += epochs
         self.estimator = rows.fit(clone(self.estimator).set_params(**{str(self.parameter): self.done}))
 
-    def _set_as_one_fit(self, seed: Any) -> None:
+    def _set_as_one_fit(self) -> None:
         """Say nothing: parameters of a fitted model are fixed."""
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
