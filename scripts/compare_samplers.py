@@ -37,7 +37,7 @@ Params = Mapping[str, Any]
 
 
 class Problem:
-    """Something to tune: its space, and the error after so many epochs."""
+    """A tuning problem: a space, and the error of a configuration after a number of epochs."""
 
     def __init__(self, space: dict[str, Any], error: Callable[[Params, int], float]) -> None:
         self.space, self.error = space, error

@@ -108,7 +108,7 @@ def of_halving(
 def of_optuna(
     estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int, steps: int = 0
 ) -> Found:
-    """Search by Optuna: fold by fold, or in so many steps of all folds."""
+    """Search by Optuna. Trials train one fold after the other, or with `steps` all folds in that many steps."""
     import optuna
     from sklearn.base import clone
     from sklearn.metrics import get_scorer

@@ -27,7 +27,7 @@ TABLES = {
 class Model:
     """A model to search over.
 
-    `make` gives the estimator for a number of classes (0: regression) and of columns, on so many threads;
+    `make(classes, columns, threads)` returns the estimator; it regresses for 0 classes.
     `counts` is the parameter that counts its training; `package` what has to be installed.
     """
 

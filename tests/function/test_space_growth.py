@@ -33,7 +33,7 @@ def every_job_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def continued(path: Path, *callbacks: Any, **changes: Any) -> ash.FunctionResult:
-    """Continue with the large space, without the warning that there is the first time."""
+    """Continue with the large space; the warning that it has grown is ignored."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* the space has grown: ")
         result: ash.FunctionResult = tune(path, *callbacks, **{"space": LARGE, **changes})

@@ -435,16 +435,17 @@ def test_rounds_are_chosen_by_one_metric_in_all_jobs() -> None:
 
 
 def test_folds_that_stop_apart_are_trained_apart() -> None:
-    estimator = xgboost(random_state=0, early_stopping_rounds=3, learning_rate=0.3)
-    ours = fitted(estimator, {"max_depth": [2, 3, 4, 6]}, cv=4, max_epochs=60, max_rungs=3, candidates=4)
-    assert ours.result_.ended == "finished"
-    for state in ours.result_.best_state:
-        assert state.done <= 60 and (state.stopped or state.done in (20, 60))
-    infos = [info for info in ours.result_.infos if info is not None]
-    assert {fold.rounds for info in infos for fold in info.folds if fold.rounds is not None}
-    assert ours.trained_ == sum(info.trained for info in infos)
-    kept = infos[[job.candidate for job in ours.result_.jobs].index(ours.result_.best_candidate)]
-    assert kept.rounds is not None
+    """The first fold has few rows and stops in the first rung; the other one is trained for all epochs."""
+    few, many = (np.arange(12), HALVES[1]), HALVES
+    estimator = xgboost(random_state=0, early_stopping_rounds=10, learning_rate=0.02)
+    space = {"max_depth": [2, 3, 4, 6]}
+    ours = fitted(estimator, space, cv=[few, many], max_epochs=60, max_rungs=2, candidates=4, scoring="neg_log_loss")
+    assert [rung["epochs"] for rung in ours.result_.rungs] == [20, 40]
+    jobs = list(zip(ours.result_.jobs, ours.result_.infos, strict=True))
+    stopped = {job.candidate for job, info in jobs if job.rung == 0 and info.trained < 20}
+    further = [info for job, info in jobs if job.rung == 1 and job.candidate in stopped]
+    assert further and all(info.trained == (0 + 40) / 2 for info in further)
+    assert all(info.folds[0].rounds < 20 < info.folds[1].rounds for info in further)
 
 
 def test_boosting_stops_early_though_rows_are_the_resource() -> None:

@@ -101,7 +101,7 @@ class ConcurrentRunners(JobRunners):
         self.hand_out(job, params, state)
 
     def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Let somebody do a job, and put its key and the answer into the queue."""
+        """Hand a job to whatever runs it. Its key and its answer are put into the queue when it ends."""
         raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:

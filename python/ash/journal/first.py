@@ -138,7 +138,7 @@ def _of_result(result: History) -> Iterator[Ranked]:
 
 
 def _of_journal(earlier: Any) -> Iterator[Ranked]:
-    from ash.journal.database import contents_of  # with sqlite3, for whoever has a journal
+    from ash.journal.database import contents_of  # loads sqlite3, which only journals need
 
     path = earlier.file if isinstance(earlier, Journal) else Path(os.fspath(earlier))
     rows = contents_of(path).rows

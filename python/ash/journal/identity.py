@@ -313,6 +313,6 @@ def _plain(value: Any) -> Any:
 
 
 def _facts_of(journal: Journal) -> Facts:
-    from ash.journal.database import contents_of  # with sqlite3, for whoever has a journal
+    from ash.journal.database import contents_of  # loads sqlite3, which only journals need
 
     return contents_of(journal.file).facts

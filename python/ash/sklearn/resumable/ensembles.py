@@ -160,7 +160,7 @@ class Boosted(Continued):
         )
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Add so many rounds, fewer where it stops early."""
+        """Train this many more rounds, or fewer if it stops early."""
         if self.stopped:
             return
         changed = {str(self.parameter): epochs}
@@ -333,7 +333,7 @@ class CatBoost(Boosted):
         return ""
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Add so many rounds, or train all of them where CatBoost refuses to."""
+        """Train this many more rounds, or all of them anew if CatBoost cannot continue."""
         if not self.why:
             try:
                 return super().more(rows, epochs)
