@@ -26,9 +26,11 @@ from ash.journal.first import read_first
 from ash.journal.identity import seed_of
 from ash.journal.journal import Facts, Journal, NullJournal, read_journal
 from ash.options import (
+    ADAPTIVE,
     CONFIG_FIELDS,
     LARGEST,
     MOST_WORKERS,
+    RANDOM,
     FunctionOptions,
     SearchConfig,
     read_function_options,
@@ -183,9 +185,9 @@ def tune_function(
     objective = isinstance(train, Objective)
     train, cost = read_train(train, options), read_costs(costs)
     if objective:
-        _check_without(space=space, sampler=sampler)
+        _check_of_objective(space, sampler)
         space = {TRIAL: integers(0, LARGEST)}
-    domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler)
+    domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler, options.algorithm)
     known = read_first(first, None if objective else domains, options.candidates)
     identity = _identity(kept is not None or record is not None, train, domains, options, costs, sampler, known)
     with _opened(kept) as recorder:
@@ -199,7 +201,8 @@ def tune_function(
             options = replace(options, time_limit=None, job_limit=None, patience=None)
         recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
         recorded = None if identity is None else partial(record_of, train, identity, options, before=recorder.before)
-        source = numbered(known, options) if objective else source_of(known, domains, options, sampler, recorder)
+        given = (options, sampler, recorder)
+        source = numbered(known, *given) if objective else source_of(known, domains, *given)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             run = FunctionRun(places, source, domains, options, cost, recorder, train, repeat, recorded)
             _check_rungs(run, options)
@@ -289,11 +292,15 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
     )
 
 
-def _check_without(**arguments: Any) -> None:
-    """Raise SettingError unless all of these are None, which an objective of Optuna has no use for."""
-    for name, value in arguments.items():
-        if value is not None:
-            raise SettingError(f"{name} must be left out with ash.from_optuna, whose objective suggests the values")
+def _check_of_objective(space: Any, sampler: Any) -> None:
+    """Raise SettingError for a space or a sampler that an objective of Optuna has no use for."""
+    if space is not None:
+        raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
+    if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):
+        raise SettingError(
+            f"sampler must be {ADAPTIVE!r} or {RANDOM!r} with ash.from_optuna, whose objective suggests the values, "
+            f"got {sampler!r}"
+        )
 
 
 def _check_executor(executor: Any) -> None:

@@ -41,7 +41,7 @@ def identity_of(
         **of_object,
         "function": name_of(train),
         "costs": _costs(costs),
-        "sampler": sampler if sampler is None or isinstance(sampler, str) else type(sampler).__qualname__,
+        "sampler": sampler if isinstance(sampler, str) else type(sampler).__qualname__,
         "first": f"{len(first)} configurations, {_hash(repr(list(map(key_of, first))))}" if first else None,
     }
     version = version_facts()["version of ash"]  # kernels have no part in it

@@ -236,6 +236,7 @@ class FunctionRun:
         self._journal.handed_out(task, self._source.params[task.candidate])
         if self._source.learns and task.rung == 0 and task.candidate not in self._journal.params:
             self._directories.delete(task.candidate)  # an earlier call may have drawn other hyperparameters
+            self._journal.look()  # after a crash it is drawn again, and finds its directory
         return task
 
     def _draw(self) -> bool:
@@ -327,7 +328,8 @@ class FunctionRun:
             if isinstance(answer.info, dict) and STORY in answer.info:
                 self._stories[task.candidate] = answer.info[STORY]
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
-            self._source.tell(task.candidate, task.rung, answer.rank if good else None)
+            story = self._stories.get(task.candidate)
+            self._source.tell(task.candidate, task.rung, answer.rank if good else None, story)
             is_better = good and (self._best is None or answer.score > self._best.score)
             self._without_better = 0 if is_better else self._without_better + 1
             if good:

@@ -163,6 +163,9 @@ def _trial_of(reports: Reports, number: int, given: Mapping[str, Any], options: 
 
 def _contained(name: str, value: Any, distribution: Any) -> Any:
     """Return a value as a distribution has it; _MISSING, with a warning, if it is not in there."""
+    for option in getattr(distribution, "choices", ()):
+        if type(_plain(option)) is type(value) and _plain(option) == value:
+            return option
     try:
         inner = distribution.to_internal_repr(value)
         if distribution._contains(inner):

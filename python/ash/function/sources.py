@@ -1,8 +1,8 @@
-"""Where candidates come from: a draw, points that fill the space evenly, or a sampler of Optuna that learns.
+"""Where candidates come from: random draws, some of them near good ones, even points, or a sampler of Optuna.
 
     params       those that there are, by number; what the user knows comes first: configurations, or an earlier run
     more()       one more or some, when the clock stands still for want of them
-    tell(...)    what became of one in a rung, in order of decision
+    tell(...)    what became of one in a rung, in order of decision; and what a trial of Optuna has suggested
 
 The clock stands still at a virtual time that depends on decisions alone, and all that was decided before was told by
 then: so whom a sampler proposes depends on no timing either, where the schedule is reproducible.
@@ -11,18 +11,20 @@ Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optu
 
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count, islice, repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
-from ash.function.objective import GIVEN, TRIAL
+from ash.function.objective import GIVEN, TRIAL, space_of
 from ash.history.optuna_study import quiet_study
 from ash.journal.journal import NullJournal
-from ash.options import LARGEST, FunctionOptions
-from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, key_of, step_of
+from ash.options import ADAPTIVE, LARGEST, RANDOM, FunctionOptions
+from ash.space.domains import FLOATS, INTEGERS, LOG_INTEGERS, Domain, encode, integers, key_of, step_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 from ash.space.space import after, at_their_numbers, each_once
@@ -30,8 +32,18 @@ from ash.space.space import after, at_their_numbers, each_once
 if TYPE_CHECKING:
     import optuna
 
+Story = Mapping[str, Any]
+"""What a trial of Optuna has suggested: `params`, and the `space` of them."""
 SOBOL = "sobol"
+SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
 CHUNK = 256
+LEAST, EVERY = 8, 3
+"""After so many scored candidates all but one in three adaptive draws are near good ones."""
+BEST, FEWEST = 8, 4
+"""Good ones are the best 1/BEST, but at least FEWEST."""
+KEPT, WIDTH = 3 / 4, 1 / 4
+"""A draw near a good one keeps this share of its hyperparameters; numbers move by up to this share of their range."""
+_NEAR = 2  # spawn key of these draws; Space.stream has 1
 MOST_REPEATS = 20
 """After this many repeated proposals in a row, a sampler is assumed to have no new ones."""
 
@@ -48,7 +60,7 @@ class Source:
         """Add to `params`, and return whether anything was."""
         raise NotImplementedError
 
-    def tell(self, candidate: int, rung: int, score: float | None) -> None:
+    def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Take notice of a score in a rung, None of a failure: by default nothing is learned."""
 
 
@@ -78,12 +90,143 @@ class Drawn(Source):
         return bool(drawn)
 
 
+class Ranks:
+    """The candidates that have a score, by the highest rung in which they have one, then by the score there.
+
+    Scores after different numbers of epochs are not comparable, and the first rung alone favours those that start fast.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[int, tuple[int, float, int]] = {}
+        self._ordered: list[tuple[int, float, int]] = []  # these, the worst first; equals in reverse order of number
+
+    def __len__(self) -> int:
+        return len(self._ordered)
+
+    def __contains__(self, candidate: int) -> bool:
+        return candidate in self._places
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def put(self, candidate: int, rung: int, score: float) -> None:
+        """Take in a score of a candidate in a rung that is higher than its earlier ones."""
+        if candidate in self._places:
+            del self._ordered[bisect_left(self._ordered, self._places[candidate])]
+        self._places[candidate] = rung, score, -candidate
+        insort(self._ordered, self._places[candidate])
+
+    def best(self, place: int) -> int:
+        """Return the candidate at a place, 0 for the best one."""
+        return -self._ordered[-1 - place][2]
+
+    def share(self, candidate: int) -> float:
+        """Return the share of candidates that rank no higher."""
+        rung, score, _ = self._places[candidate]
+        return bisect_right(self._ordered, (rung, score, 1)) / len(self._ordered)
+
+
+class Adaptive(Source):
+    """Random draws without repetition, and draws near good candidates.
+
+    Once LEAST candidates have a score, two of three draws are near one of the best eighth (`Ranks`), the better ones
+    more often. Such a draw keeps about three quarters of its hyperparameters, of which numbers are moved by a random
+    share of their range, mostly a small one. The others are drawn anew. A draw depends on the space, the seed, its
+    number, and the ranks at the time. There are `count` candidates in all, of which `first` come first. Those in the
+    `journal` keep their numbers.
+    """
+
+    learns = True
+
+    def __init__(
+        self, first: Sequence[Params], space: FunctionSpace, count: int, seed: int, journal: NullJournal
+    ) -> None:
+        self._seed, self.count, self._space = seed, count, space
+        self._recorded = {**journal.params, **journal.before}
+        self.params = list(islice(at_their_numbers(journal.before, first), count))
+        self._seen = set(map(self._key, chain(self.params, self._recorded.values())))
+        self._others = (params for params in space.stream(seed) if key_of(params) not in self._seen)
+        self._ranks = Ranks()
+
+    @staticmethod
+    def _key(params: Params) -> str:
+        return key_of(params)
+
+    def more(self) -> bool:
+        """Draw one."""
+        number = len(self.params)
+        if number >= self.count:
+            return False
+        params = self._recorded.get(number) or self._new(number)
+        self._seen.add(self._key(params))
+        self.params.append(params)
+        return True
+
+    def _new(self, number: int) -> Params:
+        if len(self._ranks) >= LEAST and number % EVERY:
+            source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=(_NEAR, number)))
+            word = int(source.random_raw())
+            good = word * word * max(FEWEST, len(self._ranks) // BEST) >> 128  # the square favours the better ones
+            near = self._near(number, self._ranks.best(good), source)
+            if self._key(near) not in self._seen:
+                return near
+        return next(self._others)
+
+    def _near(self, number: int, good: int, source: np.random.PCG64) -> Params:
+        """Return a configuration near that of a good candidate."""
+        own, moves = self.params[good], _moves(self._space.domains, source)
+
+        def draw(name: str, _: int, domain: Domain) -> Any:
+            if name in own and name in moves and domain.spans(own[name]):
+                return domain.moved(own[name], moves[name])
+            return domain.drawn[int(source.random_raw()) * len(domain.drawn) >> 64]
+
+        return self._space.walk(draw)
+
+    def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
+        """Rank a candidate. A failure leaves its rank as it is."""
+        if score is not None:
+            self._ranks.put(candidate, rung, score)
+
+
+class AdaptiveTrials(Adaptive):
+    """Trials of Optuna, which are numbers; those near good ones are given values. The others are drawn by the trial."""
+
+    def __init__(self, first: Sequence[Params], count: int, seed: int, journal: NullJournal) -> None:
+        super().__init__([], FunctionSpace(**{TRIAL: integers(0, LARGEST)}), count, seed, journal)
+        self.params = [{TRIAL: number, GIVEN: params} for number, params in enumerate(first[:count])]
+        self._others = ({TRIAL: len(self.params)} for _ in repeat(None))
+        self._stories: dict[int, Story] = {}
+
+    @staticmethod
+    def _key(params: Params) -> str:
+        return key_of(params.get(GIVEN, params))
+
+    def _near(self, number: int, good: int, source: np.random.PCG64) -> Params:
+        own = self._stories[good]["params"]
+        domains = {name: each for name, (each,) in space_of([self._stories[good]]).domains.items() if name in own}
+        near = {name: domains[name].moved(own[name], move) for name, move in _moves(domains, source).items()}
+        return {TRIAL: number, GIVEN: near}
+
+    def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
+        """Rank a trial that has suggested anything."""
+        if story is not None and story["params"]:
+            self._stories[candidate] = story
+            self._seen.add(key_of(story["params"]))
+            super().tell(candidate, rung, score)
+
+
+def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
+    """Return which hyperparameters a draw keeps, and by which share of its range each moves if it is a number."""
+    words = {name: source.random_raw(3).tolist() for name in names}
+    return {name: WIDTH * ((up - down) / 2**64) for name, (word, up, down) in words.items() if word < KEPT * 2**64}
+
+
 class OptunaSource(Source):
     """A sampler of Optuna: asked for one candidate at a time, and told the rank of each.
 
-    Candidates rank by the highest rung in which they have a score, then by the score there. Scores after different
-    numbers of epochs are not comparable, and the first rung alone favours those that start fast. The value of a trial
-    is the share of the candidates that rank no higher than its own, from 0 to 1. It changes with each result.
+    The value of a trial is the share of the candidates that rank no higher than its own (`Ranks`), from 0 to 1. It
+    changes with each result.
     A run that goes on asks again for what is on record, in the order in which it has asked and told before: a sampler
     with a seed proposes the same again, and stands where it stood. One that proposes something else is told of what is
     on record as of trials that were not its own, and goes on from there.
@@ -111,8 +254,7 @@ class OptunaSource(Source):
         self._space = space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
         self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # the sampler was not asked for these
-        self._reached: dict[int, tuple[int, float]] = {}  # the highest rung of each candidate and its score there
-        self._ordered: list[tuple[int, float]] = []  # these, the lowest first
+        self._ranks = Ranks()
         self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # of its trials
         self._is_ranked = True
         self._seen = {
@@ -161,18 +303,15 @@ class OptunaSource(Source):
         text = "the sampler proposes other candidates than those on record, which are kept; later draws will differ"
         warn_user(f"{text}: give the sampler a seed, so that a resumed run draws as an uninterrupted one")
 
-    def tell(self, candidate: int, rung: int, score: float | None) -> None:
+    def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Tell the sampler. A failure after the first rung leaves the rank of the candidate as it is."""
         trial = self._trials[candidate]
         if score is None:
             if rung == 0 and trial is not None:
                 self._tell(trial, None)
             return
-        is_new = candidate not in self._reached
-        if not is_new:
-            del self._ordered[bisect_left(self._ordered, self._reached[candidate])]
-        self._reached[candidate] = rung, score
-        insort(self._ordered, (rung, score))
+        is_new = candidate not in self._ranks
+        self._ranks.put(candidate, rung, score)
         self._is_ranked = False
         if is_new and trial is not None:
             self._tell(trial, candidate)
@@ -184,10 +323,10 @@ class OptunaSource(Source):
         """Finish a trial with the value of a candidate; as failed if it has none."""
         from optuna.trial import TrialState
 
-        if candidate not in self._reached:
+        if candidate not in self._ranks:
             self._study.tell(trial, state=TrialState.FAIL)
             return
-        self._study.tell(trial, self._share(candidate))
+        self._study.tell(trial, self._ranks.share(candidate))
         self._numbers[candidate].append(trial.number)
 
     def _rank(self) -> None:
@@ -195,15 +334,11 @@ class OptunaSource(Source):
         if self._is_ranked:
             return
         trials = self._study.get_trials(deepcopy=False)  # those of the storage itself, in memory
-        for candidate in self._reached:
-            values = [self._share(candidate)]
+        for candidate in self._ranks:
+            values = [self._ranks.share(candidate)]
             for number in self._numbers[candidate]:
                 trials[number].values = values
         self._is_ranked = True
-
-    def _share(self, candidate: int) -> float:
-        """Return the share of candidates that rank no higher."""
-        return bisect_right(self._ordered, self._reached[candidate]) / len(self._ordered)
 
 
 def source_of(
@@ -217,7 +352,9 @@ def source_of(
         count = space.counted(options.candidates, there)
     if _is_asked(sampler):
         return OptunaSource(first, space, count, sampler, options.seed, journal)
-    points = space.stream(options.seed) if sampler is None else sobol(space, options.seed)
+    if sampler == ADAPTIVE:
+        return Adaptive(first, space, count, options.seed, journal)
+    points = space.stream(options.seed) if sampler == RANDOM else sobol(space, options.seed)
     return Drawn(first, points, count, CHUNK if endless else count, before)
 
 
@@ -235,7 +372,7 @@ def _has_levels_alone(space: FunctionSpace, sampler: Any) -> bool:
 
 def _is_asked(sampler: Any) -> bool:
     """Return whether it is a sampler of Optuna."""
-    return sampler is not None and not isinstance(sampler, str)
+    return not isinstance(sampler, str)
 
 
 def _has_numbers_between(domain: Domain) -> bool:
@@ -244,23 +381,26 @@ def _has_numbers_between(domain: Domain) -> bool:
     return bool(len(domain.levels) <= (domain.levels[-1] - domain.levels[0]) // step_of(domain))
 
 
-def numbered(first: Sequence[Params], options: FunctionOptions) -> Source:
+def numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, journal: NullJournal) -> Source:
     """Return the source of trials of Optuna, which are numbers; those of `first` have values to begin with."""
     endless, wanted = options.candidates is None, options.candidates or LARGEST
+    if sampler == ADAPTIVE:
+        return AdaptiveTrials(first, wanted, options.seed, journal)
     given: Iterator[Params] = chain(({GIVEN: params} for params in first), repeat({}))
     trials = ({TRIAL: number, **more} for number, more in enumerate(given))
     return Drawn([], trials, wanted, CHUNK if endless else wanted)
 
 
-def read_sampler(sampler: Any) -> Any:
-    """Return the argument `sampler`, or raise SettingError unless it is None, "sobol" or a sampler of Optuna."""
+def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
+    """Return the argument `sampler`, for None the default one of an algorithm, or raise SettingError."""
+    if sampler is None:
+        return ADAPTIVE if algorithm == "ash" else RANDOM
     bases = {f"{each.__module__.partition('.')[0]}.{each.__name__}" for each in type(sampler).__mro__}
-    is_sobol = isinstance(sampler, str) and sampler == SOBOL
-    if sampler is None or is_sobol or "optuna.BaseSampler" in bases:
+    if (isinstance(sampler, str) and sampler in SAMPLERS) or "optuna.BaseSampler" in bases:
         return sampler
     raise SettingError(
-        f"sampler must be {SOBOL!r}, a sampler of Optuna such as optuna.samplers.TPESampler(seed=0), or None for "
-        f"random draws, got {sampler!r}"
+        f"sampler must be {', '.join(map(repr, SAMPLERS))}, or a sampler of Optuna such as "
+        f"optuna.samplers.TPESampler(seed=0), got {sampler!r}"
     )
 
 

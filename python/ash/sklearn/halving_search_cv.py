@@ -23,7 +23,7 @@ from ash._utils.checks import is_number, whole, yes_or_no
 from ash.callbacks.base import Callback
 from ash.errors import SettingError
 from ash.journal.journal import Journal
-from ash.options import CONFIG_FIELDS, LARGEST, SearchConfig
+from ash.options import CONFIG_FIELDS, LARGEST, RANDOM, SearchConfig
 from ash.result import FunctionResult
 from ash.run_record import RunRecord
 from ash.sklearn.cv_results import JobInfo, ResultRow, job_rows
@@ -179,7 +179,7 @@ class HalvingSearchCV(ASHSearchCV):
     ([10, 4, 2], [1, 3, 9], 9)
     """
 
-    forecast, sampler, costs = False, None, None
+    forecast, sampler, costs = False, RANDOM, None
     _space_argument = NAME
 
     @explained(CONFIG_FIELDS)

@@ -14,6 +14,7 @@ exactly as given.
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
@@ -99,6 +100,22 @@ class Domain:
     def clipped(self, value: Any) -> Any:
         """Return a number clipped to the bounds of levels that are not listed, and any other value as it is."""
         return value if self.has_list or not is_number(value) else min(max(value, self.levels[0]), self.levels[-1])
+
+    def moved(self, value: Any, share: float) -> Any:
+        """Return the level that is a share of the range above a number, at most the last; an option stays as it is.
+
+        Parameters
+        ----------
+        value : object
+            One that the domain spans.
+        share : float
+            From -1 to 1; below 0 it is a lower level, at least the first.
+        """
+        if self.kind == "choice":
+            return value
+        levels = self.drawn
+        place = bisect_left(levels, value) + round(share * len(levels))
+        return levels[min(max(place, 0), len(levels) - 1)]
 
     def shown(self) -> str:
         """Return the levels for a message: the first ones, or the bounds."""

@@ -1,0 +1,236 @@
+"""The default source of candidates: random draws, and draws near good candidates."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+import ash
+from ash.function.sources import Adaptive
+from ash.journal.journal import NullJournal
+from ash.space.hyperparameters import Params
+from config_help import configured
+from function_help import FAILURES, SPACE, cost, run
+from function_journal_help import broken, looked_at, tune
+from journal_help import copy, rows
+
+FLAT = ash.FunctionSpace(x=ash.uniform(0, 1), rate=ash.log(1e-3, 1, levels=31), kind=["a", "b", "c"], fixed=7)
+NESTED = ash.FunctionSpace(
+    kind=["tree", "linear", "none"],
+    depth=[ash.integers(1, 9).when(kind="tree"), ash.integers(100, 300).when(kind="linear")],
+    shape=ash.choice((1, 2), (3,), None).when(depth=(2, 3)),
+    rate=ash.log(1e-3, 1).when(kind=("tree", "linear")),
+)
+Places = dict[int, tuple[int, float]]
+
+
+def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Adaptive:
+    """A source that was told the place of each candidate, if it has one, as soon as it was drawn."""
+    source = Adaptive([], space, count, seed, NullJournal())
+    for number in range(count):
+        assert source.more()
+        if number in places:
+            source.tell(number, *places[number])
+    assert not source.more()
+    return source
+
+
+def near_by_hand(params: list[Params], number: int, seed: int, places: Places) -> Params:
+    """Draw near one of the best eighth, and at least four, with plain numbers: a twin that is easy to read."""
+    ranked = sorted((candidate for candidate in places if candidate < number), key=lambda each: (*places[each], -each))
+    good = ranked[::-1][: max(4, len(ranked) // 8)]
+    stream = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(2, number)))
+
+    def share() -> float:
+        return int(stream.random_raw()) / 2**64
+
+    own = params[good[int(share() ** 2 * len(good))]]
+    draws = {name: (share(), share(), share()) for name in FLAT.domains}
+    found: Params = {}
+    for name, (domain,) in FLAT.domains.items():
+        kept, up, down = draws[name]
+        levels = domain.levels
+        if kept >= 0.75:
+            found[name] = levels[int(share() * len(levels))]
+        elif name in ("x", "rate"):
+            place = levels.index(own[name]) + round((up - down) / 4 * len(levels))
+            found[name] = levels[min(max(place, 0), len(levels) - 1)]
+        else:
+            found[name] = own[name]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_of_three_draws_are_near_good_candidates(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    places = {number: (int(rng.integers(3)), round(float(rng.normal()), 1)) for number in range(90) if number % 7}
+    source = told(FLAT, 90, seed, places)
+    drawn = iter(FLAT.sample(90, seed))
+    near = 0
+    for number, params in enumerate(source.params):
+        before = source.params[:number]
+        scored = sum(candidate < number for candidate in places)
+        by_hand = near_by_hand(before, number, seed, places) if scored >= 8 and number % 3 else None
+        if by_hand is not None and by_hand not in before:
+            assert params == by_hand
+            near += 1
+        else:
+            assert params == next(each for each in drawn if each not in before)
+    assert 40 < near < 60
+    assert len({*map(str, source.params)}) == 90
+
+
+def test_without_scores_all_are_random_draws() -> None:
+    assert told(FLAT, 64, 3, {}).params == FLAT.sample(64, 3)
+    assert told(FLAT, 64, 3, {number: (0, 0.0) for number in range(7)}).params == FLAT.sample(64, 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_draws_hold_the_conditions_of_the_space(seed: int) -> None:
+    places = {number: (0, float(number % 5)) for number in range(240)}
+    found = told(NESTED, 200, seed, places).params
+    assert all(NESTED.has(params) for params in found) and len({*map(str, found)}) == 200
+    assert {params["kind"] for params in found} == {"tree", "linear", "none"}
+    assert {"shape" in params for params in found} == {True, False}
+
+
+def test_a_small_space_is_tried_once_and_in_full() -> None:
+    space = {"x": [0.1, 0.2, 0.3], "depth": ash.integers(1, 4), "kind": ["a", "b"]}
+    with pytest.warns(UserWarning, match="candidates=99 exceeds the 24 configurations"):
+        result = ash.tune_function(
+            lambda params, epochs, state: -params["x"], space, candidates=99, threads=1, progress=False
+        )
+    assert len({*map(str, result.params)}) == len(result.params) == 24
+
+
+def test_moved_numbers_stay_in_their_domain() -> None:
+    grid, many, options = ash.uniform(0, 1, levels=5), ash.log(1e-3, 10), ash.choice(1, 2, 3)
+    assert [grid.moved(0.5, share) for share in (-1, -0.2, 0, 0.09, 0.2, 1)] == [0, 0.25, 0.5, 0.5, 0.75, 1]
+    assert grid.moved(0.6, 0) == 0.75, "a number between two levels"
+    assert many.moved(0.1, -1) == 1e-3 and many.moved(0.1, 1) == 10
+    assert many.moved(0.1, 0.25) == pytest.approx(1) and many.moved(0.1, -0.25) == pytest.approx(0.01)
+    assert options.moved(2, 1) == 2
+    whole = ash.integers(1, 10**6, log=True)
+    assert whole.moved(1000, 1 / 6) == pytest.approx(1000 * 2e6 ** (1 / 6), rel=1e-3) and whole.moved(1000, 0) == 1000
+    assert ash.uniform(2, 2).moved(2.0, 0.5) == 2
+
+
+@pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 2, "executor": "processes"}], ids=str)
+def test_a_run_with_costs_is_the_same_anywhere(places: dict[str, Any]) -> None:
+    expected = run(costs=cost, candidates=60, threads=1)
+    found = run(costs=cost, candidates=60, workers=expected.record.settings["workers"], **places)
+    assert found.digest == expected.digest and found.params == expected.params
+    assert run(costs=cost, candidates=60, record=found.record, **places).digest == expected.digest
+    random = run(costs=cost, candidates=60, threads=1, sampler="random")
+    assert random.params == tuple(ash.FunctionSpace(**SPACE).sample(60, 3)) != found.params
+    assert found.params[:8] == random.params[:8]
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_an_interrupted_run_draws_as_one_that_was_not(
+    greedy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at(monkeypatch)
+    given: dict[str, Any] = {"costs": None, "workers": None} if greedy else {}
+    path = tmp_path / "run.ash"
+    broken(path, 25, candidates=60, **given)
+    assert 8 < len(rows(path, "SELECT * FROM candidates")) < 60
+    again = copy(path, tmp_path / "copy.ash")
+    expected = tune(None, candidates=60, threads=1, **given)
+    for journal in (path, again):
+        found = tune(journal, candidates=60, threads=1, **given)
+        assert found.digest == expected.digest and found.params == expected.params
+    more, whole = (tune(each, candidates=90, threads=1, **given) for each in (path, None))
+    if not greedy:
+        assert more.digest == whole.digest
+    assert more.params[:60] == expected.params
+
+
+def test_random_search_and_synchronous_halving_draw_at_random() -> None:
+    for algorithm in ("random", "sh"):
+        found = run(algorithm=algorithm, threads=1, max_rungs=3)
+        assert found.params == run(algorithm=algorithm, threads=1, max_rungs=3, sampler="random").params
+        assert found.params != run(algorithm=algorithm, threads=1, max_rungs=3, sampler="adaptive").params
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_failures_are_not_ranked() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
+        if params["x"] > 0.4:
+            raise ValueError("too large")
+        return float(params["x"])
+
+    result = run(function, candidates=90, threads=1)
+    late = [params["x"] for number, params in enumerate(result.params) if number > 30 and number % 3]
+    assert result.failures and sum(x <= 0.4 for x in late) > 0.55 * len(late)
+
+
+def test_adaptive_draws_find_more_than_random_ones() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> float:
+        return -sum((value - 0.3) ** 2 for value in params.values()) - 1 / epochs
+
+    space = {f"x{number}": ash.uniform(0, 1) for number in range(4)}
+
+    def best(seed: int, **given: Any) -> float:
+        settings = configured({"candidates": 100, "threads": 1, "seed": seed, "progress": False, **given})
+        return ash.tune_function(function, space, **settings).best_score
+
+    seeds = range(6)
+    assert sum(best(seed) > best(seed, sampler="random") for seed in seeds) >= 5
+
+
+# Trials of Optuna
+
+
+def valley(trial: optuna.Trial) -> float:
+    x, kind = trial.suggest_float("x", 0, 1), trial.suggest_categorical("kind", [(1, 2), "b", None])
+    rate = trial.suggest_float("rate", 1e-4, 1, log=True) if kind == "b" else 0.1
+    value = 0.0
+    for step in range(4):
+        value = (x - 0.3) ** 2 + abs(np.log(rate / 0.1)) * 0.1 + 0.2 * (kind is None) + 1 / (step + 1)
+        trial.report(value, step)
+    return value
+
+
+def trials(**changes: Any) -> ash.FunctionResult:
+    given = {"candidates": 60, "direction": "minimize", "max_epochs": 4, "threads": 1, "progress": False}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Choices for a categorical")
+        warnings.filterwarnings(
+            "error", message="first: "
+        )  # nothing that is given to a trial is outside of what it suggests
+        return ash.tune_function(ash.from_optuna(valley), **{**given, **changes})
+
+
+def test_trials_of_optuna_are_near_good_ones() -> None:
+    random, found = trials(sampler="random"), trials()
+    assert found.params[:8] == random.params[:8]
+    assert sum(mine != other for mine, other in zip(found.params, random.params, strict=True)) > 25
+    assert np.median([abs(params["x"] - 0.3) for params in found.params[20:]]) < 0.6 * np.median(
+        [abs(params["x"] - 0.3) for params in random.params[20:]]
+    )
+    kinds = {str(params["kind"]) for params in found.params}
+    assert kinds == {"(1, 2)", "b", "None"}
+
+
+def test_trials_of_optuna_are_the_same_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at(monkeypatch)
+    costs, path = (lambda params, epochs: epochs), tmp_path / "run.ash"
+    expected = trials(costs=costs)
+    assert trials(costs=costs, threads=2).digest == expected.digest
+    assert trials(costs=costs, candidates=40, journal=path).params == expected.params[:40]
+    resumed = trials(costs=costs, journal=path)
+    assert resumed.digest == expected.digest and resumed.params == expected.params
+    given = [json.loads(text) for (text,) in rows(path, "SELECT params FROM candidates")]
+    assert sum("given" in params for params in given) > 10
+    assert trials(costs=costs, record=resumed.record).digest == expected.digest
+
+
+def test_a_sampler_of_trials_is_checked() -> None:
+    for wrong in ("sobol", optuna.samplers.TPESampler(), 3):
+        with pytest.raises(ash.SettingError, match=r"sampler must be 'adaptive' or 'random' with ash\.from_optuna"):
+            trials(sampler=wrong)
