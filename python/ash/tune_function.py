@@ -15,7 +15,7 @@ from ash.errors import SettingError
 from ash.executors.executor_argument import check_submit, workers_of
 from ash.function.answers import Train
 from ash.function.clock import read_costs, rungs_below
-from ash.function.forms import read_train
+from ash.function.forms import WholeTrainer, read_train
 from ash.function.function_identity import NoIdentity, code_of, identity_of
 from ash.function.function_repeat import check_same_run, record_of, repeat_of
 from ash.function.function_run import FunctionRun
@@ -45,6 +45,8 @@ from ash.space.hyperparameters import Params
 from ash.space.space import read_space
 
 PROCESSES = "processes"
+STEPS = ("max_epochs", "min_epochs", "max_rungs", "eta", "promotion")
+"""What lays a ladder of several rungs. Of these a function that trains a candidate at once may have 1 alone."""
 
 
 @explained(CONFIG_FIELDS)
@@ -77,6 +79,8 @@ def tune_function(
         One of these forms; `params` is a dict of hyperparameters, and an epoch is any unit of training (a round, a
         tree, a pass).
 
+        - A function, ``train(params) -> score``. It trains a model completely. Each candidate is trained once, so the
+          ladder has one rung of one epoch. It may return (score, state) too.
         - A function, ``train(params, epochs, state) -> (score, state)``. It trains `epochs` epochs more. `state` is
           what the previous call for this candidate returned, None in the first call, and always None with
           ``training="restart"``. Without a state it may return the score alone.
@@ -184,6 +188,8 @@ def tune_function(
     options = _options(given, kept)
     objective = isinstance(train, Objective)
     train, cost = read_train(train, options), read_costs(costs)
+    if isinstance(train, WholeTrainer):
+        options = _one_rung(options, given)
     if objective:
         _check_of_objective(space, sampler)
         space = {TRIAL: integers(0, LARGEST)}
@@ -237,6 +243,19 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
     if not _is_foreign(executor):
         return read_function_options(given)
     return replace(read_function_options({**given, "threads": None}), threads=workers_of(executor, given["threads"]))
+
+
+def _one_rung(options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
+    """Return the options of a function that trains each candidate once; raise SettingError if a ladder was given."""
+    fields = {} if given["config"] is None else given["config"].given()
+    for name in STEPS:
+        value = given["max_epochs"] if name == "max_epochs" else fields.get(name)
+        if value not in (None, 1):
+            raise SettingError(
+                f"{name}={value!r} has no effect with train(params), which trains each candidate once: leave it out, "
+                "or write train(params, epochs, state) to train in steps"
+            )
+    return replace(options, max_rungs=1)
 
 
 def _resolved(options: FunctionOptions, first: Sequence[Params], space: FunctionSpace, sampler: Any) -> Facts:

@@ -161,7 +161,9 @@ def test_a_generator_that_ends_keeps_its_last_score() -> None:
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        (lambda params: iter(()), r"train must be a function of parameters, epochs and state, .*it takes \(params\)"),
+        (lambda params, epochs: 0.5, r"or of parameters, epochs and state, got .*it takes \(params, epochs\)"),
+        (lambda params, epochs=9: 0.5, r"or of parameters, epochs and state, got .*it takes \(params, epochs=9\)"),
+        (lambda: 0.5, r"train must be a function of parameters, or of .*, got .*it takes \(\)"),
         (int, "train is the class int, which needs the methods fit_more and score"),
         (type("Two", (Trained,), {"__init__": lambda self, a, b: None}), "a class that is made of parameters, got "),
     ],
@@ -270,6 +272,88 @@ print("ends", flush=True)
 """
     done = python(code)
     assert done.stdout == "ends\n" and done.returncode == 0, done.stderr
+
+
+# A function of parameters alone
+
+
+def whole(params: dict[str, Any]) -> Any:
+    """The score of `train` after an epoch."""
+    score, _ = train(params, 1, None)
+    return ash.Outcome(score, {"depth": params["depth"]}, {"depth": params["depth"]})
+
+
+@pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 2}])
+def test_a_function_of_parameters_alone_is_called_once_per_candidate(
+    places: dict[str, Any], recwarn: pytest.WarningsRecorder
+) -> None:
+    expected = run(train, costs=cost, threads=1, max_rungs=1)
+    found = run(whole, costs=cost, **places)
+    assert found.digest == expected.digest and len(found.jobs) == len(found.params) == 40
+    assert found.best_epochs == 1 and [row["places"] for row in found.rungs] == [40]
+    assert found.best_state == found.best_metrics == {"depth": found.best_params["depth"]}
+    assert not [str(each.message) for each in recwarn if "rung" in str(each.message)]
+
+
+def test_a_function_of_parameters_may_have_options_and_be_minimized() -> None:
+    def value(params: dict[str, Any], shift: float = 0.0, *, sign: int = 1) -> Any:
+        return sign * params["x"] + shift
+
+    for form in (value, partial(value, shift=0.0), lambda params: value(params)):
+        found = run(form, direction="minimize", threads=1)
+        assert found.best_value == min(params["x"] for params in found.params)
+    assert run(value, candidates=None, epoch_limit=300, threads=1).epochs == 300
+    assert run(value, candidates=None, patience=50, threads=1).ended == "patience"
+    assert run(value, candidates=None, time_limit=0.2, threads=1).ended == "time_limit"
+
+
+def test_a_run_of_a_function_of_parameters_is_continued_and_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    given = {"threads": 1, "costs": cost}
+    expected = run(whole, **given)
+    run(whole, **given | {"candidates": 10}, journal=path)
+    calls: list[float] = []
+
+    def count(params: dict[str, Any]) -> Any:
+        calls.append(params["x"])
+        return whole(params)
+
+    count.__qualname__ = whole.__qualname__
+    with pytest.warns(UserWarning, match="function"):
+        found = run(count, **given, journal=path)
+    assert found.digest == expected.digest and len(calls) == 30
+    again = run(whole, **given, record=found.record)
+    assert again.digest == expected.digest and again.record == found.record
+
+
+def test_a_journal_of_whole_trainings_is_not_continued_in_steps(tmp_path: Path) -> None:
+    path = tmp_path / "run.ash"
+    run(whole, threads=1, journal=path)
+
+    def steps(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        return train(params, epochs, state)
+
+    steps.__qualname__ = whole.__qualname__
+    with pytest.raises(ash.JournalError, match=r"form: 'train\(params\)' "):
+        run(steps, threads=1, journal=path)
+
+
+@pytest.mark.parametrize(
+    "given", [{"max_epochs": 8}, {"min_epochs": 2}, {"max_rungs": 3}, {"eta": 3}, {"promotion": "paper"}]
+)
+def test_a_ladder_beside_a_function_of_parameters_is_refused(given: dict[str, Any]) -> None:
+    name, value = next(iter(given.items()))
+    message = rf"{name}={value!r} has no effect with train\(params\).*write train\(params, epochs, state\)"
+    with pytest.raises(ash.SettingError, match=message):
+        run(whole, threads=1, **given)
+    assert run(whole, threads=1, max_epochs=1, min_epochs=1, max_rungs=1).best_epochs == 1
+
+
+def test_what_a_function_of_parameters_does_wrong_is_said() -> None:
+    with pytest.raises(ash.SettingError, match="train returned <tuple_iterator"):
+        run(lambda params: iter(()), threads=1)
+    with pytest.raises(ash.JobFailed, match="ZeroDivisionError"):
+        run(lambda params: 1 / 0, threads=1, error="raise")
 
 
 # Direction

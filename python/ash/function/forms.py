@@ -1,6 +1,7 @@
 """The forms of `train`; all become functions of parameters, epochs and state.
 
     function     train(params, epochs, state) returns a score, (score, state) or an Outcome
+    whole        train(params) returns the same after a whole training, and is called once per candidate
     reports      train(params, report) calls report(score) after each epoch (reports.py), and becomes a generator
     generator    train(params) yields one of these after each epoch, and is paused between jobs
     objective    of Optuna (objective.py), which becomes a generator
@@ -12,7 +13,7 @@ next job that gets the copy starts a new generator and advances it by as many ep
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from ash.function.reports import reporting
 from ash.options import FunctionOptions
 
 METHODS = ("fit_more", "score")
-REPORT = "report"
+REPORT, EPOCHS = "report", "epochs"
 
 
 def read_train(train: Any, options: FunctionOptions) -> Train:
@@ -49,7 +50,9 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
         raise SettingError(f"train={train!r} looks like an objective of Optuna: pass ash.from_optuna(...) of it")
     if names[1:] == [REPORT]:
         return GeneratorTrainer(reporting(train, options.max_epochs), train)
-    _check_call(train, "a function of parameters, epochs and state", {}, 1, None)
+    if _is_whole(train, names):
+        return WholeTrainer(train)
+    _check_call(train, "a function of parameters, or of parameters, epochs and state", {}, 1, None)
     function: Train = train
     return function
 
@@ -60,6 +63,22 @@ def _parameters(train: Any) -> list[str]:
         return list(inspect.signature(train).parameters)
     except (TypeError, ValueError):
         return []
+
+
+def _is_whole(train: Any, names: Sequence[str]) -> bool:
+    """Return whether a function can be called with parameters alone, and was not meant to take epochs."""
+    if not names or names[1:2] == [EPOCHS]:
+        return False
+    signature = inspect.signature(train)
+    return _takes(signature, {}) and not _takes(signature, {}, 1, None)
+
+
+def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_call(train: Any, what: str, *arguments: Any) -> None:
@@ -75,6 +94,24 @@ def _check_call(train: Any, what: str, *arguments: Any) -> None:
         signature.bind(*arguments)
     except TypeError as error:
         raise SettingError(f"{words}: it takes {signature}, {error}") from None
+
+
+class WholeTrainer:
+    """A function of parameters alone as a function of parameters, epochs and state.
+
+    It trains a candidate completely, so the ladder has one rung of one epoch.
+    """
+
+    def __init__(self, train: Callable[[dict[str, Any]], Any]) -> None:
+        self._train = self.original = train
+
+    def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> Any:
+        """Train a candidate from start to end."""
+        return self._train(params)
+
+    def journal_identity(self) -> dict[str, Any]:
+        """Return a fact by which a journal tells a score after a whole training from one after an epoch."""
+        return {"form": "train(params)"}
 
 
 class Paused:
