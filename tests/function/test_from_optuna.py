@@ -176,13 +176,62 @@ def test_what_an_objective_does_wrong_is_said() -> None:
 
     found = run(raises)
     assert found.failures and all("ValueError: x is 1" in failure.text for failure in found.failures)
-    assert {found.params[failure.candidate] == {} for failure in found.failures} == {True}
+    assert {found.params[failure.candidate]["x"] for failure in found.failures} == {1}
     with pytest.raises(ash.SettingError, match="train returned None, but must return"):
         run(lambda trial: None)
     with pytest.raises(ash.SettingError, match=r"train returned \(0\.1, 0\.2\), but must return"):
         run(lambda trial: (0.1, 0.2))
     with pytest.raises(ash.AllFailed, match="TrialPruned"):
         run(_pruned)
+
+
+def faulty(trial: optuna.Trial) -> Any:
+    """Each way to fail once in four trials; what is suggested before that is `x`, and after a report `late` too."""
+    kind = trial.number % 4
+    trial.suggest_float("x", 0, 1)
+    if kind == 0:
+        raise ValueError("at once")
+    if kind == 1:
+        return float("nan")
+    if kind == 2:
+        raise optuna.TrialPruned
+    trial.report(-1.0, 0)
+    trial.suggest_int("late", 1, 9)
+    if trial.number == 3:
+        raise ValueError("late")
+    trial.report(-2.0, 1)
+    return -2.0
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+@pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2, "executor": "processes"}], ids=str)
+def test_a_failed_trial_shows_what_it_had_suggested(places: dict[str, Any], tmp_path: Path) -> None:
+    """In the result, in all that is made of it, and when the journal is read again."""
+    given = {"costs": cost_of, "max_epochs": 2, "candidates": 16}
+    found = run(faulty, **given, **places, journal=tmp_path / "run.ash")
+    assert len(found.failures) == 13 and (3, 1) in {(each.candidate, each.rung) for each in found.failures}
+    assert all(params.keys() == ({"x", "late"} if n % 4 == 3 else {"x"}) for n, params in enumerate(found.params))
+    assert [row["params"] for row in found.candidates] == list(found.params)
+    assert [trial.params for trial in found.to_optuna().trials] == list(found.params)
+    again = run(faulty, **given, threads=1, journal=tmp_path / "run.ash")
+    assert again.params == found.params and again.digest == found.digest
+    assert run(faulty, **given, threads=1, record=found.record).digest == found.digest
+
+
+def test_an_error_names_what_the_failed_trial_had_suggested() -> None:
+    def raises(trial: optuna.Trial) -> float:
+        trial.suggest_categorical("x", [5])
+        raise ValueError("always")
+
+    with pytest.raises(
+        ash.JobFailed, match=r"candidate 0 failed in rung 0, with \{'x': 5\}:\n(?s:.)*ValueError"
+    ) as raised:
+        run(raises, error="raise")
+    assert isinstance(raised.value.__cause__, ValueError)
+    with pytest.raises(ash.SettingError, match="train returned 'text', but must return"):
+        run(lambda trial: "text")
+    with pytest.warns(UserWarning, match=r"with \{'x': 5\}"), pytest.raises(ash.AllFailed):
+        run(raises)
 
 
 def _pruned(trial: optuna.Trial) -> float:

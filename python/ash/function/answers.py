@@ -141,13 +141,14 @@ def read(given: Any) -> Answer:
         forecast = given.forecast if given.forecast is not None and math.isfinite(given.forecast) else None
         return read(Outcome(given.score, given.state))._replace(info=given.info, forecast=forecast)
     found = outcome_of(given)
+    info: dict[str, Any] = {STORY: given.story} if isinstance(given, Suggestions) and given.story else {}
     if isinstance(found, Answer):
-        return found
+        return found._replace(info=info or found.info)
     if not math.isfinite(found.score):
-        return Answer(FAILED, text=f"the score is {found.score}")
-    info = {METRICS: found.metrics, STORY: found.story if isinstance(found, Suggestions) else None}
-    told = {name: value for name, value in info.items() if value}
-    return Answer(FINISHED, found.score, found.state, info=told or None)
+        return Answer(FAILED, text=f"the score is {found.score}", info=info or None)
+    if found.metrics:
+        info = {METRICS: found.metrics, **info}
+    return Answer(FINISHED, found.score, found.state, info=info or None)
 
 
 ALLOWED = "a number, (score, state), or ash.Outcome(score=..., state=..., metrics={...})"
@@ -158,7 +159,12 @@ TWO_NUMBERS = (
 
 
 def outcome_of(given: Any) -> "Outcome | Answer":
-    """Return what a function returned as an outcome of plain numbers, or the answer that says what is wrong with it."""
+    """Return what a function returned as an outcome of plain numbers, or the answer that says what is wrong with it.
+
+    An answer of ours is returned as it is.
+    """
+    if isinstance(given, Answer):
+        return given
     outcome: Outcome = given
     if isinstance(given, tuple) and len(given) == 2:
         if getattr(given[1], "ndim", 0) == 0 and isinstance(_plain(given[1]), float):

@@ -214,9 +214,11 @@ def tidy(folder: Path, *kinds: str) -> None:
 
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
+    """Return the row of a job. Its last column, which networks need for folds, holds the info of a failure."""
     what = (task.candidate, task.rung, task.epochs, answer.thread, *ALONE)
     scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
-    return number, *what, *scores, answer.start - started, answer.end - started, "[]"
+    rest = [] if answer.kind == FINISHED or answer.info is None else [answer.info]
+    return number, *what, *scores, answer.start - started, answer.end - started, json.dumps(rest)
 
 
 def _answer(row: Row, kind: str, text: str, state: int) -> Answer:
@@ -224,6 +226,8 @@ def _answer(row: Row, kind: str, text: str, state: int) -> Answer:
     if kind not in KINDS or (kind == FINISHED) != math.isfinite(score) or math.isfinite(score) != math.isfinite(rank):
         raise ValueError(f"candidate {row[1]} has no outcome in rung {row[2]}")
     details: dict[str, Any] = {"info": json.loads(text)} if kind == FINISHED and text else {"text": text}
+    if kind != FINISHED:
+        details["info"] = next(iter(json.loads(row[13])), None)
     details["forecast"] = None if kind != FINISHED or rank == score else rank
     return Answer(kind, score, LOST if state else None, start=row[11], end=row[12], thread=row[4], **details)
 

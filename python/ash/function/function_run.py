@@ -306,7 +306,9 @@ class FunctionRun:
             if key == (0, 0):  # of the first job, on any number of threads
                 raise SettingError(answer.text)
             answer = answer._replace(kind=FAILED)
-        text = f"candidate {key[0]} failed in rung {key[1]}, with {self._source.params[key[0]]}:\n{answer.text}"
+        story = _story_of(answer) or self._stories.get(key[0])
+        params = self._source.params[key[0]] if story is None else story["params"]
+        text = f"candidate {key[0]} failed in rung {key[1]}, with {params}:\n{answer.text}"
         if self._options.error == "raise":
             raise JobFailed(text) from answer.error
         is_lost = self._repeat is not None and key in self._repeat.lost
@@ -325,8 +327,8 @@ class FunctionRun:
             row = _row_of(task, answer, started)
             self._rows.append(row)
             self._infos.append(answer.info)
-            if isinstance(answer.info, dict) and STORY in answer.info:
-                self._stories[task.candidate] = answer.info[STORY]
+            if (story := _story_of(answer)) is not None:
+                self._stories[task.candidate] = story
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
             story = self._stories.get(task.candidate)
             self._source.tell(task.candidate, task.rung, answer.rank if good else None, story)
@@ -399,6 +401,11 @@ class FunctionRun:
             wall_seconds=seconds,
             record=record,
         )
+
+
+def _story_of(answer: Answer) -> dict[str, Any] | None:
+    """Return what a trial of Optuna has suggested, None where the answer does not say."""
+    return answer.info.get(STORY) if isinstance(answer.info, dict) else None
 
 
 def _row_of(task: _core.Task, answer: Answer, started: float) -> Row:

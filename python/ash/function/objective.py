@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from ash._utils.installation import require_extra
 from ash._utils.user_warnings import warn_user
-from ash.errors import Retired, SettingError
-from ash.function.answers import Suggestions
+from ash.errors import Retired, SettingError, ThreadRefused
+from ash.function.answers import Answer, Suggestions, failure
 from ash.function.reports import Reports, reported_by
 from ash.history.json_files import space_story
 from ash.history.optuna_study import quiet_study
+from ash.history.records import STORY
 from ash.journal.identity import space_of_facts
 from ash.options import FunctionOptions
 from ash.space.domains import Domain, choice
@@ -99,18 +100,27 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     return Objective(objective)
 
 
-def steps_of(objective: Objective, options: FunctionOptions) -> Callable[[dict[str, Any]], Iterator[Suggestions]]:
-    """Return a generator function for the trials of a run, which yields after each report and at the end."""
+def steps_of(
+    objective: Objective, options: FunctionOptions
+) -> Callable[[dict[str, Any]], Iterator[Suggestions | Answer]]:
+    """Return a generator function for the trials of a run, which yields after each report and at the end.
+
+    What an objective raises is yielded too, as an answer with what the trial had suggested until then.
+    """
     import optuna
 
-    def steps(params: dict[str, Any]) -> Iterator[Suggestions]:
-        def call(reports: Reports) -> Suggestions:
+    def steps(params: dict[str, Any]) -> Iterator[Suggestions | Answer]:
+        def call(reports: Reports) -> Suggestions | Answer:
             trial = _trial_of(reports, params[TRIAL], params.get(GIVEN, {}), options)
             try:
                 found: Suggestions = trial.outcome(objective.function(trial))
                 return found
-            except optuna.TrialPruned as error:
-                raise Retired from error
+            except ThreadRefused:  # ends the run, as in any other function
+                raise
+            except Exception as error:
+                if isinstance(error, optuna.TrialPruned) and reports.reported:
+                    raise Retired from error
+                return failure(error)._replace(info={STORY: _story(trial)})
 
         return reported_by(call, options.max_epochs)
 

@@ -38,6 +38,7 @@ class Reports:
 
     def __init__(self, function: Callable[["Reports"], Any], most: int | None) -> None:
         self.retired = False
+        self.reported: list[Any] = []
         self._job: Job | None = None  # in which the function runs on
         self._function, self._most = function, most
         self._sent: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
@@ -48,7 +49,7 @@ class Reports:
 
     def __iter__(self) -> Iterator[Any]:
         """Yield what is reported, and at last what is returned; None where that is nothing after a report."""
-        reported: list[Any] = []
+        reported = self.reported
         is_end = False
         while not is_end:
             self._job = CURRENT.get()
