@@ -20,7 +20,7 @@ from ash.function.function_identity import NoIdentity, code_of, identity_of
 from ash.function.function_repeat import check_same_run, record_of, repeat_of
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
-from ash.function.objective import TRIAL, Objective
+from ash.function.objective import TRIAL, Objective, is_whole
 from ash.function.sources import count_of, numbered, read_sampler, source_of
 from ash.journal.first import read_first
 from ash.journal.identity import seed_of
@@ -112,16 +112,19 @@ def tune_function(
     max_epochs : int, optional
         The most epochs of a candidate in all its jobs. The rungs follow from it: ``max_epochs``, ``max_epochs // eta``
         and so on, as far as there are candidates. Default: the ladder begins with `min_epochs`, and rung ``k`` trains
-        ``min_epochs * eta**k`` epochs more.
+        ``min_epochs * eta**k`` epochs more. An objective of Optuna that reports needs it.
     costs : callable or FunctionResult, optional
         How long a job lasts on the virtual clock, in any unit: ``costs(params, epochs) -> float``, positive; or an
         earlier result, whose seconds per epoch are used. It makes the schedule reproducible: the outcome then depends
         on arguments and scores alone, on any number of threads. It need not be exact.
-    sampler : None, "sobol" or a sampler of Optuna
-        Where candidates come from. None: random draws without repetition, the default configuration first. "sobol":
-        points that fill the space evenly. A sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one
-        candidate at a time. It is told how each ranks: by the highest rung with a score, then by the score there. A
-        repeated proposal is not run again; after 20 repetitions in a row a candidate is drawn at random.
+    sampler : {"adaptive", "random", "sobol"} or a sampler of Optuna, optional
+        Where candidates come from. "adaptive", the default: random draws without repetition, the default configuration
+        first; once eight candidates have a score, two of three draws are near a good one. "random": random draws alone,
+        the default of the algorithms "sh" and "random". "sobol": points that fill the space evenly. A sampler such as
+        ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. It is told how each ranks: by the
+        highest rung with a score, then by the score there. A repeated proposal is not run again; after 20 repetitions
+        in a row a candidate is drawn at random. Without `costs`, on several threads, the candidates of samplers that
+        learn, "adaptive" too, depend on which job ends first. Objectives of Optuna take "adaptive" and "random".
     first : sequence of dict, result, path, Journal or study of Optuna, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
         journal or study contributes its ten best configurations; those that do not fit are left out with a warning.
@@ -191,6 +194,7 @@ def tune_function(
     if isinstance(train, WholeTrainer):
         options = _one_rung(options, given)
     if objective:
+        options = replace(options, max_rungs=1) if is_whole(options) else options
         _check_of_objective(space, sampler)
         space = {TRIAL: integers(0, LARGEST)}
     domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler, options.algorithm)
@@ -207,8 +211,10 @@ def tune_function(
             options = replace(options, time_limit=None, job_limit=None, patience=None)
         recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
         recorded = None if identity is None else partial(record_of, train, identity, options, before=recorder.before)
-        given = (options, sampler, recorder)
-        source = numbered(known, *given) if objective else source_of(known, domains, *given)
+        if objective:
+            source = numbered(known, options, sampler, recorder)
+        else:
+            source = source_of(known, domains, options, sampler, recorder)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             run = FunctionRun(places, source, domains, options, cost, recorder, train, repeat, recorded)
             _check_rungs(run, options)

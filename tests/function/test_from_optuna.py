@@ -41,7 +41,7 @@ def by_hand(params: dict[str, Any], reports: int) -> float:
 
 
 def test_an_objective_runs_unchanged() -> None:
-    found = run()
+    found = run(sampler="random")
     assert [row["places"] for row in found.rungs] == [16, 8, 4, 2]
     for job in found.jobs:
         reports = sum(row["epochs"] for row in found.rungs[: job.rung + 1])
@@ -177,9 +177,9 @@ def test_what_an_objective_does_wrong_is_said() -> None:
     found = run(raises)
     assert found.failures and all("ValueError: x is 1" in failure.text for failure in found.failures)
     assert {found.params[failure.candidate]["x"] for failure in found.failures} == {1}
-    with pytest.raises(ash.SettingError, match="train returned None, but must return"):
+    with pytest.raises(ash.SettingError, match="the objective returned None, but must return one number"):
         run(lambda trial: None)
-    with pytest.raises(ash.SettingError, match=r"train returned \(0\.1, 0\.2\), but must return"):
+    with pytest.raises(ash.SettingError, match=r"the objective returned \(0\.1, 0\.2\), but must return one number"):
         run(lambda trial: (0.1, 0.2))
     with pytest.raises(ash.AllFailed, match="TrialPruned"):
         run(_pruned)
@@ -228,7 +228,7 @@ def test_an_error_names_what_the_failed_trial_had_suggested() -> None:
     ) as raised:
         run(raises, error="raise")
     assert isinstance(raised.value.__cause__, ValueError)
-    with pytest.raises(ash.SettingError, match="train returned 'text', but must return"):
+    with pytest.raises(ash.SettingError, match="the objective returned 'text', but must return one number"):
         run(lambda trial: "text")
     with pytest.warns(UserWarning, match=r"with \{'x': 5\}"), pytest.raises(ash.AllFailed):
         run(raises)
@@ -238,10 +238,100 @@ def _pruned(trial: optuna.Trial) -> float:
     raise optuna.TrialPruned
 
 
-@pytest.mark.parametrize("given", [{"space": {"x": [1]}}, {"sampler": "sobol"}])
-def test_what_an_objective_has_no_use_for_is_refused(given: dict[str, Any]) -> None:
-    with pytest.raises(ash.SettingError, match=f"{next(iter(given))} must be left out with ash.from_optuna"):
-        run(**given)
+def test_what_an_objective_has_no_use_for_is_refused() -> None:
+    with pytest.raises(ash.SettingError, match=r"space must be left out with ash\.from_optuna"):
+        run(space={"x": [1]})
+
+
+def folds(trial: optuna.Trial) -> float:
+    """The mean of noisy scores of five folds, reported after each."""
+    x, scores = trial.suggest_float("x", 0, 1), list[float]()
+    noise = [(x * 10.0**place) % 1 - 0.5 for place in range(1, 6)]
+    for fold in range(5):
+        scores.append(x + noise[fold])
+        trial.report(sum(scores) / len(scores), fold)
+    return sum(scores) / len(scores)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_trial_is_of_the_highest_rung(seed: int, tmp_path: Path) -> None:
+    """Values after fewer folds are noisier, so the highest of them all is often that of a single fold."""
+    journal = tmp_path / "run.ash"
+    given: dict[str, Any] = {"direction": "maximize", "max_epochs": 5, "candidates": 24, "seed": seed}
+    found = run(folds, costs=cost_of, **given, journal=journal)
+    complete = {job.candidate: job.score for job in found.jobs if job.rung == len(found.rungs) - 1}
+    assert found.best_value == max(complete.values()) == folds(optuna.trial.FixedTrial(found.best_params))
+    assert found.best_epochs == 5
+    assert found.best_value < max(job.score for job in found.jobs), "no value of fewer folds is higher"
+    study = found.to_optuna()
+    assert study.best_value == found.best_value and study.best_params == pytest.approx(found.best_params)
+    for again in ({"journal": journal}, {"record": found.record}):
+        assert run(folds, costs=cost_of, **given, **again).digest == found.digest
+
+
+def test_an_objective_that_reports_needs_max_epochs() -> None:
+    with pytest.raises(ash.SettingError, match="the objective reports values, so its run needs max_epochs, the number"):
+        run(max_epochs=None)
+    found = run(max_epochs=None, config=ash.SearchConfig(max_rungs=3))
+    assert [row["epochs"] for row in found.rungs] == [1, 2, 4]
+
+
+def test_an_objective_that_never_reports_runs_once(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    numbers: list[int] = []
+
+    def objective(trial: optuna.Trial) -> float:
+        numbers.append(trial.number)
+        x = trial.suggest_float("x", 0, 1)
+        if trial.number == 5:
+            raise optuna.TrialPruned
+        return (x - 0.3) ** 2
+
+    journal = tmp_path / "run.ash"
+    found = run(objective, max_epochs=None, journal=journal)
+    assert numbers == list(range(16)) and len(found.jobs) == 16 and len(found.rungs) == 1
+    assert not [str(each.message) for each in recwarn], "nothing to warn of, the pruned trial included"
+    (failure,) = found.failures
+    assert (failure.candidate, failure.text) == (5, "the trial was pruned before its first report")
+    states = [trial.state.name for trial in found.to_optuna().trials]
+    assert states.count("COMPLETE") == 15
+    more = run(objective, max_epochs=None, journal=journal, candidates=20)
+    again = numbers[16:-4] + numbers[20:]  # the best one, whose attributes are no part of the journal
+    assert numbers[:16] == list(range(16)) and set(numbers[16:]) - set(range(16)) == set(range(16, 20))
+    assert len(numbers) == 21 and more.best_candidate in again and more.params[:16] == found.params
+
+
+def test_a_changed_objective_does_not_continue_a_journal(tmp_path: Path) -> None:
+    def made(is_new: bool) -> Any:
+        def objective(trial: optuna.Trial) -> float:
+            return trial.suggest_float("x", 0, 1)
+
+        def other(trial: optuna.Trial) -> float:
+            return trial.suggest_float("x", 0, 1) + trial.suggest_int("count", 0, 3)
+
+        other.__qualname__ = objective.__qualname__
+        return other if is_new else objective
+
+    given: dict[str, Any] = {"max_epochs": None, "journal": tmp_path / "run.ash"}
+    run(made(False), **given)
+    for _ in range(2):
+        with pytest.raises(ash.JournalError, match="the objective has changed, and may suggest other hyperparameters"):
+            run(made(True), **given, candidates=24)
+    assert len(run(made(False), **given, candidates=20).jobs) == 20
+    begun = run(made(True), first=given["journal"], max_epochs=None)
+    assert begun.params[0]["x"] < 0.2 and "count" in begun.params[0]
+    allowed = ash.Journal(given["journal"], allow_change=["function"])
+    assert len(run(made(True), **{**given, "journal": allowed}, candidates=24).jobs) == 24
+
+
+def test_errors_of_objectives_say_what_is_wrong() -> None:
+    with pytest.raises(ash.SettingError, match=r"the objective returned \(1\.0, 2\.0\), but must return one number"):
+        run(lambda trial: (1.0, 2.0), max_epochs=None)
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_a_run_whose_first_jobs_all_fail_ends(recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.raises(ash.AllFailed, match=r"all 10 jobs have failed(.|\n)*no attribute 'suggest'"):
+        run(lambda trial: trial.suggest("x"), max_epochs=None, candidates=64)
 
 
 FIRST: list[dict[str, Any]] = [{"rate": 0.3, "kind": "damped", "damping": 4}, {"kind": "plain"}]
@@ -358,7 +448,7 @@ def test_attributes_of_a_trial_that_is_cut_are_those_of_its_report() -> None:
             trial.report(value, epoch)
         return value
 
-    assert run(objective).best_state == {"epoch": 0}, "the best score comes first"
+    assert run(objective).best_state == {"epoch": REPORTS - 1}, "the best score is of the highest rung"
 
 
 def test_a_callback_is_told_what_was_suggested() -> None:

@@ -39,6 +39,8 @@ KINDS = (FAILED, FINISHED, LATE, DIED)
 WRONG = "wrong"
 """An answer of this kind is replaced by a failed one before anything records it."""
 
+PRUNED = "the trial was pruned before its first report"
+"""The text of a failure that is no error, but an objective of Optuna saying that it does not want a configuration."""
 MOST_TEXT = 4_000
 """Characters of a traceback that are kept, the last ones."""
 
@@ -176,7 +178,9 @@ def outcome_of(given: Any) -> "Outcome | Answer":
     if metrics is None:
         return Answer(WRONG, text=f"train returned {_shown(given)}; metrics must be a dict of numbers by name")
     if score is None:
-        shown = _shown(given.score if isinstance(given, Suggestions) else given)
+        if isinstance(given, Suggestions):
+            return Answer(WRONG, text=f"the objective returned {_shown(given.score)}, but must return one number")
+        shown = _shown(given)
         return Answer(WRONG, text=f"train returned {shown}, but must return {ALLOWED}")
     return replace(outcome, score=score, metrics=metrics)
 

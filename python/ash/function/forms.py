@@ -36,7 +36,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
         It has none of these forms, or does not take what it would be called with.
     """
     if isinstance(train, Objective):
-        return GeneratorTrainer(steps_of(train, options), train.function)
+        return GeneratorTrainer(steps_of(train, options), train.function, is_objective=True)
     if inspect.isclass(train):
         if not all(callable(getattr(train, name, None)) for name in METHODS):
             raise SettingError(f"train is the class {train.__name__}, which needs the methods {' and '.join(METHODS)}")
@@ -137,12 +137,14 @@ class Paused:
 class GeneratorTrainer:
     """A generator function as a function of parameters, epochs and state, which is `Paused`.
 
-    `original` is what the user gave, by which the run is identified.
+    `original` is what the user gave, by which the run is identified; `is_objective` says that it is one of Optuna.
     A generator that ends is not trained further: its last outcome counts from then on.
     """
 
-    def __init__(self, train: Callable[[dict[str, Any]], Iterator[Any]], original: Any) -> None:
-        self._train, self.original = train, original
+    def __init__(
+        self, train: Callable[[dict[str, Any]], Iterator[Any]], original: Any, *, is_objective: bool = False
+    ) -> None:
+        self._train, self.original, self.is_objective = train, original, is_objective
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Paused | None) -> Any:
         """Train `epochs` epochs more. A new generator first repeats the epochs that the state has."""

@@ -27,6 +27,9 @@ from ash.space.domains import key_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
 
+OBJECTIVE = "objective"
+"""How the source of an objective of Optuna is called in a journal: it also says what is searched."""
+
 
 class NoIdentity(SettingError):
     """Part of a function cannot be hashed, so a later call cannot be checked against it."""
@@ -54,7 +57,8 @@ def identity_of(
 
 def code_of(train: Any, costs: Any) -> Facts:
     """Return hashes of the source of the function and of its costs, None of what has none that can be found."""
-    return {"function": _source(train), "costs": None if isinstance(costs, FunctionResult) else _source(costs)}
+    name = OBJECTIVE if getattr(train, "is_objective", False) else "function"
+    return {name: _source(train), "costs": None if isinstance(costs, FunctionResult) else _source(costs)}
 
 
 def name_of(function: Any) -> str:

@@ -22,9 +22,10 @@ from typing import Any
 
 from ash import _core
 from ash._utils.user_warnings import warn_user
-from ash.errors import JournalCorrupt
+from ash.errors import JournalCorrupt, JournalError
 from ash.function.answers import FINISHED, KINDS, Answer
 from ash.function.directories import CANDIDATE
+from ash.function.function_identity import OBJECTIVE
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
@@ -75,11 +76,17 @@ class FunctionJournal(OpenJournal):
         before, is_new = self._facts.get("code", code), "run" not in self._facts
         with sound(self._path):
             grown = self._grown(identity.get("space", {}))
+            both = {name: (before.get(name), now) for name, now in code.items() if name not in self._allowed}
+            changed = sorted(name for name, pair in both.items() if None not in pair and pair[0] != pair[1])
+        if OBJECTIVE in changed:
+            raise JournalError(
+                f"{self._path}: the objective has changed, and may suggest other hyperparameters than those on record. "
+                f"Use another journal, with first={str(self._path)!r} to begin with the best configurations; if it "
+                f"suggests the same, pass journal=ash.Journal({str(self._path)!r}, allow_change=['function'])"
+            )
         self._agree(identity, options, call, {"code": code, "before": list((grown or self.before).items())})
         self._greedy = options.schedule == "greedy"
         with sound(self._path):
-            names = sorted(code.keys() - set(self._journal.allow_change))
-            changed = [name for name in names if None not in (before[name], code[name]) and before[name] != code[name]]
             self._read()
         self._retraces = self._greedy and bool(self.params)
         if changed:
@@ -92,6 +99,12 @@ class FunctionJournal(OpenJournal):
             warn_user(f"{self._path}: {text}")
         if self.folder is not None:
             tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))
+
+    @property
+    def _allowed(self) -> set[str]:
+        """Return what may change, as `code_of` calls it."""
+        own = set(self._journal.allow_change)
+        return own | {OBJECTIVE} if "function" in own else own
 
     def _grown(self, space: Facts) -> dict[int, Params]:
         """Take up what was drawn from smaller spaces; return all candidates on record if this one is another."""

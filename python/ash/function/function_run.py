@@ -26,7 +26,7 @@ from ash import _core
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.dispatch import Reporter
 from ash.errors import JobFailed, SettingError
-from ash.function.answers import FAILED, FINISHED, LATE, WRONG, Answer, Train, failure
+from ash.function.answers import FAILED, FINISHED, LATE, PRUNED, WRONG, Answer, Train, failure
 from ash.function.clock import Cost, catch_up, clock_of, retrace
 from ash.function.current_job import Job
 from ash.function.directories import Directories
@@ -62,6 +62,8 @@ DTYPES: dict[str, Any] = {
     "weights_hash": np.uint64,
 }
 END = JobRecord._fields.index("end")
+FIRST_FAILURES = 10
+"""After so many failures without a score a function is assumed to be wrong."""
 
 
 class FunctionRun:
@@ -69,6 +71,7 @@ class FunctionRun:
 
     With `repeat` it ends after as many decisions as the run that is repeated. `recorded` is `record_of` with all that
     is known before the run. What is tuned may have attributes: `given_rungs`, as the rungs of `clock_of`;
+    `is_objective`, for one of Optuna, whose scores of different rungs are not comparable;
     `failure_warning`, the category of warnings of failures; `refit_seconds`, which gets the infos of the best
     candidate's jobs and returns how many seconds of the time limit are reserved for what follows the run.
     """
@@ -105,6 +108,7 @@ class FunctionRun:
         self._in_a_row = 0
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
+        self._by_height = getattr(train, "is_objective", False)
         reserved = getattr(train, "refit_seconds", None)
         self._reserved, self._reserved_seconds = reserved if callable(reserved) else None, 0.0
         self._without_better = 0  # decisions since the best one
@@ -128,6 +132,12 @@ class FunctionRun:
         if not self._stories:
             return self._source.params
         return [self._stories[n]["params"] if n in self._stories else {} for n in range(len(self._source.params))]
+
+    @property
+    def _most_failures(self) -> int:
+        """Return how many failures in a row end the run."""
+        most = self._options.most_failures
+        return most if self._best is not None else min(most, FIRST_FAILURES)
 
     @property
     def decided(self) -> int:
@@ -309,10 +319,10 @@ class FunctionRun:
         story = _story_of(answer) or self._stories.get(key[0])
         params = self._source.params[key[0]] if story is None else story["params"]
         text = f"candidate {key[0]} failed in rung {key[1]}, with {params}:\n{answer.text}"
-        if self._options.error == "raise":
+        if self._options.error == "raise" and answer.text != PRUNED:
             raise JobFailed(text) from answer.error
         is_lost = self._repeat is not None and key in self._repeat.lost
-        if not (self._has_warned or is_known or is_lost):
+        if not (self._has_warned or is_known or is_lost or answer.text == PRUNED):
             self._has_warned = True
             warn_user(f"{text.rstrip()}\nThe run continues; `failures` of the result has all of them", self._category)
         return answer._replace(error=None)
@@ -332,30 +342,31 @@ class FunctionRun:
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
             story = self._stories.get(task.candidate)
             self._source.tell(task.candidate, task.rung, answer.rank if good else None, story)
-            is_better = good and (self._best is None or answer.score > self._best.score)
+            is_better = good and self._compare(task, answer)
             self._without_better = 0 if is_better else self._without_better + 1
             if good:
                 self._in_a_row = 0
-                self._compare(task, answer)
             else:
                 self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
-                self._in_a_row += 1
-                if self._in_a_row >= self._options.most_failures and self._repeat is None:
+                self._in_a_row += answer.text != PRUNED
+                if self._in_a_row >= self._most_failures and self._repeat is None:
                     self._end("failures")
             if self._without_better == self._options.patience:
                 self._end("patience")
         if self._repeat is not None and len(self._rows) == self._repeat.decisions:
             self._end(self._repeat.ended)
 
-    def _compare(self, task: _core.Task, answer: Answer) -> None:
-        """Keep a decided job if it is the best one so far."""
-        best = answer.score, task.candidate, task.rung
-        if self._best is not None and not self._best.is_behind(*best):
-            return
+    def _compare(self, task: _core.Task, answer: Answer) -> bool:
+        """Keep a decided job if it is the best one so far, and return whether it is better than those before."""
+        height, before = task.rung if self._by_height else 0, self._best
+        best = height, answer.score, task.candidate, task.rung
+        if before is not None and not before.is_behind(*best):
+            return False
         self._best = Best(*best, answer.state)
         if self._reserved is not None:
             jobs = zip(self._rows, self._infos, strict=True)
             self._reserved_seconds = self._reserved([info for row, info in jobs if row[0] == task.candidate])
+        return before is None or best[:2] > (before.height, before.score)
 
     def _result(self, ended: str, began: datetime, seconds: float) -> FunctionResult:
         best = self._best
@@ -363,8 +374,8 @@ class FunctionRun:
             raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
         if best is None:
             raise no_score(ended, self._failures, seconds)
-        if self._failures:
-            is_end = ended == "failures" and self._in_a_row == self._options.most_failures
+        if any(each.text != PRUNED for each in self._failures):
+            is_end = ended == "failures" and self._in_a_row >= self._most_failures
             why = f", {self._in_a_row} in a row, which ended the run" if is_end else ""
             text = f"{len(self._failures)} of {len(self._rows)} jobs failed{why}:\n{causes(self._failures)}"
             warn_user(text, self._category)

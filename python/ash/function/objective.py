@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ash._utils.installation import require_extra
 from ash._utils.user_warnings import warn_user
 from ash.errors import Retired, SettingError, ThreadRefused
-from ash.function.answers import Answer, Suggestions, failure
+from ash.function.answers import FAILED, PRUNED, WRONG, Answer, Suggestions, failure
 from ash.function.reports import Reports, reported_by
 from ash.history.json_files import space_story
 from ash.history.optuna_study import quiet_study
@@ -41,26 +41,33 @@ class Objective:
         return f"from_optuna({self.function!r})"
 
 
+class Unplanned(Exception):
+    """An objective reports although its run has no ladder."""
+
+
 def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     """Let `ash.tune_function` run an objective of Optuna, unchanged.
 
     Each trial is a candidate. The objective runs in a thread, which waits in ``trial.report`` at the end of a rung
     until the candidate is promoted. Once it is retired, ``trial.should_prune`` returns True; an objective that does not
-    ask is ended by `optuna.TrialPruned` in its next report. An epoch is one report, so ``max_epochs`` is the number of
-    reports of a full trial. The score is the value reported last, or the value returned. An objective that never
-    reports runs to its end without waiting. So does one that has made its last report.
+    ask is ended by `optuna.TrialPruned` in its next report. An epoch is one report. ``max_epochs`` is the number of
+    reports of a full trial, after which it runs to its end without waiting. An objective that reports needs it. One
+    that never reports is run once per candidate, on a ladder of one rung. The score is the value returned, or before
+    that the value reported last. The best trial is the best of the highest rung, since values after different numbers
+    of reports need not be comparable: the mean of more folds, say.
 
-    A suggested value depends only on the seed, the number of the trial and the name, so a run can be repeated. Trials
-    of `first` suggest the values given there, like those of ``study.enqueue_trial``. A missing value, or one outside
-    of its distribution, is drawn. The space of the result contains what was suggested. User attributes of
-    the best trial are `best_state`.
+    A suggested value depends on the seed, the number of the trial and the name, and with ``sampler="adaptive"``, the
+    default, in two of three trials on what a good earlier trial has suggested. Trials of `first` suggest the values
+    given there, like those of ``study.enqueue_trial``. A missing value, or one outside of its distribution, is drawn.
+    The space of the result contains what was suggested. User attributes of the best trial are `best_state`.
 
     Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another
     process, after an interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A
     waiting trial counts as a megabyte of `memory_limit`. The objective must hold no lock and change no global setting
     while it reports. ``trial.study`` knows no other
-    trial. A trial that raises TrialPruned by itself keeps its last report; without one it has failed. `costs` is called
-    with the number of the trial, ``{"trial": 3}``, as params, and for trials of `first` their values, as "given".
+    trial. A trial that raises TrialPruned by itself keeps its last report; without one it is recorded as a failure,
+    without a warning. `costs` is called with the number of the trial, ``{"trial": 3}``, as params, and if values are
+    given to it, with these as "given".
 
     Parameters
     ----------
@@ -117,14 +124,23 @@ def steps_of(
                 return found
             except ThreadRefused:  # ends the run, as in any other function
                 raise
-            except Exception as error:
-                if isinstance(error, optuna.TrialPruned) and reports.reported:
+            except Unplanned as error:
+                return Answer(WRONG, text=str(error))
+            except optuna.TrialPruned as error:
+                if reports.reported:
                     raise Retired from error
+                return Answer(FAILED, text=PRUNED, info={STORY: _story(trial)})
+            except Exception as error:
                 return failure(error)._replace(info={STORY: _story(trial)})
 
         return reported_by(call, options.max_epochs)
 
     return steps
+
+
+def is_whole(options: FunctionOptions) -> bool:
+    """Return whether an objective runs once per candidate, and must not report: nothing says how often it would."""
+    return options.max_epochs is None and options.max_rungs is None
 
 
 def _trial_of(reports: Reports, number: int, given: Mapping[str, Any], options: FunctionOptions) -> Any:
@@ -158,6 +174,10 @@ def _trial_of(reports: Reports, number: int, given: Mapping[str, Any], options: 
             return number
 
         def report(self, value: float, step: int) -> None:
+            if is_whole(options):
+                raise Unplanned(
+                    "the objective reports values, so its run needs max_epochs, the number of reports of a full trial"
+                )
             super().report(value, step)
             try:
                 reports.send(self.outcome(float(value)))

@@ -87,17 +87,17 @@ class Reports:
         self._wait()
         return not self.retired
 
-    def retire(self) -> None:
-        """Let the function go on to its end, and wait for that."""
+    def retire(self, seconds: float = END_SECONDS) -> None:
+        """Let the function go on to its end, and wait for that up to some seconds."""
         self.retired = True
         self._go.release()
         if threading.current_thread() is not self._thread:  # where the garbage collector runs
-            self._thread.join(END_SECONDS)
+            self._thread.join(seconds)
 
-    def drop(self) -> None:
+    def drop(self, seconds: float) -> None:
         """Retire the function outside of a job, so that the last one is not its current job any more."""
         self._job = None
-        self.retire()
+        self.retire(seconds)
 
     def _run(self) -> None:
         self._wait()
@@ -133,8 +133,11 @@ def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str
 
 def reported_by(function: Callable[[Reports], Any], most: int | None) -> Iterator[Any]:
     """Yield what a function reports, and retire it when the generator is dropped."""
-    reports = Reports(function, most)
+    reports, seconds = Reports(function, most), END_SECONDS
     try:
         yield from reports
+    except KeyboardInterrupt:  # the run ends without the function, which is in the middle of something
+        seconds = 0.0
+        raise
     finally:
-        reports.drop()
+        reports.drop(seconds)

@@ -23,17 +23,21 @@ FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
 
 
 class Best(NamedTuple):
-    """The best job so far: higher scores first, then lower candidates, then lower rungs."""
+    """The best job so far: higher scores first, then lower candidates, then lower rungs.
 
+    Before all that come higher heights, which are the rungs where scores of different rungs are not comparable.
+    """
+
+    height: int
     score: float
     candidate: int
     rung: int
     state: Any
 
-    def is_behind(self, score: float, candidate: int, rung: int) -> bool:
+    def is_behind(self, height: int, score: float, candidate: int, rung: int) -> bool:
         """Return whether another job is better."""
-        if score != self.score:
-            return score > self.score
+        if (height, score) != (self.height, self.score):
+            return (height, score) > (self.height, self.score)
         return (candidate, rung) < (self.candidate, self.rung)
 
 

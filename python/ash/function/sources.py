@@ -323,7 +323,7 @@ class OptunaSource(Source):
         """Finish a trial with the value of a candidate; as failed if it has none."""
         from optuna.trial import TrialState
 
-        if candidate not in self._ranks:
+        if candidate is None or candidate not in self._ranks:
             self._study.tell(trial, state=TrialState.FAIL)
             return
         self._study.tell(trial, self._ranks.share(candidate))

@@ -3,7 +3,8 @@
     candidate with a finished job -> trial: params and distributions, score by epochs, state, times of its jobs
 
     COMPLETE   the best candidate, and those that have reached the highest rung of all
-    PRUNED     those that have not; its value is that of its best job
+    PRUNED     those that have not; its value is that of its best job, or of its last one if the best job of all has not
+               the highest score, since it was chosen from the highest rung
     FAIL       those that have diverged, but for the best one, which may have after its best job
 
 Distributions span the levels of the space: a log or uniform domain is a float one, integers an int one (log too), and a
@@ -109,10 +110,12 @@ def _trials(result: "History", pruned: bool) -> list["optuna.trial.FrozenTrial"]
     jobs: dict[int, list[JobRecord]] = {}
     for job in result.jobs:
         jobs.setdefault(job.candidate, []).append(job)
-    top = max(job.rung for job in result.jobs if not job.diverged)
+    finished = [job for job in result.jobs if not job.diverged]
+    top = max(job.rung for job in finished)
+    by_rung = max(job.score for job in finished) > result.best_score
     points = curves(result.jobs, result.options.training)
     return [
-        _trial(result, own, points.get(candidate, []), distributions, _state(result, own, top, pruned))
+        _trial(result, own, points.get(candidate, []), distributions, _state(result, own, top, pruned), by_rung)
         for candidate, own in sorted(jobs.items())
     ]
 
@@ -134,12 +137,13 @@ def _trial(
     points: Sequence[Point],
     distributions: dict[str, Any],
     state: "optuna.trial.TrialState",
+    by_rung: bool,
 ) -> "optuna.trial.FrozenTrial":
     from optuna.trial import TrialState, create_trial
 
     candidate, last = jobs[0].candidate, jobs[-1]
     params = {name: _choice(value) for name, value in result.params[candidate].items() if name in distributions}
-    best = max(points, key=lambda point: (point.score, -point.loss), default=None)
+    best = max(points[-1:] if by_rung else points, key=lambda point: (point.score, -point.loss), default=None)
     trial = create_trial(
         state=state,
         value=None if best is None or state is TrialState.FAIL else _value(result, best.score),

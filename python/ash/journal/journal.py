@@ -48,8 +48,8 @@ class Journal:
         errors end the run: a journal that is in use, is damaged, or holds another run, and a path that can be none.
     allow_change : sequence of str
         What may be other than in the run that began it, of "algorithm", "promotion", "schedule", "version" (of ash) and
-        "workers", and for `ash.tune_function` "costs", and "function": its name. The results stay, but the outcome is
-        then that of no uninterrupted run.
+        "workers", and for `ash.tune_function` "costs", and "function": its name, and the source of an objective of
+        Optuna. The results stay, but the outcome is then that of no uninterrupted run.
 
     Raises
     ------

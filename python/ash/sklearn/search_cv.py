@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from ash._utils.arguments import explained
 from ash._utils.checks import whole, yes_or_no
 from ash._utils.threads import at_work
+from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.errors import AllFailed, FitsFailed, JobFailed, SettingError
 from ash.executors.executor_argument import workers_of
@@ -75,6 +76,16 @@ def _has(name: str) -> Callable[[Any], bool]:
         return True
 
     return check
+
+
+def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
+    """Warn if the time was over before any candidate had all epochs, since the best one is then refitted with fewer."""
+    reached = 1 + int(result.columns["rung"].max())
+    if result.ended == "time_limit" and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
+        warn_user(
+            f"time_limit={result.options.time_limit:g} ended the search before a candidate had been trained with "
+            f"{resource}={rungs.max_epochs}; the best one has {best}: raise time_limit, or lower max_epochs"
+        )
 
 
 def _delegated(name: str, what: str) -> Any:
@@ -175,6 +186,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
                 self.__dict__.pop(name, None)
             held = "the results so far are in result_, cv_results_ and best_params_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
+        _warn_of_few_epochs(result, trainer.rungs, self.resource_, best.resource)
         if self.refit:
             self._fit_best(trainer, result.params[best.candidate], best.info)
         return self
