@@ -277,7 +277,7 @@ def test_a_directory_is_not_passed_on_to_other_hyperparameters(learns: bool, tmp
         return score(params["x"], job.total_epochs)
 
     def sampler() -> Any:
-        return optuna.samplers.TPESampler(seed=0) if learns else None
+        return optuna.samplers.TPESampler(seed=0) if learns else "random"
 
     with pytest.raises(SystemExit):
         tune(path, After(9, sys.exit), function=function, sampler=sampler())

@@ -48,6 +48,7 @@ def check_repeated(first: ash.FunctionResult, again: ash.FunctionResult) -> None
         {"threads": 2, "candidates": 4_000},
         {"threads": 2, "candidates": 4_000, "promotion": "improving", "eta": 3},
         {"threads": 2, "sampler": "sobol"},
+        {"threads": 2, "sampler": "random"},
         {"threads": 2, "training": "restart", "first": [{"x": 0.5, "depth": 1, "kind": "a"}]},
         {"threads": 2, "executor": "processes", "time_limit": 4.0},
     ],
@@ -102,7 +103,7 @@ def test_ctrl_c_is_repeated() -> None:
 
 
 def test_a_repeat_that_is_interrupted_is_no_result(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"costs": cost, "candidates": 30}
+    given: dict[str, Any] = {"costs": cost, "candidates": 300}
     first = run(wait, **given)
     again: dict[str, Any] = {**given, "record": first.record, "journal": tmp_path / "run.ash"}
     with pytest.raises(KeyboardInterrupt, match="interrupted before it had repeated the recorded one"):
@@ -171,7 +172,7 @@ def test_jobs_whose_processes_died_fail_at_once(tmp_path: Path, monkeypatch: pyt
 def test_a_resumed_run_is_repeated(tmp_path: Path) -> None:
     given: dict[str, Any] = {"costs": cost, "candidates": 5_000}
     first = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(20))
-    resumed = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(40))
+    resumed = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(80))
     assert first.ended == resumed.ended == "stopped" and len(first.jobs) < len(resumed.jobs)
     assert record_of(resumed).decisions[: len(first.jobs)] == record_of(first).decisions
     again = run(wait, **given, journal=tmp_path / "again.ash", threads=1, record=resumed.record)
@@ -217,7 +218,7 @@ ANOTHER: dict[str, tuple[dict[str, Any], str]] = {
     "function": ({"function": wait}, "function: 'train' there, 'wait' here"),
     "costs": ({"costs": lambda params, epochs: 1.0}, "costs: 'cost' there, "),
     "first": ({"first": [{"x": 0.5, "depth": 1, "kind": "a"}]}, "first: None there"),
-    "sampler": ({"sampler": "sobol"}, "sampler: None there, 'sobol' here"),
+    "sampler": ({"sampler": "sobol"}, "sampler: 'adaptive' there, 'sobol' here"),
 }
 
 
