@@ -40,9 +40,9 @@ def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Ada
 
 
 def near_by_hand(params: list[Params], number: int, seed: int, places: Places) -> Params:
-    """Draw near one of the best eighth, and at least four, with plain numbers: a twin that is easy to read."""
+    """Draw near one of the best sixteenth, and at least two, with plain numbers: a twin that is easy to read."""
     ranked = sorted((candidate for candidate in places if candidate < number), key=lambda each: (*places[each], -each))
-    good = ranked[::-1][: max(4, len(ranked) // 8)]
+    good = ranked[::-1][: max(2, len(ranked) // 16)]
     stream = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(2, number)))
 
     def share() -> float:
@@ -57,7 +57,7 @@ def near_by_hand(params: list[Params], number: int, seed: int, places: Places) -
         if kept >= 0.75:
             found[name] = levels[int(share() * len(levels))]
         elif name in ("x", "rate"):
-            place = levels.index(own[name]) + round((up - down) / 4 * len(levels))
+            place = levels.index(own[name]) + round(0.15 * (up - down) * len(levels))
             found[name] = levels[min(max(place, 0), len(levels) - 1)]
         else:
             found[name] = own[name]

@@ -170,9 +170,9 @@ def test_jobs_whose_processes_died_fail_at_once(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_resumed_run_is_repeated(tmp_path: Path) -> None:
-    given: dict[str, Any] = {"costs": cost, "candidates": 5_000}
+    given: dict[str, Any] = {"costs": cost, "candidates": 5_000, "sampler": "random"}
     first = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(20))
-    resumed = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(80))
+    resumed = run(wait, **given, journal=tmp_path / "run.ash", threads=2, callbacks=Stopper(40))
     assert first.ended == resumed.ended == "stopped" and len(first.jobs) < len(resumed.jobs)
     assert record_of(resumed).decisions[: len(first.jobs)] == record_of(first).decisions
     again = run(wait, **given, journal=tmp_path / "again.ash", threads=1, record=resumed.record)

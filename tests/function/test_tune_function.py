@@ -226,11 +226,11 @@ WRONG = {
     "candidates": ({"candidates": "auto"}, "candidates must be an integer from 1 to 2147483647, got 'auto'"),
     "sampler": (
         {"sampler": "tpe"},
-        r"sampler must be 'adaptive', 'random', 'sobol', or a sampler of Optuna such as optuna\.samplers\.TPESampler\(seed",
+        r"sampler must be 'adaptive', 'random', 'sobol', or a sampler of Optuna such as optuna\.samplers\.TPES",
     ),
     "no sampler": (
         {"sampler": 3},
-        r"sampler must be 'adaptive', 'random', 'sobol', or a sampler of Optuna such as optuna\.samplers\.TPESampler\(seed",
+        r"sampler must be 'adaptive', 'random', 'sobol', or a sampler of Optuna such as optuna\.samplers\.TPES",
     ),
     "endless": ({"candidates": None}, "candidates=None never ends by itself: give time_limit"),
     "lambda": ({"train": copy, "executor": None}, "train must be a function .*, got <module 'copy'"),

@@ -39,9 +39,9 @@ SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
 CHUNK = 256
 LEAST, EVERY = 8, 3
 """After so many scored candidates all but one in three adaptive draws are near good ones."""
-BEST, FEWEST = 8, 4
+BEST, FEWEST = 16, 2
 """Good ones are the best 1/BEST, but at least FEWEST."""
-KEPT, WIDTH = 3 / 4, 1 / 4
+KEPT, WIDTH = 0.75, 0.15
 """A draw near a good one keeps this share of its hyperparameters; numbers move by up to this share of their range."""
 _NEAR = 2  # spawn key of these draws; Space.stream has 1
 MOST_REPEATS = 20
@@ -53,8 +53,11 @@ class Source:
 
     params: list[Params]
     count: int
-    learns = False
-    """Whether candidates depend on scores, so that a resumed run may draw others where results were lost."""
+
+    @property
+    def learns(self) -> bool:
+        """Return whether candidates depend on scores, so that a resumed run may draw others where results were lost."""
+        return False
 
     def more(self) -> bool:
         """Add to `params`, and return whether anything was."""
@@ -129,14 +132,12 @@ class Ranks:
 class Adaptive(Source):
     """Random draws without repetition, and draws near good candidates.
 
-    Once LEAST candidates have a score, two of three draws are near one of the best eighth (`Ranks`), the better ones
+    Once LEAST candidates have a score, two of three draws are near one of the best 1/BEST (`Ranks`), the better ones
     more often. Such a draw keeps about three quarters of its hyperparameters, of which numbers are moved by a random
     share of their range, mostly a small one. The others are drawn anew. A draw depends on the space, the seed, its
     number, and the ranks at the time. There are `count` candidates in all, of which `first` come first. Those in the
     `journal` keep their numbers.
     """
-
-    learns = True
 
     def __init__(
         self, first: Sequence[Params], space: FunctionSpace, count: int, seed: int, journal: NullJournal
@@ -147,6 +148,11 @@ class Adaptive(Source):
         self._seen = set(map(self._key, chain(self.params, self._recorded.values())))
         self._others = (params for params in space.stream(seed) if key_of(params) not in self._seen)
         self._ranks = Ranks()
+
+    @property
+    def learns(self) -> bool:
+        """Return whether there are enough scores."""
+        return len(self._ranks) >= LEAST
 
     @staticmethod
     def _key(params: Params) -> str:
@@ -163,7 +169,7 @@ class Adaptive(Source):
         return True
 
     def _new(self, number: int) -> Params:
-        if len(self._ranks) >= LEAST and number % EVERY:
+        if self.learns and number % EVERY:
             source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=(_NEAR, number)))
             word = int(source.random_raw())
             good = word * word * max(FEWEST, len(self._ranks) // BEST) >> 128  # the square favours the better ones
@@ -238,8 +244,6 @@ class OptunaSource(Source):
     instead.
     """
 
-    learns = True
-
     def __init__(
         self,
         first: Sequence[Params],
@@ -264,6 +268,11 @@ class OptunaSource(Source):
         self.count = count
         self._known, self._before = journal.params, journal.before
         self._strays = False  # it proposes others than those on record
+
+    @property
+    def learns(self) -> bool:
+        """Return True."""
+        return True
 
     def more(self) -> bool:
         """Ask for one."""
