@@ -116,6 +116,18 @@ def test_outputs_are_tried_before_training_and_models_are_kept(
         assert "ash: " not in capsys.readouterr().err  # the line of a run that has ended
 
 
+def test_an_earlier_journal_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The best configuration of the earlier run is the first candidate, so a single candidate is that one."""
+    words, journal = ["wine", "--quiet", "--ensemble", "1", "--candidates"], str(tmp_path / "run.ash")
+    assert main([*words, "8", "--journal", journal, "--out", str(tmp_path / "earlier")]) == 0
+    assert main([*words, "1", "--first", journal, "--seed", "1", "--out", str(tmp_path / "later")]) == 0
+    earlier, later = (ash.load(tmp_path / name / "model.safetensors") for name in ("earlier", "later"))
+    assert later.params == earlier.params and len(later.record.settings["first"]) == 1
+    capsys.readouterr()
+    assert main([*words, "1", "--first", str(tmp_path / "none.ash"), "--out", str(tmp_path / "none")]) == 2
+    assert "none.ash' cannot be read: " in capsys.readouterr().err
+
+
 def test_a_run_that_its_limit_has_ended_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["wine", "--candidates", "16", "--out", str(tmp_path)]
     assert main([*words, "--epoch-limit", "20"]) == 0

@@ -26,7 +26,7 @@ import ash
 from ash.space.function_space import plain_value
 from estimator_help import all_switched_on, scikit_learn_checks
 
-OWN = ["time_limit", "callbacks", "journal", "executor", "record", "config"]
+OWN = ["time_limit", "first", "callbacks", "journal", "executor", "record", "config"]
 BARRIERS = ash.SearchConfig(algorithm="sh")
 X, Y = make_classification(200, 8, n_informative=5, random_state=0)
 FOREST = {"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}
@@ -269,6 +269,51 @@ def test_a_pipeline_and_several_scores() -> None:
     last = search.cv_results_["iter"] == 1
     assert search.multimetric_ and search.best_score_ == search.cv_results_["mean_test_roc_auc"][last].max()
     assert search.score(X, Y) > 0.8
+
+
+RANGES = {"limit": uniform(0, 1), "rate": [0.25, 0.5, 0.75], "rounds": norm(5, 1)}
+
+
+def begun_with(first: Any, distributions: Any = RANGES, estimator: Any = None, **settings: Any) -> Any:
+    given: dict[str, Any] = {"n_candidates": 6, "random_state": 0, "cv": 2, "n_jobs": 1, **settings}
+    return ash.HalvingSearchCV(estimator or Curve(), distributions, first=first, **given).fit(X, Y)
+
+
+def test_given_configurations_come_first_and_change_no_draw() -> None:
+    first = [{"limit": 0.123456789, "rate": 0.75, "rounds": 5.5}, {"limit": 0.5, "rate": 0.25, "rounds": 4.5}]
+    plain, ours = begun_with(None), begun_with(first)
+    assert list(ours.result_.params) == [*first, *plain.result_.params[:4]]
+    assert begun_with([plain.result_.params[3]]).result_.params == (
+        *plain.result_.params[3:4],
+        *(plain.result_.params[n] for n in (0, 1, 2, 4, 5)),
+    )
+    with pytest.raises(ash.SettingError, match=r"first\[0\]: rate=0\.3 is not in the space"):
+        begun_with([{**first[0], "rate": 0.3}])
+    with pytest.raises(ash.SettingError, match="first has 2 configurations, more than n_candidates=1"):
+        begun_with(first, n_candidates=1)
+
+
+def test_given_configurations_may_name_objects_and_be_of_one_of_several_spaces() -> None:
+    spaces = [{"base": [GaussianNB(), SVC()]}, {"base": [LogisticRegression()], "limit": [0.25, 0.75]}]
+
+    class Holder(Curve):
+        def __init__(self, base: Any = None, limit: float = 0.5, rate: float = 0.5, rounds: int = 1) -> None:
+            super().__init__(limit, rate, rounds)
+            self.base = base
+
+    for first in ({"base": SVC()}, {"base": LogisticRegression(), "limit": 0.75}):
+        found = begun_with([first], spaces, Holder(), n_candidates=2).cv_results_["params"][0]
+        assert repr(found) == repr(first)
+
+
+def test_an_earlier_search_comes_first_and_a_search_continues_from_its_journal(tmp_path: Path) -> None:
+    earlier = begun_with(None, journal=tmp_path / "earlier.ash")
+    for first in (earlier.result_, tmp_path / "earlier.ash"):
+        ours = begun_with(first, random_state=1, n_candidates=12, journal=tmp_path / "run.ash")
+        best = sorted(earlier.result_.candidates, key=lambda row: (-row["score"], row["loss"], row["candidate"]))
+        assert list(ours.result_.params[:6]) == [row["params"] for row in best] and len(ours.result_.params) == 12
+    with pytest.raises(ash.JournalError, match="first: "):
+        begun_with(None, random_state=1, n_candidates=12, journal=tmp_path / "run.ash")
 
 
 def test_a_refit_that_chooses_itself_and_none() -> None:

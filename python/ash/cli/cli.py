@@ -132,7 +132,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     return interruption.status if estimator.result_.interrupted else 0
 
 
-ARGUMENTS = ("candidates", "time_limit", "scoring", "categorical_features", "ensemble", "journal")
+ARGUMENTS = ("candidates", "time_limit", "first", "scoring", "categorical_features", "ensemble", "journal")
 """Arguments of the estimators that are options of the command."""
 
 
@@ -294,6 +294,9 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how many to try (default: 128, or as many as fit into --time-limit); 'all': an endless stream, until "
         "--time-limit, --epoch-limit, --work-limit, --stop-score or --patience",
+    )
+    parser.add_argument(
+        "--first", metavar="FILE", help="try the ten best configurations of this journal of an earlier run first"
     )
     parser.add_argument("--seed", type=int, metavar="S", help="random seed (default: 0)")
     parser.add_argument(

@@ -31,7 +31,7 @@ Ranked = tuple[float, float, int, Params]
 _MISSING = object()
 
 
-def read_first(first: Any, space: Space | None, candidates: int | None) -> list[Params]:
+def read_first(first: Any, space: Space | None, candidates: int | None, argument: str = "candidates") -> list[Params]:
     """Return the argument `first`, each configuration once.
 
     Parameters
@@ -42,6 +42,8 @@ def read_first(first: Any, space: Space | None, candidates: int | None) -> list[
         What the configurations must fit. None: any names and values do, as for an objective of Optuna.
     candidates : int or None
         The most configurations; None for any number.
+    argument : str
+        What the entry point calls `candidates`.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def read_first(first: Any, space: Space | None, candidates: int | None) -> list[
         found.setdefault(key_of(plain), plain)
     if candidates is not None and len(found) > candidates:
         raise SettingError(
-            f"first has {len(found)} configurations, more than candidates={candidates}: raise candidates, or pass fewer"
+            f"first has {len(found)} configurations, more than {argument}={candidates}: raise {argument}, or pass fewer"
         )
     return list(found.values())
 

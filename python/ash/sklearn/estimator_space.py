@@ -23,6 +23,7 @@ from sklearn import config_context
 from sklearn.base import clone
 
 from ash.errors import SettingError
+from ash.journal.first import read_first
 from ash.space.domains import Domain, choice
 from ash.space.foreign_domains import as_domain
 from ash.space.function_space import FunctionSpace, plain_value
@@ -122,6 +123,11 @@ class EstimatorSpace:
                 continue  # it is of another one, or of none
         return {SPACE: next((number for number in numbers if plain.keys() <= self._names(number)), 0), **plain}
 
+    def read_first(self, first: Any, candidates: int | None, argument: str) -> list[Params]:
+        """Return the argument `first` as `ash.journal.first.read_first` does; it may name objects."""
+        plain = [self.plain(each) for each in first] if isinstance(first, list | tuple) else first
+        return read_first(plain, self.space, candidates, argument)
+
     def _names(self, number: int) -> set[str]:
         """Return the hyperparameters of a space of several."""
         domains = self.space.domains.items()
@@ -138,9 +144,9 @@ def read_estimator_space(given: Any, estimator: Any, name: str = "space") -> Est
         of the parameters.
     """
     spaces, objects = without_objects(given, name)
-    domains = [{key: _domains_of(name, key, value) for key, value in space.items()} for space in spaces]
+    domains = [{key: domains_of(name, key, value) for key, value in space.items()} for space in spaces]
     nested = [_Nested(own, objects, estimator, name) for own in domains]
-    read = FunctionSpace(**_joined([each.domains for each in nested]))
+    read = FunctionSpace(**joined([each.domains for each in nested]))
     for number, each in enumerate(nested):
         each.check(f"{name}[{number}]" if len(nested) > 1 else name)
     return EstimatorSpace(read, objects)
@@ -157,7 +163,7 @@ def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
     spaces, objects = without_objects(given, name)
     made = []
     for space in spaces:
-        domains = {key: _domains_of(name, key, value) for key, value in space.items() if key in objects.of}
+        domains = {key: domains_of(name, key, value) for key, value in space.items() if key in objects.of}
         made += [objects.copies(example) for example in _Nested(domains, objects, estimator, name).examples()]
     return [clone(estimator).set_params(**each) for each in made] or [estimator]
 
@@ -262,7 +268,7 @@ class _Nested:
         return hasattr(value, "get_params") and name.removeprefix(f"{owner}__") in value.get_params(deep=True)
 
 
-def _joined(spaces: Sequence[Domains]) -> Domains:
+def joined(spaces: Sequence[Domains]) -> Domains:
     """Combine several spaces into one, in which the domains of each apply where its number is chosen."""
     if len(spaces) == 1:
         return spaces[0]
@@ -283,7 +289,8 @@ def _mapping(space: Any, name: str) -> Mapping[str, Any]:
     return given
 
 
-def _domains_of(argument: str, name: str, value: Any) -> list[Domain]:
+def domains_of(argument: str, name: str, value: Any) -> list[Domain]:
+    """Return what was given for a hyperparameter as domains; a SettingError names the argument."""
     several = isinstance(value, list) and any(isinstance(each, Domain) for each in value)
     try:
         return [as_domain(each) for each in (value if several else [value])]

@@ -106,6 +106,8 @@ class HalvingSearchCV(ASHSearchCV):
         Above 0: show the progress on stderr.
     time_limit : float, optional
         Seconds for search and refit, as for `ash.ASHSearchCV`.
+    first : list of dict, result, path, ash.Journal, study of Optuna or None, default=None
+        Configurations to try before those that are drawn, as for `ash.ASHSearchCV`. They count as candidates.
     callbacks : ash.Callback, sequence of them or None, default=None
         Objects told of the start, each finished job and the end; one can end the search.
     journal : str, path-like, ash.Journal or None, default=None
@@ -203,6 +205,7 @@ class HalvingSearchCV(ASHSearchCV):
         n_jobs: int | None = None,
         verbose: int = 0,
         time_limit: float | None = None,
+        first: Any = None,
         callbacks: Callback | Sequence[Callback] | None = None,
         journal: str | PathLike[str] | Journal | None = None,
         executor: Any = None,
@@ -220,7 +223,8 @@ class HalvingSearchCV(ASHSearchCV):
         least = self._least(table, way, len(splits), most)
         count = most // least if self.n_candidates == EXHAUST else whole("n_candidates", self.n_candidates, 1, LARGEST)
         warns = self.n_candidates != EXHAUST
-        space, first = drawn_candidates(self.param_distributions, count, self.random_state, self.estimator, warns=warns)
+        given = (self.param_distributions, count, self.random_state, self.estimator, self.first)
+        space, first = drawn_candidates(*given, warns=warns)
         iterations = self._iterations(len(first), factor, least, most)
         return SearchPlan(space, way, len(first), first, self._with_jobs(iterations, len(first), table, way, splits))
 

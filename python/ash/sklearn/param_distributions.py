@@ -6,6 +6,7 @@
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from sklearn.model_selection import ParameterSampler
@@ -14,29 +15,42 @@ from sklearn.utils import check_random_state
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
-from ash.sklearn.estimator_space import SPACE, EstimatorSpace, check_names, without_objects
+from ash.sklearn.estimator_space import (
+    SPACE,
+    EstimatorSpace,
+    Objects,
+    check_names,
+    domains_of,
+    joined,
+    without_objects,
+)
 from ash.space.domains import Domain, choice, key_of
 from ash.space.foreign_domains import as_domain
 from ash.space.function_space import FunctionSpace, plain_value
 from ash.space.hyperparameters import Params
+from ash.space.space import after
 
 NAME = "param_distributions"
 
 
 def drawn_candidates(
-    distributions: Any, count: int, random_state: Any, estimator: Any, *, warns: bool
+    distributions: Any, count: int, random_state: Any, estimator: Any, first: Any = None, *, warns: bool
 ) -> tuple[EstimatorSpace, list[Params]]:
     """Return `count` different candidates and their space; if there are fewer, return all of them, and warn if `warns`.
+
+    Those of the argument `first` come first.
 
     Raises
     ------
     SettingError
-        It is no dict of lists and distributions, or a list of them, or the estimator lacks a parameter.
+        It is no dict of lists and distributions, or a list of them, or the estimator lacks a parameter; or `first`
+        cannot be used.
     """
     spaces, objects = without_objects(with_lists(distributions), NAME)
+    known = [] if first is None else _all_of(spaces, objects).read_first(first, count, "n_candidates")
     if len(spaces) > 1:  # the number of its space comes with each candidate, and changes no draw
         spaces = [{**space, SPACE: [number]} for number, space in enumerate(spaces)]
-    drawn = _each_once(spaces, count, random_state, warns)
+    drawn = list(islice(after(known, _each_once(spaces, count, random_state, warns)), count))
     space = _space(spaces, drawn)
     check_names(space, objects, estimator, NAME)
     return EstimatorSpace(space, objects), drawn
@@ -49,6 +63,12 @@ def with_lists(distributions: Any) -> Any:
     if not isinstance(distributions, Mapping):
         return distributions
     return {name: list(given) if isinstance(given, tuple) else given for name, given in distributions.items()}
+
+
+def _all_of(spaces: Sequence[Mapping[str, Any]], objects: Objects) -> EstimatorSpace:
+    """Return a space of all that may be drawn."""
+    domains = [{name: domains_of(NAME, name, given) for name, given in space.items()} for space in spaces]
+    return EstimatorSpace(FunctionSpace(**joined(domains)), objects)
 
 
 def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: Any, warns: bool) -> list[Params]:

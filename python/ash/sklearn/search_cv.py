@@ -31,7 +31,6 @@ from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.function.function_repeat import repeat_of
 from ash.function.sources import count_of, read_sampler
-from ash.journal.first import read_first
 from ash.journal.journal import Journal
 from ash.options import CONFIG_FIELDS, LARGEST, LARGEST_SEED, MOST_WORKERS, SearchConfig, read_config, warn_of_one_rung
 from ash.result import FunctionResult, interruption
@@ -279,8 +278,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     def _plan(self, table: SearchTable, splits: list[Any], way: Way) -> SearchPlan:
         space = read_estimator_space(self.space, self.estimator)
         candidates = None if self.candidates is None else whole("candidates", self.candidates, 1, LARGEST)
-        first = [space.plain(each) for each in self.first] if isinstance(self.first, list | tuple) else self.first
-        first = read_first(first, space.space, candidates)
+        first = space.read_first(self.first, candidates, "candidates")
         count = None if candidates is None else count_of(first, space.space, candidates, read_sampler(self.sampler))
         return SearchPlan(space, way, candidates, first, self._rungs(table, way, splits, count))
 
