@@ -104,6 +104,35 @@ def test_conditions_on_estimators() -> None:
     assert {SPACE} & set(read.space.domains) == set()
 
 
+def test_a_choice_of_estimators_is_a_list_with_a_default_and_conditions() -> None:
+    logistic = LogisticRegression(max_iter=50)
+    space = {
+        "model": ash.choice(RIDGE, logistic, RidgeClassifier(), default=LogisticRegression(max_iter=50)),
+        "model__fit_intercept": [True, False],
+        "model__C": ash.log(1e-2, 1e2),
+        "scale": [
+            ash.choice("passthrough", StandardScaler()).when(model=RIDGE),
+            ash.choice(MinMaxScaler()).when(model=logistic),
+        ],
+    }
+    read = read_estimator_space(space, PIPELINE).space
+    assert read.domains["model"][0].levels == ("RidgeClassifier()", "LogisticRegression(max_iter=50)")
+    assert read.default["model"] == "LogisticRegression(max_iter=50)" and read.default["scale"] == "MinMaxScaler()"
+    assert [domain.levels for domain in read.domains["scale"]] == [
+        ("passthrough", "StandardScaler()"),
+        ("MinMaxScaler()",),
+    ]
+    ours = mixed(space, candidates=8)
+    assert ours.cv_results_["params"][0]["model"] is logistic
+    listed = mixed({"model": [RIDGE, FOREST], "model__alpha": ash.log(1e-3, 1e3)}, candidates=8)
+    chosen = mixed({"model": ash.choice(RIDGE, FOREST), "model__alpha": ash.log(1e-3, 1e3)}, candidates=8)
+    assert chosen.result_.digest == listed.result_.digest
+    with pytest.raises(ash.SettingError, match=r"model=GaussianNB\(\) is not in the space"):
+        mixed({"model": ash.choice(RIDGE, FOREST, default=GaussianNB())})
+    with pytest.raises(ash.SettingError, match=r"an option must be text, .* got RidgeClassifier\(\)"):
+        ash.FunctionSpace(model=ash.choice(RIDGE, FOREST))
+
+
 def test_estimators_within_estimators() -> None:
     space = {
         "model": [BaggingClassifier(n_estimators=3), RIDGE],

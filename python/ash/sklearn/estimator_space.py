@@ -24,7 +24,7 @@ from sklearn.base import clone
 
 from ash.errors import SettingError
 from ash.journal.first import read_first
-from ash.space.domains import Domain, choice
+from ash.space.domains import Domain, choice, distinct
 from ash.space.foreign_domains import as_domain
 from ash.space.function_space import FunctionSpace, plain_value
 from ash.space.hyperparameters import Params
@@ -178,7 +178,7 @@ def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Object
     objects = Objects()
     for space in listed:
         for key, value in space.items():
-            objects.add(key, value if isinstance(value, list) else [value])
+            objects.add(key, _options_of(value))
     return [{key: _with_texts(objects, key, value) for key, value in space.items()} for space in listed], objects
 
 
@@ -311,6 +311,14 @@ def _listed(argument: str, name: str, value: Any) -> Any:
     return value
 
 
+def _options_of(value: Any) -> list[Any]:
+    """Return all options of a hyperparameter; a domain whose levels are not listed stands for itself."""
+    several = value if isinstance(value, list) else [value]
+    return [
+        option for each in several for option in (each.levels if isinstance(each, Domain) and each.has_list else [each])
+    ]
+
+
 def _with_texts(objects: Objects, name: str, value: Any) -> Any:
     """Return what was given for a hyperparameter, with texts in place of objects, in conditions too."""
 
@@ -318,7 +326,11 @@ def _with_texts(objects: Objects, name: str, value: Any) -> Any:
         if not isinstance(option, Domain):
             return objects.text(name, option)
         conditions = ((other, _wanted(objects, name, other, wanted)) for other, wanted in option.conditions)
-        return replace(option, conditions=tuple(conditions))
+        option = replace(option, conditions=tuple(conditions))
+        if name not in objects.of or not option.has_list:
+            return option
+        levels = distinct(objects.text(name, level) for level in option.levels)
+        return replace(option, levels=levels, default=objects.text(name, option.default))
 
     return [text(option) for option in value] if isinstance(value, list) else text(value)
 

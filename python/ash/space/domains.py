@@ -156,7 +156,8 @@ def choice(*options: Any, default: Any = None) -> Domain:
     Parameters
     ----------
     *options
-        Text, numbers, booleans, None, or tuples of these. All are drawn equally often.
+        Text, numbers, booleans, None, or tuples of these; in a space of `ash.ASHSearchCV` estimators too. All are drawn
+        equally often.
     default : object, optional
         One of them: the value in the default configuration.
 
@@ -181,6 +182,8 @@ def choice(*options: Any, default: Any = None) -> Domain:
     if len(options) == 1 and isinstance(options[0], list):
         text = ", ".join(map(repr, options[0]))
         raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text})")
+    if any(hasattr(option, "get_params") for option in options):  # only a space of a search can compare estimators
+        return Domain(options, options[0] if default is None else default)
     levels = distinct([_as_tuples(option) for option in options])
     if default is None:
         return Domain(levels, levels[0])
