@@ -133,6 +133,40 @@ def test_a_choice_of_estimators_is_a_list_with_a_default_and_conditions() -> Non
         ash.FunctionSpace(model=ash.choice(RIDGE, FOREST))
 
 
+STEPS: dict[str, Any] = {
+    "steps": [[("scale", StandardScaler()), ("model", RIDGE)], [("model", FOREST)]],
+    "scale__with_mean": [True, False],
+    "model__alpha": ash.log(1e-3, 1e3),
+    "model__max_features": [1, 2, 4],
+}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_steps_as_a_whole_have_parameters_of_their_parts(inside: bool) -> None:
+    """Those that only some options have are drawn with these alone, within another estimator too."""
+    estimator = BaggingClassifier(PIPELINE, n_estimators=2) if inside else PIPELINE
+    before = "estimator__" if inside else ""
+    space = {before + name: given for name, given in STEPS.items()}
+    ours = search(estimator, space, candidates=12, eta=4).fit(X, Y)
+    own = {2: {"steps", "scale__with_mean", "model__alpha"}, 1: {"steps", "model__max_features"}}
+    found = [(len(each[f"{before}steps"]), set(each) - {"n_estimators"}) for each in ours.cv_results_["params"]]
+    assert {steps for steps, _ in found} == {1, 2} and not ours.result_.failures
+    assert all(names == {before + name for name in own[steps]} for steps, names in found)
+
+
+def test_a_part_of_steps_may_be_searched_too() -> None:
+    space = {"steps": STEPS["steps"], "scale": ["passthrough", MinMaxScaler()], "model": [RIDGE, FOREST]}
+    ours = mixed(space | {"model__alpha": [1.0, 2.0]}, candidates=8)
+    for params in ours.cv_results_["params"]:
+        assert ("scale" in params) == (len(params["steps"]) == 2)
+        assert ("model__alpha" in params) == (params["model"] is RIDGE)
+    assert not ours.result_.failures
+    with pytest.raises(ash.SettingError, match=r"space has 'model__bad', which steps=.* does not have: leave it out"):
+        mixed({"steps": STEPS["steps"], "model__bad": [1]})
+    with pytest.raises(ash.SettingError, match=r"space has 'other', which is not a parameter of Pipeline"):
+        mixed({"steps": STEPS["steps"], "other": [1]})
+
+
 def test_estimators_within_estimators() -> None:
     space = {
         "model": [BaggingClassifier(n_estimators=3), RIDGE],

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from numbers import Number
 from typing import Any
 
@@ -199,7 +200,8 @@ class _Nested:
     """A space, in which nested parameters depend on the objects that have them.
 
     The owner of a parameter such as clf__C is the hyperparameter with objects, such as clf, whose name it begins with;
-    of several the one with the longest name.
+    of several the one with the longest name. If there is none, it is the one whose options are lists of named parts,
+    such as steps, if some of them have a part clf.
     """
 
     def __init__(self, domains: Domains, objects: Objects, estimator: Any, argument: str) -> None:
@@ -257,7 +259,12 @@ class _Nested:
     def _owner(self, name: str) -> str:
         parts = name.split("__")
         above = ("__".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
-        return next((each for each in above if each in self._objects.of and each in self._given), "")
+        lists = (
+            each
+            for each in self._given
+            if any(_part_of(each, option, name) is not None for option in self._objects.of.get(each, {}).values())
+        )
+        return next((each for each in chain(above, lists) if each in self._objects.of and each in self._given), "")
 
     def _options(self, name: str) -> list[Any]:
         owner = self._owner(name)
@@ -265,7 +272,23 @@ class _Nested:
 
     def _has(self, owner: str, option: Any, name: str) -> bool:
         value = self._objects.values({owner: option})[owner]
-        return hasattr(value, "get_params") and name.removeprefix(f"{owner}__") in value.get_params(deep=True)
+        part, inner = value, name.removeprefix(f"{owner}__")
+        if inner == name:
+            part, inner = _part_of(owner, value, name) or (None, name)
+        return not inner or (hasattr(part, "get_params") and inner in part.get_params(deep=True))
+
+
+def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
+    """Return the part that a parameter is of, and what the part calls it, nothing if it is the part itself.
+
+    `value` is an option of `owner`, such as the steps of a pipeline. None unless it is a list that has the part.
+    """
+    beside = owner.removesuffix(owner.rpartition("__")[2])  # what the names of the parts begin with
+    if not name.startswith(beside) or not isinstance(value, list):
+        return None
+    head, _, inner = name.removeprefix(beside).partition("__")
+    named = (each for each in value if isinstance(each, tuple) and len(each) > 1)
+    return next(((each[1], inner) for each in named if each[0] == head), None)
 
 
 def joined(spaces: Sequence[Domains]) -> Domains:
