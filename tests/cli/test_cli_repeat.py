@@ -126,7 +126,7 @@ def test_another_decision_and_another_model_are_named(
     status, said = run(capfd, "repeat", changed(made, tmp_path, other_decision), table)
     assert status == 1 and said.startswith("different from decision 3 on, of 14\nrows and version are the same: please")
     status, said = run(capfd, "repeat", changed(made, tmp_path, older), table)
-    assert status == 1 and "the likely reason is the code: version of ash: '0.1.0' there" in said
+    assert status == 1 and "the likely reason is the code: version of ash: '0.1.0' in the record" in said
     status, said = run(capfd, "check", changed(made, tmp_path, other_model), table)
     assert status == 1 and "model: its hash is " in said and "0000 is recorded" in said
 

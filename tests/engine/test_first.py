@@ -70,7 +70,7 @@ def test_they_are_part_of_the_journal_and_the_record(tmp_path: Path) -> None:
     found = ash.tune(X, Y, SPACE, **GIVEN, first=FIRST, journal=path)
     longer = ash.tune(X, Y, SPACE, **{**GIVEN, "candidates": 16}, first=FIRST)
     assert ash.resume(path, X, Y, candidates=16, threads=1, progress=False).digest == longer.digest
-    with pytest.raises(ash.JournalError, match=r"first: .* there, None here"):
+    with pytest.raises(ash.JournalError, match=r"first: .* in the journal, None in this call"):
         ash.tune(X, Y, SPACE, **{**GIVEN, "candidates": 16}, journal=path)
     assert ash.tune(X, Y, record=found.record, threads=1, progress=False).record == found.record
     with pytest.raises(ash.SettingError, match="first cannot be given with record="):

@@ -708,7 +708,7 @@ def test_a_journal_of_another_adaptive_run_is_refused_with_the_differences(tmp_p
     for given, words in (
         ({"space": {**TWO_DOMAINS, "dropout": 0.1}}, "dropout has other levels or conditions in the space"),
         ({"X": WINE[0] ** 2}, "other values of X among the rows"),
-        ({"draws": "random"}, "draws: 'adaptive' there, 'random' here"),
+        ({"draws": "random"}, "draws: 'adaptive' in the journal, 'random' in this call"),
     ):
         with pytest.raises(JournalError, match=f"holds another run: .*{words}.*Nothing was changed"):
             adaptive_run(**given, journal=journal)
@@ -796,7 +796,8 @@ def test_the_summary_counts_kinds_and_the_record_names_the_version_of_lightgbm()
     assert "lightgbm" not in repr(fitted(models=["network"]).result_)
     assert result.record.version["version of lightgbm"] == lightgbm.__version__
     record = replace(result.record, version={**result.record.version, "version of lightgbm": "4.0.0"})
-    with pytest.warns(UserWarning, match=f"version of lightgbm: '4.0.0' there, '{lightgbm.__version__}' here"):
+    told = f"version of lightgbm: '4.0.0' in the record, '{lightgbm.__version__}' in this call"
+    with pytest.warns(UserWarning, match=told):
         ash.ASHClassifier(record=record).fit(*WINE)
 
 

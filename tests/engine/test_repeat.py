@@ -237,9 +237,9 @@ def test_other_rows_are_an_error_that_says_what_differs() -> None:
     other = X.copy()
     other[5, 2] += 1
     for rows, text in (
-        ((X[:-1], y[:-1]), "training rows: 142 there, 141 here"),
+        ((X[:-1], y[:-1]), "training rows: 142 in the record, 141 in this call"),
         ((other, y), "other values of X among the rows for"),
-        ((X[:, :-1], y), "columns of X: 13 there, 12 here"),
+        ((X[:, :-1], y), "columns of X: 13 in the record, 12 in this call"),
     ):
         with pytest.raises(ash.DataError, match=f"these are not the rows of the run that is repeated: .*{text}"):
             ash.tune(*rows, record=record)
@@ -248,7 +248,7 @@ def test_other_rows_are_an_error_that_says_what_differs() -> None:
 def test_another_version_warns(monkeypatch: pytest.MonkeyPatch) -> None:
     record = ash.tune(*WINE, candidates=4).record
     old = replace(record, version={**record.version, "version of ash": "0.1.0"})
-    with pytest.warns(UserWarning, match=r"the repeated run may differ .*version of ash: '0.1.0' there"):
+    with pytest.warns(UserWarning, match=r"the repeated run may differ .*version of ash: '0.1.0' in the record"):
         again = ash.tune(*WINE, record=old)
     assert again.record == record
 

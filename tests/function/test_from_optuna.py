@@ -351,7 +351,7 @@ def test_given_values_are_part_of_the_run(tmp_path: Path) -> None:
     found = run(costs=cost_of, first=FIRST, journal=journal)
     assert run(costs=cost_of, first=FIRST, journal=journal).digest == found.digest != run(costs=cost_of).digest
     assert run(costs=cost_of, first=FIRST, record=found.record).digest == found.digest
-    with pytest.raises(ash.JournalError, match=r"first: '2 configurations, .*' there, None here"):
+    with pytest.raises(ash.JournalError, match=r"first: '2 configurations, .*' in the journal, None in this call"):
         run(costs=cost_of, journal=journal)
     with pytest.raises(ash.SettingError, match=r"first\[0\]: a configuration must be a dict of values by name, got 3"):
         run(first=[3])

@@ -216,10 +216,10 @@ class Another(Callable_):
 def test_a_journal_knows_which_function_it_is_of(tmp_path: Path) -> None:
     """Of objects, and of functions with arguments given, too."""
     run(Callable_(0), threads=1, costs=cost, journal=tmp_path / "object.ash")
-    with pytest.raises(ash.JournalError, match="function: 'Callable_' there, 'Another' here"):
+    with pytest.raises(ash.JournalError, match="function: 'Callable_' in the journal, 'Another' in this call"):
         run(Another(100), threads=1, costs=cost, journal=tmp_path / "object.ash")
     run(partial(yielding), threads=1, costs=cost, journal=tmp_path / "partial.ash")
-    with pytest.raises(ash.JournalError, match="function: 'yielding' there, 'Trained' here"):
+    with pytest.raises(ash.JournalError, match="function: 'yielding' in the journal, 'Trained' in this call"):
         run(Trained, threads=1, costs=cost, journal=tmp_path / "partial.ash")
 
 
@@ -376,7 +376,7 @@ def test_minimizing_a_loss_is_maximizing_its_negation(tmp_path: Path) -> None:
         assert found.digest == expected.digest and found.best_score == expected.best_score < 0
         assert found.best_value == -found.best_score
     assert run(loss, costs=cost, direction="minimize", threads=1, journal=path).digest == expected.digest
-    with pytest.raises(ash.JournalError, match="direction: 'minimize' there, 'maximize' here"):
+    with pytest.raises(ash.JournalError, match="direction: 'minimize' in the journal, 'maximize' in this call"):
         run(loss, costs=cost, threads=1, journal=path)
     again = run(loss, costs=cost, direction="minimize", threads=1, record=found.record)
     assert again.digest == expected.digest
@@ -436,7 +436,8 @@ def test_a_run_whose_ladder_would_be_another_is_not_extended(tmp_path: Path) -> 
     path = tmp_path / "run.ash"
     first = run(candidates=4, max_epochs=8, threads=1, costs=cost, journal=path)
     assert [row["epochs"] for row in first.rungs] == [2, 2, 4]
-    with pytest.raises(ash.JournalError, match=r"epochs of the rungs: \[2, 2, 4\] there, \[1, 1, 2, 4\] here"):
+    told = r"epochs of the rungs: \[2, 2, 4\] in the journal, \[1, 1, 2, 4\] in this call"
+    with pytest.raises(ash.JournalError, match=told):
         run(candidates=16, max_epochs=8, threads=1, costs=cost, journal=path)
     run(candidates=8, max_epochs=8, threads=1, costs=cost, journal=tmp_path / "more.ash")
     more = run(candidates=16, max_epochs=8, threads=1, costs=cost, journal=tmp_path / "more.ash")

@@ -343,7 +343,7 @@ def test_costs_of_an_earlier_run(tmp_path: Path) -> None:
     earlier, path = tune(None, function=wait), tmp_path / "run.ash"
     broken(path, 15, costs=earlier)
     assert tune(path, costs=earlier).digest == tune(None, costs=earlier).digest
-    with pytest.raises(ash.JournalError, match=r"costs: 'result [0-9a-f]+' there, 'cost' here"):
+    with pytest.raises(ash.JournalError, match=r"costs: 'result [0-9a-f]+' in the journal, 'cost' in this call"):
         tune(path, costs=cost)
 
 

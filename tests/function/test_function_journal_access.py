@@ -29,18 +29,18 @@ def half(params: dict[str, Any], epochs: int) -> float:
 
 
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
-    "seed": ({"seed": 4}, "seed: 3 there, 4 here"),
-    "eta": ({"eta": 3}, "eta: 2 there, 3 here"),
-    "training": ({"training": "restart"}, "training: 'resume' there, 'restart' here"),
-    "promotion": ({"promotion": "paper"}, "promotion: 'capped' there, 'paper' here"),
-    "workers": ({"workers": 5}, "workers: 4 there, 5 here"),
-    "costs": ({"costs": half}, "costs: 'cost' there, 'half' here"),
-    "schedule": ({"costs": None, "workers": None}, "schedule: 'reproducible' there, 'greedy' here"),
-    "sampler": ({"sampler": "sobol"}, "sampler: None there, 'sobol' here"),
-    "first": ({"first": [{"x": 0.3, "depth": 1, "kind": None}]}, "first: None there, '1 configurations, "),
-    "function": ({"function": wait}, "function: 'train' there, 'wait' here"),
-    "level": ({"space": {**SPACE, "depth": [1, 2]}}, "depth has 3 there, which is not in 1, 2 here"),
-    "name": ({"space": {"x": SPACE["x"], "depth": [1, 2, 3]}}, "kind is in the space there alone"),
+    "seed": ({"seed": 4}, "seed: 3 in the journal, 4 in this call"),
+    "eta": ({"eta": 3}, "eta: 2 in the journal, 3 in this call"),
+    "training": ({"training": "restart"}, "training: 'resume' in the journal, 'restart' in this call"),
+    "promotion": ({"promotion": "paper"}, "promotion: 'capped' in the journal, 'paper' in this call"),
+    "workers": ({"workers": 5}, "workers: 4 in the journal, 5 in this call"),
+    "costs": ({"costs": half}, "costs: 'cost' in the journal, 'half' in this call"),
+    "schedule": ({"costs": None, "workers": None}, "schedule: 'reproducible' in the journal, 'greedy' in this call"),
+    "sampler": ({"sampler": "sobol"}, "sampler: None in the journal, 'sobol' in this call"),
+    "first": ({"first": [{"x": 0.3, "depth": 1, "kind": None}]}, "first: None in the journal, '1 configurations, "),
+    "function": ({"function": wait}, "function: 'train' in the journal, 'wait' in this call"),
+    "level": ({"space": {**SPACE, "depth": [1, 2]}}, "depth has 3 in the journal, which is not in 1, 2 in this call"),
+    "name": ({"space": {"x": SPACE["x"], "depth": [1, 2, 3]}}, "kind is in the space only in the journal"),
 }
 
 
@@ -54,8 +54,10 @@ def test_another_run_is_refused_with_the_difference(name: str, tmp_path: Path) -
         tune(ash.Journal(path), candidates=8, **changes)
     assert str(caught.value).startswith(f"{path} holds another run: ") and difference in str(caught.value)
     assert path.read_bytes() == before
+    told = (("eta: 2", 3), ("seed: 3", 4), ("workers: 4", 5))
     everything = {**OTHERS["seed"][0], **OTHERS["eta"][0], **OTHERS["workers"][0]}
-    with pytest.raises(JournalError, match=r"eta: 2 there, 3 here; seed: 3 there, 4 here; workers: 4 there, 5 here"):
+    found = [f"{name} in the journal, {given} in this call" for name, given in told]
+    with pytest.raises(JournalError, match="; ".join(found)):
         tune(ash.Journal(path), candidates=8, **everything)
 
 

@@ -209,16 +209,16 @@ def test_a_record_is_the_same_out_of_a_file(tmp_path: Path) -> None:
 
 
 ANOTHER: dict[str, tuple[dict[str, Any], str]] = {
-    "candidates": ({"candidates": 39}, "candidates: 40 there, 39 here"),
-    "seed": ({"seed": 4}, "seed: 3 there, 4 here"),
-    "eta": ({"eta": 3}, "eta: 2 there, 3 here"),
-    "limit": ({"epoch_limit": 60}, "epoch_limit: None there, 60 here"),
-    "score": ({"stop_score": 0.5}, r"stop_score: None there, 0\.5 here"),
-    "workers": ({"workers": 5}, "workers: 32 there, 5 here"),
-    "function": ({"function": wait}, "function: 'train' there, 'wait' here"),
-    "costs": ({"costs": lambda params, epochs: 1.0}, "costs: 'cost' there, "),
-    "first": ({"first": [{"x": 0.5, "depth": 1, "kind": "a"}]}, "first: None there"),
-    "sampler": ({"sampler": "sobol"}, "sampler: 'adaptive' there, 'sobol' here"),
+    "candidates": ({"candidates": 39}, "candidates: 40 in the record, 39 in this call"),
+    "seed": ({"seed": 4}, "seed: 3 in the record, 4 in this call"),
+    "eta": ({"eta": 3}, "eta: 2 in the record, 3 in this call"),
+    "limit": ({"epoch_limit": 60}, "epoch_limit: None in the record, 60 in this call"),
+    "score": ({"stop_score": 0.5}, r"stop_score: None in the record, 0\.5 in this call"),
+    "workers": ({"workers": 5}, "workers: 32 in the record, 5 in this call"),
+    "function": ({"function": wait}, "function: 'train' in the record, 'wait' in this call"),
+    "costs": ({"costs": lambda params, epochs: 1.0}, "costs: 'cost' in the record, "),
+    "first": ({"first": [{"x": 0.5, "depth": 1, "kind": "a"}]}, "first: None in the record"),
+    "sampler": ({"sampler": "sobol"}, "sampler: 'adaptive' in the record, 'sobol' in this call"),
 }
 
 

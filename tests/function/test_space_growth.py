@@ -84,7 +84,7 @@ def test_it_may_grow_twice_and_not_shrink(tmp_path: Path) -> None:
     found = continued(path, space=largest, candidates=24)
     assert found.params[:16] == larger.params and len(found.params) == 24
     assert tune(path, space=largest, candidates=24).digest == found.digest
-    with pytest.raises(ash.JournalError, match="holds another run: depth has 4 there, which is not in 3, 2, 1 here"):
+    with pytest.raises(ash.JournalError, match="run: depth has 4 in the journal, which is not in 3, 2, 1 in this call"):
         tune(path, space=LARGE, candidates=24)
     assert tune(path, space=largest, candidates=24).digest == found.digest, "nothing was changed"
 
@@ -139,16 +139,20 @@ def test_a_search_may_grow(tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[Any, Any, str]] = {
-    "level": ([1, 2], [2, 3], "has 1 there, which is not in 2, 3 here"),
-    "none": ([None, 1], [1, 2], "has None there, which is not in 1, 2 here"),
-    "type": ([1, 2], [True, 2], "has 1 there"),
-    "bounds": (ash.uniform(0, 1), ash.uniform(0.5, 2), r"is uniform: 0\.0 to 1\.0 there, which is not within uniform"),
-    "kind": (ash.uniform(1, 2), ash.log(0.1, 3), "is uniform: .* there, which is not within log: "),
-    "number": (0.5, ash.log(1, 3), r"has 0\.5 there, which is not in 1\.0 to 3\.0 here"),
+    "level": ([1, 2], [2, 3], "has 1 in the journal, which is not in 2, 3 in this call"),
+    "none": ([None, 1], [1, 2], "has None in the journal, which is not in 1, 2 in this call"),
+    "type": ([1, 2], [True, 2], "has 1 in the journal"),
+    "bounds": (
+        ash.uniform(0, 1),
+        ash.uniform(0.5, 2),
+        r"is uniform: 0\.0 to 1\.0 in the journal, which is not within uniform",
+    ),
+    "kind": (ash.uniform(1, 2), ash.log(0.1, 3), "is uniform: .* in the journal, which is not within log: "),
+    "number": (0.5, ash.log(1, 3), r"has 0\.5 in the journal, which is not in 1\.0 to 3\.0 in this call"),
     "step": (
         ash.integers(0, 4000),
         ash.integers(0, 9000, step=2),
-        "is integers: 0 to 4000 there, .* in steps of 2 here",
+        "is integers: 0 to 4000 in the journal, .* in steps of 2 in this call",
     ),
     "conditions": (ash.choice(1).when(y=1), ash.choice(1, 2), "has other conditions"),
 }
@@ -184,9 +188,9 @@ def test_what_contains_a_domain(name: str) -> None:
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({**LARGE, "depth": [1, 3]}, "depth has 2 there, which is not in 1, 3 here"),
-        ({"x": LARGE["x"], "depth": [1, 2]}, "kind is in the space there alone"),
-        ({**LARGE, "more": [1, 2]}, "more is in the space here alone"),
+        ({**LARGE, "depth": [1, 3]}, "depth has 2 in the journal, which is not in 1, 3 in this call"),
+        ({"x": LARGE["x"], "depth": [1, 2]}, "kind is in the space only in the journal"),
+        ({**LARGE, "more": [1, 2]}, "more is in the space only in this call"),
         (dict(reversed(LARGE.items())), "the names of the space are in another order"),
     ],
 )

@@ -343,7 +343,7 @@ def test_the_command_goes_on_from_its_journal(tmp_path: Path) -> None:
     for words_shown in ("ended: finished", "30 jobs of 16 candidates", "best      accuracy", "hidden"):
         assert words_shown in shown.stdout
     refused = subprocess.run([*words, "--seed", "1"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert refused.returncode == 2 and "seed: 0 there, 1 here" in refused.stderr
+    assert refused.returncode == 2 and "seed: 0 in the journal, 1 in this call" in refused.stderr
 
 
 KILLS = [("networks", 40), ("functions", 10)]

@@ -27,21 +27,21 @@ pytestmark = pytest.mark.core
 OTHER_X = X.copy()
 OTHER_X[3, 4] += 0.5
 DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
-    "seed": ({"seed": 6}, "seed: 5 there, 6 here"),
-    "eta": ({"eta": 3}, "eta: 2 there, 3 here"),
-    "min_epochs": ({"min_epochs": 2}, "min_epochs: 8 there, 2 here"),
-    "metric": ({"metric": "auc"}, "metric: 'accuracy' there, 'roc_auc' here"),
-    "training": ({"training": "restart"}, "training: 'resume' there, 'restart' here"),
-    "promotion": ({"promotion": "paper"}, "promotion: 'capped' there, 'paper' here"),
-    "workers": ({"workers": 3}, "workers: 32 there, 3 here"),
+    "seed": ({"seed": 6}, "seed: 5 in the journal, 6 in this call"),
+    "eta": ({"eta": 3}, "eta: 2 in the journal, 3 in this call"),
+    "min_epochs": ({"min_epochs": 2}, "min_epochs: 8 in the journal, 2 in this call"),
+    "metric": ({"metric": "auc"}, "metric: 'accuracy' in the journal, 'roc_auc' in this call"),
+    "training": ({"training": "restart"}, "training: 'resume' in the journal, 'restart' in this call"),
+    "promotion": ({"promotion": "paper"}, "promotion: 'capped' in the journal, 'paper' in this call"),
+    "workers": ({"workers": 3}, "workers: 32 in the journal, 3 in this call"),
     "levels": ({"space": small_space(batch_size=8)}, "batch_size has other levels or conditions in the space"),
-    "names": ({"space": small_space(dropout=0.1)}, "dropout is in the space here alone"),
+    "names": ({"space": small_space(dropout=0.1)}, "dropout is in the space only in this call"),
     "values": ({"data": (OTHER_X, Y)}, "other values of X among the rows for"),
     "labels": ({"data": (X, Y + 1)}, "y has other labels"),
-    "classes": ({"data": (X, np.minimum(Y, 1))}, "classes: 3 there, 2 here"),
+    "classes": ({"data": (X, np.minimum(Y, 1))}, "classes: 3 in the journal, 2 in this call"),
     "targets": ({"data": (X, np.roll(Y, 1))}, "other values of y among the rows for"),
     "rows": ({"data": (X[:-1], Y[:-1])}, "rows: "),
-    "columns": ({"data": (X[:, 1:], Y)}, "columns of X: 13 there, 12 here"),
+    "columns": ({"data": (X[:, 1:], Y)}, "columns of X: 13 in the journal, 12 in this call"),
     "weights": ({"sample_weight": np.linspace(1, 2, len(Y))}, "other sample weights among the rows for"),
     "validation": ({"validation": 0.3}, "validation rows: "),
 }
@@ -117,7 +117,7 @@ def test_f66_another_version_is_refused_unless_allowed(tmp_path: Path) -> None:
     changes.facts = {"run": facts["run"]}
     database.write(changes)
     database.close()
-    with pytest.raises(JournalError, match=r"version of ash: '0\.0\.9' there"):
+    with pytest.raises(JournalError, match=r"version of ash: '0\.0\.9' in the journal"):
         run(path)
     assert outcome(run(ash.Journal(path, allow_change=["version"]))) == outcome(run(None))
 

@@ -109,7 +109,9 @@ def test_a_journal_goes_on_over_such_a_space(tmp_path: Path) -> None:
     whole = tuned(journal=tmp_path / "whole.ash")
     tuned(journal=tmp_path / "run.ash", candidates=3)
     assert tuned(journal=tmp_path / "run.ash").params == whole.params
-    with pytest.raises(ash.JournalError, match=r"x is uniform: 0\.0 to 1\.0 there, which is not within .* 0\.5 here"):
+    with pytest.raises(
+        ash.JournalError, match=r"x is uniform: 0\.0 to 1\.0 in the journal, which is not .* 0\.5 in this call"
+    ):
         tuned({**SPACE, "x": ash.uniform(0, 0.5)}, journal=tmp_path / "run.ash")
     path = tmp_path / "network.ash"
     first = ash.tune(X, Y, DOMAINS, journal=path, **SETTINGS)

@@ -44,7 +44,7 @@ from ash.options import (
 )
 from ash.run_record import FUNCTION, TUNE
 from ash.space.domains import KINDS, Domain, long_domain
-from ash.space.growth import misfit
+from ash.space.growth import IN_CALL, IN_JOURNAL, misfit
 from ash.space.hyperparameters import Params
 from ash.space.space import Kind, Space
 
@@ -146,7 +146,7 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
     if tasks.count(FUNCTION) == 1:
         what = "a function" if tasks[0] == FUNCTION else "networks"
         raise JournalError(f"{journal} holds a run of {what}. Nothing was changed: give another path for the journal")
-    found = differences(there, here, allowed, may_grow=tasks.count(FUNCTION) == 2)
+    found = differences(there, here, allowed, where=IN_JOURNAL, may_grow=tasks.count(FUNCTION) == 2)
     if found:
         is_other_data = "data" in here and differences({"data": there["data"]}, {"data": here["data"]})
         raise JournalError(
@@ -155,23 +155,26 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
         )
 
 
-def differences(there: Facts, here: Facts, allowed: Sequence[str] = (), *, may_grow: bool = False) -> list[str]:
+def differences(
+    there: Facts, here: Facts, allowed: Sequence[str] = (), *, where: str = "in the record", may_grow: bool = False
+) -> list[str]:
     """Return in words what differs between the facts of two runs, of those parts that are here.
 
-    With `may_grow`, a larger space that contains the recorded one does not count as a difference.
+    `where` says where the facts `there` are; the others are of this call. With `may_grow`, a larger space that contains
+    the recorded one does not count as a difference.
     """
     here = json.loads(json.dumps(here))  # tuples become lists, as there
     found = []
     if "settings" in here:
         older = json.loads(json.dumps({name: _DEFAULTS[name] for name in _ADDED if name in here["settings"]}))
         there = {**there, "settings": {**older, **there["settings"]}}
-        found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed))
+        found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed), where)
     if "space" in here:
-        found += _space_differences(there["space"], here["space"], may_grow)
+        found += _space_differences(there["space"], here["space"], where, may_grow)
     if "data" in here:
-        found += _data_differences(there["data"], here["data"])
+        found += _data_differences(there["data"], here["data"], where)
     if "version" in here and "version" not in allowed:
-        found += _differences(there["version"], here["version"], _names(there, here, "version", allowed))
+        found += _differences(there["version"], here["version"], _names(there, here, "version", allowed), where)
     return found
 
 
@@ -246,9 +249,9 @@ def _data_facts(folds: Sequence[Fold], data: Sequence[_core.Data]) -> Facts:
     }
 
 
-def _data_differences(there: Facts, here: Facts) -> list[str]:
+def _data_differences(there: Facts, here: Facts, where: str) -> list[str]:
     counted = ("columns of X", "features", "classes", "folds", "training rows", "validation rows")
-    found = _differences(there, here, counted)
+    found = _differences(there, here, counted, where)
     if found:
         return found
     told = "kinds" if "kinds" in there else "names"  # an earlier ash also compared the words for their types
@@ -267,11 +270,11 @@ def _data_differences(there: Facts, here: Facts) -> list[str]:
     return found
 
 
-def _space_differences(there: Facts, here: Facts, may_grow: bool) -> list[str]:
+def _space_differences(there: Facts, here: Facts, where: str, may_grow: bool) -> list[str]:
     found = []
     for name in sorted(there.keys() | here.keys()):
         if name not in there or name not in here:
-            found.append(f"{name} is in the space {'there' if name in there else 'here'} alone")
+            found.append(f"{name} is in the space only {where if name in there else IN_CALL}")
         elif there[name] != here[name]:
             why: str | None = "has other levels or conditions in the space"
             if may_grow:
@@ -286,9 +289,9 @@ def _names(there: Facts, here: Facts, part: str, allowed: Sequence[str]) -> list
     return sorted((there[part].keys() | here[part].keys()) - set(allowed))
 
 
-def _differences(there: Facts, here: Facts, names: Sequence[str]) -> list[str]:
+def _differences(there: Facts, here: Facts, names: Sequence[str], where: str) -> list[str]:
     return [
-        f"{name}: {_shown(there.get(name))} there, {_shown(here.get(name))} here"
+        f"{name}: {_shown(there.get(name))} {where}, {_shown(here.get(name))} {IN_CALL}"
         for name in names
         if there.get(name) != here.get(name)
     ]

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 from ash.space.domains import INTEGERS, Domain
 
+IN_JOURNAL, IN_CALL = "in the journal", "in this call"
+
 
 def misfit(inner: Sequence[Domain], outer: Sequence[Domain]) -> str | None:
     """Return why the `outer` domains of a name do not contain the `inner` ones, None if they do.
 
-    What it returns follows the name in a sentence. `inner` is called "there", `outer` "here".
+    What it returns follows the name in a sentence. `inner` is of a journal, and `outer` of this call.
     """
     if [each.conditions for each in inner] != [each.conditions for each in outer]:
         return "has other conditions in the space"
@@ -22,8 +24,8 @@ def misfit(inner: Sequence[Domain], outer: Sequence[Domain]) -> str | None:
 def _misfit(inner: Domain, outer: Domain) -> str | None:
     if inner.has_list:
         lost = [level for level in inner.levels if not outer.takes(level)]
-        return f"has {lost[0]!r} there, which is not in {outer.shown()} here" if lost else None
-    spans = f"is {_words(inner)} there, which is not within {_words(outer)} here"
+        return f"has {lost[0]!r} {IN_JOURNAL}, which is not in {outer.shown()} {IN_CALL}" if lost else None
+    spans = f"is {_words(inner)} {IN_JOURNAL}, which is not within {_words(outer)} {IN_CALL}"
     if outer.has_list or outer.kind != inner.kind:
         return spans
     ends = inner.levels[0], inner.levels[-1]
