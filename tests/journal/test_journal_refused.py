@@ -34,7 +34,7 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
     "training": ({"training": "restart"}, "training: 'resume' in the journal, 'restart' in this call"),
     "promotion": ({"promotion": "paper"}, "promotion: 'capped' in the journal, 'paper' in this call"),
     "workers": ({"workers": 3}, "workers: 32 in the journal, 3 in this call"),
-    "levels": ({"space": small_space(batch_size=8)}, "batch_size has other levels or conditions in the space"),
+    "levels": ({"space": small_space(batch_size=8)}, "batch_size has 16 in the journal, which is not in 8 in this call"),
     "names": ({"space": small_space(dropout=0.1)}, "dropout is in the space only in this call"),
     "values": ({"data": (OTHER_X, Y)}, "other values of X among the rows for"),
     "labels": ({"data": (X, Y + 1)}, "y has other labels"),
@@ -171,6 +171,8 @@ FACTS = {
     "progress": ["[]", '{"seconds": "soon"}', '{"seconds": {}}', '{"seconds": NaN}', '{"seconds": -1}'],
     "run": ["{}", "[]", '{"settings": 1, "space": 2, "data": 3, "version": 4}', '"run"'],
     "begun": ["{}", '{"date": 3}', "[]"],
+    "before": ["3", "[[0]]", '[[0, {"hidden": [3]}]]', '[["a", 3]]'],
+    "began": ["3", "[]", '{"hidden": 1}'],
 }
 
 

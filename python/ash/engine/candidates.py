@@ -19,8 +19,9 @@ Cost:    each request for adaptive candidates reads all results so far; n candid
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
+from types import MappingProxyType
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from ash.history.records import Columns
 from ash.options import ADAPTIVE, LARGEST, MODELS, NETWORK, TREES, Options
 from ash.space.domains import key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
-from ash.space.space import Space, after
+from ash.space.space import Space, after, at_their_numbers
 
 CHUNK = 1024
 """Random candidates that are drawn at a time; that takes about 25 ms on one core of 2026, so no thread waits."""
@@ -109,6 +110,8 @@ class AdaptiveCandidates(Candidates):
         How many are drawn at the start of another run.
     own : sequence of dict
         Configurations of the space that come before all others.
+    before : sequence of dict
+        Candidates of smaller spaces, which `known` begins with. If it is empty, these are what is known.
     """
 
     ahead = 0
@@ -121,8 +124,10 @@ class AdaptiveCandidates(Candidates):
         known: Sequence[Params] = (),
         first: int = 1,
         own: Sequence[Params] = (),
+        before: Sequence[Params] = (),
     ) -> None:
-        super().__init__([], min(space.size_with(own), LARGEST), iter(()))
+        super().__init__([], min(space.size_with(list(after(before, own))), LARGEST), iter(()))
+        known = known or before
         self._sources = {of_trees: _Source(part, seed, begin, own) for of_trees, part in _parts(space).items()}
         self._trees = 0
         self._share = PRIOR
@@ -226,6 +231,7 @@ def draw(
     least: int = 0,
     known: Callable[[], Sequence[Params]] = list,
     own: Sequence[Params] = (),
+    before: Mapping[int, Params] = MappingProxyType({}),
 ) -> Candidates:
     """Draw the candidates, or the first ones.
 
@@ -236,18 +242,21 @@ def draw(
     begin : sequence of dict
         The portfolio of the adaptive sampler.
     least : int
-        How many an earlier run has trained at least.
+        How many an earlier run has begun.
     known : callable
         Returns those that it has drawn, by number; called for the adaptive sampler only.
     own : sequence of dict
         The configurations of the argument `first`.
+    before : dict of dict
+        Candidates of smaller spaces, by number.
     """
+    there = list(before.values())
     if options.draws == ADAPTIVE:
         first = options.threads if options.schedule == "greedy" else options.workers
-        return AdaptiveCandidates(space, options.seed, begin, known(), first or 1, own)
-    wanted = options.candidates
-    count = min(space.size_with(own), LARGEST) if wanted is None else space.counted(wanted, own)
-    stream = islice(after(own, _at_random(space, options.seed)), count)
+        return AdaptiveCandidates(space, options.seed, begin, known(), first or 1, own, there)
+    wanted, there = options.candidates, list(after(there, own))
+    count = min(space.size_with(there), LARGEST) if wanted is None else space.counted(wanted, there)
+    stream = islice(at_their_numbers(before, after(own, _at_random(space, options.seed))), count)
     return Candidates(list(islice(stream, least + CHUNK if wanted is None else count)), count, stream)
 
 

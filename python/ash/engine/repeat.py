@@ -15,8 +15,9 @@ from ash._utils.user_warnings import warn_user
 from ash.engine.refit import Final
 from ash.errors import DataError, SettingError
 from ash.history.digest import decision_hashes, digest_run
+from ash.history.json_files import space_story
 from ash.history.records import Columns
-from ash.journal.identity import FIRST, GIVEN_AGAIN, differences, from_json, space_of_facts
+from ash.journal.identity import BEFORE, FIRST, GIVEN_AGAIN, before_of, differences, from_json, space_of_facts
 from ash.journal.journal import Facts
 from ash.models.model import Model
 from ash.models.model_pool import MOST_DRAWS, Kept
@@ -30,6 +31,8 @@ PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
 """Options that a record has beside those on which results and their order depend."""
 SPLIT = ("metric", "validation", "cv")
 """Arguments that a record has as they were given, or of which it says that they are missing."""
+BEGAN = "began"
+"""The argument of a record that holds the space which the run began with, if it has grown."""
 _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
     "categorical_features",
     "class_weight",
@@ -50,6 +53,8 @@ def record_of(
     identity: Facts,
     final: Final | None,
     sort: bool,
+    before: Mapping[int, Params],
+    began: Space | None,
     params: Sequence[Params],
     columns: Columns,
     kept: Kept,
@@ -65,6 +70,10 @@ def record_of(
         Who called, and with which arguments: `asked_of`.
     options, identity, final, sort
         Of the run; identity as of `identity_of`.
+    before : dict of dict
+        Candidates that were drawn before the space had grown, by number.
+    began : Space, optional
+        The space that the run began with, if it has grown.
     params : sequence of dict
         Of all candidates, by number.
     columns : Columns
@@ -80,6 +89,8 @@ def record_of(
     """
     arguments = {name: asked["arguments"].get(name) for name in SPLIT}
     ensemble = None if final is None else final.ensemble
+    if began is not None:
+        arguments |= {BEFORE: list(before.items()), BEGAN: space_story(began)}
     record = RunRecord(
         by=asked["by"],
         settings=identity["settings"],
@@ -136,7 +147,7 @@ def repeated(
     size = record.arguments.get("ensemble")
     size = None if size is None else whole("ensemble of the record", size, 1, MOST_DRAWS)
     return {
-        "space": _space_of(record),
+        "space": _space_of(record.space),
         "options": recorded_options(caller, facts, given),
         "validation": chosen["validation"],
         "cv": chosen["cv"],
@@ -161,11 +172,23 @@ def _check_record(record: Any, caller: Caller, task: str | None) -> None:
         raise of_another(record)
 
 
-def _space_of(record: RunRecord) -> Space:
-    """Return the space of a record, which may come from anybody."""
+def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
+    """Return the candidates of smaller spaces, by number, and the space that the run began with if it has grown.
+
+    Raises
+    ------
+    SettingError
+        The record is damaged.
+    """
+    began = record.arguments.get(BEGAN)
+    return before_of(record), None if began is None else _space_of(began)
+
+
+def _space_of(facts: Any) -> Space:
+    """Return a space of a record, which may come from anybody."""
     try:
-        return space_of_facts(record.space, Space)
-    except (KeyError, TypeError, ValueError) as error:
+        return space_of_facts(facts, Space)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SettingError(
             f"record is damaged, in its space ({type(error).__name__}: {error}); pass an intact one"
         ) from error

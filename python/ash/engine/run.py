@@ -39,7 +39,7 @@ from ash.engine.planning import (
 )
 from ash.engine.portfolio import portfolio
 from ash.engine.refit import Final, final_seconds, finish, refits
-from ash.engine.repeat import check_rows, record_of
+from ash.engine.repeat import check_rows, earlier_of, record_of
 from ash.engine.tree_trainer import TreeTrainer
 from ash.errors import AllDiverged, NothingFinished, SettingError
 from ash.executors.dispatcher import Elsewhere, NoDispatcher, dispatcher_of
@@ -214,11 +214,14 @@ class TuningRun:
         if self._has_trees:
             announce(self._options, lambda: [f"models: {', '.join(self._options.models)}"])
         self._check_space()
-        known = 1 + max((candidate for candidate, _ in self._journal.restored), default=-1)
+        if self._record is not None:
+            self._journal.before, self._journal.began = earlier_of(self._record)
+        self._journal.grow(self._space)
         begin = portfolio(str(self._options.task), len(self._split.folds[0].training))
         self._first = read_first(self._asked_first, self._space, self._options.candidates)
         drawn = partial(self._journal.drawn, self._space)
-        self._candidates = draw(self._space, self._options, begin, known, drawn, self._first)
+        known, before = self._journal.begun, self._journal.before
+        self._candidates = draw(self._space, self._options, begin, known, drawn, self._first, before)
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
@@ -231,7 +234,8 @@ class TuningRun:
         self._options = self._journal.planned(self._options) or planned(
             self._options, self._space, self._split, self._deadline.left()
         )
-        self._candidates.epoch_cost = epoch_cost(self._options, self._space, self._split)
+        # Trees on record keep their rounds: an epoch costs what it did before the space has grown.
+        self._candidates.epoch_cost = epoch_cost(self._options, self._journal.began or self._space, self._split)
 
     def _check_space(self) -> None:
         """Raise SettingError where the space has a value with which no network can train on this table."""
@@ -408,6 +412,8 @@ class TuningRun:
             identity=self._identity,
             final=self._final,
             sort=self._sort,
+            before=self._journal.before,
+            began=self._journal.began,
             params=self._candidates.params,
             columns=columns,
             kept=selected,

@@ -30,7 +30,6 @@ from ash.function.function_run import FunctionRun
 from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
 from ash.journal.database import Changes, Row
-from ash.journal.identity import from_json
 from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
 from ash.options import RunOptions
@@ -75,7 +74,6 @@ class FunctionJournal(OpenJournal):
         code = code or {}
         before, is_new = self._facts.get("code", code), "run" not in self._facts
         with sound(self._path):
-            grown = self._grown(identity.get("space", {}))
             both = {name: (before.get(name), now) for name, now in code.items() if name not in self._allowed}
             changed = sorted(name for name, pair in both.items() if None not in pair and pair[0] != pair[1])
         if OBJECTIVE in changed:
@@ -84,7 +82,8 @@ class FunctionJournal(OpenJournal):
                 f"Use another journal, with first={str(self._path)!r} to begin with the best configurations; if it "
                 f"suggests the same, pass journal=ash.Journal({str(self._path)!r}, allow_change=['function'])"
             )
-        self._agree(identity, options, call, {"code": code, "before": list((grown or self.before).items())})
+        self._grow(identity.get("space", {}))
+        self._agree(identity, options, call, {"code": code})
         self._greedy = options.schedule == "greedy"
         with sound(self._path):
             self._read()
@@ -93,10 +92,6 @@ class FunctionJournal(OpenJournal):
             what = " and of ".join("train" if name == "function" else name for name in changed)
             text = f"{self._path}: the source of {what} has changed; jobs on record keep their results"
             warn_user(text)
-        if grown:
-            self.before = grown
-            text = f"the space has grown: {len(grown)} candidates on record stay, and others come from the larger one"
-            warn_user(f"{self._path}: {text}")
         if self.folder is not None:
             tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))
 
@@ -106,26 +101,13 @@ class FunctionJournal(OpenJournal):
         own = set(self._journal.allow_change)
         return own | {OBJECTIVE} if "function" in own else own
 
-    def _grown(self, space: Facts) -> dict[int, Params]:
-        """Take up what was drawn from smaller spaces; return all candidates on record if this one is another."""
-        if "run" not in self._facts:
-            return {}
-        self.before = dict(from_json(self._facts.get("before", [])))
-        if self._facts["run"]["space"] == json.loads(json.dumps(space)):
-            return {}
-        return self._drawn()
-
-    def _drawn(self) -> dict[int, Params]:
-        """Return the candidates on record, by number."""
-        return {candidate: from_json(json.loads(text)) for candidate, text in self._rows["candidates"]}
-
     def _read(self) -> None:
         """Take up the rows, or raise ValueError where they are those of no run."""
         others = {(candidate, rung): rest for candidate, rung, *rest in self._rows["answers"]}
         for row in self._rows["jobs"]:
             key, epochs = (row[1], row[2]), row[3]
             self._known[key] = epochs, _answer(row, *others.get(key, (FINISHED, "", 1)))
-        self.params = self._drawn()
+        self.params = self._on_record()
         self.steps = [(candidate, rung, bool(ended)) for _, candidate, rung, ended in self._rows["steps"]]
         held = self._held = self._facts.get("held", [])
         self.restored = frozenset(self._known) - {(candidate, rung) for candidate, rung in held}

@@ -9,24 +9,21 @@ Functions, costs and samplers are not in a record, only their names. The user pa
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 from ash.function.answers import DIED, LATE, Train
 from ash.function.job_runners import Key
 from ash.history.digest import decision_hashes, digest_run
 from ash.history.records import Columns
-from ash.journal.identity import differences, from_json
+from ash.journal.identity import BEFORE, before_of, differences
 from ash.journal.journal import Facts
-from ash.options import LARGEST, FunctionOptions
+from ash.options import FunctionOptions
 from ash.result import FailureRecord
 from ash.run_record import FUNCTION, TUNE_FUNCTION, RunRecord, check_record, of_another
 from ash.space.hyperparameters import Params
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "stop_score")
 """Options that a record has beside those on which results and their order depend."""
-BEFORE = "before"
-"""The argument of a record that holds the candidates which were drawn before the space had grown."""
 LOST = "lost"
 """The argument of a record that names the jobs which `job_limit` or a dead process has failed."""
 
@@ -109,18 +106,11 @@ def repeat_of(record: Any) -> Repeat:
         raise SettingError(
             f"record is damaged: 'lost' must hold [candidate, rung] pairs, got {lost!r}; pass an intact one"
         )
-    before = record.arguments.get(BEFORE, [])
-    try:
-        pairs = {whole("candidate", number, 0, LARGEST): dict(params) for number, params in from_json(before)}
-    except (TypeError, ValueError):
-        raise SettingError(
-            f"record is damaged: 'before' must hold [candidate, params] pairs, got {before!r}; pass an intact one"
-        ) from None
     return Repeat(
         len(record.decisions),
         frozenset((candidate, rung) for candidate, rung in lost),
         record.ended,
-        pairs,
+        before_of(record),
     )
 
 

@@ -26,13 +26,14 @@ from typing import Any
 import numpy as np
 
 from ash import _core
-from ash._utils.checks import is_integer, is_number
+from ash._utils.checks import is_integer, is_number, whole
 from ash.encoding.data_split import Fold
-from ash.errors import JournalError, JournalUnwritable
+from ash.errors import JournalError, JournalUnwritable, SettingError
 from ash.history.json_files import space_story
 from ash.journal.journal import Facts, Journal, sound
 from ash.options import (
     CONFIG_FIELDS,
+    LARGEST,
     TREES,
     FunctionOptions,
     Options,
@@ -42,7 +43,7 @@ from ash.options import (
     option_table,
     read_config,
 )
-from ash.run_record import FUNCTION, TUNE
+from ash.run_record import FUNCTION, TUNE, RunRecord
 from ash.space.domains import KINDS, Domain, long_domain
 from ash.space.growth import IN_CALL, IN_JOURNAL, misfit
 from ash.space.hyperparameters import Params
@@ -60,6 +61,8 @@ GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validati
 PARTS = ("training", "validation")
 FIRST = "first"
 """The setting that holds the configurations of the argument `first`."""
+BEFORE = "before"
+"""The argument of a record that holds the candidates which were drawn before the space had grown."""
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
@@ -137,6 +140,23 @@ def from_json(value: Any) -> Any:
     return tuple(map(from_json, value)) if isinstance(value, list) else value
 
 
+def before_of(record: RunRecord) -> dict[int, Params]:
+    """Return the candidates of a record that were drawn before the space had grown, by number.
+
+    Raises
+    ------
+    SettingError
+        They are no such pairs.
+    """
+    before = record.arguments.get(BEFORE, [])
+    try:
+        return {whole("candidate", number, 0, LARGEST): dict(params) for number, params in from_json(before)}
+    except (TypeError, ValueError):
+        raise SettingError(
+            f"record is damaged: 'before' must hold [candidate, params] pairs, got {before!r}; pass an intact one"
+        ) from None
+
+
 def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) -> None:
     """Raise JournalError, with every difference, unless a run may go on from a journal.
 
@@ -146,7 +166,7 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
     if tasks.count(FUNCTION) == 1:
         what = "a function" if tasks[0] == FUNCTION else "networks"
         raise JournalError(f"{journal} holds a run of {what}. Nothing was changed: give another path for the journal")
-    found = differences(there, here, allowed, where=IN_JOURNAL, may_grow=tasks.count(FUNCTION) == 2)
+    found = differences(there, here, allowed, where=IN_JOURNAL, may_grow=True)
     if found:
         is_other_data = "data" in here and differences({"data": there["data"]}, {"data": here["data"]})
         raise JournalError(

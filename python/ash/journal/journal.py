@@ -117,7 +117,11 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     params: Mapping[int, Params] = {}
     """Of a function: the hyperparameters of candidates that earlier calls have begun, by number."""
     before: Mapping[int, Params] = {}
-    """Of a function: candidates that were drawn from smaller spaces, by number."""
+    """Candidates that were drawn from smaller spaces, by number."""
+    began: Space | None = None
+    """Of networks whose space has grown: the space that the run began with."""
+    begun = 0
+    """How many candidates earlier calls have begun, as far as that is on record."""
     steps: Sequence[tuple[int, int, bool]] = ()
     """Of a greedy run of a function: candidate, rung, and whether it was handed out or has ended, in order."""
     folder: Path | None = None
@@ -148,6 +152,9 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     def start(self, run: Any = None) -> tuple[datetime, float]:
         """Return when the training of this run, a FunctionRun of a function, was begun, and what earlier calls took."""
         return datetime.now(UTC), 0.0
+
+    def grow(self, space: Space) -> None:
+        """Take up the candidates of smaller spaces before others are drawn: all on record if this space has grown."""
 
     def look(self) -> None:
         """Write down what has been found since the last look; the run may be going on."""

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.checks import whole
 from ash._utils.user_warnings import warn_user
-from ash.errors import JournalCorrupt
+from ash.errors import JournalCorrupt, SettingError
 from ash.history.json_files import space_story
 from ash.history.records import Columns
 from ash.journal.database import Changes, Row
-from ash.journal.identity import PLANNED, from_json
+from ash.journal.identity import PLANNED, space_of_facts
 from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
 from ash.journal.state_cache import StateCache, StateFolder
@@ -70,17 +70,33 @@ class NetworkJournal(OpenJournal):
         """Write down what the run is, or compare."""
         is_planned = isinstance(options, Options) and options.planned
         plan = {name: getattr(options, name) for name in PLANNED} if is_planned else None
-        self._agree(identity, options, call, {"plan": plan})
+        began = None if self.began is None else space_story(self.began)
+        self._agree(identity, options, call, {"plan": plan, "began": began})
+
+    def grow(self, space: Space) -> None:
+        """Take up the candidates of smaller spaces, and the first of these spaces."""
+        self._grow(space_story(space))
+        if not self._is_of_space:
+            return
+        with sound(self._path):
+            began = self._facts.get("began")
+            if began is None and self._has_grown:
+                began = self._facts["run"]["space"]
+            self.began = None if began is None else space_of_facts(began, Space)
+            try:
+                space.size_with(list(self.before.values()))
+            except SettingError as error:
+                raise ValueError(f"a candidate of a smaller space is not in the space: {error}") from error
 
     def drawn(self, space: Space) -> list[Params]:
         """Return the drawn candidates from number 0 up to the first gap; none if the journal is of another space."""
-        if "run" not in self._facts or self._facts["run"]["space"] != json.loads(json.dumps(space_story(space))):
+        if not self._is_of_space:
             return []  # `agree` says what differs
         with sound(self._path):
-            texts = {candidate: text for candidate, text, *_ in self._rows["candidates"]}
-            found = [from_json(dict(json.loads(texts[number]))) for number in takewhile(texts.__contains__, count())]
+            there = self._on_record()
+            found = [there[number] for number in takewhile(there.__contains__, count())]
             for number, params in enumerate(found):
-                if not space.has(params):
+                if number not in self.before and not space.has(params):
                     raise ValueError(f"candidate {number} is not in the space")
             return found
 
@@ -103,7 +119,7 @@ class NetworkJournal(OpenJournal):
             self._folder.tidy(row[2] for row in self._rows["states"])
         with sound(self._path):
             for candidate, text, *_ in self._rows["candidates"]:
-                if json.loads(text) != json.loads(json.dumps(params[candidate])):
+                if candidate < len(params) and json.loads(text) != json.loads(json.dumps(params[candidate])):
                     raise ValueError(f"candidate {candidate} has other hyperparameters")
             self._restore_states(tuner)
             self._restore_jobs(tuner, folds)
@@ -178,10 +194,10 @@ class PendingRows:
     is made again by the next one, and rows that were committed after all are there already.
 
     The jobs among the rows that the journal has are told by the core again, and are not new. `params` are those of the
-    candidates so far, by number, and may grow; with `keeps_drawn` all of them are written down, which is needed if
-    draws depend on results. Where a run is greedy, the order of steps decides. They are written from
-    the first on: those of the restored jobs, which the core goes through before any other, take the place of what the
-    journal has.
+    candidates so far, by number, and may grow. Those that have begun are written down, so that they stay if the space
+    grows. With `keeps_drawn` all of them are written down, which is needed if draws depend on results. Where a run is
+    greedy, the order of steps decides. They are written from the first on: those of the restored jobs, which the core
+    goes through before any other, take the place of what the journal has.
     """
 
     def __init__(
@@ -197,6 +213,7 @@ class PendingRows:
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
         self._greedy, self._folds, self._keeps_drawn = greedy, folds, keeps_drawn
+        self._passed = self._begun = 0  # numbers below these are written down, or will be with the next commit
         self._steps = self.jobs = 0  # how far the records are committed, in the order of the core
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # steps, jobs, assists after the next commit
@@ -214,7 +231,8 @@ class PendingRows:
         if not steps[:, 2].any():
             return False
         self.read = tuner.jobs(self.jobs)
-        keys = _keys(self.read)
+        keys, first_rung = _keys(self.read), tuner.rungs[0]
+        self._begun = len(self._params) if self._keeps_drawn else first_rung["running"] + first_rung["finished"]
         is_new = np.array([key not in self._known for key in keys], bool)
         self.new = {name: column[is_new] for name, column in self.read.items()}
         assists = assist_rows(tuner.assists(self._assists), self._assists)
@@ -229,13 +247,13 @@ class PendingRows:
         """Take notice that what `take` has added is in the journal."""
         if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
+            self._passed = self._begun
             self._known.update(_keys(self.read))  # before the counter: rows are numbered by these
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
-        """Return the candidates to be written down: those of new jobs, or all that were drawn."""
-        numbers = range(len(self._params)) if self._keeps_drawn else self.new["candidate"].tolist()
-        return sorted(set(numbers) - self._named)
+        """Return the candidates to be written down: those of new jobs, and all others that have begun or were drawn."""
+        return sorted({*self.new["candidate"].tolist(), *range(self._passed, self._begun)} - self._named)
 
 
 def _keys(columns: Columns) -> list[tuple[int, int]]:

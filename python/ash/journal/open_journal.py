@@ -11,6 +11,7 @@ but one for each HEARTBEAT whatever it takes.
 """
 
 import contextlib
+import json
 import math
 import os
 import time
@@ -32,11 +33,12 @@ from ash.journal.database import (
     read_only,
     real_path,
 )
-from ash.journal.identity import check_same
+from ash.journal.identity import check_same, differences, from_json
 from ash.journal.journal import Facts, Journal, NullJournal, sound
 from ash.journal.lock import Lock
 from ash.options import MOST_WORKERS, RunOptions
 from ash.run_record import RunRecord
+from ash.space.hyperparameters import Params
 
 MOST_RUNGS = 63
 """Epochs at least double from one to the next, and are counted in 63 bits."""
@@ -85,6 +87,7 @@ class OpenJournal(NullJournal):
         self._facts: Facts = dict(contents.facts)
         self._rows: dict[str, list[Any]] = contents.rows
         self._had_ended = self._facts.get("ended") not in (None, "interrupted")
+        self._is_of_space = self._has_grown = False
         self.restored = frozenset((row[1], row[2]) for row in self._rows["jobs"])
         with sound(self._path):
             progress = self._facts.get("progress", {})
@@ -97,8 +100,10 @@ class OpenJournal(NullJournal):
         candidates = {candidate for candidate, _ in self.restored}
         if candidates and not {"run", "begun", "progress"} <= self._facts.keys():
             raise ValueError("it has results and does not say of what")
+        candidates.update(candidate for candidate, *_ in self._rows["candidates"])
         if max(candidates, default=0) >= len(candidates) + MOST_WORKERS or min(candidates, default=0) < 0:
-            raise ValueError("it has results of candidates that cannot have had a turn")
+            raise ValueError("it has candidates that cannot have had a turn")
+        self.begun = 1 + max(candidates, default=-1)
         if any(not 0 <= rung < MOST_RUNGS for _, rung in self.restored):
             raise ValueError("it has results of rungs that no ladder has")
 
@@ -120,6 +125,24 @@ class OpenJournal(NullJournal):
         with sound(self._path):
             return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
 
+    def _grow(self, space: Facts) -> None:
+        """Take up what was drawn from smaller spaces; all that is on record if this space has grown."""
+        if "run" not in self._facts:
+            return
+        with sound(self._path):
+            there, here = ({"space": facts} for facts in (self._facts["run"]["space"], json.loads(json.dumps(space))))
+            self._is_of_space = not differences(there, here, may_grow=True)
+            if not self._is_of_space:
+                return  # `_agree` says what differs
+            self.before = dict(from_json(self._facts.get("before", [])))
+            if there != here:
+                self.before = self._on_record()
+                self._has_grown = bool(self.before)
+
+    def _on_record(self) -> dict[int, Params]:
+        """Return the candidates on record, by number."""
+        return {candidate: from_json(dict(json.loads(text))) for candidate, text, *_ in self._rows["candidates"]}
+
     def _agree(self, identity: Facts, options: RunOptions, call: Facts, more: Facts) -> None:
         """Write down what the run is, or compare; `more`: facts of this call that need not be those of earlier ones."""
         if "run" in self._facts:
@@ -135,6 +158,7 @@ class OpenJournal(NullJournal):
             "candidates": options.candidates,
             "ended": None,
             "record": None,
+            "before": list(self.before.items()),
             **more,
         }
         self._had_ended = self._had_ended and self._facts.get("candidates") == options.candidates
@@ -142,6 +166,9 @@ class OpenJournal(NullJournal):
         if self._is_kept:
             with self._failing():
                 self._save(changes)
+        if self._has_grown:
+            text = f"{len(self.before)} candidates on record stay, and others come from the larger one"
+            warn_user(f"{self._path}: the space has grown: {text}")
 
     def _check_candidates(self, options: RunOptions) -> None:
         before = max(self._facts.get("candidates") or 0, *(1 + candidate for candidate, _ in self.restored), 0)
