@@ -26,7 +26,10 @@ from function_journal_help import GREEDY, VIRTUAL, broken
 from function_journal_help import tune as tune_function
 from journal_help import change, copy, run, stopped, with_states
 
-pytestmark = pytest.mark.core
+pytestmark = [
+    pytest.mark.core,
+    pytest.mark.filterwarnings("ignore:.*the space has grown"),  # since the forged one is smaller
+]
 
 EVERY = pytest.mark.parametrize("each", [60, pytest.param(1, marks=pytest.mark.slow)])
 """Of the forgeries, one in so many is tried."""
