@@ -299,8 +299,8 @@ class SearchConfig:
         Multiply-adds of all jobs together, after which no job begins: a `time_limit` that is the same on every machine.
         The ladder is planned for it likewise. `Result.work` is what a run took. Tables only.
     stop_score : float, optional
-        A score that ends the run once a candidate reaches it. Errors are negated: -0.1 for a log loss of 0.1, and so
-        are values that ``direction="minimize"`` minimizes.
+        A score that ends the run once a candidate reaches it. Metrics that are errors are negated: -0.1 for a log loss
+        of 0.1. With ``direction="minimize"`` it is a value as `train` returns it: 0.1 ends the run at 0.1 or less.
     patience : int, optional
         End the run after this many jobs in a row without a new best score. Jobs are counted in order of decision, so a
         reproducible schedule ends at the same job on any number of threads.
@@ -419,6 +419,11 @@ class RunOptions:
     seed: Annotated[int, Option(0, Check("int or None", _seed), ("tune", "tune_function", "command"), "results")]
     progress: Annotated[bool | None, Option(None, Check("bool or None", _progress), ("tune", "tune_function"))]
 
+    @property
+    def least_score(self) -> float | None:
+        """Return the score that ends the run, as results have scores: higher is better."""
+        return self.stop_score
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options(RunOptions):
@@ -471,6 +476,12 @@ class FunctionOptions(RunOptions):
     direction: Annotated[str, Option(MAXIMIZE, _word(MAXIMIZE, MINIMIZE), ("tune_function",), "results")]
     max_epochs: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), FUNCTIONS, "results")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY)]
+
+    @property
+    def least_score(self) -> float | None:
+        """Return the score that ends the run: `stop_score`, negated where values are minimized."""
+        score = self.stop_score
+        return -score if score is not None and self.direction == MINIMIZE else score
 
 
 NEEDED = {"promotion": ("algorithm", "ash"), "workers": ("schedule", "reproducible")}

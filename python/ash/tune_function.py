@@ -107,8 +107,8 @@ def tune_function(
     time_limit : float, optional
         Seconds after which no further job is started. Threads that still run are not waited for.
     direction : {"maximize", "minimize"}
-        Whether higher or lower scores are better. With "minimize" all scores of the result, of callbacks and of limits
-        are negated, so that higher is better; `FunctionResult.best_value` is as `train` returned it.
+        Whether higher or lower scores are better. With "minimize" all scores of the result and of callbacks are negated,
+        so that higher is better; `FunctionResult.best_value` is as `train` returned it, and so is `stop_score`.
     max_epochs : int, optional
         The most epochs of a candidate in all its jobs. The rungs follow from it: ``max_epochs``, ``max_epochs // eta``
         and so on, as far as there are candidates. Default: the ladder begins with `min_epochs`, and rung ``k`` trains

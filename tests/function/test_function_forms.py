@@ -384,6 +384,19 @@ def test_minimizing_a_loss_is_maximizing_its_negation(tmp_path: Path) -> None:
     assert "neg_value" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_value_to_stop_at_has_the_sign_of_the_function(tmp_path: Path) -> None:
+    path, given = tmp_path / "run.ash", {"costs": cost, "direction": "minimize", "stop_score": 0.02, "threads": 1}
+    assert run(loss, **given, journal=path, epoch_limit=9).ended == "epoch_limit"
+    assert run(loss, **given | {"stop_score": -0.02}).ended == "finished"
+    found = run(loss, **given, journal=path)
+    assert found.ended == "stop_score" and 0 < found.best_value <= 0.02 < min(-job.score for job in found.jobs[:-1])
+    assert found.settings["stop_score"] == found.record.plan["stop_score"] == 0.02
+    for again in (run(loss, **given, journal=path), run(loss, **given, record=found.record)):
+        assert (again.ended, again.digest) == ("stop_score", found.digest)
+    assert "until neg_value -0.02" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert found.simulate(1).rows[0]["jobs"] < found.simulate(1, stop_score=-0.02).rows[0]["jobs"]
+
+
 def test_a_study_of_what_was_minimized_has_its_values() -> None:
     found = run(loss, threads=1, direction="minimize")
     study = found.to_optuna()

@@ -50,7 +50,7 @@ def clock_of(
         **{name: getattr(options, name) for name in ("eta", "min_epochs", "algorithm", "promotion")},
         max_rungs=options.max_rungs or 0,
         epoch_limit=options.epoch_limit or 0,
-        stop_score=math.nan if options.stop_score is None else options.stop_score,
+        stop_score=math.nan if options.least_score is None else options.least_score,
         schedule=options.schedule,
         workers=virtual_workers(options),
         known=len(params),

@@ -302,7 +302,7 @@ class FunctionRun:
         if good and self._options.training == "resume" and answer.state is not None:
             self._states.keep(task.candidate, task.rung, answer.rank, answer.state)
         self._answers[key] = task, answer, 0.0 if is_known else self.started
-        self._decide(self._clock.finish(task, answer.rank_for(self._options.stop_score), -answer.rank))
+        self._decide(self._clock.finish(task, answer.rank_for(self._options.least_score), -answer.rank))
         for candidate in self._clock.take_retired():
             self._states.drop(candidate)
             self._directories.retire(candidate)

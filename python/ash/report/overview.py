@@ -65,7 +65,7 @@ def _asked(facts: Facts) -> str:
         "" if options.time_limit is None else f"at most {show_seconds(options.time_limit)}",
         "" if options.epoch_limit is None else f"at most {options.epoch_limit:,} epochs",
         "" if work is None else f"at most {work:.3g} multiply-adds",
-        "" if options.stop_score is None else f"until {options.metric} {show(options.stop_score)}",
+        "" if options.least_score is None else f"until {options.metric} {show(options.least_score)}",
         "" if options.patience is None else f"a patience of {options.patience:,} jobs",
     ]
     limited = "".join(f", {limit}" for limit in limits if limit)

@@ -20,7 +20,7 @@ from ash._utils.machine import check_room
 from ash.errors import SettingError
 from ash.history.records import Columns, to_frame
 from ash.ladder import LadderSettings, ladder_settings
-from ash.options import LARGEST_SEED, MOST_WORKERS, SCHEDULES, virtual_workers
+from ash.options import LARGEST_SEED, MINIMIZE, MOST_WORKERS, SCHEDULES, virtual_workers
 from ash.simulation.cluster import Cluster, core_settings
 
 if TYPE_CHECKING:
@@ -286,6 +286,8 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
     cluster = other.pop("cluster")
     other["teams"] = _teams(other["teams"], cluster, shared)
     ladder = ladder_settings(len(result.params), eta=options.eta, min_epochs=options.min_epochs, **rule)
+    if getattr(options, "direction", None) == MINIMIZE:  # recorded scores are negated
+        ladder["stop_score"] = -ladder["stop_score"]
     if (rungs := given_rungs(result, _epochs(ladder))) is not None:
         ladder["rungs"] = rungs[: rule["max_rungs"]]
     settings, counts = _settings(**other), _threads(threads)
