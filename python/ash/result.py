@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ash._utils.cached import cached_property
 from ash._utils.checks import one_of, whole, yes_or_no
 from ash._utils.display import format_table, html_table, show, show_param, show_params, show_seconds
 from ash.errors import AllFailed, NothingFinished, SettingError
@@ -174,8 +175,9 @@ class RunResult(History):
         """Return the run as a study of Optuna, for its plots, importances, storages and dashboard.
 
         Each candidate that has finished a job is a trial: hyperparameters, scores by epochs, the best of them as its
-        value, the times of its jobs; user attributes candidate, rung, loss and digest (of its last weights). The study
-        says how the run was made. Its direction is that of the run. A trial takes some 20 ms to write into SQLite.
+        value, the times of its jobs; user attributes candidate, rung, loss and digest (of its last weights). Further
+        metrics of its best job are user attributes too. The study says how the run was made. Its direction is that of
+        the run. A trial takes some 20 ms to write into SQLite.
 
         Parameters
         ----------
@@ -669,6 +671,16 @@ class FunctionResult(RunResult):
         """Return the further metrics of each of `jobs`, as `Outcome` has them; empty where there are none."""
         return tuple(info.get(METRICS, {}) if isinstance(info, dict) else {} for info in self.infos)
 
+    @cached_property
+    def candidate_metrics(self) -> tuple[dict[str, float], ...]:
+        """Return the further metrics of each candidate's best job, which has the score in `candidates`."""
+        best: dict[int, tuple[tuple[float, float], dict[str, float]]] = {}
+        for job, metrics in zip(self.jobs, self.metrics, strict=True):
+            rank = job.score, -job.loss
+            if not job.diverged and (job.candidate not in best or rank > best[job.candidate][0]):
+                best[job.candidate] = rank, metrics
+        return tuple(best[number][1] if number in best else {} for number in range(len(self.params)))
+
     @property
     def best_metrics(self) -> dict[str, float]:
         """Return the further metrics of the best job."""
@@ -697,8 +709,9 @@ class FunctionResult(RunResult):
         if table == "failures":
             return [failure._asdict() for failure in self.failures]
         rows = super().rows(table)
-        names = sorted({name for metrics in self.metrics for name in metrics}) if table == "jobs" else []
-        for row, metrics in zip(rows, self.metrics, strict=False):
+        found = {"jobs": self.metrics, "candidates": self.candidate_metrics}.get(table, ())
+        names = sorted({name for metrics in found for name in metrics})
+        for row, metrics in zip(rows, found, strict=False):
             row |= {f"{METRICS}.{name}": metrics.get(name) for name in names}
         return rows
 

@@ -488,13 +488,30 @@ def test_further_metrics_are_everywhere(tmp_path: Path) -> None:
     table = found.to_pandas("jobs")
     depth = [found.params[candidate]["depth"] for candidate in table["candidate"]]
     assert (table["metrics.latency"] == 0.5).all() and (table["metrics.deep"].notna() == (np.array(depth) == 3)).all()
-    assert "metrics.latency" not in found.to_pandas() and "metrics.latency" not in plain.to_pandas("jobs")
+    assert "metrics.latency" not in found.to_pandas("rungs") and "metrics.latency" not in plain.to_pandas("jobs")
+    assert "metrics.latency" not in plain.to_pandas()
     story = json.loads(str(found.to_json()))
     assert story["metrics"] == list(found.metrics) and "metrics" not in json.loads(str(plain.to_json()))
     assert "latency" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
     again = run(measured, costs=cost, threads=1, journal=path)
     assert again.metrics == found.metrics, "out of the journal"
     assert run(measured, costs=cost, threads=2, executor="processes").metrics == found.metrics
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_candidates_and_trials_have_the_metrics_of_their_best_job() -> None:
+    def first_is_best(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        done = epochs + (state or 0)
+        metrics = {"done": done, "loss": math.nan} if params["x"] != 4 else {}
+        return ash.Outcome(params["x"] / done if params["x"] else math.nan, done, metrics)
+
+    found = ash.tune_function(first_is_best, {"x": [0, 1, 2, 3, 4]}, candidates=5, threads=1)
+    assert max(job.rung for job in found.jobs) == 1, "where scores are lower"
+    table = found.to_pandas().set_index("x")
+    assert table["metrics.done"].fillna(0).to_dict() == {0: 0, 1: 1, 2: 1, 3: 1, 4: 0} and found.best_metrics == {}
+    attributes = {trial.params["x"]: trial.user_attrs for trial in found.to_optuna().trials}
+    assert {x: each.get("done") for x, each in attributes.items()} == {0: None, 1: 1, 2: 1, 3: 1, 4: None}
+    assert (attributes[3]["loss"], attributes[3]["metrics.loss"]) == (-3, None), "the names of ash stay"
 
 
 def test_a_metric_that_is_not_finite_is_recorded() -> None:

@@ -25,7 +25,7 @@ from ash._utils.checks import is_integer, is_number
 from ash._utils.installation import require_extra
 from ash.errors import SettingError
 from ash.history.json_files import finite
-from ash.history.records import JobRecord, Point, curves
+from ash.history.records import METRICS, JobRecord, Point, curves
 from ash.options import MAXIMIZE, MINIMIZE
 from ash.space.domains import LOG_INTEGERS, Domain, joined_levels, step_of
 
@@ -142,19 +142,21 @@ def _trial(
     from optuna.trial import TrialState, create_trial
 
     candidate, last = jobs[0].candidate, jobs[-1]
+    metrics = finite(getattr(result, "candidate_metrics", {candidate: {}})[candidate])
     params = {name: _choice(value) for name, value in result.params[candidate].items() if name in distributions}
     best = max(points[-1:] if by_rung else points, key=lambda point: (point.score, -point.loss), default=None)
+    own = {
+        "candidate": candidate,
+        "rung": last.rung,
+        "loss": None if best is None else finite(best.loss),
+        "digest": f"{last.weights_hash:016x}",
+    }
     trial = create_trial(
         state=state,
         value=None if best is None or state is TrialState.FAIL else _value(result, best.score),
         params=params,
         distributions={name: distributions[name] for name in params},
-        user_attrs={
-            "candidate": candidate,
-            "rung": last.rung,
-            "loss": None if best is None else finite(best.loss),
-            "digest": f"{last.weights_hash:016x}",
-        },
+        user_attrs=own | {f"{METRICS}.{name}" if name in own else name: each for name, each in metrics.items()},
         intermediate_values={point.epochs: _value(result, point.score) for point in points},
     )
     first = result.started.astimezone().replace(tzinfo=None)  # Optuna keeps local times without a zone
