@@ -1,11 +1,13 @@
 """`ash.from_optuna`: objectives of Optuna that run unchanged on the ladder."""
 
 import logging
+import math
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
@@ -50,6 +52,22 @@ def test_an_objective_runs_unchanged() -> None:
     assert set(found.space.domains) == {"rate", "kind", "damping"}
     assert {"damping" in params for params in found.params} == {True, False}
     assert all(("damping" in params) == (params["kind"] == "damped") for params in found.params)
+
+
+def test_attributes_that_are_numbers_are_metrics_of_every_job(tmp_path: Path) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        trial.set_user_attr("twice", np.float32(2))
+        trial.set_user_attr("good", x < 0.5)
+        trial.set_user_attr("text", "t")
+        trial.set_user_attr("far", math.inf)
+        return x
+
+    found = run(objective, journal=tmp_path / "run.ash")
+    assert set(found.to_pandas()["metrics.twice"]) == {2.0} and found.best_metrics == {"twice": 2.0}
+    assert found.best_state["text"] == "t" and set(found.best_state) == {"twice", "good", "text", "far"}
+    assert {trial.user_attrs["twice"] for trial in found.to_optuna().trials} == {2.0}
+    assert run(objective, journal=tmp_path / "run.ash").metrics == found.metrics
 
 
 def test_a_run_repeats_anywhere_and_resumes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ash._utils.checks import is_number
 from ash._utils.installation import require_extra
 from ash._utils.user_warnings import warn_user
 from ash.errors import Retired, SettingError, ThreadRefused
@@ -60,6 +61,7 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     default, in two of three trials on what a good earlier trial has suggested. Trials of `first` suggest the values
     given there, like those of ``study.enqueue_trial``. A missing value, or one outside of its distribution, is drawn.
     The space of the result contains what was suggested. User attributes of the best trial are `best_state`.
+    Finite numbers among those of any trial are metrics of its jobs.
 
     Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another
     process, after an interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A
@@ -167,7 +169,9 @@ def _trial_of(reports: Reports, number: int, given: Mapping[str, Any], options: 
             params = self.params
             if params != self.known[0]:
                 self.known = params, _story(self)
-            return Suggestions(value, dict(self.user_attrs), story=self.known[1])
+            attributes = dict(self.user_attrs)
+            metrics = {name: each for name, each in attributes.items() if is_number(each)}
+            return Suggestions(value, attributes, metrics, story=self.known[1])
 
         @property
         def number(self) -> int:
