@@ -426,6 +426,21 @@ def test_candidates_are_drawn_as_scikit_learn_draws_them() -> None:
     assert drawn[:count] == theirs.cv_results_["params"][:count] and count == theirs.n_candidates_[0] == 50
 
 
+def test_domains_of_ash_are_drawn_like_distributions() -> None:
+    domains = {"C": ash.log(1e-2, 10), "max_iter": ash.integers(100, 105), "tol": ash.choice(1e-3, 1e-4)}
+    search = ash.HalvingSearchCV(LogisticRegression(), domains, n_candidates=9, random_state=0).fit(X, Y)
+    drawn = search.result_.params
+    assert len({params["C"] for params in drawn}) == len(drawn) == 9
+    assert all(0.01 <= params["C"] <= 10 for params in drawn)
+    assert {params["max_iter"] for params in drawn} <= {*range(100, 106)} and len({p["tol"] for p in drawn}) == 2
+    assert search.result_.space.domains["C"] == (domains["C"],), "which is shown on a logarithmic scale"
+    again = ash.HalvingSearchCV(LogisticRegression(), domains, n_candidates=9, random_state=0).fit(X, Y)
+    assert again.result_.digest == search.result_.digest
+    conditional = {**domains, "l1_ratio": ash.uniform(0, 1).when(tol=1e-3)}
+    with pytest.raises(ash.SettingError, match="l1_ratio has a condition; give a list of dicts instead"):
+        ash.HalvingSearchCV(LogisticRegression(), conditional, random_state=0).fit(X, Y)
+
+
 def test_each_configuration_is_tried_once() -> None:
     search = ash.HalvingSearchCV(Curve(), {"limit": randint(1, 4)}, resource="rounds", max_resources=3, cv=2)
     with pytest.warns(UserWarning, match="n_candidates=10 exceeds the 3 possible configurations"):

@@ -66,8 +66,9 @@ class HalvingSearchCV(ASHSearchCV):
     estimator : estimator
         Of scikit-learn's kind, as for `ash.ASHSearchCV`.
     param_distributions : dict
-        For each parameter a list of values, or a distribution of scipy.stats. Values are None, text, booleans, finite
-        numbers, tuples of these, or objects such as estimators. Or a list of such dicts.
+        For each parameter a list of values, a distribution of scipy.stats, or a domain such as ``ash.log(1e-3, 1)``.
+        Values are None, text, booleans, finite numbers, tuples of these, or objects such as estimators. Or a list of
+        such dicts.
     n_candidates : int or "exhaust", default="exhaust"
         How many candidates the first iteration has. "exhaust": ``max_resources_ // min_resources_``, so that the last
         iteration can use `max_resources`.

@@ -43,8 +43,8 @@ def drawn_candidates(
     Raises
     ------
     SettingError
-        It is no dict of lists and distributions, or a list of them, or the estimator lacks a parameter; or `first`
-        cannot be used.
+        It is no dict of lists, domains and distributions, or a list of them, or the estimator lacks a parameter; or
+        `first` cannot be used.
     """
     spaces, objects = without_objects(with_lists(distributions), NAME)
     known = [] if first is None else _all_of(spaces, objects).read_first(first, count, "n_candidates")
@@ -76,6 +76,7 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
         generator = check_random_state(random_state)
     except ValueError as error:
         raise SettingError(f"random_state={random_state!r} cannot be used: {error}") from None
+    spaces = [{name: _drawable(name, given) for name, given in space.items()} for space in spaces]
     if any(hasattr(given, "rvs") for space in spaces for given in space.values()):  # else lists limit their number
         check_room("n_candidates", count, sys.getsizeof(dict(spaces[0])), "lower n_candidates")
     found: dict[str, Params] = {}
@@ -88,6 +89,26 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
     if len(found) < count and warns:
         warn_user(f"n_candidates={count} exceeds the {len(found)} possible configurations; all of them are used")
     return list(found.values())
+
+
+class _Levels:
+    """A domain whose levels are not listed, as a distribution for scikit-learn to draw from."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._levels = domain.drawn
+
+    def rvs(self, random_state: Any) -> Any:
+        """Draw a level."""
+        return self._levels[int(random_state.random_sample() * len(self._levels))]
+
+
+def _drawable(name: str, given: Any) -> Any:
+    """Return a domain as scikit-learn can draw from it, and anything else as it is."""
+    if not isinstance(given, Domain):
+        return given
+    if given.conditions:
+        raise SettingError(f"{NAME}: {name} has a condition; give a list of dicts instead, one for each case")
+    return list(given.levels) if given.has_list else _Levels(given)
 
 
 def _space(spaces: Sequence[Mapping[str, Any]], drawn: Sequence[Params]) -> FunctionSpace:
@@ -121,8 +142,8 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _domain(given: Any, drawn: list[Any]) -> Domain:
-    """Return the range of a distribution that ash knows; else the values that were drawn."""
-    if hasattr(given, "rvs"):
+    """Return the range of a domain or of a distribution that ash knows; else the values that were drawn."""
+    if isinstance(given, Domain) or hasattr(given, "rvs"):
         try:
             domain = as_domain(given)
         except SettingError:  # such as one without its parameters
