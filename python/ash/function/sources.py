@@ -310,7 +310,8 @@ class OptunaSource(Source):
         if trial is not None:
             self._tell(trial, None)
         text = "the sampler proposes other candidates than those on record, which are kept; later draws will differ"
-        warn_user(f"{text}: give the sampler a seed, so that a resumed run draws as an uninterrupted one")
+        needed = "if the sampler has a seed and results come in the same order, which on several threads needs costs="
+        warn_user(f"{text}. A resumed run draws as an uninterrupted one {needed}")
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Tell the sampler. A failure after the first rung leaves the rank of the candidate as it is."""
