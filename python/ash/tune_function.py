@@ -127,7 +127,8 @@ def tune_function(
         learn, "adaptive" too, depend on which job ends first. Objectives of Optuna take "adaptive" and "random".
     first : sequence of dict, result, path, Journal or study of Optuna, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
-        journal or study contributes its ten best configurations; those that do not fit are left out with a warning.
+        journal or study contributes its ten best configurations. Names that these lack have their defaults; those that
+        do not fit are left out. Both with a warning.
         With `ash.from_optuna` a dict may lack names, whose values are drawn.
     threads : int, optional
         Number of jobs that run at a time. Default: as for `ash.tune`; with an executor, the number of its workers. With

@@ -49,7 +49,7 @@ def test_what_is_not_of_this_space_is_left_out(tmp_path: Path) -> None:
     best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
     space = {**SPACE, "depth": [2, 3]}
     with pytest.warns(
-        UserWarning, match=r"first: \d+ configurations of the earlier run .* for example: depth=1 is not in"
+        UserWarning, match=r"first: \d of the 10 best configurations .* for example: depth=1 is not in"
     ):
         result = ash.tune_function(train, space, first=earlier, candidates=20, threads=1, progress=False)
     assert list(result.params[:10]) == [params for params in best if params["depth"] > 1][:10]
@@ -102,9 +102,26 @@ def test_parameters_of_a_study_that_are_not_in_the_space_are_left_out() -> None:
             train, {"x": ash.uniform(0, 1), "depth": [2, 1]}, candidates=8, first=study, threads=1
         )
     assert result.params[0] == {"x": 0.75, "depth": 2}
-    with pytest.warns(UserWarning, match="first: 1 configurations .* for example: depth=1 is not in the space"):
+    with pytest.warns(UserWarning, match="first: 1 of the 4 best configurations .* for example: depth=1 is not in"):
         result = ash.tune_function(train, {**SPACE, "depth": [2, 3]}, candidates=8, first=study, threads=1)
     assert [params["x"] for params in result.params[:3]] == [0.75, 0.5, 0.25]
+
+
+def test_what_an_earlier_run_lacks_has_its_default(tmp_path: Path) -> None:
+    path, small = tmp_path / "run.ash", {"x": ash.uniform(0, 1), "kind": ["a", "b"]}
+    later = {**small, "wide": ash.integers(1, 9).when(kind="a"), "deep": [True, False], "fixed": 3}
+    earlier = ash.tune_function(lambda params, _, __: params["x"], small, candidates=30, threads=1, journal=path)
+    best = sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))[:10]
+    assert {row["params"]["kind"] for row in best} == {"a", "b"}
+    for first in (earlier, path, earlier.to_optuna(pruned=False)):
+        with pytest.warns(UserWarning, match="^first: the earlier run lacks deep, wide; the default is taken$") as told:
+            result = ash.tune_function(lambda *_: 1.0, later, candidates=10, first=first, threads=1)
+        assert len(told) == 1
+        for row, params in zip(best, result.params, strict=True):
+            own = {"wide": 5} if row["params"]["kind"] == "a" else {}
+            assert params == {**row["params"], **own, "deep": True, "fixed": 3}
+    with pytest.raises(ash.SettingError, match=r"first\[0\]: wide is missing"):
+        ash.tune_function(lambda *_: 1.0, later, candidates=10, first=[earlier.best_params])
 
 
 def test_a_study_of_a_run_holds_no_single_values_and_no_tuples() -> None:

@@ -1,7 +1,7 @@
 """The argument `first`: configurations that are tried before all others, given as they are or found by an earlier run.
 
     list of configurations    all of them; one that does not fit the space is an error
-    result, journal           the ten best that fit the space
+    result, journal           the ten best that fit the space; what they lack has its default
     study of Optuna           the same; trials that were completed come before those that were pruned
 
 Start with `read_first`.
@@ -28,7 +28,6 @@ MOST_OF_EARLIER = 10
 """How many configurations of an earlier run are tried again."""
 Ranked = tuple[float, float, int, Params]
 """What the rank of a candidate depends on, the lowest being the best; its number; and its parameters."""
-_MISSING = object()
 
 
 def read_first(first: Any, space: Space | None, candidates: int | None, argument: str = "candidates") -> list[Params]:
@@ -53,7 +52,8 @@ def read_first(first: Any, space: Space | None, candidates: int | None, argument
     Warns
     -----
     UserWarning
-        Configurations of an earlier run, or names in a study, are not in the space and are left out.
+        Configurations of an earlier run, or names in a study, are not in the space and are left out; or an earlier run
+        lacks names of the space.
     """
     if first is None:
         return []
@@ -93,22 +93,29 @@ def _of_earlier(first: Any, space: Space | None, candidates: int | None) -> list
     found: dict[str, Params] = {}
     left_out: list[str] = []
     unknown: set[str] = set()
-    for params in _best_first(first):
+    missing: set[str] = set()
+    best, is_study = _best_first(first), _is_study(first)
+    for place, params in enumerate(best):
         if len(found) == most:
             break
-        if space is not None and _is_study(first):
-            unknown |= params.keys() - space.domains.keys()
-            params = _of_space(params, space)
         try:
-            plain = _read(params, space)
-            found.setdefault(key_of(plain), plain)
+            plain = _read(_filled(params, space, is_study), space)
         except SettingError as error:
-            left_out.append(str(error))
+            if place < most:
+                left_out.append(str(error))
+            continue
+        found.setdefault(key_of(plain), plain)
+        if space is not None:
+            missing |= {name for name in plain.keys() - params.keys() if not _is_fixed(name, space)}
+            unknown |= (params.keys() - space.domains.keys()) if is_study else set()
     if unknown:
         text = f"first: {len(unknown)} parameters of the study are not in this space and are left out"
         warn_user(f"{text}: {', '.join(sorted(unknown))}")
+    if missing:
+        warn_user(f"first: the earlier run lacks {', '.join(sorted(missing))}; the default is taken")
     if left_out:
-        text = f"first: {len(left_out)} configurations of the earlier run are not in this space and are left out"
+        count = f"{len(left_out)} of the {min(most, len(best))} best"
+        text = f"first: {count} configurations of the earlier run are not in this space and are left out"
         warn_user(f"{text}, for example: {left_out[0]}")
     return list(found.values())
 
@@ -180,17 +187,24 @@ def _of_study(study: Any) -> Iterator[Ranked]:
             yield float(trial.state.name == "PRUNED"), sign * trial.value, trial.number, trial.params
 
 
-def _of_space(params: Params, space: Space) -> Params:
-    """Return the parameters of a trial that a space has, as it has them.
+def _filled(params: Params, space: Space | None, is_study: bool) -> Params:
+    """Return a configuration of an earlier run with the defaults of what it lacks, unless all its names are unknown.
 
-    A study does not search what has one value, so that is added. Optuna keeps no tuple, so one may be given as its
-    text.
+    Of a study only what the space has is taken. Optuna keeps no tuple, so one may be given as its text.
     """
+    if space is None or not isinstance(params, Mapping) or (params and not params.keys() & space.domains.keys()):
+        return params
 
     def choose(name: str, _: int, domain: Domain) -> Any:
-        value = params.get(name, domain.default if len(domain.levels) == 1 else _MISSING)
+        value = params.get(name, domain.default)
         if isinstance(value, str) and domain.has_list and not domain.has(value):
             return next((level for level in domain.levels if isinstance(level, tuple) and str(level) == value), value)
         return value
 
-    return {name: value for name, value in space.walk(choose).items() if value is not _MISSING}
+    own = space.walk(choose)
+    return own if is_study else {**params, **own}
+
+
+def _is_fixed(name: str, space: Space) -> bool:
+    """Return whether a hyperparameter has one value, so that a study does not search it."""
+    return all(len(domain.levels) == 1 for domain in space.domains[name])
