@@ -653,16 +653,24 @@ def check_budget(options: RunOptions) -> None:
 
 
 def warn_of_one_rung(
-    epochs: int, candidates: int | None, eta: int, why: str = "max_rungs=1", advice: str = "raise max_rungs"
+    epochs: int,
+    candidates: int | None,
+    eta: int,
+    size: int,
+    why: str = "max_rungs=1",
+    advice: str = "raise max_rungs",
 ) -> None:
     """Warn that the ladder has one rung, so no candidate is promoted.
 
-    `epochs` are those of a job; `candidates` is None for a stream. If there are too few candidates, the warning says
-    so. Otherwise it gives `why` as the reason and `advice` as what to do.
+    `epochs` are those of a job; `candidates` is None for a stream; `size` is that of the space. If there are too few
+    candidates, the warning says so. Otherwise it gives `why` as the reason and `advice` as what to do.
     """
     if candidates is not None and candidates < eta**2:
-        why = f"{candidates} candidates are too few for eta={eta}"
-        advice = f"give at least {eta**2} candidates{', or a smaller eta' if eta > 2 else ''}"
+        is_small = size < eta**2
+        why = f"the {size} configurations of the space" if is_small else f"{candidates} candidates"
+        why += f" are too few for eta={eta}"
+        advice = "give a larger space" if is_small else f"give at least {eta**2} candidates"
+        advice += ", or a smaller eta" if eta > 2 and size >= 4 else ""
     trained = f"{epochs} epoch{'s' if epochs > 1 else ''}"
     warn_user(
         f"the ladder has one rung, since {why}: every candidate is trained for {trained} and none is promoted; {advice}"

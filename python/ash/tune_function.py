@@ -218,7 +218,7 @@ def tune_function(
             source = source_of(known, domains, options, sampler, recorder)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             run = FunctionRun(places, source, domains, options, cost, recorder, train, repeat, recorded)
-            _check_rungs(run, options)
+            _check_rungs(run, options, domains.size)
             reporter.start(_description(options, domains, run, len(recorder.restored)), recorder.restored)
             result = run.run(reporter)
             if result.record is not None:
@@ -277,14 +277,15 @@ def _resolved(options: FunctionOptions, first: Sequence[Params], space: Function
     return {"workers": options.workers, "epochs of the rungs": epochs}
 
 
-def _check_rungs(run: FunctionRun, options: FunctionOptions) -> None:
-    """Warn of a ladder with one rung that was not asked for."""
-    if len(run.rungs) > 1 or run.count == 1 or options.max_rungs == 1 or options.algorithm == "random":
+def _check_rungs(run: FunctionRun, options: FunctionOptions, size: int) -> None:
+    """Warn of a ladder with one rung that was not asked for; `size` is that of the space."""
+    is_wanted = options.max_rungs == 1 or options.max_epochs == options.min_epochs or options.algorithm == "random"
+    if len(run.rungs) > 1 or run.count == 1 or is_wanted:
         return
     reason = ("max_rungs=1", "raise max_rungs")
     if options.max_epochs is not None:
         reason = (f"max_epochs={options.max_epochs} allows no second one", "raise max_epochs")
-    warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta, *reason)
+    warn_of_one_rung(run.rungs[0]["epochs"], run.count, options.eta, size, *reason)
 
 
 def _workers(record: RunRecord | None) -> int | None:

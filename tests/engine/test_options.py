@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_wine
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
 
@@ -270,17 +271,21 @@ def step(params, epochs, state):
     [
         (
             lambda: ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64]), candidates=3, progress=False),
-            "3 candidates are too few for eta=2: .* for 1 epoch and none is promoted; give at least 4 candidates$",
+            "the 3 configurations of the space are too few for eta=2: .* for 1 epoch and none is promoted; give a larger space$",
         ),
         (
             lambda: ash.tune_function(
-                step, {"x": [*range(8)]}, candidates=8, config=ash.SearchConfig(eta=3, max_rungs=4), progress=False
+                step, {"x": [*range(9)]}, candidates=8, config=ash.SearchConfig(eta=3, max_rungs=4), progress=False
             ),
             "8 candidates are too few for eta=3: .* give at least 9 candidates, or a smaller eta",
         ),
         (
-            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [*range(1, 7)]}, candidates=6, cv=2).fit(X, Y),
+            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [*range(1, 17)]}, candidates=6, cv=2).fit(X, Y),
             "6 candidates are too few for eta=4: .* 64 epochs .* give at least 16 candidates, or a smaller eta",
+        ),
+        (
+            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [1, 2, 3, 4]}, candidates=4, cv=2).fit(X, Y),
+            "the 4 configurations of the space are too few for eta=4: .* give a larger space, or a smaller eta$",
         ),
         (
             lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [*range(1, 21)]}, candidates=20, max_epochs=3, cv=2).fit(
@@ -289,7 +294,7 @@ def step(params, epochs, state):
             "max_epochs is too small for more: .* raise max_epochs",
         ),
     ],
-    ids=["tune", "function", "search", "epochs"],
+    ids=["tune", "function", "search", "grid", "epochs"],
 )
 def test_a_ladder_of_one_rung_is_a_warning_at_the_line_of_the_call(call, told):
     with pytest.warns(UserWarning, match=f"the ladder has one rung, since {told}") as warned:
@@ -320,6 +325,21 @@ def test_a_ladder_of_one_rung_that_is_asked_for_is_none(arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64, 8]), progress=False, **configured(arguments))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"max_epochs": 1}, {"max_rungs": 1}, {"max_epochs": 3, "min_epochs": 3}, {"algorithm": "random"}],
+    ids=str,
+)
+def test_functions_and_searches_may_ask_for_one_rung(arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = ash.tune_function(step, {"x": [1, 2, 3]}, candidates=3, progress=False, **configured(arguments))
+        assert len(found.rungs) == 1
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        search = ash.ASHSearchCV(SGDClassifier(), {"alpha": [1, 2, 3]}, candidates=3, cv=2, **configured(arguments))
+        assert len(search.fit(X, Y).result_.rungs) == 1
 
 
 def test_the_help_of_tune_fits_on_three_screens():

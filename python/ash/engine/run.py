@@ -374,7 +374,7 @@ class TuningRun:
         if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
             return
         little = f"time_limit={options.time_limit} holds no more", "give more time"
-        warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, *little)
+        warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, self._space.size, *little)
 
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
         """Return the result and what predicts, or raise what says why there is none."""

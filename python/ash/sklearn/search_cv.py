@@ -280,7 +280,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         candidates = None if self.candidates is None else whole("candidates", self.candidates, 1, LARGEST)
         first = space.read_first(self.first, candidates, "candidates")
         count = None if candidates is None else count_of(first, space.space, candidates, read_sampler(self.sampler))
-        return SearchPlan(space, way, candidates, first, self._rungs(table, way, splits, count))
+        return SearchPlan(space, way, candidates, first, self._rungs(table, way, splits, count, space.space.size))
 
     def _trainer(
         self, table: SearchTable, plan: SearchPlan, splits: list[Any], scorers: Scorers, examples: list[Any]
@@ -326,8 +326,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         repeat_of(self.record)
         return whole("threads of a job in the record", self.record.plan.get("threads of a job"), 1, MOST_WORKERS)
 
-    def _rungs(self, table: SearchTable, way: Way, splits: list[Any], count: int | None) -> Rungs:
-        """Return the ladder of a number of candidates, None for a stream."""
+    def _rungs(self, table: SearchTable, way: Way, splits: list[Any], count: int | None, size: int) -> Rungs:
+        """Return the ladder of a number of candidates, None for a stream, of a space of this size."""
         config = self._config()
         rungs = rungs_of(
             *(way, whole("eta", config.eta or ETA, 2, 1024), config.min_epochs, self.max_epochs, config.max_rungs),
@@ -336,9 +336,11 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             rows=min(len(train) for train, _ in splits),
             classes=1 if table.classes is None else len(table.classes),
         )
-        if rungs.max_rungs == 1 and config.max_rungs is None and count != 1 and config.algorithm != "random":
+        is_wanted = self.max_epochs is not None and self.max_epochs in (1, config.min_epochs)
+        is_wanted |= config.max_rungs is not None or config.algorithm == "random"
+        if rungs.max_rungs == 1 and count != 1 and not is_wanted:
             little = "max_epochs is too small for more", "raise max_epochs, or lower min_epochs in the config"
-            warn_of_one_rung(rungs.max_epochs or rungs.min_epochs, count, config.eta or ETA, *little)
+            warn_of_one_rung(rungs.max_epochs or rungs.min_epochs, count, config.eta or ETA, size, *little)
         return rungs
 
     def _config(self) -> SearchConfig:
