@@ -734,14 +734,15 @@ class FunctionResult(RunResult):
         ]
 
     def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
-        names = ["finished", "promoted", "diverged", "best_score"]
+        names = ["finished", "promoted", "diverged"]
         epochs = [rung["epochs"] for rung in self.rungs]
         totals = epochs if self.options.training == "restart" else accumulate(epochs)
+        best, sign = ("best_value", -1) if self.options.direction == MINIMIZE else ("best_score", 1)
         rows = [
-            [rung["rung"], total, *(rung[name] for name in names)]
+            [rung["rung"], total, *(rung[name] for name in names), sign * rung["best_score"]]
             for rung, total in zip(self.rungs, totals, strict=True)
         ]
-        return ["rung", "total epochs", *names], rows
+        return ["rung", "total epochs", *names, best], rows
 
 
 def causes(failures: Sequence[FailureRecord]) -> str:

@@ -384,6 +384,24 @@ def test_minimizing_a_loss_is_maximizing_its_negation(tmp_path: Path) -> None:
     assert "neg_value" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_what_is_printed_of_a_minimized_value_is_not_negated(capsys: pytest.CaptureFixture[str]) -> None:
+    found = ash.tune_function(
+        lambda params, *_: params["x"],
+        {"x": [2, 1, 0, 3]},
+        threads=1,
+        direction="minimize",
+        candidates=4,
+        progress=True,
+    )
+    table = repr(found).splitlines()
+    assert table[0].startswith("value 0 by candidate ")
+    header = next(line for line in table if "best_value" in line)
+    assert "-" not in table[table.index(header) + 1] and "best_score" not in repr(found)
+    assert found.best_score == 0 and {job.score for job in found.jobs} == {-3, -2, -1, 0}
+    told = capsys.readouterr().err
+    assert "best value 0" in told and "neg_value" not in told
+
+
 def test_a_value_to_stop_at_has_the_sign_of_the_function(tmp_path: Path) -> None:
     path, given = tmp_path / "run.ash", {"costs": cost, "direction": "minimize", "stop_score": 0.02, "threads": 1}
     assert run(loss, **given, journal=path, epoch_limit=9).ended == "epoch_limit"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TextIO
 
 from ash._utils.display import show, show_seconds
-from ash.options import RunOptions
+from ash.options import MINIMIZE, RunOptions
 from ash.run_record import FUNCTION
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ class Board:
         status: "Callable[[], Status | None]" = lambda: None,
     ) -> None:
         self.rungs = [RungCounts(rung["epochs"]) for rung in ladder]
-        self.metric = str(options.metric)
+        is_negated = getattr(options, "direction", None) == MINIMIZE
+        self.metric = "value" if is_negated else str(options.metric)
+        self._sign = -1 if is_negated else 1  # of what is shown
         self.without_score = "failed" if options.task == FUNCTION else "diverged"
         self.time_limit = options.time_limit
         self.endless = options.candidates is None
@@ -135,14 +137,14 @@ class Board:
 
     def cells(self, number: int, rung: RungCounts) -> tuple[str, ...]:
         """Return the row of a rung in that table."""
-        best = show(rung.best_score) if rung.finished > rung.diverged else "-"
+        best = show(self._sign * rung.best_score) if rung.finished > rung.diverged else "-"
         counts = (number, rung.epochs, rung.running, rung.waiting, rung.promoted)
         return *map(str, counts), best
 
     def headline(self) -> str:
         """Return epochs done, the time gone, the best score, and how many jobs have none."""
         score = max(rung.best_score for rung in self.rungs)
-        best = f"best {self.metric} {show(score)}" if score > -math.inf else "no score"
+        best = f"best {self.metric} {show(self._sign * score)}" if score > -math.inf else "no score"
         total = "" if self.total_epochs is None else f" of {self.total_epochs}"
         failures = sum(rung.diverged for rung in self.rungs)
         lost = f", {failures} {self.without_score}" if failures else ""
