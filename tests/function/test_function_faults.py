@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
@@ -19,6 +20,7 @@ from joblib.externals import loky
 import ash
 from ash.errors import AllFailed, NothingFinished
 from ash.function import job_runners
+from ash.function.answers import attempt
 from fault_help import HANG_SECONDS, python, wait_until
 from function_help import FAILURES, job_of, run, train
 
@@ -144,6 +146,37 @@ def test_numbers_of_any_kind_are_scores(name: str) -> None:
     result = run(lambda params, epochs, state: GOOD[name], threads=1)
     assert {job.score for job in result.jobs} == {1.0} and not result.failures
     assert result.best_candidate == 0 and result.best_rung == 0
+
+
+def shallow(params: dict[str, Any]) -> float:
+    if params["depth"] == 2:
+        raise ValueError("too deep")
+    return 0.5
+
+
+def returning(params: dict[str, Any], epochs: int, state: Any) -> float:
+    return shallow(params)
+
+
+def yielding(params: dict[str, Any]) -> Iterator[float]:
+    yield shallow(params)
+
+
+def reporting(params: dict[str, Any], report: Any) -> None:
+    report(shallow(params))
+
+
+@pytest.mark.parametrize("function", [returning, yielding, reporting])
+@pytest.mark.parametrize("places", [{"threads": 1}, {"executor": "processes", "threads": 1}], ids=["here", "process"])
+def test_f43_a_traceback_begins_with_the_function(function: Any, places: dict[str, Any]) -> None:
+    lines = run(function, **places, candidates=9).failures[0].text.splitlines()
+    assert lines[0] == "Traceback (most recent call last):" and lines[-1] == "ValueError: too deep"
+    assert __file__ in lines[1] and lines[1].endswith(f"in {function.__name__}") and len(lines) <= 8
+
+
+def test_f43_a_traceback_of_ash_alone_is_whole() -> None:
+    answer = attempt(ash.uniform, job_of(), {}, None)  # called with a dict as its low bound
+    assert "in attempt" in answer.text.splitlines()[1] and "both bounds must be" in answer.text
 
 
 def test_f43_a_traceback_is_on_record() -> None:

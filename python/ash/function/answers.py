@@ -130,10 +130,11 @@ def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answe
 
 
 def failure(error: BaseException) -> Answer:
-    """Return the answer of a job that has raised, with its traceback from the function on."""
+    """Return the answer of a job that has raised, with its traceback from the function on, or all of it if it has none."""
     frames = error.__traceback__
-    inner = frames.tb_next if frames is not None else None
-    text = "".join(traceback.format_exception(type(error), error, inner or frames))
+    while frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("ash."):
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
     return Answer(FAILED, text=text[-MOST_TEXT:], error=error)
 
 
