@@ -105,10 +105,12 @@ def tune_function(
         How many to try; fewer if the space holds fewer. None: no limit; then set `time_limit`, or
         `epoch_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
-        Seconds after which no further job is started. Threads that still run are not waited for.
+        Seconds after which no further job is started. Threads that still run are not waited for, but a job in the
+        calling thread is (``threads=1``).
     direction : {"maximize", "minimize"}
-        Whether higher or lower scores are better. With "minimize" all scores of the result and of callbacks are negated,
-        so that higher is better; `FunctionResult.best_value` is as `train` returned it, and so is `stop_score`.
+        Whether higher or lower scores are better. With "minimize" all scores of the result and of callbacks are
+        negated, so that higher is better; `FunctionResult.best_value` is as `train` returned it, and so is
+        `stop_score`.
     max_epochs : int, optional
         The most epochs of a candidate in all its jobs. The rungs follow from it: ``max_epochs``, ``max_epochs // eta``
         and so on, as far as there are candidates. Default: the ladder begins with `min_epochs`, and rung ``k`` trains

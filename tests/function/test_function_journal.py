@@ -325,7 +325,9 @@ def test_a_sampler_without_a_seed_keeps_the_candidates_that_there_are(tmp_path: 
     path = tmp_path / "run.ash"
     broken(path, 21, sampler=optuna.samplers.RandomSampler())
     there = {number: json.loads(text) for number, text, _ in rows(path, "SELECT * FROM candidates")}
-    with pytest.warns(UserWarning, match="other candidates than those on record.* has a seed .* on several threads needs costs="):
+    with pytest.warns(
+        UserWarning, match="other candidates than those on record.* has a seed .* on several threads needs costs="
+    ):
         result = tune(path, sampler=optuna.samplers.RandomSampler())
     assert len(there) > 10 and all(result.params[number] == params for number, params in there.items())
     assert len(result.params) == 40 and len({params["x"] for params in result.params}) > 30

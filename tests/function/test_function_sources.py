@@ -48,9 +48,7 @@ def test_what_is_not_of_this_space_is_left_out(tmp_path: Path) -> None:
     earlier = run(threads=1)
     best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
     space = {**SPACE, "depth": [2, 3]}
-    with pytest.warns(
-        UserWarning, match=r"first: \d of the 10 best configurations .* for example: depth=1 is not in"
-    ):
+    with pytest.warns(UserWarning, match=r"first: \d of the 10 best configurations .* for example: depth=1 is not in"):
         result = ash.tune_function(train, space, first=earlier, candidates=20, threads=1, progress=False)
     assert list(result.params[:10]) == [params for params in best if params["depth"] > 1][:10]
     with pytest.warns(UserWarning, match="are left out, for example: '[a-z]+' is not in the space"):

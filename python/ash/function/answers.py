@@ -130,7 +130,7 @@ def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answe
 
 
 def failure(error: BaseException) -> Answer:
-    """Return the answer of a job that has raised, with its traceback from the function on, or all of it if it has none."""
+    """Return the answer of a job that has raised, with its traceback from the user's function on, if that is in it."""
     frames = error.__traceback__
     while frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("ash."):
         frames = frames.tb_next

@@ -192,7 +192,7 @@ def _filled(params: Params, space: Space | None, is_study: bool) -> Params:
 
     Of a study only what the space has is taken. Optuna keeps no tuple, so one may be given as its text.
     """
-    if space is None or not isinstance(params, Mapping) or (params and not params.keys() & space.domains.keys()):
+    if space is None or (params and not params.keys() & space.domains.keys()):
         return params
 
     def choose(name: str, _: int, domain: Domain) -> Any:
