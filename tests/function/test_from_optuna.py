@@ -12,6 +12,8 @@ import optuna
 import pytest
 
 import ash
+from ash._utils.display import show_params
+from ash.cli.cli_show import journal_lines
 from fault_help import wait_until
 from function_help import FAILURES
 
@@ -52,6 +54,14 @@ def test_an_objective_runs_unchanged() -> None:
     assert set(found.space.domains) == {"rate", "kind", "damping"}
     assert {"damping" in params for params in found.params} == {True, False}
     assert all(("damping" in params) == (params["kind"] == "damped") for params in found.params)
+
+
+def test_a_journal_is_shown_with_what_its_best_trial_suggested(tmp_path: Path) -> None:
+    found = run(journal=tmp_path / "run.ash")
+    lines = list(journal_lines(str(tmp_path / "run.ash")))
+    names = [line.split()[0] for line in lines if line]
+    assert set(found.best_params) <= set(names) and "trial" not in names
+    assert show_params(found.best_params)[0] in lines
 
 
 def test_attributes_that_are_numbers_are_metrics_of_every_job(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ash.cli.cli_streams import Parser, print_whole
 from ash.encoding.table_summary import model_summary, table_lines
 from ash.errors import JournalError
 from ash.function.answers import FINISHED
+from ash.history.records import STORY
 from ash.journal.database import HEADER, Contents, contents_of
 from ash.journal.journal import CANDIDATE, EPOCHS, LOSS, RUNG, SCORE, sound
 from ash.journal.lock import holder
@@ -163,10 +164,19 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     metric = settings.get("metric", "score")  # of a function
     yield f"best      {metric} {show(float(best[SCORE]))} by candidate {best[CANDIDATE]} in rung {best[RUNG]}"
     yield ""
-    winner = json.loads(params[best[CANDIDATE]])
+    winner = _suggested(contents, best) or json.loads(params[best[CANDIDATE]])
     yield from show_params({key: tuple(value) if isinstance(value, list) else value for key, value in winner.items()})
     yield ""
     yield from format_table(["rung", "epochs", "finished", f"best {metric}"], _ladder(jobs))
+
+
+def _suggested(contents: Contents, best: Job) -> dict[str, Any]:
+    """Return the hyperparameters that the best trial of Optuna has suggested; empty for other runs."""
+    for candidate, rung, kind, text, _ in contents.rows["answers"]:
+        if (candidate, rung, kind) == (best[CANDIDATE], best[RUNG], FINISHED) and text:
+            info = json.loads(text)
+            return dict(info.get(STORY, {}).get("params", {})) if isinstance(info, dict) else {}
+    return {}
 
 
 def _what(run: dict[str, Any]) -> str:
