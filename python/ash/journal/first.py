@@ -187,7 +187,7 @@ def _of_study(study: Any) -> Iterator[Ranked]:
             yield float(trial.state.name == "PRUNED"), sign * trial.value, trial.number, trial.params
 
 
-def _filled(params: Params, space: Space | None, is_study: bool) -> Params:
+def _filled(params: Any, space: Space | None, is_study: bool) -> Any:
     """Return a configuration of an earlier run with the defaults of what it lacks, unless all its names are unknown.
 
     Of a study only what the space has is taken. Optuna keeps no tuple, so one may be given as its text.
