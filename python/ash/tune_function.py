@@ -194,8 +194,7 @@ def tune_function(
     options = _options(given, kept)
     objective = isinstance(train, Objective)
     train, cost = read_train(train, options), read_costs(costs)
-    if isinstance(train, WholeTrainer):
-        options = _one_rung(options, given)
+    options = _rungs_for(train, options, given)
     if objective:
         options = replace(options, max_rungs=1) if is_whole(options) else options
         _check_of_objective(space, sampler)
@@ -254,8 +253,10 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
     return replace(read_function_options({**given, "threads": None}), threads=workers_of(executor, given["threads"]))
 
 
-def _one_rung(options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
-    """Return the options of a function that trains each candidate once; raise SettingError if a ladder was given."""
+def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
+    """Return the options with one rung if `train` trains each candidate once; raise SettingError if several are given."""
+    if not isinstance(train, WholeTrainer):
+        return options
     fields = {} if given["config"] is None else given["config"].given()
     for name in STEPS:
         value = given["max_epochs"] if name == "max_epochs" else fields.get(name)
