@@ -254,7 +254,7 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
 
 
 def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
-    """Return the options with one rung if `train` trains each candidate once; raise SettingError if several are given."""
+    """Return the options with one rung if `train` trains each candidate once; SettingError if several are given."""
     if not isinstance(train, WholeTrainer):
         return options
     fields = {} if given["config"] is None else given["config"].given()

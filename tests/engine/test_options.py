@@ -271,7 +271,8 @@ def step(params, epochs, state):
     [
         (
             lambda: ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64]), candidates=3, progress=False),
-            "the 3 configurations of the space are too few for eta=2: .* 1 epoch and none is promoted; give a larger space$",
+            "the 3 configurations of the space are too few for eta=2: .* for 1 epoch and none is promoted; "
+            "give a larger space$",
         ),
         (
             lambda: ash.tune_function(
