@@ -329,7 +329,8 @@ class SearchConfig:
         Seconds that a job of a function may take. A longer one has failed: a process is killed; a thread, or the worker
         of an executor, is lost until the job ends. Default: no limit. Functions and `ASHSearchCV` only.
     most_failures : int, optional
-        Failures in a row, in order of decision, that end the run. Default 100. Functions and `ASHSearchCV` only.
+        Failures in a row, in order of decision, that end the run. Default: 100, but ten before the first score.
+        Functions and `ASHSearchCV` only.
 
     Raises
     ------
@@ -471,7 +472,7 @@ class FunctionOptions(RunOptions):
     metric: Annotated[str, Option("score", _word("score"), ())]
     task: Annotated[str, Option(FUNCTION, _word(FUNCTION), (), "results")]
     job_limit: Annotated[float | None, Option(None, Check("float or None", _job_limit), FUNCTIONS)]
-    most_failures: Annotated[int, Option(100, _whole(1, LARGEST), FUNCTIONS)]
+    most_failures: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), FUNCTIONS)]
     error: Annotated[str, Option("record", _word("record", "raise"), ("tune_function",))]
     direction: Annotated[str, Option(MAXIMIZE, _word(MAXIMIZE, MINIMIZE), ("tune_function",), "results")]
     max_epochs: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), FUNCTIONS, "results")]

@@ -206,6 +206,8 @@ def test_f49_all_that_fail_are_an_error_with_causes() -> None:
         raise KeyError(params["kind"])
 
     with pytest.raises(AllFailed, match=r"all 40 jobs have failed:(.|\n)*failed +KeyError: 'a'"):
+        run(function, threads=1, most_failures=100)
+    with pytest.raises(AllFailed, match="all 10 jobs have failed"):
         run(function, threads=1)
     with pytest.raises(AllFailed, match="all 3 jobs"):
         run(function, threads=1, most_failures=3)

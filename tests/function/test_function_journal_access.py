@@ -36,7 +36,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "workers": ({"workers": 5}, "workers: 4 in the journal, 5 in this call"),
     "costs": ({"costs": half}, "costs: 'cost' in the journal, 'half' in this call"),
     "schedule": ({"costs": None, "workers": None}, "schedule: 'reproducible' in the journal, 'greedy' in this call"),
-    "sampler": ({"sampler": "sobol"}, "sampler: None in the journal, 'sobol' in this call"),
+    "sampler": ({"sampler": "sobol"}, "sampler: 'adaptive' in the journal, 'sobol' in this call"),
     "first": ({"first": [{"x": 0.3, "depth": 1, "kind": None}]}, "first: None in the journal, '1 configurations, "),
     "function": ({"function": wait}, "function: 'train' in the journal, 'wait' in this call"),
     "level": ({"space": {**SPACE, "depth": [1, 2]}}, "depth has 3 in the journal, which is not in 1, 2 in this call"),

@@ -45,7 +45,7 @@ def test_the_best_of_an_earlier_run_come_first(kind: str, tmp_path: Path) -> Non
 
 
 def test_what_is_not_of_this_space_is_left_out(tmp_path: Path) -> None:
-    earlier = run(threads=1)
+    earlier = run(threads=1, sampler="random")
     best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
     space = {**SPACE, "depth": [2, 3]}
     with pytest.warns(UserWarning, match=r"first: \d of the 10 best configurations .* for example: depth=1 is not in"):

@@ -39,7 +39,7 @@ KINDS = (FAILED, FINISHED, LATE, DIED)
 WRONG = "wrong"
 """An answer of this kind is replaced by a failed one before anything records it."""
 
-PRUNED = "the trial was pruned before its first report"
+PRUNED = "TrialPruned: the trial was pruned before its first report"
 """The text of a failure that is no error, but an objective of Optuna saying that it does not want a configuration."""
 MOST_TEXT = 4_000
 """Characters of a traceback that are kept, the last ones."""

@@ -22,7 +22,7 @@ from typing import Any
 
 from ash import _core
 from ash._utils.user_warnings import warn_user
-from ash.errors import JournalCorrupt, JournalError
+from ash.errors import JournalCorrupt, JournalError, SettingError
 from ash.function.answers import FINISHED, KINDS, Answer
 from ash.function.directories import CANDIDATE
 from ash.function.function_identity import OBJECTIVE
@@ -34,6 +34,7 @@ from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal
 from ash.options import RunOptions
 from ash.space.hyperparameters import Params
+from ash.space.space import Space
 
 NO_HASH = "0" * 16
 """Of weights, which a function has none of."""
@@ -94,6 +95,15 @@ class FunctionJournal(OpenJournal):
             warn_user(text)
         if self.folder is not None:
             tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))
+
+    def check_params(self, space: Space) -> None:
+        """Raise JournalCorrupt unless the candidates on record are of a space."""
+        with sound(self._path):
+            for candidate, params in self.params.items():
+                try:
+                    space.read(params)
+                except SettingError as error:
+                    raise ValueError(f"candidate {candidate} has other hyperparameters: {error}") from None
 
     @property
     def _allowed(self) -> set[str]:

@@ -62,8 +62,8 @@ DTYPES: dict[str, Any] = {
     "weights_hash": np.uint64,
 }
 END = JobRecord._fields.index("end")
-FIRST_FAILURES = 10
-"""After so many failures without a score a function is assumed to be wrong."""
+FIRST_FAILURES, MOST_FAILURES = 10, 100
+"""So many failures in a row end a run before and after the first score, unless the user gives a number."""
 
 
 class FunctionRun:
@@ -136,8 +136,7 @@ class FunctionRun:
     @property
     def _most_failures(self) -> int:
         """Return how many failures in a row end the run."""
-        most = self._options.most_failures
-        return most if self._best is not None else min(most, FIRST_FAILURES)
+        return self._options.most_failures or (FIRST_FAILURES if self._best is None else MOST_FAILURES)
 
     @property
     def decided(self) -> int:
@@ -171,6 +170,7 @@ class FunctionRun:
                     self._go(view, reporter)
                 except KeyboardInterrupt:
                     self._end("interrupted")
+                self._decide_the_rest()
                 self._clock.release()
                 view.update(self._events)
             seconds = time.monotonic() - self.started
@@ -202,6 +202,16 @@ class FunctionRun:
             if now - looked >= WAKE_SECONDS:
                 looked = now
                 self._look(view, reporter)
+
+    def _decide_the_rest(self) -> None:
+        """Decide the jobs of a run that was cut short which a virtual clock holds back for want of new candidates.
+
+        A later call with the journal would draw these candidates, and decide the same.
+        """
+        if self._ended in (None, *CUTS) or self._options.schedule != "reproducible":
+            return
+        while (task := self._next()) is not None:
+            self._pending.append(task)
 
     def _check_runners(self) -> None:
         if self._ended is None and not self._clock.finished:

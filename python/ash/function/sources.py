@@ -356,6 +356,7 @@ def source_of(
 ) -> Source:
     """Return the source for the argument `sampler`, which is checked; the journal has candidates that are on record."""
     endless, before = options.candidates is None, journal.before
+    journal.check_params(space)
     there = list(after(list(before.values()), first))
     count = count_of(there, space, options.candidates, sampler)
     if options.candidates is not None and _has_levels_alone(space, sampler):

@@ -34,6 +34,7 @@ from ash.journal.journal import Facts, Journal, sound
 from ash.options import (
     CONFIG_FIELDS,
     LARGEST,
+    RANDOM,
     TREES,
     FunctionOptions,
     Options,
@@ -188,6 +189,8 @@ def differences(
     if "settings" in here:
         older = json.loads(json.dumps({name: _DEFAULTS[name] for name in _ADDED if name in here["settings"]}))
         there = {**there, "settings": {**older, **there["settings"]}}
+        if there["settings"].get("sampler", "") is None:  # the name of random draws until 0.2
+            there["settings"]["sampler"] = RANDOM
         found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed), where)
     if "space" in here:
         found += _space_differences(there["space"], here["space"], where, may_grow)

@@ -153,6 +153,9 @@ class NullJournal(AbstractContextManager["NullJournal"]):
         """Return when the training of this run, a FunctionRun of a function, was begun, and what earlier calls took."""
         return datetime.now(UTC), 0.0
 
+    def check_params(self, space: Space) -> None:
+        """Raise JournalCorrupt unless the candidates on record are of a space."""
+
     def grow(self, space: Space) -> None:
         """Take up the candidates of smaller spaces before others are drawn: all on record if this space has grown."""
 
