@@ -15,13 +15,13 @@ from ash.errors import SettingError
 from ash.executors.executor_argument import check_submit, workers_of
 from ash.function.answers import Train
 from ash.function.clock import read_costs, rungs_below
-from ash.function.forms import WholeTrainer, read_train
+from ash.function.forms import GeneratorTrainer, WholeTrainer, read_train
 from ash.function.function_identity import NoIdentity, code_of, identity_of
 from ash.function.function_repeat import check_same_run, record_of, repeat_of
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import CallingThread, JobRunners, RunnerThreads, Submitted
 from ash.function.objective import TRIAL, Objective, is_whole
-from ash.function.sources import count_of, numbered, read_sampler, source_of
+from ash.function.sources import count_of, read_sampler, source_of
 from ash.journal.first import read_first
 from ash.journal.identity import seed_of
 from ash.journal.journal import Facts, Journal, NullJournal, read_journal
@@ -196,11 +196,10 @@ def tune_function(
     train, cost = read_train(train, options), read_costs(costs)
     options = _rungs_for(train, options, given)
     if objective:
-        options = replace(options, max_rungs=1) if is_whole(options) else options
-        _check_of_objective(space, sampler)
-        space = {TRIAL: integers(0, LARGEST)}
+        space = _space_of_trials(space, sampler)
     domains, sampler = read_space(space, FunctionSpace), read_sampler(sampler, options.algorithm)
-    known = read_first(first, None if objective else domains, options.candidates)
+    searched = None if objective else domains
+    known = read_first(first, searched, options.candidates)
     identity = _identity(kept is not None or record is not None, train, domains, options, costs, sampler, known)
     with _opened(kept) as recorder:
         options = replace(options, workers=options.workers or _workers(record) or recorder.workers())
@@ -213,10 +212,7 @@ def tune_function(
             options = replace(options, time_limit=None, job_limit=None, patience=None)
         recorder.agree(identity or {}, options, {"by": TUNE_FUNCTION}, code_of(train, costs))
         recorded = None if identity is None else partial(record_of, train, identity, options, before=recorder.before)
-        if objective:
-            source = numbered(known, options, sampler, recorder)
-        else:
-            source = source_of(known, domains, options, sampler, recorder)
+        source = source_of(known, searched, options, sampler, recorder)
         with _places(train, options, executor) as places, Reporter(told) as reporter:
             run = FunctionRun(places, source, domains, options, cost, recorder, train, repeat, recorded)
             _check_rungs(run, options, domains.size)
@@ -255,6 +251,8 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
 
 def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
     """Return the options with one rung if `train` trains each candidate once; SettingError if several are given."""
+    if isinstance(train, GeneratorTrainer) and train.is_objective and is_whole(options):
+        return replace(options, max_rungs=1)
     if not isinstance(train, WholeTrainer):
         return options
     fields = {} if given["config"] is None else given["config"].given()
@@ -322,8 +320,8 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
     )
 
 
-def _check_of_objective(space: Any, sampler: Any) -> None:
-    """Raise SettingError for a space or a sampler that an objective of Optuna has no use for."""
+def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
+    """Return the space of an objective of Optuna, the numbers of its trials; SettingError for what it has no use for."""
     if space is not None:
         raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
     if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):
@@ -331,6 +329,7 @@ def _check_of_objective(space: Any, sampler: Any) -> None:
             f"sampler must be {ADAPTIVE!r} or {RANDOM!r} with ash.from_optuna, whose objective suggests the values, "
             f"got {sampler!r}"
         )
+    return {TRIAL: integers(0, LARGEST)}
 
 
 def _check_executor(executor: Any) -> None:

@@ -352,9 +352,14 @@ class OptunaSource(Source):
 
 
 def source_of(
-    first: Sequence[Params], space: FunctionSpace, options: FunctionOptions, sampler: Any, journal: NullJournal
+    first: Sequence[Params], space: FunctionSpace | None, options: FunctionOptions, sampler: Any, journal: NullJournal
 ) -> Source:
-    """Return the source for the argument `sampler`, which is checked; the journal has candidates that are on record."""
+    """Return the source for the argument `sampler`, which is checked; the journal has candidates that are on record.
+
+    Without a space candidates are trials of Optuna.
+    """
+    if space is None:
+        return _numbered(first, options, sampler, journal)
     endless, before = options.candidates is None, journal.before
     journal.check_params(space)
     there = list(after(list(before.values()), first))
@@ -392,7 +397,7 @@ def _has_numbers_between(domain: Domain) -> bool:
     return bool(len(domain.levels) <= (domain.levels[-1] - domain.levels[0]) // step_of(domain))
 
 
-def numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, journal: NullJournal) -> Source:
+def _numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, journal: NullJournal) -> Source:
     """Return the source of trials of Optuna, which are numbers; those of `first` have values to begin with."""
     endless, wanted = options.candidates is None, options.candidates or LARGEST
     if sampler == ADAPTIVE:
