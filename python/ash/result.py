@@ -764,7 +764,8 @@ def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> B
     if ended == "interrupted":
         return KeyboardInterrupt()
     if failures:
-        return AllFailed(f"all {len(failures)} jobs have failed:\n{causes(failures)}")
+        cut = ", which ended the run (most_failures in the config allows more)" if ended == "failures" else ""
+        return AllFailed(f"all {len(failures)} jobs have failed{cut}:\n{causes(failures)}")
     if ended == "epoch_limit":
         return NothingFinished("epoch_limit allows no job: raise it, or lower max_epochs or min_epochs")
     if ended == "stopped":

@@ -321,7 +321,7 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
 
 
 def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
-    """Return the space of an objective of Optuna, the numbers of its trials; SettingError for what it has no use for."""
+    """Return the space of an objective of Optuna, the numbers of trials; SettingError for what it has no use for."""
     if space is not None:
         raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
     if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):

@@ -301,8 +301,8 @@ def test_the_best_trial_is_of_the_highest_rung(seed: int, tmp_path: Path) -> Non
 def test_an_objective_that_reports_needs_max_epochs() -> None:
     with pytest.raises(ash.SettingError, match="the objective reports values, so its run needs max_epochs, the number"):
         run(max_epochs=None)
-    found = run(max_epochs=None, config=ash.SearchConfig(max_rungs=3))
-    assert [row["epochs"] for row in found.rungs] == [1, 2, 4]
+    with pytest.raises(ash.SettingError, match="so its run needs max_epochs"):
+        run(max_epochs=None, config=ash.SearchConfig(max_rungs=3))
 
 
 def test_an_objective_that_never_reports_runs_once(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
@@ -352,6 +352,69 @@ def test_a_changed_objective_does_not_continue_a_journal(tmp_path: Path) -> None
     assert len(run(made(True), **{**given, "journal": allowed}, candidates=24).jobs) == 24
 
 
+def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
+    """Its first value is the highest of all, and it must not be carried up."""
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        for step in range(REPORTS):
+            trial.report(x if step == 0 else x / 2, step)
+            if x > 0.9:
+                raise optuna.TrialPruned
+        return x / 2
+
+    given: dict[str, Any] = {"direction": "maximize", "candidates": 64}
+    found = run(objective, **given)
+    assert found.best_params["x"] <= 0.9 and found.best_value == found.best_params["x"] / 2
+    assert found.best_epochs == REPORTS
+    pruned = [number for number, params in enumerate(found.params) if params["x"] > 0.9]
+    assert {each.candidate for each in found.failures} <= set(pruned) and {each.text for each in found.failures} == {
+        PRUNED
+    }
+    assert all(job.rung == 0 for job in found.jobs if job.candidate in pruned and not job.diverged)
+    reached = run(objective, **given, config=ash.SearchConfig(stop_score=0.43))
+    assert reached.ended == "stop_score" and reached.best_value >= 0.43 and reached.best_epochs == REPORTS
+
+
+def test_partial_values_given_first_are_the_same_after_an_interruption(tmp_path: Path) -> None:
+    """A proposal that equals them is no repetition, since the trials draw the other values."""
+    given: dict[str, Any] = {"first": [{"kind": "plain"}, {}], "costs": cost_of, "direction": "maximize"}
+
+    def objective(trial: optuna.Trial) -> float:
+        kind, x = trial.suggest_categorical("kind", ["plain", "b", "c"]), trial.suggest_float("x", 0, 1)
+        return (kind == "plain") - abs(x - 0.3)
+
+    whole = run(objective, **given, max_epochs=None, candidates=60)
+    for count in range(10, 60, 7):
+        journal = tmp_path / f"{count}.ash"
+        run(objective, **given, max_epochs=None, candidates=count, journal=journal)
+        assert run(objective, **given, max_epochs=None, candidates=60, journal=journal).digest == whole.digest
+
+
+def test_bounds_that_depend_on_other_values_are_no_cause_for_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        most = trial.suggest_categorical("most", [0.01, 1.0])
+        rate, count = trial.suggest_float("rate", 1e-5, most, log=True), trial.suggest_int("count", 1, 5)
+        return abs(rate - 0.5) + trial.suggest_categorical("option", list(range(count)))
+
+    found = run(objective, max_epochs=None, candidates=80)
+    assert found.best_params["most"] == 1.0 and not [str(each.message) for each in recwarn]
+
+
+@pytest.mark.parametrize("kind", ["result", "journal"])
+def test_the_best_trials_of_an_earlier_run_are_of_the_highest_rung(kind: str, tmp_path: Path) -> None:
+    journal = tmp_path / "run.ash"
+    given: dict[str, Any] = {"direction": "maximize", "max_epochs": 5, "candidates": 64, "journal": journal}
+    earlier = run(folds, **given)
+    tops = {job.candidate: (job.rung, job.score) for job in sorted(earlier.jobs, key=lambda job: job.rung)}
+    best = sorted(tops, key=lambda each: (-tops[each][0], -tops[each][1], each))[:10]
+    later = run(folds, direction="maximize", candidates=10, first=earlier if kind == "result" else journal)
+    assert later.params == tuple(earlier.params[number] for number in best)
+    assert earlier.params[earlier.best_candidate] == later.params[0]
+    shown = "\n".join(journal_lines(str(journal)))
+    assert f"by candidate {earlier.best_candidate} in rung {earlier.best_rung}" in shown
+
+
 def test_errors_of_objectives_say_what_is_wrong() -> None:
     with pytest.raises(ash.SettingError, match=r"the objective returned \(1\.0, 2\.0\), but must return one number"):
         run(lambda trial: (1.0, 2.0), max_epochs=None)
@@ -393,8 +456,9 @@ def test_an_earlier_run_of_an_objective_comes_first(kind: str, tmp_path: Path) -
     first = {"result": earlier, "study": earlier.to_optuna(), "journal": journal}[kind]
     found = run(first=first, seed=7)
     assert found.params[0] == earlier.best_params
-    best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
-    assert kind == "study" or list(found.params[:10]) == best[:10]
+    tops = {job.candidate: (job.rung, job.score) for job in sorted(earlier.jobs, key=lambda job: job.rung)}
+    best = sorted(tops, key=lambda each: (-tops[each][0], -tops[each][1], each))
+    assert kind == "study" or list(found.params[:10]) == [earlier.params[number] for number in best[:10]]
 
 
 def test_a_given_value_out_of_range_is_drawn_with_a_warning() -> None:

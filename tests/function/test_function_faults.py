@@ -207,7 +207,7 @@ def test_f49_all_that_fail_are_an_error_with_causes() -> None:
 
     with pytest.raises(AllFailed, match=r"all 40 jobs have failed:(.|\n)*failed +KeyError: 'a'"):
         run(function, threads=1, most_failures=100)
-    with pytest.raises(AllFailed, match="all 10 jobs have failed"):
+    with pytest.raises(AllFailed, match=r"all 10 jobs have failed, which ended the run \(most_failures in the config"):
         run(function, threads=1)
     with pytest.raises(AllFailed, match="all 3 jobs"):
         run(function, threads=1, most_failures=3)
@@ -215,6 +215,23 @@ def test_f49_all_that_fail_are_an_error_with_causes() -> None:
     with pytest.raises(NothingFinished, match=r"time_limit was over after .*; give a larger time_limit"):
         run(lambda params, epochs, state: release.wait(HANG_SECONDS), threads=2, time_limit=0.05)
     release.set()
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_f49_a_function_that_was_mended_goes_on_with_other_candidates(tmp_path: Path) -> None:
+    is_wrong = [True]
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        if is_wrong:
+            raise KeyError("typo")
+        return train(params, epochs, state)
+
+    for _ in range(2):
+        with pytest.raises(AllFailed, match=r"all \d+ jobs have failed, which ended the run"):
+            run(function, threads=1, journal=tmp_path / "run.ash")
+    is_wrong.clear()
+    result = run(function, threads=1, journal=tmp_path / "run.ash")
+    assert len(result.failures) == 20 and len({job.candidate for job in result.jobs}) == 40
 
 
 def test_f44_what_a_function_changes_is_of_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

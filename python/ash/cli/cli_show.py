@@ -15,7 +15,7 @@ from ash.cli.cli_streams import Parser, print_whole
 from ash.encoding.table_summary import model_summary, table_lines
 from ash.errors import JournalError
 from ash.function.answers import FINISHED
-from ash.history.records import STORY
+from ash.history.records import OBJECTIVE, STORY
 from ash.journal.database import HEADER, Contents, contents_of
 from ash.journal.journal import CANDIDATE, EPOCHS, LOSS, RUNG, SCORE, sound
 from ash.journal.lock import holder
@@ -158,7 +158,9 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     yield _beside(contents)
     if facts.get("record"):
         yield f"record    {RunRecord.from_json(facts['record'])!r}"
-    if not (best := _best(jobs)):
+    top = max((job[RUNG] for job in jobs if math.isfinite(float(job[SCORE]))), default=0)
+    by_rung = OBJECTIVE in facts.get("code", {})
+    if not (best := _best([job for job in jobs if not by_rung or job[RUNG] == top])):
         return
     params: dict[int, str] = dict(contents.rows["candidates"])
     metric = settings.get("metric", "score")  # of a function

@@ -39,7 +39,7 @@ KINDS = (FAILED, FINISHED, LATE, DIED)
 WRONG = "wrong"
 """An answer of this kind is replaced by a failed one before anything records it."""
 
-PRUNED = "TrialPruned: the trial was pruned before its first report"
+PRUNED = "TrialPruned: the objective has pruned the trial"
 """The text of a failure that is no error, but an objective of Optuna saying that it does not want a configuration."""
 MOST_TEXT = 4_000
 """Characters of a traceback that are kept, the last ones."""
@@ -108,11 +108,13 @@ class Answer(NamedTuple):
         """Return what the ladder ranks by: higher is better, NaN where there is no score."""
         return self.score if self.forecast is None else self.forecast
 
-    def rank_for(self, target: float | None) -> float:
-        """Return what a clock with a target takes for a score: no forecast reaches the target, only a score does."""
+    def rank_for(self, target: float | None, reaches: bool) -> float:
+        """Return what a clock with a target takes for a score: no forecast reaches the target, a score if it may."""
         if target is None:
             return self.rank
-        return self.score if self.score >= target else min(self.rank, math.nextafter(target, -math.inf))
+        if reaches and self.score >= target:
+            return self.score
+        return min(self.rank, math.nextafter(target, -math.inf))
 
 
 def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answer:

@@ -67,10 +67,7 @@ def _parameters(train: Any) -> list[str]:
 
 def _is_whole(train: Any, names: Sequence[str]) -> bool:
     """Return whether a function can be called with parameters alone, and was not meant to take epochs."""
-    if not names or names[1:2] == [EPOCHS]:
-        return False
-    signature = inspect.signature(train)
-    return _takes(signature, {}) and not _takes(signature, {}, 1, None)
+    return bool(names) and names[1:2] != [EPOCHS] and _takes(inspect.signature(train), {})
 
 
 def _takes(signature: inspect.Signature, *arguments: Any) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ash.errors import SettingError
 from ash.history.json_files import space_story
+from ash.history.records import OBJECTIVE
 from ash.journal.identity import deciding, version_facts
 from ash.journal.journal import Facts
 from ash.options import FunctionOptions
@@ -26,9 +27,6 @@ from ash.result import FunctionResult
 from ash.space.domains import key_of
 from ash.space.function_space import FunctionSpace
 from ash.space.hyperparameters import Params
-
-OBJECTIVE = "objective"
-"""How the source of an objective of Optuna is called in a journal: it also says what is searched."""
 
 
 class NoIdentity(SettingError):

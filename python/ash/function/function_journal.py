@@ -25,10 +25,10 @@ from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt, JournalError, SettingError
 from ash.function.answers import FINISHED, KINDS, Answer
 from ash.function.directories import CANDIDATE
-from ash.function.function_identity import OBJECTIVE
 from ash.function.function_run import FunctionRun
 from ash.function.job_runners import Key
 from ash.function.state_store import LOST, WAITING
+from ash.history.records import OBJECTIVE
 from ash.journal.database import Changes, Row
 from ash.journal.journal import Facts, Journal, sound
 from ash.journal.open_journal import OpenJournal

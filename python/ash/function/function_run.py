@@ -105,7 +105,7 @@ class FunctionRun:
         self._failures: list[FailureRecord] = []
         self._infos: list[Any] = []  # of each row
         self._stories: dict[int, dict[str, Any]] = {}  # of each trial of Optuna, by candidate
-        self._in_a_row = 0
+        self._in_a_row = self._new_in_a_row = 0  # failures since the last score; of these, those of this call
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
         self._by_height = getattr(train, "is_objective", False)
@@ -134,9 +134,11 @@ class FunctionRun:
         return [self._stories[n]["params"] if n in self._stories else {} for n in range(len(self._source.params))]
 
     @property
-    def _most_failures(self) -> int:
-        """Return how many failures in a row end the run."""
-        return self._options.most_failures or (FIRST_FAILURES if self._best is None else MOST_FAILURES)
+    def _has_failed_enough(self) -> bool:
+        """Return whether failures in a row end the run; before the first score those of this call."""
+        most = self._options.most_failures or MOST_FAILURES
+        is_first = self._best is None and self._options.most_failures is None
+        return self._in_a_row >= most or (is_first and self._new_in_a_row >= FIRST_FAILURES)
 
     @property
     def decided(self) -> int:
@@ -312,7 +314,8 @@ class FunctionRun:
         if good and self._options.training == "resume" and answer.state is not None:
             self._states.keep(task.candidate, task.rung, answer.rank, answer.state)
         self._answers[key] = task, answer, 0.0 if is_known else self.started
-        self._decide(self._clock.finish(task, answer.rank_for(self._options.least_score), -answer.rank))
+        reaches = not self._by_height or task.rung == len(self.rungs) - 1
+        self._decide(self._clock.finish(task, answer.rank_for(self._options.least_score, reaches), -answer.rank))
         for candidate in self._clock.take_retired():
             self._states.drop(candidate)
             self._directories.retire(candidate)
@@ -355,11 +358,12 @@ class FunctionRun:
             is_better = good and self._compare(task, answer)
             self._without_better = 0 if is_better else self._without_better + 1
             if good:
-                self._in_a_row = 0
+                self._in_a_row = self._new_in_a_row = 0
             else:
                 self._failures.append(FailureRecord(task.candidate, task.rung, task.epochs, answer.kind, answer.text))
                 self._in_a_row += answer.text != PRUNED
-                if self._in_a_row >= self._most_failures and self._repeat is None:
+                self._new_in_a_row += answer.text != PRUNED and started > 0
+                if self._has_failed_enough and self._repeat is None:
                     self._end("failures")
             if self._without_better == self._options.patience:
                 self._end("patience")
@@ -385,7 +389,7 @@ class FunctionRun:
         if best is None:
             raise no_score(ended, self._failures, seconds)
         if any(each.text != PRUNED for each in self._failures):
-            is_end = ended == "failures" and self._in_a_row >= self._most_failures
+            is_end = ended == "failures" and self._has_failed_enough
             why = f", {self._in_a_row} in a row, which ended the run" if is_end else ""
             text = f"{len(self._failures)} of {len(self._rows)} jobs failed{why}:\n{causes(self._failures)}"
             warn_user(text, self._category)

@@ -29,6 +29,8 @@ TRIAL = "trial"
 """The hyperparameter that stands for what an objective will suggest: the number of the trial."""
 GIVEN = "given"
 """Beside it, of the first trials: values by name that are suggested as they are given."""
+PROPOSED = "proposed"
+"""Beside it, of adaptive draws: the same. A value that is not in its distribution is drawn without a warning."""
 _MISSING = object()
 
 
@@ -67,9 +69,9 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     process, after an interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A
     waiting trial counts as a megabyte of `memory_limit`. The objective must hold no lock and change no global setting
     while it reports. ``trial.study`` knows no other
-    trial. A trial that raises TrialPruned by itself keeps its last report; without one it is recorded as a failure,
-    without a warning. `costs` is called with the number of the trial, ``{"trial": 3}``, as params, and if values are
-    given to it, with these as "given".
+    trial. The job in which a trial raises TrialPruned by itself is recorded as a failure, without a warning; what it
+    reported in earlier jobs stands. `costs` is called with the number of the trial, ``{"trial": 3}``, as params, and
+    with values that it was given as "given" or "proposed".
 
     Parameters
     ----------
@@ -120,7 +122,7 @@ def steps_of(
 
     def steps(params: dict[str, Any]) -> Iterator[Suggestions | Answer]:
         def call(reports: Reports) -> Suggestions | Answer:
-            trial = _trial_of(reports, params[TRIAL], params.get(GIVEN, {}), options)
+            trial = _trial_of(reports, params, options)
             try:
                 found: Suggestions = trial.outcome(objective.function(trial))
                 return found
@@ -129,7 +131,7 @@ def steps_of(
             except Unplanned as error:
                 return Answer(WRONG, text=str(error))
             except optuna.TrialPruned as error:
-                if reports.reported:
+                if reports.retired:
                     raise Retired from error
                 return Answer(FAILED, text=PRUNED, info={STORY: _story(trial)})
             except Exception as error:
@@ -142,12 +144,15 @@ def steps_of(
 
 def is_whole(options: FunctionOptions) -> bool:
     """Return whether an objective runs once per candidate, and must not report: nothing says how often it would."""
-    return options.max_epochs is None and options.max_rungs is None
+    return options.max_epochs is None
 
 
-def _trial_of(reports: Reports, number: int, given: Mapping[str, Any], options: FunctionOptions) -> Any:
+def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOptions) -> Any:
     """Return a trial that reports to a ladder, and draws what is not given by its number: the only one of a study."""
     import optuna
+
+    number: int = params[TRIAL]
+    given = params.get(GIVEN, params.get(PROPOSED, {}))
 
     class Sampler(optuna.samplers.BaseSampler):  # type: ignore[misc]
         def infer_relative_search_space(self, *_: Any) -> dict[str, Any]:
@@ -157,8 +162,13 @@ def _trial_of(reports: Reports, number: int, given: Mapping[str, Any], options: 
             return {}
 
         def sample_independent(self, _: Any, __: Any, name: str, distribution: Any) -> Any:
-            if name in given and (value := _contained(name, given[name], distribution)) is not _MISSING:
-                return value
+            if name in given:
+                value = _contained(given[name], distribution)
+                if value is not _MISSING:
+                    return value
+                if GIVEN in params:
+                    text = f"first: {name}={given[name]!r} is not in {distribution}; a value is drawn instead"
+                    warn_user(text)
             return drawn_level(distribution, options.seed, number, name)
 
     class Trial(optuna.Trial):  # type: ignore[misc]
@@ -195,8 +205,8 @@ def _trial_of(reports: Reports, number: int, given: Mapping[str, Any], options: 
     return Trial(study, study._storage.create_new_trial(study._study_id))
 
 
-def _contained(name: str, value: Any, distribution: Any) -> Any:
-    """Return a value as a distribution has it; _MISSING, with a warning, if it is not in there."""
+def _contained(value: Any, distribution: Any) -> Any:
+    """Return a value as a distribution has it; _MISSING if it is not in there."""
     for option in getattr(distribution, "choices", ()):
         if type(_plain(option)) is type(value) and _plain(option) == value:
             return option
@@ -206,7 +216,6 @@ def _contained(name: str, value: Any, distribution: Any) -> Any:
             return distribution.to_external_repr(inner)
     except (TypeError, ValueError):  # no choice, or no number
         pass
-    warn_user(f"first: {name}={value!r} is not in {distribution}; a value is drawn instead")
     return _MISSING
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError, SettingError
 from ash.history.history import History
-from ash.history.records import STORY
+from ash.history.records import OBJECTIVE, STORY
 from ash.journal.journal import CANDIDATE, LOSS, RUNG, SCORE, Journal, sound
 from ash.space.domains import Domain, key_of
 from ash.space.function_space import plain_value
@@ -141,6 +141,12 @@ def _ranked(earlier: Any) -> Iterator[Ranked]:
 
 
 def _of_result(result: History) -> Iterator[Ranked]:
+    infos = getattr(result, "infos", ())
+    if any(isinstance(info, dict) and STORY in info for info in infos):
+        tops = {job.candidate: job for job in sorted(result.jobs, key=lambda job: job.rung) if not job.diverged}
+        for candidate, job in tops.items():
+            yield float(-job.rung), -job.score, candidate, result.params[candidate]
+        return
     for row in result.candidates:
         if math.isfinite(row["score"]):
             yield -row["score"], row["loss"], row["candidate"], row["params"]
@@ -150,12 +156,14 @@ def _of_journal(earlier: Any) -> Iterator[Ranked]:
     from ash.journal.database import contents_of  # loads sqlite3, which only journals need
 
     path = earlier.file if isinstance(earlier, Journal) else Path(os.fspath(earlier))
-    rows = contents_of(path).rows
+    contents = contents_of(path)
+    rows, by_rung = contents.rows, OBJECTIVE in contents.facts.get("code", {})
     best: dict[int, tuple[float, float]] = {}
     reached: dict[int, int] = {}
     with sound(path):
         for job in rows["jobs"]:
-            rank = -float(job[SCORE]), float(job[LOSS])
+            score = -float(job[SCORE])
+            rank = (float(-job[RUNG]), score) if by_rung else (score, float(job[LOSS]))
             if all(map(math.isfinite, rank)):
                 best[job[CANDIDATE]] = min(rank, best.get(job[CANDIDATE], rank))
                 reached[job[CANDIDATE]] = max(job[RUNG], reached.get(job[CANDIDATE], 0))

@@ -104,6 +104,8 @@ class _Levels:
 
 def _drawable(name: str, given: Any) -> Any:
     """Return a domain as scikit-learn can draw from it, and anything else as it is."""
+    if isinstance(given, list) and any(isinstance(each, Domain) for each in given):
+        raise SettingError(f"{NAME}: {name} has several domains; give a list of dicts instead, one for each")
     if not isinstance(given, Domain):
         return given
     if given.conditions:
