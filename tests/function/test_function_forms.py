@@ -295,6 +295,18 @@ def test_a_function_of_parameters_alone_is_called_once_per_candidate(
     assert not [str(each.message) for each in recwarn if "rung" in str(each.message)]
 
 
+def test_options_with_defaults_are_not_mistaken_for_epochs_and_state() -> None:
+    def folds(params: dict[str, Any], number: int = 5, seed: Any = 7) -> float:
+        assert (number, seed) == (5, 7)
+        return float(params["x"])
+
+    def steps(params: dict[str, Any], epochs: int = 1, state: Any = None) -> Any:
+        return params["x"] * epochs, epochs
+
+    assert len(run(folds, threads=1).rungs) == 1
+    assert len(run(steps, threads=1, max_rungs=3).rungs) == 3
+
+
 def test_a_function_of_parameters_may_have_options_and_be_minimized() -> None:
     def value(params: dict[str, Any], shift: float = 0.0, *, sign: int = 1) -> Any:
         return sign * params["x"] + shift

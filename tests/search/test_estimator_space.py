@@ -129,6 +129,8 @@ def test_a_choice_of_estimators_is_a_list_with_a_default_and_conditions() -> Non
     assert chosen.result_.digest == listed.result_.digest
     with pytest.raises(ash.SettingError, match=r"model=GaussianNB\(\) is not in the space"):
         mixed({"model": ash.choice(RIDGE, FOREST, default=GaussianNB())})
+    with pytest.raises(ash.SettingError, match=r"model: default must be one of the options .*, got 3"):
+        mixed({"model": ash.choice(RIDGE, FOREST, default=3)})
     with pytest.raises(ash.SettingError, match=r"an option must be text, .* got RidgeClassifier\(\)"):
         ash.FunctionSpace(model=ash.choice(RIDGE, FOREST))
 

@@ -439,6 +439,9 @@ def test_domains_of_ash_are_drawn_like_distributions() -> None:
     conditional = {**domains, "l1_ratio": ash.uniform(0, 1).when(tol=1e-3)}
     with pytest.raises(ash.SettingError, match="l1_ratio has a condition; give a list of dicts instead"):
         ash.HalvingSearchCV(LogisticRegression(), conditional, random_state=0).fit(X, Y)
+    several = {**domains, "C": [ash.log(1e-3, 1), ash.log(1, 10)]}
+    with pytest.raises(ash.SettingError, match="C has several domains; give a list of dicts instead"):
+        ash.HalvingSearchCV(LogisticRegression(), several, random_state=0).fit(X, Y)
 
 
 def test_each_configuration_is_tried_once() -> None:

@@ -27,6 +27,7 @@ def check_repeated(first: ash.ASHSearchCV, again: ash.ASHSearchCV) -> None:
     assert again.predict_proba(X).tobytes() == first.predict_proba(X).tobytes()
 
 
+@pytest.mark.filterwarnings("ignore:time_limit=1 ended the search before a candidate")  # on a busy machine
 @pytest.mark.parametrize(
     ("estimator", "space"),
     [

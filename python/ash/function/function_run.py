@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -194,7 +195,7 @@ class FunctionRun:
         if self._journal.params:
             self._pending.extend(replay(self._journal, self._next, self._start, lambda: self._ended is not None))
         while True:
-            self._hand_out()
+            self._hand_out(partial(self._look, view, reporter))
             if self._ended is not None or not self._running:
                 return self._check_runners()
             for key, answer in self._runners.wait(min(WAKE_SECONDS, self._seconds_left())):
@@ -241,14 +242,19 @@ class FunctionRun:
             return math.inf
         return max(0.0, self.started + self._options.time_limit - self._reserved_seconds - time.monotonic())
 
-    def _hand_out(self) -> None:
+    def _hand_out(self, look: Callable[[], None]) -> None:
+        """Begin jobs while there are idle runners. `look` puts on record what is new, and tells callbacks of it."""
         if self._seconds_left() == 0:
             self._end("time_limit")
         while self._runners.free > 0 and self._ended is None:
-            task = self._pending.popleft() if self._pending else self._next()
-            if task is None:
-                return
-            self._start(task)
+            if not self._pending:
+                if (task := self._next()) is None:
+                    return
+                self._pending.append(task)
+                if self._source.learns and task.rung == 0:
+                    look()  # or a candidate that was drawn by scores would not find its directory after a crash
+                    continue
+            self._start(self._pending.popleft())
 
     def _next(self) -> _core.Task | None:
         """Return what the clock hands out; None where it has nothing now."""
@@ -258,7 +264,6 @@ class FunctionRun:
         self._journal.handed_out(task, self._source.params[task.candidate])
         if self._source.learns and task.rung == 0 and task.candidate not in self._journal.params:
             self._directories.delete(task.candidate)  # an earlier call may have drawn other hyperparameters
-            self._journal.look()  # after a crash it is drawn again, and finds its directory
         return task
 
     def _draw(self) -> bool:

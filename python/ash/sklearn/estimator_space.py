@@ -353,7 +353,10 @@ def _with_texts(objects: Objects, name: str, value: Any) -> Any:
         if name not in objects.of or not option.has_list:
             return option
         levels = distinct(objects.text(name, level) for level in option.levels)
-        return replace(option, levels=levels, default=objects.text(name, option.default))
+        default = objects.text(name, option.default)
+        if default not in levels:
+            raise SettingError(f"{name}: default must be one of the options {levels!r}, got {default!r}")
+        return replace(option, levels=levels, default=default)
 
     return [text(option) for option in value] if isinstance(value, list) else text(value)
 

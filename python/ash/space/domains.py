@@ -183,8 +183,6 @@ def choice(*options: Any, default: Any = None) -> Domain:
         text = ", ".join(map(repr, options[0]))
         raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text})")
     if any(hasattr(option, "get_params") for option in options):  # only a space of a search can compare estimators
-        if default is not None and not any(default is option or default == option for option in options):
-            raise SettingError(f"choice(): default must be one of its options {options!r}, got {default!r}")
         return Domain(options, options[0] if default is None else default)
     levels = distinct([_as_tuples(option) for option in options])
     if default is None:
