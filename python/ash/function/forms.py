@@ -67,7 +67,11 @@ def _parameters(train: Any) -> list[str]:
 
 def _is_whole(train: Any, names: Sequence[str]) -> bool:
     """Return whether a function can be called with parameters alone, and was not meant to take epochs."""
-    return bool(names) and names[1:2] != [EPOCHS] and _takes(inspect.signature(train), {})
+    if not names or names[1:2] == [EPOCHS]:
+        return False
+    signature = inspect.signature(train)
+    takes_any = any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values())
+    return _takes(signature, {}) and not takes_any
 
 
 def _takes(signature: inspect.Signature, *arguments: Any) -> bool:

@@ -251,7 +251,7 @@ class FunctionRun:
                 if (task := self._next()) is None:
                     return
                 self._pending.append(task)
-                if self._source.learns and task.rung == 0:
+                if task.rung == 0 and self._source.learns(task.candidate):
                     look()  # or a candidate that was drawn by scores would not find its directory after a crash
                     continue
             self._start(self._pending.popleft())
@@ -262,7 +262,8 @@ class FunctionRun:
             if not self._draw():
                 return None
         self._journal.handed_out(task, self._source.params[task.candidate])
-        if self._source.learns and task.rung == 0 and task.candidate not in self._journal.params:
+        is_new = task.rung == 0 and task.candidate not in self._journal.params
+        if is_new and self._source.learns(task.candidate):
             self._directories.delete(task.candidate)  # an earlier call may have drawn other hyperparameters
         return task
 

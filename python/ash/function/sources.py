@@ -56,9 +56,8 @@ class Source:
     params: list[Params]
     count: int
 
-    @property
-    def learns(self) -> bool:
-        """Return whether candidates depend on scores, so that a resumed run may draw others where results were lost."""
+    def learns(self, candidate: int) -> bool:
+        """Return whether a candidate may depend on scores, so that a resumed run may draw another if some were lost."""
         return False
 
     def more(self) -> bool:
@@ -151,10 +150,9 @@ class Adaptive(Source):
         self._others: Iterator[Params] = (params for params in space.stream(seed) if key_of(params) not in self._seen)
         self._ranks = Ranks()
 
-    @property
-    def learns(self) -> bool:
-        """Return True."""
-        return True
+    def learns(self, candidate: int) -> bool:
+        """Return whether LEAST others may have had a score before it was drawn."""
+        return candidate >= LEAST
 
     def more(self) -> bool:
         """Draw one."""
@@ -276,8 +274,7 @@ class OptunaSource(Source):
         self._known, self._before = journal.params, journal.before
         self._strays = False  # it proposes others than those on record
 
-    @property
-    def learns(self) -> bool:
+    def learns(self, candidate: int) -> bool:
         """Return True."""
         return True
 
