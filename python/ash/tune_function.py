@@ -46,7 +46,7 @@ from ash.space.space import read_space
 
 PROCESSES = "processes"
 STEPS = ("max_epochs", "min_epochs", "max_rungs", "eta", "promotion")
-"""What lays a ladder of several rungs. Of these a function that trains a candidate at once may have 1 alone."""
+"""Options of ladders with several rungs. A function that trains each candidate once allows no value but 1 for them."""
 
 
 @explained(CONFIG_FIELDS)
@@ -105,12 +105,12 @@ def tune_function(
         How many to try; fewer if the space holds fewer. None: no limit; then set `time_limit`, or
         `epoch_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
-        Seconds after which no further job is started. Threads that still run are not waited for, but a job in the
-        calling thread is (``threads=1``).
+        Seconds after which no further job is started. The run does not wait for threads that still work. With
+        ``threads=1`` a job in the calling thread is finished first.
     direction : {"maximize", "minimize"}
         Whether higher or lower scores are better. With "minimize" all scores of the result and of callbacks are
-        negated, so that higher is better; `FunctionResult.best_value` is as `train` returned it, and so is
-        `stop_score`.
+        negated, so that higher is better. `FunctionResult.best_value` and `stop_score` are not: they are values as
+        `train` returns them.
     max_epochs : int, optional
         The most epochs of a candidate in all its jobs. The rungs follow from it: ``max_epochs``, ``max_epochs // eta``
         and so on, as far as there are candidates. Default: the ladder begins with `min_epochs`, and rung ``k`` trains
@@ -121,17 +121,18 @@ def tune_function(
         on arguments and scores alone, on any number of threads. It need not be exact.
     sampler : {"adaptive", "random", "sobol"} or a sampler of Optuna, optional
         Where candidates come from. "adaptive", the default: random draws without repetition, the default configuration
-        first; once eight candidates have a score, two of three draws are near a good one. "random": random draws alone,
-        the default of the algorithms "sh" and "random". "sobol": points that fill the space evenly. A sampler such as
-        ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. It is told how each ranks: by the
-        highest rung with a score, then by the score there. A repeated proposal is not run again; after 20 repetitions
-        in a row a candidate is drawn at random. Without `costs`, on several threads, the candidates of samplers that
-        learn, "adaptive" too, depend on which job ends first. Objectives of Optuna take "adaptive" and "random".
+        first. Once eight candidates have a score, two of three draws are near a good one. "random": random draws only.
+        This is the default for the algorithms "sh" and "random". "sobol": points that fill the space evenly. A sampler
+        such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. It is told how each ranks:
+        by the highest rung with a score, then by the score there. A repeated proposal is not run again; after 20
+        repetitions in a row a candidate is drawn at random. "adaptive" and samplers of Optuna learn from scores.
+        Without `costs`, on several threads, their candidates depend on which job ends first. Objectives of Optuna take
+        "adaptive" and "random".
     first : sequence of dict, result, path, Journal or study of Optuna, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
-        journal or study contributes its ten best configurations. Names that these lack have their defaults; those that
-        do not fit are left out. Both with a warning.
-        With `ash.from_optuna` a dict may lack names, whose values are drawn.
+        journal or study contributes its ten best configurations. Names that these lack get their defaults, and
+        configurations that do not fit are left out, both with a warning. With `ash.from_optuna` a dict may lack names,
+        whose values are drawn.
     threads : int, optional
         Number of jobs that run at a time. Default: as for `ash.tune`; with an executor, the number of its workers. With
         ``threads=1``, no executor and no `job_limit`, functions and classes run in the calling thread.
@@ -250,7 +251,7 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
 
 
 def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
-    """Return the options with one rung if `train` trains each candidate once; SettingError if several are given."""
+    """Return the options, with one rung if `train` trains each candidate once; SettingError if more are asked for."""
     if isinstance(train, GeneratorTrainer) and train.is_objective and is_whole(options):
         return replace(options, max_rungs=1)
     if not isinstance(train, WholeTrainer):
@@ -321,7 +322,7 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
 
 
 def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
-    """Return the space of an objective of Optuna, the numbers of trials; SettingError for what it has no use for."""
+    """Return the space of an objective of Optuna, the numbers of trials; SettingError for arguments without effect."""
     if space is not None:
         raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
     if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):

@@ -40,7 +40,7 @@ WRONG = "wrong"
 """An answer of this kind is replaced by a failed one before anything records it."""
 
 PRUNED = "TrialPruned: the objective has pruned the trial"
-"""The text of a failure that is no error, but an objective of Optuna saying that it does not want a configuration."""
+"""The text of a failure that is not an error: an objective of Optuna has pruned its trial by itself."""
 MOST_TEXT = 4_000
 """Characters of a traceback that are kept, the last ones."""
 
@@ -109,7 +109,7 @@ class Answer(NamedTuple):
         return self.score if self.forecast is None else self.forecast
 
     def rank_for(self, target: float | None, reaches: bool) -> float:
-        """Return what a clock with a target takes for a score: no forecast reaches the target, a score if it may."""
+        """Return the rank for a clock that ends at a target. A forecast never reaches it, a score only if `reaches`."""
         if target is None:
             return self.rank
         if reaches and self.score >= target:
@@ -132,7 +132,7 @@ def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answe
 
 
 def failure(error: BaseException) -> Answer:
-    """Return the answer of a job that has raised, with its traceback from the user's function on, if that is in it."""
+    """Return the answer of a job that has raised. The traceback begins with the user's function, if it has one."""
     frames = error.__traceback__
     while frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("ash."):
         frames = frames.tb_next
@@ -166,7 +166,7 @@ TWO_NUMBERS = (
 def outcome_of(given: Any) -> "Outcome | Answer":
     """Return what a function returned as an outcome of plain numbers, or the answer that says what is wrong with it.
 
-    An answer of ours is returned as it is.
+    An `Answer` is returned unchanged.
     """
     if isinstance(given, Answer):
         return given

@@ -1,7 +1,7 @@
 """The forms of `train`; all become functions of parameters, epochs and state.
 
     function     train(params, epochs, state) returns a score, (score, state) or an Outcome
-    whole        train(params) returns the same after a whole training, and is called once per candidate
+    whole        train(params) trains completely and returns the same; it is called once per candidate
     reports      train(params, report) calls report(score) after each epoch (reports.py), and becomes a generator
     generator    train(params) yields one of these after each epoch, and is paused between jobs
     objective    of Optuna (objective.py), which becomes a generator
@@ -66,7 +66,7 @@ def _parameters(train: Any) -> list[str]:
 
 
 def _is_whole(train: Any, names: Sequence[str]) -> bool:
-    """Return whether a function can be called with parameters alone, and was not meant to take epochs."""
+    """Return whether a function can be called with parameters alone, and its second argument is not `epochs`."""
     if not names or names[1:2] == [EPOCHS]:
         return False
     signature = inspect.signature(train)
@@ -98,9 +98,9 @@ def _check_call(train: Any, what: str, *arguments: Any) -> None:
 
 
 class WholeTrainer:
-    """A function of parameters alone as a function of parameters, epochs and state.
+    """Adapts a function of parameters alone to be called with parameters, epochs and state.
 
-    It trains a candidate completely, so the ladder has one rung of one epoch.
+    The function trains a candidate completely, so the ladder has one rung of one epoch.
     """
 
     def __init__(self, train: Callable[[dict[str, Any]], Any]) -> None:
@@ -111,7 +111,7 @@ class WholeTrainer:
         return self._train(params)
 
     def journal_identity(self) -> dict[str, Any]:
-        """Return a fact by which a journal tells a score after a whole training from one after an epoch."""
+        """Return a fact that lets a journal distinguish scores of complete trainings from scores after an epoch."""
         return {"form": "train(params)"}
 
 
@@ -138,7 +138,7 @@ class Paused:
 class GeneratorTrainer:
     """A generator function as a function of parameters, epochs and state, which is `Paused`.
 
-    `original` is what the user gave, by which the run is identified; `is_objective` says that it is one of Optuna.
+    `original` is what the user gave, by which the run is identified. `is_objective`: it is an objective of Optuna.
     A generator that ends is not trained further: its last outcome counts from then on.
     """
 

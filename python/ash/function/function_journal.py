@@ -97,7 +97,7 @@ class FunctionJournal(OpenJournal):
             tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))
 
     def check_params(self, space: Space) -> None:
-        """Raise JournalCorrupt unless the candidates on record are of a space."""
+        """Raise JournalCorrupt unless all candidates on record fit a space."""
         with sound(self._path):
             for candidate, params in self.params.items():
                 try:
@@ -107,7 +107,7 @@ class FunctionJournal(OpenJournal):
 
     @property
     def _allowed(self) -> set[str]:
-        """Return what may change, as `code_of` calls it."""
+        """Return what may change, under the names of `code_of`."""
         own = set(self._journal.allow_change)
         return own | {OBJECTIVE} if "function" in own else own
 
@@ -219,7 +219,7 @@ def tidy(folder: Path, *kinds: str) -> None:
 
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the row of a job. Its last column, which networks need for folds, holds the info of a failure."""
+    """Return the row of a job. Its last column has fold scores for networks; here it has the info of a failure."""
     what = (task.candidate, task.rung, task.epochs, answer.thread, *ALONE)
     scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
     rest = [] if answer.kind == FINISHED or answer.info is None else [answer.info]

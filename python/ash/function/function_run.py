@@ -64,7 +64,7 @@ DTYPES: dict[str, Any] = {
 }
 END = JobRecord._fields.index("end")
 FIRST_FAILURES, MOST_FAILURES = 10, 100
-"""So many failures in a row end a run before and after the first score, unless the user gives a number."""
+"""How many failures in a row end a run, before and after the first score, unless `most_failures` is given."""
 
 
 class FunctionRun:
@@ -72,7 +72,7 @@ class FunctionRun:
 
     With `repeat` it ends after as many decisions as the run that is repeated. `recorded` is `record_of` with all that
     is known before the run. What is tuned may have attributes: `given_rungs`, as the rungs of `clock_of`;
-    `is_objective`, for one of Optuna, whose scores of different rungs are not comparable;
+    `is_objective`, for an objective of Optuna, whose scores in different rungs are not comparable;
     `failure_warning`, the category of warnings of failures; `refit_seconds`, which gets the infos of the best
     candidate's jobs and returns how many seconds of the time limit are reserved for what follows the run.
     """
@@ -136,7 +136,7 @@ class FunctionRun:
 
     @property
     def _has_failed_enough(self) -> bool:
-        """Return whether failures in a row end the run; before the first score those of this call."""
+        """Return whether the failures in a row end the run. Before the first score only those of this call count."""
         most = self._options.most_failures or MOST_FAILURES
         is_first = self._best is None and self._options.most_failures is None
         return self._in_a_row >= most or (is_first and self._new_in_a_row >= FIRST_FAILURES)
@@ -207,9 +207,9 @@ class FunctionRun:
                 self._look(view, reporter)
 
     def _decide_the_rest(self) -> None:
-        """Decide the jobs of a run that was cut short which a virtual clock holds back for want of new candidates.
+        """Decide the jobs of a cut run that the virtual clock holds back until it gets new candidates.
 
-        A later call with the journal would draw these candidates, and decide the same.
+        A later call with the journal would draw these candidates and make the same decisions.
         """
         if self._ended in (None, *CUTS) or self._options.schedule != "reproducible":
             return
@@ -243,7 +243,7 @@ class FunctionRun:
         return max(0.0, self.started + self._options.time_limit - self._reserved_seconds - time.monotonic())
 
     def _hand_out(self, look: Callable[[], None]) -> None:
-        """Begin jobs while there are idle runners. `look` puts on record what is new, and tells callbacks of it."""
+        """Begin jobs while there are idle runners. `look` records what is new, and passes it to the callbacks."""
         if self._seconds_left() == 0:
             self._end("time_limit")
         while self._runners.free > 0 and self._ended is None:
@@ -252,7 +252,7 @@ class FunctionRun:
                     return
                 self._pending.append(task)
                 if task.rung == 0 and self._source.learns(task.candidate):
-                    look()  # or a candidate that was drawn by scores would not find its directory after a crash
+                    look()  # so that a candidate drawn by scores finds its directory after a crash
                     continue
             self._start(self._pending.popleft())
 
@@ -377,7 +377,7 @@ class FunctionRun:
             self._end(self._repeat.ended)
 
     def _compare(self, task: _core.Task, answer: Answer) -> bool:
-        """Keep a decided job if it is the best one so far, and return whether it is better than those before."""
+        """Keep a decided job if it is the best one so far, and return whether it improves on the earlier ones."""
         height, before = task.rung if self._by_height else 0, self._best
         best = height, answer.score, task.candidate, task.rung
         if before is not None and not before.is_behind(*best):
@@ -435,7 +435,7 @@ class FunctionRun:
 
 
 def _story_of(answer: Answer) -> dict[str, Any] | None:
-    """Return what a trial of Optuna has suggested, None where the answer does not say."""
+    """Return what a trial of Optuna has suggested, None if the answer does not hold it."""
     return answer.info.get(STORY) if isinstance(answer.info, dict) else None
 
 

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 TRIAL = "trial"
 """The hyperparameter that stands for what an objective will suggest: the number of the trial."""
 GIVEN = "given"
-"""Beside it, of the first trials: values by name that are suggested as they are given."""
+"""A second entry, for the first trials only: values by name, which are suggested as they are given."""
 PROPOSED = "proposed"
-"""Beside it, of adaptive draws: the same. A value that is not in its distribution is drawn without a warning."""
+"""The same for adaptive draws. If a value is not in its distribution, another is drawn without a warning."""
 _MISSING = object()
 
 
@@ -45,7 +45,7 @@ class Objective:
 
 
 class Unplanned(Exception):
-    """An objective reports although its run has no ladder."""
+    """Raised when an objective reports although its run has no `max_epochs`, so no ladder to report to."""
 
 
 def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
@@ -54,24 +54,25 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     Each trial is a candidate. The objective runs in a thread, which waits in ``trial.report`` at the end of a rung
     until the candidate is promoted. Once it is retired, ``trial.should_prune`` returns True; an objective that does not
     ask is ended by `optuna.TrialPruned` in its next report. An epoch is one report. ``max_epochs`` is the number of
-    reports of a full trial, after which it runs to its end without waiting. An objective that reports needs it. One
-    that never reports is run once per candidate, on a ladder of one rung. The score is the value returned, or before
-    that the value reported last. The best trial is the best of the highest rung, since values after different numbers
-    of reports need not be comparable: the mean of more folds, say.
+    reports of a full trial. After these the trial runs to its end without waiting. An objective that reports needs
+    ``max_epochs``. An objective that never reports is run once per candidate, on a ladder of one rung.
 
-    A suggested value depends on the seed, the number of the trial and the name, and with ``sampler="adaptive"``, the
-    default, in two of three trials on what a good earlier trial has suggested. Trials of `first` suggest the values
-    given there, like those of ``study.enqueue_trial``. A missing value, or one outside of its distribution, is drawn.
-    The space of the result contains what was suggested. User attributes of the best trial are `best_state`.
-    Finite numbers among those of any trial are metrics of its jobs.
+    The score is the value returned, or the last value reported as long as the objective has not returned. The best
+    trial is the best one of the highest rung. Values after different numbers of reports need not be comparable, for
+    example if each is the mean of the folds so far.
 
-    Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another
-    process, after an interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A
-    waiting trial counts as a megabyte of `memory_limit`. The objective must hold no lock and change no global setting
-    while it reports. ``trial.study`` knows no other
-    trial. The job in which a trial raises TrialPruned by itself is recorded as a failure, without a warning; what it
-    reported in earlier jobs stands. `costs` is called with the number of the trial, ``{"trial": 3}``, as params, and
-    with values that it was given as "given" or "proposed".
+    A suggested value depends on the seed, the number of the trial and the name. With ``sampler="adaptive"``, the
+    default, values of two of three trials also depend on what a good earlier trial suggested. Trials of `first` suggest
+    the values given there, like those of ``study.enqueue_trial``. A missing value, or one outside of its distribution,
+    is drawn. The space of the result contains what was suggested. `best_state` holds the user attributes of the best
+    trial. Finite numbers among the user attributes of any trial are metrics of its jobs.
+
+    Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another process, after an
+    interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A waiting trial counts
+    as a megabyte of `memory_limit`. The objective must hold no lock and change no global setting while it reports.
+    ``trial.study`` knows no other trial. If a trial raises TrialPruned by itself, this job is recorded as a failure,
+    without a warning, and scores of its earlier jobs stay valid. `costs` is called with params that hold the number of
+    the trial, ``{"trial": 3}``, and the values that the trial was given, if any, as "given" or "proposed".
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def steps_of(
 ) -> Callable[[dict[str, Any]], Iterator[Suggestions | Answer]]:
     """Return a generator function for the trials of a run, which yields after each report and at the end.
 
-    What an objective raises is yielded too, as an answer with what the trial had suggested until then.
+    An exception of the objective is yielded too, as an answer that holds what the trial had suggested by then.
     """
     import optuna
 
@@ -143,12 +144,12 @@ def steps_of(
 
 
 def is_whole(options: FunctionOptions) -> bool:
-    """Return whether an objective runs once per candidate, and must not report: nothing says how often it would."""
+    """Return whether an objective runs once per candidate and must not report, since `max_epochs` was not given."""
     return options.max_epochs is None
 
 
 def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOptions) -> Any:
-    """Return a trial that reports to a ladder, and draws what is not given by its number: the only one of a study."""
+    """Return the only trial of a study. It reports to a ladder, and draws by its number what it was not given."""
     import optuna
 
     number: int = params[TRIAL]
@@ -206,7 +207,7 @@ def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOpti
 
 
 def _contained(value: Any, distribution: Any) -> Any:
-    """Return a value as a distribution has it; _MISSING if it is not in there."""
+    """Return a value in the form that a distribution has for it; _MISSING if the distribution does not contain it."""
     for option in getattr(distribution, "choices", ()):
         if type(_plain(option)) is type(value) and _plain(option) == value:
             return option

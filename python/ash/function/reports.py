@@ -88,7 +88,7 @@ class Reports:
         return not self.retired
 
     def retire(self, seconds: float = END_SECONDS) -> None:
-        """Let the function go on to its end, and wait for that up to some seconds."""
+        """Let the function run to its end, and wait at most `seconds` for that."""
         self.retired = True
         self._go.release()
         if threading.current_thread() is not self._thread:  # where the garbage collector runs
@@ -136,7 +136,7 @@ def reported_by(function: Callable[[Reports], Any], most: int | None) -> Iterato
     reports, seconds = Reports(function, most), END_SECONDS
     try:
         yield from reports
-    except KeyboardInterrupt:  # the run ends without the function, which is in the middle of something
+    except KeyboardInterrupt:  # the function is still at work, and the run does not wait for it
         seconds = 0.0
         raise
     finally:

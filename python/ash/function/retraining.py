@@ -25,7 +25,8 @@ FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
 class Best(NamedTuple):
     """The best job so far: higher scores first, then lower candidates, then lower rungs.
 
-    Before all that come higher heights, which are the rungs where scores of different rungs are not comparable.
+    Jobs of higher `height` come before all others. It is the rung where scores of different rungs are not comparable,
+    and else 0.
     """
 
     height: int

@@ -1,11 +1,11 @@
-"""Where candidates come from: random draws, some of them near good ones, even points, or a sampler of Optuna.
+"""Where candidates come from: random draws, draws near good candidates, evenly spread points, or a sampler of Optuna.
 
-    params       those that there are, by number; what the user knows comes first: configurations, or an earlier run
-    more()       one more or some, when the clock stands still for want of them
-    tell(...)    what became of one in a rung, in order of decision; and what a trial of Optuna has suggested
+    params       the candidates so far, by number; those of `first` come first
+    more()       adds one or more, when the clock waits for new candidates
+    tell(...)    the outcome of a candidate in a rung, in order of decision; and what a trial of Optuna has suggested
 
-The clock stands still at a virtual time that depends on decisions alone, and all that was decided before was told by
-then. So with a reproducible schedule proposals do not depend on timing either.
+The clock waits at a virtual time that depends only on decisions. All earlier decisions were told by then. With a
+reproducible schedule, proposals therefore do not depend on timing either.
 Cost: a random draw takes some 10 microseconds per hyperparameter, a draw near a good candidate 100. Ranks are kept in a
 sorted list.
 Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optuna, Study.ask and Study.tell.
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     import optuna
 
 Story = Mapping[str, Any]
-"""What a trial of Optuna has suggested: `params`, and the `space` of them."""
+"""What a trial of Optuna has suggested: `params`, and their `space`."""
 SOBOL = "sobol"
 SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
 CHUNK = 256
 LEAST, EVERY = 8, 3
-"""After so many scored candidates all but one in three adaptive draws are near good ones."""
+"""Once LEAST candidates have a score, all but one in EVERY adaptive draws are near good ones."""
 BEST, FEWEST = 16, 2
-"""Good ones are the best 1/BEST, but at least FEWEST."""
+"""Good candidates are the best 1/BEST, but at least FEWEST."""
 KEPT, WIDTH = 0.75, 0.15
-"""A draw near a good one keeps this share of its hyperparameters; numbers move by up to this share of their range."""
+"""A draw near a good one keeps the share KEPT of its hyperparameters; numbers move by up to WIDTH of their range."""
 _NEAR = 2  # spawn key of these draws; Space.stream has 1
 MOST_REPEATS = 20
 """After this many repeated proposals in a row, a sampler is assumed to have no new ones."""
@@ -57,7 +57,7 @@ class Source:
     count: int
 
     def learns(self, candidate: int) -> bool:
-        """Return whether a candidate may depend on scores, so that a resumed run may draw another if some were lost."""
+        """Return whether a candidate may depend on scores. If some were lost, a resumed run may draw another."""
         return False
 
     def more(self) -> bool:
@@ -65,7 +65,7 @@ class Source:
         raise NotImplementedError
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Take notice of a score in a rung, None of a failure: by default nothing is learned."""
+        """Receive a score in a rung, None for a failure. By default nothing is learned."""
 
 
 class Drawn(Source):
@@ -95,14 +95,14 @@ class Drawn(Source):
 
 
 class Ranks:
-    """The candidates that have a score, by the highest rung in which they have one, then by the score there.
+    """A ranking of the candidates that have a score: by the highest rung with a score, then by the score there.
 
     Scores after different numbers of epochs are not comparable, and the first rung alone favours those that start fast.
     """
 
     def __init__(self) -> None:
         self._places: dict[int, tuple[int, float, int]] = {}
-        self._ordered: list[tuple[int, float, int]] = []  # these, the worst first; equals in reverse order of number
+        self._ordered: list[tuple[int, float, int]] = []  # these, worst first; equal ones in reverse order of number
 
     def __len__(self) -> int:
         return len(self._ordered)
@@ -114,7 +114,7 @@ class Ranks:
         return iter(self._places)
 
     def put(self, candidate: int, rung: int, score: float) -> None:
-        """Take in a score of a candidate in a rung that is higher than its earlier ones."""
+        """Rank a candidate by a score in a rung, which is higher than its earlier rungs."""
         if candidate in self._places:
             del self._ordered[bisect_left(self._ordered, self._places[candidate])]
         self._places[candidate] = rung, score, -candidate
@@ -133,11 +133,11 @@ class Ranks:
 class Adaptive(Source):
     """Random draws without repetition, and draws near good candidates.
 
-    Once LEAST candidates have a score, two of three draws are near one of the best 1/BEST (`Ranks`), the better ones
-    more often. Such a draw keeps about three quarters of its hyperparameters, of which numbers are moved by a random
-    share of their range, mostly a small one. The others are drawn anew. A draw depends on the space, the seed, its
-    number, the ranks at the time, and what was drawn before. There are `count` candidates in all, of which `first` come
-    first. Those in the `journal` keep their numbers.
+    Once LEAST candidates have a score, two of three draws are near one of the best 1/BEST (`Ranks`), and more often
+    near the better ones. Such a draw keeps about three quarters of the hyperparameters of the good one, and draws the
+    others anew. Kept numbers are moved by a random share of their range, mostly a small one. A draw depends on the
+    space, the seed, its number, the ranks at the time, and the earlier draws. There are `count` candidates in all, and
+    `first` come first. Those in the `journal` keep their numbers.
     """
 
     def __init__(
@@ -175,7 +175,7 @@ class Adaptive(Source):
         return next(self._others)
 
     def _near(self, number: int, good: int, source: np.random.PCG64) -> Params | None:
-        """Return a configuration near that of a good candidate, None if it was there before."""
+        """Return a configuration near that of a good candidate, None if it was drawn before."""
         own, moves = self.params[good], _moves(self._space.domains, source)
 
         def draw(name: str, _: int, domain: Domain) -> Any:
@@ -193,7 +193,7 @@ class Adaptive(Source):
 
 
 class AdaptiveTrials(Adaptive):
-    """Trials of Optuna, which are numbers; those near good ones are proposed values. The others the trial draws."""
+    """Numbers of trials of Optuna, with proposed values if a trial is near a good one. It draws all other values."""
 
     def __init__(self, first: Sequence[Params], count: int, seed: int, journal: NullJournal) -> None:
         super().__init__([], FunctionSpace(**{TRIAL: integers(0, LARGEST)}), count, seed, NullJournal())
@@ -220,7 +220,7 @@ class AdaptiveTrials(Adaptive):
         return None if is_known else {TRIAL: number, PROPOSED: near}
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Rank a trial that has suggested anything."""
+        """Rank a trial if it has suggested values."""
         if story is not None and story["params"]:
             self._stories[candidate] = story
             self._seen.add(key_of(story["params"]))
@@ -228,7 +228,7 @@ class AdaptiveTrials(Adaptive):
 
 
 def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
-    """Return which hyperparameters a draw keeps, and by which share of its range each moves if it is a number."""
+    """Return the kept hyperparameters of a draw, and the share of its range by which each moves if it is a number."""
     words = {name: source.random_raw(3).tolist() for name in names}
     return {name: WIDTH * ((up - down) / 2**64) for name, (word, up, down) in words.items() if word < KEPT * 2**64}
 
@@ -236,8 +236,8 @@ def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
 class OptunaSource(Source):
     """A sampler of Optuna: asked for one candidate at a time, and told the rank of each.
 
-    The value of a trial is the share of the candidates that rank no higher than its own (`Ranks`), from 0 to 1. It
-    changes with each result.
+    The value of a trial is the share of candidates that rank no higher than its own (`Ranks`), from 0 to 1. It changes
+    with each result.
     A run that goes on asks again for what is on record, in the order in which it has asked and told before: a sampler
     with a seed proposes the same again, and stands where it stood. One that proposes something else is told of what is
     on record as of trials that were not its own, and goes on from there.
@@ -360,7 +360,7 @@ def source_of(
 ) -> Source:
     """Return the source for the argument `sampler`, which is checked; the journal has candidates that are on record.
 
-    Without a space candidates are trials of Optuna.
+    Without a space, candidates are trials of Optuna.
     """
     if space is None:
         return _numbered(first, options, sampler, journal)
@@ -403,7 +403,7 @@ def _has_numbers_between(domain: Domain) -> bool:
 
 
 def _numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, journal: NullJournal) -> Source:
-    """Return the source of trials of Optuna, which are numbers; those of `first` have values to begin with."""
+    """Return the source of trials of Optuna, which are numbers. The first trials have the values of `first`."""
     endless, wanted = options.candidates is None, options.candidates or LARGEST
     if sampler == ADAPTIVE:
         return AdaptiveTrials(first, wanted, options.seed, journal)
@@ -413,7 +413,7 @@ def _numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, j
 
 
 def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
-    """Return the argument `sampler`, for None the default one of an algorithm, or raise SettingError."""
+    """Return the argument `sampler`, or the default of the algorithm for None; raise SettingError for others."""
     if sampler is None:
         return ADAPTIVE if algorithm == "ash" else RANDOM
     bases = {f"{each.__module__.partition('.')[0]}.{each.__name__}" for each in type(sampler).__mro__}

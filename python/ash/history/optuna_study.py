@@ -3,8 +3,8 @@
     candidate with a finished job -> trial: params and distributions, score by epochs, state, times of its jobs
 
     COMPLETE   the best candidate, and those that have reached the highest rung of all
-    PRUNED     those that have not; its value is that of its best job, or of its last one if the best job of all has not
-               the highest score, since it was chosen from the highest rung
+    PRUNED     those that have not; the value is that of the best job. It is that of the last job if the best candidate
+               was chosen from the highest rung, so that its score is not the highest of all
     FAIL       those that have diverged, but for the best one, which may have after its best job
 
 Distributions span the levels of the space: a log or uniform domain is a float one, integers an int one (log too), and a

@@ -32,10 +32,10 @@ LEAST_PAIRS = 3
 """With two candidates a rank correlation is 1 or -1."""
 
 METRICS, STORY = "metrics", "suggested"
-OBJECTIVE = "objective"
-"""How a journal calls the source of an objective of Optuna, which also says what is searched. Its scores of different
-rungs are not comparable, so those of the highest rung rank first."""
 """The entries of the info of a job: its further metrics, and what a trial of Optuna has suggested."""
+OBJECTIVE = "objective"
+"""The name in a journal for the source of an objective of Optuna, which also defines the space. Its scores in different
+rungs are not comparable, so scores of the highest rung rank first."""
 
 
 class JobRecord(NamedTuple):
