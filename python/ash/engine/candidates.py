@@ -111,7 +111,7 @@ class AdaptiveCandidates(Candidates):
     own : sequence of dict
         Configurations of the space that come before all others.
     before : sequence of dict
-        Candidates of smaller spaces, which `known` begins with. If it is empty, these are what is known.
+        Candidates of smaller spaces. `known` begins with them; if it is empty, they are all that is known.
     """
 
     ahead = 0
@@ -242,7 +242,7 @@ def draw(
     begin : sequence of dict
         The portfolio of the adaptive sampler.
     least : int
-        How many an earlier run has begun.
+        How many candidates an earlier run has begun.
     known : callable
         Returns those that it has drawn, by number; called for the adaptive sampler only.
     own : sequence of dict

@@ -32,7 +32,7 @@ PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
 SPLIT = ("metric", "validation", "cv")
 """Arguments that a record has as they were given, or of which it says that they are missing."""
 BEGAN = "began"
-"""The argument of a record that holds the space which the run began with, if it has grown."""
+"""The argument of a record for the space that the run began with, if the space has grown."""
 _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
     "categorical_features",
     "class_weight",
@@ -71,7 +71,7 @@ def record_of(
     options, identity, final, sort
         Of the run; identity as of `identity_of`.
     before : dict of dict
-        Candidates that were drawn before the space had grown, by number.
+        Candidates that were drawn before the space grew, by number.
     began : Space, optional
         The space that the run began with, if it has grown.
     params : sequence of dict

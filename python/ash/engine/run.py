@@ -234,7 +234,7 @@ class TuningRun:
         self._options = self._journal.planned(self._options) or planned(
             self._options, self._space, self._split, self._deadline.left()
         )
-        # Trees on record keep their rounds: an epoch costs what it did before the space has grown.
+        # Trees on record keep their rounds, so an epoch costs the same as before the space grew.
         self._candidates.epoch_cost = epoch_cost(self._options, self._journal.began or self._space, self._split)
 
     def _check_space(self) -> None:

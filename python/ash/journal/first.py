@@ -1,7 +1,7 @@
 """The argument `first`: configurations that are tried before all others, given as they are or found by an earlier run.
 
     list of configurations    all of them; one that does not fit the space is an error
-    result, journal           the ten best that fit the space; what they lack has its default
+    result, journal           the ten best that fit the space; names that they lack get their defaults
     study of Optuna           the same; trials that were completed come before those that were pruned
 
 Start with `read_first`.
@@ -52,7 +52,7 @@ def read_first(first: Any, space: Space | None, candidates: int | None, argument
     Warns
     -----
     UserWarning
-        Configurations of an earlier run, or names in a study, are not in the space and are left out; or an earlier run
+        Configurations of an earlier run, or names in a study, are not in the space and are left out. Or an earlier run
         lacks names of the space.
     """
     if first is None:
@@ -196,9 +196,10 @@ def _of_study(study: Any) -> Iterator[Ranked]:
 
 
 def _filled(params: Any, space: Space | None, is_study: bool) -> Any:
-    """Return a configuration of an earlier run with the defaults of what it lacks, unless all its names are unknown.
+    """Return a configuration of an earlier run, with defaults for names that it lacks, unless all names are unknown.
 
-    Of a study only what the space has is taken. Optuna keeps no tuple, so one may be given as its text.
+    Names of a study that are not in the space are left out. Optuna keeps no tuples, so a tuple may be given as its
+    text.
     """
     if space is None or (params and not params.keys() & space.domains.keys()):
         return params
@@ -214,5 +215,5 @@ def _filled(params: Any, space: Space | None, is_study: bool) -> Any:
 
 
 def _is_fixed(name: str, space: Space) -> bool:
-    """Return whether a hyperparameter has one value, so that a study does not search it."""
+    """Return whether a hyperparameter has only one value. A study does not search such names."""
     return all(len(domain.levels) == 1 for domain in space.domains[name])

@@ -63,7 +63,7 @@ PARTS = ("training", "validation")
 FIRST = "first"
 """The setting that holds the configurations of the argument `first`."""
 BEFORE = "before"
-"""The argument of a record that holds the candidates which were drawn before the space had grown."""
+"""The argument of a record for the candidates that were drawn before the space grew."""
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
 """What ash 0.1 called arguments."""
@@ -142,12 +142,12 @@ def from_json(value: Any) -> Any:
 
 
 def before_of(record: RunRecord) -> dict[int, Params]:
-    """Return the candidates of a record that were drawn before the space had grown, by number.
+    """Return the candidates of a record that were drawn before the space grew, by number.
 
     Raises
     ------
     SettingError
-        They are no such pairs.
+        The record does not hold pairs of a candidate and its params.
     """
     before = record.arguments.get(BEFORE, [])
     try:
@@ -181,8 +181,8 @@ def differences(
 ) -> list[str]:
     """Return in words what differs between the facts of two runs, of those parts that are here.
 
-    `where` says where the facts `there` are; the others are of this call. With `may_grow`, a larger space that contains
-    the recorded one does not count as a difference.
+    `where` says in words where `there` comes from; `here` is of this call. With `may_grow`, a larger space that
+    contains the recorded one does not count as a difference.
     """
     here = json.loads(json.dumps(here))  # tuples become lists, as there
     found = []

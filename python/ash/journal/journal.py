@@ -47,9 +47,9 @@ class Journal:
         cannot even be made; what an existing one holds is used. A run that has ended needs no disk to write to. Other
         errors end the run: a journal that is in use, is damaged, or holds another run, and a path that can be none.
     allow_change : sequence of str
-        What may be other than in the run that began it, of "algorithm", "promotion", "schedule", "version" (of ash) and
-        "workers", and for `ash.tune_function` "costs", and "function": its name, and the source of an objective of
-        Optuna. The results stay, but the outcome is then that of no uninterrupted run.
+        What may differ from the run that began the journal: "algorithm", "promotion", "schedule", "version" (of ash)
+        and "workers". For `ash.tune_function` also "costs" and "function", which allows another name, or another source
+        of an objective of Optuna. The results stay, but no uninterrupted run would have the same outcome.
 
     Raises
     ------
@@ -121,7 +121,7 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     began: Space | None = None
     """Of networks whose space has grown: the space that the run began with."""
     begun = 0
-    """How many candidates earlier calls have begun, as far as that is on record."""
+    """How many candidates earlier calls have begun, as far as the journal says."""
     steps: Sequence[tuple[int, int, bool]] = ()
     """Of a greedy run of a function: candidate, rung, and whether it was handed out or has ended, in order."""
     folder: Path | None = None
@@ -154,10 +154,10 @@ class NullJournal(AbstractContextManager["NullJournal"]):
         return datetime.now(UTC), 0.0
 
     def check_params(self, space: Space) -> None:
-        """Raise JournalCorrupt unless the candidates on record are of a space."""
+        """Raise JournalCorrupt unless all candidates on record fit a space."""
 
     def grow(self, space: Space) -> None:
-        """Take up the candidates of smaller spaces before others are drawn: all on record if this space has grown."""
+        """Read the candidates of smaller spaces, before others are drawn. If the space has grown: all on record."""
 
     def look(self) -> None:
         """Write down what has been found since the last look; the run may be going on."""

@@ -74,7 +74,7 @@ class NetworkJournal(OpenJournal):
         self._agree(identity, options, call, {"plan": plan, "began": began})
 
     def grow(self, space: Space) -> None:
-        """Take up the candidates of smaller spaces, and the first of these spaces."""
+        """Read the candidates of smaller spaces, and the first of these spaces."""
         self._grow(space_story(space))
         if not self._is_of_space:
             return
@@ -193,11 +193,11 @@ class PendingRows:
     Reading changes nothing here: only `committed` does, after the commit. So a look that is interrupted, by Ctrl-C say,
     is made again by the next one, and rows that were committed after all are there already.
 
-    The jobs among the rows that the journal has are told by the core again, and are not new. `params` are those of the
-    candidates so far, by number, and may grow. Those that have begun are written down, so that they stay if the space
-    grows. With `keeps_drawn` all of them are written down, which is needed if draws depend on results. Where a run is
-    greedy, the order of steps decides. They are written from the first on: those of the restored jobs, which the core
-    goes through before any other, take the place of what the journal has.
+    The core reports jobs that the journal already has again; they are not new. `params` are those of the candidates so
+    far, by number, and may grow. Candidates that have begun are written down, so that they stay if the space grows.
+    With `keeps_drawn` all candidates are written down, which is needed if draws depend on results. In a greedy run the
+    order of steps decides. Steps are written from the first on. The core goes through those of the restored jobs before
+    any other, and they replace what the journal has.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class PendingRows:
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
-        """Return the candidates to be written down: those of new jobs, and all others that have begun or were drawn."""
+        """Return the candidates to write down: those of new jobs, and all others that have begun or were drawn."""
         return sorted({*self.new["candidate"].tolist(), *range(self._passed, self._begun)} - self._named)
 
 

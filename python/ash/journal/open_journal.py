@@ -126,7 +126,7 @@ class OpenJournal(NullJournal):
             return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
 
     def _grow(self, space: Facts) -> None:
-        """Take up what was drawn from smaller spaces; all that is on record if this space has grown."""
+        """Read the candidates of smaller spaces: all candidates on record if the space of this call has grown."""
         if "run" not in self._facts:
             return
         with sound(self._path):

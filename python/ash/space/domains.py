@@ -102,14 +102,16 @@ class Domain:
         return value if self.has_list or not is_number(value) else min(max(value, self.levels[0]), self.levels[-1])
 
     def moved(self, value: Any, share: float) -> Any:
-        """Return the level that is a share of the range above a number, at most the last; an option stays as it is.
+        """Return the level that lies a share of the range away from a number, clipped to the range.
+
+        An option of a choice is returned unchanged.
 
         Parameters
         ----------
         value : object
-            One that the domain spans.
+            A value that the domain spans.
         share : float
-            From -1 to 1; below 0 it is a lower level, at least the first.
+            From -1 to 1. Below 0 the result is a lower level.
         """
         if self.kind == "choice":
             return value
@@ -156,8 +158,8 @@ def choice(*options: Any, default: Any = None) -> Domain:
     Parameters
     ----------
     *options
-        Text, numbers, booleans, None, or tuples of these; in a space of `ash.ASHSearchCV` estimators too. All are drawn
-        equally often.
+        Text, numbers, booleans, None, or tuples of these. A space of `ash.ASHSearchCV` also allows estimators. All
+        options are drawn equally often.
     default : object, optional
         One of them: the value in the default configuration.
 
@@ -182,7 +184,7 @@ def choice(*options: Any, default: Any = None) -> Domain:
     if len(options) == 1 and isinstance(options[0], list):
         text = ", ".join(map(repr, options[0]))
         raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text})")
-    if any(hasattr(option, "get_params") for option in options):  # only a space of a search can compare estimators
+    if any(hasattr(option, "get_params") for option in options):  # compared later, by the space of a search
         return Domain(options, options[0] if default is None else default)
     levels = distinct([_as_tuples(option) for option in options])
     if default is None:

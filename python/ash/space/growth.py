@@ -14,7 +14,7 @@ IN_JOURNAL, IN_CALL = "in the journal", "in this call"
 def misfit(inner: Sequence[Domain], outer: Sequence[Domain]) -> str | None:
     """Return why the `outer` domains of a name do not contain the `inner` ones, None if they do.
 
-    What it returns follows the name in a sentence. `inner` is of a journal, and `outer` of this call.
+    The text follows the name in a sentence. `inner` comes from a journal, `outer` from this call.
     """
     if [each.conditions for each in inner] != [each.conditions for each in outer]:
         return "has other conditions in the space"
