@@ -422,7 +422,7 @@ class RunOptions:
 
     @property
     def least_score(self) -> float | None:
-        """Return the score that ends the run, as results have scores: higher is better."""
+        """Return the score that ends the run, with the sign of scores in results: higher is better."""
         return self.stop_score
 
 

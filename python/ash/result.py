@@ -174,10 +174,10 @@ class RunResult(History):
     def to_optuna(self, storage: Any = None, study_name: str | None = None, *, pruned: bool = True) -> "optuna.Study":
         """Return the run as a study of Optuna, for its plots, importances, storages and dashboard.
 
-        Each candidate that has finished a job is a trial: hyperparameters, scores by epochs, the best of them as its
-        value, the times of its jobs; user attributes candidate, rung, loss and digest (of its last weights). Further
-        metrics of its best job are user attributes too. The study says how the run was made. Its direction is that of
-        the run. A trial takes some 20 ms to write into SQLite.
+        Each candidate that has finished a job is a trial. It has the hyperparameters, the scores by epochs, the best of
+        these as its value, and the times of its jobs. Its user attributes are candidate, rung, loss, digest (of its
+        last weights), and the further metrics of its best job. The study says how the run was made. Its direction is
+        that of the run. A trial takes some 20 ms to write into SQLite.
 
         Parameters
         ----------
@@ -673,7 +673,7 @@ class FunctionResult(RunResult):
 
     @cached_property
     def candidate_metrics(self) -> tuple[dict[str, float], ...]:
-        """Return the further metrics of each candidate's best job, which has the score in `candidates`."""
+        """Return the further metrics of each candidate's best job, whose score is in `candidates`."""
         best: dict[int, tuple[tuple[float, float], dict[str, float]]] = {}
         for job, metrics in zip(self.jobs, self.metrics, strict=True):
             rank = job.score, -job.loss

@@ -296,7 +296,9 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         "--time-limit, --epoch-limit, --work-limit, --stop-score or --patience",
     )
     parser.add_argument(
-        "--first", metavar="FILE", help="try the ten best configurations of this journal of an earlier run first"
+        "--first",
+        metavar="FILE",
+        help="the journal of an earlier run: try its ten best configurations before all others",
     )
     parser.add_argument("--seed", type=int, metavar="S", help="random seed (default: 0)")
     parser.add_argument(

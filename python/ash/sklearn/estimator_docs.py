@@ -56,7 +56,7 @@ callbacks : ash.Callback, sequence of them or None, default=None
     Objects told of the start, each finished job and the end; one can end the search.
 journal : str, path-like, ash.Journal or None, default=None
     A file that records every result at once. `fit` again with the same data and parameters continues it after any
-    interruption, if `random_state` is an int. The space may be a larger one that contains the earlier one.
+    interruption, if `random_state` is an int. The new space may be larger, if it contains the earlier one.
 executor : object with `submit` or None, default=None
     Where networks are trained, as for `ash.tune`. A clone has the same executor.
 config : ash.SearchConfig or None, default=None

@@ -125,7 +125,7 @@ class EstimatorSpace:
         return {SPACE: next((number for number in numbers if plain.keys() <= self._names(number)), 0), **plain}
 
     def read_first(self, first: Any, candidates: int | None, argument: str) -> list[Params]:
-        """Return the argument `first` as `ash.journal.first.read_first` does; it may name objects."""
+        """Return the argument `first` as `ash.journal.first.read_first` does. Its values may be objects."""
         plain = [self.plain(each) for each in first] if isinstance(first, list | tuple) else first
         return read_first(plain, self.space, candidates, argument)
 
@@ -199,9 +199,9 @@ def is_object(value: Any) -> bool:
 class _Nested:
     """A space, in which nested parameters depend on the objects that have them.
 
-    The owner of a parameter such as clf__C is the hyperparameter with objects, such as clf, whose name it begins with;
-    of several the one with the longest name. If there is none, it is the one whose options are lists of named parts,
-    such as steps, if some of them have a part clf.
+    The owner of a parameter such as clf__C is the hyperparameter with objects, such as clf, whose name it begins with.
+    Of several, it is the one with the longest name. If there is none, it is a hyperparameter whose options are lists of
+    named parts, such as steps, if one of these lists has a part clf.
     """
 
     def __init__(self, domains: Domains, objects: Objects, estimator: Any, argument: str) -> None:
@@ -279,9 +279,9 @@ class _Nested:
 
 
 def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
-    """Return the part that a parameter is of, and what the part calls it, nothing if it is the part itself.
+    """Return the part that a parameter belongs to, and its name within the part: empty if it is the part itself.
 
-    `value` is an option of `owner`, such as the steps of a pipeline. None unless it is a list that has the part.
+    `value` is an option of `owner`, such as the steps of a pipeline. Return None if it is not a list that has the part.
     """
     beside = owner.removesuffix(owner.rpartition("__")[2])  # what the names of the parts begin with
     if not name.startswith(beside) or not isinstance(value, list):
@@ -313,7 +313,7 @@ def _mapping(space: Any, name: str) -> Mapping[str, Any]:
 
 
 def domains_of(argument: str, name: str, value: Any) -> list[Domain]:
-    """Return what was given for a hyperparameter as domains; a SettingError names the argument."""
+    """Return what was given for a hyperparameter, as domains. A SettingError names the argument."""
     several = isinstance(value, list) and any(isinstance(each, Domain) for each in value)
     try:
         return [as_domain(each) for each in (value if several else [value])]
@@ -335,7 +335,7 @@ def _listed(argument: str, name: str, value: Any) -> Any:
 
 
 def _options_of(value: Any) -> list[Any]:
-    """Return all options of a hyperparameter; a domain whose levels are not listed stands for itself."""
+    """Return all options of a hyperparameter. A domain whose levels are not listed is returned as one option."""
     several = value if isinstance(value, list) else [value]
     return [
         option for each in several for option in (each.levels if isinstance(each, Domain) and each.has_list else [each])

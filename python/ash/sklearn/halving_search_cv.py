@@ -67,8 +67,8 @@ class HalvingSearchCV(ASHSearchCV):
         Of scikit-learn's kind, as for `ash.ASHSearchCV`.
     param_distributions : dict
         For each parameter a list of values, a distribution of scipy.stats, or a domain such as ``ash.log(1e-3, 1)``.
-        Values are None, text, booleans, finite numbers, tuples of these, or objects such as estimators. Or a list of
-        such dicts.
+        Values are None, text, booleans, finite numbers, tuples of these, or objects such as estimators. A list of such
+        dicts is several spaces.
     n_candidates : int or "exhaust", default="exhaust"
         How many candidates the first iteration has. "exhaust": ``max_resources_ // min_resources_``, so that the last
         iteration can use `max_resources`.

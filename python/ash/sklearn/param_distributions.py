@@ -38,13 +38,13 @@ def drawn_candidates(
 ) -> tuple[EstimatorSpace, list[Params]]:
     """Return `count` different candidates and their space; if there are fewer, return all of them, and warn if `warns`.
 
-    Those of the argument `first` come first.
+    The configurations of the argument `first` come first.
 
     Raises
     ------
     SettingError
-        It is no dict of lists, domains and distributions, or a list of them, or the estimator lacks a parameter; or
-        `first` cannot be used.
+        `distributions` is not a dict of lists, domains and distributions, or a list of such dicts; the estimator lacks
+        a parameter; or `first` cannot be used.
     """
     spaces, objects = without_objects(with_lists(distributions), NAME)
     known = [] if first is None else _all_of(spaces, objects).read_first(first, count, "n_candidates")
@@ -66,7 +66,7 @@ def with_lists(distributions: Any) -> Any:
 
 
 def _all_of(spaces: Sequence[Mapping[str, Any]], objects: Objects) -> EstimatorSpace:
-    """Return a space of all that may be drawn."""
+    """Return a space that contains everything that may be drawn."""
     domains = [{name: domains_of(NAME, name, given) for name, given in space.items()} for space in spaces]
     return EstimatorSpace(FunctionSpace(**joined(domains)), objects)
 
@@ -92,7 +92,7 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
 
 
 class _Levels:
-    """A domain whose levels are not listed, as a distribution for scikit-learn to draw from."""
+    """Adapts a domain whose levels are not listed to a distribution that scikit-learn can draw from."""
 
     def __init__(self, domain: Domain) -> None:
         self._levels = domain.drawn
@@ -103,7 +103,7 @@ class _Levels:
 
 
 def _drawable(name: str, given: Any) -> Any:
-    """Return a domain as scikit-learn can draw from it, and anything else as it is."""
+    """Return a domain in a form that scikit-learn can draw from, and anything else unchanged."""
     if isinstance(given, list) and any(isinstance(each, Domain) for each in given):
         raise SettingError(f"{NAME}: {name} has several domains; give a list of dicts instead, one for each")
     if not isinstance(given, Domain):
@@ -144,7 +144,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _domain(given: Any, drawn: list[Any]) -> Domain:
-    """Return the range of a domain or of a distribution that ash knows; else the values that were drawn."""
+    """Return the range of a domain, or of a distribution that ash knows; otherwise the values that were drawn."""
     if isinstance(given, Domain) or hasattr(given, "rvs"):
         try:
             domain = as_domain(given)

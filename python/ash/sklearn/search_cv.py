@@ -78,7 +78,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time was over before any candidate had all epochs, since the best one is then refitted with fewer."""
+    """Warn if the time limit ended the run before any candidate had all epochs: the refit then has fewer epochs too."""
     reached = 1 + int(result.columns["rung"].max())
     if result.ended == "time_limit" and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
         warn_user(
