@@ -116,7 +116,7 @@ def test_outputs_are_tried_before_training_and_models_are_kept(
         assert "ash: " not in capsys.readouterr().err  # the line of a run that has ended
 
 
-def test_an_earlier_journal_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_configurations_of_an_earlier_journal_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The best configuration of the earlier run is the first candidate, so a single candidate is that one."""
     words, journal = ["wine", "--quiet", "--ensemble", "1", "--candidates"], str(tmp_path / "run.ash")
     assert main([*words, "8", "--journal", journal, "--out", str(tmp_path / "earlier")]) == 0

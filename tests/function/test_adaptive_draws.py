@@ -29,7 +29,7 @@ Places = dict[int, tuple[int, float]]
 
 
 def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Adaptive:
-    """A source that was told the place of each candidate, if it has one, as soon as it was drawn."""
+    """Return a source that is told the rung and score of each candidate in `places` as soon as it is drawn."""
     source = Adaptive([], space, count, seed, NullJournal())
     for number in range(count):
         assert source.more()
@@ -40,7 +40,7 @@ def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Ada
 
 
 def near_by_hand(params: list[Params], number: int, seed: int, places: Places) -> Params:
-    """Draw near one of the best sixteenth, and at least two, with plain numbers: a twin that is easy to read."""
+    """Draw near one of the best sixteenth (at least two candidates): a simple second implementation to compare with."""
     ranked = sorted((candidate for candidate in places if candidate < number), key=lambda each: (*places[each], -each))
     good = ranked[::-1][: max(2, len(ranked) // 16)]
     stream = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(2, number)))
@@ -84,13 +84,13 @@ def test_two_of_three_draws_are_near_good_candidates(seed: int) -> None:
     assert len({*map(str, source.params)}) == 90
 
 
-def test_without_scores_all_are_random_draws() -> None:
+def test_without_scores_all_draws_are_random() -> None:
     assert told(FLAT, 64, 3, {}).params == FLAT.sample(64, 3)
     assert told(FLAT, 64, 3, {number: (0, 0.0) for number in range(7)}).params == FLAT.sample(64, 3)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_draws_hold_the_conditions_of_the_space(seed: int) -> None:
+def test_draws_satisfy_the_conditions_of_the_space(seed: int) -> None:
     places = {number: (0, float(number % 5)) for number in range(240)}
     found = told(NESTED, 200, seed, places).params
     assert all(NESTED.has(params) for params in found) and len({*map(str, found)}) == 200
@@ -98,7 +98,7 @@ def test_draws_hold_the_conditions_of_the_space(seed: int) -> None:
     assert {"shape" in params for params in found} == {True, False}
 
 
-def test_a_small_space_is_tried_once_and_in_full() -> None:
+def test_each_configuration_of_a_small_space_is_tried_once() -> None:
     space = {"x": [0.1, 0.2, 0.3], "depth": ash.integers(1, 4), "kind": ["a", "b"]}
     with pytest.warns(UserWarning, match="candidates=99 exceeds the 24 configurations"):
         result = ash.tune_function(
@@ -120,7 +120,7 @@ def test_moved_numbers_stay_in_their_domain() -> None:
 
 
 @pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 2, "executor": "processes"}], ids=str)
-def test_a_run_with_costs_is_the_same_anywhere(places: dict[str, Any]) -> None:
+def test_a_run_with_costs_is_the_same_on_threads_and_processes(places: dict[str, Any]) -> None:
     expected = run(costs=cost, candidates=60, threads=1)
     found = run(costs=cost, candidates=60, workers=expected.record.settings["workers"], **places)
     assert found.digest == expected.digest and found.params == expected.params
@@ -131,7 +131,7 @@ def test_a_run_with_costs_is_the_same_anywhere(places: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("greedy", [False, True])
-def test_an_interrupted_run_draws_as_one_that_was_not(
+def test_an_interrupted_run_draws_like_an_uninterrupted_one(
     greedy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at(monkeypatch)
@@ -206,7 +206,7 @@ def trials(**changes: Any) -> ash.FunctionResult:
         return ash.tune_function(ash.from_optuna(valley), **{**given, **changes})
 
 
-def test_trials_of_optuna_are_near_good_ones() -> None:
+def test_trials_of_optuna_are_drawn_near_good_ones() -> None:
     random, found = trials(sampler="random"), trials()
     assert found.params[:8] == random.params[:8]
     assert sum(mine != other for mine, other in zip(found.params, random.params, strict=True)) > 25
@@ -217,7 +217,7 @@ def test_trials_of_optuna_are_near_good_ones() -> None:
     assert kinds == {"(1, 2)", "b", "None"}
 
 
-def test_trials_of_optuna_are_the_same_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_of_optuna_are_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at(monkeypatch)
     costs, path = (lambda params, epochs: epochs), tmp_path / "run.ash"
     expected = trials(costs=costs)
@@ -230,7 +230,7 @@ def test_trials_of_optuna_are_the_same_anywhere(tmp_path: Path, monkeypatch: pyt
     assert trials(costs=costs, record=resumed.record).digest == expected.digest
 
 
-def test_a_sampler_of_trials_is_checked() -> None:
+def test_the_sampler_of_an_objective_is_checked() -> None:
     for wrong in ("sobol", optuna.samplers.TPESampler(), 3):
         with pytest.raises(ash.SettingError, match=r"sampler must be 'adaptive' or 'random' with ash\.from_optuna"):
             trials(sampler=wrong)

@@ -57,7 +57,7 @@ def test_an_objective_runs_unchanged() -> None:
     assert all(("damping" in params) == (params["kind"] == "damped") for params in found.params)
 
 
-def test_a_journal_is_shown_with_what_its_best_trial_suggested(tmp_path: Path) -> None:
+def test_ash_tune_show_prints_what_the_best_trial_suggested(tmp_path: Path) -> None:
     found = run(journal=tmp_path / "run.ash")
     lines = list(journal_lines(str(tmp_path / "run.ash")))
     names = [line.split()[0] for line in lines if line]
@@ -65,7 +65,7 @@ def test_a_journal_is_shown_with_what_its_best_trial_suggested(tmp_path: Path) -
     assert show_params(found.best_params)[0] in lines
 
 
-def test_attributes_that_are_numbers_are_metrics_of_every_job(tmp_path: Path) -> None:
+def test_numeric_user_attributes_are_metrics_of_every_job(tmp_path: Path) -> None:
     def objective(trial: optuna.Trial) -> float:
         x = trial.suggest_float("x", 0, 1)
         trial.set_user_attr("twice", np.float32(2))
@@ -215,7 +215,7 @@ def test_what_an_objective_does_wrong_is_said() -> None:
 
 
 def faulty(trial: optuna.Trial) -> Any:
-    """Each way to fail once in four trials; what is suggested before that is `x`, and after a report `late` too."""
+    """Fail in each way once in four trials. Before that suggest `x`, and after a report also `late`."""
     kind = trial.number % 4
     trial.suggest_float("x", 0, 1)
     if kind == 0:
@@ -234,8 +234,8 @@ def faulty(trial: optuna.Trial) -> Any:
 
 @pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2, "executor": "processes"}], ids=str)
-def test_a_failed_trial_shows_what_it_had_suggested(places: dict[str, Any], tmp_path: Path) -> None:
-    """In the result, in all that is made of it, and when the journal is read again."""
+def test_a_failed_trial_keeps_what_it_had_suggested(places: dict[str, Any], tmp_path: Path) -> None:
+    """The values are in the result, in everything made from it, and in a journal that is read again."""
     given = {"costs": cost_of, "max_epochs": 2, "candidates": 16}
     found = run(faulty, **given, **places, journal=tmp_path / "run.ash")
     assert len(found.failures) == 13 and (3, 1) in {(each.candidate, each.rung) for each in found.failures}
@@ -267,13 +267,13 @@ def _pruned(trial: optuna.Trial) -> float:
     raise optuna.TrialPruned
 
 
-def test_what_an_objective_has_no_use_for_is_refused() -> None:
+def test_arguments_that_do_not_apply_to_an_objective_are_refused() -> None:
     with pytest.raises(ash.SettingError, match=r"space must be left out with ash\.from_optuna"):
         run(space={"x": [1]})
 
 
 def folds(trial: optuna.Trial) -> float:
-    """The mean of noisy scores of five folds, reported after each."""
+    """Report the mean of noisy scores after each of five folds."""
     x, scores = trial.suggest_float("x", 0, 1), list[float]()
     noise = [(x * 10.0**place) % 1 - 0.5 for place in range(1, 6)]
     for fold in range(5):
@@ -283,8 +283,8 @@ def folds(trial: optuna.Trial) -> float:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_best_trial_is_of_the_highest_rung(seed: int, tmp_path: Path) -> None:
-    """Values after fewer folds are noisier, so the highest of them all is often that of a single fold."""
+def test_the_best_trial_is_from_the_highest_rung(seed: int, tmp_path: Path) -> None:
+    """Values after fewer folds are noisier, so the highest value of all is often that of a single fold."""
     journal = tmp_path / "run.ash"
     given: dict[str, Any] = {"direction": "maximize", "max_epochs": 5, "candidates": 24, "seed": seed}
     found = run(folds, costs=cost_of, **given, journal=journal)
@@ -324,7 +324,7 @@ def test_an_objective_that_never_reports_runs_once(tmp_path: Path, recwarn: pyte
     states = [trial.state.name for trial in found.to_optuna().trials]
     assert states.count("COMPLETE") == 15
     more = run(objective, max_epochs=None, journal=journal, candidates=20)
-    again = numbers[16:-4] + numbers[20:]  # the best one, whose attributes are no part of the journal
+    again = numbers[16:-4] + numbers[20:]  # the best trial runs again: its attributes are not in the journal
     assert numbers[:16] == list(range(16)) and set(numbers[16:]) - set(range(16)) == set(range(16, 20))
     assert len(numbers) == 21 and more.best_candidate in again and more.params[:16] == found.params
 
@@ -353,7 +353,7 @@ def test_a_changed_objective_does_not_continue_a_journal(tmp_path: Path) -> None
 
 
 def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
-    """Its first value is the highest of all, and it must not be carried up."""
+    """Its first value is the highest of all, but it must not be used in higher rungs."""
 
     def objective(trial: optuna.Trial) -> float:
         x = trial.suggest_float("x", 0, 1)
@@ -377,7 +377,7 @@ def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
 
 
 def test_partial_values_given_first_are_the_same_after_an_interruption(tmp_path: Path) -> None:
-    """A proposal that equals them is no repetition, since the trials draw the other values."""
+    """A proposal equal to these values is not a repetition, since the trials draw the other values."""
     given: dict[str, Any] = {"first": [{"kind": "plain"}, {}], "costs": cost_of, "direction": "maximize"}
 
     def objective(trial: optuna.Trial) -> float:
@@ -391,7 +391,7 @@ def test_partial_values_given_first_are_the_same_after_an_interruption(tmp_path:
         assert run(objective, **given, max_epochs=None, candidates=60, journal=journal).digest == whole.digest
 
 
-def test_bounds_that_depend_on_other_values_are_no_cause_for_a_warning(recwarn: pytest.WarningsRecorder) -> None:
+def test_bounds_that_depend_on_other_values_cause_no_warning(recwarn: pytest.WarningsRecorder) -> None:
     def objective(trial: optuna.Trial) -> float:
         most = trial.suggest_categorical("most", [0.01, 1.0])
         rate, count = trial.suggest_float("rate", 1e-5, most, log=True), trial.suggest_int("count", 1, 5)
@@ -402,7 +402,7 @@ def test_bounds_that_depend_on_other_values_are_no_cause_for_a_warning(recwarn: 
 
 
 @pytest.mark.parametrize("kind", ["result", "journal"])
-def test_the_best_trials_of_an_earlier_run_are_of_the_highest_rung(kind: str, tmp_path: Path) -> None:
+def test_the_best_trials_of_an_earlier_run_are_from_the_highest_rung(kind: str, tmp_path: Path) -> None:
     journal = tmp_path / "run.ash"
     given: dict[str, Any] = {"direction": "maximize", "max_epochs": 5, "candidates": 64, "journal": journal}
     earlier = run(folds, **given)
@@ -421,7 +421,7 @@ def test_errors_of_objectives_say_what_is_wrong() -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_a_run_whose_first_jobs_all_fail_ends(recwarn: pytest.WarningsRecorder) -> None:
+def test_a_run_ends_if_its_first_jobs_all_fail(recwarn: pytest.WarningsRecorder) -> None:
     with pytest.raises(ash.AllFailed, match=r"all 10 jobs have failed(.|\n)*no attribute 'suggest'"):
         run(lambda trial: trial.suggest("x"), max_epochs=None, candidates=64)
 

@@ -168,13 +168,13 @@ def reporting(params: dict[str, Any], report: Any) -> None:
 
 @pytest.mark.parametrize("function", [returning, yielding, reporting])
 @pytest.mark.parametrize("places", [{"threads": 1}, {"executor": "processes", "threads": 1}], ids=["here", "process"])
-def test_f43_a_traceback_begins_with_the_function(function: Any, places: dict[str, Any]) -> None:
+def test_f43_a_traceback_begins_with_the_users_function(function: Any, places: dict[str, Any]) -> None:
     lines = run(function, **places, candidates=9).failures[0].text.splitlines()
     assert lines[0] == "Traceback (most recent call last):" and lines[-1] == "ValueError: too deep"
     assert __file__ in lines[1] and lines[1].endswith(f"in {function.__name__}") and len(lines) <= 8
 
 
-def test_f43_a_traceback_of_ash_alone_is_whole() -> None:
+def test_f43_a_traceback_without_code_of_the_user_is_complete() -> None:
     answer = attempt(ash.uniform, job_of(), {}, None)  # called with a dict as its low bound
     assert "in attempt" in answer.text.splitlines()[1] and "both bounds must be" in answer.text
 
@@ -218,7 +218,7 @@ def test_f49_all_that_fail_are_an_error_with_causes() -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_f49_a_function_that_was_mended_goes_on_with_other_candidates(tmp_path: Path) -> None:
+def test_f49_a_run_of_a_fixed_function_continues_with_other_candidates(tmp_path: Path) -> None:
     is_wrong = [True]
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:

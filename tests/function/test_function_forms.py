@@ -278,7 +278,7 @@ print("ends", flush=True)
 
 
 def whole(params: dict[str, Any]) -> Any:
-    """The score of `train` after an epoch."""
+    """Return the score of `train` after one epoch."""
     score, _ = train(params, 1, None)
     return ash.Outcome(score, {"depth": params["depth"]}, {"depth": params["depth"]})
 
@@ -295,7 +295,7 @@ def test_a_function_of_parameters_alone_is_called_once_per_candidate(
     assert not [str(each.message) for each in recwarn if "rung" in str(each.message)]
 
 
-def test_options_with_defaults_are_not_mistaken_for_epochs_and_state() -> None:
+def test_arguments_with_defaults_are_not_mistaken_for_epochs_and_state() -> None:
     def folds(params: dict[str, Any], number: int = 5, seed: Any = 7) -> float:
         assert (number, seed) == (5, 7)
         return float(params["x"])
@@ -307,7 +307,7 @@ def test_options_with_defaults_are_not_mistaken_for_epochs_and_state() -> None:
     assert len(run(steps, threads=1, max_rungs=3).rungs) == 3
 
 
-def test_a_function_of_parameters_may_have_options_and_be_minimized() -> None:
+def test_a_function_of_parameters_may_have_other_arguments_and_be_minimized() -> None:
     def value(params: dict[str, Any], shift: float = 0.0, *, sign: int = 1) -> Any:
         return sign * params["x"] + shift
 
@@ -338,7 +338,7 @@ def test_a_run_of_a_function_of_parameters_is_continued_and_repeated(tmp_path: P
     assert again.digest == expected.digest and again.record == found.record
 
 
-def test_a_journal_of_whole_trainings_is_not_continued_in_steps(tmp_path: Path) -> None:
+def test_a_journal_of_complete_trainings_is_not_continued_in_steps(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     run(whole, threads=1, journal=path)
 
@@ -353,7 +353,7 @@ def test_a_journal_of_whole_trainings_is_not_continued_in_steps(tmp_path: Path) 
 @pytest.mark.parametrize(
     "given", [{"max_epochs": 8}, {"min_epochs": 2}, {"max_rungs": 3}, {"eta": 3}, {"promotion": "paper"}]
 )
-def test_a_ladder_beside_a_function_of_parameters_is_refused(given: dict[str, Any]) -> None:
+def test_options_of_a_ladder_are_refused_with_a_function_of_parameters(given: dict[str, Any]) -> None:
     name, value = next(iter(given.items()))
     message = rf"{name}={value!r} has no effect with train\(params\).*write train\(params, epochs, state\)"
     with pytest.raises(ash.SettingError, match=message):
@@ -361,7 +361,7 @@ def test_a_ladder_beside_a_function_of_parameters_is_refused(given: dict[str, An
     assert run(whole, threads=1, max_epochs=1, min_epochs=1, max_rungs=1).best_epochs == 1
 
 
-def test_what_a_function_of_parameters_does_wrong_is_said() -> None:
+def test_errors_of_a_function_of_parameters_say_what_is_wrong() -> None:
     with pytest.raises(ash.SettingError, match="train returned <tuple_iterator"):
         run(lambda params: iter(()), threads=1)
     with pytest.raises(ash.JobFailed, match="ZeroDivisionError"):
@@ -396,7 +396,7 @@ def test_minimizing_a_loss_is_maximizing_its_negation(tmp_path: Path) -> None:
     assert "neg_value" in found.report(tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_what_is_printed_of_a_minimized_value_is_not_negated(capsys: pytest.CaptureFixture[str]) -> None:
+def test_minimized_values_are_printed_without_negation(capsys: pytest.CaptureFixture[str]) -> None:
     found = ash.tune_function(
         lambda params, *_: params["x"],
         {"x": [2, 1, 0, 3]},
@@ -414,7 +414,7 @@ def test_what_is_printed_of_a_minimized_value_is_not_negated(capsys: pytest.Capt
     assert "best value 0" in told and "neg_value" not in told
 
 
-def test_a_value_to_stop_at_has_the_sign_of_the_function(tmp_path: Path) -> None:
+def test_stop_score_has_the_sign_of_the_functions_values(tmp_path: Path) -> None:
     path, given = tmp_path / "run.ash", {"costs": cost, "direction": "minimize", "stop_score": 0.02, "threads": 1}
     assert run(loss, **given, journal=path, epoch_limit=9).ended == "epoch_limit"
     assert run(loss, **given | {"stop_score": -0.02}).ended == "finished"

@@ -181,7 +181,7 @@ def test_more_candidates_of_a_greedy_run_lose_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
 def test_more_of_a_limit_goes_on(changes: dict[str, Any], schedule: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    if "max_rungs" in changes:  # with fewer rungs other candidates rank first, so adaptive draws are others
+    if "max_rungs" in changes:  # fewer rungs change the ranks, and with them adaptive draws
         schedule = {**schedule, "sampler": "random"}
     expected = tune(None, **schedule)
     assert len(tune(path, **changes, **schedule).jobs) < len(expected.jobs)

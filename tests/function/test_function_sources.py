@@ -105,7 +105,7 @@ def test_parameters_of_a_study_that_are_not_in_the_space_are_left_out() -> None:
     assert [params["x"] for params in result.params[:3]] == [0.75, 0.5, 0.25]
 
 
-def test_what_an_earlier_run_lacks_has_its_default(tmp_path: Path) -> None:
+def test_names_that_an_earlier_run_lacks_get_their_defaults(tmp_path: Path) -> None:
     path, small = tmp_path / "run.ash", {"x": ash.uniform(0, 1), "kind": ["a", "b"]}
     later = {**small, "wide": ash.integers(1, 9).when(kind="a"), "deep": [True, False], "fixed": 3}
     earlier = ash.tune_function(lambda params, _, __: params["x"], small, candidates=30, threads=1, journal=path)

@@ -41,7 +41,7 @@ def continued(path: Path, *callbacks: Any, **changes: Any) -> ash.FunctionResult
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_goes_on_with_a_larger_space(kind: str, tmp_path: Path) -> None:
+def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> None:
     """What is on record stays; the rest is drawn from all of the space, each once; and it comes out alike again."""
     changes, path = KINDS[kind], tmp_path / "run.ash"
     broken(path, 9, space=SMALL, **changes)
@@ -76,7 +76,7 @@ def test_a_run_that_has_grown_may_be_broken_again(kind: str, tmp_path: Path) -> 
     assert outcome(tune(path, space=LARGE, **changes)) == outcome(expected)
 
 
-def test_it_may_grow_twice_and_not_shrink(tmp_path: Path) -> None:
+def test_a_space_may_grow_twice_but_not_shrink(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     tune(path, space=SMALL, candidates=8)
     larger = continued(path, candidates=16)
@@ -89,13 +89,13 @@ def test_it_may_grow_twice_and_not_shrink(tmp_path: Path) -> None:
     assert tune(path, space=largest, candidates=24).digest == found.digest, "nothing was changed"
 
 
-def test_the_same_number_of_candidates_has_no_new_ones(tmp_path: Path) -> None:
+def test_the_same_number_of_candidates_adds_no_new_ones(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     expected = tune(path, space=SMALL, candidates=8)
     assert outcome(continued(path, candidates=8))[:4] == outcome(expected)[:4]
 
 
-def test_a_record_of_a_run_that_has_grown_repeats_it(tmp_path: Path) -> None:
+def test_a_record_repeats_a_run_whose_space_has_grown(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     broken(path, 9, space=SMALL)
     found = continued(path)

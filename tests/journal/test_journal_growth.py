@@ -54,7 +54,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def spaces(changes: dict[str, Any]) -> tuple[ash.Space, ash.Space, dict[str, Any]]:
-    """Return both spaces of a kind of run, and the other arguments."""
+    """Return the smaller and the larger space of a kind of run, and its other arguments."""
     given = dict(changes)
     more: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     if given.pop("trees", False):
@@ -78,15 +78,15 @@ def facts(path: Path) -> dict[str, Any]:
 
 
 def results(path: Path) -> dict[Any, Any]:
-    """Return what is on record of each job, but when and where it was done."""
+    """Return what is on record of each job, except when and where it was done."""
     columns = "candidate, rung, epochs, score, loss, training_loss, weights_hash, fold_scores"
     found = rows(path, f"SELECT {columns} FROM jobs ORDER BY number")
     return {row[:2]: row[2:] for row in found}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_goes_on_with_a_larger_space(kind: str, tmp_path: Path) -> None:
-    """What is on record stays, bit for bit; others are drawn from all of the space, each once; and so again."""
+def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> None:
+    """Candidates on record stay, bit for bit. New ones are drawn from the whole space, each once."""
     small, large, given = spaces(KINDS[kind])
     path = tmp_path / "run.ash"
     first = stopped(path, 9, space=small, **given)
@@ -126,8 +126,8 @@ continued({path!r}, After(2, lambda _: os.kill(os.getpid(), signal.SIGKILL)), sp
 
 
 @pytest.mark.parametrize("kind", ["trees", "adaptive trees"])
-def test_a_run_that_has_grown_may_be_killed(kind: str, tmp_path: Path) -> None:
-    """The process that is killed has a lower limit, so that it leaves jobs to do in any case."""
+def test_a_run_with_a_larger_space_survives_being_killed(kind: str, tmp_path: Path) -> None:
+    """The killed process has a lower limit, so there are always jobs left to do."""
     small, large, given = spaces(KINDS[kind])
     path = tmp_path / "run.ash"
     stopped(path, 9, space=small, **given)
@@ -137,14 +137,14 @@ def test_a_run_that_has_grown_may_be_killed(kind: str, tmp_path: Path) -> None:
     assert facts(path)["run"]["space"] == json.loads(json.dumps(space_story(large)))
     assert len(results(path)) < len(expected.jobs)
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".* the space has grown: ")  # it was told before
+        warnings.filterwarnings("error", message=".* the space has grown: ")  # this was warned of before
         again = run(path, space=large, **{**given, "threads": 1})
     assert outcome(again) == outcome(expected)
 
 
 @pytest.mark.parametrize("names", [["jobs"], ["jobs", "candidates"]], ids=" and ".join)
 def test_candidates_that_were_running_stay_if_they_are_on_record(names: list[str], tmp_path: Path) -> None:
-    """A journal without the results of two candidates, as after a crash; and without them, as ash 0.1 wrote it."""
+    """A journal lacks the results of two candidates, as after a crash, or these candidates too, as in ash 0.1."""
     path, lost = tmp_path / "run.ash", (3, 5)
     first = run(path, space=ash.Space(**SMALL), candidates=12, max_rungs=1)
     changes, database = Changes(), Database(path)
@@ -177,7 +177,7 @@ run({path!r}, killed, space=ash.Space(**own.SMALL), metric=own.accuracy, threads
 
 
 def accuracy(estimator: Any, x: Any, y: Any) -> float:
-    """Score; the last call that SCORED has numbers for does not return."""
+    """Return the accuracy. The last call that SCORED has numbers for does not return."""
     if SCORED:
         SCORED.pop()
         if not SCORED:
@@ -186,7 +186,7 @@ def accuracy(estimator: Any, x: Any, y: Any) -> float:
 
 
 def test_candidates_that_have_begun_are_on_record(tmp_path: Path) -> None:
-    """So what was decided is decided again, in the same order: what was running takes as long as it would have."""
+    """Decided jobs are decided again in the same order, since jobs that were running keep their costs."""
     path, given = tmp_path / "run.ash", {**STREAM, "metric": accuracy}
     code = STUCK.format(places=[str(Path(__file__).parent)], path=str(path))
     assert python(code).returncode == -signal.SIGKILL
@@ -198,7 +198,7 @@ def test_candidates_that_have_begun_are_on_record(tmp_path: Path) -> None:
     assert [(job.candidate, job.rung) for job in found.jobs[: len(ended)]] == ended
 
 
-def test_it_may_grow_twice_and_not_shrink(tmp_path: Path) -> None:
+def test_a_space_may_grow_twice_but_not_shrink(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     small, large, _ = spaces({"trees": True})
     largest = {**{name: list(several) for name, several in large.domains.items()}, "batch_size": [8, 16, 32]}
@@ -215,14 +215,14 @@ def test_it_may_grow_twice_and_not_shrink(tmp_path: Path) -> None:
     assert ash.tune(X, Y, record=found.record, threads=1).record == found.record
 
 
-def test_the_same_number_of_candidates_has_no_new_ones(tmp_path: Path) -> None:
+def test_the_same_number_of_candidates_adds_no_new_ones(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     expected = run(path, space=ash.Space(**SMALL))
     assert outcome(continued(path, space=ash.Space(**LARGE))) == outcome(expected)
 
 
-def test_all_of_a_larger_space_is_tried(tmp_path: Path) -> None:
-    """The grid of the smaller space has levels that the larger one has not."""
+def test_every_configuration_of_a_larger_space_is_tried(tmp_path: Path) -> None:
+    """The grid of the smaller space has levels that the larger one lacks."""
     small, large = ({"hidden": [()], "dropout": ash.uniform(0, most, levels=3)} for most in (0.2, 0.5))
     for number, changes in enumerate(({"candidates": 50}, {**STREAM, "draws": "adaptive"}, STREAM)):
         path = tmp_path / f"{number}.ash"
@@ -237,7 +237,7 @@ def test_all_of_a_larger_space_is_tried(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["random", "folds", "adaptive", "adaptive trees"])
-def test_a_record_of_a_run_that_has_grown_repeats_it(kind: str, tmp_path: Path) -> None:
+def test_a_record_repeats_a_run_whose_space_has_grown(kind: str, tmp_path: Path) -> None:
     small, large, given = spaces(KINDS[kind])
     stopped(tmp_path / "run.ash", 9, space=small, **given)
     found = continued(tmp_path / "run.ash", space=large, **given)
@@ -262,14 +262,14 @@ DAMAGED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), DAMAGED, ids=str)
-def test_a_record_that_is_damaged_is_refused(arguments: dict[str, Any], message: str) -> None:
+def test_a_damaged_record_is_refused(arguments: dict[str, Any], message: str) -> None:
     record = run(None, space=ash.Space(**SMALL), candidates=4).record
     damaged = replace(record, arguments={**record.arguments, **arguments})
     with pytest.raises(SettingError, match=message):
         ash.tune(X, Y, record=damaged)
 
 
-def test_an_estimator_goes_on_and_its_model_has_the_record(tmp_path: Path) -> None:
+def test_an_estimator_continues_and_its_model_has_the_record(tmp_path: Path) -> None:
     path, given = tmp_path / "run.ash", {"random_state": 0, "validation": 0.3, "ensemble": 2}
     classifier(space=SMALL, candidates=8, journal=path, **given).fit(X, Y)
     shutil.copy(path, tmp_path / "twin.ash")
@@ -298,7 +298,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A journal that has grown, so that it holds candidates of a smaller space than its own."""
+    """Yield a journal whose space has grown, so that it holds candidates of a smaller space."""
     path = tmp_path_factory.mktemp("begun") / "run.ash"
     run(path, space=ash.Space(**{**SMALL, "hidden": [(64,)]}), candidates=4)
     continued(path, space=ash.Space(**SMALL), candidates=8)

@@ -104,7 +104,7 @@ def test_conditions_on_estimators() -> None:
     assert {SPACE} & set(read.space.domains) == set()
 
 
-def test_a_choice_of_estimators_is_a_list_with_a_default_and_conditions() -> None:
+def test_a_choice_of_estimators_has_a_default_and_conditions() -> None:
     logistic = LogisticRegression(max_iter=50)
     space = {
         "model": ash.choice(RIDGE, logistic, RidgeClassifier(), default=LogisticRegression(max_iter=50)),
@@ -144,8 +144,8 @@ STEPS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_steps_as_a_whole_have_parameters_of_their_parts(inside: bool) -> None:
-    """Those that only some options have are drawn with these alone, within another estimator too."""
+def test_parameters_of_parts_are_searched_beside_alternative_steps(inside: bool) -> None:
+    """Parameters that only some options have are drawn only with these, also inside another estimator."""
     estimator = BaggingClassifier(PIPELINE, n_estimators=2) if inside else PIPELINE
     before = "estimator__" if inside else ""
     space = {before + name: given for name, given in STEPS.items()}

@@ -279,7 +279,7 @@ def begun_with(first: Any, distributions: Any = RANGES, estimator: Any = None, *
     return ash.HalvingSearchCV(estimator or Curve(), distributions, first=first, **given).fit(X, Y)
 
 
-def test_given_configurations_come_first_and_change_no_draw() -> None:
+def test_configurations_in_first_come_first_and_change_no_draw() -> None:
     first = [{"limit": 0.123456789, "rate": 0.75, "rounds": 5.5}, {"limit": 0.5, "rate": 0.25, "rounds": 4.5}]
     plain, ours = begun_with(None), begun_with(first)
     assert list(ours.result_.params) == [*first, *plain.result_.params[:4]]
@@ -293,7 +293,7 @@ def test_given_configurations_come_first_and_change_no_draw() -> None:
         begun_with(first, n_candidates=1)
 
 
-def test_given_configurations_may_name_objects_and_be_of_one_of_several_spaces() -> None:
+def test_configurations_in_first_may_hold_objects_and_belong_to_one_of_several_spaces() -> None:
     spaces = [{"base": [GaussianNB(), SVC()]}, {"base": [LogisticRegression()], "limit": [0.25, 0.75]}]
 
     class Holder(Curve):
@@ -306,7 +306,7 @@ def test_given_configurations_may_name_objects_and_be_of_one_of_several_spaces()
         assert repr(found) == repr(first)
 
 
-def test_an_earlier_search_comes_first_and_a_search_continues_from_its_journal(tmp_path: Path) -> None:
+def test_first_takes_an_earlier_search_and_a_search_is_continued_from_its_journal(tmp_path: Path) -> None:
     earlier = begun_with(None, journal=tmp_path / "earlier.ash")
     for first in (earlier.result_, tmp_path / "earlier.ash"):
         ours = begun_with(first, random_state=1, n_candidates=12, journal=tmp_path / "run.ash")

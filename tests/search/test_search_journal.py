@@ -44,7 +44,7 @@ def test_a_resumed_search_ends_as_an_uninterrupted_one(
     jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at(monkeypatch)
-    drawn: dict[str, Any] = {"sampler": "random"}  # jobs are decided one by one, so a callback ends between any two
+    drawn: dict[str, Any] = {"sampler": "random"}  # jobs are decided one by one, so a run can end between any two
     whole = fitted(**drawn)
     before = ended_early(tmp_path / "run.ash", jobs, **drawn)
     told = Diary()
