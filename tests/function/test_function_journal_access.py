@@ -178,7 +178,7 @@ FORGED: dict[str, tuple[str, int, dict[int, Any], str]] = {
     "score": ("jobs", 3, {7: "0.5"}, "has no outcome"),  # of a failure
     "no number": ("jobs", 3, {7: "high"}, "could not convert"),
     "rung": ("jobs", 3, {2: 80}, "rungs that no ladder has"),
-    "candidate": ("jobs", 3, {1: 10**6}, "cannot have had a turn"),
+    "candidate": ("jobs", 3, {1: 10**6}, "no run can have reached"),
     "params": ("candidates", 3, {1: '{"x": 0.1}'}, "has other hyperparameters"),
     "no params": ("candidates", 3, {1: "["}, "damaged"),
     "kind": ("answers", 0, {2: "lost"}, "has no outcome"),

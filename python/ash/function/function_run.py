@@ -106,7 +106,7 @@ class FunctionRun:
         self._failures: list[FailureRecord] = []
         self._infos: list[Any] = []  # of each row
         self._stories: dict[int, dict[str, Any]] = {}  # of each trial of Optuna, by candidate
-        self._in_a_row = self._new_in_a_row = 0  # failures since the last score; of these, those of this call
+        self._in_a_row = self._new_in_a_row = 0  # failures since the last score: of all calls, of this call
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
         self._by_height = getattr(train, "is_objective", False)

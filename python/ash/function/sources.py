@@ -216,7 +216,7 @@ class AdaptiveTrials(Adaptive):
         own = self._stories[good]["params"]
         domains = {name: each for name, (each,) in space_of([self._stories[good]]).domains.items() if name in own}
         near = {name: domains[name].moved(own[name], move) for name, move in _moves(domains, source).items()}
-        is_known = len(near) == len(own) and key_of(near) in self._seen  # of the earlier trials that have ended
+        is_known = len(near) == len(own) and key_of(near) in self._seen  # from earlier trials that have ended
         return None if is_known else {TRIAL: number, PROPOSED: near}
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:

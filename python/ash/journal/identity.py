@@ -189,7 +189,7 @@ def differences(
     if "settings" in here:
         older = json.loads(json.dumps({name: _DEFAULTS[name] for name in _ADDED if name in here["settings"]}))
         there = {**there, "settings": {**older, **there["settings"]}}
-        if there["settings"].get("sampler", "") is None:  # the name of random draws until 0.2
+        if there["settings"].get("sampler", "") is None:  # None stood for random draws before 0.2
             there["settings"]["sampler"] = RANDOM
         found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed), where)
     if "space" in here:

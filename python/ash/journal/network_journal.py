@@ -193,7 +193,7 @@ class PendingRows:
     Reading changes nothing here: only `committed` does, after the commit. So a look that is interrupted, by Ctrl-C say,
     is made again by the next one, and rows that were committed after all are there already.
 
-    The core reports jobs that the journal already has again; they are not new. `params` are those of the candidates so
+    The core also reports jobs that the journal already has; these are not new. `params` are those of the candidates so
     far, by number, and may grow. Candidates that have begun are written down, so that they stay if the space grows.
     With `keeps_drawn` all candidates are written down, which is needed if draws depend on results. In a greedy run the
     order of steps decides. Steps are written from the first on. The core goes through those of the restored jobs before

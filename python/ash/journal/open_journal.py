@@ -102,7 +102,7 @@ class OpenJournal(NullJournal):
             raise ValueError("it has results and does not say of what")
         candidates.update(candidate for candidate, *_ in self._rows["candidates"])
         if max(candidates, default=0) >= len(candidates) + MOST_WORKERS or min(candidates, default=0) < 0:
-            raise ValueError("it has candidates that cannot have had a turn")
+            raise ValueError("it has candidate numbers that no run can have reached")
         self.begun = 1 + max(candidates, default=-1)
         if any(not 0 <= rung < MOST_RUNGS for _, rung in self.restored):
             raise ValueError("it has results of rungs that no ladder has")
