@@ -394,10 +394,10 @@ class FunctionRun:
             raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
         if best is None:
             raise no_score(ended, self._failures, seconds)
-        if any(each.text != PRUNED for each in self._failures):
+        if errors := [each for each in self._failures if each.text != PRUNED]:
             is_end = ended == "failures" and self._has_failed_enough
             why = f", {self._in_a_row} in a row, which ended the run" if is_end else ""
-            text = f"{len(self._failures)} of {len(self._rows)} jobs failed{why}:\n{causes(self._failures)}"
+            text = f"{len(errors)} of {len(self._rows)} jobs failed{why}:\n{causes(errors)}"
             warn_user(text, self._category)
         ladder, params = self.rungs, self.params
         if self._options.candidates is None:
