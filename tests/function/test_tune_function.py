@@ -85,7 +85,7 @@ def test_virtual_ends_are_costs() -> None:
 
 
 def test_a_stream_ends_by_a_limit() -> None:
-    result = run(candidates=None, epoch_limit=1000, threads=1)
+    result = run(candidates=None, epoch_limit=1000, threads=1, sampler="random")
     assert result.ended == "epoch_limit" and 900 < result.epochs <= 1000 and len(result.params) > 50
     virtual = [run(candidates=None, epoch_limit=1000, threads=n, costs=cost).digest for n in (1, 2)]
     assert virtual[0] == virtual[1]
@@ -192,7 +192,7 @@ for threads in (1, 2):
 
 
 WRONG = {
-    "train": ({"train": 3}, "train must be a function of parameters, epochs and state, got 3"),
+    "train": ({"train": 3}, "train must be a function of parameters, or of parameters, epochs and state, got 3"),
     "two arguments": ({"train": lambda params, epochs: 1.0}, r"it takes \(params, epochs\), too many positional"),
     "space": (
         {"space": {}},
