@@ -86,8 +86,7 @@ def tune(
     callbacks : Callback or sequence of them, optional
         Objects that are told of jobs and can end the run; see `ash.Callback`.
     journal : path or Journal, optional
-        A file that records every result at once. The same call, a call with a larger space, or `ash.resume` continues
-        it.
+        A file that records every result at once. The same call, one with a larger space, or `ash.resume` continues it.
     executor : object with `submit`, optional
         Where jobs are done, with the same outcome: a Dask client, an executor of mpi4py, loky or `concurrent.futures`.
     config : SearchConfig, optional

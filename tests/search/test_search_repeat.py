@@ -11,7 +11,7 @@ from sklearn.metrics import make_scorer
 
 import ash
 from ash._utils.machine import default_threads
-from callback_help import Stopper
+from callback_help import Stopper, TimeIsUp
 from config_help import configured
 from search_help import SPACE, X, Y, forest, lightgbm, search
 
@@ -27,7 +27,7 @@ def check_repeated(first: ash.ASHSearchCV, again: ash.ASHSearchCV) -> None:
     assert again.predict_proba(X).tobytes() == first.predict_proba(X).tobytes()
 
 
-@pytest.mark.filterwarnings("ignore:time_limit=1 ended the search before a candidate")  # on a busy machine
+@pytest.mark.filterwarnings("ignore:time_limit ended the search before a candidate")  # on a busy machine
 @pytest.mark.parametrize(
     ("estimator", "space"),
     [
@@ -118,3 +118,19 @@ def test_what_cannot_be_hashed_has_no_record() -> None:
     record = search(candidates=4).fit(X, Y).result_.record
     with pytest.raises(ash.SettingError, match="scoring cannot be pickled, as journal= and record= require"):
         search(candidates=4, scoring=scoring, record=record).fit(X, Y)
+
+
+def test_a_search_that_ends_before_the_top_rung_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refit then has as few rounds as the best candidate."""
+    given: dict[str, Any] = {"n_jobs": 1, "time_limit": 100.0, "callbacks": [TimeIsUp(monkeypatch, 100.0, jobs=2)]}
+    words = (
+        r"time_limit ended the search before a candidate had been trained with n_estimators=40; the best one has \d+:"
+    )
+    with pytest.warns(UserWarning, match=words) as told:
+        first = timed(forest(n_estimators=40), {**SPACE, "max_depth": [2, 3, 4, 5, 6, 7, 8]}, **given)
+    assert first.result_.ended == "time_limit" and first.best_estimator_.n_estimators == first.best_epochs_ < 40
+    assert len(told) == 1
+    repeated = timed(
+        forest(n_estimators=40), {**SPACE, "max_depth": [2, 3, 4, 5, 6, 7, 8]}, record=first.result_.record
+    )
+    check_repeated(first, repeated)

@@ -157,10 +157,11 @@ def _of_journal(earlier: Any) -> Iterator[Ranked]:
 
     path = earlier.file if isinstance(earlier, Journal) else Path(os.fspath(earlier))
     contents = contents_of(path)
-    rows, by_rung = contents.rows, OBJECTIVE in contents.facts.get("code", {})
+    rows = contents.rows
     best: dict[int, tuple[float, float]] = {}
     reached: dict[int, int] = {}
     with sound(path):
+        by_rung = OBJECTIVE in contents.facts.get("code", {})
         for job in rows["jobs"]:
             score = -float(job[SCORE])
             rank = (float(-job[RUNG]), score) if by_rung else (score, float(job[LOSS]))

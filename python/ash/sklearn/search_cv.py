@@ -80,10 +80,11 @@ def _has(name: str) -> Callable[[Any], bool]:
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
     """Warn if the time limit ended the run before any candidate had all epochs: the refit then has fewer epochs too."""
     reached = 1 + int(result.columns["rung"].max())
-    if result.ended == "time_limit" and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
+    is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
+    if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
         warn_user(
-            f"time_limit={result.options.time_limit:g} ended the search before a candidate had been trained with "
-            f"{resource}={rungs.max_epochs}; the best one has {best}: raise time_limit, or lower max_epochs"
+            f"time_limit ended the search before a candidate had been trained with {resource}={rungs.max_epochs}; the "
+            f"best one has {best}: raise time_limit, or lower max_epochs"
         )
 
 
