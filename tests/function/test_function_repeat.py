@@ -286,7 +286,7 @@ def test_a_function_that_scores_otherwise_is_noticed() -> None:
 
 
 def test_a_repeated_run_does_not_wait_for_jobs_that_are_not_decided() -> None:
-    whole = run(costs=cost)
+    whole = run(costs=cost, sampler="random")  # there is always another job to begin
     count = 20
     cut = replace(record_of(whole), decisions=record_of(whole).decisions[:count], ended="stopped")
     numbers = {tuple(params.items()): number for number, params in enumerate(whole.params)}
@@ -308,7 +308,7 @@ def test_a_repeated_run_does_not_wait_for_jobs_that_are_not_decided() -> None:
 
     function.__qualname__ = "train"
     began = time.monotonic()
-    again = run(function, costs=cost, threads=2, record=cut)
+    again = run(function, costs=cost, threads=2, record=cut, sampler="random")
     took = time.monotonic() - began
     over.set()
     assert other.is_set() and record_of(again).decisions == cut.decisions and took < HANG_SECONDS / 2
