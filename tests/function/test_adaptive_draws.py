@@ -10,7 +10,8 @@ import optuna
 import pytest
 
 import ash
-from ash.function.sources import Adaptive
+from ash.function.sources import Adaptive, AdaptiveTrials
+from ash.history.json_files import space_story
 from ash.journal.journal import NullJournal
 from ash.space.hyperparameters import Params
 from config_help import configured
@@ -234,3 +235,20 @@ def test_the_sampler_of_an_objective_is_checked() -> None:
     for wrong in ("sobol", optuna.samplers.TPESampler(), 3):
         with pytest.raises(ash.SettingError, match=r"sampler must be 'adaptive' or 'random' with ash\.from_optuna"):
             trials(sampler=wrong)
+
+
+def test_what_a_trial_has_suggested_is_not_proposed_again() -> None:
+    source, rng = AdaptiveTrials([], 120, 0, NullJournal()), np.random.default_rng(0)
+    space: dict[str, Any] = {"kind": [*"abcdef"], "count": [*range(1, 31)]}
+    facts = space_story(ash.FunctionSpace(kind=space["kind"], count=ash.integers(1, 30)))
+    suggested: list[Params] = []
+    proposed = 0
+    while source.more():
+        given = source.params[-1].get("proposed", {})
+        assert len(given) < len(space) or given not in suggested
+        proposed += len(given) == len(space)
+        params = {name: given.get(name, options[rng.integers(len(options))]) for name, options in space.items()}
+        suggested.append(params)
+        score = -float(ord(params["kind"]) + params["count"])
+        source.tell(len(suggested) - 1, 0, score, {"params": params, "space": facts})
+    assert proposed > 0 and len(suggested) == 120

@@ -216,8 +216,7 @@ class AdaptiveTrials(Adaptive):
         own = self._stories[good]["params"]
         domains = {name: each for name, (each,) in space_of([self._stories[good]]).domains.items() if name in own}
         near = {name: domains[name].moved(own[name], move) for name, move in _moves(domains, source).items()}
-        is_known = len(near) == len(own) and key_of(near) in self._seen  # from earlier trials that have ended
-        return None if is_known else {TRIAL: number, PROPOSED: near}
+        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # seen: what has been suggested
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Rank a trial if it has suggested values."""
