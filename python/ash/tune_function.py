@@ -252,17 +252,19 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
 
 def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
     """Return the options, with one rung if `train` trains each candidate once; SettingError if more are asked for."""
-    if isinstance(train, GeneratorTrainer) and train.is_objective and is_whole(options):
-        return replace(options, max_rungs=1)
-    if not isinstance(train, WholeTrainer):
+    is_objective = isinstance(train, GeneratorTrainer) and train.is_objective and is_whole(options)
+    if not is_objective and not isinstance(train, WholeTrainer):
         return options
+    what, instead = "train(params)", "write train(params, epochs, state) to train in steps"
+    if is_objective:
+        what, instead = "an objective without max_epochs", "give max_epochs, the number of reports of a full trial"
     fields = {} if given["config"] is None else given["config"].given()
     for name in STEPS:
         value = given["max_epochs"] if name == "max_epochs" else fields.get(name)
         if value not in (None, 1):
             raise SettingError(
-                f"{name}={value!r} has no effect with train(params), which trains each candidate once: leave it out, "
-                "or write train(params, epochs, state) to train in steps"
+                f"{name}={value!r} has no effect with {what}, which trains each candidate once: leave it out, or "
+                f"{instead}"
             )
     return replace(options, max_rungs=1)
 

@@ -15,7 +15,7 @@ import copy
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from itertools import accumulate
@@ -106,6 +106,7 @@ class FunctionRun:
         self._failures: list[FailureRecord] = []
         self._infos: list[Any] = []  # of each row
         self._stories: dict[int, dict[str, Any]] = {}  # of each trial of Optuna, by candidate
+        self._suggested: list[Params] = []  # of all candidates, as far as it is known
         self._in_a_row = self._new_in_a_row = 0  # failures since the last score: of all calls, of this call
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
@@ -128,11 +129,12 @@ class FunctionRun:
         return self._source.count
 
     @property
-    def params(self) -> Sequence[Params]:
+    def params(self) -> list[Params]:
         """Return the hyperparameters of the candidates so far; of a trial of Optuna what it has suggested."""
         if not self._stories:
             return self._source.params
-        return [self._stories[n]["params"] if n in self._stories else {} for n in range(len(self._source.params))]
+        self._suggested += ({} for _ in range(len(self._source.params) - len(self._suggested)))
+        return self._suggested
 
     @property
     def _has_failed_enough(self) -> bool:
@@ -251,7 +253,8 @@ class FunctionRun:
                 if (task := self._next()) is None:
                     return
                 self._pending.append(task)
-                if task.rung == 0 and self._source.learns(task.candidate):
+                is_kept = self._journal.written is not None
+                if is_kept and task.rung == 0 and self._source.learns(task.candidate):
                     look()  # so that a candidate drawn by scores finds its directory after a crash
                     continue
             self._start(self._pending.popleft())
@@ -358,6 +361,7 @@ class FunctionRun:
             self._infos.append(answer.info)
             if (story := _story_of(answer)) is not None:
                 self._stories[task.candidate] = story
+                self.params[task.candidate] = story["params"]
             self._events.append(("finished" if good else "diverged", task.candidate, task.rung, row[END], answer.score))
             story = self._stories.get(task.candidate)
             self._source.tell(task.candidate, task.rung, answer.rank if good else None, story)
