@@ -103,12 +103,35 @@ def test_ctrl_c_is_repeated() -> None:
 
 
 def test_a_repeat_that_is_interrupted_is_no_result(tmp_path: Path) -> None:
+    is_told = threading.Event()  # a callback is told of a job once it is on the disk, which may be slow
+    is_told.set()
+    begun: list[int] = []
+
+    def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
+        begun.append(epochs)
+        if len(begun) > 100:
+            is_told.wait(HANG_SECONDS)
+        return train(params, epochs, state)
+
+    def press(run: ash.Run) -> None:
+        is_told.set()
+        press_ctrl_c(run)
+
     given: dict[str, Any] = {"costs": cost, "candidates": 300}
-    first = run(wait, **given)
+    first = run(function, **given)
+    begun.clear()
+    is_told.clear()
     again: dict[str, Any] = {**given, "record": first.record, "journal": tmp_path / "run.ash"}
     with pytest.raises(KeyboardInterrupt, match="interrupted before it had repeated the recorded one"):
-        run(wait, **again, callbacks=After(9, press_ctrl_c))
-    check_repeated(first, run(wait, **again))
+        run(function, **again, callbacks=After(9, press))
+    check_repeated(first, run(function, **again))
+
+
+def test_a_repeat_that_is_interrupted_once_all_is_repeated_is_complete() -> None:
+    first = run(costs=cost)
+    last = After(len(first.jobs), press_ctrl_c)
+    check_repeated(first, run(costs=cost, record=first.record, callbacks=last))
+    assert last.left == 0
 
 
 @pytest.mark.filterwarnings(*FAILURES)

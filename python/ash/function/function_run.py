@@ -181,7 +181,7 @@ class FunctionRun:
             seconds = time.monotonic() - self.started
             ended = self._ended or self._clock.ending or "finished"
             self._journal.finish(ended)
-            if reporter.finish(self, self.params):
+            if reporter.finish(self, self.params) and self._repeat is None:  # a repeated run is complete by now
                 ended = "interrupted"
             result = self._result(ended, began, seconds)
             self._tidy()
