@@ -3,7 +3,7 @@
     ash                     ASHSearchCV, two jobs at a time, as it is
     scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; trains each rung anew
     Optuna                  TPE over the same values, two threads; trials are scored fold by fold, pruned by the median
-    Optuna, by rounds       the same, but a trial trains all folds in ten steps, as ash does, and is pruned after any
+    Optuna by rounds        the same, but a trial trains all folds in ten steps, as ash does, and is pruned after any
 
 Each has 64 candidates, the same three folds and the metric that its users would take (accuracy, root mean squared
 error), and ends with the best of them fitted to all rows. Epochs are rounds, trees or passes, of all folds together
@@ -153,6 +153,6 @@ CONTENDERS: dict[str, Callable[..., Found]] = {
     OURS: of_ash,
     "scikit-learn halving": of_halving,
     "Optuna": of_optuna,
-    "Optuna, by rounds": partial(of_optuna, steps=10),
+    "Optuna by rounds": partial(of_optuna, steps=10),
 }
-NEEDS = {"Optuna": "optuna", "Optuna, by rounds": "optuna"}
+NEEDS = {"Optuna": "optuna", "Optuna by rounds": "optuna"}
