@@ -4,9 +4,9 @@ A score is always "higher is better": errors are negated, and have the names of 
 loss, for which scikit-learn has no scorer, is named in the same way.
 """
 
-import difflib
 from typing import Literal, TypeAlias
 
+from ash._utils.checks import near_names
 from ash.errors import SettingError
 
 Task: TypeAlias = Literal["classification", "regression"]
@@ -65,7 +65,7 @@ def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
 def did_you_mean(name: str, others: tuple[str, ...] = ()) -> str:
     """Return the names nearest to that of an unknown metric, of the core or of `others`; empty where none is near."""
     known = [*(each for names in METRICS.values() for each in names), *ALIASES, *others]
-    near = [_PEERS[name]] if name in _PEERS else difflib.get_close_matches(name, known)
+    near = [_PEERS[name]] if name in _PEERS else near_names(name, known)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

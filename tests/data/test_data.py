@@ -180,14 +180,24 @@ def test_bad_columns_of_frames_are_named(column: Any, message: str) -> None:
 
 
 def test_a_table_beyond_memory_is_refused_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "available_bytes", lambda: 6 * 64 - 1)
-    for given in (X, X.tolist(), pandas.DataFrame(X)):
-        with pytest.raises(DataError, match=r"X of shape \(6, 3\) needs about 3.58e-07 GiB .* only 3.57e-07 GiB are"):
-            read_training(given, Y)
-    monkeypatch.setattr(machine, "available_bytes", lambda: 6 * 64)  # a row is padded to a cache line
-    assert read_training(X, Y).rows == 6
+    x, y = np.tile(X, (2**15, 1)), np.tile(Y, 2**15)
+    needed = len(x) * 64  # a row is padded to a cache line
+    monkeypatch.setattr(machine, "available_bytes", lambda: needed - 2**16)
+    for given in (x, x.tolist(), pandas.DataFrame(x)):
+        with pytest.raises(DataError, match=r"X of shape \(196608, 3\) needs about 0.0117 GiB .* only 0.0117 GiB are"):
+            read_training(given, y)
+    monkeypatch.setattr(machine, "available_bytes", lambda: needed)
+    assert read_training(x, y).rows == len(x)
     monkeypatch.setattr(machine, "available_bytes", lambda: None)
-    assert read_training(X, Y).rows == 6
+    assert read_training(x, y).rows == len(x)
+
+
+def test_the_limits_of_memory_are_not_read_for_a_small_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_bytes", lambda: 1 / 0)
+    for given in (X, X.tolist(), pandas.DataFrame(X)):
+        assert read_training(given, Y).rows == len(X)
+    with pytest.raises(ZeroDivisionError):
+        check_memory(2**14, 3, "X")
 
 
 def test_sizes_do_not_overflow(monkeypatch: pytest.MonkeyPatch) -> None:

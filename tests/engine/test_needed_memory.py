@@ -136,9 +136,10 @@ def test_a_refit_for_which_no_memory_is_left_is_not_done(monkeypatch: pytest.Mon
         def on_job(self, *_: Any) -> None:
             leave(monkeypatch, 100)
 
+    x, y = (np.concatenate([part] * 100) for part in WINE)
     estimator = ash.ASHClassifier({"hidden": (8,)}, candidates=1, n_jobs=1, validation=0.2, callbacks=Taken())
-    with pytest.warns(UserWarning, match=r"not refitted on all rows: X of shape \(178, 13\) needs about"):
-        estimator.fit(*WINE)
+    with pytest.warns(UserWarning, match=r"not refitted on all rows: X of shape \(17800, 13\) needs about"):
+        estimator.fit(x, y)
     assert np.array_equal(estimator.model_.core.weights[0], estimator.result_.model.core.weights[0])
 
 

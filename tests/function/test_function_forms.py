@@ -15,6 +15,7 @@ import pytest
 
 import ash
 from ash._utils.display import show
+from ash.cli.cli_show import journal_lines
 from ash.function import reports
 from ash.function.forms import GeneratorTrainer, Paused
 from fault_help import python, wait_until
@@ -388,6 +389,8 @@ def test_minimizing_a_loss_is_maximizing_its_negation(tmp_path: Path) -> None:
         assert found.digest == expected.digest and found.best_score == expected.best_score < 0
         assert found.best_value == -found.best_score
     assert run(loss, costs=cost, direction="minimize", threads=1, journal=path).digest == expected.digest
+    shown = next(line for line in journal_lines(str(path)) if line.startswith("best "))
+    assert shown.split()[1:3] == ["neg_value", show(found.best_score)]
     with pytest.raises(ash.JournalError, match="direction: 'minimize' in the journal, 'maximize' in this call"):
         run(loss, costs=cost, threads=1, journal=path)
     again = run(loss, costs=cost, direction="minimize", threads=1, record=found.record)

@@ -1,11 +1,11 @@
 """What an entry point says of an argument that it does not have: the name that was probably meant."""
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Collection
 from typing import ParamSpec, TypeVar
 
+from ash._utils.checks import near_names
 from ash.errors import UnknownArgument
 
 Given = ParamSpec("Given")
@@ -67,6 +67,6 @@ def _hint(name: str, names: Collection[str], fields: Collection[str]) -> str:
         if found := sorted(alike.intersection(known)):
             return text.format(found[0])
     for known, text in ((names, "did you mean {}?"), (fields, "did you mean config=ash.SearchConfig({}=...)?")):
-        if close := difflib.get_close_matches(name, known, n=1, cutoff=0.75):
+        if close := near_names(name, known, 1, 0.75):
             return text.format(close[0])
     return f"it has {', '.join(names)}{'; more are fields of config=ash.SearchConfig(...)' if fields else ''}"

@@ -1,8 +1,7 @@
 """Checks of single arguments; what counts as an integer and as a number: NumPy's too, booleans not."""
 
-import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any, TypeGuard, TypeVar
 
@@ -26,10 +25,12 @@ def is_number(value: Any) -> TypeGuard[float]:
         return False
 
 
-def near_names(name: str, names: Sequence[str]) -> list[str]:
-    """Return at most three of the names that are spelled like this one, the likeliest first; case does not count."""
-    by_lower: dict[str, str] = {one.lower(): one for one in reversed(names)}
-    return [by_lower[one] for one in difflib.get_close_matches(name.lower(), list(by_lower), n=3)]
+def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float = 0.6) -> list[str]:
+    """Return the names that are spelled like this one, the likeliest first; case does not count."""
+    import difflib  # not before there is an error
+
+    by_lower: dict[str, str] = {one.lower(): one for one in reversed(list(names))}
+    return [by_lower[one] for one in difflib.get_close_matches(name.lower(), list(by_lower), most, likeness)]
 
 
 def is_list_of(values: Any, kind: type) -> bool:

@@ -3,7 +3,6 @@
 import importlib.util
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import TextIO
 
 import numpy as np
@@ -86,6 +85,8 @@ def show_versions(file: TextIO | None = None) -> None:
 
 
 def _installed(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -23,6 +23,7 @@ from ash.models.ensemble import Ensemble
 from ash.models.model import Model
 from ash.models.network import Network
 from ash.models.trees import Trees
+from ash.options import MINIMIZE, NEGATED
 from ash.run_record import FUNCTION, RunRecord
 
 LABELS = 10  # that are listed
@@ -163,7 +164,7 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     if not (best := _best([job for job in jobs if not by_rung or job[RUNG] == top])):
         return
     params: dict[int, str] = dict(contents.rows["candidates"])
-    metric = settings.get("metric", "score")  # of a function
+    metric = settings.get("metric", NEGATED if settings.get("direction") == MINIMIZE else "score")  # of a function
     yield f"best      {metric} {show(float(best[SCORE]))} by candidate {best[CANDIDATE]} in rung {best[RUNG]}"
     yield ""
     winner = _suggested(contents, best) or json.loads(params[best[CANDIDATE]])

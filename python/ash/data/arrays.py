@@ -22,6 +22,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT = 2**53  # integers beyond it have no exact float64
 _LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32; a row is padded to whole cache lines
 _SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes in the core's copy of a sparse table
+_ALWAYS_FITS = 2**20  # bytes for which the limits of memory are not read: that takes longer than to predict a row
 
 
 def refuse_type(data: Any, name: str) -> None:
@@ -182,6 +183,8 @@ def table_bytes(rows: int, columns: int, stored: int | None = None) -> int:
 def check_memory(rows: int, columns: int, name: str, stored: int | None = None) -> None:
     """Raise DataError, with the estimate, if the core's copy of a table would not fit into the free memory."""
     needed = table_bytes(rows, columns, stored)
+    if needed < _ALWAYS_FITS:
+        return
     left = machine.available_bytes()
     if left is not None and needed > left:
         raise DataError(

@@ -25,8 +25,6 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, NamedTuple
 
-import cloudpickle
-
 from ash.errors import SettingError, ThreadRefused
 from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
@@ -200,6 +198,8 @@ def _metrics(given: Any) -> dict[str, float] | None:
 
 def pack(value: Any) -> bytes:
     """Return a value as bytes."""
+    import cloudpickle  # needed for other processes alone
+
     return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
 
 

@@ -15,7 +15,6 @@ JSON holds.
 """
 
 import hashlib
-import importlib.metadata
 import json
 import platform
 from collections.abc import Collection, Mapping, Sequence
@@ -112,7 +111,11 @@ def version_facts(models: Collection[str] = ()) -> Facts:
     build = _core.build_info()
     fused = build["instruction_set"] != "baseline" or platform.machine() in ("aarch64", "arm64")
     facts: Facts = {"version of ash": build["version"], "fused multiply-adds": fused}
-    return facts | {version_name(each): importlib.metadata.version(each) for each in TREES if each in models}
+    if not models:
+        return facts
+    from importlib.metadata import version  # slow to import
+
+    return facts | {version_name(each): version(each) for each in TREES if each in models}
 
 
 def version_name(package: str) -> str:

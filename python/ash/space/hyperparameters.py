@@ -12,14 +12,13 @@ names. They do not affect networks, and those of networks do not affect trees. `
 learning rate: the rate of a job is shrinkage / rounds.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ash import _core
-from ash._utils.checks import is_integer, is_number
+from ash._utils.checks import is_integer, is_number, near_names
 from ash.errors import SettingError
 from ash.options import CATBOOST, LIGHTGBM, MODELS, NETWORK, TREES, option_table
 
@@ -164,7 +163,7 @@ def check_name(name: str) -> None:
         )
     if name in _OF_THE_RUN:
         raise SettingError(f"{name!r} is an argument of ash.tune for the whole run; it is not searched")
-    near = [_PEERS[name]] if name in _PEERS else difflib.get_close_matches(str(name), HYPERPARAMETERS, n=3, cutoff=0.58)
+    near = [_PEERS[name]] if name in _PEERS else near_names(str(name), HYPERPARAMETERS, likeness=0.58)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(HYPERPARAMETERS)}"
     raise SettingError(f"unknown hyperparameter {name!r}: {hint}")
 

@@ -26,7 +26,6 @@ in a row that were, all others come in the order of the shuffle without weights.
 """
 
 import copy
-import difflib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -36,7 +35,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ash._utils.checks import check_seed, is_integer
+from ash._utils.checks import check_seed, is_integer, near_names
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
@@ -196,7 +195,7 @@ class Space:
         plain = {name: self._check_value(name, value) for name, value in params.items()}
         unknown = sorted(plain.keys() - self.domains.keys())
         if unknown:
-            near = difflib.get_close_matches(unknown[0], self.domains, n=1) or list(self.domains)
+            near = near_names(unknown[0], self.domains, 1) or list(self.domains)
             raise SettingError(f"{unknown[0]!r} is not in the space; did you mean one of {', '.join(near)}?")
         return plain, all([self._is_level(name, plain) for name in self.domains])
 
