@@ -296,9 +296,12 @@ def sharpness(
     """
     count = len(labels) if weights is None else float(weights.sum())
 
+    logits = [_logits(each) for each in predictions]
+
     @cache
     def loss(step: int) -> float:
-        own = (label_probabilities(sharpened(each, factor_of(step))[None], labels)[0] for each in predictions)
+        found = predictions if step == 0 else [_of_logits(each, factor_of(step)) for each in logits]
+        own = [label_probabilities(each[None], labels)[0] for each in found]
         mean = np.sum([share * each for share, each in zip(shares, own, strict=True)], axis=0)
         return mean_loss(row_losses(mean), weights) + (step / STEPS / SPREAD) ** 2 / (2 * count)
 
@@ -315,7 +318,11 @@ def factor_of(step: int) -> float:
 
 def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Return what a network predicts whose logits have been multiplied; as predictions of `sharpness`."""
-    return predictions if factor == 1 else np.asarray(_softmax(factor * _logits(predictions)), np.float32)
+    return predictions if factor == 1 else _of_logits(_logits(predictions), factor)
+
+
+def _of_logits(logits: Numbers, factor: float) -> NDArray[np.float32]:
+    return np.asarray(_softmax(factor * logits), np.float32)
 
 
 def _logits(predictions: NDArray[np.float32]) -> Numbers:

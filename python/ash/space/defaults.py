@@ -72,11 +72,12 @@ def default_space(
         With the recipe as its default.
     """
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
-    parts = {
-        NETWORK: _networks(rows, features, outputs, classes, numbers=numbers, metric=metric),
-        LIGHTGBM: _lightgbm(rows),
-        CATBOOST: _catboost(),
+    makers = {
+        NETWORK: lambda: _networks(rows, features, outputs, classes, numbers=numbers, metric=metric),
+        LIGHTGBM: lambda: _lightgbm(rows),
+        CATBOOST: _catboost,
     }
+    parts = {model: makers[model]() for model in models}
     if len(models) == 1:
         named = {} if models[0] == NETWORK else {"model": models[0]}
         return Space(**named, **parts[models[0]], **transform)
