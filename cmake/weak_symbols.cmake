@@ -1,7 +1,7 @@
-# cmake -DNM=... -DOBJECTS=... -P weak_symbols.cmake: fails if an object of unit_v3 or unit_v4 defines a weak
+# cmake -DNM=... -DOBJECTS=... -P weak_symbols.cmake: fails if an object of unit_v3, unit_v4 or unit_amx defines a weak
 # symbol or a global function. Both matter: where ELF has a weak symbol, COFF has a global function in a COMDAT section.
 
-list(FILTER OBJECTS INCLUDE REGEX "unit_v[34]\\.")
+list(FILTER OBJECTS INCLUDE REGEX "unit_(v[34]|amx)\\.")
 foreach(object IN LISTS OBJECTS)
     execute_process(COMMAND "${NM}" --demangle --defined-only "${object}" OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
     string(REGEX MATCHALL "[0-9a-f]+ [TuVvWw] [^\n]+" weak "${symbols}")

@@ -57,6 +57,7 @@ void bind_settings(py::module_& m) {
     bind_name<LearningRateSchedule, &Settings::learning_rate_schedule>(settings, "learning_rate_schedule");
     bind_name<Initialization, &Settings::initialization>(settings, "initialization");
     bind_name<Parametrization, &Settings::parametrization>(settings, "parametrization");
+    bind_name<Precision, &Settings::precision>(settings, "precision");
     bind_name<Embedding, &Settings::embedding>(settings, "embedding");
     bind_name<TargetTransform, &Settings::target_transform>(settings, "target_transform");
 }

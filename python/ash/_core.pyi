@@ -140,6 +140,7 @@ class Settings:
     external_cost: float  # multiply-adds per epoch of a candidate that is no network; 0: a network
     initialization: str  # auto he xavier
     parametrization: str  # standard ntk
+    precision: str  # fp32 bf16
     input_scaling: bool
     parametric_activation: bool
     embedding: str  # none periodic

@@ -13,6 +13,7 @@ import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias, get_origin, get_type_hints
 
 import numpy as np
@@ -55,6 +56,7 @@ EXTRAS = {LIGHTGBM: "trees", CATBOOST: "catboost"}
 """The extras of ash-tune that bring these packages."""
 
 RANDOM, ADAPTIVE = "random", "adaptive"
+FP32, BF16 = "fp32", "bf16"
 """How candidates are drawn: regardless of the results, or guided by them."""
 
 FROM_DTYPE = "from_dtype"
@@ -259,6 +261,11 @@ class SearchConfig:
         configuration and, where the space has them, a few that were good on other tables. Then every second candidate
         is drawn near a good one, and the better of networks and trees gets more candidates. It needs
         ``candidates=None`` or a planned search. Tables only.
+    precision : {"fp32", "bf16"}, optional
+        The precision of the factors of matrix products in the training of networks. "fp32", the default, is single
+        precision. "bf16" rounds the factors to bfloat16 and adds up in single precision. Weights stay in single
+        precision, and so do products with numbers of the table. It is faster on processors with AMX and slower on
+        others, with equal results. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.
@@ -349,6 +356,7 @@ class SearchConfig:
 
     models: Any = None
     draws: str | None = None
+    precision: str | None = None
     eta: int | None = None
     min_epochs: int | None = None
     max_rungs: int | None = None
@@ -442,6 +450,7 @@ class Options(RunOptions):
         Option((NETWORK,), Check('list of {"network", "lightgbm", "catboost"}', _models), TABLES, "results"),
     ]
     draws: Annotated[str, Option(RANDOM, _word(RANDOM, ADAPTIVE), TABLES, "results")]
+    precision: Annotated[str, Option(FP32, _word(FP32, BF16), TABLES, "results")]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]
@@ -489,10 +498,18 @@ NEEDED = {"promotion": ("algorithm", "ash"), "workers": ("schedule", "reproducib
 """Options that have an effect only where another one has this value."""
 
 
-def option_table(kind: type[RunOptions] = Options) -> dict[str, Option]:
-    """Return the options of a run of a table, or of a function, by name."""
+def _options_of(kind: type[RunOptions]) -> Mapping[str, Option]:
     hints = get_type_hints(kind, include_extras=True)
-    return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+    table = {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+    return MappingProxyType(table)
+
+
+_TABLES: dict[type[RunOptions], Mapping[str, Option]] = {kind: _options_of(kind) for kind in (Options, FunctionOptions)}
+
+
+def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
+    """Return the options of a run of a table, or of a function, by name."""
+    return _TABLES[kind]
 
 
 def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller: str = "") -> tuple[str, ...]:

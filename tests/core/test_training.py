@@ -21,12 +21,14 @@ from training_help import (
     ACTIVATIONS,
     ALL,
     COMBINATIONS,
+    FMA_SETS,
     OPTIMIZERS,
     chosen_for,
     core_data,
     parameters,
     reference,
     robust,
+    same_bits,
     settings,
     standardized,
     table,
@@ -73,6 +75,8 @@ def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float
     assert losses.shape == (sum(jobs),)
     np.testing.assert_allclose(losses, expected_losses, rtol=tolerance, atol=tolerance)
     new, _ = table(37, 6, outputs, classes, seed=4)
+    for layer in expected.dense:
+        layer.rounded = False  # predictions are in single precision
     logits = expected.forward(robust(new, network.input_center, network.input_scale))
     wanted = softmax(logits) if classes else logits * y.std(axis=0) + y.mean(axis=0)
     found = network.predict(np.ascontiguousarray(new))
@@ -181,3 +185,32 @@ def test_a_constant_column_is_neither_embedded_nor_learned(parts: str) -> None:
 def test_every_activation_under_ntk(activation: str) -> None:
     for task in ("regression-2", "classes-3"):
         compare(chosen_for("adamw", task, 2, activations=(activation,) * 2, **ALL), task, [5])
+
+
+@pytest.mark.parametrize("parts", [{}, ALL], ids=["plain", "recipe"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_factors_of_products_are_rounded_to_bfloat16(optimizer: str, parts: dict[str, Any]) -> None:
+    """One or two epochs: a factor that single precision puts on the other side of a tie would be off by 1 in 256."""
+    changes = {**parts, "learning_rate": 0.05 if optimizer.startswith("adam") else 0.5}
+    for task, epochs in (("regression-2", 1), ("classes-3", 2)):
+        chosen = chosen_for(optimizer, task, 3, precision="bf16", **changes)
+        compare(chosen, task, [epochs])
+        data = core_data(*table(60, 6, *TASKS[task], seed=3), TASKS[task][1])
+        rounded, _ = _core.train(data, chosen, epochs)
+        plain, _ = _core.train(data, chosen_for(optimizer, task, 3, **changes), epochs)
+        assert np.abs(parameters(rounded) - parameters(plain)).max() > 3 * TOLERANCE
+        for name in FMA_SETS:
+            again, _ = _core.train(data, chosen, epochs, instruction_set=name)
+            assert same_bits(parameters(again), parameters(rounded)), name
+
+
+def test_the_first_layer_is_rounded_where_no_column_is_a_number() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 6))
+    y = np.arange(60.0)[:, None] % 3
+    found = {}
+    for standardize in (True, False):
+        data = core_data(x, y, 3, standardize=standardize)
+        for precision in ("fp32", "bf16"):
+            found[standardize, precision] = parameters(_core.train(data, settings(precision=precision), 3)[0])
+    assert same_bits(found[True, "fp32"], found[True, "bf16"])
+    assert not np.array_equal(found[False, "fp32"], found[False, "bf16"])

@@ -15,7 +15,8 @@
 
 namespace ash {
 #if defined(__x86_64__)
-extern const Kernels kWide;  // unit_wide.cpp
+extern const Kernels kWide;                                             // unit_wide.cpp
+extern void (*const kSimulatedTiles)(const Product&, float*) noexcept;  // unit_tiles.cpp
 #endif
 }  // namespace ash
 
@@ -26,6 +27,20 @@ inline std::vector<const Kernels*> tested_kernels() {
     std::vector<const Kernels*> tables(available_kernels().begin(), available_kernels().end());
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) tables.push_back(&kWide);
+#endif
+    return tables;
+}
+
+// Those whose products of bfloat16 are tested: with the tiles of AMX too, simulated where there are none.
+inline std::vector<Kernels> tested_bfloat16() {
+    std::vector<Kernels> tables;
+    for (const Kernels* table : tested_kernels()) tables.push_back(*table);
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512bf16") != 0 && available_kernels().front()->lanes == 16) {
+        tables.push_back(*available_kernels().front());
+        tables.back().name = "simulated tiles";
+        tables.back().product_bfloat16 = kSimulatedTiles;
+    }
 #endif
     return tables;
 }

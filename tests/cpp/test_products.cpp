@@ -1,8 +1,12 @@
 // The product kernel against its naive twin: equal to the last bit with fma, for all pairs of sizes() in all three uses.
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <cstdint>
 #include <string>
+#include <vector>
 
+#include "ash/train/denormals.hpp"
 #include "kernel_help.hpp"
 
 using namespace ash;
@@ -10,13 +14,33 @@ using namespace ash::testing;
 
 namespace {
 
+enum class Kind { usual, wide, tiny, huge, infinite, nan };
+
+// Numbers of a kind: usual ones, of many sizes, with products around the least normal number or beyond the largest one,
+// and with one in 40 that is not finite.
+AlignedFloats block_of_kind(Block block, std::uint64_t seed, Kind kind) {
+    AlignedFloats values = random_block(block, seed);
+    for (std::int64_t i = 0; i < values.size(); ++i) {
+        float& value = values.data()[i];
+        if (value == 0.0F) continue;  // padding
+        const auto step = static_cast<int>(i % 41);
+        if (kind == Kind::wide) value = std::ldexp(value, step - 20);
+        if (kind == Kind::tiny) value = std::ldexp(value, step == 0 ? -130 : -60 - step % 6);
+        if (kind == Kind::huge) value = std::ldexp(value, 60 + step % 8);
+        if (kind == Kind::infinite && step == 0) value = INFINITY;
+        if (kind == Kind::nan && step == 0) value = NAN;
+    }
+    return values;
+}
+
 // One product and the result of its naive twin, computed once for all instruction sets since the twin is slow.
 class Sample {
   public:
-    Sample(int rows, int columns, int terms, Start start, bool turned)
+    Sample(int rows, int columns, int terms, Start start, bool turned, bool rounded = false, Kind kind = Kind::usual)
         : block_(block_of(rows, columns)),
-          a_(random_block(turned ? block_of(terms, rows) : block_of(rows, terms), 1)),
-          b_(random_block(block_of(terms, columns), 2)),
+          rounded_(rounded),
+          a_(block_of_kind(turned ? block_of(terms, rows) : block_of(rows, terms), 1, kind)),
+          b_(block_of_kind(block_of(terms, columns), 2, kind)),
           bias_(random_block(block_of(1, columns), 3)),
           before_(random_block(block_, 4)),
           expected_(before_),
@@ -32,7 +56,7 @@ class Sample {
                    .terms = terms,
                    .start = start,
                    .bias = start == Start::bias && terms % 2 == 0 ? bias_.data() : nullptr} {
-        kReference.product(product_);
+        run(kReference, product_);
     }
 
     // The distance of the result of the kernels from that of the naive twin.
@@ -40,12 +64,31 @@ class Sample {
         AlignedFloats result = before_;
         Product product = product_;
         product.c = result.data();
-        kernels.product(product);
+        run(kernels, product);
+        if (rounded_ && !same_signs(result)) return INFINITY;
         return testing::distance(result, expected_, block_);
     }
 
   private:
+    void run(const Kernels& kernels, const Product& product) const {
+        if (!rounded_) return kernels.product(product);
+        AlignedFloats scratch(bfloat16_scratch(product.rows, product.columns, product.terms));
+        kernels.product_bfloat16(product, scratch.data());
+    }
+
+    // distance() takes -0 for 0.
+    bool same_signs(const AlignedFloats& result) const {
+        for (std::int64_t row = 0; row < block_.rows; ++row) {
+            for (std::int64_t i = row * block_.stride; i < row * block_.stride + block_.columns; ++i) {
+                if (result.data()[i] == 0.0F && std::signbit(result.data()[i]) != std::signbit(expected_.data()[i]))
+                    return false;
+            }
+        }
+        return true;
+    }
+
     Block block_;
+    bool rounded_;
     AlignedFloats a_, b_, bias_, before_, expected_;
     Product product_;
 };
@@ -77,6 +120,23 @@ TEST_CASE("a product of every number of terms goes on where it was") {
     for (int terms = 1; terms <= kLargest; ++terms) {
         check(13, 35, terms, Start::accumulate, false);
         check(13, 35, terms, Start::bias, true);
+    }
+}
+
+TEST_CASE("products in bfloat16 equal their naive twin bit for bit, on every instruction set") {
+    const FlushDenormals flush;
+    const std::vector<Kernels> tested = tested_bfloat16();
+    for (int terms = 1; terms <= 200; ++terms) {
+        for (const Kind kind : {Kind::usual, Kind::wide, Kind::tiny, Kind::huge, Kind::infinite, Kind::nan}) {
+            const auto start = static_cast<Start>((terms + static_cast<int>(kind)) % 3);
+            const Sample sample(1 + terms % 37, 1 + terms % 50, terms, start, terms % 2 == 0, true, kind);
+            for (const Kernels& kernels : tested) {
+                // Without fma a product may overflow or vanish on its own; of bfloat16 it is exact otherwise.
+                if (!kernels.fma && (kind == Kind::tiny || kind == Kind::huge)) continue;
+                INFO(kernels.name, ", ", terms, " terms, kind ", static_cast<int>(kind));
+                CHECK(sample.distance(kernels) == 0.0);
+            }
+        }
     }
 }
 

@@ -53,6 +53,7 @@ def settings(**changes: Any) -> _core.Settings:
         "embedding": "none",
         "embedding_frequency": 0.1,
         "target_transform": "none",
+        "precision": "fp32",
     }
     unknown = set(changes) - set(values)
     if unknown:

@@ -62,20 +62,30 @@ FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] 
 
 
 class Dense:
-    """y = x W + b with W [i, o] and b [o]."""
+    """y = x W + b with W [i, o] and b [o]. With `rounded` all factors of products are rounded to bfloat16."""
 
     def __init__(self, weights: Array, biases: Array) -> None:
         self.weights = np.array(weights, dtype=np.float64)
         self.biases = np.array(biases, dtype=np.float64)
+        self.rounded = False
 
     def forward(self, x: Array) -> Array:
-        self.x = x
-        return x @ self.weights + self.biases
+        self.x = self.factor(x)
+        return self.x @ self.factor(self.weights) + self.biases
 
     def backward(self, slope: Array) -> Array:
-        self.weight_gradient = self.x.T @ slope
+        self.weight_gradient = self.x.T @ self.factor(slope)
         self.bias_gradient = slope.sum(axis=0)
-        return slope @ self.weights.T
+        return self.factor(slope) @ self.factor(self.weights).T
+
+    def factor(self, x: Array) -> Array:
+        return to_bfloat16(x) if self.rounded else x
+
+
+def to_bfloat16(x: Array) -> Array:
+    """Eight significant bits, ties to even."""
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8)
 
 
 class Embedding:

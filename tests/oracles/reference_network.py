@@ -42,6 +42,7 @@ class Hyperparameters:
     batch_size: int = 0
     parametrization: str = "standard"
     parametric_activation: bool = False
+    precision: str = "fp32"
 
 
 class Optimizer:
@@ -93,6 +94,8 @@ class Network:
     ) -> None:
         self.embedding, self.scaling = embedding, scaling
         self.dense = [Dense(w, b) for w, b in zip(weights, biases, strict=True)]
+        for layer in self.dense[1:]:  # numbers of the table need more bits
+            layer.rounded = settings.precision == "bf16"
         self.layers: list[Any] = [layer for layer in (embedding, scaling) if layer is not None]
         for number, layer in enumerate(self.dense):
             self.layers.append(layer)

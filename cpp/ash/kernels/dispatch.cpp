@@ -4,8 +4,17 @@
 
 #include "ash/kernels/kernels.hpp"
 
+#if defined(ASH_AMX)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace ash {
 
+#if defined(ASH_AMX)
+extern void (*const kTileProduct)(const Product&, float*) noexcept;
+#endif
 #if defined(__x86_64__)
 extern const Kernels kV4;
 extern const Kernels kV3;
@@ -19,10 +28,28 @@ extern const Kernels kBaseline;
 namespace {
 
 struct Available {
-    std::array<const Kernels*, 3> tables{};
+    std::array<const Kernels*, 4> tables{};
     std::size_t count = 0;
     void add(const Kernels& table) { tables.at(count++) = &table; }
 };
+
+#if defined(ASH_AMX)
+// Whether there are tiles, and the system lets this process use them: it has to ask, since it needs larger stacks for
+// signals then (Linux, Documentation/arch/x86/xstate.rst).
+bool may_use_tiles() {
+    constexpr unsigned kTilesAndBfloat16 = (1U << 24) | (1U << 22);
+    constexpr unsigned kBfloat16OfAvx512 = 1U << 5;
+    constexpr long kAskForState = 0x1023;  // ARCH_REQ_XCOMP_PERM
+    constexpr long kTileData = 18;
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kTilesAndBfloat16) != kTilesAndBfloat16) return false;
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0 || (a & kBfloat16OfAvx512) == 0) return false;
+    return syscall(SYS_arch_prctl, kAskForState, kTileData) == 0;
+}
+#endif
 
 // Asks for exactly the features that the units are compiled with (cmake/flags.cmake); the builtin also asks the operating
 // system whether it saves the registers.
@@ -33,6 +60,14 @@ Available detect() {
     const bool v3 = __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
     const bool v4 = v3 && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
                     __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+#if defined(ASH_AMX)
+    if (v4 && may_use_tiles()) {
+        static Kernels amx = kV4;
+        amx.name = "x86-64-v4-amx";
+        amx.product_bfloat16 = kTileProduct;
+        available.add(amx);
+    }
+#endif
     if (v4) available.add(kV4);
     if (v3) available.add(kV3);
     available.add(kBaseline);

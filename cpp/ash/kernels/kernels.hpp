@@ -44,6 +44,12 @@ struct Product {
     const float* bias = nullptr;  // [N]
 };
 
+// Floats of scratch for a product of such factors.
+constexpr std::int64_t bfloat16_scratch(std::int64_t rows, std::int64_t columns, std::int64_t terms) {
+    constexpr std::int64_t kMore = 32;  // to fill up a row, or the terms
+    return (terms + kMore) * (rows + kMore + columns + kMore);
+}
+
 // A block of rows [rows][stride]; from `columns` on it is padding.
 struct Block {
     std::int64_t rows;
@@ -110,6 +116,9 @@ struct Kernels {
     bool fma;
 
     void (*product)(const Product&) noexcept;
+    // The same of factors rounded to bfloat16 (bfloat16.hpp). Rows of A, or its columns if a_row is 1,
+    // are aligned and read in whole vectors, as those of B are. scratch: bfloat16_scratch() floats.
+    void (*product_bfloat16)(const Product&, float* scratch) noexcept;
     // y := f(y); slope, if not null, := f'(y).
     void (*activate)(Activation, float* y, float* slope, Block) noexcept;
     // With a share a for each column: y := (1 - a) y + a f(y), just f(y) where a is 1. Unless they are null, slope :=

@@ -7,9 +7,9 @@
 #pragma once
 
 #include "ash/kernels/elementary.hpp"
-#include "ash/kernels/elementwise.hpp"
 #include "ash/kernels/kernels.hpp"
 #include "ash/kernels/simd.hpp"
+#include "ash/kernels/transpose.hpp"
 
 namespace {
 

@@ -4,7 +4,9 @@
 // products, passes and updates of the fast units with fma must equal it bit for bit; exp, log, tanh, sigmoid are taken
 // from libm in double here, so what goes through them is compared within the bounds that DESIGN.md states.
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <numbers>
 
@@ -23,6 +25,44 @@ void product(const Product& p) noexcept {
             if (p.start == Start::accumulate) sum = c;
             for (std::int64_t k = 0; k < p.terms; ++k) {
                 sum = fused(p.a[m * p.a_row + k * p.a_column], p.b[k * p.b_stride + n], sum);
+            }
+            c = p.start == Start::scale ? c * sum : sum;
+        }
+    }
+}
+
+float to_bfloat16(float x) {
+    if (std::isnan(x) || std::isinf(x)) return x;
+    if (std::fpclassify(x) == FP_SUBNORMAL) return std::copysign(0.0F, x);
+    const auto own = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t below = own & 0xFFFFU;  // what is rounded
+    const std::uint32_t kept = own - below;
+    const bool up = below > 0x8000U || (below == 0x8000U && (kept >> 16) % 2 == 1);
+    return std::bit_cast<float>(up ? kept + 0x10000U : kept);
+}
+
+// As TDPBF16PS does it: 16 pairs of terms at a time, the last ones filled up with zeros.
+void product_bfloat16(const Product& p, float*) noexcept {
+    const auto a = [&](std::int64_t m, std::int64_t k) {
+        return k < p.terms ? to_bfloat16(p.a[m * p.a_row + k * p.a_column]) : 0.0F;
+    };
+    const auto b = [&](std::int64_t k, std::int64_t n) {
+        return k < p.terms ? to_bfloat16(p.b[k * p.b_stride + n]) : 0.0F;
+    };
+    for (std::int64_t m = 0; m < p.rows; ++m) {
+        for (std::int64_t n = 0; n < p.columns; ++n) {
+            float& c = p.c[m * p.c_stride + n];
+            float sum = 0.0F;
+            if (p.start == Start::bias && p.bias != nullptr) sum = p.bias[n];
+            if (p.start == Start::accumulate) sum = c;
+            for (std::int64_t group = 0; group < p.terms; group += 32) {
+                float even = 0.0F;
+                float odd = 0.0F;
+                for (std::int64_t k = group; k < group + 32; k += 2) {
+                    even = fused(a(m, k), b(k, n), even);
+                    odd = fused(a(m, k + 1), b(k + 1, n), odd);
+                }
+                sum = sum + (even + odd);
             }
             c = p.start == Start::scale ? c * sum : sum;
         }
@@ -293,6 +333,7 @@ const Kernels kReference{"reference",
                          1,
                          true,
                          product,
+                         product_bfloat16,
                          activate,
                          activate_parametric,
                          delta_parametric,

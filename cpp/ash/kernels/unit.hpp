@@ -1,11 +1,13 @@
 // unit.hpp: the table of one instruction set; included once by each unit_*.cpp, which names it.
 #pragma once
 
+#include "ash/kernels/bfloat16.hpp"
 #include "ash/kernels/elementwise.hpp"
 #include "ash/kernels/losses.hpp"
 #include "ash/kernels/parametric.hpp"
 #include "ash/kernels/periodic.hpp"
 #include "ash/kernels/product.hpp"
+#include "ash/kernels/transpose.hpp"
 #include "ash/kernels/update.hpp"
 
 #define ASH_KERNELS_TABLE(variable, label)        \
@@ -15,6 +17,7 @@
                            kLanes,                \
                            kFused,                \
                            ::product,             \
+                           ::product_bfloat16,    \
                            ::activate,            \
                            ::activate_parametric, \
                            ::delta_parametric,    \

@@ -40,17 +40,10 @@ Layout::Layout(const Shape& shape, const Settings& settings)
     const auto add = [&](int width, Activation activation, bool parametric) {
         check_layer(inputs, width);
         const float rate = ntk ? 1.0F / std::sqrt(static_cast<float>(inputs)) : 1.0F;
-        const Layer layer{inputs,
-                          width,
-                          activation,
-                          padded(width),
-                          size_,
-                          copies_size_,
-                          row_floats_,
-                          rate,
-                          ntk ? kBiasRate : 1.0F,
-                          parametric,
-                          ntk ? kShareRate : 1.0F};
+        const Layer layer{inputs, width, activation, padded(width), size_, copies_size_, row_floats_, rate,
+                          ntk ? kBiasRate : 1.0F, parametric, ntk ? kShareRate : 1.0F,
+                          // Numbers of a table need more than eight bits.
+                          settings.precision == Precision::bf16 && (!layers_.empty() || shape.numbers == 0)};
         if (!layers_.empty() || numbers > 0) copies_size_ += width * layer.transposed_stride();
         size_ += layer.size();
         row_floats_ += layer.stride;

@@ -35,6 +35,7 @@ struct Layer {
     float bias_rate;          // 1, or 0.1 (ntk)
     bool parametric = false;  // a hidden layer whose shares of f(x) in its outputs, the rest being x, are learned
     float share_rate = 1.0F;  // 1, or 0.1 (ntk)
+    bool rounded = false;     // factors of its products are rounded to bfloat16 in training
 
     std::int64_t size() const { return (inputs + (parametric ? 2 : 1)) * stride; }
     std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of their row, where there is one

@@ -38,7 +38,10 @@ template <>
 struct Names<Embedding> {
     static constexpr std::array<std::string_view, 2> list{"none", "periodic"};
 };
-
+template <>
+struct Names<Precision> {
+    static constexpr std::array<std::string_view, 2> list{"fp32", "bf16"};
+};
 template <>
 struct Names<Loss> {
     static constexpr std::array<std::string_view, 3> list{"squared_error", "pinball", "poisson"};
@@ -67,6 +70,7 @@ std::string_view name(Initialization value) { return name_of(value); }
 std::string_view name(Parametrization value) { return name_of(value); }
 std::string_view name(Embedding value) { return name_of(value); }
 std::string_view name(TargetTransform value) { return name_of(value); }
+std::string_view name(Precision value) { return name_of(value); }
 std::string_view name(Loss value) { return name_of(value); }
 
 template <typename Enum>
@@ -86,6 +90,7 @@ template Initialization parse<Initialization>(std::string_view text);
 template Parametrization parse<Parametrization>(std::string_view text);
 template Embedding parse<Embedding>(std::string_view text);
 template TargetTransform parse<TargetTransform>(std::string_view text);
+template Precision parse<Precision>(std::string_view text);
 template Loss parse<Loss>(std::string_view text);
 
 void check(const Settings& settings) {

@@ -19,6 +19,8 @@ enum class Initialization : std::uint8_t { automatic, he, xavier };  // automati
 enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and initial weights by a layer's inputs
 enum class Embedding : std::uint8_t { none, periodic };       // of numbers: embedding.hpp
 
+enum class Precision : std::uint8_t { fp32, bf16 };  // of the factors of products in training: bfloat16.hpp
+
 enum class TargetTransform : std::uint8_t { none, log };
 
 struct Settings {
@@ -29,6 +31,7 @@ struct Settings {
     Initialization initialization = Initialization::automatic;
     Parametrization parametrization = Parametrization::standard;
     Embedding embedding = Embedding::none;
+    Precision precision = Precision::fp32;
     TargetTransform target_transform = TargetTransform::none;  // of what a regression is trained on
     double embedding_frequency = 0.1;    // standard deviation of the first frequencies, in turns a unit of x
     bool input_scaling = false;          // a factor for each input of the first layer is learned
@@ -58,6 +61,7 @@ std::string_view name(Initialization value);
 std::string_view name(Parametrization value);
 std::string_view name(Embedding value);
 std::string_view name(TargetTransform value);
+std::string_view name(Precision value);
 std::string_view name(Loss value);
 
 // Throws std::invalid_argument that lists the names there are.

@@ -9,9 +9,11 @@
 namespace ash {
 namespace {
 
-// Rows of a batch that a gradient takes in before the next tile of weights: their deltas, 64 bytes per row, stay in the
-// first cache. The chain of additions goes on where it was, so the split changes no bit.
-constexpr std::int64_t kBlockTerms = 256;
+// rounded: scratch, if the factors are rounded to bfloat16.
+void multiply(const Kernels& kernels, const Product& product, float* rounded) {
+    if (rounded == nullptr) return kernels.product(product);
+    kernels.product_bfloat16(product, rounded);
+}
 
 // The weights of a layer as the passes read them: layer 0 times the factors of its inputs, where they are learned.
 const float* weights_of(const Layout& layout, std::size_t l, const float* weights, const float* copies) {
@@ -20,20 +22,22 @@ const float* weights_of(const Layout& layout, std::size_t l, const float* weight
 
 // c [rows.count][stride] := x W + b
 void affine(const Kernels& kernels, const Layout& layout, std::size_t l, const float* weights, const float* copies,
-            const float* x, std::int64_t x_stride, std::int64_t rows, float* c) {
+            const float* x, std::int64_t x_stride, std::int64_t rows, float* c, float* rounded) {
     const Layer& layer = layout.layers()[l];
-    kernels.product({.a = x,
-                     .a_row = x_stride,
-                     .a_column = 1,
-                     .b = weights_of(layout, l, weights, copies),
-                     .b_stride = layer.stride,
-                     .c = c,
-                     .c_stride = layer.stride,
-                     .rows = rows,
-                     .columns = layer.outputs,
-                     .terms = layer.inputs,
-                     .start = Start::bias,
-                     .bias = weights + layer.offset + layer.inputs * layer.stride});
+    multiply(kernels,
+             {.a = x,
+              .a_row = x_stride,
+              .a_column = 1,
+              .b = weights_of(layout, l, weights, copies),
+              .b_stride = layer.stride,
+              .c = c,
+              .c_stride = layer.stride,
+              .rows = rows,
+              .columns = layer.outputs,
+              .terms = layer.inputs,
+              .start = Start::bias,
+              .bias = weights + layer.offset + layer.inputs * layer.stride},
+             rounded);
 }
 
 Dropout dropout_of(const Mask& mask, std::size_t layer, std::int64_t first) {
@@ -55,19 +59,22 @@ void activate(const Kernels& kernels, const Layer& layer, const float* weights, 
 
 // gradient [count][stride] := A^T D over all rows of the batch, A given by its strides.
 void gradient_of(const Kernels& kernels, const Layer& layer, const float* a, std::int64_t a_row, std::int64_t a_column,
-                 std::int64_t count, const float* deltas, std::int64_t rows, float* gradient) {
+                 std::int64_t count, const float* deltas, std::int64_t rows, float* gradient,
+                 float* rounded = nullptr) {
     for (std::int64_t first = 0; first < rows; first += kBlockTerms) {
-        kernels.product({.a = a + first * a_column,
-                         .a_row = a_row,
-                         .a_column = a_column,
-                         .b = deltas + first * layer.stride,
-                         .b_stride = layer.stride,
-                         .c = gradient,
-                         .c_stride = layer.stride,
-                         .rows = count,
-                         .columns = layer.outputs,
-                         .terms = std::min(kBlockTerms, rows - first),
-                         .start = first == 0 ? Start::bias : Start::accumulate});
+        multiply(kernels,
+                 {.a = a + first * a_column,
+                  .a_row = a_row,
+                  .a_column = a_column,
+                  .b = deltas + first * layer.stride,
+                  .b_stride = layer.stride,
+                  .c = gradient,
+                  .c_stride = layer.stride,
+                  .rows = count,
+                  .columns = layer.outputs,
+                  .terms = std::min(kBlockTerms, rows - first),
+                  .start = first == 0 ? Start::bias : Start::accumulate},
+                 rounded);
     }
 }
 
@@ -88,18 +95,20 @@ Parameters parameters_of(State& state, const Layer& layer, Span rows, const floa
 
 // c [rows.count][c_stride] := D W^T of a layer, into the deltas below, which hold slopes, or into those of the inputs.
 void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch, Span rows, Start start, float* c,
-                 std::int64_t c_stride) {
-    kernels.product({.a = batch.deltas_of(layer, rows.first),
-                     .a_row = layer.stride,
-                     .a_column = 1,
-                     .b = batch.copies + layer.transposed,
-                     .b_stride = layer.transposed_stride(),
-                     .c = c,
-                     .c_stride = c_stride,
-                     .rows = rows.count,
-                     .columns = layer.inputs,
-                     .terms = layer.outputs,
-                     .start = start});
+                 std::int64_t c_stride, float* rounded) {
+    multiply(kernels,
+             {.a = batch.deltas_of(layer, rows.first),
+              .a_row = layer.stride,
+              .a_column = 1,
+              .b = batch.copies + layer.transposed,
+              .b_stride = layer.transposed_stride(),
+              .c = c,
+              .c_stride = c_stride,
+              .rows = rows.count,
+              .columns = layer.inputs,
+              .terms = layer.outputs,
+              .start = start},
+             rounded);
 }
 
 // The same update with a layer's share of the learning rate, and without what shrinks weights.
@@ -131,13 +140,14 @@ std::int64_t Batch::input_stride_of(const Layout& layout, std::size_t layer) con
 }
 
 void forward(const Kernels& kernels, const Layout& layout, const float* weights, const Mask& mask, const Batch& batch,
-             Span rows) {
+             Span rows, float* rounded) {
     const std::size_t last = layout.layers().size() - 1;
     for (std::size_t l = 0; l <= last; ++l) {
         const Layer& layer = layout.layers()[l];
         const float* x = batch.inputs_of(layout, l, rows.first);
         float* y = l == last ? batch.deltas_of(layer, rows.first) : batch.outputs_of(layer, rows.first);
-        affine(kernels, layout, l, weights, batch.copies, x, batch.input_stride_of(layout, l), rows.count, y);
+        affine(kernels, layout, l, weights, batch.copies, x, batch.input_stride_of(layout, l), rows.count, y,
+               layer.rounded ? rounded : nullptr);
         if (l == last) return;
         float* slopes = batch.slopes_of(layer, rows.first);
         float* excesses = batch.excesses_of(layer, rows.first);
@@ -163,20 +173,20 @@ void predict(const Kernels& kernels, const Layout& layout, const float* weights,
         const bool last = l + 1 == layers.size();
         // Only one block is under way, so all layers start at row 0 of the buffers.
         float* y = last ? results : scratch.outputs + kBlockRows * layer.row_offset;
-        affine(kernels, layout, l, weights, scratch.copies, x, x_stride, rows, y);
+        affine(kernels, layout, l, weights, scratch.copies, x, x_stride, rows, y, nullptr);
         if (!last) activate(kernels, layer, weights, y, nullptr, nullptr, rows);
         x = y;
         x_stride = layer.stride;
     }
 }
 
-void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows) {
+void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows, float* rounded) {
     const auto layers = layout.layers();
     for (std::size_t l = layers.size() - 1; l > 0; --l) {
         const Layer& below = layers[l - 1];
         float* deltas = batch.deltas_of(below, rows.first);
         delta_below(kernels, layers[l], batch, rows, below.parametric ? Start::bias : Start::scale, deltas,
-                    below.stride);
+                    below.stride, layers[l].rounded ? rounded : nullptr);
         if (below.parametric) {
             kernels.delta_parametric(deltas, batch.slopes_of(below, rows.first), batch.excesses_of(below, rows.first),
                                      {rows.count, below.outputs, below.stride});
@@ -184,17 +194,18 @@ void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, 
     }
     if (!layout.embeds()) return;
     float* deltas = batch.input_deltas + rows.first * batch.input_stride;
-    delta_below(kernels, layers[0], batch, rows, Start::bias, deltas, batch.input_stride);
+    delta_below(kernels, layers[0], batch, rows, Start::bias, deltas, batch.input_stride,
+                layers[0].rounded ? rounded : nullptr);
 }
 
 void update_weights(const Kernels& kernels, const Update& update, std::size_t l, Span rows, const Batch& batch,
-                    State& state, float* gradient) {
+                    State& state, float* gradient, float* rounded) {
     const Layout& layout = state.layout;
     const Layer& layer = layout.layers()[l];
     const bool scaled = l == 0 && layout.scaling().learned;
     const float* x = batch.inputs_of(layout, l, 0) + rows.first;
     gradient_of(kernels, layer, x, 1, batch.input_stride_of(layout, l), rows.count, batch.deltas_of(layer, 0),
-                batch.rows, gradient);
+                batch.rows, gradient, layer.rounded ? rounded : nullptr);
     const Parameters own = parameters_of(state, layer, rows, gradient);
     if (scaled) update_factors(kernels, update, rows, own.weights, own.block, state, gradient);
     Update numbers = update;

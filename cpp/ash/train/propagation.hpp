@@ -76,8 +76,9 @@ void embed(const Kernels& kernels, const Layout& layout, const float* weights, s
            const float* x, std::int64_t x_stride, std::int64_t rows, float* numbers, float* inputs);
 
 // Training: outputs and slopes of all layers; the last layer's outputs lie in deltas_of(last).
+// rounded, here and below: scratch of the thread, for products in bfloat16 (Workspace::rounded).
 void forward(const Kernels& kernels, const Layout& layout, const float* weights, const Mask& mask, const Batch& batch,
-             Span rows);
+             Span rows, float* rounded);
 
 // Scratch of a prediction, for so many rows: outputs of all layers, and what an embedding needs.
 struct PredictionScratch {
@@ -94,11 +95,11 @@ void predict(const Kernels& kernels, const Layout& layout, const float* weights,
              float* results);
 
 // From the delta of the last layer to those of all others, and of the inputs where there is an embedding.
-void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows);
+void backward(const Kernels& kernels, const Layout& layout, const Batch& batch, Span rows, float* rounded);
 
 // Gradient, update and transposed copy of some rows of a layer's weights, or of its biases and shares.
 void update_weights(const Kernels& kernels, const Update& update, std::size_t layer, Span rows, const Batch& batch,
-                    State& state, float* gradient);
+                    State& state, float* gradient, float* rounded);
 void update_biases(const Kernels& kernels, const Update& update, std::size_t layer, const Batch& batch, State& state,
                    float* gradient);
 

@@ -104,7 +104,7 @@ class Run {
             return shared_step(batch, first, step);
         const Mask mask = next_mask();
         for (std::int64_t row = 0; row < batch.rows; row += kBlockRows) {
-            propagate(batch, first, mask, {row, std::min(kBlockRows, batch.rows - row)});
+            propagate(batch, first, mask, {row, std::min(kBlockRows, batch.rows - row)}, workspace_);
         }
         const Update numbers = next_update(step);
         const auto layers = state_.layout.layers();
@@ -125,7 +125,7 @@ class Run {
         const Mask mask = next_mask();
         const RowCut rows(batch.rows, team.size());
         team.share(rows.count(), workspace_,
-                   [&](int block, Workspace&) { propagate(batch, first, mask, rows[block]); });
+                   [&](int block, Workspace& scratch) { propagate(batch, first, mask, rows[block], scratch); });
         const Update numbers = next_update(step);
         const auto blocks = weight_cut_.blocks(team.size());
         team.share(static_cast<int>(blocks.size()), workspace_, [&](int block, Workspace& scratch) {
@@ -141,14 +141,14 @@ class Run {
     }
 
     // Some rows of a batch through the network and back.
-    void propagate(const Batch& batch, std::int64_t first, const Mask& mask, Span rows) {
+    void propagate(const Batch& batch, std::int64_t first, const Mask& mask, Span rows, Workspace& scratch) {
         if (is_set(training_.stop)) return;
         if (!full_) gather(first, rows);
         if (state_.layout.logarithms()) gather_logarithms(first + rows.first, rows);
         if (embeds_) embed_block(rows);
-        forward(kernels_, state_.layout, state_.weights.data(), mask, batch, rows);
+        forward(kernels_, state_.layout, state_.weights.data(), mask, batch, rows, scratch.rounded.data());
         lose(batch, rows);
-        backward(kernels_, state_.layout, batch, rows);
+        backward(kernels_, state_.layout, batch, rows, scratch.rounded.data());
     }
 
     void embed_block(Span rows) {
@@ -236,7 +236,7 @@ class Run {
         float* gradient = scratch.gradient.data();
         if (layer == state_.layout.layers().size())
             return update_embedding(kernels_, numbers, rows, batch, state_, gradient);
-        update_weights(kernels_, numbers, layer, rows, batch, state_, gradient);
+        update_weights(kernels_, numbers, layer, rows, batch, state_, gradient, scratch.rounded.data());
         const bool last = rows.first + rows.count == state_.layout.layers()[layer].inputs;
         if (last) update_biases(kernels_, numbers, layer, batch, state_, gradient);
     }

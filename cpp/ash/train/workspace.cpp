@@ -30,6 +30,18 @@ std::int64_t gradient_floats(const Layout& layout) {
     return std::max(kBlockWeights * widest, embedding::kRows * embedding::kColumns);
 }
 
+// For the largest product of a block of rows or of weights.
+std::int64_t rounded_floats(const Layout& layout) {
+    std::int64_t most = 0;
+    for (const Layer& layer : layout.layers()) {
+        if (!layer.rounded) continue;
+        most = std::max({most, bfloat16_scratch(kBlockRows, layer.outputs, layer.inputs),
+                         bfloat16_scratch(kBlockRows, layer.inputs, layer.outputs),
+                         bfloat16_scratch(kBlockWeights, layer.outputs, kBlockTerms)});
+    }
+    return most;
+}
+
 EpochCut epochs_of(const Settings& settings, const TableSize& table) {
     return settings.batch_size == 0 ? EpochCut(table.training_rows, 0) : table.epochs;
 }
@@ -78,6 +90,7 @@ void Workspace::each_buffer(const TableSize& table, const Settings& settings, Ta
     take(input_deltas, layout.embeds() ? batch * embedded_stride + kLineFloats : 0);
     take(copies, layout.copies_size());
     take(gradient, gradient_floats(layout));
+    take(rounded, rounded_floats(layout));
     take(losses, padded(batch));  // the logarithm of a block of losses works on whole vectors
     take(predictions, 3 * kBlockRows * outputs_stride);
     take(labels, table.classifies ? batch : 0);
@@ -98,10 +111,13 @@ void Workspace::prepare_to_score(const Data& data, const Settings& settings) {
     grow_to(table, settings);
 }
 
-void Workspace::prepare_to_help(const Layout& layout) { grow(gradient, gradient_floats(layout)); }
+void Workspace::prepare_to_help(const Layout& layout) {
+    grow(gradient, gradient_floats(layout));
+    grow(rounded, rounded_floats(layout));
+}
 
 std::int64_t workspace_bytes(const TableSize& table, std::span<const Settings> candidates) {
-    std::array<double, 16> most{};  // bytes of each buffer
+    std::array<double, 17> most{};  // bytes of each buffer
     for (const Settings& settings : candidates) {
         std::size_t number = 0;
         Workspace().each_buffer(table, settings, [&](auto& buffer, std::int64_t size) {

@@ -19,7 +19,10 @@
 
 namespace ash {
 
-inline constexpr std::int64_t kBlockRows = 64;     // rows of a batch that go through the network together
+inline constexpr std::int64_t kBlockRows = 64;  // rows of a batch that go through the network together
+// Rows of a batch that a gradient takes in before the next tile of weights: their deltas, 64 bytes per row, stay in the
+// first cache. The chain of additions goes on where it was, so the split changes no bit; 32 divides it (bfloat16.hpp).
+inline constexpr std::int64_t kBlockTerms = 256;
 inline constexpr std::int64_t kBlockWeights = 64;  // rows of weights with a gradient that is computed and used at once
 
 // What the size of a workspace depends on, beside the settings.
@@ -43,7 +46,7 @@ struct Workspace {
     Workspace(const Data& data, std::span<const Settings> candidates);  // large enough for each of them
     void prepare(const Data& data, const Settings& settings);
     void prepare_to_score(const Data& data, const Settings& settings);  // what evaluate() needs: no batch, no order
-    void prepare_to_help(const Layout& layout);  // what a member of a team needs: the gradient alone
+    void prepare_to_help(const Layout& layout);  // what a member of a team needs: gradient and rounded
 
     // B = rows of a batch, or kBlockRows if that is more, H = row_floats of the layout.
     AlignedFloats inputs;        // [B][stride of x], gathered or expanded; unused when the batch is the whole part
@@ -57,6 +60,7 @@ struct Workspace {
     AlignedFloats input_deltas;  // [B][the same], and a line
     AlignedFloats copies;        // of the weights: layout.hpp
     AlignedFloats gradient;      // [kBlockWeights][widest stride], or of an embedding [kRows][kColumns]
+    AlignedFloats rounded;       // factors of a product in bfloat16, where there is one
     AlignedFloats losses;        // [padded(B)]
     AlignedFloats predictions;   // [3][kBlockRows][padded(outputs)]: results, logits, scaled logits
     std::vector<std::int32_t> labels;  // [B], gathered, classification

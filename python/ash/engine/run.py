@@ -222,6 +222,7 @@ class TuningRun:
         drawn = partial(self._journal.drawn, self._space)
         known, before = self._journal.begun, self._journal.before
         self._candidates = draw(self._space, self._options, begin, known, drawn, self._first, before)
+        self._candidates.precision = self._options.precision
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
@@ -234,8 +235,9 @@ class TuningRun:
         self._options = self._journal.planned(self._options) or planned(
             self._options, self._space, self._split, self._deadline.left()
         )
-        # Trees on record keep their rounds, so an epoch costs the same as before the space grew.
-        self._candidates.epoch_cost = epoch_cost(self._options, self._journal.began or self._space, self._split)
+        if self._has_trees:
+            # Trees on record keep their rounds, so an epoch costs the same as before the space grew.
+            self._candidates.epoch_cost = epoch_cost(self._options, self._journal.began or self._space, self._split)
 
     def _check_space(self) -> None:
         """Raise SettingError where the space has a value with which no network can train on this table."""
@@ -267,7 +269,8 @@ class TuningRun:
         scored, kept = self._scoring is not None, self._keep()
         drawn = self._candidates.settings()
         if self._candidates.ahead == 0:  # few are drawn yet
-            drawn += map(to_settings, islice(self._space.stream(self._options.seed), CHUNK))
+            more = islice(self._space.stream(self._options.seed), CHUNK)
+            drawn += [to_settings(params, precision=self._options.precision) for params in more]
         networks = [each for each in drawn if not each.external_cost]
         about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
         about |= {"kept": kept, "count": self._candidates.count}

@@ -85,7 +85,7 @@ def dispatcher_of(
     """Return what gives out the jobs of a run, which has these data and options."""
     if elsewhere is None:
         return NoDispatcher()
-    names = ("min_epochs", "eta", "training", "metric", "seed")
+    names = ("min_epochs", "eta", "training", "metric", "seed", "precision")
     rules = {name: getattr(options, name) for name in names}
     capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
@@ -106,7 +106,7 @@ class Flight(NamedTuple):
 class Dispatcher(NoDispatcher):
     """A context manager that brings the data to the workers, carries jobs while it is open, and drops the data.
 
-    There are `data` of each fold; `rules` are keywords of `_core.train_job`; `params` of the candidates by number may
+    There are `data` of each fold; `rules` are those of `Shared`; `params` of the candidates by number may
     grow; `capacity` is how many jobs may be on their way.
     """
 

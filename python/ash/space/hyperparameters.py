@@ -20,7 +20,7 @@ import numpy as np
 from ash import _core
 from ash._utils.checks import is_integer, is_number, near_names
 from ash.errors import SettingError
-from ash.options import CATBOOST, LIGHTGBM, MODELS, NETWORK, TREES, option_table
+from ash.options import CATBOOST, FP32, LIGHTGBM, MODELS, NETWORK, TREES, option_table
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
@@ -219,13 +219,14 @@ def check_params(params: Mapping[str, Any]) -> Params:
     return full
 
 
-def to_settings(params: Mapping[str, Any], external_cost: float = 1.0) -> _core.Settings:
+def to_settings(params: Mapping[str, Any], external_cost: float = 1.0, precision: str = FP32) -> _core.Settings:
     """Return the settings of the core for one candidate's hyperparameters. Errors as in check_params.
 
     `external_cost` is the cost of an epoch, in multiply-adds, of a candidate that is no network.
     """
     full = check_params(params)
     settings = _core.Settings()
+    settings.precision = precision
     if model_of(full) != NETWORK:
         settings.external_cost = external_cost
         return settings
