@@ -21,6 +21,7 @@ extern const Kernels kV3;
 extern const Kernels kBaseline;
 #elif defined(__aarch64__)
 extern const Kernels kNeon;
+extern const Kernels kBaseline;
 #else
 extern const Kernels kBaseline;
 #endif
@@ -73,6 +74,7 @@ Available detect() {
     available.add(kBaseline);
 #elif defined(__aarch64__)
     available.add(kNeon);
+    available.add(kBaseline);
 #else
     available.add(kBaseline);
 #endif

@@ -38,7 +38,8 @@ namespace {
 
 constexpr int kLanes = ASH_LANES;
 
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+// ASH_UNFUSED: as baseline x86-64, where there would be a fused multiply-add.
+#if (defined(__FMA__) || defined(__ARM_FEATURE_FMA)) && !defined(ASH_UNFUSED)
 constexpr bool kFused = true;
 #else
 constexpr bool kFused = false;
@@ -61,7 +62,9 @@ ASH_INLINE Integers bits(Floats value) { return reinterpret_cast<Integers&>(valu
 ASH_INLINE Floats from_bits(Integers value) { return reinterpret_cast<Floats&>(value); }
 
 ASH_INLINE Floats fma(Floats a, Floats b, Floats c) {
-#if ASH_LANES == 16 && defined(__AVX512F__)
+#if defined(ASH_UNFUSED)
+    return a * b + c;
+#elif ASH_LANES == 16 && defined(__AVX512F__)
     return _mm512_fmadd_ps(a, b, c);
 #elif ASH_LANES == 8 && defined(__FMA__)
     return _mm256_fmadd_ps(a, b, c);

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.arguments import explained
-from ash._utils.checks import is_number, whole
+from ash._utils.checks import is_number, one_of, whole
 from ash.encoding.data_split import Fold, Split
 from ash.engine.deadline import SELECTION
 from ash.errors import SettingError
 from ash.models.model_pool import networks_to_keep
-from ash.options import LARGEST, NETWORK, TREES, Options, virtual_workers
+from ash.options import BF16, FP32, LARGEST, NETWORK, TREES, Options, virtual_workers
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
@@ -118,6 +118,7 @@ def plan(
     eta: int = 2,
     epoch_rows: int | None = None,
     validation: int = 0,
+    precision: str = FP32,
 ) -> Plan:
     """Return the ladder for a table and a time, from the speed of this machine.
 
@@ -143,6 +144,8 @@ def plan(
         epoch takes a 64th of the time of all threads at most; but not below 1024 rows, 16 updates and the scoring.
     validation : int
         Rows that score a candidate after each job.
+    precision : {"fp32", "bf16"}
+        As for `ash.SearchConfig`.
 
     Raises
     ------
@@ -159,7 +162,7 @@ def plan(
     rows, features = whole("rows", rows, 1, 2**32 - 1), whole("features", features, 1, LARGEST)
     threads, outputs = whole("threads", threads, 1, LARGEST), whole("outputs", outputs, 1, LARGEST)
     classes, eta = whole("classes", classes, 0, LARGEST), whole("eta", eta, 2, LARGEST)
-    validation = whole("validation", validation, 0, LARGEST)
+    validation, precision = whole("validation", validation, 0, LARGEST), one_of("precision", precision, (FP32, BF16))
     most = None if epoch_rows is None else whole("epoch_rows", epoch_rows, 1, LARGEST)
     numbers = features if numbers is None else whole("numbers", numbers, 0, features)
     if not is_number(time_limit):
@@ -167,7 +170,7 @@ def plan(
     if not candidates:
         raise SettingError(f"candidates must be at least one, as Space.sample returns them, got {candidates!r}")
     table = _Shape(rows, features, outputs, classes, numbers, validation)
-    settings = _networks_of(candidates[:TYPICAL])
+    settings = _networks_of(candidates[:TYPICAL], precision)
     cost_seconds = _seconds_a_cost(settings[0], table)
     finishers = max(FINISHERS, FINISHERS_A_THREAD * threads)
     found = _plan_for(max(0.0, time_limit) * threads / cost_seconds, table, settings, finishers, eta, most)
@@ -182,9 +185,10 @@ def plan(
     )
 
 
-def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
+def _networks_of(candidates: Sequence[Params], precision: str = FP32) -> list[_core.Settings]:
     """Return the settings of those that are networks; of a usual one if none is."""
-    return [to_settings(params) for params in candidates if model_of(params) == NETWORK] or [to_settings(_USUAL)]
+    networks = [params for params in candidates if model_of(params) == NETWORK] or [_USUAL]
+    return [to_settings(params, precision=precision) for params in networks]
 
 
 @dataclass(frozen=True)
@@ -368,6 +372,7 @@ def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch
         eta=options.eta,
         epoch_rows=epoch_rows,
         validation=len(fold.validation),
+        precision=options.precision,
     )
 
 
