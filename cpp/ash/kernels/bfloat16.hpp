@@ -63,8 +63,7 @@ __attribute__((noinline)) void groups_below(const ash::Product& p, int64_t row, 
     for (; count > 0; --count) {
         Floats sum[R][V];
         for (int r = 0; r < R; ++r) {
-            for (int v = 0; v < V; ++v) sum[r][v] = load(first + v * kLanes);
-            first = next_row(first, first_stride);
+            for (int v = 0; v < V; ++v) sum[r][v] = load(first + r * first_stride + v * kLanes);
         }
         const float* b = p.b + column;
         const float* factor_at = a;
@@ -99,13 +98,15 @@ __attribute__((noinline)) void groups_below(const ash::Product& p, int64_t row, 
             }
         }
         for (int r = 0; r < R; ++r) {
+            float* to = c + r * p.c_stride;
             for (int v = 0; v < V; ++v) {
-                if (scales) sum[r][v] = load(c + v * kLanes) * sum[r][v];
-                store(c + v * kLanes, sum[r][v]);
+                if (scales) sum[r][v] = load(to + v * kLanes) * sum[r][v];
+                store(to + v * kLanes, sum[r][v]);
             }
-            c = next_row(c, p.c_stride);
         }
         a += R * p.a_row;
+        c += R * p.c_stride;
+        first += R * first_stride;
     }
 }
 

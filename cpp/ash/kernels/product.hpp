@@ -35,18 +35,6 @@ constexpr int kTileRows = 6;
 
 alignas(64) constexpr float kNothing[8 * kLanes] = {};
 
-// The start of the next row. Opaque: the compiler would otherwise keep the offset of each row of a tile, in registers that
-// it does not have.
-template <typename Pointer>
-ASH_INLINE Pointer next_row(Pointer row, int64_t stride) {
-    row += stride;
-    __asm__("" : "+r"(row));
-    return row;
-}
-
-// Terms in one turn of the inner loop: few turns are foretold, and a wrong guess at the end of a tile costs 20 cycles.
-constexpr int kUnrolled = 4;
-
 // `count` tiles of R rows one below the other, from `row` on: C[row .. row + count R)[column .. column + V vectors).
 template <int R, int V>
 __attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, int64_t column, int64_t count) noexcept {
@@ -64,12 +52,11 @@ __attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, i
     for (; count > 0; --count) {
         Floats sum[R][V];
         for (int r = 0; r < R; ++r) {
-            for (int v = 0; v < V; ++v) sum[r][v] = load(first + v * kLanes);
-            first = next_row(first, first_stride);
+            for (int v = 0; v < V; ++v) sum[r][v] = load(first + r * first_stride + v * kLanes);
         }
         const float* b = p.b + column;
         const float* factor_at = a;
-        const auto add_term = [&] {
+        for (int64_t k = p.terms; k > 0; --k) {
             Floats factors[V];
             for (int v = 0; v < V; ++v) factors[v] = load(b + v * kLanes);
             for (int r = 0; r < R; ++r) {
@@ -78,19 +65,18 @@ __attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, i
             }
             factor_at += a_column;
             b += b_stride;
-        };
-        for (int64_t k = p.terms / kUnrolled; k > 0; --k) {
-            for (int i = 0; i < kUnrolled; ++i) add_term();
         }
-        for (int64_t k = p.terms % kUnrolled; k > 0; --k) add_term();
-        for (int r = 0; r < R; ++r) {
-            for (int v = 0; v < V; ++v) {
-                if (scales) sum[r][v] = load(c + v * kLanes) * sum[r][v];
-                store(c + v * kLanes, sum[r][v]);
+        if (scales) {
+            for (int r = 0; r < R; ++r) {
+                for (int v = 0; v < V; ++v) sum[r][v] = load(c + r * c_stride + v * kLanes) * sum[r][v];
             }
-            c = next_row(c, c_stride);
+        }
+        for (int r = 0; r < R; ++r) {
+            for (int v = 0; v < V; ++v) store(c + r * c_stride + v * kLanes, sum[r][v]);
         }
         a += R * a_row;
+        c += R * c_stride;
+        first += R * first_stride;
     }
 }
 
