@@ -2,7 +2,7 @@
 A space with conditions
 =======================
 
-How do I say that a hyperparameter applies only beside some values of another? SGD has a momentum, Adam has none, and
+How do I say that a hyperparameter applies only with some values of another? SGD has a momentum, Adam has none, and
 their learning rates differ. Conditions are part of the space, so no candidate is drawn twice.
 """
 

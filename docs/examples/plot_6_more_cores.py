@@ -24,7 +24,7 @@ result.plot_scaling()
 plt.show()
 
 # %%
-# Before there is a run, costs can be assumed. Here all epochs cost the same. Without teams the speed-up ends at W /
+# Costs can also be assumed before there is a run. Here all epochs cost the same. Without teams the speed-up ends at W /
 # D, the whole work divided by the longest chain.
 
 threads = [1, 2, 4, 8, 16, 32, 64]

@@ -2,7 +2,7 @@
 A score of your own
 ===================
 
-How do I rank candidates by a score of my own? By the name of a scorer of scikit-learn, or by a function. Here a
+How do I rank candidates by a score of my own? Pass the name of a scikit-learn scorer, or a function. Here a
 missed tumour costs twenty times as much as a false alarm.
 """
 
@@ -21,7 +21,7 @@ MISSED, ALARM = 20.0, 1.0
 
 
 def cost(truth, predicted):
-    """Return the mean cost of a patient."""
+    """Return the mean cost per patient."""
     (_, missed), (alarms, _) = confusion_matrix(truth, predicted, labels=["malignant", "benign"])
     return (MISSED * missed + ALARM * alarms) / len(truth)
 
@@ -38,8 +38,8 @@ print("ranked by accuracy:", cost(y_test, by_accuracy.predict(X_test)))
 # scores that it computes itself: accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1, f1_macro,
 # f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error.
 #
-# All networks were trained for probabilities, and few validation rows rank them. So the two above may come out in
-# either order on the test rows. The threshold between the classes matters more here: choose the one with the lowest
+# All networks were trained to predict probabilities, and few validation rows rank them. So either of the two above may
+# cost less on the test rows. The threshold between the classes matters more here: choose the one with the lowest
 # mean cost on training rows.
 
 thresholds = np.linspace(0.01, 0.99, 99)

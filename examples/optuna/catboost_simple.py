@@ -1,6 +1,6 @@
 """Tune CatBoost on the breast cancer table: a callback reports the accuracy after each tree.
 
-CatBoost stops when a callback returns False. `report` returns False once the candidate is not trained further.
+CatBoost stops when a callback returns False. `report` returns False once the candidate will not be trained further.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ SPACE = {
 
 
 def train(params: dict[str, Any], report: Any) -> None:
-    """Let CatBoost train."""
+    """Train with CatBoost, and report the accuracy after each tree."""
 
     class Report:
         def after_iteration(self, info: Any) -> bool:

@@ -1,12 +1,12 @@
-"""Runs each example of Optuna and our version of it at equal budgets, and writes the table of README.md.
+"""Run each example of Optuna and our version of it at equal budgets, and write the table of README.md.
 
     python compare.py FOLDER [--seconds 20] [--seeds 1] [--only NAME ...]
 
 FOLDER holds https://github.com/optuna/optuna-examples, and ask_and_tell.py (README.md says which text that is). A
 budget is seconds of processor time of one process, after imports, on one core. What runs:
 
-    optuna      the original; its study is stopped
-    unchanged   its objective by `ash.from_optuna`, where it has one
+    optuna      the original; its study is stopped at the end of the budget
+    unchanged   its objective, run by `ash.from_optuna`, if it has one
     ash         our version
 """
 
@@ -39,13 +39,13 @@ README = HERE / "README.md"
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 SIDES = ("optuna", "unchanged", "ash")
 PATIENCE = 60
-"""Seconds of wall-clock time per second of processor time, after which a run ends on a busy machine."""
+"""A run on a busy machine ends after this many seconds of wall-clock time per second of processor time."""
 Curve = list[tuple[float, float]]
 """Seconds and score of each trial or job."""
 
 
 class Clock:
-    """The curve of a run, and the end of its budget; a callback of ash."""
+    """A callback of ash that records the curve of a run, and stops the run when its budget is spent."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.began, self.curve = seconds, time.process_time(), Curve()
@@ -60,7 +60,7 @@ class Clock:
         self.curve.append((time.process_time() - self.began, score))
 
     def on_start(self, run: Any) -> None:
-        """Keep the run, to stop it."""
+        """Keep the run, so that it can be stopped."""
         self.run = run
 
     def on_job(self, job: Any, params: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ def of_ash(name: str, folder: Path, clock: Clock, seed: int) -> None:
 
 
 def of_objective(name: str, folder: Path, clock: Clock, seed: int) -> None:
-    """Run the objective of an original by `ash.from_optuna`."""
+    """Run the objective of an original with `ash.from_optuna`."""
     original = ORIGINALS[name]
     objective = eval(original.objective or "", original.run(folder, "original"))
     limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "seed": seed}
@@ -129,7 +129,7 @@ def of_objective(name: str, folder: Path, clock: Clock, seed: int) -> None:
 
 
 def curve_of(side: str, name: str, folder: Path, seconds: float, seed: int) -> Curve:
-    """Run one side of an example in this process, which is new, and return its scores."""
+    """Run one side of an example in this new process, and return its scores."""
     warnings.simplefilter("ignore")
     os.chdir(tempfile.mkdtemp())
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -151,7 +151,7 @@ def in_a_process(function: Callable[..., Curve], *arguments: Any) -> Curve:
 
 
 def lines_of_code(text: str) -> int:
-    """Count the lines that are not blank, no comment and no docstring."""
+    """Count the lines that are neither blank nor part of a comment or docstring."""
     lines = {
         line
         for token in tokenize.generate_tokens(io.StringIO(text).readline)
@@ -170,7 +170,7 @@ def best(curve: Curve) -> float:
 
 
 def seconds_to(curve: Curve, score: float) -> float:
-    """Return when a score was reached."""
+    """Return the seconds after which a score was reached."""
     return next(seconds for seconds, each in curve if each >= score)
 
 

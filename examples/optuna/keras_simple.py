@@ -24,7 +24,7 @@ SPACE = {
 
 
 def train(params: dict[str, Any], report: Any) -> None:
-    """Let Keras train."""
+    """Train with Keras, and report the accuracy after each epoch."""
     keras.utils.set_random_seed(0)
     shape = {name: params[name] for name in ("filters", "kernel_size", "strides", "activation")}
     layers = [keras.layers.Conv2D(**shape), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")]

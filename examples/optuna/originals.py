@@ -1,6 +1,6 @@
 """Examples of Optuna, loaded from their folder and changed only where they would download, draw a split or run on.
 
-Tables that would be downloaded become the digits of scikit-learn. All splits are drawn by the seed 0, as in our
+Tables that would be downloaded become the digits of scikit-learn. All splits are drawn with seed 0, as in our
 versions, so that both score on the same rows.
 """
 
@@ -27,7 +27,7 @@ class Original:
     Parameters
     ----------
     path : str
-        In the folder of the originals.
+        Its path in the folder of the originals.
     objective : str or None
         The expression for its objective. None: it has none.
     reports : int or None
@@ -46,7 +46,7 @@ class Original:
         return (folder / self.path).read_text(encoding="utf-8")
 
     def run(self, folder: Path, name: str, **names: Any) -> dict[str, Any]:
-        """Run its text as a module of this name, which knows further `names`, and return what that defines."""
+        """Run its text as a module of this name with further global `names`, and return all its global names."""
         sys.argv = [self.path, "--pruning"]
         text = self.text(folder)
         for old, new in self.edits.items():
@@ -96,7 +96,7 @@ ORIGINALS = {
 
 
 def fix_splits() -> None:
-    """Let `train_test_split` draw by the seed 0 unless told otherwise."""
+    """Make `train_test_split` draw with seed 0 unless told otherwise."""
     split = sklearn.model_selection.train_test_split
     sklearn.model_selection.train_test_split = lambda *tables, **options: split(
         *tables, **({} if options.get("shuffle") is False else {"random_state": 0}) | options
@@ -104,17 +104,17 @@ def fix_splits() -> None:
 
 
 def offer_digits(name: str) -> None:
-    """Put the digits where an example would download images of digits or clothes."""
+    """Replace the images of digits or clothes that an example would download with the digits."""
     if name.startswith("keras"):
         import keras.datasets.mnist
 
         keras.datasets.mnist.load_data = lambda: _digits()
     elif name.startswith(("pytorch", "skorch")):
         if "lightning" in name:
-            importlib.import_module("lightning")  # which looks for torchvision, and must not find this one
+            importlib.import_module("lightning")  # it looks for torchvision, and must not find the stand-in
         modules = {f"torchvision{part}": ModuleType(f"torchvision{part}") for part in ("", ".datasets", ".transforms")}
         for module in modules:
-            modules[module].__spec__ = ModuleSpec(module, None)  # for libraries that look whether it is installed
+            modules[module].__spec__ = ModuleSpec(module, None)  # for libraries that check whether it is installed
         sys.modules.update(modules)
         package, sets, transforms = modules.values()
         package.datasets, package.transforms = sets, transforms
@@ -123,7 +123,7 @@ def offer_digits(name: str) -> None:
 
 
 def _digits() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Return images of bytes and labels, of training and held-out rows."""
+    """Return images as bytes, and labels, for training and held-out rows."""
     X, y = load_digits(return_X_y=True)
     images = (X / 16 * 255).round().astype(np.uint8).reshape(-1, 8, 8)
     rows, held_out, labels, held_out_labels = sklearn.model_selection.train_test_split(images, y, random_state=0)
@@ -131,7 +131,7 @@ def _digits() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
 
 
 def _image_set() -> Callable[..., Any]:
-    """Return the digits as a class of torchvision."""
+    """Return a class of data sets, as in torchvision, that holds the digits."""
     import torch
 
     class Digits(torch.utils.data.Dataset):

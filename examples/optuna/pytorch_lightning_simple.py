@@ -55,7 +55,7 @@ class Net(lightning.LightningModule):
 
 
 def train(params: dict[str, Any], report: Any) -> None:
-    """Let Lightning train."""
+    """Train with Lightning, and report the accuracy after each epoch."""
 
     class Report(lightning.Callback):
         def on_validation_end(self, trainer: lightning.Trainer, _: Any) -> None:

@@ -17,7 +17,7 @@ import ash
 
 @dataclass
 class Objective:
-    """The accuracy of a classifier on a table, of three folds."""
+    """The accuracy of a classifier on a table, over three folds."""
 
     table: Any
 

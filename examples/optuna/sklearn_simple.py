@@ -1,6 +1,6 @@
 """Choose between a support vector machine and a forest on the irises: a conditional space.
 
-Neither can be trained further, so an epoch is a fold of the cross-validation: poor candidates are fitted once.
+Neither can be trained further, so an epoch is a fold of the cross-validation: poor candidates are fitted to one fold.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ SPACE = {
 
 
 def train(params: dict[str, Any]) -> Iterator[float]:
-    """Yield the mean accuracy after each fold. Folds to come count as 0, so the best candidate has been through all."""
+    """Yield the mean accuracy after each fold. Folds to come count as 0, so the best candidate has passed all."""
     if params["classifier"] == "SVC":
         model = SVC(C=params["svc_c"], gamma="auto")
     else:
