@@ -4,8 +4,8 @@
     result.best_params, result.best_score
     result.model.predict(X_new)
 
-Importing ash loads numpy and the core, changes no global state and starts no thread; scikit-learn, rich and matplotlib
-are imported when something needs them.
+Importing ash loads numpy and the core. It changes no global state and starts no thread. scikit-learn, rich and
+matplotlib are imported when they are needed.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -132,7 +132,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimators, and scikit-learn with them, when they are asked for."""
+    """Import the estimators, and with them scikit-learn, on first use."""
     if name in ("ASHClassifier", "ASHRegressor"):
         from ash.sklearn import estimators
 

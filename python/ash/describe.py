@@ -1,4 +1,4 @@
-"""`ash.describe`: what ash makes of the columns of a table, without training."""
+"""`ash.describe`: how ash would encode the columns of a table, without training."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from ash.options import read_options
 
 
 def describe(X: Any, y: Any = None, *, task: str | None = None, categorical_features: Any = None) -> TableSummary:
-    """Return what each column of a table is, what becomes of it and why, and which columns look odd.
+    """Return for each column of a table its kind, how it is encoded and why, and whether it looks odd.
 
     Parameters
     ----------
     X : array-like or DataFrame of shape (rows, features)
         As for `ash.tune`.
     y : array-like of shape (rows,) or (rows, outputs), optional
-        The target; with it, columns that are copies of it are found.
+        The target; if it is given, columns that are copies of it are found.
     task : {"classification", "regression"}, optional
         Default: inferred from y.
     categorical_features : list of str, int or bool, "from_dtype" or None
@@ -32,7 +32,7 @@ def describe(X: Any, y: Any = None, *, task: str | None = None, categorical_feat
     Raises
     ------
     DataError, SettingError
-        As of `ash.tune`, before it trains.
+        As `ash.tune` raises before it trains.
 
     Warns
     -----

@@ -1,6 +1,6 @@
-"""Every error that ash raises on purpose; one base class to catch them all.
+"""All errors that ash raises on purpose, with one base class to catch them all.
 
-What the caller passed wrongly is also a ``ValueError``, so that code written for scikit-learn catches it unchanged.
+Errors about wrong arguments are also a ``ValueError``, so code written for scikit-learn catches them unchanged.
 """
 
 
@@ -19,7 +19,7 @@ class AshError(Exception):
 
 
 class DataError(AshError, ValueError):
-    """A table that cannot be used: its shape, type or values.
+    """A table that cannot be used because of its shape, type or values.
 
     It is raised before any training. The message says which column and rows are at fault and how to fix them.
 
@@ -34,7 +34,7 @@ class DataError(AshError, ValueError):
 
 
 class SettingError(AshError, ValueError):
-    """An argument or hyperparameter outside of what is allowed.
+    """An argument or hyperparameter whose value is not allowed.
 
     It is raised before any training. The message says what was given, what is allowed and what to do.
 
@@ -49,9 +49,9 @@ class SettingError(AshError, ValueError):
 
 
 class UnknownArgument(SettingError, TypeError):
-    """An argument of a name that a call does not have.
+    """An argument name that a call does not have.
 
-    The message suggests the one that was probably meant.
+    The message suggests the name that was probably meant.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class UnknownArgument(SettingError, TypeError):
 
 
 class NothingFinished(AshError):
-    """The run ended before its first job did.
+    """The run ended before its first job finished.
 
     The time was up, or a callback stopped the run. Give it more time, or stop it later.
     """
@@ -114,17 +114,18 @@ class ExecutorFailed(AshError):
 
 
 class ThreadRefused(AshError, RuntimeError):
-    """The system refused to start a thread that the run cannot do without.
+    """The system refused to start a thread without which the run cannot continue.
 
-    Where it grants some of the threads asked for, the run goes on with these and warns. Allow the process more threads
+    If it grants some of the requested threads, the run uses these and warns. Allow the process more threads
     (``ulimit -u``, or ``pids.max`` of its control group), or more memory.
     """
 
 
 class JournalError(AshError):
-    """A journal that cannot be used: its path, its contents, another run in it, or a disk that fails.
+    """A journal that cannot be used.
 
-    The message says which of these. Give another path, or the data and options with which the run began.
+    The path or the contents are wrong, it holds another run, or the disk fails; the message says which. Give another
+    path, or the data and options with which the run began.
     """
 
 
@@ -136,7 +137,7 @@ class JournalLocked(JournalError):
 
 
 class JournalUnwritable(JournalError):
-    """A journal that the system does not let ash read or write.
+    """A journal that ash cannot read or write.
 
     The disk is full, read-only or failing, a permission is missing, or the file was deleted during the run. Free some
     space or give another path. ``ash.Journal(path, on_error="continue")`` makes a run continue without its journal.
@@ -144,16 +145,16 @@ class JournalUnwritable(JournalError):
 
 
 class JournalCorrupt(JournalError):
-    """A damaged journal, of which nothing was used.
+    """A damaged journal; nothing in it was used.
 
     Restore the file from a copy, or give another path to begin anew.
     """
 
 
 class ModelFormatError(AshError, ValueError):
-    """A file that is not a model of ash, or a damaged one; or a model whose labels a file cannot hold.
+    """A file that is damaged or not a model of ash, or a model whose labels cannot be saved.
 
-    Nothing in the file was run. Save the model again, or train it on labels that are text or integers.
+    Nothing in the file was executed. Save the model again, or train it on labels that are text or integers.
 
     Examples
     --------

@@ -30,7 +30,7 @@ class LadderSettings(TypedDict):
     epoch_limit: int  # 0: none
     stop_score: float  # NaN: none
     patience: int  # 0: none
-    rungs: NotRequired[list[tuple[int, int]]]  # places and epochs of each, where these are given
+    rungs: NotRequired[list[tuple[int, int]]]  # places and epochs of each rung, if given
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class Job:
     Attributes
     ----------
     candidate : int
-        Its place in the vector of candidates, from 0.
+        Its number, from 0.
     rung : int
-        From 0. A job of a higher rung was promoted out of the rung below.
+        From 0. A candidate with a job in a higher rung was promoted from the rung below.
     epochs : int
-        The budget of this rung, ``min_epochs * eta**rung``: to be trained from where the candidate stands, or from
-        scratch, as you like, but the same way for all.
+        The budget of this rung, ``min_epochs * eta**rung``. Train the candidate further by it, or from scratch, but do
+        the same for all candidates.
     """
 
     candidate: int
@@ -61,42 +61,42 @@ class Ladder:
     Parameters
     ----------
     candidates : int
-        How many there are, 1 to 2**31 - 1; a candidate is known by its number.
+        The number of candidates, 1 to 2**31 - 1. A candidate is identified by its number.
     eta : int, default 2
-        Reduction factor, at least 2: of ``f`` finished in a rung ``f // eta`` may go up.
+        Reduction factor, at least 2: when ``f`` candidates have finished in a rung, ``f // eta`` may be promoted.
     min_epochs : int, default 1
         Budget of rung 0, in any unit; rung ``k`` takes ``min_epochs * eta**k``.
     max_rungs : int or None, default None
-        At most so many rungs. None: rung ``k`` has ``candidates // eta**k`` places, and the last rung is the highest
-        one with at least `eta` places.
+        The most rungs. None: rung ``k`` has ``candidates // eta**k`` places, and the last rung is the highest one with
+        at least `eta` places.
     algorithm : {"ash", "sh", "random"}, default "ash"
-        "ash" promotes as soon as it can, "sh" has a barrier between rungs, "random" eliminates nobody.
+        "ash" promotes as soon as it can, "sh" has a barrier between rungs, "random" eliminates no candidate.
     promotion : {"capped", "paper", "improving"}, default "capped"
-        For "ash": "capped" never promotes more than the rung above has places for; "paper" promotes whoever is among
-        the best ``f // eta`` at the time [1]_, so that latecomers may overfill the rung above; "improving" does so too,
-        but leaves aside who did no better than in the rung below.
+        The rule of "ash". "capped" never promotes more candidates than the rung above has places. "paper" promotes
+        every candidate that is among the best ``f // eta`` at the time [1]_, so late results may overfill the rung
+        above. "improving" does the same, but only for candidates that did better than in the rung below.
     epoch_limit : int or None, default None
-        The epochs of all jobs together never exceed it, at least `min_epochs`. As soon as the next job would exceed it,
-        no job is given any more, not even a smaller one. None: no limit.
+        The epochs of all jobs together never exceed it; at least `min_epochs`. Once the next job would exceed it, no
+        further job is given, not even a smaller one. None: no limit.
     stop_score : float or None, default None
-        A finite score. When one at least as high is reported, the ladder is `finished` at once; jobs that still run may
-        be reported. None: no score ends the run.
+        A finite score. Once a score at least as high is reported, the ladder is `finished`; jobs that still run may be
+        reported. None: no score ends the run.
     patience : int or None, default None
         After this many reports in a row without a new best score, the ladder is `finished` in the same way.
 
     Raises
     ------
     SettingError
-        An argument that is not allowed; the message names it, its value and what is allowed.
+        An argument is not allowed; the message names it, its value and what is allowed.
 
     Notes
     -----
-    Higher scores rank first, then lower losses, then lower numbers; a score or loss that is not finite means that the
-    candidate diverged: it ranks last and is never promoted. A decision takes O(log candidates). Threads may share a
-    ladder.
+    Higher scores rank first, then lower losses, then lower numbers. A score or loss that is not finite means that the
+    candidate diverged: it ranks last and is never promoted. A decision takes O(log candidates). A ladder is
+    thread-safe.
 
-    What you keep of a candidate between its jobs, such as a checkpoint, can be deleted as soon as `take_retired` names
-    it.
+    Whatever you keep for a candidate between its jobs, such as a checkpoint, can be deleted once `take_retired` returns
+    the candidate.
 
     References
     ----------
@@ -142,7 +142,7 @@ class Ladder:
         self._lock = threading.Lock()
 
     def next(self) -> Job | None:
-        """Return the next job, or None: then wait for a report, unless `finished`."""
+        """Return the next job; None means to wait for a report, or that the ladder is `finished`."""
         with self._lock:
             asked = self._core.next()
             if asked is None:
@@ -157,7 +157,7 @@ class Ladder:
         Parameters
         ----------
         job : Job
-            One that `next` returned and that was not reported yet.
+            A job that `next` returned and that has not been reported yet.
         score : float
             Higher is better; NaN or infinite when the candidate diverged.
         loss : float, default 0.0
@@ -166,7 +166,7 @@ class Ladder:
         Raises
         ------
         SettingError
-            The job is not running here, or score or loss is not a number. Nothing has changed then.
+            The job is not running here, or score or loss is not a number. The ladder is then unchanged.
         """
         if not isinstance(job, Job):
             raise SettingError(f"job must be a Job that Ladder.next() returned, got {job!r}")
@@ -181,22 +181,22 @@ class Ladder:
             self._core.report(asked, score, loss)
 
     def take_retired(self) -> list[int]:
-        """Return the candidates that have retired since it was called last: they will never get another job.
+        """Return the candidates that have retired since the last call: they will never get another job.
 
-        A candidate retires with the report that makes this certain: when it has diverged, has finished in the last
-        rung, or has so many better ones before it that it cannot be promoted whatever is still to come.
+        A candidate retires with the report that makes this certain: it has diverged, has finished in the last rung, or
+        has so many better candidates ahead of it that no later report can lead to its promotion.
 
         Returns
         -------
         list of int
-            Each candidate once in the life of the ladder; empty when nobody has retired since.
+            Each candidate is returned once; empty if none has retired since the last call.
         """
         with self._lock:
             return self._core.take_retired()
 
     @property
     def finished(self) -> bool:
-        """Whether no job runs and none can be had any more, or the stop score is reached."""
+        """Whether no job is running and none will be given, or the run was ended by `stop_score` or `patience`."""
         with self._lock:
             return self._core.finished
 
@@ -208,7 +208,7 @@ class Ladder:
 
     @property
     def rungs(self) -> list[dict[str, int]]:
-        """A dict a rung, from rung 0 up: places, epochs, running, finished, promoted, diverged."""
+        """One dict per rung, from rung 0 up: places, epochs, running, finished, promoted, diverged."""
         with self._lock:
             return self._core.rungs
 
@@ -230,7 +230,7 @@ def ladder_settings(
     stop_score: float | None = None,
     patience: int | None = None,
 ) -> LadderSettings:
-    """Check the arguments that `Ladder` and `tune` share (see `Ladder`) and return them as the core takes them."""
+    """Check the arguments that `Ladder` and `tune` share and return them as the core takes them; see `Ladder`."""
     checked = read_score("stop_score", stop_score)
     settings = LadderSettings(
         candidates=whole("candidates", candidates, 1, _MOST_CANDIDATES),
@@ -266,5 +266,5 @@ def _number(name: str, value: object) -> float:
         raise SettingError(f"{name} must be a number, math.nan if the candidate diverged, got {value!r}")
     try:
         return float(value)
-    except OverflowError:  # an integer beyond all floats: not finite, whatever its sign
+    except OverflowError:  # an integer too large for a float: not finite, whatever its sign
         return math.inf

@@ -1,7 +1,7 @@
-"""The metrics that the core scores natively, and which of them fits which task.
+"""The metrics that the core computes natively, and which of them fits which task.
 
-A score is always "higher is better": errors are negated, and have the names of scikit-learn's scorers. The pinball
-loss, for which scikit-learn has no scorer, is named in the same way.
+Higher scores are always better. Errors are negated, and are named like scikit-learn's scorers. The pinball loss, for
+which scikit-learn has no scorer, is named in the same way.
 """
 
 from typing import Literal, TypeAlias
@@ -24,7 +24,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 """Names by task; the first of each is the default."""
 LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
-"""By task: the metric that takes the place of a function of the user's, and of a metric that is undefined."""
+"""By task: the metric that is used in place of a user's function, and of a metric that is undefined."""
 METRIC_OF_LOSS = {
     "absolute_error": "neg_mean_absolute_error",
     "quantile": "neg_mean_pinball_loss",
@@ -47,30 +47,30 @@ _PEERS = {
     "l1": "neg_mean_absolute_error",
     "l2": "neg_root_mean_squared_error",
 }
-"""What others call them, or what ranks alike."""
+"""Names that other libraries use for them, or names of metrics that rank alike."""
 
 
 def native_metric(name: object) -> str | None:
-    """Return the metric of the core of this name, None where there is none."""
+    """Return the core's metric with this name, or None if there is none."""
     found = ALIASES.get(name, name) if isinstance(name, str) else None
     return found if any(found in names for names in METRICS.values()) else None
 
 
 def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
-    """Return the metric if the core can compute it, else that of `LOSSES`; the deviance needs `are_positive`."""
+    """Return the metric if the core can compute it, else the one in `LOSSES`; the deviance needs `are_positive`."""
     is_native = metric in METRICS[task] and (are_positive or metric != METRIC_OF_LOSS["poisson"])
     return metric if is_native else LOSSES[task]
 
 
 def did_you_mean(name: str, others: tuple[str, ...] = ()) -> str:
-    """Return the names nearest to that of an unknown metric, of the core or of `others`; empty where none is near."""
+    """Return the names closest to an unknown metric, of the core's or of `others`; empty if none is close."""
     known = [*(each for names in METRICS.values() for each in names), *ALIASES, *others]
     near = [_PEERS[name]] if name in _PEERS else near_names(name, known)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def metric_of(task: str, metric: str | None, argument: str = "metric") -> str:
-    """Return the metric for a task, its default for None; raise SettingError where it belongs to the other task."""
+    """Return the metric for a task, its default for None; raise SettingError if it belongs to the other task."""
     names = METRICS[task]
     if metric is None:
         return names[0]

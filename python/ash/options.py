@@ -1,9 +1,9 @@
-"""The options of a run: the one table of them, and their checks before anything runs.
+"""The options of a run: one table of all of them, and their checks before anything runs.
 
 An option is a field of `Options` or `FunctionOptions`, annotated with an `Option`: its default, its check, the entry
-points that take it, and what it decides. Entry points take the few options that everybody sets as arguments, and the
-others as fields of a `SearchConfig`. A test compares signatures, docstrings and the command line with the table
-(tests/engine/test_options.py). Data, callbacks, journals and executors have no plain value, so they are no options.
+points that take it, and what it decides. Entry points take the few common options as arguments, and the others as
+fields of a `SearchConfig`. A test compares signatures, docstrings and the command line with the table
+(tests/engine/test_options.py). Data, callbacks, journals and executors are not options, as they have no plain value.
 
     arguments, config -> read_options, read_function_options -> Options, FunctionOptions
 """
@@ -42,8 +42,8 @@ NEGATED = "neg_value"
 """The metric of a function whose values are minimized."""
 
 WORKERS, WORKERS_A_THREAD = 32, 4
-"""Virtual workers of a run, and per thread of one that is to fill a time: many reach high rungs late, few leave threads
-idle or their results undecided."""
+"""Virtual workers of a run, and per thread of a run planned for a time limit. With more workers, candidates reach high
+rungs later; with fewer, threads are idle or their results stay undecided."""
 WORKERS_OF_WORK = 8
 """Virtual workers where a ladder is planned for a `work_limit`, whatever the threads."""
 
@@ -51,19 +51,21 @@ NETWORK, LIGHTGBM, CATBOOST = "network", "lightgbm", "catboost"
 MODELS = (NETWORK, LIGHTGBM, CATBOOST)
 """The kinds of model that a candidate can be."""
 TREES = (LIGHTGBM, CATBOOST)
-"""Those of them that are boosted trees, each by the name of its package."""
+"""The kinds that are boosted trees, named after their packages."""
 EXTRAS = {LIGHTGBM: "trees", CATBOOST: "catboost"}
-"""The extras of ash-tune that bring these packages."""
+"""The extras of ash-tune that install these packages."""
 
 RANDOM, ADAPTIVE = "random", "adaptive"
-FP32, BF16 = "fp32", "bf16"
 """How candidates are drawn: regardless of the results, or guided by them."""
 
+FP32, BF16 = "fp32", "bf16"
+"""The precision of factors of products: single precision, or bfloat16."""
+
 FROM_DTYPE = "from_dtype"
-"""Columns are categories where their dtype says so, which they are in any case."""
+"""Only columns with a categorical dtype are categories; these always are."""
 
 BALANCED = "balanced"
-"""Weights of classes by which all classes count alike."""
+"""Class weights under which all classes count equally."""
 
 QUANTILE = "quantile"
 LOSS_NAMES = ("squared_error", "absolute_error", QUANTILE, "poisson")
@@ -71,19 +73,19 @@ LOSS_NAMES = ("squared_error", "absolute_error", QUANTILE, "poisson")
 
 AUTO = "auto"
 CANDIDATES = 128
-"""How many "auto" is, where there is no time to fill."""
+"""The number of candidates for "auto" when no limit sets the size of the search."""
 
 LARGEST = 2**31 - 1
-"""Of candidates, eta and epochs: with it, the epochs of the last rung fit into 64 bits."""
+"""The largest value of candidates, eta and epochs: the epochs of the last rung then fit into 64 bits."""
 
 MOST_WORKERS = 2**16
-"""More than any machine has threads; more would only make promotions later and the clock larger."""
+"""More than any machine has threads; more would only delay promotions and enlarge the clock."""
 
 MOST_KEPT = 1024
-"""Networks that a run keeps: a decision moves so many entries at most."""
+"""The most networks that a run keeps; a decision moves at most this many entries."""
 
 LARGEST_COUNT = 2**63 - 1
-"""Of bytes, and of epochs added up: what the core counts in."""
+"""The largest number of bytes or of summed epochs: the core counts in 64 bits."""
 
 LARGEST_SEED = 2**64 - 1
 
@@ -102,9 +104,9 @@ _NAMES: dict[Caller, str] = {
 
 @dataclass(frozen=True)
 class Check:
-    """What values an argument may have: `type` in the words of docstrings, and ``read(name, value)``.
+    """The allowed values of an argument: `type` as docstrings name it, and ``read(name, value)``.
 
-    `read` returns the value as it is used, or raises SettingError.
+    `read` returns the value in the form in which it is used, or raises SettingError.
     """
 
     type: str
@@ -113,21 +115,22 @@ class Check:
 
 @dataclass(frozen=True)
 class Option:
-    """What is known of one option.
+    """The properties of one option.
 
     Attributes
     ----------
     default : object
     check : Check
     callers : tuple of str
-        The entry points that take it under this name, or as a field of their `config`. The estimators take some others
-        by scikit-learn's names (n_jobs, random_state, verbose, scoring), and `ASHSearchCV`, "search", has some other
-        defaults.
+        The entry points that take it under this name, or as a field of their `config`. The estimators take some other
+        options under scikit-learn's names (n_jobs, random_state, verbose, scoring). `ASHSearchCV`, "search", has some
+        other defaults.
     decides : "results", "order", "end" or None
-        What depends on it: each result; only which jobs there are, and when; how far the run goes; or nothing but time
-        and memory. Runs of one journal agree in the first two; `ash.resume` repeats all but the last.
+        What depends on it: "results", each result; "order", only which jobs there are, and when; "end", how far the run
+        goes; None, nothing but time and memory. Runs of one journal agree in the first two; `ash.resume` repeats all
+        but the last.
     planned : bool
-        Whether a plan for `time_limit` may fix it; the journal keeps what was planned.
+        Whether a plan for `time_limit` may set it; the journal keeps what was planned.
     """
 
     default: Any
@@ -168,7 +171,7 @@ def _progress(name: str, value: Any) -> bool | None:
 
 
 def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
-    """Return columns as a tuple of one type; None for none, or those of a categorical dtype."""
+    """Return columns as a tuple of one type; None for no columns, or for those of a categorical dtype."""
     if value is None or (isinstance(value, str) and value == FROM_DTYPE):
         return None
     is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
@@ -183,7 +186,7 @@ def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
 
 
 def _class_weight(name: str, value: Any) -> str | tuple[tuple[Any, float], ...] | None:
-    """Return "balanced", or the weight of each class as pairs, which JSON holds."""
+    """Return "balanced", or the weight of each class as pairs, which JSON can hold."""
     if value is None or (isinstance(value, str) and value == BALANCED):
         return value
     pairs = list(value.items()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else None
@@ -237,15 +240,15 @@ _MEMORY = Check("int or None", _bytes)
 _CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
 _CLASS_WEIGHT = Check('"balanced", dict or None', _class_weight)
 _METRIC = Check("str or callable or None", lambda name, value: value)
-"""What is no metric of the core stands for none here; `read_scoring` checks it."""
+"""None here stands for any scorer that is not a metric of the core; `read_scoring` checks it."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SearchConfig:
     """The options of a search that are rarely changed, passed as `config=`.
 
-    A field that is None has the default named below. Fields are checked when the object is made; one that an entry
-    point does not use is an error when it is passed there.
+    A field that is None has the default named below. Fields are checked when the object is made. A field that an entry
+    point does not use is an error when the object is passed to it.
 
     Parameters
     ----------
@@ -253,8 +256,7 @@ class SearchConfig:
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and those of
         CatBoost (extra `catboost`). Default: networks and LightGBM where a `time_limit` sets the size of the search and
         LightGBM is installed. Networks alone for a given number of candidates, a `work_limit`, an executor, several
-        targets and sparse tables. No effect on a `space` that is given, which sets the kind by its hyperparameter
-        `model`. Tables only.
+        targets and sparse tables. No effect if `space` is given; its hyperparameter `model` sets the kind. Tables only.
     draws : {"random", "adaptive"}, optional
         How candidates are drawn. Default: "adaptive" where a `time_limit` or `work_limit` sets the size of the search,
         else "random". "random" draws from the space regardless of the results. "adaptive" begins with the default
@@ -270,8 +272,8 @@ class SearchConfig:
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.
     min_epochs : int, optional
-        Epochs of a job in the lowest rung. Default 1, or what `ash.plan` finds for a `time_limit` or `work_limit`; in
-        `ASHSearchCV` what ends at `max_epochs`.
+        Epochs of a job in the lowest rung. Default 1, or what `ash.plan` finds for a `time_limit` or `work_limit`. In
+        `ASHSearchCV` the default follows from `max_epochs`, so that the last rung ends there.
     max_rungs : int, optional
         The most rungs. Default: as many as the candidates fill, or as `ash.plan` finds for a `time_limit`.
     algorithm : {"ash", "sh", "random"}, optional
@@ -290,21 +292,21 @@ class SearchConfig:
         `costs`.
     workers : int, optional
         Jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It determines the outcome;
-        the number of threads does not. Threads beyond it can only help others, in teams. Default 32; where the ladder
-        is planned, four per thread for a `time_limit` and 8 for a `work_limit`; of functions with a `time_limit` four
-        per thread.
+        the number of threads does not. Further threads can only help with other jobs, in teams. Default 32. Where the
+        ladder is planned: four per thread for a `time_limit`, 8 for a `work_limit`. For functions with a `time_limit`:
+        four per thread.
     teams : bool, optional
         Whether threads without a job join running ones, which never changes the outcome of a reproducible run. Default
         True. Tables only.
     epoch_rows : int, optional
         The most rows of an epoch: a pass over the table is cut into equal epochs, except for ``batch_size="full"``.
-        Default: all training rows up to 100,000, and about 65,536 of larger tables; fewer where `ash.plan` finds so.
+        Default: all training rows up to 100,000, and about 65,536 for larger tables; fewer if `ash.plan` says so.
         Tables only.
     epoch_limit : int, optional
         The most epochs of all jobs together. The first job that would exceed it ends the run.
     work_limit : float, optional
-        Multiply-adds of all jobs together, after which no job begins: a `time_limit` that is the same on every machine.
-        The ladder is planned for it likewise. `Result.work` is what a run took. Tables only.
+        Multiply-adds of all jobs together, after which no job begins: a limit that is the same on every machine. The
+        ladder is planned for it, as for a `time_limit`. `Result.work` is what a run took. Tables only.
     stop_score : float, optional
         A score that ends the run once a candidate reaches it. Metrics that are errors are negated: -0.1 for a log loss
         of 0.1. With ``direction="minimize"`` it is a value as `train` returns it: 0.1 ends the run at 0.1 or less.
@@ -312,29 +314,29 @@ class SearchConfig:
         End the run after this many jobs in a row without a new best score. Jobs are counted in order of decision, so a
         reproducible schedule ends at the same job on any number of threads.
     memory_limit : int, optional
-        Bytes for the states of candidates: weights and moments. Beyond it, the least promising networks that wait are
+        Bytes for the states of candidates: weights and moments. Beyond it, the least promising waiting networks are
         dropped, and trained again if they are promoted after all; states of functions are written to files. Neither
         changes the outcome of a reproducible run. States of running and kept networks count, but are never dropped. The
-        table, the scratch of the threads and the predictions of kept networks do not count. Default: half of the memory
-        that the machine or cgroup has left. Of networks it is lowered to what a run leaves beside its other memory.
+        table, the scratch memory of the threads and the predictions of kept networks do not count. Default: half of the
+        memory that the machine or cgroup has left; for networks at most what the rest of the run leaves.
     keep : int, optional
         How many networks of the best candidates `ash.tune` keeps for `Result.ensemble`, 1 to 1024. Default
-        32; fewer where their predictions of the validation rows would take more than 256 MiB, or more than a 25th of a
-        time that is planned for.
+        32; fewer where their predictions of the validation rows would take more than 256 MiB, or more than a 25th of
+        the planned time.
     missing : {"indicator", "error"}, optional
         Missing cells (None, NaN, null): impute the median and flag it by an indicator feature (the default), or raise.
         Tables only.
     unknown : {"bucket", "error"}, optional
-        Levels of a category that were not seen in training: treat all of them alike (the default), or raise. Tables
+        Levels of a category that were not seen in training: treat them all as one level (the default), or raise. Tables
         only.
     infinite : {"error", "missing"}, optional
         Infinite numbers: raise (the default), or treat them as missing cells. Tables only.
     worker_timeout : float, optional
-        Seconds after which a run ends whose Dask cluster has no worker. Default 60; `math.inf` waits for ever. Tables
-        only.
+        Seconds without any worker in the Dask cluster after which the run ends. Default 60; `math.inf` waits for ever.
+        Tables only.
     job_limit : float, optional
-        Seconds that a job of a function may take. A longer one has failed: a process is killed; a thread, or the worker
-        of an executor, is lost until the job ends. Default: no limit. Functions and `ASHSearchCV` only.
+        Seconds that a job of a function may take. A longer one counts as failed: a process is killed; a thread, or the
+        worker of an executor, is lost until the job ends. Default: no limit. Functions and `ASHSearchCV` only.
     most_failures : int, optional
         Failures in a row, in order of decision, that end the run. Default: 100, but ten before the first score.
         Functions and `ASHSearchCV` only.
@@ -390,7 +392,7 @@ class SearchConfig:
         return {name: value for name, value in vars(self).items() if value is not None}
 
     def __repr__(self) -> str:
-        """Return the call that makes it, without the fields that are None."""
+        """Return the constructor call, without the fields that are None."""
         return f"SearchConfig({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
 
 
@@ -400,10 +402,10 @@ SearchConfig.__init__ = explained()(SearchConfig.__init__)  # type: ignore[metho
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Checked options of one run, of whatever is trained.
+    """Checked options that runs on tables and runs of functions share.
 
     `threads`, `promotion` and `schedule` are resolved and `seed` is drawn, so equal options ask for the same run.
-    `candidates` is None for an endless stream, and `workers` until it is known how many threads there are.
+    `candidates` is None for an endless stream, and `workers` is None until the number of threads is known.
     """
 
     candidates: Annotated[int | None, Option(AUTO, Check('int, "auto" or None', _candidates), TABLES + COMMAND, "end")]
@@ -438,10 +440,10 @@ class RunOptions:
 class Options(RunOptions):
     """Checked options of one run of `ash.tune`.
 
-    `memory_limit` is resolved, and None where the system does not say what there is; `keep` is None where it follows
-    from the data. `planned`: the ladder is to follow from `time_limit`. `epoch_rows` is None for epochs of all rows,
-    and until the data are known. `folds`: those of a planned run, None until the data are known. `worker_timeout`: None
-    waits for ever.
+    `memory_limit` is resolved; None if the system does not report its memory. `keep` is None where it follows from the
+    data. `planned`: the ladder will be planned from the time or work limit. `epoch_rows` is None for epochs of all
+    rows, and until the data are known. `folds`: those of a planned run, None until the data are known.
+    `worker_timeout`: None waits for ever.
     """
 
     planned: bool
@@ -472,7 +474,7 @@ class Options(RunOptions):
 class FunctionOptions(RunOptions):
     """Checked options of one run of `ash.tune_function`.
 
-    `job_limit`: seconds; `memory_limit`: bytes, None where the system does not say what there is.
+    `job_limit`: seconds; `memory_limit`: bytes, None if the system does not report its memory.
     """
 
     candidates: Annotated[int | None, Option(128, _optional(_whole(1, LARGEST)), FUNCTIONS, "end")]
@@ -495,7 +497,7 @@ class FunctionOptions(RunOptions):
 
 
 NEEDED = {"promotion": ("algorithm", "ash"), "workers": ("schedule", "reproducible")}
-"""Options that have an effect only where another one has this value."""
+"""Options that have an effect only if another option has the given value."""
 
 
 def _options_of(kind: type[RunOptions]) -> Mapping[str, Option]:
@@ -508,7 +510,7 @@ _TABLES: dict[type[RunOptions], Mapping[str, Option]] = {kind: _options_of(kind)
 
 
 def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
-    """Return the options of a run of a table, or of a function, by name."""
+    """Return the options of a run on a table, or of a function, by name."""
     return _TABLES[kind]
 
 
@@ -522,7 +524,7 @@ def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller:
 
 
 def is_needed(name: str, options: RunOptions) -> bool:
-    """Return whether an option has an effect beside the others."""
+    """Return whether an option has an effect, given the others."""
     other, value = NEEDED.get(name, (None, None))
     return other is None or getattr(options, other) == value
 
@@ -540,13 +542,13 @@ def virtual_workers(options: RunOptions) -> int:
 
 
 def core_loss(options: Options) -> tuple[str, float]:
-    """Return the core's name of the loss, and its quantile level; absolute_error is the pinball loss at level 0.5."""
+    """Return the core's name for the loss, and its quantile level; absolute_error is the pinball loss at level 0.5."""
     level = 0.5 if options.quantile is None else options.quantile
     return {"absolute_error": "pinball", QUANTILE: "pinball"}.get(options.loss, options.loss), level
 
 
 def read_config(caller: Caller, config: Any) -> SearchConfig:
-    """Return the argument `config` of an entry point, or raise SettingError where it is not one that it can use."""
+    """Return the argument `config` of an entry point, or raise SettingError if the entry point cannot use it."""
     if config is None:
         return SearchConfig()
     if not isinstance(config, SearchConfig):
@@ -566,13 +568,12 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     caller : str
         Which entry point it is.
     given : dict
-        Its arguments by name; those that are neither options nor `config`, `executor`, `validation` and `cv` are left
-        alone.
+        Its arguments by name. Only options, `config`, `executor`, `validation` and `cv` are read.
 
     Raises
     ------
     SettingError
-        Naming the argument, its value and what is allowed; or two arguments that contradict each other.
+        An argument is not allowed, or two arguments contradict each other.
     """
     config = read_config(caller, given["config"])
     _check_together(config, given)
@@ -586,7 +587,7 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
     checked["schedule"] = checked["schedule"] or "reproducible"
-    # A time limit depends on the machine anyway. Other runs do not depend on what is installed.
+    # A run with a time limit depends on the machine anyway. Other runs must not depend on what is installed.
     is_timed = planned and checked["time_limit"] is not None and checked["work_limit"] is None
     if config.models is None and is_timed and given["executor"] is None:
         checked["models"] = (NETWORK, LIGHTGBM) if is_installed(LIGHTGBM) else (NETWORK,)
@@ -604,7 +605,7 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
 
 
 def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
-    """Return the options of a run that is repeated: `facts` of its record, and those given on which nothing depends.
+    """Return the options of a repeated run: the `facts` of its record, and the given options that decide nothing.
 
     Raises
     ------
@@ -620,7 +621,7 @@ def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[st
 
 
 def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
-    """Return the checked options of `ash.tune_function`, of its arguments by name, `costs` too; as `read_options`."""
+    """Return the checked options of `ash.tune_function` from its arguments by name, `costs` included."""
     config = read_config("tune_function", given["config"])
     checked = _checked(FunctionOptions, {**given, **config.given()})
     checked["promotion"] = checked["promotion"] or _promotion(checked["candidates"])
@@ -645,13 +646,13 @@ def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
         checked["metric"] = NEGATED
     options = FunctionOptions(**checked)
     _check_needed(config, options)
-    if given["record"] is None:  # which ends every run
+    if given["record"] is None:  # a record says where the run ends
         check_budget(options)
     return options
 
 
 def check_budget(options: RunOptions) -> None:
-    """Refuse a run that could not begin, and one that could not end."""
+    """Raise SettingError for a run that could not begin, or that could not end."""
     if options.epoch_limit is not None and options.epoch_limit < options.min_epochs:
         raise SettingError(
             f"epoch_limit={options.epoch_limit} allows no job: raise it to min_epochs={options.min_epochs} or more"
@@ -696,7 +697,7 @@ def warn_of_one_rung(
 
 
 def _check_together(config: SearchConfig, given: Mapping[str, Any]) -> None:
-    """Raise SettingError where an argument or a field of the config has no effect beside another argument."""
+    """Raise SettingError if an argument or a field of the config has no effect because of another argument."""
     alone, folds = given["executor"] is None, given["cv"] is not None
     loss, quantile = given.get("loss", LOSS_NAMES[0]), given.get("quantile")
     if (loss == QUANTILE) != (quantile is not None):
@@ -717,7 +718,7 @@ def _check_together(config: SearchConfig, given: Mapping[str, Any]) -> None:
 
 
 def _check_needed(config: SearchConfig, options: RunOptions) -> None:
-    """Raise SettingError where a field of the config has no effect beside another option."""
+    """Raise SettingError if a field of the config has no effect because of another option."""
     for name, (other, value) in NEEDED.items():
         given = getattr(config, name)
         if given is not None and not is_needed(name, options):
@@ -728,7 +729,7 @@ def _check_needed(config: SearchConfig, options: RunOptions) -> None:
 
 
 def _checked(kind: type[RunOptions], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each option as given or by default, checked."""
+    """Return the checked value of each option, as given or by default."""
     table = option_table(kind)
     return {name: option.check.read(name, given.get(name, option.default)) for name, option in table.items()}
 

@@ -1,9 +1,9 @@
-"""For studies of Optuna: a pruner by the rule of the ladder, and a sampler whose proposals depend on no order.
+"""A pruner and a sampler for studies of Optuna: the ladder's rule, and proposals that do not depend on the order.
 
     study = optuna.create_study(direction="maximize", sampler=LevelSampler(seed=0), pruner=LadderPruner(eta=2))
 
-Optuna cannot pause a trial: one that is not promoted at once is pruned, where `ash.tune_function` lets it wait and go
-on later. Both are safe in threads and in processes that share a storage, as Optuna's own are.
+Optuna cannot pause a trial: a trial that is not promoted at once is pruned, while `ash.tune_function` lets it wait and
+may resume it later. Like Optuna's own, both may be used by threads and processes that share a storage.
 """
 
 import math
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["LadderPruner", "LevelSampler"]
 
 LONGEST = 2**62
-"""Steps: no trial reports more."""
+"""The largest step; no trial reports more."""
 
 
 class LadderPruner(BasePruner):  # type: ignore[misc]
-    """Asynchronous successive halving (Li et al., MLSys 2020, Algorithm 2), as far as trials can be stopped only.
+    """Prune trials by asynchronous successive halving (Li et al., MLSys 2020, Algorithm 2), without pausing them.
 
-    Rung ``k`` is at step ``min_epochs * eta**k``. A trial that reports there goes on if it is among the best
-    ``max(1, f // eta)`` of the ``f`` that have come so far, itself included; ties go on. One that jumps over rungs is
-    scored at each of them. NaN goes nowhere.
+    Rung ``k`` is at step ``min_epochs * eta**k``. A trial that reports there continues if it is among the best
+    ``max(1, f // eta)`` of the ``f`` trials that have reported there so far, itself included; ties continue. A trial
+    that skips rungs is scored at each of them. NaN is always pruned.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
     Raises
     ------
     SettingError
-        One of these is not allowed.
+        An argument is not allowed.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
         self._min_epochs = whole("min_epochs", min_epochs, 1, LARGEST)
 
     def prune(self, study: "Study", trial: "FrozenTrial") -> bool:
-        """Return whether the trial is to end, after what it has reported last."""
+        """Return whether the trial should be pruned, given its last report."""
         last = trial.last_step
         if last is None:
             return False
@@ -92,9 +92,9 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
 
 
 class LevelSampler(BaseSampler):  # type: ignore[misc]
-    """Levels of each distribution, as `ash.FunctionSpace` draws them, by a hash of seed, trial and name.
+    """Draw a level of each distribution, as `ash.FunctionSpace` does, by a hash of seed, trial number and name.
 
-    What a trial is proposed depends on its number alone: on no other trial, no order and no number of workers.
+    The proposals for a trial do not depend on other trials, on their order or on the number of workers.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class LevelSampler(BaseSampler):  # type: ignore[misc]
     Raises
     ------
     SettingError
-        It is not such an integer.
+        `seed` is not an integer of at least 0.
 
     Examples
     --------
@@ -120,19 +120,19 @@ class LevelSampler(BaseSampler):  # type: ignore[misc]
         self._seed = check_seed(seed)
 
     def infer_relative_search_space(self, study: "Study", trial: "FrozenTrial") -> dict[str, "BaseDistribution"]:
-        """Return nothing: each value is proposed for itself."""
+        """Return an empty space: each value is proposed independently."""
         return {}
 
     def sample_relative(
         self, study: "Study", trial: "FrozenTrial", search_space: dict[str, "BaseDistribution"]
     ) -> dict[str, Any]:
-        """Return nothing."""
+        """Return an empty dict."""
         return {}
 
     def sample_independent(
         self, study: "Study", trial: "FrozenTrial", param_name: str, param_distribution: "BaseDistribution"
     ) -> Any:
-        """Return a level."""
+        """Return a level of the distribution."""
         return drawn_level(param_distribution, self._seed, trial.number, param_name)
 
 

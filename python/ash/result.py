@@ -1,7 +1,7 @@
 """What a run returns: `Result` for networks, `FunctionResult` for functions. Both are a history with methods.
 
-The data of a picture lie in ash/history, which the report reads too. Plots, reports and exports are imported when a
-method needs them.
+The data of the plots come from ash/history, which the report reads too. Plots, reports and exports are imported when
+a method needs them.
 """
 
 import html
@@ -47,16 +47,16 @@ ENDED = {
     "stopped": ", stopped by a callback",
     "interrupted": ", interrupted",
 }
-"""What is said of how a run of networks has ended."""
+"""What the summary of a run of networks says about how it ended."""
 
 CAUSES_SHOWN = 10
 
 
 class RunResult(History):
-    """What `Result` and `FunctionResult` have in common: methods that show a run, or take it elsewhere."""
+    """The methods that `Result` and `FunctionResult` share: they show a run, or export it."""
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw score against epochs, a line for each candidate, the winner on top.
+        """Draw score against epochs, one line per candidate, the winner on top.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class RunResult(History):
         return plot_scores(self, ax)
 
     def plot_timeline(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw which thread trained which rung when: a bar a job, hatched and pale where a thread was in a team.
+        """Draw which thread trained which rung when: one bar per job, hatched and pale where a thread was in a team.
 
         Parameters
         ----------
@@ -92,11 +92,11 @@ class RunResult(History):
         return plot_rungs(self, ax)
 
     def plot_scaling(self, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
-        """Draw the speed-up by threads: simulated on the costs of this run, its bounds, barriers, and this run itself.
+        """Draw the speed-up by threads, simulated from the costs of this run, with its bounds and this run itself.
 
-        The work W is that of all jobs, D that of the candidate with most. SH with barriers waits for each rung to end,
-        without teams; the jobs of a rung count as equal there, so it may come out above the bound. The speed-up of this
-        run itself is `core_seconds / wall_seconds`.
+        W is the work of all jobs, D that of the candidate with the most. SH with barriers, also drawn, waits for each
+        rung to end, without teams. It counts the jobs of a rung as equal, so it may lie above the bound. The speed-up
+        of this run itself is `core_seconds / wall_seconds`.
 
         Parameters
         ----------
@@ -110,16 +110,16 @@ class RunResult(History):
         return plot_speedup(self, threads, ax)
 
     def simulate(self, threads: int | Sequence[int] | None = None, **changes: Any) -> "Simulation":
-        """Run the same ladder and schedule on a clock, with the costs and scores of this run, for any threads.
+        """Simulate the ladder and schedule of this run, with its costs and scores, for any number of threads.
 
-        Teams are simulated if this run had any; the core seconds on record then hold what sharing costs.
+        Teams are simulated if this run had any; the recorded core seconds then include what sharing costs.
 
         Parameters
         ----------
         threads : int or sequence of int, optional
             Numbers of threads; powers of two by default.
         **changes
-            Other arguments of `ash.simulate` that are to differ from those of this run.
+            Arguments of `ash.simulate` that shall differ from those of this run.
 
         Raises
         ------
@@ -134,13 +134,13 @@ class RunResult(History):
     def trace(self, path: str | os.PathLike[str]) -> None:
         """Write the run as a file that Perfetto (ui.perfetto.dev) and chrome://tracing open.
 
-        A row a thread with its jobs and where it helped (category "team"); for the reproducible schedule the virtual
-        workers too, their clock scaled to the length of the run.
+        It has one row per thread, with its own jobs and those that it helped with (category "team"). For the
+        reproducible schedule it also has the virtual workers, their clock scaled to the length of the run.
 
         Parameters
         ----------
         path : path-like
-            The file, in the Trace Event Format (JSON); one that is there is replaced, whole or not at all.
+            The file, in the Trace Event Format (JSON). An existing file is replaced atomically.
 
         Raises
         ------
@@ -152,15 +152,15 @@ class RunResult(History):
         write_trace(self, path)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
-        """Return the whole story of the run as JSON, or write it to a file: ash/history/json_files.py has the keys.
+        """Return the whole record of the run as JSON, or write it to a file: ash/history/json_files.py has the keys.
 
-        Settings, space, candidates, jobs, rungs, what was best, digest, costs, versions; not the weights, which
-        `model.save` writes. NaN and infinity are null.
+        It has settings, space, candidates, jobs, rungs, the best job, digest, costs and versions, but not the weights,
+        which `model.save` writes. NaN and infinity are null.
 
         Parameters
         ----------
         path : path-like, optional
-            The file; one that is there is replaced, whole or not at all. None: the text is returned.
+            The file; an existing one is replaced atomically. None: the text is returned.
 
         Raises
         ------
@@ -176,15 +176,15 @@ class RunResult(History):
 
         Each candidate that has finished a job is a trial. It has the hyperparameters, the scores by epochs, the best of
         these as its value, and the times of its jobs. Its user attributes are candidate, rung, loss, digest (of its
-        last weights), and the further metrics of its best job. The study says how the run was made. Its direction is
-        that of the run. A trial takes some 20 ms to write into SQLite.
+        last weights), and the further metrics of its best job. The study records the settings of the run and has its
+        direction. Writing a trial into SQLite takes some 20 ms.
 
         Parameters
         ----------
         storage : str or optuna storage, optional
             Where it is written, such as "sqlite:///study.db"; in memory by default.
         study_name : str, optional
-            One that is not in the storage; Optuna makes one by default.
+            A name that is not yet in the storage; Optuna makes one by default.
         pruned : bool
             Whether candidates that were not promoted to the highest rung are PRUNED, which importances and most plots
             leave out. False: they are COMPLETE too, though scored after fewer epochs.
@@ -194,28 +194,28 @@ class RunResult(History):
         MissingExtra
             optuna is not installed.
         SettingError
-            The name is in the storage already. Nothing is left there whatever is raised.
+            The name is in the storage already. On any error nothing is left in the storage.
         """
         from ash.history.optuna_study import to_study
 
         return to_study(self, storage, study_name, yes_or_no("pruned", pruned))
 
     def importance(self) -> dict[str, float]:
-        """Return how much each hyperparameter told of how well a candidate does.
+        """Return the importance of each hyperparameter for the rank of a candidate.
 
-        Permutation importance of a random forest (Breiman, Machine Learning 45, 2001; scikit-learn's, seeded, one
-        thread) that predicts the rank of a candidate by its hyperparameters: by the rung that it reached, then its
-        score there, the diverged last. It is asked about candidates that it has not seen (five folds), so that noise
-        has no importance, whatever number of values it comes in. A hyperparameter under a condition is shuffled among
-        the candidates that have it; that it is there belongs to what decides on it. See
-        ash/history/importance.py for why.
+        It is the permutation importance of a random forest (Breiman, Machine Learning 45, 2001; scikit-learn's, seeded,
+        one thread). The forest predicts the rank of a candidate from its hyperparameters. Candidates rank by the rung
+        that they reached, then by their score there, the diverged last. Importance is measured on candidates that the
+        forest has not seen (five folds), so noise has none, however many values it has. A conditional hyperparameter is
+        shuffled among the candidates that have it; whether it is present counts for the hyperparameter that decides on
+        it. See ash/history/importance.py for why.
 
         Returns
         -------
         dict of str to float
-            Shares that add up to 1. NaN for a hyperparameter of one value, and for all where nothing can be told: fewer
-            than 20 candidates with a job, or a forest that explains nothing. Empty where there are no hyperparameters.
-            A function of the jobs on record: where `digest` is equal, so is this.
+            Shares that add up to 1. NaN for a hyperparameter with one value, and for all if nothing can be said: fewer
+            than 20 candidates with a job, or a forest that explains nothing. Empty if there are no hyperparameters.
+            It depends on the recorded jobs alone: runs with equal `digest` have equal importance.
         """
         from ash.history.importance import importance_of
 
@@ -234,12 +234,12 @@ class RunResult(History):
         return plot_shares(self, ax)
 
     def plot_parameter(self, name: str, ax: "Axes | None" = None) -> "Axes":
-        """Draw the best score of each candidate against a hyperparameter: larger and brighter, the higher it came.
+        """Draw the best score of each candidate against a hyperparameter, larger and brighter for higher rungs.
 
         Parameters
         ----------
         name : str
-            Of the hyperparameter. Levels of `ash.log` have a logarithmic axis, those of a choice stand side by side.
+            The hyperparameter. Levels of `ash.log` have a logarithmic axis, those of a choice stand side by side.
         ax : Axes, optional
             Where to draw; a new figure by default.
 
@@ -253,7 +253,7 @@ class RunResult(History):
         return plot_score_by(self, name, ax)
 
     def plot_parallel(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw an axis for each hyperparameter that varies and one for the best score, a line for each candidate.
+        """Draw parallel coordinates: an axis per varying hyperparameter and for the best score, a line per candidate.
 
         Parameters
         ----------
@@ -267,14 +267,14 @@ class RunResult(History):
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write the whole run as one HTML file that any browser opens, without a network.
 
-        Ladder, learning curves, hyperparameters and their importance, the winner on the validation rows, candidates,
-        threads, scaling, settings. The same result gives the same bytes on the same installation; of two runs with the
-        same digest, only times, threads, machine and settings differ.
+        It shows ladder, learning curves, hyperparameters and their importance, the winner on the validation rows,
+        candidates, threads, scaling and settings. The same result gives the same bytes on the same installation. The
+        reports of two runs with the same digest differ only in times, threads, machine and settings.
 
         Parameters
         ----------
         path : path-like
-            The file; one that is there is replaced, whole or not at all.
+            The file; an existing one is replaced atomically.
 
         Returns
         -------
@@ -306,7 +306,7 @@ class RunResult(History):
         raise NotImplementedError
 
     def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
-        """Return what is shown of each rung: names of columns, and rows."""
+        """Return the table of the rungs: column names and rows."""
         raise NotImplementedError
 
 
@@ -317,24 +317,24 @@ class Result(RunResult):
     Attributes
     ----------
     model : Network or Trees
-        That of the highest score (ties: lower loss, candidate, rung). With `cv` it is trained again, as long, on all
-        rows; in the `result_` of an estimator with an ensemble it is the network of the first fold.
+        The model with the highest score (ties: lower loss, candidate, rung). With `cv` it is trained again on all rows
+        for as many epochs; in the `result_` of an estimator with an ensemble it is the network of the first fold.
     kept : ash.models.model_pool.Kept or None
         Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
     sample : ash.models.inspection.Sample or None
         Some validation rows, for `feature_importance`; None for tables of more than 200 columns.
     best_candidate, best_rung : int
-        Whose it is, and after which rung.
+        The candidate and the rung that `model` comes from.
     params : tuple of dict
-        The hyperparameters of every candidate, at its number.
+        The hyperparameters of every candidate, indexed by its number.
     columns : dict of str to ndarray
-        The fields of `jobs`, an array each, a row a finished job in order of decision.
+        The fields of `jobs`, one array each; rows are the finished jobs in order of decision.
     assists : dict of str to ndarray
         When a thread helped with another's job: candidate, rung, thread, start, end (seconds since the start).
     memory : dict of str to int
-        Of waiting states: `limit`, `peak_bytes`, how many were `dropped`, and the `retrained_epochs` that this cost.
+        For waiting states: `limit`, `peak_bytes`, how many were `dropped`, and the `retrained_epochs` that this cost.
     fold_scores : dict of str to ndarray
-        Of each job that has not diverged: candidate, rung, scores [jobs, folds].
+        For each job that has not diverged: candidate, rung, scores [jobs, folds].
     ladder : list of dict
         Counts of each rung, as the core reports them.
     options : Options
@@ -349,7 +349,7 @@ class Result(RunResult):
     wall_seconds : float
         From the start of the threads to the end of the last one.
     record : RunRecord
-        What repeats the run: ``ash.tune(X, y, record=result.record)``.
+        Repeats the run: ``ash.tune(X, y, record=result.record)``.
 
     Notes
     -----
@@ -395,7 +395,7 @@ class Result(RunResult):
         return float((self.columns["virtual_end"] - self.columns["virtual_start"]).sum())
 
     def own_story(self) -> dict[str, Any]:
-        """Return what only runs of networks tell in JSON."""
+        """Return the entries of the JSON that only runs of networks have."""
         return {"memory": self.memory, "record": self.record.to_json()}
 
     def ensemble(self, size: int = 16) -> Ensemble:
@@ -410,12 +410,12 @@ class Result(RunResult):
         Parameters
         ----------
         size : int
-            Most draws, 1 to 1024; 1: the best network alone.
+            The most draws, 1 to 1024; 1: the best network alone.
 
         Returns
         -------
         Ensemble
-            A function of the jobs on record: where `digest` is equal, so is this, bit for bit.
+            It depends on the recorded jobs alone: runs with equal `digest` have equal ensembles, bit for bit.
 
         Raises
         ------
@@ -434,23 +434,22 @@ class Result(RunResult):
         return ensemble
 
     def feature_importance(self, model: Member | Ensemble | None = None) -> dict[str, float]:
-        """Return by how much the score of a model falls when the cells of a column are shuffled, the most first.
+        """Return by how much the score of a model falls when the cells of a column are shuffled, largest first.
 
         Permutation importance (Breiman, Machine Learning 45, 2001) on at most 1,000 of the validation rows, the mean of
         five shuffles. These rows chose the model; with `cv` and after a refit it has been trained on them as well. For
-        rows of your own use ``sklearn.inspection.permutation_importance``. Columns that tell the same share their
-        importance.
+        rows of your own use ``sklearn.inspection.permutation_importance``. Redundant columns share their importance.
 
         Parameters
         ----------
         model : Network, Trees or Ensemble, optional
-            Of this run, such as `model_` of the estimator; by default `model`.
+            A model of this run, such as `model_` of the estimator; by default `model`.
 
         Returns
         -------
         dict of str to float
-            By the name of the column, or x0, x1, ... by its place. In the units of `metric`; in those of log loss or
-            root mean squared error where a function has scored the run. Equal for equal models.
+            By column name, or x0, x1, ... by position. In the units of `metric`; in those of log loss or root mean
+            squared error if a function scored the run. Equal for equal models.
 
         Raises
         ------
@@ -464,13 +463,13 @@ class Result(RunResult):
     def partial_dependence(self, column: str | int, model: Member | Ensemble | None = None) -> PartialDependence:
         """Return the mean prediction of a model when all rows have the same value in one column, for some values.
 
-        Friedman, Annals of Statistics 29, 2001. The rows are those of `feature_importance`. Values of the other columns
-        that never occur with this one count as well, so be careful where columns depend on each other.
+        Friedman, Annals of Statistics 29, 2001. The rows are those of `feature_importance`. Combinations of values that
+        never occur in the data count as well, so be careful if columns depend on each other.
 
         Parameters
         ----------
         column : str or int
-            Its name, or its place from 0 on.
+            Its name, or its position from 0.
         model : Network, Trees or Ensemble, optional
             As for `feature_importance`.
 
@@ -504,14 +503,14 @@ class Result(RunResult):
         return schema.names or tuple(f"x{place}" for place in range(len(schema.columns)))
 
     def plot_held_out(self, output: int = 0, ax: "Axes | None" = None) -> "Axes":
-        """Draw the winner on the validation rows: which class it takes for which, or predicted against true targets.
+        """Draw the winner on the validation rows: a confusion matrix, or predicted against true targets.
 
-        These rows chose it, so it looks better there than on new ones.
+        These rows chose the winner, so it looks better on them than on new rows.
 
         Parameters
         ----------
         output : int
-            Which column of several targets; classes have one.
+            Which target, if there are several; 0 for classes.
         ax : Axes, optional
             Where to draw; a new figure by default.
 
@@ -525,7 +524,7 @@ class Result(RunResult):
         return plot_winner(self, output, ax)
 
     def plot_calibration(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw how often the predicted class was right by how probable it was to the winner, on the validation rows.
+        """Draw how often the winner was right against the probability that it predicted, on the validation rows.
 
         Parameters
         ----------
@@ -535,7 +534,7 @@ class Result(RunResult):
         Raises
         ------
         SettingError
-            The run was cross-validated, or one of regression.
+            The run was cross-validated, or it was a regression.
         """
         from ash.plots.held_out_plot import plot_reliability
 
@@ -555,13 +554,13 @@ class Result(RunResult):
         ]
 
     def _models(self) -> str:
-        """Return how many candidates there are of each kind of model, if there are any but networks."""
+        """Return how many candidates there are of each kind of model; empty if all are networks."""
         counts = Counter(map(model_of, self.params))
         shown = ", ".join(f"{counts[model]} {model}" for model in MODELS if counts[model])
         return f" ({shown})" if counts.keys() - {NETWORK} else ""
 
     def _repeats(self) -> str:
-        """Return a remark where another call with the same arguments may have another digest."""
+        """Return a remark if another call with the same arguments may have another digest."""
         if self.options.schedule == "greedy" and self.threads > 1:
             return " (of this run only: greedy)"
         return " (its record repeats it)" if self.ended in ("time_limit", "stopped", "interrupted") else ""
@@ -582,9 +581,9 @@ def _share(value: float) -> float | str:
 
 
 class FailureRecord(NamedTuple):
-    """A job that has no score: what kind of end it had, and the traceback, or what is known.
+    """A job that has no score: how it ended, and its traceback or whatever is known.
 
-    `kind` is "failed" (the function raised, or gave back what is no score), "late" or "died".
+    `kind` is "failed" (the function raised, or did not return a score), "late" or "died".
     """
 
     candidate: int
@@ -601,23 +600,23 @@ class FunctionResult(RunResult):
     Attributes
     ----------
     best_candidate, best_rung : int
-        Whose score is the highest (ties: lower candidate, lower rung), and after which rung.
+        The candidate with the highest score (ties: lower candidate, lower rung), and after which rung.
     best_state : object
-        What the function gave back with that score.
+        The state that the function returned with that score.
     failures : tuple of FailureRecord
         The jobs without a score, in order of decision.
     memory : dict of str to int
-        Of waiting states: `limit` and `peak_bytes` of those in memory, how many were `spilled` to files, how many
-        `dropped` since there was no room for them either, and the `retrained_epochs` of all that was trained again,
-        also since its state was of an earlier process.
+        For waiting states: `limit` and `peak_bytes` of those in memory, how many were `spilled` to files, how many were
+        `dropped` because there was no room for files either, and the `retrained_epochs` of all that was trained again,
+        including states that an earlier process had held.
     infos : tuple
-        What else is known of each of `jobs`: its metrics, or of `ash.ASHSearchCV` the scores of the folds; None where
-        there is nothing; out of a journal as JSON has it.
+        Further facts on each of `jobs`: its metrics, or for `ash.ASHSearchCV` the scores of the folds; None if there
+        are none. Those read from a journal are as JSON has them.
     params : tuple of dict
-        The hyperparameters of every candidate, at its number.
+        The hyperparameters of every candidate, indexed by its number.
     columns : dict of str to ndarray
-        The fields of `jobs`, an array each, a row a finished job in order of decision. `loss` is what
-        the ladder has ranked by, negated: the score, or what `ash.ASHSearchCV` expects it to be after the next rung.
+        The fields of `jobs`, one array each; rows are the finished jobs in order of decision. `loss` is the negated
+        value that the ladder ranked by: the score, or what `ash.ASHSearchCV` expects it to be after the next rung.
     assists : dict of str to ndarray
         Empty: threads do not help each other with the jobs of a function.
     ladder : list of dict
@@ -632,10 +631,10 @@ class FunctionResult(RunResult):
     started : datetime
         When it began, in UTC: second 0 of all jobs.
     wall_seconds : float
-        To the end of the last job.
+        From the start to the end of the last job.
     record : RunRecord or None
-        What repeats the run: the same call with ``record=result.record``. None if `train` or an object that it holds
-        cannot be pickled, because a later call could not be checked.
+        Repeats the run: the same call with ``record=result.record``. None if `train` or an object that it holds cannot
+        be pickled, because a later call could not be checked.
 
     Notes
     -----
@@ -663,7 +662,7 @@ class FunctionResult(RunResult):
 
     @property
     def schedule(self) -> str:
-        """Return "reproducible" where promotions depend on no timing, else "greedy"."""
+        """Return "reproducible" if promotions do not depend on timing, else "greedy"."""
         return self.options.schedule
 
     @property
@@ -693,7 +692,7 @@ class FunctionResult(RunResult):
         return -self.best_score if self.options.direction == MINIMIZE else self.best_score
 
     def own_story(self) -> dict[str, Any]:
-        """Return what only runs of functions tell in JSON; the metrics are those of each job, in order of decision."""
+        """Return the entries of the JSON that only runs of functions have; `metrics` has one dict per decided job."""
         metrics = {"metrics": list(map(finite, self.metrics))} if any(self.metrics) else {}
         record = None if self.record is None else self.record.to_json()
         return {**metrics, "failures": self.rows("failures"), "record": record}
@@ -754,13 +753,13 @@ def causes(failures: Sequence[FailureRecord]) -> str:
 
 
 def interruption(result: Result | FunctionResult, journal: object) -> str:
-    """Return what to say of a run that Ctrl-C has ended: how far it got, and whether the same call continues it."""
+    """Return the message for a run that Ctrl-C ended: how far it got, and whether the same call continues it."""
     rest = "" if journal is None else "; the same call continues from the journal"
     return f"interrupted after {len(result.columns['rung'])} jobs{rest}"
 
 
 def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> BaseException:
-    """Return what to raise for a run of so many seconds that has no score, by how it ended."""
+    """Return the exception for a run that ended after some seconds without any score."""
     if ended == "interrupted":
         return KeyboardInterrupt()
     if failures:

@@ -1,4 +1,4 @@
-"""`ash.resume`: a run of `ash.tune` goes on from its journal, without being told its arguments again."""
+"""`ash.resume`: continue a run of `ash.tune` from its journal, without repeating its arguments."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,19 +36,19 @@ def resume(
     executor: Any = None,
     config: SearchConfig | None = None,
 ) -> Result:
-    """Continue a run of `ash.tune` from its journal, to the result that it would have had without a break.
+    """Continue a run of `ash.tune` from its journal, to the result of an uninterrupted run.
 
     Parameters
     ----------
     journal : path or Journal
-        As it was given to `ash.tune`.
+        The journal that was passed to `ash.tune`.
     X, y, sample_weight, groups
-        The same data as then; the journal keeps hashes to check them.
+        The same data as in that call; the journal keeps hashes to check them.
     candidates, time_limit
-        As for `ash.tune`. By default those of the call that began the run; larger ones extend it. The time counts from
-        the first call, without the pauses between calls.
+        As for `ash.tune`. By default those of the call that began the run; larger ones extend it. The time is that of
+        all calls together, without the pauses between them.
     metric, validation, cv
-        Only if they were a function, a table (X, y), or a splitter or indices, which a journal does not keep.
+        Only needed if they were a function, a table (X, y), or a splitter or indices, which a journal does not keep.
     threads, progress, callbacks, executor
         As for `ash.tune`. They do not change the outcome of a reproducible run.
     config : SearchConfig, optional
@@ -58,14 +58,14 @@ def resume(
     Returns
     -------
     Result
-        Of all calls together. No job is done twice; networks that the result holds are trained again where the journal
-        does not have them.
+        Covers all calls together. No job is done twice, but networks that the result holds are trained again if the
+        journal does not have them.
 
     Raises
     ------
     JournalError
-        There is no such journal, it is in use or damaged, or an estimator began it (fit that again to continue); or
-        the data or options differ, with every difference named.
+        There is no such journal, it is in use or damaged, or an estimator began it (fit that again to continue). Or the
+        data or options differ; the message names every difference.
     SettingError, DataError, NothingFinished, AllDiverged, KeyboardInterrupt
         As for `ash.tune`.
 

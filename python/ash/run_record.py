@@ -1,12 +1,12 @@
-"""`RunRecord`: what a run and its model depend on, so that both can be made again, bit for bit, without a clock.
+"""`RunRecord`: everything a run and its model depend on, so that both can be repeated, bit for bit, without a clock.
 
     settings, space, data, version    what every decision depends on (ash/journal/identity.py)
-    plan                              options that no decision depends on, or that a time limit has fixed
-    arguments                         how the rows were split, and what becomes of the best networks
-    decisions, kept, refit, ended     what time has decided: how far the run got, and what was still done then
-    digest, model                     what came out
+    plan                              options that no decision depends on, or that a time limit has set
+    arguments                         how the rows were split, and what is done with the best networks
+    decisions, kept, refit, ended     what depended on time: how far the run got, and what was done after it
+    digest, model                     the outcome
 
-All of it is what JSON holds. It has no time, no thread and no machine, so a run that is repeated has the same record.
+All values can be stored as JSON. No time, thread or machine is recorded, so a repeated run has the same record.
 """
 
 import json
@@ -22,34 +22,34 @@ from ash.errors import SettingError
 Facts: TypeAlias = dict[str, Any]
 
 TUNE, TUNE_FUNCTION = "ash.tune", "ash.tune_function"
-"""What may have been called, beside estimators and searches."""
+"""Entry points that can make a record, besides estimators and searches."""
 FUNCTION = "function"
 """The task of functions and searches."""
 DIGITS = 8
-"""Hexadecimal digits of the hash of a decision."""
+"""Number of hexadecimal digits in the hash of a decision."""
 SHORT_DIGEST = 16
-"""Digits of a digest that are shown: two that differ agree in all of them once in 2^64."""
+"""Number of digits of a digest that are shown: two different digests agree in all of them once in 2^64."""
 MOST = 2**53
 """Above any epoch or candidate."""
 
 
 @dataclass(frozen=True, repr=False)
 class RunRecord:
-    """All that a run and its model depend on: it repeats the run without a clock, on any number of threads.
+    """Everything a run and its model depend on; it repeats the run without a clock, on any number of threads.
 
-    Comes from `Result.record`, or from the `record` of a model, saved ones too. Pass it to `ash.tune` or to an
+    It comes from `Result.record`, or from the `record` of a model, saved ones included. Pass it to `ash.tune` or to an
     estimator as `record=`, with the same rows.
 
     Attributes
     ----------
     by : str
-        Who was called: "ash.tune", or the estimator.
+        What was called: "ash.tune", or the estimator.
     settings, plan, arguments, space, version : dict
         Options, the space, and the version of ash.
     data : dict
         Shapes and names of the table, and hashes of the encoded rows: its fingerprint.
     missing : tuple of str
-        Arguments that a record cannot hold, such as a function. They are passed again.
+        Arguments that a record cannot hold, such as a function. They must be passed again.
     ended : str
         As `Result.ended`.
     decisions : tuple of str
@@ -57,7 +57,7 @@ class RunRecord:
     kept : tuple of int
         The candidates whose networks the model was selected from, the best first.
     refit : tuple of int
-        Epochs that each network of the model was trained for on all rows; 0 where there was no time.
+        Epochs for which each network of the model was trained on all rows; 0 if there was no time.
     digest, model : str
         `Result.digest`, and a hash of the model: 64 hexadecimal digits each.
 
@@ -87,13 +87,13 @@ class RunRecord:
     model: str
 
     def to_json(self) -> Facts:
-        """Return the record as JSON holds it: `from_json` reads it."""
+        """Return the record as a dict that JSON can hold; `from_json` reads it."""
         facts: Facts = json.loads(json.dumps({**asdict(self), "decisions": "".join(self.decisions)}))
         return facts
 
     @classmethod
     def from_json(cls, facts: Any) -> "RunRecord":
-        """Return the record that `to_json` was called on; ValueError for what is no record."""
+        """Return the record that `to_json` wrote; raise ValueError for anything else."""
         wanted = {field.name: field.type for field in fields(cls)}
         _check(isinstance(facts, Mapping) and facts.keys() == wanted.keys(), "it has other entries")
         for name, kind in wanted.items():
@@ -112,17 +112,17 @@ class RunRecord:
         return cls(**{**facts, **lists, "decisions": decisions})
 
     def first_difference(self, other: "RunRecord") -> int | None:
-        """Return the number of the first decision that is not the same in another record.
+        """Return the number of the first decision that differs from another record.
 
         Parameters
         ----------
         other : RunRecord
-            Of a run that should have made the same decisions.
+            The record of a run that should have made the same decisions.
 
         Returns
         -------
         int or None
-            From 0 on; None if all are the same, and as many.
+            From 0; None if both have the same decisions.
         """
         pairs = zip(self.decisions, other.decisions, strict=False)
         different = (number for number, (own, theirs) in enumerate(pairs) if own != theirs)
@@ -151,7 +151,7 @@ def check_record(record: Any) -> None:
 
 
 def of_another(record: RunRecord) -> SettingError:
-    """Return what is raised for the record of another entry point, with the call that repeats its run."""
+    """Return the error for a record of another entry point; it names the call that repeats that run."""
     calls = {
         TUNE: "ash.tune(X, y, record=...)",
         TUNE_FUNCTION: "ash.tune_function(train, space, ..., record=...)",
@@ -162,7 +162,7 @@ def of_another(record: RunRecord) -> SettingError:
 
 
 def warn_of_difference(record: RunRecord, again: RunRecord) -> None:
-    """Warn if a repeated run has come to other decisions than its record."""
+    """Warn if a repeated run made other decisions than its record."""
     first = record.first_difference(again)
     if first is not None:
         warn_user(f"the repeated run differs from the one recorded, from decision {first} on")

@@ -1,4 +1,4 @@
-"""`ash.tune`: from a table to the best of many networks. Here are its arguments; ash/engine/run.py does the work."""
+"""`ash.tune` and its arguments: train many networks on a table and keep the best. ash/engine/run.py does the work."""
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -70,41 +70,41 @@ def tune(
     task : {"classification", "regression"}, optional
         Default: inferred from y.
     categorical_features : list of str, int or bool, "from_dtype" or None
-        Columns that are categories though they look like numbers, by name, place or a bool per column.
+        Numeric columns to treat as categories: names, positions or one bool per column.
     validation : float, int, (X, y) or (X, y, weights), optional
-        Share or number of rows that score the candidates and are not trained on, or a table of its own. Default 0.2.
+        Share or number of rows held out to score the candidates, or a separate table. Default 0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
-        Cross-validation in place of `validation`; the model is then trained on all rows. An int: that many folds.
+        Cross-validation instead of `validation`; the model is then trained on all rows. An int: that many folds.
     groups, sample_weight : array-like of shape (rows,), optional
-        Groups for the splitter `cv`. For how many rows each row counts, in training and in the score.
+        Groups for the splitter `cv`. The weight of each row, in training and in the score.
     threads : int, optional
-        Default: OMP_NUM_THREADS, else the CPUs of this process; -1: these. With an executor: jobs at a time.
+        Default: OMP_NUM_THREADS, else all CPUs of this process. -1: all CPUs. With an executor: jobs at a time.
     seed : int or None
-        Of the split, the candidates and the training. None draws one, found in `Result.seed`.
+        Seeds the split, the candidates and the training. None draws a seed, which is in `Result.seed`.
     progress : bool, optional
         None: a live view if stderr is a terminal. True: also in notebooks and logs. False: silent.
     callbacks : Callback or sequence of them, optional
-        Objects that are told of jobs and can end the run; see `ash.Callback`.
+        Objects that are notified of jobs and can end the run; see `ash.Callback`.
     journal : path or Journal, optional
-        A file that records every result at once. The same call, one with a larger space, or `ash.resume` continues it.
+        Records each result in a file at once. The same call, one with a larger space, or `ash.resume` continues it.
     executor : object with `submit`, optional
-        Where jobs are done, with the same outcome: a Dask client, an executor of mpi4py, loky or `concurrent.futures`.
+        Runs the jobs, with the same outcome: a Dask client, or an executor of mpi4py, loky or `concurrent.futures`.
     config : SearchConfig, optional
         All other options: the ladder, the schedule, memory, missing cells.
     record : RunRecord, optional
-        Of an earlier run, as `Result.record`: it is repeated without a clock. Pass nothing else but the same rows.
+        `Result.record` of an earlier run, which is repeated without a clock. Pass nothing else but the same rows.
 
     Returns
     -------
     Result
-        With the best network as `model`; also after Ctrl-C, if a job had finished. `ended` says why it ended.
+        `model` is the best network, and `ended` says why the run ended. Ctrl-C also returns it, if a job had finished.
 
     Raises
     ------
     SettingError, DataError
         An argument, or X or y, cannot be used. Nothing has been trained.
     NothingFinished, KeyboardInterrupt
-        A limit or a callback, or Ctrl-C, ended the run before the first job did.
+        A limit or a callback, or Ctrl-C, ended the run before the first job finished.
     AllDiverged, ExecutorFailed, JournalError
         No candidate has a finite loss; the executor is broken; the journal cannot be used or holds another run.
 
@@ -134,12 +134,12 @@ def tune(
 
 
 def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with the threads of this process: those of an executor are elsewhere."""
+    """Return the arguments with the threads of this process; with an executor, `threads` counts jobs elsewhere."""
     return {**given, "threads": given["threads"] if given["executor"] is None else None}
 
 
 def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
-    """Return what the arguments say of the run, as `repeated` returns what a record says."""
+    """Return the settings of a new run, in the form in which `repeated` returns those of a record."""
     if given["seed"] is None:
         given["seed"] = seed_of(journal)
     metric, scoring = read_scoring("metric", given["metric"])

@@ -46,7 +46,7 @@ from ash.space.space import read_space
 
 PROCESSES = "processes"
 STEPS = ("max_epochs", "min_epochs", "max_rungs", "eta", "promotion")
-"""Options of ladders with several rungs. A function that trains each candidate once allows no value but 1 for them."""
+"""Options of ladders with several rungs. They must be 1 for a function that trains each candidate once."""
 
 
 @explained(CONFIG_FIELDS)
@@ -85,57 +85,58 @@ def tune_function(
           what the previous call for this candidate returned, None in the first call, and always None with
           ``training="restart"``. Without a state it may return the score alone.
         - A generator function, ``train(params)``, which yields a score, or (score, state), after each epoch. It is
-          paused between jobs. In another process it starts again in each job and is advanced to where it was.
+          paused between jobs. In another process each job starts it again and advances it to where it was.
         - A function, ``train(params, report)``, which calls ``report(score)`` after each epoch, and waits there between
-          jobs. ``report`` also takes ``state=`` and ``metrics=``. It returns False once the candidate is trained no
-          further, and raises `Retired` if it is called again. For training loops of libraries that have callbacks.
+          jobs. ``report`` also takes ``state=`` and ``metrics=``. It returns False once the candidate will not be
+          trained further, and raises `Retired` if it is called again. For training loops of libraries with callbacks.
         - A class: ``train(params)`` makes an object with the methods ``fit_more(epochs)`` and ``score()``. The object
           is the state.
-        - An objective of Optuna, by `ash.from_optuna`.
+        - An objective of Optuna, wrapped by `ash.from_optuna`.
 
-        Within a job `current_job` tells it which candidate it trains, and gives it a directory for checkpoints.
+        Within a job `current_job` tells which candidate is being trained, and has a directory for checkpoints.
 
-        A score is a number. `Outcome` in its place adds further metrics. Anything else that the first job returns is an
+        A score is a number, or an `Outcome`, which adds further metrics. Anything else that the first job returns is an
         error.
     space : FunctionSpace or dict
         Domains of the hyperparameters by name: `ash.choice`, `ash.integers`, `ash.uniform`, `ash.log`, a list of
-        values, a single value, a distribution of Optuna, or a frozen one of scipy.stats. To be left out with
+        values, a single value, a distribution of Optuna, or a frozen one of scipy.stats. Leave it out with
         `ash.from_optuna`.
     candidates : int or None
         How many to try; fewer if the space holds fewer. None: no limit; then set `time_limit`, or
         `epoch_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
-        Seconds after which no further job is started. The run does not wait for threads that still work. With
-        ``threads=1`` a job in the calling thread is finished first.
+        Seconds after which no further job is started. The run does not wait for jobs that are still running in other
+        threads. With ``threads=1`` a job in the calling thread is finished first.
     direction : {"maximize", "minimize"}
         Whether higher or lower scores are better. With "minimize" all scores of the result and of callbacks are
-        negated, so that higher is better. `FunctionResult.best_value` and `stop_score` are not: they are values as
-        `train` returns them.
+        negated, so that higher is better. `FunctionResult.best_value` and `stop_score` are not negated: they are values
+        as `train` returns them.
     max_epochs : int, optional
-        The most epochs of a candidate in all its jobs. The rungs follow from it: ``max_epochs``, ``max_epochs // eta``
-        and so on, as far as there are candidates. Default: the ladder begins with `min_epochs`, and rung ``k`` trains
-        ``min_epochs * eta**k`` epochs more. An objective of Optuna that reports needs it.
+        The most epochs of a candidate in all its jobs. The rungs follow from it, from the last one down: up to
+        ``max_epochs``, ``max_epochs // eta`` and so on, for as many rungs as the candidates fill. Default: the ladder
+        begins with `min_epochs`, and rung ``k`` trains ``min_epochs * eta**k`` epochs more. Required for an objective
+        of Optuna that reports.
     costs : callable or FunctionResult, optional
         How long a job lasts on the virtual clock, in any unit: ``costs(params, epochs) -> float``, positive; or an
         earlier result, whose seconds per epoch are used. It makes the schedule reproducible: the outcome then depends
         on arguments and scores alone, on any number of threads. It need not be exact.
     sampler : {"adaptive", "random", "sobol"} or a sampler of Optuna, optional
-        Where candidates come from. "adaptive", the default: random draws without repetition, the default configuration
+        How candidates are proposed. "adaptive", the default: random draws without repetition, the default configuration
         first. Once eight candidates have a score, two of three draws are near a good one. "random": random draws only.
         This is the default for the algorithms "sh" and "random". "sobol": points that fill the space evenly. A sampler
         such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. It is told how each ranks:
         by the highest rung with a score, then by the score there. A repeated proposal is not run again; after 20
         repetitions in a row a candidate is drawn at random. "adaptive" and samplers of Optuna learn from scores.
-        Without `costs`, on several threads, their candidates depend on which job ends first. Objectives of Optuna take
-        "adaptive" and "random".
+        Without `costs`, on several threads, their candidates depend on which job ends first. Objectives of Optuna allow
+        "adaptive" and "random" only.
     first : sequence of dict, result, path, Journal or study of Optuna, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
         journal or study contributes its ten best configurations. Names that these lack get their defaults, and
-        configurations that do not fit are left out, both with a warning. With `ash.from_optuna` a dict may lack names,
-        whose values are drawn.
+        configurations that do not fit are left out, both with a warning. With `ash.from_optuna` a dict may omit names;
+        their values are drawn.
     threads : int, optional
-        Number of jobs that run at a time. Default: as for `ash.tune`; with an executor, the number of its workers. With
-        ``threads=1``, no executor and no `job_limit`, functions and classes run in the calling thread.
+        Number of jobs that run at a time. Default: as for `ash.tune`, or with an executor the number of its workers.
+        With ``threads=1``, no executor and no `job_limit`, functions and classes run in the calling thread.
     seed, progress, callbacks
         As for `ash.tune`.
     journal : path or Journal, optional
@@ -145,15 +146,15 @@ def tune_function(
         contains the earlier one is accepted: recorded candidates are kept, and new ones come from the larger space. Any
         other space, another seed or function name is refused. A changed source of the function causes a warning.
     executor : None, "processes", or an object with `submit`
-        Where jobs are done. None: threads of this process. "processes": child processes, which can be killed; `train`
-        and states are pickled by cloudpickle. Or a `distributed.Client`, an executor of `concurrent.futures`, loky or
-        mpi4py, which stays open.
+        Where jobs run. None: threads of this process. "processes": child processes, which can be killed; `train` and
+        states are pickled by cloudpickle. Or a `distributed.Client`, or an executor of `concurrent.futures`, loky or
+        mpi4py; it stays open.
     error : {"record", "raise"}
-        What a job that raises does. "record": its candidate is not promoted, its traceback is in `failures`, and the
-        run continues; the first traceback is also shown at once. "raise": it ends the run with `JobFailed`. A score
-        that is not finite counts as a failure too.
+        What happens when a job raises. "record": its candidate is not promoted, its traceback is in `failures`, and the
+        run continues; the first traceback is also shown at once. "raise": the run ends with `JobFailed`. A score that
+        is not finite counts as a failure too.
     record : RunRecord, optional
-        Of an earlier run with `costs`, as `FunctionResult.record`. The same call with it repeats that run without a
+        `FunctionResult.record` of an earlier run with `costs`. The same call with it repeats that run without a
         clock. It ends after the recorded number of decisions, and jobs that exceeded `job_limit` fail at once. The
         number of threads may differ if the scores of `train` depend on its arguments alone.
     config : SearchConfig, optional
@@ -162,7 +163,7 @@ def tune_function(
     Returns
     -------
     FunctionResult
-        With `best_params`, `best_score`, `best_state` and the whole history.
+        Has `best_params`, `best_score`, `best_state` and the whole history.
 
     Raises
     ------
@@ -173,7 +174,7 @@ def tune_function(
     AllFailed
         Every job failed; the message has a table of causes.
     NothingFinished
-        A limit or a callback ended the run before the first job did.
+        A limit or a callback ended the run before the first job finished.
     JournalError
         The journal cannot be used or holds another run.
     BaseException
@@ -251,7 +252,7 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
 
 
 def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
-    """Return the options, with one rung if `train` trains each candidate once; SettingError if more are asked for."""
+    """Return the options, with one rung if `train` trains each candidate once; then several rungs are refused."""
     is_objective = isinstance(train, GeneratorTrainer) and train.is_objective and is_whole(options)
     if not is_objective and not isinstance(train, WholeTrainer):
         return options
@@ -270,9 +271,9 @@ def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) ->
 
 
 def _resolved(options: FunctionOptions, first: Sequence[Params], space: FunctionSpace, sampler: Any) -> Facts:
-    """Return what follows from the options and what a journal or a record may have: workers, and the rungs' epochs.
+    """Return the resolved settings of the identity: the workers and, with `max_epochs`, the epochs of the rungs.
 
-    A ladder that is laid from `max_epochs` depends on how many candidates there are.
+    A ladder planned from `max_epochs` depends on the number of candidates.
     """
     if options.max_epochs is None:
         return {"workers": options.workers}
@@ -298,16 +299,16 @@ def _workers(record: RunRecord | None) -> int | None:
 
 
 def _opened(journal: Journal | None) -> NullJournal:
-    """Return what records the run, which is nothing without a journal."""
+    """Return the recorder of the run; without a journal it records nothing."""
     if journal is None:
         return NullJournal()
-    from ash.function.function_journal import FunctionJournal  # with sqlite3
+    from ash.function.function_journal import FunctionJournal  # imports sqlite3
 
     return FunctionJournal(journal)
 
 
 def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRun, resumed: int) -> Run:
-    """Return what callbacks are told in the beginning."""
+    """Return the description of the run that callbacks receive at its start."""
     endless = options.candidates is None
     return Run(
         options=options,
@@ -324,7 +325,7 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
 
 
 def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
-    """Return the space of an objective of Optuna, the numbers of trials; SettingError for arguments without effect."""
+    """Return the space for an objective of Optuna: the trial numbers. Refuse arguments that would have no effect."""
     if space is not None:
         raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
     if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):

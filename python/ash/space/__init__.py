@@ -1,5 +1,5 @@
-"""Where candidates come from: domains, spaces of hyperparameters, and what the networks' hyperparameters are.
+"""Domains, spaces of hyperparameters, the draw of candidates, and the table of the networks' hyperparameters.
 
-Start with domains.py, then space.py (networks) and function_space.py (anything else); levels.py has the levels that are
-too many to be listed, grid.py all configurations by number. It imports options and helpers.
+Start with domains.py, then space.py (networks) and function_space.py (anything else). levels.py has the levels of
+domains that are too long to be listed, grid.py numbers all configurations. The package imports options and helpers.
 """

@@ -1,11 +1,11 @@
-"""The space that is searched where the user names none: a published recipe for tables, and what is near it.
+"""The default space: a published recipe for tables, and variations of it.
 
-Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1) but for its widths, batches and
-embedding, which depend on the rows here, its learning rate, the frequencies of the embedding for targets, and layers
-that are fitted to data before the first epoch, which with learned shares of the activations helps for targets and harms
-for classes: an ntk parametrization, factors of the inputs, a periodic embedding of numbers, SELU for classes and Mish
-for targets with a learned share, AdamW with beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels.
-`python -m bench ablation` measures what each part is worth.
+Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1): an ntk parametrization, factors of
+the inputs, a periodic embedding of numbers, SELU for classes and Mish for targets with a learned share, AdamW with
+beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels. It differs in the widths, batches and embedding,
+which depend on the rows here, in the learning rate, in the frequencies of the embedding for targets, and in layers that
+are fitted to data before the first epoch. The latter, with learned shares of the activations, helps for targets and
+harms for classes. `python -m bench ablation` measures what each part is worth.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from ash.space.space import Space
 
 
 class _Size(NamedTuple):
-    """Of tables with fewer rows than `rows`: widths of layers and rows an update, the default in the middle."""
+    """For tables with fewer rows than `rows`: widths of layers and batch sizes, the default in the middle."""
 
     rows: float
     widths: tuple[int, int, int]
@@ -30,9 +30,9 @@ _SIZES = (
     _Size(50_000, (128, 256, 512), (64, 128, 256)),
     _Size(float("inf"), (128, 256, 512), (128, 256, 512)),
 )
-_COLUMNS_A_UNIT = 8  # with more columns a unit of its widest layer, the first layer would be a bottleneck
-_FEW = 5_000  # rows: with fewer, classes are told apart without an embedding by default; bench ablation has both
-_MOST_EMBEDDED = 200  # numbers: with more, the first layer, four times as wide, would cost too much
+_COLUMNS_A_UNIT = 8  # with more columns per unit of its widest layer, the first layer would be a bottleneck
+_FEW = 5_000  # with fewer rows, classification has no embedding by default; bench ablation has both
+_MOST_EMBEDDED = 200  # with more numeric features, the first layer, four times as wide, would cost too much
 
 
 def default_space(
@@ -48,28 +48,28 @@ def default_space(
 ) -> Space:
     """Return the space for a table.
 
-    A table with many columns, outputs or classes takes its widths from a later line of the sizes. Smoothed labels are
-    the default but for the probabilities of two classes.
+    A table with many columns, outputs or classes takes its widths from a later entry of the sizes. Labels are smoothed
+    by default, except for two classes and a metric other than accuracy.
 
     Parameters
     ----------
     rows, features, outputs : int
-        Of what is trained on: encoded columns, and columns of the target.
+        Numbers of training rows, of encoded columns, and of columns of the target.
     classes : int
         Number of classes; 0 for regression.
     numbers : int
-        Those of the features that are no levels of a category.
+        Number of the features that are not levels of a category.
     metric : str
         What the candidates are ranked by.
     skewed : bool
         Whether the target is above 0 and skewed, so that its logarithm is worth a try.
     models : sequence of str
-        The kinds of model; each configuration is of one of them.
+        The kinds of model; each configuration has one of them.
 
     Returns
     -------
     Space
-        With the recipe as its default.
+        The recipe is its default configuration.
     """
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
     makers = {
@@ -105,7 +105,7 @@ def _lightgbm(rows: int) -> dict[str, Any]:
 
 
 def _catboost() -> dict[str, Any]:
-    """Return the domains of CatBoost's trees: about those of TabArena, around CatBoost's defaults."""
+    """Return the domains of CatBoost's trees: close to those of TabArena, around CatBoost's defaults."""
     return {
         "shrinkage": log(6.0, 100.0, default=30.0),
         "depth": integers(4, 8, default=6),

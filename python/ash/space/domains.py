@@ -1,16 +1,16 @@
-"""Domains of hyperparameters: what one name of a space may be, as a sequence of levels.
+"""Domains of hyperparameters: the allowed values of one name of a space, as a sequence of levels.
 
     ash.log(1e-4, 1e-1)                      0.0001 ... 0.1, any number between
     ash.log(1e-4, 1e-1, levels=4)            0.0001 . 0.001 . 0.01 . 0.1
     ash.choice((64,), (128, 64))             (64,) . (128, 64)
     ash.uniform(0.8, 0.99).when(optimizer=("momentum", "nesterov"))
 
-A domain is discretized once, when it is made, so that a space is a finite grid whose size is known and which can be
-drawn from without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
-(levels.py). With it they are computed in decimal arithmetic too (module ``decimal``: exp and ln correctly rounded) and
-rounded to three significant digits (of the value in a log domain, of the step in a uniform one), to more only where two
-levels would coincide: they are the same on every machine, and pleasant to read. The bounds and the default are kept
-exactly as given.
+A domain is discretized once, when it is made. So a space is a finite grid of known size, from which candidates can be
+drawn without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
+(levels.py). Listed levels are computed in decimal arithmetic too (module ``decimal``: exp and ln correctly rounded).
+They are rounded to three significant digits (of the value in a log domain, of the step in a uniform one), and to more
+only if two levels would coincide. So they are the same on every machine, and easy to read. The bounds and the default
+are kept exactly as given.
 """
 
 import math
@@ -29,14 +29,14 @@ from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
 from ash.space.levels import PRECISION, SMALLEST, EvenLevels, LogLevels, LongLevels, WholeLogLevels
 
-MOST_LEVELS = 100_000  # that are listed, of one domain: more is a mistake, and costs memory
+MOST_LEVELS = 100_000  # listed levels of one domain: more is a mistake, and costs memory
 LISTED = 1000
-"""Whole numbers in a row are listed where there are no more of them."""
+"""Ranges of at most this many whole numbers are listed."""
 LARGEST_BOUND = 10**18
 """The largest bound of whole numbers, so that the length of their range fits into 63 bits."""
 LOG_INTEGERS = "log integers"
 INTEGERS, FLOATS = ("integers", LOG_INTEGERS), ("uniform", "log", "quantiles")
-"""Kinds of domains of numbers; between levels of floats other numbers make sense too."""
+"""Kinds of numeric domains; numbers between two levels of floats are valid too."""
 KINDS = ("choice", *INTEGERS, *FLOATS)
 
 
@@ -47,12 +47,12 @@ class Domain:
     Attributes
     ----------
     levels : sequence
-        All values, distinct, in the order in which they were given, or increasing: a tuple where they are listed, a
-        range of whole numbers, or numbers that are computed only as they are asked for.
+        All values, distinct, in the given order or increasing: a tuple if they are listed, else a range of whole
+        numbers, or numbers that are computed lazily.
     default : object
         One of the levels: the value in the default configuration (candidate 0).
     conditions : tuple of (name, value or tuple of values)
-        The domain applies where each named hyperparameter has (one of) its value(s).
+        The domain applies if each named hyperparameter has (one of) the given value(s).
     kind : str
         "choice", "integers", "log integers", "uniform", "log" or "quantiles": how the levels were made.
 
@@ -71,14 +71,14 @@ class Domain:
 
     @cached_property
     def drawn(self) -> Sequence[Any]:
-        """The levels, each as often as it weighs in a draw: once, but for integers(log=True)."""
+        """The levels, each repeated by its weight in a draw: once, except for integers(log=True)."""
         if self.kind == LOG_INTEGERS and isinstance(self.levels, range):
             return WholeLogLevels(self.levels[0], self.levels[-1], self.default)
         return self.levels
 
     @property
     def has_list(self) -> bool:
-        """Whether all levels are listed, rather than computed as they are asked for."""
+        """Whether all levels are listed, rather than computed lazily."""
         return isinstance(self.levels, tuple)
 
     def has(self, value: Any) -> bool:
@@ -126,7 +126,7 @@ class Domain:
         return ", ".join(map(repr, self.levels[:10])) + ", ..." * (len(self.levels) > 10)
 
     def when(self, **conditions: Any) -> "Domain":
-        """Return this domain, to apply only where every condition holds.
+        """Return a copy of this domain that applies only if every condition holds.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class Domain:
         Raises
         ------
         SettingError
-            No condition, or a second one on the same name.
+            There is no condition, or a second one on the same name.
         """
         if not conditions:
             raise SettingError("when() needs a condition such as when(optimizer='adam')")
@@ -151,9 +151,9 @@ class Domain:
 
 
 def choice(*options: Any, default: Any = None) -> Domain:
-    """Return a domain of the options given, in this order; the default is the first unless named.
+    """Return a domain of the given options, in this order; the default is the first unless named.
 
-    Lists become tuples. An option given twice is kept once (compared by type and value, so that NaN equals itself).
+    Lists become tuples. Duplicate options are removed (compared by type and value, so NaN equals itself).
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def choice(*options: Any, default: Any = None) -> Domain:
         Text, numbers, booleans, None, or tuples of these. A space of `ash.ASHSearchCV` also allows estimators. All
         options are drawn equally often.
     default : object, optional
-        One of them: the value in the default configuration.
+        The option that the default configuration has.
 
     Returns
     -------
@@ -170,8 +170,8 @@ def choice(*options: Any, default: Any = None) -> Domain:
     Raises
     ------
     SettingError
-        No options, nothing but a list of them, one that cannot be compared (an array, a dict, ...), or a default that
-        is not among them.
+        There are no options, only a list of them, or an option that cannot be compared (an array, a dict, ...); or the
+        default is not one of them.
 
     Examples
     --------
@@ -203,17 +203,17 @@ def integers(
     Parameters
     ----------
     low, high : int
-        The bounds, from -10**18 to 10**18; low at least 1 where `log`.
+        The bounds, from -10**18 to 10**18. With `log`, low is at least 1.
     step : int, default 1
-        Distance of two levels. With `levels` or `log` it must be 1.
+        Distance between two levels. With `levels` or `log` it must be 1.
     default : int, optional
         The value in the default configuration. By default the middle level; with `log` about sqrt(low * high).
     levels : int, optional
-        So many whole numbers, evenly spaced, or in equal ratios where `log`, make a grid; fewer where there are not so
-        many. By default all can be drawn. A default that is not a level becomes one more.
+        Number of levels of a grid, evenly spaced, or in equal ratios with `log`; fewer if the range has fewer whole
+        numbers. By default all whole numbers can be drawn. A default that is not a level is added as one.
     log : bool, default False
         Whether numbers are drawn evenly in their logarithm: each number k with a probability proportional to
-        log((k + 1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is drawn anew.
+        log((k + 1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is replaced by another draw.
 
     Returns
     -------
@@ -222,8 +222,9 @@ def integers(
     Raises
     ------
     SettingError
-        A bound, step or default that is no integer; low > high; a step below 1 or above high - low (but low == high is
-        one level); a default that is no level; levels no integer from 2 to 100,000; a step together with levels or log.
+        A bound, step or default is not an integer; low > high; step is below 1 or above high - low (low == high is
+        allowed); default is not a level; levels is not an integer from 2 to 100,000; or step is given with levels or
+        log.
 
     Examples
     --------
@@ -260,11 +261,11 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
     low, high : float
         The bounds.
     levels : int, optional
-        So many levels, evenly spaced and rounded as the module says, make a grid. By default the whole range is drawn
-        from: all numbers of nine or ten digits in units of the range.
+        Number of levels of a grid, evenly spaced and rounded to three digits of the step. By default numbers are drawn
+        from the whole range: all numbers of nine or ten digits in units of the range.
     default : float, optional
-        The value in the default configuration; one that is not a level becomes one more. By default the middle: of
-        levels the middle one, of the whole range rounded to three digits.
+        The value in the default configuration. If it is not a level it is added as one. By default the middle level
+        of a grid, or the middle of the whole range rounded to three digits.
 
     Returns
     -------
@@ -273,7 +274,8 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
     Raises
     ------
     SettingError
-        A bound or default that is no finite number; low > high; default outside; levels no integer from 2 to 100,000.
+        A bound or default is not a finite number; low > high; default is out of range; or levels is not an integer
+        from 2 to 100,000.
 
     Examples
     --------
@@ -305,11 +307,11 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
     low, high : float
         The bounds, above 0; at least 1e-300 without `levels`.
     levels : int, optional
-        So many levels, in equal ratios and rounded as the module says, make a grid. By default the whole range is drawn
-        from: 10**9 numbers in equal ratios.
+        Number of levels of a grid, in equal ratios and rounded to three digits. By default numbers are drawn from the
+        whole range: 10**9 numbers in equal ratios.
     default : float, optional
-        The value in the default configuration; one that is not a level becomes one more. By default the geometric
-        middle: of levels the middle one, of the whole range rounded to three digits.
+        The value in the default configuration. If it is not a level it is added as one. By default the middle level
+        of a grid, or the geometric middle of the whole range rounded to three digits.
 
     Returns
     -------
@@ -318,8 +320,8 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
     Raises
     ------
     SettingError
-        A bound or default that is no finite number; low <= 0; low > high; default outside; levels no integer from 2 to
-        100,000.
+        A bound or default is not a finite number; low <= 0; low > high; default is out of range; or levels is not an
+        integer from 2 to 100,000.
 
     Examples
     --------
@@ -346,14 +348,14 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
 
 
 def long_domain(kind: str, low: float, high: float, step: int, default: float) -> Domain:
-    """Return the domain without a list of levels that is of this kind, from low to high."""
+    """Return a domain of this kind from low to high whose levels are not listed."""
     if kind in INTEGERS:
         return integers(int(low), int(high), step, int(default), log=kind == LOG_INTEGERS)
     return {"uniform": uniform, "log": log}[kind](low, high, default=default)
 
 
 def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
-    """Return the values without repetitions, each where it stood first."""
+    """Return the values without duplicates, in the order of their first occurrence."""
     unique: dict[str, Any] = {}
     for value in values:
         unique.setdefault(encode(value), value)
@@ -361,12 +363,12 @@ def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def joined_levels(domains: Mapping[str, tuple[Domain, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Return the levels of each name, those of several domains joined; of levels that are not listed, the bounds."""
+    """Return the levels of each name, with several domains joined; only the bounds of levels that are not listed."""
     return {name: distinct(level for each in several for level in _listed(each)) for name, several in domains.items()}
 
 
 def step_of(domain: Domain) -> int:
-    """Return the step that all levels of a domain of whole numbers lie on; 1 where they are even in their logarithm."""
+    """Return the step between the levels of a domain of whole numbers; 1 if they are even in their logarithm."""
     if isinstance(domain.levels, range):
         return domain.levels.step
     steps = (upper - lower for lower, upper in pairwise(domain.levels))
@@ -379,12 +381,12 @@ def key_of(params: Mapping[str, Any]) -> str:
 
 
 def encode(value: Any) -> str:
-    """Return a text that is equal for equal options only: of one type and value, NaN equal to itself.
+    """Return a text that is equal only for options of the same type and value; NaN equals itself.
 
     Raises
     ------
     SettingError
-        The value is none of None, text, bool, number, or a tuple or list of these.
+        The value is not None, text, bool, number, or a tuple or list of these.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -451,20 +453,20 @@ def _log_middle(low: float, high: float) -> Decimal:
 
 
 def _whole_middle(low: int, high: int) -> int:
-    """Return about the geometric middle of two whole numbers, to three digits."""
+    """Return the geometric middle of two whole numbers, rounded to three digits."""
     with localcontext(PRECISION):
         middle = _log_middle(low, high)
         return min(max(int(_rounded(middle, middle).to_integral_value()), low), high)
 
 
 def _rounded(middle: Decimal, span: Decimal) -> Decimal:
-    """Return what is in the middle of a span, rounded to three digits of a number of the size of the span."""
+    """Return the middle of a span, rounded to three significant digits of the span's size."""
     with localcontext(PRECISION):
         return middle.quantize(Decimal(1).scaleb(span.adjusted() - 2))
 
 
 def _whole_levels(low: int, high: int, count: int, log: bool) -> tuple[int, ...]:
-    """Return so many whole numbers from low to high, or fewer, evenly spaced or in equal ratios."""
+    """Return at most `count` whole numbers from low to high, evenly spaced or in equal ratios."""
     with localcontext(PRECISION):
         start, stop = Decimal(int(low)), Decimal(int(high))
         if log:
@@ -478,7 +480,7 @@ def _whole_levels(low: int, high: int, count: int, log: bool) -> tuple[int, ...]
 def _long_domain(
     kind: str, call: str, levels: type[LongLevels], bounds: tuple[float, float], middle: Decimal, default: float | None
 ) -> Domain:
-    """Return a domain of levels that are not listed; the default is the rounded middle unless named."""
+    """Return a domain whose levels are not listed; the default is the rounded middle unless named."""
     low, high = map(float, bounds)
     if default is None:
         with localcontext(PRECISION):
@@ -499,7 +501,7 @@ def _rounded_domain(
     bounds: tuple[float, float],
     default: float | None,
 ) -> Domain:
-    """Return a domain of levels rounded to three digits of their scales, to more while they are not increasing."""
+    """Return a domain of levels rounded to three digits of their scales, or to more until they are increasing."""
     low, high = map(float, bounds)
     for digits in range(3, 18):
         with localcontext(PRECISION):

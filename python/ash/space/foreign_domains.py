@@ -1,4 +1,4 @@
-"""Domains given as what users of other libraries have.
+"""Converts the domains of other libraries, and lists and ranges, to domains of ash.
 
     [3, 5, 8], a range, a 1-d array        ash.choice(3, 5, 8)
     FloatDistribution(1e-3, 1, log=True)   ash.log(1e-3, 1)          with step: its values
@@ -9,7 +9,7 @@
     scipy.stats.randint(low, high)         ash.integers(low, high - 1)
     any other of scipy                     its 1,001 quantiles 0.0005, 0.0015, ..., the median as default
 
-None of these libraries is imported here: a caller that has such an object has imported it.
+None of these libraries is imported here, since a caller that has such an object has already imported it.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ from ash.errors import SettingError
 from ash.space.domains import MOST_LEVELS, Domain, choice, distinct, integers, log, uniform
 
 QUANTILES = 1001
-"""Levels of a domain that is made of any other distribution of scipy."""
+"""Number of levels of a domain that is made from any other distribution of scipy."""
 
 
 def as_domain(value: Any) -> Domain:
-    """Return the domain of a list, a range, a 1-d array or a distribution, or a domain as it is.
+    """Return the domain for a list, a range, a 1-d array or a distribution; return a domain unchanged.
 
-    Anything else is the only level of a domain.
+    Any other value becomes the only level of a domain.
 
     Raises
     ------
     SettingError
-        Its bounds are not allowed, it is empty, or a distribution that is not known.
+        Its bounds are not allowed, it is empty, or it is an unknown distribution.
     """
     if isinstance(value, Domain):
         return value
@@ -52,12 +52,12 @@ def as_domain(value: Any) -> Domain:
 
 
 def levels_of(distribution: Any) -> Sequence[Any]:
-    """Return the levels that a distribution of Optuna has here, each as often as it weighs."""
+    """Return the levels of a distribution of Optuna, each repeated by its weight."""
     return tuple(distribution.choices) if hasattr(distribution, "choices") else as_domain(distribution).drawn
 
 
 def drawn_level(distribution: Any, seed: int, number: int, name: str) -> Any:
-    """Return a level of a distribution of Optuna, by a hash of seed, number of the trial and name."""
+    """Return a level of a distribution of Optuna, chosen by a hash of seed, trial number and name."""
     levels = levels_of(distribution)
     digest = hashlib.blake2b(f"{seed}\n{number}\n{name}".encode(), digest_size=16).digest()
     return levels[int.from_bytes(digest, "big") * len(levels) >> 128]

@@ -17,15 +17,15 @@ class FunctionSpace(Space):
     ----------
     **hyperparameters
         For each name: a domain (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values, a
-        distribution of Optuna, a frozen one of scipy.stats, a single value, which may be a tuple, or a list of domains
-        of which the first whose conditions hold applies. Values are None, text, booleans, finite numbers, or tuples of
-        these: they stand in records and in the digest. What is no such value, a class say, is looked up by name in the
-        function.
+        distribution of Optuna, a frozen one of scipy.stats, a single value, which may be a tuple, or a list of domains.
+        Of such a list the first domain whose conditions hold applies. Values are None, text, booleans, finite numbers,
+        or tuples of these, because they are part of records and of the digest. For anything else, such as a class, use
+        a name, and look it up in the function.
 
     Raises
     ------
     SettingError
-        A value that is none of these, no values, or a condition that cannot hold.
+        A value is not allowed, there are no values, or a condition cannot hold.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class FunctionSpace(Space):
         Parameters
         ----------
         point : dict of str to float
-            For each name a number from 0, which is its first level, to 1, which is beyond the last.
+            For each name a number from 0, its first level, up to but excluding 1.
         """
         return self.walk(lambda name, _, domain: domain.drawn[int(point[name] * len(domain.drawn))])
 
@@ -62,11 +62,11 @@ class FunctionSpace(Space):
 
     @staticmethod
     def _by_model(domains: dict[str, tuple[Domain, ...]]) -> dict[str, tuple[Domain, ...]]:
-        """Leave a hyperparameter that is called model alone: it is the function's own."""
+        """Return the domains unchanged: a hyperparameter named `model` has no special meaning here."""
         return domains
 
     def _check_conflicts(self) -> None:
-        """Let all levels occur together: only the function knows."""
+        """Allow all combinations of levels, since only the function knows which are valid."""
 
 
 def _text(name: object) -> str:
@@ -76,7 +76,7 @@ def _text(name: object) -> str:
 
 
 def plain_value(value: Any) -> Any:
-    """Return a value without types of NumPy, lists as tuples; raise SettingError where it is not allowed."""
+    """Return a value without NumPy types, with lists as tuples; raise SettingError if it is not allowed."""
     encode(value)
     if isinstance(value, tuple | list):
         return tuple(map(plain_value, value))

@@ -1,24 +1,24 @@
 """The grid of all configurations: its size, and the configuration of each number, without walking it.
 
-Conditions make the grid irregular, so it is cut into pieces that are regular:
+Conditions make the grid irregular, so it is split into regular pieces:
 
     component   hyperparameters joined by conditions; different components multiply
-    group       levels of one domain that fulfil the same conditions upon them
+    group       levels of one domain that fulfil the same conditions
     case        one group for each active hyperparameter of a component: a full product of its groups
 
     optimizer {sgd | momentum, nesterov}   case 1: sgd                  1 x 1      configurations 0
       `- momentum {0.8, 0.9, 0.95}         case 2: momentum, nesterov   2 x 3      configurations 1..6
 
-The size is a sum over cases, a product over components; a configuration is found by its number in mixed radix. Exact in
-integers of any length. Invariants: (1) each configuration lies in exactly one case of each component; (2) a
-hyperparameter follows those that its conditions name. Cost: a case list per component, built once; a configuration
-O(names + log cases). Only levels that conditions name are enumerated.
+The size is a sum over cases and a product over components. A configuration is found by its number in mixed radix,
+exactly, with integers of any length. Invariants: (1) each configuration lies in exactly one case of each component; (2)
+a hyperparameter follows those that its conditions name. Cost: a case list per component, built once; O(names + log
+cases) for a configuration. Only levels that conditions name are enumerated.
 
-Configurations that are equally likely are not what is wanted where a continuous domain depends on a condition: of
-optimizer {sgd | momentum} and momentum from 0.8 to 0.99, sgd would be one of 10**9. So a grid may be weighted. Then a
-component of several cases with a domain that is not listed has each case as often as if the hyperparameters were drawn
-one after the other, each level of a domain equally likely: its numbers are spread over so many more that a case has its
-share to 2**-64, and a configuration has several.
+If a continuous domain depends on a condition, configurations should not be equally likely: with optimizer
+{sgd | momentum} and momentum from 0.8 to 0.99, sgd would be one of 10**9. So a grid may be weighted. Then, in a
+component that has several cases and a domain that is not listed, each case is as likely as if the hyperparameters were
+drawn one after the other, each level of a domain equally likely. Each configuration then has several numbers, so many
+that the share of a case is exact to 2**-64.
 """
 
 from bisect import bisect_right
@@ -32,11 +32,11 @@ from typing import Any, NamedTuple
 from ash.errors import SettingError
 
 Condition = tuple[str, frozenset[Any]]  # a hyperparameter, and the levels for which the condition holds
-MOST_CASES = 100_000  # of a component: beyond it, the conditions are no longer a few exceptions to a grid
+MOST_CASES = 100_000  # per component: beyond it, the conditions are no longer a few exceptions to a grid
 
 
 class Variant(NamedTuple):
-    """One domain of a hyperparameter; of several, the first whose conditions all hold applies."""
+    """One of the domains of a hyperparameter; the first one whose conditions all hold applies."""
 
     levels: Sequence[Any]
     default: Any
@@ -44,7 +44,7 @@ class Variant(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Levels of one variant which fulfil the same conditions."""
+    """Levels of one variant that fulfil the same conditions."""
 
     variant: int
     levels: Sequence[Any]
@@ -54,7 +54,7 @@ class Group(NamedTuple):
 class Component(NamedTuple):
     """Cases of hyperparameters joined by conditions.
 
-    ``sizes``: their configurations; ``ends``: running sums of their numbers, which are as many unless it is weighted.
+    ``sizes``: configurations per case; ``ends``: running sums of the numbers per case, which differ only if weighted.
     """
 
     cases: tuple[Mapping[str, Group], ...]
@@ -63,14 +63,14 @@ class Component(NamedTuple):
 
 
 class Grid:
-    """All configurations of hyperparameters with variants, each once unless it is weighted. Immutable."""
+    """All configurations of hyperparameters with variants; each has one number unless weighted. Immutable."""
 
     def __init__(
         self, variants: Mapping[str, Sequence[Variant]], weighted: bool = False, partial: bool = False
     ) -> None:
-        """Cut the grid into components and cases.
+        """Split the grid into components and cases.
 
-        `partial`: the variants are those of a part of a space, so some of them may be out of reach.
+        `partial`: the variants are those of a part of a space, so some of them may be unreachable.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Grid:
     def pairs(self, first: str, second: str) -> Iterator[tuple[Any, Any]]:
         """Yield the values that two hyperparameters can have together; None stands for an absent one.
 
-        Of levels that are not listed, the first and the last.
+        Levels that are not listed are represented by the first and the last.
         """
         seen: set[tuple[int, int]] = set()
         for one, other in self._cases_of(first, second):
@@ -149,7 +149,7 @@ def _ends(group: Group | None) -> Sequence[Any]:
 
 
 def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
-    """All names, each after those that its conditions name."""
+    """Return all names, each after those that its conditions name."""
     graph = {name: sorted({other for one in variants[name] for other, _ in one.conditions}) for name in variants}
     try:
         return list(TopologicalSorter(graph).static_order())
@@ -159,7 +159,7 @@ def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
 
 
 def _connected(ordered: Sequence[str], variants: Mapping[str, Sequence[Variant]]) -> list[list[str]]:
-    """Names in order, split into those joined by conditions."""
+    """Return the names in order, split into groups that are joined by conditions."""
     component = {name: {name} for name in ordered}
     for name in ordered:
         for other in {other for one in variants[name] for other, _ in one.conditions}:
@@ -170,7 +170,7 @@ def _connected(ordered: Sequence[str], variants: Mapping[str, Sequence[Variant]]
 
 
 def _groups(variants: Mapping[str, Sequence[Variant]]) -> dict[str, list[list[Group]]]:
-    """For each name and variant, its levels grouped by the conditions that they fulfil."""
+    """Return the levels of each name and variant, grouped by the conditions that they fulfil."""
     conditions = {condition for several in variants.values() for one in several for condition in one.conditions}
     groups: dict[str, list[list[Group]]] = {}
     for name, several in variants.items():
@@ -218,7 +218,7 @@ def _component(
 def _weights(
     cases: Sequence[Mapping[str, Group]], sizes: Sequence[int], variants: Mapping[str, Sequence[Variant]]
 ) -> Sequence[int]:
-    """Return how many numbers each case has: in proportion to how likely it is, and 2**64 for each configuration."""
+    """Return how many numbers each case has: in proportion to its probability, at least 2**64 per configuration."""
     if len(cases) == 1:
         return sizes
     shares = [

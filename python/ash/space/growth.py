@@ -1,7 +1,7 @@
 """Checks whether one domain contains another, so that a run can be continued with a larger space.
 
-levels      each must be a level of the other domain, or a number between its bounds if that is one of floats
-bounds      of whole numbers or floats that are not listed: within bounds of the same kind, on the same steps
+levels      each must be a level of the other domain, or a number between its bounds if that is a domain of floats
+bounds      if levels are not listed: they must lie within bounds of the same kind, on the same steps
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ IN_JOURNAL, IN_CALL = "in the journal", "in this call"
 
 
 def misfit(inner: Sequence[Domain], outer: Sequence[Domain]) -> str | None:
-    """Return why the `outer` domains of a name do not contain the `inner` ones, None if they do.
+    """Return why the `outer` domains of a name do not contain the `inner` ones, or None if they do.
 
     The text follows the name in a sentence. `inner` comes from a journal, `outer` from this call.
     """

@@ -1,15 +1,16 @@
-"""The one table of hyperparameters: name, what is allowed, default; and the way of a dict of them into the core.
+"""The table of all hyperparameters (name, allowed values, default), and their conversion to settings of the core.
 
 A hyperparameter that a candidate does not name has its default. ``activation`` is one name for all hidden layers, or a
-tuple of one name a hidden layer; without hidden layers a name is accepted and has no effect, and a tuple must be empty.
-``weight_decay`` is decoupled from the gradient; ``adam`` with it is called ``adamw`` (Loshchilov and Hutter,
+tuple with one name per hidden layer; without hidden layers a name has no effect, and a tuple must be empty.
+``weight_decay`` is decoupled from the gradient. ``adam`` with it is called ``adamw`` (Loshchilov and Hutter,
 arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. beta2 is 0.95 since on tables 0.999 costs 2 %
 (classification) and 23 % (regression) more error (Holzmueller et al., arXiv:2407.04491, table B.1 and B.2).
-With ``parametric_activation`` each hidden neuron gives x + a (f(x) - x), where it learns its ``a``, from 1 on (there).
+With ``parametric_activation`` each hidden neuron computes x + a (f(x) - x), where ``a`` is learned, starting from 1
+(same source).
 
 ``model`` is the kind of a candidate: a network or LightGBM's boosted trees. Hyperparameters of trees have LightGBM's
-names. They do not affect networks, and those of networks do not affect trees. ``shrinkage`` takes the place of a
-learning rate: the rate of a job is shrinkage / rounds.
+names. They do not affect networks, and those of networks do not affect trees. ``shrinkage`` replaces the learning rate:
+the rate of a job is shrinkage / rounds.
 """
 
 from collections.abc import Callable, Mapping
@@ -154,7 +155,7 @@ _PEERS = {
 
 
 def check_name(name: str) -> None:
-    """Raise SettingError, with the nearest names, unless there is a hyperparameter of this name."""
+    """Raise SettingError, with the closest names, unless there is a hyperparameter of this name."""
     if name in HYPERPARAMETERS:
         return
     if name in _BUDGET:
@@ -181,7 +182,7 @@ def check_value(name: str, value: Any) -> Any:
 
 
 def conflict(params: Mapping[str, Any]) -> str | None:
-    """Return why these hyperparameters exclude each other, None where they do not or are not named."""
+    """Return why these hyperparameters exclude each other, or None if they do not or are not named."""
     hidden, activation = params.get("hidden"), params.get("activation")
     if hidden is not None and isinstance(activation, tuple) and len(activation) != len(hidden):
         return f"activation={activation!r} names {len(activation)} layers, but hidden={hidden!r} has {len(hidden)}"
@@ -199,14 +200,14 @@ def model_of(params: Mapping[str, Any]) -> str:
 
 
 def check_params(params: Mapping[str, Any]) -> Params:
-    """Return a full configuration in plain form: those its model has, in the order of the table, defaults filled in.
+    """Return a full configuration in plain form: all hyperparameters of its model, in table order, with defaults.
 
     The model itself is named unless it is a network.
 
     Raises
     ------
     SettingError
-        An unknown name, a value that is not allowed, or two that exclude each other.
+        A name is unknown, a value is not allowed, or two values exclude each other.
     """
     given = {name: check_value(name, value) for name, value in params.items()}
     model = model_of(given)
@@ -220,9 +221,9 @@ def check_params(params: Mapping[str, Any]) -> Params:
 
 
 def to_settings(params: Mapping[str, Any], external_cost: float = 1.0, precision: str = FP32) -> _core.Settings:
-    """Return the settings of the core for one candidate's hyperparameters. Errors as in check_params.
+    """Return the settings of the core for one candidate's hyperparameters. Raises like `check_params`.
 
-    `external_cost` is the cost of an epoch, in multiply-adds, of a candidate that is no network.
+    `external_cost` is the cost of an epoch, in multiply-adds, of a candidate that is not a network.
     """
     full = check_params(params)
     settings = _core.Settings()

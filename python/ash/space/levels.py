@@ -1,14 +1,14 @@
-"""Levels that are too many to be listed: increasing numbers, each computed when it is asked for.
+"""Sequences of levels that are too long to be listed: increasing numbers, computed lazily.
 
     EvenLevels         of uniform(low, high): the multiples of a power of ten between the bounds, and the bounds
     LogLevels          of log(low, high): 10**9 equal ratios from low to high
-    WholeLogLevels     of integers(low, high, log=True): as often as each whole number weighs
+    WholeLogLevels     of integers(low, high, log=True): each whole number repeated by its weight
 
-A space stays a finite grid that is drawn from without repetition, so a continuous domain is a grid too, of about 10**9
+A space is a finite grid that is drawn from without repetition, so a continuous domain is a grid too, of about 10**9
 levels. They are computed in decimal arithmetic (module ``decimal``: exp and ln correctly rounded), never by the C
 library, so they are the same on every machine. A level has at most 15 significant digits, since two such numbers are
-never the same double. The bounds are levels exactly as given; so is the default, which is one more level where it is
-none of the others. A level costs some microseconds, its place a binary search.
+never the same double. The bounds and the default are levels exactly as given; the default is added if it is not one
+already. Computing a level takes some microseconds; finding its place takes a binary search.
 """
 
 from abc import abstractmethod
@@ -24,9 +24,9 @@ from ash._utils.checks import is_number
 PRECISION = Context(prec=40)
 STEPS = 10**9
 SMALLEST = 1e-300
-"""Doubles that are much closer to 0 have fewer digits."""
+"""Doubles much closer to 0 have fewer digits."""
 _DIGITS = 15
-_LEAST_RATIO = Decimal("2e-14")  # of the logarithms of two neighbours of so many digits
+_LEAST_RATIO = Decimal("2e-14")  # the least distance of the logarithms of two neighbours with so many digits
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class LongLevels(Sequence[Any]):
     @property
     @abstractmethod
     def _count(self) -> int:
-        """The number of levels but for the default."""
+        """The number of levels without the default."""
 
     @abstractmethod
     def _regular(self, place: int) -> float:
-        """Return one of these, from 0 on."""
+        """Return one of these levels; places count from 0."""
 
     @cached_property
     def _default_place(self) -> int:
@@ -60,7 +60,7 @@ class LongLevels(Sequence[Any]):
 
     @cached_property
     def _extra(self) -> bool:
-        """Whether the default is a level of its own."""
+        """Whether the default is an additional level."""
         return self._regular(self._default_place) != self.default
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class LongLevels(Sequence[Any]):
         return self._count + self._extra
 
     def __getitem__(self, place: Any) -> Any:
-        """Return a level, or a tuple of those of a slice."""
+        """Return a level, or the levels of a slice as a tuple."""
         found = range(len(self))[place]
         return tuple(map(self._level, found)) if isinstance(found, range) else self._level(found)
 
@@ -82,7 +82,7 @@ class LongLevels(Sequence[Any]):
         return is_number(value) and self.low <= value <= self.high and self[self._place(value)] == value
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """Return the place of a level; ValueError where there is none from start to stop."""
+        """Return the place of a level; raise ValueError if it is not there from start to stop."""
         if value in self and self._place(value) in range(len(self))[start:stop]:
             return self._place(value)
         raise ValueError(f"{value!r} is not a level")
@@ -92,11 +92,11 @@ class LongLevels(Sequence[Any]):
 
 
 class EvenLevels(LongLevels):
-    """All multiples of a power of ten between two doubles, and these: 10**9 to 10**10 where doubles are that close."""
+    """All multiples of a power of ten between two doubles, and the doubles: 10**9 to 10**10 if doubles are so dense."""
 
     @cached_property
     def _multiples(self) -> tuple[int, int, int]:
-        """The first and the last multiple, beyond the bounds or at them, and the exponent of what they are of."""
+        """The first and the last multiple, at the bounds or beyond, and the exponent of the power of ten."""
         low, high = Decimal(repr(self.low)), Decimal(repr(self.high))
         span = PRECISION.subtract(high, low).adjusted()
         least = max(low.adjusted() if low else -400, high.adjusted() if high else -400) - _DIGITS + 1
@@ -120,7 +120,7 @@ class LogLevels(LongLevels):
 
     @cached_property
     def _ratios(self) -> tuple[int, Decimal, Decimal, Context]:
-        """How many there are, the logarithm of the first and of each, and what rounds the levels."""
+        """The number of ratios, the logarithms of the first level and of a ratio, and the rounding context."""
         start, stop = (PRECISION.ln(Decimal(repr(bound))) for bound in (self.low, self.high))
         span = PRECISION.subtract(stop, start)
         count = min(STEPS, max(1, int(PRECISION.divide(span, _LEAST_RATIO))))
@@ -140,15 +140,15 @@ class LogLevels(LongLevels):
 
 
 class WholeLogLevels(LongLevels):
-    """Whole numbers from low, at least 1, to high, the same number several times in a row.
+    """Whole numbers from low, at least 1, to high, each repeated several times in a row.
 
-    The logarithm of low - 1/2 to high + 1/2 is cut into 10**9 equal parts, and the middle of each is rounded. So a
-    number k comes in proportion to log((k + 1/2) / (k - 1/2)), which is nearly 1 / k.
+    The range of logarithms from low - 1/2 to high + 1/2 is split into 10**9 equal parts, and the middle of each is
+    rounded. So a number k occurs in proportion to log((k + 1/2) / (k - 1/2)), which is nearly 1 / k.
     """
 
     @cached_property
     def _parts(self) -> tuple[Decimal, Decimal]:
-        """The logarithm of the first part and the length of half of each."""
+        """The logarithm at the start of the first part, and half the length of a part."""
         start, stop = (
             PRECISION.ln(PRECISION.divide(Decimal(twice), 2)) for twice in (2 * self.low - 1, 2 * self.high + 1)
         )

@@ -1,4 +1,4 @@
-"""The space of hyperparameters that is searched: named domains, their conditions, and the draw of candidates.
+"""The space of hyperparameters to search: named domains, their conditions, and the draw of candidates.
 
     space = ash.Space(
         hidden=ash.choice((64,), (128, 64)),
@@ -8,21 +8,21 @@
         batch_size=64,
     )
 
-Conditions make the grid of all configurations irregular; grid.py says how its size is known all the same.
+Conditions make the grid of all configurations irregular; grid.py explains how its size is still known.
 
-Candidates are drawn from the grid without repetition: candidate 0 is the default configuration, the others come in the
-order of a shuffle of all configurations (Fisher and Yates, kept sparse), so each set of them is equally likely and the
-first k of n are the draw of k. The shuffle is drawn step by step, as far as it is asked for. Bits: PCG64 seeded by
-SeedSequence(seed, spawn_key=(1,)), whose raw outputs NumPy promises not to change; candidate k takes the w words from
-(k-1)w on, w such that at least 64 bits more than the size of the grid needs are read, as one big-endian number r below
-2^(64w); its place in the shuffle is k + floor(r (size - k) / 2^(64w)). No other function of numpy.random is used. The
+Candidates are drawn from the grid without repetition. Candidate 0 is the default configuration. The others come in the
+order of a shuffle of all configurations (Fisher and Yates, kept sparse), so each set of them is equally likely, and the
+first k of n are the draw of k. The shuffle is drawn lazily. Its bits come from PCG64, seeded by
+SeedSequence(seed, spawn_key=(1,)), whose raw outputs NumPy promises not to change. Candidate k takes the w words that
+start at (k-1)w, as one big-endian number r below 2^(64w), where w gives at least 64 bits more than the size of the grid
+needs. Its place in the shuffle is k + floor(r (size - k) / 2^(64w)). No other function of numpy.random is used. The
 bias towards any configuration is below 2^-64.
 
 All configurations are equally likely, with two exceptions. Whole numbers of `ash.integers` with ``log=True`` are drawn
-evenly in their logarithm; and hyperparameters joined by conditions, one of which is continuous or has more than 1,000
-whole numbers, are drawn one after the other, each level of a domain equally likely. Then the shuffle is that of a grid
-in which a configuration is as often as it weighs, and what was drawn before is left out. After FRUITLESS configurations
-in a row that were, all others come in the order of the shuffle without weights.
+evenly in their logarithm. Hyperparameters joined by conditions, one of which is continuous or has more than 1,000 whole
+numbers, are drawn one after the other, each level of a domain equally likely. In both cases the shuffle is that of a
+grid in which each configuration is repeated by its weight, and configurations drawn before are skipped. After FRUITLESS
+of these in a row, all others come in the order of the shuffle without weights.
 """
 
 import copy
@@ -46,11 +46,11 @@ from ash.space.grid import Condition, Grid, Variant, ordered_names
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict, model_of
 
 FRUITLESS = 1000
-"""Configurations in a row that were drawn before: then few others are taken to be left."""
+"""After this many configurations in a row that were drawn before, few others are assumed to be left."""
 FEW = 1000
-"""Candidates that fit into any memory; to ask the system what is left takes 0.4 ms."""
-_STREAM = 1  # spawn key of the draw of candidates: other streams of the same seed take other keys
-_DRAWS_AT_ONCE = 256  # random numbers asked from NumPy together
+"""So many candidates fit into any memory, so the free memory, which takes 0.4 ms to read, is not read."""
+_STREAM = 1  # spawn key of the draw of candidates; other streams of the same seed have other keys
+_DRAWS_AT_ONCE = 256  # random numbers per call of NumPy
 
 
 def check_drawn(count: int, params: Params) -> None:
@@ -68,22 +68,22 @@ class Space:
     **hyperparameters
         For each name in ``ash.space.hyperparameters.HYPERPARAMETERS`` that shall not have its default: a domain
         (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values to choose from, a
-        distribution of Optuna, a frozen one of scipy.stats, a single value, or a list of domains of which the first
-        whose conditions hold applies. A tuple is one value: ``hidden=(64, 32)`` is a network of two hidden layers,
-        ``hidden=[64, 32]`` a choice of two networks. A hyperparameter without a domain that applies is absent from the
-        candidate.
+        distribution of Optuna, a frozen one of scipy.stats, a single value, or a list of domains. Of such a list the
+        first domain whose conditions hold applies. A tuple is one value: ``hidden=(64, 32)`` is a network with two
+        hidden layers, ``hidden=[64, 32]`` a choice of two networks. A hyperparameter without a domain that applies is
+        absent from the candidate.
 
     Raises
     ------
     SettingError
-        An unknown name (the nearest are named), a name that belongs to the run, a level that is not allowed, a
-        condition that cannot hold, conditions in a circle, or levels that exclude each other and may occur together.
+        A name is unknown (the message has the closest ones) or belongs to the run, a level is not allowed, a condition
+        cannot hold, conditions form a circle, or levels that exclude each other can occur together.
 
     Notes
     -----
-    All configurations are equally likely to be drawn, but for the weights of ``ash.integers(..., log=True)``. Where a
-    domain without a list of levels (``ash.log(1e-3, 1)``, say) depends on a condition, it is the levels of each domain
-    in turn that are equally likely, so that a choice with fewer configurations is not left out.
+    All configurations are equally likely to be drawn, except for the weights of ``ash.integers(..., log=True)``. If a
+    domain without a list of levels, such as ``ash.log(1e-3, 1)``, depends on a condition, the hyperparameters are drawn
+    one after the other, each level equally likely, so a choice with fewer configurations is not left out.
 
     Examples
     --------
@@ -114,12 +114,12 @@ class Space:
 
     @property
     def size(self) -> int:
-        """The exact number of distinct configurations, conditions counted."""
+        """The exact number of distinct configurations, conditions included."""
         return self._grid.size
 
     @property
     def models(self) -> frozenset[str]:
-        """The kinds of model that a candidate can be: "network" where the space has no hyperparameter `model`."""
+        """The kinds of model that a candidate can be; only "network" if the space has no hyperparameter `model`."""
         return _models_of(self._domains)
 
     def of_models(self, models: Sequence[str]) -> "Space":
@@ -153,7 +153,7 @@ class Space:
         return dict(self._grid.default)
 
     def has(self, params: Params) -> bool:
-        """Return whether a configuration is one of the space.
+        """Return whether the space has a configuration.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class Space:
         Raises
         ------
         SettingError
-            It is no dict, a name is unknown, missing or does not apply, or a value is out of range.
+            `params` is not a dict, a name is unknown, missing or does not apply, or a value is out of range.
         """
         if not isinstance(params, Mapping):
             raise SettingError(f"a configuration must be a dict of hyperparameters, got {params!r}")
@@ -200,14 +200,14 @@ class Space:
         return plain, all([self._is_level(name, plain) for name in self.domains])
 
     def blend(self, params: Params, other: Params, names: Sequence[str]) -> Params:
-        """Return a configuration with hyperparameters of two.
+        """Return a configuration that combines hyperparameters of two.
 
         Parameters
         ----------
         params, other : dict
-            Configurations of this space, or parts of them. What neither has gets its default.
+            Configurations of this space, or parts of them. Hyperparameters that neither has get their defaults.
         names : sequence of str
-            The hyperparameters that are taken from `params` where it has them; the rest is taken from `other`.
+            The hyperparameters that are taken from `params` if it has them; the rest is taken from `other`.
         """
 
         def choose(name: str, domain: Domain) -> Any:
@@ -215,7 +215,7 @@ class Space:
             return next((own[name] for own in pair if name in own and domain.spans(own[name])), domain.default)
 
         found = self._chosen(choose)
-        assert found is not None  # each value is of its domain
+        assert found is not None  # each value is in its domain
         return found
 
     def completed(self, params: Params) -> Params | None:
@@ -233,9 +233,9 @@ class Space:
         return full if is_default and model_of(params) in self.models else None
 
     def _chosen(self, choose: Callable[[str, Domain], Any]) -> Params | None:
-        """Return the configuration of chosen values, a name and its domain that applies at a time.
+        """Return the configuration whose values `choose` gives for each name and the domain that applies.
 
-        None if one of the values is not of its domain.
+        None if one of the values is not in its domain.
         """
         found: Params = {}
         for name in ordered_names(self._variants):
@@ -248,7 +248,7 @@ class Space:
         return {name: found[name] for name in self._domains if name in found}
 
     def _is_level(self, name: str, params: Params) -> bool:
-        """Return whether a value is a level; raise SettingError where it must not be, must be, or is out of range."""
+        """Return whether a value is a level; raise SettingError if it does not apply, is missing or is out of range."""
         found = self._active(name, params)
         if found is None:
             if name in params:
@@ -265,14 +265,14 @@ class Space:
         return False
 
     def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:
-        """Return which domain of a name applies beside these values, None where none does."""
+        """Return the domain of a name that applies with these values, and its index, or None if none applies."""
         for number, variant in enumerate(self._variants[name]):
             if all(other in params and params[other] in wanted for other, wanted in variant.conditions):
                 return number, self._domains[name][number]
         return None
 
     def size_with(self, first: Sequence[Params]) -> int:
-        """Return the number of distinct configurations together with these, which may lie between levels.
+        """Return the number of distinct configurations, including given ones that may lie between levels.
 
         Parameters
         ----------
@@ -282,13 +282,13 @@ class Space:
         return self.size + sum(not self.read(params)[1] for params in first)
 
     def counted(self, n: int, first: Sequence[Params] = ()) -> int:
-        """Return how many configurations a sample of n has; see `sample` for what is raised and warned of.
+        """Return how many configurations a sample of n has; raises and warns like `sample`.
 
         Parameters
         ----------
         n : int
         first : sequence of dict
-            As for `size_with`: configurations that come before all others.
+            As for `size_with`; these configurations come before all others.
         """
         if not is_integer(n) or n < 1:
             raise SettingError(f"candidates must be an integer of at least 1, got {n!r}")
@@ -307,12 +307,12 @@ class Space:
         n : int
             How many, at least 1. The first k of n are the sample of k.
         seed : int
-            At least 0, of any length. Same seed, same configurations, on any machine.
+            At least 0, of any length. The same seed gives the same configurations on any machine.
 
         Raises
         ------
         SettingError
-            ``n`` or ``seed`` is not such an integer, or the configurations do not fit into memory.
+            ``n`` or ``seed`` is not an allowed integer, or the configurations do not fit into memory.
 
         Warns
         -----
@@ -322,7 +322,7 @@ class Space:
         return list(islice(self.stream(seed), self.counted(n)))
 
     def stream(self, seed: int = 0) -> Iterator[Params]:
-        """Return an iterator over all configurations, each once and each drawn only when it is asked for.
+        """Return an iterator over all configurations, each once and drawn lazily.
 
         Parameters
         ----------
@@ -332,19 +332,19 @@ class Space:
         Returns
         -------
         iterator of dict
-            It ends after as many as the space holds. A configuration costs the same time however many were drawn;
-            the iterator keeps at most two integers for each, and a text where not all are equally likely.
+            It ends when the space is exhausted. The time per configuration does not grow with the number drawn. The
+            iterator keeps at most two integers for each, and a text if not all configurations are equally likely.
 
         Raises
         ------
         SettingError
-            ``seed`` is not such an integer.
+            ``seed`` is not an allowed integer.
         """
         everything = _shuffled(self._grid, check_seed(seed))
         return everything if self._weighted is None else each_once(_shuffled(self._weighted, seed), everything)
 
     def __repr__(self) -> str:
-        """Names and numbers of levels, or bounds."""
+        """Show each name with its number of levels, or its bounds."""
         parts = ", ".join(f"{name}: {_described(domains)}" for name, domains in self._domains.items())
         has_list = all(one.has_list for domains in self._domains.values() for one in domains)
         return f"<ash.Space of {self.size:,} configurations ({parts})>" if has_list else f"<ash.Space ({parts})>"
@@ -360,7 +360,7 @@ class Space:
         return tuple(self._in_plain_form(name, one) for one in given)
 
     def _in_plain_form(self, name: str, domain: Domain) -> Domain:
-        """Return a domain of allowed levels; of those that are not listed the bounds are checked."""
+        """Return a domain of allowed levels; only the bounds of levels that are not listed are checked."""
         levels = domain.levels
         if not domain.has_list:
             if all(encode(self._check_value(name, end)) == encode(end) for end in (levels[0], levels[-1])):
@@ -377,7 +377,7 @@ class Space:
         self._weighted = self._weighted_grid(partial)
 
     def _weighted_grid(self, partial: bool) -> Grid | None:
-        """Return the grid of all configurations as often as they weigh, None where each is there once."""
+        """Return the grid with each configuration repeated by its weight, or None if all weigh the same."""
         variants = {
             name: [
                 variant._replace(levels=domain.drawn)
@@ -430,12 +430,12 @@ class Space:
 
     @staticmethod
     def _plain(name: str, value: Any) -> Any:
-        """Return a value in its plain form, None where it is not allowed."""
+        """Return a value in its plain form, or None if it is not allowed."""
         return HYPERPARAMETERS[name].read(value)
 
     @staticmethod
     def _by_model(domains: dict[str, tuple[Domain, ...]]) -> dict[str, tuple[Domain, ...]]:
-        """Make each hyperparameter depend on the kinds of model that have it, where the space has others too."""
+        """Make each hyperparameter depend on the kinds of model that have it, if the space has other kinds too."""
         models, found = _models_of(domains), {}
         for name, several in domains.items():
             own = tuple(model for model in MODELS if model in models and model in HYPERPARAMETERS[name].models)
@@ -486,12 +486,12 @@ Kind = TypeVar("Kind", bound=Space)
 
 
 def read_space(space: Any, kind: type[Kind]) -> Kind:
-    """Return the argument `space` of what is called by a user, as a space of networks or of a function.
+    """Return the argument `space` of an entry point as a space of networks or of a function.
 
     Raises
     ------
     SettingError
-        It is neither a space nor a dict of domains by name, or it does not fit.
+        It is neither a space nor a dict of domains by name, or it is of the other kind.
     """
     if type(space) is kind:
         return space
@@ -507,7 +507,7 @@ def read_space(space: Any, kind: type[Kind]) -> Kind:
 
 
 def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterator[Params]:
-    """Yield points that were not yielded before, then whatever is left; a long row of known ones ends the points."""
+    """Yield distinct points, then the rest of `everything`; `points` ends early after many known ones in a row."""
     seen: set[str] = set()
     fruitless = 0
     for params in points:
@@ -522,15 +522,15 @@ def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterato
 
 
 def after(first: Sequence[Params], points: Iterable[Params]) -> Iterator[Params]:
-    """Return an iterator over distinct configurations and then over those points that are none of them."""
+    """Return an iterator over `first`, distinct configurations, and then over all other points."""
     own = {key_of(params) for params in first}
     return chain(first, (params for params in points if key_of(params) not in own) if own else points)
 
 
 def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> Iterator[Params]:
-    """Return an iterator over configurations: those that have numbers, and other points, each once, in the gaps.
+    """Return an iterator over the configurations in `before`, at their numbers, with other points in the gaps.
 
-    It ends at the first gap for which there is no point.
+    It ends at the first gap for which no point is left.
     """
     own = {key_of(params) for params in before.values()}
     others = (params for params in points if key_of(params) not in own) if own else iter(points)
@@ -569,7 +569,7 @@ def _shuffle(grid: Grid, seed: int) -> Iterator[int]:
 
 
 def _random_numbers(seed: int, words: int) -> Iterator[int]:
-    """Yield random integers of so many words of 64 bits, without end."""
+    """Yield an endless stream of random integers of `words` words of 64 bits each."""
     source = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(_STREAM,)))
     size = 8 * words
     while True:
