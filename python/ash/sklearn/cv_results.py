@@ -1,4 +1,4 @@
-"""`cv_results_` of the estimators and of the searches: what scikit-learn's searches say, per candidate or per job."""
+"""`cv_results_` of the estimators and of the searches: scikit-learn's columns, per candidate or per job."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -13,10 +13,10 @@ from ash.space.hyperparameters import Params
 
 
 class FoldInfo(NamedTuple):
-    """What a fold tells of a job: scores by name on its test rows and, if asked for, its training rows; seconds.
+    """The results of a job in one fold: times, and scores by name on test rows and, if requested, on training rows.
 
-    `curve` has epochs and scores that led to this one, as far as a forecast needs them; `rounds` is the best number of
-    rounds of boosting that has stopped early.
+    `curve` has earlier epochs and scores, as far as a forecast needs them. `rounds` is the best number of rounds if
+    boosting has stopped early.
     """
 
     test: dict[str, float]
@@ -28,7 +28,7 @@ class FoldInfo(NamedTuple):
 
 
 class JobInfo(NamedTuple):
-    """What a job tells: epochs of the candidate so far, those that were trained now, why not on, and its folds."""
+    """The results of a job: epochs so far, epochs trained now, why it was not trained further but anew, and folds."""
 
     done: int
     trained: int
@@ -37,15 +37,15 @@ class JobInfo(NamedTuple):
 
     @property
     def rounds(self) -> int | None:
-        """Return the mean of the best numbers of rounds of the folds, None if nothing stops early."""
+        """Return the mean of the best numbers of rounds of the folds, or None if nothing stops early."""
         found = [fold.rounds for fold in self.folds if fold.rounds is not None]
         return round(float(np.mean(found))) if found else None
 
 
 class ResultRow(NamedTuple):
-    """What a row of a search is of: a candidate, a rung (-1 for none), and the epochs that it had in all by then.
+    """The subject of a row of a search: a candidate, a rung (-1 for none), and its total epochs by then.
 
-    `info` is None where the job has failed.
+    `info` is None if the job has failed.
     """
 
     params: Params
@@ -56,13 +56,13 @@ class ResultRow(NamedTuple):
 
 
 def tuning_results(result: Result) -> dict[str, Any]:
-    """Return a row for each candidate, in order of number.
+    """Return a row for each candidate, ordered by number.
 
     Returns
     -------
     dict of arrays [candidates]
-        `params` (the list of dicts), `param_<name>` (objects, masked where a candidate has none), `mean_test_score` (of
-        its best job; NaN where none ended or it diverged), `split<fold>_test_score` and `std_test_score` of the same
+        `params` (the list of dicts), `param_<name>` (objects, masked if a candidate has none), `mean_test_score` (of
+        its best job; NaN if none finished or it diverged), `split<fold>_test_score` and `std_test_score` of the same
         job, `rank_test_score` (from 1), `rungs` and `epochs` that it finished, `fit_time` (seconds of its jobs).
     """
     rows = result.candidates
@@ -84,7 +84,7 @@ def tuning_results(result: Result) -> dict[str, Any]:
 
 
 def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[ResultRow]:
-    """Return each candidate's best job, of equal ones the lowest; `infos` is what each job has told."""
+    """Return each candidate's best job, of equal ones the lowest; `infos` are the results of each job."""
     found = [ResultRow(params, candidate, -1, 0, None) for candidate, params in enumerate(result.params)]
     best = np.full(len(found), -np.inf)
     for candidate, rung, score, info in zip(*_of_jobs(result), _infos_of(result, infos), strict=True):
@@ -95,7 +95,7 @@ def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[R
 
 
 def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources: Sequence[int]) -> list[ResultRow]:
-    """Return all jobs, by rung and then by candidate; `resources` are the epochs in all after each rung."""
+    """Return all jobs, ordered by rung and then by candidate; `resources` are the total epochs after each rung."""
     jobs = zip(*_of_jobs(result), _infos_of(result, infos), strict=True)
     rows = [
         ResultRow(result.params[candidate], candidate, rung, resources[rung], info) for candidate, rung, _, info in jobs
@@ -110,17 +110,17 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
     ----------
     rows : sequence of ResultRow
     counts : str or None
-        The parameter of the estimator that counts epochs: it stands in `params` with what the row is of.
+        The parameter of the estimator that counts epochs; `params` has it too, with the epochs of the row.
     error_score : float
-        For rows without a score.
+        The score of rows without a score.
     splits : int
-        How many folds there are.
+        Number of folds.
 
     Returns
     -------
     dict of arrays [rows]
         `params` (the list of dicts), `param_<name>`, `split<fold>_test_<score>`, `mean_`, `std_` and
-        `rank_test_<score>` (and `train` where it was asked for), `mean_fit_time`, `std_fit_time`, `mean_score_time`,
+        `rank_test_<score>` (and `train` if requested), `mean_fit_time`, `std_fit_time`, `mean_score_time`,
         `std_score_time` (of a fold in that job).
     """
     params = [
@@ -138,10 +138,10 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
 
 
 def best_columns(rows: Sequence[ResultRow], result: FunctionResult) -> dict[str, Any]:
-    """Return what `ASHSearchCV` tells of each candidate's best job.
+    """Return the further columns of `ASHSearchCV`, for each candidate's best job.
 
-    That is its `rung`, its `resource` (epochs in all by then), whether it has `continued` from the job before, and the
-    `fit_time` of all jobs of the candidate.
+    They are its `rung`, its `resource` (total epochs by then), whether it has `continued` from the previous job, and
+    the `fit_time` of all jobs of the candidate.
     """
     return {
         "rung": np.array([row.rung for row in rows], np.int64),
@@ -152,7 +152,7 @@ def best_columns(rows: Sequence[ResultRow], result: FunctionResult) -> dict[str,
 
 
 def read_info(info: Any) -> JobInfo | None:
-    """Return what a job has told, which a journal gives back as lists."""
+    """Return the results of a job, which come as lists from a journal."""
     if info is None:
         return None
     done, trained, why, folds = info
@@ -160,7 +160,7 @@ def read_info(info: Any) -> JobInfo | None:
 
 
 def _values_of(params: Sequence[Params], name: str) -> Any:
-    """Return a hyperparameter of each candidate, masked where it has none of that name."""
+    """Return a hyperparameter of each candidate, masked if the candidate does not have it."""
     values = np.ma.MaskedArray(np.empty(len(params), object), mask=[name not in each for each in params])
     for place, each in enumerate(params):
         if name in each:
@@ -169,7 +169,7 @@ def _values_of(params: Sequence[Params], name: str) -> Any:
 
 
 def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the scores [candidates, folds] of the best job of each candidate, NaN where it has none."""
+    """Return the scores [candidates, folds] of the best job of each candidate, NaN if it has none."""
     found = result.fold_scores
     splits = np.full((len(best), found["scores"].shape[1]), np.nan)
     mean = {(job.candidate, job.rung): job.score for job in result.jobs if not job.diverged}
@@ -198,7 +198,7 @@ def _of_jobs(result: FunctionResult) -> list[list[Any]]:
 
 
 def _infos_of(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[JobInfo | None]:
-    """Return what each job has told, None of those without a score."""
+    """Return the results of each job, None for those without a score."""
     failed = result.columns["diverged"].tolist()
     return [None if without else info for without, info in zip(failed, infos, strict=True)]
 

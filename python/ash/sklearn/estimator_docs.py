@@ -1,4 +1,4 @@
-"""The docstrings of the estimators and of the search, which are longer than the classes; what is shared stands once."""
+"""The docstrings of the estimators and of the search, which are longer than the classes and share parts."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,52 +17,52 @@ space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 {loss}candidates : int, "auto" or None, default="auto"
     How many to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it (`ash.plan`). None:
-    an endless stream, which `time_limit`, or `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config,
-    must end.
+    an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or
+    `patience` in the config.
 time_limit : float, optional
-    Seconds that `fit` takes, from reading the table to the refit.
+    Seconds that `fit` may take, from reading the table to the refit.
 first : sequence of dict, result, path, ash.Journal, study of Optuna or None, default=None
     Configurations to try before all others. A dict names all hyperparameters that apply, and one that does not fit the
     space is an error. An earlier result (such as `result_`), journal or study contributes its ten best configurations.
 scoring : str, callable or None, default=None
     What candidates are ranked by: the name of a scorer of scikit-learn, or `scorer(estimator, X, y)`; {score} by
     default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1,
-    f1_macro, f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error itself; other scorers hold up the
-    threads while they run.
+    f1_macro, f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error itself. Other scorers block the
+    training threads while they run.
 categorical_features : list of str, int or bool, "from_dtype" or None, default=None
-    Columns that are categories though they look like numbers: names, places from 0 on, or a bool per column. None, or
-    "from_dtype": those of a categorical dtype. Text that spells no numbers is a category in any case.
+    Numeric columns to treat as categories: names, positions from 0, or one bool per column. None, or "from_dtype":
+    only columns of a categorical dtype. Text that does not spell numbers is always a category.
 {class_weight}validation : float, int, (X, y), (X, y, weights) or None, default=None
-    The share or number of rows that score the candidates and are not trained on, or a table of its own. None: 0.2; but
-    five folds if there is a time to fill (`time_limit` with "auto" candidates) and the table has fewer than 5,000 rows,
-    and fewer than 250 per second, with five of each class.
+    The share or number of rows held out to score the candidates, or a separate table. None: 0.2. But None means five
+    folds if the search is planned for a `time_limit` ("auto" candidates) and the table has fewer than 5,000 rows, and
+    fewer than 250 per second, with five of each class.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
-    Cross-validation in place of `validation`. The score of a candidate is its mean over the folds, and the networks of
-    all folds predict together. Takes as many times the memory.
+    Cross-validation instead of `validation`. The score of a candidate is its mean over the folds, and the networks of
+    all folds predict together. Memory grows with the number of folds.
 ensemble : int, default=16
-    The most draws of the ensemble (`Result.ensemble`). 1: the best network predicts alone; with folds, trained again on
-    all rows. The time to predict is the sum over its members, which with folds are the networks of all folds.
+    The most draws of the ensemble (`Result.ensemble`). 1: the best network predicts alone; with folds it is trained
+    again on all rows. Prediction time is the sum over the members, which with folds are the networks of all folds.
 refit : bool, default=True
     Whether the selected networks are fine-tuned on all rows: one short cycle, half as long as their last one, from 0.3
     of the learning rate. No effect with folds, or with a separate validation table.
 n_jobs : int or None, default=-1
-    Threads. -1: all that this process may use; None: 1, or what `joblib.parallel_config` says. Never more than
-    OMP_NUM_THREADS, nor than this thread's share within joblib or Dask. With an executor: jobs at a time.
+    Threads. -1: all that this process may use. None: 1, or what `joblib.parallel_config` says. Never more than
+    OMP_NUM_THREADS, or than this thread's share within joblib or Dask. With an executor: jobs at a time.
 random_state : int, RandomState or None, default=None
-    Of the split, the candidates and the training; an int for the same model each time.
+    Seeds the split, the candidates and the training. Pass an int for the same model each time.
 verbose : int, default=0
     1: show the progress on stderr, if that is a terminal. 2: in notebooks and logs too.
 callbacks : ash.Callback, sequence of them or None, default=None
-    Objects told of the start, each finished job and the end; one can end the search.
+    Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
-    A file that records every result at once. `fit` again with the same data and parameters continues it after any
+    A file to which each result is written at once. `fit` again with the same data and parameters continues it after any
     interruption, if `random_state` is an int. The new space may be larger, if it contains the earlier one.
 executor : object with `submit` or None, default=None
     Where networks are trained, as for `ash.tune`. A clone has the same executor.
 config : ash.SearchConfig or None, default=None
     All other options. Its fields are parameters too: ``set_params(config__eta=3)``.
 record : ash.RunRecord or None, default=None
-    Of an earlier fit, as `result_.record` or the `record` of its model: that fit is repeated, without a clock. Pass the
+    `result_.record` of an earlier fit, or the `record` of its model. That fit is repeated, without a clock. Pass the
     same rows, and leave out the parameters on which the outcome depends.
 
 Attributes
@@ -72,16 +72,16 @@ best_params_ : dict
 best_score_ : float
     The validation score of that candidate's network; higher is better.
 cv_results_ : dict of arrays
-    A row per candidate: params, param_<name>, mean_test_score, rank_test_score, rungs, epochs, fit_time.
+    One row per candidate: params, param_<name>, mean_test_score, rank_test_score, rungs, epochs, fit_time.
 model_ : ash.Network or ash.Ensemble
-    What predicts, with `save`.
+    The model that predicts; it has `save`.
 result_ : ash.Result
     The whole run: `result_.model` is the best network; jobs, rungs, plots, digest.
 {classes}n_features_in_ : int
 feature_names_in_ : ndarray of shape (n_features_in_,)
     If X had column names.
 n_iter_ : int
-    Epochs that the best network was trained for.
+    Epochs for which the best network was trained.
 
 References
 ----------
@@ -95,15 +95,15 @@ Examples
 >>> predictions = {name}(candidates=16, random_state=0).fit(X, y).predict(X)
 """
 _CLASS_WEIGHT = """class_weight : "balanced", dict or None, default=None
-    Factors of the weights of rows, in training and in the score: for each label, 1 if it is not named; or "balanced",
-    by which all classes count alike.
+    Factors for the weights of rows, in training and in the score: one per label, 1 for labels that are not named; or
+    "balanced", so that all classes count equally.
 """
 _LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, default="squared_error"
-    The loss that the networks are trained with. "squared_error" predicts the mean, "absolute_error" the median, and
-    "quantile" the quantile given by `quantile`. "poisson" predicts the mean of one target of at least 0, such as a
-    count; its predictions are above 0. Unless `scoring` is given, the last three rank candidates by
-    neg_mean_absolute_error, neg_mean_pinball_loss and neg_mean_poisson_deviance, which the core computes too. If no
-    training target is negative, no prediction is below the smallest training target.
+    The training loss of the networks. "squared_error" predicts the mean, "absolute_error" the median, and "quantile"
+    the quantile given by `quantile`. "poisson" predicts the mean of one non-negative target, such as a count; its
+    predictions are above 0. Unless `scoring` is given, the last three rank candidates by neg_mean_absolute_error,
+    neg_mean_pinball_loss and neg_mean_poisson_deviance, which the core computes too. If no training target is negative,
+    no prediction is below the smallest training target.
 quantile : float or None, default=None
     The quantile to predict, between 0 and 1. Required by ``loss="quantile"``, not allowed with other losses.
 """
@@ -113,35 +113,35 @@ _CLASSES = """classes_ : ndarray of shape (n_classes,)
 _SEARCH_TEXT = """{first}
 
 All candidates are trained a little, the best quarter of those finished so far is trained further, and so on up the
-ladder of `ash.tune_function`. Promoted candidates continue from the trees, rounds or weights that they have, in each
-fold of the cross-validation, where the library allows it; others are trained anew, and the search says so.
+ladder of `ash.tune_function`. In each fold, promoted candidates continue from the trees, rounds or weights that they
+have, if their library allows it. Others are trained anew, and `retrained_` says why.
 
 Parameters
 ----------
 estimator : estimator
-    Of scikit-learn's kind: forests, boosting of scikit-learn, LightGBM, XGBoost or CatBoost, anything with
-    `partial_fit`, nets of skorch (PyTorch), a Pipeline that ends in one of these, or anything else with `fit`.
+    An estimator with scikit-learn's interface: forests, boosting of scikit-learn, LightGBM, XGBoost or CatBoost,
+    anything with `partial_fit`, nets of skorch (PyTorch), a Pipeline that ends in one of these, or anything with `fit`.
 space : FunctionSpace, dict or list of dicts
     Domains of its parameters by name, as for `ash.tune_function`: lists, `ash.log`, distributions of scipy.stats.
     Options may be objects, such as alternative estimators of a pipeline: ``{{"clf": [forest, svc], "clf__C": ...}}``. A
-    nested parameter is searched with the options that have it; ``.when(clf=svc)`` restricts a domain further. Each
-    dict in a list of dicts is a space of its own, and each candidate is drawn from one of them.
+    nested parameter is searched only with the options that have it; ``.when(clf=svc)`` restricts a domain further. Each
+    dict in a list of dicts is a separate space, and each candidate is drawn from one of them.
 candidates : int or None, default=64
-    How many to try. None: an endless stream, which `time_limit`, or `epoch_limit`, `stop_score` or `patience` in the
-    config, must end.
+    How many to try. None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `stop_score` or
+    `patience` in the config.
 time_limit : float, optional
     Seconds for search and refit. No job is started once only the expected time of the refit is left.
 resource : str, default="auto"
-    What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` of estimators that continue;
-    "epochs", passes over the rows, of those with `partial_fit`; else, and for alternatives without a resource in
-    common, "n_samples", rows in a fixed order. Or the name of a parameter that counts something; an estimator that does
-    not continue by it is trained anew for all its epochs.
+    What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` for estimators that can continue;
+    "epochs", passes over the rows, for those with `partial_fit`; otherwise, and for alternatives without a common
+    resource, "n_samples", rows in a fixed order. Or the name of a parameter that counts something; an estimator that
+    cannot continue by it is trained anew for all its epochs.
 max_epochs : int or None, default=None
-    Epochs that a candidate has had in all after the top rung. None: what the estimator would take in one fit (its own
-    value of the resource; 64 passes; all rows). The first rung has at least a 21st of it, rounded down: of 100 epochs
-    4, 20 and 100. With `min_epochs` in the config, rungs grow from there and stop before they exceed `max_epochs`.
+    Total epochs of a candidate after the top rung. None: what the estimator would take in one fit (its own value of the
+    resource; 64 passes; all rows). The first rung has at least a 21st of it, rounded down: for 100 epochs the totals
+    are 4, 20 and 100. With `min_epochs` in the config, rungs grow from there and stop before they exceed `max_epochs`.
 scoring : str, callable, list, dict or None, default=None
-    As in scikit-learn's searches; of several scores `refit` names the one that ranks candidates.
+    As in scikit-learn's searches. If there are several scores, `refit` names the one that ranks candidates.
 cv : int, splitter, iterable of (training rows, test rows) or None, default=None
     As in scikit-learn's searches: None is 5 folds. One job trains all folds of a candidate. Splits are made once.
 refit : bool, str or callable, default=True
@@ -161,21 +161,21 @@ costs, sampler, first
 n_jobs : int or None, default=-1
     Jobs at a time, as for `ash.ASHClassifier`. Each may start CPUs // jobs threads in its libraries.
 random_state : int, RandomState or None, default=None
-    Of the candidates; and of the estimator where its own `random_state` is None.
+    Seeds the candidates, and the estimator if its own `random_state` is None.
 verbose : int, default=0
     1: show the progress on stderr, if that is a terminal. 2: in notebooks and logs too.
 callbacks : ash.Callback, sequence of them or None, default=None
-    Objects told of the start, each finished job and the end; one can end the search.
+    Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
-    A file that records every result at once. `fit` again with the same rows, estimator and parameters continues it, if
-    `random_state` is an int. Estimators are not loaded from files: those that are promoted are trained again.
+    A file to which each result is written at once. `fit` again with the same rows, estimator and parameters continues
+    it, if `random_state` is an int. Estimators are not loaded from files: those that are promoted are trained again.
 executor : None, "processes", or an object with `submit`, default=None
-    Where jobs are done, as for `ash.tune_function`. None: threads, which train folds too where there are fewer jobs
-    than threads; processes for `HistGradientBoosting` and nets of skorch not on a GPU, which would wait for Python's
-    lock, if they and the scorer can be pickled.
+    Where jobs run, as for `ash.tune_function`. None: threads, which also share the folds of a job if there are fewer
+    jobs than threads. But None means processes for `HistGradientBoosting` and for nets of skorch that are not on a GPU,
+    which would wait for Python's lock, if they and the scorer can be pickled.
 record : ash.RunRecord or None, default=None
-    Of an earlier fit, as ``result_.record``: the same search with it, and the same rows, repeats that fit without a
-    clock, on any number of threads. The libraries of a job get as many threads as they had then.
+    ``result_.record`` of an earlier fit. The same search with it, and the same rows, repeats that fit without a clock,
+    on any number of threads. The libraries of a job get as many threads as they had then.
 config : ash.SearchConfig or None, default=None
     All other options: the ladder (`eta` is 4 by default), the schedule, limits. Its fields are parameters too:
     ``set_params(config__eta=3)``.
@@ -183,18 +183,18 @@ config : ash.SearchConfig or None, default=None
 Attributes
 ----------
 best_params_, best_score_, best_index_, best_estimator_, cv_results_, scorer_, n_splits_, refit_time_, multimetric_
-    As of scikit-learn's searches. A row of `cv_results_` is a candidate, of the job in which it had its best score,
-    with the `rung` and the epochs in all (`resource`) of it; a parameter that counts epochs stands in `params` too.
+    As in scikit-learn's searches. `cv_results_` has one row per candidate, for the job with its best score, with the
+    `rung` and the total epochs (`resource`) of that job. A parameter that counts epochs is in `params` too.
 best_epochs_ : int
     Epochs of the best candidate. With early stopping: the mean over the folds of the best number of rounds.
 resource_ : str
-    What an epoch is one of.
+    What an epoch is.
 continued_ : bool
-    Whether all candidates that went up were trained on from where they stood.
+    Whether all promoted candidates were trained further from their state.
 retrained_ : dict of str to int
-    Why jobs have trained anew, and how many have.
+    Why jobs trained from scratch, and how many did.
 trained_ : int
-    Epochs that have been trained in all, each of all folds; with those that were trained again.
+    Total epochs trained, each in all folds, including those that were trained again.
 result_ : ash.FunctionResult
     The whole run: jobs, rungs, plots, report. `result_.best_state` has the estimators of the folds.
 classes_, n_features_in_, feature_names_in_
@@ -211,12 +211,13 @@ Notes
 LightGBM, XGBoost and CatBoost with `early_stopping_rounds` validate on the test rows of the fold: each round is scored
 by the metric of the library (`eval_metric`). The best number of rounds is kept, scored by `scoring`, and used in the
 refit, which does not stop early. Such scores are a little optimistic, since the rounds are chosen on the same rows.
-Estimators of scikit-learn that stop early by rows of their own (`early_stopping`, `n_iter_no_change`) do so within each
-rung.
+Estimators of scikit-learn that hold out their own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so
+within each rung.
 
-Forecasts: the mean of t trees is 1/t from what it tends to; the first rounds of boosting come nearer by equal shares,
-from the score of a constant on, and later a score grows by as much whenever rounds grow by the same factor. The `loss`
-of a job of `result_` is its forecast negated. It ranks, also for a `sampler`; best is who has the best score.
+Forecasts assume that the error of the mean of t trees shrinks as 1/t. Boosting starts from the score of a constant, and
+each of its first rounds removes an equal share of the remaining gap; later a score grows by a constant amount whenever
+the rounds grow by the same factor. The `loss` of a job of `result_` is its negated forecast. It ranks candidates, also
+for a `sampler`, but the best candidate is the one with the best score.
 
 References
 ----------
@@ -237,7 +238,7 @@ Examples
 
 
 def documented(kind: str, score: str) -> Callable[[Class], Class]:
-    """Return what completes the docstring of a "classifier" or "regressor", whose default of `scoring` is `score`."""
+    """Return a decorator that completes the docstring of a "classifier" or "regressor" with default scoring `score`."""
 
     def complete(estimator: Class) -> Class:
         estimator.__doc__ = _TEXT.format(

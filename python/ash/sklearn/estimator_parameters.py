@@ -1,4 +1,4 @@
-"""Parameters of the estimators: those of their `config`, and scikit-learn's words in those of `ash.tune`."""
+"""Parameters of the estimators: the fields of their `config`, and the conversion of scikit-learn's to `ash.tune`'s."""
 
 import sys
 import threading
@@ -30,8 +30,7 @@ class Configured(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         deep : bool
-            Whether the fields of `config` are among them, as ``config__<field>``, and the parameters of estimators
-            within this one.
+            Whether to include the fields of `config`, as ``config__<field>``, and the parameters of nested estimators.
 
         Returns
         -------
@@ -44,7 +43,7 @@ class Configured(BaseEstimator):  # type: ignore[misc]
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name; ``config__<field>`` replaces the config by one with another value of that field.
+        """Set parameters by name; ``config__<field>`` replaces the config by a copy with that field changed.
 
         Parameters
         ----------
@@ -58,7 +57,7 @@ class Configured(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            There is no such parameter, or a field of the config may not have such a value.
+            There is no such parameter, or the value is not allowed for a field of the config.
         """
         fields = {name.removeprefix(PREFIX): params.pop(name) for name in list(params) if name.startswith(PREFIX)}
         super().set_params(**params)
@@ -68,15 +67,14 @@ class Configured(BaseEstimator):  # type: ignore[misc]
 
 
 def set_parameters(estimator: Any, parameters: Mapping[str, Any]) -> None:
-    """Keep the arguments of a constructor, its `locals()`, as attributes of the same names, as scikit-learn wants."""
+    """Store the arguments of a constructor, its `locals()`, as attributes of the same names, as scikit-learn does."""
     vars(estimator).update((name, value) for name, value in parameters.items() if name != "self")
 
 
 def threads_of(n_jobs: Any) -> int:
-    """Return the threads that n_jobs means here: never more than this process may use, nor than OMP_NUM_THREADS.
+    """Return the number of threads for n_jobs: never more than this process may use, or than OMP_NUM_THREADS.
 
-    A number that counts from all, such as -1, counts from the share of this thread where others of joblib or Dask work
-    beside it.
+    Within joblib or Dask, a negative number such as -1 counts from the share of this thread.
     """
     if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
         raise SettingError(f"n_jobs must be a number of threads, -1 for all of them, or None, got {n_jobs!r}")
@@ -86,14 +84,14 @@ def threads_of(n_jobs: Any) -> int:
 
 
 def jobs_of(n_jobs: Any) -> int | None:
-    """Return how many jobs an executor is to do at a time, None for as many as it has workers."""
+    """Return how many jobs an executor should run at a time, or None for as many as it has workers."""
     return n_jobs if is_integer(n_jobs) and n_jobs > 0 else None
 
 
 def _share(threads: int) -> int:
-    """Return how many of the threads are left for one of those that work side by side in this process.
+    """Return the share of the threads for this one of the joblib or Dask threads that run in this process.
 
-    joblib does not say how many there are; it starts one for each CPU unless told otherwise.
+    joblib does not say how many it runs; by default it starts one for each CPU.
     """
     backend, _ = get_active_backend()
     in_pool = backend.nesting_level and threading.current_thread() is not threading.main_thread()
@@ -101,18 +99,18 @@ def _share(threads: int) -> int:
 
 
 def _dask_threads() -> int:
-    """Return how many threads the worker of Dask has that this is one of, else 1."""
+    """Return the number of threads of the Dask worker that runs this one, or 1 if none does."""
     distributed = sys.modules.get("distributed.worker")
     if distributed is None:
         return 1
     try:
         return int(distributed.get_worker().state.nthreads)
-    except ValueError:  # no task of Dask
+    except ValueError:  # not a task of Dask
         return 1
 
 
 def seed_of(random_state: Any) -> int:
-    """Return the seed that random_state stands for; drawn from it unless it is a number."""
+    """Return the seed for random_state: an integer itself, otherwise a number drawn from it."""
     if is_integer(random_state):
         return whole("random_state", random_state, 0, LARGEST_SEED)
     try:
@@ -122,7 +120,7 @@ def seed_of(random_state: Any) -> int:
 
 
 def progress_of(verbose: Any) -> bool | None:
-    """Return what `progress` of `ash.tune` is for it: 1 is a live view, 2 and more lines in logs too."""
+    """Return `progress` of `ash.tune` for `verbose`: 1 is a live view, 2 and more also lines in logs."""
     if not isinstance(verbose, bool) and not is_integer(verbose):
         raise SettingError(f"verbose must be an integer, got {verbose!r}")
     return None if int(verbose) == 1 else verbose > 1

@@ -1,12 +1,12 @@
-"""The space of a search as the ladder has it: plain values, where users also give estimators and several spaces.
+"""Converts the space of a search, which may have estimators as values and several parts, to one of plain values.
 
-    {"clf": [forest, svc], "clf__C": ash.log(1e-2, 1e2)}      as it is given
+    {"clf": [forest, svc], "clf__C": ash.log(1e-2, 1e2)}      as given
 
     clf       "RandomForestClassifier()", "SVC()"             an object is represented by its text
     clf__C    0.01 to 100, where clf is "SVC()"               a nested parameter depends on the options that have it
 
-Records, journals and digests need plain values, and an estimator has none. Jobs get a copy of the object again. A list
-of spaces becomes one more hyperparameter, `SPACE`, the number of a candidate's space, on which all others depend.
+Records, journals and digests need plain values, which an estimator is not. Jobs get a copy of the object again. A list
+of spaces adds a hyperparameter, `SPACE`, the number of a candidate's space, on which all others depend.
 """
 
 import math
@@ -72,7 +72,7 @@ class Objects:
         Raises
         ------
         SettingError
-            The object is none of the options.
+            The object is not one of the options.
         """
         if not is_object(value):
             return value
@@ -83,16 +83,16 @@ class Objects:
         return found
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a configuration with objects in place of texts, as the user knows it."""
+        """Return a configuration as the user gave it, with objects in place of texts."""
         return {name: self._value(name, value) for name, value in params.items() if name != SPACE}
 
     def copies(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `values` of which the objects are copies, not fitted: `set_params` may change them."""
+        """Return `values` with unfitted copies of the objects, which `set_params` may change."""
         values = self.values(params)
         return {name: clone(value, safe=False) if name in self.of else value for name, value in values.items()}
 
     def places(self, params: Params) -> Params:
-        """Return a configuration with the place of each object in place of its text, which depends on its repr."""
+        """Return a configuration with the index of each object instead of its text, which depends on its repr."""
         return {
             name: f"object {list(self.of[name]).index(value)}" if value in self.of.get(name, ()) else value
             for name, value in params.items()
@@ -110,7 +110,7 @@ class EstimatorSpace:
     objects: Objects
 
     def plain(self, params: Any) -> Any:
-        """Return a configuration of the user's with texts in place of objects, and the number of its space."""
+        """Return a user's configuration with texts in place of objects, and with the number of its space."""
         if not isinstance(params, Mapping):
             return params
         plain = {name: self.objects.text(name, value) for name, value in params.items()}
@@ -121,7 +121,7 @@ class EstimatorSpace:
             try:
                 return self.space.read({SPACE: number, **plain})[0]
             except SettingError:
-                continue  # it is of another one, or of none
+                continue  # it belongs to another space, or to none
         return {SPACE: next((number for number in numbers if plain.keys() <= self._names(number)), 0), **plain}
 
     def read_first(self, first: Any, candidates: int | None, argument: str) -> list[Params]:
@@ -130,7 +130,7 @@ class EstimatorSpace:
         return read_first(plain, self.space, candidates, argument)
 
     def _names(self, number: int) -> set[str]:
-        """Return the hyperparameters of a space of several."""
+        """Return the hyperparameters of one of several spaces."""
         domains = self.space.domains.items()
         return {name for name, own in domains if any((SPACE, number) in domain.conditions for domain in own)}
 
@@ -141,8 +141,8 @@ def read_estimator_space(given: Any, estimator: Any, name: str = "space") -> Est
     Raises
     ------
     SettingError
-        It is no space, dict of domains or list of dicts; or the estimator, or each option for a part of it, lacks one
-        of the parameters.
+        It is not a space, dict of domains or list of dicts; or the estimator, or each option for a part of it, lacks
+        one of the parameters.
     """
     spaces, objects = without_objects(given, name)
     domains = [{key: domains_of(name, key, value) for key, value in space.items()} for space in spaces]
@@ -160,7 +160,7 @@ def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: st
 
 
 def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
-    """Return the estimator with each option of the hyperparameters that have objects; as it is if there are none."""
+    """Return the estimator with each option of the hyperparameters that have objects; unchanged if there are none."""
     spaces, objects = without_objects(given, name)
     made = []
     for space in spaces:
@@ -170,7 +170,7 @@ def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
 
 
 def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Objects]:
-    """Return the spaces that are given, one or several, with texts in place of objects; and the objects."""
+    """Return the given spaces, one or several, with texts in place of objects; and the objects."""
     several = given if isinstance(given, list | tuple) else [given]
     spaces = [_mapping(each, f"{name}[{place}]" if several is given else name) for place, each in enumerate(several)]
     if not spaces or not any(spaces):
@@ -184,7 +184,7 @@ def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Object
 
 
 def is_object(value: Any) -> bool:
-    """Return whether an option is no plain value, which records have, but something such as an estimator."""
+    """Return whether an option is an object such as an estimator, not a plain value that a record can hold."""
     if isinstance(value, Number):
         return isinstance(value, float) and not math.isfinite(value)
     if isinstance(value, Domain) or hasattr(value, "rvs") or type(value).__module__.startswith("optuna.distributions"):
@@ -197,11 +197,11 @@ def is_object(value: Any) -> bool:
 
 
 class _Nested:
-    """A space, in which nested parameters depend on the objects that have them.
+    """A space in which nested parameters depend on the objects that have them.
 
     The owner of a parameter such as clf__C is the hyperparameter with objects, such as clf, whose name it begins with.
-    Of several, it is the one with the longest name. If there is none, it is a hyperparameter whose options are lists of
-    named parts, such as steps, if one of these lists has a part clf.
+    If there are several, it is the one with the longest name. If there is none, it is a hyperparameter whose options
+    are lists of named parts, such as steps, if one of these lists has a part clf.
     """
 
     def __init__(self, domains: Domains, objects: Objects, estimator: Any, argument: str) -> None:
@@ -224,7 +224,7 @@ class _Nested:
                     ) from None
 
     def examples(self) -> Iterator[Params]:
-        """Yield a configuration of each option of the hyperparameters that have objects."""
+        """Yield a configuration for each option of the hyperparameters that have objects."""
         named = [name for name in self.domains if name in self._objects.of]
         usual = {name: own[0].levels[0] for name in named for own in (self.domains[name],) if not own[0].conditions}
         for name in named:
@@ -248,7 +248,7 @@ class _Nested:
         return domain if wanted is not None else domain.when(**{owner: tuple(having)})
 
     def _example(self, name: str, domain: Domain, level: Any) -> Params:
-        """Return a configuration with one value, and what makes the estimator have this parameter."""
+        """Return a configuration with one value, and with the options that give the estimator this parameter."""
         owner = self._owner(name)
         if not owner:
             return {name: level}
@@ -283,7 +283,7 @@ def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
 
     `value` is an option of `owner`, such as the steps of a pipeline. Return None if it is not a list that has the part.
     """
-    beside = owner.removesuffix(owner.rpartition("__")[2])  # what the names of the parts begin with
+    beside = owner.removesuffix(owner.rpartition("__")[2])  # the prefix of the names of the parts
     if not name.startswith(beside) or not isinstance(value, list):
         return None
     head, _, inner = name.removeprefix(beside).partition("__")
@@ -313,7 +313,7 @@ def _mapping(space: Any, name: str) -> Mapping[str, Any]:
 
 
 def domains_of(argument: str, name: str, value: Any) -> list[Domain]:
-    """Return what was given for a hyperparameter, as domains. A SettingError names the argument."""
+    """Return the value given for a hyperparameter as domains. A SettingError names the argument."""
     several = isinstance(value, list) and any(isinstance(each, Domain) for each in value)
     try:
         return [as_domain(each) for each in (value if several else [value])]
@@ -322,7 +322,7 @@ def domains_of(argument: str, name: str, value: Any) -> list[Domain]:
 
 
 def _listed(argument: str, name: str, value: Any) -> Any:
-    """Return a range, a 1-d array or a tuple of domains as a list, and anything else as it is."""
+    """Return a range, a 1-d array or a tuple of domains as a list, and anything else unchanged."""
     if isinstance(value, range) or (isinstance(value, np.ndarray) and value.ndim == 1):
         return list(value)
     if not isinstance(value, tuple):
@@ -343,7 +343,7 @@ def _options_of(value: Any) -> list[Any]:
 
 
 def _with_texts(objects: Objects, name: str, value: Any) -> Any:
-    """Return what was given for a hyperparameter, with texts in place of objects, in conditions too."""
+    """Return the value given for a hyperparameter with texts in place of objects, also in conditions."""
 
     def text(option: Any) -> Any:
         if not isinstance(option, Domain):
@@ -376,8 +376,8 @@ def _several(values: Any) -> tuple[Any, ...]:
 
 
 def _text_of(value: Any) -> str:
-    """Return a text of one line that is the same in each process."""
-    name = getattr(value, "__qualname__", None)  # of functions and classes
+    """Return a one-line text that is the same in each process."""
+    name = getattr(value, "__qualname__", None)  # functions and classes have one
     if isinstance(value, set | frozenset):
         value = sorted(value, key=repr)
     with config_context(print_changed_only=True):
@@ -386,7 +386,7 @@ def _text_of(value: Any) -> str:
 
 
 def _key_of(value: Any) -> str:
-    """Return a text that is the same for equal objects; what cannot be pickled equals only itself."""
+    """Return a text that is the same for equal objects; an object that cannot be pickled equals only itself."""
     kind = type(value).__qualname__
     for pickle in (None, cloudpickle.dumps):
         try:

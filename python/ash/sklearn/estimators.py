@@ -1,8 +1,8 @@
-"""Estimators by the conventions of scikit-learn: `ASHClassifier` and `ASHRegressor`.
+"""Estimators with scikit-learn's conventions: `ASHClassifier` and `ASHRegressor`.
 
     fit -> the run of `ash.tune` -> result_ -> model_, its best network or an ensemble, predicts
 
-They differ from `ash.tune` in one thing: rows are sorted by what they hold (ash/encoding/canonical_order.py), so a fit
+They differ from `ash.tune` in one way: rows are sorted by their contents (ash/encoding/canonical_order.py), so a fit
 depends neither on the order of the rows nor on whether a row is repeated or weighted.
 """
 
@@ -46,7 +46,7 @@ from ash.space.space import Space
 
 
 class _Estimator(Configured):
-    """What both have in common."""
+    """The common base of both estimators."""
 
     _task: ClassVar[Task]
 
@@ -76,7 +76,7 @@ class _Estimator(Configured):
         set_parameters(self, locals())
 
     def __sklearn_clone__(self) -> Self:
-        """Return a clone with the same executor: a connection cannot be copied."""
+        """Return a clone that shares the executor, since a connection cannot be copied."""
         alone = copy.copy(self)
         alone.executor = None
         twin: Self = super(_Estimator, alone).__sklearn_clone__()
@@ -84,7 +84,7 @@ class _Estimator(Configured):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle holds: all but what only methods of `result_` need, such as its many other networks."""
+        """Return the state to pickle, without what only methods of `result_` need, such as its other networks."""
         state = dict(super().__getstate__())
         if "result_" in state:
             state["result_"] = replace(state["result_"], kept=None, sample=None)
@@ -96,12 +96,12 @@ class _Estimator(Configured):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Numbers, booleans, text and categories, cells may be missing: arrays, lists, frames of pandas or polars,
-            pyarrow tables, sparse matrices of SciPy.
+            Numbers, booleans, text and categories; cells may be missing. Arrays, lists, frames of pandas or polars,
+            pyarrow tables, or sparse matrices of SciPy.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels of any dtype, or targets; several columns for regression only.
         sample_weight : array-like of shape (n_samples,), optional
-            A whole weight counts as so many equal rows, 0 as none, in training and in the score.
+            A row with an integer weight counts as that many equal rows, 0 as none, in training and in the score.
         groups : array-like of shape (n_samples,), optional
             Passed to the splitter `cv`.
 
@@ -112,13 +112,13 @@ class _Estimator(Configured):
         Raises
         ------
         DataError, SettingError
-            X, y or a parameter cannot be used; both are a ValueError. Nothing has been trained then.
+            X, y or a parameter cannot be used; both are a ValueError. Nothing has been trained.
         AllDiverged, NothingFinished
             There is no network; as for `ash.tune`.
         JournalError
             As for `ash.tune`.
         KeyboardInterrupt
-            Ctrl-C has ended the run. The estimator is fitted with what had finished, if anything had.
+            Ctrl-C ended the run. If any job had finished, the estimator is fitted with the results so far.
         """
         run = self._new_run() if self.record is None else self._recorded_run()
         made = TuningRun(
@@ -133,13 +133,13 @@ class _Estimator(Configured):
         )
         result, model = made.run()
         self._keep(result, model)
-        if result.interrupted and self.record is None:  # else a caller such as cross_val_score would go on
+        if result.interrupted and self.record is None:  # else a caller such as cross_val_score would continue
             held = "the results so far are in result_ and model_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         return self
 
     def _new_run(self) -> dict[str, Any]:
-        """Return what the parameters say of the run."""
+        """Return the settings of a new run, from the parameters."""
         metric, scoring = read_scoring("scoring", self.scoring, self._task, getattr(self, "loss", ""))
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
         given = {**self._given(), "keep": 1 if size == 1 else None, "metric": metric, "task": self._task}
@@ -157,7 +157,7 @@ class _Estimator(Configured):
         }
 
     def _recorded_run(self) -> dict[str, Any]:
-        """Return what the record says of the run."""
+        """Return the settings of a repeated run, from the record."""
         kind = next(each for each in type(self).__mro__ if each in (ASHClassifier, ASHRegressor))
         return repeated("estimators", kind, self._given(), self.record, self._task)
 
@@ -167,7 +167,7 @@ class _Estimator(Configured):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Columns of the same names, order and kinds as in `fit`.
+            Columns with the same names, order and kinds as in `fit`.
 
         Returns
         -------
@@ -176,7 +176,7 @@ class _Estimator(Configured):
         Raises
         ------
         DataError
-            The columns do not fit; lists the differences.
+            The columns do not match; the message lists the differences.
         NotFittedError
             `fit` was not called.
         """
@@ -184,19 +184,19 @@ class _Estimator(Configured):
         return self.model_.decide(outputs)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the fitted model to a safetensors file. `ash.load` returns a model that predicts as this estimator.
+        """Write the fitted model to a safetensors file. `ash.load` returns a model with the same predictions.
 
         Parameters
         ----------
         path : path-like
-            The file, replaced if it is there; by custom it ends in `.safetensors`. It is readable by its owner only.
+            The file, usually named `*.safetensors`. An existing one is replaced. Only its owner can read it.
 
         Raises
         ------
         NotFittedError
             `fit` was not called.
         ModelFormatError, OSError
-            As of `Network.save`.
+            As for `Network.save`.
         """
         check_is_fitted(self)
         self.model_.save(path)
@@ -208,7 +208,7 @@ class _Estimator(Configured):
         return self.model_.predict_frame(frame, threads_of(self.n_jobs), type(self).__name__)
 
     def _given(self) -> dict[str, Any]:
-        """Return the parameters by name, with threads and progress as `ash.tune` has them."""
+        """Return the parameters by name, with threads and progress as `ash.tune` takes them."""
         given = {name: getattr(self, name) for name in PARAMETERS}
         return {**given, "threads": threads_of(self.n_jobs), "progress": progress_of(self.verbose)}
 
@@ -227,7 +227,7 @@ class _Estimator(Configured):
         self.n_iter_ = _epochs_of_best(result)
 
     def _check_names(self, frame: Frame) -> None:
-        """Refuse other names, or another order of them, as scikit-learn does; warn where one side has none."""
+        """Raise for other names or another order of them, as scikit-learn does; warn if one side has no names."""
         names, fitted = self.model_.feature_names, hasattr(self, "feature_names_in_")
         given, name = frame.names is not None, type(self).__name__
         if frame.names is not None and names is not None and frame.names != names:
@@ -250,7 +250,7 @@ class _Estimator(Configured):
 
 
 PARAMETERS = tuple(inspect.signature(_Estimator).parameters)
-"""The names of all parameters; a subclass of a user's may have others."""
+"""The names of all parameters; a user's subclass may have others."""
 
 
 @documented("classifier", score="accuracy")

@@ -1,19 +1,21 @@
-"""What a score will be after the next rung, by the law that the learning curve of an ensemble follows.
+"""Forecasts a score after the next rung, by the law that the learning curve of an ensemble follows.
 
-A ladder ranks candidates by scores after a few trees or rounds, and what is best then need not be best in the end: deep
-trees pay only when many are averaged, low learning rates only after many rounds. How the score has come about tells:
+A ladder ranks candidates by scores after a few trees or rounds, but the best ones then need not be the best in the end:
+deep trees pay off only when many are averaged, low learning rates only after many rounds. Earlier scores allow a
+forecast:
 
-    law       epochs                 the score after T of them
+    law       known epochs           the score after T epochs
     average   t, u (u > t)           s(u) + (s(u) - s(t)) (1/u - 1/T) / (1/t - 1/u)
     rounds    0, t, u                s(u) + (s(u) - s(t)) (r^u - r^T) / (r^t - r^u),
                                      where (s(u) - s(t)) / (s(t) - s(0)) = (r^t - r^u) / (1 - r^t)
     rounds    t, u (t > 0)           s(u) + (s(u) - s(t)) log(T/u) / log(u/t)
 
-average: beyond what t trees have in common, the variance of their mean is 1/t of a single one's (Breiman, Random
-Forests, 2001). rounds: each takes a share of what is left, so the first ones are geometric, from the score of a
-constant on; that share falls, and later a score grows by as much whenever epochs grow by the same factor.
-In the first rung the score after half of its epochs is measured too, in one fold; in the others the last rung's is
-known. A forecast only ranks: no score is changed by it.
+average: apart from what t trees have in common, the variance of their mean is 1/t of that of a single tree (Breiman,
+Random Forests, 2001). rounds: each round removes a share of the remaining gap, so the gains of the first ones are
+geometric, starting from the score of a constant. That share falls, and later a score grows by a constant amount
+whenever epochs grow by the same factor.
+In the first rung the score after half of its epochs is measured too, in one fold; in the others the score of the last
+rung is known. Forecasts are only used for ranking: they do not change any score.
 """
 
 import math
@@ -22,26 +24,26 @@ from collections.abc import Sequence
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
 
 HALVINGS = 60
-"""Of the interval in which the rate is: to the last bit of it."""
+"""Bisections of the interval of the rate: enough for its last bit."""
 
 Point = tuple[int, float]
 """Epochs of a candidate so far, and its score."""
 
 
 def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
-    """Return the score that is expected after so many epochs.
+    """Return the score that is expected after `epochs` epochs.
 
     Parameters
     ----------
     law : str
-        "average" or "rounds"; another has none.
+        "average" or "rounds"; for others there is no forecast.
     points : sequence of (epochs, score)
-        What is known, upwards; of "rounds" the score of a constant may be one after 0 epochs.
+        The known scores, in increasing order of epochs. For "rounds", the point at 0 epochs is the score of a constant.
 
     Returns
     -------
     float
-        The last score where there are no two points above 0, or the law does not hold for them.
+        The last score, if there are no two points above 0 epochs or the law does not hold for them.
     """
     known = [point for point in points if point[0] > 0]
     score = points[-1][1]
@@ -57,9 +59,9 @@ def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
 
 
 def _geometric(t: int, u: int, first: float, second: float, epochs: int) -> float:
-    """Return what comes after u, of gains up to t and from t to u; 0 where they do not shrink, as the law has it.
+    """Return the gain after u, given the gains up to t and from t to u; 0 if they do not shrink as the law requires.
 
-    So it is as long as all rows are given the label of most: to accuracy nothing happens until enough has added up.
+    They do not while all rows get the most frequent label: accuracy does not change until enough rounds have added up.
     """
     if first <= 0 or second <= 0 or second / first >= (u - t) / t:
         return 0.0

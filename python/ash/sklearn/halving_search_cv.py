@@ -1,12 +1,12 @@
-"""`ash.HalvingSearchCV`: `ash.ASHSearchCV` by the names of scikit-learn's `HalvingRandomSearchCV`.
+"""`ash.HalvingSearchCV`: `ash.ASHSearchCV` with the names of scikit-learn's `HalvingRandomSearchCV`.
 
-    iteration    candidates      resources of each, in all          n_candidates=60, factor=3, min_resources=20
+    iteration    candidates      total resources of each            n_candidates=60, factor=3, min_resources=20
         0            60                  20
-        1            20                  60                         candidates: those of before / factor, rounded up
-        2             7                 180                         resources:  those of before * factor
+        1            20                  60                         candidates: previous ones / factor, rounded up
+        2             7                 180                         resources:  previous ones * factor
         3             3                 540
 
-A rung is an iteration. The core is given the ladder rung by rung, since it would round down and leave out the last one.
+A rung is an iteration. The rungs are passed to the core one by one, since it would round down and leave out the last.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ OF_THE_LADDER = {"eta": "factor", "min_epochs": "min_resources", "max_rungs": "m
 
 @dataclass(frozen=True, kw_only=True)
 class Iterations(Rungs):
-    """The rungs of a search as scikit-learn counts them: `resources` are those of a candidate in all by then."""
+    """The rungs of a search as scikit-learn counts them; `resources` are the total of a candidate after each rung."""
 
     resources: tuple[int, ...]
     min_resources: int
@@ -64,33 +64,33 @@ class HalvingSearchCV(ASHSearchCV):
     Parameters
     ----------
     estimator : estimator
-        Of scikit-learn's kind, as for `ash.ASHSearchCV`.
+        An estimator with scikit-learn's interface, as for `ash.ASHSearchCV`.
     param_distributions : dict
         For each parameter a list of values, a distribution of scipy.stats, or a domain such as ``ash.log(1e-3, 1)``.
         Values are None, text, booleans, finite numbers, tuples of these, or objects such as estimators. A list of such
-        dicts is several spaces.
+        dicts means several spaces.
     n_candidates : int or "exhaust", default="exhaust"
-        How many candidates the first iteration has. "exhaust": ``max_resources_ // min_resources_``, so that the last
+        Number of candidates in the first iteration. "exhaust": ``max_resources_ // min_resources_``, so that the last
         iteration can use `max_resources`.
     factor : int or float, default=3
-        Of each iteration the best ``1 / factor``, rounded up, are promoted, with `factor` times the resources.
+        The best ``1 / factor`` of each iteration, rounded up, are promoted, with `factor` times the resources.
     resource : str, default="n_samples"
         What increases with each iteration: rows, or a parameter of the estimator that takes positive integers, such as
         "n_estimators".
     max_resources : int or "auto", default="auto"
         The most resources of a candidate. "auto": the number of rows; for another resource it must be given.
     min_resources : int, "smallest" or "exhaust", default="smallest"
-        The resources of the first iteration. "smallest": for rows ``n_splits * 2``, and as many times that as there are
-        classes; for another resource 1. "exhaust": the most with which the last iteration stays within
-        `max_resources`; this needs a number of candidates.
+        The resources of the first iteration. "smallest": for rows ``n_splits * 2``, times the number of classes; for
+        another resource 1. "exhaust": the most with which the last iteration stays within `max_resources`; this needs a
+        number of candidates.
     aggressive_elimination : bool, default=False
-        Where `max_resources` allows too few iterations to get down to `factor` candidates: whether to eliminate more of
-        them with the resources of the first iteration. Estimators that continue are then not trained again, and their
-        scores stay as they are.
+        If `max_resources` allows too few iterations to get down to `factor` candidates: whether to eliminate more of
+        them with the resources of the first iteration. Estimators that can continue are then not trained again, and
+        keep their scores.
     cv : int, splitter, iterable of (training rows, test rows) or None, default=5
         As in scikit-learn's searches. Splits are made once, so a splitter may shuffle.
     scoring : str, callable, list, dict or None, default=None
-        As in scikit-learn's searches; of several scores `refit` names the one that ranks candidates.
+        As in scikit-learn's searches. If there are several scores, `refit` names the one that ranks candidates.
     refit : bool, str or callable, default=True
         Whether the best candidate is fitted to all rows; or the name of the score that ranks; or a function of
         `cv_results_` that returns `best_index_`.
@@ -99,7 +99,7 @@ class HalvingSearchCV(ASHSearchCV):
     return_train_score : bool, default=True
         Whether training rows are scored too.
     random_state : int, RandomState or None, default=None
-        Of the draw of candidates, which is that of scikit-learn; and of the estimator where its own `random_state` is
+        Seeds the draw of candidates, which is that of scikit-learn, and the estimator if its own `random_state` is
         None.
     n_jobs : int or None, default=None
         Jobs at a time, as for `ash.ASHSearchCV`. None: 1, or what `joblib.parallel_config` says.
@@ -110,14 +110,14 @@ class HalvingSearchCV(ASHSearchCV):
     first : list of dict, result, path, ash.Journal, study of Optuna or None, default=None
         Configurations to try before those that are drawn, as for `ash.ASHSearchCV`. They count as candidates.
     callbacks : ash.Callback, sequence of them or None, default=None
-        Objects told of the start, each finished job and the end; one can end the search.
+        Objects that are notified of the start, each finished job and the end; each can end the search.
     journal : str, path-like, ash.Journal or None, default=None
-        A file that records every result at once. `fit` again with the same rows, estimator and parameters continues it,
-        if `random_state` is an int.
+        A file to which each result is written at once. `fit` again with the same rows, estimator and parameters
+        continues it, if `random_state` is an int.
     executor : None, "processes", or an object with `submit`, default=None
-        Where jobs are done, as for `ash.ASHSearchCV`.
+        Where jobs run, as for `ash.ASHSearchCV`.
     record : ash.RunRecord or None, default=None
-        Of an earlier fit with an int as `random_state`. The same search with it repeats that fit, as for
+        The record of an earlier fit with an int as `random_state`. The same search with it repeats that fit, as for
         `ash.ASHSearchCV`.
     config : ash.SearchConfig or None, default=None
         All other options, such as ``algorithm="sh"``. Its fields are parameters too: ``set_params(config__workers=8)``.
@@ -126,40 +126,41 @@ class HalvingSearchCV(ASHSearchCV):
     Attributes
     ----------
     n_resources_, n_candidates_ : list of int
-        The resources of a candidate in all, and how many candidates were trained, in each iteration.
+        The total resources of a candidate, and how many candidates were trained, in each iteration.
     n_remaining_candidates_ : int
         ``ceil(n_candidates_[-1] / factor)``.
     min_resources_, max_resources_ : int
         The resources of the first iteration, and the most that an iteration may have.
     n_iterations_, n_possible_iterations_, n_required_iterations_ : int
-        How many iterations there were; how many `max_resources_` allows; how many get down to `factor` candidates.
+        How many iterations there were; how many `max_resources_` allows; how many are needed to get down to `factor`
+        candidates.
     cv_results_ : dict of arrays
-        As of scikit-learn: a row per candidate and iteration (`iter`, `n_resources`). Rows of an iteration are in the
+        As in scikit-learn: a row per candidate and iteration (`iter`, `n_resources`). Rows of an iteration are in the
         order in which candidates were drawn.
     best_index_, best_params_, best_score_, best_estimator_
-        Of the best row of the last iteration.
+        Those of the best row of the last iteration.
     scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
-        As of scikit-learn's searches.
+        As in scikit-learn's searches.
     best_epochs_, resource_, continued_, retrained_, trained_, result_
-        As of `ash.ASHSearchCV`. `result_` takes the best score of any rung for the best.
+        As in `ash.ASHSearchCV`. In `result_` the best candidate is the one with the best score in any rung.
 
     See Also
     --------
-    ash.ASHSearchCV : The same search by ash's own names; it promotes forests and boosting by forecast scores.
+    ash.ASHSearchCV : The same search with ash's own names; it promotes forests and boosting by forecast scores.
 
     Notes
     -----
-    What differs from scikit-learn:
+    Differences from scikit-learn:
 
-    - A promoted candidate continues from the trees, rounds or weights that it has, where its library allows it:
-      `n_resources` is what it has had in all. scikit-learn trains each iteration from scratch.
+    - A promoted candidate continues from the trees, rounds or weights that it has, if its library allows it;
+      `n_resources` is its total. scikit-learn trains each iteration from scratch.
     - A candidate is promoted as soon as it is among the best of those that have finished so far, so jobs never wait for
-      the last of an iteration. As many candidates are promoted as in scikit-learn, but some of them may be others. With
-      ``config=ash.SearchConfig(algorithm="sh")`` each iteration is finished first, and the best are promoted.
+      the last one of an iteration. As many candidates are promoted as in scikit-learn, but they may be different ones.
+      With ``config=ash.SearchConfig(algorithm="sh")`` each iteration is finished first, and then the best are promoted.
     - Rows are drawn once, so those of an iteration are among those of the next. Training folds are subsampled; test
       folds are used whole, so that scores are less noisy and can be compared across iterations.
-    - Each configuration is tried once, and the number of iterations is counted in integers: 243 candidates with
-      ``factor=3`` take six, where scikit-learn's logarithm finds five.
+    - Each configuration is tried once, and the number of iterations is computed in integers: 243 candidates with
+      ``factor=3`` take six, where scikit-learn's logarithm gives five.
     - `sklearn.experimental` need not be imported.
 
     References
@@ -235,7 +236,7 @@ class HalvingSearchCV(ASHSearchCV):
         return self.factor
 
     def _most(self, table: SearchTable, way: Way) -> int:
-        """Return the most resources of a candidate."""
+        """Return the most resources that a candidate may have."""
         rows = _num_samples(table.X) if way.resource == N_SAMPLES else None
         if isinstance(self.max_resources, str) and self.max_resources == AUTO:
             if rows is None:
@@ -247,7 +248,7 @@ class HalvingSearchCV(ASHSearchCV):
         return whole("max_resources", self.max_resources, 1, LARGEST if rows is None else rows)
 
     def _least(self, table: SearchTable, way: Way, splits: int, most: int) -> int:
-        """Return the resources of the first iteration, of "exhaust" the least that they may be."""
+        """Return the resources of the first iteration; for "exhaust" the least that they may be."""
         if isinstance(self.min_resources, str) and self.min_resources in (SMALLEST, EXHAUST):
             if self.min_resources == self.n_candidates == EXHAUST:
                 raise SettingError(
@@ -289,7 +290,7 @@ class HalvingSearchCV(ASHSearchCV):
     def _with_jobs(
         self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
     ) -> Iterations:
-        """Return them with the rungs of the core. The epochs of a job are what it adds; of rows, those of a fold."""
+        """Return the iterations with the core's rungs: epochs that a job adds, or for rows, rows of a fold it adds."""
         totals = list(iterations.resources)
         if way.resource == N_SAMPLES:
             fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)

@@ -1,4 +1,4 @@
-"""Candidates of `param_distributions`, as scikit-learn draws them, and the space of ash that holds them.
+"""Draws the candidates of `param_distributions` as scikit-learn does, and makes a space of ash that holds them.
 
 {"depth": [3, None], "alpha": loguniform(1e-3, 1)}  --ParameterSampler-->  [{"depth": None, "alpha": 0.017}, ...]
 """
@@ -48,7 +48,7 @@ def drawn_candidates(
     """
     spaces, objects = without_objects(with_lists(distributions), NAME)
     known = [] if first is None else _all_of(spaces, objects).read_first(first, count, "n_candidates")
-    if len(spaces) > 1:  # the number of its space comes with each candidate, and changes no draw
+    if len(spaces) > 1:  # each candidate has the number of its space, which does not change the draws
         spaces = [{**space, SPACE: [number]} for number, space in enumerate(spaces)]
     drawn = list(islice(after(known, _each_once(spaces, count, random_state, warns)), count))
     space = _space(spaces, drawn)
@@ -57,7 +57,7 @@ def drawn_candidates(
 
 
 def with_lists(distributions: Any) -> Any:
-    """Return what is given with lists in place of tuples of options, which are one value for ash."""
+    """Return distributions with lists instead of tuples of options, since a tuple is one value for ash."""
     if isinstance(distributions, list | tuple):
         return [with_lists(each) for each in distributions]
     if not isinstance(distributions, Mapping):
@@ -66,7 +66,7 @@ def with_lists(distributions: Any) -> Any:
 
 
 def _all_of(spaces: Sequence[Mapping[str, Any]], objects: Objects) -> EstimatorSpace:
-    """Return a space that contains everything that may be drawn."""
+    """Return a space that contains everything that can be drawn."""
     domains = [{name: domains_of(NAME, name, given) for name, given in space.items()} for space in spaces]
     return EstimatorSpace(FunctionSpace(**joined(domains)), objects)
 
@@ -77,7 +77,7 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
     except ValueError as error:
         raise SettingError(f"random_state={random_state!r} cannot be used: {error}") from None
     spaces = [{name: _drawable(name, given) for name, given in space.items()} for space in spaces]
-    if any(hasattr(given, "rvs") for space in spaces for given in space.values()):  # else lists limit their number
+    if any(hasattr(given, "rvs") for space in spaces for given in space.values()):  # else lists limit the number
         check_room("n_candidates", count, sys.getsizeof(dict(spaces[0])), "lower n_candidates")
     found: dict[str, Params] = {}
     before = -1

@@ -1,9 +1,9 @@
-"""Arguments of a search and of its `fit`: checked before anything is trained, and handed to whom they are for.
+"""Checks the arguments of a search and of its `fit` before anything is trained, and routes them.
 
-With metadata routing (`sklearn.set_config(enable_metadata_routing=True)`) estimator, scorer and splitter each get what
-they have requested of the parameters of `fit`. Without it `groups` are the splitter's, all others the estimator's;
-`sample_weight` also goes to scorers that take it, as in scikit-learn from 1.9 on: what is trained by weights is scored
-by them.
+With metadata routing (`sklearn.set_config(enable_metadata_routing=True)`) estimator, scorer and splitter each get the
+parameters of `fit` that they have requested. Without it `groups` go to the splitter, and all others to the estimator.
+`sample_weight` also goes to scorers that take it, as in scikit-learn since 1.9, so that weighted training is scored
+with the same weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ SCORE = "score"
 
 
 def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
-    """Raise SettingError unless estimator, refit and error_score are what they may be."""
+    """Raise SettingError unless estimator, refit and error_score are allowed."""
     if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params") or isinstance(estimator, type):
         raise SettingError(f"estimator must be an instance with fit and get_params, got {estimator!r}")
     if not isinstance(refit, bool | str | np.bool_) and not callable(refit):
@@ -40,7 +40,7 @@ def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
 
 
 def labels_of(estimator: Any, y: Any) -> Any:
-    """Return all labels of a classifier's y, None where there are none; raise DataError unless y is of its kind."""
+    """Return all labels of a classifier's y, or None if there are none; raise DataError if y does not suit it."""
     if y is None and get_tags(estimator).target_tags.required:
         raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
     if y is None or not is_classifier(estimator):
@@ -55,20 +55,20 @@ def labels_of(estimator: Any, y: Any) -> Any:
 
 @dataclass(frozen=True)
 class Scorers:
-    """What is measured of an estimator."""
+    """The scores that are measured, and which of them ranks."""
 
     scorer: Any
     """``scorer(estimator, X, y) -> number``, or a dict of numbers by name."""
     ranks: str
-    """The name of the one that ranks; "score" where there is a single one without a name."""
+    """The name of the score that ranks; "score" if there is a single one without a name."""
 
     def measure(self, estimator: Any, X: Any, y: Any, params: Mapping[str, Any]) -> dict[str, float]:
-        """Return its scores by name.
+        """Return the scores of an estimator by name.
 
         Raises
         ------
         SettingError
-            It gives no number, or none of the name that ranks.
+            The scorer does not return a number, or not the score that ranks.
         """
         given = self.scorer(estimator, X, **params) if y is None else self.scorer(estimator, X, y, **params)
         if not isinstance(given, dict):
@@ -78,24 +78,24 @@ class Scorers:
         return {name: _number(value, name) for name, value in given.items()}
 
     def ranking_of_other(self, other: Any, X: Any, y: Any, params: Mapping[str, Any]) -> float | None:
-        """Return which ranks of the scores of what is not the estimator, but predicts; None where that does not do."""
+        """Return the ranking score of another object that predicts, or None if the scorer needs more than that."""
         try:
             return self.ranking(self.measure(other, X, y, params))
-        except Exception:  # a scorer of the user's may ask for anything that an estimator has
+        except Exception:  # a user's scorer may use any attribute of an estimator
             return None
 
     def ranking(self, scores: Mapping[str, float]) -> float:
-        """Return which of them ranks candidates."""
+        """Return the score that ranks candidates."""
         return scores[self.ranks] if self.ranks in scores else next(iter(scores.values()))
 
 
 def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
-    """Return the arguments `scoring` and `refit`.
+    """Return the scorers for the arguments `scoring` and `refit`.
 
     Raises
     ------
     SettingError
-        It is no scorer, or of several none is named that ranks.
+        `scoring` is not a scorer, or `refit` does not name the one of several that ranks.
     """
     named = isinstance(refit, str)
     if callable(scoring):
@@ -113,7 +113,7 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
 
 
 class SearchPlan(NamedTuple):
-    """What a search tries: candidates of a space, some of them first, and by what way and how far each is trained."""
+    """The plan of a search: its space, number of candidates and first ones, and how and how far each is trained."""
 
     space: EstimatorSpace
     way: Way
@@ -123,7 +123,7 @@ class SearchPlan(NamedTuple):
 
 
 class Routed(NamedTuple):
-    """The parameters of each."""
+    """The parameters for estimator, scorer and splitter."""
 
     fit: dict[str, Any]
     score: dict[str, Any]
@@ -131,12 +131,12 @@ class Routed(NamedTuple):
 
 
 def is_on() -> bool:
-    """Return whether metadata routing is."""
+    """Return whether metadata routing is enabled."""
     return bool(get_config()["enable_metadata_routing"])
 
 
 def routed(search: Any, scorer: Any, params: dict[str, Any]) -> Routed:
-    """Return the parameters of the `fit` of a search, those that are None left out."""
+    """Return the routed parameters of the `fit` of a search, without those that are None."""
     params = {name: value for name, value in params.items() if value is not None}
     if is_on():
         found = process_routing(search, "fit", **params)
@@ -148,7 +148,7 @@ def routed(search: Any, scorer: Any, params: dict[str, Any]) -> Routed:
 
 
 def _accepts_weights(scorer: Any, estimator: Any) -> bool:
-    """Return whether a scorer takes `sample_weight`, each of several where there are some."""
+    """Return whether a scorer takes `sample_weight`; if there are several, whether all do."""
     parts = getattr(scorer, "_scorers", None)
     if isinstance(parts, dict):
         return all(_accepts_weights(part, estimator) for part in parts.values())

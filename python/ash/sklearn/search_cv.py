@@ -1,6 +1,6 @@
-"""`ash.ASHSearchCV`: a search by scikit-learn's conventions over anything that can be trained further.
+"""`ash.ASHSearchCV`: a search with scikit-learn's conventions over any estimator, trained further where possible.
 
-fit -> the run of `ash.tune_function` over trainer.py -> result_ -> best_estimator_, on all rows, predicts
+fit -> the run of `ash.tune_function` over trainer.py -> result_ -> best_estimator_, fitted on all rows, predicts
 """
 
 import copy
@@ -59,11 +59,11 @@ from ash.space.hyperparameters import Params
 from ash.tune_function import PROCESSES, tune_function
 
 ETA = 4
-"""As in the paper of ASHA: libraries spend on beginning a job what a lower factor would save."""
+"""As in the paper of ASHA. With a lower factor, libraries would lose in starting jobs what it saves."""
 
 
 def _has(name: str) -> Callable[[Any], bool]:
-    """Return a check whether the estimator of a search has a method; AttributeError says why not."""
+    """Return a check that the estimator of a search has a method; it raises AttributeError with the reason if not."""
 
     def check(search: Any) -> bool:
         if not search.refit:
@@ -78,7 +78,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before any candidate had all epochs: the refit then has fewer epochs too."""
+    """Warn if the time limit ended the run before any candidate had all epochs; the refit then has fewer epochs too."""
     reached = 1 + int(result.columns["rung"].max())
     is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
     if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
@@ -89,14 +89,14 @@ def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, bes
 
 
 def _delegated(name: str, what: str) -> Any:
-    """Return a method that is there where the estimator has one of this name."""
+    """Return a method that exists only if the estimator has one of this name."""
 
     def method(self: Any, X: Any) -> Any:
         check_is_fitted(self)
         return getattr(self.best_estimator_, name)(X)
 
     method.__name__ = name
-    method.__doc__ = f"""Return {what}, by the best estimator.
+    method.__doc__ = f"""Return {what} from the best estimator.
 
         Parameters
         ----------
@@ -106,14 +106,14 @@ def _delegated(name: str, what: str) -> Any:
         Returns
         -------
         ndarray or DataFrame
-            What `best_estimator_` gives back. Only with `refit`, and of estimators that have this method.
+            The return value of `best_estimator_`. Only with `refit`, and for estimators that have this method.
         """
     return available_if(_has(name))(method)
 
 
 @documented_search
 class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
-    """Hyperparameters of any estimator of scikit-learn's kind, by asynchronous halving with cross-validation."""
+    """Hyperparameter search for any scikit-learn estimator, by asynchronous halving with cross-validation."""
 
     @explained(CONFIG_FIELDS)
     def __init__(
@@ -156,8 +156,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             As the estimator takes it.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
         **params
-            For the `fit` of the estimator, such as `sample_weight`; values with an entry a row are split as rows are.
-            `groups` go to the splitter. With metadata routing each goes to whom has requested it.
+            Parameters for the `fit` of the estimator, such as `sample_weight`; values with one entry per row are split
+            like the rows. `groups` go to the splitter. With metadata routing each goes to the object that requested it.
 
         Returns
         -------
@@ -166,13 +166,13 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         Raises
         ------
         SettingError, DataError
-            A parameter, or a y, that cannot be used; nothing has been trained then.
+            A parameter or y cannot be used; nothing has been trained.
         FitsFailed
             Every fit has failed; the message has a table of causes. With ``error_score="raise"`` the first error.
         NothingFinished
-            A limit or a callback has ended the search before the first job did.
+            A limit or a callback ended the search before the first job finished.
         KeyboardInterrupt
-            Ctrl-C has ended the search. The attributes hold what had finished, if anything had; nothing is refitted.
+            Ctrl-C ended the search. If any job had finished, the attributes hold the results so far, without a refit.
         """
         trainer, plan = self._prepared(X, y, params)
         result = self._run(trainer, plan)
@@ -181,7 +181,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         scorer = trainer.scorers.scorer
         self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
         best = self._keep(result, trainer)
-        if result.interrupted and self.record is None:  # else a caller such as cross_val_score would go on
+        if result.interrupted and self.record is None:  # else a caller such as cross_val_score would continue
             for name in ("best_estimator_", "refit_time_", "feature_names_in_"):  # of an earlier fit
                 self.__dict__.pop(name, None)
             held = "the results so far are in result_, cv_results_ and best_params_"
@@ -200,14 +200,14 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     inverse_transform = _delegated("inverse_transform", "rows that would be transformed to these")
 
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
-        """Return the score of the best estimator, by `scoring`; of several scores the one that `refit` names.
+        """Return the score of the best estimator by `scoring`; if it has several scores, the one that `refit` names.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
         **params
-            For the scorer, with metadata routing.
+            Parameters for the scorer, with metadata routing.
 
         Returns
         -------
@@ -226,7 +226,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
 
     @property
     def n_features_in_(self) -> int:
-        """Return how many columns `fit` has seen, as the best estimator says."""
+        """Return how many columns `fit` has seen, according to the best estimator."""
         try:
             check_is_fitted(self)
         except NotFittedError as error:
@@ -235,7 +235,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
 
     @property
     def classes_(self) -> Any:
-        """Return the labels, of a classifier."""
+        """Return the labels, if the estimator is a classifier."""
         _has("classes_")(self)
         return self.best_estimator_.classes_
 
@@ -258,7 +258,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return tags
 
     def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, SearchPlan]:
-        """Return what trains candidates on these rows, and which; everything that can be wrong is found here."""
+        """Return the trainer for these rows and the plan of the search; all errors in arguments are raised here."""
         check_arguments(self.estimator, self.refit, self.error_score)
         X, y = indexable(X, y)
         examples = examples_of(self._given_space(), self.estimator, self._space_argument)
@@ -289,7 +289,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         way = plan.way
         ways = [(way_of(each, way.resource), each) for each in examples]
         executor = self._executor(any(own.wants_process(each) for own, each in ways), scorers)
-        begins = self.forecast and any(own.law_of(each) == ROUNDS for own, each in ways)  # its curve, with a constant
+        begins = self.forecast and any(own.law_of(each) == ROUNDS for own, each in ways)  # curve starts at a constant
         return Trainer(
             caller=type(self).__name__,
             estimator=clone(self.estimator),
@@ -321,14 +321,14 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return whole("seed of the record", self.record.settings.get("seed"), 0, LARGEST_SEED)
 
     def _inner(self) -> int:
-        """Return how many threads a job may start in libraries, whose results may depend on it."""
+        """Return how many threads a job may start in libraries; their results may depend on it."""
         if self.record is None:
             return max(1, threads_of(-1) // self._jobs())
         repeat_of(self.record)
         return whole("threads of a job in the record", self.record.plan.get("threads of a job"), 1, MOST_WORKERS)
 
     def _rungs(self, table: SearchTable, way: Way, splits: list[Any], count: int | None, size: int) -> Rungs:
-        """Return the ladder of a number of candidates, None for a stream, of a space of this size."""
+        """Return the ladder for `count` candidates, None for a stream, of a space with `size` configurations."""
         config = self._config()
         rungs = rungs_of(
             *(way, whole("eta", config.eta or ETA, 2, 1024), config.min_epochs, self.max_epochs, config.max_rungs),
@@ -348,13 +348,13 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return read_config("search", self.config)
 
     def _executor(self, wants_process: bool, scorers: Scorers) -> Any:
-        """Return where jobs are done: what cannot go to processes stays in threads, unless the user has said so."""
+        """Return where jobs run: in processes if that is better and the estimator can be pickled, unless given."""
         if self.executor is not None or threads_of(self.n_jobs) == 1 or not wants_process:
             return self.executor
         return PROCESSES if can_pack([self.estimator, scorers.scorer]) else None
 
     def _jobs(self) -> int:
-        """Return how many jobs are done at a time: of an executor, as many as it has workers."""
+        """Return how many jobs run at a time; with an executor, as many as it has workers."""
         if self.executor is None or isinstance(self.executor, str):
             return threads_of(self.n_jobs)
         return workers_of(self.executor, jobs_of(self.n_jobs))
@@ -376,7 +376,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
-                warnings.filterwarnings("ignore", message="the run was interrupted")  # which is raised
+                warnings.filterwarnings("ignore", message="the run was interrupted")  # this is raised as an error
                 return tune_function(trainer, plan.space.space, costs=costs, **settings)
         except JobFailed as error:
             raise error.__cause__ or FitsFailed(str(error)) from None

@@ -1,12 +1,12 @@
-"""How many epochs the rungs of a search have: the top one ends at what one fit would take.
+"""The ladder of a search: after the top rung a candidate has as many epochs as one fit would take.
 
 With training="resume" rung k trains min_epochs * eta^k epochs more, so that after R rungs a candidate has
 
     min_epochs * (1 + eta + ... + eta^(R-1)) = min_epochs * (eta^R - 1) / (eta - 1)
 
-of them. Where nothing is said there are so many rungs that the first has a 21st of that or more: scores after a single
-tree or round say little of those after a hundred. `min_epochs` is rounded down, so the job of the top rung is longer
-than the ladder says: it trains what is missing to the whole. 100 epochs, eta 4: 4, 20, 100.
+epochs. By default there are as many rungs as leave the first one at least a 21st of that, since scores after a single
+tree or round say little about those after a hundred. `min_epochs` is rounded down, so the job of the top rung trains
+more than the ladder says: whatever is missing from the total. 100 epochs, eta 4: 4, 20, 100.
 """
 
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ ROWS_OF_A_CLASS = 5
 
 @dataclass(frozen=True)
 class Rungs:
-    """The epochs of the first rung, and how many rungs there are at most, None for as many as the candidates fill.
+    """The epochs of the first rung, and the most rungs, None for as many as the candidates fill.
 
-    `top_epochs` is what a job of the top rung has on the ladder, `max_epochs` what a candidate has in all that has done
-    it; both are None where the ladder is the user's. `given`: places and epochs of a job in each rung, where these do
+    `top_epochs` are the epochs of a job of the top rung on the ladder, `max_epochs` the total epochs of a candidate
+    after it; both are None if the user gave the ladder. `given`: places and epochs of a job in each rung, if these do
     not follow from `min_epochs` and eta.
     """
 
@@ -39,11 +39,11 @@ class Rungs:
     given: tuple[tuple[int, int], ...] = ()
 
     def is_top(self, epochs: int, eta: int) -> bool:
-        """Return whether a job of so many epochs on the ladder is one of the top rung."""
+        """Return whether a job with this many epochs on the ladder belongs to the top rung."""
         return self.max_rungs is not None and epochs >= self.min_epochs * eta ** (self.max_rungs - 1)
 
     def missing(self, epochs: int, done: int) -> int:
-        """Return how many epochs a job trains that has so many on the ladder, and begins with `done`."""
+        """Return how many epochs to train in a job with `epochs` on the ladder that starts after `done` epochs."""
         return epochs if self.max_epochs is None or epochs != self.top_epochs else self.max_epochs - done
 
 
@@ -59,11 +59,11 @@ def rungs_of(
     rows: int,
     classes: int,
 ) -> Rungs:
-    """Return the ladder of the arguments, of which the user gave epochs and rungs.
+    """Return the ladder for the user's `min_epochs`, `max_epochs` and `max_rungs`.
 
-    There are so many candidates, any number for None. With `restart` each rung trains from scratch: a candidate has the
-    epochs of its last rung then. Rows and classes are those of the smallest fold; regression has 1 class. SettingError
-    where one of them is not allowed, or all three are given, or nothing says how many epochs there are.
+    `candidates` is None for a stream. With `restart` each rung trains from scratch, so a candidate has the epochs of
+    its last rung. Rows and classes are those of the smallest fold; regression has 1 class. Raises SettingError if one
+    of the three is not allowed, if all three are given, or if nothing determines the number of epochs.
     """
     if min_epochs is not None:
         min_epochs = whole("min_epochs", min_epochs, 1, LARGEST)
@@ -102,12 +102,12 @@ def _most(way: Way, max_epochs: Any, rows: int) -> int:
 
 
 def _ratio(count: int, eta: int, restart: bool) -> int:
-    """Return the epochs after so many rungs, by those of the first."""
+    """Return the total epochs after `count` rungs, divided by those of the first."""
     return eta ** (count - 1) if restart else sum(eta**rung for rung in range(count))
 
 
 def _count(most: int, eta: int, restart: bool) -> int:
-    """Return how many rungs have a ratio of no more than this, at least 1."""
+    """Return the largest number of rungs, at least 1, whose ratio is at most `most`."""
     count = 1
     while _ratio(count + 1, eta, restart) <= most:
         count += 1

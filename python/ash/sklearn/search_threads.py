@@ -1,14 +1,14 @@
-"""The threads of a search: those that libraries start themselves, and those that no job uses.
+"""Limits the threads that libraries start in a search, and uses the threads that have no job.
 
 Jobs at a time x inner threads never exceed the CPUs:
 
     own argument     n_jobs of forests, LightGBM and XGBoost, thread_count of CatBoost, on the clone that is trained
-    OpenMP, BLAS     threadpoolctl; OpenMP's number belongs to a thread, so it is set in each job, BLAS's to the process
-    PyTorch          set_num_threads: the process's
+    OpenMP, BLAS     threadpoolctl; OpenMP's number is per thread, so it is set in each job; BLAS's is per process
+    PyTorch          set_num_threads, per process
 
-What belongs to the process is set once around the run where jobs are done in threads of this one, and in each job
-otherwise. An argument that the user has set to a positive number stays as it is; one that counts from all CPUs does
-not: where it would start processes, as n_jobs=-1 of a ColumnTransformer, it is 1.
+Numbers per process are set once around the run if jobs run in threads of this process, and in each job otherwise. An
+argument that the user has set to a positive number is kept. One that counts from all CPUs is replaced: where it would
+start processes, such as n_jobs=-1 of a ColumnTransformer, by 1.
 """
 
 import sys
@@ -32,11 +32,11 @@ Given = TypeVar("Given")
 
 
 class IdleThreads:
-    """Threads that no job uses, towards the end of a run mostly: folds of other jobs are trained in them.
+    """Trains folds of running jobs in threads that have no job, mostly towards the end of a run.
 
-    Jobs and helpers together are never more than there are threads, but for jobs that begin while helpers are at work:
-    these end with the fold that they have. What the folds give does not depend on who trains them.
-    Threads: any. Cost: a thread for each helper, and a lock held for a few instructions.
+    Jobs and helpers together never exceed the threads, except when a job begins while helpers are at work; helpers then
+    stop after their current fold. Results do not depend on which thread trains a fold.
+    Thread-safe. Cost: a thread for each helper, and a lock held for a few instructions.
     """
 
     def __init__(self, threads: int) -> None:
@@ -45,11 +45,11 @@ class IdleThreads:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> "tuple[type[IdleThreads], tuple[int]]":
-        return IdleThreads, (1,)  # another process has a thread for each job
+        return IdleThreads, (1,)  # in another process each job has one thread
 
     @contextmanager
     def job(self) -> Iterator[None]:
-        """Be at work as a job."""
+        """Count the calling thread as a running job."""
         with self._lock:
             self._busy += 1
         try:
@@ -58,7 +58,7 @@ class IdleThreads:
             self._leave()
 
     def each(self, function: Callable[[Item], Given], items: Sequence[Item]) -> list[Given]:
-        """Return what a function gives for each item, some done in idle threads; raise what the first of them raises.
+        """Return the function's result for each item, some computed in idle threads; raise the error of the first item.
 
         It is called within a job.
         """
@@ -96,7 +96,7 @@ class IdleThreads:
 
 
 class _Work(Generic[Item, Given]):
-    """Items of which each is done once, by whoever comes; after an error none is begun."""
+    """Items that several threads share, each done once; after an error none is begun."""
 
     def __init__(self, function: Callable[[Item], Given], items: Sequence[Item]) -> None:
         self.left = deque(enumerate(items))
@@ -107,7 +107,7 @@ class _Work(Generic[Item, Given]):
     def do_next(self) -> None:
         try:
             place, item = self.left.popleft()
-        except IndexError:  # somebody else has it
+        except IndexError:  # another thread has taken it
             return
         try:
             self._given[place] = self._function(item)
@@ -122,7 +122,7 @@ class _Work(Generic[Item, Given]):
 
 
 def capped(estimator: Any, inner: int) -> dict[str, int]:
-    """Return the parameters to set so that an estimator, steps and all, starts no more than so many threads."""
+    """Return the parameters to set so that an estimator, including its steps, starts at most `inner` threads."""
     params = estimator.get_params(deep=True)
     found = {name: 1 for name, value in params.items() if name.rpartition("__")[2] in NAMES and _counts_from_all(value)}
     parts = {f"{name}__": part for name, part in params.items() if hasattr(part, "get_params")}
@@ -135,7 +135,7 @@ def capped(estimator: Any, inner: int) -> dict[str, int]:
 
 @contextmanager
 def process_limited(inner: int) -> Iterator[None]:
-    """Limit BLAS, PyTorch and, in this thread, OpenMP; none of them gets more threads than it has."""
+    """Limit BLAS, PyTorch and, in this thread, OpenMP; never raise their number of threads."""
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0
     controller = ThreadpoolController()
@@ -163,5 +163,5 @@ def _counts_from_all(value: Any) -> bool:
 
 @lru_cache(maxsize=1)
 def _controller(modules: int) -> ThreadpoolController:
-    """Return what knows the libraries: looked for again once more has been imported, which takes a millisecond."""
+    """Return a controller of the loaded libraries; made again, which takes a millisecond, after more are imported."""
     return ThreadpoolController()

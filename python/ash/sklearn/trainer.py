@@ -1,9 +1,9 @@
-"""The function that a search tunes: a job trains all folds of one candidate on, and scores each.
+"""The function that a search tunes: a job trains all folds of one candidate further, and scores each.
 
-    params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], what the folds say
+    params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], results of the folds
 
-Rows belong to the trainer: they go to another process once, with it, and never with a job.
-Threads: jobs of different candidates at the same time; nothing here is changed by a job.
+Rows belong to the trainer: they are sent to another process once, with the trainer, and never with a job.
+Threads: jobs of different candidates may run at the same time; a job does not change the trainer.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ SEEDS = 2**31 - 1
 
 @dataclass(frozen=True)
 class SearchTable:
-    """All rows of a search, and what goes to `fit` and scorer with them."""
+    """All rows of a search, and the parameters for `fit` and scorer that go with them."""
 
     X: Any
     y: Any
@@ -58,7 +58,7 @@ class Trainer:
 
     caller: str  # the class of the search
     estimator: Any
-    objects: Objects  # that candidates have in place of their texts
+    objects: Objects  # replace their texts in candidates
     way: Way
     rungs: Rungs
     table: SearchTable
@@ -70,17 +70,17 @@ class Trainer:
     with_train: bool
     refits: bool  # whether the best candidate will be fitted to all rows
     config: dict[str, Any]
-    executor: Any  # where jobs are done: None, "processes" or an executor
-    idle_threads: IdleThreads  # of all jobs in this process
-    caches: Sequence[TransformerCache]  # of each fold, the fitted transformers that candidates have in common
+    executor: Any  # where jobs run: None, "processes" or an executor
+    idle_threads: IdleThreads  # shared by all jobs in this process
+    caches: Sequence[TransformerCache]  # for each fold, the fitted transformers that candidates share
     eta: int
     forecasts: bool  # whether candidates are ranked by what their score is expected to be after the next rung
-    constant: float | None  # the score of a constant in the first fold, where it is known
+    constant: float | None  # the score of a constant in the first fold, if known
     failure_warning: ClassVar[type[Warning]] = FitFailedWarning
-    here: bool = True  # whether jobs are done in this process; a copy in another one knows better
+    here: bool = True  # whether jobs run in this process; a pickled copy has False
 
     def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
-        """Do a job."""
+        """Run a job."""
         with nullcontext() if self.here else process_limited(self.inner), self.idle_threads.job():
             return self._job(params, epochs, state)
 
@@ -91,7 +91,7 @@ class Trainer:
         return repr(self.estimator)
 
     def journal_identity(self) -> dict[str, Any]:
-        """Return what scores depend on, for a journal: estimator, rows and folds as hashes, resource and scores."""
+        """Return what scores depend on, for a journal: hashes of estimator, rows and folds, resource and scoring."""
         table, scorers = self.table, self.scorers
         own: dict[str, Any] = {"rungs": list(map(list, self.given_rungs))} if self.given_rungs else {}
         if self.objects.of:
@@ -108,12 +108,12 @@ class Trainer:
         }
 
     def record_facts(self) -> dict[str, Any]:
-        """Return the class of the search, and the threads of a job, on which scores may depend, for the record."""
+        """Return facts for the record: the class of the search, and the threads of a job, which may affect scores."""
         return {"by": self.caller, "plan": {"threads of a job": self.inner}}
 
     @property
     def given_rungs(self) -> tuple[tuple[int, int], ...]:
-        """Return places and epochs of each rung, empty where `ash.tune_function` makes the ladder."""
+        """Return places and epochs of each rung; empty if `ash.tune_function` makes the ladder."""
         return self.rungs.given
 
     def refit_seconds(self, infos: Sequence[Any]) -> float:
@@ -131,7 +131,7 @@ class Trainer:
         return float(seconds * _num_samples(self.table.X) / max(1, trained))
 
     def prepared(self, params: Params) -> Any:
-        """Return the estimator of a candidate, not fitted; a `random_state` of None becomes a number of its own."""
+        """Return the unfitted estimator of a candidate, with its seed in place of a `random_state` of None."""
         made = clone(self.estimator).set_params(**self.objects.copies(params))
         unset = {
             name: self.seed_of(params)
@@ -141,7 +141,7 @@ class Trainer:
         return made.set_params(**unset)
 
     def seed_of(self, params: Params) -> int:
-        """Return a number that differs from candidate to candidate."""
+        """Return the seed of a candidate, different for each."""
         return seed_of_candidate(self.seed, self.objects.places(params))
 
     def candidate(self, params: Params) -> Any:
@@ -171,7 +171,7 @@ class Trainer:
         return Scored(score, None if self.restart else state, info, expected)
 
     def _gain(self, under: Continued, fold: FoldInfo, epochs: int) -> float:
-        """Return what the next rung is expected to bring to a fold, behind a job of so many epochs on the ladder."""
+        """Return the expected gain of a fold in the next rung, after a job with `epochs` epochs on the ladder."""
         now, following = self.scorers.ranking(fold.test), epochs * self.eta
         after = following if self.restart else under.done + self.rungs.missing(following, under.done)
         return forecast(under.law, [*fold.curve, (under.done, now)], after) - now
@@ -187,7 +187,7 @@ class Trainer:
         X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
         held_out = Rows(X_test, y_test, params_at(table.fit, test, count), table.classes) if under.stops else None
         rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.caches[number], held_out)
-        if epochs or under.why:  # a rung may score once more what the one below has trained
+        if epochs or under.why:  # a rung without epochs only scores again what the rung below trained
             under.more(rows, epochs)
         fitted = time.perf_counter()
         held = X_test, y_test, params_at(table.score, test, count)
@@ -202,9 +202,9 @@ class Trainer:
     def _curve(
         self, number: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
     ) -> tuple[Point, ...]:
-        """Return what led to the score of a fold on these rows: that of the last rung.
+        """Return earlier points of the learning curve of a fold: the score of the last rung.
 
-        In the first rung it is that of half the epochs, in the first fold alone, which spares the others a prediction.
+        In the first rung it is the score after half the epochs, in the first fold only, to save predictions.
         """
         done, score = before
         if not self.forecasts or not under.law or under.stopped:
@@ -220,7 +220,7 @@ class Trainer:
 
 
 def hash_of(what: str, value: Any) -> str:
-    """Return a hash of what a value holds, or raise NoIdentity where that cannot be pickled."""
+    """Return a hash of a value's contents, or raise NoIdentity if it cannot be pickled."""
     try:
         return str(joblib.hash(value))
     except Exception as error:
@@ -230,16 +230,16 @@ def hash_of(what: str, value: Any) -> str:
 
 
 def seed_of_candidate(seed: int, params: Params) -> int:
-    """Return a number that differs from candidate to candidate, of what it is and not of when it comes."""
+    """Return a seed that depends on the hyperparameters of a candidate, and not on when it is drawn."""
     text = f"{seed}:{key_of(params)}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") % SEEDS
 
 
 def constant_score(estimator: Any, table: SearchTable, split: Split, scorers: Scorers) -> float | None:
-    """Return the score of what predicts the mean of the training rows, or how often each class is among them.
+    """Return the score of a constant prediction: the mean of the training rows, or their class frequencies.
 
-    There the learning curve of boosting begins, before its first round. None where the estimator neither classifies nor
-    regresses, or the scorer asks for more than predictions.
+    The learning curve of boosting begins there, before its first round. None if the estimator is neither a classifier
+    nor a regressor, or if the scorer needs more than predictions.
     """
     if table.y is None or not (is_classifier(estimator) or is_regressor(estimator)):
         return None
@@ -248,6 +248,6 @@ def constant_score(estimator: Any, table: SearchTable, split: Split, scorers: Sc
     _, y = _safe_split(estimator, table.X, table.y, train)
     X_test, y_test = _safe_split(estimator, table.X, table.y, test, train)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of measures that a constant leaves undefined
+        warnings.simplefilter("ignore")  # metrics that are undefined for a constant
         constant.fit(np.zeros((len(train), 1)), y)
         return scorers.ranking_of_other(constant, X_test, y_test, params_at(table.score, test, count))

@@ -1,4 +1,4 @@
-"""Which resource an estimator has, and by which way it is trained on: found by its class, nothing is imported."""
+"""Finds the resource of an estimator and the way to train it further, by the name of its class, without imports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,33 +22,33 @@ LIBRARIES: dict[tuple[str, str], tuple[type[Continued], str, int]] = {
     ("CatBoost", "catboost"): (CatBoost, "iterations", 1000),
     ("NeuralNet", "skorch"): (Nets, "max_epochs", 10),
 }
-"""By class and package: the way, the parameter that counts, and its value where the user has set none."""
+"""By class and package: the way, the parameter that counts epochs, and its value if the user has set none."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """How an estimator is trained on."""
+    """How an estimator is trained further."""
 
     resource: str
-    """What an epoch is one of, as the user says it: "clf__n_estimators", "epochs", "n_samples"."""
+    """What an epoch is, in the user's words: "clf__n_estimators", "epochs", "n_samples"."""
     parameter: str | None  # of the estimator, or of the last step, that counts epochs
     usual: int | None  # the epochs that the estimator would take in one fit; None: all rows
     kind: type[Continued] | None  # the way; None: it is retrained
-    inner: "Way | None" = None  # of a pipeline, that of its last step
+    inner: "Way | None" = None  # for a pipeline, the way of its last step
 
     def wants_process(self, estimator: Any) -> bool:
-        """Return whether jobs at a time are better done in processes than in threads of one."""
+        """Return whether concurrent jobs should run in processes rather than in threads."""
         return self.kind is not None and self.kind.wants_process(self._trained_on(estimator))
 
     def law_of(self, estimator: Any) -> str:
-        """Return which law its score follows with the epochs, as `Continued.law`."""
+        """Return the law that its score follows over the epochs, as `Continued.law`."""
         return "" if self.kind is None else self.kind.law_of(self._trained_on(estimator))
 
     def _trained_on(self, estimator: Any) -> Any:
         return estimator if self.inner is None else self.inner._trained_on(estimator.steps[-1][1])
 
     def begin(self, estimator: Any, seed: int = 0) -> Continued:
-        """Return the estimator, under training from now on."""
+        """Return the estimator as one under training."""
         if self.inner is not None and self.inner.kind is not None:
             return Steps(estimator, self.inner.begin(estimator.steps[-1][1], seed))
         if self.kind is None:
@@ -63,7 +63,7 @@ class Way:
 
 
 def way_of(estimator: Any, resource: Any = AUTO) -> Way:
-    """Return how an estimator is trained on, or raise SettingError unless it can be by that resource.
+    """Return how an estimator is trained further; raise SettingError if that resource cannot be used.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 
 
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
-    """Return the way of estimators that a candidate may be: with "auto", rows if they have no other resource in common.
+    """Return the way of the estimators that a candidate may be; with "auto", rows if they share no other resource.
 
     Its `usual` is the largest number of epochs that any of them takes in one fit.
     """
@@ -100,7 +100,7 @@ def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
 
 
 class Retrained(Continued):
-    """What cannot be trained on: trained from scratch each time, for all the epochs so far and the new ones."""
+    """An estimator that cannot continue: each job trains it from scratch, for all earlier epochs and the new ones."""
 
     def __init__(self, estimator: Any, parameter: str | None, why: str) -> None:
         super().__init__(estimator, parameter)
@@ -117,16 +117,16 @@ class Retrained(Continued):
 
     @property
     def kept(self) -> int:
-        """Return it if epochs are rounds, else all epochs."""
+        """Return the best number of rounds if epochs are rounds, else all epochs."""
         return self.done if self.rounds is None or self.parameter == N_SAMPLES else self.rounds
 
     @property
     def predictor(self) -> Any:
-        """Return what predicts by the best number of rounds."""
+        """Return the estimator that predicts with the best number of rounds."""
         return self.estimator if self._once is None else self._once.predictor
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train it anew for all its epochs; of rows no more than there are."""
+        """Train it anew for all its epochs; if these are rows, for at most as many as there are."""
         if self.stopped:
             return
         self.done += epochs
@@ -144,9 +144,9 @@ class Retrained(Continued):
         _predict_alone(self.estimator)
 
     def _stop_early(self, rows: Rows) -> None:
-        """Fit boosting, or a pipeline that ends in it, by the way of its library."""
+        """Fit boosting, or a pipeline that ends in it, in its library's way."""
         found = _boosting(self.estimator)
-        assert found is not None  # or it would not stop
+        assert found is not None  # otherwise it would not stop
         last, kind = found
         natural = _natural(last)
         once: Continued = kind(last, natural.parameter)
@@ -157,7 +157,7 @@ class Retrained(Continued):
             self.done, self.stopped = self._once.done, self._once.stopped
 
     def rest(self) -> None:
-        """Let go of what was fitted, unless it has stopped."""
+        """Drop the fitted estimator, unless it has stopped."""
         if not self.stopped:
             self.estimator, self._once = self._fresh, None
 
@@ -165,7 +165,7 @@ class Retrained(Continued):
 def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
     """Return the parameters with which boosting is refitted to all rows, without held-out rows for early stopping.
 
-    It is quiet, does not stop early, and has this number of rounds unless that is None.
+    They make it quiet, turn off early stopping, and set this number of rounds unless it is None.
     """
     found = _boosting(estimator)
     if found is None:
@@ -178,14 +178,14 @@ def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
 
 
 def _boosting(estimator: Any) -> tuple[Any, type[Boosted]] | None:
-    """Return the boosting that an estimator is or ends in, and its way; None if it is another one."""
+    """Return the boosting that an estimator is or ends in, and its way; None if there is none."""
     last = estimator.steps[-1][1] if _is_pipeline(estimator) else estimator
     kind = next((kind for found, (kind, _, _) in LIBRARIES.items() if is_a(last, *found)), None)
     return (last, kind) if kind is not None and issubclass(kind, Boosted) else None
 
 
 def own_threads(estimator: Any) -> str | None:
-    """Return the parameter for the threads that a library starts itself, None if there is none."""
+    """Return the parameter for the threads that a library itself starts, or None if there is none."""
     if is_forest(estimator):
         return "n_jobs"
     return next((kind.THREADS for found, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *found)), None)
@@ -238,7 +238,7 @@ def _of_pipeline(pipeline: Any) -> Way:
 
 
 def _is_pipeline(estimator: Any) -> bool:
-    """Return whether it is scikit-learn's own: others may change the number of rows on the way."""
+    """Return whether it is scikit-learn's Pipeline; those of other packages may change the number of rows."""
     kind = type(estimator)
     return kind.__name__ == "Pipeline" and kind.__module__.startswith("sklearn.") and bool(estimator.steps)
 
@@ -248,7 +248,7 @@ def _name(estimator: Any) -> str:
 
 
 def _predict_alone(estimator: Any) -> None:
-    """Let a forest, or one that is the last step, predict on one thread; ensembles.py says why."""
+    """Make a forest, alone or as the last step, predict on one thread; ensembles.py says why."""
     steps = getattr(estimator, "steps", None)
     last = steps[-1][1] if steps else estimator
     if is_forest(last):

@@ -1,17 +1,17 @@
-"""Ensembles that grow: trees or rounds of boosting are added to those that there are.
+"""Ensembles that are trained further by adding trees or rounds of boosting.
 
     Trees                        scikit-learn's forests, bagging and boosting, by `warm_start`
     LightGBM, XGBoost, CatBoost  by the argument of `fit` that takes a model
 
-An ensemble can be had as it was after its first trees or rounds too, for scorers: what the second half has brought
-tells more. Nothing is trained for that, and nothing of the ensemble is changed:
+Scorers can also get an ensemble as it was after its first trees or rounds, since the gain of the second half is
+informative. This trains nothing, and does not change the ensemble:
 
     forests, boosting of trees in Python   a copy with the first of `estimators_`
-    histograms                             the stages that scikit-learn gives: staged_predict, staged_predict_proba, ...
-    LightGBM, XGBoost, CatBoost            the argument of `predict` that takes so many rounds
+    histograms                             scikit-learn's stages: staged_predict, staged_predict_proba, ...
+    LightGBM, XGBoost, CatBoost            the argument of `predict` that limits the rounds
 
-What cannot be had as it was is not there: None, or an AttributeError of the scorer's. Cost: that of a prediction by so
-many trees.
+If this is not possible, the result is None, or the scorer raises an AttributeError. It costs as much as a prediction by
+that many trees.
 """
 
 import copy
@@ -27,7 +27,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Continued, Rows, is_a
 
 WARNING = "class_weight presets"
-"""What a warning of forests begins with, that weights of classes should be of all rows: here they are."""
+"""Start of a warning of forests that class weights should be computed on all rows, as they are here."""
 HISTOGRAMS = "BaseHistGradientBoosting"
 SEEDS = 2**31
 VOICES = {"verbose", "verbosity", "silent", "logging_level"}
@@ -35,18 +35,18 @@ METHODS = ("predict", "predict_proba", "decision_function")
 HIGHER = ("auc", "aucpr", "map", "ndcg", "pre")
 """Prefixes of those XGBoost metrics for which higher is better; mape begins with one but is an error."""
 SCORES_USUALLY = ("sklearn.base", "catboost.core")
-"""Where `score` is defined that is accuracy or R2."""
+"""Modules whose `score` is accuracy or R2."""
 
 
 class Trees(Continued):
-    """An ensemble of scikit-learn with `warm_start`: trees are added to those that there are.
+    """An ensemble of scikit-learn that adds trees to those it has, by `warm_start`.
 
     Forests, extra trees, bagging, isolation forests and GradientBoosting count `n_estimators`, HistGradientBoosting
     `max_iter`. Forests draw the seeds of all trees from the random state anew and skip those that they have; boosting
-    keeps its random state: with a `random_state` the trees are those of one fit. Early stopping (`n_iter_no_change`,
-    `early_stopping`) is theirs as the user has set it: an estimator that has stopped tries a round or a few when it
-    goes on, and stops again. Forests grow on several threads and predict on one: on more they add up probabilities in
-    the order in which threads come, so that ties between classes would be broken by chance. Source: scikit-learn,
+    keeps its random state. So with a `random_state` the trees are those of one fit. Early stopping (`n_iter_no_change`,
+    `early_stopping`) works as the user has set it: an estimator that has stopped tries a round or a few when it
+    continues, and stops again. Forests grow on several threads but predict on one: with more, they sum probabilities in
+    the order in which threads finish, so ties between classes would be broken by chance. Source: scikit-learn,
     "Fitting additional trees", User Guide 1.11.2.
     """
 
@@ -56,22 +56,22 @@ class Trees(Continued):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return what scikit-learn says of bagging with `oob_score`."""
+        """Return scikit-learn's objection to bagging with `oob_score`."""
         bagging = is_a(estimator, "BaseBagging")
         return "oob_score of bagging allows no warm_start" if bagging and estimator.oob_score else ""
 
     @staticmethod
     def law_of(estimator: Any) -> str:
-        """Return whether its trees are averaged or added up; of others none is known."""
+        """Return whether its trees are averaged or added up; "" for other estimators."""
         return AVERAGE if is_forest(estimator) else ROUNDS if _is_boosting(estimator) else ""
 
     @staticmethod
     def wants_process(estimator: Any) -> bool:
-        """Return whether its trees are grown by Python, leaf by leaf: threads would wait for its lock."""
+        """Return whether Python code grows its trees, leaf by leaf, so that threads would wait for Python's lock."""
         return is_a(estimator, HISTOGRAMS)
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Grow so many trees, or rounds of them."""
+        """Grow this many more trees, or rounds of them."""
         self.done += epochs
         self.estimator.set_params(**{str(self.parameter): self.done, "warm_start": True, **self._jobs})
         rows.fit(self.estimator)
@@ -85,44 +85,44 @@ class Trees(Continued):
 
 
 class Boosted(Continued):
-    """Rounds added to `estimator` by the argument of `fit` that takes a model; each library says how it is handed on.
+    """Boosting that adds rounds to a model passed to `fit`; the argument depends on the library.
 
                   argument      of fit                           retrained instead
         LightGBM  init_model    n_estimators = the new rounds    dart (drops earlier trees), rf (averages them)
-        XGBoost   xgb_model     n_estimators = the new rounds    dart, XGBRF* (its trees are no rounds)
+        XGBoost   xgb_model     n_estimators = the new rounds    dart, XGBRF* (its trees are not rounds)
         CatBoost  init_model    iterations = the new rounds      on a GPU; without a learning_rate, which it chooses by
-                                                                 the rounds; whatever else it refuses, by its own words
+                                                                 the rounds; anything else that it refuses
 
-    These libraries begin their random numbers anew with each fit, so rows and columns would be drawn as in the first
-    rung again: a seed that is set is moved on by the rounds that there are.
+    These libraries restart their random numbers with each fit, so rows and columns would be drawn as in the first rung
+    again. So a given seed is increased by the number of rounds so far.
 
-    An estimator with one of the parameters STOPPING stops early: it is handed the rows that it is scored on, and scores
-    each round by its own metric as it is added. It is scored, and refitted, with the best number of rounds so far. Once
-    the library has ended a job early it is trained no further. The metric is the same in all jobs: the one by which the
-    library stops, of LightGBM the first one.
+    An estimator with one of the parameters STOPPING stops early: it gets the rows that it is scored on, and scores each
+    new round by its own metric. It is scored, and refitted, with the best number of rounds so far. Once the library has
+    ended a job early the estimator is not trained further. The metric is the same in all jobs: the one by which the
+    library stops, for LightGBM the first one.
     """
 
     THREADS: ClassVar[str | None] = "n_jobs"
     ARGUMENT: ClassVar[str]
     FIRST: ClassVar[str]
-    """The argument of `predict` for the first rounds."""
+    """The argument of `predict` that limits it to the first rounds."""
     QUIET: ClassVar[dict[str, Any]] = {}
-    """What keeps a library from writing on the terminal, and files, where the user has said nothing."""
+    """Parameters that keep a library from writing to the terminal and to files, unless the user has set them."""
     STOPPING: ClassVar[dict[str, Any]] = {"early_stopping_rounds": None}
-    """Parameters by which an estimator stops early, with the value by which it does not."""
+    """Parameters that make an estimator stop early, with the value that turns it off."""
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
-        params = estimator.get_params()  # once, since it takes a library a millisecond
+        params = estimator.get_params()  # once, since this takes a millisecond
         estimator.set_params(**self.quiet(params))
         self.stops = self.can_stop(params)
         self._seeds = {"random_state": params["random_state"]} if "random_state" in params else {}
         self._metric: tuple[str, bool] | None = None  # its name, and whether higher is better, once they are known
-        self._history: list[float] = []  # its value after each round of the model
+        self._history: list[float] = []  # the metric after each round of the model
 
     @classmethod
     def quiet(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters of QUIET of which the user has said nothing, by those of the estimator."""
+        """Return the parameters of QUIET that the user has not set in the parameters of the estimator."""
         said = {name for name, value in params.items() if value is not None}
         said |= VOICES if said & VOICES else set()
         return {name: value for name, value in cls.QUIET.items() if name not in said}
@@ -142,7 +142,7 @@ class Boosted(Continued):
         """Return the best number of rounds, if it stops early."""
         if not self._history:
             return None
-        if self._metric is None:  # of one round, or all alike
+        if self._metric is None:  # one round, or all are equal
             return len(self._history)
         best = max(self._history) if self._metric[1] else min(self._history)
         return self._history.index(best) + 1
@@ -154,7 +154,7 @@ class Boosted(Continued):
 
     @property
     def predictor(self) -> Any:
-        """Return what predicts by the rounds that are kept; by all if the estimator has a `score` of its own."""
+        """Return the estimator that predicts with the kept rounds; with all if it has a `score` of its own."""
         return (
             self.estimator if self.rounds is None else _stage(self.estimator, self.kept, self.FIRST) or self.estimator
         )
@@ -177,14 +177,14 @@ class Boosted(Continued):
         self._set_as_one_fit()
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
-        """Return the arguments of `fit` with the rows that decide when to stop, unless the user has passed some."""
+        """Return the arguments of `fit` for the rows that decide when to stop, unless the user has passed some."""
         held = rows.held
         if held is None or "eval_set" in rows.params:
             return {}
         return {"eval_set": [(held.X, held.y)]} | self._weights_of(held.params.get("sample_weight"))
 
     def _weights_of(self, weights: Any) -> dict[str, Any]:
-        """Return the argument of `fit` with the weights of these rows."""
+        """Return the argument of `fit` for the weights of these rows."""
         return {}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
@@ -202,7 +202,7 @@ class Boosted(Continued):
         return next((is_higher for is_higher, place in places.items() if place == best), None)
 
     def _remember(self) -> int:
-        """Take up the metric of the rounds of the last fit, and return how many these are."""
+        """Append the metric of each round of the last fit to the history, and return the number of rounds."""
         metrics, best = self._results()
         if self._metric is None:
             told = ((name, self._is_higher_better(name, list(values), best)) for name, values in metrics.items())
@@ -213,19 +213,19 @@ class Boosted(Continued):
 
     @staticmethod
     def law_of(estimator: Any) -> str:
-        """Return that of rounds."""
+        """Return the law of rounds."""
         return ROUNDS
 
     def at(self, epochs: int) -> Any:
-        """Return what predicts by its first rounds."""
+        """Return an estimator that predicts with its first rounds."""
         return _stage(self.estimator, epochs, self.FIRST)
 
     def _model(self) -> Any:
-        """Return the model so far, as `fit` takes it."""
+        """Return the model so far, in the form that `fit` takes."""
         return self.estimator
 
     def _set_as_one_fit(self) -> None:
-        """Let the estimator say of itself what one fit would."""
+        """Set the parameters of the estimator to those of a single fit."""
         self.estimator.set_params(**{str(self.parameter): self.done}, **self._seeds)
 
 
@@ -239,7 +239,7 @@ class LightGBM(Boosted):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return which kind of boosting it is, where a model cannot be added to."""
+        """Return the kind of boosting if it cannot continue from a model, else ""."""
         params = estimator.get_params()
         kind = str(params.get("boosting") or params.get("boost") or params.get("boosting_type"))
         return f"LightGBM's {kind} weighs earlier trees anew" if kind in ("dart", "rf", "random_forest") else ""
@@ -249,7 +249,7 @@ class LightGBM(Boosted):
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
-        self._directions: dict[str, bool] = {}  # of metrics, whether higher is better
+        self._directions: dict[str, bool] = {}  # for each metric, whether higher is better
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
         def note(state: Any) -> None:
@@ -257,9 +257,9 @@ class LightGBM(Boosted):
 
         given = super()._validation(rows)
         given["callbacks"] = [*(rows.params.get("callbacks") or ()), note]
-        if "eval_set" in given and "eval_X" in inspect.signature(self.estimator.fit).parameters:  # from 4.7 on
+        if "eval_set" in given and "eval_X" in inspect.signature(self.estimator.fit).parameters:  # since 4.7
             ((X, y),) = given.pop("eval_set")
-            if is_classifier(self.estimator):  # it encodes y, but not eval_y
+            if is_classifier(self.estimator):  # LightGBM encodes y, but not eval_y
                 y = np.searchsorted(np.unique(np.asarray(rows.y)), np.asarray(y))
             given |= {"eval_X": X, "eval_y": y}
         return given
@@ -268,7 +268,7 @@ class LightGBM(Boosted):
         return {} if weights is None else {"eval_sample_weight": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        """As of the base; LightGBM drops the rounds behind the one that it takes for the best."""
+        """Return the results as the base class does; LightGBM drops the rounds after the one that it considers best."""
         before = len(self._history)
         return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
@@ -289,7 +289,7 @@ class XGBoost(Boosted):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return which kind of boosting it is, where a model cannot be added to."""
+        """Return the kind of boosting if it cannot continue from a model, else ""."""
         if "XGBRF" in type(estimator).__name__:
             return "trees of XGBoost's random forests are no rounds"
         return "XGBoost's dart weighs earlier trees anew" if estimator.get_params().get("booster") == "dart" else ""
@@ -305,7 +305,7 @@ class XGBoost(Boosted):
         return {} if weights is None else {"sample_weight_eval_set": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # it stops by the last one
+        name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # the last one stops it
         return {name: values}, self.estimator.best_iteration - len(self._history)
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
@@ -324,7 +324,7 @@ class CatBoost(Boosted):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return what keeps it from being trained on, as far as its parameters say."""
+        """Return why it cannot be trained further, as far as its parameters show."""
         params = estimator.get_params()
         if params.get("task_type") == "GPU":
             return "CatBoost trains no model on, on a GPU"
@@ -345,10 +345,10 @@ class CatBoost(Boosted):
         self.estimator = rows.fit(clone(self.estimator).set_params(**{str(self.parameter): self.done}))
 
     def _set_as_one_fit(self) -> None:
-        """Say nothing: parameters of a fitted model are fixed."""
+        """Do nothing: CatBoost does not allow changes to parameters of a fitted model."""
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
-        given = {**super()._validation(rows), "use_best_model": False}  # or the model would lose its last rounds
+        given = {**super()._validation(rows), "use_best_model": False}  # else the model would lose its last rounds
         weights = None if rows.held is None else rows.held.params.get("sample_weight")
         if "eval_set" in given and weights is not None:
             from catboost import Pool
@@ -363,17 +363,17 @@ class CatBoost(Boosted):
 
 
 class Stage:
-    """A fitted estimator that predicts as it did after its first rounds, and says of itself what it says.
+    """A fitted estimator that predicts as it did after its first rounds; all other attributes are unchanged.
 
-    The estimator is not changed. `argument` is the parameter of its methods that limits the rounds; None: it has staged
-    ones.
+    The estimator itself is not changed. `argument` is the parameter of its methods that limits the rounds; None if it
+    has staged methods instead.
     """
 
     def __init__(self, estimator: Any, count: int, argument: str | None) -> None:
         self._estimator, self._count, self._argument = estimator, count, argument
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_estimator":  # of a copy that is being made
+        if name == "_estimator":  # while a copy is being made
             raise AttributeError(name)
         if name in METHODS or (name.startswith("predict_") and self._argument is not None):
             return self._limited(name)
@@ -385,7 +385,7 @@ class Stage:
         return True
 
     def fit(self, X: Any, y: Any = None) -> Any:
-        """Raise: it is there since a scorer asks for it."""
+        """Raise NotImplementedError; scorers require that `fit` exists."""
         raise NotImplementedError("an earlier stage is not fitted again")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -394,7 +394,7 @@ class Stage:
         return float(metric(y, self.predict(X), sample_weight=sample_weight))
 
     def _limited(self, name: str) -> Any:
-        """Return a method of this name, which scorers look at, for the first rounds."""
+        """Return the method limited to the first rounds, with its name, which scorers check."""
         if self._argument is None:
             staged = getattr(self._estimator, f"staged_{name}")
 
@@ -414,7 +414,7 @@ class Stage:
 
 
 def is_forest(estimator: Any) -> bool:
-    """Return whether it is a forest of scikit-learn's, which grows in threads; bagging would start processes."""
+    """Return whether it is a forest of scikit-learn, which grows in threads; bagging would start processes."""
     return is_a(estimator, "BaseForest")
 
 
@@ -423,13 +423,13 @@ def _is_boosting(estimator: Any) -> bool:
 
 
 def _first_trees(ensemble: Any, count: int) -> Any:
-    """Return an ensemble of the first trees of one that keeps them in `estimators_`."""
+    """Return an ensemble with the first trees of one that keeps them in `estimators_`."""
     made = copy.copy(ensemble)
     made.estimators_ = ensemble.estimators_[:count]
     return made.set_params(n_estimators=count)
 
 
 def _stage(estimator: Any, count: int, argument: str | None = None) -> Any:
-    """Return a `Stage`, None where the estimator has a `score` of its own."""
+    """Return a `Stage`, or None if the estimator has a `score` of its own."""
     usual = getattr(getattr(type(estimator), "score", None), "__module__", "") in SCORES_USUALLY
     return Stage(estimator, count, argument) if usual else None

@@ -1,9 +1,9 @@
-"""Estimators with `partial_fit`: an epoch is a pass over all rows, in another order each time; or rows that are new.
+"""Estimators with `partial_fit`: an epoch is a pass over all rows, each time in another order, or a new row.
 
-A call of `partial_fit` with all rows is a pass, of SGDClassifier row by row, of MLPClassifier in its batches. With a
-`random_state` that is a number they shuffle alike in each call, so rows are given in an order of the epoch's own, that
-depends on `random_state` and epoch alone; none with ``shuffle=False``.
-Naive Bayes counts: a second pass would count all rows twice. Its resource is rows, and further ones are added.
+A call of `partial_fit` with all rows is a pass: row by row for SGDClassifier, in batches for MLPClassifier. With an
+integer `random_state` they shuffle alike in each call. So each epoch passes the rows in its own order, which depends on
+`random_state` and the epoch alone; rows are not reordered with ``shuffle=False``.
+Naive Bayes counts, so a second pass would count all rows twice. Its resource is rows, and further ones are added.
 """
 
 import inspect
@@ -30,7 +30,7 @@ class Passes(Continued):
         return "" if can_pass(estimator) else f"{type(estimator).__name__} with these parameters has no partial_fit"
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Make so many passes."""
+        """Make this many passes."""
         for _ in range(epochs):
             shuffled = getattr(self.estimator, "shuffle", True)
             learn(self.estimator, rows.at(self._order(rows.count)) if shuffled else rows, first=not self.done)
@@ -43,10 +43,10 @@ class Passes(Continued):
 
 
 class FurtherRows(Continued):
-    """Rows that are new, in the order of `rows_in_order`."""
+    """New rows, in the order of `rows_in_order`."""
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Add so many rows, as far as there are some."""
+        """Add this many rows, or all that are left."""
         order = rows_in_order(rows)[self.done : self.done + epochs]
         if len(order):
             learn(self.estimator, rows.at(order), first=not self.done)
@@ -54,15 +54,15 @@ class FurtherRows(Continued):
 
 
 class Nets(Continued):
-    """A PyTorch module, by an estimator of skorch: module, optimizer and random state stay, and epochs are added.
+    """A PyTorch module in an estimator of skorch: module, optimizer and random state are kept, and epochs are added.
 
         NeuralNetClassifier(Module, module__width=64, optimizer=torch.optim.AdamW, lr=0.01)     resource: max_epochs
 
-    Between jobs the state is the net's: weights, what the optimizer keeps, the history, callbacks. Gradients are let
-    go. It is pickled attribute by attribute: skorch's own way wants classes of modules that can be imported, and those
-    of a notebook or a function cannot. Weights and shuffles are drawn from PyTorch's global generator: here it is set
-    by the candidate before each job, so results can be repeated where jobs do not run in threads of one process at a
-    time. Source: skorch, NeuralNet.partial_fit.
+    Between jobs the state is that of the net: weights, state of the optimizer, history, callbacks. Gradients are
+    dropped. The net is pickled attribute by attribute, since skorch's own pickling needs importable module classes, and
+    those of a notebook or a function are not. Weights and shuffles are drawn from PyTorch's global generator, which is
+    set for the candidate before each job. So results are repeatable unless jobs run in several threads of one process.
+    Source: skorch, NeuralNet.partial_fit.
     """
 
     def __init__(self, estimator: Any, parameter: str | None, seed: int = 0) -> None:
@@ -72,11 +72,11 @@ class Nets(Continued):
 
     @staticmethod
     def wants_process(estimator: Any) -> bool:
-        """Return whether it is trained on a CPU: threads would share random numbers, and wait for Python's lock."""
+        """Return whether it is trained on a CPU; threads would share random numbers and wait for Python's lock."""
         return str(getattr(estimator, "device", "cpu")) in ("cpu", "None")
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train so many epochs more."""
+        """Train this many epochs more."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -91,7 +91,7 @@ class Nets(Continued):
         self.estimator.set_params(max_epochs=self.done)
 
     def rest(self) -> None:
-        """Let go of the gradients."""
+        """Drop the gradients."""
         self.estimator.module_.zero_grad(set_to_none=True)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class Nets(Continued):
 
 
 def learn(estimator: Any, rows: Rows, first: bool) -> None:
-    """Call `partial_fit` once; the first time with all classes, where it takes them."""
+    """Call `partial_fit` once, the first time with all classes if it takes them."""
     given = dict(rows.params)
     if first and rows.classes is not None and "classes" in inspect.signature(estimator.partial_fit).parameters:
         given["classes"] = rows.classes
@@ -113,7 +113,7 @@ def learn(estimator: Any, rows: Rows, first: bool) -> None:
 
 
 def rows_in_order(rows: Rows) -> NDArray[np.int64]:
-    """Return the places of rows in an order drawn once, a row of each class first: any part has all classes."""
+    """Return row indices in an order drawn once, with a row of each class first, so that any part has all classes."""
     order = np.random.default_rng(0).permutation(rows.count)
     if rows.classes is None or np.ndim(rows.y) != 1:
         return order

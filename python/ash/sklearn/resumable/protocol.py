@@ -1,4 +1,4 @@
-"""An estimator under training, the base of every way to train further, with its rows and fitted transformers."""
+"""The base class of every way to train an estimator further, and its rows and fitted transformers."""
 
 import threading
 from collections import OrderedDict
@@ -12,37 +12,37 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 N_SAMPLES, EPOCHS = "n_samples", "epochs"
-"""Resources that no parameter of an estimator counts: rows, and passes over them."""
+"""Resources that are not parameters of an estimator: rows, and passes over them."""
 
 AVERAGE, ROUNDS = "average", "rounds"
-"""Laws of learning curves: an epoch is one more of what is averaged, or takes a share of what is left."""
+"""Laws of learning curves: an epoch adds a member to an average, or removes a share of the remaining gap."""
 
 KINDS = 2
 ROWS_BYTES = 2**26
 
 
 class FittedTransformers(NamedTuple):
-    """Fitted transformers, and the rows that they gave, None where these are too large."""
+    """Fitted transformers, and the rows that they returned, None if these are too large."""
 
     transformers: Any
     rows: Any
 
     def transformed(self, X: Any) -> Any:
-        """Return the rows, for somebody who may change them; X is what they are made of."""
+        """Return the transformed rows, which the caller may change; X are the rows before."""
         return self.transformers.transform(X) if self.rows is None else self.rows.copy()
 
 
 class TransformerCache:
-    """Transformers that candidates have in common: fitted once a fold, though each candidate is a pipeline of its own.
+    """Transformers that candidates share: fitted once per fold, although each candidate has its own pipeline.
 
-        parameters of all steps but the last, as a hash --> fitted transformers, and the training rows as they gave them
+        hash of the parameters of all steps but the last --> fitted transformers, and the transformed training rows
 
-    Invariants: (1) only transformers that give the rows they were fitted to what `transform` gives; (2) what is kept is
-    of one fold, whose rows and parameters of `fit` do not change; (3) nobody changes what is kept: transformers
-    transform, in several threads at a time, and rows are copies. A candidate whose transformers have a random state of
-    their own has a hash of its own.
-    Cost: a hash for each candidate and fold, a copy of the rows for each job. Memory: rows of KINDS kinds, each of no
-    more than ROWS_BYTES.
+    Invariants: (1) only transformers whose `fit_transform` equals `fit` and `transform` are kept; (2) a cache belongs
+    to one fold, whose rows and parameters of `fit` do not change; (3) entries are never changed: transformers only
+    transform, in several threads at a time, and rows are copies. A candidate whose transformers have their own random
+    state has its own hash.
+    Cost: a hash for each candidate and fold, a copy of the rows for each job. Memory: rows of KINDS kinds, each at most
+    ROWS_BYTES.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class TransformerCache:
         return TransformerCache, ()  # another process fits its own
 
     def find(self, key: str | None) -> FittedTransformers | None:
-        """Return those of a kind, if they are there."""
+        """Return the transformers with this hash, if they are cached."""
         with self._lock:
             if key is None or key not in self._kinds:
                 return None
@@ -61,7 +61,7 @@ class TransformerCache:
             return self._kinds[key]
 
     def keep(self, key: str | None, transformers: Any, rows: Any) -> None:
-        """Keep them for others."""
+        """Keep fitted transformers for other candidates."""
         if key is None:
             return
         with self._lock:
@@ -71,18 +71,18 @@ class TransformerCache:
                 self._kinds.popitem(last=False)
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Remove all entries."""
         with self._lock:
             self._kinds.clear()
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that an estimator is trained on; y is None where it learns without.
+    """The rows that an estimator is trained on; y is None for unsupervised learning.
 
-    `params` go to its `fit`; of those with a value a row, the rows are chosen too. `classes` are all labels that there
-    are, those of other rows included, None for regression. `cache` has transformers that are fitted to them, and `held`
-    the rows that the estimator is scored on, for early stopping.
+    `params` go to its `fit`; those with one value per row are indexed too. `classes` are all labels, including those of
+    other rows; None for regression. `cache` has transformers that are fitted to these rows, and `held` the rows that
+    the estimator is scored on, for early stopping.
     """
 
     X: Any
@@ -94,17 +94,17 @@ class Rows:
 
     @property
     def count(self) -> int:
-        """Return how many there are."""
+        """Return the number of rows."""
         return int(_num_samples(self.X))
 
     def at(self, indices: NDArray[np.int64]) -> Self:
-        """Return some of them, in this order."""
+        """Return the rows with these indices, in this order."""
         y = None if self.y is None else _safe_indexing(self.y, indices)
         params = params_at(self.params, indices, self.count)
         return type(self)(_safe_indexing(self.X, indices), y, params, self.classes)
 
     def fit(self, estimator: Any, **more: Any) -> Any:
-        """Fit an estimator to them."""
+        """Fit an estimator to the rows."""
         given = {**self.params, **more}
         return estimator.fit(self.X, **given) if self.y is None else estimator.fit(self.X, self.y, **given)
 
@@ -112,29 +112,29 @@ class Rows:
 class Continued:
     """An estimator under training.
 
-    It begins with its hyperparameters, not fitted, and is changed; `parameter` is the one that counts epochs, if there
-    is one.
+    It starts unfitted, with its hyperparameters, and is changed in place. `parameter` is the one that counts epochs, if
+    there is one.
 
     Attributes
     ----------
     estimator : estimator
-        What is trained.
+        The estimator that is trained.
     done : int
-        The epochs it has been trained for.
+        The epochs for which it has been trained.
     stops : bool
         Whether it stops early, by the rows that it is scored on.
     stopped : bool
-        Whether it has stopped: it is not trained further.
+        Whether it has stopped, so that it is not trained further.
     why : str
-        Why it does not go on from where it stands, "" if it does.
+        Why it does not continue from its state, "" if it does.
     law : str
-        What its score follows with the epochs: AVERAGE, ROUNDS, "" if none is known.
+        The law that its score follows over the epochs: AVERAGE, ROUNDS, "" if none is known.
     score : float or None
-        For whoever measures it: the score that it had when it was last measured.
+        Its score when it was last measured, set by the caller.
     """
 
     THREADS: ClassVar[str | None] = None
-    """The parameter for the threads that the library starts itself."""
+    """The parameter for the threads that the library itself starts."""
 
     why = ""
     score: float | None = None
@@ -146,7 +146,7 @@ class Continued:
 
     @property
     def rounds(self) -> int | None:
-        """Return the best number of rounds, None if it does not stop early."""
+        """Return the best number of rounds, or None if it does not stop early."""
         return None
 
     @property
@@ -156,44 +156,44 @@ class Continued:
 
     @property
     def predictor(self) -> Any:
-        """Return what predicts and is scored: the estimator as it was after `kept` epochs."""
+        """Return the estimator that predicts and is scored: as it was after `kept` epochs."""
         return self.estimator
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why this one cannot be trained on, "" if it can."""
+        """Return why an estimator cannot be trained further, "" if it can."""
         return ""
 
     @staticmethod
     def law_of(estimator: Any) -> str:
-        """Return the `law` of this one."""
+        """Return the `law` of an estimator."""
         return ""
 
     @staticmethod
     def wants_process(estimator: Any) -> bool:
-        """Return whether jobs at a time are better done in processes than in threads of one."""
+        """Return whether concurrent jobs should run in processes rather than in threads."""
         return False
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train so many epochs more on these rows, which are the same each time."""
+        """Train this many epochs more on these rows, which are the same each time."""
         raise NotImplementedError
 
     def at(self, epochs: int) -> Any:
-        """Return what predicts as `estimator` did after its first epochs, None where that cannot be had."""
+        """Return an estimator that predicts as this one did after its first epochs, or None if that is impossible."""
         return None
 
     def rest(self) -> None:
-        """Let go of what the next job does not need."""
+        """Free what the next job does not need."""
 
 
 def is_a(estimator: Any, name: str, package: str = "") -> bool:
-    """Return whether an estimator is of a class of this name, of this package if one is given."""
+    """Return whether an estimator has a class of this name, from this package if one is given."""
     classes = [each for each in type(estimator).__mro__ if each.__name__ == name]
     return any(package in ("", each.__module__.partition(".")[0]) for each in classes)
 
 
 def params_at(params: dict[str, Any], indices: NDArray[Any], count: int) -> dict[str, Any]:
-    """Return parameters of which those with a value a row keep the values of these rows."""
+    """Return the parameters for some rows: those with one value per row keep only the values of these rows."""
     return {
         name: _safe_indexing(value, indices) if _is_of_rows(value, count) else value for name, value in params.items()
     }
@@ -207,7 +207,7 @@ def _is_of_rows(value: Any, count: int) -> bool:
 
 
 def key_of_transformers(transformers: Any) -> str | None:
-    """Return a hash of transformers that are not fitted; None where they cannot be compared."""
+    """Return a hash of unfitted transformers, or None if they cannot be hashed."""
     try:
         return str(joblib.hash(transformers))
     except Exception:  # parameters that cannot be pickled
@@ -215,7 +215,7 @@ def key_of_transformers(transformers: Any) -> str | None:
 
 
 def _bytes_of(rows: Any) -> float:
-    """Return the size of rows in memory; of a kind that is not known, infinite."""
+    """Return the size of rows in memory, infinite for unknown types."""
     if hasattr(rows, "memory_usage"):  # a frame of pandas
         return float(rows.memory_usage(deep=True).sum())
     if hasattr(rows, "tocsr"):  # a sparse matrix of SciPy

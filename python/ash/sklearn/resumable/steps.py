@@ -1,12 +1,12 @@
-"""A Pipeline: its transformers are fitted with the first job of a candidate, its last step is trained on.
+"""Trains a Pipeline further: its transformers are fitted in the first job of a candidate, its last step in each.
 
-    rows -> transformers, fitted once -> rows of the last step -> its own way of being trained on
+    rows -> transformers, fitted once -> rows of the last step -> its own way of being trained further
 
-Their parameters do not change between the jobs of a candidate, nor do the rows, so they are kept; and other candidates
-with the same ones take them over, with the rows that they gave (`TransformerCache`), where there is a place for these.
-A transformer of which `fit_transform` is not `fit` and `transform`, as TargetEncoder's, which keeps a row's own target
-out of it, is found out in the first job, and fitted in each. All rows are compared, to the bit: which job has the ones
-and which the other may depend on time.
+The parameters of transformers and the rows do not change between the jobs of a candidate, so fitted transformers are
+kept. Other candidates with the same transformers reuse them and the rows that they returned (`TransformerCache`), if
+they are still cached. Transformers whose `fit_transform` differs from `fit().transform()`, such as TargetEncoder, which
+keeps a row's own target out of its code, are detected in the first job and refitted in each. All rows are compared, bit
+by bit, because it may depend on timing which jobs get the output of which method.
 """
 
 import copy
@@ -26,13 +26,13 @@ class Steps(Continued):
     def __init__(self, pipeline: Any, last: Continued) -> None:
         self.parameter, self.done, self.law = last.parameter, 0, last.law
         self._pipeline, self._last = pipeline, last
-        self._transformers: Any = None  # once they are fitted
-        self._key: str | None = None  # of them in what candidates have in common
-        self._is_plain = True  # what they give to the rows that they were fitted to is what `transform` gives
+        self._transformers: Any = None  # set once they are fitted
+        self._key: str | None = None  # their key in the cache
+        self._is_plain = True  # whether their `fit_transform` equals `transform`
         self.why, self.stops = last.why, last.stops
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train the last step on."""
+        """Train the last step further."""
         first, last = split_params(self._pipeline, rows.params)
         X = self._transformed(rows, first)
         held = rows.held
@@ -43,7 +43,7 @@ class Steps(Continued):
         self.done, self.why, self.stopped = self._last.done, self._last.why, self._last.stopped
 
     def rest(self) -> None:
-        """Let go of what the last step does not need."""
+        """Free what the last step does not need."""
         self._last.rest()
 
     def _transformed(self, rows: Rows, params: dict[str, Any]) -> Any:
@@ -60,7 +60,7 @@ class Steps(Continued):
         return self._transformers.transform(rows.X) if found is None else found.transformed(rows.X)
 
     def _fitted(self, rows: Rows, params: dict[str, Any], cache: TransformerCache) -> Any:
-        """Fit the transformers, and return the rows that they give."""
+        """Fit the transformers, and return the transformed rows."""
         begun = self._transformers is None
         self._transformers = clone(self._pipeline[:-1])
         made = self._transformers.fit_transform(rows.X, rows.y, **params)
@@ -77,21 +77,21 @@ class Steps(Continued):
 
     @property
     def rounds(self) -> int | None:
-        """Return those of the last step."""
+        """Return the best number of rounds of the last step."""
         return self._last.rounds
 
     @property
     def kept(self) -> int:
-        """Return those of the last step."""
+        """Return the kept epochs of the last step."""
         return self._last.kept
 
     @property
     def predictor(self) -> Any:
-        """Return the pipeline that ends in what predicts."""
+        """Return the pipeline with the predictor of the last step."""
         return self._with(self._last.predictor)
 
     def at(self, epochs: int) -> Any:
-        """Return the pipeline that ends in the last step as it was after its first epochs."""
+        """Return the pipeline with the last step as it was after its first epochs."""
         last = self._last.at(epochs)
         return None if last is None else self._with(last)
 
@@ -103,7 +103,7 @@ class Steps(Continued):
 
 
 def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return which parameters of `fit` are for the transformers, in their pipeline's words, and for the last step."""
+    """Return the parameters of `fit` for the transformers, named as in their pipeline, and for the last step."""
     if not params:
         return {}, {}
     name = pipeline.steps[-1][0]
@@ -117,12 +117,12 @@ def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any],
 
 
 def _are_equal(one: Any, other: Any) -> bool:
-    """Return whether two tables hold the same; what cannot be compared does not."""
+    """Return whether two tables are equal; False if they cannot be compared."""
     try:
-        if hasattr(one, "tocsr"):  # a sparse matrix of SciPy, which may be far too large to be a dense one
+        if hasattr(one, "tocsr"):  # a sparse matrix of SciPy, which may be far too large to be made dense
             return bool(one.shape == other.shape and (one != other).nnz == 0)
         first, second = np.asarray(one), np.asarray(other)
         same = first.shape == second.shape and (first == second) | ((first != first) & (second != second))
         return bool(np.all(same))
-    except Exception:  # cells that nobody compares
+    except Exception:  # cells that cannot be compared
         return False
