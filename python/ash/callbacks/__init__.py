@@ -1,8 +1,8 @@
-"""Callbacks for `ash.tune` and the estimators that log a run to other tools, each by an extra of its name.
+"""Callbacks for `ash.tune` and the estimators that log a run to other tools; each needs the extra of its name.
 
     result = ash.tune(X, y, callbacks=[ash.callbacks.TensorBoard("runs/wine"), ash.callbacks.MLflow()])
 
-`ash.Callback` is the base of your own.
+`ash.Callback` is the base class for your own.
 """
 
 from ash.callbacks.trackers import MLflow, TensorBoard, WandB

@@ -1,8 +1,8 @@
-"""`Callback`, the base of the user's own, and `Run`, what it is told about a run.
+"""`Callback`, the base class for callbacks of users, and `Run`, the description of a run that they get.
 
     on_start(run) -> on_job(job, params), once for each job -> on_end(result), or on_error(error)
 
-Whoever wants to end the run early calls `run.stop()`, as `study.stop()` of Optuna.
+A callback ends the run early by `run.stop()`, like `study.stop()` of Optuna.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class RungPlan(NamedTuple):
-    """A rung of the ladder as it is planned before the run.
+    """A rung of the ladder as planned before the run.
 
     Attributes
     ----------
     rung : int
         Its number; the lowest is 0.
     epochs : int
-        Of a job in this rung.
+        The epochs of a job in this rung.
     places : int or None
-        How many candidates it has room for; None where the stream of candidates is endless.
+        How many candidates it has room for; None if the stream of candidates is endless.
 
     Examples
     --------
@@ -54,16 +54,16 @@ def rung_plans(ladder: Sequence[Mapping[str, int]], endless: bool) -> tuple[Rung
 
 @dataclass(eq=False)
 class Run(WithOptions):
-    """A run that is about to begin, as `Callback.on_start` sees it. All but `stop` is there to be read.
+    """A run that is about to begin, as `Callback.on_start` gets it. Everything except `stop` is read-only.
 
     Attributes
     ----------
     options : RunOptions
         The checked arguments: seed drawn, threads, metric, task and the ladder resolved.
     space : Space
-        Where the candidates come from: the one given, or the default one of this table.
+        Where the candidates come from: the given space, or the default for this table.
     candidates : int or None
-        How many, after a space that holds fewer; None for an endless stream.
+        Number of candidates, at most the size of the space; None for an endless stream.
     rungs : tuple of RungPlan
         The ladder, the lowest first.
     feature_names : tuple of str or None
@@ -71,15 +71,15 @@ class Run(WithOptions):
     classes : list or None
         The sorted labels; None for regression.
     training_rows, validation_rows : int
-        Of the first fold.
+        Numbers of rows of the first fold.
     folds : int
         1 without `cv`.
     resumed : int
-        Jobs that a journal holds already: they are not told again.
+        Number of jobs that a journal already holds; `on_job` is not called for them.
     model : Network, Ensemble or None
-        What predicts in the end, from `on_end` on: `result.model` for `ash.tune`, for an estimator its `model_`.
+        The final model, set before `on_end`: `result.model` for `ash.tune`, `model_` for an estimator.
     stopped : bool
-        Whether somebody has called `stop`.
+        Whether `stop` has been called.
 
     Examples
     --------
@@ -106,37 +106,38 @@ class Run(WithOptions):
     stopped: bool = False
 
     def stop(self) -> None:
-        """Ask the run to end, with the best network so far; from any thread, any number of times.
+        """Ask the run to end with the best network so far. May be called from any thread and repeatedly.
 
-        It ends within about 50 ms and then is `ended` "stopped". Jobs that run are dropped, so what has finished by
-        then depends on timing, as for a time limit; jobs that had finished are still told. In `on_start`: before
-        anything is trained, which raises NothingFinished.
+        The run ends within about 50 ms, and `ended` is then "stopped". Running jobs are dropped, so it depends on
+        timing which jobs have finished, as for a time limit. `on_job` is still called for finished jobs. If it is
+        called in `on_start`, nothing is trained and NothingFinished is raised.
         """
         self.stopped = True
 
 
 class Callback:
-    """Told of a run by its methods, none of which does anything here: override those that you need.
+    """Base class for callbacks. Its methods do nothing; override those that you need.
 
-    Any object with at least one of them will do. Pass a list of them as `callbacks` to `ash.tune` or to an estimator.
+    Any object with at least one of the methods is accepted. Pass a list of them as `callbacks` to `ash.tune` or to an
+    estimator.
 
-    Threads: all are called by the thread that called `ash.tune` or `fit`, never by one of those that train, which go on
-    meanwhile. So nothing here needs a lock, and no network waits; but while a method runs, Ctrl-C, time limit and
-    progress wait for it, and so does an endless stream once what has been drawn of it is used up.
+    Threads: all methods are called by the thread that called `ash.tune` or `fit`, never by a training thread. Training
+    continues meanwhile, so no locks are needed and no network waits. But while a method runs, Ctrl-C, time limit and
+    progress wait for it, and so does an endless stream once all candidates drawn so far are used.
 
-    Order: the methods of several callbacks are called in the order of the list. Jobs are told in order of decision, so
-    under the reproducible schedule they come in the same order on any number of threads; "greedy": as they finish. They
-    are told in batches, every 50 ms or later, and all of them before `on_end`. With a journal a job is told once at
-    most in all calls: what was written down when a call died is not told by the next.
+    Order: the methods of several callbacks are called in the order of the list. Jobs are reported in order of decision,
+    so with the reproducible schedule they come in the same order on any number of threads; with "greedy" as they
+    finish. They are reported in batches, every 50 ms or later, and all of them before `on_end`. With a journal, a job
+    is reported at most once over all calls: jobs that were recorded when a call died are not reported by the next.
 
-    Errors: an exception of `on_start` or `on_job` ends the run, and comes out of `ash.tune` as it is once the threads
-    have ended; one of `on_end` becomes a warning, since there is a result by then. Ctrl-C in one is Ctrl-C in the run.
+    Errors: an exception in `on_start` or `on_job` ends the run, and `ash.tune` raises it once the threads have ended.
+    An exception in `on_end` becomes a warning, since there is already a result. Ctrl-C in a method is Ctrl-C in the
+    run.
 
-    Cost: without callbacks none. With them a few microseconds a job, beside what they do themselves, of the calling
-    thread alone.
+    Cost: none without callbacks. With them a few microseconds per job in the calling thread, plus their own time.
 
-    scikit-learn clones estimators with their parameters, and pickles them: a callback that is to take part must be
-    copied by `copy.deepcopy` and pickled before and after a run. A clone tells its own copies.
+    scikit-learn clones estimators with their parameters, and pickles them. So a callback of an estimator must support
+    `copy.deepcopy` and pickling, before and after a run. A clone uses its own copies.
 
     Examples
     --------
@@ -154,39 +155,39 @@ class Callback:
     """
 
     def on_start(self, run: Run) -> None:
-        """Take notice of a run: the data are read, and the first job begins as soon as all have returned.
+        """Handle the start of a run, after the data are read and before the first job.
 
         Parameters
         ----------
         run : Run
-            What is about to begin.
+            The run that is about to begin.
         """
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
-        """Take notice of a finished job, a diverged one too.
+        """Handle a finished or diverged job.
 
         Parameters
         ----------
         job : JobRecord
-            As in `Result.jobs`; `core_seconds` may still lack a thread that has helped.
+            As in `Result.jobs`; `core_seconds` may not yet include a thread that has helped.
         params : dict
             The hyperparameters of its candidate.
         """
 
     def on_end(self, result: "RunResult") -> None:
-        """Take notice of the result, whatever ended the run: `result.ended` says what.
+        """Handle the result of a run; `result.ended` says how it ended.
 
         Parameters
         ----------
         result : Result or FunctionResult
-            What `ash.tune` or `ash.tune_function` is about to return.
+            The result that `ash.tune` or `ash.tune_function` is about to return.
         """
 
     def on_error(self, error: BaseException) -> None:
-        """Take notice that there is no result: called in place of `on_end`, once `on_start` has returned.
+        """Handle a run without a result: called instead of `on_end`, if `on_start` had returned.
 
         Parameters
         ----------
         error : BaseException
-            What ended the run, and comes out of `ash.tune`. What is raised here is noted in it.
+            The error that ended the run, which `ash.tune` raises. An exception raised here is added to it as a note.
         """

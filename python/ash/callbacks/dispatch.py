@@ -1,11 +1,11 @@
-"""How callbacks are told of a run: at the border their check, then `Reporter`, which calls them.
+"""Checks the argument `callbacks`, and calls the callbacks of a run (`Reporter`).
 
-    events of the core: has a job finished? -> new rows of its records -> on_job, for at most 50 ms a look
+    events of the core: has a job finished? -> new rows of its records -> on_job, for at most 50 ms per look
 
-Threads: the calling thread alone, but `Run.stop` may be called from any. Invariants: each callback is told of each
-finished job once, in order of decision, between its `on_start` and its `on_end`; whose `on_start` has returned is told
-of one end, `on_end` or `on_error`. Cost: the core is asked for its records only when a job has finished, and then for
-the new ones.
+Threads: only the calling thread, but `Run.stop` may be called from any. Invariants: each callback gets each finished
+job once, in order of decision, between its `on_start` and its `on_end`; each callback whose `on_start` has returned
+gets exactly one of `on_end` and `on_error`. Cost: the core's records are read only when a job has finished, and then
+only the new ones.
 """
 
 import time
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 
 class Jobs(Protocol):
-    """Who has the records of a run: a tuner of the core, or the run of a function."""
+    """Has the records of a run: a tuner of the core, or the run of a function."""
 
     def jobs(self, first: int = 0) -> Columns:
-        """Return those from the first on, in order of decision."""
+        """Return the jobs from number `first` on, in order of decision."""
 
 
 METHODS = ("on_start", "on_job", "on_end", "on_error")
 LOOK_SECONDS = 0.05
-"""How long callbacks are told of jobs before the time limit, Ctrl-C and the stream are looked at again."""
+"""How long callbacks are called for jobs before the time limit, Ctrl-C and the stream are checked again."""
 
 
 def read_callbacks(value: Any) -> tuple[Any, ...]:
-    """Return the argument `callbacks` as a tuple: of none, of a single callback, or of a sequence of them.
+    """Return the argument `callbacks`, None, a callback or a sequence of them, as a tuple.
 
     Raises
     ------
     SettingError
-        It is neither, or a class in place of an object of it.
+        It is none of these, or a class instead of an instance.
     """
     if value is None:
         return ()
@@ -62,29 +62,29 @@ def _checked(name: str, callback: Any) -> Any:
 
 
 class Reporter:
-    """The callbacks of one run: a context manager, in which they are told of its start, its jobs and its end.
+    """Calls the callbacks of one run for its start, its jobs and its end. A context manager.
 
     Parameters
     ----------
     callbacks : tuple
-        Checked; where there are none, nothing is done.
+        Checked callbacks; if there are none, nothing is done.
     """
 
     def __init__(self, callbacks: tuple[Any, ...]) -> None:
         self._callbacks = callbacks
-        self._told: list[Any] = []  # of the start, and not yet of the end
+        self._told: list[Any] = []  # those that got the start, but not yet the end
         self._run: Run | None = None
         self._before: Restored = frozenset()
-        self._finished = self._read = 0  # jobs: by the events, and asked for
+        self._finished = self._read = 0  # jobs that finished according to the events, and jobs that were read
         self._waiting: deque[JobRecord] = deque()
-        self._place = 0  # in the callbacks: who is next to be told of the first that waits
+        self._place = 0  # index of the callback that gets the first waiting job next
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the reporter."""
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Tell of an error those that were told of the start."""
+        """Call `on_error` of the callbacks that got the start."""
         if error is None:
             return
         for callback in self._told:
@@ -99,12 +99,12 @@ class Reporter:
         return self._run is not None and self._run.stopped
 
     def start(self, run: Run, told: Restored = frozenset()) -> None:
-        """Tell of the start.
+        """Report the start.
 
         Parameters
         ----------
         told : frozenset of (candidate, rung)
-            Jobs of earlier runs, which are not told again.
+            Jobs of earlier runs, which are not reported again.
         """
         self._run, self._before = run, told
         for callback in self._callbacks:
@@ -112,18 +112,18 @@ class Reporter:
             self._told.append(callback)
 
     def look(self, tuner: Jobs, params: Sequence[Params], events: "Iterable[Event]", most: int | None = None) -> None:
-        """Tell of jobs that have finished, as far as the time of a look goes.
+        """Report jobs that have finished, for at most LOOK_SECONDS.
 
         Parameters
         ----------
         tuner : Jobs
-            That may be running.
+            May be running.
         params : sequence
-            Of the candidates so far, by number.
+            Hyperparameters of the candidates so far, by number.
         events : iterable
-            Those since the last look.
+            The events since the last look.
         most : int, optional
-            How many jobs may be told by now, in order of decision; the others end up in a journal first.
+            How many jobs may be reported by now, in order of decision; the others must be in the journal first.
         """
         if not self._callbacks:
             return
@@ -133,9 +133,9 @@ class Reporter:
         self._tell(params, time.monotonic() + LOOK_SECONDS)
 
     def finish(self, tuner: Jobs, params: Sequence[Params]) -> bool:
-        """Tell of all jobs that are left, once the threads have ended; return whether Ctrl-C was pressed meanwhile.
+        """Report all remaining jobs after the threads have ended; return whether Ctrl-C was pressed meanwhile.
 
-        The second Ctrl-C ends this at once.
+        A second Ctrl-C ends this at once.
         """
         if not self._callbacks:
             return False
@@ -148,12 +148,12 @@ class Reporter:
         return False
 
     def end(self, result: History, model: "Model | None") -> None:
-        """Tell of the end; an error of a callback becomes a warning.
+        """Report the end; an error of a callback becomes a warning.
 
         Parameters
         ----------
         model : Model
-            What predicts: that of the result, or what an estimator has made of it; None where nothing does.
+            The final model: that of the result or of an estimator; None if there is none.
         """
         if self._run is not None:
             self._run.model = model
@@ -161,7 +161,7 @@ class Reporter:
             callback = self._told.pop(0)
             try:
                 _call(callback, "on_end", result)
-            except Exception as error:  # what the run has found is not lost for a report of it
+            except Exception as error:  # an error in a callback must not lose the result
                 raised = f"{type(callback).__name__}.on_end raised {type(error).__name__}: {error}"
                 warn_user(f"{raised}; the result is complete")
 
@@ -176,7 +176,7 @@ class Reporter:
         while self._waiting and (until is None or time.monotonic() < until):
             job = self._waiting[0]
             while self._place < len(self._callbacks):
-                self._place += 1  # before the call: who is interrupted has been told
+                self._place += 1  # before the call, so an interrupted callback does not get the job again
                 _call(self._callbacks[self._place - 1], "on_job", job, dict(params[job.candidate]))
             self._waiting.popleft()
             self._place = 0

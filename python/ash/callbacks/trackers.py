@@ -2,9 +2,9 @@
 
     settings | best score so far, by the epochs of all jobs | winner: hyperparameters, scores by epochs, files
 
-The tool is asked seldom, however many jobs there are: in the beginning, whenever the best score rises, and in the end.
-A callback holds what the tool has opened only while a run lasts, so that it can be copied and pickled. The package of a
-tool is imported when its callback is used.
+The tool is called rarely, however many jobs there are: at the start, whenever the best score rises, and at the end. A
+callback holds open objects of the tool only during a run, so that it can be copied and pickled. The package of a tool
+is imported when its callback is used.
 """
 
 import math
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from ash.result import RunResult
 
 MOST_CANDIDATES = 1000
-"""That have a run of their own: each takes files or rows of a database."""
+"""The most candidates with their own run; each takes files or rows of a database."""
 
 
 class Tracker(Callback, ABC):
-    """Tells a tool of a run; each tool says how by the four abstract methods."""
+    """Logs a run to a tool; subclasses implement four abstract methods."""
 
     def __init__(self) -> None:
         self._run: Run | None = None
@@ -75,7 +75,7 @@ class Tracker(Callback, ABC):
             raise
 
     def _files(self, result: "RunResult", folder: Path) -> list[Path]:
-        """Write the story of the run, and the model that predicts in the end if there is one; return where."""
+        """Write the record of the run, and the final model if there is one; return the paths."""
         files, predicts = [folder / "run.json"], None if self._run is None else self._run.model
         result.to_json(files[0])
         if predicts is None and isinstance(result, Result):
@@ -103,7 +103,7 @@ class Tracker(Callback, ABC):
 
 
 def _totals(result: "RunResult") -> dict[str, float]:
-    """Return what a run took, and the further metrics of its best job, as numbers."""
+    """Return the numbers of a run: epochs, jobs and so on, and the further metrics of its best job."""
     return {
         **{f"{METRICS}.{name}": value for name, value in getattr(result, "best_metrics", {}).items()},
         "epochs": result.epochs,
@@ -114,7 +114,7 @@ def _totals(result: "RunResult") -> dict[str, float]:
 
 
 def _labels(result: "RunResult") -> dict[str, str]:
-    """Return what a run was, as text."""
+    """Return the facts of a run that are text."""
     return {
         "task": result.task,
         "metric": result.metric,
@@ -125,31 +125,31 @@ def _labels(result: "RunResult") -> dict[str, str]:
 
 
 def best_candidates(result: "RunResult", most: int) -> list[int]:
-    """Return so many of the best candidates, the best first (ties: lower loss, candidate); the diverged are none."""
+    """Return at most `most` of the best candidates that have not diverged, best first (ties: lower loss, candidate)."""
     rows = [row for row in result.candidates if not math.isnan(row["score"])]
     rows.sort(key=lambda row: (-row["score"], row["loss"], row["candidate"]))
     return [row["candidate"] for row in rows[:most]]
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Return hyperparameters with what the tools have no type for as text: "(64, 32)", "None"."""
+    """Return hyperparameters with values that the tools have no type for as text: "(64, 32)", "None"."""
     return {name: str(value) if value is None or isinstance(value, tuple) else value for name, value in params.items()}
 
 
 class MLflow(Tracker):
-    """Logs to MLflow: one run, below the active one if there is one, which is active itself while ash tunes.
+    """Logs to MLflow as one run, nested in the active run if there is one. It is the active run while ash tunes.
 
-    Parameters, "settings.<name>" of the run and the winner's hyperparameters; metrics `best_score` by the epochs of all
-    jobs, `score` and `loss` of the winner by its own, epochs, jobs, candidates and wall_seconds; tags task, metric,
-    ended, best_candidate and digest; artifacts model.safetensors (`ash.load`) and run.json (`Result.to_json`). Where
-    to, is up to `mlflow.set_tracking_uri` and `mlflow.set_experiment`.
+    Logged parameters are "settings.<name>" of the run and the winner's hyperparameters. Metrics are `best_score` by the
+    epochs of all jobs, `score` and `loss` of the winner by its own epochs, epochs, jobs, candidates and wall_seconds.
+    Tags are task, metric, ended, best_candidate and digest. Artifacts are model.safetensors (`ash.load`) and run.json
+    (`Result.to_json`). `mlflow.set_tracking_uri` and `mlflow.set_experiment` choose the destination.
 
     Parameters
     ----------
     run_name : str, optional
-        Of the run; MLflow makes one up by default.
+        Name of the run; MLflow makes one up by default.
     candidates : int
-        So many of the best candidates get a nested run of their own: hyperparameters, scores and losses by epochs. At
+        Number of the best candidates that get their own nested run: hyperparameters, scores and losses by epochs. At
         most 1000.
     tags : dict of str, optional
         Further tags.
@@ -202,7 +202,7 @@ class MLflow(Tracker):
         for file in files:
             mlflow.log_artifact(str(file), run_id=self._id)
         for candidate in best_candidates(result, self.candidates):
-            nested = client.create_run(  # which run is the active one makes no difference to it
+            nested = client.create_run(  # unlike mlflow.start_run, does not depend on the active run
                 client.get_run(self._id).info.experiment_id,
                 run_name=f"candidate {candidate}",
                 tags={"mlflow.parentRunId": self._id},
@@ -231,16 +231,16 @@ def _log_candidate(result: "RunResult", candidate: int, points: Mapping[int, Seq
 class TensorBoard(Tracker):
     """Writes event files that `tensorboard --logdir` shows: the curve of the best score while ash tunes, then the rest.
 
-    TensorFlow is not needed. Beside the curve, `logdir` gets the settings as text, model.safetensors (`ash.load`) and
-    run.json (`Result.to_json`); the folder "candidate 17" in it the hyperparameters of that candidate, for the tab
+    TensorFlow is not needed. Besides the curve, `logdir` gets the settings as text, model.safetensors (`ash.load`) and
+    run.json (`Result.to_json`). Its subfolder "candidate 17" has the hyperparameters of that candidate, for the tab
     HPARAMS, and its score and loss by its own epochs.
 
     Parameters
     ----------
     logdir : path-like
-        The folder of this run, made where it is missing; take another one for each run.
+        The folder of this run, created if it does not exist. Use a new one for each run.
     candidates : int
-        So many of the best candidates have a folder with their hyperparameters, scores and losses. At most 1000.
+        Number of the best candidates that get a folder with their hyperparameters, scores and losses. At most 1000.
 
     Raises
     ------
@@ -329,12 +329,12 @@ def _markdown_table(tag: str, values: Mapping[str, Any]) -> Any:
 
 
 class WandB(Tracker):
-    """Logs to Weights & Biases: one run, the current one (`wandb.run`) if there is one, which then stays open.
+    """Logs to Weights & Biases as one run: the current one (`wandb.run`), which then stays open, or a new one.
 
-    Config: `settings` of the run, and in the end `best_params`; history: `best_score` by `epochs` of all jobs, `score`
-    and `loss` of the winner by `winner_epochs`; summary: best_score, epochs, jobs, candidates, wall_seconds, task,
-    metric, ended, best_candidate, digest; a table `all_candidates` with a row each; an artifact of type "model" with
-    model.safetensors (`ash.load`) and run.json (`Result.to_json`).
+    The config has the `settings` of the run, and at the end `best_params`. The history has `best_score` by `epochs` of
+    all jobs, and `score` and `loss` of the winner by `winner_epochs`. The summary has best_score, epochs, jobs,
+    candidates, wall_seconds, task, metric, ended, best_candidate and digest. A table `all_candidates` has one row per
+    candidate, and an artifact of type "model" has model.safetensors (`ash.load`) and run.json (`Result.to_json`).
 
     Parameters
     ----------
@@ -398,6 +398,6 @@ class WandB(Tracker):
 
 
 def _cells(params: dict[str, Any], names: list[str]) -> list[str | None]:
-    """Return hyperparameters as text, since a column of a table has one type; None where there is none."""
+    """Return hyperparameters as text, since a column of a table has one type; None if a candidate lacks one."""
     known = _plain(params)
     return [str(known[name]) if name in known else None for name in names]

@@ -27,9 +27,9 @@ Splits: TypeAlias = list[tuple[int, float]]
 """The features and borders of an oblivious tree, root first."""
 
 ABSENT = math.log(1e-15)
-"""The score of a class without training rows, as in LightGBM."""
+"""The raw score of a class without training rows, as in LightGBM."""
 NAN_LEFT = 10
-"""The decision_type of LightGBM by which NaN is missing and goes left."""
+"""The decision_type of LightGBM for which NaN is missing and goes left."""
 
 
 def lightgbm_text(
@@ -42,16 +42,16 @@ def lightgbm_text(
     model : dict
         The JSON that CatBoost's ``save_model(..., format="json")`` writes.
     features : int
-        How many columns it was trained on, all of them numbers.
+        Number of columns it was trained on, all numeric.
     objective : str
         The objective of LightGBM whose raw scores mean the same.
     dimensions : sequence of (int or None)
-        For each score of the text its place in the model; None for a class without training rows.
+        For each score of the text its index in the model; None for a class without training rows.
 
     Raises
     ------
     MalformedError
-        The model is malformed, or has other trees than oblivious ones of numbers.
+        The model is malformed, or has trees other than oblivious ones of numeric features.
     """
     try:
         columns = [_column(each, features) for each in model["features_info"]["float_features"]]
@@ -74,7 +74,7 @@ def lightgbm_text(
 
 
 def _column(feature: Mapping[str, Any], features: int) -> int:
-    """Return the place of a column in the table."""
+    """Return the index of a column in the table."""
     place = feature["flat_feature_index"]
     check_format(isinstance(place, int) and 0 <= place < features, f"the model of CatBoost has no feature {place}")
     check_format(feature["nan_value_treatment"] != "AsTrue", "the model of CatBoost sends missing values right")
@@ -92,12 +92,12 @@ def _read_tree(tree: Mapping[str, Any], columns: Sequence[int], dimensions: int)
 
 
 def thresholds_of(borders: Sequence[float]) -> list[float]:
-    """Return for each float32 border the largest double whose float32 rounding is at most the border."""
+    """Return the largest double whose float32 rounding is at most the border, for each float32 border."""
     lower = np.array(borders, np.float32)
     check_format(bool((lower == np.array(borders)).all()), "a border of the CatBoost model is not a float32")
-    with np.errstate(over="ignore"):  # no float32 is above the largest
+    with np.errstate(over="ignore"):  # the largest float32 has no successor
         upper = np.nextafter(lower, np.float32(np.inf))
-        middle = (lower.astype(np.float64) + upper) / 2  # exact; it rounds to one of both
+        middle = (lower.astype(np.float64) + upper) / 2  # exact; as float32 it rounds to one of the two
         rounds_down = middle.astype(np.float32) == lower
     thresholds: list[float] = np.where(rounds_down, middle, np.nextafter(middle, -np.inf)).tolist()
     return thresholds

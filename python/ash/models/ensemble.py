@@ -1,11 +1,11 @@
-"""Several networks or boosted trees of one run that predict together, and how they are selected.
+"""Ensembles of networks and boosted trees of one run, and their selection.
 
     block of rows --encoded once--> member 0 -> outputs * weight 0  \
                                     member 1 -> outputs * weight 1   + -> float64, in order of members -> float32
                                     ...                             /
 
-Outputs are probabilities or targets. They have the same bits on any number of threads, since each member's have and
-the sum has one order. Predicting takes as long as with all members one after another.
+Outputs are probabilities or targets. They have the same bits on any number of threads, since those of each member have
+and the order of summation is fixed. Prediction time is the sum over the members.
 
 Selection is greedy, with replacement, by the predictions of the validation rows:
 
@@ -15,18 +15,18 @@ Selection is greedy, with replacement, by the predictions of the validation rows
     after `size` draws: back to the draw with the lowest loss (ties: the earlier) that follows the first ones; the
     weights are shares of the draws
 
-Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. To begin with several
-is their section 2.2: on few validation rows, one model that was lucky would be drawn alone. Where there are more trees
-than networks, a lucky tree is more likely, so both the best network and the best trees are tried first. Clearly worse
-means by more than two standard errors of the difference, which is paired by rows. We do not bag.
+Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Starting with several
+models is their section 2.2: with few validation rows, a single model that was lucky would be drawn alone. If there are
+more trees than networks, a lucky tree is more likely, so both the best network and the best trees are tried first.
+Clearly worse means by more than two standard errors of the difference, which is paired by rows. There is no bagging.
 
-Loss:        of a row, the squared error of probabilities (Brier's score) or of standardized targets, their mean over
-             outputs; the pinball loss or Poisson deviance where networks were trained by these; for the metric log_loss
-             the logarithm of the label's probability, negated. The mean over rows, each as often as it counts. For
-             accuracy and AUC too: these see labels or ranks alone, so on few rows many averages have the same.
-Order:       of equal losses the network that comes first. Sums run over rows in NumPy's fixed order on one thread, so
-             the outcome depends on the predictions alone.
-Cost:        size * networks passes over the rows; 8 bytes a network, row and, for regression, target.
+Loss:        per row, the squared error of probabilities (Brier's score) or of standardized targets, averaged over
+             outputs; the pinball loss or Poisson deviance if networks were trained with these; for the metric log_loss
+             the negated logarithm of the label's probability. Then the weighted mean over rows. Also for accuracy and
+             AUC: these depend on labels or ranks only, so with few rows many averages have the same value.
+Order:       among equal losses the first network wins. Sums run over rows in NumPy's fixed order on one thread, so the
+             outcome depends on the predictions alone.
+Cost:        size * networks passes over the rows; 8 bytes per network, row and, for regression, target.
 """
 
 import math
@@ -48,9 +48,9 @@ RowLosses: TypeAlias = Callable[[Numbers], Numbers]
 Member: TypeAlias = Network | Trees
 
 MOST_FIRST = 5
-"""The most networks of the first draws."""
+"""The most networks that are tried in the first draws."""
 CLEARLY = 2.0
-"""The standard errors by which a network is clearly worse than another."""
+"""A network that is worse than another by more standard errors than this is clearly worse."""
 _LEAST_PROBABILITY = np.finfo(np.float32).tiny
 """As in the core's log_loss: a probability of 0 costs 87, not infinity."""
 
@@ -58,26 +58,25 @@ _LEAST_PROBABILITY = np.finfo(np.float32).tiny
 class Ensemble(Model):
     """A weighted mean of trained networks and boosted trees.
 
-    Comes from `Result.ensemble` or `ash.load`; it is not made by hand. It predicts, scores, is saved and pickled like a
-    network. Averages of probabilities are probabilities; targets are averaged in the units of y.
+    It comes from `Result.ensemble` or `ash.load`; do not construct it yourself. It predicts, scores, and is saved and
+    pickled like a network. Averages of probabilities are probabilities; targets are averaged in the units of y.
 
     Attributes
     ----------
     members : tuple of Network or Trees
-        The best first; all of one run, so of one encoding of the columns.
+        The best first. All are from one run, so they share one encoding of the columns.
     weights : ndarray of shape (members,), float64
-        The share of each, above 0; they sum to 1. Read-only.
+        The share of each member, above 0; they sum to 1. Read-only.
     task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
-        As those of each member.
+        Those of each member.
     metric : str
-        The metric of the run; "neg_log_loss" or "neg_root_mean_squared_error" where a scorer has
-        scored the run.
+        The metric of the run; "neg_log_loss" or "neg_root_mean_squared_error" if a user's scorer scored the run.
     validation_score : float
-        Its score in that metric on the rows that it was selected by, higher is better. It flatters, as the best score
-        of a run does. After cross-validation it is that of the members' networks of the folds, on rows that these had
-        not seen.
+        Its score in that metric on the rows by which it was selected; higher is better. It is optimistic, like the best
+        score of a run. After cross-validation it is the score of the members' networks of the folds, on rows that these
+        had not seen.
     record : RunRecord or None
-        What trains it again; None of files of older versions.
+        Trains it again; None for files of older versions.
 
     Examples
     --------
@@ -109,7 +108,7 @@ class Ensemble(Model):
 
     @property
     def is_exponential(self) -> bool:
-        """Return whether all members are."""
+        """Return whether all members are exponential."""
         return all(member.is_exponential for member in self.members)
 
     def weighted_members(self) -> list[tuple[Member, float]]:
@@ -140,7 +139,7 @@ class Ensemble(Model):
 
 
 def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
-    """Return the weighted mean of float32 arrays of one shape, added up in float64 in their order; weights sum to 1."""
+    """Return the weighted mean of float32 arrays of one shape, summed in float64 in their order; weights sum to 1."""
     total: Any = 0.0
     for each, weight in zip(outputs, weights.tolist(), strict=True):
         total = total + weight * each.astype(np.float64)
@@ -160,7 +159,7 @@ def _rebuild(
 
 
 def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return [networks, rows]: what each network gives the label of each row.
+    """Return [networks, rows]: the probability that each network gives to the label of each row.
 
     `predictions` [networks, rows, classes] are probabilities, and `labels` [rows] class numbers, here and below.
     """
@@ -168,7 +167,7 @@ def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int
 
 
 def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return [networks, rows, classes]: the probabilities less those of the true class, 1, and of the others, 0."""
+    """Return [networks, rows, classes]: the probabilities minus 1 for the true class and minus 0 for the others."""
     errors = predictions.astype(np.float64)
     errors[:, np.arange(len(labels)), labels] -= 1
     return errors
@@ -182,7 +181,7 @@ def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Num
 
 
 def elementary(function: str, x: NDArray[Any]) -> Numbers:
-    """Return "exp" or "log" of an array in single precision, by the core: NumPy's bits depend on the processor."""
+    """Return "exp" or "log" of an array in single precision, computed by the core; NumPy's depend on the processor."""
     found = _core.evaluate_elementary(function, np.asarray(x, np.float32).ravel())
     return found.reshape(x.shape).astype(np.float64)
 
@@ -195,12 +194,12 @@ def row_losses(averaged: Numbers) -> Numbers:
 
 
 def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
-    """Return the mean over rows, each as often as it counts."""
+    """Return the weighted mean over rows."""
     return float(losses.mean() if weights is None else (weights * losses).sum() / weights.sum())
 
 
 def pinball_losses(level: float) -> RowLosses:
-    """Return a function from averaged errors [rows, outputs] to the pinball loss of each row."""
+    """Return a function that maps averaged errors [rows, outputs] to the pinball loss of each row."""
 
     def losses(averaged: Numbers) -> Numbers:
         return np.asarray(np.where(averaged > 0, (1 - level) * averaged, -level * averaged).mean(axis=1))
@@ -209,7 +208,7 @@ def pinball_losses(level: float) -> RowLosses:
 
 
 def poisson_losses(targets: Numbers) -> RowLosses:
-    """Return a function from averaged predictions [rows, 1] to half the Poisson deviance per row, up to a constant."""
+    """Return a function of averaged predictions [rows, 1]: half the Poisson deviance per row, up to a constant."""
 
     def losses(averaged: Numbers) -> Numbers:
         logarithms = elementary("log", np.maximum(averaged, _LEAST_PROBABILITY))
@@ -225,12 +224,11 @@ def select(
     losses_of: RowLosses = row_losses,
     others: Sequence[int] = (),
 ) -> NDArray[np.int64]:
-    """Return how often each network was drawn, of at most `size` draws: int64 [networks], the first at least once.
+    """Return how often each network was drawn in at most `size` draws: int64 [networks], the first at least once.
 
-    `terms` [networks, rows, ...] are what is averaged, of the best network first: `label_probabilities`,
-    `class_errors`, `target_errors` or predictions. `weights` [rows] say how often each row counts, and `losses_of`
-    gives the loss of each row for an average of the terms. `others` are tried in the first draws too: the best of
-    another kind of model.
+    `terms` [networks, rows, ...] are averaged: `label_probabilities`, `class_errors`, `target_errors` or predictions,
+    with the best network first. `weights` [rows] are the weights of the rows, and `losses_of` returns the loss of each
+    row for an average of the terms. `others`, the best of another kind of model, are tried in the first draws too.
     """
     tried = [*others, *range(1, min(MOST_FIRST, size, len(terms)))]
     first = sorted(_first_draws(terms, weights, losses_of, tried)[:size])

@@ -1,13 +1,13 @@
-"""Models on disk: one safetensors file, numbers as tensors and all else as one JSON text in its metadata.
+"""Writes a model as one safetensors file: numbers as tensors, and everything else as a JSON text in its metadata.
 
     tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
-               embedding [parameters, numbers] float32, where numbers are embedded
-               share.0 [outputs] float32, ... of each hidden layer, where activations are parametric
+               embedding [parameters, numbers] float32, if numbers are embedded
+               share.0 [outputs] float32, ... of each hidden layer, if activations are parametric
                input_center, input_scale, input_limit [features] float64: scale above 0, limit 3 (a smooth clip) or 0
                target_mean, target_scale [outputs] float64
                target_least, target_most [outputs] float64, if predictions have bounds
-               statistics.3 [levels + 2, k + 1] float64, of the columns with many levels
-               neighbors.rows [n, columns] float64, .weights [n], ... of a table whose rows recur
+               statistics.3 [levels + 2, k + 1] float64, for the columns with many levels
+               neighbors.rows [n, columns] float64, .weights [n], ... for a table whose rows recur
     metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), ...}
@@ -20,10 +20,9 @@
                statistics, neighbors once; format "ash-ensemble", in which "members" have what each has of its own
 
 Invariants: (1) loading runs no code from the file and uses nothing before all of it is checked: names, dtypes, shapes
-against each other and against the metadata, finite numbers; (2) whatever is malformed ends in ModelFormatError, which
-names the path; a missing or unreadable file stays the OSError that it is; (3) saving writes a temporary file beside the
-target, flushes it to the disk and then renames it: a crash leaves the old file, whole; (4) the same model has the same
-bytes.
+against each other and against the metadata, finite numbers; (2) a malformed file raises ModelFormatError, which names
+the path; a missing or unreadable file raises OSError; (3) saving writes a temporary file next to the target, flushes it
+to the disk and then renames it, so a crash leaves the old file intact; (4) the same model has the same bytes.
 """
 
 import hashlib
@@ -48,13 +47,13 @@ from ash.run_record import RunRecord
 FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-trees", "ash-ensemble"
 VERSIONS = (1, 2, 3)
 """Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees. A file
-has the lowest version that can hold it, so that older readers refuse no more than they must."""
+has the lowest version that can hold the model, so that older versions of ash can read as many files as possible."""
 KEY, DIGEST = "ash", "sha256"
 """Keys of the metadata: of our JSON text, and of the checksum."""
 HEAD = 8
-"""Bytes of the length of the header, with which a safetensors file begins."""
+"""Size in bytes of the header length at the start of a safetensors file."""
 WEIGHTS = "weights"
-"""The tensor with the share of each member of an ensemble."""
+"""The tensor with the weight of each member of an ensemble."""
 TREES = "trees"
 """The tensor with the text of boosted trees."""
 EXPONENTIAL = "exponential"
@@ -66,14 +65,14 @@ VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
 """Tensors with the bounds of predicted targets; present if a bound is finite."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
-"""numpy's kinds of dtype for labels that are saved, with the type that their values have in JSON."""
+"""NumPy's dtype kinds of labels that can be saved, with the type of their values in JSON."""
 
 FileParts: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 """Entries of the metadata, and tensors by name."""
 
 
 class MalformedError(Exception):
-    """What is wrong with a file, without its path."""
+    """The error of a malformed file, without its path."""
 
 
 def check_format(condition: bool, wrong: str) -> None:
@@ -90,7 +89,7 @@ def save(
     target_names: tuple[str, ...] | None,
     record: RunRecord | None,
 ) -> None:
-    """Write a model, of whose own are the parts, to `path`, replacing what is there; see `Model.save`."""
+    """Write a model with these parts to `path`, replacing an existing file; see `Model.save`."""
     from safetensors.numpy import save as serialize
 
     about, tensors = _whole(parts, encoding, target_names)
@@ -106,7 +105,7 @@ def save(
 
 
 def _version(about: Mapping[str, Any], tensors: Collection[str]) -> int:
-    """Return the lowest version that holds a model."""
+    """Return the lowest version that can hold a model."""
     if any(is_trees(name) for name in tensors):
         return 3
     entries = {name for each in (about, *about.get("members", ())) for name in each}
@@ -119,7 +118,7 @@ def is_trees(tensor: str) -> bool:
 
 
 def _with_sorted_metadata(content: bytes) -> bytes:
-    """Return the content of a file with its metadata in order: the library's order differs from call to call."""
+    """Return the content of a file with sorted metadata, since the library's order differs from call to call."""
     start = HEAD + int.from_bytes(content[:HEAD], "little")
     header = json.loads(content[HEAD:start])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
@@ -131,7 +130,7 @@ def _with_sorted_metadata(content: bytes) -> bytes:
 def model_digest(
     parts: FileParts, encoding: Encoding, classes: NDArray[Any] | None, target_names: tuple[str, ...] | None
 ) -> str:
-    """Return a hash of all by which a model predicts, 64 hexadecimal digits: weights, calibration, shares, encoding."""
+    """Return a hash of all that predictions depend on, 64 hexadecimal digits: weights, calibration, encoding, ..."""
     about, tensors = _whole(parts, encoding, target_names)
     about["classes"] = None if classes is None else list(map(repr, classes.tolist()))
     return digest(json.dumps(about, allow_nan=False, default=_plain, sort_keys=True), tensors)
@@ -153,7 +152,7 @@ def core_parts(core: _core.Network) -> dict[str, Any]:
 def network_parts(
     core: _core.Network, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
 ) -> FileParts:
-    """Return what a network has of its own: entries for the metadata, and tensors."""
+    """Return the network's own parts: entries for the metadata, and tensors."""
     parts = core_parts(core)
     tensors = {name: np.ascontiguousarray(parts[name]) for name in VECTORS}
     for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
@@ -176,7 +175,7 @@ def trees_arguments(core: _core.Trees) -> dict[str, Any]:
 def trees_parts(
     core: _core.Trees, text: str, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
 ) -> FileParts:
-    """Return what trees have of their own: entries for the metadata, and tensors."""
+    """Return the trees' own parts: entries for the metadata, and tensors."""
     tensors: dict[str, NDArray[Any]] = {TREES: np.frombuffer(text.encode(), np.uint8)}
     tensors |= {name: getattr(core, name) for name in UNITS} | _bound_tensors(core)
     own = {"params": dict(params), **_target_entries(core, quantile), **_score_entries(metric, score)}
@@ -194,7 +193,7 @@ def _target_entries(core: _core.Network | _core.Trees, quantile: float | None) -
 
 
 def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
-    """Return the entries and tensors of an ensemble, those of its members by their numbers."""
+    """Return the entries and tensors of an ensemble; those of its members have their numbers as prefix."""
     members, tensors = [], {WEIGHTS: np.array(weights)}
     for number, (entries, own) in enumerate(models):
         members.append({key: value for key, value in entries.items() if key != "format"})
@@ -203,7 +202,7 @@ def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], me
 
 
 def digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Return the SHA-256 of the metadata and of all tensors by name: no flipped bit goes unseen."""
+    """Return the SHA-256 of the metadata and of all tensors by name, which detects any flipped bit."""
     hashed = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -227,7 +226,7 @@ def _write_labels(classes: NDArray[Any] | None, path: str | os.PathLike[str]) ->
 
 
 def _plain(value: Any) -> Any:
-    """Turn numpy's scalars into what JSON knows."""
+    """Convert NumPy scalars to types that JSON has."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} cannot be saved")

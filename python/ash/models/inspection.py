@@ -1,11 +1,11 @@
-"""What a model makes of each column: permutation importance, and partial dependence.
+"""The effect of each column on a model: permutation importance and partial dependence.
 
     cells of one column shuffled among the rows  ->  the score falls by the importance of the column
     all rows have the same value in one column   ->  the mean prediction, for some of its values
 
 Both are computed on a sample of the validation rows. A result holds its own copy of these cells, so it does not keep
-the user's table in memory. The sample is encoded once; then the features of a column move together. Only features of
-neighbors depend on several columns, so these rows are encoded anew.
+the user's table in memory. The sample is encoded once, and the features of a column are shuffled together. If there are
+neighbor features, which depend on several columns, the rows are encoded anew.
 
 Sources: Breiman, Random Forests, Machine Learning 45, 2001; Friedman, Greedy Function Approximation, Annals of
 Statistics 29, 2001.
@@ -32,12 +32,12 @@ from ash.models.model import Model
 from ash.options import Options, core_loss
 
 MOST_ROWS = 1_000
-"""Rows of a sample."""
+"""The most rows of a sample."""
 MOST_COLUMNS = 200
 """Wider tables have no sample: the cost grows with the square of the number of columns."""
 REPEATS = 5
 VALUES, LEVELS = 20, 10
-"""The most values of a number or date, and the most levels of a category, that partial dependence has."""
+"""The most values of a number or date, and the most levels of a category, in partial dependence."""
 
 Order = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -95,8 +95,8 @@ def sample_of(split: Split, options: Options) -> Sample | None:
 def importances(model: Model, sample: Sample, threads: int | None = None) -> Numbers:
     """Return by how much the score falls when the cells of a column are shuffled: float64 [columns, REPEATS].
 
-    The score is that of the model's metric. Where a function of the user's is the metric, or the metric is undefined on
-    the sample, it is the negated log loss or root mean squared error.
+    The score is in the model's metric. If the metric is a user's function, or is undefined on the sample, the score is
+    the negated log loss or root mean squared error.
     """
     cells = _Cells(model, sample, threads)
     metric = native_or_loss(model.metric, model.task, are_positive=model.is_exponential)
@@ -111,7 +111,7 @@ def importances(model: Model, sample: Sample, threads: int | None = None) -> Num
 
 
 def partial_dependence(model: Model, sample: Sample, place: int, threads: int | None = None) -> PartialDependence:
-    """Return the partial dependence of a model on the column in this place."""
+    """Return the partial dependence of a model on the column at index `place`."""
     cells, column = _Cells(model, sample, threads), model.encoding.schema.columns[place]
     rows, values = (_levels if column.kind == "category" else _quantiles)(sample.frame, place, column)
     predictions = []
@@ -122,7 +122,7 @@ def partial_dependence(model: Model, sample: Sample, place: int, threads: int | 
 
 
 class _Cells:
-    """The rows of a sample, in which a column can have the cells of other rows."""
+    """The rows of a sample; a column can be given the cells of other rows."""
 
     def __init__(self, model: Model, sample: Sample, threads: int | None) -> None:
         self._model, self._sample, self._threads = model, sample, threads
@@ -131,7 +131,7 @@ class _Cells:
             self._block = model.encoding.block(sample.frame, slice(0, sample.frame.rows))
 
     def score(self, metric: str, place: int = 0, order: Order | None = None) -> float:
-        """Return the score of what the model predicts."""
+        """Return the score of the model's predictions."""
         model, weights = self._model, self._sample.weights
         classes = 0 if model.classes_ is None else len(model.classes_)
         counts = [] if weights is None else weights.tolist()
@@ -139,7 +139,7 @@ class _Cells:
         return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
 
     def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
-        """Return what the model predicts if the column in this place has the cells of the rows `order`."""
+        """Return the model's predictions if the column at index `place` has the cells of the rows `order`."""
         frame, block = self._sample.frame, self._block
         if order is None:
             return self._model.predict_frame(frame, self._threads)
@@ -155,7 +155,7 @@ class _Cells:
 
 
 def _quantiles(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int], list[float | str | None]]:
-    """Return rows whose numbers are evenly spaced quantiles of the column, and the numbers, or dates as text."""
+    """Return rows at evenly spaced quantiles of the column, and their numbers, or dates as text."""
     numbers = frame.columns[place].numbers(slice(None))
     order = np.argsort(numbers, kind="stable")[: int(np.count_nonzero(~np.isnan(numbers)))]
     if not len(order):
@@ -169,7 +169,7 @@ def _quantiles(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int
 
 
 def _levels(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int], list[float | str | None]]:
-    """Return a row of each of the most frequent levels of the column, and the levels; all missing cells are one."""
+    """Return one row for each of the column's most frequent levels, and the levels; missing cells are one level."""
     cells = [None if column.is_missing(cell) else cell for cell in frame.columns[place].cells(slice(None))]
     counts = Counter(cells)
     levels = sorted(counts, key=lambda level: (-counts[level], level is None, level or ""))[:LEVELS]

@@ -1,12 +1,12 @@
-"""Boosted trees in LightGBM's own text format, read into the tables that the core takes. LightGBM is not needed.
+"""Reads boosted trees in LightGBM's text format into the tables that the core takes. LightGBM is not needed.
 
     header         "tree", version=v4, num_class=1, objective=..., tree_sizes=<characters of each tree>, a blank line
     each tree      Tree=0, num_leaves=31, split_feature=..., threshold=..., two blank lines
-    end of trees   what follows (importances, settings of the training) has no part in predictions
+    end of trees   the rest (importances, settings of the training) does not affect predictions
 
-A text may come from a stranger. It is split and its numbers are converted, so memory is in proportion to its length;
-the structure of the trees is checked by the core (cpp/ash/train/trees.hpp). Whatever is malformed, or predicts by other
-rules than the core's, ends in MalformedError.
+A text may come from an untrusted source. It is split and its numbers are converted, so memory is proportional to its
+length; the core checks the structure of the trees (cpp/ash/train/trees.hpp). A text that is malformed, or that predicts
+by rules that the core does not have, raises MalformedError.
 """
 
 import itertools
@@ -35,15 +35,15 @@ TREE_KEYS = {
     *("internal_value", "internal_weight", "internal_count", "is_linear", "shrinkage"),
 }
 MOST = repr(sys.float_info.max)
-"""A threshold of "inf", which all numbers are below: the others are missing."""
+"""Replaces a threshold of "inf": every number is at most this, so only missing cells go the other way."""
 MISSING = {0: 0, 2: 0, 8: 2, 10: 1}
-"""What NaN does (NanGoes of the core) by the decision_type of a node. Its bits: 1: splits categories; 2: what is
+"""Where NaN goes (NanGoes of the core) by the decision_type of a node. Its bits: 1: splits categories; 2: what is
 missing goes left; 4: zeros are missing; 8: NaN is missing. Without 4 and 8 NaN counts as zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class TreesText:
-    """What a text says."""
+    """The contents of a text."""
 
     objective: str
     classes: int
@@ -54,13 +54,13 @@ class TreesText:
 
 
 def predicting_part(text: str) -> str:
-    """Return a text without what follows its trees, such as the number of threads that trained them."""
+    """Return a text without the part after its trees, such as the number of threads that trained them."""
     trees, end, _ = text.partition("\n" + END)
     return trees + end
 
 
 def read_trees(text: str) -> TreesText:
-    """Return what a text of LightGBM says, or raise MalformedError."""
+    """Return the contents of a text of LightGBM, or raise MalformedError."""
     head, blank, rest = text.partition("\n\n")
     check_format(head.startswith("tree\n") and bool(blank), "it does not begin as a model of LightGBM")
     header = _entries(head.split("\n")[1:], "its header")
@@ -97,7 +97,7 @@ def _classes(header: dict[str, str]) -> int:
 
 
 def _read_tree(tree: str, number: int, columns: dict[str, list[str]]) -> int:
-    """Add the numbers of a tree to the columns, as they are written, and return how many leaves it has."""
+    """Append the numbers of a tree, still as text, to the columns, and return the number of leaves."""
     name = f"tree {number}"
     is_whole = tree.startswith(f"Tree={number}\n") and tree.endswith("\n\n\n")
     check_format(is_whole, f"{name} does not begin or end where tree_sizes says")
@@ -133,7 +133,7 @@ def _tables(columns: dict[str, list[str]], leaf_starts: list[int]) -> dict[str, 
 
 
 def _entries(lines: Sequence[str], what: str) -> dict[str, str]:
-    """Return the lines "key=value" as a table."""
+    """Return the lines "key=value" as a dict."""
     entries = dict(line.partition("=")[::2] for line in lines)
     check_format(len(entries) == len(lines), f"{what} has an entry twice")
     return entries
@@ -155,9 +155,9 @@ def _integers(values: list[str], name: str) -> NDArray[np.int32]:
 
 
 def _floats(values: list[str], name: str, words: Mapping[str, str] = MappingProxyType({})) -> NDArray[np.float64]:
-    """Return numbers, after words have been replaced."""
+    """Return the numbers, after replacing words."""
     values = [words.get(value, value) for value in values]
-    _check_characters(values, name, "-+.e0123456789")  # so neither nan nor inf, nor 1_000
+    _check_characters(values, name, "-+.e0123456789")  # excludes nan, inf and 1_000
     try:
         numbers = np.array(list(map(float, values)), np.float64)
     except ValueError as error:

@@ -1,8 +1,8 @@
-"""Reading a model file, of which everything is checked before anything is used. ash/models/file.py has the layout.
+"""Reads a model file and checks everything in it before anything is used. ash/models/file.py has the layout.
 
     tensors, metadata -> checksum -> metadata of each member -> encoding, labels -> tensors of each member -> the core
 
-A file may come from a stranger. Nothing here allocates by a number that the file merely claims: tensors have been read,
+A file may come from an untrusted source. No allocation has a size that the file merely claims: tensors have been read,
 so they are as large as the file, and labels are bounded by LARGEST_LABELS.
 """
 
@@ -51,17 +51,17 @@ from ash.space.hyperparameters import ACTIVATIONS
 FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
 TREES_KEYS = {"params", "metric", "validation_score"}
 NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
-"""What the metadata of an ensemble say of each member; all else is one for all."""
+"""The metadata that each member of an ensemble has; all other metadata are shared."""
 CLIP = 3.0
-"""The limit of an input that is clipped; of others it is 0."""
+"""The limit of a clipped input; for other inputs it is 0."""
 EMBEDDED = 3
-"""Inputs of the first layer that an embedding makes of a number, beside itself."""
+"""Inputs of the first layer that an embedding adds for a number, besides the number itself."""
 PARAMETERS = 83
 """Parameters of an embedding, for each number (cpp/ash/kernels/embedding.hpp)."""
 ROOM = 2**20
-"""Bytes that must be there before a file is read."""
+"""Bytes that must be allocatable before a file is read."""
 LARGEST_LABELS = 2**28
-"""Bytes: a dtype such as <U100000000 makes a few labels huge."""
+"""The most bytes of labels, since a dtype such as <U100000000 makes a few labels huge."""
 
 
 def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
@@ -75,14 +75,14 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
     Returns
     -------
     Network, Ensemble or Trees
-        Predicting bit for bit as the saved one.
+        The model; its predictions equal those of the saved one bit for bit.
 
     Raises
     ------
     ModelFormatError
-        The file is no model of ash, damaged, or of a newer version.
+        The file is not a model of ash, is damaged, or is of a newer version.
     SettingError
-        `path` is no path.
+        `path` is not a path.
     OSError
         The file cannot be read.
 
@@ -120,7 +120,7 @@ def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Netw
 
 
 def _read_record(facts: Any) -> RunRecord | None:
-    """Return the record of the run, None for a file without one; its options are checked when it is used."""
+    """Return the record of the run, or None if the file has none; its options are checked when it is used."""
     if facts is None:
         return None
     try:
@@ -133,8 +133,8 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     """Return all tensors and the metadata; the library checks the header, sizes and offsets."""
     from safetensors import SafetensorError, safe_open
 
-    with open(name, "rb"):  # a missing or unreadable file is an OSError of Python's own
-        bytearray(ROOM)  # a MemoryError, where safetensors would end the process
+    with open(name, "rb"):  # raises Python's own OSError for a missing or unreadable file
+        bytearray(ROOM)  # raises MemoryError, where safetensors would end the process
     try:
         with safe_open(name, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -153,7 +153,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 
 def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Encoding:
-    """Take what is of the encoding out of the tensors and return the encoding that they belong to."""
+    """Remove the tensors of the encoding from `tensors` and return the encoding."""
     tables = {name: tensors.pop(name) for name in sorted(tensors) if name.startswith(ARRAYS)}
     try:
         return encoding_from_parts(about.get("encoding"), tables)
@@ -246,7 +246,7 @@ def _check_fit(
 
 
 def _facts(about: dict[str, Any]) -> dict[str, Any]:
-    """Return what is said of a network and of trees alike."""
+    """Return the entries that networks and trees share."""
     targets = about.get("target_names")
     return {
         "target_names": None if targets is None else tuple(targets),
@@ -284,7 +284,7 @@ def _parse_metadata(text: str) -> dict[str, Any]:
 
 
 def _check_metadata(about: dict[str, Any]) -> None:
-    """Raise MalformedError unless the entries have what `save` writes of a network or of trees; labels come later."""
+    """Raise MalformedError unless the entries are those of a saved network or trees; labels are checked later."""
     if about["format"] == TREES_FORMAT:
         check_format(about["version"] > 2, "boosted trees need version 3 of the format")
     else:
@@ -302,18 +302,18 @@ def _check_metadata(about: dict[str, Any]) -> None:
 
 
 def _check_layer_entries(about: dict[str, Any]) -> None:
-    """Raise MalformedError unless there are activations and the features that are embedded."""
+    """Raise MalformedError unless there are activations and a list of embedded features."""
     activations = about.get("activations")
     check_format(isinstance(activations, list), "activations are no list")
     for name in about["activations"]:
         check_format(name in ACTIVATIONS, f"unknown activation {name!r}")
-    numbers = about.setdefault("numbers", [])  # of a file from before there were embeddings
+    numbers = about.setdefault("numbers", [])  # older files have no embeddings
     check_format(is_list_of(numbers, int), "numbers are no list of features")
     check_format(all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are no features in order")
 
 
 def _check_score(about: dict[str, Any]) -> None:
-    """Raise MalformedError unless there is a metric, ours of that task or the name of another scorer, and a score."""
+    """Raise MalformedError unless there is a score and a metric, one of ash for that task or another scorer's name."""
     metric = about["metric"] = ALIASES.get(str(about.get("metric")), about.get("metric"))
     others = METRICS["classification" if _task(about) == "regression" else "regression"]
     check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")
@@ -328,7 +328,7 @@ def _task(about: dict[str, Any]) -> str:
 def _split_members(
     tensors: Mapping[str, NDArray[Any]], about: dict[str, Any]
 ) -> list[tuple[dict[str, NDArray[Any]], dict[str, Any]]]:
-    """Return tensors and entries of each member of an ensemble, as those of one alone; these are not checked yet."""
+    """Return tensors and entries of each member of an ensemble, unchecked, in the form of a single model."""
     members = about.get("members")
     if not is_list_of(members, dict) or not members:
         raise MalformedError("members are no list of networks and trees")
@@ -350,7 +350,7 @@ def _member_entries(part: Mapping[str, NDArray[Any]], about: dict[str, Any], own
 
 
 def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[np.float64]:
-    """Return the share of each member of an ensemble."""
+    """Return the weight of each member of an ensemble."""
     check_format(WEIGHTS in tensors, f"there is no tensor {WEIGHTS!r}")
     weights = tensors[WEIGHTS]
     check_format(
@@ -361,7 +361,7 @@ def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[
 
 
 def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[int]) -> None:
-    """Raise MalformedError unless the tensors are those of so many layers and these numbers, fit and are finite."""
+    """Raise MalformedError unless the tensors belong to these layers and numbers, fit each other and are finite."""
     bounds = BOUNDS if BOUNDS[0] in tensors else ()
     wanted = {name: ("float64", 1) for name in (*VECTORS, *bounds)}
     if numbers:
@@ -369,7 +369,7 @@ def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
     for layer in range(layers):
         wanted[f"weight.{layer}"] = ("float32", 2)
         wanted[f"bias.{layer}"] = ("float32", 1)
-        if "share.0" in tensors and layer + 1 < layers:  # parametric activations: of all hidden layers, or of none
+        if "share.0" in tensors and layer + 1 < layers:  # either all or no hidden layers have parametric activations
             wanted[f"share.{layer}"] = ("float32", 1)
     _check_tensors(tensors, wanted, f"{layers} layer(s)")
     features = len(tensors["input_center"])
@@ -393,7 +393,7 @@ def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
 
 
 def _check_tensors(tensors: dict[str, NDArray[Any]], wanted: Mapping[str, tuple[str, int]], what: str) -> None:
-    """Raise MalformedError unless the tensors have these names, dtypes and axes, are not empty and hold numbers."""
+    """Raise MalformedError unless the tensors have these names, dtypes and axes, are not empty and hold valid numbers."""
     check_format(tensors.keys() == wanted.keys(), f"tensors {sorted(tensors)} are not those of {what}")
     for name, (dtype, axes) in wanted.items():
         tensor = tensors[name]
@@ -412,7 +412,7 @@ def _check_units(tensors: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _read_labels(saved: Any) -> NDArray[Any] | None:
-    """Return the sorted labels in their own dtype, None for regression; raise MalformedError for what is no label."""
+    """Return the sorted labels in their own dtype, None for regression; raise MalformedError for invalid labels."""
     if saved is None:
         return None
     check_format(isinstance(saved, dict) and saved.keys() == {"dtype", "values"}, "classes are no labels")

@@ -1,11 +1,11 @@
-"""What every model does, a network, trees or an ensemble: a table in; labels, probabilities, targets or a score out.
+"""The base class of all models: it turns a table into labels, probabilities, targets or a score.
 
     any table -> schema checks -> blocks of encoded rows -> _predict_rows() of the model -> outputs -> labels, targets
 
-A kind of model says only how it predicts a block of encoded rows. Immutable; any number of threads may predict with it.
+A subclass only predicts a block of encoded rows. Immutable and thread-safe.
 
-Exports are methods too; ash/export makes them. A format is imported when it is asked for, and a package that it needs
-and that is not there is named.
+Exports are methods too; ash/export implements them. The code of a format is imported on first use, and an error names
+a required package that is not installed.
 """
 
 import contextlib
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 BLOCK_CELLS = 2**22
-"""Float64 cells of rows that are encoded at a time: 32 MiB."""
+"""Float64 cells that are encoded at a time: 32 MiB."""
 ROWS_WORTH_A_THREAD = 1024
-"""Below that many rows a second thread costs more than it brings."""
+"""With fewer rows a second thread costs more than it saves."""
 
 
 class Model(ABC):
-    """What networks, boosted trees and ensembles have in common; see there.
+    """The common base of networks, boosted trees and ensembles; see these classes.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Model(ABC):
     validation_score: float
     record: RunRecord | None = None
     _called = "the model"
-    """What errors call it."""
+    """Its name in error messages."""
     quantile: float | None = None
     """Which quantile of the target it predicts; None if it predicts the mean."""
 
@@ -91,11 +91,11 @@ class Model(ABC):
     @property
     @abstractmethod
     def is_exponential(self) -> bool:
-        """Return whether its targets are exponentials, and so are positive."""
+        """Return whether its targets are exponentials, and therefore positive."""
 
     @abstractmethod
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
-        """Return the networks and boosted trees, each with its share of the outputs. Exports begin with it."""
+        """Return the networks and boosted trees, each with its weight in the output, for exports."""
 
     @abstractmethod
     def file_parts(self) -> FileParts:
@@ -111,15 +111,15 @@ class Model(ABC):
         Parameters
         ----------
         X : array-like or DataFrame of shape (rows, n_features_in_)
-            The columns of training, found by name if both tables have names, else by place. Numbers are finite or
-            missing, unless the model was told that infinite ones are missing.
+            The columns of training, matched by name if both tables have names, else by position. Numbers are finite or
+            missing, unless infinite numbers were treated as missing in training.
         threads : int, optional
-            As for `ash.tune`; one while the rows are few.
+            As for `ash.tune`; by default 1 if there are few rows.
 
         Returns
         -------
         ndarray
-            Of shape (rows,), or (rows, outputs) in float64 for several targets. Of equal probabilities the first
+            Of shape (rows,), or (rows, outputs) in float64 for several targets. Among equal probabilities the first
             class wins.
 
         Raises
@@ -149,7 +149,7 @@ class Model(ABC):
         DataError
             X does not fit the model.
         AttributeError
-            It is a model of regression.
+            The model is a regression model.
         """
         if self.classes_ is None:
             raise AttributeError("a regression model has no predict_proba")
@@ -173,7 +173,7 @@ class Model(ABC):
         Returns
         -------
         float
-            NaN, with a warning, where the metric is undefined (roc_auc of one class, r2 of one row).
+            NaN, with a warning, if the metric is undefined (roc_auc of one class, r2 of one row).
 
         Raises
         ------
@@ -201,26 +201,26 @@ class Model(ABC):
         Parameters
         ----------
         path : path-like
-            The file, replaced if it is there; by custom it ends in `.safetensors`. It is readable by its owner only.
+            The file, usually named `*.safetensors`. An existing one is replaced. Only its owner can read it.
 
         Raises
         ------
         ModelFormatError
-            The labels are of a dtype that the format does not hold (dates, mixed objects).
+            The labels have a dtype that the format cannot hold (dates, mixed objects).
         OSError
-            The file cannot be written; what was there is left as it was.
+            The file cannot be written; an existing file is unchanged.
         """
         save(path, self.file_parts(), self.encoding, self.classes_, self.target_names, self.record)
 
     @property
     def digest(self) -> str:
-        """Return a hash of all by which the model predicts, 64 hexadecimal digits: equal for equal models."""
+        """Return a hash of everything that predictions depend on, 64 hexadecimal digits; equal for equal models."""
         return model_digest(self.file_parts(), self.encoding, self.classes_, self.target_names)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
-        """Return the features that a network takes for a table: numbers scaled and clipped, levels, statistics.
+        """Return the features of a table as a network takes them: scaled and clipped numbers, levels, statistics.
 
-        They are what the module of `to_torch` takes. `encoding.names` says which is which.
+        The module of `to_torch` takes them too. `encoding.names` has their names.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class Model(ABC):
             module(torch.from_numpy(model.encode(X)))
 
         The weights are copies. Parameters are what the network has learned: an embedding of numbers, factors of the
-        inputs, weights and biases, shares of the activations; the factors are multiplied into the first layer, so those
+        inputs, weights and biases, shares of the activations. The factors are multiplied into the first layer, so those
         of the module start at 1. Dropout, weight decay and the like are in `params`, not in the module. The module is
         returned in evaluation mode, which clips targets to their bounds; call ``module.train()`` to train it further.
 
@@ -264,8 +264,8 @@ class Model(ABC):
         -------
         torch.nn.Module
             Its output [rows, classes] are logits, for torch.nn.functional.cross_entropy: their softmax is
-            `predict_proba`, in the order of `classes_`. For regression it is [rows, targets] in the units of y. That of
-            an ensemble has `members` and their `weights`; its logits are the logarithms of the mean probabilities.
+            `predict_proba`, in the order of `classes_`. For regression it is [rows, targets] in the units of y. The
+            module of an ensemble has `members` and `weights`; its logits are the logarithms of the mean probabilities.
 
         Raises
         ------
@@ -281,20 +281,20 @@ class Model(ABC):
         return module_of(describe(self))
 
     def to_onnx(self, path: str | os.PathLike[str], *, missing: str = "") -> None:
-        """Write the model, from the cells of the table to labels and probabilities or targets, as a file for ONNX.
+        """Write the model as an ONNX file, from the cells of the table to labels and probabilities or targets.
 
-        Inputs, where all columns are numbers: `X`, double [rows, columns]. Else one per column, [rows, 1]: double for
-        numbers and for dates, as days since 1970-01-01 in UTC; string for categories, written as in training: a number
-        as "3" or "2.5", a boolean as "True". An input is
-        called as its column, or x0, x1, ... where columns have no names; an underscore is added to names that are empty
-        or those of outputs. The metadata `columns` (JSON) has them in order.
+        If all columns are numbers, the input is `X`, double [rows, columns]. Otherwise there is one input per column,
+        [rows, 1]: double for numbers and for dates, as days since 1970-01-01 in UTC; string for categories, written as
+        in training: a number as "3" or "2.5", a boolean as "True". An input has the name of its column, or x0, x1, ...
+        if columns have no names. An underscore is added to names that are empty or equal to those of outputs. The
+        metadata `columns` (JSON) has them in order.
 
         Outputs: `label` [rows] in the type of y (numbers in 64 bits) and `probabilities`, float [rows, classes];
         for regression `target`, double [rows, targets].
 
-        A missing number is NaN. A level that was not there in training is treated as in `predict`; some runtimes take a
-        NUL in a text for its end. What `predict` refuses (infinite numbers, missing cells or unknown levels, as the
-        model was told) has NaN for its probabilities or targets, and then the label means nothing.
+        A missing number is NaN. A level that was not in the training data is treated as in `predict`; some runtimes end
+        a text at a NUL character. A row that `predict` would refuse (infinite numbers, missing cells or unknown levels,
+        depending on the options of training) has NaN as probabilities or targets, and its label is meaningless.
 
         Boosted trees compare numbers in double, as onnxruntime does too. A runtime that rounds them to float may take
         the other branch next to a threshold.
@@ -302,16 +302,16 @@ class Model(ABC):
         Parameters
         ----------
         path : path-like
-            The file, replaced if it is there; by custom it ends in `.onnx`.
+            The file, usually named `*.onnx`. An existing one is replaced.
         missing : str
-            The text that stands for a missing cell of a category; it must not be one of their levels.
+            The text that represents a missing cell of a category; it must not be a level.
 
         Raises
         ------
         MissingExtra
             The package onnx is not installed.
         SettingError
-            `missing` is a level, or the model holds what ONNX does not: more than 2 GiB, or text that is no Unicode.
+            `missing` is a level, or ONNX cannot hold the model: more than 2 GiB, or text that is not Unicode.
         OSError
             The file cannot be written.
         """
@@ -321,38 +321,38 @@ class Model(ABC):
         replace_file(Path(path), onnx_bytes(describe(self), missing))
 
     def to_cpp(self, path: str | os.PathLike[str], *, namespace: str = "model") -> None:
-        """Write the model as one C++17 header that needs the standard library alone and allocates no memory.
+        """Write the model as one C++17 header that needs only the standard library and allocates no memory.
 
             #include "model.hpp"
-            model::Row row{};                                       // a double a column, in order
+            model::Row row{};                                       // one double per column, in order
             row[0] = 39.0;                                          // a number; model::kMissing is a missing cell
             row[1] = model::level(1, "Private");                    // a category: the number of its level
             row[2] = model::date(2026, 3, 31, 14.5);                // a date: days since 1970-01-01, UTC
             model::Outputs outputs{};                               // probabilities, or targets in units of y
             if (model::predict(row, outputs)) use(model::kClasses[model::decide(outputs)]);
 
-        Levels are looked up once, by UTF-8 text, and are plain numbers from then on, so a row is one flat array, with
-        `model::kUnknown` for a level that was not there in training; `model::column("age")` is the place of a column.
-        `predict` returns false, and leaves the outputs, for what `predict` here refuses: infinite numbers, missing
-        cells or unknown levels, as the model was told. Any number of threads may call it. Its buffers are on the
-        stack: 4 bytes a feature and 8 a neuron of the widest layer, and 8 more a feature with boosted trees or the
-        networks of several folds. Weights are exact; sums of networks are taken in float and those of trees in double,
-        so outputs agree to about 1e-6.
+        Levels are looked up once, by UTF-8 text, and are plain numbers from then on, so a row is one flat array.
+        `model::kUnknown` is a level that was not in the training data, and `model::column("age")` the index of a
+        column. `predict` returns false, and leaves the outputs unchanged, for rows that `predict` here would refuse:
+        infinite numbers, missing cells or unknown levels, depending on the options of training. It is thread-safe. Its
+        buffers are on the stack: 4 bytes per feature and 8 per neuron of the widest layer, and 8 more per feature with
+        boosted trees or the networks of several folds. Weights are exact; sums are in float for networks and in double
+        for trees, so outputs agree to about 1e-6.
 
         g++ 12 compiles a network of 256-256-256 on 50 features (145,000 weights, 2.5 MB of text) in about one second,
-        an ensemble of four such (11 MB) in two, and 1500 trees of 31 leaves (3 MB) in two.
+        an ensemble of four such networks (11 MB) in two, and 1500 trees of 31 leaves (3 MB) in two.
 
         Parameters
         ----------
         path : path-like
-            The file, replaced if it is there; by custom it ends in `.hpp`.
+            The file, usually named `*.hpp`. An existing one is replaced.
         namespace : str
-            What all names are in, such as "model" or "shop::price", so that a program can have several models.
+            The namespace of all names, such as "model" or "shop::price", so that a program can have several models.
 
         Raises
         ------
         SettingError
-            `namespace` is no name of C++.
+            `namespace` is not a C++ name.
         OSError
             The file cannot be written.
         """
@@ -361,13 +361,13 @@ class Model(ABC):
         replace_file(Path(path), header(describe(self), namespace).encode("ascii"))
 
     def to_sklearn(self) -> "Pipeline":
-        """Return an equal pipeline of scikit-learn, from the cells of the table on, which needs no ash.
+        """Return an equivalent scikit-learn pipeline that starts from the cells of the table and does not need ash.
 
         Its classes are scikit-learn's own: ColumnTransformer, StandardScaler, OneHotEncoder, MLPClassifier or
         MLPRegressor, TransformedTargetRegressor for targets with bounds or logarithms, VotingClassifier or
-        VotingRegressor for an ensemble. So joblib or pickle can store it. It is made to predict; to fit it again is to
-        train another model. Categories are given as text, missing cells as None or
-        NaN. Each level is an input of the network, so many levels make a large first layer.
+        VotingRegressor for an ensemble. So joblib or pickle can store it. It is meant for prediction; fitting it again
+        trains another model. Categories are passed as text, missing cells as None or NaN. Each level is an input of the
+        network, so many levels make a large first layer.
 
         Raises
         ------
@@ -386,7 +386,7 @@ class Model(ABC):
     def predict_frame(
         self, frame: Frame, threads: int | None = None, expecting: str | None = None
     ) -> NDArray[np.float32]:
-        """Return probabilities or targets, a column an output, for a table that has been read.
+        """Return probabilities or targets, one column per output, for a table that has been read.
 
         Parameters
         ----------
@@ -394,7 +394,7 @@ class Model(ABC):
         threads : int, optional
             As for `predict`.
         expecting : str, optional
-            What is said to expect other columns, if they do not fit; by default the network, ensemble or model.
+            What an error says expects other columns, if they do not match; by default the network, ensemble or model.
 
         Returns
         -------
@@ -404,7 +404,7 @@ class Model(ABC):
         frame = schema.read(frame, expecting or self._called)
         team = _team(frame.rows, threads)
         if self.encoding.takes_rows_as_they_are(frame):
-            with contextlib.suppress(ValueError):  # infinite numbers, or beyond float32, which are checked below
+            with contextlib.suppress(ValueError):  # infinite numbers, or too large for float32: checked below
                 return self._predict_rows(frame.matrix_rows(slice(None)), team)
         frame = schema.checked(frame)
         outputs = [
@@ -414,12 +414,12 @@ class Model(ABC):
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def predict_block(self, block: NDArray[np.float64], threads: int | None = None) -> NDArray[np.float32]:
-        """Return what `predict_frame` does, for rows that are encoded.
+        """Return the same as `predict_frame`, for encoded rows.
 
         Parameters
         ----------
         block : ndarray of shape (rows, features), float64
-            As of `encoding.block`.
+            As returned by `encoding.block`.
         threads : int, optional
             As for `predict`.
 
@@ -430,7 +430,7 @@ class Model(ABC):
         return self._predict_rows(block, _team(len(block), threads))
 
     def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
-        """Return labels or targets, as `predict` does, for outputs.
+        """Return labels or targets, as `predict` does, from outputs.
 
         Parameters
         ----------
@@ -449,7 +449,7 @@ def _team(rows: int, threads: int | None) -> int:
 
 
 def normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return probabilities [rows, classes] in float64, whose rows sum to 1 as well as float64 can."""
+    """Return probabilities [rows, classes] in float64 whose rows sum to 1 up to rounding in float64."""
     result = probabilities.astype(np.float64)
     result /= result.sum(axis=1, keepdims=True)
     return result

@@ -1,24 +1,24 @@
-"""`Kept`: the best networks of a run, with their validation predictions, and the calibration of classes.
+"""`Kept`: the best networks of a run, with their validation predictions, and the calibration of classifiers.
 
-An ensemble is selected out of them (ensemble.py) whenever it is asked for, without the data of the run.
+An ensemble can be selected from them (ensemble.py) at any time, without the data of the run.
 
-Smoothed labels make probabilities too even. A network of classes that was trained with them is calibrated first:
+Smoothed labels make probabilities too even. A classification network that was trained with them is calibrated first:
 
     probabilities of validation rows --> factor s of the lowest cross-entropy of softmax(s logits) --> last layer * s
 
 This is temperature scaling (Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017,
-section 4.2), with 1 / s as their temperature. No label of a network changes. Networks that a function of the user's has
-scored stay as they were scored. So do those without smoothed labels: if they are too sure, they are overfitted, and the
-selection should see it.
+section 4.2), with 1 / s as their temperature. Predicted labels do not change. Networks that a user's function has
+scored are not calibrated. Nor are networks trained without smoothed labels: if they are overconfident, they are
+overfitted, and the selection should see that.
 
-The mean of several networks is less sure than it should be, so the members of an ensemble share one more factor: the
-one with the lowest cross-entropy of their mean.
+The mean of several networks is less confident than it should be, so the members of an ensemble share one more factor:
+the one with the lowest cross-entropy of their mean.
 
-Few rows that are all right would ask for an infinite factor. So factors have a prior: their logarithm is normal, around
-0. cpp/ash/train/evaluation.cpp scores candidates by the same factors.
+If there are few rows and all are predicted correctly, the best factor would be infinite. So factors have a prior: their
+logarithm is normally distributed around 0. cpp/ash/train/evaluation.cpp scores candidates with the same factors.
 
-Order:   rows are summed up by NumPy on one thread, so factors depend on the predictions alone, and not on whether a row
-         is repeated or counts twice.
+Order:   rows are summed by NumPy on one thread, so factors depend on the predictions alone, and not on whether a row
+         is repeated or has weight 2.
 Cost:    the exponentials of the predictions, once per factor that is tried.
 """
 
@@ -57,16 +57,16 @@ from ash.options import Options, core_loss
 from ash.space.hyperparameters import Params, to_settings
 
 KEEP = 32
-"""Networks that a run keeps unless told otherwise."""
+"""Networks that a run keeps by default."""
 KEPT_OF_FOLDS = 12
-"""Candidates of which a cross-validated run keeps the networks of all folds: more are seldom drawn."""
+"""Candidates whose networks of all folds a cross-validated run keeps; more are rarely drawn."""
 MOST_DRAWS = 1024
 """The most draws of an ensemble: each takes a pass over the predictions of all networks kept."""
 PREDICTION_BYTES = 2**28
 """The most memory for the predictions of the networks kept by default; beyond it fewer are kept."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
-"""Powers of 2^(1/4). Python's own differ by platform."""
+"""Powers of 2^(1/4), since those of Python differ by platform."""
 STEPS = len(ROOTS)
 """Factors that are tried per octave."""
 LOWEST, HIGHEST = -2, 3
@@ -83,19 +83,19 @@ class Kept:
     Attributes
     ----------
     members : tuple of tuple of Network
-        Of each candidate, at least one, the network of each fold; their `validation_score` is that of the job.
+        For each candidate, at least one, the network of each fold; their `validation_score` is that of the job.
     candidates, rungs : tuple of int
-        Whose they are, and after which rung.
+        The candidate and the rung of each.
     factors : tuple of float
-        Of their logits, by which they are calibrated; 1 for those that are not.
+        The calibration factors of their logits; 1 if a network is not calibrated.
     predictions : float32 array [networks, rows, outputs]
-        Of the validation rows: probabilities of classes, or targets in the units of y.
+        For the validation rows: probabilities of classes, or targets in the units of y.
     targets : float64 array [rows, 1] or [rows, outputs]
-        What is true there: class numbers, or targets.
+        The true values: class numbers, or targets.
     weights : float64 array [rows] or None
-        How often each row counts.
+        The weight of each row.
     loss : str
-        The core's name of the loss that the networks were trained with.
+        The core's name for the training loss of the networks.
     level : float
         The quantile level, if the loss is "pinball".
     """
@@ -112,11 +112,11 @@ class Kept:
 
     @property
     def networks(self) -> tuple[Member, ...]:
-        """Return those of the first fold."""
+        """Return the networks of the first fold."""
         return tuple(each[0] for each in self.members)
 
     def of(self, candidates: Sequence[int]) -> "Kept":
-        """Return those of these candidates, in the order that they have here; all, if none of them is here."""
+        """Return the part for these candidates, in the order of this object; everything if none of them is kept."""
         places = [place for place, candidate in enumerate(self.candidates) if candidate in candidates]
         if not places:
             return self
@@ -134,25 +134,25 @@ class Kept:
         return self._average(self.best_counts(size))
 
     def best_counts(self, size: int) -> NDArray[np.int64]:
-        """Return how often each candidate is drawn; with a size of 1 the best one alone."""
+        """Return how often each candidate is drawn; with size 1 only the best one is."""
         terms, losses = self._terms()
         kinds = [type(each) for each in self.networks]
         others = [place for place, kind in enumerate(kinds) if kind is not kinds[0]][:1]
         return select(terms, self.weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
-        """Return the ensemble of candidates drawn so often, or the first network if it is alone."""
+        """Return the ensemble of candidates with these counts, or the first network if only it was drawn."""
         is_alone = counts[0] == counts.sum() and len(self.members[0]) == 1
         return self.networks[0] if is_alone else self._average(counts)
 
     def _terms(self) -> tuple[Numbers, RowLosses]:
-        """Return what `select` reads; not kept, since a pickled result would carry it."""
+        """Return the arguments of `select`; they are not cached, since a pickled result would include them."""
         best = self.networks[0]
         if self.loss == "poisson":
             return self.predictions.astype(np.float64), poisson_losses(self.targets)
         if best.classes_ is None:
             losses = pinball_losses(self.level) if self.loss == "pinball" else row_losses
-            # One target has no other to be weighed against.
+            # A single target needs no scaling relative to others.
             scale = np.ones(1) if self.targets.shape[1] == 1 else np.asarray(best.core.target_scale)
             return target_errors(self.predictions, self.targets, scale), losses
         labels = self.targets[:, 0].astype(np.int64)
@@ -179,17 +179,17 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return how many networks a run keeps, with predictions [rows, outputs]: `keep`, or as PREDICTION_BYTES says."""
+    """Return how many networks with predictions [rows, outputs] a run keeps: `keep`, or what PREDICTION_BYTES allows."""
     if keep is not None:
         return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
 
 
 def prediction_bytes(kept: int, cells: int) -> int:
-    """Return the bytes that the predictions of `kept` networks take until an ensemble is selected by them.
+    """Return the bytes that the predictions of `kept` networks take until an ensemble is selected from them.
 
-    `cells` are the validation rows, times outputs. All networks: float32, and their errors in double. One of them, and
-    what `sharpness` or `select` make of it meanwhile: five arrays in double.
+    `cells` are validation rows times outputs. All networks have float32 predictions and errors in double. In addition,
+    `sharpness` or `select` temporarily need five arrays in double for one of them.
     """
     return (12 * kept + 40) * cells
 
@@ -252,7 +252,7 @@ def read_kept(
 def _with_trees(
     tuner: _core.Tuner, networks: list[Any], predictions: NDArray[np.float32], trees: KeptTrees
 ) -> tuple[list[Any], NDArray[np.float32]]:
-    """Return kept networks and their predictions together with those of boosted trees, the best first."""
+    """Return kept networks and boosted trees and their predictions, the best first."""
     places = {(candidate, rung): place for place, (candidate, rung, *_) in enumerate(networks)}
     found, rows = [], []
     for candidate, rung, _ in tuner.kept_jobs():
@@ -272,7 +272,7 @@ def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
 
 
 def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options: Options, score: float) -> Member:
-    """Return a network or boosted trees of the core as their user sees them."""
+    """Return the public model for a network or boosted trees of the core."""
     about: dict[str, Any] = {
         "encoding": fold.encoding.predicting,
         "classes": fold.table.classes_,
@@ -288,11 +288,11 @@ def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options
 def sharpness(
     predictions: NDArray[np.float32], shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None
 ) -> float:
-    """Return the factor of the logits of all networks with which their mean has the lowest cross-entropy.
+    """Return the common factor of the logits of all networks that gives their mean the lowest cross-entropy.
 
-    `predictions` [networks, rows, classes] are averaged by `shares` [networks], `labels` [rows] are class numbers, and
-    `weights` [rows] say how often each row counts. The factors tried are powers of two, by `STEPS` per octave, from 1
-    on until both neighbors are worse.
+    `predictions` [networks, rows, classes] are averaged with `shares` [networks], `labels` [rows] are class numbers,
+    and `weights` [rows] are the weights of the rows. The search starts at 1 and goes in steps of 1 / `STEPS` octave
+    until both neighbors are worse.
     """
     count = len(labels) if weights is None else float(weights.sum())
 
@@ -317,7 +317,7 @@ def factor_of(step: int) -> float:
 
 
 def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Return what a network predicts whose logits have been multiplied; as predictions of `sharpness`."""
+    """Return the predictions of a network after its logits are multiplied by a factor; shape as in `sharpness`."""
     return predictions if factor == 1 else _of_logits(_logits(predictions), factor)
 
 

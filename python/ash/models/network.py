@@ -1,7 +1,7 @@
-"""A trained network as its user sees it: labels in, labels out.
+"""`Network`, the public model of a trained network.
 
-The core's network holds weights and standardization and knows only numbers; this one adds the classes, the names and
-where it came from. Immutable; any number of threads may predict with one.
+The core's network holds weights and standardization and has only numbers; this one adds classes, names and the facts
+of its training. Immutable and thread-safe.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from ash.models.model import Model
 class Network(Model):
     """A trained multilayer perceptron with the scaling of its inputs and targets.
 
-    Comes from `Result.model` or `ash.load`; it is not made by hand.
+    It comes from `Result.model` or `ash.load`; do not construct it yourself.
 
     Attributes
     ----------
@@ -28,23 +28,23 @@ class Network(Model):
     classes_ : ndarray of shape (classes,) or None
         The sorted labels in their own dtype; None for regression.
     encoding : ash.encoding.encoding.Encoding
-        What the columns of X were in training, and how they become the features of the network.
+        The columns of X in training, and how they are encoded as features of the network.
     feature_names : tuple of str or None
-        Of the DataFrame it was trained on.
+        Column names of the DataFrame it was trained on.
     target_names : tuple of str or None
-        Of the columns of y.
+        Names of the columns of y.
     n_features_in_ : int
-        Columns of X.
+        Number of columns of X.
     n_outputs_ : int
-        Columns of y.
+        Number of columns of y.
     params : dict
         The hyperparameters it was trained with.
     metric : str
         The metric of the run that it comes from.
     validation_score : float
-        Its score there, higher is better.
+        Its score in that run; higher is better.
     record : RunRecord or None
-        What trains it again; None of a network of a single fold, and of files of older versions.
+        Trains it again; None for a network of a single fold, and for files of older versions.
     core : ash._core.Network
         Weights, biases and scaling.
 
@@ -125,7 +125,7 @@ class Network(Model):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what pickle and copy need: the core's network travels as arrays."""
+        """Return the state for pickle and copy, with the core's network as arrays."""
         return _rebuild, (core_parts(self.core), {**vars(self), "core": None})
 
 

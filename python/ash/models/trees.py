@@ -1,6 +1,6 @@
-"""Boosted trees as a model. LightGBM or CatBoost trains them; the core predicts from their tables, without either.
+"""`Trees`, boosted trees as a model. LightGBM or CatBoost trains them; the core predicts from their tables.
 
-They take the same encoded rows as networks, numbers unscaled. Immutable; any number of threads may predict with one.
+They take the same encoded rows as networks, with unscaled numbers. Immutable and thread-safe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from ash.models.model import Model
 
 
 class Boosted(NamedTuple):
-    """Trained trees: the core's tables, and the text they were read from."""
+    """Trained trees: the core's tables, and the text from which they were read."""
 
     core: _core.Trees
     text: str
@@ -27,26 +27,26 @@ class Boosted(NamedTuple):
 class Trees(Model):
     """Boosted trees, trained by LightGBM or CatBoost, with the units of their target.
 
-    Comes from `Result.model`, `ash.load` and as a member of ensembles; it is not made by hand. It predicts without
-    the library that trained it.
+    It comes from `Result.model`, `ash.load` or the members of an ensemble; do not construct it yourself. It predicts
+    without the library that trained it.
 
     Attributes
     ----------
     task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
-        As those of `Network`.
+        As in `Network`.
     params : dict
         The hyperparameters it was trained with.
     metric : str
         The metric of the run that it comes from.
     validation_score : float
-        Its score there, higher is better.
+        Its score in that run; higher is better.
     core : ash._core.Trees
         The tables of the trees, and the units of the target.
     text : str
-        The trees in LightGBM's format, which ``lightgbm.Booster(model_str=text)`` reads, also those of CatBoost. Its
-        features are those of the encoding.
+        The trees in LightGBM's format, also for CatBoost; ``lightgbm.Booster(model_str=text)`` reads it. Its features
+        are those of the encoding.
     record : RunRecord or None
-        What trains it again; None for the trees of a single fold.
+        Trains it again; None for the trees of a single fold.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class Trees(Model):
         return f"Trees({trees} trees, {kind}, validation {self.metric} {self.validation_score:.4g})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what pickle and copy need: the core's trees travel as arrays."""
+        """Return the state for pickle and copy, with the core's trees as arrays."""
         return _rebuild, (trees_arguments(self.core), {**vars(self), "core": None})
 
 
@@ -149,7 +149,7 @@ def core_of(
     Parameters
     ----------
     text : str
-        As of ``Booster.model_to_string()``.
+        As returned by ``Booster.model_to_string()``.
     classes : int
         0 for regression.
     target_mean, target_scale : array of shape (1,) or (classes,), optional
