@@ -1,18 +1,18 @@
-"""A job of the user's function, in this process or another: it is called, and what became of it is an answer.
+"""Runs a job of the user's function, in this process or another, and returns its outcome as an answer.
 
     finished   a finite score
     failed     the function raised, or its score is not finite
-    wrong      the function returned something else than a score; recorded as failed, and of the first job an error
+    wrong      the function did not return a score; recorded as failed, but an error if it is the first job
     late       it took longer than a job may
     died       its process has ended
 
-Whatever a job does is a result, and the run goes on; only SystemExit, KeyboardInterrupt and the like, which the
-function raises to end more than itself, come out of the run.
+Whatever a job does is a result, and the run continues. Only SystemExit, KeyboardInterrupt and the like, which are meant
+to end more than the function, are raised by the run.
 
-Functions and states go to other processes as bytes of cloudpickle, so that functions of a notebook and lambdas go too;
-answers come back as plain tuples. A state is packed where it was made and unpacked where the next job is done: in
-between it is bytes, and nobody else needs its class. These bytes come from processes that this one has started; no file
-holds them.
+Functions and states are sent to other processes as bytes of cloudpickle, so lambdas and functions of a notebook work
+too; answers come back as plain tuples. A state is pickled where it was made and unpickled where the next job runs. In
+between it is bytes, so no other process needs its class. These bytes come from processes that this one has started; no
+file holds them.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
 
 Train = Callable[[dict[str, Any], int, Any], Any]
-"""Of hyperparameters, epochs and the state that the last job of the candidate has left, None for the first."""
+"""A function of hyperparameters, epochs and the state of the candidate's previous job, None for the first."""
 
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
 KINDS = (FAILED, FINISHED, LATE, DIED)
@@ -40,19 +40,19 @@ WRONG = "wrong"
 PRUNED = "TrialPruned: the objective has pruned the trial"
 """The text of a failure that is not an error: an objective of Optuna has pruned its trial by itself."""
 MOST_TEXT = 4_000
-"""Characters of a traceback that are kept, the last ones."""
+"""Only the last characters of a traceback are kept."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Return a score with a state and further metrics from a function that `ash.tune_function` calls.
+    """A score with a state and further metrics, to be returned by a function that `ash.tune_function` calls.
 
     Parameters
     ----------
     score : float
         The number by which candidates are compared.
     state : object, optional
-        What the next call for the same candidate receives.
+        Passed to the next call for the same candidate.
     metrics : dict of str to float, optional
         Further numbers of the job, such as a loss or a latency. They are recorded, but do not affect the search.
 
@@ -70,15 +70,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Suggestions(Outcome):
-    """An outcome of a trial of Optuna. `story` is what it has suggested so far: params, and the space, as JSON."""
+    """An outcome of a trial of Optuna. `story` has its suggestions so far: params, and their space, as JSON."""
 
     story: Mapping[str, Any] | None = None
 
 
 class Scored(NamedTuple):
-    """What a function of ours gives back: a score, a state, and what else there is to tell, which JSON can hold.
+    """The return value of ash's own functions: a score, a state, and further facts that JSON can hold.
 
-    `forecast` is what the score is expected to be after the next rung, by which the ladder ranks; None: by the score.
+    `forecast` is the expected score after the next rung, by which the ladder ranks; if it is None, it ranks by score.
     """
 
     score: Any
@@ -88,7 +88,7 @@ class Scored(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of a job, and when: seconds of the clock of the machine, and in which thread."""
+    """The outcome of a job, its times in seconds of the machine's clock, and its thread."""
 
     kind: str
     score: float = math.nan
@@ -99,11 +99,11 @@ class Answer(NamedTuple):
     thread: int = 0
     info: Any = None
     forecast: float | None = None
-    error: BaseException | None = None  # what the function raised, in this process
+    error: BaseException | None = None  # raised by the function, if in this process
 
     @property
     def rank(self) -> float:
-        """Return what the ladder ranks by: higher is better, NaN where there is no score."""
+        """Return the value by which the ladder ranks: higher is better, NaN if there is no score."""
         return self.score if self.forecast is None else self.forecast
 
     def rank_for(self, target: float | None, reaches: bool) -> float:
@@ -116,11 +116,11 @@ class Answer(NamedTuple):
 
 
 def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answer:
-    """Call the function, and return what came of it; what is no Exception, such as SystemExit, is raised."""
+    """Call the function and return its answer; raise only what is not an Exception, such as SystemExit."""
     before = CURRENT.set(job)
     try:
         given = train(params, job[EPOCHS], state)
-    except ThreadRefused:  # of a function that reports: no fault of its own
+    except ThreadRefused:  # a function that reports got no thread, which is not its fault
         raise
     except Exception as error:
         return failure(error)
@@ -162,7 +162,7 @@ TWO_NUMBERS = (
 
 
 def outcome_of(given: Any) -> "Outcome | Answer":
-    """Return what a function returned as an outcome of plain numbers, or the answer that says what is wrong with it.
+    """Return the return value of a function as an outcome of plain numbers, or an answer that says what is wrong.
 
     An `Answer` is returned unchanged.
     """
@@ -187,7 +187,7 @@ def outcome_of(given: Any) -> "Outcome | Answer":
 
 
 def _metrics(given: Any) -> dict[str, float] | None:
-    """Return the metrics of an outcome as floats by name; None for what holds anything else."""
+    """Return the metrics of an outcome as floats by name; None if they are anything else."""
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
@@ -198,7 +198,7 @@ def _metrics(given: Any) -> dict[str, float] | None:
 
 def pack(value: Any) -> bytes:
     """Return a value as bytes."""
-    import cloudpickle  # needed for other processes alone
+    import cloudpickle  # only needed for other processes
 
     return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
 
@@ -212,26 +212,26 @@ def pack_function(train: Train, executor: Any) -> bytes:
 
 
 def can_pack(value: Any) -> bool:
-    """Return whether a value can go to another process."""
+    """Return whether a value can be sent to another process."""
     try:
         return bool(pack(value))
-    except Exception:  # of any kind: it is the value's own
+    except Exception:  # pickling may raise anything
         return False
 
 
 def unpack(packed: bytes | None) -> Any:
-    """Return the value of bytes; None of none."""
+    """Return the value of packed bytes, None for None."""
     return None if packed is None else pickle.loads(packed)
 
 
 def prepare(packed: bytes) -> None:
-    """Unpack a function, and so import what it needs, before its first job; what fails will be told by that."""
+    """Unpack a function, which imports what it needs, before its first job; that job reports errors."""
     with contextlib.suppress(Exception):
         _function(packed)
 
 
 def do(packed: bytes, job: Job, params: dict[str, Any], state: bytes | None) -> tuple[Any, ...]:
-    """Do a job, and return its answer as a tuple, with the state as bytes; it raises what `attempt` does."""
+    """Run a job, and return its answer as a tuple, with the state as bytes; raises like `attempt`."""
     try:
         train, before = _function(packed), unpack(state)
     except Exception as error:
@@ -252,7 +252,7 @@ def _function(packed: bytes) -> Train:
 
 
 def _number(score: Any) -> float | None:
-    """Return a score as a float; None for what is no single real number."""
+    """Return a score as a float, or None if it is not a single real number."""
     if type(score) is float:
         return score
     score = _plain(score)
@@ -265,10 +265,10 @@ def _number(score: Any) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return the element of an array or tensor of one element; everything else as it is."""
+    """Return the element of an array or tensor of one element, and anything else unchanged."""
     try:
         return value.item() if callable(getattr(value, "item", None)) else value
-    except Exception:  # of any library: it has several elements, or none
+    except Exception:  # any library's error: it has several elements, or none
         return value
 
 

@@ -1,14 +1,14 @@
-"""The processes in which jobs are done, and the one that they are forked from: what runs in them.
+"""The code of the processes in which jobs run, and of the server process that forks them.
 
-    server:  has unpickled the function, and so imported what it needs; runs no thread of ours
-       |  a connection comes over its socket -> fork, its number goes back
+    server:  has unpickled the function, and so imported what it needs; has no threads of ash
+       |  receives a connection over its socket -> forks a child, replies with its process id
        v
-    child: reads jobs from the connection, one at a time, until that is closed
+    child: reads jobs from the connection, one at a time, until it is closed
 
 So a child that has died is replaced in milliseconds, whatever the function imports. A process with threads is not safe
-to fork: if the import starts threads, the server says so, and another one leaves it to the children.
-The standard input of all is closed when the parent ends, however it ends: then these end too, in the middle of a job.
-Ctrl-C on a terminal reaches them as well, and is left to the parent.
+to fork. If the import starts threads, the server says so, and a new server leaves the import to the children.
+When the parent ends, in whatever way, the standard input of all is closed, and they end too, even in the middle of a
+job. They ignore Ctrl-C on a terminal, which the parent handles.
 """
 
 import atexit
@@ -34,16 +34,16 @@ LENGTH_BYTES = 8
 READY, THREADS = b"ready", b"threads"
 """The first answer of a server: it can fork, or the function has started threads."""
 GONE = "?"
-"""What is told of a child that nobody knows."""
+"""The reply about an unknown child."""
 
 
 def serve_forks(handle: int) -> None:
-    """Fork a child for each connection, and tell how one has ended, until the socket is closed; then end them all.
+    """Fork a child for each connection, and report how children have ended, until the socket is closed; then end all.
 
-    At first the function comes, its length before it; nothing where it is left to the children.
+    The function comes first, preceded by its length, which is 0 if the import is left to the children.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads: NumPy's wait for nobody
+    warnings.simplefilter("ignore", DeprecationWarning)  # about a fork with threads: those of NumPy are harmless
     children: set[int] = set()
     with socket.socket(fileno=handle) as requests:
         length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")
@@ -79,7 +79,7 @@ def _received(requests: socket.socket, length: int) -> bytes:
 
 
 def _threads() -> int:
-    """Return how many threads this process has, but for those of OpenBLAS and jemalloc, which a fork does not harm."""
+    """Return how many threads this process has, without those of OpenBLAS and jemalloc, which survive a fork."""
     tasks = Path("/proc/self/task")
     if not tasks.is_dir():
         return threading.active_count()
@@ -93,7 +93,7 @@ def _threads() -> int:
 
 
 def _status(child: int, children: set[int]) -> str:
-    """Return the exit status of a child that is ending, negative of a signal; one that does not end is killed."""
+    """Return the exit status of a child that is ending, negative for a signal; kill it if it does not end."""
     if child not in children:
         return GONE
     children.remove(child)
@@ -108,12 +108,12 @@ def _status(child: int, children: set[int]) -> str:
 
 
 def _live(requests: socket.socket, handle: int) -> None:
-    """Serve, and end this process."""
+    """Serve jobs, and end this process."""
     status = 1
     try:
         requests.close()
         if "numpy.random" in sys.modules:
-            sys.modules["numpy.random"].seed()  # else all children would draw the same; Python's own does so by itself
+            sys.modules["numpy.random"].seed()  # else all children draw the same numbers; random reseeds by itself
         serve(handle)
         atexit._run_exitfuncs()
         status = 0
@@ -129,12 +129,12 @@ def _live(requests: socket.socket, handle: int) -> None:
 
 
 def serve(handle: int) -> None:
-    """Do jobs from the connection of that file descriptor."""
+    """Run jobs from the connection with this file descriptor."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     connection: Connection[Any, Any] = Connection(handle)
     packed = connection.recv_bytes()
     prepare(packed)
-    connection.send(True)  # what comes now is a job's own time
+    connection.send(True)  # from here on, time counts for jobs
     while True:
         try:
             arguments = connection.recv()
@@ -144,6 +144,6 @@ def serve(handle: int) -> None:
 
 
 def _end_with_parent() -> None:
-    while os.read(0, 1):  # not sys.stdin, whose lock the end of an interpreter wants
+    while os.read(0, 1):  # not sys.stdin, whose lock is needed when an interpreter ends
         continue
     os._exit(1)

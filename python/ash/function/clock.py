@@ -1,12 +1,12 @@
-"""How a run of a function makes its clock (cpp/ash/search/clock.hpp), and tells it what the journal holds.
+"""Makes the clock of a run of a function (cpp/ash/search/clock.hpp), and replays the journal on it.
 
-A run goes on from its journal as if the jobs on record had just been done:
+A run continues from its journal as if the recorded jobs had just finished:
 
-    virtual clock   asks for the same jobs whenever results come, so it needs no more than a table of them
-    greedy clock    decides in the order in which jobs have ended: its steps are retraced one by one
+    virtual clock   asks for the same jobs whenever results come, so a table of results is enough
+    greedy clock    decides in the order in which jobs have ended, so its steps are retraced one by one
 
-What was handed out and has no result is the first to be done. Where the ladder gives another job than the step says,
-it is another ladder: what is left on record is then told as the clock comes to it.
+Jobs that were handed out and have no result run first. If the ladder gives another job than the recorded step, it is a
+different ladder; remaining recorded results are then used when the clock asks for these jobs.
 """
 
 import json
@@ -25,7 +25,7 @@ from ash.result import FunctionResult
 from ash.space.hyperparameters import Params
 
 Cost = Callable[[Params, int], float]
-"""How long a job lasts on the virtual clock, of its parameters and epochs."""
+"""A function of parameters and epochs: how long a job lasts on the virtual clock."""
 Next = Callable[[], _core.Task | None]
 Start = Callable[[_core.Task], None]
 
@@ -39,8 +39,8 @@ def clock_of(
 ) -> _core.Clock:
     """Return the ladder of the options, and its clock.
 
-    With `rungs`, the places and the epochs of a job in each, these are the ladder in place of the options. Otherwise
-    it has the rungs below `max_epochs`, if that is given. It ends after a number of `decisions`, if that is not 0.
+    `rungs`, the places and the epochs of a job in each rung, replace the ladder of the options. Otherwise it has the
+    rungs below `max_epochs`, if that is given. It ends after `decisions` decisions, unless that is 0.
     """
     if options.max_epochs is not None and not rungs:
         rungs = rungs_below(options, source.count)
@@ -61,10 +61,10 @@ def clock_of(
 
 
 def rungs_below(options: FunctionOptions, count: int) -> list[tuple[int, int]]:
-    """Return places and epochs of a job in each rung of a ladder that is laid from the top.
+    """Return places and epochs of a job in each rung of a ladder that is planned from the top down.
 
-    In all rungs up to the k-th from the top a candidate is trained for ``max_epochs // eta**k`` epochs. The lowest rung
-    has at least `min_epochs`, and there are no more rungs than `max_rungs` or than `count` candidates fill.
+    After the k-th rung from the top a candidate has been trained for ``max_epochs // eta**k`` epochs in all. The lowest
+    rung has at least `min_epochs`, and there are no more rungs than `max_rungs` or than `count` candidates fill.
     """
     assert options.max_epochs is not None
     totals: list[int] = []
@@ -80,12 +80,12 @@ def rungs_below(options: FunctionOptions, count: int) -> list[tuple[int, int]]:
 
 
 def read_costs(costs: Any) -> Cost | None:
-    """Return the argument `costs` of `ash.tune_function` as a function that gives positive numbers, or None.
+    """Return the argument `costs` of `ash.tune_function` as a function that returns positive numbers, or None.
 
     Raises
     ------
     SettingError
-        It is neither a function nor a result; or, when the function is called, what it gives is no positive number.
+        It is neither a function nor a result; or, when it is called, the function does not return a positive number.
     """
     if costs is None:
         return None
@@ -106,10 +106,10 @@ def read_costs(costs: Any) -> Cost | None:
 
 
 def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
-    """Go as far as known results reach, for a virtual clock; return the tasks that are to be done.
+    """Replay known results on a virtual clock as far as they reach; return the tasks that must be run.
 
-    `following` gives the next task; `start` begins one, and a known one is recalled and ends at once; `is_over` says
-    whether the run has ended, which a result may do.
+    `following` returns the next task. `start` begins a task; a known one is recalled and ends at once. `is_over` says
+    whether the run has ended, which a result may cause.
     """
     unknown = []
     while not is_over() and (task := following()) is not None:
@@ -122,7 +122,7 @@ def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Calla
 
 
 def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
-    """Do the same for a greedy clock, by the steps on record, as far as the ladder agrees."""
+    """Do the same for a greedy clock, following the recorded steps as far as the ladder agrees."""
     given: dict[Key, _core.Task] = {}
     exactly = True
     for candidate, rung, has_ended in journal.steps:
@@ -145,7 +145,7 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return the mean seconds of an epoch with the same parameters, or of all where there was nobody like that."""
+    """Return the mean seconds of an epoch with the same parameters, or of all epochs if these are not recorded."""
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

@@ -1,8 +1,8 @@
 """`ash.current_job`: which candidate a function trains, how far, and where it may keep files.
 
 The current job is a context variable, so each thread has its own unless the user copies the context. `attempt`
-(answers.py) sets it around each call. Generators run in the context of the call that resumes them, so they see the job
-that runs now; the thread of a function that reports is told of it with each report (reports.py).
+(answers.py) sets it around each call. Generators run in the context of the call that resumes them, so they see the
+current job; for the thread of a function that reports it is set with each report (reports.py).
 """
 
 from contextvars import ContextVar
@@ -27,14 +27,14 @@ class CurrentJob(NamedTuple):
 
     @property
     def directory(self) -> Path:
-        """The directory of the candidate, which is made unless it is there."""
+        """The directory of the candidate, created if it does not exist."""
         return made(self.folder, self.candidate)
 
 
 Job = tuple[int, int, int, int, str]
-"""The fields of a `CurrentJob` in their order. A plain tuple is made faster, and few functions ask."""
+"""The fields of a `CurrentJob` in their order. A plain tuple is faster to make, and few functions ask for the job."""
 EPOCHS: Final = 2
-"""The place of the epochs in a job."""
+"""The index of the epochs in a job."""
 CURRENT: ContextVar[Job | None] = ContextVar("ash.current_job", default=None)
 
 
@@ -54,9 +54,9 @@ def current_job() -> CurrentJob:
         - `epochs`, how many this job trains.
         - `total_epochs`, the number of epochs that the candidate must have been trained for when this job ends. With
           ``training="restart"`` it equals `epochs`.
-        - `directory`, a `pathlib.Path` of the candidate's own. It is made when the attribute is read, and is readable
-          by its owner only.
-        - `folder`, the path of the folder in which the directories of all candidates lie.
+        - `directory`, the candidate's own `pathlib.Path`. It is created when the attribute is read, and only its owner
+          can read it.
+        - `folder`, the path of the folder that contains the directories of all candidates.
 
     Raises
     ------
@@ -66,10 +66,10 @@ def current_job() -> CurrentJob:
 
     Notes
     -----
-    With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is there again
-    when the same call resumes after a crash. Without a journal it lies in a temporary folder that is deleted at the end
-    of the run. In both cases the directory is deleted soon after its candidate has retired, which means that it is
-    trained no further. With a journal the directory of the best candidate stays.
+    With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is kept for the
+    same call to resume after a crash. Without a journal it is in a temporary folder that is deleted at the end of the
+    run. In both cases the directory is deleted soon after its candidate has retired, which means that it will not be
+    trained further. With a journal the directory of the best candidate is kept.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""Directories of candidates, in which a function may keep files between its jobs: made when they are asked for.
+"""Directories of candidates, in which a function may keep files between its jobs; created lazily.
 
     <folder>/candidate-000012/      the folder is that of the journal's states, or a temporary one without a journal
 
-The run cannot see which directories a function has asked for, perhaps on another machine. So it looks whether there is
-one when a candidate has retired, and leaves the best one's.
+The run cannot know which directories a function has created, perhaps on another machine. So when a candidate has
+retired, the run checks whether it has a directory and deletes it, except that of the best candidate.
 Threads: `made` may be called in any thread or process, everything else in the calling thread.
-Cost: for functions that never ask, one look at the folder for each look at the run in which candidates have retired.
+Cost: for functions without directories, one check of the folder per look in which candidates have retired.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ import tempfile
 from pathlib import Path
 
 CANDIDATE = "candidate-"
-"""How the name of a directory begins."""
+"""Prefix of the names of directories."""
 
 
 def made(folder: str, candidate: int) -> Path:
-    """Return the directory of a candidate, which is made unless it is there; for its owner only.
+    """Return the directory of a candidate, accessible to its owner only; create it if it does not exist.
 
     Raises
     ------
     OSError
-        It cannot be made, or the folder is a link, which may lead anywhere.
+        It cannot be created, or the folder is a link, which may lead anywhere.
     """
     parent = Path(folder)
     if parent.is_symlink():
@@ -42,24 +42,24 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
     Parameters
     ----------
     folder : Path or None
-        Where they lie and stay, the folder of the journal; None: a temporary folder, which is deleted with the run.
+        The folder of the journal, in which they are kept; None: a temporary folder, deleted at the end of the run.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._is_temporary = folder is None
         self._folder = _temporary() if folder is None else folder.absolute()
         self.folder = str(self._folder)
-        self._retired: list[int] = []  # whose directories were not looked for yet
+        self._retired: list[int] = []  # candidates whose directories were not looked for yet
 
     def __exit__(self, *error: object) -> None:
         if self._is_temporary:
             shutil.rmtree(self._folder, ignore_errors=True)
         else:
-            with contextlib.suppress(OSError):  # there is something in it, or it was never made
+            with contextlib.suppress(OSError):  # it is not empty, or was never created
                 self._folder.rmdir()
 
     def retire(self, candidate: int) -> None:
-        """Let `tidy` delete the directory of a candidate that is trained no further."""
+        """Mark the directory of a candidate that will not be trained further, for `tidy` to delete."""
         self._retired.append(candidate)
 
     def tidy(self, best: int | None) -> None:
@@ -84,9 +84,9 @@ def _of(folder: Path, candidate: int) -> Path:
 
 
 def _temporary() -> Path:
-    """Return the path of a new temporary folder. The first job that needs it makes it, in any process."""
+    """Return the path of a new temporary folder. The first job that needs it creates it, in any process."""
     try:
         parent = tempfile.gettempdir()
-    except OSError:  # no folder can be written to, which is an error only for a function that asks
+    except OSError:  # no folder is writable, which is an error only for a function that needs one
         parent = os.curdir
     return Path(parent, f"ash-{secrets.token_hex(8)}").absolute()

@@ -1,4 +1,4 @@
-"""The forms of `train`; all become functions of parameters, epochs and state.
+"""Converts all forms of `train` to functions of parameters, epochs and state.
 
     function     train(params, epochs, state) returns a score, (score, state) or an Outcome
     whole        train(params) trains completely and returns the same; it is called once per candidate
@@ -33,7 +33,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
     Raises
     ------
     SettingError
-        It has none of these forms, or does not take what it would be called with.
+        It has none of these forms, or does not take the arguments that it would be called with.
     """
     if isinstance(train, Objective):
         return GeneratorTrainer(steps_of(train, options), train.function, is_objective=True)
@@ -58,7 +58,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
 
 
 def _parameters(train: Any) -> list[str]:
-    """Return the names of the parameters of a function, none if it does not say."""
+    """Return the names of the parameters of a function, or none if it has no signature."""
     try:
         return list(inspect.signature(train).parameters)
     except (TypeError, ValueError):
@@ -83,13 +83,13 @@ def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
 
 
 def _check_call(train: Any, what: str, *arguments: Any) -> None:
-    """Raise SettingError unless it can be called with such arguments, as far as it says how it can."""
+    """Raise SettingError unless it can be called with such arguments, as far as its signature shows."""
     words = f"train must be {what}, got {train!r}"
     if not callable(train):
         raise SettingError(words)
     try:
         signature = inspect.signature(train)
-    except ValueError:  # one in C that does not say
+    except ValueError:  # a function in C without a signature
         return
     try:
         signature.bind(*arguments)
@@ -111,15 +111,15 @@ class WholeTrainer:
         return self._train(params)
 
     def journal_identity(self) -> dict[str, Any]:
-        """Return a fact that lets a journal distinguish scores of complete trainings from scores after an epoch."""
+        """Return a fact by which a journal distinguishes scores of complete trainings from scores after an epoch."""
         return {"form": "train(params)"}
 
 
 class Paused:
     """A generator that waits between two jobs, the number of its epochs, and its last outcome.
 
-    `generator` is None in a copy. What a generator holds cannot be measured, so it counts as `nominal_bytes`. Beyond
-    the limit of memory the least promising are dropped, and begun anew when they are needed.
+    `generator` is None in a copy. The memory of a generator cannot be measured, so it counts as `nominal_bytes`. Beyond
+    the memory limit the least promising ones are dropped, and started again when they are needed.
     """
 
     nominal_bytes = 2**20
@@ -131,15 +131,15 @@ class Paused:
         return Paused(None, self.epochs, copy.deepcopy(self.outcome, memo))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what pickle needs: all but the generator."""
+        """Return the state for pickle, without the generator."""
         return Paused, (None, self.epochs, self.outcome)
 
 
 class GeneratorTrainer:
-    """A generator function as a function of parameters, epochs and state, which is `Paused`.
+    """A generator function as a function of parameters, epochs and state; the state is `Paused`.
 
-    `original` is what the user gave, by which the run is identified. `is_objective`: it is an objective of Optuna.
-    A generator that ends is not trained further: its last outcome counts from then on.
+    `original` is the user's object, which identifies the run. `is_objective`: it is an objective of Optuna. A generator
+    that has ended is not trained further: its last outcome counts from then on.
     """
 
     def __init__(
@@ -163,12 +163,12 @@ class GeneratorTrainer:
                 return yielded
             found = given
         if found is None:
-            return None  # which is no score, as the answer will say
+            return None  # this is not a score, which the answer will say
         return replace(found, state=Paused(generator, done + epochs, found))
 
 
 class ClassTrainer:
-    """A class as a function of parameters, epochs and state, which is an object of the class."""
+    """A class as a function of parameters, epochs and state; the state is an object of the class."""
 
     def __init__(self, train: Callable[[dict[str, Any]], Any]) -> None:
         self._train = self.original = train
@@ -183,5 +183,5 @@ class ClassTrainer:
 
 
 def final_state(state: Any) -> Any:
-    """Return the state as the user knows it: of a paused generator the one that it yielded."""
+    """Return the user's state: for a paused generator, the one that it yielded."""
     return state.outcome.state if isinstance(state, Paused) else state

@@ -1,13 +1,13 @@
-"""What makes a run of a function the one it is: whoever goes on from its journal must agree, or is told where not.
+"""The identity of a run of a function: a call that continues its journal must agree with it, or is refused.
 
     settings   what the results and decisions depend on; the names of the function, of its costs and of the sampler;
-               what comes first, and an earlier result as costs, as hashes; what a function that is an object tells of
-               itself by a method `journal_identity`, such as which rows it has
+               hashes of `first` and of an earlier result as costs; for a function that is an object, the facts that its
+               method `journal_identity` returns, such as its rows
     space      domains, levels and conditions; a later call may have a larger one (space/growth.py)
     version    of ash
 
-Another source of the function under the same name is a warning and no error. People mend a function and go on, and
-what it calls could not be compared anyway; what is on record stays what it was then, failures too.
+A changed source of a function with the same name is a warning, not an error. Users fix a function and continue, and the
+code that it calls could not be compared anyway. Recorded results are kept unchanged, including failures.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class NoIdentity(SettingError):
 def identity_of(
     train: Any, space: FunctionSpace, options: FunctionOptions, costs: Any, sampler: Any, first: Sequence[Params]
 ) -> Facts:
-    """Return the facts of a run, of its arguments as the user gave them, and `first` as it was read."""
+    """Return the facts of a run from its arguments as the user gave them, and from `first` as it was read."""
     of_object = train.journal_identity() if hasattr(train, "journal_identity") else {}
     own = {
         **of_object,
@@ -45,7 +45,7 @@ def identity_of(
         "sampler": sampler if isinstance(sampler, str) else type(sampler).__qualname__,
         "first": f"{len(first)} configurations, {_hash(repr(list(map(key_of, first))))}" if first else None,
     }
-    version = version_facts()["version of ash"]  # kernels have no part in it
+    version = version_facts()["version of ash"]  # functions do not use the kernels
     return {
         "settings": {**deciding(options), **own},
         "space": space_story(space),
@@ -54,19 +54,19 @@ def identity_of(
 
 
 def code_of(train: Any, costs: Any) -> Facts:
-    """Return hashes of the source of the function and of its costs, None of what has none that can be found."""
+    """Return hashes of the sources of the function and of its costs, None if a source cannot be found."""
     name = OBJECTIVE if getattr(train, "is_objective", False) else "function"
     return {name: _source(train), "costs": None if isinstance(costs, FunctionResult) else _source(costs)}
 
 
 def name_of(function: Any) -> str:
-    """Return what a function is called where it was defined, an object by its class."""
+    """Return the name of a function where it was defined, or the class of an object."""
     inner = _without_partial(function)
     return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 
 
 def _without_partial(function: Any) -> Any:
-    """Return what a user has written, without what is around it."""
+    """Return the user's own function, without wrappers."""
     while isinstance(function, partial) or hasattr(function, "original"):
         function = function.func if isinstance(function, partial) else function.original
     return function

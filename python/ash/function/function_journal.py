@@ -1,15 +1,15 @@
-"""A run of a function and its journal: every answer in the file before anybody is told of it.
+"""The journal of a run of a function: every answer is in the file before it is reported to callbacks.
 
-    agree       what the run is, the first time written, later compared
-    recall      a job that is on record is not done again: its answer is told at once
-    log         jobs that were handed out, and what came of them, in order -> rows -> one commit a look
+    agree       the identity of the run: written the first time, compared later
+    recall      a recorded job does not run again: its answer is returned at once
+    log         jobs that were handed out, and their answers, in order -> rows -> one commit per look
 
-An answer is on record as soon as its job has ended, whether it is decided or held back by the virtual clock. Of a
-greedy run the order of it all is recorded too, since the decisions follow from that. What a function gave back as a
-state is not: a pickle runs code when it is loaded, and no file of an earlier process is worth that.
-Invariant: the log is one list, and what is behind the last commit begins anew by one assignment, so Ctrl-C between any
-two steps leaves rows that fit together.
-Threads: the calling thread alone.
+An answer is recorded as soon as its job has ended, whether it is decided or held back by the virtual clock. For a
+greedy run the order of these events is recorded too, since decisions depend on it. States that functions return are not
+recorded: a pickle runs code when it is loaded, so files of earlier processes are not trusted.
+Invariant: the log is one list, and a commit replaces it by an empty one in a single assignment. So Ctrl-C between any
+two steps leaves consistent rows.
+Threads: only the calling thread.
 """
 
 import json
@@ -37,17 +37,17 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 NO_HASH = "0" * 16
-"""Of weights, which a function has none of."""
+"""The hash of weights, which functions do not have."""
 ALONE = (1, 1)
 """The team of a job."""
 
 
 class Log:
-    """What has come since the last commit: tasks handed out and ended, and the numbers of the next rows."""
+    """Events since the last commit: tasks handed out and ended; and the numbers of the next rows."""
 
     def __init__(self, jobs: int, steps: int) -> None:
         self.jobs, self.steps = jobs, steps
-        self.entries: list[tuple[_core.Task, Any]] = []  # with parameters, an answer, or None where it was recalled
+        self.entries: list[tuple[_core.Task, Any]] = []  # with parameters, an answer, or None if recalled
 
 
 class FunctionJournal(OpenJournal):
@@ -56,9 +56,9 @@ class FunctionJournal(OpenJournal):
     def __init__(self, journal: Journal) -> None:
         self._run: FunctionRun | None = None
         self._written = 0
-        self._known: dict[Key, tuple[int, Answer]] = {}  # epochs, and what came of it
-        self._greedy = self._anew = False  # anew: the steps of the journal are to be replaced
-        self._retraces = False  # its steps are on record already: nothing is written meanwhile
+        self._known: dict[Key, tuple[int, Answer]] = {}  # epochs and answer
+        self._greedy = self._anew = False  # anew: the steps of the journal must be replaced
+        self._retraces = False  # recorded steps are being retraced: nothing is written meanwhile
         self._held: list[list[int]] = []
         super().__init__(journal)
         self._log = Log(len(self._rows["jobs"]), len(self._rows["steps"]))
@@ -67,11 +67,11 @@ class FunctionJournal(OpenJournal):
 
     @property
     def written(self) -> int | None:
-        """Return how many of the jobs that are decided are in the file."""
+        """Return how many of the decided jobs are in the file."""
         return self._written if self._is_kept else None
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
-        """Write down what the run is, or compare; then read what there is."""
+        """Write the identity of the run, or compare it; then read the recorded results."""
         code = code or {}
         before, is_new = self._facts.get("code", code), "run" not in self._facts
         with sound(self._path):
@@ -97,7 +97,7 @@ class FunctionJournal(OpenJournal):
             tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))
 
     def check_params(self, space: Space) -> None:
-        """Raise JournalCorrupt unless all candidates on record fit a space."""
+        """Raise JournalCorrupt unless all recorded candidates fit a space."""
         with sound(self._path):
             for candidate, params in self.params.items():
                 try:
@@ -107,12 +107,12 @@ class FunctionJournal(OpenJournal):
 
     @property
     def _allowed(self) -> set[str]:
-        """Return what may change, under the names of `code_of`."""
+        """Return which facts may change, by the names of `code_of`."""
         own = set(self._journal.allow_change)
         return own | {OBJECTIVE} if "function" in own else own
 
     def _read(self) -> None:
-        """Take up the rows, or raise ValueError where they are those of no run."""
+        """Read the rows, or raise ValueError if no run can have written them."""
         others = {(candidate, rung): rest for candidate, rung, *rest in self._rows["answers"]}
         for row in self._rows["jobs"]:
             key, epochs = (row[1], row[2]), row[3]
@@ -129,11 +129,11 @@ class FunctionJournal(OpenJournal):
         return super().start()
 
     def knows(self, key: Key) -> bool:
-        """Return whether it is on record, and was not recalled yet."""
+        """Return whether a job is recorded and was not recalled yet."""
         return key in self._known
 
     def recall(self, task: _core.Task) -> Answer | None:
-        """Return what is on record."""
+        """Return the recorded answer of a job."""
         found = self._known.pop((task.candidate, task.rung), None)
         if found is None:
             return None
@@ -143,7 +143,7 @@ class FunctionJournal(OpenJournal):
         return answer
 
     def retraced(self, exactly: bool) -> None:
-        """Let the steps of the journal stand, or replace them by those of this call."""
+        """Keep the steps of the journal, or replace them by those of this call."""
         self._retraces = False
         if self._greedy and exactly:
             self._log = Log(self._log.jobs, self._log.steps)
@@ -151,14 +151,14 @@ class FunctionJournal(OpenJournal):
             self._anew, self._log.steps = True, 0
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
-        """Log it, or raise JournalCorrupt where its candidate is another one on record."""
+        """Log a job, or raise JournalCorrupt if its candidate differs from the recorded one."""
         if task.rung == 0 and self.params.get(task.candidate, params) != params:
             raise JournalCorrupt(f"{self._path} is damaged: candidate {task.candidate} has other hyperparameters")
         if self._is_kept:
             self._log.entries.append((task, params))
 
     def ended(self, task: _core.Task, answer: Answer | None) -> None:
-        """Log it, without the state."""
+        """Log an answer, without the state."""
         if self._is_kept:
             what = answer if answer is None else answer._replace(state=answer.state is not None)
             self._log.entries.append((task, what))
@@ -180,12 +180,12 @@ class FunctionJournal(OpenJournal):
         self._written = decided
 
     def _held_of(self, run: FunctionRun) -> list[list[int]]:
-        """Return the jobs on record that no callback was told of: they are not decided, or were not come to yet."""
+        """Return the recorded jobs that callbacks have not received: those not yet decided or not yet recalled."""
         new = [list(key) for key in run.held if key not in self.restored]
         return new + [key for key in self._held if (key[0], key[1]) in self._known]
 
     def _take(self, changes: Changes, started: float) -> Log:
-        """Add the rows of the log, and return the log that follows it."""
+        """Add the rows of the log to the changes, and return the next log."""
         jobs: list[Row] = []
         answers: list[Row] = []
         candidates: list[Row] = []
@@ -210,7 +210,7 @@ class FunctionJournal(OpenJournal):
 
 
 def tidy(folder: Path, *kinds: str) -> None:
-    """Delete what another run has left: states, which only its process loads; directories, if the journal is new."""
+    """Delete leftovers of another run: states, which only its process can load; directories, if the journal is new."""
     if folder.is_symlink() or not folder.is_dir():
         return
     for each in folder.iterdir():
@@ -219,7 +219,7 @@ def tidy(folder: Path, *kinds: str) -> None:
 
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the row of a job. Its last column has fold scores for networks; here it has the info of a failure."""
+    """Return the row of a job. Its last column, fold scores for networks, has the info of a failure here."""
     what = (task.candidate, task.rung, task.epochs, answer.thread, *ALONE)
     scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
     rest = [] if answer.kind == FINISHED or answer.info is None else [answer.info]
@@ -238,7 +238,7 @@ def _answer(row: Row, kind: str, text: str, state: int) -> Answer:
 
 
 def _text(answer: Answer) -> str:
-    """Return what else there is to tell, as a text that SQLite takes: a traceback may hold halves of characters."""
+    """Return the info or traceback as text that SQLite accepts; a traceback may contain lone surrogates."""
     if answer.kind == FINISHED:
         return "" if answer.info is None else json.dumps(answer.info)
     return answer.text.encode("utf-8", "backslashreplace").decode()

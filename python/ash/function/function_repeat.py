@@ -1,4 +1,4 @@
-"""Records of runs of functions (`record_of`), and what is needed to repeat these runs (`Repeat`).
+"""Records of runs of functions (`record_of`), and the facts needed to repeat these runs (`Repeat`).
 
     the same call with record=  ->  the arguments are compared with the record
                                 ->  the recorded number of decisions and virtual workers; lost jobs fail at once
@@ -23,9 +23,9 @@ from ash.run_record import FUNCTION, TUNE_FUNCTION, RunRecord, check_record, of_
 from ash.space.hyperparameters import Params
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "stop_score")
-"""Options that a record has beside those on which results and their order depend."""
+"""Options that a record has besides those on which results and their order depend."""
 LOST = "lost"
-"""The argument of a record that names the jobs which `job_limit` or a dead process has failed."""
+"""The argument of a record that names the jobs that failed by `job_limit` or a dead process."""
 
 
 class Repeat(NamedTuple):
@@ -56,15 +56,15 @@ def record_of(
     Parameters
     ----------
     train, identity, options
-        Of the run; identity as of `identity_of`.
+        Those of the run; `identity` as returned by `identity_of`.
     before : dict of dict
         Candidates that were drawn before the space had grown, by number.
     params : sequence of dict
-        Of all candidates, by number.
+        Hyperparameters of all candidates, by number.
     columns : Columns
-        Of the decided jobs.
+        The decided jobs.
     failures : sequence of FailureRecord
-        Those without a score.
+        The jobs without a score.
     best : (int, int)
         The best candidate and its rung.
     ended : str
@@ -87,7 +87,7 @@ def record_of(
         digest=digest_run(params, columns, best),
         model="",
     )
-    return RunRecord.from_json(record.to_json())  # as it comes back from a file: tuples are lists
+    return RunRecord.from_json(record.to_json())  # as read from a file, where tuples are lists
 
 
 def repeat_of(record: Any) -> Repeat:
@@ -96,7 +96,7 @@ def repeat_of(record: Any) -> Repeat:
     Raises
     ------
     SettingError
-        It is no record of a function, or of a greedy run.
+        It is not a record of a function, or it is that of a greedy run.
     """
     check_record(record)
     if record.settings.get("task") != FUNCTION:
@@ -115,12 +115,12 @@ def repeat_of(record: Any) -> Repeat:
 
 
 def check_same_run(record: RunRecord, train: Train, identity: Facts, options: FunctionOptions) -> None:
-    """Raise SettingError, with every difference, unless a call is the one of the record.
+    """Raise SettingError, with every difference, unless a call matches the record.
 
     Warns
     -----
     UserWarning
-        It is another version of ash.
+        The record is from another version of ash.
     """
     there = {"settings": {**record.settings, **record.plan}, "space": record.space}
     here = {"settings": {**identity["settings"], **_plan(train, options)}, "space": identity["space"]}
@@ -140,7 +140,7 @@ def _plan(train: Train, options: FunctionOptions) -> Facts:
 
 
 def _own(train: Train) -> Facts:
-    """Return what the trainer of a search says of itself."""
+    """Return the facts that the trainer of a search gives for the record."""
     return train.record_facts() if hasattr(train, "record_facts") else {}
 
 

@@ -1,14 +1,14 @@
-"""A run of `ash.tune_function`: the thread that calls asks the clock, hands out jobs, and tells it what they gave.
+"""A run of `ash.tune_function`: the calling thread asks the clock for jobs, hands them out, and returns their answers.
 
     source -> Clock.next -> runners.start -> train(params, epochs, state) -> runners.wait -> Clock.finish -> records
 
-The ladder and both clocks are the core's; here is no rule of theirs. A state is kept (state_store.py) from the end of a
-job until its candidate is trained further, or is retired; the best one until a better one comes. With a journal what is
-on record is told first (clock.py); candidates whose states are of an earlier process are trained again (retraining.py).
-Jobs are recorded as rows of `JobRecord`, which become the columns that the core has of networks.
-Invariants: (1) a job is on record once, in the order in which it was decided; (2) what the function did wrong is on
-record too, and nothing else of it is kept; (3) reproducible: runners, their number and their speed have no part in it.
-Threads: the calling one alone. Cost: some 10 us a job, where nothing looks on.
+The ladder and both clocks are in the core; their rules are not repeated here. A state is kept (state_store.py) from the
+end of a job until its candidate is trained further or retired; the best state is kept until there is a better one. With
+a journal, recorded results are replayed first (clock.py); candidates whose states were in an earlier process are
+trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become columns as those of networks.
+Invariants: (1) a job is recorded once, in order of decision; (2) failures of the function are recorded too, and have no
+other effect; (3) a reproducible run does not depend on runners, their number or their speed.
+Threads: only the calling thread. Cost: some 10 us per job, without journal, callbacks and progress.
 """
 
 import copy
@@ -50,7 +50,7 @@ from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 0.05
 CUTS = ("failures", "patience")
-"""Ends behind which nothing more is decided."""
+"""Endings after which nothing more is decided."""
 LOST_BEFORE = "the job failed in the recorded run: it exceeded job_limit, or its process died"
 
 Row = tuple[Any, ...]
@@ -68,13 +68,13 @@ FIRST_FAILURES, MOST_FAILURES = 10, 100
 
 
 class FunctionRun:
-    """One run: its jobs are done by `runners`, its candidates come from `source`.
+    """One run: `runners` run its jobs, and its candidates come from `source`.
 
-    With `repeat` it ends after as many decisions as the run that is repeated. `recorded` is `record_of` with all that
-    is known before the run. What is tuned may have attributes: `given_rungs`, as the rungs of `clock_of`;
-    `is_objective`, for an objective of Optuna, whose scores in different rungs are not comparable;
-    `failure_warning`, the category of warnings of failures; `refit_seconds`, which gets the infos of the best
-    candidate's jobs and returns how many seconds of the time limit are reserved for what follows the run.
+    With `repeat` it ends after as many decisions as the repeated run. `recorded` is `record_of` with the arguments that
+    are known before the run. `train` may have attributes: `given_rungs`, the rungs for `clock_of`; `is_objective`, for
+    an objective of Optuna, whose scores in different rungs are not comparable; `failure_warning`, the category of
+    warnings about failures; `refit_seconds`, a function that gets the infos of the best candidate's jobs and returns
+    how many seconds of the time limit to reserve for the refit.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class FunctionRun:
         self._source, self._journal, self._repeat, self._recorded = source, journal, repeat, recorded
         rungs = getattr(train, "given_rungs", ())
         self._clock = clock_of(options, source, cost, rungs, 0 if repeat is None else repeat.decisions)
-        self._pending: deque[_core.Task] = deque()  # handed out in an earlier call, and not begun in this one
+        self._pending: deque[_core.Task] = deque()  # handed out by the clock, and not begun in this call
         self._running: dict[Key, _core.Task] = {}
-        self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # not decided yet, and when second 0 was
+        self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # undecided; the float is the time of second 0
         self._states = States(options.memory_limit, journal.folder, packed=runners.packed)
         self._directories = Directories(journal.folder)
         epochs = [rung["epochs"] for rung in self.rungs]
@@ -104,10 +104,10 @@ class FunctionRun:
         self._retraining = Retraining(runners, self._states, source.params, self._job_of)
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
-        self._infos: list[Any] = []  # of each row
-        self._stories: dict[int, dict[str, Any]] = {}  # of each trial of Optuna, by candidate
-        self._suggested: list[Params] = []  # of all candidates, as far as it is known
-        self._in_a_row = self._new_in_a_row = 0  # failures since the last score: of all calls, of this call
+        self._infos: list[Any] = []  # one per row
+        self._stories: dict[int, dict[str, Any]] = {}  # suggestions of trials of Optuna, by candidate
+        self._suggested: list[Params] = []  # params of all candidates, as far as they are known
+        self._in_a_row = self._new_in_a_row = 0  # failures since the last score: in all calls, in this call
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
         self._by_height = getattr(train, "is_objective", False)
@@ -116,7 +116,7 @@ class FunctionRun:
         self._without_better = 0  # decisions since the best one
         self._events: list[Event] = []
         self._ended: str | None = None
-        self.started = 0.0  # when second 0 was, on the clock of the machine
+        self.started = 0.0  # the time of second 0 on the machine's clock
 
     @property
     def rungs(self) -> list[dict[str, int]]:
@@ -125,12 +125,12 @@ class FunctionRun:
 
     @property
     def count(self) -> int:
-        """Return how many candidates there are at most."""
+        """Return the largest possible number of candidates."""
         return self._source.count
 
     @property
     def params(self) -> list[Params]:
-        """Return the hyperparameters of the candidates so far; of a trial of Optuna what it has suggested."""
+        """Return the hyperparameters of the candidates so far; for trials of Optuna, what they have suggested."""
         if not self._stories:
             return self._source.params
         self._suggested += ({} for _ in range(len(self._source.params) - len(self._suggested)))
@@ -145,22 +145,22 @@ class FunctionRun:
 
     @property
     def decided(self) -> int:
-        """Return how many jobs were decided so far."""
+        """Return how many jobs have been decided so far."""
         return len(self._rows)
 
     @property
     def held(self) -> list[Key]:
-        """Return the jobs that have ended and are not decided."""
+        """Return the jobs that have ended but are not decided."""
         return list(self._answers)
 
     def jobs(self, first: int = 0) -> Columns:
-        """Return the records from the `first` on, in order of decision, as `_core.Tuner.jobs` does."""
+        """Return the records from number `first` on, in order of decision, as `_core.Tuner.jobs` does."""
         rows = self._rows[first:]
         columns = zip(*rows, strict=True) if rows else ((),) * len(JobRecord._fields)
         return {name: np.array(column, DTYPES[name]) for name, column in zip(DTYPES, columns, strict=True)}
 
     def run(self, reporter: Reporter) -> FunctionResult:
-        """Do all jobs, and return what has come of them.
+        """Run all jobs and return the result.
 
         Raises
         ------
@@ -181,12 +181,12 @@ class FunctionRun:
             seconds = time.monotonic() - self.started
             ended = self._ended or self._clock.ending or "finished"
             self._journal.finish(ended)
-            if reporter.finish(self, self.params) and self._repeat is None:  # a repeated run is complete by now
+            if reporter.finish(self, self.params) and self._repeat is None:  # a repeated run is already complete
                 ended = "interrupted"
             result = self._result(ended, began, seconds)
             self._tidy()
             self._answers.clear()
-            self._best = None  # no state outlives the run but the best
+            self._best = None  # only the best state outlives the run
             return result
 
     def _go(self, view: View, reporter: Reporter) -> None:
@@ -209,7 +209,7 @@ class FunctionRun:
                 self._look(view, reporter)
 
     def _decide_the_rest(self) -> None:
-        """Decide the jobs of a cut run that the virtual clock holds back until it gets new candidates.
+        """Decide the jobs of an interrupted run that the virtual clock holds back until it gets new candidates.
 
         A later call with the journal would draw these candidates and make the same decisions.
         """
@@ -236,7 +236,7 @@ class FunctionRun:
         self._directories.tidy(None if self._best is None else self._best.candidate)
 
     def _end(self, why: str) -> None:
-        """Hand out no more jobs; what has ended the run first is what is told."""
+        """Stop handing out jobs; the first reason for the end is reported."""
         self._ended = self._ended or why
 
     def _seconds_left(self) -> float:
@@ -255,12 +255,12 @@ class FunctionRun:
                 self._pending.append(task)
                 is_kept = self._journal.written is not None
                 if is_kept and task.rung == 0 and self._source.learns(task.candidate):
-                    look()  # so that a candidate drawn by scores finds its directory after a crash
+                    look()  # record it, so that after a crash a candidate drawn by scores finds its directory
                     continue
             self._start(self._pending.popleft())
 
     def _next(self) -> _core.Task | None:
-        """Return what the clock hands out; None where it has nothing now."""
+        """Return the next task of the clock, or None if it has none now."""
         while (task := self._clock.next()) is None:
             if not self._draw():
                 return None
@@ -271,7 +271,7 @@ class FunctionRun:
         return task
 
     def _draw(self) -> bool:
-        """Draw more candidates where the clock stands still for want of them, and return whether there were some."""
+        """Draw more candidates if the clock is waiting for them, and return whether there were any."""
         if not self._clock.starved or not self._source.more():
             return False
         self._decide(self._clock.provide(len(self._source.params)))
@@ -300,11 +300,11 @@ class FunctionRun:
             self._runners.start(self._job_of(key), dict(self._source.params[task.candidate]), state)
 
     def _job_of(self, key: Key) -> Job:
-        """Return what a function is told of its job."""
+        """Return the description of a job that the function gets."""
         return (*key, *self._of_rungs[key[1]])
 
     def _state(self, candidate: int) -> Any:
-        """Return the state that the last job has left. It may be changed in place, so the best so far is copied."""
+        """Return the state of the last job. A function may change it in place, so the best one is copied first."""
         if self._options.training == "restart":
             return None
         state = self._states.take(candidate)
@@ -330,12 +330,12 @@ class FunctionRun:
             self._directories.retire(candidate)
 
     def _checked_failure(self, key: Key, answer: Answer, is_known: bool) -> Answer:
-        """Return the answer of a job that has failed as it is recorded; raise what ends the run, warn of the first.
+        """Return the answer of a failed job as it is recorded; warn of the first failure, and raise if it ends the run.
 
-        One that is known from a journal or a record is no news.
+        Failures that are known from a journal or a record cause no warning.
         """
         if answer.kind == WRONG:
-            if key == (0, 0):  # of the first job, on any number of threads
+            if key == (0, 0):  # the first job, on any number of threads
                 raise SettingError(answer.text)
             answer = answer._replace(kind=FAILED)
         story = _story_of(answer) or self._stories.get(key[0])
@@ -350,7 +350,7 @@ class FunctionRun:
         return answer._replace(error=None)
 
     def _decide(self, decisions: Iterable[_core.Decision]) -> None:
-        """Write down what the ladder has taken, up to the failure that ends the run."""
+        """Record decisions of the ladder, up to a failure that ends the run."""
         for decision in decisions:
             if self._ended in CUTS:
                 return
@@ -439,12 +439,12 @@ class FunctionRun:
 
 
 def _story_of(answer: Answer) -> dict[str, Any] | None:
-    """Return what a trial of Optuna has suggested, None if the answer does not hold it."""
+    """Return what a trial of Optuna has suggested, or None if the answer does not have it."""
     return answer.info.get(STORY) if isinstance(answer.info, dict) else None
 
 
 def _row_of(task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the fields of a `JobRecord`: the loss is what it ranks by, negated; what only networks have is nothing."""
+    """Return the fields of a `JobRecord`: the loss is the negated rank value; fields only for networks are empty."""
     start, end = answer.start - started, answer.end - started
     what = (task.candidate, task.rung, task.epochs, answer.score, -answer.rank, math.nan)
     where = (answer.thread, start, end, 1, answer.kind != FINISHED, task.worker, task.start, task.finish)

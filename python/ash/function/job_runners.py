@@ -1,10 +1,10 @@
-"""Where jobs are done: in the calling thread, in threads beside it, or in an executor of the user's.
+"""Runs jobs in the calling thread, in other threads, or in a user's executor.
 
     start(job) -> ... -> wait(seconds) -> [(job, answer), ...]
 
-Invariants: (1) every job that was started is answered once, or dropped at the end; (2) no more than `free` jobs may be
-started; (3) a job that is late is answered LATE, and what becomes of it after all is of no account.
-Threads: all methods are for one thread. Cost: in the calling thread a microsecond a job.
+Invariants: (1) every job that was started is answered once, or dropped at the end; (2) at most `free` jobs may be
+started; (3) a late job is answered LATE, and its later outcome is ignored.
+Threads: all methods must be called by one thread. Cost: in the calling thread a microsecond per job.
 """
 
 import queue
@@ -25,12 +25,12 @@ from ash.function.answers import DIED, FAILED, LATE, Answer, Train, attempt, do,
 from ash.function.current_job import Job
 
 Key = tuple[int, int]
-"""What a job is known by: candidate and rung."""
+"""Identifies a job: candidate and rung."""
 Answers = list[tuple[Key, Answer]]
 
 
 class JobRunners(AbstractContextManager["JobRunners"]):
-    """Somewhere jobs are done: a context manager that ends with what it has started."""
+    """Runs jobs: a context manager that ends whatever it has started."""
 
     free: int
     """How many jobs may be started now."""
@@ -39,27 +39,27 @@ class JobRunners(AbstractContextManager["JobRunners"]):
 
     @property
     def status(self) -> Status | None:
-        """Return how it stands with the workers of an executor, None where there is none."""
+        """Return the status of the workers of an executor, or None without an executor."""
         return None
 
     def __exit__(self, *error: object) -> None:
-        """Drop what still runs."""
+        """Drop jobs that are still running."""
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
         """Begin a job."""
         raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:
-        """Return the answers that are there, as soon as there is one, or after so many seconds."""
+        """Return all available answers, as soon as there is one, or after `seconds`."""
         raise NotImplementedError
 
     def open(self, state: Any) -> Any:
-        """Return what the function gave back as a state, of what an answer has."""
+        """Return the function's state from the one in an answer."""
         return state
 
 
 class CallingThread(JobRunners):
-    """The calling thread: a job is done when it is started."""
+    """Runs each job in the calling thread when it is started."""
 
     def __init__(self, train: Train) -> None:
         self._train = train
@@ -67,7 +67,7 @@ class CallingThread(JobRunners):
         self.free = 1
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Do a job."""
+        """Run a job."""
         began = time.monotonic()
         with at_work():
             answer = attempt(self._train, job, params, state)
@@ -75,23 +75,23 @@ class CallingThread(JobRunners):
         self._answers.append((job[:2], answer._replace(start=began, end=time.monotonic())))
 
     def wait(self, seconds: float) -> Answers:
-        """Return the answer that is there."""
+        """Return the available answer."""
         answers, self._answers = self._answers, []
         self.free = 1
         return answers
 
 
 class ConcurrentRunners(JobRunners):
-    """Jobs that others do, who put what comes of them into a queue; and the watch over those that take too long.
+    """Runs jobs concurrently: answers arrive in a queue, and late jobs are detected.
 
-    `count` are done at a time, and each may take `limit` seconds.
+    At most `count` run at a time, and each may take `limit` seconds.
     """
 
     def __init__(self, count: int, limit: float | None) -> None:
         self.free = count
         self._limit = limit
-        self._begun: dict[Key, float] = {}  # of each job that is not answered
-        self._lost: set[Key] = set()  # late ones that nobody can stop, and that have not ended yet
+        self._begun: dict[Key, float] = {}  # start time of each job without an answer
+        self._lost: set[Key] = set()  # late jobs that cannot be stopped and have not ended yet
         self._done: queue.SimpleQueue[tuple[Key, Answer | BaseException]] = queue.SimpleQueue()
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
@@ -101,11 +101,11 @@ class ConcurrentRunners(JobRunners):
         self.hand_out(job, params, state)
 
     def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Hand a job to whatever runs it. Its key and its answer are put into the queue when it ends."""
+        """Pass a job to its runner. Its key and its answer are put into the queue when it ends."""
         raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:
-        """Return the answers that are there, as soon as there is one, or one is late, or after so many seconds."""
+        """Return all available answers, as soon as there is one, or one is late, or after `seconds`."""
         answers: Answers = []
         try:
             self._take(self._done.get(timeout=max(0.0, min(seconds, self._next_late()))), answers)
@@ -141,12 +141,12 @@ class ConcurrentRunners(JobRunners):
             answers.append((job, Answer(LATE, text=self.late(), start=began, end=now)))
 
     def late(self) -> str:
-        """Return what is told of a job that is late."""
+        """Return the text for a late job."""
         return f"the job took longer than job_limit={self._limit:g} seconds"
 
 
 class RunnerThreads(ConcurrentRunners):
-    """Threads of this process. One that does not come back cannot be ended: it is left alone, and its place with it."""
+    """Threads of this process. A thread that hangs cannot be ended, so it is abandoned, and its slot is lost."""
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         self._train = train
@@ -159,11 +159,11 @@ class RunnerThreads(ConcurrentRunners):
             self._tasks.put(None)
 
     def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Put it where the next thread that is free takes it."""
+        """Put the job into the queue of the threads."""
         self._tasks.put((job, params, state))
 
     def late(self) -> str:
-        """Return and warn what a late job costs."""
+        """Return the text for a late job, and warn that its thread is lost."""
         text = f"{super().late()}; a thread cannot be stopped, so the run has one thread less until the job returns"
         warn_user(text)
         return text
@@ -176,22 +176,22 @@ class RunnerThreads(ConcurrentRunners):
                 with at_work():
                     done = attempt(self._train, *task)
                 answer = done._replace(thread=number, end=time.monotonic())
-            except BaseException as error:  # SystemExit and the like: for the calling thread
+            except BaseException as error:  # SystemExit and the like: raised in the calling thread
                 answer = error
             del task
             self._done.put((key, answer))
 
 
 MOST_TIMES = 3
-"""The most times that a job is handed to Dask if Dask cancels it."""
+"""How often a job is submitted to Dask at most, if Dask cancels it."""
 
 
 class _Cancelled(Answer):
-    """The answer of a job that Dask has cancelled, which it does where it has lost what the job needs."""
+    """The answer of a job that Dask has cancelled, as it does if it has lost data that the job needs."""
 
 
 class _Handed(NamedTuple):
-    """A job that Dask has: its arguments, how often the function was sent before, and how often it was handed out."""
+    """A job submitted to Dask: its arguments, how often the function had been sent, and how often it was submitted."""
 
     job: Job
     params: dict[str, Any]
@@ -201,11 +201,11 @@ class _Handed(NamedTuple):
 
 
 class Submitted(ConcurrentRunners):
-    """Workers of an executor of the user's: of concurrent.futures, loky, Dask, MPI, or anything else with `submit`.
+    """Workers of a user's executor: of concurrent.futures, loky, Dask, MPI, or anything else with `submit`.
 
-    Its processes are not ours: one that hangs is left alone, and its place with it. Where one dies, an executor of the
-    standard library gives up all that it was doing: those jobs have died as well.
-    Threads: futures are done in any thread. A job is answered by what takes its future out.
+    ash cannot end its processes: one that hangs is abandoned, and its slot is lost. If one dies, an executor of the
+    standard library gives up all its jobs, so these have died as well.
+    Threads: futures complete in any thread. Whichever thread removes the future of a job answers it.
 
     Raises
     ------
@@ -218,11 +218,11 @@ class Submitted(ConcurrentRunners):
     def __init__(self, train: Train, count: int, limit: float | None, executor: Any) -> None:
         super().__init__(count, limit)
         self._futures: dict[Key, Future[Any]] = {}
-        self._handed: dict[Key, _Handed] = {}  # to Dask, and not answered
+        self._handed: dict[Key, _Handed] = {}  # submitted to Dask, and not answered
         self._here = isinstance(executor, ThreadPoolExecutor)
         self.packed = not self._here
         self._function: Any = train
-        self._sent = 0  # times that Dask was sent the function
+        self._sent = 0  # how often the function was sent to Dask
         self._submit: Any = executor.submit
         self._client: Any = executor if is_of(executor, DASK) else None
         self._workers = count
@@ -233,7 +233,7 @@ class Submitted(ConcurrentRunners):
             self._packed = self._function
         if self._client is not None:
             self._send_function()
-            self._submit = partial(executor.submit, pure=False)  # two jobs that look alike are two
+            self._submit = partial(executor.submit, pure=False)  # equal jobs must both run
 
     def __exit__(self, *error: object) -> None:
         futures = list(self._futures.values())
@@ -244,13 +244,13 @@ class Submitted(ConcurrentRunners):
 
     @property
     def status(self) -> Status:
-        """Return how it stands with the workers; of Dask it is asked once a second."""
+        """Return the status of the workers; Dask is asked once per second."""
         if self._client is not None and time.monotonic() - self._counted >= COUNT_SECONDS:
             self._count()
         return Status(self._workers, max(0, len(self._seen) - self._workers), len(self._futures), 0)
 
     def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Submit it."""
+        """Submit a job."""
         key = job[:2]
         try:
             with border("the executor takes no more jobs"):
@@ -265,7 +265,7 @@ class Submitted(ConcurrentRunners):
             self._done.put((key, Answer(DIED, text=str(error), end=time.monotonic())))
 
     def wait(self, seconds: float) -> Answers:
-        """Return answers as elsewhere; where a client of Dask is closed, all its jobs have died."""
+        """Return answers as the base class does; if a client of Dask is closed, all its jobs have died."""
         answers = super().wait(seconds)
         if not answers and self._client is not None and is_closed(self._client):
             for job in list(self._futures):
@@ -273,11 +273,11 @@ class Submitted(ConcurrentRunners):
         return answers
 
     def open(self, state: Any) -> Any:
-        """Return the state, of its bytes where it has been in another process."""
+        """Return the state, unpacked from bytes if it comes from another process."""
         return state if self._here else unpack(state)
 
     def _take(self, done: tuple[Key, Answer | BaseException], answers: Answers) -> None:
-        """Take an answer; a job that Dask has cancelled is handed out again, with the function if that is lost."""
+        """Take an answer; a job that Dask has cancelled is submitted again, with the function if that is lost."""
         job, answer = done
         handed = self._handed.get(job)
         is_late = job in self._lost
@@ -315,7 +315,7 @@ class Submitted(ConcurrentRunners):
             answer = Answer(*found)._replace(end=time.monotonic())
         except ExecutorFailed as error:
             answer = Answer(DIED, text=str(error), end=time.monotonic())
-        except CancelledError as error:  # of Dask, also where it has lost what the job needs
+        except CancelledError as error:  # Dask raises it also if it has lost data that the job needs
             text = f"the executor has cancelled the job ({str(error) or 'no reason given'})"
             answer = (Answer if self._client is None else _Cancelled)(DIED, text=text)
         except Exception as error:

@@ -1,6 +1,6 @@
 """`ash.from_optuna`: an unchanged objective of Optuna as a form of `train`.
 
-Its trial is one of Optuna that draws by its number, and reports to the ladder (reports.py). An epoch is one report.
+Its trial is a trial of Optuna that draws by its number, and reports to the ladder (reports.py). An epoch is one report.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TRIAL = "trial"
 """The hyperparameter that stands for what an objective will suggest: the number of the trial."""
 GIVEN = "given"
-"""A second entry, for the first trials only: values by name, which are suggested as they are given."""
+"""A second entry, for the first trials only: values by name, which are suggested unchanged."""
 PROPOSED = "proposed"
 """The same for adaptive draws. If a value is not in its distribution, another is drawn without a warning."""
 _MISSING = object()
@@ -49,13 +49,13 @@ class Unplanned(Exception):
 
 
 def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
-    """Let `ash.tune_function` run an objective of Optuna, unchanged.
+    """Wrap an unchanged objective of Optuna for `ash.tune_function`.
 
     Each trial is a candidate. The objective runs in a thread, which waits in ``trial.report`` at the end of a rung
     until the candidate is promoted. Once it is retired, ``trial.should_prune`` returns True; an objective that does not
-    ask is ended by `optuna.TrialPruned` in its next report. An epoch is one report. ``max_epochs`` is the number of
+    call it is ended by `optuna.TrialPruned` in its next report. An epoch is one report. ``max_epochs`` is the number of
     reports of a full trial. After these the trial runs to its end without waiting. An objective that reports needs
-    ``max_epochs``. An objective that never reports is run once per candidate, on a ladder of one rung.
+    ``max_epochs``. An objective that never reports runs once per candidate, on a ladder of one rung.
 
     The score is the value returned, or the last value reported as long as the objective has not returned. The best
     trial is the best one of the highest rung. Values after different numbers of reports need not be comparable, for
@@ -67,12 +67,12 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     is drawn. The space of the result contains what was suggested. `best_state` holds the user attributes of the best
     trial. Finite numbers among the user attributes of any trial are metrics of its jobs.
 
-    Limits: a waiting trial keeps its thread, and all that the objective holds, in memory. In another process, after an
-    interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A waiting trial counts
-    as a megabyte of `memory_limit`. The objective must hold no lock and change no global setting while it reports.
-    ``trial.study`` knows no other trial. If a trial raises TrialPruned by itself, this job is recorded as a failure,
-    without a warning, and scores of its earlier jobs stay valid. `costs` is called with params that hold the number of
-    the trial, ``{"trial": 3}``, and the values that the trial was given, if any, as "given" or "proposed".
+    Limits: a waiting trial keeps its thread, and everything that the objective holds, in memory. In another process,
+    after an interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A waiting trial
+    counts as a megabyte of `memory_limit`. While it reports, the objective must not hold a lock or change a global
+    setting. ``trial.study`` has no other trials. If a trial raises TrialPruned by itself, this job is recorded as a
+    failure, without a warning, and scores of its earlier jobs stay valid. `costs` is called with params that hold the
+    number of the trial, ``{"trial": 3}``, and the values that the trial was given, if any, as "given" or "proposed".
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     Returns
     -------
     Objective
-        For `ash.tune_function`, in place of `train` and without a space.
+        To be passed to `ash.tune_function` as `train`, without a space.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def steps_of(
 ) -> Callable[[dict[str, Any]], Iterator[Suggestions | Answer]]:
     """Return a generator function for the trials of a run, which yields after each report and at the end.
 
-    An exception of the objective is yielded too, as an answer that holds what the trial had suggested by then.
+    An exception of the objective is yielded too, as an answer with what the trial had suggested by then.
     """
     import optuna
 
@@ -149,7 +149,7 @@ def is_whole(options: FunctionOptions) -> bool:
 
 
 def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOptions) -> Any:
-    """Return the only trial of a study. It reports to a ladder, and draws by its number what it was not given."""
+    """Return the only trial of a study. It reports to a ladder, and draws by its number the values it was not given."""
     import optuna
 
     number: int = params[TRIAL]
@@ -176,7 +176,7 @@ def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOpti
         known: tuple[dict[str, Any], dict[str, Any]] = ({}, {"params": {}, "space": {}})
 
         def outcome(self, value: Any) -> Suggestions:
-            """Return a value, with what is known of the trial now."""
+            """Return a value with the current facts of the trial."""
             params = self.params
             if params != self.known[0]:
                 self.known = params, _story(self)
@@ -207,7 +207,7 @@ def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOpti
 
 
 def _contained(value: Any, distribution: Any) -> Any:
-    """Return a value in the form that a distribution has for it; _MISSING if the distribution does not contain it."""
+    """Return a value in the distribution's own form, or _MISSING if the distribution does not contain it."""
     for option in getattr(distribution, "choices", ()):
         if type(_plain(option)) is type(value) and _plain(option) == value:
             return option
@@ -215,15 +215,15 @@ def _contained(value: Any, distribution: Any) -> Any:
         inner = distribution.to_internal_repr(value)
         if distribution._contains(inner):
             return distribution.to_external_repr(inner)
-    except (TypeError, ValueError):  # no choice, or no number
+    except (TypeError, ValueError):  # not a choice, or not a number
         pass
     return _MISSING
 
 
 def _story(trial: "optuna.Trial") -> dict[str, Any]:
-    """Return what a trial has suggested so far: values by name, and the space of them, as JSON holds them.
+    """Return what a trial has suggested so far: values by name, and their space, as JSON can hold them.
 
-    What a space of ash cannot have is left out, such as a choice of infinity.
+    Values that a space of ash cannot have, such as infinity as a choice, are left out.
     """
     params: dict[str, Any] = {}
     space: dict[str, Any] = {}
@@ -237,7 +237,7 @@ def _story(trial: "optuna.Trial") -> dict[str, Any]:
 
 
 def space_of(stories: Iterable[Mapping[str, Any]]) -> FunctionSpace:
-    """Return the space that trials have suggested. A name whose bounds differ has the values that occur."""
+    """Return the space that trials have suggested. If the bounds of a name differ, it has the values that occur."""
     domains: dict[str, Domain] = {}
     values: dict[str, dict[Any, None]] = {}
     for story in stories:
@@ -255,5 +255,5 @@ def _domain_of(distribution: Any) -> Domain:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a choice, or its text where it is of no plain type."""
+    """Return a value of a choice, or its text if its type is not plain."""
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

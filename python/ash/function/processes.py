@@ -1,11 +1,11 @@
-"""Processes of ours, one a thread: who dies costs its job, and who hangs is killed.
+"""Runs jobs in child processes, one per thread: a child that dies costs only its job, and one that hangs is killed.
 
-    thread of this process --job, params, state--> child (child.py is what runs there) --answer--> queue
+    thread of this process --job, params, state--> child (runs child.py) --answer--> queue
 
-A child is forked from a new interpreter, not from this one: nothing is copied of threads and locks, and the user's
-script is not run again, as multiprocessing would. It has the module path of the parent, and the function as bytes.
-Invariants: (1) a child does one job at a time, so it is known whose job it was that it has died of; (2) no child
-outlives the run, nor the parent.
+A child is forked from a new interpreter, not from this one: no threads and locks are copied, and the user's script does
+not run again, as with multiprocessing. It has the module path of the parent, and the function as bytes.
+Invariants: (1) a child runs one job at a time, so if it dies it is known in which job; (2) no child outlives the run or
+the parent.
 Threads: a child is used by its own thread; `kill` may be called by another.
 """
 
@@ -32,10 +32,11 @@ START_SECONDS = 300.0
 
 
 class ForkServer:
-    """A process that forks others. It is started with the first child, and again should it have been killed.
+    """A process that forks others. It is started with the first child, and again if it was killed.
 
-    Threads: `child`, `ended` and `kill` may be called by any. One lock guards the socket, over which a question has one
-    answer, and the numbers of children: none is killed that was asked for, as its number may be another's by then.
+    Threads: `child`, `ended` and `kill` may be called by any thread. One lock guards the socket, on which each request
+    has one reply, and the process ids of children. A child whose status was read is not killed, since its id may belong
+    to another process by then.
     """
 
     def __init__(self, packed: bytes) -> None:
@@ -44,15 +45,15 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._living: set[int] = set()
-        self._inputs: list[IO[bytes]] = []  # while these are open, children live
+        self._inputs: list[IO[bytes]] = []  # children live while these are open
 
     def child(self) -> tuple[int, "Connection[Any, Any]"]:
-        """Return a new child, which waits for the function: its number, and our end of the connection to it.
+        """Return a new child that waits for the function: its process id, and our end of the connection to it.
 
         Raises
         ------
         OSError
-            There can be none.
+            No process can be started.
         """
         with self._lock:
             try:
@@ -64,7 +65,7 @@ class ForkServer:
         return number, connection
 
     def ended(self, child: int) -> str:
-        """Return how a child that ends by itself, or was killed, has ended; it is no more after that."""
+        """Return how a child has ended that ends by itself or was killed; it no longer exists after that."""
         with self._lock:
             self._living.discard(child)
             try:
@@ -77,14 +78,14 @@ class ForkServer:
         return f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
 
     def kill(self, child: int) -> None:
-        """End a child at once."""
+        """Kill a child at once."""
         with self._lock:
             if child in self._living:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
 
     def close(self) -> None:
-        """Let it end with all its children, whose connections are closed."""
+        """End the server and all its children, whose connections are closed."""
         with self._lock:
             self._end()
             for each in self._inputs:
@@ -101,7 +102,7 @@ class ForkServer:
                     raise OSError("no process can be started")
                 return int(answer), ours
             except OSError:
-                ours.close()  # a child that was forked all the same, by a process that could not say so, ends by that
+                ours.close()  # ends a child that was forked although the reply failed
                 raise
 
     def _ask(self, message: bytes, *handles: int) -> str:
@@ -126,7 +127,7 @@ class ForkServer:
         ours.sendall(len(self._packed).to_bytes(LENGTH_BYTES, "big") + self._packed)
         answer = ours.recv(MESSAGE)
         ours.settimeout(None)
-        if answer != READY and self._packed:  # it has threads, or is no more
+        if answer != READY and self._packed:  # it has threads, or has died
             self._packed = b""
             self._end()
             self._begin()
@@ -149,9 +150,9 @@ class Child:
         self._connection.send_bytes(packed)
 
     def do(self, arguments: tuple[Any, ...], limit: float | None) -> Answer:
-        """Let it do a job, and return the answer; one that is late is killed."""
+        """Run a job in the process and return the answer; kill the process if the job is late."""
         try:
-            if not self._is_ready:  # to start, and to import what the function needs, is not the job's time
+            if not self._is_ready:  # starting and importing do not count as the job's time
                 if not self._connection.poll(START_SECONDS):
                     self.kill()
                     return Answer(LATE, text=f"its process took longer than {START_SECONDS:g} seconds to start")
@@ -165,18 +166,18 @@ class Child:
             return Answer(DIED, text=f"the process of the job has ended {self._end()}")
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process at once."""
         self._server.kill(self._number)
 
     def close(self) -> None:
-        """Let it end, or end it."""
+        """Let the process end, or kill it."""
         self._connection.close()
         if not self._has_ended:
             self._end()
 
     @property
     def alive(self) -> bool:
-        """Return whether it can do another job: between jobs it says nothing, unless it is no more."""
+        """Return whether it can run another job: between jobs its connection is silent unless it has died."""
         return not (self._is_ready and self._connection.poll(0))
 
     def _end(self) -> str:
@@ -185,7 +186,7 @@ class Child:
 
 
 class Processes(RunnerThreads):
-    """Threads of this process that have a child each."""
+    """Threads of this process with one child each."""
 
     packed = True
 
@@ -195,20 +196,20 @@ class Processes(RunnerThreads):
         self._limit_of_child = limit
         self._children: list[Child | None] = [None] * count
         self._over = False
-        super().__init__(train, count, None)  # a thread watches over its own child
+        super().__init__(train, count, None)  # each thread enforces the limit for its own child
 
     def __exit__(self, *error: object) -> None:
         self._over = True
         super().__exit__(*error)
         for child in self._children:
-            if child is not None and self._begun:  # only where a job still runs is there something to be cut short
+            if child is not None and self._begun:  # nothing to cut short unless a job is still running
                 child.kill()
         for thread in self._threads:
             thread.join()
         self._server.close()
 
     def open(self, state: Any) -> Any:
-        """Return the state of its bytes."""
+        """Return the state, unpacked from its bytes."""
         return unpack(state)
 
     def _work(self, number: int) -> None:
@@ -216,7 +217,7 @@ class Processes(RunnerThreads):
             key = task[0][:2]
             try:
                 answer = self._do(number, task)
-            except Exception as error:  # no process can be started, say
+            except Exception as error:  # such as: no process can be started
                 answer = Answer(FAILED, text=f"{type(error).__name__}: {error}")
             self._done.put((key, answer._replace(thread=number, end=time.monotonic())))
         self._end(number)

@@ -1,6 +1,6 @@
-"""A function that reports its scores, run in a thread of its own, as a generator.
+"""Runs a function that reports its scores in its own thread, as a generator.
 
-    ladder thread:   next(generator) -> lets the function run -> what it reports next, which is yielded
+    ladder thread:   next(generator) -> lets the function run -> yields its next report
     function:        report(...) -> waits until its candidate is trained further or retired
 
 Only a thread can wait in the middle of a call. When a candidate is retired, its generator is dropped. `report`
@@ -22,33 +22,34 @@ from ash.function.answers import Outcome
 from ash.function.current_job import CURRENT, Job
 
 END_SECONDS = 5.0
-"""How long the end of a retired function is waited for."""
+"""How long to wait for the end of a retired function."""
 
 
 class Reports:
-    """What a function reports, one after the other.
+    """Iterates over the reports of a function.
 
     Parameters
     ----------
     function : callable
         Called with this object, whose `send` it calls.
     most : int or None
-        Reports until the candidate has all its epochs. Behind them the function runs on to its end, or its next report.
+        Number of reports until the candidate has all its epochs. After these the function runs on to its end, or to its
+        next report.
     """
 
     def __init__(self, function: Callable[["Reports"], Any], most: int | None) -> None:
         self.retired = False
         self.reported: list[Any] = []
-        self._job: Job | None = None  # in which the function runs on
+        self._job: Job | None = None  # the job in which the function continues
         self._function, self._most = function, most
         self._sent: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
         self._go = threading.Semaphore(0)
-        self._work = at_work()  # what the function does between two reports
+        self._work = at_work()  # entered while the function runs between two reports
         context = contextvars.copy_context()
         self._thread = start_thread(context.run, "ash reports", [self._run])
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield what is reported, and at last what is returned; None where that is nothing after a report."""
+        """Yield each report, and at last the return value; if that is None, the last report is yielded again."""
         reported = self.reported
         is_end = False
         while not is_end:
@@ -73,12 +74,12 @@ class Reports:
             yield value
 
     def send(self, value: Any) -> bool:
-        """Hand over a value, in the thread of the function, and wait; return whether the candidate is trained further.
+        """Report a value from the function's thread, and wait; return whether the candidate is trained further.
 
         Raises
         ------
         Retired
-            The candidate is trained no further.
+            The candidate is not trained further.
         """
         if self.retired:
             raise Retired("the candidate is trained no further")
@@ -91,11 +92,11 @@ class Reports:
         """Let the function run to its end, and wait at most `seconds` for that."""
         self.retired = True
         self._go.release()
-        if threading.current_thread() is not self._thread:  # where the garbage collector runs
+        if threading.current_thread() is not self._thread:  # the garbage collector may run in that thread
             self._thread.join(seconds)
 
     def drop(self, seconds: float) -> None:
-        """Retire the function outside of a job, so that the last one is not its current job any more."""
+        """Retire the function outside of a job, so that it has no current job any more."""
         self._job = None
         self.retire(seconds)
 
@@ -104,7 +105,7 @@ class Reports:
         if not self.retired:
             try:
                 end: tuple[Any, BaseException | None, bool] = (self._function(self), None, True)
-            except BaseException as error:  # raised where the value is waited for
+            except BaseException as error:  # raised in the thread that waits for the value
                 end = None, error, True
             self._sent.put(end)
         self._work.__exit__(None, None, None)
@@ -136,7 +137,7 @@ def reported_by(function: Callable[[Reports], Any], most: int | None) -> Iterato
     reports, seconds = Reports(function, most), END_SECONDS
     try:
         yield from reports
-    except KeyboardInterrupt:  # the function is still at work, and the run does not wait for it
+    except KeyboardInterrupt:  # the function is still running, and the run does not wait for it
         seconds = 0.0
         raise
     finally:

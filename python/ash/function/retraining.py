@@ -1,9 +1,10 @@
-"""Candidates whose states are no more are trained again, rung by rung, to where they stood.
+"""Retrains candidates whose states are lost, rung by rung, up to their current rung.
 
-    target (c, 3), its state LOST:    (c, 0) -> (c, 1) -> (c, 2) -> (c, 3), which alone counts
+    target (c, 3), its state LOST:    (c, 0) -> (c, 1) -> (c, 2) -> (c, 3); only the last one counts
 
-What comes of the rungs below was decided before and is of no account now, unless it fails: then the target fails. Two
-cases: the state was of an earlier process, whose pickles nobody loads; or it had no room in memory nor on the disk.
+The results of the lower rungs were decided before and are ignored now, unless one fails: then the target fails. A state
+is lost in two cases: it was in an earlier process, whose pickles are not loaded, or there was no room for it in memory
+or on disk.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,14 +20,14 @@ from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 1.0
 FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
-"""Ends behind which nothing more is trained."""
+"""Endings after which nothing more is trained."""
 
 
 class Best(NamedTuple):
     """The best job so far: higher scores first, then lower candidates, then lower rungs.
 
-    Jobs of higher `height` come before all others. It is the rung where scores of different rungs are not comparable,
-    and else 0.
+    Jobs of higher `height` come before all others. It is the rung if scores of different rungs are not comparable, and
+    otherwise 0.
     """
 
     height: int
@@ -43,9 +44,9 @@ class Best(NamedTuple):
 
 
 class Retraining:
-    """The candidates of a run that are trained again.
+    """The candidates of a run that are being trained again.
 
-    `params` are those of the candidates so far, by number, and may grow; `job_of` returns the job of a key.
+    `params` are those of the candidates so far, by number, and may grow; `job_of` returns the job for a key.
     """
 
     def __init__(
@@ -55,12 +56,12 @@ class Retraining:
         self._targets: dict[int, Key] = {}
 
     def begin(self, task: _core.Task) -> None:
-        """Begin with the lowest rung: somebody is free."""
+        """Begin with the lowest rung; a runner must be free."""
         self._targets[task.candidate] = task.candidate, task.rung
         self._start((task.candidate, 0), None)
 
     def step(self, key: Key, answer: Answer) -> tuple[Key, Answer] | None:
-        """Return whose answer this is, and the answer; None where the candidate has gone on to its next rung."""
+        """Return the key of the target and its answer, or None if the candidate continues with its next rung."""
         target = self._targets.get(key[0])
         if target is None:
             return key, answer
@@ -73,7 +74,7 @@ class Retraining:
         return target, answer
 
     def complete(self, key: Key, training: str) -> Answer | None:
-        """Train a candidate again up to a rung, and return what comes of it; None where nobody is free to do it."""
+        """Train a candidate again up to a rung, and return the answer, or None if no runner is free."""
         rungs = range(key[1] + 1) if training == "resume" else range(key[1], key[1] + 1)
         answer = None
         for rung in rungs:
@@ -99,12 +100,12 @@ class Retraining:
 
 
 def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> Any:
-    """Return the state of the best job; one of an earlier process is trained again, or None with a warning.
+    """Return the state of the best job. If it is lost, train it again, or warn and return None.
 
     Raises
     ------
     KeyboardInterrupt
-        Ctrl-C has ended this training.
+        Ctrl-C ended this training.
     """
     if best.state is not LOST:
         return best.state

@@ -2,10 +2,11 @@
 
     params       the candidates so far, by number; those of `first` come first
     more()       adds one or more, when the clock waits for new candidates
-    tell(...)    the outcome of a candidate in a rung, in order of decision; and what a trial of Optuna has suggested
+    tell(...)    receives the outcome of a candidate in a rung, in order of decision, and the suggestions of a trial of
+                 Optuna
 
-The clock waits at a virtual time that depends only on decisions. All earlier decisions were told by then. With a
-reproducible schedule, proposals therefore do not depend on timing either.
+The clock waits at a virtual time that depends only on decisions. All earlier decisions have been received by then. With
+a reproducible schedule, proposals therefore do not depend on timing either.
 Cost: a random draw takes some 10 microseconds per hyperparameter, a draw near a good candidate 100. Ranks are kept in a
 sorted list.
 Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optuna, Study.ask and Study.tell.
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
     import optuna
 
 Story = Mapping[str, Any]
-"""What a trial of Optuna has suggested: `params`, and their `space`."""
+"""The suggestions of a trial of Optuna: `params`, and their `space`."""
 SOBOL = "sobol"
 SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
 CHUNK = 256
 LEAST, EVERY = 8, 3
-"""Once LEAST candidates have a score, all but one in EVERY adaptive draws are near good ones."""
+"""Once LEAST candidates have a score, all but one of EVERY adaptive draws are near good ones."""
 BEST, FEWEST = 16, 2
 """Good candidates are the best 1/BEST, but at least FEWEST."""
 KEPT, WIDTH = 0.75, 0.15
@@ -57,11 +58,11 @@ class Source:
     count: int
 
     def learns(self, candidate: int) -> bool:
-        """Return whether a candidate may depend on scores. If some were lost, a resumed run may draw another."""
+        """Return whether a candidate may depend on scores; a resumed run may draw another one if scores were lost."""
         return False
 
     def more(self) -> bool:
-        """Add to `params`, and return whether anything was."""
+        """Add candidates to `params`, and return whether there were any."""
         raise NotImplementedError
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
@@ -69,10 +70,10 @@ class Source:
 
 
 class Drawn(Source):
-    """A draw, or Sobol points: nothing is learned.
+    """Random draws or Sobol points, which do not depend on scores.
 
-    There are `count` candidates in all: the first, then the points that are not among these, `at_once` of them to begin
-    with. Those of smaller spaces come `before`, at their numbers.
+    There are `count` candidates in all: `first`, then points that are not among them, at first `at_once` of these.
+    `before` has candidates of smaller spaces, which keep their numbers.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Ranks:
 
     def __init__(self) -> None:
         self._places: dict[int, tuple[int, float, int]] = {}
-        self._ordered: list[tuple[int, float, int]] = []  # these, worst first; equal ones in reverse order of number
+        self._ordered: list[tuple[int, float, int]] = []  # rung, score, number: worst first, ties by falling number
 
     def __len__(self) -> int:
         return len(self._ordered)
@@ -114,7 +115,7 @@ class Ranks:
         return iter(self._places)
 
     def put(self, candidate: int, rung: int, score: float) -> None:
-        """Rank a candidate by a score in a rung, which is higher than its earlier rungs."""
+        """Rank a candidate by a score in a rung above its earlier ones."""
         if candidate in self._places:
             del self._ordered[bisect_left(self._ordered, self._places[candidate])]
         self._places[candidate] = rung, score, -candidate
@@ -133,8 +134,8 @@ class Ranks:
 class Adaptive(Source):
     """Random draws without repetition, and draws near good candidates.
 
-    Once LEAST candidates have a score, two of three draws are near one of the best 1/BEST (`Ranks`), and more often
-    near the better ones. Such a draw keeps about three quarters of the hyperparameters of the good one, and draws the
+    Once LEAST candidates have a score, two of three draws are near one of the best 1/BEST (`Ranks`), preferably near
+    the better ones. Such a draw keeps about three quarters of the hyperparameters of the good one, and draws the
     others anew. Kept numbers are moved by a random share of their range, mostly a small one. A draw depends on the
     space, the seed, its number, the ranks at the time, and the earlier draws. There are `count` candidates in all, and
     `first` come first. Those in the `journal` keep their numbers.
@@ -151,7 +152,7 @@ class Adaptive(Source):
         self._ranks = Ranks()
 
     def learns(self, candidate: int) -> bool:
-        """Return whether LEAST others may have had a score before it was drawn."""
+        """Return whether LEAST other candidates may have had a score before it was drawn."""
         return candidate >= LEAST
 
     def more(self) -> bool:
@@ -175,7 +176,7 @@ class Adaptive(Source):
         return next(self._others)
 
     def _near(self, number: int, good: int, source: np.random.PCG64) -> Params | None:
-        """Return a configuration near that of a good candidate, None if it was drawn before."""
+        """Return a configuration near that of a good candidate, or None if it was drawn before."""
         own, moves = self.params[good], _moves(self._space.domains, source)
 
         def draw(name: str, _: int, domain: Domain) -> Any:
@@ -187,13 +188,13 @@ class Adaptive(Source):
         return None if key_of(near) in self._seen else near
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Rank a candidate. A failure leaves its rank as it is."""
+        """Rank a candidate. A failure does not change its rank."""
         if score is not None:
             self._ranks.put(candidate, rung, score)
 
 
 class AdaptiveTrials(Adaptive):
-    """Numbers of trials of Optuna, with proposed values if a trial is near a good one. It draws all other values."""
+    """Numbers of trials of Optuna, with proposed values for those near a good one. The trial draws all other values."""
 
     def __init__(self, first: Sequence[Params], count: int, seed: int, journal: NullJournal) -> None:
         super().__init__([], FunctionSpace(**{TRIAL: integers(0, LARGEST)}), count, seed, NullJournal())
@@ -216,7 +217,7 @@ class AdaptiveTrials(Adaptive):
         own = self._stories[good]["params"]
         domains = {name: each for name, (each,) in space_of([self._stories[good]]).domains.items() if name in own}
         near = {name: domains[name].moved(own[name], move) for name, move in _moves(domains, source).items()}
-        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # seen: what has been suggested
+        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # seen: suggested before
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Rank a trial if it has suggested values."""
@@ -227,23 +228,24 @@ class AdaptiveTrials(Adaptive):
 
 
 def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
-    """Return the kept hyperparameters of a draw, and the share of its range by which each moves if it is a number."""
+    """Return the hyperparameters that a draw keeps, and the share of its range by which each number moves."""
     words = {name: source.random_raw(3).tolist() for name in names}
     return {name: WIDTH * ((up - down) / 2**64) for name, (word, up, down) in words.items() if word < KEPT * 2**64}
 
 
 class OptunaSource(Source):
-    """A sampler of Optuna: asked for one candidate at a time, and told the rank of each.
+    """A sampler of Optuna: it is asked for one candidate at a time, and receives the rank of each.
 
     The value of a trial is the share of candidates that rank no higher than its own (`Ranks`), from 0 to 1. It changes
     with each result.
-    A run that goes on asks again for what is on record, in the order in which it has asked and told before: a sampler
-    with a seed proposes the same again, and stands where it stood. One that proposes something else is told of what is
-    on record as of trials that were not its own, and goes on from there.
-    Each domain is a parameter of the study. One that lies evenly or logarithmically between bounds is a float one
-    without levels, so a sampler proposes numbers between them; integers keep their step; a choice has its options.
-    There are `count` candidates in all, of which `first` come first; those of the `journal` are on record, some of them
-    of smaller spaces. A configuration is tried once: a sampler that proposes it again is told its value, and asked
+    A resumed run asks again for the recorded candidates, in the same order of asking and telling as before. A sampler
+    with a seed then proposes the same again, and reaches the same state. A sampler that proposes something else gets
+    the recorded candidates as trials that were not its own, and continues from there.
+    Each domain is a parameter of the study. One with even or logarithmic levels between bounds becomes a float
+    parameter without levels, so a sampler also proposes numbers between them. Integers keep their step, and a choice
+    has its options.
+    There are `count` candidates in all, of which `first` come first; those of the `journal` are recorded, some of them
+    from smaller spaces. A configuration is tried once: a sampler that proposes it again gets its value, and is asked
     again. If it only repeats itself, or stops its study as GridSampler does, candidates are drawn at random from `seed`
     instead.
     """
@@ -258,12 +260,12 @@ class OptunaSource(Source):
         journal: NullJournal,
     ) -> None:
         self._study = quiet_study("maximize", sampler=sampler)
-        self._study._thread_local.in_optimize_loop = True  # or `stop`, which the sampler of a grid calls, is an error
+        self._study._thread_local.in_optimize_loop = True  # else `stop`, which GridSampler calls, is an error
         self._space = space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
         self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # the sampler was not asked for these
         self._ranks = Ranks()
-        self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # of its trials
+        self._numbers: defaultdict[int, list[int]] = defaultdict(list)  # numbers of the trials of each candidate
         self._is_ranked = True
         self._seen = {
             key_of(params): number for number, params in chain(enumerate(self.params), journal.before.items())
@@ -271,14 +273,14 @@ class OptunaSource(Source):
         self._others = (params for params in space.stream(seed) if key_of(params) not in self._seen)
         self.count = count
         self._known, self._before = journal.params, journal.before
-        self._strays = False  # it proposes others than those on record
+        self._strays = False  # whether it proposes other candidates than the recorded ones
 
     def learns(self, candidate: int) -> bool:
         """Return True."""
         return True
 
     def more(self) -> bool:
-        """Ask for one."""
+        """Ask for one candidate."""
         number = len(self.params)
         if number >= self.count:
             return False
@@ -295,9 +297,10 @@ class OptunaSource(Source):
         return True
 
     def _new(self) -> tuple["optuna.Trial | None", Params]:
-        """Return a configuration that was not there before, and its trial if the sampler proposes it.
+        """Return a new configuration, and its trial if the sampler proposes it.
 
-        If the levels are used up, and the sampler has no number between them either, its last proposal is returned.
+        If all levels are used up, and the sampler proposes no number between them either, its last proposal is
+        returned.
         """
         params: Params = {}
         for _ in range(0 if self._study._stop_flag else MOST_REPEATS):
@@ -317,7 +320,7 @@ class OptunaSource(Source):
         warn_user(f"{text}. A resumed run draws as an uninterrupted one {needed}")
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Tell the sampler. A failure after the first rung leaves the rank of the candidate as it is."""
+        """Tell the sampler. A failure after the first rung does not change the rank of the candidate."""
         trial = self._trials[candidate]
         if score is None:
             if rung == 0 and trial is not None:
@@ -333,7 +336,7 @@ class OptunaSource(Source):
             self._numbers[candidate].append(len(self._study.get_trials(deepcopy=False)) - 1)
 
     def _tell(self, trial: "optuna.Trial", candidate: int | None) -> None:
-        """Finish a trial with the value of a candidate; as failed if it has none."""
+        """Finish a trial with the value of a candidate, or as failed if it has none."""
         from optuna.trial import TrialState
 
         if candidate is None or candidate not in self._ranks:
@@ -346,7 +349,7 @@ class OptunaSource(Source):
         """Update the values of all trials that have one to the current ranks."""
         if self._is_ranked:
             return
-        trials = self._study.get_trials(deepcopy=False)  # those of the storage itself, in memory
+        trials = self._study.get_trials(deepcopy=False)  # the objects of the in-memory storage itself
         for candidate in self._ranks:
             values = [self._ranks.share(candidate)]
             for number in self._numbers[candidate]:
@@ -357,7 +360,7 @@ class OptunaSource(Source):
 def source_of(
     first: Sequence[Params], space: FunctionSpace | None, options: FunctionOptions, sampler: Any, journal: NullJournal
 ) -> Source:
-    """Return the source for the argument `sampler`, which is checked; the journal has candidates that are on record.
+    """Return the source for the checked argument `sampler`; the journal has the recorded candidates.
 
     Without a space, candidates are trials of Optuna.
     """
@@ -379,19 +382,19 @@ def source_of(
 
 
 def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | None, sampler: Any) -> int:
-    """Return how many candidates there are at most: no more than the space holds, if that can be counted."""
+    """Return the most candidates there can be: not more than the space holds, if that can be counted."""
     wanted = candidates or LARGEST
     return min(wanted, space.size_with(first)) if _has_levels_alone(space, sampler) else wanted
 
 
 def _has_levels_alone(space: FunctionSpace, sampler: Any) -> bool:
-    """Return whether all candidates have levels of the space, while a sampler of Optuna may propose numbers between."""
+    """Return whether all candidates have levels of the space; a sampler of Optuna may propose numbers between them."""
     domains = (domain for domains in space.domains.values() for domain in domains)
     return not (_is_asked(sampler) and any(map(_has_numbers_between, domains)))
 
 
 def _is_asked(sampler: Any) -> bool:
-    """Return whether it is a sampler of Optuna."""
+    """Return whether `sampler` is a sampler of Optuna."""
     return not isinstance(sampler, str)
 
 
@@ -402,7 +405,7 @@ def _has_numbers_between(domain: Domain) -> bool:
 
 
 def _numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, journal: NullJournal) -> Source:
-    """Return the source of trials of Optuna, which are numbers. The first trials have the values of `first`."""
+    """Return the source of trials of Optuna, which are numbers. The first trials get the values of `first`."""
     endless, wanted = options.candidates is None, options.candidates or LARGEST
     if sampler == ADAPTIVE:
         return AdaptiveTrials(first, wanted, options.seed, journal)
@@ -425,7 +428,7 @@ def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
 
 
 def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
-    """Return each configuration once: the default one, then those that Sobol points fall on, then all others."""
+    """Return each configuration once: the default one, then those of Sobol points, then all others."""
     from scipy.stats import qmc
 
     engine = qmc.Sobol(d=len(space.domains), seed=seed % 2**32)
@@ -435,7 +438,7 @@ def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
 
 
 def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:
-    """Return a configuration as a trial suggests it, name by name."""
+    """Return the configuration that a trial suggests, name by name."""
 
     def ask(name: str, number: int, domain: Domain) -> Any:
         parameter, first, last = _parameter(name, number), domain.levels[0], domain.levels[-1]
@@ -451,7 +454,7 @@ def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:
 
 
 def _finished_trial(score: float, params: Params, space: FunctionSpace) -> "optuna.trial.FrozenTrial":
-    """Return a finished trial of a configuration that was not asked for."""
+    """Return a finished trial for a configuration that was not asked for."""
     from optuna import distributions as of
     from optuna.trial import create_trial
 
@@ -480,11 +483,11 @@ def _is_range(domain: Domain, kinds: Sequence[str]) -> bool:
 
 
 def _options(domain: Domain) -> list[Any]:
-    """Return the levels as a sampler knows them: a tuple is its text; if some are equal, as 1 and True, all are."""
+    """Return the levels for a sampler: tuples as text; all as text if some are equal, such as 1 and True."""
     plain = [repr(level) if isinstance(level, tuple) else level for level in domain.levels]
     return plain if len(set(plain)) == len(plain) else [encode(level) for level in domain.levels]
 
 
 def _parameter(name: str, number: int) -> str:
-    """Return what Optuna knows a domain by: it has one for each name."""
+    """Return the name of a domain for Optuna, which allows one domain per name."""
     return name if number == 0 else f"{name} ({number})"

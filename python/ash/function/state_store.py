@@ -1,4 +1,4 @@
-"""What functions gave back as states, of candidates that wait: in memory up to a limit of bytes, else in files.
+"""Stores the states of waiting candidates of a function: in memory up to a limit of bytes, otherwise in files.
 
                   keep                      bytes > limit: the least promising first
     (at work) ------------> in memory ------------------------------------------------> in a file
@@ -7,15 +7,15 @@
          |                      | drop: the candidate has retired                            v cannot be pickled
          |                      +-----------------------------------------------------> lost: LOST is taken, and the
          |                                                                              candidate is trained again
-A file is a pickle, which runs code when it is loaded: so only what this process has written is, and it is known by a
-checksum that is kept here, with a key that nobody else has. The folder is for this process and its user alone, and goes
-with the run.
+A file is a pickle, which runs code when it is loaded. So only files written by this process are loaded; they are
+authenticated by a checksum with a per-process key, which is kept in memory. Only this user can access the folder, and
+it is deleted with the run.
 
 Order:       of spilling: lower rung, then lower score, then higher candidate.
 Invariants:  (1) a candidate has one state, or none; (2) bytes in memory <= limit after each `keep`, as far as they can
              be measured; (3) a file whose bytes have changed is not unpickled.
-Threads:     the calling one. Cost: for numbers, text and arrays a fraction of a microsecond; what else there is, is
-             pickled to know its size, as far as that takes MEASURING of the time.
+Threads:     only the calling thread. Cost: a fraction of a microsecond for numbers, text and arrays; other states are
+             pickled to measure their size, for at most the share MEASURING of the time.
 """
 
 import contextlib
@@ -37,20 +37,20 @@ from ash._utils.user_warnings import warn_user
 from ash.function.answers import pack, unpack
 
 WAITING = "waiting-"
-"""How the name of a folder begins."""
+"""Prefix of the names of folders."""
 EASED = 0.8
-"""Of the limit: how much stays in memory once it is exceeded, so that the states are not put in order for each one."""
+"""Share of the limit that stays in memory once it is exceeded, so that states are not sorted for each new one."""
 MEASURING = 0.01
-"""Of the time: what pickling for the sake of the size may take; of a type in a rung the first one is always."""
+"""Share of the time that pickling to measure sizes may take; the first state of a type in a rung is always measured."""
 PLAIN = frozenset((bool, int, float, complex, str, bytes))
 PARTS = 64
-"""Parts of a tuple, list or dict that are looked at one by one."""
+"""The most parts of a tuple, list or dict that are measured one by one."""
 HEADER = 128
-"""Bytes of an array beside its numbers, or so."""
+"""Approximate bytes of an array besides its numbers."""
 
 
 class Lost(Enum):
-    """What stands for a state that there was, and is no more: one object, copies of it too."""
+    """Represents a state that is lost. A singleton, even when copied."""
 
     LOST = "lost"
 
@@ -71,11 +71,11 @@ class States(contextlib.AbstractContextManager["States"]):
     Parameters
     ----------
     limit : int or None
-        Most bytes in memory.
+        The most bytes in memory.
     folder : Path or None
-        Where a folder for the files may be made, the folder of the journal; None: where temporary files lie.
+        The folder of the journal, in which a folder for the files may be made; None: the folder for temporary files.
     packed : bool
-        Whether states are bytes that `pack` has made, in another process.
+        Whether states are bytes that `pack` made in another process.
     """
 
     def __init__(self, limit: int | None, folder: Path | None, *, packed: bool) -> None:
@@ -86,22 +86,22 @@ class States(contextlib.AbstractContextManager["States"]):
         self._lost: set[int] = set()
         self._folder: Path | None = None
         self._bytes = self._peak = self._spilled = self._dropped = self._number = 0
-        self._sizes: dict[tuple[type, int], int] = {}  # of the last one of a type in a rung that was pickled
+        self._sizes: dict[tuple[type, int], int] = {}  # size of the last pickled state of a type in a rung
         self._began, self._measuring = time.monotonic(), 0.0
         self._full = False
         self.retrained_epochs = 0
 
     def __exit__(self, *error: object) -> None:
-        self._waiting.clear()  # which ends the threads of functions that wait in a report
+        self._waiting.clear()  # this ends the threads of functions that wait in a report
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             if self._parent is not None:
-                with contextlib.suppress(OSError):  # there is something else in it
+                with contextlib.suppress(OSError):  # it is not empty
                     self._parent.rmdir()
 
     @property
     def memory(self) -> dict[str, int]:
-        """Return what `FunctionResult.memory` says."""
+        """Return the value of `FunctionResult.memory`."""
         return {
             "limit": self._limit or 0,
             "peak_bytes": self._peak,
@@ -111,7 +111,7 @@ class States(contextlib.AbstractContextManager["States"]):
         }
 
     def keep(self, candidate: int, rung: int, score: float, state: Any) -> None:
-        """Keep what a job has left, in place of what there was."""
+        """Keep the state of a job, replacing that of the candidate's previous one."""
         if state is LOST:
             self._lost.add(candidate)
             return
@@ -124,7 +124,7 @@ class States(contextlib.AbstractContextManager["States"]):
             self._peak = self._bytes
 
     def take(self, candidate: int) -> Any:
-        """Return a state and forget it: None where there was none, LOST where it is no more."""
+        """Return and remove a state: None if there was none, LOST if it is lost."""
         found = self._waiting.pop(candidate, None)
         if found is not None:
             self._bytes -= found[2]
@@ -137,7 +137,7 @@ class States(contextlib.AbstractContextManager["States"]):
         return None
 
     def drop(self, candidate: int) -> None:
-        """Let go of a state that nobody needs any more."""
+        """Drop a state that is no longer needed."""
         found = self._waiting.pop(candidate, None)
         if found is not None:
             self._bytes -= found[2]
@@ -162,10 +162,10 @@ class States(contextlib.AbstractContextManager["States"]):
                 self._spilled += 1
 
     def _write(self, state: Any) -> Spilled | None:
-        """Write a state to a file of its own; None where it cannot be pickled, or the disk does not take it."""
+        """Write a state to its own file; None if it cannot be pickled or written."""
         try:
             content = state if self._packed else pack(state)
-        except Exception:  # of the user's class: it is trained again
+        except Exception:  # raised by the user's class; the candidate is trained again
             return None
         path = None
         try:
@@ -200,7 +200,7 @@ class States(contextlib.AbstractContextManager["States"]):
             return LOST
         try:
             return content if self._packed else unpack(content)
-        except Exception:  # of the user's class, which can be pickled but not unpickled
+        except Exception:  # raised by the user's class, which can be pickled but not unpickled
             return LOST
 
     def _checksum(self, content: bytes) -> bytes:
@@ -213,7 +213,7 @@ class States(contextlib.AbstractContextManager["States"]):
             warn_user(f"waiting states cannot be written ({why}); they are dropped, and trained again when needed")
 
     def _size(self, state: Any, rung: int) -> int:
-        """Return how many bytes a state takes: as it is, or as those of its type in this rung that were pickled."""
+        """Return the bytes of a state, measured, or those of the last pickled state of its type in this rung."""
         found = getattr(state, "nominal_bytes", None) or size_of(state)
         if found is not None:
             return found
@@ -224,7 +224,7 @@ class States(contextlib.AbstractContextManager["States"]):
             return known
         try:
             size = len(pack(state))
-        except Exception:  # a lock, say
+        except Exception:  # it cannot be pickled, such as a lock
             size = sys.getsizeof(state)
         self._measuring += time.monotonic() - began
         self._sizes[key] = size
@@ -232,7 +232,7 @@ class States(contextlib.AbstractContextManager["States"]):
 
 
 def size_of(state: Any, depth: int = 2) -> int | None:
-    """Return the bytes of plain values and arrays, and of tuples, lists and dicts of such; None of anything else."""
+    """Return the bytes of plain values and arrays, and of tuples, lists and dicts of these; None for anything else."""
     kind = type(state)
     if kind in PLAIN:
         return sys.getsizeof(state)
@@ -247,5 +247,5 @@ def size_of(state: Any, depth: int = 2) -> int | None:
 
 
 def _delete(path: Path) -> None:
-    with contextlib.suppress(OSError):  # the folder goes with the run
+    with contextlib.suppress(OSError):  # the folder is deleted with the run
         path.unlink()

@@ -1,18 +1,17 @@
-"""The file of a journal: a database of SQLite, of which one process is the writer and others may be readers.
+"""The file of a journal: an SQLite database with one writing process and any number of readers.
 
     changes of one look -> BEGIN, rows, facts, counts of rows, COMMIT        all or none, whenever the process dies
 
-Damage: SQLite notices damage to its own structure, but not a bit that has changed inside a value. So each row carries a
-hash of its other values. Numbers that must come back bit for bit, -0.0 and NaN too, are kept as the text that Python
-writes of them.
-Durability: the write-ahead log is synced at each commit, so what is committed outlives a loss of power. That log is
-memory shared between processes, which a file system of the network does not give (sqlite.org/wal.html). There a
-rollback journal takes its place; a warning says so, since locks are not to be trusted there either. Readers see the
-last commit and change nothing. With the log they hold up nobody, without it a commit waits for them.
-Errors: whatever SQLite or the system says becomes a JournalError that names the file; damage is JournalCorrupt, and
-what the disk or the system refuses is JournalUnwritable. That includes a file that was deleted or replaced meanwhile:
-SQLite would go on writing to the file that it has open.
-Threads: the one that has opened it. A child of fork is refused, since SQLite does not survive one.
+Damage: SQLite notices damage to its own structure, but not a changed bit inside a value. So each row has a hash of its
+other values. Numbers that must come back bit for bit, including -0.0 and NaN, are stored as Python's text.
+Durability: the write-ahead log is synced at each commit, so committed data survive a loss of power. The log needs
+memory shared between processes, which network file systems do not provide (sqlite.org/wal.html). There a rollback
+journal is used instead, with a warning, since locks are unreliable there too. Readers see the last commit and change
+nothing. With the log they do not block commits; without it a commit waits for them.
+Errors: every error of SQLite or the system becomes a JournalError that names the file; damage is JournalCorrupt, and
+refusals of the disk or the system are JournalUnwritable. That includes a file that was deleted or replaced meanwhile,
+since SQLite would continue to write to the file that it has open.
+Threads: only the one that opened it. Use in a forked child is refused, since SQLite does not support it.
 """
 
 import contextlib
@@ -29,18 +28,18 @@ from ash._utils.user_warnings import warn_user
 from ash.errors import JournalCorrupt, JournalError, JournalUnwritable
 
 APPLICATION = 0x61736831
-"""What SQLite calls the application id: "ash1"."""
+"""SQLite's application id: "ash1"."""
 VERSION = 1
-"""Of the tables."""
+"""Version of the tables."""
 HEADER = b"SQLite format 3\x00"
 BUSY_SECONDS = 5.0
-"""How long a commit waits for a lock of SQLite, which a reader holds where there is no log."""
+"""How long a commit waits for a lock of SQLite, which a reader holds if there is no write-ahead log."""
 REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
-"""What SQLite says where it cannot make the files that it shares with writers: the disk is full or read-only."""
+"""SQLite's errors if it cannot create the files that it shares with writers: the disk is full or read-only."""
 NETWORK = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|beegfs|ncpfs|fuse\.(sshfs|s3fs|gcsfuse|rclone|glusterfs)"
 )
-"""Names of file systems over a network, whole."""
+"""Full names of network file systems."""
 MOUNTS = Path("/proc/self/mountinfo")
 
 Row = tuple[Any, ...]
@@ -63,14 +62,14 @@ TABLES = {
     "answers": (*JOB_KEY, "kind TEXT NOT NULL", "text TEXT NOT NULL", "state INTEGER NOT NULL"),
     "states": (*JOB_KEY, "file TEXT NOT NULL", "bytes INTEGER NOT NULL", "hash TEXT NOT NULL"),
 }
-"""The columns of each table but the last, `checksum`."""
+"""The columns of each table, except the last one, `checksum`."""
 KEYS = {
     "jobs": ("UNIQUE (candidate, rung)",),
     **dict.fromkeys(("answers", "states"), ("PRIMARY KEY (candidate, rung)",)),
 }
 
 COUNTED = ("candidates", "jobs", "steps", "assists", "answers", "states")
-"""Tables whose number of rows is a fact, so that a row that has vanished is missed."""
+"""Tables whose number of rows is recorded as a fact, so that a missing row is detected."""
 
 
 class Database:
@@ -79,7 +78,7 @@ class Database:
     Parameters
     ----------
     path : Path
-        Made if it is not there, or empty.
+        Created if it does not exist or is empty.
     log : bool
         Whether the write-ahead log can be used.
 
@@ -88,7 +87,7 @@ class Database:
     JournalUnwritable
         It cannot be opened.
     JournalError
-        It is something else, or of a newer version of ash.
+        It is not a journal, or is from a newer version of ash.
     JournalCorrupt
         It is damaged.
     """
@@ -122,7 +121,7 @@ class Database:
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                with contextlib.suppress(sqlite3.Error):  # the first error is the one to be told
+                with contextlib.suppress(sqlite3.Error):  # the first error is reported
                     self._connection.execute("ROLLBACK")
             raise
 
@@ -148,7 +147,7 @@ class Database:
         self._is_new = False
 
     def read(self) -> "Contents":
-        """Return all there is, checked."""
+        """Return the checked contents."""
         if self._is_new:
             return nothing()
         with _named(self.path):
@@ -159,7 +158,7 @@ class Database:
         return dict.fromkeys(COUNTED, 0) if found is None else dict(json.loads(found[0]))
 
     def close(self) -> None:
-        """Close it; the log is written back to the file, wherever that is by now."""
+        """Close it and write the log back to the file, even if the file has been moved."""
         if os.getpid() != self._process:
             return
         with _named(self.path):
@@ -167,13 +166,13 @@ class Database:
                 self._connection.close()
                 return
             with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing would leave the log as it is
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing alone would leave the log
             self._connection.close()
         _remove_empty_log(self.path)
 
 
 class Changes:
-    """What one commit changes: rows that go, then rows that come, and facts, new or in place of old ones."""
+    """The changes of one commit: rows to delete, then rows to add, and facts to add or replace."""
 
     def __init__(self) -> None:
         self.deleted: list[tuple[str, str, Row]] = []
@@ -184,29 +183,29 @@ class Changes:
         return bool(self.deleted or self.rows or self.facts)
 
     def delete(self, table: str, condition: str = "true", values: Row = ()) -> None:
-        """Let the rows of a table go for which a condition of SQL holds, with values for its question marks."""
+        """Delete the rows of a table for which an SQL condition holds, with values for its question marks."""
         self.deleted.append((table, condition, values))
 
     def add(self, table: str, rows: Sequence[Row]) -> None:
-        """Let rows come, without their checksums; one whose key is there already is that row, and stays."""
+        """Add rows, given without checksums; a row whose key already exists is not changed."""
         if rows:
             self.rows.setdefault(table, []).extend(rows)
 
 
 class Contents(NamedTuple):
-    """The facts of a journal at one commit, and its rows by table, in order of their first columns."""
+    """The facts of a journal at one commit, and its rows by table, ordered by their first columns."""
 
     facts: dict[str, Any]
     rows: dict[str, list[Row]]
 
 
 def nothing() -> Contents:
-    """Return what a journal holds before its first commit."""
+    """Return the contents of a journal before its first commit."""
     return Contents({}, {name: [] for name in COUNTED})
 
 
 def read_contents(connection: sqlite3.Connection) -> Contents:
-    """Return what a journal holds, or raise JournalCorrupt where it is damaged."""
+    """Return the contents of a journal, or raise JournalCorrupt if it is damaged."""
     connection.execute("BEGIN")  # one snapshot for all tables
     try:
         found = [text for (text,) in connection.execute("PRAGMA quick_check(1)")]
@@ -226,7 +225,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 
 
 def _found_by_check(text: str) -> Exception:
-    """Return the error for a line of `quick_check`: damage, or a page that memory or the disk refused."""
+    """Return the error for a line of `quick_check`: damage, or a page that could not be read."""
     codes = {int(code) & 0xFF for code in re.findall(r"error code=(\d{1,9})\b", text)}
     if sqlite3.SQLITE_NOMEM in codes:
         return MemoryError(text)
@@ -236,7 +235,7 @@ def _found_by_check(text: str) -> Exception:
 
 
 def contents_of(path: Path) -> Contents:
-    """Return what a journal holds, into which another process may be writing, or raise JournalError."""
+    """Return the contents of a journal, which another process may be writing, or raise JournalError."""
     if not path.is_file():
         raise JournalError(f"{path} is not a file: give the path of a journal")
     contents = read_only(path)
@@ -246,10 +245,10 @@ def contents_of(path: Path) -> Contents:
 
 
 def read_only(path: Path) -> Contents:
-    """Return what a file holds, nothing where it is empty, or raise JournalError.
+    """Return the contents of a file, none if it is empty, or raise JournalError.
 
-    A journal that was closed can be read on a full disk and on a read-only one, where SQLite cannot make the files that
-    readers and writers share. It is then read without them.
+    On a full or read-only disk SQLite cannot create the files that readers and writers share. A journal that was closed
+    is then read without them.
     """
     with _named(path):
         try:
@@ -267,19 +266,19 @@ def _read_only(path: Path, how: str) -> Contents:
 
 
 def _code_of(error: sqlite3.Error) -> int | None:
-    """Return what kind of error SQLite says it is, None where it was not SQLite that said it."""
+    """Return SQLite's primary error code, or None if the error is not from SQLite itself."""
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else int(code) & 0xFF
 
 
 def _is_closed(path: Path) -> bool:
-    """Return whether all changes are in the file itself, none in those that SQLite keeps beside it meanwhile."""
+    """Return whether all changes are in the file itself, and none in SQLite's temporary files next to it."""
     beside = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-journal")]
     return not any(file.exists() and file.stat().st_size > 0 for file in beside)
 
 
 def real_path(path: Path) -> Path:
-    """Return what a link stands for, so that what lies beside a journal is found by any name; else the path."""
+    """Return the target of a link, so that the files next to a journal are found by any name; else the path."""
     with _usable(path):
         if "\0" in str(path):
             raise ValueError("embedded null character")
@@ -287,7 +286,7 @@ def real_path(path: Path) -> Path:
 
 
 def check_place(path: Path) -> None:
-    """Raise JournalError unless a journal is at a path, or can be; nothing is made."""
+    """Raise JournalError unless a journal exists at a path or can be created there; nothing is created."""
     log = path.with_name(f"{path.name}-wal")
     with _usable(path):
         if path.is_symlink() and not path.exists():
@@ -303,7 +302,7 @@ def check_place(path: Path) -> None:
 
 
 def check_head(path: Path) -> None:
-    """Raise JournalError unless a file, if there is one, can be written and begins as a journal does."""
+    """Raise JournalError unless a file, if it exists, can be written and begins like a journal."""
     if not path.exists():
         return
     with _usable(path), path.open("r+b") as file:
@@ -313,7 +312,7 @@ def check_head(path: Path) -> None:
 
 
 def log_works(path: Path) -> bool:
-    """Return whether a write-ahead log can be used beside a path; warn where it cannot."""
+    """Return whether a write-ahead log can be used at a path; warn if it cannot."""
     found = file_system(path)
     if found is None or not NETWORK.fullmatch(found):
         return True
@@ -323,9 +322,9 @@ def log_works(path: Path) -> bool:
 
 
 def file_system(path: Path, mounts: str | None = None) -> str | None:
-    """Return the type of the file system that a path lies on, as Linux calls it; None where it does not say.
+    """Return the type of the file system of a path, as Linux names it, or None if it is unknown.
 
-    `mounts` is the text of /proc/self/mountinfo (proc(5)), by default as it is.
+    `mounts` is the text of /proc/self/mountinfo (proc(5)), by default the current one.
     """
     if mounts is None:
         try:
@@ -341,13 +340,13 @@ def file_system(path: Path, mounts: str | None = None) -> str | None:
             continue
         point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])
         inside = folder == point or folder.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):  # of several on one point, the last
+        if inside and len(point) >= len(best):  # the last of several on one mount point
             best, kind = point, tail.split(" ", 1)[0]
     return kind
 
 
 def _schema() -> list[str]:
-    """Return the statements that make the tables."""
+    """Return the statements that create the tables."""
     checksum = "checksum TEXT NOT NULL"
     return [
         f"CREATE TABLE {name} ({', '.join([*columns, checksum, *KEYS.get(name, ())])}) STRICT"
@@ -356,12 +355,12 @@ def _schema() -> list[str]:
 
 
 def with_checksum(table: str, row: Row) -> Row:
-    """Return a row with the hash of its table and values, as the last one."""
+    """Return a row with the hash of its table and values as the last value."""
     return (*row, _checksum(table, row))
 
 
 def _checked(table: str, rows: Iterable[Row]) -> list[Row]:
-    """Return rows without their hashes, or raise JournalCorrupt where one does not fit."""
+    """Return rows without their hashes, or raise JournalCorrupt if one does not match."""
     found = []
     for row in rows:
         if _checksum(table, row[:-1]) != row[-1]:
@@ -375,7 +374,7 @@ def _checksum(table: str, row: Row) -> str:
 
 
 def _file_of(path: Path) -> tuple[int, int] | None:
-    """Return by what the system knows the file at a path, None where there is none."""
+    """Return device and inode of the file at a path, or None if there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -384,7 +383,7 @@ def _file_of(path: Path) -> tuple[int, int] | None:
 
 
 def _remove_empty_log(path: Path) -> None:
-    """Remove what a journal has left that was deleted, moved or replaced: it would be taken for another one's."""
+    """Remove the empty log of a journal that was deleted, moved or replaced, so that a new one does not use it."""
     with contextlib.suppress(OSError):
         log = path.with_name(f"{path.name}-wal")
         if log.stat().st_size == 0:
@@ -393,14 +392,14 @@ def _remove_empty_log(path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Make an empty file, for nobody but its owner, unless there is one."""
+    """Create an empty file, accessible to its owner only, unless it exists."""
     with _usable(path):
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the tables, 0 where there are none, or raise JournalError unless they are ours."""
+    """Return the version of the tables, 0 if there are none; raise JournalError if they are not those of a journal."""
     connection.execute("PRAGMA trusted_schema=OFF")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -413,13 +412,13 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         raise JournalError(f"{path} was written by a newer ash, as version {version}; this one reads up to {VERSION}")
     if version < 1:
         raise JournalCorrupt(f"{path} is damaged: it has tables and no version")
-    if found != set(_schema()):  # no table less, and nothing more: no trigger, no view, no column that computes
+    if found != set(_schema()):  # exactly these tables: no triggers, views or generated columns
         raise JournalCorrupt(f"{path} is damaged: its tables are not those of a journal")
     return version
 
 
 def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> int:
-    """Insert rows and return how many were not there; facts take the place of older ones."""
+    """Insert rows and return how many were new; facts replace older ones."""
     before = connection.total_changes
     if rows:
         marks = ", ".join("?" * (len(rows[0]) + 1))
@@ -435,7 +434,7 @@ def _rows(connection: sqlite3.Connection, table: str) -> list[Row]:
 
 @contextlib.contextmanager
 def _usable(path: Path) -> Iterator[None]:
-    """Turn what the system says of a path into an error that names the journal."""
+    """Turn a system error for a path into an error that names the journal."""
     try:
         yield
     except OSError as error:
@@ -446,13 +445,13 @@ def _usable(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn what SQLite raises into an error that names the journal and says whether it is damaged."""
+    """Turn an error of SQLite into one that names the journal and says whether it is damaged."""
     try:
         yield
     except (JournalCorrupt, JournalUnwritable) as error:
         raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
     except sqlite3.OperationalError as error:
-        if _code_of(error) is None:  # Python's own, of text that is no UTF-8
+        if _code_of(error) is None:  # Python's own error, for text that is not UTF-8
             raise JournalCorrupt(f"{path} is damaged: {error}") from error
         raise JournalUnwritable(f"{path} cannot be used as a journal: {error}") from error
     except (sqlite3.DatabaseError, OverflowError, RecursionError, ValueError) as error:

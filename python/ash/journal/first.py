@@ -1,4 +1,4 @@
-"""The argument `first`: configurations that are tried before all others, given as they are or found by an earlier run.
+"""The argument `first`: configurations to try before all others, given directly or taken from an earlier run.
 
     list of configurations    all of them; one that does not fit the space is an error
     result, journal           the ten best that fit the space; names that they lack get their defaults
@@ -27,7 +27,7 @@ from ash.space.space import Space
 MOST_OF_EARLIER = 10
 """How many configurations of an earlier run are tried again."""
 Ranked = tuple[float, float, int, Params]
-"""What the rank of a candidate depends on, the lowest being the best; its number; and its parameters."""
+"""The rank of a candidate as two numbers, lowest is best; its number; and its hyperparameters."""
 
 
 def read_first(first: Any, space: Space | None, candidates: int | None, argument: str = "candidates") -> list[Params]:
@@ -36,13 +36,13 @@ def read_first(first: Any, space: Space | None, candidates: int | None, argument
     Parameters
     ----------
     first : sequence of dict, History, path, Journal, study of Optuna or None
-        As the user gave it.
+        The user's argument.
     space : Space or None
-        What the configurations must fit. None: any names and values do, as for an objective of Optuna.
+        The configurations must fit it. None: any names and values are allowed, as for an objective of Optuna.
     candidates : int or None
         The most configurations; None for any number.
     argument : str
-        What the entry point calls `candidates`.
+        The entry point's name for `candidates`.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def _read(params: Any, space: Space | None) -> Params:
 
 
 def _of_earlier(first: Any, space: Space | None, candidates: int | None) -> list[Params]:
-    """Return the best configurations of an earlier run that are of the space, with a warning where some are not."""
+    """Return the best configurations of an earlier run that are in the space; warn if some are not."""
     most = MOST_OF_EARLIER if candidates is None else min(MOST_OF_EARLIER, candidates)
     found: dict[str, Params] = {}
     left_out: list[str] = []
@@ -123,7 +123,7 @@ def _of_earlier(first: Any, space: Space | None, candidates: int | None) -> list
 def _best_first(earlier: Any) -> list[Params]:
     """Return the configurations that have a score, the best one first; ties: lower loss, then lower candidate.
 
-    SettingError where the journal cannot be read, or nothing has a score.
+    Raises SettingError if the journal cannot be read, or if nothing has a score.
     """
     try:
         ranked = list(_ranked(earlier))
@@ -176,14 +176,14 @@ def _of_journal(earlier: Any) -> Iterator[Ranked]:
 
 
 def _is_study(value: Any) -> bool:
-    """Return whether it is a study of Optuna, which is not imported for that."""
+    """Return whether a value is a study of Optuna, without importing Optuna."""
     return any(
         each.__name__ == "Study" and each.__module__.partition(".")[0] == "optuna" for each in type(value).__mro__
     )
 
 
 def _of_study(study: Any) -> Iterator[Ranked]:
-    """Yield the trials that have a value. That of a pruned one was measured early, so these are the last."""
+    """Yield the trials that have a value. Pruned ones rank last, since their values were measured early."""
     if len(study.directions) > 1:
         raise SettingError(
             f"first must be a study of one objective, got one of {len(study.directions)}: pass configurations, as a "
@@ -199,7 +199,7 @@ def _of_study(study: Any) -> Iterator[Ranked]:
 def _filled(params: Any, space: Space | None, is_study: bool) -> Any:
     """Return a configuration of an earlier run, with defaults for names that it lacks, unless all names are unknown.
 
-    Names of a study that are not in the space are left out. Optuna keeps no tuples, so a tuple may be given as its
+    Names of a study that are not in the space are left out. Optuna cannot store tuples, so a tuple may be given as
     text.
     """
     if space is None or (params and not params.keys() & space.domains.keys()):

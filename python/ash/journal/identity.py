@@ -1,17 +1,16 @@
-"""The facts that a journal keeps of a run: what makes it the one it is, and the call that began it.
+"""The facts that a journal keeps of a run: its identity, and the call that began it.
 
-Whoever goes on from a journal must agree with these, or is told where not:
+A call that continues a journal must agree with its identity; otherwise an error names the differences:
 
-    settings   what every result depends on (seed, epochs, ...) and what every decision does (eta, workers, ...)
+    settings   options on which results depend (seed, epochs, ...), and those on which decisions do (eta, workers, ...)
     space      domains, levels and conditions
-    data       shapes, names and classes; hashes of what the core trains on: scaled, split and encoded
+    data       shapes, names and classes; hashes of the core's training data: scaled, split and encoded
     version    of ash, and whether its kernels have fused multiply-adds
 
 Runs of functions have settings, a space and a version: ash/function/function_identity.py.
 
-How many candidates there are, how long they may take, on how many threads and in how much memory: these may change, as
-none of them changes a result. By the call that began it `ash.resume` can make the same call again. All facts are what
-JSON holds.
+The number of candidates, the time, the threads and the memory may change, as none of them changes a result. The call
+that began the run lets `ash.resume` repeat it. All facts can be stored as JSON.
 """
 
 import hashlib
@@ -50,12 +49,12 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Kind, Space
 
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
-"""Options that follow from the time limit of a planned run: those of the journal are taken."""
+"""Options that follow from the time limit of a planned run; they are taken from the journal."""
 _TOLD = {name: option for name, option in option_table().items() if option.decides}
 OPEN = ("candidates", "metric", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
-"""Arguments of `ash.tune` that are repeated as they were given, since what they become depends on the plan."""
+"""Arguments of `ash.tune` that are repeated as given, since their resolved values depend on the plan."""
 REPEATED = tuple(name for name in _TOLD if name not in OPEN)
-"""Arguments that are repeated as they were read."""
+"""Arguments that are repeated with their checked values."""
 GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validation table (X, y)", "cv": "the splitter"}
 """Arguments that a journal may not be able to keep."""
 PARTS = ("training", "validation")
@@ -65,16 +64,16 @@ BEFORE = "before"
 """The argument of a record for the candidates that were drawn before the space grew."""
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
-"""What ash 0.1 called arguments."""
+"""Names of arguments in ash 0.1."""
 _ADDED = ("infinite", "loss", "models", "draws", "precision", "direction", "max_epochs")
-"""Options that journals of ash 0.1 do not have: their runs had the default of today."""
+"""Options that journals of ash 0.1 do not have; their runs had today's default."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "
     "each time, or give each fold a journal of its own"
 )
-"""What is said where the data are others."""
+"""Hint in the error for different data."""
 SHOWN = 60
-"""Letters of a value in a message, at most."""
+"""The most characters of a value in a message."""
 
 
 def identity_of(
@@ -85,10 +84,10 @@ def identity_of(
     scoring: str | None,
     first: Sequence[Params] = (),
 ) -> Facts:
-    """Return the facts of a run: options with the ladder planned, each fold, and what the core makes of them.
+    """Return the facts of a run from its options, with the ladder planned, its folds, and the core's data for each.
 
-    `scoring` is what the user's function that scores is, as far as that can be told. `first` was read; the facts hold
-    it whole, so that a record and `ash.resume` need not be given it again.
+    `scoring` identifies the user's scoring function, as far as possible. `first` was read; the facts contain it in
+    full, so that a record and `ash.resume` do not need it again.
     """
     own: Facts = {FIRST: list(first)} if first else {}
     return {
@@ -107,7 +106,7 @@ def deciding(options: RunOptions) -> Facts:
 
 
 def version_facts(models: Collection[str] = ()) -> Facts:
-    """Return the versions that a journal stores: of ash, and of the packages that train trees of these kinds."""
+    """Return the versions that a journal stores: of ash, and of the packages that train these kinds of trees."""
     build = _core.build_info()
     fused = build["instruction_set"] != "baseline" or platform.machine() in ("aarch64", "arm64")
     facts: Facts = {"version of ash": build["version"], "fused multiply-adds": fused}
@@ -119,12 +118,12 @@ def version_facts(models: Collection[str] = ()) -> Facts:
 
 
 def version_name(package: str) -> str:
-    """Return the name of the fact that is the version of a package."""
+    """Return the name of the fact for the version of a package."""
     return f"version of {package}"
 
 
 def space_of_facts(facts: Facts, kind: type[Kind]) -> Kind:
-    """Return the space of this class that `space_story` was given, from what JSON has made of it."""
+    """Return the space, of class `kind`, from the JSON facts that `space_story` made of it."""
     return kind(**{name: list(map(_domain_of_facts, several)) for name, several in facts.items()})
 
 
@@ -138,7 +137,7 @@ def _domain_of_facts(facts: Facts) -> Domain:
 
 
 def from_json(value: Any) -> Any:
-    """Return levels or hyperparameters as they were before JSON: its lists were tuples."""
+    """Return levels or hyperparameters from JSON, with lists converted back to tuples."""
     if isinstance(value, dict):
         return {name: from_json(part) for name, part in value.items()}
     return tuple(map(from_json, value)) if isinstance(value, list) else value
@@ -162,9 +161,9 @@ def before_of(record: RunRecord) -> dict[int, Params]:
 
 
 def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) -> None:
-    """Raise JournalError, with every difference, unless a run may go on from a journal.
+    """Raise JournalError, with every difference, unless a run may continue a journal.
 
-    There and here are the facts of the journal and of this run; `allowed` is `Journal.allow_change`.
+    `there` and `here` are the facts of the journal and of this run; `allowed` is `Journal.allow_change`.
     """
     tasks = [facts["settings"]["task"] for facts in (there, here)]
     if tasks.count(FUNCTION) == 1:
@@ -182,17 +181,17 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
 def differences(
     there: Facts, here: Facts, allowed: Sequence[str] = (), *, where: str = "in the record", may_grow: bool = False
 ) -> list[str]:
-    """Return in words what differs between the facts of two runs, of those parts that are here.
+    """Return in words how the facts of two runs differ, in the parts that `here` has.
 
-    `where` says in words where `there` comes from; `here` is of this call. With `may_grow`, a larger space that
+    `where` says in words where `there` comes from; `here` belongs to this call. With `may_grow`, a larger space that
     contains the recorded one does not count as a difference.
     """
-    here = json.loads(json.dumps(here))  # tuples become lists, as there
+    here = json.loads(json.dumps(here))  # tuples become lists, as in `there`
     found = []
     if "settings" in here:
         older = json.loads(json.dumps({name: _DEFAULTS[name] for name in _ADDED if name in here["settings"]}))
         there = {**there, "settings": {**older, **there["settings"]}}
-        if there["settings"].get("sampler", "") is None:  # None stood for random draws before 0.2
+        if there["settings"].get("sampler", "") is None:  # None meant random draws before 0.2
             there["settings"]["sampler"] = RANDOM
         found += _differences(there["settings"], here["settings"], _names(there, here, "settings", allowed), where)
     if "space" in here:
@@ -205,10 +204,10 @@ def differences(
 
 
 def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
-    """Return who calls, by the name of what was called, and with which arguments.
+    """Return the name of the entry point and its arguments.
 
-    Those of `ash.tune` are `given` as the user gave them, by name, and others in it are left alone; `options` were
-    checked. Fields of the config stand among the arguments. What has no effect is left out.
+    `given` has the user's arguments by name; only those of `ash.tune` are used. `options` are the checked ones. Fields
+    of the config are included as arguments. Arguments without effect are left out.
     """
     given = {**given, **read_config("tune", given["config"]).given()}
     taken = [name for name in REPEATED if by != TUNE or "tune" in _TOLD[name].callers or name in CONFIG_FIELDS]
@@ -220,7 +219,7 @@ def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
 
 
 def seed_of(journal: Journal | None) -> int | None:
-    """Return the seed that a journal was begun with, None where there is none yet: for a call that leaves it open."""
+    """Return the seed with which a journal was begun, None if there is none yet; for calls without a seed."""
     if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
         return None
     try:
@@ -234,7 +233,7 @@ def seed_of(journal: Journal | None) -> int | None:
 
 
 def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
-    """Return the space and the arguments that a journal was begun with, and the names of those that it could not keep.
+    """Return the space and the arguments with which a journal was begun, and the names of those it could not keep.
 
     Raises
     ------
@@ -280,7 +279,7 @@ def _data_differences(there: Facts, here: Facts, where: str) -> list[str]:
     found = _differences(there, here, counted, where)
     if found:
         return found
-    told = "kinds" if "kinds" in there else "names"  # an earlier ash also compared the words for their types
+    told = "kinds" if "kinds" in there else "names"  # earlier versions also compared the names of types
     found += ["X has columns of other names, kinds or levels"] if there[told] != here[told] else []
     found += ["y has other labels"] if there["labels"] != here["labels"] else []
     if there["y"] != here["y"] and there["training"] == here["training"]:
@@ -335,7 +334,7 @@ def _hash(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of NumPy as one of Python."""
+    """Return a NumPy number as a Python number."""
     if is_integer(value):
         return int(value)
     return float(value) if is_number(value) else value

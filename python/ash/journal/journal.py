@@ -1,4 +1,4 @@
-"""`ash.Journal`, the argument; and `NullJournal`, what a run tells its journal and asks of it, here without one."""
+"""`ash.Journal`, the argument, and `NullJournal`, the interface between a run and its journal."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from ash.space.space import Space
 
 ON_ERROR = ("raise", "continue")
 CHANGEABLE = (*option_names(decides="order"), "costs", "function", "version")
-"""What a run may change and still use the results of its journal: each is that of a candidate in a rung."""
+"""Settings that a run may change and still use the recorded results, each of a candidate in a rung."""
 
 CANDIDATE, RUNG, EPOCHS, SCORE, LOSS = 1, 2, 3, 7, 8
 """Columns of the table of jobs."""
@@ -31,30 +31,30 @@ Restored = frozenset[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Journal:
-    """The file in which a run keeps what it has found, and from which it goes on.
+    """The file in which a run records its results, and from which it can continue.
 
-    A path alone does as well: ``ash.tune(X, y, journal="run.ash")``. This class has the rarer wishes.
+    Usually a path is enough: ``ash.tune(X, y, journal="run.ash")``. This class adds rarely needed options.
 
     Parameters
     ----------
     path : str or path-like
-        A file of SQLite, made where there is none. Beside it lie, with its name and an ending of their own, a lock and
-        the folder of states; move or delete them together.
+        An SQLite file, created if it does not exist. A lock and the folder of states are next to it, with its name and
+        their own suffixes; move or delete them together.
     on_error : {"raise", "continue"}
-        What to do when the system does not let ash write it, because the disk is full or read-only, a permission is
-        missing or the file was deleted during the run: end the run with a `JournalUnwritable`, which leaves what was
-        written whole; or warn once, and go on without a journal. That holds from the beginning on, where the file
-        cannot even be made; what an existing one holds is used. A run that has ended needs no disk to write to. Other
-        errors end the run: a journal that is in use, is damaged, or holds another run, and a path that can be none.
+        What to do if ash cannot write the file, because the disk is full or read-only, a permission is missing or the
+        file was deleted during the run. "raise": end the run with a `JournalUnwritable`; everything written so far
+        stays intact. "continue": warn once and continue without a journal, even if the file cannot be created; the
+        results in an existing file are used. A completed run can be read from a disk that is not writable. Other errors
+        always end the run: the journal is in use, is damaged or holds another run, or the path cannot be a journal.
     allow_change : sequence of str
         What may differ from the run that began the journal: "algorithm", "promotion", "schedule", "version" (of ash)
         and "workers". For `ash.tune_function` also "costs" and "function", which allows another name, or another source
-        of an objective of Optuna. The results stay, but no uninterrupted run would have the same outcome.
+        of an objective of Optuna. Recorded results are kept, but no uninterrupted run would have the same outcome.
 
     Raises
     ------
     SettingError
-        One of these is not allowed.
+        An argument is not allowed.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class Journal:
 
     @property
     def file(self) -> Path:
-        """Return the path as one."""
+        """Return the path as a `Path`."""
         return Path(os.fspath(self.path))
 
 
@@ -95,7 +95,7 @@ def read_journal(value: Any) -> Journal | None:
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Take what is not as it must be for damage, though its hash is right: raise JournalCorrupt."""
+    """Raise JournalCorrupt for invalid contents, even if their hash is right."""
     try:
         yield
     except (AshError, MemoryError):
@@ -105,72 +105,73 @@ def sound(path: Path) -> Iterator[None]:
 
 
 class NullJournal(AbstractContextManager["NullJournal"]):
-    """Nothing is recorded. A journal has the same methods, and they are called at the same times.
+    """The journal that records nothing. Real journals have the same methods, called at the same times.
 
-    `NetworkJournal` records runs of networks, `FunctionJournal` runs of functions. Each overrides what its runs need.
+    `NetworkJournal` records runs of networks, `FunctionJournal` runs of functions. Each overrides the methods that its
+    runs need.
     """
 
     restored: Restored = frozenset()
-    """The jobs that callbacks were told of in earlier calls."""
+    """The jobs that were reported to callbacks in earlier calls."""
     seconds = 0.0
-    """What earlier calls of this run have taken."""
+    """The time that earlier calls of this run have taken."""
     params: Mapping[int, Params] = {}
-    """Of a function: the hyperparameters of candidates that earlier calls have begun, by number."""
+    """For functions: the hyperparameters of candidates that earlier calls have begun, by number."""
     before: Mapping[int, Params] = {}
     """Candidates that were drawn from smaller spaces, by number."""
     began: Space | None = None
-    """Of networks whose space has grown: the space that the run began with."""
+    """For networks whose space has grown: the space with which the run began."""
     begun = 0
     """How many candidates earlier calls have begun, as far as the journal says."""
     steps: Sequence[tuple[int, int, bool]] = ()
-    """Of a greedy run of a function: candidate, rung, and whether it was handed out or has ended, in order."""
+    """For greedy runs of functions: candidate, rung, and whether it has ended or was handed out, in order."""
     folder: Path | None = None
-    """Where files of a run of a function may lie."""
+    """Where a run of a function may have files."""
 
     @property
     def written(self) -> int | None:
-        """Return how many of the jobs that are decided may be told, being in the file; None where there is no file."""
+        """Return how many decided jobs are in the file and so may be reported; None if there is no file."""
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Write what an error has left, and close the file."""
+        """Write remaining changes after an error, and close the file."""
 
     def planned(self, options: Options) -> Options | None:
-        """Return the options with the ladder that was planned when the run was begun, if it was."""
+        """Return the options with the ladder that was planned when the run was begun, or None if there is none."""
 
     def workers(self) -> int | None:
-        """Return the virtual workers of the run when it was begun, None where there is none yet."""
+        """Return the virtual workers with which the run was begun, or None for a new run."""
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
-        """Write down what the run is, or raise JournalError where the journal holds another run.
+        """Write the identity of the run, or raise JournalError if the journal holds another run.
 
-        The identity (`identity_of`, or `function_identity`) must be the same; options have the ladder planned. `call`
-        says who called, and with which arguments: for `ash.resume`. `code` of a function are hashes of its source and
-        of that of its costs.
+        The identity (`identity_of`, or `function_identity`) must be equal; options have the ladder planned. `call` is
+        the entry point and its arguments, for `ash.resume`. `code` has hashes of the sources of a function and of its
+        costs.
         """
 
     def start(self, run: Any = None) -> tuple[datetime, float]:
-        """Return when the training of this run, a FunctionRun of a function, was begun, and what earlier calls took."""
+        """Return when the training of this run began, and the seconds of earlier calls; `run` is a FunctionRun."""
         return datetime.now(UTC), 0.0
 
     def check_params(self, space: Space) -> None:
-        """Raise JournalCorrupt unless all candidates on record fit a space."""
+        """Raise JournalCorrupt unless all recorded candidates fit a space."""
 
     def grow(self, space: Space) -> None:
-        """Read the candidates of smaller spaces, before others are drawn. If the space has grown: all on record."""
+        """Read the candidates of smaller spaces before others are drawn: all recorded ones if the space has grown."""
 
     def look(self) -> None:
-        """Write down what has been found since the last look; the run may be going on."""
+        """Write the new results since the last look; the run may still be training."""
 
     def drawn(self, space: Space) -> list[Params]:
         """Return the candidates of a space that earlier runs have drawn, by number, if draws depend on results."""
         return []
 
     def finish(self, ended: str) -> None:
-        """Write down the rest, and how the run ended: `Result.ended`. Its threads have ended."""
+        """Write the remaining results, and how the run ended (`Result.ended`), after its threads have ended."""
 
     def sign(self, record: RunRecord) -> None:
-        """Write down the record of the run, which has ended."""
+        """Write the record of the run, which has ended."""
 
     def restore(
         self,
@@ -182,15 +183,15 @@ class NullJournal(AbstractContextManager["NullJournal"]):
         *,
         keeps_drawn: bool = False,
     ) -> None:
-        """Tell a tuner that has not started what earlier runs have found.
+        """Pass the results of earlier runs to a tuner that has not started.
 
         `params` are those of the candidates so far, by number, and may grow. `failed` says whether the user's scoring
         function has failed; results of the core after that are ignored. With `keeps_drawn` all drawn candidates are
-        written down, which is needed if draws depend on results.
+        recorded, which is needed if draws depend on results.
         """
 
     def completing(self) -> AbstractContextManager[None]:
-        """Return a context in which networks that are missing are trained again: what there is is written before."""
+        """Return a context in which missing networks are trained again; new results are written before."""
         return nullcontext()
 
     def knows(self, key: tuple[int, int]) -> bool:
@@ -198,14 +199,14 @@ class NullJournal(AbstractContextManager["NullJournal"]):
         return False
 
     def recall(self, task: _core.Task) -> Any:
-        """Return the answer of a function's job in an earlier call, once, or None; its times are seconds of the run."""
+        """Return the recorded answer of a function's job, only once, or None; its times are seconds of the run."""
         return None
 
     def retraced(self, exactly: bool) -> None:
-        """Take notice that the jobs of the earlier calls are done, and whether by the steps that were recorded."""
+        """Called when the jobs of earlier calls are replayed; `exactly`: whether by the recorded steps."""
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
-        """Take notice of a job that the clock has given."""
+        """Log a job that the clock has handed out."""
 
     def ended(self, task: _core.Task, answer: Any) -> None:
-        """Take notice of the answer of a job, None where it was recalled; times are those of the machine's clock."""
+        """Log the answer of a job, None if it was recalled; its times are on the machine's clock."""

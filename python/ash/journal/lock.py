@@ -1,9 +1,9 @@
-"""One process at a time writes a journal: a lock that the system lets go of when its holder dies, however it does.
+"""A lock that lets only one process at a time write a journal; the system releases it when its holder dies.
 
-A POSIX lock on a file of its own beside the journal, which is never deleted; in it stand the holder's process id and
-host, for others to read. A lock of SQLite would not do: it is held for a transaction only. The system counts such locks
-by process and drops them when *any* handle of the file is closed, so within a process the paths held are kept in a
-table, and the file is not opened a second time. A child of fork does not inherit the lock.
+It is a POSIX lock on a separate file next to the journal. The file is never deleted, and contains the holder's process
+id and host. A lock of SQLite would not do, since it is held only during a transaction. POSIX locks belong to a process
+and are released when *any* handle of the file is closed. So a table has the paths that this process has locked, and
+their files are not opened a second time. A forked child does not inherit the lock.
 """
 
 import contextlib
@@ -21,21 +21,21 @@ except ModuleNotFoundError as error:  # on Windows
     raise JournalError("a journal needs POSIX file locks, and this system has none: run without a journal") from error
 
 LOOKS, LOOK_SECONDS = 4, 0.05
-"""How often, and how long apart, a lock that is held is tried again: `holder` takes it for a moment."""
+"""How often, and how long apart, a held lock is tried again, since `holder` takes it for a moment."""
 _held: dict[str, int] = {}
-"""Real paths of locks, and the process that holds them: a child of fork finds those of its parent here."""
-_guard = threading.Lock()  # of the table
+"""Real paths of locks, and the process that holds them; a forked child finds those of its parent here."""
+_guard = threading.Lock()  # guards the table
 
 
 class Lock:
-    """Held from its making until `release`; its file is made where there is none, and stands for `journal`.
+    """The lock of `journal`, held from construction until `release`; its file is created if it does not exist.
 
     Raises
     ------
     JournalLocked
         Another process, or another run in this one, holds it.
     JournalUnwritable
-        There can be no such file.
+        The file cannot be created.
     """
 
     def __init__(self, path: Path, journal: Path) -> None:
@@ -49,7 +49,7 @@ class Lock:
             _held[self._name] = os.getpid()
 
     def release(self) -> None:
-        """Let go of it, if this is the process that has taken it."""
+        """Release the lock, if this process has taken it."""
         with _guard:
             if _held.get(self._name) == os.getpid():
                 del _held[self._name]
@@ -57,10 +57,10 @@ class Lock:
 
 
 def holder(path: Path) -> str | None:
-    """Return who holds a lock, as "process 7 on host", or None."""
+    """Return the holder of a lock, as "process 7 on host", or None."""
     with _guard:
         if _held.get(os.path.realpath(path)) == os.getpid():
-            return f"process {os.getpid()}, this one"  # the file is not opened: closing it would let go of the lock
+            return f"process {os.getpid()}, this one"  # do not open the file: closing it would release the lock
     try:
         handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -88,14 +88,14 @@ def _locked(path: Path, journal: Path) -> int:
     except OSError as error:
         os.close(handle)
         raise JournalUnwritable(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
-    with contextlib.suppress(OSError):  # it is held, though a full disk does not take the name of who holds it
+    with contextlib.suppress(OSError):  # on a full disk the lock is held, but the holder's name is not written
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
     return handle
 
 
 def _take(handle: int) -> None:
-    """Take the lock; somebody may hold it for a moment, only to see whether anybody does."""
+    """Take the lock; another process may hold it for a moment in `holder`."""
     for _ in range(LOOKS):
         with contextlib.suppress(BlockingIOError):
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

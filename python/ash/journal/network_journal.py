@@ -1,12 +1,12 @@
-"""A run and its journal: what was there is told to the core, what the core finds is written down.
+"""The journal of a run of networks: recorded results are passed to the core, and new ones are written.
 
     open, agree                     open_journal.py
-    restore: results, states        to the core, which takes them up as it comes to them
-    look, every 50 ms               new results, one commit; with it states (state_cache.py); then callbacks are told
+    restore: results, states        passed to the core, which uses them when it reaches these jobs
+    look, every 50 ms               new results, one commit; with it states (state_cache.py); then callbacks are called
     finish                          the rest, and the networks that the result holds
 
 The core has results as columns, the journal has them as rows.
-Threads: the calling thread alone; the others train on while it writes.
+Threads: only the calling thread; the others continue training while it writes.
 """
 
 import json
@@ -43,7 +43,7 @@ JOB = (
 ASSIST = ("candidate", "rung", "thread", "start", "end", "busy")
 TYPES = dict.fromkeys(("score", "loss", "training_loss", "start", "end", "busy"), np.float64)
 EXACT = ("score", "loss", "training_loss")
-"""Numbers that come back bit for bit; SQLite would lose NaN and the sign of zero."""
+"""Numbers that must come back bit for bit, stored as text; SQLite would lose NaN and the sign of zero."""
 
 Scores = dict[tuple[int, int], list[float]]
 """By candidate and rung: the score of each fold."""
@@ -67,14 +67,14 @@ class NetworkJournal(OpenJournal):
             return replace(options, **known)
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
-        """Write down what the run is, or compare."""
+        """Write the identity of the run, or compare it."""
         is_planned = isinstance(options, Options) and options.planned
         plan = {name: getattr(options, name) for name in PLANNED} if is_planned else None
         began = None if self.began is None else space_story(self.began)
         self._agree(identity, options, call, {"plan": plan, "began": began})
 
     def grow(self, space: Space) -> None:
-        """Read the candidates of smaller spaces, and the first of these spaces."""
+        """Read the candidates of smaller spaces, and the smallest of these spaces."""
         self._grow(space_story(space))
         if not self._is_of_space:
             return
@@ -89,7 +89,7 @@ class NetworkJournal(OpenJournal):
                 raise ValueError(f"a candidate of a smaller space is not in the space: {error}") from error
 
     def drawn(self, space: Space) -> list[Params]:
-        """Return the drawn candidates from number 0 up to the first gap; none if the journal is of another space."""
+        """Return the drawn candidates from number 0 up to the first gap; none if the journal has another space."""
         if not self._is_of_space:
             return []  # `agree` says what differs
         with sound(self._path):
@@ -110,7 +110,7 @@ class NetworkJournal(OpenJournal):
         *,
         keeps_drawn: bool = False,
     ) -> None:
-        """Tell the tuner what there is."""
+        """Pass the recorded results to the tuner."""
         is_greedy = options.schedule == "greedy"
         self._pending = PendingRows(self._rows, params, greedy=is_greedy, folds=folds, keeps_drawn=keeps_drawn)
         self._states = StateCache(self._folder, options.memory_limit, self._rows["states"])
@@ -157,7 +157,7 @@ class NetworkJournal(OpenJournal):
 
     @contextmanager
     def completing(self) -> Iterator[None]:
-        """Write down what there is; a network that comes out different is the fault of the journal."""
+        """Write new results; if a retrained network differs from the recorded one, the journal is corrupt."""
         self._try_to_write()
         try:
             yield
@@ -170,7 +170,7 @@ class NetworkJournal(OpenJournal):
             return
         changes, now = Changes(), time.monotonic()
         has_new_jobs = self._pending.take(tuner, changes)
-        if self._failed():  # asked after the jobs were read: a failed score of them is known by now
+        if self._failed():  # checked after reading the jobs, when a failed score among them is known
             return
         if has_new_jobs:
             self._states.note(self._pending.read, self._pending.new)
@@ -188,16 +188,16 @@ class NetworkJournal(OpenJournal):
 
 
 class PendingRows:
-    """What the core has recorded since the last commit, as rows that a journal does not have yet.
+    """The core's new records since the last commit, as rows that a journal does not have yet.
 
-    Reading changes nothing here: only `committed` does, after the commit. So a look that is interrupted, by Ctrl-C say,
-    is made again by the next one, and rows that were committed after all are there already.
+    Reading does not change this object; only `committed` does, after the commit. So if a look is interrupted, for
+    example by Ctrl-C, the next one repeats it, and rows that were committed after all already exist.
 
     The core also reports jobs that the journal already has; these are not new. `params` are those of the candidates so
-    far, by number, and may grow. Candidates that have begun are written down, so that they stay if the space grows.
-    With `keeps_drawn` all candidates are written down, which is needed if draws depend on results. In a greedy run the
-    order of steps decides. Steps are written from the first on. The core goes through those of the restored jobs before
-    any other, and they replace what the journal has.
+    far, by number, and may grow. Candidates that have begun are recorded, so that they stay if the space grows. With
+    `keeps_drawn` all candidates are recorded, which is needed if draws depend on results. In a greedy run the order of
+    steps decides, so all steps are written, from the first one. The core repeats those of the restored jobs before any
+    others, and they replace those of the journal.
     """
 
     def __init__(
@@ -213,15 +213,15 @@ class PendingRows:
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
         self._greedy, self._folds, self._keeps_drawn = greedy, folds, keeps_drawn
-        self._passed = self._begun = 0  # numbers below these are written down, or will be with the next commit
-        self._steps = self.jobs = 0  # how far the records are committed, in the order of the core
+        self._passed = self._begun = 0  # lower numbers are recorded, or will be with the next commit
+        self._steps = self.jobs = 0  # numbers of committed records, in the core's order
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # steps, jobs, assists after the next commit
         self.read: Columns = {}  # the jobs that were read last
-        self.new: Columns = {}  # those of them that the journal does not have
+        self.new: Columns = {}  # those that the journal does not have
 
     def take(self, tuner: _core.Tuner, changes: Changes) -> bool:
-        """Add to `changes` what is new, and return whether a job has ended since the last commit."""
+        """Add new rows to `changes`, and return whether a job has ended since the last commit."""
         steps = tuner.steps(self._steps)
         self._next = (self._steps + len(steps), self.jobs, self._assists)
         if self._greedy and len(steps):
@@ -236,7 +236,7 @@ class PendingRows:
         is_new = np.array([key not in self._known for key in keys], bool)
         self.new = {name: column[is_new] for name, column in self.read.items()}
         assists = assist_rows(tuner.assists(self._assists), self._assists)
-        scores = scores_of(tuner.fold_scores()) if self._folds > 1 else {}  # of a single fold they are the jobs' own
+        scores = scores_of(tuner.fold_scores()) if self._folds > 1 else {}  # with a single fold, a job has its score
         changes.add("jobs", job_rows(self.new, len(self._known), scores))
         changes.add("candidates", [(each, json.dumps(self._params[each])) for each in self._unnamed()])
         changes.add("assists", assists)
@@ -244,15 +244,15 @@ class PendingRows:
         return True
 
     def committed(self) -> None:
-        """Take notice that what `take` has added is in the journal."""
+        """Update the counters after the rows of `take` have been committed."""
         if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
             self._passed = self._begun
-            self._known.update(_keys(self.read))  # before the counter: rows are numbered by these
+            self._known.update(_keys(self.read))  # before the counters, since rows are numbered by its length
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
-        """Return the candidates to write down: those of new jobs, and all others that have begun or were drawn."""
+        """Return the candidates to record: those of new jobs, and all others that have begun or were drawn."""
         return sorted({*self.new["candidate"].tolist(), *range(self._passed, self._begun)} - self._named)
 
 
@@ -261,7 +261,7 @@ def _keys(columns: Columns) -> list[tuple[int, int]]:
 
 
 def job_rows(columns: Columns, first: int, fold_scores: Scores) -> list[Row]:
-    """Return the rows of jobs that are numbered from `first` on; `fold_scores` of all that have not diverged."""
+    """Return the rows of jobs, numbered from `first` on; `fold_scores` has all jobs that have not diverged."""
     fields = [[_to_text(name, value) for value in columns[name].tolist()] for name in JOB]
     rows = zip(*fields, strict=True)
     return [
@@ -271,7 +271,7 @@ def job_rows(columns: Columns, first: int, fold_scores: Scores) -> list[Row]:
 
 
 def job_columns(rows: Sequence[Row], folds: int) -> tuple[Columns, NDArray[np.float64]]:
-    """Return the columns of jobs and their scores [jobs, folds], NaN where one has diverged."""
+    """Return the columns of jobs and their scores [jobs, folds], NaN for diverged ones."""
     values = list(zip(*rows, strict=True)) or [()] * (len(JOB) + 2)
     columns = {name: _array(name, values[place]) for place, name in enumerate(JOB, 1)}
     scores = np.full((len(rows), folds), np.nan)
@@ -283,7 +283,7 @@ def job_columns(rows: Sequence[Row], folds: int) -> tuple[Columns, NDArray[np.fl
 
 
 def assist_rows(columns: Columns, first: int) -> list[Row]:
-    """Return the rows of assists that are numbered from `first` on."""
+    """Return the rows of assists, numbered from `first` on."""
     fields = [columns[name].tolist() for name in ASSIST]
     return [(number, *row) for number, row in enumerate(zip(*fields, strict=True), first)]
 
@@ -295,7 +295,7 @@ def assist_columns(rows: Sequence[Row]) -> Columns:
 
 
 def scores_of(columns: Columns) -> Scores:
-    """Return the scores of folds that the core has recorded."""
+    """Return the recorded fold scores of the core."""
     return dict(zip(_keys(columns), columns["scores"].tolist(), strict=True))
 
 

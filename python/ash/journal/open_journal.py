@@ -1,13 +1,13 @@
-"""An open journal, of whatever is run: its lock and database, the facts of the run, and when what is new is committed.
+"""The base class of open journals: lock and database, the facts of the run, and the timing of commits.
 
     open: lock, database            another process, another program's file -> JournalError, before any data are read
                                     the disk refuses -> as `on_error` says, but a run that has ended can be read
-    agree: facts of the run         the first time written, later compared
-    write                           what is new, one commit; not yet where the last one was just now, and slow
+    agree: facts of the run         written the first time, compared later
+    write                           new results, one commit; postponed if the last one was recent and slow
 
-Durability: a result is in the file before a callback hears of it. Threads: the calling thread alone. Cost: a commit,
-with a sync of the disk, for a look in which a job has ended; COMMIT_SHARE of the time of the calling thread at most,
-but one for each HEARTBEAT whatever it takes.
+Durability: a result is in the file before callbacks receive it. Threads: only the calling thread. Cost: a commit, with
+a sync of the disk, for a look in which a job has ended. Commits take at most COMMIT_SHARE of the calling thread's time,
+except that there is at least one per HEARTBEAT.
 """
 
 import contextlib
@@ -41,25 +41,25 @@ from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params
 
 MOST_RUNGS = 63
-"""Epochs at least double from one to the next, and are counted in 63 bits."""
+"""Epochs at least double from one rung to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
-"""Seconds after which the time that the run has taken is written down, though no job has ended or the disk is slow."""
+"""Seconds after which the time of the run is written, even if no job has ended or the disk is slow."""
 COMMIT_SHARE = 0.005
-"""Of the time of the calling thread: what commits may take. So a crash costs what ended in the time of two hundred."""
+"""Share of the calling thread's time that commits may take; a crash loses the results of 200 times a commit's time."""
 
 
 class OpenJournal(NullJournal):
-    """The journal of one run: a context manager that closes it. A subclass says what is new, in `_write`."""
+    """The journal of one run: a context manager that closes it. A subclass writes new results in `_write`."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._started = self._training_started = time.monotonic()
-        self._committed = self._rests = 0.0  # when the last commit was, and until when there is none
+        self._committed = self._rests = 0.0  # time of the last commit, and earliest time of the next
         self._path = path = real_path(journal.file)
         check_place(path)
         self._lock: Lock | None = None
         self._database: Database | None = None
-        self._refusal: JournalUnwritable | None = None  # why the disk takes nothing more
+        self._refusal: JournalUnwritable | None = None  # why nothing can be written any more
         try:
             self._load(self._opened())
         except BaseException:
@@ -69,11 +69,11 @@ class OpenJournal(NullJournal):
             self._check_refusal()
 
     def _opened(self) -> Contents:
-        """Open the file and return what it holds, which can be read though it may not be written."""
+        """Open the file and return its contents, which may be readable even if it cannot be written."""
         path = self._path
         try:
             self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
-            check_head(path)  # with the lock: closing a file drops the locks that SQLite holds on it in this process
+            check_head(path)  # under the lock, as closing a file releases the locks that SQLite holds in this process
             self._database = Database(path, log=log_works(path))
             return self._database.read()
         except JournalUnwritable as error:
@@ -96,7 +96,7 @@ class OpenJournal(NullJournal):
             self._check_restored()
 
     def _check_restored(self) -> None:
-        """Raise ValueError where the results cannot be those of a run: before anything is drawn or made for them."""
+        """Raise ValueError if the results cannot be those of a run, before anything is drawn or allocated for them."""
         candidates = {candidate for candidate, _ in self.restored}
         if candidates and not {"run", "begun", "progress"} <= self._facts.keys():
             raise ValueError("it has results and does not say of what")
@@ -108,7 +108,7 @@ class OpenJournal(NullJournal):
             raise ValueError("it has results of rungs that no ladder has")
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Close it behind a last commit; where that fails, it is a note of the error that has ended the run."""
+        """Close it after a last commit; if that fails, add a note to the error that ended the run."""
         try:
             if error is not None and self._is_kept:
                 self._write()
@@ -119,14 +119,14 @@ class OpenJournal(NullJournal):
             self._close()
 
     def workers(self) -> int | None:
-        """Return the virtual workers of the run when it was begun, None where there is none yet."""
+        """Return the virtual workers with which the run was begun, or None for a new run."""
         if "run" not in self._facts:
             return None
         with sound(self._path):
             return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
 
     def _grow(self, space: Facts) -> None:
-        """Read the candidates of smaller spaces: all candidates on record if the space of this call has grown."""
+        """Read the candidates of smaller spaces: all recorded candidates if the space of this call has grown."""
         if "run" not in self._facts:
             return
         with sound(self._path):
@@ -140,11 +140,11 @@ class OpenJournal(NullJournal):
                 self._has_grown = bool(self.before)
 
     def _on_record(self) -> dict[int, Params]:
-        """Return the candidates on record, by number."""
+        """Return the recorded candidates, by number."""
         return {candidate: from_json(dict(json.loads(text))) for candidate, text, *_ in self._rows["candidates"]}
 
     def _agree(self, identity: Facts, options: RunOptions, call: Facts, more: Facts) -> None:
-        """Write down what the run is, or compare; `more`: facts of this call that need not be those of earlier ones."""
+        """Write the identity of the run, or compare it; `more` are facts that may differ between calls."""
         if "run" in self._facts:
             with sound(self._path):
                 check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
@@ -185,16 +185,16 @@ class OpenJournal(NullJournal):
             return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
 
     def look(self) -> None:
-        """Write down what is new, unless the last commit was just now."""
+        """Write new results, unless the last commit was just now."""
         if time.monotonic() >= self._rests:
             self._try_to_write()
 
     def finish(self, ended: str) -> None:
-        """Write down all."""
+        """Write all remaining results."""
         self._try_to_write(ended)
 
     def sign(self, record: RunRecord) -> None:
-        """Write it down."""
+        """Write the record of the run."""
         if self._is_kept:
             changes = Changes()
             changes.facts = {"record": record.to_json()}
@@ -207,20 +207,20 @@ class OpenJournal(NullJournal):
                 self._write(ended)
 
     def _write(self, ended: str | None = None) -> None:
-        """Write down what is new, if the run has begun, and how it has ended."""
+        """Write new results, if the run has begun, and how it has ended."""
         raise NotImplementedError
 
     @property
     def _is_kept(self) -> bool:
-        """Return whether the run still has its journal, though it may only be one to read."""
+        """Return whether the run still has its journal, even if it can only be read."""
         return self._database is not None or self._refusal is not None
 
     def _is_time(self, now: float) -> bool:
-        """Return whether there is to be a commit though nothing is new: for the seconds that the run has taken."""
+        """Return whether to commit although nothing is new, to record the seconds that the run has taken."""
         return now - self._committed >= HEARTBEAT
 
     def _commit(self, changes: Changes, now: float) -> bool:
-        """Write down what has changed since the last commit, and return whether that was done, as `_save` does."""
+        """Write the changes since the last commit, and return whether that was done, as `_save` does."""
         changes.facts["progress"] = {
             "seconds": self.seconds + now - self._started,
             "training seconds": self._training_seconds + now - self._training_started,
@@ -233,7 +233,7 @@ class OpenJournal(NullJournal):
         return is_saved
 
     def _save(self, changes: Changes) -> bool:
-        """Make one commit and return True; False where the disk refuses it and no result would be lost with it."""
+        """Make one commit and return True; return False if the disk refuses it but no result is lost."""
         if self._refusal is None and self._database is not None:
             try:
                 self._database.write(changes)
@@ -244,14 +244,14 @@ class OpenJournal(NullJournal):
         return False
 
     def _check_refusal(self, changes: Changes | None = None) -> None:
-        """Raise what the disk has refused, unless the run had ended and there is no new result."""
+        """Raise the error of the disk, unless the run had ended and there is no new result."""
         is_new = not self._had_ended or (changes is not None and "jobs" in changes.rows)
         if self._refusal is not None and is_new:
             raise self._refusal
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
-        """Do as `on_error` says."""
+        """Handle JournalUnwritable as `on_error` says."""
         try:
             yield
         except JournalUnwritable as error:

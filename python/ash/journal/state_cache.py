@@ -1,17 +1,18 @@
-"""The states that a run may need again, in files beside its journal: a cache, which training can always make anew.
+"""Caches states that a run may need again, in files next to its journal; training can always reproduce them.
 
     run.ash-states/000017.safetensors        states of some candidates: weights, moments and counters of each fold
 
-A file is there whole or not at all (written under another name, synced, renamed), and is named by the journal only
-then; what the journal does not name is left over from a crash, and is deleted when the journal is opened. Its bytes are
-hashed: what does not fit is not used, and the candidate is trained again, to the same bits.
+A file is written atomically (under another name, synced, renamed), and the journal names it only then. Files that the
+journal does not name are left over from a crash, and are deleted when the journal is opened. The journal has a hash of
+the bytes. A file that does not match is not used, and the candidates are trained again, to the same bits.
 
-A state spares a resumed run the training from the beginning, so the costly ones are written first, and only as many as
-take a small share of the time that has gone into training. A cheap network is trained again sooner than it is read.
+A state saves a resumed run the training from the beginning. So the states that were most costly to train are written
+first, and writing takes only a small share of the training time. A cheap network is trained again faster than it is
+read.
 
-Invariants: (1) writing takes about SHARE of the time that the jobs of this session have taken: a file is begun when it
-may be expected not to take more; (2) files take at most `limit` bytes; (3) a file is deleted only after the commit that
-no longer names it, and named only after it is there.
+Invariants: (1) writing takes about SHARE of the time that the jobs of this session have taken: a file is begun only if
+it is not expected to take more; (2) files take at most `limit` bytes; (3) a file is deleted only after the commit that
+no longer names it, and named only after it exists.
 """
 
 import contextlib
@@ -33,48 +34,48 @@ from ash.errors import JournalError
 from ash.journal.database import Changes, Row
 
 Parts = tuple[Any, ...]
-"""What training changes in a network, as the core gives it: `_core.Tuner.states`."""
+"""The trained parts of a network, as `_core.Tuner.states` returns them."""
 Key = tuple[int, int]
-"""A candidate, and the rung after which it is in this state."""
+"""A candidate, and the rung after which it has this state."""
 ARRAYS = ("weights", "first_moment", "second_moment")
 COUNTERS, POWERS = "epochs_and_updates", "powers_of_betas"
 ENDING = ".safetensors"
 NAMED = re.compile(r"(\d{6,18})\.safetensors", re.ASCII)
 """Names of files of states."""
 WRITTEN = re.compile(r"\.\d{6,18}\.safetensors-.*", re.ASCII | re.DOTALL)
-"""Names of those that are being written."""
+"""Names of files that are being written."""
 
 SHARE = 0.0025
-"""Of the seconds of all threads in jobs: what writing states may take."""
+"""Writing states may take this share of the seconds that threads have spent in jobs."""
 END_SHARE = 0.0025
-"""The same of the networks that the result holds, at the end."""
+"""The same for the networks that the result holds, at the end."""
 MOST_AT_END = 0.2
-"""Seconds: whoever has set a time limit, or pressed Ctrl-C, waits for them."""
+"""The most seconds for these, as a user with a time limit, or who pressed Ctrl-C, waits for them."""
 WORTH = 10.0
-"""Times as long as it is written: how long a state must have been trained to be written at all."""
+"""A state is written only if training it took at least this many times as long as writing it."""
 FIRST_SECONDS, FIRST_SPEED = 0.005, 2e8
-"""Guesses until a file has been written: seconds a file, and bytes a second."""
+"""Estimates until a file has been written: seconds per file, and bytes per second."""
 SMALL = 1 << 20
-"""Bytes of a file whose time tells what one takes; that of a larger one tells what a byte does."""
+"""The time of a file smaller than this gives the seconds per file; that of a larger one the bytes per second."""
 AT_ONCE = 1 << 24
-"""Bytes of a file that is not a single state: so that Ctrl-C is looked at in between."""
+"""The most bytes in a file with several states, so that Ctrl-C is checked in between."""
 
 
 class StateFolder:
-    """The folder of a journal's states, made when the first one is written."""
+    """The folder of a journal's states, created when the first one is written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._next = 0
 
     def tidy(self, named: Iterable[str]) -> None:
-        """Delete files of states that the journal does not name; new ones are numbered on from those that it does."""
+        """Delete state files that the journal does not name; new files get numbers above those that it names."""
         if self.path.is_symlink() or not self.path.is_dir():
             return
         known = set(named)
         for file in self.path.iterdir():
             if (NAMED.fullmatch(file.name) or WRITTEN.fullmatch(file.name)) and file.name not in known:
-                with contextlib.suppress(OSError):  # it is in nobody's way
+                with contextlib.suppress(OSError):  # a leftover file does no harm
                     file.unlink()
         numbers = [int(found[1]) for found in map(NAMED.fullmatch, known) if found]
         self._next = max(numbers, default=-1) + 1
@@ -101,7 +102,7 @@ class StateFolder:
         return name, len(content), _hash(content)
 
     def read(self, name: str, size: int, expected: str) -> dict[Key, list[Parts]] | None:
-        """Return the states in a file; None where it is not what was written."""
+        """Return the states in a file, or None if it is not what was written."""
         path = self.path / name
         try:
             if Path(name).name != name or path.is_symlink() or path.stat().st_size != size:
@@ -115,17 +116,17 @@ class StateFolder:
             return _states(content)
         except MemoryError:
             raise
-        except Exception:  # of a stranger, who can make a hash that fits
+        except Exception:  # an untrusted file may have a matching hash
             return None
 
     def delete(self, name: str) -> None:
         """Delete a file that the journal no longer names."""
-        with contextlib.suppress(OSError):  # whoever opens the journal next will try again
+        with contextlib.suppress(OSError):  # the next run that opens the journal tries again
             (self.path / name).unlink()
 
 
 def _arrays(parts: Parts) -> dict[str, Any]:
-    """Return a state as arrays by name: its own three, and the numbers of each type together."""
+    """Return a state as arrays by name: its three arrays, and one array for its numbers of each type."""
     weights, first, second, epochs, updates, beta1_power, beta2_power = parts
     own = dict(zip(ARRAYS, (weights, first, second), strict=True))
     return {**own, COUNTERS: np.array([epochs, updates]), POWERS: np.array([beta1_power, beta2_power])}
@@ -147,34 +148,34 @@ def _hash(content: bytes) -> str:
 
 
 def _bytes_of(folds: list[Parts]) -> int:
-    """Return how many bytes a state takes in a file, but for its header."""
+    """Return how many bytes a state takes in a file, without the header."""
     return sum(int(array.nbytes) for parts in folds for array in parts[: len(ARRAYS)])
 
 
 class StateCache:
-    """The states of one run: at most `limit` bytes of files; `rows` of the table `states` are there already."""
+    """The states of one run: at most `limit` bytes of files; `rows` are those already in the table `states`."""
 
     def __init__(self, folder: StateFolder, limit: int | None, rows: Iterable[Row] = ()) -> None:
         self._folder = folder
         self._limit = limit
         self._file_of: dict[Key, str] = {}
-        self._bytes: dict[str, int] = {}  # of each file
+        self._bytes: dict[str, int] = {}  # size of each file
         for candidate, rung, name, size, _ in rows:
             self._file_of[candidate, rung] = name
             self._bytes[name] = size
         self._broken = False
         self._retired: set[int] = set()
-        self._staged: tuple[str, int, list[Key]] | None = None  # a file that is there and not yet named
-        self._dropped: list[Key] = []  # not yet out of the journal
+        self._staged: tuple[str, int, list[Key]] | None = None  # a file that exists but is not yet named
+        self._dropped: list[Key] = []  # not yet removed from the journal
         self._worth: list[tuple[float, Key]] = []  # heap, the most costly first: negative seconds to train it
-        self._trained: dict[int, float] = {}  # seconds, by candidate
-        self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 when it had none
+        self._trained: dict[int, float] = {}  # training seconds, by candidate
+        self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 if it had none
         self._allowed = 0.0  # seconds that writing may still take
         self._core_seconds = 0.0  # of the jobs of this session
-        self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # of a small file, and bytes a second of a large one
+        self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # of small files, and bytes per second of large ones
 
     def note(self, columns: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """Take notice of jobs that were decided, and of those of them that were not restored: columns of the core."""
+        """Account for decided jobs, and for those of them that were not restored; both are columns of the core."""
         core_seconds = float(new["core_seconds"].sum())
         self._core_seconds += core_seconds
         self._allowed += SHARE * core_seconds
@@ -185,7 +186,7 @@ class StateCache:
                 heapq.heappush(self._worth, (-self._trained[candidate], (candidate, rung)))
 
     def write_some(self, tuner: _core.Tuner, changes: Changes) -> None:
-        """Write the most costly states, as far as time and place go, into one file."""
+        """Write the most costly states into one file, as many as time and space allow."""
         chosen: dict[Key, list[Parts]] = {}
         size = 0
         while self._worth and size < AT_ONCE and not self._broken:
@@ -198,7 +199,7 @@ class StateCache:
             more = self._sizes[key[0]] = _bytes_of(folds)
             if not folds or self._is_full(size + more):
                 continue
-            if self._takes(size + more) > self._allowed:  # now that its size is known
+            if self._takes(size + more) > self._allowed:  # checked again with the actual size
                 heapq.heappush(self._worth, (seconds, key))
                 break
             chosen[key] = folds
@@ -206,7 +207,7 @@ class StateCache:
         self._write(chosen, changes)
 
     def write_kept(self, tuner: _core.Tuner, changes: Changes) -> None:
-        """Write the networks that the result holds, the best first, as far as time goes."""
+        """Write the networks that the result holds, the best first, as many as time allows."""
         self._allowed = min(self._allowed + END_SHARE * self._core_seconds, MOST_AT_END)
         chosen: dict[Key, list[Parts]] = {}
         size = 0
@@ -221,7 +222,7 @@ class StateCache:
         self._write(chosen, changes)
 
     def drop(self, tuner: _core.Tuner, changes: Changes) -> None:
-        """Let the journal forget states that nobody can need."""
+        """Remove states from the journal that cannot be needed any more."""
         self._retired.update(tuner.retired().tolist())
         latest: dict[int, int] = {}
         for candidate, rung in self._file_of:
@@ -232,11 +233,11 @@ class StateCache:
         self._forget([key for key in old if key not in kept], changes)
 
     def forget(self, name: str, changes: Changes) -> None:
-        """Let the journal forget a file that could not be read."""
+        """Remove a file that could not be read from the journal."""
         self._forget([key for key, file in self._file_of.items() if file == name], changes)
 
     def committed(self) -> None:
-        """Take notice that the changes are in the journal: files that it no longer names can go."""
+        """Update the cache after a commit, and delete files that the journal no longer names."""
         if self._staged is not None:
             name, size, keys = self._staged
             self._bytes[name] = size

@@ -393,7 +393,7 @@ def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
 
 
 def _check_tensors(tensors: dict[str, NDArray[Any]], wanted: Mapping[str, tuple[str, int]], what: str) -> None:
-    """Raise MalformedError unless the tensors have these names, dtypes and axes, are not empty and hold valid numbers."""
+    """Raise MalformedError unless the tensors have these names, dtypes and axes, and hold valid numbers."""
     check_format(tensors.keys() == wanted.keys(), f"tensors {sorted(tensors)} are not those of {what}")
     for name, (dtype, axes) in wanted.items():
         tensor = tensors[name]

@@ -179,7 +179,7 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return how many networks with predictions [rows, outputs] a run keeps: `keep`, or what PREDICTION_BYTES allows."""
+    """Return how many networks with predictions [rows, outputs] a run keeps; by default PREDICTION_BYTES limits it."""
     if keep is not None:
         return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
