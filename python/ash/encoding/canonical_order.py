@@ -1,4 +1,4 @@
-"""A canonical order of rows: sorted by a hash of their content, and a row of weight 3 repeated three times.
+"""Brings rows into a canonical order: sorted by a hash of their content, and a row with weight 3 repeated three times.
 
     rows, weights        hash of x and y        sorted, repeated
     a 2                  a 71                   b
@@ -6,10 +6,10 @@
     a 1                  a 71                   a
                                                 a
 
-So a fit depends, to the last bit, neither on the order of the rows nor on whether a row comes three times or once with
-weight 3. (Such weights do not count as recurring rows in neighbors.py.) Weights that are not whole, or too large, stay
-weights of the loss. Different rows with the same 64-bit hash keep the order that they came in; in a table of a million
-rows there are such rows once in 3e7 tables.
+So a fit does not depend, to the last bit, on the order of the rows, or on whether a row occurs three times or once with
+weight 3. (Such weights do not count as recurring rows in neighbors.py.) Weights that are not integers, or are too
+large, stay weights of the loss. Different rows with the same 64-bit hash keep their order; one in 3e7 tables of a
+million rows has such rows.
 """
 
 from dataclasses import replace
@@ -24,12 +24,12 @@ from ash.encoding.encoding import Encoding
 from ash.encoding.schema import Schema
 
 MOST_COPIES = 10
-"""Rows after repetition, per row of the table, at most; beyond it weights stay weights."""
-_CELLS = 2**20  # at a time
+"""The most rows after repetition per row of the table; beyond it weights are kept as weights."""
+_CELLS = 2**20  # cells that are hashed at a time
 
 
 def sort_rows(table: Table, schema: Schema) -> Table:
-    """Return the rows of a table in the order of their hashes, repeated by their weights where these are counts."""
+    """Return the rows of a table in the order of their hashes, repeated by their weights if these are counts."""
     hashes = _row_hashes(table, schema)
     if table.weights is None:
         return _taken(table, np.argsort(hashes, kind="stable"), None)

@@ -1,7 +1,7 @@
 """The split of a table: which rows train, which validate, and the encoding that each fold learns.
 
     validation = 0.2    -> a split of the rows (ash/data/table.py)
-    validation = (X, y) -> rows numbered on from those to train on
+    validation = (X, y) -> rows with numbers after those of the training rows
     cv = 5              -> shuffled folds of the rows, by class for classification
     cv = splitter, ...  -> row numbers in the user's table -> rows of the table to train on (sorted, repeated)
 
@@ -39,26 +39,26 @@ VALIDATION = 0.2
 """The share of the rows that score the candidates by default."""
 FOLDS = 5
 FEW_ROWS = 5_000
-"""With fewer rows than this, a fifth is too few to choose among the candidates of a planned run."""
+"""With fewer rows than this, a fifth of them is too few to select a candidate of a planned run."""
 ROWS_A_SECOND = 250
 """The most rows per second of the time limit for which a planned run has folds. With five folds a candidate takes five
-times as long. This number is a choice and not a finding."""
+times as long. This number was chosen, not measured."""
 _STREAM = 3  # spawn key of the order of target statistics; the draw of candidates has 1, the split 2
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """A table with the rows to train on and those to validate on, and the encoding that the training rows give.
+    """A table with its training and validation rows, and the encoding learned from the training rows.
 
     Attributes
     ----------
     table : Table
     held_out : Frame or None
-        The columns of a separate validation table; its rows are numbered on from those of `table`.
+        The columns of a separate validation table; its row numbers follow those of `table`.
     encoding : TrainingEncoding
-        Of the columns of both.
+        For the columns of both.
     y : array [rows, outputs]
-        Of all rows, as in `Table`.
+        Targets of all rows, as in `Table`.
     weights : array [rows] or None
     training, validation : int64 arrays
         Row numbers.
@@ -73,12 +73,12 @@ class Fold:
     validation: NDArray[np.int64]
 
     def core_bytes(self, rows: int) -> int:
-        """Return about how many bytes the core takes for this many rows of the table."""
+        """Return the approximate bytes that the core takes for this many rows of the table."""
         return table_bytes(rows, self.encoding.features, self._stored(rows))
 
     @property
     def sparse_cells(self) -> int:
-        """Return about how many cells the core stores sparsely; 0 if rows are dense, or dense storage takes less."""
+        """Return the approximate number of cells that the core stores sparsely; 0 if dense storage takes less."""
         rows = len(self.y)
         stored = self._stored(rows)
         is_less = self.core_bytes(rows) < table_bytes(rows, self.encoding.features)
@@ -92,7 +92,7 @@ class Fold:
         return round(stored * rows / self.table.rows) + tables * rows
 
     def blocks(self, cells: int) -> Iterator[NDArray[np.float64]]:
-        """Yield the encoded rows, of `table` and then of `held_out`, in blocks of at most so many cells."""
+        """Yield the encoded rows, of `table` and then of `held_out`, in blocks of at most `cells` cells."""
         encoding = self.encoding
         size = max(1, cells // encoding.features)
         for first, stop in blocks(self.table.rows, size):
@@ -109,9 +109,9 @@ class Split:
     Attributes
     ----------
     folds : tuple of Fold
-        What the candidates train on and are scored on: one, or as many as cross-validation has.
+        The folds on which candidates are trained and scored: one, or those of cross-validation.
     whole : Fold or None
-        All rows to train on, for what predicts after cross-validation.
+        All rows as training rows, for the final model after cross-validation.
     """
 
     folds: tuple[Fold, ...]
@@ -124,7 +124,7 @@ class Split:
 
 
 def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool) -> tuple[Table, Schema]:
-    """Read the data, and learn what its columns are.
+    """Read the data, and learn the schema of its columns.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     table = read_training(X, y, options.task, sample_weight, options.categorical_features)
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
-    weighted = table.weights is not None and np.ptp(table.weights) > 0  # rows repeated for that do not recur
+    weighted = table.weights is not None and np.ptp(table.weights) > 0  # rows repeated by weight do not recur
     frame, schema = learn_schema(
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )
@@ -158,10 +158,10 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     table, schema
         As `read_table` returns them.
     validation : float, int, (X, y), (X, y, weights) or None
-        None: as suits the table, which is five folds of a small one where a time is to be filled.
+        None: the default for the table, which is five folds for a small one in a run planned for a time limit.
     cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
     **given
-        X, y and groups, as the user gave them: what a splitter is called with.
+        X, y and groups, as the user gave them: the arguments of a splitter.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
 
 
 def _fold(table: Table, schema: Schema, training: NDArray[np.int64], validation: NDArray[np.int64], seed: int) -> Fold:
-    """Return a fold of a table by row numbers, encoded by what the training rows tell."""
+    """Return a fold of a table by row numbers, with an encoding learned from the training rows."""
     encoding = _learn_encoding(table, schema, training, seed, validation)
     return Fold(table, None, encoding, table.y, table.weights, training, validation)
 
@@ -228,7 +228,7 @@ def check_counts(y: Matrix, name: str, frame: Frame) -> None:
 
 
 def _check_folds(split: Split, options: Options) -> Split:
-    """Return the split; raise DataError where a fold trains on counts that are all 0."""
+    """Return the split; raise DataError if a fold trains on counts that are all 0."""
     for place, fold in enumerate(split.folds):
         if options.loss == "poisson" and not fold.y[fold.training].any():
             where = f"the training part of fold {place}" if len(split.folds) > 1 else "the training part"
@@ -245,7 +245,7 @@ def _times(weights: NDArray[np.float64] | None, factors: NDArray[np.float64]) ->
 def _learn_encoding(
     table: Table, schema: Schema, training: NDArray[np.int64], seed: int, validation: NDArray[np.int64] | None = None
 ) -> TrainingEncoding:
-    """Learn from the training rows, in a random order: the one of the table may tell the target."""
+    """Learn from the training rows in a random order, since that of the table may reveal the target."""
     order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,))).permutation(training)
     return learn_encoding(
         schema,
@@ -259,7 +259,7 @@ def _learn_encoding(
 
 
 def has_folds(table: Table, time_limit: float) -> bool:
-    """Return whether a table is so small that folds score better than a part of its rows."""
+    """Return whether a table is so small that folds give better scores than a part of its rows."""
     if not FOLDS <= table.rows < min(FEW_ROWS, ROWS_A_SECOND * time_limit):
         return False
     return not table.classes or int(np.bincount(table.y[:, 0].astype(np.int64)).min()) >= FOLDS
@@ -287,7 +287,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
     from sklearn.model_selection import check_cv
 
     count = len(y)
-    rows = np.empty((count, 0)) if isinstance(X, Frame) else X  # of a file, which no splitter has to see
+    rows = np.empty((count, 0)) if isinstance(X, Frame) else X  # a splitter does not need the cells of a file
     try:
         pairs = list(check_cv(cv, y, classifier=table.classes > 0).split(rows, y, groups))
     except (TypeError, ValueError) as error:
@@ -295,7 +295,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
     if not pairs:
         raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
     numbers = table.frame.numbers_of(np.arange(table.rows))
-    if isinstance(X, Frame) and X.order is not None:  # numbers are those of the file
+    if isinstance(X, Frame) and X.order is not None:  # numbers count rows of the file
         places = np.empty(int(X.order.max()) + 1, np.int64)
         places[X.order] = np.arange(count)
         numbers = places[numbers]
@@ -304,7 +304,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
 
 
 def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Rows:
-    """Return the rows of the table that come from the given rows of the user, each as often as it is given."""
+    """Return the rows of the table for the user's row numbers, each as often as it is given."""
     try:
         chosen = np.arange(count)[given] if len(given) else np.empty(0, np.int64)
         times = np.bincount(chosen, minlength=count)

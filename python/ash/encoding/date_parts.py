@@ -1,11 +1,11 @@
-"""The features of a date beside its days since 1970-01-01: what recurs every year, month, week or day.
+"""The features of a date besides its days since 1970-01-01: parts that recur every year, month, week or day.
 
-    month      12 ones and zeros
-    weekday    7 ones and zeros, from Monday on
+    month      one-hot, 12 features
+    weekday    one-hot, 7 features, from Monday on
     day        1 to 31
     hour       0 to 24, with a fraction
 
-A column of dates has those parts in which its cells differ in training. No part depends on another row.
+A column of dates has those parts in which its cells differ in training. A part depends on its own row only.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 MONTHS, WEEKDAYS = range(1, 13), ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_THURSDAY = 3  # that is 1970-01-01
+_THURSDAY = 3  # the weekday of 1970-01-01
 
 
 def _month(days: Floats) -> Floats:
@@ -42,9 +42,9 @@ def _dates(days: Floats) -> NDArray[np.datetime64]:
 
 
 PARTS: dict[str, Callable[[Floats], Floats]] = {"month": _month, "weekday": _weekday, "day": _day, "hour": _hour}
-"""Each takes days without NaN: the number of a level from 0 on, of a part with levels; else the value."""
+"""Each function takes days without NaN, and returns level numbers from 0 if the part has levels, else values."""
 LEVELS: dict[str, Sequence[str]] = {"month": tuple(map(str, MONTHS)), "weekday": WEEKDAYS}
-"""The levels of the parts that are ones and zeros."""
+"""The levels of the one-hot parts."""
 
 
 def width(part: str) -> int:
@@ -53,18 +53,18 @@ def width(part: str) -> int:
 
 
 def part_names(part: str) -> list[str]:
-    """Return what is added to the name of a column for each feature of a part."""
+    """Return the suffix of the column name for each feature of a part."""
     return [f"{part}={level}" for level in LEVELS[part]] if part in LEVELS else [part]
 
 
 def varying_parts(days: Floats) -> tuple[str, ...]:
-    """Return the parts in which days differ, NaN left out."""
+    """Return the parts in which days differ, ignoring NaN."""
     known = days[~np.isnan(days)]
     return tuple(part for part, of in PARTS.items() if len(known) and np.ptp(of(known)) > 0)
 
 
 def put_parts(block: Floats, parts: Sequence[str], days: Floats) -> None:
-    """Fill the features of the parts of some rows: zeros, or NaN for a value, where a day is missing."""
+    """Fill the features of the parts of some rows; if a day is missing, with zeros, or with NaN for a value."""
     known = np.flatnonzero(~np.isnan(days))
     first = 0
     for part in parts:

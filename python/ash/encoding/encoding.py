@@ -1,16 +1,16 @@
-"""Columns of a table become the features of the network: numbers, zeros and ones, statistics.
+"""Encodes the columns of a table as features of the network: numbers, zeros and ones, statistics.
 
-    number                             its value, NaN where missing; then 1 where missing, if cells were in training;
-                                       then target statistics and log count, if its values are levels
-                                       too (spiked_numbers.py)
-    date                               its days since 1970-01-01; then 1 where missing, if cells were in training; then
+    number                             its value, NaN if missing; an indicator of missing cells, if training had any;
+                                       target statistics and log count, if its values are also levels
+                                       (spiked_numbers.py)
+    date                               its days since 1970-01-01; an indicator of missing cells, if training had any;
                                        its parts, such as the month (date_parts.py)
-    category of at most 32 levels      one-hot encoded; then 1 where missing, if cells were in training
-    category of more levels            its target statistics; log(1 + weight of its training rows)
-    all numbers, where rows recur      the mean target of the most similar rows, and how close these are (neighbors.py)
+    category with up to 32 levels      one-hot encoded; an indicator of missing cells, if training had any
+    category with more levels          its target statistics; log(1 + weight of its training rows)
+    all numbers, if rows recur         the mean target of the most similar rows, and how close these are (neighbors.py)
 
-Features come column by column in the order of the table, those of neighbors last. An unknown level has zeros only, or
-the priors of the target and log(1) = 0. With many levels, missing is a level of its own.
+Features are in the order of the table's columns, those of neighbors last. An unknown level is encoded as zeros only, or
+as the priors of the target and log(1) = 0. With many levels, missing is a separate level.
 
 In training, training rows have other statistics and neighbors: those of a ``TrainingEncoding`` (training_encoding.py).
 """
@@ -39,7 +39,7 @@ _SHOWN = 50  # characters of a level in a message
 
 
 def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
-    """Return the code of each level that is a number or a boolean, by its plain text: of "01" and "1" that of "1"."""
+    """Return the code of each level that is a number or a boolean, by its plain text; "1" has priority over "01"."""
     codes: dict[str, int] = {}
     for code, level in enumerate(levels):
         plain = plain_text(level)
@@ -73,7 +73,7 @@ class LevelCodes(dict[str | None, int]):
         Raises
         ------
         DataError
-            An unknown level, if unknown is "error"; names the first.
+            There is an unknown level, and unknown is "error"; the message names the first.
         """
         cells = column.cells(rows)
         codes = np.fromiter(map(self.__getitem__, cells), np.int32, len(cells))
@@ -89,14 +89,14 @@ class ValueCodes:
     """The number of each level of a column of numbers."""
 
     def __init__(self, levels: tuple[float, ...]) -> None:
-        self._levels = np.array([*levels, np.nan])  # whatever is above them all finds NaN, which equals nothing
+        self._levels = np.array([*levels, np.nan])  # numbers above all levels find NaN, which equals nothing
 
     def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
-        """Return the number of the level in each of some rows of a column: int32 [rows]; a new number is no error."""
+        """Return the number of the level in each of some rows of a column: int32 [rows]; new numbers are allowed."""
         return self.of(column.numbers(rows))
 
     def of(self, numbers: NDArray[np.float64]) -> Codes:
-        """Return the number of the level that each of some numbers is: int32, of their shape."""
+        """Return the number of the level for each of some numbers: int32, in their shape."""
         missing = len(self._levels) - 1
         places = np.searchsorted(self._levels[:-1], numbers)
         others = np.where(np.isnan(numbers), missing, missing + 1)
@@ -105,16 +105,16 @@ class ValueCodes:
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """How the columns of a table become features.
+    """The encoding of a table's columns as features.
 
     Attributes
     ----------
     schema : Schema
     statistics : tuple of (array [levels + 2, k + 1] or None)
-        Per column: if it has many levels, k target statistics and a log count of each level, of missing and of unknown
-        cells; else None.
+        For each column with many levels: k target statistics and a log count for each level, for missing and for
+        unknown cells; None for other columns.
     targets : tuple of int
-        The outputs, or the classes, that the k statistics are about.
+        The outputs, or the classes, of the k statistics.
     neighbors : Neighbors or None
     """
 
@@ -138,7 +138,7 @@ class Encoding:
 
     @cached_property
     def scaled(self) -> NDArray[np.bool_]:
-        """Which features are to be scaled and clipped: numbers and statistics, not zeros and ones; bool [features]."""
+        """Which features must be scaled and clipped: numbers and statistics, not zeros and ones; bool [features]."""
         scaled = np.zeros(self.features, np.bool_)
         for place, column in enumerate(self.schema.columns):
             scaled[self.statistics_of(place)] = True
@@ -156,21 +156,21 @@ class Encoding:
 
     @property
     def columns_end(self) -> int:
-        """Number of features of columns: those of neighbors follow."""
+        """Number of features of columns; those of neighbors follow them."""
         return self.features - (0 if self.neighbors is None else self.neighbors.features)
 
     def statistics_of(self, place: int) -> slice:
-        """Return the features that are statistics of a column; an empty slice if it has none."""
+        """Return the slice of features that are statistics of a column; empty if it has none."""
         column, table, start = self.schema.columns[place], self.statistics[place], self.starts[place]
         first = start + 1 + column.missing if column.kind == "number" else start
         return slice(first, first if table is None else first + table.shape[1])
 
     def features_of(self, place: int) -> slice:
-        """Return the features that a column becomes, which lie side by side; not those of neighbors."""
+        """Return the slice of features of a column, without those of neighbors."""
         return slice(self.starts[place], self.starts[place] + self.width(place))
 
     def width(self, place: int) -> int:
-        """Return how many features a column becomes."""
+        """Return how many features a column has."""
         return len(self._names_of(place))
 
     def parts_of(self, place: int) -> list[tuple[str, int]]:
@@ -198,7 +198,7 @@ class Encoding:
         Raises
         ------
         DataError
-            A level that was not seen in training, if it is refused.
+            There is a level that was not seen in training, and it is refused.
         """
         block = self.columns_block(frame, rows, unknown)
         if self.neighbors is not None:
@@ -206,7 +206,7 @@ class Encoding:
         return block
 
     def columns_block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
-        """Return `block` with the features of neighbors left open."""
+        """Return `block` with the features of neighbors not yet filled."""
         if frame.matrix is not None and self.schema.is_numeric:
             return self._matrix_block(frame.matrix_rows(rows), is_new=not isinstance(frame.matrix, np.ndarray))
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
@@ -225,7 +225,7 @@ class Encoding:
         return block
 
     def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64]) -> None:
-        """Fill the features of a column of numbers beside its values: an indicator, statistics, both or none."""
+        """Fill the features of a numeric column besides its values: an indicator, statistics, both or none."""
         codes, table = self._codes[place], self.statistics[place]
         if self.schema.columns[place].missing:
             block[:, self.starts[place] + 1] = np.isnan(numbers)
@@ -233,14 +233,14 @@ class Encoding:
             block[:, self.statistics_of(place)] = table[codes.of(numbers)]
 
     def takes_rows_as_they_are(self, frame: Frame) -> bool:
-        """Return whether the core can read the rows of a table unencoded; then it checks them as well."""
+        """Return whether the core can read the rows of a table without encoding; then it also checks them."""
         if frame.matrix is None or frame.order is not None or not self.schema.is_numeric:
             return False
         if self._wider or self.neighbors is not None:
             return False
         if not isinstance(frame.matrix, np.ndarray):
             return False
-        is_float = frame.matrix.dtype in (np.float32, np.float64)  # of this machine's byte order
+        is_float = frame.matrix.dtype in (np.float32, np.float64)  # in this machine's byte order
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
 
     def put_values(self, frame: Frame, rows: slice, values: Block) -> None:
@@ -269,14 +269,14 @@ class Encoding:
         return [place for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)) if end > start + 1]
 
     def _matrix_block(self, rows: NDArray[Any], *, is_new: bool) -> Block:
-        """Return a block of a table of numbers only, without a step for each column; of new rows without a copy."""
+        """Return a block of an all-numeric table, without a step per column; new rows are not copied."""
         with np.errstate(over="ignore", invalid="ignore"):
             values = (np.asarray if is_new else np.array)(rows, np.float64, order="C")
         if not self._wider and self.neighbors is None:
             return values
         block = np.empty((len(rows), self.features))
         ends = [place + 1 for place in self._wider] + [values.shape[1]]
-        for begin, end in zip([0, *ends], ends, strict=False):  # columns whose values lie side by side
+        for begin, end in zip([0, *ends], ends, strict=False):  # runs of columns with adjacent values
             if begin < end:
                 start = self.starts[begin]
                 block[:, start : start + end - begin] = values[:, begin:end]
@@ -286,7 +286,7 @@ class Encoding:
 
     @property
     def _which(self) -> list[str]:
-        """The part of a statistic's name that says which target it is about."""
+        """The part of a statistic's name that says which target it describes."""
         return [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
 
     def _names_of(self, place: int) -> list[str]:
@@ -309,7 +309,7 @@ def is_many_level(column: ColumnSchema) -> bool:
 
 
 def codes_of(column: ColumnSchema) -> LevelCodes | ValueCodes:
-    """Return what gives the numbers of the levels of a column."""
+    """Return the object that numbers the levels of a column."""
     if column.kind != "category":
         return ValueCodes(cast(tuple[float, ...], column.levels))
     return LevelCodes(cast(tuple[str, ...], column.levels))

@@ -1,20 +1,20 @@
-"""Features of neighbors: the targets of the training rows most similar to a row, in tables where some rows recur.
+"""Neighbor features: the targets of the training rows most similar to a row, in tables where some rows recur.
 
     numbers --center, scale, clip--> place of a row --the NEAREST distinct training rows--> weighted mean, closeness
 
-A network, which is a smooth function, hardly recognizes a row that it has seen. These two features tell it. Let d be
+A network, which is a smooth function, hardly recognizes a row that it has seen. These two features help it. Let d be
 the distances of the NEAREST distinct rows and r the largest of them; c the weights and t the targets of the training
 rows equal to each; p the prior, which is the mean target of all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
-    closeness = 1 / (1 + sqrt(d))                          d: of the nearest; 1 for a row that is known
+    closeness = 1 / (1 + sqrt(d))                          d: of the nearest row; 1 for a known row
 
-So an equal row counts about a thousand times as much as one that is merely near, and the farthest counts for nothing,
-whichever of equally far rows that is. Both features are continuous. A training row is not its own neighbor: in
-training, its sums leave it out.
+So an equal row counts about a thousand times as much as a near one. The farthest row has weight 0, so it does not
+matter which of several equally far rows is chosen. Both features are continuous. A training row is not its own
+neighbor: in training, its sums leave it out.
 
-Only regressions on numbers without weights have these features, and only where rows recur: see `with_neighbors`.
-Elsewhere they cost accuracy, in trials outside of `bench`.
+Only regressions on numbers without weights have these features, and only if rows recur: see `with_neighbors`. In other
+cases they cost accuracy, in trials outside of `bench`.
 
 Bits:   apart from the choice of the nearest, these are sums in a fixed order, quotients and roots.
 Cost:   one search in a k-d tree per row. At worst it compares a row with all others, which MOST_CELLS bounds.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Doubles = NDArray[np.float64]
 
 NEAREST = 20
-"""Distinct training rows that a row is compared with."""
+"""Number of distinct training rows with which a row is compared."""
 SOFT = 0.01
 """Rows nearer than this are as good as equal; numbers are scaled by their quartiles."""
 LIMIT = 3.0
@@ -46,12 +46,12 @@ LIMIT = 3.0
 FAR = 2.0**30
 """A number this many scales away is as good as infinite."""
 MOST_CELLS = 2**17
-"""Cells of a table that has neighbors: all searches before training then take seconds at worst, on one core of 2026."""
+"""The most cells of a table with neighbors: all searches before training then take at most seconds on a core of 2026."""
 FEWEST_ROWS = 256
 LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
 """The share of rows that equal another one lies between these."""
 AGREEING = 0.5
-"""The most variance among targets of equal rows, as a share of the variance among all of these rows."""
+"""The most variance among the targets of equal rows, as a share of that among all rows that recur."""
 _BLOCK = 4096  # rows
 
 
@@ -64,9 +64,9 @@ class Neighbors:
     center, inverse : float64 array [columns]
         z = (x - center) * inverse; then z / sqrt(1 + (z / LIMIT)^2), 0 for a missing x.
     rows : float64 array [n, columns]
-        Places of the distinct rows, sorted; at least NEAREST.
+        The distinct rows, scaled and clipped, sorted; at least NEAREST.
     weights : float64 array [n]
-        Of the training rows there.
+        Weight of the training rows equal to each.
     deviations : float64 array [n, k]
         Sums of weight times (target - prior).
     priors : float64 array [k]
@@ -86,7 +86,7 @@ class Neighbors:
 
     @cached_property
     def _tree(self) -> "KDTree":
-        from sklearn.neighbors import KDTree  # here, so that `import ash` stays light
+        from sklearn.neighbors import KDTree  # here, so that `import ash` stays fast
 
         return KDTree(self.rows)
 
@@ -98,7 +98,7 @@ class Neighbors:
         numbers : array [rows, columns]
             Finite or NaN.
         own : Own, optional
-            What each of these rows has added to the sums; it is left out.
+            The contributions of these rows to the sums, which are subtracted.
         """
         found = np.empty((len(numbers), self.features))
         for first in range(0, len(numbers), _BLOCK):
@@ -114,11 +114,11 @@ class Neighbors:
         weights, deviations = self.weights[nearest], self.deviations[nearest]
         if own is not None:
             is_own = nearest == own.places[:, None]
-            weights -= is_own * own.weights[:, None]  # exactly 0 where no other row is equal
+            weights -= is_own * own.weights[:, None]  # exactly 0 if no other row is equal
             deviations -= is_own[:, :, None] * own.deviations[:, None]
         shares = (squares.max(axis=1, keepdims=True) + SOFT**2) / (squares + SOFT**2) - 1.0
         total, sums = np.ones(len(places)), np.zeros((len(places), len(self.priors)))
-        for place in range(NEAREST):  # one after the other, an order that sum() does not promise
+        for place in range(NEAREST):  # in a fixed order, which sum() does not promise
             total += shares[:, place] * weights[:, place]
             sums += shares[:, place, None] * deviations[:, place]
         nearest_square = np.where(weights > 0, squares, np.inf).min(axis=1, keepdims=True)
@@ -128,7 +128,7 @@ class Neighbors:
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """What each training row has added to the sums of its distinct row.
+    """The contribution of each training row to the sums of its distinct row.
 
     Attributes
     ----------
@@ -143,7 +143,7 @@ class Own:
     deviations: Doubles
 
     def part(self, rows: slice) -> "Own":
-        """Return those of some rows."""
+        """Return the contributions of some rows."""
         return Own(self.places[rows], self.weights[rows], self.deviations[rows])
 
 
@@ -151,9 +151,9 @@ def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema
     """Return the schema of a regression on numbers, with neighbors if enough rows recur and their targets agree.
 
     The share of rows that equal another one must lie between LEAST_RECURRING and MOST_RECURRING, and the variance of
-    targets among equal rows must be at most AGREEING of that among all of these rows. If more rows recur, the table has
-    few distinct settings, which a network sees often enough, or was drawn with replacement, so that nothing recurs
-    later. `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs].
+    targets among equal rows must be at most AGREEING of that among all rows that recur. If more rows recur, the table
+    has few distinct rows, which a network sees often enough, or it was drawn with replacement, so that new rows do not
+    recur. `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs].
     """
     distinct, group, counts = _distinct(numbers)
     if len(distinct) < FEWEST_ROWS:
@@ -169,7 +169,7 @@ def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema
 
 
 def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
-    """Return whether `with_neighbors` applies: a regression on numbers of at most MOST_CELLS."""
+    """Return whether `with_neighbors` applies: a regression on numbers with at most MOST_CELLS cells."""
     return schema.is_numeric and not classes and rows * len(schema.columns) <= MOST_CELLS
 
 
@@ -188,12 +188,12 @@ def learn_neighbors(numbers: Doubles, targets: Targets) -> tuple[Neighbors, Doub
 
 
 def extended(neighbors: Neighbors, numbers: Doubles, targets: Targets) -> Neighbors:
-    """Return the neighbors in more rows of the same table, at the same scale."""
+    """Return the neighbors in more rows of the same table, with the same scale."""
     return _neighbors(numbers[targets.rows], targets, neighbors.center, neighbors.inverse)[0]
 
 
 def _neighbors(numbers: Doubles, targets: Targets, center: Doubles, inverse: Doubles) -> tuple[Neighbors, Own]:
-    """Return the neighbors in rows that are in the order of their targets, and what each row has added."""
+    """Return the neighbors in rows that are in the order of `targets`, and the contribution of each row."""
     rows, group, _ = _distinct(placed(numbers, center, inverse))
     weights = _sums(group, targets.weights, len(rows))
     deviations = np.stack([_sums(group, each, len(rows)) for each in targets.deviations.T], axis=1)
@@ -206,20 +206,20 @@ def _sums(group: NDArray[np.int64], values: Doubles, groups: int) -> Doubles:
 
 
 def placed(numbers: Doubles, center: Doubles, inverse: Doubles) -> Doubles:
-    """Return the places of rows of numbers: scaled and clipped, 0 where missing."""
+    """Return rows of numbers scaled and clipped, 0 where missing."""
     z = np.clip((numbers - center) * inverse, -FAR, FAR)
     z = z / np.sqrt(1.0 + (z / LIMIT) ** 2)
-    return np.where(np.isnan(z), 0.0, z) + 0.0  # of the two zeros the usual one
+    return np.where(np.isnan(z), 0.0, z) + 0.0  # turns -0.0 into 0.0
 
 
 def neighbors_parts(neighbors: Neighbors | None) -> dict[str, Doubles]:
-    """Return the arrays of a model file."""
+    """Return the arrays for a model file."""
     names = ("center", "inverse", "rows", "weights", "deviations", "priors")
     return {} if neighbors is None else {f"neighbors.{name}": getattr(neighbors, name) for name in names}
 
 
 def neighbors_from_parts(arrays: Mapping[str, NDArray[Any]], columns: int, targets: int) -> Neighbors:
-    """Return the neighbors out of a model file, which may come from anybody; ValueError says what is wrong."""
+    """Return the neighbors from a model file, which is not trusted; raise ValueError if they are invalid."""
     rows = len(arrays["neighbors.weights"]) if "neighbors.weights" in arrays else 0
     check_schema(rows >= NEAREST, f"there are {rows} distinct rows for neighbors")
     check_schema(0 < targets <= MOST_STATISTICS, "neighbors have no targets")
@@ -244,14 +244,14 @@ def neighbors_from_parts(arrays: Mapping[str, NDArray[Any]], columns: int, targe
 
 
 def _distinct(rows: Doubles) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int64]]:
-    """Return the sorted distinct rows, which of them each row is, and how many rows each of them is."""
-    filled = np.where(np.isnan(rows), np.inf, rows)  # so that missing cells are equal
+    """Return the sorted distinct rows, the index of each row among them, and how often each of them occurs."""
+    filled = np.where(np.isnan(rows), np.inf, rows)  # makes missing cells equal
     distinct, group, counts = np.unique(filled, axis=0, return_inverse=True, return_counts=True)
     return distinct, group.reshape(-1), counts
 
 
 def _scaling(numbers: Doubles) -> tuple[Doubles, Doubles]:
-    """Return median and inverse distance of the quartiles of each column, or of half the range where that is 0."""
+    """Return median and inverse quartile distance of each column; if that distance is 0, half the range is used."""
     center, inverse = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
     for place, column in enumerate(numbers.T):
         there = column[~np.isnan(column)]

@@ -1,7 +1,7 @@
-"""What the columns of a table were in training, and whether another table has the same columns.
+"""The columns of a table in training, and the check that another table has the same columns.
 
-A category has levels: the texts seen in training, sorted. A column keeps at most MOST_LEVELS of them, the frequent ones
-(ties in order of text); what else it holds, then or later, is an unknown level. Some numbers have levels too
+A category has levels: the texts seen in training, sorted. A column keeps at most MOST_LEVELS of them, the most frequent
+ones (ties in order of text). All other texts, in training or later, are an unknown level. Some numbers have levels too
 (spiked_numbers.py).
 """
 
@@ -30,33 +30,33 @@ MOST_LEVELS = 2**16
 INFINITE_TODO = "replace or drop it, or pass config=ash.SearchConfig(infinite='missing')"
 ISO = DateSpelling("ymd")
 ONE_HOT_LEVELS = 32
-"""A category of more levels has statistics: as many ones and zeros would be mostly zeros, in a wide first layer."""
+"""A category with more levels has statistics: one-hot features would be mostly zeros, and the first layer wide."""
 
 
 @dataclass(frozen=True)
 class ColumnSchema:
-    """What a column was in training.
+    """A column in training.
 
     Attributes
     ----------
     kind : "number", "category" or "date"
     dtype : str
-        The word for its type in the library of the table; empty in a model that was loaded.
+        The name of its type in the library of the table; empty in a loaded model.
     levels : tuple of str, or of float
         Sorted; empty for most numbers.
     missing : bool
         Whether cells were missing.
     spelling : Spelling or None
-        How text spells its numbers or dates, if that is not as Python or ISO 8601 does.
+        How text spells its numbers or dates, if not as in Python or ISO 8601.
     parts : tuple of str
-        Of a date: the parts that are features (date_parts.py).
+        The parts of a date that are features (date_parts.py).
     """
 
     kind: Kind
     dtype: str
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
-    spelling: Spelling | None = field(default=None, repr=False)  # journals hash the repr; they hash the numbers too
+    spelling: Spelling | None = field(default=None, repr=False)  # journals hash the repr, and also the numbers
     parts: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -79,10 +79,10 @@ class ColumnSchema:
         try:
             return given.spelled(NumberSpelling("."), name)
         except DataError:
-            return given  # `Schema.read` says that it is of another kind
+            return given  # `Schema.read` reports that it is of another kind
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `_column_from_json` reads."""
+        """Return the column as JSON that `_column_from_json` reads."""
         told = {"kind": self.kind, "dtype": self.dtype, "levels": list(self.levels), "missing": self.missing}
         parts = {"parts": list(self.parts)} if self.kind == "date" else {}
         return told | parts | ({} if self.spelling is None else {"spelling": asdict(self.spelling)})
@@ -90,20 +90,20 @@ class ColumnSchema:
 
 @dataclass(frozen=True)
 class Schema:
-    """What a table was in training, and what to do with cells that it did not know.
+    """A table in training, and how to treat cells that did not occur there.
 
     Attributes
     ----------
     columns : tuple of ColumnSchema
     names : tuple of str or None
     missing : "indicator" or "error"
-        Whether missing cells are learned from and predicted from, or refused.
+        Whether missing cells are used in training and prediction, or refused.
     unknown : "bucket" or "error"
-        Whether levels that were not there in training are predicted from, as all alike, or refused.
+        Whether levels that did not occur in training are all treated as one level, or refused.
     neighbors : bool
-        Whether rows have features of their neighbors (neighbors.py); all columns are numbers then.
+        Whether rows have neighbor features (neighbors.py); then all columns are numbers.
     infinite : "error" or "missing"
-        Whether infinite numbers are refused, or count as missing.
+        Whether infinite numbers are refused, or treated as missing.
     """
 
     columns: tuple[ColumnSchema, ...]
@@ -115,12 +115,12 @@ class Schema:
 
     @property
     def kinds(self) -> list[Kind]:
-        """What each column is read as."""
+        """The kind as which each column is read."""
         return [column.kind for column in self.columns]
 
     @property
     def without_dtypes(self) -> "Schema":
-        """Return it as it is for all sources of a table, whatever word they have for a type."""
+        """Return the schema without names of types, which differ between sources of the same table."""
         return replace(self, columns=tuple(replace(column, dtype="") for column in self.columns))
 
     @cached_property
@@ -129,19 +129,19 @@ class Schema:
         return all(column.kind == "number" for column in self.columns)
 
     def read(self, frame: Frame, expecting: str = "the network", name: str = "X") -> Frame:
-        """Return these columns of a table, with text read as numbers as it was in training.
+        """Return these columns of a table, with text read as numbers as in training.
 
-        Where both have names, columns are found by name: in any order, and among others. Else they are found by place.
+        If both have names, columns are matched by name, in any order and among others; otherwise by position.
 
         Parameters
         ----------
         expecting : str
-            What needs these columns, for the message about their number.
+            The object that needs these columns, for the error message about their number.
 
         Raises
         ------
         DataError
-            Columns are missing, or hold something else than in training; lists them.
+            Columns are missing, or are of another kind than in training; the message lists them.
         """
         if frame.names is not None and self.names is not None:
             if not set(self.names) <= set(frame.names):
@@ -165,12 +165,12 @@ class Schema:
         return replace(frame, columns=read)
 
     def checked(self, frame: Frame, name: str = "X") -> Frame:
-        """Return the frame with its infinite numbers missing, unless they are refused.
+        """Return the frame with infinite numbers as missing cells, unless they are refused.
 
         Raises
         ------
         DataError
-            Numbers beyond float32, or missing cells or infinite numbers if they are refused.
+            Numbers are too large for float32, or there are missing cells or infinite numbers that are refused.
         """
         frame, gaps = checked_numbers(frame, self.kinds, name, self.infinite)
         if self.missing == "indicator":
@@ -181,7 +181,7 @@ class Schema:
         return frame
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `schema_from_json` reads."""
+        """Return the schema as JSON that `schema_from_json` reads."""
         columns = [column.to_json() for column in self.columns]
         names = None if self.names is None else list(self.names)
         told: dict[str, Any] = {"columns": columns, "names": names, "missing": self.missing, "unknown": self.unknown}
@@ -198,19 +198,20 @@ def learn_schema(
     most_levels: int = MOST_LEVELS,
     name: str = "X",
 ) -> tuple[Frame, Schema]:
-    """Return the table to train on, with infinite numbers missing unless they are refused, and its schema.
+    """Return the training table, with infinite numbers as missing cells unless they are refused, and its schema.
 
     Parameters
     ----------
     missing, unknown, infinite
-        As of `Schema`.
+        As in `Schema`.
     most_levels : int
-        So many levels a column at most; the frequent ones are kept.
+        The most levels per column; the most frequent ones are kept.
 
     Raises
     ------
     DataError
-        Numbers beyond float32, or missing cells or infinite numbers if they are refused; names the column.
+        Numbers are too large for float32, or there are missing cells or infinite numbers that are refused; the message
+        names the column.
     """
     kinds = natural_kinds(frame)
     frame, gaps = checked_numbers(frame, kinds, name, infinite, INFINITE_TODO)
@@ -226,12 +227,12 @@ def learn_schema(
 
 
 def schema_from_json(data: Any) -> Schema:
-    """Return a schema out of a model file, which may come from anybody.
+    """Return a schema from a model file, which is not trusted.
 
     Raises
     ------
     ValueError
-        It is not what `Schema.to_json` writes; says why.
+        It is not what `Schema.to_json` writes; the message says why.
     """
     entries = {"columns", "names", "missing", "unknown"}
     is_known = isinstance(data, dict) and entries <= data.keys() <= entries | {"neighbors", "infinite"}
@@ -253,7 +254,7 @@ def schema_from_json(data: Any) -> Schema:
 
 
 def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:
-    """Return a word out of a few, or raise ValueError."""
+    """Return a word if it is allowed, or raise ValueError."""
     found = next((each for each in allowed if type(word) is str and each == word), None)
     if found is None:
         raise ValueError(f"what to do with {what} is not said")
@@ -297,7 +298,7 @@ def _has_keys(data: Any, keys: set[str]) -> bool:
 
 
 def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
-    """Return the sorted levels of a column that are kept, and whether cells are missing."""
+    """Return the sorted levels of a column to keep, and whether cells are missing."""
     counts: Counter[str | None] = Counter()
     for first, stop in blocks(column.rows):
         counts.update(column.cells(slice(first, stop)))
@@ -328,7 +329,7 @@ def _kinds_differ(given: Column, trained: ColumnSchema) -> str:
 
 
 def names_differ(given: tuple[str, ...], trained: tuple[str, ...]) -> str:
-    """Return scikit-learn's message about other names, word by word."""
+    """Return scikit-learn's exact message about different names."""
     text = "The feature names should match those that were passed during fit.\n"
     unseen, gone = sorted(set(given) - set(trained)), sorted(set(trained) - set(given))
     for heading, names in (("unseen at fit time", unseen), ("seen at fit time, yet now missing", gone)):

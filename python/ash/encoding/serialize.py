@@ -1,4 +1,4 @@
-"""An encoding as a model file holds it: a table for JSON, and arrays by names that begin with a word of ARRAYS."""
+"""Converts an encoding to and from the parts of a model file: a dict for JSON, and arrays with prefixes from ARRAYS."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,20 +15,20 @@ ARRAYS = ("statistics.", "neighbors.")
 
 
 def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
-    """Return what `encoding_from_parts` reads: a table for JSON, and arrays by name."""
+    """Return the parts that `encoding_from_parts` reads: a dict for JSON, and arrays by name."""
     tables = {f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None}
     tables |= neighbors_parts(encoding.neighbors)
-    schema = encoding.schema.without_dtypes.to_json()  # the same bytes whatever the library of the table
+    schema = encoding.schema.without_dtypes.to_json()  # the same bytes for all libraries of a table
     return {"schema": schema, "targets": list(encoding.targets)}, tables
 
 
 def encoding_from_parts(data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encoding:
-    """Return an encoding out of a model file, which may come from anybody.
+    """Return an encoding from a model file, which is not trusted.
 
     Raises
     ------
     ValueError
-        It is not what `encoding_parts` writes; says why.
+        It is not what `encoding_parts` writes; the message says why.
     """
     check_schema(isinstance(data, dict) and data.keys() == {"schema", "targets"}, "the encoding has other entries")
     schema, targets = schema_from_json(data["schema"]), data["targets"]

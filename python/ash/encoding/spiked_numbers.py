@@ -3,10 +3,10 @@
     capital gain     0 0 0 0 0 0 7298 0 0 0 0 0 0 0 15024 0 ...      quartiles 0 and 0, levels 0, 594, ..., 7298, ...
 
 Scaled by its range, such a column has nearly all its values close together, and a smooth function of the number cannot
-show what each of them means. So its values have target statistics (target_statistics.py) beside the number, like the
-levels of a category. These are the values that occur at least twice. There must be more than ONE_HOT_LEVELS of them,
+separate their effects. So, like the levels of a category, its values get target statistics (target_statistics.py) in
+addition to the number. These are the values that occur at least twice. There must be more than ONE_HOT_LEVELS of them,
 and they must leave out most of the steps between the smallest and the largest, as amounts do. Grey levels and counts
-fill these steps, and are better as numbers alone. A table with more than MOST_COLUMNS such columns stays as it is: it
+fill these steps, and are better as numbers alone. A table with more than MOST_COLUMNS such columns is not changed: it
 is sparse and would grow a lot, and whether levels help there has not been measured.
 
 The columns are chosen on a few thousand evenly spaced rows. Each row counts once, whatever its weight.
@@ -23,17 +23,17 @@ from ash.data.frames import Frame
 from ash.encoding.schema import MOST_LEVELS, ONE_HOT_LEVELS, Schema
 
 SEEN_ROWS = 4096
-"""Rows on which the columns are chosen."""
-_SEEN_CELLS = 2**20  # at a time
+"""Number of rows on which the columns are chosen."""
+_SEEN_CELLS = 2**20  # cells read at a time
 MOST_COLUMNS = 32
 """If more columns qualify, none has levels."""
 FILLED = 1 / 8
-"""The range of the levels is cut into steps as long as the shortest distance of two; at most this share are levels."""
+"""The range of the levels has steps as long as their shortest distance; at most this share of the steps are levels."""
 _OFTEN = 2  # a value that occurs once says nothing about another row
 
 
 def with_recurring(schema: Schema, frame: Frame) -> Schema:
-    """Return the schema of the table to train on with the levels of those columns of numbers that have levels."""
+    """Return the schema of the training table, with levels added to those numeric columns that have them."""
     places = _with_equal_quartiles(schema, frame)
     if len(places) > MOST_COLUMNS:
         return schema
@@ -46,7 +46,7 @@ def with_recurring(schema: Schema, frame: Frame) -> Schema:
 
 
 def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
-    """Return the columns of numbers with equal quartiles and more than ONE_HOT_LEVELS distinct values."""
+    """Return the numeric columns with equal quartiles and more than ONE_HOT_LEVELS distinct values."""
     numbers = [place for place, kind in enumerate(schema.kinds) if kind == "number"]
     rows = np.linspace(0, frame.rows - 1, min(frame.rows, SEEN_ROWS)).astype(np.int64)
     found: list[int] = []
@@ -55,7 +55,7 @@ def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
         seen = np.sort(np.stack(list(_columns(frame, rows, places))), axis=1)  # missing ones last
         there = len(rows) - np.isnan(seen).sum(axis=1)
         column = np.arange(len(places))
-        equal = seen[column, there // 4] == seen[column, 3 * there // 4]  # no NaN is
+        equal = seen[column, there // 4] == seen[column, 3 * there // 4]  # False for NaN
         distinct = 1 + (np.diff(seen, axis=1) > 0).sum(axis=1)
         found += np.array(places)[equal & (distinct > ONE_HOT_LEVELS)].tolist()
     return found
@@ -73,7 +73,7 @@ def _columns(frame: Frame, rows: NDArray[np.int64], places: list[int]) -> Iterat
 
 def _is_sparse(levels: NDArray[np.float64]) -> bool:
     """Return whether sorted levels leave out most of the steps between them."""
-    smaller = levels / levels.size  # so that no difference overflows
+    smaller = levels / levels.size  # avoids overflow in differences
     return bool(levels.size * np.diff(smaller).min() <= FILLED * np.ptp(smaller))
 
 
@@ -82,4 +82,4 @@ def _recurring(values: NDArray[np.float64]) -> NDArray[np.float64]:
     found, counts = np.unique(values[~np.isnan(values)], return_counts=True)
     often = np.flatnonzero(counts >= _OFTEN)
     kept = often[np.argsort(-counts[often], kind="stable")[:MOST_LEVELS]]
-    return found[np.sort(kept)] + 0.0  # of the two zeros the usual one
+    return found[np.sort(kept)] + 0.0  # turns -0.0 into 0.0

@@ -1,10 +1,10 @@
-"""What the columns of a table are, what becomes of them, and what is odd about them: `ash.describe`.
+"""Describes the columns of a table, their encoding and anything odd about them, for `ash.describe`.
 
 Columns that look odd are found on at most SEEN_ROWS evenly spaced rows. Copies and constants are then compared in all
 rows.
 
     constant          one value in all rows
-    id                a whole number or a text of its own in each row; numbers that count up or down
+    id                a different text or whole number in each row; numbers must count up or down
     copy              the same cells as an earlier column
     copy of the target
 """
@@ -32,23 +32,23 @@ HEADER = ("column", "kind", "dtype", "levels", "missing", "features", "why")
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """What is known of one column.
+    """The description of one column.
 
     Attributes
     ----------
     name : str
-        Its name, or x0, x1, ... by its place.
+        Its name, or x0, x1, ... by position.
     kind : "number", "category" or "date"
     dtype : str
-        The word for its type in its library; empty in a model that was loaded.
+        The name of its type in its library; empty in a loaded model.
     levels : int or None
-        Distinct values of a category, or of a number that is target-encoded too.
+        Number of distinct values of a category, or of a number that is target-encoded too.
     missing : int or bool
-        Missing cells; of a model, whether there were any in training.
+        Number of missing cells; for a model, whether there were any in training.
     features : int
-        Features that it becomes.
+        Number of its features.
     why : str
-        What becomes of it, and why.
+        How it is encoded, and why.
     notes : tuple of str
         What is odd about it.
     """
@@ -72,7 +72,7 @@ class TableSummary:
     columns : tuple of ColumnSummary
     rows : int
     target : str
-        The task and what it tells of y; empty without y.
+        The task and facts about y; empty without y.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class TableSummary:
 
     @property
     def odd(self) -> tuple[ColumnSummary, ...]:
-        """Columns with notes."""
+        """The columns that have notes."""
         return tuple(column for column in self.columns if column.notes)
 
     def lines(self, most: int = SHOWN) -> list[str]:
@@ -97,7 +97,7 @@ class TableSummary:
         Parameters
         ----------
         most : int
-            The most columns.
+            The most columns to show.
 
         Returns
         -------
@@ -117,14 +117,14 @@ class TableSummary:
 
 
 def table_lines(columns: Sequence[ColumnSummary]) -> list[str]:
-    """Return the lines of a table of columns, with a line of names."""
+    """Return the lines of a table of columns, with a header."""
     rows = list(map(table_row, columns))
     lines = format_table(HEADER[:-1], [row[:-1] for row in rows])
     return [f"{line}  {why}" for line, why in zip(lines, [HEADER[-1], *(row[-1] for row in rows)], strict=True)]
 
 
 def table_row(each: ColumnSummary) -> tuple[Any, ...]:
-    """Return the cells of a column in such a table, in order of HEADER."""
+    """Return the cells of a column in such a table, in the order of HEADER."""
     return (
         printable(each.name),
         each.kind,
@@ -145,7 +145,7 @@ def _why(column: ColumnSummary) -> str:
 
 
 def summary_of(table: Table, schema: Schema) -> TableSummary:
-    """Return the summary of a table to train on, with its target."""
+    """Return the summary of a training table, with its target."""
     task = table.task
     if table.classes_ is not None:
         labels = printable(", ".join(map(str, table.classes_[:5].tolist()))) + (", ..." if table.classes > 5 else "")
@@ -161,7 +161,7 @@ def frame_summary(frame: Frame, schema: Schema) -> TableSummary:
 
 
 def model_summary(encoding: Encoding) -> Iterator[ColumnSummary]:
-    """Yield the columns of a model, of which no cells are known."""
+    """Yield the columns of a model, whose cells are not known."""
     for place, column in enumerate(encoding.schema.columns):
         yield _summary(encoding.schema, place, column.missing, encoding.width(place))
 
@@ -187,7 +187,7 @@ def _summary(
 
 
 def _reason(column: ColumnSchema) -> str:
-    """Return what becomes of a column, and why."""
+    """Return how a column is encoded, and why."""
     if column.kind == "date":
         parts = f" and {', '.join(column.parts)}" if column.parts else ""
         return f"days since 1970{parts}{_written(column)}"
@@ -238,7 +238,7 @@ def _cells(column: Column, kind: str, block: tuple[int, int] | None = None) -> N
     """Return the cells of a block of rows, or of all, as numbers or as texts."""
     rows = slice(None) if block is None else slice(*block)
     if kind != "category":
-        return column.numbers(rows) + 0.0  # of the two zeros the usual one
+        return column.numbers(rows) + 0.0  # turns -0.0 into 0.0
     return np.array(["\0" if cell is None else cell for cell in column.cells(rows)], object)
 
 
@@ -254,7 +254,7 @@ def _is_constant(given: Column, column: ColumnSchema, cells: NDArray[Any]) -> bo
 
 
 def _is_id(cells: NDArray[Any], kind: str) -> bool:
-    """Return whether each row has a text or whole number of its own; numbers must count up or down, too."""
+    """Return whether each row has a different text or whole number; numbers must also count up or down."""
     if len(cells) < ONE_HOT_LEVELS or kind == "date" or len(np.unique(cells)) < len(cells):
         return False
     if kind == "category":
@@ -275,9 +275,9 @@ def _are_equal(frame: Frame, schema: Schema, one: int, other: int) -> bool:
 
 
 def _tell(cells: NDArray[Any], targets: NDArray[np.float64], kind: str) -> bool:
-    """Return whether each value goes with one value of the target and the reverse.
+    """Return whether values and targets correspond one to one.
 
-    Where most values occur once, that says nothing: then numbers must also grow or fall with the target.
+    If most values occur once, that means nothing; then numbers must also grow or fall with the target.
     """
     there: dict[Any, float] = {}
     back: dict[float, Any] = {}

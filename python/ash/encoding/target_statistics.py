@@ -9,7 +9,7 @@ For all other rows they run over all training rows. Source: ordered target stati
 2018, arXiv:1706.09516). One difference: there is one order, not one per tree. The order should be random, since an
 order by the target would reveal it.
 
-The sums are of w (y - prior), in order of rows within a level. That is equal in exact arithmetic, and rounded better.
+The code sums w (y - prior), in order of rows within a level. In exact arithmetic this is equal; it rounds better.
 """
 
 import math
@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_STATISTICS = 16
-"""Statistics per column, at most: of so many outputs, or of the most frequent classes."""
+"""The most statistics per column: for the first outputs, or for the most frequent classes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """The targets of the training rows, in their order, as statistics need them.
+    """The targets of the training rows, in their order, in the form that statistics need.
 
     Attributes
     ----------
@@ -46,8 +46,8 @@ def choose_targets(
 ) -> tuple[int, ...]:
     """Return which outputs, or which classes above 0, have statistics; sorted, at most MOST_STATISTICS.
 
-    Outputs are taken from the first on; classes by their weight in training, ties in order of number. Class 0 needs
-    none: its share is what the others leave.
+    Outputs are taken from the first on; classes by their weight in training, ties in order of number. Class 0 needs no
+    statistics, since its share follows from the others.
     """
     if not classes:
         return tuple(range(min(targets.shape[1], MOST_STATISTICS)))
@@ -63,20 +63,20 @@ def prepare_targets(
     training: NDArray[np.int64],
     weights: NDArray[np.float64] | None,
 ) -> Targets:
-    """Return the targets of the training rows, less their mean."""
+    """Return the targets of the training rows, minus their mean."""
     if classes:
         values = (targets[training, :1] == np.array(chosen, np.float64)).astype(np.float64)
     else:
         values = targets[training][:, list(chosen)]
     own = _weights(weights, training)
-    total = own.cumsum()[-1]  # in order of rows, which sum() does not promise
+    total = own.cumsum()[-1]  # in the order of rows, which sum() does not promise
     sums = (values * own[:, None]).cumsum(axis=0)[-1]
     priors = sums / total if total > 0 else np.zeros(len(chosen))
     return Targets(training, own, (values - priors) * own[:, None], priors)
 
 
 def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) -> NDArray[np.float64]:
-    """Return the table of a column: [levels + 2, k + 1], its last rows for missing and for unknown levels.
+    """Return the table of a column: [levels + 2, k + 1]; its last rows are for missing and for unknown levels.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
 
 
 def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the statistics to train with: array [rows, k]; those of a training row are of the rows before it."""
+    """Return the statistics to train with: array [rows, k]; those of a training row come from the rows before it."""
     statistics = table[codes, :-1]
     own = codes[targets.rows]
     order = np.argsort(own, kind="stable")
@@ -118,7 +118,7 @@ def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArra
 
 
 def _sums_before(values: NDArray[np.float64], start: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the sum over rows start[i] to i - 1, for each row i and each column."""
+    """Return the sum over the rows from start[i] to i - 1, for each row i and each column."""
     sums = np.zeros_like(values)
     np.cumsum(values[:-1], axis=0, out=sums[1:])
     return sums - sums[start]

@@ -1,8 +1,8 @@
-"""The encoding of a table that is trained on: how it is learned, and the features of its training rows.
+"""Learns the encoding of a training table, and computes the features of its training rows.
 
 No row may see its own target. So a training row has the statistics of the training rows before it, and neighbors among
 the other training rows. All other rows have the features of `Encoding.block`. After training, neighbors come from all
-rows of the table, validation rows included.
+rows of the table, including validation rows.
 """
 
 from dataclasses import dataclass, replace
@@ -20,17 +20,17 @@ from ash.encoding.target_statistics import choose_targets, ordered_statistics, p
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TrainingEncoding(Encoding):
-    """An encoding that also knows the table it was learned from, and the features of its training rows.
+    """An encoding with the table from which it was learned, and the features of its training rows.
 
     Attributes
     ----------
     frame : Frame
     ordered : tuple of (array [rows, k] or None)
-        Per column: the statistics of each training row if the column has many levels.
+        For each column with many levels, the statistics of each training row.
     near : array [rows, k + 1] or None
-        The features of neighbors in training.
+        The neighbor features in training.
     known : Neighbors or None
-        The neighbors to predict with, from validation rows too.
+        The neighbors for prediction, from validation rows too.
     """
 
     frame: Frame
@@ -40,16 +40,16 @@ class TrainingEncoding(Encoding):
 
     @cached_property
     def predicting(self) -> Encoding:
-        """The encoding to predict with after training, one for all networks; it holds no table."""
+        """The encoding for prediction after training, shared by all networks; it does not hold the table."""
         return Encoding(
             self.schema, self.statistics, self.targets, self.neighbors if self.known is None else self.known
         )
 
     def fitting_block(self, rows: slice) -> Block:
-        """Return the features of a block of rows to fit with: array [rows, features], new and C-ordered.
+        """Return the features of a block of rows for training: array [rows, features], new and C-ordered.
 
         A training row has the statistics of the training rows before it, and is not its own neighbor; every other row
-        has those of `Encoding.block`.
+        has the features of `Encoding.block`.
         """
         block = self.columns_block(self.frame, rows)
         if self.near is not None:
@@ -60,7 +60,7 @@ class TrainingEncoding(Encoding):
 
     @cached_property
     def _ordered_features(self) -> list[tuple[slice, NDArray[np.float64]]]:
-        """Return the columns of each set of ordered statistics, with the statistics."""
+        """Return the feature slice of each set of ordered statistics, with the statistics."""
         found = []
         for place, statistics in enumerate(self.ordered):
             if statistics is not None:
@@ -79,7 +79,7 @@ def learn_encoding(
     weights: NDArray[np.float64] | None = None,
     validation: NDArray[np.int64] | None = None,
 ) -> TrainingEncoding:
-    """Return the encoding of a table that the schema was learned from.
+    """Return the encoding of the table from which the schema was learned.
 
     Parameters
     ----------
@@ -88,11 +88,11 @@ def learn_encoding(
     classes : int
         0 for regression.
     training : int64 array
-        Row numbers without repetition, in the order of the statistics, which should be random.
+        Row numbers without duplicates, in the order of the statistics, which should be random.
     weights : array [rows], optional
-        At least 0; 1 each if not given.
+        At least 0; all 1 if not given.
     validation : int64 array, optional
-        Rows of this table whose targets are told by neighbors after training.
+        Rows of this table that become neighbors after training.
     """
     many = [is_many_level(column) for column in schema.columns]
     if not any(many) and not schema.neighbors:

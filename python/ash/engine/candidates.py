@@ -1,4 +1,4 @@
-"""The candidates of a run: drawn at random, or by what the run has found so far.
+"""Draws the candidates of a run at random, or guided by the results so far.
 
 The random sampler draws from the space, with a fixed share of boosted trees. The adaptive sampler uses the results. It
 has one source for networks and one for boosted trees:
@@ -7,13 +7,13 @@ has one source for networks and one for boosted trees:
 
     a source: the defaults, the portfolio (portfolio.py), then alternately draws from the space and near good ones
 
-A draw near a good candidate keeps about three quarters of its hyperparameters. A draw from the space gives the rest.
+A draw near a good candidate keeps about three quarters of its hyperparameters; the rest is drawn from the space.
 The share of trees among new candidates begins at PRIOR and moves to their share among the best candidates so far.
 
 Adaptive draws depend on results. So the core asks for candidates only when an idle worker of its virtual clock has none
 left. The results decided by then do not depend on threads (cpp/ash/search/clock.hpp). Neither do the draws.
 
-Threads: the calling thread alone.
+Threads: only the calling thread.
 Cost:    each request for adaptive candidates reads all results so far; n candidates take about GROWTH log(n) requests.
          A candidate takes some 50 microseconds.
 """
@@ -33,21 +33,21 @@ from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after, at_their_numbers
 
 CHUNK = 1024
-"""Random candidates that are drawn at a time; that takes about 25 ms on one core of 2026, so no thread waits."""
+"""Number of random candidates drawn at a time; that takes about 25 ms on one core of 2026, so no thread waits."""
 AHEAD = 1024
 """The core asks for more random candidates when fewer than this many wait to enter."""
 GROWTH, MOST_AT_ONCE = 8, 4096
 """Each request for adaptive candidates draws at least one per GROWTH drawn so far, up to this many, which take about a
 fifth of a second."""
 LEARNS = 20_000
-"""So many candidates are drawn by the results. Later ones are drawn from the space, since ranking takes ever longer."""
+"""This many candidates are guided by results. Later ones are drawn from the space, since ranking takes ever longer."""
 PRIOR, WEIGHT = 0.25, 8
 """The share of trees at the start, and its weight as a number of best candidates."""
 LEAST, MOST = 0.1, 0.75
-"""Bounds of their share."""
+"""Bounds of the share of trees."""
 BEST = 4
-"""The best 1/BEST of the scored candidates, but never fewer than BEST: of all together for the share of trees, and of
-networks and of trees separately for the good candidates."""
+"""The best 1/BEST of the scored candidates, but at least BEST: of all together for the share of trees, and of networks
+and of trees separately for the good candidates."""
 KEPT = 3 / 4
 """The share of hyperparameters that a draw near a good candidate takes from it."""
 _NEAR = 2  # spawn key of the draws near good candidates; Space.stream has 1
@@ -59,9 +59,9 @@ class Candidates:
     Parameters
     ----------
     params : list of dict
-        Hyperparameters of those drawn so far, by number.
+        Hyperparameters of the candidates drawn so far, by number.
     count : int
-        How many there are in all.
+        Total number of candidates.
     rest : iterator of dict
         Draws the others.
 
@@ -70,9 +70,9 @@ class Candidates:
     params, count
         As above; `params` grows.
     ahead : int
-        As of `_core.Tuner`.
+        As for `_core.Tuner`.
     epoch_cost : float
-        The multiply-adds of an epoch of those that are no networks; as many as an average network takes.
+        The multiply-adds of an epoch of candidates that are not networks; as many as an average network takes.
     precision : str
         As of `ash.SearchConfig`.
     """
@@ -89,9 +89,9 @@ class Candidates:
         return [to_settings(params, self.epoch_cost, self.precision) for params in self.params[first:]]
 
     def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
-        """Draw at least `wanted` more, or as many as are left, and return their settings.
+        """Draw at least `wanted` more, or all that are left, and return their settings.
 
-        `jobs` returns the decided jobs, as `_core.Tuner.jobs`.
+        `jobs` returns the decided jobs, as `_core.Tuner.jobs` does.
         """
         drawn = len(self.params)
         self.params += islice(self.rest, max(wanted, CHUNK))
@@ -99,7 +99,7 @@ class Candidates:
 
 
 class AdaptiveCandidates(Candidates):
-    """Candidates drawn by the results so far: more of the better kind, and some near good ones.
+    """Candidates guided by the results so far: more of the better kind, and some near good ones.
 
     Parameters
     ----------
@@ -110,11 +110,11 @@ class AdaptiveCandidates(Candidates):
     known : sequence of dict
         The candidates already drawn, if the run is resumed.
     first : int
-        How many are drawn at the start of another run.
+        How many are drawn at the start of a run that is not resumed.
     own : sequence of dict
         Configurations of the space that come before all others.
     before : sequence of dict
-        Candidates of smaller spaces. `known` begins with them; if it is empty, they are all that is known.
+        Candidates of smaller spaces. `known` begins with them; if it is empty, only these are known.
     """
 
     ahead = 0
@@ -141,11 +141,11 @@ class AdaptiveCandidates(Candidates):
             self.draw(first - len(own))
 
     def draw(self, wanted: int) -> None:
-        """Draw up to `wanted` more candidates, by what is known."""
+        """Draw up to `wanted` more candidates from the current knowledge."""
         for _ in range(min(wanted, self.count - len(self.params))):
             is_turn = self._trees < self._share * len(self.params)
             params = self._draw_one(is_turn) or self._draw_one(not is_turn)
-            assert params is not None  # there are as many as the size of the space says
+            assert params is not None  # guaranteed by the size of the space
             self._add(params)
 
     def _draw_one(self, of_trees: bool) -> Params | None:
@@ -157,7 +157,7 @@ class AdaptiveCandidates(Candidates):
         self.params.append(params)
 
     def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
-        """Draw some more by the results so far, and return their settings."""
+        """Draw some more candidates, guided by the results so far, and return their settings."""
         drawn = len(self.params)
         self._share, self._good = PRIOR, {}
         if drawn < LEARNS:
@@ -166,7 +166,7 @@ class AdaptiveCandidates(Candidates):
         return self.settings(drawn)
 
     def _learn(self, columns: Columns) -> None:
-        """Find the share of trees among the next candidates, and the good candidates."""
+        """Update the share of trees among the next candidates, and the good candidates."""
         ranked = self._ranked(columns)
         best = ranked[: max(BEST, len(ranked) // BEST)]
         share = (PRIOR * WEIGHT + sum(map(_is_trees, best))) / (WEIGHT + len(best))
@@ -186,7 +186,7 @@ class AdaptiveCandidates(Candidates):
 
 
 class _Source:
-    """The candidates of networks or trees, each once: the defaults, those of `begin`, and all others of the space.
+    """The candidates of networks or of trees, each once: the defaults, those of `begin`, and all others of the space.
 
     Those of `own` are taken before the first draw.
     """
@@ -202,7 +202,7 @@ class _Source:
         self._begin = len(set(map(key_of, first)))
 
     def draw(self, good: Sequence[Params]) -> Params | None:
-        """Draw the next one, alternately near a good one; None if all are drawn."""
+        """Draw the next candidate, every second one near a good one; None if all are drawn."""
         fresh, drawn = self._next, len(self._is_drawn)
         if fresh is None:
             return None
@@ -219,7 +219,7 @@ class _Source:
         return params
 
     def _near(self, good: Sequence[Params], fresh: Params) -> Params:
-        """Return one of the good candidates with some hyperparameters as in a fresh one."""
+        """Return one of the good candidates with some hyperparameters from a fresh one."""
         key = (_NEAR, len(self._is_drawn))
         source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=key))
         which, *words = source.random_raw(1 + len(self._space.domains)).tolist()
@@ -241,13 +241,13 @@ def draw(
     Parameters
     ----------
     space, options
-        Of the run; its workers are known.
+        Those of the run; its workers are known.
     begin : sequence of dict
         The portfolio of the adaptive sampler.
     least : int
         How many candidates an earlier run has begun.
     known : callable
-        Returns those that it has drawn, by number; called for the adaptive sampler only.
+        Returns the candidates that it has drawn, by number; called for the adaptive sampler only.
     own : sequence of dict
         The configurations of the argument `first`.
     before : dict of dict
@@ -264,7 +264,7 @@ def draw(
 
 
 def _at_random(space: Space, seed: int) -> Iterator[Params]:
-    """Yield the configurations of a space in random order, a share PRIOR of them trees if it has networks too."""
+    """Yield the configurations of a space in random order; the share PRIOR are trees if it has networks too."""
     streams = {of_trees: part.stream(seed) for of_trees, part in _parts(space).items()}
     drawn = trees = 0
     while streams:
@@ -289,7 +289,7 @@ def _is_trees(params: Params) -> bool:
 
 
 def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:
-    """Return those that a space has; every second one with logarithms of targets, if the space has them.
+    """Return the configurations that a space has; every second one with logarithms of targets, if possible.
 
     The default space of a table with no numbers, or with many, has no embedding of numbers.
     """

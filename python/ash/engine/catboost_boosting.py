@@ -1,11 +1,11 @@
-"""Boost trees with CatBoost on the encoded rows of a fold, and write them in LightGBM's format.
+"""Boosts trees with CatBoost on the encoded rows of a fold, and writes them in LightGBM's format.
 
     training rows -> quantized pool, shared by all jobs -> CatBoost -> its JSON -> models/catboost_trees.py -> text
 
-Threads: a job has one, and CatBoost does one job of the process at a time: its logger is global and not thread-safe
-(https://github.com/catboost/catboost/issues/2620). It trains without the interpreter's lock, so other jobs go on. It
-takes that lock after each round to ask whether the job was stopped. It notices Ctrl-C in the main thread alone, and
-jobs run in other threads.
+Threads: a job has one thread, and only one CatBoost job of the process runs at a time, since CatBoost's logger is
+global and not thread-safe (https://github.com/catboost/catboost/issues/2620). It trains without the interpreter's lock,
+so other jobs continue. It takes that lock after each round to ask whether the job was stopped. It notices Ctrl-C only
+in the main thread, and jobs run in other threads.
 """
 
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BORDERS = 254
 WAIT_SECONDS = 0.05
-"""How long a job waits for another one before it asks again whether it was stopped."""
+"""How long a job waits for another one before it checks again whether it was stopped."""
 LEAST_DRAWN = 50
 """Rows are sampled only if at least this many are expected, because CatBoost fails if a round draws none."""
 ALWAYS = {
@@ -42,22 +42,22 @@ LOSSES = {
 }
 """Losses of a regression: CatBoost's name, and LightGBM's."""
 FROM_AVERAGE = ("RMSE", "MAE", "Quantile", "CrossEntropy")
-"""Losses that CatBoost can begin at the best constant."""
+"""Losses for which CatBoost can start from the best constant."""
 
 
 _in_turn = Lock()
-"""Held by the fit that CatBoost does."""
+"""Held by the running fit of CatBoost."""
 
 
 class CatBoostRows:
-    """The training rows of a fold as CatBoost takes them.
+    """The training rows of a fold in CatBoost's form.
 
     Parameters
     ----------
     rows : array of shape (rows, features)
-        Encoded, NaN where a cell is missing.
+        Encoded; NaN for missing cells.
     targets : array of shape (rows,)
-        Numbers of classes, or targets in the units of networks.
+        Class numbers, or targets in the units of networks.
     weights : array of shape (rows,) or None
     classes : int
         0 for regression.
@@ -113,9 +113,9 @@ class CatBoostRows:
         return lightgbm_text(content, features=self.shape[1], objective=objective, dimensions=self._dimensions)
 
     def _loss(self, options: Options) -> tuple[str, str]:
-        """Return the loss by CatBoost's name, and the objective of LightGBM."""
+        """Return CatBoost's name of the loss, and LightGBM's objective."""
         if self.classes == 2:
-            return "CrossEntropy", "binary sigmoid:1"  # as Logloss, but it does not ask for both classes
+            return "CrossEntropy", "binary sigmoid:1"  # like Logloss, but does not require both classes
         if self.classes:
             return "MultiClass", f"multiclass num_class:{self.classes}"
         loss, objective = LOSSES[options.loss]
@@ -134,7 +134,7 @@ class _Stop:
 
 
 def _sampling(fraction: float, rows: int) -> dict[str, Any]:
-    """Return the parameters by which each round draws this share of the rows."""
+    """Return the parameters for drawing this share of the rows in each round."""
     if fraction < 1 and fraction * rows >= LEAST_DRAWN:
         return {"bootstrap_type": "Bernoulli", "subsample": fraction}
     return {"bootstrap_type": "No"}

@@ -1,4 +1,4 @@
-"""Encode a table and hand it to the core in blocks of rows: one sweep to find the scales, one to fill the matrix.
+"""Encodes a table and passes it to the core in blocks of rows: one sweep to find the scales, one to fill the matrix.
 
     frame --block--> encoding --float64 block--> DataBuilder.observe (sweep 1), DataBuilder.fill (sweep 2) --> Data
 
@@ -15,7 +15,7 @@ from ash.options import Options, core_loss
 from ash.progress.views import PreparationBar
 
 BLOCK_CELLS = 2**20
-"""Float64, so 8 MiB."""
+"""8 MiB in float64."""
 
 
 def prepare_all(folds: Sequence[Fold], options: Options) -> list[_core.Data]:
@@ -36,8 +36,8 @@ def prepare(
 ) -> _core.Data:
     """Return the training and validation rows of a fold, scaled by the quartiles of its training rows.
 
-    `report` is called with the share that is done, 0 to 1. Only `epoch_rows` and the loss are read from
-    `options`; without options, an epoch has all rows and the loss is the squared error.
+    `report` is called with the finished share, 0 to 1. Only `epoch_rows` and the loss are read from `options`; without
+    options, an epoch has all rows and the loss is the squared error.
     """
     encoding = fold.encoding
     loss, level = ("squared_error", 0.5) if options is None else core_loss(options)

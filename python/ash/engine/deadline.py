@@ -1,13 +1,13 @@
-"""The deadline of a run: when training ends so that what follows it still fits into the time limit.
+"""The deadline of a run: when training must end so that selection and refit still fit into the time limit.
 
     |<-------------------------------- time_limit -------------------------------->|
     | training, at least until here     | ... and until here | selection, refit | rest |
                                         ^ how long would these take now?
 
-How many networks are selected from and refitted, and so how long that takes, is known only at the end. So at first the
-most that it may take is reserved. When only that is left, or less than the next job takes, the deadline asks how long
-it would take now, and gives the rest of the reserve back to training. It asks again when that is used up, until too
-little is left to gain.
+The number of networks to select from and to refit, and so the time this takes, is known only at the end. So at first
+the longest time is reserved. When only that is left, or less than the next job takes, the deadline asks how long
+selection and refit would take now, and gives the rest of the reserve back to training. It asks again when that is used
+up, until too little can be gained.
 """
 
 import math
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from time import monotonic
 
 REST, LONGEST_REST = 0.02, 1.0
-"""Reserved for all but selection and refit: a share of the time limit, and the most seconds."""
+"""Reserved for everything except selection and refit: a share of the time limit, and the most seconds."""
 RESERVE = 0.15
 """The most that is reserved for selection and refit, as a share of the time limit."""
 SELECTION = 0.04
-"""The most that is reserved for selection alone; a planned run keeps as many networks as predict in that time."""
+"""The most that is reserved for selection alone; a planned run keeps as many networks as can predict in that time."""
 WORTH = 0.03
-"""The least gain for which the deadline asks again, as a share of the time limit: the answer takes a prediction of all
+"""The least gain for which the deadline asks again, as a share of the time limit: an answer needs a prediction by all
 kept networks."""
 
 
@@ -60,7 +60,7 @@ class Deadline:
         needed : callable, optional
             Returns the seconds that selection and refit would take now; called when only the reserve is left.
         is_short : bool
-            Whether the next job takes longer than what is left.
+            Whether the next job takes longer than the time that is left.
         """
         left = self._at - monotonic()
         if (left > 0 and not is_short) or needed is None or self._most == 0:

@@ -1,11 +1,11 @@
-"""What the calling thread does while the core trains.
+"""The loop of the calling thread while the core trains.
 
 It sleeps in the core without the GIL and wakes every 50 ms, or sooner when a stream needs more candidates. Then it
-looks at the deadline, lets Python deliver signals, draws the progress, writes the journal and calls the callbacks, in
+checks the deadline, lets Python deliver signals, draws the progress, writes the journal and calls the callbacks, in
 this order.
 
-Threads: the core's threads run Python only where a function of the user scores the candidates, and to boost trees. No
-signal handler is installed, so a run works in any thread; only the main thread is interrupted by Ctrl-C.
+Threads: the core's threads run Python only for a user's scoring function and to boost trees. No signal handler is
+installed, so a run works in any thread; only the main thread is interrupted by Ctrl-C.
 """
 
 import math
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ash.scoring.scorers import ValidationScorer
 
 REPORT_LIMIT = "report_limit"
-"""How the core says that a repeated run has come to the last decision of its record."""
+"""The core's ending of a repeated run that has reached the last decision of its record."""
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps at a time: the longest delay of Ctrl-C and of the time limit."""
 
@@ -54,7 +54,7 @@ class EventLoop:
 
     `tuner` is not started yet. `journal`, `reporter` and `dispatcher` record the run, call the callbacks, and send jobs
     to an executor. `scorers`: the user's scoring function, one object per fold; empty for a metric of the core.
-    `recorded`: of the run that is repeated.
+    `recorded`: the record of the run to repeat.
     """
 
     tuner: _core.Tuner
@@ -70,16 +70,16 @@ class EventLoop:
     def run(self, seconds_left: Callable[[bool], float]) -> Ending:
         """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C.
 
-        `seconds_left` is told whether the next job needs more time than there is.
+        The argument of `seconds_left` is whether the next job needs more time than is left.
         """
         tuner, dispatcher = self.tuner, self.dispatcher
         ladder = tuner.rungs
         began, before = self.journal.start()
         started = time.monotonic()
         if seconds_left(False) <= 0 or self.reporter.stopped:
-            tuner.stop()  # before the start, so that no job ends
+            tuner.stop()  # before the start, so that no job finishes
         dispatcher.start()
-        tuner.start()  # before the view, so that they train while rich is imported
+        tuner.start()  # before the view, so that threads train while rich is imported
         try:
             warn_of_fewer(*tuner.threads)
             with open_view(self.options, ladder, lambda: dispatcher.status) as view:
@@ -100,11 +100,11 @@ class EventLoop:
             _end_behind(error, tuner)
             raise
         finally:
-            tuner.stop()  # after a second Ctrl-C too, no thread trains on
+            tuner.stop()  # no thread continues training, even after a second Ctrl-C
         return Ending(ended, began, wall_seconds)
 
     def _watch(self, view: View, seconds_left: Callable[[bool], float]) -> str | None:
-        """Return "time_limit" or "interrupted"; None if the run ended itself, by a callback or by an error."""
+        """Return "time_limit" or "interrupted"; None if the run ended by itself, by a callback or by an error."""
         tuner = self.tuner
         try:
             while (left := seconds_left(tuner.short_of_time)) > 0:
@@ -139,7 +139,7 @@ class EventLoop:
             raise self.trees.error
 
     def _forget_trees(self, events: Sequence[Event]) -> None:
-        """Free the boosted trees of jobs that were decided and are not kept."""
+        """Free the boosted trees of decided jobs that are not kept."""
         if self.trees is None:
             return
         decided = [(candidate, rung) for kind, candidate, rung, *_ in events if kind in ("finished", "diverged")]
@@ -147,7 +147,7 @@ class EventLoop:
             self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
 
     def _complete_trees(self, ended: str) -> None:
-        """Retrain trees that the result needs and an earlier run trained; after Ctrl-C only if nothing else is kept."""
+        """Retrain trees of an earlier run that the result needs; after Ctrl-C only if no other model is available."""
         if self.trees is None:
             return
         tuner, lacking = self.tuner, lacking_trees(self.tuner, self.trees)
@@ -159,9 +159,9 @@ class EventLoop:
 
 
 def _complete(tuner: _core.Tuner, ended: str) -> None:
-    """Train the networks again that the result needs, but that the journal or a lost worker does not have.
+    """Train again the networks that the result needs but that the journal or a lost worker does not have.
 
-    After Ctrl-C none is trained if another one is there, or else the best one.
+    After Ctrl-C only the best one is trained, and only if no other network is available.
     """
     kept = [there for *_, there in tuner.kept_jobs()]
     if all(kept):
@@ -170,13 +170,13 @@ def _complete(tuner: _core.Tuner, ended: str) -> None:
 
 
 def lacking_trees(tuner: _core.Tuner, trees: TreeTrainer) -> list[tuple[int, int]]:
-    """Return the kept jobs of boosted trees, by candidate and rung, whose trees an earlier run has trained."""
+    """Return the kept jobs of boosted trees, as candidate and rung, whose trees were trained in an earlier run."""
     kept = [(candidate, rung) for candidate, rung, _ in tuner.kept_jobs()]
     return [key for key in kept if trees.is_of_trees(key[0]) and trees.job(*key) is None]
 
 
 def completion_seconds(tuner: _core.Tuner, threads: int, trees: TreeTrainer | None = None) -> float:
-    """Return how long it would take to train what kept jobs lack if the run ended now."""
+    """Return how long it would take to train the missing models of kept jobs if the run ended now."""
     lacking = {candidate: rung for candidate, rung, there in tuner.kept_jobs() if not there}
     boosted = [] if trees is None else lacking_trees(tuner, trees)
     if not lacking and not boosted:
@@ -193,14 +193,14 @@ def _row_of(columns: Columns, key: tuple[int, int]) -> int:
 
 
 def _end(tuner: _core.Tuner) -> None:
-    """Stop the threads and return when they have ended, which takes at most a block of rows, or a round of boosting."""
+    """Stop the threads and wait until they have ended, after at most a block of rows or a round of boosting."""
     tuner.stop()
     while not tuner.wait(WAKE_SECONDS):
         continue
 
 
 def _end_behind(error: Exception, tuner: _core.Tuner) -> None:
-    """Stop the threads; add what they raise as a note to the error that ended the run."""
+    """Stop the threads; add an error that they raise as a note to the one that ended the run."""
     try:
         _end(tuner)
     except Exception as other:

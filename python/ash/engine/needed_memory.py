@@ -1,12 +1,12 @@
-"""What a run needs of memory, checked before it takes any.
+"""Estimates the memory that a run needs, before it allocates any.
 
-    table         the core's float32 copy: one per fold, and one of all rows where a single network is trained on them
-    scratch       of each thread, for the largest candidate; a refit has its own
-    states        of the candidates that are trained, or whose result is held back, and of the networks that are kept
-    predictions   of the validation rows, by the networks that are kept
+    table         the core's float32 copy: one per fold, and one of all rows if a single network is trained on them
+    scratch       per thread, for the largest candidate; a refit has its own
+    states        of candidates that are being trained or whose result is held back, and of kept networks
+    predictions   of the validation rows, by kept networks
 
-States of waiting candidates are a cache: one that was dropped is trained again. They are not counted, but
-`memory_limit` is lowered to what the rest leaves. A stream is judged by the candidates that are drawn at its beginning.
+States of waiting candidates are a cache: a candidate whose state was dropped is trained again. They are not counted,
+but `memory_limit` is lowered to what the rest leaves. A stream is judged by the candidates drawn at its beginning.
 """
 
 from collections.abc import Sequence
@@ -28,22 +28,23 @@ ADVICE = {
     "states": "give a space with narrower layers, or keep fewer networks (keep= of the config)",
     "predictions": "validate on fewer rows (validation=), or keep fewer networks (keep= of the config)",
 }
-"""What to do, by the part that needs most."""
+"""Advice, by the part that needs the most memory."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a run needs, in bytes.
+    """The memory needs of a run, in bytes.
 
     Attributes
     ----------
     table, predictions, candidates : int
+        `candidates` is the number of candidates.
     scratch : int
-        Of each thread.
+        Per thread.
     states : tuple of int
-        Of each candidate on all folds, the largest first.
+        Per candidate on all folds, the largest first.
     kept : int
-        Networks.
+        Number of kept networks.
     at_work : int or None
         The most candidates at a time whose states cannot be dropped; None: one per thread.
     """
@@ -59,7 +60,7 @@ class Needs:
     def parts(self, threads: int) -> dict[str, int]:
         """Return the bytes of each part of a run on `threads` threads."""
         states = sum(self.states[: self.kept]) + sum(self.states[: self.at_work or threads])
-        scratch = min(threads, self.candidates) * self.scratch  # without a candidate of its own a thread only helps
+        scratch = min(threads, self.candidates) * self.scratch  # further threads only help in teams
         return {"table": self.table, "scratch": scratch, "states": states, "predictions": self.predictions}
 
     def total(self, threads: int) -> int:
@@ -78,11 +79,11 @@ def needs_of(
     leaves: int,
     count: int,
 ) -> Needs:
-    """Return what a run needs that trains these candidates.
+    """Return the needs of a run that trains these candidates.
 
-    `kept` is how many networks it keeps; `refit` and `scored` say whether it ends with a refit, and whether a function
-    of the user's scores it. `leaves` are the most of a boosted tree; 0: there are none. `count` is how many candidates
-    there are in all.
+    `kept` is the number of networks it keeps; `refit` and `scored` say whether it ends with a refit, and whether a
+    user's function scores it. `leaves` is the most leaves of a boosted tree, 0 if there are none. `count` is the total
+    number of candidates.
     """
     folds = split.folds
     tables = folds if split.whole is None else (*folds, split.whole)
@@ -104,19 +105,19 @@ def needs_of(
 
 
 def fitted(needs: Needs, threads: int, memory_limit: int | None) -> tuple[int, int | None]:
-    """Return on how many threads, and with which `memory_limit`, a run fits into the memory that is left.
+    """Return the number of threads and the `memory_limit` with which a run fits into the memory that is left.
 
-    Both are at most those given. Neither changes the outcome of a reproducible run.
+    Both are at most the given ones. Neither changes the outcome of a reproducible run.
 
     Raises
     ------
     DataError
-        It does not fit on one thread.
+        The run does not fit even on one thread.
 
     Warns
     -----
     UserWarning
-        It fits on fewer threads only.
+        The run fits only on fewer threads.
     """
     left = machine.available_bytes()
     if left is None:
@@ -142,7 +143,7 @@ def _too_much(needs: Needs, left: int) -> DataError:
 
 
 def _scratch(fold: Fold, candidates: Sequence[_core.Settings], options: Options, scored: bool) -> int:
-    """Return the bytes of the scratch of a thread; a function that scores is handed predictions, which are copied."""
+    """Return the scratch bytes of a thread; a user's scoring function gets copies of the predictions."""
     scratch = _core.workspace_bytes(
         candidates,
         *_shape(fold),
@@ -156,7 +157,7 @@ def _scratch(fold: Fold, candidates: Sequence[_core.Settings], options: Options,
 
 
 def _shape(fold: Fold) -> tuple[int, int, int]:
-    """Return the features, outputs and numbers of a network."""
+    """Return the numbers of features, of outputs and of numeric features of a network."""
     return fold.encoding.features, _outputs(fold), int(fold.encoding.scaled.sum())
 
 

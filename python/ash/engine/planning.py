@@ -1,13 +1,13 @@
-"""What a run is to do: the ladder that a given time gets, and the draw of the candidates.
+"""Plans the ladder for a given time, and chooses the default space of a table.
 
-Where the user leaves the ladder open, it follows from `time_limit`:
+If the user does not set the ladder, it follows from `time_limit`:
 
-    multiply-adds of a candidate's epoch (cpp/ash/model/cost.hpp) / multiply-adds a second (measured here, some 50 ms)
-        -> seconds an epoch -> epochs that the time holds, B -> rungs R, and epochs of the highest, L = B / (F R)
+    multiply-adds of a candidate's epoch (cpp/ash/model/cost.hpp) / multiply-adds per second (measured, some 50 ms)
+        -> seconds per epoch -> epochs that fit into the time, B -> rungs R, and epochs of the highest, L = B / (F R)
 
 All rungs of a ladder cost the same, so each has B / R epochs. F candidates finish the highest rung: four or, with more
-than two threads, two per thread. That is enough for an ensemble. More rungs try more candidates and train each for
-less. There are as many rungs as leave enough updates to the first one for its scores to mean something.
+than two threads, two per thread. That is enough for an ensemble. With more rungs, more candidates are tried and each is
+trained for less. There are as many rungs as leave the first one enough updates for meaningful scores.
 
 If one epoch would take too much of the time, it has fewer rows (cpp/ash/data/epoch_cut.hpp), and the first rung is one
 epoch: early scores are better than none. Scoring after each job is counted too. An epoch takes at least as long as the
@@ -15,7 +15,7 @@ scoring, since a shorter one would save little.
 
 Ranks after a few hundred updates say little about the final ranks. At commit 9abf357, `python -m bench ablation
 --variants rungs` compares first rungs and reduction factors at equal epochs on two tables: no factor is better than 2
-on both. The numbers of rungs and finishers, and the share of the time for one epoch, are choices and not findings.
+on both. The numbers of rungs and finishers, and the share of the time for one epoch, were chosen, not measured.
 """
 
 import math
@@ -38,31 +38,31 @@ from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
 
 _USUAL: Params = {"hidden": (256, 256, 256), "batch_size": 64}
-"""A network whose cost sets the rounds of boosted trees in a space without networks."""
+"""A network whose cost determines the rounds of boosted trees in a space without networks."""
 MOST_WHOLE = 100_000
-"""An epoch takes all rows of a table with up to so many training rows, unless the user asks for fewer."""
+"""An epoch has all rows of a table with up to this many training rows, unless the user asks for fewer."""
 PART = 65_536
 """The most rows of an epoch of larger tables: some hundreds of updates, after which scores can be compared."""
 LEAST_UPDATES = 512
-"""Updates of the first rung, at least."""
+"""The least updates of the first rung."""
 MOST_EPOCHS = 256
-"""Epochs of the highest rung, at most; longer times try more candidates."""
+"""The most epochs of the highest rung; with more time, more candidates are tried."""
 MOST_RUNGS = 7
 FINISHERS, FINISHERS_A_THREAD = 4, 2
-"""Candidates that finish the highest rung: at least, and per thread, so that no thread is idle beside the longest
+"""Candidates that finish the highest rung: at least, and per thread, so that no thread is idle during the longest
 jobs."""
 FIRST_SHARE = 1 / 64
-"""The most that a job of one epoch takes, as a share of the time of all threads, so that some can be compared."""
+"""The most that a job of one epoch takes, as a share of the time of all threads, so that several can be compared."""
 FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
 """The least updates and rows of an epoch, however short the time."""
 SCORING = 1 / 3
 """The cost of predicting a row, as a share of training on it: one of three products."""
 TYPICAL = 64
-"""Candidates over which the cost is averaged."""
+"""Number of candidates over which the cost is averaged."""
 _ROWS, _CELLS = 2048, 2**22
-"""The size of the random table on which a step is timed, at most."""
+"""The largest size of the random table on which a step is timed."""
 _SECONDS = 0.01
-"""Of each timing."""
+"""Duration of each timing."""
 SKEWED = 1.0
 """The logarithm of a target is tried if its skewness is above this; an exponential distribution has skewness 2."""
 MOST_OF_SKEWNESS = 10_000
@@ -78,13 +78,13 @@ class Plan:
     min_epochs, max_rungs, eta : int
         As for `ash.tune`.
     epoch_rows : int
-        Of an epoch at most, as for `ash.tune`; all rows if it is as many.
+        The most rows of an epoch, as for `ash.tune`; all rows if it is as many.
     epoch_seconds : float
-        Of an average candidate on one thread.
+        Seconds per epoch of an average candidate on one thread.
     scoring_seconds : float
-        Of the validation rows, for such a candidate on one thread.
+        Seconds to score the validation rows by such a candidate on one thread.
     epochs : float
-        That the time holds, but for scoring.
+        Epochs that fit into the time, ignoring scoring.
 
     Examples
     --------
@@ -125,25 +125,25 @@ def plan(
     Parameters
     ----------
     rows, features : int
-        To train on; encoded columns.
+        Numbers of training rows and of encoded columns.
     candidates : sequence of dict
-        Some of those that will be trained, the default first, as `Space.sample` gives them.
+        Some of the candidates that will be trained, the default first, as `Space.sample` returns them.
     time_limit : float
         Seconds of training.
     threads : int
     outputs : int
-        Columns of y.
+        Number of columns of y.
     classes : int
-        0: regression.
+        Number of classes; 0 for regression.
     numbers : int, optional
-        Those of the features that are numbers; all by default.
+        How many of the features are numbers; all by default.
     eta : int
         The reduction factor.
     epoch_rows : int, optional
-        As for `ash.tune`: rows of an epoch at most. None: as many as it has by default, or fewer, so that a job of one
-        epoch takes a 64th of the time of all threads at most; but not below 1024 rows, 16 updates and the scoring.
+        As for `ash.tune`: the most rows of an epoch. None: the default number, or fewer, so that a job of one epoch
+        takes at most a 64th of the time of all threads; but at least 1024 rows, 16 updates and as long as scoring.
     validation : int
-        Rows that score a candidate after each job.
+        Number of rows that score a candidate after each job.
     precision : {"fp32", "bf16"}
         As for `ash.SearchConfig`.
 
@@ -186,14 +186,14 @@ def plan(
 
 
 def _networks_of(candidates: Sequence[Params], precision: str = FP32) -> list[_core.Settings]:
-    """Return the settings of those that are networks; of a usual one if none is."""
+    """Return the settings of the candidates that are networks, or of a typical network if there are none."""
     networks = [params for params in candidates if model_of(params) == NETWORK] or [_USUAL]
     return [to_settings(params, precision=precision) for params in networks]
 
 
 @dataclass(frozen=True)
 class _Shape:
-    """The shape of the table to train on."""
+    """The shape of the training table."""
 
     rows: int
     features: int
@@ -204,7 +204,7 @@ class _Shape:
 
     @property
     def inner(self) -> tuple[int, int, int]:
-        """Return features, outputs of a network, and numbers among the features."""
+        """Return the numbers of features, of outputs of a network, and of numeric features."""
         return self.features, self.classes or self.outputs, self.numbers
 
 
@@ -264,7 +264,7 @@ def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
 
 
 def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
-    """Return how many epochs a pass has so that one has `held` rows at most, or `fewest` if that is more."""
+    """Return how many epochs a pass has, so that one has at most `held` rows, or `fewest` if that is more."""
     return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // fewest))
 
 
@@ -278,15 +278,15 @@ def ladder(
     most: int = MOST_EPOCHS,
     scoring: float = 0.0,
 ) -> tuple[int, int]:
-    """Return the epochs of the first rung, and how many rungs, for so many epochs as the time holds.
+    """Return the epochs of the first rung and the number of rungs, given the epochs that fit into the time.
 
-    `updates` are those of an average candidate's epoch, and `scoring` is what follows a job, in epochs. So many
-    `finishers` come to the end of the highest rung. The first rung has at least `least` updates, the highest at most
-    `most` epochs.
+    `updates` are those of an average candidate's epoch, and `scoring` is the cost of scoring after a job, in epochs.
+    `finishers` is the number of candidates that finish the highest rung. The first rung has at least `least` updates,
+    the highest at most `most` epochs.
     """
     shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):
-        jobs = (eta**rungs - 1) / (eta - 1)  # for each that comes to the end
+        jobs = (eta**rungs - 1) / (eta - 1)  # for each finisher
         highest = min(most, (epochs / finishers - scoring * jobs) / rungs)
         first = int(highest / eta ** (rungs - 1))
         if first >= shortest:
@@ -306,7 +306,7 @@ def _seconds_a_cost(settings: _core.Settings, table: _Shape) -> float:
 
 
 def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _core.Data:
-    """Return so many rows of (features, outputs, numbers); features beyond the numbers are taken as they are."""
+    """Return `count` random rows of shape (features, outputs, numbers); features after the numbers are not scaled."""
     features, outputs, numbers = shape
     random = np.random.default_rng(0)
     x = random.standard_normal((count, features))
@@ -319,9 +319,9 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 
 
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
-    """Return the options with what was left open: the rows of an epoch, and a ladder for these seconds of training.
+    """Return the options with open ones resolved: the rows of an epoch, and a ladder for these seconds of training.
 
-    A `work_limit` takes the place of the seconds.
+    A `work_limit` replaces the seconds.
     """
     fold = split.folds[0]
     rows = len(fold.training)
@@ -353,7 +353,7 @@ def _plan_of_work(options: Options, space: Space, split: Split) -> _WorkPlan:
     )
     settings = _networks_of(space.sample(min(TYPICAL, space.size), options.seed))
     finishers = max(FINISHERS, virtual_workers(options) // 2)
-    work = (options.work_limit or 0.0) / len(split.folds)  # the folds are alike, and a job trains each
+    work = (options.work_limit or 0.0) / len(split.folds)  # the folds are similar, and a job trains all of them
     return _plan_for(work, shape, settings, finishers, options.eta, options.epoch_rows)
 
 
@@ -377,28 +377,28 @@ def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch
 
 
 def first_job_seconds(options: Options, space: Space, split: Split) -> float:
-    """Return about how long one thread takes for a job of the first rung; the options are planned."""
+    """Return the approximate seconds that one thread takes for a job of the first rung; the options are planned."""
     found = _plan_of(options, space, split, 1.0, options.epoch_rows or len(split.folds[0].training))
     return len(split.folds) * (options.min_epochs * found.epoch_seconds + found.scoring_seconds)
 
 
 def default_epoch_rows(rows: int) -> int | None:
-    """Return the rows of an epoch, at most, of a table of so many to train on; None: all."""
+    """Return the most rows of an epoch for a table with `rows` training rows; None: all."""
     return None if rows <= MOST_WHOLE else PART
 
 
 def parts_of_pass(rows: int, most: int | None) -> int:
-    """Return how many epochs a pass over so many rows has, if they have `most` rows at most; None: all."""
+    """Return how many epochs a pass over `rows` rows has, if an epoch has at most `most` rows; None: all."""
     return 1 if most is None else -(-rows // min(most, rows))
 
 
 def rows_of_epoch(rows: int, most: int | None) -> int:
-    """Return the rows of an epoch, as the core cuts a pass over so many."""
+    """Return the rows of an epoch when the core cuts a pass over `rows` rows."""
     return rows // parts_of_pass(rows, most)
 
 
 def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
-    """Return why networks cannot be trained by the logarithms of the targets; None if they can."""
+    """Return why networks cannot be trained on the logarithms of the targets, or None if they can."""
     least, most = (pick(float(pick_of(fold.y)) for fold in folds) for pick, pick_of in ((min, np.min), (max, np.max)))
     if options.task != "regression":
         return "is for regression, but y has classes"
@@ -407,7 +407,7 @@ def without_logarithms(folds: Sequence[Fold], options: Options) -> str | None:
     if options.loss == "poisson":
         return "cannot be combined with loss='poisson', whose networks already predict logarithms"
     float32 = np.finfo(np.float32)
-    if least < max(1.0, most) * float(float32.tiny) or most > float32.max:  # as in data.cpp: ratios are in range too
+    if least < max(1.0, most) * float(float32.tiny) or most > float32.max:  # as in data.cpp: ratios must be in range
         return f"needs targets above 0 within the range of float32, but y ranges from {least:g} to {most:g}"
     return None
 
@@ -441,7 +441,7 @@ def usable_models(fold: Fold, options: Options) -> tuple[str, ...]:
 
 
 def without_trees(fold: Fold) -> str | None:
-    """Return why boosted trees cannot be trained on a table; None if they can."""
+    """Return why boosted trees cannot be trained on a table, or None if they can."""
     if not fold.table.classes and fold.y.shape[1] > 1:
         return f"support one target, but y has {fold.y.shape[1]} columns"
     if fold.table.frame.stored is not None:

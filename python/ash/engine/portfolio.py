@@ -1,7 +1,7 @@
-"""The portfolio: configurations that were good on other tables, which a stream of candidates begins with.
+"""The portfolio: configurations that were good on other tables, with which a stream of candidates begins.
 
-portfolio.json lists them by task and number of training rows. A configuration without `model` is a network. It also has
-what RECIPE says. A hyperparameter that is not named has the default of the space.
+portfolio.json lists them by task and number of training rows. A configuration without `model` is a network, and also
+has the values of RECIPE. A hyperparameter that is not named has the default of the space.
 """
 
 import json
@@ -18,11 +18,11 @@ RECIPE: Params = {
     "input_scaling": True,
     "parametric_activation": True,
 }
-"""What the networks of the portfolio were trained with: constants of the default space."""
+"""Values with which all networks of the portfolio were trained; constants of the default space."""
 
 
 def portfolio(task: str, rows: int) -> tuple[Params, ...]:
-    """Return the configurations for a task and a number of training rows, the first to try first."""
+    """Return the configurations for a task and a number of training rows, in the order in which to try them."""
     fitting = (part for part in _parts() if part["task"] == task and rows < (part["rows below"] or math.inf))
     return tuple(map(_full, next(fitting, {"candidates": []})["candidates"]))
 

@@ -1,25 +1,25 @@
-"""What predicts in the end: a network or an ensemble, of networks that have seen all rows.
+"""Makes the final model: a network, or an ensemble of networks, trained on all rows.
 
     one fold         kept networks -> greedy selection -> one short cycle more on all rows -> model
     several folds    kept candidates -> greedy selection by their predictions of all validation rows
                      -> the mean of their networks of all folds
-                     or, where one network is asked for: the best one, trained from scratch on all rows
+                     or, if one network is wanted: the best one, trained from scratch on all rows
 
 After one fold, the last cycle is half as long as the network's last job and starts at 0.3 of its learning rate.
 Weights, moments and random stream continue from where that job ended. `python -m bench ablation` compares this with no
 refit. At commit 9abf357 its variant "final" also compares it with a whole cycle at the full rate, and with training
 from scratch on all rows, which costs four times as much.
 
-The networks of several folds are there when the search ends, and their mean errs less than one that is trained on all
-rows: bagging (Breiman, Machine Learning 24, 1996). A single network is trained through the rungs of its candidate.
+The networks of several folds exist when the search ends, and their mean has a lower error than one network trained on
+all rows: bagging (Breiman, Machine Learning 24, 1996). A single network is trained through the rungs of its candidate.
 
-No rows are left to score with. So an ensemble keeps the shares and the score that the validation rows gave it.
+No rows are left for scoring. So an ensemble keeps the weights and the score from the validation rows.
 
-Networks that diverge, or for which no time is left, stay as they were after one fold. After several the network of the
-first fold takes the place of a single one. The order of training has no effect: a network is a function of its
-candidate, its rung and the data.
+After one fold, networks that diverge, or for which no time is left, are kept as they were. After several folds, the
+network of the first fold is used in place of a single one. The order of training has no effect: a network depends only
+on its candidate, its rung and the data.
 
-Threads: those of the core; one without a network joins a team. The most costly networks come first.
+Threads: those of the core; a thread without a network joins a team. The most costly networks come first.
 """
 
 import math
@@ -47,22 +47,22 @@ from ash.options import TREES, Options
 from ash.space.hyperparameters import Params, model_of, to_settings
 
 SHARE, LEAST_SHARE = 0.5, 0.2
-"""The last cycle, as a share of the epochs of the network's last job; and the share below which there is none."""
+"""The length of the last cycle as a share of the epochs of the network's last job, and the least share."""
 RATE = 0.3
 """The learning rate of the last cycle, as a share of the network's own."""
 HASTE = 0.9
-"""The share of the remaining time that the refit is planned for."""
+"""The share of the remaining time for which the refit is planned."""
 SECONDS_OF_INTERRUPTED = 0.25
 """The longest refit after Ctrl-C."""
 LATE = 1.0
 """Seconds by which the training of the best network on all rows may end after the deadline."""
 LONGEST = 1e9
-"""Seconds that mean no limit."""
+"""Seconds that stand for no limit."""
 
 
 @dataclass(frozen=True)
 class Final:
-    """What an estimator asks for at the end of its run.
+    """How an estimator wants its run to end.
 
     Attributes
     ----------
@@ -77,18 +77,18 @@ class Final:
 
 
 class Finished(NamedTuple):
-    """What is left of a run.
+    """The models at the end of a run.
 
     Attributes
     ----------
     kept : Kept
         The kept networks, the best first.
     model : Model
-        What predicts.
+        The final model.
     epochs : tuple of int
-        Of each network that predicts, on all rows: 0 where it was not trained on them; empty if none is to be.
+        Epochs of each of its networks on all rows: 0 if it was not trained on them; empty if there is no such training.
     interrupted : bool
-        Whether Ctrl-C has ended the training on all rows.
+        Whether Ctrl-C ended the training on all rows.
     """
 
     kept: Kept
@@ -98,7 +98,7 @@ class Finished(NamedTuple):
 
 
 def refits(final: Final | None, split: Split) -> bool:
-    """Return whether networks are trained on all rows: of several folds a single one, of one fold as asked for."""
+    """Return whether networks are trained on all rows: with one fold as requested, with several a single network."""
     if split.whole is not None:
         return final is None or final.ensemble == 1
     return final is not None and final.refit and split.folds[0].held_out is None
@@ -116,29 +116,29 @@ def finish(
     recorded: Sequence[int] | None = None,
     trees: TreeTrainer | None = None,
 ) -> Finished:
-    """Select the networks that predict, and train them on all rows if that is to be.
+    """Select the networks of the final model, and train them on all rows if requested.
 
-    Ctrl-C ends that training: the networks then stay as the search has left them.
+    Ctrl-C ends that training; the networks are then those of the search.
 
     Parameters
     ----------
     tuner : Tuner
-        Whose threads have ended.
+        Its threads have ended.
     interrupted : bool
-        Whether Ctrl-C has ended the run: then optional training is skipped.
+        Whether Ctrl-C ended the run; then optional training is skipped.
     deadline : float
         When the refit must be done, on the monotonic clock; infinite for no limit. If time is short, fewer networks or
         shorter cycles are trained, or none.
     recorded : sequence of int, optional
-        The epochs of each refit in the run that is repeated.
+        The epochs of each refit in the repeated run.
     trees : TreeTrainer, optional
-        What has trained the boosted trees, if there are any.
+        The trainer of the boosted trees, if there are any.
     """
     refit = Refit(kept, tuner.jobs(), split, options, deadline, trees)
     counts = kept.best_counts(final.ensemble)
     drawn = int(np.count_nonzero(counts))
     if recorded is not None and len(recorded) != drawn:
-        recorded = None  # it is not the run that was recorded
+        recorded = None  # this is not the recorded run
     if not refits(final, split):
         return Finished(kept, kept.model_of(counts), ())
     if split.whole is not None:
@@ -163,7 +163,7 @@ def finish(
         trained, epochs = refit.with_last_cycle(counts, tuner, recorded)
     except KeyboardInterrupt:
         return Finished(kept, kept.model_of(counts), (0,) * drawn, interrupted=True)
-    return Finished(kept, trained.model_of(counts), epochs)  # the result keeps the networks that were scored
+    return Finished(kept, trained.model_of(counts), epochs)  # the result keeps the scored networks
 
 
 def final_seconds(
@@ -174,7 +174,7 @@ def final_seconds(
     final: Final | None,
     trees: TreeTrainer | None = None,
 ) -> float:
-    """Return how long selection and refit would take if the run ended now. It selects to find out."""
+    """Return how long selection and refit would take if the run ended now; it runs the selection to find out."""
     began = time.monotonic()
     kept = read_kept(tuner, split, params, options, trees=trees)
     if kept is None:
@@ -186,7 +186,7 @@ def final_seconds(
 
 @dataclass(frozen=True, eq=False)
 class Refit:
-    """The networks that a run has kept, and what their training on all rows depends on.
+    """Trains the networks that a run has kept on all rows.
 
     How often each network is drawn for the ensemble (`counts`) is an int64 array [networks].
 
@@ -194,13 +194,13 @@ class Refit:
     ----------
     kept : Kept
     columns : Columns
-        Of the jobs of the run.
+        The jobs of the run.
     split, options
-        Of the run; `threads` are those of this process.
+        Those of the run; `threads` are those of this process.
     deadline : float
         On the monotonic clock, infinite for none.
     trees : TreeTrainer or None
-        What has trained the boosted trees, if there are any.
+        The trainer of the boosted trees, if there are any.
     """
 
     kept: Kept
@@ -218,9 +218,9 @@ class Refit:
     def with_last_cycle(
         self, counts: NDArray[np.int64], tuner: _core.Tuner, recorded: Sequence[int] | None = None
     ) -> tuple[Kept, tuple[int, ...]]:
-        """Train the drawn networks for their last cycle; those that diverge or get no time stay as they are.
+        """Train the drawn networks for their last cycle; those that diverge or get no time are unchanged.
 
-        The epochs are as `recorded`, or as many as there is time for; they are returned with the networks.
+        The epochs are those `recorded`, or as many as there is time for; they are returned with the networks.
         """
         kept, options, fold = self.kept, self.options, self.split.folds[0]
         drawn = np.flatnonzero(counts)
@@ -237,7 +237,7 @@ class Refit:
             return untrained
         whole = replace(fold, training=rows, validation=fold.validation[:1])
         data = prepare(whole, options=options)
-        share = self._share(seconds, are_trees)  # again: preparing the data took time
+        share = self._share(seconds, are_trees)  # again, since preparing the data took time
         if share == 0:
             return untrained
         epochs = np.array([self.columns["epochs"][self._jobs(place)].item() for place in drawn.tolist()])
@@ -256,7 +256,7 @@ class Refit:
     def _refit_networks(
         self, tuner: _core.Tuner, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> tuple[list[_core.Network | None], list[bool]]:
-        """Train the networks at these places for their last cycle, and return which were not done in time."""
+        """Train the networks at these places for their last cycle, and return which of them did not finish in time."""
         settings = [_last_settings(self.kept.networks[place].params, self.options) for place in places.tolist()]
         candidates = [self.kept.candidates[place] for place in places.tolist()]
         left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
@@ -265,7 +265,7 @@ class Refit:
     def _refit_trees(
         self, fold: Fold, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64], deadline: float
     ) -> list[Boosted | None]:
-        """Boost the trees at these places on the training rows of a fold; None for those there is no time for."""
+        """Boost the trees at these places on the training rows of a fold; None for those that get no time."""
         if len(places) == 0:
             return []
         assert self.trees is not None
@@ -274,14 +274,14 @@ class Refit:
         return self.trees.refit(fold, data, jobs, self.options.threads, deadline)
 
     def best_on_all_rows(self, tuner: _core.Tuner, recorded: Sequence[int] | None) -> tuple[Kept, tuple[int, ...]]:
-        """Train the best candidate on all rows; its network takes the first place.
+        """Train the best candidate on all rows; its network replaces the first one.
 
-        It is not trained where the epochs are `recorded` as 0. They are returned with the networks.
+        It is not trained if the epochs are `recorded` as 0. They are returned with the networks.
 
         Warns
         -----
         UserWarning
-            It has diverged, as it did in no fold.
+            It has diverged, although it did not in any fold.
         """
         whole = self.split.whole
         assert whole is not None
@@ -299,13 +299,13 @@ class Refit:
         return self._with_cores([0], [core], whole), (epochs,)
 
     def seconds(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the seconds of a thread that each of these networks takes, from those of its jobs."""
+        """Return the thread seconds that each of these networks takes, estimated from its jobs."""
         growth = [self.growth(self.kept.networks[place].params) for place in drawn.tolist()]
         spent = [float(self.columns["core_seconds"][self._jobs(place)].sum()) for place in drawn.tolist()]
         return np.asarray(np.array(growth) * np.array(spent), np.float64)
 
     def growth(self, params: Params) -> float:
-        """Return how many times the rows of its jobs a network sees when these are done again, or as a last cycle."""
+        """Return the rows of the training on all rows, divided by those of the jobs that it repeats or extends."""
         most, folds, whole = self.options.epoch_rows, self.split.folds, self.split.whole
         if model_of(params) in TREES:
             trained = sum(len(fold.training) for fold in folds)
@@ -318,7 +318,7 @@ class Refit:
         return SHARE * rows_of_epoch(training + len(folds[0].validation), most) / rows_of_epoch(training, most)
 
     def _jobs(self, place: int) -> NDArray[np.bool_]:
-        """Return which jobs are trained again: the last one of a network, after several folds all of them."""
+        """Return which jobs are trained again: the last one of a network, or after several folds all of them."""
         rung = self.kept.rungs[place]
         resumes = self.options.training == "resume" and not self._is_trees(place)
         lowest = 0 if self.split.whole is not None and resumes else rung
@@ -326,14 +326,14 @@ class Refit:
         return np.asarray(of_rungs & (self.columns["candidate"] == self.kept.candidates[place]))
 
     def _share(self, seconds: NDArray[np.float64], are_trees: NDArray[np.bool_]) -> float:
-        """Return the share of the last cycles that there is time for; 0 if it is too small."""
+        """Return the share of the last cycles for which there is time; 0 if it is too small."""
         share = min(1.0, (self.deadline - time.monotonic()) / max(self._shared_out(seconds, are_trees), 1e-9))
         return share if share * SHARE >= LEAST_SHARE else 0.0
 
     def _shared_out(self, seconds: NDArray[np.float64], are_trees: NDArray[np.bool_]) -> float:
-        """Return the wall time of models that take these seconds of a thread: first the networks, then the trees.
+        """Return the wall time of models that take these thread seconds: first the networks, then the trees.
 
-        No network counts on help by a team.
+        Help by teams is not counted.
         """
         parts = [seconds[~are_trees], seconds[are_trees]]
         return sum(max(float(each.sum()) / self.options.threads, float(each.max(initial=0))) for each in parts) / HASTE
@@ -345,7 +345,7 @@ class Refit:
         return np.array([self._is_trees(place) for place in drawn.tolist()], bool)
 
     def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | Boosted | None], fold: Fold) -> Kept:
-        """Replace the networks at these places, calibrated as those before; None leaves a network as it was."""
+        """Replace the networks at these places, calibrated like the previous ones; None leaves a network unchanged."""
         networks = list(self.kept.networks)
         for place, core in zip(places, cores, strict=True):
             if core is not None:

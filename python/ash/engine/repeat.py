@@ -1,9 +1,9 @@
-"""How a run is written down so that it can be repeated (`record_of`), and how it is repeated (`repeated`).
+"""Records a run so that it can be repeated (`record_of`), and repeats it (`repeated`).
 
     run -> RunRecord -> the same options, space and split -> as many decisions, without a clock
                      -> the same candidates selected from -> the same epochs on all rows -> the same model
 
-Rows are not in a record, only their hashes. The user passes them again, with the functions that a record cannot hold.
+A record has only hashes of the rows. The user passes the rows again, and the functions that a record cannot hold.
 """
 
 import inspect
@@ -28,9 +28,9 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
-"""Options that a record has beside those on which results and their order depend."""
+"""Options that a record has besides those on which results and their order depend."""
 SPLIT = ("metric", "validation", "cv")
-"""Arguments that a record has as they were given, or of which it says that they are missing."""
+"""Arguments that a record has as they were given, or lists as missing."""
 BEGAN = "began"
 """The argument of a record for the space that the run began with, if the space has grown."""
 _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
@@ -39,7 +39,7 @@ _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_s
     "loss",
     "quantile",
 }
-"""Arguments in place of which the record speaks."""
+"""Arguments that the record replaces."""
 
 
 class OtherRowsError(DataError):
@@ -67,25 +67,25 @@ def record_of(
     Parameters
     ----------
     asked : dict
-        Who called, and with which arguments: `asked_of`.
+        The entry point and its arguments, from `asked_of`.
     options, identity, final, sort
-        Of the run; identity as of `identity_of`.
+        Those of the run; `identity` from `identity_of`.
     before : dict of dict
         Candidates that were drawn before the space grew, by number.
     began : Space, optional
-        The space that the run began with, if it has grown.
+        The space with which the run began, if it has grown.
     params : sequence of dict
-        Of all candidates, by number.
+        Hyperparameters of all candidates, by number.
     columns : Columns
-        Of the decided jobs.
+        The decided jobs.
     kept : Kept
-        What the model was selected from.
+        The networks from which the model was selected.
     refit : sequence of int
         The epochs of each network on all rows.
     ended : str
         As `Result.ended`.
     model : Model
-        What predicts.
+        The final model.
     """
     arguments = {name: asked["arguments"].get(name) for name in SPLIT}
     ensemble = None if final is None else final.ensemble
@@ -107,28 +107,28 @@ def record_of(
         digest=digest_run(params, columns, (kept.candidates[0], kept.rungs[0])),
         model=model.digest,
     )
-    return RunRecord.from_json(record.to_json())  # as it comes back from a file: tuples are lists
+    return RunRecord.from_json(record.to_json())  # as read from a file, where tuples are lists
 
 
 def repeated(
     caller: Caller, call: Callable[..., Any], given: Mapping[str, Any], record: Any, task: str | None = None
 ) -> dict[str, Any]:
-    """Return the arguments of a `TuningRun` that repeats a run, but for rows, callbacks, journal and executor.
+    """Return the arguments of a `TuningRun` that repeats a run, except rows, callbacks, journal and executor.
 
     Parameters
     ----------
     caller, call, given
-        The entry point, its function, and its arguments by name; `threads` and `progress` as `ash.tune` has them.
+        The entry point, its function, and its arguments by name; `threads` and `progress` as for `ash.tune`.
     record : object
-        As the user gave it.
+        The user's argument.
     task : str, optional
-        Of an estimator.
+        The task of an estimator.
 
     Raises
     ------
     SettingError
-        The record is none, is of another entry point or of a greedy run; or an argument is in the record already, or is
-        missing there and here.
+        It is not a record, or one of another entry point or of a greedy run. Or an argument is already in the record,
+        or is missing both there and here.
     """
     _check_record(record, caller, task)
     words = {"metric": "metric" if caller == "tune" else "scoring", "validation": "validation", "cv": "cv"}
@@ -161,7 +161,7 @@ def repeated(
 
 
 def _is_given(value: Any, default: Any) -> bool:
-    """Return whether an argument differs from its default; strings by value, as unpickled ones are new objects."""
+    """Return whether an argument differs from its default; strings compare by value, as unpickled ones are new."""
     return bool(value != default) if isinstance(value, str) else value is not default
 
 
@@ -173,7 +173,7 @@ def _check_record(record: Any, caller: Caller, task: str | None) -> None:
 
 
 def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
-    """Return the candidates of smaller spaces, by number, and the space that the run began with if it has grown.
+    """Return the candidates of smaller spaces, by number, and the space with which the run began if it has grown.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
 
 
 def _space_of(facts: Any) -> Space:
-    """Return a space of a record, which may come from anybody."""
+    """Return a space from a record, which is not trusted."""
     try:
         return space_of_facts(facts, Space)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -205,12 +205,12 @@ def row_differences(record: RunRecord, identity: Facts) -> list[str]:
 
 
 def check_rows(record: RunRecord, identity: Facts) -> None:
-    """Raise OtherRowsError where a run has other rows than the record, and warn where its decisions may differ.
+    """Raise OtherRowsError if a run has other rows than the record; warn if its decisions may differ.
 
     Warns
     -----
     UserWarning
-        It is another version of ash, or a processor without fused multiply-adds.
+        The version of ash, or the processor's support of fused multiply-adds, differs.
     """
     if found := row_differences(record, identity):
         raise OtherRowsError(f"these are not the rows of the run that is repeated: {'; '.join(found)}")

@@ -2,10 +2,10 @@
 
     read X, y -> split, encode -> draw candidates -> core trains them up the ladder -> Result
                                                             |  ^
-                     events, every 50 ms; candidates wanted v  | more of them; stop (time is over, Ctrl-C)
+                     events, every 50 ms; candidates wanted v  | more candidates; stop (time is over, Ctrl-C)
                                                        calling thread <-> journal, if there is one
 
-The calling thread does all of this; event_loop.py says what it does while the core trains.
+All this runs in the calling thread; event_loop.py has its loop while the core trains.
 """
 
 import math
@@ -61,32 +61,32 @@ from ash.space.hyperparameters import Params, check_params, to_settings
 from ash.space.space import Space, read_space
 
 AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
-"""Options that the core takes by the same name, and without a value for "none"."""
+"""Options that the core takes under the same name, and that are never None."""
 WORK_OF_INTERRUPTED = 5e9
-"""The multiply-adds with which networks may predict the validation rows after Ctrl-C: a tenth of a second of a core."""
+"""The most multiply-adds for predictions of the validation rows after Ctrl-C: a tenth of a second of a core."""
 
 
 class TuningRun:
-    """One run of `ash.tune` or of an estimator, from the table to what predicts. `run` may be called once.
+    """One run of `ash.tune` or of an estimator, from the table to the final model. `run` may be called once.
 
     Parameters
     ----------
     X, y, space, options, sample_weight, validation, cv, groups
-        As for `ash.tune`; the options are checked, and validation None is as suits the table.
+        As for `ash.tune`; the options are checked, and `validation` None means the default for the table.
     first
         As for `ash.tune`; not read yet.
     asked : dict
-        Who calls, and with which arguments: for the journal.
+        The entry point and its arguments, for the journal.
     sort : bool
-        As of `read_table`.
+        As for `read_table`.
     scoring : Scoring, optional
-        The user's function that scores the candidates.
+        The user's scoring function.
     final : Final, optional
-        What becomes of the best networks; by default the best one predicts as it is.
+        What to do with the best networks; by default the best one predicts unchanged.
     callbacks, journal, elsewhere
         Checked.
     record : RunRecord, optional
-        Of the run that is repeated; the other arguments are those of `repeated`.
+        The record of the run to repeat; the other arguments are those of `repeated`.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class TuningRun:
         self._X, self._y, self._weight = X, y, sample_weight
         self._validation, self._cv, self._groups = validation, cv, groups
         self._asked_space, self._asked_first, self._sort = space, first, sort
-        self._threads = options.threads  # of this process; those of the options do jobs, maybe elsewhere
+        self._threads = options.threads  # of this process; those of the options run jobs, maybe elsewhere
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
         self._asked_rungs = options.max_rungs
@@ -123,12 +123,12 @@ class TuningRun:
         self._check()
 
     def run(self) -> tuple[Result, Model]:
-        """Return the result and what predicts: the model of the result, or what `final` makes of the best networks.
+        """Return the result and the final model: that of the result, or the one that `final` makes.
 
         Raises
         ------
         Exception
-            As `ash.tune`.
+            As for `ash.tune`.
         """
         with _opened(self._path) as self._journal:
             self._read()
@@ -164,7 +164,7 @@ class TuningRun:
         return result, model
 
     def identity(self) -> Facts:
-        """Return the facts of the run as of `identity_of`, without running it."""
+        """Return the facts of the run, from `identity_of`, without running it."""
         with _opened(None) as self._journal:
             self._read()
             self._plan()
@@ -175,7 +175,7 @@ class TuningRun:
         return identity_of(self._options, self._space, self._split.folds, data, scoring, self._first)
 
     def _check(self) -> None:
-        """Raise SettingError where arguments do not go together."""
+        """Raise SettingError if arguments do not fit together."""
         scoring = self._scoring
         if self._asked_space is not None:
             self._asked_space = read_space(self._asked_space, Space)
@@ -205,10 +205,10 @@ class TuningRun:
         found = {usable_metric(fold, self._options) for fold in self._split.folds}
         return (
             found.pop() if len(found) == 1 else "neg_root_mean_squared_error"
-        )  # a default that gave way in some of the folds
+        )  # in some of the folds the default metric is undefined
 
     def _plan(self) -> None:
-        """Draw the candidates, see that they fit into memory, and resolve the ladder and the deadline."""
+        """Draw the candidates, check that they fit into memory, and resolve the ladder and the deadline."""
         self._space = space_of(self._split.folds, self._options) if self._asked_space is None else self._asked_space
         self._options = replace(self._options, models=tuple(each for each in MODELS if each in self._space.models))
         if self._has_trees:
@@ -226,7 +226,7 @@ class TuningRun:
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
-        # A planned run selects from few enough networks, unless some must be trained again or on all rows.
+        # A planned run keeps few enough networks for a short reserve, unless some must be trained again or on all rows.
         trains_again = refit or self._elsewhere is not None or bool(self._journal.restored)
         reserve = SELECTION if self._options.planned and not trains_again else RESERVE
         self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, reserve)
@@ -236,11 +236,11 @@ class TuningRun:
             self._options, self._space, self._split, self._deadline.left()
         )
         if self._has_trees:
-            # Trees on record keep their rounds, so an epoch costs the same as before the space grew.
+            # Recorded trees keep their rounds, so an epoch must cost the same as before the space grew.
             self._candidates.epoch_cost = epoch_cost(self._options, self._journal.began or self._space, self._split)
 
     def _check_space(self) -> None:
-        """Raise SettingError where the space has a value with which no network can train on this table."""
+        """Raise SettingError if the space has a value that cannot be used with this table."""
 
         def has(name: str, value: str) -> bool:
             return any(domain.has(value) for domain in self._space.domains.get(name, ()))
@@ -265,10 +265,10 @@ class TuningRun:
             raise SettingError(f"target_transform='log' {reason}: leave 'log' out of the space")
 
     def _fit_into_memory(self, refit: bool) -> None:
-        """Lower the threads and the memory limit to what fits into the memory that is left, or raise DataError."""
+        """Lower the threads and the memory limit so that the run fits into the memory left, or raise DataError."""
         scored, kept = self._scoring is not None, self._keep()
         drawn = self._candidates.settings()
-        if self._candidates.ahead == 0:  # few are drawn yet
+        if self._candidates.ahead == 0:  # only few are drawn yet
             more = islice(self._space.stream(self._options.seed), CHUNK)
             drawn += [to_settings(params, precision=self._options.precision) for params in more]
         networks = [each for each in drawn if not each.external_cost]
@@ -280,7 +280,7 @@ class TuningRun:
         self._options = replace(self._options, threads=threads, memory_limit=limit)
 
     def _agree(self, data: Sequence[_core.Data]) -> None:
-        """Write down what the run is; raise what says that the journal holds another one, or the record other rows."""
+        """Write the identity of the run; raise if the journal holds another run, or the record has other rows."""
         self._identity = self._identity_of(data)
         if self._record is not None:
             check_rows(self._record, self._identity)
@@ -311,7 +311,7 @@ class TuningRun:
         )
 
     def _tree_trainer(self, data: Sequence[_core.Data]) -> TreeTrainer | None:
-        """Return what trains the candidates that are boosted trees; None if the space has none."""
+        """Return the trainer of boosted-tree candidates, or None if the space has none."""
         if not self._has_trees:
             return None
         folds, candidates = self._split.folds, self._candidates
@@ -332,7 +332,7 @@ class TuningRun:
         return not self._space.models.isdisjoint(TREES)
 
     def _keep(self) -> int:
-        """Return how many networks are kept; of folds only those that an ensemble is drawn from."""
+        """Return how many networks are kept; with several folds, only those from which an ensemble is drawn."""
         parts, rows = self._split.folds[0], sum(len(fold.validation) for fold in self._split.folds)
         most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
         if len(self._split.folds) == 1:
@@ -344,7 +344,7 @@ class TuningRun:
         return any(scorer.error is not None for scorer in self._scorers)
 
     def _description(self, tuner: _core.Tuner) -> Run:
-        """Return what callbacks are told in the beginning."""
+        """Return the description of the run that callbacks receive at its start."""
         parts, endless = self._split.folds[0], self._options.candidates is None
         classes = parts.table.classes_
         return Run(
@@ -362,7 +362,7 @@ class TuningRun:
 
     @property
     def _here(self) -> Options:
-        """Return the options for what this process computes itself."""
+        """Return the options for computations in this process."""
         return replace(self._options, threads=self._threads)
 
     def _seconds_after(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:
@@ -380,7 +380,7 @@ class TuningRun:
         warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, self._space.size, *little)
 
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
-        """Return the result and what predicts, or raise what says why there is none."""
+        """Return the result and the final model, or raise the error that says why there is none."""
         check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
         is_interrupted = ending.ended == "interrupted"
         self._refuse_part(is_interrupted)
@@ -430,19 +430,19 @@ class TuningRun:
         return self._result(tuner, columns, finished.kept, ending, model.record), model
 
     def _refuse_part(self, is_interrupted: bool) -> None:
-        """Raise KeyboardInterrupt where Ctrl-C has ended a run that repeats another."""
+        """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats another."""
         if is_interrupted and self._record is not None:
             raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
 
     def _too_short(self) -> NothingFinished:
-        """Return what took the time where it was over before the first job ended, and how much is needed."""
+        """Return the error for a time limit that ended before the first job: what took the time, and what is needed."""
         job = first_job_seconds(self._options, self._space, self._split)
         prepared = time.monotonic() - self._started if self._prepared is None else self._prepared
         what = "reading" if self._prepared is None else "reading and encoding"
         spent = f"{what} {self._split.table.rows:,} rows took {show_seconds(prepared)}"
         if self._journal.seconds > 0:
             spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
-        encoding = prepared / 2 if self._prepared is None else 0.0  # some of it is done; of wide tables most is left
+        encoding = prepared / 2 if self._prepared is None else 0.0  # part of it is done; for wide tables most is left
         needed = (self._journal.seconds + prepared + encoding + job) / (1 - REST - RESERVE)
         return NothingFinished(
             f"time_limit={self._options.time_limit:g} was over before the first job ended: {spent}, and a job takes "
@@ -450,9 +450,9 @@ class TuningRun:
         )
 
     def _result(self, tuner: _core.Tuner, columns: Columns, kept: Kept, ending: Ending, record: RunRecord) -> Result:
-        """Return the result; of what a cross-validated run has kept, only the model is in it."""
+        """Return the result; after cross-validation it has the model, but not the other kept networks."""
         params, ladder = self._candidates.params, tuner.rungs
-        if self._options.candidates is None:  # of a stream, only those that have entered
+        if self._options.candidates is None:  # in a stream, only those that have entered
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
         return Result(
             model=kept.networks[0],
@@ -476,16 +476,16 @@ class TuningRun:
 
 
 def _opened(journal: Journal | None) -> NullJournal:
-    """Return what records the run, which is nothing without a journal."""
+    """Return the recorder of the run; without a journal it records nothing."""
     if journal is None:
         return NullJournal()
-    from ash.journal.network_journal import NetworkJournal  # with sqlite3 and safetensors
+    from ash.journal.network_journal import NetworkJournal  # imports sqlite3 and safetensors
 
     return NetworkJournal(journal)
 
 
 def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -> BaseException:
-    """Return why no job has left a network: the time was over, all have diverged, or it was interrupted."""
+    """Return the error for a run without a network: the time was over, all have diverged, or it was interrupted."""
     jobs = job_rows(tuner.jobs())
     if ending.ended == "interrupted" or not jobs:
         return no_score(ending.ended, (), ending.wall_seconds)

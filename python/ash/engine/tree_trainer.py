@@ -1,4 +1,4 @@
-"""Train boosted-tree candidates with LightGBM or CatBoost on the rows used for networks.
+"""Trains boosted-tree candidates with LightGBM or CatBoost on the rows used for networks.
 
     a job of rung k -> the rounds that cost as much as a network's job there -> boosted from scratch -> its scores
 
@@ -7,7 +7,7 @@ A job of R rounds has the learning rate shrinkage / R; cpp/DESIGN.md ("Boosted t
 A job has one thread. Its result depends on the data, the candidate and the rung alone. The core's threads call it, and
 both libraries train without the interpreter's lock. The trees of a job are freed once it is decided and not kept.
 
-Threads: any thread may use `__call__`; a lock guards the shared data. The calling thread does everything else.
+Threads: any thread may use `__call__`; a lock guards the shared data. All else runs in the calling thread.
 Cost:    per fold and library a table of bins (one byte per cell), and the encoded validation rows in double.
 """
 
@@ -46,7 +46,7 @@ MOST_OBLIVIOUS = 1_024
 MOST_LEAVES = 200_000
 """The most leaves of a model, about 20 MB of text."""
 OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
-"""Parameters of LightGBM that are those of the table, so all candidates share its bins."""
+"""Parameters of LightGBM that belong to the table, so all candidates share its bins."""
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -61,29 +61,29 @@ class TreeJob(NamedTuple):
     score: float
     folds: tuple[Boosted, ...]
     predictions: NDArray[np.float32]
-    """Of the validation rows of all folds."""
+    """Predictions for the validation rows of all folds."""
 
 
 class TreeTrainer:
-    """Does the jobs of candidates that are boosted trees: `external` of a `_core.Tuner`.
+    """Runs the jobs of boosted-tree candidates: `external` of a `_core.Tuner`.
 
     Parameters
     ----------
     folds, data
-        What the run trains on, and the same as the core has it.
+        The folds of the run, and the core's data of each.
     params : list of dict
-        Of the candidates by number; it may grow.
+        Hyperparameters of the candidates by number; it may grow.
     options : Options
-        With the metric.
+        They include the metric.
     scorers : sequence of ValidationScorer
-        The user's function that scores each fold; none: the metric does.
+        The user's scoring function for each fold; empty if the metric scores.
     epoch_cost : float
         The multiply-adds of an epoch of an average network, on all folds.
 
     Attributes
     ----------
     error : BaseException or None
-        What a job has raised; it ends the run.
+        The error that a job has raised; it ends the run.
     """
 
     def __init__(
@@ -106,10 +106,10 @@ class TreeTrainer:
     def __call__(
         self, candidate: int, rung: int, epochs: int, is_stopped: Callable[[], bool]
     ) -> tuple[float, float, int, list[float]] | None:
-        """Do a job and return its score, loss, hash and the scores of folds; None if it was stopped or has failed."""
+        """Run a job and return its score, loss, hash and the scores of folds; None if it was stopped or failed."""
         try:
             return self._train(candidate, rung, epochs, is_stopped)
-        except BaseException as error:  # nothing may be thrown into the threads of the core
+        except BaseException as error:  # exceptions must not reach the threads of the core
             with self._lock:
                 self.error = self.error or error
             return None
@@ -119,12 +119,12 @@ class TreeTrainer:
         return model_of(self._params[candidate]) in TREES
 
     def job(self, candidate: int, rung: int) -> TreeJob | None:
-        """Return the result of a kept job; None where an earlier run did it."""
+        """Return the result of a kept job, or None if it was done in an earlier run."""
         with self._lock:
             return self._jobs.get((candidate, rung))
 
     def forget(self, decided: Iterable[Key], kept: Iterable[Key]) -> None:
-        """Free the results of jobs that were decided, now or before, and are not kept."""
+        """Free the results of jobs that are decided, now or earlier, and not kept."""
         self._decided.update(decided)
         with self._lock:
             for key in self._decided - set(kept):
@@ -143,7 +143,7 @@ class TreeTrainer:
         Raises
         ------
         RuntimeError
-            A job has other trees than its hash says.
+            The trees of a job do not match its hash.
         """
 
         def repeat(job: tuple[int, int, int, int], is_stopped: Callable[[], bool]) -> None:
@@ -181,16 +181,16 @@ class TreeTrainer:
     def refit(
         self, fold: Fold, data: _core.Data, jobs: Sequence[tuple[int, int]], threads: int, deadline: float
     ) -> list[Boosted | None]:
-        """Boost candidates again, from the beginning, on the training rows of another fold.
+        """Boost candidates again, from scratch, on the training rows of another fold.
 
         Parameters
         ----------
         fold, data
-            The rows, and the same as the core has them.
+            The fold, and the core's data of it.
         jobs : sequence of (candidate, epochs)
         threads : int
         deadline : float
-            On the monotonic clock. Jobs that do not finish by then return None.
+            On the monotonic clock. The result of jobs that do not finish by then is None.
         """
         table = TreeTable(fold, data)
 
@@ -208,7 +208,7 @@ class TreeTable:
 
     def __init__(self, fold: Fold, data: _core.Data) -> None:
         self._fold, self._data = fold, data
-        self._lock = Lock()  # guards all below
+        self._lock = Lock()  # guards the attributes below
         self._datasets: dict[bool, lightgbm.Dataset] = {}
         self._catboost_rows: dict[bool, CatBoostRows] = {}
         self._validation: NDArray[np.float64] | None = None
@@ -263,12 +263,12 @@ class TreeTable:
         return prepared.boost(params, rounds, rate, seed, options, is_stopped)
 
     def score(self, outputs: NDArray[np.float32], options: Options) -> float:
-        """Return the score of predictions of the validation rows, by the metric of the run."""
+        """Return the score of predictions of the validation rows in the metric of the run."""
         metric, level = str(options.metric), core_loss(options)[1]
         return _core.score(metric, self._targets, outputs, self._fold.table.classes, self._weights, level)
 
     def loss(self, outputs: NDArray[np.float32]) -> float:
-        """Return their log loss, or root mean squared error, which decides between equal scores."""
+        """Return the log loss or root mean squared error of predictions, which decides between equal scores."""
         classes = self._fold.table.classes
         metric = "neg_log_loss" if classes else "neg_root_mean_squared_error"
         return -_core.score(metric, self._targets, outputs, classes, self._weights)
@@ -327,7 +327,7 @@ class TreeTable:
         return self._encoded()[self._fold.training], label, weights if len(weights) else None
 
     def _encoded(self) -> NDArray[np.float64]:
-        """Return all encoded rows, and keep those of validation."""
+        """Return all encoded rows, and keep the validation rows."""
         rows = np.concatenate(list(self._fold.blocks(BLOCK_CELLS)))
         self._validation = rows[self._fold.validation]
         return rows
@@ -353,7 +353,7 @@ AS_THEY_ARE = (
     *("num_leaves", "min_data_in_leaf", "feature_fraction", "bagging_fraction"),
     *("lambda_l1", "lambda_l2", "extra_trees"),
 )
-"""Hyperparameters that LightGBM takes by the same name."""
+"""Hyperparameters that LightGBM takes under the same name."""
 OBJECTIVES = {
     "squared_error": {"objective": "regression"},
     "absolute_error": {"objective": "regression_l1"},
@@ -375,18 +375,18 @@ def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
 
 
 def table_bytes_of_trees(fold: Fold) -> int:
-    """Return about how many bytes the table of a fold takes at most, while its bins are made."""
+    """Return the approximate most bytes that the table of a fold takes while its bins are made."""
     return 17 * len(fold.y) * fold.encoding.features
 
 
 def job_bytes_of_trees(fold: Fold, leaves: int) -> int:
-    """Return about how many bytes a job takes: the histograms of all leaves, and scores and gradients of all rows."""
+    """Return the approximate bytes of a job: the histograms of all leaves, and scores and gradients of all rows."""
     rows = len(fold.y)
     return 16 * min(leaves, max(rows, MOST_OBLIVIOUS)) * bins_of(fold) + 24 * rows * max(1, fold.table.classes)
 
 
 def bins_of(fold: Fold) -> int:
-    """Return about how many bins all features have together."""
+    """Return the approximate number of bins of all features together."""
     numbers = int(fold.encoding.scaled.sum())
     return numbers * min(BINS, len(fold.y)) + 3 * (fold.encoding.features - numbers)
 
@@ -394,7 +394,7 @@ def bins_of(fold: Fold) -> int:
 def _on_threads(
     do: Callable[[Job, Callable[[], bool]], Made], jobs: Sequence[Job], threads: int, deadline: float = math.inf
 ) -> list[Made]:
-    """Return what comes of each job. Jobs are told to stop after the deadline, or when Ctrl-C or an error ends this."""
+    """Return the result of each job. Jobs are told to stop after the deadline, and on Ctrl-C or an error."""
     stopped = Event()
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(do, job, lambda: stopped.is_set() or time.monotonic() > deadline) for job in jobs]
@@ -411,7 +411,7 @@ def _takes_logarithms(params: Params) -> bool:
 
 
 def _seed(seed: int, candidate: int, fold: int) -> int:
-    """Return a seed of LightGBM or CatBoost, the same for all rungs."""
+    """Return a seed for LightGBM or CatBoost, the same for all rungs."""
     return int(np.random.SeedSequence((seed, candidate, fold)).generate_state(1)[0]) >> 1
 
 

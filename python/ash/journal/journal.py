@@ -203,7 +203,7 @@ class NullJournal(AbstractContextManager["NullJournal"]):
         return None
 
     def retraced(self, exactly: bool) -> None:
-        """Called when the jobs of earlier calls are replayed; `exactly`: whether by the recorded steps."""
+        """Handle the end of the replay of earlier jobs; `exactly` says whether it followed the recorded steps."""
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
         """Log a job that the clock has handed out."""
