@@ -1,4 +1,4 @@
-"""What the user hands over, as columns: arrays, frames, CSV files and other tables; targets, weights and splits.
+"""Reads the user's data as columns: arrays, frames, CSV files and other tables; targets, weights and splits.
 
-Start with table.py. Nothing here knows how a column is encoded.
+Start with table.py. This package does not depend on the encoding of columns.
 """

@@ -1,4 +1,4 @@
-"""Read array-likes as arrays, and refuse what cannot be used: for tables, targets and weights.
+"""Reads array-likes as arrays, for tables, targets and weights, and refuses those that cannot be used.
 
 NumPy arrays of any dtype, order and stride, lists of lists and objects with ``__array__`` are read. Frames are
 recognized by duck typing, so no library is imported. Errors use scikit-learn's words, and name the column and what to
@@ -19,10 +19,10 @@ from ash.errors import DataError
 Matrix: TypeAlias = NDArray[np.float64]
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-EXACT = 2**53  # integers beyond it have no exact float64
-_LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32; a row is padded to whole cache lines
+EXACT = 2**53  # larger integers may not be exact in float64
+_LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32 rows are padded to whole cache lines
 _SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes in the core's copy of a sparse table
-_ALWAYS_FITS = 2**20  # bytes for which the limits of memory are not read: that takes longer than to predict a row
+_ALWAYS_FITS = 2**20  # for fewer bytes the memory limits are not read, which takes longer than to predict a row
 
 
 def refuse_type(data: Any, name: str) -> None:
@@ -52,7 +52,7 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
     Warns
     -----
     UserWarning
-        As of `unique_names`.
+        As for `unique_names`.
     """
     if not is_frame(X):
         return None
@@ -65,12 +65,12 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
 
 
 def unique_names(names: Sequence[str], where: str) -> tuple[str, ...]:
-    """Return names in which those that occur again have .1, .2, ... at their end, as in pandas.read_csv.
+    """Return names in which duplicates have the suffix .1, .2, ..., as in pandas.read_csv.
 
     Warns
     -----
     UserWarning
-        Such a name; `where` says whose it is.
+        There are duplicates; `where` says whose names they are.
     """
     known, numbers, found = set(names), dict[str, int](), list[str]()
     for name in names:
@@ -88,22 +88,22 @@ def unique_names(names: Sequence[str], where: str) -> tuple[str, ...]:
 
 
 def is_frame(data: Any) -> bool:
-    """Return whether this is a data frame: two-dimensional with columns, as of pandas or polars."""
+    """Return whether this is a data frame: two-dimensional with columns, as in pandas or polars."""
     return hasattr(data, "columns") and hasattr(data, "__getitem__") and len(getattr(data, "shape", ())) == 2
 
 
 def as_array(data: Any, name: str) -> NDArray[Any]:
-    """Return the data as an array, without a copy if possible; a list with text as objects; ragged ones are refused."""
+    """Return the data as an array, if possible without a copy; lists with text as objects; refuse ragged lists."""
     try:
         array = np.asarray(data)
     except (ValueError, TypeError) as error:
         raise DataError(f"{name} cannot be read as an array ({error}): its rows must have equal lengths") from None
     except MemoryError:
         raise
-    except Exception as error:  # of an object's own __array__
+    except Exception as error:  # raised by an object's own __array__
         raise DataError(f"{name} cannot be read as an array ({type(error).__name__}: {error})") from error
     if array.dtype.kind == "U" and isinstance(data, (list, tuple)):
-        array = np.asarray(data, dtype=object)  # NumPy made text of every number and None beside a text
+        array = np.asarray(data, dtype=object)  # in lists with text, NumPy turns numbers and None into text
     if array.dtype.kind == "c":
         raise DataError(f"Complex data not supported: {name} has dtype {array.dtype}; pass real numbers")
     if array.dtype.kind == "O" and array.ndim == 2 and any(isinstance(cell, complex) for cell in array[:1].flat):
@@ -117,7 +117,7 @@ def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Mat
     Raises
     ------
     DataError
-        A column that holds no numbers, named with its first bad cell.
+        A column does not hold numbers; the message names it and its first bad cell.
     """
     if array.dtype.kind in "mMV":
         raise DataError(f"{name} has dtype {array.dtype}: turn it into numbers first, for example seconds or days")
@@ -135,8 +135,8 @@ def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Mat
 
 
 def check_finite(matrix: Matrix, name: str, names: Sequence[str] | None) -> None:
-    """Raise DataError where a value is NaN, infinite or beyond float32, naming the first such column."""
-    worst = np.abs(matrix).max(axis=0, initial=0.0)  # NaN where a column has one
+    """Raise DataError if a value is NaN, infinite or too large for float32; the message names the first column."""
+    worst = np.abs(matrix).max(axis=0, initial=0.0)  # NaN for columns that have NaN
     if np.all(worst <= FLOAT32_MAX):
         return
     column = int(np.flatnonzero(~(worst <= FLOAT32_MAX))[0])
@@ -150,7 +150,7 @@ def refuse_values(
     numbers: NDArray[np.int64] | None = None,
     infinite_todo: str = "replace or drop it",
 ) -> NoReturn:
-    """Raise the DataError for a column that holds a value which is NaN, infinite or beyond float32.
+    """Raise the DataError for a column with a value that is NaN, infinite or too large for float32.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def refuse_values(
 
 
 def table_bytes(rows: int, columns: int, stored: int | None = None) -> int:
-    """Return about how many bytes the core's copy of a table takes; `stored` are the stored cells of a sparse one."""
+    """Return the approximate bytes of the core's copy of a table; `stored` is the number of cells of a sparse one."""
     dense = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
     return dense if stored is None else min(dense, int(rows) * _SPARSE_ROW + int(stored) * _SPARSE_CELL)
 
@@ -238,5 +238,5 @@ def _cell_to_float(cell: Any, row: int, where: str) -> float:
 
 
 def is_missing(cell: Any) -> bool:
-    """Whether a cell of an object array is missing: None, NaN, or the missing values of pandas."""
+    """Return whether a cell of an object array is missing: None, NaN, or the missing values of pandas."""
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell)

@@ -5,8 +5,8 @@
     dates and times                     DateColumn      days since 1970-01-01
     text, categories, objects           CellColumn      the text of each cell, or the number that it spells
 
-No column is copied as a whole, only block by block. Columns refer to the user's data, so they are read before anything
-else runs. Rows are selected without a copy as well: a column may have an order, which lists its rows in the user's
+A column is never copied as a whole, only block by block. Columns refer to the user's data, so they are read before
+anything else runs. Selecting rows does not copy either: a column may have an order, which lists its rows in the user's
 data.
 """
 
@@ -42,7 +42,7 @@ def blocks(rows: int, size: int = _BLOCK) -> Iterator[tuple[int, int]]:
 
 
 class Column(ABC):
-    """A column of so many rows.
+    """A column of a table.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Column(ABC):
     order : int64 array [rows] or None
         The rows of the user's data that belong to it; None for all.
     spelling : Spelling or None
-        How numbers or dates were written in the text that they were read from; None if they were not read from text.
+        How numbers or dates were written in the text from which they were read; None if they were not read from text.
     """
 
     spelling: Spelling | None = None
@@ -64,16 +64,16 @@ class Column(ABC):
         self.order: Order | None = None
 
     def with_order(self, order: Order) -> Self:
-        """Return the column of these rows of the user's data, in this order."""
+        """Return the column for these rows of the user's data, in this order."""
         taken = copy.copy(self)
-        taken.__dict__.pop("_is_numeric", None)  # known of the other rows
+        taken.__dict__.pop("_is_numeric", None)  # cached for the other rows
         taken.rows, taken.order = len(order), order
         return taken
 
     def with_numbers(
         self, numbers: NDArray[np.float64], kind: Kind = "number", spelling: Spelling | None = None
     ) -> "Column":
-        """Return a column of the same rows with these numbers, or days of dates, in place of its cells."""
+        """Return a column for the same rows with these numbers, or days of dates, instead of its cells."""
         if self.order is not None:
             numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
             numbers[self.order] = given
@@ -83,17 +83,17 @@ class Column(ABC):
         return made if self.order is None else made.with_order(self.order)
 
     def _at(self, rows: slice) -> slice | Order:
-        """Return where rows of the column are in the user's data."""
+        """Return the positions of rows of the column in the user's data."""
         return rows if self.order is None else self.order[rows]
 
     @property
     @abstractmethod
     def natural(self) -> Kind:
-        """What the values look like; a column without values counts as numbers."""
+        """The kind that the values look like; a column without values counts as numbers."""
 
     @abstractmethod
     def can_be(self, kind: Kind) -> bool:
-        """Return whether it can be read as `kind`: text that spells numbers as both, as can a column without values."""
+        """Return whether it can be read as `kind`; text that spells numbers can be either, as can an empty column."""
 
     @abstractmethod
     def numbers(self, rows: slice) -> NDArray[np.float64]:
@@ -109,7 +109,7 @@ class Column(ABC):
 
 
 class _NumberColumn(Column):
-    """A column of a real numeric type."""
+    """A column with a real numeric type."""
 
     natural: Kind = "number"
 
@@ -123,7 +123,7 @@ class _NumberColumn(Column):
 
     @abstractmethod
     def _objects(self, rows: slice) -> list[Any]:
-        """Return numbers or booleans of Python, exact."""
+        """Return exact Python numbers or booleans."""
 
 
 class ArrayColumn(_NumberColumn):
@@ -136,7 +136,7 @@ class ArrayColumn(_NumberColumn):
     def _objects(self, rows: slice) -> list[Any]:
         values = self.values[self._at(rows)]
         if values.dtype.kind == "f" and values.itemsize < 8:
-            return [float(str(value)) for value in values]  # 0.1, not the float64 nearest to the float32
+            return [float(str(value)) for value in values]  # 0.1, not the float64 closest to the float32
         cells: list[Any] = values.tolist()
         return cells
 
@@ -151,7 +151,7 @@ class ArrayColumn(_NumberColumn):
 
 
 class SeriesColumn(_NumberColumn):
-    """Real numbers or booleans, some perhaps null, in a series that narwhals reads."""
+    """Real numbers or booleans, possibly with nulls, in a series that narwhals reads."""
 
     def __init__(self, label: str, dtype: str, series: "nw.Series[Any]") -> None:
         super().__init__(label, dtype, len(series))
@@ -174,7 +174,7 @@ class SeriesColumn(_NumberColumn):
 
 
 def floats_of(series: "nw.Series[Any]") -> NDArray[np.float64]:
-    """Return a series of numbers as a new array, rounded where float64 has no such number, NaN where missing."""
+    """Return a series of numbers as a new array, rounded to float64, NaN where missing."""
     import narwhals as nw
 
     try:
@@ -236,7 +236,7 @@ class CellColumn(Column):
         self._read, self.is_text = read, is_text
 
     def texts(self) -> set[str]:
-        """Return the distinct texts among its cells; none of categories, which stay what they are."""
+        """Return the distinct texts among its cells; none for categories, which are not converted."""
         if not self.is_text:
             return set()
         cells: set[Any] = set()
@@ -245,7 +245,7 @@ class CellColumn(Column):
         return cells
 
     def share_of_numbers(self) -> float:
-        """Return the share of its cells that are numbers of Python or NumPy, among those that are not missing."""
+        """Return the share of Python or NumPy numbers among the cells that are not missing."""
         numbers = there = 0
         for first, stop in blocks(self.rows):
             cells = [cell for cell in self._read(self._at(slice(first, stop))) if not _is_missing(cell)]
@@ -254,12 +254,12 @@ class CellColumn(Column):
         return numbers / there if there else 0.0
 
     def spelled(self, spelling: Spelling, name: str = "X") -> Column:
-        """Return the column as numbers or dates, its text read by a spelling; raise DataError for other text."""
+        """Return the column as numbers or dates, with text read by a spelling; raise DataError for other text."""
         known: dict[str, float] = {}
         parts = []
         for first, stop in blocks(self.rows):
             cells = self._read(self._at(slice(first, stop)))
-            for text in dict.fromkeys(filter(_is_str, cells)):  # in order, so that an error names the first
+            for text in dict.fromkeys(filter(_is_str, cells)):  # in order, so an error names the first
                 if text in known:
                     continue
                 try:
@@ -278,11 +278,11 @@ class CellColumn(Column):
 
     @property
     def natural(self) -> Kind:
-        """What the values look like: numbers if each cell is a number, spells one or is missing."""
+        """The kind that the values look like: numbers if each cell is a number, spells one or is missing."""
         return "number" if self._is_numeric else "category"
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether it can be read as `kind`; as categories always, as dates only if all cells are missing."""
+        """Return whether it can be read as `kind`: always as categories, as dates only if all cells are missing."""
         if kind == "date":
             return all(_all_missing(self._read(self._at(slice(*block)))) for block in blocks(self.rows))
         return kind == "category" or self._is_numeric
@@ -296,7 +296,7 @@ class CellColumn(Column):
         return [cell if type(cell) is str else _text(cell) for cell in self._read(self._at(rows))]
 
     def check_cells(self, name: str) -> None:
-        """Raise DataError for the first cell that is neither text nor a real number nor missing."""
+        """Raise DataError for the first cell that is not text, a real number or missing."""
         for first, stop in blocks(self.rows):
             cells = self._read(self._at(slice(first, stop)))
             if all(map(_is_scalar, set(map(type, cells)))):
@@ -321,9 +321,9 @@ def _is_empty(column: Column) -> bool:
 
 
 def as_category(column: Column) -> Column:
-    """Return a column whose cells are levels in any choice of its rows, whatever they look like.
+    """Return a column whose cells are levels, whatever they look like and whichever rows are selected.
 
-    If all cells are numbers or booleans, or spell them, they have the text of `plain_text`: "1" for 1.0 and "01".
+    If all cells are numbers or booleans, or spell them, they get the text of `plain_text`: "1" for 1.0 and "01".
     """
     if isinstance(column, DateColumn):
         raise DataError(f"{column.label} holds dates, which cannot be categories: turn them into text first")
@@ -343,7 +343,7 @@ def as_category(column: Column) -> Column:
 
 
 def copied(column: Column, kind: Kind) -> Column:
-    """Return a column of this kind with cells of its own: it does not refer to the user's data, and can be pickled."""
+    """Return a column of this kind with its own cells: it does not refer to the user's data, and can be pickled."""
     if kind == "category":
         cells = np.array(column.cells(slice(None)), object)
         return CellColumn(column.label, column.dtype, column.rows, partial(_cells_at, cells), is_text=False)
@@ -363,7 +363,7 @@ def _numbers_at(numbers: NDArray[np.float64], rows: slice | Order) -> NDArray[np
 
 
 def _is_scalar(kind: type) -> bool:
-    """Return whether a cell of this type is text, a real number or missing; types with a length are containers."""
+    """Return whether a cell of this type is text, a real number or missing; other types with a length are not."""
     if issubclass(kind, str) or kind in (type(None), float, int, bool):
         return True
     if issubclass(kind, (complex, np.complexfloating, np.datetime64, np.timedelta64)) or hasattr(kind, "__len__"):
@@ -403,7 +403,7 @@ def _text(cell: Any) -> str | None:
         return str(cell)
     try:
         return number_text(float(cell))
-    except (TypeError, ValueError):  # of a category: an interval, a date
+    except (TypeError, ValueError):  # a category that is an interval or a date
         return str(cell)
 
 

@@ -1,8 +1,8 @@
-"""CSV files as tables of Arrow: any of the usual delimiters, quoted cells, text and gaps, also packed by gzip.
+"""Reads CSV files as Arrow tables: the usual delimiters, quoted cells, text and missing cells, also with gzip.
 
-pyarrow reads the cells and tells numbers, booleans and dates from text. What it leaves as text is read like that of
-any other table. The delimiter is the most frequent of comma, semicolon and tab in the first line, outside of quotes.
-The names come from the first line, unless it holds numbers only, or numbers and gaps. Blank lines are skipped.
+pyarrow reads the cells and recognizes numbers, booleans and dates. Other text is read like that of any other table. The
+delimiter is the most frequent of comma, semicolon and tab in the first line, outside of quotes. The names come from the
+first line, unless it has only numbers, or numbers and missing cells. Blank lines are skipped.
 """
 
 import codecs
@@ -49,26 +49,26 @@ OTHER_FILES = {
     b"\xff\xfe": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
     b"\xfe\xff": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
 }
-"""What a file is by its first bytes, and what to do with it: those that are no CSV."""
+"""Files that are not CSV, by their first bytes: what they are, and what to do with them."""
 _SHOWN = 50  # characters of a row in a message
 
 Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool]]
-"""Takes the names of all columns and returns those to read, each with whether its cells are text as they stand: "007",
+"""Takes the names of all columns and returns those to read, each with whether its cells must stay text, such as "007",
 even if they look like numbers."""
 
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How a CSV file is written, as far as it is told.
+    """The known properties of how a CSV file is written.
 
     Attributes
     ----------
     sep : str or None
-        The delimiter, one character; None: told from the first line.
+        The delimiter, one character; None: inferred from the first line.
     decimal : str
         The decimal point of numbers.
     encoding : str
-        As Python names it.
+        Python's name of it.
     """
 
     sep: str | None = None
@@ -82,17 +82,17 @@ class CsvFormat:
             raise SettingError(f"decimal must be '.' or ',', got {self.decimal!r}")
         try:
             "".encode(self.encoding)
-        except LookupError:  # unknown, or no encoding of text
+        except LookupError:  # unknown, or not a text encoding
             raise SettingError(f"encoding must be one that Python knows, got {self.encoding!r}") from None
 
     @property
     def is_utf_8(self) -> bool:
-        """Whether it is the usual encoding."""
+        """Whether the encoding is UTF-8."""
         return codecs.lookup(self.encoding).name in ("utf-8", "utf-8-sig")
 
 
 def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
-    """Return the columns that are chosen, in their order in the file.
+    """Return the chosen columns, in their order in the file.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
             texts = [column for column in head.names if chosen.get(column)]
             table = _read(file, head, name, list(chosen), texts)
             times = [field.name for field in table.schema if pyarrow.types.is_time(field.type)]
-            if times:  # a time of day is no date, and no number
+            if times:  # a time of day is neither a date nor a number
                 table = _read(file, head, name, list(chosen), [*texts, *times])
         except UnicodeError as error:
             raise DataError(_wrong_encoding(name, form, str(error))) from error
@@ -130,7 +130,7 @@ def _wrong_encoding(name: str, form: CsvFormat, reason: str) -> str:
 
 @contextmanager
 def _open(name: str, form: CsvFormat) -> Iterator[IO[bytes]]:
-    """Open a file so that it can be read twice; a pipe is copied to the disk first."""
+    """Open a file so that it can be read twice; a pipe is first copied to disk."""
     with Path(name).open("rb") as given, tempfile.TemporaryFile() as spare:
         raw: IO[bytes] = given
         if not given.seekable():
@@ -144,7 +144,7 @@ def _open(name: str, form: CsvFormat) -> Iterator[IO[bytes]]:
 
 
 def _refuse_other_files(file: IO[bytes], name: str, form: CsvFormat) -> None:
-    """Raise DataError where the first bytes are those of another kind of file."""
+    """Raise DataError if the first bytes are those of another kind of file."""
     head = file.read(max(map(len, OTHER_FILES)))
     file.seek(0)
     for start, (what, todo) in OTHER_FILES.items():
@@ -155,7 +155,7 @@ def _refuse_other_files(file: IO[bytes], name: str, form: CsvFormat) -> None:
 
 
 class _Head:
-    """The names of a CSV file, and how the file is written."""
+    """The column names of a CSV file, and how the file is written."""
 
     def __init__(self, file: IO[bytes], where: str, form: CsvFormat) -> None:
         self.form = form
@@ -170,7 +170,7 @@ class _Head:
         self.names = next(csv.reader(chain([first], text), delimiter=self.sep), [])
         text.detach()
         numbers = [cell for cell in self.names if _is_number(cell, form.decimal)]
-        count = range(len(self.names))  # pandas writes 0, 1, 2, ... where columns have no names
+        count = range(len(self.names))  # pandas writes 0, 1, 2, ... if columns have no names
         is_counted = len(count) > 2 and self.names in (list(map(str, count)), ["", *map(str, count[:-1])])
         are_cells = all(cell in numbers or is_gap(cell) for cell in self.names)
         self.is_missing = bool(numbers) and are_cells and not is_counted
@@ -192,7 +192,7 @@ def _is_number(cell: str, decimal: str) -> bool:
 
 
 def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Sequence[str]) -> "pyarrow.Table":
-    """Return columns of a file; raise DataError where a row has more or fewer cells than others."""
+    """Return columns of a file; raise DataError if a row has more or fewer cells than others."""
     import pyarrow
     from pyarrow import csv as arrow
 
@@ -204,7 +204,7 @@ def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Se
         decimal_point=form.decimal,
     )
     parse = arrow.ParseOptions(delimiter=head.sep, newlines_in_values=True)
-    for threads in (True, False):  # row numbers are known to one thread only
+    for threads in (True, False):  # row numbers are known only with one thread
         file.seek(0)
         reading = arrow.ReadOptions(
             column_names=head.names if head.is_missing or head.is_renamed else None,

@@ -1,7 +1,7 @@
 """The tables that the command line reads: CSV (also .gz), Parquet, and four of scikit-learn's.
 
-All are tables of Arrow, which frames.py reads. A category stays one whichever rows are taken, though the texts that are
-left may spell numbers only.
+All are Arrow tables, which frames.py reads. A category remains one whichever rows are selected, even if the remaining
+texts all spell numbers.
 """
 
 import re
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     import pyarrow
 
 INDEX = re.compile(r"__index_level_\d+__")
-"""What pandas calls an index without a name in a Parquet file; no column of the table."""
+"""The name by pandas of an unnamed index in a Parquet file; it is not a column of the table."""
 BUILT_IN = {"digits": "classification", "breast_cancer": "classification", "wine": "classification"} | {
     "diabetes": "regression"
 }
-"""Tables of scikit-learn, with their task."""
+"""Tables of scikit-learn, with their tasks."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """A column as a target: the values that are there, and the numbers of their rows."""
+    """A column as a target: the values that are not missing, and their row numbers."""
 
     values: NDArray[Any]
     rows: NDArray[np.int64]
@@ -64,7 +64,7 @@ class FileTable:
         return replace(frame, columns=tuple(columns))
 
     def labels(self, name: str) -> Labels:
-        """Return a column as a target: booleans and integers, whole numbers as integers, and text as it is."""
+        """Return a column as a target: booleans and integers, whole numbers as integers, text unchanged."""
         from pyarrow import types
 
         values, column = self._arrow.column(name), self.frame([name]).columns[0]
@@ -79,7 +79,7 @@ class FileTable:
 
 
 def _contiguous(column: Column, values: "pyarrow.ChunkedArray") -> Column:
-    """Return a column of numbers without gaps as an array, of which any rows are taken fast."""
+    """Return a column of numbers without missing cells as an array, from which rows can be selected fast."""
     from pyarrow import types
 
     if not types.is_integer(values.type) and not types.is_floating(values.type):
@@ -91,31 +91,31 @@ def _contiguous(column: Column, values: "pyarrow.ChunkedArray") -> Column:
 class DataTable:
     """A table with its target: booleans, integers and text are labels, other numbers are targets.
 
-    `groups` and `weights` are what columns of theirs hold, if they were asked for; these columns are not in X.
+    `groups` and `weights` come from their own columns, if requested; these columns are not in X.
     """
 
     X: Frame
     y: NDArray[Any]
     target: str
-    task: str | None = None  # known for scikit-learn's only
+    task: str | None = None  # only known for scikit-learn's tables
     groups: list[str | None] | None = None
     weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
 class Roles:
-    """What the columns of a table are for: its target, and those that are no features.
+    """The roles of a table's columns: its target, and those that are not features.
 
     Attributes
     ----------
     target : str or None
         None: the column named "target", else the last one.
     groups, weight : str or None
-        Columns by which rows are split, and that say how much each row counts.
+        The columns with the groups for splitting, and with the weights of rows.
     ignore : sequence of str
         Columns that are not used.
     categorical : sequence of str
-        Columns that are categories, whatever they look like.
+        Columns to treat as categories, whatever they look like.
     """
 
     target: str | None = None
@@ -126,7 +126,7 @@ class Roles:
 
 
 def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = None) -> DataTable:
-    """Read a table to learn from.
+    """Read a training table.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     Raises
     ------
     DataError
-        As of `read_file`, or cells of the target are missing, or there is no other column.
+        As for `read_file`, or cells of the target are missing, or there is no other column.
     SettingError
         There is no such column.
     OSError
@@ -148,7 +148,7 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     Warns
     -----
     UserWarning
-        The first column has no name and numbers the rows, as `DataFrame.to_csv` writes it; it is left out.
+        The first column has no name and numbers the rows, as written by `DataFrame.to_csv`; it is left out.
     """
     roles = roles or Roles()
     beside = [each for each in (roles.groups, roles.weight) if each is not None]
@@ -194,7 +194,7 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
 
 
 def _with_comma(y: NDArray[Any]) -> NDArray[Any]:
-    """Return text that spells numbers with a decimal comma as these, other labels as they are."""
+    """Return text that spells numbers with a decimal comma as numbers, and other labels unchanged."""
     if y.dtype.kind != "U":
         return y
     spelling = learn_spelling(set(y.tolist()), ",").spelling
@@ -207,7 +207,7 @@ def _numbers_rows(column: Column) -> bool:
 
 
 def _weights(column: Column, name: str, where: str) -> NDArray[np.float64] | None:
-    """Return weights as `read_weights` does, or raise DataError with the name of their column."""
+    """Return weights as `read_weights` does; a DataError names their column."""
     if column.natural != "number":
         raise DataError(f"{where}: the weights in {name!r} must be numbers, got {column.dtype}")
     try:
@@ -224,7 +224,7 @@ def target_of(names: Sequence[str], target: str | None, where: str) -> str:
 
 
 def check_name(names: Sequence[str], name: str, where: str) -> str:
-    """Return the name of a column, or raise SettingError where there is none."""
+    """Return the name of a column, or raise SettingError if there is no such column."""
     if name not in names:
         near = " or ".join(map(repr, near_names(name, names)))
         shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
@@ -234,21 +234,21 @@ def check_name(names: Sequence[str], name: str, where: str) -> str:
 
 
 def read_file(name: str, choose: Choose, form: CsvFormat | None = None) -> FileTable:
-    """Read columns by the name of a file or of one of scikit-learn's tables.
+    """Read columns of a file or of one of scikit-learn's tables, by its name.
 
     Parameters
     ----------
     name : str
-        A path, or a key of BUILT_IN (a file of such a name is meant by ./name).
+        A path, or a key of BUILT_IN (use ./name for a file with such a name).
     choose : callable
-        As of csv.py. At least one column is read.
+        As in csv.py. At least one column is read.
     form : CsvFormat, optional
         How a CSV file is written.
 
     Raises
     ------
     DataError
-        The file is malformed, or a column that is read holds neither numbers nor text; it is named, with what to do.
+        The file is malformed, or a column that is read has neither numbers nor text; the message says what to do.
     OSError
         The file cannot be read.
     """
@@ -260,7 +260,7 @@ def read_file(name: str, choose: Choose, form: CsvFormat | None = None) -> FileT
 
 
 def is_parquet(name: str) -> bool:
-    """Return whether a file is one of Parquet, by its name."""
+    """Return whether a file is a Parquet file, by its name."""
     return name.lower().endswith((".parquet", ".pq"))
 
 
@@ -290,7 +290,7 @@ def _read_parquet(name: str, choose: Choose) -> "pyarrow.Table":
 
 
 def _check_names(names: Sequence[str], where: str) -> None:
-    """Raise DataError unless all names differ: pyarrow reads columns by name."""
+    """Raise DataError unless all names differ, since pyarrow reads columns by name."""
     twice = sorted(column for column, count in Counter(names).items() if count > 1)
     if twice:
         raise DataError(f"{where} has more than one column named {twice[0]!r}: rename them")

@@ -1,14 +1,14 @@
-"""Read any table-like object as a ``Frame``: columns of numbers, dates or text, read in blocks of rows without a copy.
+"""Reads any table-like object as a ``Frame``: columns of numbers, dates or text, read in blocks of rows without a copy.
 
     NumPy array, list of lists, __array__       one array: a matrix of numbers, or columns of objects or text
     pandas                                      columns by position, so the index and odd names do not matter
-    polars, pyarrow and whatever narwhals reads columns of narwhals
+    polars, pyarrow and others for narwhals     columns of narwhals
     sparse matrices                             a matrix of numbers that is read in blocks (sparse.py)
     other frames                                as an array
 
-Columns that cannot be trained on are refused in scikit-learn's words, with the column and what to do. The missing
-values of every library (None, NaN, null, pd.NA, NaT) become NaN in numbers and None in text. `checked_numbers` goes
-through all numbers once: it finds missing ones, and refuses those that the core cannot take or makes them missing.
+Columns that cannot be used are refused in scikit-learn's words, with the column and what to do. The missing values of
+all libraries (None, NaN, null, pd.NA, NaT) become NaN in numbers and None in text. `checked_numbers` reads all numbers
+once: it finds missing ones, and refuses numbers that the core cannot take, or makes them missing.
 """
 
 import re
@@ -61,8 +61,8 @@ if TYPE_CHECKING:
 _NUMBERS_TODO = "turn it into numbers first, for example seconds"
 _SPLIT_TODO = "split it into columns of its own"
 _TEXT_TODO = "decode it to text first"
-_SCANNED_CELLS = 2**17  # at a time: 1 MiB of float64
-_LISTED = 5  # columns that a message names
+_SCANNED_CELLS = 2**17  # cells scanned at a time: 1 MiB of float64
+_LISTED = 5  # the most columns that a message names
 
 
 def at_most(facts: Sequence[str]) -> list[str]:
@@ -71,7 +71,7 @@ def at_most(facts: Sequence[str]) -> list[str]:
 
 
 class _MatrixColumns(Sequence[Column]):
-    """The columns of a matrix, made lazily: a prediction for one row needs none."""
+    """The columns of a matrix, made lazily, since a prediction for one row needs none."""
 
     def __init__(
         self, matrix: NDArray[Any] | SparseMatrix, names: tuple[str, ...] | None, order: Order | None = None
@@ -118,13 +118,13 @@ class Frame:
 
     @property
     def stored(self) -> int | None:
-        """Return about how many cells the core stores if the frame is a sparse matrix, else None."""
+        """Return the approximate number of cells that the core stores for a sparse matrix, else None."""
         if not isinstance(self.matrix, SparseMatrix):
             return None
         return int(self.matrix.standardized_cells * self.rows / self.matrix.shape[0])
 
     def take(self, rows: Order) -> "Frame":
-        """Return the frame of these rows, in this order, without a copy of the table."""
+        """Return the frame with these rows, in this order, without copying the table."""
         order = self.numbers_of(rows)
         columns: Sequence[Column]
         if self.matrix is None:
@@ -134,33 +134,33 @@ class Frame:
         return Frame(len(order), self.names, columns, self.matrix, order)
 
     def select(self, names: tuple[str, ...]) -> "Frame":
-        """Return the columns of these names, which the frame has, in this order."""
+        """Return the columns with these names, which the frame must have, in this order."""
         if names == self.names or self.names is None:
             return self
         places = {name: place for place, name in enumerate(self.names)}
         return Frame(self.rows, names, tuple(self.columns[places[name]] for name in names), None, self.order)
 
     def copied(self, kinds: Sequence[Kind]) -> "Frame":
-        """Return a frame of the same cells, read as these kinds, that does not refer to the user's table."""
+        """Return a frame with the same cells, read as these kinds, that does not refer to the user's table."""
         columns = tuple(copied(column, kind) for column, kind in zip(self.columns, kinds, strict=True))
         return Frame(self.rows, self.names, columns, None)
 
     def with_column(self, place: int, column: Column) -> "Frame":
-        """Return the frame with another column in this place."""
+        """Return the frame with a column replaced."""
         columns = (*self.columns[:place], column, *self.columns[place + 1 :])
         return replace(self, columns=columns, matrix=None)
 
     def numbers_of(self, rows: Order) -> Order:
-        """Return where these rows of the frame are in the user's table: int64 array."""
+        """Return the row numbers of these rows of the frame in the user's table: int64 array."""
         return rows if self.order is None else self.order[rows]
 
     def matrix_rows(self, rows: slice) -> NDArray[Any]:
-        """Return some rows of a frame that is a matrix; a view if they have no order of their own."""
+        """Return some rows of a frame that is a matrix; a view if the frame has no order."""
         assert self.matrix is not None
         return self.matrix[rows if self.order is None else self.order[rows]]
 
     def all_numbers(self) -> NDArray[np.float64]:
-        """Return a table of numbers as an array [rows, columns], new, NaN where missing."""
+        """Return a table of numbers as a new array [rows, columns], NaN where missing."""
         if self.matrix is None:
             return np.stack([column.numbers(slice(None)) for column in self.columns], axis=1)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -174,16 +174,16 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
     ----------
     X : array-like [rows, columns]
         Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists of lists, frames of pandas
-        or polars, pyarrow tables, sparse matrices; a Frame, which is returned as it is.
+        or polars, pyarrow tables, sparse matrices; a Frame is returned unchanged.
     name : str
         Its name in messages.
     wanted : collection of str, optional
-        The names of the columns to read, if X has them all: what others hold does not matter.
+        The names of the columns to read, if X has them all; the contents of other columns do not matter.
 
     Raises
     ------
     DataError
-        Not a two-dimensional table, empty, too large for memory, or a column that holds neither numbers nor text.
+        X is not a two-dimensional table, is empty or too large for memory, or a column has neither numbers nor text.
     """
     if isinstance(X, Frame):
         return X
@@ -194,7 +194,7 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
         if hasattr(type(X), method) and (method == "collect" or is_frame(X)):
             raise DataError(f"{name} is lazy ({type(X).__name__}): collect it first, by {name}.{method}()")
     names = column_names(X, name)
-    if names is not None and hasattr(type(X), "rename_columns"):  # of pyarrow: narwhals refuses names that recur
+    if names is not None and hasattr(type(X), "rename_columns"):  # pyarrow; narwhals refuses duplicate names
         X = X.rename_columns(list(names))
     if is_frame(X):
         check_shape(X.shape, name)
@@ -260,7 +260,7 @@ def _refuse_dtype(dtype: np.dtype[Any], where: str) -> None:
 
 
 def _wanted_places(names: tuple[str, ...] | None, wanted: Collection[str] | None, columns: int) -> Sequence[int]:
-    """Return which columns are wanted, in their order: all of them unless all that are wanted are there."""
+    """Return the positions of the wanted columns, in order; all columns if a wanted one does not exist."""
     if names is None or wanted is None or not set(wanted) < set(names):
         return range(columns)
     return [place for place, name in enumerate(names) if name in wanted]
@@ -269,7 +269,7 @@ def _wanted_places(names: tuple[str, ...] | None, wanted: Collection[str] | None
 def _frame_columns(
     X: Any, names: tuple[str, ...] | None, name: str, places: Sequence[int]
 ) -> tuple[Column, ...] | None:
-    """Return columns of a frame, None if narwhals does not know its library."""
+    """Return columns of a frame, or None if narwhals does not support its library."""
     if hasattr(type(X), "iloc"):
         return tuple(_pandas_column(X.iloc[:, place], column_label(place, names), name) for place in places)
     import narwhals as nw
@@ -294,7 +294,7 @@ def _pandas_column(series: Any, label: str, name: str) -> Column:
 
 
 def _series_column(series: "nw.Series[Any]", label: str, name: str) -> Column:
-    """Return a series as a column, by the type that narwhals sees in it."""
+    """Return a series as a column, according to its narwhals type."""
     import narwhals as nw
 
     native = series.to_native()
@@ -319,7 +319,7 @@ def _days(series: "nw.Series[Any]") -> NDArray[np.float64]:
 
 
 def _to_list(series: "nw.Series[Any]") -> list[Any]:
-    """Return the cells of a series of text or categories; Arrow's at once, which takes a tenth of the time."""
+    """Return the cells of a series of text or categories; those of Arrow in one call, which is ten times as fast."""
     native = series.to_native()
     arrow = series.to_arrow() if str(getattr(native, "dtype", "")).endswith("[pyarrow]") else native
     if not hasattr(arrow, "type"):
@@ -330,7 +330,7 @@ def _to_list(series: "nw.Series[Any]") -> list[Any]:
 
 
 def _unknown_column(series: "nw.Series[Any]", label: str, word: str, name: str) -> Column:
-    """Return a series of a type that narwhals has no word for, if its cells are scalars: sparse numbers, only nulls."""
+    """Return a series of a type unknown to narwhals, if its cells are scalars: sparse numbers, only nulls."""
     try:
         return _array_column(series.to_numpy(), label, word, name)
     except DataError as error:
@@ -338,7 +338,7 @@ def _unknown_column(series: "nw.Series[Any]", label: str, word: str, name: str) 
 
 
 def _todo(dtype: "nw.dtypes.DType") -> str:
-    """Return what to do about a column of neither numbers nor text."""
+    """Return what to do about a column that is neither numbers nor text."""
     import narwhals as nw
 
     if dtype == nw.Binary:
@@ -347,7 +347,7 @@ def _todo(dtype: "nw.dtypes.DType") -> str:
 
 
 def _one_block(X: Any, columns: tuple[Column, ...]) -> NDArray[Any] | None:
-    """Return the array behind a frame of pandas whose columns lie in one block, None if there is no such array."""
+    """Return the array behind a pandas frame whose columns are in one block, or None if there is no such array."""
     arrays = [column.values for column in columns if isinstance(column, ArrayColumn)]
     if (
         not hasattr(type(X), "iloc")
@@ -364,7 +364,7 @@ def _one_block(X: Any, columns: tuple[Column, ...]) -> NDArray[Any] | None:
 
 
 def natural_kinds(frame: Frame) -> list[Kind]:
-    """Return what the values of each column look like."""
+    """Return the kind that the values of each column look like."""
     if frame.matrix is not None:
         return ["number"] * len(frame.columns)
     return [column.natural for column in frame.columns]
@@ -377,12 +377,12 @@ def checked_numbers(
     infinite: Infinite = "error",
     todo: str = "replace or drop it",
 ) -> tuple[Frame, NDArray[np.bool_]]:
-    """Return the frame with infinite numbers as they are to be, and which columns of numbers have missing cells.
+    """Return the frame with infinite numbers handled, and which columns of numbers have missing cells.
 
     Parameters
     ----------
     kinds : sequence of "number", "category" or "date", optional
-        What each column is read as; by default what it looks like.
+        The kind as which each column is read; by default the kind that it looks like.
     infinite : "error" or "missing"
         Whether infinite numbers are refused, or become missing.
     todo : str
@@ -397,12 +397,12 @@ def checked_numbers(
     Raises
     ------
     DataError
-        A number is beyond the range of float32, or infinite and refused; names the first such column.
+        A number is too large for float32, or infinite and refused; the message names the first such column.
 
     Warns
     -----
     UserWarning
-        Infinite numbers that become missing; integers beyond 2**53, which float64 rounds.
+        Infinite numbers become missing; or there are integers beyond 2**53, which float64 rounds.
     """
     kinds = kinds or natural_kinds(frame)
     places = [place for place, kind in enumerate(kinds) if kind != "category"]
@@ -424,7 +424,7 @@ _INFINITE = "{} holds infinite numbers, which are taken as missing ({})"
 
 
 def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame:
-    """Return the frame with the infinite numbers of these columns missing, and warn of them."""
+    """Return the frame with the infinite numbers of these columns as missing cells, and warn of them."""
     if isinstance(frame.matrix, SparseMatrix):
         matrix, counts = frame.matrix.without_infinities(frame.order)
         facts = [f"column {place}: {counts[place]} of {frame.rows} rows" for place in places]
@@ -443,7 +443,7 @@ def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame
 
 
 def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> Frame:
-    """Turn columns of text that spells numbers or dates into columns of these; see spelling.py and dates.py.
+    """Convert columns of text that spells numbers or dates to columns of these; see spelling.py and dates.py.
 
     Parameters
     ----------
@@ -453,8 +453,8 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
     Warns
     -----
     UserWarning
-        Once for all columns that are read as numbers, or as dates; once for those that can be read as different ones,
-        or are numbers with leading zeros; and once for those in which some other text stands among numbers or dates.
+        One warning each for all columns that are read as numbers or as dates; for those that can be read as different
+        numbers or dates, or are numbers with leading zeros; and for those with other text among numbers or dates.
     """
     if frame.matrix is not None:
         return frame
@@ -506,7 +506,7 @@ def _meaning(number: float, kind: Kind) -> str:
 
 
 def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = "X") -> Frame:
-    """Return a frame in which columns are categories; they are given by name, by place or by one bool per column."""
+    """Return a frame in which some columns are categories, given by name, by position or by one bool per column."""
     count, what = len(frame.columns), "categorical_features"
     if isinstance(frame.matrix, SparseMatrix):
         raise SettingError(f"{what} is given, but {name} is sparse: its columns are numbers; leave it out")
@@ -563,7 +563,7 @@ def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     with np.errstate(over="ignore", invalid="ignore"):
         for first, stop in blocks(frame.rows, max(1, _SCANNED_CELLS // columns)):
             sizes = np.abs(frame.matrix_rows(slice(first, stop)))
-            most = sizes.max(axis=0)  # NaN where a column has one
+            most = sizes.max(axis=0)  # NaN for columns that have NaN
             if np.isnan(most).any():
                 missing |= np.isnan(most)
                 most = np.fmax.reduce(sizes, axis=0, initial=0.0)

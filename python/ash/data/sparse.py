@@ -1,9 +1,9 @@
-"""A sparse matrix of SciPy as a table of numbers: rows and columns come as dense arrays, a few at a time.
+"""Reads a sparse matrix of SciPy as a table of numbers: rows and columns as dense arrays, a few at a time.
 
     CSR, CSC, COO, ...  ->  SparseMatrix  --some rows, or a column-->  float64 array
 
 Cells that are not stored are 0; NaN is a missing cell. Formats other than CSR are converted once, without a dense copy.
-A second copy, by columns, is made when a column is first asked for.
+A second copy, by columns, is made when a column is first read.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ def is_sparse(data: Any) -> bool:
 
 
 class SparseMatrix:
-    """A sparse matrix [rows, columns] that gives dense float64 arrays, as a NumPy array gives views.
+    """A sparse matrix [rows, columns] whose indexing returns dense float64 arrays, as that of NumPy returns views.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class SparseMatrix:
     dtype : dtype
         float64.
     rows : scipy.sparse.csr_array
-        What is stored, by rows; each cell once.
+        The stored cells, by rows; each cell once.
     """
 
     dtype = np.dtype(np.float64)
@@ -40,7 +40,7 @@ class SparseMatrix:
         self.rows, self.shape = rows, rows.shape
 
     def __getitem__(self, key: Any) -> NDArray[np.float64]:
-        """Return rows, a column of all rows, or rows and columns by two arrays of their numbers."""
+        """Return rows, a column of all rows, or rows and columns given by two arrays of indices."""
         if not isinstance(key, tuple):
             return np.asarray(self.rows[key].toarray())
         rows, columns = key
@@ -58,7 +58,7 @@ class SparseMatrix:
         return missing, worst
 
     def without_infinities(self, order: NDArray[np.int64] | None) -> tuple["SparseMatrix", NDArray[np.int64]]:
-        """Return the matrix with its infinite numbers missing, and how many these rows have in each column."""
+        """Return the matrix with infinite numbers as missing cells, and how many these rows have in each column."""
         taken = self._taken(order)
         counts = np.bincount(taken.indices[np.isinf(taken.data)], minlength=self.shape[1])
         rows = self.rows.copy()
@@ -67,7 +67,7 @@ class SparseMatrix:
 
     @cached_property
     def standardized_cells(self) -> int:
-        """Count the non-zero cells after standardization; a column that is more than half non-zero counts in full."""
+        """Count the non-zero cells after standardization; in a column more than half non-zero, all cells count."""
         counts = np.bincount(self.rows.indices, minlength=self.shape[1])
         return int(np.where(2 * counts > self.shape[0], self.shape[0], counts).sum())
 
@@ -91,12 +91,12 @@ def read_sparse(data: Any, name: str) -> SparseMatrix:
     Raises
     ------
     DataError
-        Complex numbers.
+        The matrix has complex numbers.
 
     Warns
     -----
     UserWarning
-        Integers beyond 2**53, which float64 rounds.
+        There are integers beyond 2**53, which float64 rounds.
     """
     from scipy.sparse import csr_array
 
@@ -107,6 +107,6 @@ def read_sparse(data: Any, name: str) -> SparseMatrix:
         warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
     numbers = csr_array((rows.data.astype(np.float64), rows.indices, rows.indptr), rows.shape)
     if not numbers.has_canonical_format:
-        numbers = numbers.copy()  # the indices are the user's own so far
+        numbers = numbers.copy()  # up to here the indices are the user's arrays
         numbers.sum_duplicates()
     return SparseMatrix(numbers)

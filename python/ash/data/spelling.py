@@ -1,14 +1,14 @@
-"""Numbers that are written as text: with decimal commas, thousands separators, currencies or percent signs.
+"""Reads numbers that are written as text: with decimal commas, thousands separators, currencies or percent signs.
 
     learn_spelling(texts)  ->  NumberSpelling  ->  number(text)
 
-A column of text is one of numbers if a single spelling reads every cell that is not missing. The spelling is learned
-from the training rows and kept with the model, so a single cell means the same in any table. What Python reads as a
-number ("12.5", "1e3") needs no spelling, and "true" and "false" are 1 and 0. "1,234" can be either 1234 or 1.234: if a
-column leaves that open, the comma separates thousands.
+A column of text is numeric if a single spelling reads every cell that is not missing. The spelling is learned from the
+training rows and kept with the model, so a cell means the same in any table. Text that Python reads as a number
+("12.5", "1e3") needs no spelling, and "true" and "false" are 1 and 0. "1,234" can be 1234 or 1.234; if the column does
+not show which, the comma separates thousands.
 
-The text of a category is its level as it stands. A number or a boolean has the text that `plain_text` gives it, so that
-it is the same level in a frame of numbers, in a column of objects and in a file.
+The text of a category is its level, unchanged. A number or a boolean gets its text from `plain_text`, so it is the same
+level in a frame of numbers, in a column of objects and in a file.
 """
 
 import re
@@ -24,15 +24,15 @@ from ash.data.arrays import EXACT
 PLAIN_GAPS = frozenset(
     {"", " ", "<NA>", "NA", "na", "NaN", "Nan", "nan", "NAN", "None", "none", "NONE", "NULL", "Null", "null"}
 )
-"""What programs write for a missing cell."""
+"""Text that programs write for a missing cell."""
 GAPS = PLAIN_GAPS | {"?", "#N/A", "#NA", "N/A", "n/a"}
-"""Text that stands for a missing cell in any column, unless the column was trained with it as a level."""
+"""Text that means a missing cell in any column, unless the column was trained with it as a level."""
 NUMBER_GAPS = frozenset(map(str.lower, GAPS)) | {"-", "--", "n.a.", "nil", "missing", "unknown"}
-"""What stands for a missing number, in upper or lower case, with or without blanks around."""
+"""Text that means a missing number, in upper or lower case, with or without surrounding blanks."""
 NEARLY = 0.9
-"""The least share of numbers in a column of text for a warning, which names a cell that is no number."""
+"""The least share of numbers in a column of text for a warning, which names a cell that is not a number."""
 SAMPLE = 1_000
-"""Spellings are tried on this many distinct cells of a column first, and on all of them if they read these."""
+"""Spellings are first tried on this many distinct cells of a column, and if they read these, on all cells."""
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 _BLANKS, _APOSTROPHES = " \u00a0\u2009\u202f", "'\u2019"
@@ -43,21 +43,21 @@ _UNIT = f"(?:[%$\u00a2-\u00a5\u20a0-\u20cf]|{_CODES.replace(' ', '|')})"
 
 @dataclass(frozen=True)
 class Spelling(ABC):
-    """How the text of a column spells numbers, or dates (dates.py)."""
+    """How the text of a column spells numbers or dates (dates.py)."""
 
     kind: ClassVar[Literal["number", "date"]]
 
     @property
     @abstractmethod
     def example(self) -> str:
-        """Return a text that is written so."""
+        """Return an example of this spelling."""
 
     @abstractmethod
     def number(self, text: str) -> float:
         """Return the number, NaN if the text stands for a missing cell; raise ValueError if it is neither."""
 
     def reads(self, text: str) -> bool:
-        """Return whether a text is a number in this spelling, or stands for a missing cell."""
+        """Return whether a text is a number in this spelling, or means a missing cell."""
         try:
             self.number(text)
         except ValueError:
@@ -73,10 +73,10 @@ class NumberSpelling(Spelling):
     ----------
     decimal : "." or ","
     thousands : "", ",", ".", " " or "'"
-        What stands between groups of three digits, if anything does. A blank is any of Unicode's that are used so.
+        The separator between groups of three digits; empty for none. A blank includes Unicode's blanks for this use.
     unit : str
-        A currency sign or code or "%" before or after each number; empty for none. The number is the one that is
-        written: "5 %" is 5. Numbers in brackets are negative, as accountants write them.
+        A currency sign or code or "%" before or after each number; empty for none. Numbers are not converted: "5 %" is
+        5. Numbers in brackets are negative, as in accounting.
     """
 
     decimal: str
@@ -126,19 +126,19 @@ class NumberSpelling(Spelling):
 
 @dataclass(frozen=True)
 class Learned:
-    """What the text of a column says about its numbers.
+    """What was learned from the text of a column about its numbers or dates.
 
     Attributes
     ----------
     spelling : Spelling or None
-        None if the column is no column of numbers, or of dates.
+        None if the column does not have numbers or dates.
     example : str
-        A cell that shows the spelling, or that stands for a missing one; empty if nothing has to be told. Without a
-        spelling, a cell that is no number.
+        A cell that shows the spelling, or that means a missing cell; empty if no warning is needed. Without a spelling,
+        a cell that is not a number.
     is_open : bool
-        Whether another spelling reads all cells as well, as other numbers.
+        Whether another spelling also reads all cells, but as other numbers.
     share : float
-        Without a spelling, the share of numbers among the distinct cells, by a sample of them.
+        Without a spelling, the share of numbers among the distinct cells, estimated from a sample.
     """
 
     spelling: Spelling | None
@@ -148,7 +148,7 @@ class Learned:
 
 
 def spelling_from_json(data: Any) -> NumberSpelling:
-    """Return a spelling out of a model file; raise ValueError if it is none."""
+    """Return a spelling from a model file; raise ValueError if it is invalid."""
     if not isinstance(data, dict) or data.keys() != {"decimal", "thousands", "unit"}:
         raise ValueError("a spelling must have decimal, thousands and unit")
     decimal, thousands, unit = (data[name] for name in ("decimal", "thousands", "unit"))
@@ -158,12 +158,12 @@ def spelling_from_json(data: Any) -> NumberSpelling:
 
 
 def is_gap(text: str) -> bool:
-    """Return whether a text stands for a missing cell in any column."""
+    """Return whether a text means a missing cell in any column."""
     return text in GAPS
 
 
 def is_number_gap(text: str) -> bool:
-    """Return whether a text in a column of numbers stands for a missing cell."""
+    """Return whether a text in a column of numbers means a missing cell."""
     return text.strip().lower() in NUMBER_GAPS
 
 
@@ -173,13 +173,13 @@ def number_text(number: float) -> str:
 
 
 def plain_text(text: str) -> str | None:
-    """Return the text that a number or boolean has as a level, whatever its type; None for other text."""
+    """Return the text of a number or boolean as a level, whatever its type; None for other text."""
     word = text.strip().lower()
     if word in _BOOLEANS:
         return word.capitalize()
     try:
         if re.fullmatch(r"[-+]?\d+", word, re.ASCII):
-            return str(int(word))  # exact, however large
+            return str(int(word))  # exact for any size
         return number_text(float(text))
     except ValueError:
         return None
@@ -212,7 +212,7 @@ def learn_spelling(texts: Set[str], decimal: str | None = None) -> Learned:
 
 
 def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[str]) -> str:
-    """Return the text that shows most of the spelling; of what Python reads, a text that it would not, if any."""
+    """Return the text that shows most of the spelling; for Python's own, one that Python would not read, if any."""
     if spelling == NumberSpelling("."):
         odd = (text for text in texts if plain_text(text) is None and text not in PLAIN_GAPS)
         return min(odd, default="")
@@ -221,7 +221,7 @@ def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[s
 
 
 def _nearly(spellings: Sequence[Spelling], written: list[str], sample: list[str]) -> Learned:
-    """Return the share of numbers in the sample, and a text that is no number."""
+    """Return the share of numbers in the sample, and a text that is not a number."""
     read = [sum(map(spelling.reads, sample)) for spelling in spellings]
     if not any(read):
         return Learned(None)

@@ -1,4 +1,4 @@
-"""Read a table to train on: columns, targets and weights; and split it by a seeded shuffle.
+"""Reads a training table, columns, targets and weights, and splits it by a seeded shuffle.
 
     X, y, sample_weight  ->  read_training  ->  Table  ->  split  ->  row numbers
 
@@ -6,8 +6,8 @@ Unusable data raise ``DataError`` before anything runs. A table refers to the us
 its y and weights. The core trains on its own copy.
 
 scikit-learn draws the split (StratifiedShuffleSplit, ShuffleSplit), by class for classification. Every class keeps a
-row to train on: a class of one row goes to training, and where a part is too small to hold all classes, one row of each
-class is set aside for training and the rest is shuffled as it comes. A class without a validation row is fine.
+training row: a class with a single row goes to training, and if a part is too small for all classes, one row of each
+class is reserved for training and the rest is shuffled without classes. A class may have no validation row.
 """
 
 from collections.abc import Sequence
@@ -28,13 +28,13 @@ from ash.options import BALANCED
 
 Rows = NDArray[np.int64]
 MOST_NAMED = 5
-"""Classes that a warning names."""
+"""The most classes that a warning names."""
 _STREAM = 2  # spawn key of the split; the draw of candidates has 1
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table to train on.
+    """A training table.
 
     Attributes
     ----------
@@ -43,13 +43,13 @@ class Table:
     y : array [rows, outputs]
         Class numbers 0, 1, ... in one column for classification; float64, C-ordered, finite.
     classes_ : array [classes] or None
-        The sorted labels in the user's words; None for regression.
+        The user's labels, sorted; None for regression.
     task : "classification" or "regression"
     target_names : tuple of str or None
     weights : array [rows] or None
-        Above 0; None: all rows count alike.
+        Above 0; None: all rows count equally.
     factors : array [classes] or None
-        Of the weights, by class; the weights have them already.
+        Factors of the weights, by class; `weights` already includes them.
     """
 
     frame: Frame
@@ -78,7 +78,7 @@ def read_training(
     sample_weight: Any = None,
     categorical: Sequence[str | int | bool] | None = None,
 ) -> Table:
-    """Return the table to train on, without the rows of weight 0.
+    """Return the training table, without rows of weight 0.
 
     Parameters
     ----------
@@ -87,24 +87,24 @@ def read_training(
     y : array-like [rows] or [rows, outputs]
         Labels (text, booleans, numbers) or numbers.
     task : "classification", "regression" or None
-        None: what y asks for, by the rule in ash/data/targets.py.
+        None: inferred from y, by the rule in ash/data/targets.py.
     sample_weight : array-like [rows], optional
-    categorical : sequence of names, of places or of one bool per column, optional
-        Columns that are categories, whatever they look like.
+    categorical : sequence of names, of positions or of one bool per column, optional
+        Columns to treat as categories, whatever they look like.
 
     Raises
     ------
     DataError
-        The data cannot be trained on; names the column and what to do.
+        The data cannot be used for training; the message names the column and what to do.
     SettingError
-        ``task`` is no task, or a column in `categorical` is not there.
+        ``task`` is not a task, or a column in `categorical` does not exist.
 
     Warns
     -----
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
     UserWarning
-        A ``y`` that looks one-hot; text that spells numbers.
+        ``y`` looks one-hot, or text spells numbers.
     """
     frame = read_frame(X)
     weights = read_weights(sample_weight, frame.rows)
@@ -119,17 +119,17 @@ def read_training(
 
 
 def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
-    """Return a weight for each row; None where all rows count alike.
+    """Return a weight for each row, or None if all rows count equally.
 
     Parameters
     ----------
     sample_weight : array-like [rows], a number or None
-        At least 0, and finite; a row of weight 0 counts as if it were not there.
+        At least 0, and finite; a row with weight 0 is ignored.
 
     Raises
     ------
     DataError
-        Another shape, text, negative weights, NaN or infinity, or nothing but zeros.
+        The shape is wrong, or there is text, a negative weight, NaN or infinity, or only zeros.
     """
     if sample_weight is None:
         return None
@@ -168,17 +168,17 @@ def _checked(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
-    """Return the factors of the weights of rows, one for each class.
+    """Return the factors for the weights of rows, one for each class.
 
     Parameters
     ----------
     class_weight : "balanced" or sequence of (label, weight)
-        "balanced": all classes count alike. A class that is not named has factor 1.
+        "balanced": all classes count equally. A class that is not named has factor 1.
 
     Raises
     ------
     SettingError
-        A label is no class of the table.
+        A label is not a class of the table.
     """
     assert table.classes_ is not None
     if class_weight == BALANCED:
@@ -194,20 +194,20 @@ def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
 
 
 def of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return weights above 0 in the same proportions with a mean of 1, however large they are."""
+    """Return weights above 0 scaled to a mean of 1, without overflow."""
     shares: NDArray[np.float64] = np.maximum(weights / weights.max(), np.finfo(np.float64).tiny)
     return shares / float(shares.mean())
 
 
 def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Return the sorted row numbers (int64) to train and to validate on; by class for classification.
+    """Return the sorted row numbers (int64) for training and for validation, by class for classification.
 
     Parameters
     ----------
     validation : float or int
         A share between 0 and 1 (rounded up to whole rows), or a number of rows.
     seed : int
-        At least 0. Same seed, same split.
+        At least 0. The same seed gives the same split.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
     Warns
     -----
     UserWarning
-        Classes with a single row, which goes to training.
+        There are classes with a single row, which goes to training.
     """
     labels = table.y[:, 0] if table.task == "classification" else None
     if table.classes_ is not None:
@@ -226,7 +226,7 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
 
 
 def _warn_of_single_rows(classes: NDArray[Any]) -> None:
-    """Warn of the classes that have one row."""
+    """Warn of classes that have a single row."""
     names = ", ".join(map(repr, classes[:MOST_NAMED].tolist())) + ", ..." * (len(classes) > MOST_NAMED)
     if len(classes) == 1:
         warn_user(f"class {names} has a single row, which is used for training only")
@@ -235,12 +235,12 @@ def _warn_of_single_rows(classes: NDArray[Any]) -> None:
 
 
 def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Return what `split` returns, for a table of so many rows.
+    """Return the same as `split`, for a table with `rows` rows.
 
     Parameters
     ----------
     labels : array [rows], optional
-        Class numbers to keep the shares of; None for a plain shuffle.
+        Class numbers whose shares are kept; None for a plain shuffle.
     """
     count = _validation_rows(validation, rows)
     state = split_state(seed)
@@ -250,7 +250,7 @@ def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float,
 
 
 def split_state(seed: int) -> int:
-    """Return the random state of splits that belongs to the seed of a run."""
+    """Return the random state of splits for the seed of a run."""
     return int(np.random.SeedSequence(check_seed(seed), spawn_key=(_STREAM,)).generate_state(1)[0])
 
 
@@ -270,7 +270,7 @@ def _validation_rows(validation: Any, rows: int) -> int:
 
 
 def _shuffled(rows: Rows, count: int, labels: NDArray[np.float64] | None, state: int) -> Rows:
-    """Return a draw of ``count`` of these rows, with the shares of the labels if there are any."""
+    """Return ``count`` of these rows, drawn with the shares of the labels if there are any."""
     from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
     kind = ShuffleSplit if labels is None else StratifiedShuffleSplit
@@ -297,7 +297,7 @@ def _by_class(labels: NDArray[np.float64], count: int, state: int) -> Rows:
 
 
 def _beside_one_of_each(rows: Rows, labels: NDArray[np.float64], count: int, state: int) -> Rows:
-    """Return a plain draw from the rows, once a random one of each class is set aside for training."""
+    """Return a plain draw from the rows, after reserving a random row of each class for training."""
     from sklearn.utils import check_random_state
 
     order: Rows = check_random_state(state).permutation(len(rows))

@@ -1,9 +1,9 @@
-"""Read the target y: the task that it asks for, and its classes or numbers.
+"""Reads the target y: infers its task, and returns its classes or numbers.
 
 The task, unless the caller names it:
     two or more columns                                            regression of each
-    text, booleans, categories                                     classification, but for text that spells numbers,
-                                                                   not all of them whole: then as below
+    text, booleans, categories                                     classification, except for text that spells numbers
+                                                                   that are not all whole: then as below
     numbers of which one is not whole                              regression
     whole numbers with few distinct values, each seen twice on average, or only two distinct values
                                                                    classification
@@ -27,7 +27,7 @@ _FEW_CLASSES, _ROWS_A_CLASS, _MANY_CLASSES = 20, 200, 50
 
 
 class Target(NamedTuple):
-    """The target as the core wants it: class numbers in one column, or numbers in one column or more."""
+    """The target in the form that the core takes: class numbers in one column, or numbers in one or more columns."""
 
     y: Matrix  # [rows, outputs]
     classes: NDArray[Any] | None  # sorted labels; None for regression
@@ -36,21 +36,21 @@ class Target(NamedTuple):
 
 
 def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | None = None) -> Target:
-    """Return the target of a table with so many rows, at the rows in `kept`.
+    """Return the target of a table with `rows` rows, for the rows in `kept`.
 
     Raises
     ------
     DataError
-        Another number of rows, missing or infinite values, one class only, or values that do not suit the task.
+        The number of rows is wrong, values are missing, infinite or do not suit the task, or there is only one class.
     SettingError
-        ``task`` is no task.
+        ``task`` is not a task.
 
     Warns
     -----
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
     UserWarning
-        ``task`` is None, and floats are taken as classes.
+        ``task`` is None, and floats are treated as classes.
     """
     if task is not None and task not in TASKS:
         raise SettingError(f"task must be one of {', '.join(map(repr, TASKS))}, or None to decide by y, got {task!r}")
@@ -71,7 +71,7 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
 
 
 def infer_task(y: NDArray[Any]) -> Task:
-    """Return the task that a target asks for, by the rule of this module."""
+    """Return the task for a target, by the rule of this module."""
     if y.ndim == 2:
         _warn_one_hot(y)
         return "regression"
@@ -86,7 +86,7 @@ def infer_task(y: NDArray[Any]) -> Task:
 
 
 def _plain(y: NDArray[Any]) -> NDArray[Any]:
-    """Objects as text, booleans or numbers where they are all alike; missing cells are refused."""
+    """Return objects as text, booleans or numbers if all are of one kind; refuse missing cells."""
     if y.dtype.kind in "mMV":
         raise DataError(f"y has dtype {y.dtype}: turn it into numbers or text first")
     if y.dtype.kind == "S":
@@ -107,7 +107,7 @@ def _plain(y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
-    """Return text as the numbers that it spells, unless it can be labels; see spelling.py."""
+    """Return text as the numbers that it spells, unless it may be labels; see spelling.py."""
     texts, spelling, example = {str(text) for text in y.flat}, None, ""
     try:
         numbers = y.astype(np.float64)
@@ -128,7 +128,7 @@ def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
 
 
 def _alike(cells: list[Any]) -> NDArray[Any] | None:
-    """Numbers or booleans as an array of their own dtype; None for a mixture with text or containers."""
+    """Return numbers or booleans as an array of their own dtype, or None for a mixture with text or containers."""
     if len({isinstance(cell, (bool, np.bool_)) for cell in cells}) > 1 or any(isinstance(cell, str) for cell in cells):
         return None
     try:
@@ -138,7 +138,7 @@ def _alike(cells: list[Any]) -> NDArray[Any] | None:
 
 
 def _flat(y: NDArray[Any], rows: int) -> NDArray[Any]:
-    """Check the shape; one column becomes one dimension, with scikit-learn's warning."""
+    """Check the shape, and flatten a single column, with scikit-learn's warning."""
     if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
         raise DataError(f"y should be a 1d array, got an array of shape {y.shape} instead: pass one value per row")
     if len(y) != rows:
@@ -172,7 +172,7 @@ def _warn_one_hot(y: NDArray[Any]) -> None:
 
 
 def _warn_of_floats(labels: NDArray[Any]) -> None:
-    """Warn of classes that may be meant as numbers; two values are classes beyond doubt."""
+    """Warn of classes that may be meant as numbers, unless there are only two values."""
     if labels.dtype.kind == "f" and len(labels) > 2:
         warn_user(
             f"the {len(labels)} whole floats in y are taken as classes: pass task='regression' to predict numbers, or "
@@ -181,7 +181,7 @@ def _warn_of_floats(labels: NDArray[Any]) -> None:
 
 
 def _read_classes(y: NDArray[Any]) -> tuple[Matrix, NDArray[Any]]:
-    """Class numbers [rows, 1] and the sorted labels."""
+    """Return class numbers [rows, 1] and the sorted labels."""
     if y.ndim == 2:
         raise DataError(f"Unknown label type: y has {y.shape[1]} columns; classification takes one label per row")
     if y.dtype.kind == "f":
@@ -221,18 +221,18 @@ def _read_numbers(y: NDArray[Any], names: tuple[str, ...] | None) -> Matrix:
 
 
 def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) -> Matrix:
-    """Return y as the core scores it.
+    """Return y in the form that the core scores.
 
     Parameters
     ----------
     y : array-like of shape (rows,) or (rows, outputs)
-        Labels out of `classes`, or finite targets.
+        Labels from `classes`, or finite targets.
     rows : int
-        How many there must be.
+        The required number of rows.
     classes : ndarray of shape (classes,) or None
         The sorted labels; None for regression.
     outputs : int
-        Columns that there must be.
+        The required number of columns.
 
     Returns
     -------
@@ -242,7 +242,7 @@ def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) 
     Raises
     ------
     DataError
-        Wrong shape, a label that is not in `classes`, a target that is not a finite number.
+        The shape is wrong, a label is not in `classes`, or a target is not a finite number.
     """
     if classes is not None:
         labels = read_labels(y, rows)
@@ -266,7 +266,7 @@ def _known_array(y: Any) -> NDArray[Any]:
 
 
 def read_labels(y: Any, rows: int) -> NDArray[Any]:
-    """Return a label a row, of whatever dtype; raise DataError for another shape."""
+    """Return one label per row, of any dtype; raise DataError for another shape."""
     labels = _known_array(y)
     if labels.shape not in ((rows,), (rows, 1)):
         raise DataError(f"y must have shape ({rows},), one label per row of X, got {labels.shape}")

@@ -46,7 +46,7 @@ LIMIT = 3.0
 FAR = 2.0**30
 """A number this many scales away is as good as infinite."""
 MOST_CELLS = 2**17
-"""The most cells of a table with neighbors: all searches before training then take at most seconds on a core of 2026."""
+"""The most cells of a table with neighbors: all searches before training then take seconds at worst, on a 2026 core."""
 FEWEST_ROWS = 256
 LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
 """The share of rows that equal another one lies between these."""

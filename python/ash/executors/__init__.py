@@ -1,13 +1,13 @@
-"""Jobs of `ash.tune` in an executor of the user's: other processes, other machines.
+"""Runs jobs of `ash.tune` in a user's executor: other processes, other machines.
 
     core: ladder, clock, journal's results
         | mailbox (cpp/ash/run/mailbox.hpp)
     dispatcher.py, one thread
         | submit
     job_pool.py (anything with `submit`), mpi_pool.py or dask_pool.py
-        | jobs.py: what travels, and what a worker does with it
+        | jobs.py: the messages, and the code of a worker
     workers
 
-executor_argument.py checks what the user gave. MPI sends data by a broadcast, jobs and answers in exchanges. With Dask
-states stay where they are. Start with dispatcher.py. The engine and the entry points import this package.
+executor_argument.py checks the argument. MPI sends data by a broadcast, jobs and answers in exchanges. With Dask,
+states stay on the workers. Start with dispatcher.py. The engine and the entry points import this package.
 """

@@ -1,16 +1,16 @@
 """Dask: a `distributed.Client`. States stay with the workers that made them.
 
-    scatter, once a worker            data
+    scatter, once per worker          data
     job       train(data, before) --> trained: answer and states       stays on its worker
               tell(trained)       --> answer                           comes back
     next job  train(data, trained) -> ...                              on the worker that has it, if that is free
 
-Dask's scheduler sends a job to where its state lies, moves that when it must, does a job again whose worker was lost,
-and computes again what was lost with it. Data that were lost with all workers are sent again, and candidates whose
-state is gone are trained from scratch, to the same bits.
+Dask's scheduler sends a job to the worker with its state, and moves the state if necessary. If a worker is lost, Dask
+repeats its job and computes lost results again. Data that were lost with all workers are sent again, and candidates
+whose state is lost are trained from scratch, to the same bits.
 
-A client that is called while its loop ends never answers: Dask waits for a loop that no longer runs. So each call that
-waits for the scheduler is made by `ask`, in a thread of its own, and is given up once the client is closed.
+A client that is called while its loop ends never answers: Dask waits for a loop that no longer runs. So `ask` makes
+each call that waits for the scheduler in a separate thread, and gives up once the client is closed.
 """
 
 import contextlib
@@ -38,26 +38,26 @@ class DaskPool(Pool):
         super().__init__(executor, workers)
         self._timeout = timeout
         self._data: Any = None
-        self._trained: dict[str, Any] = {}  # by the key of what tells of it
-        self._latest: dict[int, tuple[int, Any]] = {}  # of each candidate, its rung and trained
-        self._states: dict[Key, Any] = {}  # that are wanted in the end
+        self._trained: dict[str, Any] = {}  # futures of `_train`, by the key of the answer's future
+        self._latest: dict[int, tuple[int, Any]] = {}  # for each candidate, rung and future of its last job
+        self._states: dict[Key, Any] = {}  # futures of the states to keep
         self._submitted = 0
         self._seen: set[str] = set()  # addresses of workers
 
     def bring(self, shared: Shared) -> str | None:
-        """Look who is there, and scatter the data; ExecutorFailed where nobody takes them in time."""
+        """Check the workers, and scatter the data; raise ExecutorFailed if no worker takes them in time."""
         with border("the workers cannot be asked"):
             found = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
         for each in found:
             if isinstance(each, str):
                 raise ExecutorFailed(each)
-            if isinstance(each, Exception) and not isinstance(each, OSError):  # which is that it was lost meanwhile
+            if isinstance(each, Exception) and not isinstance(each, OSError):  # OSError: the worker was lost meanwhile
                 raise ExecutorFailed(f"the workers do not run ash: {type(each).__name__}: {each}") from each
         _first(self.count, self.executor, self._timeout)
         return None
 
     def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
-        """Submit a job, and return the future of what tells of it."""
+        """Submit a job, and return the future of its answer."""
         before = self._before(order, is_retry)
         name = f"ash-{self._where.token}-{order.candidate}-{order.rung}-{self._submitted}"
         self._submitted += 1
@@ -67,7 +67,7 @@ class DaskPool(Pool):
         return answer
 
     def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
-        """Return what has come of futures that are done; of those that went well all at once."""
+        """Return the results or errors of completed futures; results are gathered in one call."""
         sound = [future for future in futures if future.status == FINISHED]
         try:
             found = dict(
@@ -75,7 +75,7 @@ class DaskPool(Pool):
             )
         except ExecutorFailed:
             raise
-        except Exception:  # one was lost in between
+        except Exception:  # a result was lost in between
             found = {}
         answers = [found.get(future.key) or answer_of(partial(ask, self.executor, future.result)) for future in futures]
         for future, answer in zip(futures, answers, strict=True):
@@ -84,9 +84,9 @@ class DaskPool(Pool):
         return answers
 
     def count(self) -> int | None:
-        """Return how many workers there are now, after sending the data where they are lost with all that had them.
+        """Return the current number of workers; first send the data again if all workers that had them are lost.
 
-        ExecutorFailed where the client is closed.
+        Raises ExecutorFailed if the client is closed.
         """
         client = self.executor
         try:
@@ -95,14 +95,14 @@ class DaskPool(Pool):
                 self._data = ask(client, client.scatter, self._shared, broadcast=True, hash=False)
         except ExecutorFailed:
             raise
-        except Exception:  # no scheduler, or nobody who takes the data
+        except Exception:  # there is no scheduler, or no worker that takes the data
             return 0
         self._seen |= present
         self.lost = len(self._seen) - len(present)
         return len(present)
 
     def done(self, order: Order, future: Any) -> None:
-        """Keep what the job has left until the next one is done."""
+        """Keep the states of the job until the next one is done."""
         self._latest[order.candidate] = order.rung, self._trained.pop(future.key)
 
     def keep(self, candidate: int) -> None:
@@ -112,17 +112,17 @@ class DaskPool(Pool):
             self._states[candidate, rung] = trained
 
     def drop(self, candidate: int) -> None:
-        """Let go of its state, unless that is kept."""
+        """Drop the state of a candidate, unless it is kept."""
         self._latest.pop(candidate, None)
 
     def states(self, wanted: Sequence[Key]) -> dict[Key, Any]:
-        """Return states, and let go of those that are no longer wanted."""
+        """Return the wanted states that are available."""
         wanted_states = {key: self._states[key] for key in wanted if key in self._states}
         found = {}
-        with contextlib.suppress(Exception):  # the scheduler is lost: all will be trained again
+        with contextlib.suppress(Exception):  # the scheduler is lost; all will be trained again
             parts = {key: self.executor.submit(_states, trained, pure=False) for key, trained in wanted_states.items()}
             for key, future in parts.items():
-                with contextlib.suppress(Exception):  # lost for good: it will be trained again
+                with contextlib.suppress(Exception):  # the state is lost; it will be trained again
                     found[key] = ask(self.executor, future.result)
         return found
 
@@ -131,7 +131,7 @@ class DaskPool(Pool):
         cancel_all(self.executor, futures)
 
     def close(self) -> None:
-        """Let go of data and states."""
+        """Drop data and states."""
         self._latest.clear()
         self._states.clear()
         self._trained.clear()
@@ -139,13 +139,13 @@ class DaskPool(Pool):
         super().close()
 
     def _has_data(self) -> bool:
-        """Return whether a worker has them: the scheduler knows of losses that the client is not told of."""
+        """Return whether a worker has the data; the scheduler knows of losses that it does not report to the client."""
         if self._data is None or self._data.status != FINISHED:
             return False
         return any(ask(self.executor, self.executor.who_has, [self._data]).values())
 
     def _before(self, order: Order, is_retry: bool) -> Any:
-        """Return what the last job of the candidate has left, None where it is lost, or of no use."""
+        """Return the future of the candidate's last job, or None if it is lost or not needed."""
         if self._shared is not None and self._shared.rules["training"] == "restart":
             return None
         _, trained = self._latest.get(order.candidate, (0, None))
@@ -160,7 +160,7 @@ def is_closed(client: Any) -> bool:
 
 
 def closed(client: Any) -> str:
-    """Return what is told of a client that is closed."""
+    """Return the error message for a closed client."""
     return (
         f"executor={client!r} is closed, by its close() or because its scheduler does not answer; connect a new one "
         "and make the same call again: a journal goes on from here"
@@ -168,14 +168,14 @@ def closed(client: Any) -> str:
 
 
 def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> Any:
-    """Call a method of a client, or of a future of its, that waits for the scheduler, and return what it returns.
+    """Call a method of a client or of one of its futures that waits for the scheduler, and return its result.
 
     Raises
     ------
     ExecutorFailed
-        The client is closed, or is so before there is an answer.
+        The client is closed, or is closed before there is an answer.
     Exception
-        What the method raises.
+        The error that the method raises.
     """
     answer: Future[Any] = Future()
 
@@ -197,18 +197,18 @@ def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> 
 def cancel_all(client: Any, futures: Sequence[Any]) -> None:
     """Cancel futures whose results are no longer wanted."""
     if futures:
-        with contextlib.suppress(Exception):  # a scheduler that cannot be told has lost them anyway
+        with contextlib.suppress(Exception):  # a scheduler that does not answer has lost them anyway
             ask(client, client.cancel, list(futures))
 
 
 def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
-    """Return how many threads each worker has, as soon as there is one; ExecutorFailed where none comes."""
+    """Return how many threads each worker has, once there is one; raise ExecutorFailed if none comes."""
     with border("the workers cannot be asked"):
         return dict(_first(lambda: ask(client, client.nthreads), client, timeout))
 
 
 def _first(look: Callable[[], Any], client: Any, timeout: float) -> Any:
-    """Return what a look finds, as soon as it finds workers; ExecutorFailed where it finds none for so long."""
+    """Return the first non-empty result of `look`; raise ExecutorFailed after `timeout` seconds without one."""
     until = time.monotonic() + timeout
     while not (found := look()):
         if time.monotonic() >= until:

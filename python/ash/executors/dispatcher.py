@@ -4,11 +4,11 @@
               notes ---> keep or drop a state        | has failed: submit again, at most MOST_ATTEMPTS times
                                                      | the worker lacks the data: submit again with them
 
-Invariants: (1) a job whose worker is lost is done by another: nothing else is; (2) an answer counts once: what comes of
-a future that was replaced is of no account; (3) nothing is raised here: `error` is for the calling thread, which ends
-the run as any other error does, with all that had finished in the journal.
-Threads: start, close, fetch, status: the calling thread; futures are done in any thread, and go through the queue; all
-else is in the dispatcher's, which alone writes what `status` reads.
+Invariants: (1) only a job whose worker is lost runs again, on another worker; (2) an answer counts once: the result of
+a future that was replaced is ignored; (3) nothing is raised here: `error` is for the calling thread, which ends the run
+like any other error does, with all finished jobs in the journal.
+Threads: the calling thread uses start, close, fetch and status. Futures complete in any thread, and go through the
+queue. Everything else runs in the dispatcher's thread, which alone writes what `status` reads.
 """
 
 import queue
@@ -29,51 +29,51 @@ from ash.options import MOST_WORKERS, Options, virtual_workers
 from ash.space.hyperparameters import Params
 
 MOST_ATTEMPTS = 3
-"""To do a job, before the run is given up."""
+"""Attempts to run a job before the run fails."""
 MOST_LOST = 20
-"""Attempts where what a job needs was lost with all workers, or it was cancelled: mostly no fault of its own."""
+"""Attempts if a job was cancelled, or data that it needs were lost with all workers: mostly not its own fault."""
 AHEAD = 2
-"""Jobs on their way for each that is done at a time, so that no worker waits for the next."""
+"""Submitted jobs per concurrent job, so that no worker waits for the next one."""
 LOOK_SECONDS = 0.05
 COUNT_SECONDS = 1.0
-"""How often it is asked how many workers there are, while jobs are on their way."""
+"""Interval at which the number of workers is checked while jobs are underway."""
 
 
 class Status(NamedTuple):
-    """How it stands with the workers."""
+    """The status of the workers."""
 
-    workers: int  # processes of Dask, else jobs that are done at a time
-    lost: int  # workers that there were before
-    underway: int  # jobs on their way
-    moved: int  # bytes of states that have gone out with jobs and come back with results
+    workers: int  # processes of Dask, otherwise jobs that run at a time
+    lost: int  # workers that no longer exist
+    underway: int  # submitted jobs without an answer
+    moved: int  # bytes of states that were sent with jobs and came back with results
 
 
 class NoDispatcher(AbstractContextManager["NoDispatcher"]):
-    """Where no executor is given: jobs are done by the core's own threads."""
+    """Used without an executor: jobs run in the core's own threads."""
 
     mailbox: _core.Mailbox | None = None
     error: BaseException | None = None
 
     def __exit__(self, *error: object) -> None:
-        """End."""
+        """Do nothing."""
 
     @property
     def status(self) -> Status | None:
-        """Return how it stands with the workers of an executor, None where there is none."""
+        """Return the status of the workers of an executor, or None without an executor."""
         return None
 
     def start(self) -> None:
-        """Begin."""
+        """Do nothing."""
 
     def fetch(self, tuner: _core.Tuner) -> None:
         """Give the core the states of kept candidates that are elsewhere."""
 
     def finish(self, tuner: _core.Tuner) -> None:
-        """Raise what has ended the run from here, else fetch what is kept."""
+        """Raise an error of the dispatcher that ended the run; otherwise fetch the kept states."""
 
 
 class Elsewhere(NamedTuple):
-    """Where the jobs of a run are done, and for how many seconds it waits where there is no worker."""
+    """The pool that runs the jobs of a run, and how many seconds it waits without any worker."""
 
     pool: Pool
     worker_timeout: float
@@ -82,19 +82,19 @@ class Elsewhere(NamedTuple):
 def dispatcher_of(
     elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options
 ) -> NoDispatcher:
-    """Return what gives out the jobs of a run, which has these data and options."""
+    """Return the dispatcher for the jobs of a run with these data and options."""
     if elsewhere is None:
         return NoDispatcher()
     names = ("min_epochs", "eta", "training", "metric", "seed", "precision")
     rules = {name: getattr(options, name) for name in names}
     capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
-        capacity = min(capacity, virtual_workers(options))  # no more jobs are given out
+        capacity = min(capacity, virtual_workers(options))  # the clock hands out no more jobs
     return Dispatcher(elsewhere, data, rules, params, capacity)
 
 
 class Flight(NamedTuple):
-    """A job on its way."""
+    """A submitted job."""
 
     number: int
     order: Order
@@ -104,10 +104,10 @@ class Flight(NamedTuple):
 
 
 class Dispatcher(NoDispatcher):
-    """A context manager that brings the data to the workers, carries jobs while it is open, and drops the data.
+    """A context manager that sends the data to the workers, carries jobs while it is open, and then drops the data.
 
-    There are `data` of each fold; `rules` are those of `Shared`; `params` of the candidates by number may
-    grow; `capacity` is how many jobs may be on their way.
+    `data` has those of each fold; `rules` are those of `Shared`; `params` of the candidates by number may grow;
+    `capacity` is how many jobs may be underway.
     """
 
     def __init__(
@@ -123,14 +123,14 @@ class Dispatcher(NoDispatcher):
         self._shared = Shared(secrets.token_hex(8), data, rules)
         self._mailbox = self.mailbox = _core.Mailbox(capacity)
         self._flights: dict[int, Flight] = {}
-        self._failed: list[Flight] = []  # to be submitted again, once there is a worker
+        self._failed: list[Flight] = []  # submitted again once there is a worker
         self._next = 0
         self._landed: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._threads: dict[str, int] = {}  # of workers, numbered as they come
+        self._threads: dict[str, int] = {}  # numbers of worker threads, in order of appearance
         self._over = False
         self._looked = time.monotonic()
         self._workers, self._moved = self._pool.workers, 0
-        self._alone: float | None = None  # since when there is no worker
+        self._alone: float | None = None  # the time since which there is no worker
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -144,21 +144,21 @@ class Dispatcher(NoDispatcher):
 
     @property
     def status(self) -> Status:
-        """Return how it stands with the workers."""
+        """Return the status of the workers."""
         return Status(self._workers, self._pool.lost, len(self._flights), self._moved)
 
     def start(self) -> None:
-        """Begin to carry."""
+        """Start the thread."""
         self._thread = start_thread(self._run, "ash-dispatcher")
 
     def fetch(self, tuner: _core.Tuner) -> None:
-        """Give the core the states of kept candidates that lie with the workers."""
+        """Give the core the states of kept candidates that are on workers."""
         wanted = [(candidate, rung) for candidate, rung, there in tuner.kept_jobs() if not there]
         for (candidate, rung), states in self._pool.states(wanted).items():
             tuner.fill_state(candidate, rung, states)
 
     def finish(self, tuner: _core.Tuner) -> None:
-        """Raise what has ended the run from here, else fetch what is kept. The tuner's threads have ended."""
+        """Raise the error that ended the run, or fetch the kept states. The tuner's threads have ended."""
         self._end()
         if self.error is not None:
             raise self.error
@@ -243,7 +243,7 @@ class Dispatcher(NoDispatcher):
             self._submit(flight.number, flight.order, flight.attempt + 1, flight.attached)
 
     def _has_worker(self) -> bool:
-        """Return whether there is a worker now: asked now and then, and where one may be missing, else False."""
+        """Return whether there is a worker now; checked only from time to time and after failures, else False."""
         waited = time.monotonic() - self._looked
         if waited < LOOK_SECONDS or (not self._failed and (waited < COUNT_SECONDS or not self._flights)):
             return False
@@ -256,7 +256,7 @@ class Dispatcher(NoDispatcher):
         return False
 
     def _count(self) -> int:
-        """Ask how many workers there are."""
+        """Ask the executor for its number of workers."""
         found = self._pool.count()
         self._looked = time.monotonic()
         self._workers = self._pool.workers if found is None else found

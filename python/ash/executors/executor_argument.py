@@ -1,4 +1,4 @@
-"""The argument `executor`: its checks, and which pool does the jobs."""
+"""Checks the argument `executor`, and chooses the pool that runs the jobs."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ DASK, MPI = "distributed", "mpi4py"
 
 
 def check_submit(executor: Any) -> None:
-    """Raise SettingError unless jobs can be submitted to it."""
+    """Raise SettingError unless jobs can be submitted to the executor."""
     if isinstance(executor, type) or not callable(getattr(executor, "submit", None)):
         raise SettingError(
             "executor must be a distributed.Client, an executor of concurrent.futures, loky or mpi4py, another object "
@@ -27,12 +27,12 @@ def check_submit(executor: Any) -> None:
 
 
 def is_of(executor: Any, package: str) -> bool:
-    """Return whether an object is of a class of this package."""
+    """Return whether the class of an object is from this package."""
     return any(each.__module__.partition(".")[0] == package for each in type(executor).__mro__)
 
 
 def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
-    """Return how many jobs an executor does at a time: `threads`, or what it says, or as many as there are CPUs here.
+    """Return how many jobs an executor runs at a time: `threads`, or its own number, or the CPUs of this machine.
 
     `timeout`: seconds to wait for a first worker of Dask.
     """
@@ -47,14 +47,14 @@ def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
 
 
 def read_elsewhere(executor: Any, threads: int | None, options: Options) -> Elsewhere | None:
-    """Return where the jobs of a run of `ash.tune` are done; None: here.
+    """Return where the jobs of a run of `ash.tune` run; None: in this process.
 
     Raises
     ------
     SettingError
-        It is no executor.
+        It is not an executor.
     ExecutorFailed
-        A cluster of Dask has no worker in time.
+        A Dask cluster has no worker in time.
     """
     if executor is None:
         return None

@@ -1,8 +1,8 @@
-"""`Pool`: any executor with `submit` (threads, processes, loky), and the base of those of Dask and MPI.
+"""`Pool`: any executor with `submit` (threads, processes, loky), and the base class of the pools for Dask and MPI.
 
-It cannot be told where a job is to run, so a state comes back with the answer and goes out with the next job. The data
-lie in a file that each process of this machine reads once; a worker that cannot read it says so, and gets its job again
-with the data.
+Such an executor does not let the caller choose where a job runs, so a state comes back with the answer and is sent with
+the next job. The data are in a file that each process of this machine reads once; a worker that cannot read it says so,
+and gets its job again with the data.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ from ash.executors.jobs import JobAnswer, Order, Shared, Where, do, forget, know
 
 
 class Pool:
-    """An executor, and how many jobs it does at a time: `workers`."""
+    """An executor, and how many jobs it runs at a time: `workers`."""
 
     lost = 0
-    """Workers that there were when they were counted, and are no more."""
+    """Number of workers that were counted before and no longer exist."""
 
     def __init__(self, executor: Any, workers: int) -> None:
         self.executor, self.workers = executor, workers
@@ -32,7 +32,7 @@ class Pool:
         self._folder: str | None = None
 
     def open(self, shared: Shared) -> None:
-        """Bring the data to where the workers find them."""
+        """Make the data available to the workers."""
         self._shared = shared
         path = None
         if isinstance(self.executor, ThreadPoolExecutor):
@@ -58,11 +58,11 @@ class Pool:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
-        """Submit a job, and return its future; a retry has failed before, `attach`: the worker lacks the data."""
+        """Submit a job, and return its future. `is_retry`: it failed before; `attach`: the worker lacks the data."""
         return self.executor.submit(*self._call(order, attach))
 
     def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
-        """Return what has come of futures that are done."""
+        """Return the results or errors of completed futures."""
         return [answer_of(future.result) for future in futures]
 
     def cancel(self, futures: Sequence[Any]) -> None:
@@ -70,31 +70,31 @@ class Pool:
         cancel_each(futures)
 
     def count(self) -> int | None:
-        """Return how many workers there are now, None where the executor does not say."""
+        """Return the current number of workers, or None if the executor does not say."""
         return None
 
     def done(self, order: Order, future: Any) -> None:
-        """Learn that the answer of this job has counted."""
+        """Handle a job whose answer was used."""
 
     def keep(self, candidate: int) -> None:
-        """Learn that the state after the candidate's last job is wanted in the end."""
+        """Keep the state after the candidate's last job for the end of the run."""
 
     def drop(self, candidate: int) -> None:
-        """Learn that the candidate will have no further job."""
+        """Drop the state of a candidate that will not have another job."""
 
     def states(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Any]:
-        """Return those of the states after these jobs, by candidate and rung, that lie with the workers."""
+        """Return the states after these jobs, by candidate and rung, as far as the workers have them."""
         return {}
 
     def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:
-        """Return what a worker calls for a job, with the arguments."""
+        """Return the function that a worker calls for a job, with the arguments."""
         if attach and self._packed is None:
             self._packed = pickle.dumps(self._shared, protocol=5)
         return do, self._where, self._packed if attach else None, order
 
 
 def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
-    """Return the answer that the result of a future is, or why there is none; ExecutorFailed is raised."""
+    """Return the result of a future, or its error; ExecutorFailed is raised."""
     try:
         return result()
     except ExecutorFailed:
@@ -105,9 +105,9 @@ def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
 
 @contextlib.contextmanager
 def border(failure: str) -> Iterator[None]:
-    """Raise ExecutorFailed in place of any error of an executor's library; every call that may raise one is made here.
+    """Turn any error of an executor's library into ExecutorFailed; calls that may raise one are made in this context.
 
-    `failure` is told before the error itself: "the executor takes no more jobs".
+    `failure` is the start of the message, such as "the executor takes no more jobs".
     """
     try:
         yield
@@ -120,20 +120,20 @@ def border(failure: str) -> Iterator[None]:
 def cancel_each(futures: Iterable[Any]) -> None:
     """Cancel futures whose results are no longer wanted."""
     for future in futures:
-        with contextlib.suppress(Exception):  # an executor that cannot be told will not do the job either
+        with contextlib.suppress(Exception):  # an executor that does not answer will not run the job either
             future.cancel()
 
 
 def is_broken(error: BaseException, *others: str) -> bool:
-    """Return whether an executor takes no more jobs: loky and the standard library have a class of their own for it.
+    """Return whether an error means that an executor takes no more jobs.
 
-    `others` are names of further such classes.
+    loky and the standard library have their own classes for this; `others` are names of further such classes.
     """
     return any(each.__name__ in ("BrokenExecutor", *others) for each in type(error).__mro__)
 
 
 def no_worker(executor: Any, timeout: float) -> str:
-    """Return what is told where no worker has come."""
+    """Return the error message for an executor without a worker."""
     return (
         f"executor={executor!r} has had no worker for worker_timeout={timeout:g} seconds; start some, and make the "
         "same call again: a journal goes on from here"

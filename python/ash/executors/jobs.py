@@ -1,11 +1,11 @@
-"""What travels to the workers of an executor and back, and what a worker does.
+"""The messages to the workers of an executor and back, and the code that a worker runs.
 
-    once a process   Shared: the data of each fold, and what all jobs have in common     known by its token
-    a job            Where, Order -> JobAnswer
+    once per process   Shared: the data of each fold, and facts that all jobs share     identified by its token
+    per job            Where, Order -> JobAnswer
 
-A worker trains with the core, on the thread that the executor calls it in and without the GIL: several of one process
-read the same data. Whoever has no data, or other versions, says so.
-Threads: `_known` is guarded by a lock, under which data are read at most once a process.
+A worker trains with the core, in the thread in which the executor calls it and without the GIL; several workers of one
+process share the data. A worker that lacks the data, or has other versions, says so.
+Threads: a lock guards `_known`; under it, data are read at most once per process.
 """
 
 import os
@@ -25,11 +25,11 @@ from ash.space.hyperparameters import Params, to_settings
 
 DONE, LACKS, REFUSED = "done", "lacks", "refused"
 MOST_KNOWN = 2
-"""Runs whose data a process keeps that is not told when they end."""
+"""The most runs whose data a process keeps if it is not notified of their end."""
 
 
 class Versions(NamedTuple):
-    """What must be the same everywhere for a job to leave the same bits."""
+    """The versions that must be equal everywhere for a job to give the same bits."""
 
     ash: str
     numpy: str
@@ -38,42 +38,42 @@ class Versions(NamedTuple):
 
 
 def versions() -> Versions:
-    """Return those of this process."""
+    """Return the versions of this process."""
     build = _core.build_info()
     return Versions(build["version"], np.__version__, build["instruction_set"] != "baseline")
 
 
 @dataclass(frozen=True, eq=False)
 class Shared:
-    """What all jobs of a run have in common."""
+    """The data and facts that all jobs of a run share."""
 
-    token: str  # of the run
-    data: Sequence[_core.Data]  # of each fold
+    token: str  # identifies the run
+    data: Sequence[_core.Data]  # one per fold
     rules: dict[str, Any]  # keywords of `_core.train_job`, and the precision of products
 
 
 class Where(NamedTuple):
-    """How a worker comes to the data of a run."""
+    """Where a worker finds the data of a run."""
 
     token: str
     versions: Versions
     path: str | None
-    """Of a file that has them, on the machine of whoever decides."""
+    """A file with the data, on the machine of the calling process."""
 
 
 class Order(NamedTuple):
-    """A job."""
+    """A job to run."""
 
     candidate: int
     rung: int
     epochs: int
     params: Params
     states: Any
-    """Of each fold, as `_core.train_job` takes them; empty: there is none to go on from."""
+    """One per fold, as `_core.train_job` takes them; empty to train from scratch."""
 
 
 class JobAnswer(NamedTuple):
-    """What has come of a job."""
+    """The outcome of a job."""
 
     kind: str
     result: Any = None
@@ -85,13 +85,13 @@ class JobAnswer(NamedTuple):
 
 
 class Known(NamedTuple):
-    """Data that a process has."""
+    """The data of a run that a process has."""
 
     shared: Shared
     path: str | None
-    """Of the file that they came from."""
+    """The file from which they were read."""
     notified: bool
-    """Whether this process is told when the run ends."""
+    """Whether this process is notified when the run ends."""
 
 
 _known: dict[str, Known] = {}  # by token
@@ -99,7 +99,7 @@ _lock = threading.RLock()
 
 
 def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
-    """Do a job in a worker; `packed` are the data, where it was found to lack them."""
+    """Run a job in a worker; `packed` are the data, if the worker was found to lack them."""
     if (difference := differs(where.versions)) is not None:
         return JobAnswer(REFUSED, text=difference)
     shared = _find(where, packed)
@@ -107,7 +107,7 @@ def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
 
 
 def train(shared: Shared, order: Order) -> JobAnswer:
-    """Do a job on these data."""
+    """Run a job on these data."""
     rules = dict(shared.rules)
     settings = to_settings(order.params, precision=rules.pop("precision", FP32))
     result, states, seconds = _core.train_job(shared.data, settings, *order[:3], **rules, states=order.states)
@@ -115,7 +115,7 @@ def train(shared: Shared, order: Order) -> JobAnswer:
 
 
 def differs(expected: Versions) -> str | None:
-    """Return in one sentence why this process would not leave the same bits as whoever decides, None if it would."""
+    """Return in one sentence why this process would not give the same bits as the calling one, or None if it would."""
     own = versions()
     if own == expected:
         return None
@@ -130,8 +130,8 @@ def differs(expected: Versions) -> str | None:
 def know(shared: Shared, path: str | None = None, *, notified: bool = False) -> None:
     """Keep the data of a run for the jobs of this process, and drop those of runs that have ended.
 
-    The file at `path`, which they came from, goes with the run. `notified`: `forget` will be called when the run ends;
-    else they make room for later ones.
+    The file at `path`, from which they were read, is deleted with the run. `notified`: `forget` will be called when the
+    run ends; otherwise the data are dropped for later runs.
     """
     with _lock:
         for token, known in list(_known.items()):

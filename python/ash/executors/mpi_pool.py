@@ -1,26 +1,26 @@
-"""MPI: an `mpi4py.futures.MPIPoolExecutor`. The data go out once, in a broadcast; a rank does jobs in several threads.
+"""MPI: an `mpi4py.futures.MPIPoolExecutor`. Data are sent once, by a broadcast; a rank runs jobs in several threads.
 
-    read --one task a rank--> each waits for the others; one sees the file of the data, all have them then
+    read --one task per rank--> each waits for the others; one rank sees the file of the data, then all have them
 
-    submit --> queue --exchange: jobs, as many as a rank has free threads--> threads of a rank
-                     <--answers that are there, and how many are free now--
+    submit --> queue --exchange: as many jobs as a rank has free threads--> threads of a rank
+                     <--available answers, and the number of free threads--
 
-Since each task of a collective waits until all have begun, every rank gets one; the same way they are told to drop the
-data. Where no rank sees the file, being on other machines all of them, the data go piece by piece with such tasks. An
-exchange goes to a rank that has none. Where its jobs fill the rank, as one does that has one thread, it lasts
-until there is an answer: a rank of one thread does its job in the exchange. Else it comes back soon, for more jobs; and
-while answers are to come that no exchange waits for, there is one with each rank, without jobs if need be.
+Each task of a collective waits until all have begun, so every rank gets one; in the same way they are told to drop the
+data. If no rank sees the file, because all are on other machines, the data are sent piece by piece with such tasks. An
+exchange goes to a rank that has none. If its jobs use all threads of the rank, it lasts until there is an answer; a
+rank with one thread runs its job in the exchange. Otherwise it comes back soon, for more jobs. While there are
+unanswered jobs that no exchange waits for, there is an exchange with each rank, if necessary without jobs.
 
-Invariants: (1) jobs are in the queue only while each rank has an exchange: so the next one is for the rank that has
-just come back, and brings no more than that has threads; (2) jobs and answers are packed one by one: an exchange fails
-with the executor only, and then all that is unanswered has failed; an answer, which may be an error, is packed where it
-came to be, whatever it is.
-Threads: `_lock` guards all that changes. `_land` is called by a thread of mpi4py, or by whoever shuts the executor down
-and holds that one's lock then: so nothing is submitted after an exchange that has failed, nor ever under `_lock`. In a
-rank, all but `RankThreads._do` is called in the thread that serves the executor. It owns all but `_done`, where the
-threads put answers.
-Cost: an exchange is a message each way. Exchanges that wait with free threads come back one in LOOK_SECONDS from all
-ranks together: so long a new job may have to wait for one.
+Invariants: (1) jobs are in the queue only while each rank has an exchange, so the next exchange is for the rank that
+has just come back, and carries at most as many jobs as that has free threads; (2) jobs and answers are pickled one by
+one, so an exchange fails only with the executor, and then all unanswered jobs have failed; an answer, which may be an
+error, is pickled where it was made.
+Threads: `_lock` guards all that changes. `_land` is called by a thread of mpi4py, or by the thread that shuts the
+executor down and holds the executor's lock. So nothing is submitted after an exchange that has failed, and never under
+`_lock`. In a rank, everything except `RankThreads._do` is called in the thread that serves the executor. That thread
+owns all data except `_done`, where the threads put answers.
+Cost: an exchange is a message each way. Of the exchanges that wait with free threads, one in all ranks comes back every
+LOOK_SECONDS, so a new job may have to wait that long.
 """
 
 import contextlib
@@ -41,29 +41,29 @@ from ash.executors.jobs import JobAnswer, Order, Shared, forget, know
 
 LOOK_SECONDS = 0.001
 PIECE = 2**24
-"""Bytes of the data that go at a time: MPI has a limit, and what is under way lies in memory too."""
-_together = threading.Lock()  # two collectives at once would wait for each other
+"""Bytes of the data that are sent at a time: MPI has a limit, and pieces underway are in memory too."""
+_together = threading.Lock()  # two concurrent collectives would wait for each other
 _runs: dict[str, "RankThreads"] = {}  # in a rank, by token
 _arriving: dict[str, bytearray] = {}  # in a rank: packed data of runs that have not begun, by token
 
 
 class MPIPool(Pool):
-    """An executor of MPI, whose ranks share the jobs that it does at a time evenly."""
+    """An executor of MPI; the jobs that run at a time are shared evenly among its ranks."""
 
     def __init__(self, executor: Any, workers: int) -> None:
         super().__init__(executor, workers)
         self._ranks = 0
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._futures: dict[int, Future[JobAnswer]] = {}  # of what is unanswered, by number
+        self._futures: dict[int, Future[JobAnswer]] = {}  # of unanswered jobs, by number
         self._queue: deque[tuple[int, bytes]] = deque()
         self._exchanges = 0
         self._carried = 0  # jobs whose exchange has not come back
 
     def bring(self, shared: Shared) -> str | None:
-        """Have the data broadcast among the ranks, by one that sees their file, else from here."""
+        """Broadcast the data among the ranks, from one that sees their file, or else from this process."""
         with border("the executor does not take the data"):
-            self._ranks = int(self.executor.num_workers or 1)  # none where it is broken: then it says why below
+            self._ranks = int(self.executor.num_workers or 1)  # 0 if it is broken; the calls below then say why
             threads = -(-self.workers // self._ranks)
             path = Path(str(super().bring(shared)))
             if not all(self._all(read, [(shared.token, str(path))] * self._ranks)):
@@ -73,7 +73,7 @@ class MPIPool(Pool):
 
     def close(self) -> None:
         """Drop the data everywhere, after the jobs that are underway."""
-        ranks, self._ranks = self._ranks, 0  # so there is no further exchange
+        ranks, self._ranks = self._ranks, 0  # prevents further exchanges
         if self._shared is not None:
             with contextlib.suppress(Exception):  # it is broken, or was shut down
                 self._all(leave, [(self._shared.token,)] * ranks)
@@ -95,18 +95,18 @@ class MPIPool(Pool):
         return future
 
     def _fill(self, free: int) -> None:
-        """Have an exchange with each rank while jobs or answers wait for one; one rank has so many free threads."""
+        """Start exchanges, at most one per rank, while jobs or answers wait; the first rank has `free` free threads."""
         while (jobs := self._next(free)) is not None:
             free = 1
             try:
                 sent = self.executor.submit(exchange, self._where.token, jobs, LOOK_SECONDS * self._exchanges)
-            except Exception:  # it was shut down, and will refuse the next one too
+            except Exception:  # it was shut down, and would refuse the next one too
                 self._end_exchange(len(jobs))
                 raise
             sent.add_done_callback(partial(self._land, len(jobs)))
 
     def _next(self, free: int) -> list[tuple[int, bytes]] | None:
-        """Return the jobs of the next exchange, None where there is to be none."""
+        """Return the jobs of the next exchange, or None if none is needed."""
         with self._lock:
             if self._exchanges >= self._ranks or len(self._futures) <= self._carried:
                 return None
@@ -122,7 +122,7 @@ class MPIPool(Pool):
             return jobs
 
     def _land(self, carried: int, sent: Any) -> None:
-        """Take what an exchange has come to."""
+        """Take the results of an exchange."""
         error = CancelledError() if sent.cancelled() else sent.exception()
         free, found = (0, []) if error is not None else sent.result()
         for number, packed in found:
@@ -162,7 +162,7 @@ class MPIPool(Pool):
 
 
 def _settle(future: Future[JobAnswer] | None, answer: JobAnswer | BaseException) -> None:
-    """Set what a future has come to, unless it was lost before, or the run has ended."""
+    """Set the result of a future, unless it was lost before, or the run has ended."""
     if future is None or not future.set_running_or_notify_cancel():
         return
     if isinstance(answer, BaseException):
@@ -179,7 +179,7 @@ def _unpacked(packed: bytes) -> Any:
 
 
 class RankThreads:
-    """In a rank: its threads for a run."""
+    """The threads of a rank for a run."""
 
     def __init__(self, count: int) -> None:
         self._count, self._underway = count, 0
@@ -187,11 +187,11 @@ class RankThreads:
         self._done: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
 
     def exchange(self, jobs: Sequence[tuple[int, bytes]], seconds: float) -> tuple[int, list[tuple[int, bytes]]]:
-        """Take jobs, numbers and packed calls, and return how many threads are free and the answers that are there.
+        """Take jobs, as numbers and packed calls, and return the number of free threads and the available answers.
 
-        It waits so many seconds for an answer while a thread is free.
+        It waits at most `seconds` for an answer while a thread is free.
         """
-        if self._count == 1:  # it would wait for the only thread: without one nobody has to be woken twice
+        if self._count == 1:  # it would only wait for that thread; running the job here saves two wake-ups
             return 1, [(number, _answer(packed)) for number, packed in jobs]
         for number, packed in jobs:
             self._underway += 1
@@ -206,7 +206,7 @@ class RankThreads:
         return self._count - self._underway, found
 
     def end(self) -> None:
-        """Wait for what is underway."""
+        """Wait for the jobs that are underway."""
         self._threads.shutdown()
 
     def _do(self, number: int, packed: bytes) -> None:
@@ -214,7 +214,7 @@ class RankThreads:
 
 
 def read(token: str, path: str) -> bool:
-    """Have the packed data of a run from a file, which one of the ranks reads for all; False where none can see it."""
+    """Receive the packed data of a run from a file, which one rank reads for all; False if no rank can see it."""
     from mpi4py.futures import get_comm_workers
 
     ranks = get_comm_workers()
@@ -243,7 +243,7 @@ def _pieces_of(path: str) -> Iterator[bytes | OSError]:
 
 
 def receive(token: str, piece: bytes | None) -> None:
-    """Have the next piece of the packed data of a run, which one of the ranks brings along."""
+    """Receive the next piece of the packed data of a run, which one of the ranks has as argument."""
     from mpi4py.futures import get_comm_workers
 
     ranks = get_comm_workers()
@@ -252,16 +252,16 @@ def receive(token: str, piece: bytes | None) -> None:
 
 
 def begin(token: str, threads: int) -> None:
-    """Have so many threads for the jobs of a run, whose data are here."""
+    """Start the threads for the jobs of a run, whose data have been received."""
     from mpi4py.futures import get_comm_workers
 
-    get_comm_workers().Barrier()  # first: nobody is to wait for a rank that cannot read what has come
+    get_comm_workers().Barrier()  # first, so that no rank waits for one that cannot unpickle the data
     know(pickle.loads(_arriving.pop(token)), notified=True)
     _runs[token] = RankThreads(threads)
 
 
 def exchange(token: str, jobs: Sequence[tuple[int, bytes]], seconds: float) -> tuple[int, list[tuple[int, bytes]]]:
-    """Exchange jobs of a run for answers, as `RankThreads` do."""
+    """Exchange jobs of a run for answers; see `RankThreads.exchange`."""
     return _runs[token].exchange(jobs, seconds)
 
 
@@ -271,22 +271,22 @@ def leave(token: str) -> None:
 
     get_comm_workers().Barrier()
     _arriving.pop(token, None)
-    if token in _runs:  # else the data have not come
+    if token in _runs:  # else the data have not arrived
         _runs.pop(token).end()
     forget(token)
 
 
 def _answer(packed: bytes) -> bytes:
-    """Return the pickle of what a packed call returns, or of the error that it ends with."""
+    """Return the pickled result of a packed call, or its pickled error."""
     try:
         function, *arguments = pickle.loads(packed)
         return pickle.dumps(function(*arguments), protocol=5)
     except BaseException as error:
-        trace = traceback.format_exc()  # which a pickle does not keep otherwise
+        trace = traceback.format_exc()  # a pickle does not keep it otherwise
         error.add_note(trace)
         try:
             sent = pickle.dumps(error)
-            pickle.loads(sent)  # else whoever reads it would learn of that only
+            pickle.loads(sent)  # else the reader would only see the error of unpickling
         except Exception as why:
             kind, cause = type(error).__name__, f"{type(why).__name__}: {why}"
             lost = pickle.PicklingError(f"its error, {kind}, cannot be sent: {cause}")

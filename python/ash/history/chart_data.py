@@ -1,15 +1,15 @@
-"""What charts of a run are drawn from, by matplotlib or in the report: points of the ladder, axes, parallel lines.
+"""The data of the charts of a run, for matplotlib and the report: points of the ladder, axes, parallel lines.
 
-Ladder: a point for each job, by score and rung. What is further below the cut of the lowest rung than the best is above
-it stands at the left edge: one bad regression would squeeze all others together. The diverged, which have no score,
-stand further left.
+Ladder: a point for each job, by score and rung. Scores further below the cut of the lowest rung than the best is above
+it are drawn at the left edge, since one bad regression would squeeze all others together. Diverged jobs, which have no
+score, are drawn further left.
 
-Axes of hyperparameters: which values a run has seen, in what order, and where each candidate stands. Numbers are
-ordered by size, widths of layers by their sum, text by the alphabet.
+Axes of hyperparameters: the values that occur in a run, their order, and the position of each candidate. Numbers are
+ordered by size, widths of layers by their sum, text alphabetically.
 
     learning_rate   0.001 ----- 0.01 ----- 0.1      log:     ash.log, and ash.integers with log=True
     dropout         0.0 -- 0.1 -- 0.2 -- 0.3        linear:  ash.uniform and ash.integers
-    optimizer       adam | momentum                 levels:  a choice, all equally far apart
+    optimizer       adam | momentum                 levels:  a choice, equally spaced
 """
 
 import math
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
 Numbers = NDArray[np.float64]
 
 FORECAST = " (below the top rung: forecast for the next rung)"
-"""What the axis says behind the name of the score where it is a forecast."""
+"""Suffix of the axis name if the score is a forecast."""
 
 GOLDEN = 0.6180339887498949
 """Its multiples, modulo 1, never fall close together: they spread the points of a rung."""
 
 SPREAD = 0.36
-"""How far above or below its rung a point may stand, in rungs."""
+"""How far above or below its rung a point may be drawn, in rungs."""
 
 KINDS = ("waiting", "promoted", "worse than shown", "diverged")
 
 ABSENT = "not set"
-"""What stands for a hyperparameter that a candidate does not have, since its condition does not hold."""
+"""Shown for a hyperparameter that a candidate does not have because its condition does not hold."""
 
 MOST_LEVELS, MOST_NUMBERS = 14, 6
-"""Values that are named on an axis of levels, and on one of numbers."""
+"""The most values that are labelled on an axis of levels, and on one of numbers."""
 
 BELOW = -0.12
-"""Where a candidate stands that does not have a hyperparameter, in lengths of the axis."""
+"""Position of a candidate that does not have a hyperparameter, in lengths of the axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +61,15 @@ class LadderPoints:
     Attributes
     ----------
     x, y : float64 arrays [jobs]
-        Score by which the ladder has ranked, and rung with a spread by the number of the candidate.
+        The score by which the ladder ranked, and the rung, spread by the number of the candidate.
     kind : int64 array [jobs]
-        What has become of it: an index in `KINDS`.
+        The outcome of the job: an index in `KINDS`.
     low, high : float
-        The lowest and the highest score that stand at their place.
+        The lowest and the highest score that are drawn in their own position.
     left, right : float
         The ends of the axis of scores.
     forecast : bool
-        Whether the scores are those that are expected after the next rung, but for the top one.
+        Whether the scores below the top rung are forecasts for the next rung.
     """
 
     x: Numbers
@@ -97,7 +97,7 @@ def ladder_points(result: "History") -> LadderPoints:
 
 
 def score_limits(columns: Columns, eta: int) -> tuple[float, float]:
-    """Return the lowest and highest score that are shown at their place."""
+    """Return the lowest and highest score that are drawn in their own position."""
     scores = columns["score"][~columns["diverged"].astype(bool)]
     low, high = float(scores.min()), float(scores.max())
     best = survivors(columns, 0, eta)
@@ -116,7 +116,7 @@ def was_promoted(result: "History") -> NDArray[np.bool_]:
 
 
 def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
-    """Return what a job of a rung trains; of candidates that continue, from the second rung on what is added."""
+    """Return the epochs of a job of a rung as text; if candidates continue, those added from the second rung on."""
     epochs = f"{rung['epochs']:,}"
     if rung["rung"] and result.options.training == "resume":
         return f"+{epochs} epochs"
@@ -124,7 +124,7 @@ def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
 
 
 def barrier_cuts(result: "History") -> dict[int, float]:
-    """Return for each rung but the last the score of the last candidate that a barrier would have promoted."""
+    """Return for each rung except the last the score of the last candidate that a barrier would have promoted."""
     cuts, columns = {}, result.ranking
     for rung in result.rungs:
         best = survivors(columns, rung["rung"], result.options.eta)
@@ -153,7 +153,7 @@ class ParameterAxis:
     values : tuple
         The distinct values, in order.
     level : int64 array [candidates]
-        The index in `values` of what each candidate has; -1 where it has none.
+        The index in `values` of each candidate's value; -1 if it has none.
     """
 
     name: str
@@ -163,45 +163,45 @@ class ParameterAxis:
 
     @property
     def varies(self) -> bool:
-        """Return whether candidates differ in it: two values, or one that not all have."""
+        """Return whether candidates differ in it: there are two values, or one that not all have."""
         return len(self.values) + bool((self.level < 0).any()) > 1
 
     @cached_property
     def positions(self) -> NDArray[np.float64]:
-        """Return where the values stand, in units of the axis: the numbers themselves, or 0, 1, 2, ... for levels."""
+        """Return the positions of the values in units of the axis: the numbers, or 0, 1, 2, ... for levels."""
         return np.arange(len(self.values), dtype=float) if self.kind == "levels" else np.array(self.values, float)
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """Return where the values stand between the lowest, 0, and the highest, 1; 0.5 where there is one."""
+        """Return the positions of the values between the lowest, 0, and the highest, 1; 0.5 if there is only one."""
         positions = np.log(self.positions) if self.kind == "log" else self.positions
         span = positions[-1] - positions[0]
         return (positions - positions[0]) / span if span > 0 else np.full(len(positions), 0.5)
 
     def of_candidates(self, of_values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return for each candidate what belongs to its value, NaN where it has none."""
+        """Return the entry of `of_values` for each candidate's value, NaN if it has none."""
         return np.append(of_values, np.nan)[self.level]
 
     @cached_property
     def texts(self) -> list[str]:
-        """Return the values as they are shown."""
+        """Return the values as text."""
         return [show_param(value) for value in self.values]
 
 
 def parameter_axes(history: "History", rows: Sequence[int] | None = None) -> list[ParameterAxis]:
-    """Return an axis for each hyperparameter, in the order in which they occur, of these candidates or of all."""
+    """Return an axis for each hyperparameter of these candidates, or of all, in order of first occurrence."""
     params = history.params if rows is None else [history.params[row] for row in rows]
     domains = history.space.domains
     return [_axis(name, params, domains) for name in dict.fromkeys(chain.from_iterable(params))]
 
 
 def varying_axes(history: "History", rows: Sequence[int] | None = None) -> list[ParameterAxis]:
-    """Return those in which the candidates differ."""
+    """Return the axes in which the candidates differ."""
     return [axis for axis in parameter_axes(history, rows) if axis.varies]
 
 
 def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domain, ...]]) -> ParameterAxis:
-    keys = [(type(one[name]), one[name]) if name in one else None for one in params]  # True is not 1
+    keys = [(type(one[name]), one[name]) if name in one else None for one in params]  # distinguishes True and 1
     values = sorted(dict.fromkeys(key for key in keys if key is not None), key=lambda key: _sort_key(key[1]))
     levels = {key: number for number, key in enumerate(values)}
     level = np.array([-1 if key is None else levels[key] for key in keys], np.int64)
@@ -211,7 +211,7 @@ def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domai
 
 
 def _axis_kind(values: Sequence[Any], kinds: set[str]) -> str:
-    """Return the kind of an axis of values of these kinds of domains."""
+    """Return the kind of an axis with values from these kinds of domains."""
     if not kinds - {"choice"} or not all(map(is_number, values)):
         return "levels"
     return "log" if kinds & {"log", LOG_INTEGERS} and values[0] > 0 else "linear"
@@ -227,15 +227,15 @@ def _sort_key(value: Any) -> tuple[int, float, str]:
 
 
 def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64], Standing]:
-    """Return the axes, where each candidate stands on them and on that of the score, and how it has done.
+    """Return the axes, the position of each candidate on them and on that of the score, and its standing.
 
     Returns
     -------
     axes : list of ParameterAxis
         Hyperparameters in which the candidates differ.
     heights : float64 array [candidates, axes + 1]
-        0 at the lowest value, 1 at the highest one, `BELOW` where there is none. The last column is the best score,
-        from one of `score_limits` to the other; what is lower stands at 0.
+        0 for the lowest value, 1 for the highest one, `BELOW` for none. The last column is the best score, between the
+        `score_limits`; lower scores are 0.
     standing : Standing
     """
     axes = varying_axes(result)
@@ -248,14 +248,14 @@ def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64
 
 
 def score_labels(result: "History", standing: Standing) -> list[tuple[float, str]]:
-    """Return what is written on the axis of the score."""
+    """Return the labels of the axis of the score."""
     low, high = score_limits(result.columns, result.options.eta)
     lower = float(np.nanmin(standing.best_score)) < low
     return [(0.0, show(low) + " or less" * lower), (1.0, show(high))]
 
 
 def axis_labels(axis: ParameterAxis) -> list[tuple[float, str]]:
-    """Return where values are named on an axis, and how: the ends among them."""
+    """Return the positions and texts of the labels of an axis, including its ends."""
     count = len(axis.values)
     most = MOST_LEVELS if axis.kind == "levels" else MOST_NUMBERS
     chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

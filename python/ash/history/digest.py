@@ -1,4 +1,4 @@
-"""One number for a whole run: what was trained, how it came out, what was decided, in the order of the decisions.
+"""The digest of a run: one hash of what was trained, the results and the decisions, in order of decision.
 
     TAG, 13 bytes
     number of candidates with a job;   each, by number:      candidate, bytes of the JSON, JSON of its hyperparameters
@@ -9,7 +9,7 @@
 The digest is SHA-256 of these bytes, in hexadecimal. Integers are signed, of 8 bytes (weights_hash unsigned, diverged
 one byte), scores and losses IEEE 754 doubles, all little endian without padding; every NaN is 0x7ff8000000000000. The
 JSON has sorted keys, no blanks, only ASCII, and floats as the shortest decimals that read back the same.
-Times, threads, teams and memory do not enter. A change of this layout changes the tag.
+Times, threads, teams and memory are not included. A change of this layout changes the tag.
 """
 
 import hashlib
@@ -44,8 +44,8 @@ JOB = np.dtype(
 def digest_run(params: Sequence[dict[str, Any]], columns: Columns, best: tuple[int, int]) -> str:
     """Return the digest of a run: 64 hexadecimal digits.
 
-    `params` are those of every candidate, at its number, `columns` the jobs in order of decision, and `best` is the
-    best candidate and its rung.
+    `params` are those of every candidate, indexed by its number, `columns` the jobs in order of decision, and `best` is
+    the best candidate and its rung.
     """
     jobs = _job_bytes(columns)
     ran = np.unique(jobs["candidate"]).tolist()
@@ -60,7 +60,7 @@ def digest_run(params: Sequence[dict[str, Any]], columns: Columns, best: tuple[i
 
 
 def decision_hashes(columns: Columns) -> tuple[str, ...]:
-    """Return a short hash of each job, in order of decision, of the same bytes of it as the digest."""
+    """Return a short hash of each job, in order of decision, over the same bytes as in the digest."""
     size = JOB.itemsize
     rows = _job_bytes(columns).tobytes()
     return tuple(
@@ -74,5 +74,5 @@ def _job_bytes(columns: Columns) -> NDArray[Any]:
     for name in JOB.names or ():
         jobs[name] = columns[name]
         if JOB[name].kind == "f":
-            jobs[name][np.isnan(columns[name])] = np.nan  # one NaN of the many
+            jobs[name][np.isnan(columns[name])] = np.nan  # makes all NaN bit-identical
     return jobs

@@ -1,6 +1,6 @@
-"""The history of a run: which jobs were done when, with what outcome, and the tables that are read off it.
+"""The history of a run: its jobs, their times and outcomes, and the tables derived from them.
 
-A run that still goes on has a history too. `ash.result` adds what is known at the end.
+A run that is still going on has a history too. `ash.result` adds what is known at the end.
 """
 
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ RUNNING = "running"
 
 
 class WithOptions:
-    """What is read off the options of a run, before it and after."""
+    """Properties that follow from the options of a run, before and after it."""
 
     options: RunOptions
 
@@ -39,12 +39,12 @@ class WithOptions:
 
     @property
     def task(self) -> str:
-        """Return "classification" or "regression", or "function" where one of the user's is tuned."""
+        """Return "classification" or "regression", or "function" if a user's function is tuned."""
         return str(self.options.task)
 
     @property
     def metric(self) -> str:
-        """Return the metric that candidates are scored by; higher is better, errors are negated."""
+        """Return the metric that scores candidates; higher is better, errors are negated."""
         return str(self.options.metric)
 
     @property
@@ -55,7 +55,7 @@ class WithOptions:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class History(WithOptions):
-    """Fields of a `Result` that every run has from its first finished job on; see there."""
+    """The fields of a `Result` that every run has from its first finished job on; see `Result`."""
 
     TABLES: ClassVar[tuple[str, ...]] = ("candidates", "jobs", "rungs")
 
@@ -85,7 +85,7 @@ class History(WithOptions):
 
     @property
     def best_epochs(self) -> int:
-        """Return how many epochs the best candidate was trained for, in all jobs up to the best one."""
+        """Return for how many epochs the best candidate was trained, in all jobs up to the best one."""
         columns = self.columns
         own = (columns["candidate"] == self.best_candidate) & (columns["rung"] <= self.best_rung)
         epochs = columns["epochs"][own]
@@ -93,15 +93,15 @@ class History(WithOptions):
 
     @property
     def ranking(self) -> Columns:
-        """Return `columns` with the scores by which the ladder has ranked, which of a function may be forecasts."""
+        """Return `columns` with the scores by which the ladder ranked, which may be forecasts for functions."""
         return self.columns if self.task != "function" else {**self.columns, "score": -self.columns["loss"]}
 
     @cached_property
     def candidates(self) -> RecordTable[dict[str, Any]]:
         """Return a row for each candidate: candidate, rungs, epochs, score, loss, diverged, params.
 
-        `score` and `loss` are those of its best job, NaN if none ended; `rungs` and `epochs` count what it finished;
-        `diverged` says that its last job did.
+        `score` and `loss` are those of its best job, NaN if none finished; `rungs` and `epochs` count finished ones;
+        `diverged` says whether its last job diverged.
         """
         return RecordTable(candidate_rows(self.columns, self.params), "candidates")
 
@@ -114,12 +114,12 @@ class History(WithOptions):
     def rungs(self) -> RecordTable[dict[str, Any]]:
         """Return a row for each rung, lowest first.
 
-        rung; epochs of a job; places (None for `candidates=None`, whose rungs count once a candidate is there); how
-        many finished, were promoted, diverged; best_score; rank_correlation; recall; spent_epochs of all its finished
-        jobs. `rank_correlation` is Spearman's, of the scores here with the last ones of the candidates that were
-        promoted; NaN for fewer than three. `recall` is the quality of the promotions: of those that a barrier at the
-        end of the rung would have promoted, the best finished // eta without the diverged, the share that was promoted,
-        NaN for the last rung or if there are none.
+        The columns are rung; epochs of a job; places (None for `candidates=None`, which lists only rungs that a
+        candidate has reached); how many finished, were promoted, diverged; best_score; rank_correlation; recall;
+        spent_epochs of all its finished jobs. `rank_correlation` is Spearman's, between the scores here and the last
+        ones of the candidates that were promoted; NaN for fewer than three. `recall` is the quality of the promotions:
+        a barrier at the end of the rung would have promoted the best finished // eta, without the diverged; `recall` is
+        the share of these that was promoted, NaN for the last rung or if there are none.
         """
         endless = self.options.candidates is None
         rows = rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)
@@ -132,7 +132,7 @@ class History(WithOptions):
 
     @property
     def core_seconds(self) -> float:
-        """Return the seconds that threads spent in finished jobs, helpers included, added up."""
+        """Return the total seconds that threads spent in finished jobs, including helpers."""
         return float(self.columns["core_seconds"].sum())
 
     @property
@@ -142,7 +142,7 @@ class History(WithOptions):
 
     @property
     def threads(self) -> int:
-        """Return how many threads there were."""
+        """Return the number of threads."""
         return self.options.threads
 
     @property
@@ -154,11 +154,11 @@ class History(WithOptions):
     def digest(self) -> str:
         """Return a hash of the whole outcome, 64 hexadecimal digits; see ash/history/digest.py for the exact bytes.
 
-        Hyperparameters, the jobs in order of decision with their scores, losses and weights, and which was the best:
-        no times, threads, teams or memory; of a function no states. Equal for two runs of the same data, space,
-        settings and seed on any number of threads and any machine with fused multiply-add, if the schedule was
-        "reproducible", or "greedy" on one thread, and neither a time limit nor Ctrl-C ended them; of a function as far
-        as it gives equal scores. Other runs differ by chance, and so do their digests.
+        It covers hyperparameters, the jobs in order of decision with their scores, losses and weights, and the best
+        job, but no times, threads, teams or memory, and no states of functions. It is equal for two runs with the same
+        data, space, settings and seed, on any number of threads and any machine with fused multiply-add, if the
+        schedule was "reproducible", or "greedy" on one thread, and if neither a time limit nor Ctrl-C ended them. A
+        function must also return equal scores. Other runs differ by chance, and so do their digests.
         """
         return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
 
@@ -168,7 +168,7 @@ class History(WithOptions):
         Parameters
         ----------
         table : {"candidates", "jobs", "rungs"}
-            In "candidates" every hyperparameter is a column of its own.
+            In "candidates" every hyperparameter has its own column.
 
         Raises
         ------
@@ -180,12 +180,12 @@ class History(WithOptions):
         return to_frame(self.rows(one_of("table", table, self.TABLES)))
 
     def to_polars(self, table: str = "candidates") -> "polars.DataFrame":
-        """Return a table as a DataFrame of polars; widths are lists, and what a candidate has not is null.
+        """Return a table as a polars DataFrame; widths are lists, and missing hyperparameters are null.
 
         Parameters
         ----------
         table : {"candidates", "jobs", "rungs"}
-            In "candidates" every hyperparameter is a column of its own.
+            In "candidates" every hyperparameter has its own column.
 
         Raises
         ------
@@ -200,16 +200,16 @@ class History(WithOptions):
 
     @property
     def validation_pool(self) -> "Kept | None":
-        """Return the best networks with their predictions of the validation rows; None where there are none."""
+        """Return the best networks with their predictions of the validation rows, or None if there are none."""
         return None
 
     @property
     def inspected(self) -> "tuple[Member, Sample] | tuple[None, None]":
-        """Return the model and the rows on which it can be inspected; None where there are none."""
+        """Return the model and the rows on which it can be inspected, or None if there are none."""
         return None, None
 
     def own_story(self) -> dict[str, Any]:
-        """Return what only runs of this kind tell in JSON."""
+        """Return the entries of the JSON that only runs of this kind have."""
         return {}
 
     def rows(self, table: str) -> list[dict[str, Any]]:

@@ -1,17 +1,17 @@
-"""How much each hyperparameter told of how well a candidate does: permutation importance of a random forest.
+"""The importance of each hyperparameter for the rank of a candidate: permutation importance of a random forest.
 
-    candidates -> fifths -> a forest of the other four predicts the ranks of one -> the same with one hyperparameter
+    candidates -> fifths -> a forest on the other four predicts the ranks of one -> the same with one hyperparameter
                             shuffled among the candidates of that fifth: by how much is the squared error larger?
 
-The forest (Breiman, Random Forests, Machine Learning 45, 2001, section 10) is asked about candidates that it has not
-seen: an importance of splits, or a shuffle of those that it was grown on, credits noise to hyperparameters of many
-values (Strobl et al., BMC Bioinformatics 8:25, 2007). Functional analysis of variance (Hutter et al., ICML 2014)
-averages over the whole space, most of which is bad; here it is the candidates of the run that count. Candidates are an
-independent draw of each hyperparameter, but for conditions, so a shuffle makes configurations that could have been
-drawn. Where a condition holds back a hyperparameter it is shuffled among those that have it: what its presence is worth
-belongs to what decides on it.
+The forest (Breiman, Random Forests, Machine Learning 45, 2001, section 10) predicts candidates that it has not seen. An
+importance of splits, or a shuffle of the training candidates, would credit noise to hyperparameters with many values
+(Strobl et al., BMC Bioinformatics 8:25, 2007). Functional analysis of variance (Hutter et al., ICML 2014) averages over
+the whole space, most of which is bad; here only the candidates of the run count. Except for conditions, the
+hyperparameters of a candidate are drawn independently, so a shuffle makes configurations that could have been drawn. A
+conditional hyperparameter is shuffled among the candidates that have it; the effect of its presence counts for the
+hyperparameter that decides on it.
 
-Order: seeded, one thread, no times: equal jobs on record, equal shares.
+Order: seeded, one thread, no times, so equal recorded jobs give equal shares.
 """
 
 import math
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from ash.history.history import History
 
 LEAST = 20
-"""Candidates with a job: with fewer, a fifth is a handful."""
+"""The least candidates with a job; with fewer, a fifth would be too small."""
 
 MOST = 1024
-"""Candidates that a forest is grown on; of more, evenly subsampled."""
+"""The most candidates on which a forest is grown; more are evenly subsampled."""
 
 FOLDS, TREES, SHUFFLES = 5, 100, 5
 SEED = 0
@@ -41,17 +41,17 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Importance:
-    """What a forest could tell.
+    """The importances that a forest has found.
 
     Attributes
     ----------
     shares : dict of str to float
-        For each hyperparameter, in the order of the space: they add up to 1, or are NaN where nothing can be told.
+        For each hyperparameter, in the order of the space; they add up to 1, or are NaN if nothing can be said.
     explained : float
-        The share of the variance of the ranks that the forest predicts for candidates that it has not seen (R2); NaN
-        where there was none.
+        The share of the variance of the ranks that the forest explains for candidates that it has not seen (R2); NaN if
+        there was no forest.
     candidates : int
-        How many it has learned from.
+        The number of candidates used.
     """
 
     shares: dict[str, float]
@@ -79,13 +79,13 @@ def importance_of(result: "History") -> Importance:
 
 
 def _table(axes: list[ParameterAxis]) -> Numbers:
-    """Return a column for each hyperparameter, from 0 to 1; the middle where a candidate does not have it."""
+    """Return a column for each hyperparameter, from 0 to 1; 0.5 if a candidate does not have it."""
     columns = np.column_stack([axis.of_candidates(axis.shares) for axis in axes])
     return np.where(np.isnan(columns), 0.5, columns)
 
 
 def _errors(X: Numbers, y: Numbers, has: list[NDArray[np.bool_]]) -> tuple[Numbers, float]:
-    """Return the mean squared error [columns] with each column shuffled, and without, of rows that were held out."""
+    """Return the mean squared error [columns] on held-out rows with each column shuffled, and without shuffling."""
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
 

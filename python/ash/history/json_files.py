@@ -9,29 +9,29 @@ The document:
       "best":        {"candidate", "rung", "score", "params"},
       "settings":    the checked arguments of the run by name,
       "space":       {name: [{"kind", "levels", "default", "when": [[name, value or values], ...]}, ...]},
-                     with "levels" null, "low", "high" and, of whole numbers, "step", where they are not listed,
+                     if levels are not listed: "levels" null, "low", "high" and, for whole numbers, "step",
       "candidates":  [{"candidate", "rungs", "epochs", "score", "loss", "diverged", "params"}, ...]  by number,
       "rungs":       [the rows of `Result.rungs`, ...]                                             the lowest first,
       "jobs":        [the fields of `JobRecord`, ...]                                         in order of decision,
       "record":      `Result.record`,
       "memory":      `Result.memory`,
-      "failures":    of a function, in place of this: [the fields of `FailureRecord`, ...],
+      "failures":    for functions, instead of "memory": [the fields of `FailureRecord`, ...],
       "epochs", "wall_seconds", "core_seconds", "utilization",    numbers
       "started":     ISO 8601, UTC: second 0 of "start" and "end" of the jobs,
-      "versions":    what `ash.versions()` says, of the machine and time of writing
+      "versions":    `ash.versions()` of the machine, at the time of writing
     }
 
-What JSON has no number for (NaN, infinity) is null, and so is what is not set. Tuples are lists. `weights_hash` is a
-text of 16 hexadecimal digits, since many readers keep only 53 bits of a number. A new version may drop or change a key;
-within one, keys are only added.
+Numbers that JSON cannot represent (NaN, infinity) are null, and so are values that are not set. Tuples are lists.
+`weights_hash` is a text of 16 hexadecimal digits, since many readers keep only 53 bits of a number. A new version may
+drop or change a key; within a version, keys are only added.
 
 The trace is in the Trace Event Format (Google), which Perfetto (ui.perfetto.dev) and chrome://tracing open:
 
     process 1  ash              a row per thread: its jobs, and in category "team" when it helped another's job
-    process 2  virtual workers  a row per worker, in virtual time; for the reproducible schedule only
+    process 2  virtual workers  a row per worker, in virtual time; only for the reproducible schedule
 
-Jobs are complete events ("ph": "X"); ts and dur are microseconds, whole nanoseconds here, so that what follows without
-a gap in the run does not overlap in the file. What is no number there is null.
+Jobs are complete events ("ph": "X"). ts and dur are microseconds, rounded to nanoseconds, so that adjacent jobs do not
+overlap in the file. NaN and infinity are null.
 """
 
 import json
@@ -139,7 +139,7 @@ def _rows(process: int, title: str, row: str, numbers: Iterable[int]) -> list[Ev
 
 
 def _job_args(result: "History") -> list[dict[str, Any]]:
-    """Return what is shown when a job is clicked on."""
+    """Return the details that are shown when a job is clicked."""
     names = ("candidate", "rung", "epochs", "score", "loss", "team")
     columns = zip(*(result.columns[name].tolist() for name in names), strict=True)
     rows = [dict(zip(names, row, strict=True)) for row in columns]
@@ -171,7 +171,7 @@ def _virtual(columns: Columns, scale: float) -> Columns:
 
 
 def finite(value: Any) -> Any:
-    """Return a value as JSON knows it: NaN and infinity become None, in dicts and sequences too."""
+    """Return a value that JSON can represent: NaN and infinity become None, also in dicts and sequences."""
     if isinstance(value, dict):
         return {key: finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

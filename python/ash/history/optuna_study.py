@@ -1,17 +1,18 @@
-"""A run as a study of Optuna: `Result.to_optuna`.
+"""Converts a run to a study of Optuna: `Result.to_optuna`.
 
     candidate with a finished job -> trial: params and distributions, score by epochs, state, times of its jobs
 
     COMPLETE   the best candidate, and those that have reached the highest rung of all
     PRUNED     those that have not; the value is that of the best job. It is that of the last job if the best candidate
                was chosen from the highest rung, so that its score is not the highest of all
-    FAIL       those that have diverged, but for the best one, which may have after its best job
+    FAIL       those that have diverged, except the best one, which may have diverged after its best job
 
-Distributions span the levels of the space: a log or uniform domain is a float one, integers an int one (log too), and a
-choice is categorical. Where a name has several domains they are joined, since Optuna knows one for each name. A name of
-one level is no parameter, as nothing was searched: the study has it in its user attribute "fixed". A tuple becomes its
-text, "(64, 32)", which every storage of Optuna keeps; `ast.literal_eval` reads it. Of trials of one value Optuna's best
-is the first, ours the one of the lowest loss; the study's "best_candidate" says which.
+Distributions span the levels of the space: a log or uniform domain becomes a float distribution, integers an int one
+(also with log), and a choice is categorical. If a name has several domains they are joined, since Optuna allows one for
+each name. A name with one level is not a parameter, as nothing was searched; it is in the study's user attribute
+"fixed". A tuple becomes text, "(64, 32)", which every storage of Optuna can hold; `ast.literal_eval` reads it. Among
+trials with the same value Optuna's best is the first, ash's the one with the lowest loss; the study's "best_candidate"
+says which.
 """
 
 import logging
@@ -64,11 +65,11 @@ def to_study(result: "History", storage: Any, study_name: str | None, pruned: bo
 
 
 def quiet_study(direction: str, **given: Any) -> "optuna.Study":
-    """Return `optuna.create_study` of these arguments, without a word in the log."""
+    """Return `optuna.create_study` with these arguments, without log messages."""
     import optuna
 
     for name in ("_in_memory", "_rdb.storage", "journal._storage"):
-        logging.getLogger(f"optuna.storages.{name}").addFilter(_is_loud)  # once; the level is not this thread's alone
+        logging.getLogger(f"optuna.storages.{name}").addFilter(_is_loud)  # added once; the level is shared by threads
     _quiet.here = True
     try:
         return optuna.create_study(direction=direction, **given)
@@ -93,7 +94,7 @@ def _value(result: "History", score: float) -> float:
 
 
 def _about(result: "History") -> dict[str, Any]:
-    """Return what is said of the whole run, as JSON knows it."""
+    """Return facts about the whole run that JSON can represent."""
     names = ("metric", "best_candidate", "best_rung", "ended", "digest", "seed", "epochs", "wall_seconds")
     levels_of = joined_levels(result.space.domains)
     fixed = {name: _choice(levels[0]) for name, levels in levels_of.items() if len(levels) == 1}
@@ -121,7 +122,7 @@ def _trials(result: "History", pruned: bool) -> list["optuna.trial.FrozenTrial"]
 
 
 def _state(result: "History", jobs: Sequence[JobRecord], top: int, pruned: bool) -> "optuna.trial.TrialState":
-    """Return the state of the candidate whose jobs these are; `top` is the highest rung that any has finished."""
+    """Return the state of the candidate with these jobs; `top` is the highest rung that any candidate finished."""
     from optuna.trial import TrialState
 
     if jobs[0].candidate == result.best_candidate:
@@ -159,7 +160,7 @@ def _trial(
         user_attrs=own | {f"{METRICS}.{name}" if name in own else name: each for name, each in metrics.items()},
         intermediate_values={point.epochs: _value(result, point.score) for point in points},
     )
-    first = result.started.astimezone().replace(tzinfo=None)  # Optuna keeps local times without a zone
+    first = result.started.astimezone().replace(tzinfo=None)  # Optuna stores local times without a time zone
     trial.datetime_start = first + timedelta(seconds=min(job.start for job in jobs))
     trial.datetime_complete = first + timedelta(seconds=max(job.end for job in jobs))
     return trial
@@ -182,7 +183,7 @@ def _distribution(domains: Sequence[Domain], levels: tuple[Any, ...]) -> "optuna
 
 
 def _step(domains: Sequence[Domain], levels: Sequence[int]) -> int:
-    """Return the step that all levels lie on: their common one, or 1."""
+    """Return the common step of all levels, or 1."""
     if not all(domain.has_list for domain in domains):
         return step_of(domains[0]) if len(domains) == 1 else 1
     steps = {upper - lower for lower, upper in pairwise(sorted(levels))}
@@ -190,5 +191,5 @@ def _step(domains: Sequence[Domain], levels: Sequence[int]) -> int:
 
 
 def _choice(value: Any) -> Any:
-    """Return a value as every storage of Optuna keeps it."""
+    """Return a value in a form that every storage of Optuna can hold."""
     return str(value) if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""Lists of records that show themselves as short tables: in a terminal, and as HTML in a notebook."""
+"""Lists of records that are displayed as short tables, in a terminal and as HTML in a notebook."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -9,18 +9,18 @@ Row = TypeVar("Row")
 
 ROWS_SHOWN = 7
 TEXT_SHOWN = 48
-"""Characters of the hyperparameters of a candidate."""
+"""The most characters of a candidate's hyperparameters that are shown."""
 
 COLUMNS = {
     "candidates": ("candidate", "rungs", "epochs", "score", "loss", "diverged", "params"),
     "jobs": ("candidate", "rung", "epochs", "score", "loss", "diverged", "thread", "start", "end"),
     "rungs": ("rung", "epochs", "places", "finished", "promoted", "diverged", "best_score", "recall"),
 }
-"""Of each table those that are shown."""
+"""The columns of each table that are shown."""
 
 
 class RecordTable(list[Row]):
-    """A list of the rows of a table, which is shown as its first rows.
+    """A list of the rows of a table, displayed as its first rows.
 
     Parameters
     ----------

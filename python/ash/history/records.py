@@ -5,9 +5,9 @@ Rungs are compared with a barrier at their end, which would have promoted the be
     rung k:  finished, best first   a  b  c  d | e  f  g  h        eta = 2: a barrier promotes the best floor(8 / 2)
              promoted               *  *     *   *                 recall = 3 of 4
 
-Order: higher score, then lower loss, then lower candidate, as in the ladder; diverged candidates come last and are
-never promoted, so they are not missed either. Of candidates of several rungs a rung counts before a score, since scores
-of different rungs are of different training.
+Order: higher score, then lower loss, then lower candidate, as in the ladder. Diverged candidates come last and are
+never promoted, so recall does not count them. Across rungs, a higher rung ranks before a higher score, since scores in
+different rungs come from different amounts of training.
 """
 
 import math
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     import polars
 
 Columns = dict[str, NDArray[Any]]
-"""What `_core.Tuner.jobs` returns: one array a field, a row a finished job in order of decision."""
+"""The result of `_core.Tuner.jobs`: one array per field, one row per finished job in order of decision."""
 
 LEAST_PAIRS = 3
 """With two candidates a rank correlation is 1 or -1."""
 
 METRICS, STORY = "metrics", "suggested"
-"""The entries of the info of a job: its further metrics, and what a trial of Optuna has suggested."""
+"""The entries of the info of a job: its further metrics, and the suggestions of a trial of Optuna."""
 OBJECTIVE = "objective"
 """The name in a journal for the source of an objective of Optuna, which also defines the space. Its scores in different
 rungs are not comparable, so scores of the highest rung rank first."""
@@ -41,12 +41,12 @@ rungs are not comparable, so scores of the highest rung rank first."""
 class JobRecord(NamedTuple):
     """One candidate trained for one rung.
 
-    `score` is higher-is-better; `loss` is that of the validation rows, `training_loss` the mean of the last epoch;
-    `start` and `end` are seconds since the start of the run; `team` is the most threads that shared the job at once,
-    `core_seconds` what all of them spent in it, `team_limit` the most that would have shared it with teams and threads
-    enough: 1 where steps are too small for a team to pay. `worker` is the virtual worker that the job was given to,
-    `virtual_start` and `virtual_end` are multiply-adds on the virtual clock: all 0 under the greedy schedule.
-    `weights_hash` is one of all weights and biases after the job, an unsigned number of 64 bits; 0 when it diverged.
+    Higher `score` is better. `loss` is that of the validation rows, `training_loss` the mean over the last epoch.
+    `start` and `end` are seconds since the start of the run. `team` is the most threads that shared the job at once,
+    `core_seconds` the time that all of them spent in it, and `team_limit` the most threads that could have shared it: 1
+    if its steps are too small for a team. `worker` is the virtual worker of the job, `virtual_start` and `virtual_end`
+    are multiply-adds on the virtual clock; all are 0 in the greedy schedule. `weights_hash` is an unsigned 64-bit hash
+    of all weights and biases after the job; 0 if it diverged.
     """
 
     candidate: int
@@ -103,8 +103,8 @@ class Point(NamedTuple):
 def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
     """Return the points of each candidate that has a job which did not diverge.
 
-    Epochs are those a network of the candidate has behind it: added up over its rungs when training was resumed, those
-    of the rung when it was restarted.
+    Epochs are those for which a network of the candidate has been trained: the sum over its rungs if training was
+    resumed, those of the rung if it was restarted.
     """
     points: dict[int, list[Point]] = {}
     epochs: dict[int, int] = {}
@@ -119,9 +119,9 @@ def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
 def rung_rows(
     columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endless: bool, ranking: Columns
 ) -> list[dict[str, Any]]:
-    """Return a row for each rung: see `Result.rungs`. `ranking` has the scores that the ladder has ranked by.
+    """Return a row for each rung: see `Result.rungs`. `ranking` has the scores by which the ladder ranked.
 
-    An endless run has more rungs and places than are ever taken: its places are None, and rungs that no candidate has
+    An endless run has more rungs and places than are ever used, so its places are None, and rungs that no candidate has
     reached are left out.
     """
     if endless:
@@ -143,12 +143,12 @@ def rung_rows(
 
 
 def rank_correlation(columns: Columns, rung: int) -> float:
-    """Return Spearman's correlation of the scores in a rung with the last ones of the candidates that went beyond it.
+    """Return Spearman's correlation of the scores in a rung with the last ones of the candidates promoted from it.
 
-    NaN where fewer than three did, or all scores of one kind are equal.
+    NaN if there are fewer than three, or if all scores on one side are equal.
     """
     scored = np.flatnonzero(~columns["diverged"].astype(bool))
-    by_rung = scored[np.argsort(columns["rung"][scored], kind="stable")]  # so that the highest rung is written last
+    by_rung = scored[np.argsort(columns["rung"][scored], kind="stable")]  # the highest rung is written last
     candidate, rungs, scores = (columns[name][by_rung] for name in ("candidate", "rung", "score"))
     last = np.zeros(candidate.max(initial=-1) + 1, np.int64)
     last[candidate] = np.arange(len(by_rung))
@@ -178,7 +178,7 @@ def promoted(columns: Columns, rung: int) -> NDArray[np.bool_]:
 def recall(columns: Columns, rung: int, eta: int) -> float:
     """Return the share of `survivors` that has a finished job in the next rung; NaN if there are none.
 
-    REQUIRES: no job of the next rung was still running when the run ended; it is not known whose it was.
+    REQUIRES: no job of the next rung was still running when the run ended, since its candidate is not known.
     """
     best = columns["candidate"][survivors(columns, rung, eta)]
     above = columns["candidate"][columns["rung"] == rung + 1]
@@ -187,22 +187,22 @@ def recall(columns: Columns, rung: int, eta: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """How far each candidate came, how well, and its place among the others: an entry for each, at its number.
+    """The highest rung, the scores and the rank of each candidate, indexed by its number.
 
-    Worst first, they are those whose last job diverged, then lower rungs, then lower scores in the same rung.
+    The worst candidates are those whose last job diverged, then come lower rungs, then lower scores in the same rung.
 
     Attributes
     ----------
     rung : int64 array
-        The highest one in which it has finished a job; -1 where it has none.
+        The highest rung in which it has finished a job; -1 if it has none.
     last_score : float64 array
-        Of that job; NaN where it diverged or there is none.
+        The score of that job; NaN if it diverged or there is none.
     best_score : float64 array
-        The highest of all its jobs; NaN likewise.
+        The highest score of all its jobs; NaN likewise.
     diverged : bool array
-        Whether its last job did.
+        Whether its last job diverged.
     rank : float64 array
-        0 is the worst of those with a job; equal ones share the mean of their ranks. NaN where there is none.
+        0 is the worst of the candidates with a job; equal ones share the mean of their ranks. NaN without a job.
     """
 
     rung: NDArray[np.int64]
@@ -213,10 +213,10 @@ class Standing:
 
 
 def standing_of(columns: Columns, candidates: int) -> Standing:
-    """Return how each of so many candidates has done by `Result.columns`, in O(jobs log jobs)."""
+    """Return the standing of each candidate from `Result.columns`, in O(jobs log jobs)."""
     job_diverged = columns["diverged"].astype(bool)
     scores = np.where(job_diverged, np.nan, columns["score"])
-    by_rung = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is written last
+    by_rung = np.argsort(columns["rung"], kind="stable")  # the highest rung is written last
     candidate = columns["candidate"][by_rung]
     rung, last, diverged = np.full(candidates, -1), np.full(candidates, np.nan), np.zeros(candidates, bool)
     rung[candidate], last[candidate] = columns["rung"][by_rung], scores[by_rung]
@@ -236,13 +236,13 @@ def standing_of(columns: Columns, candidates: int) -> Standing:
 
 
 def _mean_ranks(keys: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the rank of each row of the keys, the lowest 0; equal rows share the mean of theirs."""
+    """Return the rank of each row of the keys, 0 for the lowest; equal rows share the mean of their ranks."""
     _, group, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
     return np.asarray((counts.cumsum() - (counts + 1) / 2)[group.ravel()])
 
 
 def to_frame(rows: Sequence[dict[str, Any]]) -> "pandas.DataFrame":
-    """Return rows as a DataFrame, or raise MissingExtra where pandas is not installed."""
+    """Return rows as a DataFrame, or raise MissingExtra if pandas is not installed."""
     try:
         import pandas
     except ImportError as error:
@@ -253,9 +253,9 @@ def to_frame(rows: Sequence[dict[str, Any]]) -> "pandas.DataFrame":
 
 
 def to_polars(columns: Mapping[str, Any]) -> "polars.DataFrame":
-    """Return columns as a DataFrame of polars, or raise MissingExtra where it is not installed.
+    """Return columns as a polars DataFrame, or raise MissingExtra if polars is not installed.
 
-    Where a column holds both text or tuples and something else, all its values become text.
+    If a column has text or tuples as well as other values, all its values become text.
     """
     require_extra("to_polars", "polars", "polars")
     import polars
@@ -264,7 +264,7 @@ def to_polars(columns: Mapping[str, Any]) -> "polars.DataFrame":
 
 
 def columns_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Return rows as columns, one for every key that occurs, None where a row lacks it."""
+    """Return rows as columns, one for every key that occurs, with None if a row lacks it."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
 

@@ -1,1 +1,1 @@
-"""What is shown of a run while it goes on. Start with views.py; board.py has what all views show."""
+"""The progress display of a run. Start with views.py; board.py has the facts that all views show."""

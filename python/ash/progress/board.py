@@ -1,10 +1,10 @@
-"""What all views of a run show: `Board` counts, and a `View` shows it.
+"""`Board`, the counts that all views of a run show, and `View`, which shows them.
 
     core threads -> events -> calling thread: Board (counts) -> View (silent | plain lines | live table) -> stderr
                                                                      (notebook: table in HTML) -> output of the cell
 
-Threads: all of it runs in the thread that called `ash.tune`, on batches of events; no thread of the core waits for it.
-A view that cannot write any more (closed terminal, broken pipe) falls silent: a run is not lost for its display.
+Threads: everything runs in the thread that called `ash.tune`, on batches of events; no thread of the core waits for it.
+A view that can no longer write (closed terminal, broken pipe) falls silent, so a display error does not end a run.
 """
 
 import math
@@ -24,14 +24,14 @@ Event = tuple[str, int, int, float, float]
 """(kind, candidate, rung, seconds since the start, score): see `_core.Tuner.events`."""
 
 LINE_SECONDS = 5.0
-"""Between two plain lines."""
+"""Seconds between two plain lines."""
 BAR = 40
-"""Characters of a bar. rich's own shows the part to do by colour alone, and writes no end of line."""
+"""Characters of a bar. rich's own bar shows the remaining part only by colour, and writes no end of line."""
 
 
 @dataclass
 class RungCounts:
-    """What has become of the jobs of one rung so far; `finished` counts diverged ones too."""
+    """Counts of the jobs of one rung so far; `finished` includes diverged ones."""
 
     epochs: int
     running: int = 0
@@ -42,20 +42,20 @@ class RungCounts:
 
     @property
     def waiting(self) -> int:
-        """Return how many are scored and not promoted."""
+        """Return how many jobs are scored and not promoted."""
         return self.finished - self.promoted - self.diverged
 
     @property
     def reached(self) -> bool:
-        """Return whether anybody has come so far."""
+        """Return whether any candidate has reached this rung."""
         return self.running + self.finished > 0
 
 
 class Board:
-    """The counts of all rungs, kept up to date by events. Cost: O(1) an event.
+    """The counts of all rungs, updated by events. Cost: O(1) per event.
 
-    `total_epochs` is what the whole ladder takes, or the epoch limit if that is less; an endless ladder without such a
-    limit has no total. `status` says how it stands with the workers of an executor, None where there is none.
+    `total_epochs` are those of the whole ladder, or the epoch limit if that is less; an endless ladder without such a
+    limit has no total. `status` returns the status of the workers of an executor, or None without an executor.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Board:
         self.rungs = [RungCounts(rung["epochs"]) for rung in ladder]
         is_negated = getattr(options, "direction", None) == MINIMIZE
         self.metric = "value" if is_negated else str(options.metric)
-        self._sign = -1 if is_negated else 1  # of what is shown
+        self._sign = -1 if is_negated else 1  # of the shown scores
         self.without_score = "failed" if options.task == FUNCTION else "diverged"
         self.time_limit = options.time_limit
         self.endless = options.candidates is None
@@ -105,34 +105,34 @@ class Board:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return an estimate by the epochs still to do, never beyond the time limit; None where neither is known."""
+        """Return an estimate from the remaining epochs, at most the time limit; None if neither is known."""
         left = [] if self.time_limit is None else [max(0.0, self.time_limit - self.elapsed)]
         if self.done_epochs and self.total_epochs is not None:
             left.append(self.elapsed * max(0, self.total_epochs - self.done_epochs) / self.done_epochs)
         return min(left, default=None)
 
     def time_left(self) -> str:
-        """Return the seconds left in words, empty where they are not known."""
+        """Return the seconds left in words, empty if they are not known."""
         left = self.seconds_left
         return "" if left is None else f"about {show_seconds(left)} left"
 
     @property
     def share(self) -> float | None:
-        """Return how much is done, 0 to 1: of the epochs, else of the time limit; None where neither is known."""
+        """Return the finished share, 0 to 1, of the epochs or else of the time limit; None if neither is known."""
         if self.total_epochs is not None:
             return min(1.0, self.done_epochs / self.total_epochs)
         return min(1.0, self.elapsed / self.time_limit) if self.time_limit else None
 
     @property
     def shown_rungs(self) -> list[tuple[int, RungCounts]]:
-        """Return the rungs with their numbers; of an endless ladder the lowest and those that somebody has reached."""
+        """Return the rungs with their numbers; for an endless ladder the lowest and those that have been reached."""
         return [
             (number, rung) for number, rung in enumerate(self.rungs) if not (self.endless and number) or rung.reached
         ]
 
     @property
     def header(self) -> tuple[str, ...]:
-        """Return the names of the columns of a table of rungs."""
+        """Return the column names of a table of rungs."""
         return "rung", "epochs", "running", "waiting", "promoted", f"best {self.metric}"
 
     def cells(self, number: int, rung: RungCounts) -> tuple[str, ...]:
@@ -142,7 +142,7 @@ class Board:
         return *map(str, counts), best
 
     def headline(self) -> str:
-        """Return epochs done, the time gone, the best score, and how many jobs have none."""
+        """Return the finished epochs, the elapsed time, the best score, and how many jobs have no score."""
         score = max(rung.best_score for rung in self.rungs)
         best = f"best {self.metric} {show(self._sign * score)}" if score > -math.inf else "no score"
         total = "" if self.total_epochs is None else f" of {self.total_epochs}"
@@ -151,7 +151,7 @@ class Board:
         return f"{self.done_epochs}{total} epochs in {show_seconds(self.elapsed)}, {best}{lost}"
 
     def workers(self) -> str:
-        """Return how it stands with the workers of an executor, empty where there is none."""
+        """Return the status of the workers of an executor as text, empty without an executor."""
         status = self.status()
         if status is None:
             return ""
@@ -160,7 +160,7 @@ class Board:
         return f"workers: {status.workers}{lost}, jobs on their way: {status.underway}{moved}"
 
     def line(self) -> str:
-        """Return the headline, the time left, the workers and what goes on in each rung that somebody has reached."""
+        """Return the headline, the time left, the workers and the counts of each rung that has been reached."""
         rungs = [
             f"rung {number}: {rung.running} running, {rung.waiting} waiting, {rung.promoted} promoted"
             for number, rung in enumerate(self.rungs)
@@ -174,20 +174,20 @@ class Board:
 
 
 def bar_of(share: float) -> str:
-    """Return the bar of a share, 0 to 1."""
+    """Return a bar for a share, 0 to 1."""
     done = int(BAR * share)
     return "#" * done + "." * (BAR - done)
 
 
 class View:
-    """The silent view, and the interface of all: a context manager that is fed batches of events."""
+    """The silent view, and the interface of all views: a context manager that gets batches of events."""
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Begin the display."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Stop showing, whatever has happened."""
+        """End the display, also after an error."""
 
     def update(self, events: Sequence[Event]) -> None:
         """Take a batch of events."""
@@ -205,7 +205,7 @@ class BoardView(View):
         self._writable = True
 
     def __exit__(self, *error: object) -> None:
-        """Draw the end."""
+        """Draw the final state."""
         self.guard(self.finish)
 
     def update(self, events: Sequence[Event]) -> None:

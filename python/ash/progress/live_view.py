@@ -1,4 +1,4 @@
-"""The live view of a run on a terminal, by rich: a row a rung, a bar of epochs or time, time left, workers."""
+"""The live view of a run on a terminal, by rich: one row per rung, a bar of epochs or time, time left, workers."""
 
 from typing import NoReturn, Self, TextIO
 
@@ -11,7 +11,7 @@ from ash.progress.board import Board, BoardView, bar_of
 
 
 class _Console(Console):
-    """rich's console, but a broken pipe stays an error that a view can catch; rich would end the process."""
+    """rich's console, except that a broken pipe raises an error that a view can catch; rich would end the process."""
 
     def on_broken_pipe(self) -> NoReturn:
         """Raise the BrokenPipeError that is being handled."""
@@ -19,9 +19,9 @@ class _Console(Console):
 
 
 class LiveView(BoardView):
-    """Drawn in place ten times a second and wiped at the end, when one line stays.
+    """Draws in place ten times per second, and leaves only one line at the end.
 
-    No thread of its own: rich's refresh thread is off, and stdout and stderr are left as they are.
+    It has no thread: rich's refresh thread is off, and stdout and stderr are not redirected.
     """
 
     period = 0.1
@@ -43,7 +43,7 @@ class LiveView(BoardView):
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Wipe the table, show the cursor again and write the last line."""
+        """Erase the table, show the cursor again and write the last line."""
         self.guard(self._live.stop)
         super().__exit__(*error)
 
@@ -53,10 +53,10 @@ class LiveView(BoardView):
 
 
 def render(board: Board) -> RenderableType:
-    """Return the table of rungs, the highest first, above the bar of what is done."""
+    """Return the table of rungs, the highest first, above the bar of progress."""
     table = Table(box=None, pad_edge=False)
     for name in board.header:
-        table.add_column(name, justify="right", no_wrap=True, overflow="crop")  # an ellipsis is no ASCII
+        table.add_column(name, justify="right", no_wrap=True, overflow="crop")  # an ellipsis is not ASCII
     for number, rung in reversed(board.shown_rungs):
         table.add_row(*board.cells(number, rung), style="" if rung.reached else "dim")
     share, workers = board.share, board.workers()

@@ -1,7 +1,7 @@
-"""Which view a run has: nothing, plain lines, a live table (live_view.py), or a table in a notebook.
+"""Chooses the view of a run: silent, plain lines, a live table (live_view.py), or a table in a notebook.
 
-A bar comes first, while a large table is prepared. In a notebook IPython alone is needed, which a notebook has;
-frontends that know no HTML show the plain line. A user's names are escaped. No thread of its own.
+While a large table is prepared, a bar is shown. In a notebook only IPython is needed, which a notebook has; frontends
+without HTML show the plain line. Names from users are escaped. No threads are started.
 """
 
 import contextlib
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from ash.executors.dispatcher import Status
 
 QUIET_SECONDS = 1.0
-"""Before the bar of a preparation is seen: most tables are prepared sooner."""
+"""Seconds before the bar of a preparation appears; most tables are prepared sooner."""
 BAR_SECONDS = 0.1
-"""Between two drawings of that bar."""
+"""Seconds between two drawings of that bar."""
 
 
 def open_view(
     options: RunOptions, ladder: Sequence[dict[str, int]], status: "Callable[[], Status | None]" = lambda: None
 ) -> View:
-    """Return the view for `progress` of the options, which shows `status` too.
+    """Return the view for `progress` of the options; it shows `status` too.
 
-    None: on a terminal only. True: a table in a notebook, plain lines where there is neither. A terminal that cannot
-    move its cursor (TERM=dumb) gets plain lines. False: silent.
+    None: only on a terminal. True: also a table in a notebook, and plain lines elsewhere. A terminal that cannot move
+    its cursor (TERM=dumb) gets plain lines. False: silent.
     """
     stream, moves = _stream_of(options.progress)
     if stream is None:
@@ -46,7 +46,7 @@ def open_view(
 
 
 def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
-    """Return stderr if anything is to be seen there, and whether it is a terminal that can move its cursor."""
+    """Return stderr if it should show progress, and whether it is a terminal that can move its cursor."""
     stream = sys.stderr
     terminal = is_terminal(stream)
     shown = terminal if progress is None else progress
@@ -54,19 +54,20 @@ def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
 
 
 def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
-    """Write lines on stderr where a run shows its progress, but not in a notebook; they are made only then."""
+    """Write lines to stderr if a run shows its progress there, but not in a notebook; `lines` is called only then."""
     stream, _ = _stream_of(options.progress)
     if stream is None or in_notebook():
         return
     text = "\n".join(lines())
-    with contextlib.suppress(OSError, ValueError):  # a stream that cannot be written to
+    with contextlib.suppress(OSError, ValueError):  # the stream cannot be written to
         print(text, file=stream)
 
 
 class PreparationBar:
-    """A context manager; call it with the share that is done, 0 to 1.
+    """Shows the progress of preparing a table: a context manager that is called with the finished share, 0 to 1.
 
-    A bar on a terminal, plain lines elsewhere, nothing for a second. A stream that cannot be written to falls silent.
+    It shows a bar on a terminal and plain lines elsewhere, both only after a second. It falls silent if the stream
+    cannot be written to.
     """
 
     def __init__(self, options: Options, rows: int) -> None:
@@ -76,16 +77,16 @@ class PreparationBar:
         self._drawn = False
 
     def __enter__(self) -> Self:
-        """Begin to count the seconds."""
+        """Start the clock."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Wipe the bar, whatever has happened."""
+        """Erase the bar, also after an error."""
         if self._drawn and self._moves:
             self._write("\r\x1b[K")
 
     def __call__(self, share: float) -> None:
-        """Show how much is done, when it is time."""
+        """Show the finished share, if it is time to draw."""
         if self._stream is None or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + (BAR_SECONDS if self._moves else LINE_SECONDS)
@@ -105,7 +106,7 @@ class PreparationBar:
 
 
 class NotebookView(BoardView):
-    """Updated in place twice a second."""
+    """Shows a table in a notebook, updated in place twice per second."""
 
     period = 0.5
 
@@ -125,7 +126,7 @@ class NotebookView(BoardView):
         self._handle.update(self._bundle(render(self.board)), raw=True)
 
     def finish(self) -> None:
-        """Leave the last line."""
+        """Replace the table by the last line."""
         self._handle.update(self._bundle(f"<div>ash: {html.escape(self.board.headline())}</div>"), raw=True)
 
     def _bundle(self, page: str) -> dict[str, str]:
@@ -133,7 +134,7 @@ class NotebookView(BoardView):
 
 
 def render(board: Board) -> str:
-    """Return the table of rungs, the highest first, above the bar of what is done."""
+    """Return the table of rungs, the highest first, above the bar of progress."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in board.header)
     rows = "".join(_row(board.cells(number, rung), rung.reached) for number, rung in reversed(board.shown_rungs))
     bar = "" if board.share is None else f'<progress value="{board.share:.4f}" max="1"></progress> '

@@ -1,6 +1,7 @@
 """The report of a run as one HTML file, drawn by Python: `Result.report`, and the page of `ash.Dashboard`.
 
-Start with page.py, which lists the sections; each is a function of `Facts`. chart.py draws, markup.py escapes.
+Start with page.py, which lists the sections; each is a function of `Facts`. chart.py draws charts, markup.py escapes
+text.
 """
 
 from ash.report.page import write_report

@@ -1,10 +1,10 @@
-"""The sections of all candidates: parallel coordinates, and a table; and the data by which the page selects them.
+"""The sections on all candidates: parallel coordinates and a table, and the data for selecting candidates on the page.
 
-    axes -> their parts (`Bins`) -> areas that a click chooses, to see only the candidates that go through them
+    axes -> their parts (`Bins`) -> clickable areas that select the candidates that pass through them
                                  -> a block of JSON for the script
 
-The block holds all texts ready to be shown, so that the script computes nothing, and no "<", so that nothing in it can
-end the block.
+The block has all texts in their final form, so the script computes nothing, and it has no "<", so nothing in it can end
+the block.
 """
 
 import json
@@ -25,12 +25,12 @@ Job = tuple[int, int, str, str, str]
 """Rung, epochs, score, loss and training loss."""
 
 STRETCHES = 5
-"""Of the scale of a number that has more values than that."""
+"""Number of parts of the scale of a number that has more values than this."""
 
 WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 110.0, 58.0, 300.0, 24.0
-"""Of the parallel coordinates: the width that the axes share if they are few, the height of an axis, margins."""
+"""For the parallel coordinates: the width that the axes share if they are few, the height of an axis, margins."""
 LEAST_STEP, MOST_STEP = 84.0, 180.0
-"""Between two axes."""
+"""Distance between two axes."""
 LEVEL = 18.0
 """Height of the part of a level."""
 LETTER = 6.4
@@ -41,12 +41,12 @@ COLUMNS = ("candidate", "place", "highest rung", "epochs", "score", "loss")
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """The parts of one axis: what each holds, and where it lies, by shares of the axis."""
+    """The parts of one axis: their labels, their positions as shares of the axis, and their candidates."""
 
     labels: list[str]
     ends: list[tuple[float, float]]
     of_candidate: NDArray[np.int64]
-    """[candidates], which part each is in; -1: none."""
+    """[candidates], the part of each candidate; -1: none."""
 
 
 def parameter_bins(axis: ParameterAxis) -> Bins:
@@ -63,7 +63,7 @@ def parameter_bins(axis: ParameterAxis) -> Bins:
 
 
 def score_bins(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> Bins:
-    """Return the parts of the axis of scores; who has none is in no part."""
+    """Return the parts of the axis of scores; candidates without a score are in no part."""
     known, levels = np.unique(scores[~np.isnan(scores)], return_inverse=True)
     level = np.full(len(scores), -1)
     level[~np.isnan(scores)] = levels
@@ -71,7 +71,7 @@ def score_bins(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> Bins
 
 
 def _stretches(shares: NDArray[np.float64], texts: list[str], level: NDArray[np.int64]) -> Bins:
-    """Return those stretches that hold a candidate; `texts` and `level` name the values, the lowest first."""
+    """Return the stretches that have candidates; `texts` and `level` name the values, the lowest first."""
     stretch = np.clip((np.nan_to_num(shares) * STRETCHES).astype(np.int64), 0, STRETCHES - 1)
     known = level >= 0
     held, place = np.unique(stretch[known], return_inverse=True)
@@ -134,7 +134,7 @@ def _y(share: float) -> float:
 
 
 def _axis(place: int, step: float, room: float, name: str, labels: list[tuple[float, str]]) -> Markup:
-    """Return an axis with `room` beside it; the names of every second one stand higher, so that they have room too."""
+    """Return an axis with `room` beside it; the names of every second axis are higher, so that they fit."""
     x = LEFT + step * place
     title = tag(
         "text",
@@ -151,13 +151,13 @@ def _axis(place: int, step: float, room: float, name: str, labels: list[tuple[fl
 
 
 def _label(x: float, y: float, text: str) -> Markup:
-    """Return the name of a value beside its axis, on a ground that keeps lines away from it."""
+    """Return the name of a value beside its axis, on a background that covers lines."""
     ground = tag("rect", x=x + 3, y=y - 8, width=LETTER * len(text) + 6, height="16", rx="3", class_="ground")
     return join(ground, tag("text", text, x=x + 6, y=y + 4))
 
 
 def _parts(place: int, step: float, name: str, bins: Bins) -> Markup:
-    """Return the areas of an axis that a click chooses; the script makes buttons of them."""
+    """Return the clickable areas of an axis; the script turns them into buttons."""
     areas = []
     for part, (label, (low, high)) in enumerate(zip(bins.labels, bins.ends, strict=True)):
         top, bottom = (_y(high), _y(low)) if high > low else (_y(high) - LEVEL / 2, _y(high) + LEVEL / 2)
@@ -175,7 +175,7 @@ def parts_of(facts: Facts) -> list[tuple[str, Bins]]:
 
 
 def selection_data(facts: Facts) -> dict[str, Any]:
-    """Return the data of the script; all lists of candidates are in the order of `Facts.known`."""
+    """Return the data for the script; all lists of candidates are in the order of `Facts.known`."""
     known, standing = facts.known.tolist(), facts.standing
     jobs = _jobs(facts)
     parts = parts_of(facts)
@@ -187,7 +187,7 @@ def selection_data(facts: Facts) -> dict[str, Any]:
         "axes": [name for name, _ in parts],
         "labels": [bins.labels for _, bins in parts],
         "numbers": known,
-        # A level of -1, none, becomes the last of the texts.
+        # A level of -1, none, selects the last of the texts.
         "levels": [[int(axis.level[row]) % (len(axis.values) + 1) for axis in facts.axes] for row in known],
         "parts": [[int(bins.of_candidate[row]) for _, bins in parts] for row in known],
         "scores": [_score(float(standing.best_score[row])) for row in known],
@@ -201,7 +201,7 @@ def _score(score: float) -> str:
 
 
 def nothing_known() -> dict[str, Any]:
-    """Return the same of no candidates."""
+    """Return the same data for no candidates."""
     names = ("names", "texts", "axes", "labels", "numbers", "levels", "parts", "scores", "rungs", "jobs")
     return {"best": None, "metric": "", **{name: [] for name in names}}
 
@@ -215,7 +215,7 @@ def data_block(data: dict[str, Any]) -> Markup:
 
 
 def _jobs(facts: Facts) -> dict[int, list[Job]]:
-    """Return rung, epochs, score, loss and training loss of each job by candidate."""
+    """Return rung, epochs, score, loss and training loss of each job, by candidate."""
     jobs: dict[int, list[Job]] = {number: [] for number in facts.known.tolist()}
     for job in facts.history.jobs:
         if job.candidate in jobs:
@@ -225,7 +225,7 @@ def _jobs(facts: Facts) -> dict[int, list[Job]]:
 
 
 def candidates(facts: Facts) -> Section:
-    """Return the section of the table: it can be sorted, a row each."""
+    """Return the section with the sortable table, one row per candidate."""
     names = [*COLUMNS, *(axis.name for axis in facts.varying)]
     body = [_row(facts, place, number) for place, number in enumerate(facts.drawn.tolist())]
     caption = f"Candidates, the best first{': ' + facts.drawn_remark.strip() if facts.drawn_remark else ''}"
@@ -254,7 +254,7 @@ def _row(facts: Facts, place: int, number: int) -> Markup:
 
 
 def _order(value: float) -> str:
-    """Return what a column is sorted by; what is unknown is the least."""
+    """Return the sort key of a value; unknown values come first."""
     return "-1e999" if math.isnan(value) else f"{value:.9g}"
 
 

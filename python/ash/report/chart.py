@@ -1,10 +1,10 @@
-"""Charts: scales and their ticks, marks that differ without colour, and the frame: grid, axes, legend, figure.
+"""Charts: scales and their ticks, marks that can be told apart without colour, grid, axes, legend and figure.
 
     figure > div.chart > svg[role=img] > title, desc, grid, axes, marks        figcaption        details > table
 
     o waiting   * (filled) promoted   x diverged   < worse than shown   star: the best
 
-Sizes are pixels of a page at rest. A `wide` or `medium` chart keeps a least width and scrolls in its own box, a
+Sizes are pixels of an unscaled page. A `wide` or `medium` chart keeps a minimum width and scrolls in its own box, a
 `natural` one is never scaled, a `cell` fills its place, a `plain` one shrinks with the page.
 """
 
@@ -18,13 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from ash.report.markup import Child, Markup, join, num, short, tag
 
 Tick = tuple[float, str]
-"""A place on an axis, and what is written there."""
+"""A position on an axis, and its label."""
 
 STEPS = (1.0, 2.0, 5.0)
-"""Of ticks, times a power of ten."""
+"""Steps of ticks, times a power of ten."""
 
 SHADES = 8
-"""Of rungs, pale below and strong above; a ladder of more shares them."""
+"""Number of shades of rungs, from pale to strong; ladders with more rungs share them."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: ArrayLike) -> NDArray[np.float64]:
-        """Return the pixel of each value; the middle where low is high."""
+        """Return the pixel of each value; the middle if low equals high."""
         low, high, own = self._flat(self.low), self._flat(self.high), self._flat(value)
         share = (own - low) / (high - low) if high != low else np.full_like(own, 0.5)
         return np.asarray(self.start + share * (self.stop - self.start))
@@ -48,7 +48,7 @@ class Scale:
         return float(self(value))
 
     def ticks(self, most: int = 6) -> list[Tick]:
-        """Return round numbers from low to high, and how they are written."""
+        """Return round numbers from low to high, and their labels."""
         values = _log_ticks(self.low, self.high, most) if self.log else _linear_ticks(self.low, self.high, most)
         return [(value, f"{value:.10g}") for value in values]
 
@@ -59,7 +59,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Canvas:
-    """The size of a picture, and its margins: what is left of it is the area between the axes."""
+    """The size of a picture and its margins; the rest is the area between the axes."""
 
     width: float
     height: float
@@ -69,7 +69,7 @@ class Canvas:
     bottom: float
 
     def across(self, low: float, high: float, room: float = 0.0, log: bool = False) -> Scale:
-        """Return a scale from left to right; `room` is left beyond both ends, a share of the distance between them."""
+        """Return a scale from left to right; `room` is the space beyond both ends, as a share of their distance."""
         return Scale(*_padded(low, high, room, log), self.left, self.width - self.right, log)
 
     def upwards(self, low: float, high: float, room: float = 0.0, log: bool = False) -> Scale:
@@ -78,9 +78,9 @@ class Canvas:
 
 
 BARS = Canvas(width=560.0, height=16.0, left=190.0, right=60.0, top=8.0, bottom=8.0)
-"""A chart of bars, without a bar."""
+"""The size of a bar chart without any bar."""
 BAR = 26.0
-"""Height of a bar, with the gap to the next one."""
+"""Height of a bar, including the gap to the next one."""
 
 
 def _padded(low: float, high: float, share: float, log: bool) -> tuple[float, float]:
@@ -138,7 +138,7 @@ def arrow(x: float, y: float, radius: float, candidate: int | None = None) -> Ma
 
 
 def star(x: float, y: float, radius: float, candidate: int | None = None) -> Markup:
-    """Return a star of five points, for the best."""
+    """Return a five-pointed star, for the best."""
     corners = []
     for corner in range(10):
         length, angle = radius * (1.0 if corner % 2 == 0 else 0.42), math.pi * corner / 5
@@ -179,7 +179,7 @@ STAR = tag("g", star(0, 0, 8), class_="winner")
 
 
 def svg(name: str, canvas: Canvas, title: str, description: str, *marks: Child) -> Markup:
-    """Return a picture with what a screen reader says of it; `name` is unique on the page."""
+    """Return a picture with its text for screen readers; `name` is unique on the page."""
     return tag(
         "svg",
         tag("title", title, id=f"{name}-title"),
@@ -195,7 +195,7 @@ def svg(name: str, canvas: Canvas, title: str, description: str, *marks: Child) 
 
 
 def figure(picture: Markup, caption: Child, *more: Child, kind: str = "plain", label: str = "") -> Markup:
-    """Return a picture in its box, with a caption and what follows it; a box that scrolls takes the keyboard."""
+    """Return a picture in its box, with a caption and further content; a scrolling box can be focused by keyboard."""
     scrolls = kind in ("wide", "medium", "natural")
     box = tag(
         "div",
@@ -216,7 +216,7 @@ def axes(
     x_ticks: Sequence[Tick] | None = None,
     y_ticks: Sequence[Tick] | None = None,
 ) -> Markup:
-    """Return grid, ticks and names of the axes; round numbers where no ticks are given."""
+    """Return grid, ticks and names of the axes; round numbers if no ticks are given."""
     bottom, left = y.start, x.start
     lines, texts = [], []
     for value, text in x.ticks() if x_ticks is None else x_ticks:
@@ -236,7 +236,7 @@ def axes(
 
 
 def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Markup:
-    """Return a picture with a bar for each value: what it is of, its length (none below 0), and how it is written."""
+    """Return a bar chart; a value has a name, a length (no bar below 0) and a text."""
     canvas = replace(BARS, height=BARS.height + BAR * len(values))
     most = max(value for _, value, _ in values)
     x = canvas.across(0.0, most if most > 0 else 1.0)
@@ -251,7 +251,7 @@ def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Mar
 
 
 def legend(entries: Sequence[tuple[Markup, str]]) -> Markup:
-    """Return a list of marks, each drawn within -8..8 by -8..8, and what they mean."""
+    """Return a list of marks, each drawn within -8..8 by -8..8, and their meanings."""
     items = []
     for mark, text in entries:
         picture = tag("svg", mark, viewBox="-10 -8 20 16", width="20", height="16", aria_hidden="true")

@@ -1,4 +1,4 @@
-"""The columns of the table, for the section of the winner: permutation importance, and partial dependence of some."""
+"""The table's columns in the section on the winner: permutation importance, and partial dependence on some of them."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ LETTER = 7.0
 
 
 class _Curves(NamedTuple):
-    """The outputs of which partial dependence is drawn: their places and names, and what the axis is called."""
+    """The outputs whose partial dependence is drawn: their indices and names, and the name of the axis."""
 
     outputs: Sequence[int]
     names: Sequence[str]
@@ -75,7 +75,7 @@ def _dependence(model: Member, sample: Sample, places: Sequence[int], names: Seq
 
 
 def _curves_of(model: Member, sample: Sample) -> _Curves:
-    """Return the second of two classes, the most frequent ones of more, or the first target."""
+    """Return the second of two classes, the most frequent ones of more than two, or the first target."""
     if model.classes_ is None:
         name = "the target" if model.target_names is None else model.target_names[0]
         return _Curves([0], [name], f"the predicted {name.removeprefix('the ')}")
@@ -107,7 +107,7 @@ def _panel(found: PartialDependence, name: str, kind: str, curves: _Curves, y: S
 
 
 def _across(found: PartialDependence, kind: str) -> tuple[Scale, list[Tick], list[float]]:
-    """Return the scale of the values of a column, what is written on it, and where the values are."""
+    """Return the scale for the values of a column, its labels, and the positions of the values."""
     if kind == "number":
         numbers = [value for value in found.values if isinstance(value, float)]
         x = PANEL.across(numbers[0], numbers[-1], room=0.04)

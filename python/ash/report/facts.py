@@ -1,9 +1,9 @@
-"""What the sections of a report look at: a history, what is read off it once, and which candidates are drawn.
+"""The facts that the sections of a report use: a history, values computed from it once, and which candidates to draw.
 
     ranked: with a job   >=   known: can be selected, MOST_KNOWN   >=   drawn: has a line or a row, MOST_DRAWN
 
-Of too many candidates the best half of the places goes to the best, the other half to every so manyth of the rest, so
-that a chart shows both what was found and what was tried.
+If there are too many candidates, half of the places go to the best, the other half to an evenly spaced part of the
+rest. So a chart shows both what was found and what was tried.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: `name` is its anchor, `body` what stands under the heading."""
+    """A part of the page: `name` is its anchor, `body` the content under its heading."""
 
     name: str
     title: str
@@ -36,19 +36,19 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Facts:
-    """A history as the sections see it."""
+    """A history with the derived values that sections use."""
 
     history: History
 
     @property
     def scored(self) -> str:
-        """Return what a score is called on an axis."""
+        """Return the name of the score on an axis."""
         metric = self.history.metric
         return metric if self.history.task == FUNCTION else f"validation {metric}"
 
     @property
     def where(self) -> str:
-        """Return on which rows scores are: " on the validation rows", or nothing where a function gives them."""
+        """Return the rows of the scores as text: " on the validation rows", or empty if a function returns them."""
         return "" if self.history.task == FUNCTION else " on the validation rows"
 
     @property
@@ -58,12 +58,12 @@ class Facts:
 
     @cached_property
     def standing(self) -> Standing:
-        """Return how each candidate has done."""
+        """Return the standing of each candidate."""
         return standing_of(self.history.columns, len(self.history.params))
 
     @cached_property
     def ranked(self) -> Rows:
-        """Return the candidates with a job, the best first; equals by number; the winner leads."""
+        """Return the candidates with a job, the winner first, then by rank, ties by number."""
         standing, best = self.standing, self.history.best_candidate
         rows = np.flatnonzero(standing.rung >= 0)
         order = rows[np.lexsort((rows, -standing.rank[rows], rows != best))]
@@ -81,7 +81,7 @@ class Facts:
 
     @cached_property
     def others(self) -> list[int]:
-        """Return those drawn but the winner, the best last: SVG draws it above the rest."""
+        """Return the drawn candidates except the winner, the best last, since SVG draws later elements on top."""
         return [number for number in self.drawn.tolist()[::-1] if number != self.history.best_candidate]
 
     @cached_property
@@ -96,7 +96,7 @@ class Facts:
 
     @cached_property
     def varying(self) -> list[ParameterAxis]:
-        """Return those in which candidates differ."""
+        """Return the hyperparameters in which candidates differ."""
         return [axis for axis in self.axes if axis.varies]
 
     def shade(self, rung: int) -> str:
@@ -109,7 +109,7 @@ class Facts:
 
     @property
     def drawn_remark(self) -> str:
-        """Return a sentence on the candidates that have no line; empty where all have."""
+        """Return a sentence on the candidates that have no line; empty if all have one."""
         drawn, all_of_them = len(self.drawn), len(self.ranked)
         if drawn == all_of_them:
             return ""
@@ -117,7 +117,7 @@ class Facts:
 
 
 def thinned(rows: Rows, most: int) -> Rows:
-    """Return at most so many of the rows, in order: the first half of them, and every so manyth of the rest."""
+    """Return at most `most` of the rows, in order: half of them from the start, the others evenly from the rest."""
     if len(rows) <= most:
         return rows
     first = most // 2

@@ -1,4 +1,4 @@
-"""The sections of the ladder, every job by score and rung, and of the learning curves, score against epochs."""
+"""The sections on the ladder, every job by score and rung, and on the learning curves, score against epochs."""
 
 import math
 from collections.abc import Sequence
@@ -28,20 +28,20 @@ Place = tuple[float, float]
 """x and y in pixels."""
 
 LADDER = Canvas(width=880.0, height=78.0, left=96.0, right=150.0, top=30.0, bottom=48.0)
-"""Without a rung."""
+"""The size without any rung."""
 RUNG = 58.0
 """Height of a rung."""
 SHAPES = (circle, circle, arrow, cross)
-"""Of the marks, in the order of `KINDS`; waiting and promoted ones differ in how they are filled."""
+"""Shapes of the marks, in the order of `KINDS`; waiting and promoted ones differ in their fill."""
 FEW = 600
-"""With more points than that they are drawn smaller."""
+"""With more points than this they are drawn smaller."""
 
 CURVES = Canvas(width=880.0, height=420.0, left=64.0, right=20.0, top=34.0, bottom=50.0)
 MOST_TICKS = 10
 
 
 def ladder(facts: Facts) -> Section:
-    """Return the section of the ladder: a picture, and what each rung has done as a table."""
+    """Return the section on the ladder: a picture, and a table of the rungs."""
     points = ladder_points(facts.history)
     caption = join(
         "Each mark is a job: one candidate trained for one rung. Filled marks were promoted, hollow ones wait. A "
@@ -92,7 +92,7 @@ def _marks(facts: Facts, points: LadderPoints, places: Sequence[Place]) -> list[
 
 
 def _best(candidate: int, way: Sequence[Place], tops: Sequence[Place], dot: float, size: float) -> Markup:
-    """Return the way of the best: a line, a dot of this radius for each job, a star of that size where it is best."""
+    """Return the path of the best: a line, a dot of this radius for each job, a star of this size at its best job."""
     dots = [circle(*place, dot, candidate) for place in way]
     stars = [star(*place, size, candidate) for place in tops]
     return tag("g", polyline(way, candidate), *dots, *stars, class_="winner")
@@ -148,7 +148,7 @@ def _table(facts: Facts) -> Markup:
 
 
 def curves(facts: Facts) -> Section:
-    """Return the section of learning curves: a line for each candidate."""
+    """Return the section on learning curves: a line for each candidate."""
     found = points_of(facts.history.jobs, facts.history.options.training)
     low, high = score_limits(facts.history.columns, facts.history.options.eta)
     below = sum(any(point.score < low for point in points) for points in found.values())
@@ -174,7 +174,7 @@ def _curves_picture(facts: Facts, found: dict[int, list[Point]], low: float, hig
         return [(x.at(point.epochs), y.at(max(point.score, low))) for point in found[candidate]]
 
     def line(candidate: int) -> Markup:
-        """Return the line of a candidate; that of one job is a dot."""
+        """Return the line of a candidate; for a single job it is a dot."""
         way = places(candidate)
         return polyline(way, candidate) if len(way) > 1 else circle(*way[0], 1.6, candidate)
 

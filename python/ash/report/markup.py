@@ -1,8 +1,8 @@
-"""HTML and SVG as text that is escaped once, by construction: what is not `Markup` is text, and text is inert.
+"""HTML and SVG text that is escaped exactly once, by construction: everything except `Markup` is escaped as text.
 
     tag("td", "<b>", class_="name")   ->   <td class="name">&lt;b&gt;</td>
 
-Characters that neither HTML nor XML allows (controls, halves of surrogate pairs) become U+FFFD.
+Characters that neither HTML nor XML allows (controls, lone surrogates) become U+FFFD.
 """
 
 import html
@@ -14,10 +14,10 @@ from typing import TypeAlias
 from ash._utils.display import show
 
 Child: TypeAlias = "str | int | Iterable[Child] | None"
-"""What an element may hold: `Markup` as it is, other text escaped, nothing for None."""
+"""The content of an element: `Markup` unchanged, other text escaped, nothing for None."""
 
 Value = str | int | float | bool | None
-"""Of an attribute: False and None leave it out, True is its name alone, a float is a coordinate."""
+"""The value of an attribute: False and None leave it out, True is only its name, a float is a coordinate."""
 
 EMPTY = frozenset(
     ("br", "circle", "ellipse", "input", "line", "link", "meta", "path", "polygon", "polyline", "rect", "use")
@@ -28,7 +28,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufdd0-\ufd
 
 
 class Markup(str):
-    """Text that is HTML or SVG as it stands."""
+    """Text that already is HTML or SVG."""
 
     __slots__ = ()
 
@@ -69,25 +69,25 @@ def _attribute(key: str, value: Value) -> str:
 
 
 def num(value: float) -> str:
-    """Return a coordinate: a tenth of a pixel is enough."""
+    """Return a coordinate, rounded to a tenth of a pixel."""
     text = f"{value:.1f}"
     return text[:-2] if text.endswith(".0") else text
 
 
 def shown(value: float, digits: int | None = None) -> str:
-    """Return a number as all of ash shows it, or with so many digits after the point; a dash for NaN."""
+    """Return a number as ash shows it elsewhere, or with `digits` digits after the point; a dash for NaN."""
     if math.isnan(value):
         return "\u2013"
     return show(value) if digits is None else f"{value:.{digits}f}"
 
 
 def short(text: str, most: int) -> str:
-    """Return a text of at most so many characters, its end cut off if it must be."""
+    """Return a text of at most `most` characters, truncated if necessary."""
     return text if len(text) <= most else text[: most - 1] + "\u2026"
 
 
 def counted(number: int, what: str) -> str:
-    """Return how many there are of something: 1 candidate, 2,048 candidates."""
+    """Return a number with its noun: 1 candidate, 2,048 candidates."""
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
@@ -105,7 +105,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, 
 def boxed_table(
     header: Sequence[str], body: Sequence[Markup], caption: str, classes: str, box: str = "table"
 ) -> Markup:
-    """Return a table of rows that are elements already, in a box of the classes `box` that scrolls."""
+    """Return a table of rows that are already elements, in a scrolling box with the classes `box`."""
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in header)))
     named = tag("caption", caption, class_="unseen")
     whole = tag("table", named, head, tag("tbody", *body), class_=classes or None)
@@ -113,12 +113,12 @@ def boxed_table(
 
 
 def pairs(items: Iterable[tuple[str, Child]], classes: str = "pairs") -> Markup:
-    """Return names and what each stands for."""
+    """Return a list of names and values."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in items), class_=classes)
 
 
 def same_as_table(header: Sequence[str], rows: Sequence[Sequence[Child]], caption: str) -> Markup:
-    """Return the numbers of a chart, folded up."""
+    """Return the numbers of a chart as a folded table."""
     return folded("The same as a table", table(header, rows, caption, "numbers"))
 
 

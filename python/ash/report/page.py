@@ -1,9 +1,9 @@
-"""The page of a report: its sections in order, within a template, with style and script of this package inside.
+"""The page of a report: its sections in order, in a template that includes style and script of this package.
 
     History -> Facts -> sections -> page.html( style.css, script.js, data of the candidates )
 
-Nothing of it is loaded from elsewhere: a Content-Security-Policy allows the one style and the one script by their
-hashes, and no other. Order: a function of the history and of this installation; no date, no random names.
+Nothing is loaded from elsewhere: a Content-Security-Policy allows only the one style and the one script, by their
+hashes. Order: the page depends only on the history and on this installation; no date, no random names.
 """
 
 import base64
@@ -28,7 +28,7 @@ from ash.report.winner import winner
 
 SECTIONS = (overview, ladder, curves, winner, importance, parameters, parallel, candidates, timeline, scaling, settings)
 OF_TIME = frozenset(("overview", "timeline", "scaling", "settings"))
-"""The sections that tell of seconds, threads or machine: they differ between two runs with the same digest."""
+"""The sections with seconds, threads or machine: they differ between two runs with the same digest."""
 
 
 def write_report(result: History, path: str | os.PathLike[str]) -> Path:
@@ -54,9 +54,9 @@ def fill(
     live: int | None = None,
     live_script: str = "",
 ) -> str:
-    """Return the page of these sections, with the outcome in a few words and their names and titles.
+    """Return the page with these sections, with the outcome in a few words and the names and titles of the sections.
 
-    `live` is the version of a page whose script is to ask for newer ones, which `live_script` does.
+    `live` is the version of a live page, whose `live_script` asks for newer ones.
     """
     script = asset("script.js") + live_script
     style = asset("style.css")
@@ -95,5 +95,5 @@ def asset(name: str, package: str = "ash.report") -> str:
 
 
 def _hash(content: str) -> str:
-    """Return the source expression of an inline element for a policy."""
+    """Return the source expression of an inline element for a Content-Security-Policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(content.encode('utf-8')).digest()).decode('ascii')}"

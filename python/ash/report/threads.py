@@ -1,4 +1,4 @@
-"""The sections of the threads: which of them trained which rung when, and what more of them would have brought."""
+"""The sections on threads: which thread trained which rung when, and the speed-up with more threads."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ from ash.report.markup import Markup, counted, join, table, tag
 from ash.simulation.simulate import TEAM_EFFICIENCY, THREADS, Speedups, speedups_of
 
 TIMELINE = Canvas(width=880.0, height=72.0, left=56.0, right=16.0, top=26.0, bottom=46.0)
-"""Without a row."""
+"""The size without any row."""
 ROW, LEAST_ROW, MOST_HEIGHT = 26.0, 6.0, 640.0
 MOST_BARS = 6000
 MOST_TICKS = 16
@@ -35,7 +35,7 @@ SCALING = Canvas(width=640.0, height=420.0, left=56.0, right=16.0, top=34.0, bot
 
 
 def timeline(facts: Facts) -> Section:
-    """Return the section of the threads: a bar for each job."""
+    """Return the section on the threads: a bar for each job."""
     history = facts.history
     jobs, assists = (_longest(_of(rows, facts.known)) for rows in (history.columns, history.assists))
     left_out = len(history.columns["rung"]) - len(jobs["rung"]) + len(history.assists["rung"]) - len(assists["rung"])
@@ -102,7 +102,7 @@ def _longest(rows: Columns) -> Columns:
 
 
 def scaling(facts: Facts) -> Section:
-    """Return the section of scaling: speed-up by threads, by simulation on the costs of the run."""
+    """Return the section on scaling: the speed-up by threads, simulated from the costs of the run."""
     if not facts.over:
         return Section("scaling", "Scaling", tag("p", "Scaling is simulated once the run has ended."))
     history = facts.history

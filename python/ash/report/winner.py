@@ -1,4 +1,4 @@
-"""The section of the winner: its hyperparameters, how it does on the validation rows, and what it makes of columns."""
+"""The section on the winner: its hyperparameters, its results on the validation rows, and its use of columns."""
 
 from dataclasses import replace
 
@@ -14,21 +14,21 @@ from ash.run_record import FUNCTION
 
 MOST_OUTPUTS = 4
 MOST_ROWS = 1000
-"""Points of a chart of predictions."""
+"""The most points in a chart of predictions."""
 SQUARE = Canvas(width=420.0, height=420.0, left=66.0, right=16.0, top=34.0, bottom=50.0)
 
 MATRIX = Canvas(width=108.0, height=86.0, left=96.0, right=12.0, top=34.0, bottom=52.0)
-"""Of a confusion matrix without a class."""
+"""The size of a confusion matrix without any class."""
 LEAST_WIDTH = 320.0
 CELL, LARGE_CELL, FEW = 26.0, 44.0, 8
-"""Cells are large where there are few classes."""
+"""Sizes of cells, which are large if there are at most FEW classes."""
 MOST_NUMBERS = 12
-"""Classes: with more, cells are too small for numbers."""
+"""With more classes, cells are too small for numbers."""
 FAINTEST = 0.12
 
 
 def winner(facts: Facts) -> Section:
-    """Return the section."""
+    """Return the section on the winner."""
     history = facts.history
     params = ((name, show_param(value)) for name, value in history.best_params.items())
     body = join(tag("h3", f"Hyperparameters of candidate {history.best_candidate}"), pairs(params))

@@ -1,4 +1,4 @@
-"""What scores a candidate on its validation rows: metrics of the core, or a function of the user's.
+"""Scores candidates on their validation rows: by metrics of the core, or by a user's function.
 
-fold_scoring.py is what a run calls; scorers.py, which imports scikit-learn, knows scorers of scikit-learn.
+A run uses fold_scoring.py; scorers.py, which imports scikit-learn, handles scorers of scikit-learn.
 """

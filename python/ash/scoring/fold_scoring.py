@@ -1,6 +1,6 @@
-"""What scores the candidates of a run: a metric that is defined on the validation rows, or the user's function.
+"""Chooses how the candidates of a run are scored: by a metric that is defined on the validation rows, or a function.
 
-Of a function there is one scorer a fold; no two of them run at once.
+A user's function has one scorer per fold; no two of them run at once.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scoring:
-    """A scorer of scikit-learn, or a function of the user's, that scores in place of a metric of the core.
+    """A scorer of scikit-learn, or a user's function, that scores instead of a metric of the core.
 
-    `argument` is what it was passed as, and `name` what it is called.
+    `argument` is the argument that it was passed as, and `name` its name.
     """
 
     argument: str
@@ -44,7 +44,7 @@ class Scoring:
 
     @property
     def identity(self) -> str:
-        """Return a text that differs between functions, as far as can be seen: by their code, or their repr."""
+        """Return a text that differs between functions, as far as their code or their repr shows."""
         code = getattr(self.scorer, "__code__", None)
         if code is None:
             return re.sub(r" at 0x[0-9a-f]+", "", repr(self.scorer))
@@ -57,16 +57,16 @@ class Scoring:
 def read_scoring(
     argument: str, value: Any, task: str | None = None, loss: str = ""
 ) -> tuple[str | None, Scoring | None]:
-    """Return the metric of the core, None for the default, or what scores in its place.
+    """Return the metric of the core, None for the default, and the `Scoring` that replaces it, if any.
 
     Parameters
     ----------
     argument : str
-        What the user calls the argument, for messages.
+        The name of the argument, for messages.
     value : str, callable or None
         The name of a metric of the core or of a scorer of scikit-learn, or ``scorer(estimator, X, y)``.
     task, loss : str, optional
-        Where they are known.
+        Given if they are known.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def read_scoring(
         return None, None
     metric = native_metric(value)
     if metric == METRIC_OF_LOSS["poisson"] and loss != "poisson":
-        metric = None  # other networks may predict numbers below 0, which scikit-learn's scorer refuses
+        metric = None  # networks with other losses may predict numbers below 0, which scikit-learn's scorer refuses
     if metric is not None:
         return metric if task is None else metric_of(task, metric, argument), None
     if callable(value):
@@ -99,7 +99,7 @@ def read_scoring(
 def fold_scorers(
     scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Fold], options: Options
 ) -> "list[ValidationScorer]":
-    """Return what scores each fold by the user's function, which sees rows of X or validation as the user gave them."""
+    """Return a scorer per fold for the user's function, which gets rows of X or `validation` as the user gave them."""
     if scoring is None:
         return []
     lock = Lock()
@@ -120,7 +120,7 @@ def _fold_scorer(
     rows = frame.numbers_of(fold.validation - (0 if fold.held_out is None else fold.table.rows))
     y = _targets(fold, fold.validation)
     weights = None if fold.weights is None else fold.weights[fold.validation]
-    if isinstance(X, Frame) and fold.held_out is None:  # of a file
+    if isinstance(X, Frame) and fold.held_out is None:  # a table from a file
         X_validation: Any = frame.take(fold.validation)
     else:
         given = X if fold.held_out is None else validation[0]
@@ -131,14 +131,14 @@ def _fold_scorer(
 
 
 def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
-    """Return the targets of some rows of a fold as the user has them; a single column as a vector."""
+    """Return the targets of some rows of a fold in the user's form; a single column as a vector."""
     targets, classes = fold.y[rows], fold.table.classes_
     y: NDArray[Any] = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]", ended: str, restored: bool) -> None:
-    """Raise what the user's function has raised, or AllDiverged where neither it nor an earlier run gave a number."""
+    """Raise the error of the user's function, or AllDiverged if neither it nor an earlier run returned a number."""
     for scorer in scorers:
         if isinstance(scorer.error, Exception) and scorer.is_of_sklearn:
             raise SettingError(f"{scoring} has failed: {scorer.error}") from scorer.error
@@ -149,36 +149,36 @@ def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]"
 
 
 POSITIVE = ("f1", "average_precision")
-"""Metrics that are about one of two classes: the second one."""
+"""Metrics for one of two classes, the second one."""
 
 
 def usable_metric(fold: Fold, options: Options) -> str:
-    """Return the metric; where it is undefined on the validation rows, a default is replaced, a given one refused."""
+    """Return the metric. If it is undefined on the validation rows, a default is replaced, and a given one refused."""
     metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
     _check_positive(metric, fold.table.classes_)
     targets = fold.y[fold.validation]
     if _is_defined(metric, targets, fold.table.classes):
         return metric
     why = f"metric {metric!r} is undefined on the {len(targets)} validation rows (all of one class or value)"
-    if options.metric is not None or options.stop_score is not None:  # a score is meant for this metric
+    if options.metric is not None or options.stop_score is not None:  # a stop score is meant for this metric
         raise SettingError(f"{why}; choose another metric or a larger validation part")
     warn_user(f"{why}; candidates are ranked by 'neg_root_mean_squared_error' instead")
     return "neg_root_mean_squared_error"
 
 
 def _check_positive(metric: str, classes: NDArray[Any] | None) -> None:
-    """Raise SettingError where it is open which class the metric is about."""
+    """Raise SettingError if it is unclear for which class the metric is."""
     if metric not in POSITIVE or classes is None:
         return
     if metric == "f1" and len(classes) > 2:
         raise SettingError(f"metric 'f1' is of two classes, but y has {len(classes)}; give 'f1_macro' or 'f1_weighted'")
-    if len(classes) == 2 and classes[0] == 1:  # for scikit-learn the positive class is 1, for ash the second one
+    if len(classes) == 2 and classes[0] == 1:  # scikit-learn's positive class is 1, that of ash is the second one
         todo = "label the positive class 1 and the other one 0"
         raise SettingError(f"metric {metric!r} needs a positive class, and y has the labels {classes.tolist()}; {todo}")
 
 
 def _is_defined(metric: str, targets: NDArray[np.float64], classes: int) -> bool:
-    """Return whether a metric tells candidates apart on rows with these targets, whatever is predicted."""
+    """Return whether a metric can distinguish candidates on rows with these targets."""
     if metric in ("roc_auc", "average_precision"):
         return len(np.unique(targets)) == classes
-    return metric != "r2" or bool((targets != targets[0]).any())  # of a constant all candidates would score 0, or 1
+    return metric != "r2" or bool((targets != targets[0]).any())  # for a constant all candidates score 0 or 1

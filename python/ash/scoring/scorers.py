@@ -1,11 +1,11 @@
-"""Scorers that are called for each job: those of scikit-learn, and functions of the user's.
+"""Scorers that are called for each job: those of scikit-learn, and users' functions.
 
     core thread -> GIL -> scorer(trained, X, y) -> score
                                     |
-             predict(X), predict_proba(X): of the validation rows, already there
+             predict(X), predict_proba(X): for the validation rows, already computed
 
-Errors: a scorer that fails is not called again; the run is stopped and fails with its error, SystemExit included.
-Threads: a scorer runs in the threads of the core, one at a time, so it may keep a state of its own.
+Errors: a scorer that fails is not called again; the run is stopped and fails with its error, including SystemExit.
+Threads: a scorer runs in the threads of the core, one at a time, so it may keep its own state.
 """
 
 import inspect
@@ -40,18 +40,18 @@ class ValidationScorer:
     scorer : callable
         `scorer(estimator, X, y)`.
     X, y
-        The validation rows in the user's own terms.
+        The validation rows in the user's form.
     weights : array [rows] or None
         Passed as `sample_weight` to scorers of scikit-learn whose metric takes it.
     network : callable
-        Makes a model of one of the core, for scorers that predict from other rows.
+        Makes a public model from one of the core, for scorers that predict other rows.
     lock : Lock
-        Held while it scores: one for all folds of a run.
+        Held while it scores; one for all folds of a run.
 
     Attributes
     ----------
     error : BaseException or None
-        What a call has raised.
+        The error that a call has raised.
     has_scored : bool or None
         Whether any score was a finite number; None before the first.
     """
@@ -68,32 +68,32 @@ class ValidationScorer:
         self._scorer, self._x, self._y, self._network = scorer, X, y, network
         self._keywords = {"sample_weight": weights} if weights is not None and takes_weights(scorer) else {}
         self._lock = lock
-        self._config = get_config()  # of the calling thread; those of the core have another one
+        self._config = get_config()  # that of the calling thread; threads of the core have another one
         self.error: BaseException | None = None
         self.has_scored: bool | None = None
 
     @property
     def is_of_sklearn(self) -> bool:
-        """Whether it is a scorer of scikit-learn, and no function of the user's."""
+        """Whether it is a scorer of scikit-learn, and not a user's function."""
         return hasattr(self._scorer, "_score_func")
 
     def __call__(self, core: _core.Network | Boosted, outputs: NDArray[np.float32]) -> float:
-        """Return the score, NaN once a call has failed."""
-        with self._lock:  # the GIL alone would let the others in whenever this one waits
+        """Return the score, or NaN once a call has failed."""
+        with self._lock:  # the GIL alone would let other threads in whenever this one waits
             if self.error is not None or not np.isfinite(outputs).all():
-                return math.nan  # the metrics of scikit-learn refuse what a diverged network predicts
+                return math.nan  # scikit-learn's metrics refuse the predictions of a diverged network
             try:
                 score = self._score(self._network(core), outputs)
-            except BaseException as error:  # whatever a user's function raises; the run is stopped and raises it
+            except BaseException as error:  # a user's function may raise anything; the run stops and raises it
                 self.error = error
                 return math.nan
             self.has_scored = bool(self.has_scored) or math.isfinite(score)
             return score
 
     def try_out(self, targets: NDArray[Any], task: str, argument: str) -> None:
-        """Raise SettingError where a scorer of scikit-learn cannot score what a constant of all targets predicts.
+        """Raise SettingError if a scorer of scikit-learn cannot score a constant prediction for all targets.
 
-        A function of the user's is not called.
+        A user's function is not called.
         """
         if not self.is_of_sklearn:
             return
@@ -101,7 +101,7 @@ class ValidationScorer:
         constant.fit(np.zeros((len(targets), 1)), targets)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of measures that a constant leaves undefined
+                warnings.simplefilter("ignore")  # metrics that are undefined for a constant
                 self._scorer(constant, np.zeros((len(self._y), 1)), self._y, **self._keywords)
         except Exception as error:
             raise SettingError(f"{argument} cannot score these rows: {error}") from error
@@ -118,14 +118,14 @@ class ValidationScorer:
 
 
 def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:
-    """Return whether it is a scorer of scikit-learn whose metric, or the estimator's `score`, knows sample_weight."""
+    """Return whether it is a scorer of scikit-learn whose metric, or the estimator's `score`, takes sample_weight."""
     is_own = estimator is not None and type(scorer).__name__ == "_PassthroughScorer"
     metric = getattr(estimator, "score", None) if is_own else getattr(scorer, "_score_func", None)
     return callable(metric) and "sample_weight" in inspect.signature(metric).parameters
 
 
 class _Trained(BaseEstimator):  # type: ignore[misc]
-    """A fitted estimator for a scorer; of the validation rows it knows the outputs."""
+    """A fitted estimator for a scorer, with the outputs for the validation rows."""
 
     def __init__(self, network: Member, rows: Any = None, outputs: Any = None) -> None:
         self.network = network
@@ -144,7 +144,7 @@ class _Trained(BaseEstimator):  # type: ignore[misc]
 
 
 class TrainedClassifier(ClassifierMixin, _Trained):  # type: ignore[misc]
-    """With classes and probabilities."""
+    """A fitted classifier for a scorer, with classes and probabilities."""
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities [rows, classes]."""
@@ -152,4 +152,4 @@ class TrainedClassifier(ClassifierMixin, _Trained):  # type: ignore[misc]
 
 
 class TrainedRegressor(RegressorMixin, _Trained):  # type: ignore[misc]
-    """With targets."""
+    """A fitted regressor for a scorer, with targets."""

@@ -1,4 +1,4 @@
-"""`ash.simulate`: the ladder and the schedule on a clock, for any number of threads or processes, without training.
+"""`ash.simulate`: simulates the ladder and the schedule for any number of threads or processes, without training.
 
-Start with simulate.py. cluster.py describes what lies between decisions and threads.
+Start with simulate.py. cluster.py describes the network between decisions and threads.
 """

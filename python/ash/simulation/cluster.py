@@ -1,4 +1,4 @@
-"""`ash.Cluster`: what lies between the decisions of a run and the threads of many processes, for `ash.simulate`."""
+"""`ash.Cluster`: the network between the decisions of a run and the threads of many processes, for `ash.simulate`."""
 
 import math
 from dataclasses import dataclass
@@ -10,46 +10,46 @@ from ash.errors import SettingError
 
 STATES = ("stay", "travel")
 MOST_IN_FLIGHT = 1024
-"""Jobs for each thread: more would hide no latency that there is."""
+"""The most jobs in flight per thread; more would not hide any realistic latency."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cluster:
-    """Processes at the end of lines, and one coordinator that decides, for `ash.simulate`. Immutable.
+    """Processes connected by lines to one coordinator that decides, for `ash.simulate`. Immutable.
 
-    The coordinator takes a result and gives out the next job in `decision_seconds`, one after the other. A line passes
-    bytes one message after the other, each way apart; a message is there when the coordinator's line and that of the
-    process have passed it, and `latency` after that. A job goes to where its state is if that process has a place for
-    it, else to the process with the most. By default nothing costs anything.
+    The coordinator takes results and hands out next jobs one after the other, in `decision_seconds` each. A line
+    transmits messages one after the other, independently in each direction. A message arrives `latency` after both the
+    coordinator's line and that of the process have transmitted it. A job goes to the process with its state if that
+    process has a free place, otherwise to the process with the most free places. By default nothing costs anything.
 
     Parameters
     ----------
     threads_per_process : int, default 1
-        Of each process; the last one has those that are left. The number of threads is that of `ash.simulate`.
+        Threads of each process; the last one has the remaining ones. `ash.simulate` has the total number of threads.
     in_flight : int, default 1
-        Jobs that are given out for each thread of a process before their results are known, the one that it runs
-        included, 1 to 1024: with 2 the next job is there when this one ends.
+        Jobs that are handed out per thread of a process before their results are known, including the running one, 1 to
+        1024: with 2 the next job is already there when this one ends.
     latency : float, default 0.0
-        Seconds from when a message has left until it is there, each way.
+        Seconds from when a message has left until it arrives, each way.
     bandwidth : float, optional
-        Bytes a second of the coordinator's line, each way. By default without limit.
+        Bytes per second of the coordinator's line, each way. Unlimited by default.
     process_bandwidth : float, optional
-        Bytes a second of the line of each process, each way. By default without limit.
+        Bytes per second of the line of each process, each way. Unlimited by default.
     data_bytes : float, default 0.0
-        Bytes that each process needs before its first job. They are sent to it once, by whoever has them already.
+        Bytes that each process needs before its first job. A process that already has them sends them once.
     state_bytes : number, array, distribution or callable, default 0.0
-        Bytes of a candidate's state after a job. Shape (candidates,): of each candidate. Shape (candidates, rungs):
-        after each rung. Distributions and callables are those of ``costs``.
+        Bytes of a candidate's state after a job. Shape (candidates,): for each candidate. Shape (candidates, rungs):
+        after each rung. Distributions and callables as for ``costs``.
     states : {"stay", "travel"}, default "stay"
-        "stay": a state stays on the process of its last job, and moves straight to another one if the next job runs
+        "stay": a state stays on the process of its last job, and moves directly to another one if the next job runs
         there. "travel": it goes to the coordinator with each result, and out again with the next job.
     decision_seconds : float, default 0.0
-        Seconds of the coordinator for each job.
+        Seconds that the coordinator needs for each job.
 
     Raises
     ------
     SettingError
-        An argument that is not allowed; the message names it, its value and what is allowed.
+        An argument is not allowed; the message names it, its value and what is allowed.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class Cluster:
     decision_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check everything but `state_bytes`, whose shape is that of a run."""
+        """Check everything except `state_bytes`, whose shape depends on the run."""
         whole("threads_per_process", self.threads_per_process, 1, 2**16)
         whole("in_flight", self.in_flight, 1, MOST_IN_FLIGHT)
         one_of("states", self.states, STATES)
@@ -86,7 +86,7 @@ class Cluster:
 
 
 def core_settings(cluster: Cluster) -> _core.Cluster:
-    """Return it as the core takes it, without `state_bytes`."""
+    """Return the cluster in the form that the core takes, without `state_bytes`."""
 
     def width(value: float | None) -> float:
         return math.inf if value is None else float(value)

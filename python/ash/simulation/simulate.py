@@ -1,8 +1,8 @@
-"""`ash.simulate`: the ladder and the schedule of `ash.tune` on a clock: any threads or cluster, no training.
+"""`ash.simulate`: simulates the ladder and the schedule of `ash.tune` on any threads or cluster, without training.
 
     simulate, or simulate_result (the jobs of a run) -> _core.simulate, once for each number of threads -> Simulation
 
-W: the seconds of all jobs on one thread    D: those of the candidate with most    p: threads
+W: the seconds of all jobs on one thread    D: those of the candidate with the most    p: threads
 """
 
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ ORDERS = ("finish", "start", "rung")
 MOST_THREADS = 2**16
 MOST_NOISE = 10.0
 TEAM_EFFICIENCY = 0.57
-"""What each thread beyond the first adds to a team: of a wide network on two threads (bench/results/teams.json)."""
+"""What each thread beyond the first adds to a team, for a wide network on two threads (bench/results/teams.json)."""
 
 _CANDIDATE_BYTES = 24
-"""Of a candidate that waits in a rung of a simulation, at least."""
-_SHORTEST = 1e-9  # seconds; what the clock cannot tell from nothing is not free
+"""The least bytes of a candidate that waits in a rung of a simulation."""
+_SHORTEST = 1e-9  # the least seconds of a recorded job, so that no job is free
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
 
 _COLUMNS = {
@@ -61,56 +61,56 @@ _CLUSTER_COLUMNS = {
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Simulation:
-    """The outcome of `ash.simulate`. Immutable. All times are in seconds, or in whatever unit the costs are.
+    """The outcome of `ash.simulate`. Immutable. All times are in seconds, or in the unit of the costs.
 
     Attributes
     ----------
     rows : list of dict
-        One for each number of threads, in the order asked for:
+        One for each number of threads, in the given order:
 
         threads
-            How many there are, p.
+            Number of threads, p.
         makespan
-            From the start until the last job has ended.
+            Time from the start to the end of the last job.
         utilization
-            The share of the threads' time that they spent in jobs, help included, 0 to 1.
+            The share of the threads' time that they spent in jobs, including help, 0 to 1.
         speedup
-            The makespan on one thread, of no cluster, by this one.
+            The makespan on one thread without a cluster, divided by this one.
         bound
             ``max(W / p, D)``: without teams no schedule of these jobs is shorter.
         work_per_thread
             ``W / p``: with teams no schedule is shorter.
         halving
-            The sum over the rungs of their work by ``min(jobs, p)``: these jobs with a barrier after each rung, and
-            no more threads in a rung than it has jobs.
+            The sum over the rungs of their work divided by ``min(jobs, p)``: these jobs with a barrier after each rung,
+            and at most one thread per job.
         jobs, epochs
             How many were finished.
         work, chain
-            W and D of this row. With ``schedule="greedy"`` decisions depend on the threads, and so do these.
+            W and D of this row. With ``schedule="greedy"`` decisions depend on the threads, and so do W and D.
 
-        and of a cluster, where seconds are again such that no schedule is shorter:
+        and for a cluster, where seconds are again lower bounds of any schedule:
 
         processes
-            How many there are.
+            Number of processes.
         bytes
-            Of data and states, each time that they were sent.
+            Total bytes of data and states that were sent.
         moves
-            Of states that stay, from one process to another.
+            How often states that stay were moved from one process to another.
         coordinator
             Seconds that the coordinator was busy with decisions.
         line
-            Seconds that the busiest line was passing bytes one way.
+            Seconds that the busiest line was transmitting in one direction.
         latency
-            Seconds that messages were under way: two latencies for each job of the longest ladder of one candidate, or
+            Seconds that messages were underway: two latencies for each job of the longest ladder of one candidate, or
             for each of the jobs that share a place in flight, whichever is more.
         bounded_by
             Which of these is the longest: "work" (``W / p``), "longest chain" (D), "coordinator", "line" or "latency";
-            or "workers", W by the virtual workers of a reproducible schedule, which are then too few for the threads.
-            Where the makespan is far above all of them, some share the blame.
+            or "workers", W divided by the virtual workers of a reproducible schedule, which are then too few for the
+            threads. If the makespan is far above all of them, several contribute.
     W : float
-        The seconds of all jobs on one thread, of the run on one thread.
+        The seconds of all jobs on one thread, in the run on one thread.
     D : float
-        The largest sum of the jobs of one candidate, which must follow each other, of the run on one thread.
+        The largest sum of the jobs of one candidate, which must run one after the other, in the run on one thread.
     settings : dict
         The checked arguments.
 
@@ -138,7 +138,7 @@ class Simulation:
         return to_frame(self.rows)
 
     def __repr__(self) -> str:
-        """Show the arguments that matter most, W and D, and the rows as a table."""
+        """Show the most important arguments, W and D, and the rows as a table."""
         own = self.settings
         schedule = f"reproducible with {own['workers']} workers" if own["schedule"] == "reproducible" else "greedy"
         teams = f"teams of efficiency {own['team_efficiency']:g}" if own["teams"] else "no teams"
@@ -169,60 +169,60 @@ def simulate(
     cluster: Cluster | None = None,
     seed: int = 0,
 ) -> Simulation:
-    """Tell how long a run would take on any number of threads: same ladder, same schedule, no training.
+    """Simulate how long a run would take on any number of threads: same ladder, same schedule, no training.
 
     Parameters
     ----------
     candidates, eta, min_epochs, max_rungs, algorithm, promotion
         As in `ash.tune`.
     threads : int or sequence of int, default (1, 2, 4, 8, 16, 32, 64)
-        Numbers of threads, 1 to 65536 each; a row of the result for each.
+        Numbers of threads, 1 to 65536 each; the result has a row for each.
     costs : None, number, array, distribution or callable, default None
-        What jobs take on one thread, in seconds, positive. None: 1 an epoch. A number: of an epoch. Shape
-        (candidates,): of an epoch of each candidate. Shape (candidates, rungs): of the whole job in each rung. An
-        object with ``rvs(size=, random_state=)``, as scipy's frozen distributions: drawn for each candidate, of an
-        epoch. A callable: ``costs(generator, candidates)`` with a NumPy generator returns one of the two arrays.
+        Seconds that jobs take on one thread, positive. None: 1 per epoch. A number: per epoch. Shape (candidates,): per
+        epoch of each candidate. Shape (candidates, rungs): of the whole job in each rung. An object with
+        ``rvs(size=, random_state=)``, such as scipy's frozen distributions: per epoch, drawn for each candidate. A
+        callable: ``costs(generator, candidates)`` with a NumPy generator returns one of the two arrays.
     scores : None or array, default None
-        Shape (candidates,) or (candidates, rungs); higher is better, NaN for diverged. None: by `seed`, a quality of
-        the candidate, uniform in 0..1, plus noise, uniform in -1/2..1/2, that is divided by the square root of `eta`
+        Shape (candidates,) or (candidates, rungs); higher is better, NaN for diverged. None: drawn by `seed`, a quality
+        of the candidate, uniform in 0..1, plus noise, uniform in -1/2..1/2, that is divided by the square root of `eta`
         with each rung, as if it came from as many samples as there are epochs.
     workers : int, default 32
         Virtual workers of ``schedule="reproducible"``.
     schedule : {"reproducible", "greedy"}, default "reproducible"
-        As in `ash.tune`. The virtual clock goes by `costs` without noise.
+        As in `ash.tune`. The virtual clock uses `costs` without noise.
     order : {"finish", "start", "rung"}, default "finish"
-        Which outstanding job of the virtual clock a thread takes: of the lowest virtual finish (as `ash.tune` does), of
-        the lowest virtual start, or of the highest rung. It changes no decision.
+        Which outstanding job of the virtual clock a thread takes: the one with the lowest virtual finish (as `ash.tune`
+        does), with the lowest virtual start, or with the highest rung. It does not change any decision.
     teams : bool, optional
-        Whether a thread without a job helps in the job that has most left for each of its threads: by default where
-        there is no cluster. Threads of a cluster form no teams.
+        Whether a thread without a job helps in the job that has the most work left per thread. Default: True without a
+        cluster; threads of a cluster do not form teams.
     team_efficiency : float, default 0.57
         What each further thread adds to a job, 0 to 1: a team of s is ``1 + (s - 1) * team_efficiency`` times as fast.
     noise : float, default 0.0
-        Of the real seconds: they are the costs times a lognormal factor of mean 1, whose logarithm has this standard
-        deviation, 0 to 10; drawn by `seed` for each job. 0.1 is about 10 %.
+        Noise of the real seconds, which are the costs times a lognormal factor with mean 1, drawn by `seed` for each
+        job. `noise` is the standard deviation of its logarithm, 0 to 10; 0.1 is about 10 %.
     cluster : Cluster, optional
-        What lies between the decisions and the threads, if they are those of many processes: latency, lines, bytes, and
-        the time that decisions take. By default nothing does.
+        The network between decisions and threads, if these are in many processes: latency, lines, bytes, and the time
+        that decisions take. By default it costs nothing.
     seed : int, default 0
-        Of all that is drawn here.
+        Seeds all draws.
 
     Returns
     -------
     Simulation
-        Makespan, utilization and speed-up for each number of threads, and what bounds them; of a cluster also bytes and
-        what its coordinator and its lines were busy for.
+        Makespan, utilization and speed-up for each number of threads, and their bounds; for a cluster also bytes and
+        the busy times of its coordinator and its lines.
 
     Raises
     ------
     SettingError
-        An argument that is not allowed; the message names it, its value and what is allowed.
+        An argument is not allowed; the message names it, its value and what is allowed.
 
     Notes
     -----
-    The ladder and the clock are those of the tuner, not a copy of their rules. A million candidates take a few seconds
-    for each number of threads. W is the work of all jobs, D the longest chain of jobs of one candidate, p the threads:
-    no schedule takes less than ``W / p``, and none without teams less than D.
+    The simulation uses the ladder and the clock of the tuner, not a copy of their rules. A million candidates take a
+    few seconds for each number of threads. W is the work of all jobs, D the longest chain of jobs of one candidate, p
+    the number of threads: no schedule takes less than ``W / p``, and none without teams less than D.
 
     Examples
     --------
@@ -257,18 +257,18 @@ def simulate(
 
 
 def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, **changes: Any) -> Simulation:
-    """Simulate a run on its own costs and scores; see `Result.simulate` and, for jobs not on record, `recorded_jobs`.
+    """Simulate a run with its own costs and scores; see `Result.simulate`, and `recorded_jobs` for unrecorded jobs.
 
-    Teams are simulated if this run had any: the core seconds on record then hold what sharing costs, so their
-    efficiency is 1, and `TEAM_EFFICIENCY` where the run had none. No job has more helpers than its steps are worth
-    (`team_limit` of the record). Where neither rule nor schedule is changed, a reproducible run that went to its end is
-    decided as it was. A run that was stopped early, or drew its candidates from a stream, goes to the end of those that
-    it had.
+    Teams are simulated if this run had any. The recorded core seconds then include what sharing costs, so their
+    efficiency is 1; if the run had no teams, it is `TEAM_EFFICIENCY`. A job has at most the helpers that its recorded
+    `team_limit` allows. If rule and schedule are unchanged, a reproducible run that was completed is decided in the
+    same way. A run that was stopped early, or that drew its candidates from a stream, is simulated until all its
+    candidates are done.
 
     Raises
     ------
     SettingError
-        An argument that `simulate` does not have, or that cannot differ from the run.
+        `simulate` does not have an argument, or it cannot differ from the run.
     """
     options = result.options
     of_run = ("max_rungs", "algorithm", "promotion", "epoch_limit", "stop_score", "patience")
@@ -297,9 +297,9 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
 
 
 def given_rungs(result: "History", epochs: Sequence[int]) -> list[tuple[int, int]] | None:
-    """Return places and epochs of the rungs of a run, None if its options make a ladder of such epochs.
+    """Return places and epochs of the rungs of a run, or None if its options already give a ladder with these epochs.
 
-    A stream has the places that its candidates fill.
+    A stream has as many places as its candidates fill.
     """
     own = [rung["epochs"] for rung in result.ladder]
     if own[: len(epochs)] == list(epochs):
@@ -338,7 +338,7 @@ def _simulation(
 
 
 def _row(threads: int, totals: dict[str, float], rungs: Sequence[tuple[int, float]], alone: float) -> dict[str, Any]:
-    """Return what every row has; `rungs` are (jobs, seconds), `alone` is the makespan on one thread."""
+    """Return the entries of every row; `rungs` are (jobs, seconds), `alone` is the makespan on one thread."""
     return {
         "threads": threads,
         "makespan": totals["makespan"],
@@ -357,7 +357,7 @@ def _row(threads: int, totals: dict[str, float], rungs: Sequence[tuple[int, floa
 def _cluster_row(
     row: dict[str, Any], totals: dict[str, float], rungs: Sequence[tuple[int, float]], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return what only a cluster has, and what bounds it."""
+    """Return the entries for a cluster, and what bounds it."""
     cluster = settings["cluster"]
     reached = sum(1 for jobs, _ in rungs if jobs)
     latency = 2 * cluster.latency * max(reached, row["jobs"] / (row["threads"] * cluster.in_flight))
@@ -375,7 +375,7 @@ def _cluster_row(
 
 
 def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
-    """Return whether there are teams, still to be checked, and check that a cluster is one."""
+    """Return whether there are teams, not yet checked, and check the argument `cluster`."""
     if cluster is None:
         return otherwise if value is None else value
     if not isinstance(cluster, Cluster):
@@ -386,7 +386,7 @@ def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
 
 
 def _check_memory(ladder: LadderSettings) -> None:
-    """Raise SettingError if the candidates do not fit into memory, before anything is made for each of them."""
+    """Raise SettingError if the candidates do not fit into memory, before anything is allocated for them."""
     check_room("candidates", ladder["candidates"], _CANDIDATE_BYTES, "simulate fewer candidates")
 
 
@@ -396,7 +396,7 @@ def _epochs(ladder: LadderSettings) -> list[int]:
 
 
 def _settings(**given: Any) -> dict[str, Any]:
-    """Return the arguments that have nothing to do with the ladder, checked, as the core takes them."""
+    """Return the checked arguments that do not belong to the ladder, in the form that the core takes."""
     return {
         "workers": whole("workers", given["workers"], 1, MOST_WORKERS),
         "schedule": one_of("schedule", given["schedule"], SCHEDULES),
@@ -423,9 +423,9 @@ def _threads(value: Any) -> list[int]:
 
 
 def _amounts(name: str, value: Any, ladder: LadderSettings, seed: int, unit: str, *, zero: bool) -> Table:
-    """Return finite seconds or bytes: [1] of a number, else as `_table` does; positive unless `zero` is allowed.
+    """Return finite seconds or bytes: [1] for a number, else as `_table` does; positive unless `zero` is allowed.
 
-    They may be a number, an array, a distribution, or a callable.
+    `value` may be a number, an array, a distribution, or a callable.
     """
     candidates = ladder["candidates"]
     if is_number(value):
@@ -457,12 +457,12 @@ def _table(name: str, value: Any, ladder: LadderSettings) -> Table:
 
 
 def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> dict[str, Table]:
-    """Return what each job took and yielded, also of those that are not on record.
+    """Return the times and results of each job, including jobs that are not recorded.
 
-    A job on record costs, in virtual time, what it did in the run (after a greedy run: its seconds) and takes its
-    `core_seconds`. A job that is not takes the seconds an epoch of the candidate's other jobs, or the median over the
-    candidates, times its epochs, and yields the candidate's latest score and loss, or the medians of these. A
-    candidate without any job on record has teams of the median limit.
+    A recorded job has the virtual cost that it had in the run (after a greedy run: its seconds) and takes its
+    `core_seconds`. An unrecorded job takes its epochs times the seconds per epoch of the candidate's other jobs, or the
+    median of these over the candidates. Its score and loss are the candidate's latest ones, or the medians of these. A
+    candidate without any recorded job has the median team limit.
 
     Parameters
     ----------
@@ -470,9 +470,10 @@ def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> d
         `Result.columns`: candidate, rung, epochs, core_seconds, virtual_start, virtual_end, score, loss, diverged,
         team_limit.
     candidates : int
-        How many rows.
+        Number of candidates, the rows of the tables.
     epochs : sequence of int
-        Those of a job of each rung, a column each. Records of higher rungs only tell of the candidate.
+        The epochs of a job of each rung, the columns of the tables. Records of higher rungs are only used for the
+        estimates of their candidate.
 
     Returns
     -------
@@ -508,7 +509,7 @@ def _durations(columns: Columns, values: Table, candidates: int, epochs: Sequenc
 
 def _results(columns: Columns, values: Table, candidates: int, rungs: int) -> Table:
     latest = np.full(candidates, np.nan)
-    upwards = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is written last
+    upwards = np.argsort(columns["rung"], kind="stable")  # the highest rung is written last
     latest[columns["candidate"][upwards]] = values[upwards]
     finite = latest[np.isfinite(latest)]
     unknown = np.ones(candidates, bool)
@@ -520,25 +521,25 @@ def _results(columns: Columns, values: Table, candidates: int, rungs: int) -> Ta
 
 
 def _put(table: Table, columns: Columns, values: Table) -> None:
-    """Write the jobs on record where the table has their rung."""
+    """Write the recorded jobs whose rung the table has."""
     here = columns["rung"] < table.shape[1]
     table[columns["candidate"][here], columns["rung"][here]] = values[here]
 
 
 @dataclass(frozen=True)
 class Speedups:
-    """What `ash.simulate` says of a run, a number for each number of threads; see `Result.plot_scaling`.
+    """The speed-ups of a run by `ash.simulate`, one for each number of threads; see `Result.plot_scaling`.
 
     Attributes
     ----------
     threads : list of int
-        Which is also the bound with teams, W by W/p.
+        Numbers of threads, which are also the bound with teams, W divided by W/p.
     bound, halving, alone : list of float
-        The bound without teams, W by max(W/p, D); SH with barriers; the schedule of the run, without teams.
+        The bound without teams, W divided by max(W/p, D); SH with barriers; the schedule of the run, without teams.
     shared : list of float or None
-        The schedule of the run with teams of `TEAM_EFFICIENCY`; None where the run was to have none.
+        The schedule of the run with teams of `TEAM_EFFICIENCY`; None if teams were turned off.
     measured : float
-        Of the run itself, on its threads: `core_seconds / wall_seconds`.
+        That of the run itself, on its threads: `core_seconds / wall_seconds`.
     """
 
     threads: list[int]
@@ -550,7 +551,7 @@ class Speedups:
 
 
 def speedups_of(result: "History", threads: int | Sequence[int] | None = None) -> Speedups:
-    """Return the speed-ups of a run for numbers of threads, powers of two by default."""
+    """Return the speed-ups of a run for some numbers of threads, powers of two by default."""
     counts = THREADS if threads is None else threads
     rows = simulate_result(result, counts, teams=False).rows
     shared = None
@@ -568,5 +569,5 @@ def speedups_of(result: "History", threads: int | Sequence[int] | None = None) -
 
 
 def _speedups(rows: Sequence[dict[str, Any]], name: str) -> list[float]:
-    """Return the work W by the seconds in a column of the simulation."""
+    """Return the work W divided by the seconds in a column of the simulation."""
     return [row["threads"] * row["work_per_thread"] / row[name] for row in rows]
