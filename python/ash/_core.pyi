@@ -1,8 +1,8 @@
 """The native core as Python sees it: ladder, training data, networks and the tuner.
 
-Private: arguments are checked by the Python side before they come here; what the core itself refuses
-(ValueError, IndexError) is a fault of that side. Arrays are C-contiguous with exactly the dtype named, or refused.
-Every call that may take longer than a millisecond releases the GIL.
+Private. The Python side checks arguments before it calls the core, so a ValueError or IndexError of the core is a bug
+of that side. The core refuses arrays that are not C-contiguous or not of exactly the dtype named here. Every call that
+may take longer than a millisecond releases the GIL.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ _Columns = dict[str, NDArray[np.generic]]
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
 _Integers = NDArray[np.int64]
-# Weights, first and second moments, epochs, updates, powers of beta1 and beta2: what training changes in a network.
+# What training changes in a network: weights, first and second moments, epochs, updates, powers of beta1 and beta2.
 _StateParts = tuple[_Singles, _Singles, _Singles, int, int, float, float]
-# Score, loss, training loss, hash of the weights, scores of folds (none: diverged).
+# Score, loss, training loss, hash of the weights, scores of the folds (empty: diverged).
 _ResultParts = tuple[float, float, float, int, Sequence[float]]
 _ExternalResult = tuple[float, float, int, list[float]]
 
@@ -32,7 +32,7 @@ class Job:
     def epochs(self) -> int: ...
 
 class Ladder:
-    """Rungs, promotions and the next job, by ask and tell (cpp/ash/search/ladder.hpp). Not for two threads at once."""
+    """Rungs, promotions and the next job, by ask and tell (cpp/ash/search/ladder.hpp). Not thread-safe."""
 
     def __init__(
         self,
@@ -40,18 +40,18 @@ class Ladder:
         *,
         eta: int = 2,
         min_epochs: int = 1,
-        max_rungs: int = 0,  # 0: as many as there are
+        max_rungs: int = 0,  # 0: no limit
         algorithm: str = "ash",  # "ash" | "sh" | "random"
         promotion: str = "capped",  # "capped" | "paper" | "improving"
-        epoch_limit: int = 0,  # of all jobs together; 0: none
+        epoch_limit: int = 0,  # on the epochs of all jobs together; 0: none
         stop_score: float = ...,  # NaN: none
         patience: int = 0,  # reports in a row without a better score; 0: none
-        rungs: Sequence[tuple[int, int]] = (),  # places and epochs of each, in place of eta, min_epochs and max_rungs
+        rungs: Sequence[tuple[int, int]] = (),  # (places, epochs) of each, instead of eta, min_epochs and max_rungs
     ) -> None: ...
     def next(self) -> Job | None: ...
     def report(self, job: Job, score: float, loss: float) -> None: ...
     def has_job(self) -> bool: ...
-    def take_retired(self) -> list[int]: ...  # each once
+    def take_retired(self) -> list[int]: ...  # returns each candidate once
     @property
     def finished(self) -> bool: ...
     @property
@@ -60,7 +60,7 @@ class Ladder:
     def rungs(self) -> list[dict[str, int]]: ...  # places, epochs, running, finished, promoted, diverged
 
 class Task:
-    """A job that was decided: which worker has it from when to when on the virtual clock; greedy: all 0."""
+    """A job to run: its worker, start and finish on the virtual clock; all 0 if the schedule is greedy."""
 
     @property
     def candidate(self) -> int: ...
@@ -76,7 +76,7 @@ class Task:
     def finish(self) -> float: ...
 
 class Decision:
-    """A job whose result the ladder has taken."""
+    """A job whose result the ladder has received."""
 
     @property
     def candidate(self) -> int: ...
@@ -84,7 +84,7 @@ class Decision:
     def rung(self) -> int: ...
 
 class Clock:
-    """A ladder and its clock (cpp/ash/search/clock.hpp), for jobs that Python does. One thread at a time."""
+    """A ladder and its clock (cpp/ash/search/clock.hpp), for jobs that Python runs. Not thread-safe."""
 
     def __init__(
         self,
@@ -98,21 +98,21 @@ class Clock:
         epoch_limit: int = 0,
         stop_score: float = ...,
         patience: int = 0,
-        report_limit: int = 0,  # of jobs that are reported; 0: none
+        report_limit: int = 0,  # on the number of reported jobs; 0: none
         schedule: str = "greedy",  # "greedy" | "reproducible"
-        workers: int = 1,  # virtual ones
-        known: int,  # candidates that are drawn already
-        cost: Callable[[int, int], float] | None = None,  # of candidate and epochs; None: all jobs are alike
-        rungs: Sequence[tuple[int, int]] = (),  # as of Ladder
+        workers: int = 1,  # of the virtual clock
+        known: int,  # number of candidates already drawn
+        cost: Callable[[int, int], float] | None = None,  # cost(candidate, epochs); None: all jobs cost the same
+        rungs: Sequence[tuple[int, int]] = (),  # as for Ladder
     ) -> None: ...
     def next(self) -> Task | None: ...
-    # These two return what was decided by them, in order.
+    # The next two return the decisions that they led to, in order.
     def finish(self, task: Task, score: float, loss: float) -> list[Decision]: ...
     def provide(self, candidates: int) -> list[Decision]: ...
-    def release(self) -> None: ...  # next() gives nothing any more, and a reproducible clock decides nothing
-    def take_retired(self) -> list[int]: ...  # each once
+    def release(self) -> None: ...  # from now on next() returns None, and a reproducible clock decides nothing
+    def take_retired(self) -> list[int]: ...  # returns each candidate once
     @property
-    def starved(self) -> bool: ...  # it stands still until provide()
+    def starved(self) -> bool: ...  # the clock stands still until provide()
     @property
     def finished(self) -> bool: ...
     @property
@@ -124,7 +124,7 @@ class Settings:
     """Hyperparameters of one candidate; plain attributes."""
 
     hidden: list[int]
-    activations: list[str]  # one a hidden layer: relu sigmoid tanh gelu silu selu mish identity
+    activations: list[str]  # one per hidden layer: relu sigmoid tanh gelu silu selu mish identity
     optimizer: str  # sgd momentum nesterov adam adamw
     learning_rate: float
     learning_rate_schedule: str  # cycle constant
@@ -136,8 +136,8 @@ class Settings:
     weight_decay: float
     dropout: float
     label_smoothing: float
-    batch_size: int  # 0: the whole training part, one update an epoch
-    external_cost: float  # multiply-adds per epoch of a candidate that is no network; 0: a network
+    batch_size: int  # 0: the whole training part, one update per epoch
+    external_cost: float  # multiply-adds per epoch of a candidate that is not a network; 0: a network
     initialization: str  # auto he xavier
     parametrization: str  # standard ntk
     precision: str  # fp32 bf16
@@ -165,56 +165,56 @@ class Data:
     @property
     def outputs(self) -> int: ...
     @property
-    def epoch_rows(self) -> int: ...  # of an epoch, but of candidates that take all rows at once
-    def digests(self) -> dict[str, list[int]]: ...  # of rows to train on and to validate: of inputs, targets, weights
-    # Of the training rows: class numbers [rows], standardized targets [rows, outputs], or standardized logarithms of
+    def epoch_rows(self) -> int: ...  # rows per epoch, except for candidates that take all rows at once
+    def digests(self) -> dict[str, list[int]]: ...  # of training and validation rows: of inputs, targets, weights
+    # For the training rows: class numbers [rows], standardized targets [rows, outputs], or standardized logarithms of
     # targets [rows].
     def training_targets(self, log: bool = False) -> NDArray[np.float32]: ...
-    def training_weights(self) -> NDArray[np.float32]: ...  # none: all alike
-    def output_units(self, log: bool = False) -> dict[str, Any]: ...  # keywords of `Trees`: scores become targets
+    def training_weights(self) -> NDArray[np.float32]: ...  # empty: all equal
+    def output_units(self, log: bool = False) -> dict[str, Any]: ...  # keywords of `Trees`, to turn scores into targets
     @property
-    def constant_features(self) -> list[int]: ...  # dropped: constant over the training rows, unless not standardized
+    def constant_features(self) -> list[int]: ...  # dropped: standardized, and constant over the training rows
 
 class DataBuilder:
-    """Makes Data from blocks of rows: all of them observed first, then all filled in, in the same order. One thread."""
+    """Makes Data from blocks of rows: first observe all, then fill all, in the same order. Not thread-safe."""
     def __init__(
         self,
-        standardized: Sequence[bool],  # a feature each
+        standardized: Sequence[bool],  # one per feature
         y: NDArray[np.float64],  # [rows, outputs], as for Data
         classes: int,
         training: NDArray[np.int64],  # row numbers
         validation: NDArray[np.int64],
-        training_weights: NDArray[np.float64] | None = None,  # above 0, a row of the part each
+        training_weights: NDArray[np.float64] | None = None,  # above 0, one per row of the part
         validation_weights: NDArray[np.float64] | None = None,
-        epoch_rows: int = 0,  # of an epoch at most; 0: all
+        epoch_rows: int = 0,  # most rows per epoch; 0: all
         loss: str = "squared_error",  # of a regression; or "pinball", "poisson"
         level: float = 0.5,  # of the pinball loss
         sparse_cells: int = 0,  # above 0: rows are stored sparsely, with room for this many cells; 0: densely
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # the next rows [n, features]; NaN is a missing value
-    def fill(self, x: NDArray[np.float64]) -> None: ...  # Standardize the next rows; a missing value becomes 0
+    def fill(self, x: NDArray[np.float64]) -> None: ...  # standardizes the next rows; a missing value becomes 0
     def finish(self) -> Data: ...
 
 def row_digests(x: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """A 64-bit hash of each row [rows, columns]; NaNs are alike, and so are 0.0 and -0.0."""
+    """A 64-bit hash of each row [rows, columns]; all NaNs count as equal, as do 0.0 and -0.0."""
 
 class Network:
     """A trained network with its standardization. Immutable; any thread may predict."""
 
     def __init__(
         self,
-        weights: Sequence[NDArray[np.float32]],  # a layer: [inputs, outputs]
-        biases: Sequence[NDArray[np.float32]],  # a layer: [outputs]
-        activations: Sequence[str],  # one a hidden layer
+        weights: Sequence[NDArray[np.float32]],  # per layer: [inputs, outputs]
+        biases: Sequence[NDArray[np.float32]],  # per layer: [outputs]
+        activations: Sequence[str],  # one per hidden layer
         classes: int,
         input_center: NDArray[np.float64],
         input_scale: NDArray[np.float64],
-        input_limit: NDArray[np.float64],  # 3: clipped smoothly there; 0: not
+        input_limit: NDArray[np.float64],  # 3: clipped smoothly at 3; 0: not clipped
         target_mean: NDArray[np.float64],  # zeros for classification
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # the features that the embedding takes, in order
         embedding: NDArray[np.float32] = ...,  # [parameters of a number, numbers]
-        shares: Sequence[NDArray[np.float32]] = ...,  # a hidden layer: [outputs]; or none
+        shares: Sequence[NDArray[np.float32]] = ...,  # per hidden layer: [outputs]; or empty
         exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
         target_least: Sequence[float] | NDArray[np.float64] = ...,  # bounds of targets, one per output
         target_most: Sequence[float] | NDArray[np.float64] = ...,
@@ -261,9 +261,9 @@ class Trees:
         leaf_starts: Sequence[int] | _Integers,  # [trees + 1]; the nodes of tree t begin at leaf_starts[t] - t
         feature: NDArray[np.int32],  # [nodes], as are the next four
         threshold: _Floats,
-        left: NDArray[np.int32],  # where x <= threshold; at least 0: a node of the tree; below: its leaf ~left
+        left: NDArray[np.int32],  # for x <= threshold; at least 0: a node of the tree; negative: its leaf ~left
         right: NDArray[np.int32],
-        missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: it goes left; 2: right
+        missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: NaN goes left; 2: right
         leaf_values: Sequence[float] | _Floats,  # [leaves]
         classes: int,
         target_mean: Sequence[float] | _Floats,  # zeros for classification
@@ -275,7 +275,7 @@ class Trees:
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
         """Probabilities [rows, classes], or targets [rows, outputs] in their units; NaN: missing, infinity: refused."""
     def raw_scores(self, x: _Floats | _Singles, threads: int = 1) -> _Floats:
-        """Sums of leaves [rows, scores], one score for two classes: what predictions are made of."""
+        """Sums of leaves [rows, scores], from which predictions are computed; one score for two classes."""
     @property
     def features(self) -> int: ...
     @property
@@ -289,7 +289,7 @@ class Trees:
     @property
     def right(self) -> NDArray[np.int32]: ...
     @property
-    def missing(self) -> NDArray[np.uint8]: ...  # 1 or 2: a 0 has become the side where 0.0 goes
+    def missing(self) -> NDArray[np.uint8]: ...  # 1 or 2: a 0 was replaced by the side where 0.0 goes
     @property
     def leaf_values(self) -> _Floats: ...
     @property
@@ -306,22 +306,23 @@ class Trees:
     def target_most(self) -> _Floats: ...
 
 class Mailbox:
-    """Jobs of a tuner that are done elsewhere, on their way (cpp/ash/run/mailbox.hpp). Any thread."""
+    """The jobs of a tuner that are being done elsewhere (cpp/ash/run/mailbox.hpp). Thread-safe."""
 
-    def __init__(self, capacity: int) -> None: ...  # jobs on their way at once
-    # What is new, as soon as there is something, at most so many seconds later: notes ("kept" or "dropped", candidate)
-    # on what the last job of a candidate has left; letters: number, candidate, rung, epochs, states to go on from.
+    def __init__(self, capacity: int) -> None: ...  # most jobs that are sent and not yet answered
+    # Waits until there is something new, at most `seconds`. Returns notes ("kept" or "dropped", candidate) on what the
+    # last job of a candidate left, and letters: number, candidate, rung, epochs, states to continue from.
     def take(
         self, seconds: float
     ) -> tuple[list[tuple[str, int]], list[tuple[int, int, int, int, list[_StateParts]]]]: ...
     def wake(self) -> None: ...  # `take` returns
-    # Result and states as of `train_job`; states empty: they have stayed there. False: nobody waits for it any more.
+    # Result and states as of `train_job`; empty states: they stay with the worker. False: nothing waits for the answer.
     def answer(
         self, number: int, result: _ResultParts, states: Sequence[_StateParts], thread: int, seconds: float
     ) -> bool: ...
-    def close(self) -> None: ...  # nobody waits any more
+    def close(self) -> None: ...  # ends all waiting
 
-# A job of a run that is decided elsewhere, by the calling thread: result, states after it (none: diverged) and seconds.
+# Does a job of a run that is decided elsewhere, in the calling thread. Returns its result, the states after it (empty:
+# diverged) and its seconds.
 def train_job(
     data: Sequence[Data],  # of each fold
     settings: Settings,
@@ -334,7 +335,7 @@ def train_job(
     training: str,
     metric: str,
     seed: int,
-    states: Sequence[_StateParts] = ...,  # of each fold, after a job in a rung below; none: from scratch
+    states: Sequence[_StateParts] = ...,  # of each fold, after a job in a lower rung; empty: from scratch
 ) -> tuple[_ResultParts, list[_StateParts], float]: ...
 
 class Tuner:
@@ -342,10 +343,10 @@ class Tuner:
 
     def __init__(
         self,
-        data: Sequence[Data],  # of each fold; the score of a job is their mean
-        candidates: Sequence[Settings],  # those known by now, from number 0 on
+        data: Sequence[Data],  # of each fold; the score of a job is the mean over the folds
+        candidates: Sequence[Settings],  # those known so far, from number 0 on
         *,
-        count: int = 0,  # in all; 0: no more than these
+        count: int = 0,  # of all candidates; 0: only those known so far
         eta: int = 2,
         min_epochs: int = 1,
         max_rungs: int = 0,
@@ -359,56 +360,56 @@ class Tuner:
         schedule: str = "reproducible",  # "reproducible" | "greedy"
         workers: int = 32,  # of the virtual clock
         teams: bool = True,
-        cores: int = 0,  # that the threads share; 0: one each
+        cores: int = 0,  # CPU cores that the threads share; 0: one per thread
         memory_limit: int = 0,  # bytes of waiting states; 0: none
-        epoch_limit: int = 0,  # of all jobs together; 0: none
+        epoch_limit: int = 0,  # on the epochs of all jobs together; 0: none
         stop_score: float = ...,  # a score that ends the run; NaN: none
-        patience: int = 0,  # decisions in a row without a better score that end it; 0: none
-        report_limit: int = 0,  # of jobs that are decided; 0: none
+        patience: int = 0,  # decisions in a row without a better score that end the run; 0: none
+        report_limit: int = 0,  # on the number of decided jobs; 0: none
         work_limit: float = 0.0,  # multiply-adds after which no job begins; 0: none
-        # One a fold, or none: score(network, predictions [validation rows, outputs] in the units of y), in place of the
-        # metric; any thread calls it; it must not throw, nor refer to the tuner. NaN counts as diverged.
+        # One per fold, or empty: score(network, predictions [validation rows, outputs] in the units of y) replaces the
+        # metric. Any thread calls it; it must neither throw nor refer to the tuner. NaN counts as diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
-        mailbox: Mailbox | None = None,  # jobs go through it, up to its capacity at a time; `threads` do the rest
-        # external(candidate, rung, epochs, is_stopped) -> score, loss, hash, scores of folds; None if it was stopped:
-        # does the jobs of candidates that are no networks. As with scorers, any thread calls it; it must not throw.
+        mailbox: Mailbox | None = None,  # takes jobs, up to its capacity at a time; `threads` do the rest
+        # external(candidate, rung, epochs, is_stopped) -> score, loss, hash, scores of folds; None if it was stopped.
+        # It does the jobs of candidates that are not networks. As with scorers, any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
         ahead: int = 1024,  # more are wanted when fewer known ones wait to enter; 0: when an idle worker has none left
     ) -> None: ...
     def start(self) -> None: ...
-    # At most so long, less when candidates are wanted; True when all threads have ended. Raises as they did.
+    # Waits at most `seconds`, less if candidates are wanted. True: all threads have ended. Raises what they raised.
     def wait(self, seconds: float) -> bool: ...
-    def stop(self) -> None: ...  # within a block of rows; returns at once; unfinished jobs leave no record
-    def limit(self, seconds: float) -> None: ...  # no job begins that would end later; reproducible only
+    def stop(self) -> None: ...  # returns at once; jobs stop within a block of rows and leave no record
+    def limit(self, seconds: float) -> None: ...  # begin no job that would end later; reproducible only
     @property
     def short_of_time(self) -> bool: ...  # the next job would end too late
     @property
-    def out_of_time(self) -> bool: ...  # and none runs
+    def out_of_time(self) -> bool: ...  # short of time, and no job runs
     @property
-    def wanted(self) -> int: ...  # How many candidates should be provided now; 0: none
+    def wanted(self) -> int: ...  # how many candidates should be provided now; 0: none
     def provide(self, candidates: Sequence[Settings]) -> None: ...  # the next of a stream, at most up to `count`
     def events(self) -> list[tuple[str, int, int, float, float]]:
         """All since the last call: started, finished, diverged or promoted; candidate, rung (left), seconds, score."""
-    def fold_scores(self) -> dict[str, NDArray[Any]]: ...  # as jobs ended: candidate, rung, scores [jobs, folds]
-    # A row a finished job in order of decision (greedy: of finishing), from row `first` on: the fields of JobRecord in
-    # records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
+    def fold_scores(self) -> dict[str, NDArray[Any]]: ...  # candidate, rung, scores [jobs, folds], as jobs ended
+    # One row per finished job in order of decision (greedy: of finishing), from row `first` on: the fields of JobRecord
+    # in records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
     def jobs(self, first: int = 0) -> _Columns: ...
     def steps(self, first: int = 0) -> _Integers: ...  # rows (candidate, rung, 0: begun or 1: ended), in order
-    def assists(self, first: int = 0) -> _Columns: ...  # a row a help: candidate, rung, thread, start, end, busy
+    def assists(self, first: int = 0) -> _Columns: ...  # one row per assist: candidate, rung, thread, start, end, busy
     @property
-    def threads(self) -> tuple[int, int]: ...  # started by start(), and asked for
+    def threads(self) -> tuple[int, int]: ...  # how many start() started, and how many were asked for
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
     def ended(
         self,
     ) -> str: ...  # running, finished, stop_score, patience, epoch_limit, work_limit, report_limit, stopped
-    # candidate, rung, score, network of each fold, the best first; what they predict: [kept, validation rows of all
-    # folds, outputs]. As many as predict with so many multiply-adds, but at least one.
+    # Candidate, rung, score and the network of each fold, best first; and their predictions [kept, validation rows of
+    # all folds, outputs]. Returns as many as can predict within `work` multiply-adds, but at least one.
     def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], NDArray[np.float32]]: ...
-    # What earlier runs have left: columns as of `jobs`, `assists`; scores [jobs, folds]; rows as of `steps` if greedy;
-    # and the seconds that they took. After restore_state, before start.
+    # Restores what earlier runs left: columns as of `jobs`, `assists`; scores [jobs, folds]; rows as of `steps` if
+    # greedy; and the seconds that those runs took. To be called after restore_state and before start.
     def restore(
         self, jobs: _Columns, fold_scores: _Floats, steps: _Integers, assists: _Columns, seconds: float
     ) -> None: ...
@@ -416,14 +417,16 @@ class Tuner:
     def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...  # of `kept_jobs`
     def states(self, candidate: int, rung: int) -> list[_StateParts]: ...  # of each fold, if it waits or is kept
     def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is there; best first
-    def complete(self, most: int) -> None: ...  # trains so many kept networks without states; after the threads' end
-    def retired(self) -> NDArray[np.int32]: ...  # candidates that will have no further job, since the last call
-    def refit(  # of candidates in `kept`; None: diverged, not done in time (True in the second list), or other features
+    # Retrains the first `most` kept networks that have no states; to be called after the threads have ended.
+    def complete(self, most: int) -> None: ...
+    def retired(self) -> NDArray[np.int32]: ...  # candidates that have retired since the last call: no further job
+    # Refits candidates of `kept`; None: diverged, not done in time (True in the second list), or other features.
+    def refit(
         self, data: Data, candidates: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> tuple[list[Network | None], list[bool]]: ...
     def retrain(
         self, data: Data, candidate: int
-    ) -> Network | None: ...  # one in `kept`, from the start; None: diverged
+    ) -> Network | None: ...  # trains a candidate of `kept` from the start; None: diverged
     @property
     def rungs(self) -> list[dict[str, int]]: ...
 
@@ -433,13 +436,13 @@ def train(
     epochs: int,
     seed: int = 0,
     candidate: int = 0,
-    cycles: int = 1,  # so many jobs, resumed: of `epochs`, `epochs` * growth, ... epochs
+    cycles: int = 1,  # number of jobs, each resuming the last: of `epochs`, `epochs` * growth, ... epochs
     growth: int = 1,
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
-    """One candidate alone: its network and the loss of every epoch, NaN after divergence. epochs 0: the initial one."""
+    """Trains one candidate; returns its network and the loss of every epoch, NaN once diverged. 0 epochs: untrained."""
 
-# A native metric, higher is better (errors negated); NaN where it is undefined. weights: above 0, or empty: all alike;
+# A native metric; higher is better (errors are negated), NaN if it is undefined. weights: above 0, or empty: all equal;
 # level: of the pinball loss.
 def score(
     metric: str,
@@ -449,28 +452,28 @@ def score(
     weights: Sequence[float] = ...,
     level: float = 0.5,
 ) -> float: ...
-def instruction_sets() -> list[str]: ...  # Those that were built and that this processor can run, the best first
+def instruction_sets() -> list[str]: ...  # those that were built and that this processor can run, best first
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str = "") -> NDArray[np.float32]: ...
 def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float: ...
 
-# Bytes of the scratch of a thread that trains and scores each of these candidates, and of the state of one candidate.
+# Bytes of the scratch memory of a thread that can train and score all of these candidates, and of the state of one.
 def workspace_bytes(
     candidates: Sequence[Settings],
     features: int,
     outputs: int,  # or classes
     numbers: int,
     *,
-    metric: str,  # which names the task too
+    metric: str,  # implies the task
     weighted: bool,  # whether rows have weights
     training_rows: int,
-    epoch_rows: int,  # of an epoch at most; 0: all
+    epoch_rows: int,  # most rows per epoch; 0: all
     validation_rows: int,
 ) -> int: ...
 def state_bytes(settings: Settings, features: int, outputs: int, numbers: int) -> int: ...
 
-# For benches: fused multiply-adds of one thread, in 1e9 floating-point operations a second; seconds an update in each
-# of `repeats` runs of at least `steps` updates; the same alone and shared by `threads` >= 2, in pairs of runs, with
-# "blocks" that others than the owner have run, and the "round_trip" of a cache line between two threads.
+# For benchmarks. fma_peak: 1e9 floating-point operations per second of one thread's fused multiply-adds. time_steps:
+# seconds per update in each of `repeats` runs of at least `steps` updates. time_team: the same, alone and shared by
+# `threads` >= 2, in pairs of runs; also the "blocks" that helpers ran and the "round_trip" of a cache line.
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float: ...
 def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]: ...
 def time_team(
@@ -480,7 +483,7 @@ def build_info() -> dict[str, str]:
     """version, commit, compiler, flags, build_type, openmp, instruction_sets, instruction_set."""
 
 class Cluster:
-    """What a simulated run has beside threads (cpp/ash/simulate/cluster.hpp); `ash.Cluster` says what each is."""
+    """The cluster of a simulated run (cpp/ash/simulate/cluster.hpp); `ash.Cluster` describes the arguments."""
 
     def __init__(
         self,
@@ -497,11 +500,11 @@ class Cluster:
 
 def simulate(
     candidates: int,
-    costs: NDArray[np.float64],  # [1] or [candidates]: virtual seconds an epoch; [candidates, rungs]: of the whole job
+    costs: NDArray[np.float64],  # [1] or [candidates]: virtual seconds per epoch; [candidates, rungs]: per job
     *,
-    seconds: NDArray[np.float64] | None = None,  # the real ones, shaped alike; None: as costs
+    seconds: NDArray[np.float64] | None = None,  # real seconds, in one of these shapes; None: as costs
     scores: NDArray[np.float64] | None = None,  # [candidates] or [candidates, rungs]; None: random by seed
-    losses: NDArray[np.float64] | None = None,  # shaped alike; None: 0
+    losses: NDArray[np.float64] | None = None,  # in one of these shapes; None: 0
     eta: int = 2,
     min_epochs: int = 1,
     max_rungs: int = 0,
@@ -519,14 +522,14 @@ def simulate(
     team_limits: NDArray[np.float64] | None = None,  # [1] or [candidates]: most threads of a job; None: all
     noise: float = 0.0,  # sigma of the logarithm of real seconds
     seed: int = 0,
-    cluster: Cluster | None = None,  # then without teams
+    cluster: Cluster | None = None,  # excludes teams
     state_bytes: NDArray[np.float64] | None = None,  # [1], [candidates] or [candidates, rungs]; None: 0
     keep_jobs: bool = False,
-    rungs: Sequence[tuple[int, int]] = (),  # as of Ladder
+    rungs: Sequence[tuple[int, int]] = (),  # as for Ladder
 ) -> tuple[dict[str, float], list[tuple[int, float]], dict[str, NDArray[np.generic]]]:
     """A run without training (cpp/ash/simulate/simulator.hpp): totals, (jobs, seconds) of each rung, columns.
 
-    Totals: makespan, busy (seconds of threads), work, chain, jobs, epochs; of a cluster also processes, bytes, moves,
-    coordinator, line. Columns, empty without keep_jobs, have a row a job in order of decision: candidate, rung, epochs,
-    thread, team (int64), start, end (float64).
+    Totals: makespan, busy (seconds of threads), work, chain, jobs, epochs; for a cluster also processes, bytes, moves,
+    coordinator, line. Columns, empty without keep_jobs, have one row per job in order of decision: candidate, rung,
+    epochs, thread, team (int64), start, end (float64).
     """

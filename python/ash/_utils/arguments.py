@@ -1,4 +1,4 @@
-"""What an entry point says of an argument that it does not have: the name that was probably meant."""
+"""Explains an unknown argument of an entry point: suggests the name that was probably meant."""
 
 import functools
 import inspect
@@ -35,13 +35,13 @@ SYNONYMS = (
     {"job_limit", "job_timeout", "trial_timeout"},
     {"ensemble", "ensemble_size"},
 )
-"""Names that other libraries, or other entry points of ash, have for one thing."""
+"""Sets of names that other libraries, or other entry points of ash, use for the same argument."""
 
 
 def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]], Callable[Given, Answer]]:
-    """Return a decorator: an UnknownArgument in place of Python's TypeError for a name that a call does not have.
+    """Return a decorator that raises UnknownArgument instead of TypeError for an argument that the call does not have.
 
-    `fields` are those of its argument `config`.
+    `fields` are the fields of the argument `config`.
     """
 
     def decorate(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
@@ -61,7 +61,7 @@ def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]
 
 
 def _hint(name: str, names: Collection[str], fields: Collection[str]) -> str:
-    """Return what was probably meant by a name."""
+    """Return a hint at what was probably meant by an unknown name."""
     alike = {name}.union(*(group for group in SYNONYMS if name in group))
     for known, text in ((names, "did you mean {}?"), (fields, "pass config=ash.SearchConfig({}=...)")):
         if found := sorted(alike.intersection(known)):

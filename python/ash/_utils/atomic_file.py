@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: written under another name, made durable, renamed."""
+"""Writes files atomically: under a temporary name first, then flushed to disk and renamed."""
 
 import contextlib
 import os
@@ -6,16 +6,16 @@ import secrets
 from pathlib import Path
 
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-"""No planted link or file is opened."""
+"""Never open an existing file or follow a link, which someone else may have planted."""
 
 
 def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
-    """Write `content` to `path` so that after a crash either the old or the new file is there, whole.
+    """Write `content` to `path` so that after a crash either the old or the new file is there, complete.
 
     Parameters
     ----------
     private : bool
-        Whether only the user may read the file. By default its mode follows the umask, as that of any new file.
+        Whether only the user may read the file. By default its mode follows the umask, like that of any new file.
     """
     try:
         _replace(path, content, 0o600 if private else 0o666)
@@ -42,7 +42,7 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; where a folder cannot be opened or synced (Windows) it is so by itself."""
+    """Make the rename itself durable; systems whose folders cannot be opened or synced (Windows) do so on their own."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

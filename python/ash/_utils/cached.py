@@ -1,7 +1,8 @@
 """A property that is computed once: `functools.cached_property` of Python 3.12, for Python 3.11 too.
 
-Before 3.12 it holds a lock while it computes, one for all objects of a class. A child that is forked meanwhile, by
-another thread, would wait for that lock for ever. Without it, two threads may compute the same value twice.
+Before 3.12, `functools.cached_property` holds one lock for all objects of a class while it computes. A child process
+that another thread forks meanwhile would wait for that lock forever. Without it, two threads may compute the same value
+twice.
 """
 
 import functools

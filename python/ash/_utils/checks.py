@@ -1,4 +1,4 @@
-"""Checks of single arguments; what counts as an integer and as a number: NumPy's too, booleans not."""
+"""Checks of single arguments. NumPy's integers and numbers count as such; booleans do not."""
 
 import math
 from collections.abc import Iterable
@@ -11,30 +11,30 @@ Word = TypeVar("Word", bound=str)
 
 
 def is_integer(value: Any) -> TypeGuard[int]:
-    """Whether the value is an integer of Python or NumPy, and no bool."""
+    """Return whether the value is an integer of Python or NumPy, and not a bool."""
     return not isinstance(value, bool) and isinstance(value, Integral)
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether the value is a finite real number of Python or NumPy, and no bool."""
+    """Return whether the value is a finite real number of Python or NumPy, and not a bool."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer beyond all floats
+    except OverflowError:  # an integer too large for a float
         return False
 
 
 def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float = 0.6) -> list[str]:
-    """Return the names that are spelled like this one, the likeliest first; case does not count."""
-    import difflib  # not before there is an error
+    """Return the names spelled most like this one, the likeliest first; case does not count."""
+    import difflib  # only if there is an error
 
     by_lower: dict[str, str] = {one.lower(): one for one in reversed(list(names))}
     return [by_lower[one] for one in difflib.get_close_matches(name.lower(), list(by_lower), most, likeness)]
 
 
 def is_list_of(values: Any, kind: type) -> bool:
-    """Whether the value is a list of exactly that type (bool is no int)."""
+    """Return whether the value is a list of items of exactly that type (a bool is not an int)."""
     return isinstance(values, list) and all(type(value) is kind for value in values)
 
 
@@ -46,7 +46,7 @@ def check_seed(seed: Any) -> int:
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:
-    """Return `value` as an int, or raise SettingError unless it is an integer in low..high (bool is none)."""
+    """Return `value` as an int, or raise SettingError unless it is an integer in low..high and not a bool."""
     if not is_integer(value) or not low <= value <= high:
         raise SettingError(f"{name} must be an integer from {low} to {high}, got {value!r}")
     return int(value)
@@ -61,14 +61,14 @@ def one_of(name: str, value: Any, allowed: tuple[Word, ...]) -> Word:
 
 
 def yes_or_no(name: str, value: Any) -> bool:
-    """Return a switch, or refuse what is none."""
+    """Return `value`, or raise SettingError unless it is a bool."""
     if not isinstance(value, bool):
         raise SettingError(f"{name} must be True or False, got {value!r}")
     return value
 
 
 def read_seconds(name: str, value: Any) -> float | None:
-    """Return a limit in seconds, None where there is none."""
+    """Return a limit in seconds; None if there is none."""
     if value is None:
         return None
     try:
@@ -81,7 +81,7 @@ def read_seconds(name: str, value: Any) -> float | None:
 
 
 def read_score(name: str, value: Any) -> float | None:
-    """Return a finite score, None where there is none."""
+    """Return a finite score; None if there is none."""
     if value is None:
         return None
     if not is_number(value):

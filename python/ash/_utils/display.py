@@ -1,4 +1,4 @@
-"""What people see: numbers, durations, hyperparameters and tables as text, and what kind of screen shows them."""
+"""Text for display: numbers, durations, hyperparameters and tables, and the kind of screen that shows them."""
 
 import html
 import math
@@ -9,14 +9,14 @@ from typing import Any, TextIO
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Return the lines of a table: columns aligned to the right, two spaces between, a dash for NaN and None."""
+    """Return the lines of a table: right-aligned columns, two spaces between them, a dash for NaN and None."""
     cells = [list(header), *([_cell(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in cells]
 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return the same as HTML, escaped; without a line of names if the header is empty."""
+    """Return the same table as escaped HTML, without a header row if the header is empty."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(_cell(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table>{f'<tr>{head}</tr>' * bool(header)}{body}</table>"
@@ -27,14 +27,14 @@ def _cell(value: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """Return a number with four digits after the point, or four in all where that says more; all else as it is."""
+    """Return a number with four decimals, or four significant digits where that says more; all else unchanged."""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 0.1 or abs(value) >= 1000 else f"{value:.4f}"
     return str(value)
 
 
 def show_param(value: Any) -> str:
-    """Return a hyperparameter: a number as short as it is, widths as 64-32, all else as it is."""
+    """Return a hyperparameter as text: a number in its short form, widths as 64-32, all else unchanged."""
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple):
@@ -43,13 +43,13 @@ def show_param(value: Any) -> str:
 
 
 def show_params(params: dict[str, Any]) -> list[str]:
-    """Return a line for each hyperparameter, the names aligned."""
+    """Return a line for each hyperparameter, with the names aligned."""
     width = max(map(len, params), default=0)
     return [f"{name.ljust(width)}  {show_param(value)}" for name, value in params.items()]
 
 
 def printable(text: str) -> str:
-    r"""Return text without control characters: they are written as in Python, such as \x1b."""
+    r"""Return text with each control character replaced by its Python escape, such as \x1b."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
@@ -67,7 +67,7 @@ def show_seconds(seconds: float) -> str:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Return whether it is an open terminal."""
+    """Return whether the stream is an open terminal."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:
@@ -75,7 +75,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def in_notebook() -> bool:
-    """Return whether this process is the kernel of a notebook; nothing is imported to find out."""
+    """Return whether this process is the kernel of a notebook, without importing anything."""
     kernel, ipython = sys.modules.get("ipykernel.zmqshell"), sys.modules.get("IPython")
     if kernel is None or ipython is None:
         return False
@@ -83,5 +83,5 @@ def in_notebook() -> bool:
 
 
 def moves_cursor() -> bool:
-    """Return whether a terminal here can move its cursor."""
+    """Return whether a terminal of this environment can move its cursor."""
     return os.environ.get("TERM") not in ("dumb", "unknown")

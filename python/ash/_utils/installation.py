@@ -1,4 +1,4 @@
-"""What is installed: the build of ash, its packages and its machine, and the packages that only some of it needs."""
+"""Tells what is installed: the build of ash, its packages, its machine, and the packages of optional features."""
 
 import importlib.util
 import platform
@@ -13,29 +13,29 @@ from ash.errors import MissingExtra
 
 
 def require_extra(feature: str, module: str, extra: str) -> None:
-    """Raise MissingExtra unless a module can be found; it is not imported, which may take seconds.
+    """Raise MissingExtra unless a module can be found, without importing it, which may take seconds.
 
     Parameters
     ----------
     feature : str
-        What needs it.
+        The feature that needs the module.
     module, extra : str
-        What is imported, and the extra of ash-tune that brings it.
+        The module, and the extra of ash-tune that installs it.
     """
     if not is_installed(module):
         raise MissingExtra(f"{feature} needs {module}; install it by: pip install 'ash-tune[{extra}]'")
 
 
 def is_installed(module: str) -> bool:
-    """Return whether a module can be found; it is not imported."""
+    """Return whether a module can be found, without importing it."""
     spec = importlib.util.find_spec(module)
-    return spec is not None and spec.origin is not None  # without an origin it is a folder, as wandb writes one
+    return spec is not None and spec.origin is not None  # without an origin: a mere folder, such as wandb creates
 
 
 def versions() -> dict[str, str]:
-    """Return, in the order to print: ash and how it was built, CPUs allowed and why, Python, packages, platform.
+    """Return, in the order to print: ash and its build, CPUs allowed and why, Python, packages, platform.
 
-    scikit-learn and rich are looked up, not imported.
+    The versions of scikit-learn and rich are looked up without importing them.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def versions() -> dict[str, str]:
 
 
 def show_versions(file: TextIO | None = None) -> None:
-    """Print what `versions` returns, one line each.
+    """Print what `versions` returns, one item per line.
 
     Parameters
     ----------

@@ -1,19 +1,19 @@
-"""What this process may use of its machine: CPUs and memory, by its affinity, its control groups and the environment.
+"""The CPUs and memory that this process may use, given its affinity mask, its control groups and the environment.
 
     CPUs      min(affinity mask, ceil(quota) of every cgroup level, OMP_THREAD_LIMIT), at least 1
     memory    min(what the machine has left, what every cgroup level leaves, RLIMIT_AS less the address space in use)
 
 A quota of 1.5 CPUs allows two threads: one would leave half a CPU idle, and the kernel slows two down fairly. The
-environment is read, never written, and no thread count of OpenMP is changed.
+environment is read, never written, and the thread counts of OpenMP are not changed.
 
-A limit of a control group (cgroup) holds for everything below it, so every level up to the mounted root counts:
+A limit of a control group (cgroup) applies to everything below it, so every level up to the mounted root counts:
 
     /proc/self/cgroup      0::/user/job          -> version 2, path /user/job
     /proc/self/mountinfo   ... / /sys/fs/cgroup ... - cgroup2 ...
     folders                /sys/fs/cgroup/user/job, /sys/fs/cgroup/user, /sys/fs/cgroup
 
 Inside a container the mount often shows only a part of the hierarchy (field 4 of mountinfo); the path is then taken
-relative to that part. Whatever is missing or unreadable is left out: a limit that cannot be read is no limit.
+relative to that part. A limit that is missing or cannot be read counts as no limit.
 
 Source: Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/; proc(5), "/proc/pid/mountinfo".
 """
@@ -33,19 +33,19 @@ from ash.errors import SettingError
 PROC = Path("/proc/self")
 ROOT = Path("/sys/fs/cgroup")
 
-_USUAL_PERIOD = 100_000.0  # microseconds, where cpu.max names no period
+_USUAL_PERIOD = 100_000.0  # microseconds, used if cpu.max names no period
 _MEMORY_FILES = {2: ("memory.max", "memory.current"), 1: ("memory.limit_in_bytes", "memory.usage_in_bytes")}
-_FILE_CACHE = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)  # counted as used, but given back
+_FILE_CACHE = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)  # counted as used, but reclaimable
 
 STATES_SHARE = 0.5
-"""Of what is left, for waiting candidates: the other half is for the core's copy of the table, the scratch of the
-threads, the returned models and whatever else starts meanwhile, as beyond the limit states can be trained again,
-but a process that the system kills for its memory cannot."""
+"""The share of the remaining memory that the states of waiting candidates may take. The other half is for the core's
+copy of the table, the scratch of the threads, the returned models and anything else that starts meanwhile: states
+beyond the limit can be trained again, but a process that the system kills for its memory cannot."""
 
 
 @dataclass(frozen=True)
 class CpuLimit:
-    """A number of CPUs (or threads) and which limit decided it."""
+    """A number of CPUs (or threads), and which limit decided it."""
 
     count: int
     reason: str
@@ -54,8 +54,9 @@ class CpuLimit:
 def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = ROOT) -> CpuLimit:
     """Return how many CPUs this process may use, at least 1, and which limit decided.
 
-    On a tie affinity is named, then the deepest cgroup. `affinity` is the CPUs of the affinity mask, which the system
-    knows. `proc` and `root`, here and below, are where the kernel's files are. Only tests give another mask or place.
+    On a tie the affinity is named, then the deepest cgroup. `affinity` is the number of CPUs in the affinity mask; by
+    default the system is asked. `proc` and `root`, here and below, are where the kernel's files are. Only tests pass
+    other values.
     """
     count = _affinity() if affinity is None else affinity
     limits = [CpuLimit(max(1, count), f"affinity mask of {max(1, count)} CPUs")]
@@ -84,10 +85,10 @@ def resolve_threads(
     Parameters
     ----------
     threads : int or None
-        None: OMP_NUM_THREADS (of a list such as ``4,2`` the first) if it is a positive number, else all CPUs
-        allowed. Negative as in joblib: -1 all allowed, -2 all but one, and so on down to 1.
+        None: OMP_NUM_THREADS (the first number of a list such as ``4,2``) if it is positive, else all CPUs allowed.
+        Negative as in joblib: -1 is all allowed, -2 all but one, and so on down to 1.
     limit, environment
-        What is allowed and the environment variables; asked from the system if None.
+        The number allowed and the environment variables; None: taken from the system.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def resolve_threads(
     Warns
     -----
     UserWarning
-        More than allowed was asked for; the number allowed is used.
+        More threads than allowed were asked for; the number allowed is used.
     """
     environment = os.environ if environment is None else environment
     if threads is None:
@@ -125,19 +126,19 @@ def _affinity() -> int:
 
 
 def _with_thread_limit(limit: CpuLimit, environment: Mapping[str, str]) -> CpuLimit:
-    """OpenMP never starts more threads than OMP_THREAD_LIMIT, so to ask for more would only mislead."""
+    """Apply OMP_THREAD_LIMIT: OpenMP never starts more threads, so a higher number would only mislead."""
     most = _first_positive(environment.get("OMP_THREAD_LIMIT", ""))
     return limit if most is None or most >= limit.count else CpuLimit(most, f"OMP_THREAD_LIMIT={most}")
 
 
 def _first_positive(text: str) -> int | None:
-    """Return the first number of an OpenMP list, or None where it is not a positive integer."""
+    """Return the first number of an OpenMP list, or None if it is not a positive integer."""
     first = text.split(",")[0].strip()
     return int(first) if first.isascii() and first.isdecimal() and len(first) < 10 and int(first) > 0 else None
 
 
 def _quota(version: int, folder: Path) -> float | None:
-    """Return the CPUs that one level allows, None where it sets no (readable) limit."""
+    """Return the number of CPUs that one level allows; None if it sets no limit, or none that can be read."""
     if version == 2:
         words = read_text(folder / "cpu.max").split()
     else:
@@ -148,12 +149,12 @@ def _quota(version: int, folder: Path) -> float | None:
 
 
 def _microseconds(word: str) -> float | None:
-    """Return a positive number of microseconds; None for "max", -1, 0, nothing or what is no number."""
+    """Return a positive number of microseconds; None for "max", -1, 0, empty text and anything else."""
     return float(word) if word.isascii() and word.isdecimal() and int(word) > 0 else None
 
 
 def available_bytes(meminfo: Path = Path("/proc/meminfo"), proc: Path = PROC, root: Path = ROOT) -> int | None:
-    """Return the bytes that may still be taken, None where the system does not say."""
+    """Return the bytes that can still be allocated; None if the system does not say."""
     found = re.search(r"^MemAvailable:\s+(\d+) kB$", read_text(meminfo), re.MULTILINE)
     left = [int(found[1]) * 1024] if found else []
     for version, folder in cgroup_folders("memory", proc, root):
@@ -165,7 +166,7 @@ def available_bytes(meminfo: Path = Path("/proc/meminfo"), proc: Path = PROC, ro
 
 
 def _address_space(proc: Path) -> list[int]:
-    """Return the bytes that RLIMIT_AS leaves, none where there is no such limit."""
+    """Return the bytes that RLIMIT_AS leaves, as a list that is empty if there is no such limit."""
     try:
         import resource
     except ImportError:  # Windows
@@ -188,13 +189,13 @@ def check_room(name: str, count: int, each: int, advice: str) -> None:
 
 
 def default_limit() -> int | None:
-    """Return the bytes that the states of waiting candidates may take, None where the system does not say."""
+    """Return the bytes that the states of waiting candidates may take; None if the system does not say."""
     left = available_bytes()
     return None if left is None else max(1, int(left * STATES_SHARE))
 
 
 class Mount(NamedTuple):
-    """A mounted hierarchy: the part of it that is visible, and where."""
+    """A mounted hierarchy: the part of it that is visible, and where it is mounted."""
 
     version: int
     visible: PurePosixPath
@@ -202,7 +203,7 @@ class Mount(NamedTuple):
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file of the kernel, stripped; empty where it is missing, unreadable or no text."""
+    """Return the stripped text of a kernel file; empty if the file is missing, unreadable or not text."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -212,7 +213,7 @@ def read_text(path: Path) -> str:
 def cgroup_folders(controller: str, proc: Path = PROC, root: Path = ROOT) -> list[tuple[int, Path]]:
     """Return (version, folder) for each existing level that may limit this process, the deepest first.
 
-    `controller` is "cpu" or "memory"; version 1 has a hierarchy for each.
+    `controller` is "cpu" or "memory"; version 1 has a separate hierarchy for each.
     """
     mounts = _mounts(controller, proc) or _usual_mounts(controller, root)
     folders: list[tuple[int, Path]] = []
@@ -232,9 +233,9 @@ def cgroup_folders(controller: str, proc: Path = PROC, root: Path = ROOT) -> lis
 
 
 def _levels(mount: Mount, path: PurePosixPath) -> list[Path]:
-    """Return all existing folders from the path up to the mount point; that one alone if the path is not visible."""
+    """Return all existing folders from the path up to the mount point; only the latter if the path is not visible."""
     inside = path.relative_to(mount.visible) if path.is_relative_to(mount.visible) else path.relative_to(path.anchor)
-    if ".." in inside.parts:  # the process sits outside of what its cgroup namespace shows
+    if ".." in inside.parts:  # the process is outside the part that its cgroup namespace shows
         inside = PurePosixPath()
     folders = [mount.point / level for level in (inside, *inside.parents)]
     return [folder for folder in folders if folder.is_dir()]
@@ -258,7 +259,7 @@ def _mounts(controller: str, proc: Path) -> list[Mount]:
 
 
 def _usual_mounts(controller: str, root: Path) -> list[Mount]:
-    """Return the places that distributions agree on, for a system without mountinfo."""
+    """Return the usual mount points of Linux distributions, for a system without mountinfo."""
     top = PurePosixPath("/")
     version1 = [Mount(1, top, folder) for folder in sorted(root.glob("*")) if controller in folder.name.split(",")]
     return [Mount(2, top, root), Mount(2, top, root / "unified"), *version1]

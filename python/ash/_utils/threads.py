@@ -1,10 +1,10 @@
-"""Start threads of Python, and let their jobs end before the interpreter does.
+"""Starts Python threads, and lets their jobs end before the interpreter does.
 
-The system may refuse a thread: a limit of processes, a control group or too little memory.
+The system may refuse a thread because of a process limit, a control group or too little memory.
 
-Before 3.14, CPython ends a daemon thread by unwinding it as soon as it asks for the interpreter's lock again after the
+Before 3.14, CPython ends a daemon thread by unwinding it as soon as it asks for the interpreter's lock after the
 interpreter has ended. C++ code that must not throw, as in NumPy, then aborts the process. So jobs that call other
-libraries run in `at_work`: the interpreter waits for those that run when it ends, and no other job begins.
+libraries run in `at_work`: at its end the interpreter waits for the running jobs, and no further job begins.
 """
 
 import atexit
@@ -24,7 +24,7 @@ def start_thread(target: Callable[..., None], name: str, arguments: Iterable[Any
     Raises
     ------
     ThreadRefused
-        The system refuses it, or the interpreter is ending.
+        The system refuses the thread, or the interpreter is ending.
     """
     if _jobs.ended:
         raise ThreadRefused("no thread can be started: the interpreter is ending")
@@ -37,12 +37,12 @@ def start_thread(target: Callable[..., None], name: str, arguments: Iterable[Any
 
 
 def start_threads(count: int, target: Callable[[int], None], name: str) -> list[threading.Thread]:
-    """Start up to `count` daemon threads, as many as the system grants; `target` gets their numbers.
+    """Start up to `count` daemon threads, as many as the system grants; `target` gets the number of its thread.
 
     Raises
     ------
     ThreadRefused
-        The system refuses even the first.
+        The system refuses even the first thread.
     """
     threads = [start_thread(target, f"{name}-0", (0,))]
     try:
@@ -54,7 +54,7 @@ def start_threads(count: int, target: Callable[[int], None], name: str) -> list[
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """Do a job that the interpreter's end waits for, up to `END_SECONDS`; once it has begun, block forever instead."""
+    """Do a job that the interpreter waits for at its end, up to `END_SECONDS`; after that has begun, block forever."""
     if threading.current_thread() is threading.main_thread():
         yield  # the interpreter ends in this thread
         return
@@ -72,14 +72,14 @@ def at_work() -> Iterator[None]:
 
 
 def end_jobs() -> None:
-    """Let no job begin, and wait for those that run: the interpreter ends."""
+    """Let no further job begin, and wait for the running ones: the interpreter is ending."""
     with _jobs.changed:
         _jobs.ended = True
         _jobs.changed.wait_for(lambda: not _jobs.running, END_SECONDS)
 
 
 class _Jobs:
-    """The jobs in `at_work`. Threads: any, under the lock of `changed`."""
+    """The jobs in `at_work`. Threads: any, holding the lock of `changed`."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.Lock())
@@ -101,7 +101,7 @@ atexit.register(end_jobs)
 
 
 def refused(reason: object) -> ThreadRefused:
-    """Return the error that says so, and what to do."""
+    """Return an error that says that the system refuses a thread, and what to do."""
     return ThreadRefused(f"the system refuses to start a thread ({reason}): {ADVICE}")
 
 
@@ -112,7 +112,7 @@ def warn_of_fewer(count: int, wanted: int) -> None:
 
 
 ADVICE = "allow this process more threads (ulimit -u, pids.max of its control group) or more memory"
-"""What to do about threads that are refused."""
+"""What to do if threads are refused."""
 
 END_SECONDS = 5.0
 """How long the end of the interpreter waits for running jobs."""

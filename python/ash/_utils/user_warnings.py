@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line, however deep in ash they arise."""
+"""Warnings that point at the user's line, however deep in ash they are raised."""
 
 import sys
 import warnings
@@ -8,12 +8,12 @@ BETWEEN = frozenset(("ash", "sklearn", "joblib", "contextlib", "functools", "thr
 
 
 def warn_user(text: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the innermost line that belongs neither to ash nor to what calls ash for the user.
+    """Warn at the innermost line that belongs neither to ash nor to a library that calls ash for the user.
 
     Parameters
     ----------
     text : str
-        What is wrong, and what to do.
+        The problem, and what to do about it.
     category : type of Warning
         The class of the warning.
     """

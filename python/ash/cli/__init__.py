@@ -1,1 +1,1 @@
-"""The command `ash-tune`. Start with cli.py; each other module is a subcommand or what they share."""
+"""The command `ash-tune`. Start with cli.py; the other modules are subcommands, or shared by them."""

@@ -1,4 +1,4 @@
-"""The command `ash-tune`: a table in, the model of an estimator out; and the commands that use, show or export one.
+"""The command `ash-tune`: fits an estimator to a table and writes its model. Subcommands use, show or export a model.
 
     read the table -> hold out a test part -> fit an estimator to the rest -> write the files -> print the report
 
@@ -10,7 +10,7 @@
     ash-tune export      cli_export.py
 
 Exit status: 0 done; 2 an error, one line on stderr; 130 after Ctrl-C and 143 after SIGTERM, both with the files and the
-report of what had finished by then. A reader that closes the pipe early is no error: the files are written first.
+report of what had finished by then. A reader that closes the pipe early is not an error: the files are written first.
 """
 
 import argparse
@@ -64,14 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Those of the process by default.
+        The words of the command line; by default those of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser, act = _COMMANDS.get(words[0] if words else "", (None, None))
     args = _parser().parse_args(words) if parser is None else parser().parse_args(words[1:])
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a label may be beyond the locale's encoding
+            stream.reconfigure(errors="backslashreplace")  # the locale's encoding may lack characters of a label
     interruption = _Interruption()
     with interruption, short_warnings():
         try:
@@ -93,7 +93,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     threads = threads_of(args)
     roles = Roles(args.target, args.groups, args.weight, args.ignore, args.categorical_features or ())
     data = read_table(args.data, roles, format_of(args))
-    checked_numbers(data.X, name=args.data)  # those of the test part too, before it takes time
+    checked_numbers(data.X, name=args.data)  # also those of the test part, before time is spent
     part = held_out(data, args.task or data.task, args.seed)
     classes = part.table.classes_
     if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":
@@ -133,11 +133,11 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
 
 
 ARGUMENTS = ("candidates", "time_limit", "first", "scoring", "categorical_features", "ensemble", "journal")
-"""Arguments of the estimators that are options of the command."""
+"""The arguments of the estimators that are also options of the command."""
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise SettingError, before anything is read, where the run could not end or options do not go together."""
+    """Raise SettingError, before anything is read, if the run could not end or options exclude each other."""
     limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score, args.patience)
     if args.candidates is None and all(limit is None for limit in limits):
         raise SettingError(
@@ -149,7 +149,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _splitter(args: argparse.Namespace) -> Any:
-    """Return what splits the rows into folds: a number of them, or a splitter by groups."""
+    """Return the argument that splits the rows into folds: their number, or a splitter by groups."""
     if args.groups is None or args.cv is None:
         return args.cv
     from sklearn.model_selection import GroupKFold
@@ -158,7 +158,7 @@ def _splitter(args: argparse.Namespace) -> Any:
 
 
 def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
-    """Return the score of the test part by the metric of the run; NaN where its rows do not count."""
+    """Return the score on the test part by the metric of the run; NaN if all its rows have weight 0."""
     X, y, weights = part.X.take(part.test), part.y[part.test], part.weights(part.test)
     metric, model = estimator.result_.metric, estimator.model_
     if weights is not None and not weights.any():
@@ -177,9 +177,9 @@ def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> floa
 
 
 class _Interruption:
-    """Turns SIGTERM into the KeyboardInterrupt that ends a run gracefully, and remembers which of the two it was.
+    """Turns SIGTERM into the KeyboardInterrupt that ends a run gracefully, and remembers which of the two arrived.
 
-    Only while the command runs, and only in the main thread: no other one may set handlers.
+    It does so only while the command runs, and only in the main thread: no other thread may set handlers.
     """
 
     def __init__(self) -> None:
@@ -206,7 +206,7 @@ _COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argp
     "repeat": (repeat_parser, repeat),
     "show": (show_parser, show_file),
 }
-"""A file of such a name is meant by ./name."""
+"""A table whose file has one of these names is passed as ./name."""
 
 
 def _candidates(text: str) -> int | str | None:
@@ -219,7 +219,7 @@ def _candidates(text: str) -> int | str | None:
 
 
 def _bytes(text: str) -> int:
-    """Return the bytes of a size such as 500M; the letters are powers of 1024."""
+    """Return a size such as 500M in bytes; the letters stand for powers of 1024."""
     found = re.fullmatch(r"(\d+)([KMGT]?)", text, re.ASCII | re.IGNORECASE)
     if found is None:
         raise argparse.ArgumentTypeError(f"a size must be bytes, or a number followed by K, M, G or T, got {text!r}")
@@ -248,7 +248,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_columns(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what the columns of the table are for."""
+    """Add the options for the roles of the table's columns."""
     parser.add_argument("data", metavar="DATA", help=f"a CSV (also .gz) or Parquet file, or {', '.join(BUILT_IN)}")
     parser.add_argument("--target", metavar="COLUMN", help="what to predict (default: 'target', else the last column)")
     parser.add_argument("--task", choices=TASKS, help="default: guessed from the target")
@@ -329,7 +329,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is written and shown."""
+    """Add the options for what is written and shown."""
     parser.add_argument("--force", action="store_true", help="overwrite the model of an earlier run in --out")
     parser.add_argument("--out", default="ash-tune-out", metavar="DIR", help="where to write (default: %(default)s)")
     parser.add_argument(

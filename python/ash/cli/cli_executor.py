@@ -1,12 +1,12 @@
-"""Where the command has its jobs done: in threads of its own, on a cluster of Dask, or by the ranks of MPI.
+"""Where the command runs its jobs: in its own threads, on a Dask cluster or on MPI ranks.
 
-    ash-tune DATA --dask ADDRESS                            a client of that scheduler, closed in the end
+    ash-tune DATA --dask ADDRESS                            a client of that scheduler, closed at the end
     mpiexec -n 4 python -m mpi4py.futures -m ash DATA       rank 0 is the command, ranks 1 to 3 are its workers,
-                                                            --threads-per-worker N: of N threads each
+                                                            --threads-per-worker N: with N threads each
 
-mpi4py.futures runs the module in rank 0 alone, so one process reads, decides, prints and writes. A status other than 0
-ends all ranks by MPI_Abort; a rank that dies takes the whole job with it, and --journal keeps what had finished. Ctrl-C
-and SIGTERM reach all ranks: workers do not hear them, so that rank 0 can still write the files.
+mpi4py.futures runs the module only in rank 0, so a single process reads, decides, prints and writes. A status other
+than 0 ends all ranks by MPI_Abort. A rank that dies ends the whole MPI job; --journal keeps everything that had
+finished. Ctrl-C and SIGTERM reach all ranks; workers ignore them, so that rank 0 can still write the files.
 """
 
 import argparse
@@ -27,7 +27,7 @@ WORKER_TIMEOUT = 60.0
 
 
 def add_executor_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where jobs are done."""
+    """Add the options for where jobs run."""
     parser.add_argument(
         "--dask",
         metavar="ADDRESS",
@@ -49,12 +49,12 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
 
 
 def threads_of(args: argparse.Namespace) -> int | None:
-    """Return how many jobs are done at a time, None where that is not said.
+    """Return how many jobs run at the same time; None if no option says so.
 
     Raises
     ------
     SettingError
-        Threads of a worker are asked for without MPI, or with another number of all threads.
+        --threads-per-worker is given without MPI, or together with --threads.
     """
     if args.threads_per_worker is None:
         return cast(int | None, args.threads)
@@ -68,17 +68,17 @@ def threads_of(args: argparse.Namespace) -> int | None:
         raise SettingError(
             f"--threads-per-worker {count} and --threads {args.threads} exclude each other: give one of them"
         )
-    return count * max(1, ranks - 1)  # alone it is its own worker
+    return count * max(1, ranks - 1)  # a single rank is its own worker
 
 
 @contextlib.contextmanager
 def open_executor(args: argparse.Namespace) -> Iterator[Any]:
-    """Yield the executor of a run, None for threads of this process.
+    """Yield the executor of a run; None for threads of this process.
 
     Raises
     ------
     SettingError
-        No scheduler is at the address, or it is given to ranks of MPI.
+        No scheduler answers at the address, or an address is given under MPI.
     MissingExtra
         Dask is not installed.
     """
@@ -99,7 +99,7 @@ def open_executor(args: argparse.Namespace) -> Iterator[Any]:
 
 
 def _ranks() -> int:
-    """Return how many ranks mpi4py.futures has started, this process being their first; 0 where it has not."""
+    """Return how many ranks mpi4py.futures has started, this process being the first; 0 if it has started none."""
     mpi = sys.modules.get("mpi4py.MPI")
     if mpi is None or not any(word.removeprefix("-m") == MPI_POOL for word in sys.orig_argv):
         return 0
@@ -116,7 +116,7 @@ def _dask_client(address: str, timeout: float | None) -> Any:
     from distributed import Client
 
     for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # ash says in one line what is wrong
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # ash reports the error in one line
     try:
         return Client(address, timeout=timeout)
     except (OSError, ValueError) as error:

@@ -1,13 +1,13 @@
-"""`ash-tune export`: a model in, a file for those who serve it out.
+"""`ash-tune export`: writes a model to a file for serving it elsewhere.
 
-    onnx       the whole, from cells to labels and probabilities, for any runtime of ONNX
-    torch      a program of torch.export, from `encode`'s features on: torch.export.load(FILE).module(); it wants FILE
-               to end in .pt2
+    onnx       the whole model, from cells to labels and probabilities, for any ONNX runtime
+    torch      a program of torch.export, from the features of `encode` on: torch.export.load(FILE).module(); FILE
+               must end in .pt2
     cpp        a C++17 header
-    sklearn    a pipeline of scikit-learn, by joblib: joblib.load(FILE), which runs what is in the file, so load only
-               files that you trust, by the version of scikit-learn that has written them
+    sklearn    a scikit-learn pipeline, saved by joblib: joblib.load(FILE). Loading runs the code in the file, so load
+               only files that you trust, with the version of scikit-learn that wrote them
 
-What a file of each takes and gives is said by the method of the model: to_onnx, to_torch, to_cpp, to_sklearn.
+The methods of a model, to_onnx, to_torch, to_cpp and to_sklearn, describe the input and output of each format.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""`ash-tune predict`: a model and a table in, a prediction for each row out, as CSV or Parquet.
+"""`ash-tune predict`: reads a model and a table, and writes a prediction for each row as CSV or Parquet.
 
-Columns are found by their names where the model has names, in any order and among others; else by their places. If the
-target is among the others, the score goes to stderr.
+If the model has column names, columns are found by name, in any order and among others; otherwise by position. If the
+table also holds the target, the score goes to stderr.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from ash.models.model import Model, normalized
 from ash.models.network import Network
 from ash.models.trees import Trees
 
-LISTED = 10  # of the columns that are missing
+LISTED = 10  # most missing columns that an error names
 
 
 def predict_parser() -> argparse.ArgumentParser:
@@ -58,7 +58,7 @@ def predict(args: argparse.Namespace) -> None:
     outputs = model.predict_frame(frame)
     if args.out is None:
         if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # this is data, whatever the locale
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # data, whatever the locale
         print_whole(lambda stream: _write(stream, model, outputs, args.proba))
     elif is_parquet(args.out):
         _write_parquet(Path(args.out), model, outputs, args.proba)
@@ -69,7 +69,7 @@ def predict(args: argparse.Namespace) -> None:
 
 
 def load_model(path: str) -> Network | Trees | Ensemble:
-    """Return a model, or say that there is none."""
+    """Return the model of a file, or raise SettingError if there is no such file."""
     if Path(path).is_dir():
         raise SettingError(f"{path} is a folder: give the model in it, such as {Path(path) / 'model.safetensors'}")
     try:
@@ -81,13 +81,13 @@ def load_model(path: str) -> Network | Trees | Ensemble:
 
 
 def _read_table(model: Model, name: str, form: CsvFormat) -> FileTable:
-    """Read what the model needs and, where it is there, the target."""
+    """Read the columns that the model needs and, if the table has it, the target."""
     schema = model.encoding.schema
     as_text = [column.spelling is not None or column.kind == "category" for column in schema.columns]
 
     def choose(names: Sequence[str]) -> dict[str, bool]:
         if schema.names is None:
-            rest = [False] * max(0, len(names) - len(as_text))  # the network says that they are too many
+            rest = [False] * max(0, len(names) - len(as_text))  # the model reports that they are too many
             return dict(zip(names, [*as_text, *rest], strict=False))
         _check_columns(schema.names, names, name)
         text_labels = model.classes_ is not None and model.classes_.dtype.kind in "UO"
@@ -106,7 +106,7 @@ def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> N
 
 
 def _target_names(model: Model) -> tuple[str, ...]:
-    """Return the names of the target that are not names of features as well."""
+    """Return the names of targets that are not also names of features."""
     return tuple(name for name in model.target_names or () if name not in (model.feature_names or ()))
 
 
@@ -145,7 +145,7 @@ def _rows(model: Model, outputs: NDArray[np.float32], proba: bool) -> Iterator[l
 
 
 def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
-    """Say the score on the rows whose target is known; what is no target is a warning, the predictions are written."""
+    """Print the score on the rows whose target is known; warn about invalid targets, as the predictions are written."""
     targets = _target_names(model)
     if not targets or not set(targets) <= set(table.names) or len(targets) < model.n_outputs_:
         return
@@ -162,7 +162,7 @@ def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
 
 
 def _known(model: Model, table: FileTable, targets: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return the rows where no target is missing, and the targets there."""
+    """Return the rows without a missing target, and their targets."""
     labels = [table.labels(name) for name in targets]
     rows = labels[0].rows
     for more in labels[1:]:
@@ -174,7 +174,7 @@ def _known(model: Model, table: FileTable, targets: Sequence[str]) -> tuple[NDAr
 
 
 def _like(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
-    """Return labels as the model has them: as text, or text as booleans."""
+    """Return labels of the same type as the classes of the model: as text, or text as booleans."""
     if classes.dtype.kind in "UO":
         return labels.astype(str)
     if classes.dtype.kind == "b" and labels.dtype.kind == "U":

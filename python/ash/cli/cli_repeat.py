@@ -1,9 +1,9 @@
-"""`ash-tune check` and `ash-tune repeat`: whether a model came from these rows and this code.
+"""`ash-tune check` and `ash-tune repeat`: test whether a model came from these rows and this code.
 
-    check     the rows are those of the model's record, by their hashes, and the model is the one recorded: no training
-    repeat    the run is done again from the record: every decision is the same, and so is the model
+    check     compares the hashes of the rows and of the model with the model's record, without training
+    repeat    repeats the run from the record, and compares every decision and the model
 
-Exit status: 0 it is so; 1 it is not, and says what differs; 2 it cannot be told.
+Exit status: 0 the same; 1 different, and prints the difference; 2 impossible to tell.
 """
 
 import argparse
@@ -31,13 +31,13 @@ from ash.run_record import TUNE, RunRecord
 from ash.tune import tune
 
 TEST_SHARE = 0.2
-"""Of the rows of a table: what the command holds out."""
+"""The share of a table's rows that the command holds out."""
 DIFFERENT = 1
-"""The exit status where something differs."""
+"""The exit status if something differs."""
 
 
 class Target:
-    """A target and its name, as `ash.tune` reads a column of a frame."""
+    """A target with its name, which `ash.tune` reads like a column of a frame."""
 
     def __init__(self, values: NDArray[Any], name: str) -> None:
         self.values, self.name = values, name
@@ -53,9 +53,9 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """A table, the rows that the command tunes on, `rest`, and those that it holds out, `test`.
+    """A table: `rest` are the rows that the command tunes on, `test` those that it holds out.
 
-    `table` is all of it, read; X and y are what the estimator is fitted to a part of.
+    `table` is the whole training table; the estimator is fitted to the `rest` rows of X and y.
     """
 
     data: DataTable
@@ -80,7 +80,7 @@ class HeldOut:
 
 
 def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
-    """Return a table with a part of its rows held out: by class, or by group."""
+    """Return a table with a part of its rows held out, stratified by class or split by group."""
     table = read_training(data.X, data.y, task)
     if data.groups is None:
         rest, test = split(table, TEST_SHARE, seed)
@@ -89,12 +89,12 @@ def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
 
         drawn = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=split_state(seed))
         rest, test = next(drawn.split(data.y, groups=np.array(data.groups, str)))
-    y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y  # text that spells numbers
+    y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y  # numbers written as text
     return HeldOut(data, table, _with_values(data.X, rest), y, rest, test)
 
 
 def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
-    """Return the table without columns of text that the rows to tune on leave empty: these would be of no kind."""
+    """Return the table without text columns that are empty in the rows to tune on: their kind would be unknown."""
     kinds = [column.natural for column in X.take(rest).columns]
     kept = [place for place, column in enumerate(X.columns) if column.natural == kinds[place]]
     if len(kept) == len(X.columns):
@@ -135,7 +135,7 @@ def _parser(name: str, does: str) -> argparse.ArgumentParser:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Print whether rows and model are those of the record, and return the exit status."""
+    """Print whether the rows and the model are those of the record, and return the exit status."""
     model, record = _recorded(args.model)
     run, is_part = _run_of(model, record, args, None)
     found = [f"rows: {each}" for each in row_differences(record, run.identity())]
@@ -148,7 +148,7 @@ def check(args: argparse.Namespace) -> int:
 
 
 def repeat(args: argparse.Namespace) -> int:
-    """Train again, print whether all is the same, and return the exit status."""
+    """Train again, print whether everything is the same, and return the exit status."""
     model, record = _recorded(args.model)
     try:
         run, _ = _run_of(model, record, args, args.threads)
@@ -171,14 +171,14 @@ def repeat(args: argparse.Namespace) -> int:
 
 
 def _altered(model: Model, record: RunRecord) -> list[str]:
-    """Return in words that the model of a file is not the one that its record describes; nothing if it is."""
+    """Return a line that says that the model of a file is not the one of its record; an empty list if it is."""
     if model.digest == record.model:
         return []
     return [f"model: its hash is {model.digest}, and {record.model} is recorded"]
 
 
 def _recorded(path: str) -> tuple[Model, RunRecord]:
-    """Return the model of a file and its record, or raise SettingError where it has none."""
+    """Return the model of a file and its record, or raise SettingError if it has no usable record."""
     model = load_model(path)
     if model.record is None:
         raise SettingError(f"{path} has no record of its run: an older ash wrote it, or it is the network of one fold")
@@ -189,7 +189,7 @@ def _recorded(path: str) -> tuple[Model, RunRecord]:
 
 
 def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None) -> tuple[TuningRun, bool]:
-    """Return the run of the record on the rows of the file, and whether that is without those that are held out."""
+    """Return the run of the record on the rows of the file, and whether it leaves out the held-out rows."""
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
     run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
     data = _table(model, args, run["options"].categorical_features)
@@ -200,11 +200,11 @@ def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: 
     y, weights = _named(part.y[part.rest], model, data), part.weights(part.rest)
     tuned = TuningRun(part.X.take(part.rest), y, sample_weight=weights, **run)
     is_part = tuned.identity()["data"]["training rows"] == record.data.get("training rows")
-    return (tuned, True) if is_part else (whole, False)  # if neither is the table recorded, what looks more like it
+    return (tuned, True) if is_part else (whole, False)  # if neither matches the record: the whole table
 
 
 def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | None) -> DataTable:
-    """Return the table of a file with the columns of a model."""
+    """Return the table of a file, with only the columns of the model."""
     if model.n_outputs_ > 1:
         raise SettingError("a model of several targets cannot be repeated from a file: repeat its run in Python")
     target = args.target or (model.target_names[0] if model.target_names else None)
@@ -219,12 +219,12 @@ def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | 
 
 
 def _named(y: NDArray[Any], model: Model, data: DataTable) -> Any:
-    """Return a target under its name, if the model has one."""
+    """Return the target, with its name if the model has target names."""
     return Target(y, data.target) if model.target_names else y
 
 
 def _reason(record: RunRecord) -> str:
-    """Return the likely reason why a run on the same rows differs."""
+    """Return the likely reason for which a run on the same rows differs."""
     found = _version_differences(record)
     if found:
         return f"the likely reason is the code: {'; '.join(found)}"

@@ -1,4 +1,4 @@
-"""What `ash-tune` writes at the end: the folder of files, and the report on the terminal."""
+"""Writes the results of `ash-tune`: the folder of files, and the report on the terminal."""
 
 import csv
 import json
@@ -18,18 +18,18 @@ from ash.result import Result
 
 MODEL = "model.safetensors"
 LONGER = {"time_limit": "--time-limit", "epoch_limit": "--epoch-limit", "work_limit": "--work-limit"}
-"""What ends a run, and the option that lets it go on."""
+"""For each limit that can end a run, the option that raises it."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A text cell that begins so is run by spreadsheets; an apostrophe before it makes it text again."""
+"""Spreadsheets run a text cell that begins like this; a leading apostrophe makes it text again."""
 
 FOUND = ("best_candidate", "best_rung", "best_params", "settings", "rungs")
 SPENT = ("epochs", "wall_seconds", "core_seconds", "utilization", "memory", "ended", "digest")
-"""Attributes of a result that its summary holds under their names."""
+"""Attributes of a result that its summary contains under the same names."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """A finished run of the command: what the estimator is, the score of the rows held out, and the journal."""
+    """A finished run of the command: its data, estimator, score on the held-out rows, and journal."""
 
     name: str
     part: HeldOut
@@ -45,9 +45,9 @@ class Report:
 
 
 def check_outputs(folder: Path, summary: str | None, overwrite: bool) -> None:
-    """Raise SettingError or OSError, before anything is trained, where files could not be written.
+    """Raise SettingError or OSError, before anything is trained, if files could not be written.
 
-    A model that is there is only overwritten if that is wished.
+    An existing model is overwritten only if `overwrite` is set.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / MODEL).exists() and not overwrite:
@@ -60,7 +60,7 @@ def check_outputs(folder: Path, summary: str | None, overwrite: bool) -> None:
 
 
 def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
-    """Write model, tables and report into a folder, and the summary if asked for; return the paths."""
+    """Write the model, tables and report to a folder, and the summary if asked for; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / MODEL
     report.estimator.save(model)
@@ -78,7 +78,7 @@ def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as CSV; a column for every key that occurs, empty where a row lacks it or holds NaN."""
+    """Write rows as CSV, with a column for every key that occurs, empty if a row lacks the key or holds NaN."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -87,7 +87,7 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """Return the text of a CSV cell: numbers so that they read back exactly, widths as JSON, text made harmless."""
+    """Return the text of a CSV cell: numbers so that they read back exactly, widths as JSON, harmless text."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, tuple):
@@ -98,7 +98,7 @@ def cell(value: Any) -> str:
 
 
 def summarize(report: Report) -> dict[str, Any]:
-    """Return the run as JSON knows it; NaN and infinity become null."""
+    """Return the run as values that JSON can hold; NaN and infinity become null."""
     result = report.result
     classes = result.model.classes_
     summary = {
@@ -122,7 +122,7 @@ def summarize(report: Report) -> dict[str, Any]:
 
 
 def print_report(report: Report, files: Sequence[str]) -> None:
-    """Print the data, the outcome, the ladder and where the files are."""
+    """Print the data, the outcome, the ladder and the paths of the files."""
     result = report.result
     classes = result.model.classes_
     kind = "regression" if classes is None else f"{len(classes)} classes"

@@ -1,4 +1,4 @@
-"""`ash-tune show`: what a model is, read out of its file; or what a journal holds, also while a run writes it."""
+"""`ash-tune show`: describes the model in a file, or the contents of a journal, even while a run writes to it."""
 
 import argparse
 import hashlib
@@ -26,7 +26,7 @@ from ash.models.trees import Trees
 from ash.options import MINIMIZE, NEGATED
 from ash.run_record import FUNCTION, RunRecord
 
-LABELS = 10  # that are listed
+LABELS = 10  # most labels that are listed
 
 Job = tuple[Any, ...]
 
@@ -42,7 +42,7 @@ def show_parser() -> argparse.ArgumentParser:
 
 
 def show_file(args: argparse.Namespace) -> None:
-    """Print a model, or a journal."""
+    """Print the description of a model or journal."""
     lines = journal_lines(args.model) if _is_journal(args.model) else _model_lines(args.model)
     text = "\n".join(lines)
     print_whole(lambda stream: print(text, file=stream))
@@ -109,7 +109,7 @@ def _size(members: Sequence[Network | Trees]) -> str:
 
 
 def _numbers(model: Network | Trees) -> int:
-    """Return how many weights and biases a network has, or leaves the trees."""
+    """Return the number of weights and biases of a network, or of leaves of trees."""
     if isinstance(model, Trees):
         return len(model.core.leaf_values)
     return sum(part.size for part in (*model.core.weights, *model.core.biases))
@@ -124,7 +124,7 @@ def _columns(model: Model) -> Iterator[str]:
 
 
 def _is_journal(path: str) -> bool:
-    """Return whether a file begins as a database does."""
+    """Return whether a file begins like a database."""
     try:
         with Path(path).open("rb") as file:
             return file.read(len(HEADER)) == HEADER
@@ -133,7 +133,7 @@ def _is_journal(path: str) -> bool:
 
 
 def journal_lines(path: str) -> Iterator[str]:
-    """Yield the lines that describe a journal, or raise JournalError where it cannot be read."""
+    """Yield the lines that describe a journal, or raise JournalError if it cannot be read."""
     contents = contents_of(Path(path))
     yield path
     if "run" not in contents.facts:
@@ -164,7 +164,7 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     if not (best := _best([job for job in jobs if not by_rung or job[RUNG] == top])):
         return
     params: dict[int, str] = dict(contents.rows["candidates"])
-    metric = settings.get("metric", NEGATED if settings.get("direction") == MINIMIZE else "score")  # of a function
+    metric = settings.get("metric", NEGATED if settings.get("direction") == MINIMIZE else "score")  # for a function
     yield f"best      {metric} {show(float(best[SCORE]))} by candidate {best[CANDIDATE]} in rung {best[RUNG]}"
     yield ""
     winner = _suggested(contents, best) or json.loads(params[best[CANDIDATE]])
@@ -174,7 +174,7 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
 
 
 def _suggested(contents: Contents, best: Job) -> dict[str, Any]:
-    """Return the hyperparameters that the best trial of Optuna has suggested; empty for other runs."""
+    """Return the hyperparameters suggested in the best Optuna trial; empty for other runs."""
     for candidate, rung, kind, text, _ in contents.rows["answers"]:
         if (candidate, rung, kind) == (best[CANDIDATE], best[RUNG], FINISHED) and text:
             info = json.loads(text)
@@ -183,7 +183,7 @@ def _suggested(contents: Contents, best: Job) -> dict[str, Any]:
 
 
 def _what(run: dict[str, Any]) -> str:
-    """Return what is trained: the name of a function, or the size of the data."""
+    """Return a line on what the run trains: the name of a function, or the size of the data."""
     if run["settings"]["task"] == FUNCTION:
         return f"function  {run['settings']['function']}"
     data = run["data"]
@@ -192,7 +192,7 @@ def _what(run: dict[str, Any]) -> str:
 
 
 def _beside(contents: Contents) -> str:
-    """Return what there is but for jobs: failures of a function, or states of networks."""
+    """Return a line on what the journal holds besides jobs: failures of a function, or states of networks."""
     if contents.facts["run"]["settings"]["task"] == FUNCTION:
         kinds = Counter(row[2] for row in contents.rows["answers"] if row[2] != FINISHED)
         return f"failures  {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items())) or 'none'}"

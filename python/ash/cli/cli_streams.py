@@ -1,4 +1,4 @@
-"""How the commands talk: one line for a mistake, output that may end early, nothing that steers a terminal."""
+"""Output of the commands: errors in one line, readers that may leave early, no control characters."""
 
 import argparse
 import os
@@ -18,15 +18,15 @@ FAILED = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """End with one line, as all errors here do."""
+        """Exit with one line, like all errors of the commands."""
         self.exit(FAILED, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how a CSV file is written."""
+    """Add the options for the format of a CSV file."""
     parser.add_argument("--sep", metavar="CHARACTER", help="the delimiter of a CSV file (default: comma, ; or tab)")
     parser.add_argument(
         "--decimal",
@@ -39,24 +39,24 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def format_of(args: argparse.Namespace) -> CsvFormat:
-    """Return how a CSV file is written."""
+    """Return the format of a CSV file."""
     return CsvFormat("\t" if args.sep == "\\t" else args.sep, args.decimal, args.encoding)
 
 
 def complain(message: str, kind: str = "error") -> None:
-    """Write one line on stderr, if there is one."""
+    """Write one line to stderr, if there is a stderr."""
     say(f"ash-tune: {kind}: {message}")
 
 
 def say(message: str) -> None:
-    """Write a message on stderr, if there is one."""
-    if sys.stderr is not None:  # print would take stdout instead
+    """Write a message to stderr, if there is a stderr."""
+    if sys.stderr is not None:  # print would use stdout instead
         print("\n".join(map(printable, message.split("\n"))), file=sys.stderr)
 
 
 def print_whole(write: Callable[[IO[str]], None]) -> None:
-    """Let `write` write to stdout, if there is one; a reader that leaves early is no error."""
-    if sys.stdout is None:  # closed by whoever started us
+    """Let `write` write to stdout, if there is a stdout; a reader that leaves early is not an error."""
+    if sys.stdout is None:  # the parent process closed it
         return
     try:
         write(sys.stdout)
@@ -67,7 +67,7 @@ def print_whole(write: Callable[[IO[str]], None]) -> None:
 
 
 def in_words(error: BaseException) -> str:
-    """Return one line, but the whole table of causes when every candidate diverged."""
+    """Return an error as one line, or the whole table of causes if every candidate diverged."""
     if isinstance(error, AllDiverged):
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
@@ -81,7 +81,7 @@ def in_words(error: BaseException) -> str:
 
 @contextmanager
 def short_warnings() -> Iterator[None]:
-    """Write each warning as one line, and none twice: a command may read a table several times."""
+    """Write each warning in one line and only once: a command may read a table several times."""
     said: set[str] = set()
 
     def show(message: Warning | str, *where: Any, **more: Any) -> None:

@@ -1,4 +1,4 @@
-"""`ash.Dashboard`: the report of a run in a browser while the run goes on.
+"""`ash.Dashboard`: shows the report of a run in a browser during the run.
 
-Start with dashboard.py, a callback. live_page.py draws the history so far, server.py serves it to this machine alone.
+Start with dashboard.py, a callback. live_page.py draws the history so far; server.py serves it to this machine only.
 """

@@ -1,4 +1,4 @@
-"""`ash.Dashboard`: the report of a run in the browser, while it goes on.
+"""`ash.Dashboard`: shows the report of a run in the browser during the run.
 
 ash.tune -> on_start, on_job, on_end -> LivePage <- LiveServer on 127.0.0.1 <- browser, once a second
 """
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from ash.result import RunResult
 
 LINGER_SECONDS = 3.0
-"""How long `close` lets an open page fetch the end."""
+"""How long `close` waits for an open page to fetch the end."""
 LOOKED_SECONDS = 5.0
-"""Since when a page that has not asked any more is closed."""
+"""A page that has sent no request for this long counts as closed."""
 
 
 class Dashboard(Callback):
-    """A callback that shows a run in the browser: the report, drawn anew as jobs finish.
+    """A callback that shows the report of a run in the browser, redrawn as jobs finish.
 
-    The page is at `address`, for this machine only, from when the object is made until `close` or the end of the
-    process; after a run it is its report. One dashboard shows one run after the other. It draws in threads of its own
-    and only while somebody looks, for at most a tenth of one core; what goes wrong there is told on the page and does
-    the run no harm. A context manager, too, which closes it. A copy, as a clone of an estimator makes it, serves on a
-    free port of its own.
+    The page is at `address`, for this machine only, from the creation of the object until `close` or the end of the
+    process; after a run it shows the run's report. A dashboard can show several runs, one after the other. It draws in
+    its own threads, only while a page is open, and uses at most a tenth of one core; an error there is shown on the
+    page and does not affect the run. A dashboard is also a context manager, which closes it. A copy, such as a clone of
+    an estimator makes, serves on its own free port.
 
     Parameters
     ----------
     port : int
-        Of 127.0.0.1, 0 to 65535; 0: a free one.
+        The port on 127.0.0.1, 0 to 65535; 0: any free one.
 
     Raises
     ------
     SettingError
-        `port` is not allowed or cannot be had.
+        `port` is not allowed or not available.
 
     Examples
     --------
@@ -64,11 +64,11 @@ class Dashboard(Callback):
 
     @property
     def address(self) -> str | None:
-        """Return the address of the page, None once it is closed."""
+        """Return the address of the page; None once the dashboard is closed."""
         return None if self._server is None else self._server.address
 
     def on_start(self, run: Run) -> None:
-        """Show the run."""
+        """Begin to show the run."""
         if self._server is None:
             try:
                 self._serve(0)
@@ -79,7 +79,7 @@ class Dashboard(Callback):
             self._server.seen = False
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
-        """Show the job when the page is drawn next."""
+        """Show the job the next time the page is drawn."""
         self._page.job(job)
 
     def on_end(self, result: "RunResult") -> None:
@@ -87,11 +87,11 @@ class Dashboard(Callback):
         self._page.end(result)
 
     def on_error(self, error: BaseException) -> None:
-        """Show that there is no result."""
+        """Show that the run ended without a result."""
         self._page.fail(error)
 
     def close(self) -> None:
-        """Stop serving; a page that is open is given up to three seconds to fetch the end. May be called again."""
+        """Stop serving, after giving an open page up to three seconds to fetch the end. May be called again."""
         server, self._server = self._server, None
         if server is None:
             return
@@ -105,7 +105,7 @@ class Dashboard(Callback):
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Close it."""
+        """Close the dashboard."""
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""The page of a run that goes on: what the run tells it, drawn when somebody asks, and what has changed since.
+"""The page of a running search: collects what the run reports, draws it on request, and finds what has changed since.
 
     calling thread: start, job, job, ..., end | fail   ->   facts   <-   page(), updates(since): threads of a server
                     (an entry in a list, no more)                        (draw, compare, number what is new)
 
-Threads: two locks. That of the facts is held for an append or a copy; that of the drawing never by the calling thread.
-A drawing is followed by a rest of ten times as long and at least a second, so that it takes at most a tenth of one
-core, and only while somebody looks. What takes long to compute (importance, scaling) waits for the end.
+Threads: two locks. The lock of the facts is held for an append or a copy; the calling thread never holds the lock of
+the drawing. After each drawing there is a pause of at least ten times its duration and at least a second, so drawing
+takes at most a tenth of one core, and only while a page is open. What takes long to compute (importance, scaling) waits
+for the end.
 """
 
 import itertools
@@ -29,15 +30,15 @@ from ash.report.page import SECTIONS, asset, fill, render
 from ash.space.hyperparameters import Params
 
 REST, LEAST_REST = 10.0, 1.0
-"""Times what a drawing took, and seconds at least: until the next one."""
+"""The pause until the next drawing: a multiple of the time that the last one took, and its least seconds."""
 
 TYPES = {"diverged": np.bool_, "weights_hash": np.uint64}
-"""Of columns whose type does not follow from what is in them."""
+"""The types of columns whose type does not follow from their contents."""
 
 
 @dataclass(eq=False)
 class _Told:
-    """What is known of a run: the calling thread writes it."""
+    """The facts known about a run; the calling thread writes them."""
 
     run: Run | None = None
     jobs: list[JobRecord] = field(default_factory=list)
@@ -47,13 +48,16 @@ class _Told:
 
     @property
     def running(self) -> bool:
-        """Return whether more may be told."""
+        """Return whether there may be more to come."""
         return self.result is None and self.error is None
 
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The page at one time; `told`, `jobs` and `running` say of what. Numbers are of versions: since when it is so."""
+    """The page at one time, drawn from `told` and `jobs` jobs.
+
+    `sections` and `data` hold, next to each content, the version in which it last changed.
+    """
 
     told: _Told
     jobs: int
@@ -66,7 +70,7 @@ class _Drawing:
 
 
 class LivePage:
-    """The page of one run after the other."""
+    """The page of a run, or of several runs one after the other."""
 
     def __init__(self) -> None:
         self._facts, self._drawing = threading.Lock(), threading.Lock()
@@ -77,32 +81,32 @@ class LivePage:
         self._next_drawing = 0.0
 
     def start(self, run: Run) -> None:
-        """Begin to tell of a run."""
+        """Begin to show a run."""
         with self._facts:
             self._told = _Told(run)
 
     def job(self, job: JobRecord) -> None:
-        """Tell of a finished job."""
+        """Add a finished job."""
         with self._facts:
             self._told.jobs.append(job)
 
     def end(self, result: History) -> None:
-        """Tell of the end."""
+        """Add the result at the end of the run."""
         with self._facts:
             self._told.result = result
 
     def fail(self, error: BaseException) -> None:
-        """Tell that there is no result."""
+        """Note that the run ended without a result."""
         with self._facts:
             self._told.error = f"{type(error).__name__}: {error}"
 
     @property
     def running(self) -> bool:
-        """Return whether more is to come."""
+        """Return whether the run may still report more."""
         return self._told.running
 
     def page(self) -> str:
-        """Return the page as it is now; once the run has ended with a result that is its report."""
+        """Return the current page; once the run has ended with a result, this is its report."""
         with self._drawing:
             now = self._draw()
         body = Markup("".join(html for _, html in now.sections.values()))
@@ -111,7 +115,7 @@ class LivePage:
         return fill(now.head, now.titles, body, data_block(now.data[1]), live, script)
 
     def updates(self, since: int) -> dict[str, Any]:
-        """Return what is new since a version: sections as HTML, data of the candidates, and all that is short."""
+        """Return what is new since a version, sections as HTML and data of candidates, and all short items."""
         with self._drawing:
             now = self._draw()
         version, data = now.data
@@ -125,7 +129,7 @@ class LivePage:
         }
 
     def _draw(self) -> _Drawing:
-        """Return the newest drawing: a new one if there is anything new and it is time for it."""
+        """Return the latest drawing, or a new one if there is anything new and the pause is over."""
         with self._facts:
             told, jobs, running = self._told, list(self._told.jobs), self._told.running
         before, began = self._last, time.monotonic()
@@ -175,10 +179,10 @@ def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
 
 
 def history_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params], started: datetime) -> History | None:
-    """Return the history up to these jobs, None while all of them have diverged.
+    """Return the history up to these jobs; None while all of them have diverged.
 
-    Who helped whom is not known yet. Who has been promoted is, where the job in the next rung has finished; recall is
-    not. `params` are those of the candidates up to the highest number that has a job.
+    Which threads helped which jobs is not known yet, nor is recall. A promotion is known once the job in the next rung
+    has finished. `params` are those of the candidates up to the highest number that has a job.
     """
     kept = [job for job in jobs if not job.diverged]
     if not kept:
@@ -205,7 +209,7 @@ def _columns(jobs: Sequence[JobRecord]) -> Columns:
 
 
 def _ladder(run: Run, jobs: Sequence[JobRecord]) -> list[dict[str, int]]:
-    """Return the counts of each rung as the core would; `running` is 1 wherever somebody may be."""
+    """Return the counts of each rung as the core would; `running` is 1 for each rung where a job may run."""
     finished = np.bincount([job.rung for job in jobs], minlength=len(run.rungs) + 1).tolist()
     diverged = np.bincount([job.rung for job in jobs if job.diverged], minlength=len(run.rungs)).tolist()
     return [

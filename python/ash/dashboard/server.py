@@ -1,11 +1,11 @@
-"""The server of a live page: this machine alone, two addresses, nothing but reading.
+"""The server of a live page: read-only, for this machine only, with two addresses.
 
     GET /                     the page
     GET /updates?since=3      what is new since version 3, as JSON
 
-It listens on 127.0.0.1. A request that names another host is refused, so that no page of a foreign name that is made
-to point here (DNS rebinding) can read it; without CORS headers and with Cross-Origin-Resource-Policy no other page can
-either. Threads: daemons, one a request; none of them is the run's.
+It listens on 127.0.0.1. A request that names another host is refused, so a page whose foreign name is made to point
+here (DNS rebinding) cannot read it. Other pages cannot read it either, since there are no CORS headers and
+Cross-Origin-Resource-Policy is set. Threads: one daemon per request; none of them belongs to the run.
 """
 
 import json
@@ -21,7 +21,7 @@ from ash.dashboard.live_page import LivePage
 
 HOST = "127.0.0.1"
 SECONDS = 10
-"""That a request may take to come in."""
+"""How long a request may take to arrive."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -39,12 +39,12 @@ class LiveServer:
     ----------
     page : LivePage
     port : int
-        0: a free one.
+        0: any free one.
 
     Raises
     ------
     OSError
-        The port cannot be had.
+        The port is not available.
     """
 
     def __init__(self, page: LivePage, port: int) -> None:
@@ -57,7 +57,7 @@ class LiveServer:
 
     @property
     def address(self) -> str:
-        """Return where the page is."""
+        """Return the address of the page."""
         return f"http://{HOST}:{self.port}/"
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class LiveServer:
         self._thread.join()
 
     def answer(self, target: str, host: str | None) -> tuple[HTTPStatus, str, str]:
-        """Return status, content type and content for a request."""
+        """Return the status, content type and content of the answer to a request."""
         if host not in (f"{HOST}:{self.port}", f"localhost:{self.port}"):
             return HTTPStatus.FORBIDDEN, "text/plain", "This page is shown to this machine only, by its own address.\n"
         parts = urlsplit(target)
@@ -88,12 +88,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Bind without asking a name server what this machine is called, as HTTPServer would."""
+        """Bind without asking a name server for the name of this machine, as HTTPServer would."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a reader that leaves early is no error of the run."""
+        """Print nothing: a reader that leaves early is not an error of the run."""
 
 
 def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
@@ -103,7 +103,7 @@ def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
         sys_version = ""
 
         def do_GET(self) -> None:
-            """Answer; whatever goes wrong is told to the reader and not to the run."""
+            """Answer the request; an error is reported to the reader, not to the run."""
             try:
                 status, kind, text = live.answer(self.path, self.headers.get("Host"))
             except Exception as error:
@@ -119,6 +119,6 @@ def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         def log_message(self, format: str, *arguments: Any) -> None:
-            """Write no log: stderr is the run's."""
+            """Write no log: stderr belongs to the run."""
 
     return Handler

@@ -1,23 +1,24 @@
-"""A model as a C++ header: its numbers as constant arrays, around code that is the same for every model (runtime.hpp).
+"""A model as a C++ header: its numbers as constant arrays, and the code of runtime.hpp, the same for every model.
 
-    what it is, #include ...
+    what the model is, #include ...
     namespace {
         types of runtime.hpp
         sizes, names, labels; columns with levels and tables; members with layers
         functions of runtime.hpp
     }
 
-Lines of runtime.hpp after `#if` are for some models, and those after `#else` for the others. A header has only those of
-its model, and no such directives:
+Lines of runtime.hpp after `#if` are for some models, and those after `#else` for the others. A header contains only the
+lines for its model, and none of these directives:
 
     TREES      models with boosted trees
     SCALINGS   ensembles whose networks scale their inputs differently, as those of several folds do
-    UNSCALED   both of them: the features of a row are kept unscaled too
+    UNSCALED   both of these: the features of a row are also kept unscaled
 
-The columns have the first scaling. Networks are in order of their scaling, so each further one is applied once per row.
+The columns have the first scaling. Networks are in order of their scaling, so each further scaling is applied once per
+row.
 
-Levels are sorted by their UTF-8, which is the order that std::string_view has. No name, level or label of the user's
-gets into the header but as a literal, so nothing in them can be taken for code.
+Levels are sorted by their UTF-8 bytes, like std::string_view. The user's names, levels and labels enter the header only
+as literals, so nothing in them can be taken for code.
 """
 
 import math
@@ -64,12 +65,12 @@ _RESERVED = """
 
 
 def header(description: Description, namespace: str) -> str:
-    """Return the content of a header, in ASCII; all of its names are in `namespace`.
+    """Return the content of a header, in ASCII; all its names are in `namespace`.
 
     Raises
     ------
     SettingError
-        `namespace` is no name of C++.
+        `namespace` is not a valid C++ name.
     """
     check_namespace(namespace)
     runtime = resources.files("ash.export").joinpath("runtime.hpp").read_text(encoding="ascii")
@@ -95,7 +96,7 @@ def _conditions(description: Description) -> dict[str, bool]:
 
 
 def _chosen(code: str, conditions: dict[str, bool]) -> str:
-    """Return the lines of the code whose conditions hold."""
+    """Return the lines of the code whose conditions are true."""
     lines, is_chosen = [], True
     for line in code.splitlines(keepends=True):
         if line.startswith("#if "):
@@ -126,7 +127,7 @@ def _preamble(description: Description) -> Iterator[str]:
 
 
 def _face(description: Description) -> Iterator[str]:
-    """Yield what users see of the data: sizes, names of columns and targets, labels."""
+    """Yield the public constants on the data: sizes, names of columns and targets, labels."""
     inputs = description.inputs
     yield f"inline constexpr std::size_t kColumns = {len(inputs)};"
     yield f"inline constexpr std::size_t kOutputs = {description.outputs};\n"
@@ -191,7 +192,7 @@ def _column_arrays(place: int, column: ExportColumn, description: Description) -
 
 
 def _column(place: int, column: ExportColumn, description: Description) -> str:
-    """Return the items of a struct Column, in braces."""
+    """Return the initializer of a struct Column, in braces."""
     number = ", ".join((_FLAGS[False], "0.0", "0.0"))
     if column.is_number:
         [number] = _scaling_items(description.scalings[0].part(slice(column.first, column.first + 1)))
@@ -206,7 +207,7 @@ def _column(place: int, column: ExportColumn, description: Description) -> str:
 
 
 def _scaling_items(scaling: Scaling) -> Iterator[str]:
-    """Yield whether it clips, its center and its inverse scale for each feature."""
+    """Yield for each feature whether it is clipped, its center and its inverse scale."""
     columns = (each.tolist() for each in (scaling.clips, scaling.center, scaling.inverse))
     for clips, center, inverse in zip(*columns, strict=True):
         yield f"{_FLAGS[clips]}, {floating(center)}, {floating(inverse)}"
@@ -295,7 +296,7 @@ def _node(threshold: float, feature: int, left: int, right: int, missing_left: b
 
 
 def check_namespace(name: Any) -> None:
-    """Raise SettingError unless it is the name of a namespace, nested ones joined by ::."""
+    """Raise SettingError unless `name` is the name of a namespace, nested ones joined by ::."""
     allowed = "pass a name of C++ such as 'model' or 'shop::price'"
     if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in name:
         raise SettingError(f"namespace={name!r}: {allowed}")
@@ -305,7 +306,7 @@ def check_namespace(name: Any) -> None:
 
 
 def floating(value: float, suffix: str = "") -> str:
-    """Return a number as an expression that has exactly its value."""
+    """Return a number as a C++ expression of exactly the same value."""
     if math.isinf(value):
         return f"{'-' if value < 0 else ''}std::numeric_limits<double>::infinity()"
     if value in (0.0, 1.0):
@@ -315,14 +316,14 @@ def floating(value: float, suffix: str = "") -> str:
 
 
 def text(value: str) -> str:
-    """Return text as the two arguments of a std::string_view in braces: UTF-8, and how many bytes."""
+    """Return text as the two arguments of a std::string_view, in braces: UTF-8 and the number of bytes."""
     content = value.encode("utf-8", "surrogatepass")
     escaped = "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in content)
     return f'{{"{escaped}", {len(content)}}}'
 
 
 def whole(value: int) -> str:
-    """Return a whole number of 64 bits as a literal; the least one has none."""
+    """Return a 64-bit integer as a literal, or as an expression for the lowest, which has no literal."""
     if value == -(2**63):
         return "-9223372036854775807LL - 1"
     return f"{value}ULL" if value >= 2**63 else f"{value}LL"
@@ -334,7 +335,7 @@ def array(kind: str, name: str, items: Iterable[str]) -> str:
 
 
 def wrapped(items: Iterable[str]) -> str:
-    """Return items with commas between them, in lines that are not too long."""
+    """Return items separated by commas, wrapped into lines that are not too long."""
     lines: list[list[str]] = [[]]
     length = 0
     for item in items:

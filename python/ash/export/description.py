@@ -1,4 +1,4 @@
-"""A model as plain steps from the cells of a row to its outputs: what every format is made from.
+"""A model as plain steps from the cells of a row to its outputs: the basis of every export format.
 
     cell of a number   --> scaled value, 0 where missing --+
                        and number of its level --> table --+--> features --> members --> mean --> outputs
@@ -6,16 +6,16 @@
     date --> as a number, and as its parts: numbers, or tables
     all numbers, where rows recur --> neighbors -----------+
 
-A table has a row for each level of a column, then one for missing cells and one for unknown levels; a row holds the
-features that such a cell has: ones and zeros, target statistics, or a mark for what is missing. So all that a category
-or a gap means is one look-up. A member is a network or boosted trees. A network is an embedding, if it has one, and
-layers; the outputs of a member are the softmax of its last layer or its last layer in units of y. Trees take the
+A table has a row for each level of a column, then one for missing cells and one for unknown levels. A row holds the
+features of such a cell: ones and zeros, target statistics, or a mark for a missing cell. So a category or a missing
+cell is a single look-up. A member is a network or boosted trees. A network consists of an embedding, if it has one, and
+layers; the outputs of a member are the softmax of its last layer, or its last layer in the units of y. Trees take the
 features unscaled, in double, with NaN for a missing number; the sums of their leaves take the place of the last layer.
 
-Each network names the scaling of its inputs. Networks of one fold share it, and so do all networks that were trained
-without folds. The networks of different folds scale differently, since each has seen the training rows of its fold.
+Each network names the scaling of its inputs. Networks of the same fold share it, and so do all networks that were
+trained without folds. Networks of different folds scale differently, since each has seen the training rows of its fold.
 
-Arrays are read-only views or copies of the model's; a Description does not change.
+Arrays are read-only views or copies of the model's arrays; a Description does not change.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,28 +39,28 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 CLIP = 3.0
-"""What a clipped feature stays below, however far out its number is."""
+"""The bound that the magnitude of a clipped feature stays below, however large the number is."""
 FAR = 2.0**30
-"""Multiples of CLIP from which on a number is as good as infinite; its square is a float."""
+"""From this multiple of CLIP on, a number is as good as infinite; its square is still a finite float."""
 NEARLY_ZERO = float(np.float32(1e-35))
-"""Trees take a feature for 0 that is not farther from it: cpp/ash/train/trees.hpp."""
+"""Trees take a feature for 0 if it is at most this far from 0: cpp/ash/train/trees.hpp."""
 FREQUENCIES, DIMENSIONS = 16, 3
-"""Of an embedding: cosines of a number, and values that are made of them."""
+"""The number of cosines that an embedding takes of a number, and of the values that it makes from them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """How features become what a network takes: z = (x - center) * inverse, in double.
+    """The scaling of features for a network: z = (x - center) * inverse, in double.
 
-    Where it clips, z becomes z / sqrt(1 + (z / CLIP)^2).
+    A feature that is clipped becomes z / sqrt(1 + (z / CLIP)^2).
     """
 
-    center: Doubles  # [features], as all of them
+    center: Doubles  # [features], as are the next two
     inverse: Doubles
     clips: NDArray[np.bool_]
 
     def apply(self, features: Doubles) -> Floats:
-        """Return scaled features [rows, features], 0 for NaN: to the bit what the core makes of them."""
+        """Return scaled features [rows, features], 0 for NaN, bit for bit as the core scales them."""
         with np.errstate(over="ignore", invalid="ignore"):
             z = ((features - self.center) * self.inverse).astype(np.float32)
             y = np.clip(z * np.float32(1 / CLIP), -np.float32(FAR), np.float32(FAR))
@@ -74,7 +74,7 @@ class Scaling:
 
 @dataclass(frozen=True, eq=False)
 class ExportInput:
-    """A column of the table; `label` is what messages call it."""
+    """A column of the table; `label` is its name in messages."""
 
     label: str
     name: str | None
@@ -82,26 +82,26 @@ class ExportInput:
 
     @property
     def is_text(self) -> bool:
-        """Whether its cells are text; else they are numbers, or days since 1970-01-01."""
+        """Whether the cells are text; otherwise they are numbers, or days since 1970-01-01."""
         return self.kind == "category"
 
 
 @dataclass(frozen=True, eq=False)
 class ExportColumn:
-    """A column of the table as features, or a part of a column of dates."""
+    """The features of a column of the table, or of a part of a column of dates."""
 
     source: int
-    """Which column of the table it is, or is a part of."""
+    """The number of the column in the table."""
     part: str
-    """Of a date (see `ash.encoding.date_parts`); empty for the cell itself."""
+    """The part of a date (see `ash.encoding.date_parts`); empty for the cell itself."""
     kind: Kind
     """"date" for a part with levels; a date itself, and its other parts, are numbers."""
     levels: tuple[str, ...] | tuple[float, ...]
-    """Sorted; of most numbers none."""
+    """The sorted levels; most numbers have none."""
     first: int
-    """Its first feature: the scaled value of a number, and then the row of `table`."""
+    """The first feature: the scaled value of a number, followed by the row of `table`."""
     table: Doubles
-    """[levels + 2, features beside a number], not scaled"""
+    """The unscaled features of each level, besides the value of a number: [levels + 2, features]."""
 
     @property
     def gaps(self) -> list[str]:
@@ -110,27 +110,27 @@ class ExportColumn:
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a number; else only the row of its table counts."""
+        """Whether the column is a number; otherwise its features are only the row of the table."""
         return self.kind == "number"
 
     @property
     def table_first(self) -> int:
-        """Its first feature out of the table."""
+        """The first feature that comes from the table."""
         return self.first + self.is_number
 
     def scaled_table(self, scaling: Scaling) -> Floats:
-        """Return the table as networks of that scaling take it."""
+        """Return the table scaled for networks with that scaling."""
         return scaling.part(slice(self.table_first, self.table_first + self.table.shape[1])).apply(self.table)
 
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """What is made of n numbers, and put behind all features in order of d, then of numbers.
+    """The values computed from n numbers and appended to all features, ordered by d, then by number.
 
     bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k]))
     """
 
-    numbers: NDArray[np.int64]  # [n], which features
+    numbers: NDArray[np.int64]  # [n], the features that are embedded
     frequency: Floats  # [FREQUENCIES, n]
     phase: Floats  # [FREQUENCIES, n]
     mix: Floats  # [FREQUENCIES, DIMENSIONS, n]
@@ -139,7 +139,7 @@ class Embedding:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """f(x weights + biases), or with shares a of its activation: (1 - a) y + a f(y)."""
+    """f(y) with y = x weights + biases, or with shares a of the activation: (1 - a) y + a f(y)."""
 
     weights: Floats  # [inputs, outputs]
     biases: Floats  # [outputs]
@@ -149,14 +149,14 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A network or boosted trees, of an ensemble or alone.
+    """A network or boosted trees, alone or in an ensemble.
 
     With z from the last layer or the leaves, a target is ``z * scale + mean``, or ``exp(z * scale) * mean`` if
-    `exponential` is set. It is then clipped to the range from least to most. For classification z are logits, those of
-    trees times their scale.
+    `exponential` is set. It is then clipped to the range from least to most. For classification z are logits; those of
+    trees are multiplied by the scale.
     """
 
-    weight: float  # of its outputs in the mean
+    weight: float  # of the member's outputs in the mean
     target_mean: Doubles  # [outputs]
     target_scale: Doubles  # [outputs]
     target_least: Doubles  # [outputs], or -infinity
@@ -173,11 +173,11 @@ class Member:
 class NetworkMember(Member):
     """A network."""
 
-    scaling: int  # which one of the model's scales its features
+    scaling: int  # index into the model's scalings
     embedding: Embedding | None
     layers: tuple[Layer, ...]
     learns_factors: bool
-    """Whether it has learned a factor of each input of the first layer; they are in its weights."""
+    """Whether the network learned a factor for each input of the first layer; its weights contain the factors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,26 +188,26 @@ class TreesMember(Member):
     """
 
     leaf_starts: NDArray[np.int64]  # [trees + 1]; the nodes of tree t begin at leaf_starts[t] - t
-    outputs: NDArray[np.int64]  # [trees], to which output each adds; the first of two classes has none
+    outputs: NDArray[np.int64]  # [trees], the output that each tree adds to; the first of two classes has none
     feature: NDArray[np.int32]  # [nodes], as are the next four
     threshold: Doubles
-    left: NDArray[np.int32]  # at least 0: a node of the same tree; below: its leaf ~left
+    left: NDArray[np.int32]  # at least 0: a node of the same tree; negative: its leaf ~left
     right: NDArray[np.int32]
-    missing_left: NDArray[np.bool_]  # where NaN goes
+    missing_left: NDArray[np.bool_]  # whether NaN goes left
     leaves: Doubles
 
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """A model; see the head of this file.
+    """A model; see the docstring of this module.
 
-    It refuses missing cells, or unknown levels of categories, where `predict` raises an error for them.
+    It refuses missing cells, or unknown levels of categories, if `predict` raises an error for them.
     """
 
     inputs: tuple[ExportInput, ...]
     columns: tuple[ExportColumn, ...]  # in order of their features
-    scalings: tuple[Scaling, ...]  # distinct, each of all features; of trees alone one that changes nothing
-    neighbors: Neighbors | None  # whose features, scaled as the others, are the last
+    scalings: tuple[Scaling, ...]  # distinct, each for all features; with trees only, one that changes nothing
+    neighbors: Neighbors | None  # their features are the last, scaled like the others
     networks: tuple[NetworkMember, ...]
     trees: tuple[TreesMember, ...]
     classes: NDArray[Any] | None  # the labels [outputs]; None for regression
@@ -228,7 +228,7 @@ class Description:
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """Networks, then trees."""
+        """The networks, then the trees."""
         return *self.networks, *self.trees
 
     @property
@@ -238,11 +238,11 @@ class Description:
 
     @property
     def neighbor_features(self) -> range:
-        """Which features are those of neighbors."""
+        """The indices of the features of neighbors."""
         return range(self.features - (self.neighbors.features if self.neighbors else 0), self.features)
 
     def only_scaling(self, what: str) -> Scaling:
-        """Return the scaling of all networks, which a `what` needs.
+        """Return the common scaling of all networks, which a `what` needs.
 
         Raises
         ------
@@ -264,24 +264,24 @@ class Description:
 
 
 class TrainedMember(Protocol):
-    """What is read of a member: `ash.Network` or `ash.Trees`."""
+    """The part of `ash.Network` and `ash.Trees` that is read here."""
 
     params: dict[str, Any]
 
     @property
     def core(self) -> _core.Network | _core.Trees:
-        """Its numbers."""
+        """The trained numbers of the member."""
 
 
 class TrainedModel(Protocol):
-    """What is read of a model: `ash.Network`, `ash.Trees` or `ash.Ensemble`."""
+    """The part of `ash.Network`, `ash.Trees` and `ash.Ensemble` that is read here."""
 
     classes_: NDArray[Any] | None
     encoding: Encoding
     target_names: tuple[str, ...] | None
 
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
-        """Return the members, each with its share of the outputs."""
+        """Return the members, each with its weight in the outputs."""
 
 
 def describe(model: TrainedModel) -> Description:
@@ -318,7 +318,7 @@ def _scaling(core: _core.Network) -> Scaling:
 
 
 def _scaling_key(core: _core.Network) -> bytes:
-    """Return what is equal for networks that scale equally."""
+    """Return a key that is equal for networks that scale equally."""
     return b"".join(each.tobytes() for each in (core.input_center, core.input_scale, core.input_limit))
 
 
@@ -340,7 +340,7 @@ def _columns(encoding: Encoding) -> Iterator[ExportColumn]:
 
 
 def _table(encoding: Encoding, place: int) -> Doubles:
-    """Return what the cells of a column become, before it is scaled: float64 array [levels + 2, features]."""
+    """Return the unscaled features of each level of a column: float64 array [levels + 2, features]."""
     column, statistics = encoding.schema.columns[place], encoding.statistics[place]
     levels = len(column.levels)
     table = np.zeros((levels + 2, 0)) if statistics is None else statistics

@@ -1,4 +1,4 @@
-"""A model as a graph of ONNX: standard operators, and of ai.onnx.ml LabelEncoder for levels and trees.
+"""A model as an ONNX graph: standard operators, plus LabelEncoder for levels and tree ensembles of ai.onnx.ml.
 
     numbers [rows, n] double -- z in double -- clip in float -------------+
              days of dates: the same, and their parts --------------------+
@@ -8,14 +8,15 @@
                                                                           members, weighted mean
     rows that `predict` refuses --------------------------------------- NaN ----- | --> probabilities, target; label
 
-An ensemble whose networks scale differently, as those of several folds do, has the scaled features once per scaling.
+If the networks of an ensemble scale differently, as those of several folds do, the graph contains the scaled features
+once per scaling.
 
-Angles are computed in double and rounded once, as the core's fused multiply-add does. Imports onnx.
+Angles are computed in double and rounded once, like the core's fused multiply-add. Imports onnx.
 
-Boosted trees take the features unscaled, in double, and so are their thresholds: onnxruntime then compares and adds in
-double. Its sums come out in float.
+Boosted trees take the features unscaled, in double, and their thresholds are double too: onnxruntime then compares and
+adds in double. It returns the sums in float.
 
-Memory: while a model runs, neighbors take 16 bytes per row and distinct training row. Predict some thousand rows at a
+Memory: while a model runs, neighbors take 16 bytes per row and distinct training row. Predict a few thousand rows at a
 time.
 """
 
@@ -51,29 +52,29 @@ from ash.export.description import (
 )
 
 MATRIX = "X"
-"""The input, where all columns are numbers."""
+"""The name of the only input if all columns are numbers."""
 LABEL, PROBABILITIES, TARGET = OUTPUTS = ("label", "probabilities", "target")
 
 OPSET, ML_OPSET = 17, 4
-"""Versions of the standard operators and of ai.onnx.ml, whose LabelEncoder takes doubles from 4 on."""
+"""Versions of the standard operators and of ai.onnx.ml, whose LabelEncoder takes doubles from version 4 on."""
 ML = "ai.onnx.ml"
 _ML_OPERATORS = ("LabelEncoder", "TreeEnsembleRegressor")
-_IR_VERSION = 9  # the first one with ai.onnx.ml 4
+_IR_VERSION = 9  # the first with ai.onnx.ml 4
 MOST_BYTES = 2**31 - 2**20
-"""Of the arrays of a graph: more than a file of protobuf holds."""
+"""The most bytes of a graph's arrays: a protobuf file cannot hold more."""
 
 _LABEL_TYPES = {"i": np.int64, "u": np.uint64, "f": np.float64, "U": object}
-"""In which numpy's kinds of labels come out; others as they are."""
+"""The types in which labels of each NumPy kind are returned; other kinds are unchanged."""
 _OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "selu": "Selu"}
 
 
 def onnx_bytes(description: Description, missing: str) -> bytes:
-    """Return the content of a file of ONNX, for which `missing` is the text of a missing cell of a category.
+    """Return the content of an ONNX file, in which the text `missing` stands for a missing cell of a category.
 
     Raises
     ------
     SettingError
-        `missing` is no text or a level of a column, text is no Unicode, or the model is too large for the format.
+        `missing` is not text or is a level of a column, text is not Unicode, or the model is too large for the format.
     """
     _check_text(description, missing)
     writer = _Writer(description, missing)
@@ -105,7 +106,7 @@ def _check_unicode(what: str, texts: list[str]) -> None:
 
 
 def input_names(description: Description) -> list[str]:
-    """Return the name of the input of each column: its own, made different from outputs and from each other."""
+    """Return the input name of each column: its own name, made distinct from the outputs and from other inputs."""
     wished = [f"x{place}" if each.name is None else each.name for place, each in enumerate(description.inputs)]
     taken = {"", *OUTPUTS, *wished}
     names = []
@@ -119,13 +120,13 @@ def input_names(description: Description) -> list[str]:
 
 
 class _Writer:
-    """Writes one model; `self.refused` collects which rows `predict` refuses, each a bool [rows, 1]."""
+    """Writes one model; `self.refused` collects masks of the rows that `predict` refuses, each a bool [rows, 1]."""
 
     def __init__(self, description: Description, missing: str) -> None:
         self.description, self.missing = description, missing
         self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
-        self.numbers: dict[str, str] = {}  # by input: its numbers, NaN where they are infinite
+        self.numbers: dict[str, str] = {}  # by input: its numbers, NaN for infinite ones
         self.codes: dict[int, str] = {}  # by column: the row of its table
         self.refused: list[str] = []
 
@@ -158,7 +159,7 @@ class _Writer:
         ]
 
     def _features(self, scaling: Scaling | None) -> str:
-        """Return the features [rows, features] of all columns, in order: scaled, float, or as they are, double."""
+        """Return the features [rows, features] of all columns, in order: scaled as float, or unscaled as double."""
         parts, order = [], [column.first for column in self.description.columns if column.is_number]
         if order:
             parts.append(self._scaled(self._numbers, np.array(order), scaling) if scaling else self._numbers)
@@ -177,7 +178,7 @@ class _Writer:
 
     @cached_property
     def _numbers(self) -> str:
-        """All numbers [rows, n], double; notes which rows have one that is refused."""
+        """All numbers [rows, n], double; also notes the rows with a refused number."""
         names = [self._part(column) for column in self.description.columns if column.is_number]
         alone = self.description.is_numeric or len(names) == 1
         numbers = names[0] if alone else self.graph.add("Concat", *names, axis=1)
@@ -190,12 +191,12 @@ class _Writer:
 
     @cached_property
     def _near(self) -> str:
-        """The features of neighbors [rows, k + 1], double; all columns are numbers then."""
+        """The features of neighbors [rows, k + 1], double; a model with neighbors has only numbers."""
         assert self.description.neighbors is not None
         return neighbor_features(self.graph, self.description.neighbors, self._finite(MATRIX))
 
     def _scaled(self, numbers: str, features: NDArray[np.int64], scaling: Scaling) -> str:
-        """Return numbers scaled and clipped, 0 where missing, float [rows, n]."""
+        """Return the scaled and clipped numbers, 0 for missing ones, float [rows, n]."""
         graph = self.graph
         centered = graph.add("Sub", numbers, scaling.center[features])
         z = self._cast(graph.add("Mul", centered, scaling.inverse[features]), TensorProto.FLOAT)
@@ -207,12 +208,12 @@ class _Writer:
         return graph.add("Where", graph.add("IsNaN", numbers), np.array(0, np.float32), value)
 
     def _part(self, column: ExportColumn) -> str:
-        """Return the input of a column of numbers, or a part of one of dates: double [rows, 1], NaN where missing."""
+        """Return the input of a column of numbers, or a part of dates: double [rows, 1], NaN for missing cells."""
         days = self._finite(self.inputs[column.source])
         return date_part(self.graph, column.part, days) if column.part else days
 
     def _code(self, place: int) -> str:
-        """Return the row of the table of a column for each cell, int64 [rows]."""
+        """Return the row of the column's table for each cell, int64 [rows]."""
         if place not in self.codes:
             self.codes[place] = self._new_code(self.description.columns[place])
         return self.codes[place]
@@ -238,7 +239,7 @@ class _Writer:
         return self.graph.add("Where", self.graph.add("IsNaN", cells), np.array(levels), code)
 
     def _code_of_text(self, column: ExportColumn) -> str:
-        """Return the row of the table for each text, int64 [rows]; notes which rows have one that is refused."""
+        """Return the row of the table for each text, int64 [rows]; also notes the rows with a refused text."""
         levels, gaps = len(column.levels), list(dict.fromkeys([self.missing, *column.gaps]))
         codes = np.minimum(np.arange(levels + len(gaps)), levels)
         keys = np.array([*column.levels, *gaps], object)
@@ -250,13 +251,13 @@ class _Writer:
         return code
 
     def _cells(self, place: int) -> str:
-        """Return one column of an input: [rows]."""
+        """Return the cells of one column: [rows]."""
         column, name = place if self.description.is_numeric else 0, self.inputs[place]
         cells = name if self.description.inputs[place].is_text else self._finite(name)
         return self.graph.add("Gather", cells, np.array(column), axis=1)
 
     def _finite(self, name: str) -> str:
-        """Return the numbers of an input, NaN where they are infinite and that is missing: double, of its shape."""
+        """Return the numbers of an input, double, in its shape; infinite ones are NaN if they count as missing."""
         if not self.description.infinite_is_missing:
             return name
         if name not in self.numbers:
@@ -274,7 +275,7 @@ class _Writer:
         )
 
     def _members(self) -> Iterator[tuple[Member, str]]:
-        """Add the members one by one, and yield each with its outputs [rows, outputs]."""
+        """Add the members one by one, and yield each with the name of its outputs [rows, outputs]."""
         networks, trees, classifies = (
             self.description.networks,
             self.description.trees,
@@ -288,7 +289,7 @@ class _Writer:
             yield each, trees_outputs(self.graph, each, unscaled, classifies)
 
     def _outputs(self) -> list[Any]:
-        """Add the members, their mean and the outputs, and return what these are."""
+        """Add the members, their mean and the outputs, and return the descriptions of the outputs."""
         graph, classes, count = self.graph, self.description.classes, self.description.outputs
         total, is_alone = "", len(self.description.members) == 1
         for member, name in self._members():
@@ -308,7 +309,7 @@ class _Writer:
         ]
 
     def _refuse(self, values: str, nothing: NDArray[Any], output: str) -> None:
-        """Add an output that has `nothing` in rows that are refused."""
+        """Add an output that has the value `nothing` in refused rows."""
         if not self.refused:
             self.graph.add("Identity", values, output=output)
             return
@@ -322,7 +323,7 @@ class _Writer:
 
 
 class Graph:
-    """Nodes and constants in order, under names that are none of the inputs and outputs, `names`."""
+    """Nodes and constants in order, with names that differ from `names`, those of the inputs and outputs."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._prefix = "_"
@@ -331,19 +332,19 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self.bytes = 0
-        """Of all constants so far."""
+        """The bytes of all constants so far."""
 
     def add(self, operator: str, *inputs: str | NDArray[Any], output: str = "", **attributes: Any) -> str:
-        """Add a node of one output and return the output's name.
+        """Add a node with one output and return the output's name.
 
-        Inputs are names of values, or constants; `output` is its name where it is an output of the graph.
+        Inputs are names of values, or constants; `output` is the name if the node gives an output of the graph.
         """
         name = output or f"{self._prefix}{operator}{len(self._nodes)}"
         self._add(operator, inputs, [name], attributes)
         return name
 
     def add_two(self, operator: str, *inputs: str | NDArray[Any], **attributes: Any) -> tuple[str, str]:
-        """Add a node of two outputs and return their names."""
+        """Add a node with two outputs and return their names."""
         first, second = (f"{self._prefix}{operator}{len(self._nodes)}_{place}" for place in range(2))
         self._add(operator, inputs, [first, second], attributes)
         return first, second
@@ -356,7 +357,7 @@ class Graph:
         self._nodes.append(helper.make_node(operator, names, outputs, domain=domain, **attributes))
 
     def model(self, inputs: list[Any], outputs: list[Any], properties: dict[str, str]) -> onnx.ModelProto:
-        """Return the whole as a model of these inputs and outputs, each a ValueInfoProto, and metadata."""
+        """Return the graph as a model with these inputs and outputs, each a ValueInfoProto, and metadata."""
         graph = helper.make_graph(self._nodes, "ash", inputs, outputs, self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="ash")
@@ -371,9 +372,9 @@ class Graph:
 
 
 def date_part(graph: Graph, part: str, days: str) -> str:
-    """Add a part of dates, double [rows, 1], NaN where missing, and return its name.
+    """Add a part of dates, double [rows, 1], NaN for missing ones, and return its name.
 
-    Source: H. Hinnant, civil_from_days; in whole numbers from year 0 on.
+    Source: H. Hinnant, civil_from_days; with integers, from year 0 on.
     """
     whole = graph.add("Floor", days)
     if part == "hour":
@@ -407,7 +408,7 @@ def date_part(graph: Graph, part: str, days: str) -> str:
 
 
 def tensor(values: NDArray[Any], name: str = "tensor") -> onnx.TensorProto:
-    """Return an array of numbers or of text as a tensor."""
+    """Return an array of numbers or texts as a tensor."""
     if values.dtype.kind in "UO":
         text = [value.encode("utf-8") for value in values.ravel().tolist()]
         return helper.make_tensor(name, onnx.TensorProto.STRING, values.shape, text)
@@ -415,9 +416,9 @@ def tensor(values: NDArray[Any], name: str = "tensor") -> onnx.TensorProto:
 
 
 def network_outputs(graph: Graph, member: NetworkMember, features: str, classifies: bool) -> str:
-    """Add a network on features, float [rows, features], and return the name of its outputs.
+    """Add a network that takes features, float [rows, features], and return the name of its outputs.
 
-    They are probabilities, float [rows, classes], where it classifies; else targets, double [rows, targets].
+    They are probabilities, float [rows, classes], if it classifies; otherwise targets, double [rows, targets].
     """
     x = features if member.embedding is None else _embed(graph, member.embedding, features)
     for layer in member.layers:
@@ -426,7 +427,7 @@ def network_outputs(graph: Graph, member: NetworkMember, features: str, classifi
 
 
 def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: bool) -> str:
-    """Add trees on features, double [rows, features], and return the name of their outputs, as `network_outputs`."""
+    """Add trees that take features, double [rows, features], and return their outputs like `network_outputs`."""
     scores = graph.add("TreeEnsembleRegressor", features, n_targets=len(member.target_mean), **_nodes(member))
     if not classifies:
         return _in_units(graph, member, scores)
@@ -434,13 +435,13 @@ def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: 
 
 
 def nearly_zero_as_zero(graph: Graph, features: str) -> str:
-    """Return features with 0 for what trees take for it."""
+    """Return features with 0 for every value that trees take for 0."""
     is_near = graph.add("LessOrEqual", graph.add("Abs", features), np.array(NEARLY_ZERO))
     return graph.add("Where", is_near, np.array(0.0), features)
 
 
 def _nodes(member: TreesMember) -> dict[str, Any]:
-    """Return the attributes that hold the nodes: of each tree those that split in their order, then its leaves."""
+    """Return the attributes that hold the nodes: for each tree its splits in order, then its leaves."""
     starts, trees, leaves = member.leaf_starts[:-1], np.arange(len(member.outputs)), np.diff(member.leaf_starts)
     split_tree, leaf_tree = np.repeat(trees, leaves - 1), np.repeat(trees, leaves)
     split_number = np.arange(len(split_tree)) - (starts - trees)[split_tree]
@@ -470,7 +471,7 @@ def _nodes(member: TreesMember) -> dict[str, Any]:
 
 
 def _in_units(graph: Graph, member: Member, x: str) -> str:
-    """Add what makes targets, double, of the outputs of the last layer or of leaves, float."""
+    """Add the conversion of the outputs of the last layer or of the leaves, float, to targets, double."""
     wide = graph.add("Cast", x, to=TensorProto.DOUBLE)
     scaled = graph.add("Mul", wide, member.target_scale)
     if member.exponential:
@@ -483,7 +484,7 @@ def _in_units(graph: Graph, member: Member, x: str) -> str:
 
 
 def _embed(graph: Graph, embedding: Embedding, features: str) -> str:
-    """Return features and what is made of their numbers, float [rows, features + DIMENSIONS * n]."""
+    """Return features followed by the embedding of their numbers, float [rows, features + DIMENSIONS * n]."""
     count = len(embedding.numbers)
     numbers = graph.add("Cast", graph.add("Gather", features, embedding.numbers, axis=1), to=TensorProto.DOUBLE)
     column = graph.add("Unsqueeze", numbers, np.array([1]))  # [rows, 1, n]
@@ -508,7 +509,7 @@ def _activate(graph: Graph, layer: Layer, x: str) -> str:
 
 
 def _function(graph: Graph, name: str, x: str) -> str:
-    """Return an activation of x, of operators that every version of ONNX has."""
+    """Return an activation of x, made of operators that every version of ONNX has."""
     if name == "silu":
         return graph.add("Mul", x, graph.add("Sigmoid", x))
     if name == "mish":
@@ -525,7 +526,7 @@ def _float(value: float) -> NDArray[np.float32]:
 
 
 def neighbor_features(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
-    """Add the features [rows, k + 1] of numbers [rows, columns], and return their name."""
+    """Add the neighbor features [rows, k + 1] of numbers [rows, columns], and return their name."""
     squares = _squares(graph, neighbors, _places(graph, neighbors, numbers))
     nearest, which = graph.add_two("TopK", squares, np.array([NEAREST]), largest=0)
     weights = graph.add("Gather", neighbors.weights, which)

@@ -1,4 +1,4 @@
-"""A model as a pipeline of scikit-learn's own classes, so that neither pickle nor prediction needs ash.
+"""A model as a pipeline of scikit-learn's own classes, so that neither unpickling nor predicting needs ash.
 
     numbers ---------------------> StandardScaler, arctan, sin, SimpleImputer --+
     numbers with gaps or levels -> OneHotEncoder -------------------------------+--> MLP, or Voting of MLPs
@@ -6,10 +6,10 @@
 
 A TransformedTargetRegressor around an MLP turns predicted logarithms into targets, and clips targets to their bounds.
 
-The clip z / sqrt(1 + (z / 3)^2) is 3 sin(arctan(z / 3)): the scaler divides by 3 more, the first layer multiplies by
-it. The row of the table that a level has is a linear function of its ones and zeros, so it goes into the first layer,
-less that of unknown levels, which have zeros only and go into the biases. Two classes have one output in scikit-learn:
-the difference of ours. Everything is fitted to a few made-up rows, which makes it whole for any version of
+The clip z / sqrt(1 + (z / 3)^2) is 3 sin(arctan(z / 3)): the scaler also divides by 3, and the first layer multiplies
+by 3. The row of the table for a level is a linear function of its ones and zeros, so the first layer contains it, minus
+the row of unknown levels, which are all zeros and whose row goes into the biases. For two classes scikit-learn has one
+output, the difference of ours. Everything is fitted to a few made-up rows, so that it is complete in any version of
 scikit-learn, and then gets the model's numbers through public attributes.
 """
 
@@ -35,10 +35,10 @@ _TODO = "use to_onnx, or tune in a space with"
 
 
 class _Part(NamedTuple):
-    """Some inputs of the pipeline's network: how they are made, and what the network's features are of them.
+    """Some inputs of the pipeline's network: how they are made, and how the network's features follow from them.
 
-    `features` are inputs times `matrix` [inputs, features] plus `offset` [features]. `mean` and `scale` are those of a
-    StandardScaler, if there is one.
+    `features` are the inputs times `matrix` [inputs, features] plus `offset` [features]. `mean` and `scale` are those
+    of a StandardScaler, if there is one.
     """
 
     steps: Pipeline
@@ -56,7 +56,7 @@ def pipeline_of(description: Description) -> Pipeline:
     Raises
     ------
     SettingError
-        Something of the model has no counterpart; the first such thing is named, with what to do.
+        Something in the model has no counterpart; the error names the first such thing and what to do about it.
     """
     scaling = description.only_scaling("scikit-learn form")
     obstacle = next(chain(_obstacles(description), *map(_obstacles_of, description.networks)), None)
@@ -82,7 +82,7 @@ def _preparation(description: Description, parts: list[_Part]) -> ColumnTransfor
 
 
 def _obstacles(description: Description) -> Iterator[str]:
-    """Yield what has no counterpart in scikit-learn in the model as a whole."""
+    """Yield what scikit-learn has no counterpart for, in the model as a whole."""
     if any(each.kind == "date" for each in description.inputs):
         yield "dates: use to_onnx, or train with their parts as columns of numbers"
     if description.neighbors is not None:
@@ -95,7 +95,7 @@ def _obstacles(description: Description) -> Iterator[str]:
 
 
 def _obstacles_of(member: NetworkMember) -> Iterator[str]:
-    """Yield what has no counterpart in scikit-learn in a network."""
+    """Yield what scikit-learn has no counterpart for, in a network."""
     if member.embedding is not None:
         yield f"an embedding of numbers: {_TODO} embedding='none'"
     names = list(dict.fromkeys(layer.activation for layer in member.layers[:-1]))
@@ -120,7 +120,7 @@ def _parts(description: Description, scaling: Scaling) -> Iterator[_Part]:
 
 
 def _numbers(description: Description, scaling: Scaling, chosen: list[int], clips: bool) -> _Part:
-    """Return the values of numbers, all clipped or none."""
+    """Return the part with the values of the chosen numbers, all of which are clipped, or none."""
     features = [description.columns[place].first for place in chosen]
     center, inverse = scaling.center[features], scaling.inverse[features]
     limit = CLIP if clips else 1.0
@@ -134,7 +134,7 @@ def _numbers(description: Description, scaling: Scaling, chosen: list[int], clip
 
 
 def _levels(description: Description, scaling: Scaling, place: int, column: ExportColumn) -> _Part:
-    """Return the row of the table of each level, and of what is missing, as ones and zeros."""
+    """Return the part that encodes the levels of a column and its missing cells as ones and zeros."""
     table, levels = column.scaled_table(scaling).astype(np.float64), len(column.levels)
     missing: list[Any] = [np.nan] if column.is_number else [*column.gaps, None, np.nan]
     if description.refuses_missing:
@@ -149,7 +149,7 @@ def _levels(description: Description, scaling: Scaling, place: int, column: Expo
 
 
 def _floats(description: Description) -> Any:
-    """Return what reads numbers, the infinite ones as missing if that is what they are."""
+    """Return a transformer that reads numbers, and infinite ones as missing if they count as such."""
     if not description.infinite_is_missing:
         return _as_array(float)
     finite = FunctionTransformer(np.nan_to_num, kw_args=dict.fromkeys(("nan", "posinf", "neginf"), np.nan))
@@ -161,7 +161,7 @@ def _as_array(dtype: type) -> FunctionTransformer:
 
 
 def _predictor(description: Description, parts: list[_Part]) -> Any:
-    """Return the network, or a vote of networks, that takes the inputs of all parts."""
+    """Return the network, or vote of networks, that takes the inputs of all parts."""
     networks = [_network(description, member, parts) for member in description.networks]
     if len(networks) == 1:
         return networks[0]
@@ -172,7 +172,7 @@ def _predictor(description: Description, parts: list[_Part]) -> Any:
 
 
 def _network(description: Description, member: NetworkMember, parts: list[_Part]) -> Any:
-    """Return an MLPClassifier or MLPRegressor with a member's weights; wrapped if targets have a link or bounds."""
+    """Return an MLPClassifier or MLPRegressor with a member's weights, wrapped if targets have a link or bounds."""
     weights = [layer.weights.astype(np.float64) for layer in member.layers]
     biases = [layer.biases.astype(np.float64) for layer in member.layers]
     first = weights[0]
@@ -194,7 +194,7 @@ def _network(description: Description, member: NetworkMember, parts: list[_Part]
             weights[-1], biases[-1] = np.diff(weights[-1]), np.diff(biases[-1])
         network = MLPClassifier(**settings).partial_fit(X, y, classes=description.classes)
     network.coefs_, network.intercepts_ = weights, biases
-    vars(network).pop("_optimizer", None)  # as large as the weights, and of no use: it has seen nothing
+    vars(network).pop("_optimizer", None)  # as large as the weights, and useless: nothing was trained
     return _in_units(network, member).fit(X, y) if member.exponential or member.bounded else network
 
 
@@ -208,7 +208,7 @@ def _in_units(network: Any, member: Member) -> TransformedTargetRegressor:
 
 
 def _made_up(description: Description, parts: list[_Part]) -> tuple[Doubles, Any]:
-    """Return two rows for each class, or one row, and what they are; a row a class could be taken for a regression."""
+    """Return two rows per class, or one row, with targets; a single row per class might be taken for regression."""
     inputs = sum(len(part.matrix) for part in parts)
     if description.classes is None:
         return np.zeros((1, inputs)), np.zeros((1, description.outputs) if description.outputs > 1 else 1)

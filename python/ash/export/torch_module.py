@@ -1,9 +1,9 @@
-"""A model as a module of PyTorch: float32, from scaled features to logits or targets, and differentiable.
+"""A model as a PyTorch module: float32, differentiable, from scaled features to logits or targets.
 
     features --> (embedding) --> (factors) --> linear0 --> activation0 --> ... --> linearN --> (targets)
 
-In brackets is what only some networks have. All but `Average`, which is an ensemble, is a torch.nn.Sequential of layers
-named so. Imports PyTorch, so only what has been asked for it imports this.
+Only some networks have the layers in brackets. A network is a torch.nn.Sequential of layers with these names; an
+ensemble is an `Average`. Imports PyTorch, so it is imported only on request.
 """
 
 import io
@@ -30,9 +30,9 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class PeriodicEmbedding(nn.Module):
-    """Puts behind the features what is made of some of them: see `ash.export.description.Embedding`.
+    """Appends to the features values computed from some of them: see `ash.export.description.Embedding`.
 
-    Phases are in turns: their learning rate should be smaller by 2 pi than it would be in radians.
+    Phases are in turns: their learning rate should be 2 pi times smaller than it would be in radians.
     """
 
     def __init__(self, embedding: Embedding) -> None:
@@ -46,13 +46,13 @@ class PeriodicEmbedding(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return [rows, features + DIMENSIONS * numbers] for [rows, features]."""
         turns = torch.addcmul(self.phase, features[:, None, self.numbers], self.frequency)
-        cosines = torch.cos(2 * math.pi * (turns - turns.detach().round()))  # whole turns cost digits
+        cosines = torch.cos(2 * math.pi * (turns - turns.detach().round()))  # whole turns would cost digits
         values = torch.einsum("rkn,kdn->rdn", cosines, self.mix) + self.bias
         return torch.cat([features, values.flatten(1)], dim=1)
 
 
 class Factors(nn.Module):
-    """Each input times a factor that is learned."""
+    """Multiplies each input by a learned factor."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Factors(nn.Module):
 
 
 class ParametricActivation(nn.Module):
-    """(1 - a) x + a f(x) with a share a of each column that is learned."""
+    """(1 - a) x + a f(x) with a learned share a for each column."""
 
     def __init__(self, function: nn.Module, shares: Floats) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class ParametricActivation(nn.Module):
 
 
 class TargetUnits(nn.Module):
-    """Convert outputs to targets in the units of y; clip them in evaluation mode only, to keep gradients."""
+    """Converts outputs to targets in the units of y; clips them only in evaluation mode, to keep gradients."""
 
     def __init__(self, member: Member) -> None:
         super().__init__()
@@ -95,9 +95,9 @@ class TargetUnits(nn.Module):
 
 
 class Average(nn.Module):
-    """The weighted mean of what members say: of their targets, or of probabilities, as logits again.
+    """The weighted mean of the members' targets, or of their probabilities, converted back to logits.
 
-    `weights` are a buffer [members]; they sum to 1.
+    `weights` is a buffer [members]; the weights sum to 1.
     """
 
     def __init__(self, members: list[nn.Module], weights: list[float], classifies: bool) -> None:
@@ -131,9 +131,9 @@ def module_of(description: Description) -> nn.Module:
 
 
 def program_bytes(description: Description) -> bytes:
-    """Return a model as a program of torch.export, for torch.export.load, which needs no ash."""
+    """Return a model as a program of torch.export, which torch.export.load reads without ash."""
     module = module_of(description)
-    examples = (torch.zeros(2, description.features),)  # of two rows: of one, their number would be fixed
+    examples = (torch.zeros(2, description.features),)  # two rows: with one, the number of rows would be fixed
     rows = torch.export.Dim("rows")
     program = torch.export.export(module, examples, dynamic_shapes=({0: rows},))
     file = io.BytesIO()
@@ -157,7 +157,7 @@ def _network(member: NetworkMember, classifies: bool) -> nn.Module:
 
 
 def _linear(layer: Layer) -> nn.Module:
-    linear = nn.utils.skip_init(nn.Linear, *layer.weights.shape)  # no draw from the user's generator
+    linear = nn.utils.skip_init(nn.Linear, *layer.weights.shape)  # draws nothing from the user's generator
     linear.weight = _parameter(layer.weights.T)
     linear.bias = _parameter(layer.biases)
     return linear

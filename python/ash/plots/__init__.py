@@ -1,1 +1,1 @@
-"""Pictures by matplotlib, a module for each subject. They draw what ash/history computes; results call them."""
+"""Plots with matplotlib, one module per subject. They draw what ash/history computes; results call them."""

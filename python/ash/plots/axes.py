@@ -1,4 +1,4 @@
-"""What all pictures of a run share: axes where none were given, and colours that everybody can tell apart."""
+"""Shared parts of all plots: axes if none were given, and colours that everyone can tell apart."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "0.6"
-"""Of the palette of Okabe and Ito, for which no kind of colour blindness makes two alike."""
+"""Colours of the palette of Okabe and Ito, which people with any kind of colour blindness can tell apart."""
 
 
 def axes_for(method: str, ax: "Axes | None", size: tuple[float, float]) -> "Axes":
-    """Return the axes given, or those of a new figure of so many inches.
+    """Return the given axes, or those of a new figure of this size in inches.
 
     Raises
     ------
     MissingExtra
-        matplotlib is not installed; `method` says what needs it.
+        matplotlib is not installed; `method` is what needs it.
     """
     try:
         import matplotlib.pyplot as plt
@@ -27,14 +27,14 @@ def axes_for(method: str, ax: "Axes | None", size: tuple[float, float]) -> "Axes
 
 
 def rung_colors(rungs: int) -> list[Any]:
-    """Return an RGBA colour for each rung: dark below, bright above, also in grey and for the colour-blind."""
+    """Return an RGBA colour for each rung, from dark to bright, even in greyscale and to the colour-blind."""
     from matplotlib import colormaps
 
     return [colormaps["viridis"](number / max(rungs - 1, 1) * 0.95) for number in range(rungs)]
 
 
 def legend_below(ax: "Axes", columns: int) -> None:
-    """Put the legend under the label of the x axis, where no data are."""
+    """Put the legend below the label of the x axis, where it hides no data."""
     from matplotlib.transforms import ScaledTranslation
 
     below = ax.transAxes + ScaledTranslation(0.0, -0.5, ax.figure.dpi_scale_trans)
@@ -42,6 +42,6 @@ def legend_below(ax: "Axes", columns: int) -> None:
 
 
 def legend_beside(ax: "Axes", handles: list[Any] | None = None, columns: int = 1) -> None:
-    """Put the legend to the right of the axes, where no data are."""
+    """Put the legend to the right of the axes, where it hides no data."""
     given = {} if handles is None else {"handles": handles}
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), ncols=columns, frameon=False, **given)

@@ -1,4 +1,4 @@
-"""Pictures of the winner on its validation rows: confusion and calibration of classes, or predictions of targets."""
+"""Plots of the winner on its validation rows: confusion and calibration of classes, or predictions of targets."""
 
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DARK = 0.6
-"""Share of its row from which a cell is so dark that its number is white."""
+"""A cell whose share of its row is above this is so dark that its number is white."""
 
 MOST_NUMBERS = 12
-"""Classes: with more, the cells are too small for numbers."""
+"""With more classes than this, the cells are too small for numbers."""
 
 
 def plot_winner(result: History, output: int = 0, ax: "Axes | None" = None) -> "Axes":
-    """Draw confusion or predictions and return the axes; see `Result.plot_held_out`."""
+    """Draw the confusion or the predictions and return the axes; see `Result.plot_held_out`."""
     kept = winner_on_held_out(result, "plot_held_out")
     check_output(kept, output)
     regression = kept.networks[0].classes_ is None

@@ -1,4 +1,4 @@
-"""Pictures of hyperparameters: how much each matters, the score against one of them, and all of them at once."""
+"""Plots of hyperparameters: how much each matters, the score against one of them, and all of them at once."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPREAD = 0.2
-"""How far from its level a point may stand."""
+"""How far a point may be from its level."""
 SMALLEST, LARGEST = 8.0, 60.0
-"""Square points: of a candidate of the lowest rung, and of the highest one."""
+"""The areas in square points of a candidate of the lowest rung and of the highest."""
 LABEL: dict[str, Any] = {
     "fontsize": "small",
     "va": "center",
     "zorder": 3,
     "bbox": {"facecolor": "white", "alpha": 0.86, "lw": 0, "pad": 1},
 }
-"""Of a value on an axis: a ground keeps lines away from it."""
+"""The style of a value on an axis; its background keeps lines away from it."""
 TURNED = 12
-"""With more characters than that the names of levels are turned."""
+"""The names of levels are rotated if they have more characters than this."""
 
 
 def plot_shares(result: History, ax: "Axes | None" = None) -> "Axes":

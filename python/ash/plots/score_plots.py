@@ -1,4 +1,4 @@
-"""Pictures of scores: against epochs, a line for each candidate, and on the ladder, a mark for each job."""
+"""Plots of scores: against epochs with a line for each candidate, and on the ladder with a mark for each job."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FEW = 1000
-"""With more points than that they are drawn smaller."""
+"""If there are more points than this, they are drawn smaller."""
 
 STYLES: tuple[dict[str, Any], ...] = (
     {"marker": "o", "facecolors": "none", "edgecolors": GREY},
@@ -31,14 +31,14 @@ STYLES: tuple[dict[str, Any], ...] = (
     {"marker": "<", "color": GREY, "linewidths": 0},
     {"marker": "x", "color": "black", "linewidths": 1},
 )
-"""In the order of `KINDS`."""
+"""The style of each kind, in the order of `KINDS`."""
 
 
 def plot_scores(result: History, ax: "Axes | None" = None) -> "Axes":
-    """Draw score against epochs, a line for each candidate, and return the axes; see `Result.plot`.
+    """Draw the score against epochs, a line for each candidate, and return the axes; see `Result.plot`.
 
-    Epochs as those of `ash.history.records.curves`. One collection holds all lines, so 10,000 candidates are drawn in a
-    second.
+    Epochs are counted as in `ash.history.records.curves`. One collection holds all lines, so 10,000 candidates are
+    drawn in a second.
     """
     ax = axes_for("plot", ax, (6.4, 4.8))
     from matplotlib.collections import LineCollection
@@ -59,7 +59,7 @@ def plot_scores(result: History, ax: "Axes | None" = None) -> "Axes":
 
 
 def plot_rungs(result: History, ax: "Axes | None" = None) -> "Axes":
-    """Draw each job by score and rung, the cuts of barriers and the way of the best; see `Result.plot_ladder`."""
+    """Draw each job by score and rung, the cuts of barriers and the best's path; see `Result.plot_ladder`."""
     ax = axes_for("plot_ladder", ax, (7.5, 1.7 + 0.75 * len(result.rungs)))
     points = ladder_points(result)
     size = 18 if len(points.x) < FEW else 5
@@ -76,7 +76,7 @@ def plot_rungs(result: History, ax: "Axes | None" = None) -> "Axes":
 
 
 def _draw_cuts(result: History, ax: "Axes") -> None:
-    """Draw for each rung but the last the score of the last one that a barrier would have promoted."""
+    """Draw for each rung but the last the lowest score that a barrier would have promoted."""
     cuts = barrier_cuts(result)
     if cuts:
         low, high = np.array([*cuts]) - 0.45, np.array([*cuts]) + 0.45
@@ -94,7 +94,7 @@ def _draw_best(result: History, points: LadderPoints, ax: "Axes") -> None:
 
 
 def _label_rungs(result: History, ax: "Axes") -> None:
-    """Write what the rungs are on the left and what they have done on the right."""
+    """Label each rung with its number and epochs on the left, and with its counts on the right."""
     numbers = [rung["rung"] for rung in result.rungs]
     ax.set_yticks(numbers, [f"rung {rung['rung']}\n{epochs_of_rung(result, rung)}" for rung in result.rungs])
     ax.set_ylim(-0.6, len(numbers) - 0.4)

@@ -1,4 +1,4 @@
-"""Pictures of the threads: which of them trained which rung when and helped whom, and what more threads would bring."""
+"""Plots of the threads: which rung each trained or helped with, and when, and what more threads would bring."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 0.8
-"""Of a bar; threads are 1 apart."""
+"""The height of a bar; threads are 1 apart."""
 HATCH = "/////"
 MOST_TICKS = 16
-"""Of threads, and of rungs in a column of the legend."""
+"""The most ticks of the thread axis, and the most rungs in a column of the legend."""
 FEW = 60
-"""With more jobs a thread than that there is no room for a white line between them."""
+"""With more jobs per thread than this, there is no room for a white line between them."""
 
 
 def plot_threads(result: History, ax: "Axes | None" = None) -> "Axes":
     """Draw the jobs of each thread over time and return the axes; see `Result.plot_timeline`.
 
-    One collection holds all jobs and one all help, so 10,000 jobs are drawn in a second.
+    One collection holds all jobs and another all assists, so 10,000 jobs are drawn in a second.
     """
     ax = axes_for("plot_timeline", ax, (8.0, 1.5 + 0.35 * min(max(result.threads, 2), 24)))
     from matplotlib.collections import PolyCollection
@@ -65,7 +65,7 @@ def _bars(table: Columns) -> list[NDArray[np.float64]]:
 
 
 def plot_speedup(result: History, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
-    """Draw speed-up by threads, simulated on the costs of the run and as measured; see `Result.plot_scaling`."""
+    """Draw speed-up by threads, simulated with the costs of the run and measured; see `Result.plot_scaling`."""
     ax = axes_for("plot_scaling", ax, (6.4, 5.2))
     found = speedups_of(result, threads)
     x = found.threads
