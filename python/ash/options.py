@@ -332,7 +332,7 @@ class SearchConfig:
     infinite : {"error", "missing"}, optional
         Infinite numbers: raise (the default), or treat them as missing cells. Tables only.
     worker_timeout : float, optional
-        Seconds without any worker in the Dask cluster after which the run ends. Default 60; `math.inf` waits for ever.
+        Seconds without any worker in the Dask cluster after which the run ends. Default 60; `math.inf` waits forever.
         Tables only.
     job_limit : float, optional
         Seconds that a job of a function may take. A longer one counts as failed: a process is killed; a thread, or the
@@ -443,7 +443,7 @@ class Options(RunOptions):
     `memory_limit` is resolved; None if the system does not report its memory. `keep` is None where it follows from the
     data. `planned`: the ladder will be planned from the time or work limit. `epoch_rows` is None for epochs of all
     rows, and until the data are known. `folds`: those of a planned run, None until the data are known.
-    `worker_timeout`: None waits for ever.
+    `worker_timeout`: None waits forever.
     """
 
     planned: bool

@@ -23,7 +23,7 @@ def is_sparse(data: Any) -> bool:
 
 
 class SparseMatrix:
-    """A sparse matrix [rows, columns] whose indexing returns dense float64 arrays, as that of NumPy returns views.
+    """A sparse matrix [rows, columns]; indexing returns dense float64 arrays where an array of NumPy returns views.
 
     Attributes
     ----------

@@ -5,7 +5,7 @@
 The ladder and both clocks are in the core; their rules are not repeated here. A state is kept (state_store.py) from the
 end of a job until its candidate is trained further or retired; the best state is kept until there is a better one. With
 a journal, recorded results are replayed first (clock.py); candidates whose states were in an earlier process are
-trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become columns as those of networks.
+trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become the same columns as for networks.
 Invariants: (1) a job is recorded once, in order of decision; (2) failures of the function are recorded too, and have no
 other effect; (3) a reproducible run does not depend on runners, their number or their speed.
 Threads: only the calling thread. Cost: some 10 us per job, without journal, callbacks and progress.

@@ -41,7 +41,7 @@ SOBOL = "sobol"
 SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
 CHUNK = 256
 LEAST, EVERY = 8, 3
-"""Once LEAST candidates have a score, all but one of EVERY adaptive draws are near good ones."""
+"""Once LEAST candidates have a score, all but one of every EVERY adaptive draws are near good candidates."""
 BEST, FEWEST = 16, 2
 """Good candidates are the best 1/BEST, but at least FEWEST."""
 KEPT, WIDTH = 0.75, 0.15

@@ -26,7 +26,7 @@ STEPS = 10**9
 SMALLEST = 1e-300
 """Doubles much closer to 0 have fewer digits."""
 _DIGITS = 15
-_LEAST_RATIO = Decimal("2e-14")  # the least distance of the logarithms of two neighbours with so many digits
+_LEAST_RATIO = Decimal("2e-14")  # least distance between the logarithms of two neighbours with _DIGITS digits
 
 
 @dataclass(frozen=True)
