@@ -119,7 +119,7 @@ class RunResult(History):
         threads : int or sequence of int, optional
             Numbers of threads; powers of two by default.
         **changes
-            Arguments of `ash.simulate` that shall differ from those of this run.
+            Arguments of `ash.simulate` that should differ from those of this run.
 
         Raises
         ------
@@ -296,7 +296,7 @@ class RunResult(History):
         return "\n".join([*self._headlines(), "", *show_params(self.best_params), "", *table])
 
     def _repr_html_(self) -> str:
-        """Return the same for a notebook."""
+        """Return the same as HTML for a notebook."""
         params = [[name, show_param(value)] for name, value in self.best_params.items()]
         headlines = "<br>".join(map(html.escape, self._headlines()))
         return f"<p>{headlines}</p>{html_table([], params)}{html_table(*self._ladder_table())}"
@@ -719,7 +719,7 @@ class FunctionResult(RunResult):
         return "\n".join([super().__repr__(), *(["", causes(self.failures)] if self.failures else [])])
 
     def _repr_html_(self) -> str:
-        """Return the same for a notebook."""
+        """Return the same as HTML for a notebook."""
         return super()._repr_html_() + f"<pre>{html.escape(causes(self.failures))}</pre>" * bool(self.failures)
 
     def _headlines(self) -> list[str]:

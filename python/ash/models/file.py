@@ -17,7 +17,7 @@
                and neighbors as above; format "ash-trees", version 3, without activations and numbers
 
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
-               statistics, neighbors once; format "ash-ensemble", in which "members" have what each has of its own
+               statistics, neighbors once; format "ash-ensemble", in which "members" holds the entries of each member
 
 Invariants: (1) loading runs no code from the file and uses nothing before all of it is checked: names, dtypes, shapes
 against each other and against the metadata, finite numbers; (2) a malformed file raises ModelFormatError, which names

@@ -66,7 +66,7 @@ class Space:
     Parameters
     ----------
     **hyperparameters
-        For each name in ``ash.space.hyperparameters.HYPERPARAMETERS`` that shall not have its default: a domain
+        For each name in ``ash.space.hyperparameters.HYPERPARAMETERS`` that should not have its default: a domain
         (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values to choose from, a
         distribution of Optuna, a frozen one of scipy.stats, a single value, or a list of domains. Of such a list the
         first domain whose conditions hold applies. A tuple is one value: ``hidden=(64, 32)`` is a network with two
