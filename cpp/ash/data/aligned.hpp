@@ -1,8 +1,8 @@
 // aligned.hpp: a block of floats that starts on a cache line, zeroed, owned by one object.
 //
-// Kernels load and store whole vectors without masks, so every row that they see starts on 64 bytes and is padded with
-// zeros to a multiple of 16 floats; both hold for any instruction set, so a state moves between them unchanged.
-// Throws std::bad_alloc for a size that is negative or no memory can have.
+// Kernels load and store whole vectors without masks. So every row that they see starts at a multiple of 64 bytes and
+// is padded with zeros to a multiple of 16 floats. Both hold for any instruction set, so a state moves between them
+// unchanged. Throws std::bad_alloc for a size that is negative or too large for any memory.
 // Threads: as std::vector. Cost: one allocation, one pass of zeroing.
 #pragma once
 

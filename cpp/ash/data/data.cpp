@@ -76,7 +76,7 @@ bool has_float_logarithms(double least, double most) {
     return least >= Float::min() && most <= Float::max() && least >= Float::min() * most;
 }
 
-// Of the outputs of a network whose targets are in these units.
+// The units of the outputs of a network whose targets are in `units`.
 OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
     if (loss.kind != Loss::poisson) return without_bounds(units);
     OutputUnits result = without_bounds({units.scale, {1.0}, {0.0}});
@@ -84,7 +84,7 @@ OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
     return result;
 }
 
-// Of mean 1; none where all are alike.
+// Weights of mean 1; empty if all are equal.
 std::vector<float> normalized(std::span<const double> weights) {
     std::vector<float> result;
     if (std::ranges::all_of(weights, [&](double weight) { return weight == weights.front(); })) return result;

@@ -3,14 +3,14 @@
 //     blocks of rows, in order of rows   observe ... observe   fill ... fill   finish
 //     (anything that gives doubles)      median, quartiles     float32         Data
 //
-// The builder reads the table twice, block by block, and keeps nothing of it: this is the only copy of a table.
+// The builder reads the table twice, block by block, and keeps nothing of it: Data is the only copy of the table.
 //
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
-//             (2) centers and scales come from the training rows alone: features are standardized by median and
-//                 quartiles and clipped smoothly, targets by mean and deviation (scaling.hpp), under the Poisson loss by
-//                 their mean alone;
+//             (2) centers and scales come from the training rows alone. Features are standardized by median and
+//                 quartiles and clipped smoothly. Targets are standardized by mean and deviation (scaling.hpp), under
+//                 the Poisson loss by their mean alone;
 //             (3) a standardized feature that is constant there is dropped: it is 0 in every row, and Network ignores it;
-//             (4) NaN is a missing value, and stands at the center: it is 0;
+//             (4) NaN is a missing value, and is stored as the center, which is 0;
 //             (5) the weights of a part have the mean 1; rows of equal weight have none;
 //             (6) rows that are mostly zeros may be stored as their non-zero cells (sparse_rows.hpp);
 //             (7) a single target that is above 0 in all training rows is also stored as logarithms, except under the
@@ -160,7 +160,7 @@ class DataBuilder {
     void observe(const double* x, std::int64_t count);
     void fill(const double* x, std::int64_t count);
 
-    // Once. Throws std::invalid_argument unless all rows have come by, twice.
+    // Call once. Throws std::invalid_argument unless all rows were observed and filled.
     Data finish();
 
   private:
@@ -184,7 +184,7 @@ class DataBuilder {
     std::int64_t observed_ = 0;
     std::int64_t filled_ = 0;
     std::vector<double> inverse_;  // 1 / scale, of the features
-    AlignedFloats row_;            // of a part that is sparse
+    AlignedFloats row_;            // scratch for a sparse part
     std::size_t next_training_ = 0;
     std::size_t next_validation_ = 0;
     Data data_;

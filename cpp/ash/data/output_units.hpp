@@ -3,8 +3,8 @@
 //     identity    scale z + center
 //     exp         center exp(scale z), for a model that gives logarithms
 //
-// A target is then moved to the nearest number between `least` and `most`. DataBuilder sets these: `least` is the smallest
-// training target if none is negative, `most` twice the largest for exponentials.
+// A target is then clamped to `least` and `most`. DataBuilder sets these: `least` is the smallest training target if
+// none is negative, `most` is twice the largest for exponentials.
 // Threads: plain data.
 #pragma once
 
@@ -32,7 +32,7 @@ struct OutputUnits {
     std::vector<double> most;
 };
 
-// The units of outputs that are scaled alone, without bounds.
+// The units of outputs that are only scaled, without bounds.
 inline OutputUnits without_bounds(Scaling scaling) {
     const std::size_t outputs = scaling.center.size();
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -55,7 +55,7 @@ inline void check_units(const OutputUnits& units, int outputs, int classes = 0) 
     require(bounded && std::ranges::equal(units.least, units.most, std::less_equal{}), "targets: bounds");
 }
 
-// Calls put(row, output, target) for the outputs [rows][stride], float or double. NaN stays.
+// Calls put(row, output, target) for the outputs [rows][stride], float or double. NaN is passed through.
 template <typename Output, typename Put>
 void to_targets(const Kernels& kernels, const OutputUnits& units, const Output* outputs, std::int64_t rows,
                 std::int64_t stride, Put put) {

@@ -17,8 +17,8 @@ struct Weighed {
     auto operator<=>(const Weighed&) const = default;
 };
 
-// The value at a place that may lie between two. Leaves both where sorting would put them, with the smaller values before
-// and the larger ones behind.
+// The value at an index that may lie between two values. Moves both to where sorting would put them, with the smaller
+// values before and the larger ones behind.
 double select(std::span<double> values, double place) {
     const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
     std::nth_element(values.begin(), below, values.end());
@@ -28,7 +28,7 @@ double select(std::span<double> values, double place) {
     return *below + (place - std::floor(place)) * (*above - *below);
 }
 
-// Of values that count once each; puts them into another order.
+// The quartiles of values that count once each. Reorders the values.
 std::array<double, 3> quartiles_of(std::span<double> values) {
     const auto last = static_cast<double>(values.size() - 1);
     const auto middle = static_cast<std::size_t>(0.5 * last);
@@ -42,7 +42,7 @@ double quantile(std::span<const Weighed> sorted, double total, double p) {
     const double unit = std::min(1.0, total / static_cast<double>(sorted.size()));
     const double from = p * (total - unit);
     double first = sorted.back().value;
-    double sum = 0.0;  // of what the values are above the first, so that equal ones leave exactly that
+    double sum = 0.0;  // of the differences from the first value, so that equal values give exactly that value
     double end = 0.0;
     bool within = false;
     for (const auto& [value, weight] : sorted) {

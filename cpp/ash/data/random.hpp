@@ -1,4 +1,4 @@
-// random.hpp: counter-based random numbers: a draw is a function of what it is for, not of what was drawn before.
+// random.hpp: counter-based random numbers: a draw is a function of its purpose, not of earlier draws.
 //
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011), keyed by the seed;
 // its counter is (index, candidate, time, purpose). So shuffles, masks and initial weights depend neither on the thread
@@ -20,17 +20,17 @@ enum class Purpose : std::uint32_t {
     sample = 5,
 };
 
-// A sequence of draws, by what it is for.
+// A sequence of draws, named by its purpose.
 struct Stream {
     std::uint32_t candidate;
     Purpose purpose;
-    std::uint32_t layer;  // below 2^24, as check(Settings) sees to; of an embedding: the row of parameters
+    std::uint32_t layer;  // below 2^24, which check(Settings) ensures; of an embedding: the row of parameters
     std::uint32_t time;  // the pass of a shuffle, the update of a dropout mask, both modulo 2^32; 0 for initial weights
 };
 
 using Words = std::array<std::uint32_t, 4>;
 
-// The plain generator, tested against its published answers.
+// The plain generator, tested against its published test vectors.
 Words philox(const Words& counter, std::uint64_t key);
 
 // Four words at `index` of the stream.

@@ -1,6 +1,6 @@
 // scaling.hpp: how columns are standardized: by a center, a scale and, for features, the limit of a smooth clip.
 //
-//     z = (x - center) / scale,  then  z / sqrt(1 + (z / 3)^2)  where the limit is 3
+//     z = (x - center) / scale,  then  z / sqrt(1 + (z / 3)^2)  if the limit is 3
 //
 //                center     scale                                                  limit
 //     feature    median     distance of the quartiles: quartiles.hpp               3
@@ -21,7 +21,7 @@ namespace ash {
 
 struct Scaling {  // each [columns]
     std::vector<double> center;
-    std::vector<double> scale;  // above zero, and so large that 1 / scale is finite
+    std::vector<double> scale;  // above zero, and large enough that 1 / scale is finite
     std::vector<double> limit;  // kClip, or 0: no clip
 };
 

@@ -7,8 +7,8 @@
 
 namespace ash {
 
-// The most features of a table, and the most outputs. A network has up to four inputs per feature, whose number then
-// fits into an int, as the bytes of 2^32 rows fit into 63 bits.
+// The most features of a table, and the most outputs. A network has up to four inputs per feature, so their number fits
+// into an int, and the bytes of 2^32 rows fit into 63 bits.
 inline constexpr int kMostColumns = 1 << 28;
 
 // The columns that a network takes and gives: 1 to kMostColumns.
@@ -18,9 +18,9 @@ struct Shape {
     int numbers = 0;  // features that can be embedded: standardized, not constant
 };
 
-// The number of floats that a row of `columns` columns takes in memory. That is a whole number of cache lines, and from
-// 128 columns on an odd number: rows at a distance of a power of two would all share a few sets of the first cache (rows
-// that are 4 KiB apart share one set of 8 lines).
+// The number of floats that a row of `columns` columns takes in memory: a whole number of cache lines, which is odd
+// from 128 columns on. Rows at a distance of a power of two would all share a few sets of the first cache (rows that
+// are 4 KiB apart share one set of 8 lines).
 inline std::int64_t padded(std::int64_t columns) {
     const std::int64_t lines = (columns + kLineFloats - 1) / kLineFloats;
     const bool even_and_wide = columns >= 128 && lines % 2 == 0;

@@ -1,9 +1,9 @@
-// sparse_rows.hpp: features of rows that are mostly zeros, as the cells that are not.
+// sparse_rows.hpp: features of rows that are mostly zeros, stored as their non-zero cells.
 //
 //     row r     values of columns[first(r)] ... columns[first(r) + size(r) - 1]; all other columns are 0
 //
 // Rows are put in any order, once each, and are expanded a block at a time. All computations see dense rows, so no bit
-// depends on how they are kept.
+// depends on how the rows are stored.
 // Threads: const once all rows are there; any number may expand.
 // Memory:  8 bytes per cell that is not zero, 12 per row.
 // Cost:    expand() writes whole rows: zeros first, then the cells.
@@ -18,7 +18,7 @@
 namespace ash {
 
 struct SparseRows {
-    std::vector<std::int64_t> first;  // [rows]: where the cells of a row begin; empty: the rows are kept dense
+    std::vector<std::int64_t> first;  // [rows]: where the cells of a row begin; empty: the rows are stored densely
     std::vector<std::uint32_t> size;  // [rows]
     std::vector<std::uint32_t> columns;
     std::vector<float> values;
@@ -33,7 +33,7 @@ struct SparseRows {
 
     bool unused() const { return first.empty(); }
 
-    // REQUIRES: no row was put in this place before.
+    // REQUIRES: this row was not put before.
     void put(std::int64_t row, std::span<const float> cells) {
         const auto at = static_cast<std::size_t>(row);
         first[at] = std::ssize(values);

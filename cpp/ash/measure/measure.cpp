@@ -18,10 +18,10 @@ double seconds_of(Function function) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// A cache line that two threads hand to and fro.
+// A cache line that two threads pass back and forth.
 class Line {
   public:
-    // Seconds a round.
+    // Seconds per round.
     double ping() {
         const double seconds = seconds_of([this] {
             for (int round = 0; round < kRounds; ++round) {
@@ -71,7 +71,7 @@ class Steps {
         epochs_ = (steps + epoch_ - 1) / epoch_;
     }
 
-    // Seconds an update.
+    // Seconds per update.
     double run(Team* team) {
         const Training training{.epochs = epochs_, .seed = 0, .candidate = 0, .team = team};
         const double run = seconds_of([&] { train(data_, settings_, training, kernels_, state_, workspace_); });
@@ -95,7 +95,7 @@ double fma_peak(const Kernels& kernels, double seconds) {
     constexpr int kOperations = 2;  // a multiplication and an addition
     double best = 0.0;
     double spent = 0.0;
-    volatile float sink = 0.0F;  // or the compiler could drop the work
+    volatile float sink = 0.0F;  // without it the compiler could drop the work
     while (spent < seconds) {
         const double run = seconds_of([&] { sink = sink + kernels.peak(kVectors); });
         best = std::max(best, kOperations * static_cast<double>(kVectors) * kernels.lanes / run);

@@ -1,4 +1,4 @@
-// measure.hpp: what this machine can do and how long a step takes: for benches, and for ash.plan, which times a step.
+// measure.hpp: measures the peak speed of this machine and the time of a step, for benchmarks and for ash.plan.
 #pragma once
 
 #include <cstdint>
@@ -19,13 +19,13 @@ double fma_peak(const Kernels& kernels, double seconds);
 std::vector<double> time_steps(const Data& data, const Settings& settings, std::int64_t steps, int repeats,
                                const Kernels& kernels);
 
-// The same with a team of `threads` threads, at least 2, of which all but one are ready to help at any time. alone: runs
-// without them, one before each run of the team, so that both of a pair have seen the same machine.
+// The same with a team of `threads` threads, at least 2, of which all but one are ready to help at any time. alone:
+// runs without them, one before each run of the team, so that both of a pair meet the same machine.
 struct TeamTimes {
     std::vector<double> alone;
     std::vector<double> shared;
     std::int64_t blocks = 0;  // that members have run
-    double round_trip = 0.0;  // seconds of a cache line to the second thread and back: how far apart the two are
+    double round_trip = 0.0;  // seconds of a cache line to the second thread and back: how far apart their cores are
 };
 TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,
                     const Kernels& kernels);

@@ -1,16 +1,16 @@
-// cost.hpp: the work of a job as a count of multiply-adds, the same on every machine: virtual time is made of it.
+// cost.hpp: the work of a job as a count of multiply-adds, the same on every machine; the unit of virtual time.
 //
 //     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
 //     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)
-//     an embedding         16 * 12 for each number, 16 * 24 more for its gradient, numbers in whole lines of 16
+//     an embedding         16 * 12 per number, 16 * 24 more for its gradient, numbers in whole lines of 16
 //     a job                epochs * rows of an epoch * trained   +   validation rows * forward
 //                                                                           d = outputs * [inputs]; d0 too with an embedding
 //
-// The multiply-adds of the three products as the kernels compute them: the columns of a product, in brackets, count in
-// whole lines of 16. Biases, activations and updates are not counted.
+// These are the multiply-adds of the three products as the kernels compute them: the columns of a product, in brackets,
+// count in whole lines of 16. Biases, activations and updates are not counted.
 //
-// Exact: all are sums and products of integers in double, so exact below 2^53, and beyond that rounded alike
-//        everywhere. Cost: a few additions per layer.
+// Exact: all are sums and products of integers in double, so they are exact below 2^53, and rounded alike everywhere
+//        beyond. Cost: a few additions per layer.
 
 #pragma once
 
@@ -20,11 +20,11 @@
 
 namespace ash {
 
-// Of one row.
+// The cost of one row.
 double prediction_cost(const Layout& layout);
 double training_cost(const Layout& layout);
 
-// epochs: of this job, whatever was trained before.
+// epochs: of this job alone, without earlier rungs.
 double job_cost(const Layout& layout, std::int64_t epoch_rows, std::int64_t validation_rows, std::int64_t epochs);
 
 }  // namespace ash

@@ -10,13 +10,14 @@
 namespace ash {
 namespace {
 
-// Of the learning rate, under ntk (Holzmueller et al., arXiv:2407.04491, table A.1).
+// Factors of the learning rate under ntk (Holzmueller et al., arXiv:2407.04491, table A.1).
 constexpr float kBiasRate = 0.1F;
 constexpr float kShareRate = 0.1F;
 constexpr float kEmbeddingRate = 0.1F;
 constexpr float kScalingRate = 6.0F;
 
-// Of a layer: its sizes do not overflow, nor does the counter of the draws that give four initial weights each.
+// The most weights of a layer. Below it no size overflows, nor does the counter of draws, each of which gives four
+// weights.
 constexpr std::int64_t kMostWeights = std::int64_t{1} << 34;
 
 bool within(int columns) { return columns >= 1 && columns <= kMostColumns; }

@@ -1,17 +1,17 @@
 // layout.hpp: where the parameters of a network lie in one flat arena.
 //
 //     layer 0: inputs rows of weights, then one row of biases     each row [outputs] padded with zeros to `stride`
-//              and one row of shares, where its activation is parametric
+//              and one row of shares, if its activation is parametric
 //     layer 1: ...
-//     embedding of numbers: rows of its parameters [numbers], padded (embedding.hpp); where there is one
-//     factors of the inputs of layer 0: one row [inputs], padded; where they are learned
+//     embedding of numbers: rows of its parameters [numbers], padded (embedding.hpp); if there is one
+//     factors of the inputs of layer 0: one row [inputs], padded; if they are learned
 //
-// The same layout serves weights and both moments of the optimizer. What the passes read beside the weights, since it is
-// computed from them, are the copies: W^T of all layers but the first (of that too, where an embedding learns through
-// it), and the weights of layer 0 times the factors of its inputs.
+// Weights and both moments of the optimizer have the same layout. Beside the weights, the passes read copies computed
+// from them: W^T of all layers but the first (of the first too if there is an embedding, which learns through it), and
+// the weights of layer 0 times the factors of its inputs.
 //
 // A layout depends on shapes alone, never on the instruction set, so states can be compared and moved. Its sizes do not
-// overflow, nor do they with a batch of 2^32 rows: what is too large has no layout.
+// overflow, even with a batch of 2^32 rows: the constructor refuses a network that is too large.
 #pragma once
 
 #include <cstdint>
@@ -27,18 +27,18 @@ struct Layer {
     int inputs;
     int outputs;
     Activation activation;    // identity for the last layer; its softmax belongs to the loss
-    std::int64_t stride;      // floats a row of weights
+    std::int64_t stride;      // floats per row of weights
     std::int64_t offset;      // of the first row in the arena
     std::int64_t transposed;  // offset of the transposed copy [outputs][padded(inputs)]
-    std::int64_t row_offset;  // floats that the layers before it need for a row of outputs
+    std::int64_t row_offset;  // floats that the layers before it need per row of outputs
     float rate;               // of the learning rate: 1, or 1 / sqrt(inputs) (ntk)
     float bias_rate;          // 1, or 0.1 (ntk)
-    bool parametric = false;  // a hidden layer whose shares of f(x) in its outputs, the rest being x, are learned
+    bool parametric = false;  // a hidden layer that learns the share of f(x), against x, in each of its outputs
     float share_rate = 1.0F;  // 1, or 0.1 (ntk)
     bool rounded = false;     // factors of its products are rounded to bfloat16 in training
 
     std::int64_t size() const { return (inputs + (parametric ? 2 : 1)) * stride; }
-    std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of their row, where there is one
+    std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of their row, if there is one
     std::int64_t transposed_stride() const { return padded(inputs); }
 };
 
@@ -65,7 +65,7 @@ class Layout {
     // Throws std::invalid_argument for columns out of range, and for a layer with more than 2^34 weights.
     Layout(const Shape& shape, const Settings& settings);
 
-    // The same without factors of inputs, which are the end of the arena.
+    // The same layout without factors of inputs, which are the end of the arena.
     Layout without_scaling() const;
 
     std::span<const Layer> layers() const { return layers_; }
@@ -79,7 +79,7 @@ class Layout {
     bool logarithms() const { return logarithms_; }  // whether the network predicts logarithms of targets
 
   private:
-    int features_ = 0;  // of the table; layer 0 has more inputs where there is an embedding
+    int features_ = 0;  // of the table; layer 0 has more inputs if there is an embedding
     std::vector<Layer> layers_;
     EmbeddingLayout embedding_;
     ScalingLayout scaling_;

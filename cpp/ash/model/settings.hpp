@@ -1,9 +1,9 @@
-// settings.hpp: the hyperparameters of one candidate, and the names they have on every side of the border.
+// settings.hpp: the hyperparameters of one candidate, and the names that C++ and Python share for their values.
 //
 // A candidate with an `external_cost` is not a network. An ExternalTrainer (candidates.hpp) trains it, and the other fields
 // are ignored.
 //
-// Plain data, checked in Python before it comes here; check() refuses what would make the core misbehave.
+// Plain data, checked in Python before it comes here; check() refuses values with which the core would misbehave.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace ash {
 
-enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: one half cosine a job
+enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: one half cosine per job
 enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: by the activation
 enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and initial weights by a layer's inputs
 enum class Embedding : std::uint8_t { none, periodic };       // of numbers: embedding.hpp
@@ -25,17 +25,17 @@ enum class TargetTransform : std::uint8_t { none, log };
 
 struct Settings {
     std::vector<int> hidden{64};                            // widths; empty: a linear model
-    std::vector<Activation> activations{Activation::relu};  // one a hidden layer
+    std::vector<Activation> activations{Activation::relu};  // one per hidden layer
     Optimizer optimizer = Optimizer::adam;
     LearningRateSchedule learning_rate_schedule = LearningRateSchedule::cycle;
     Initialization initialization = Initialization::automatic;
     Parametrization parametrization = Parametrization::standard;
     Embedding embedding = Embedding::none;
     Precision precision = Precision::fp32;
-    TargetTransform target_transform = TargetTransform::none;  // of what a regression is trained on
-    double embedding_frequency = 0.1;    // standard deviation of the first frequencies, in turns a unit of x
+    TargetTransform target_transform = TargetTransform::none;  // of the targets of a regression
+    double embedding_frequency = 0.1;    // standard deviation of the initial frequencies, in turns per unit of x
     bool input_scaling = false;          // a factor for each input of the first layer is learned
-    bool parametric_activation = false;  // of f(x) and x each hidden neuron gives a mix that it learns
+    bool parametric_activation = false;  // each hidden neuron learns a mix of f(x) and x
     double learning_rate = 3e-3;
     double momentum = 0.9;         // momentum, nesterov
     double beta1 = 0.9;            // adam, adamw
@@ -45,7 +45,7 @@ struct Settings {
     double weight_decay = 0.0;     // decoupled: W -= learning_rate * weight_decay * W
     double dropout = 0.0;          // share of hidden outputs set to zero in training
     double label_smoothing = 0.0;  // classification only
-    std::int64_t batch_size = 32;  // rows an update; 0: the whole training part, one update an epoch
+    std::int64_t batch_size = 32;  // rows per update; 0: the whole training part, one update per epoch
     double external_cost = 0.0;    // multiply-adds per epoch of a candidate that is not a network; 0: a network
 };
 
@@ -64,7 +64,7 @@ std::string_view name(TargetTransform value);
 std::string_view name(Precision value);
 std::string_view name(Loss value);
 
-// Throws std::invalid_argument that lists the names there are.
+// Throws std::invalid_argument that lists the valid names.
 template <typename Enum>
 Enum parse(std::string_view text);
 

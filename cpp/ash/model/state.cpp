@@ -39,7 +39,7 @@ void initialize(const Layer& layer, float bound, std::uint64_t seed, const Strea
     if (layer.parametric) std::fill_n(weights + layer.shares(), layer.outputs, 1.0F);
 }
 
-// The sum of twelve uniform numbers, less six: of variance 1, near enough to normal, and without a logarithm.
+// The sum of twelve uniform numbers, minus six: its variance is 1, it is close to normal, and it needs no logarithm.
 float normal(std::uint64_t seed, const Stream& stream, std::uint32_t index) {
     float sum = -6.0F;
     for (std::uint32_t part = 0; part < 3; ++part) {
@@ -50,7 +50,7 @@ float normal(std::uint64_t seed, const Stream& stream, std::uint32_t index) {
 
 void initialize_embedding(const EmbeddingLayout& embedding, const Settings& settings, std::uint64_t seed,
                           std::uint32_t candidate, float* weights) {
-    constexpr float kBound = 0.25F;  // 1 / sqrt(16), as PyTorch begins a layer with 16 inputs
+    constexpr float kBound = 0.25F;  // 1 / sqrt(16), as PyTorch initializes a layer with 16 inputs
     for (int row = 0; row < embedding::kRows; ++row) {
         const Stream stream{candidate, Purpose::embedding, static_cast<std::uint32_t>(row), 0};
         float* parameters = weights + embedding.offset + row * embedding.stride;

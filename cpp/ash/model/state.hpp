@@ -1,7 +1,7 @@
 // state.hpp: all that training changes in a candidate: weights, moments, counters. One job owns it at a time.
 //
 // Random numbers are drawn by counters (random.hpp), so `epochs` and `updates` are the whole random state. A copy of a
-// state, trained on, gives the same bits as the original. Memory: 1, 2 or 3 arenas, by the optimizer.
+// state, trained further, gives the same bits as the original. Memory: 1, 2 or 3 arenas, depending on the optimizer.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct State {
     double beta2_power = 1.0;
 };
 
-// The states of a candidate, one per fold of the data, or none; they are only read.
+// The states of a candidate, one per fold of the data, or none; they are read-only.
 using States = std::vector<std::shared_ptr<const State>>;
 
 // A state before its first epoch. Weights are He or Xavier uniform, biases 0 (He et al. 2015; Glorot, Bengio 2010). ntk:

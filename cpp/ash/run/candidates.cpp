@@ -244,12 +244,12 @@ const Settings& Candidates::settings(std::int64_t candidate) const {
     return chunks_[static_cast<std::size_t>(candidate / kChunk)][static_cast<std::size_t>(candidate % kChunk)];
 }
 
-// Folds differ in the numbers that an embedding takes: those that are constant in their training rows are none.
+// Folds differ in the numbers that an embedding takes: features that are constant in the training rows are left out.
 Layout Candidates::layout(std::int32_t candidate, std::size_t fold) const {
     return {folds_[fold].data.shape(), settings(candidate)};
 }
 
-// Made here and not in the constructor, so that its pages lie where its thread runs.
+// Made here and not in the constructor, so that its memory pages are near the core of its thread.
 Workspace& Candidates::workspace(int thread) {
     std::unique_ptr<Workspace>& own = workspaces_[static_cast<std::size_t>(thread)];
     if (!own) own = std::make_unique<Workspace>();
@@ -276,7 +276,7 @@ std::vector<State> Candidates::with_layouts(const Job& job, std::vector<State> s
     return states;
 }
 
-// In place of what the candidate had. The states are at work.
+// Replaces the states of the candidate. The new ones are at work.
 void Candidates::put(std::int32_t candidate, std::vector<State> states) {
     release(candidate);
     for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
@@ -294,7 +294,7 @@ void Candidates::note(const Job& job, std::vector<double> scores) {
     scores_.push_back({job, std::move(scores)});
 }
 
-// What the store of each fold gives; none where one gives none.
+// The states that `of` returns for each fold; none if one is missing.
 States Candidates::gathered(const std::function<std::shared_ptr<const State>(StateStore& store)>& of) {
     States all;
     for (StateStore& store : stores_) {

@@ -6,25 +6,25 @@
 //     job  ->  fold 0: state, train, score  ->  fold 1: ...  ->  fold K-1: ...  ->  mean of the scores, or diverged
 //
 // A job trains the folds one after the other; the first fold that diverges ends it. With a mailbox (mailbox.hpp) jobs
-// are done elsewhere: train() sends them and waits, and all else stays as it is.
+// are done elsewhere: train() sends them and waits, and all else stays the same.
 //
-// Candidates that are not networks are external: an ExternalTrainer does their jobs, in the thread that has the job. They
-// have no states here.
+// Candidates that are not networks are external: an ExternalTrainer does their jobs, in the thread that runs the job.
+// They have no states here.
 //
-// Virtual:     cost(), step_cost(), train() and help(), which say what a job is. retrain.cpp needs other jobs under the
-//              same threads and teams, and tests need jobs that sleep, fail or never end. A class that replaces all four
-//              has no folds, so it holds no states.
+// Virtual:     cost(), step_cost(), train() and help(), which define what a job is. retrain.cpp runs other jobs with
+//              the same threads and teams, and tests run jobs that sleep, fail or never end. A class that overrides all
+//              four has no folds, so it holds no states.
 // Invariants:  (1) a state is written only by the job of its candidate and the team of that job; a candidate runs one
 //                  job at a time;
 //              (2) a published state is never written again: the next job of its candidate trains a copy;
-//              (3) resume: a job goes on from the state that the last one has left. If that was dropped or never made
+//              (3) resume: a job continues from the state that the last one left. If that was dropped or never made
 //                  here, the rungs in between are trained first, each as the job it was, so the bits are the same.
 //                  restart: each job begins with the initial state, and none is kept. The random stream depends on
 //                  seed, candidate and epoch alone;
-//              (4) no state, limit or drop has a part in cost(), nor in any result;
+//              (4) neither cost() nor any result depends on states, limits or drops;
 //              (5) settings of a known candidate are never written again and never move.
-// Threads:     train() and help() are called outside of the critical section, by threads that were told of the candidate
-//              inside; checked(), predict() and fold_scores() by any thread; all others inside. A workspace belongs to one
+// Threads:     train() and help() are called outside of the critical section, by threads that got the candidate inside
+//              it; checked(), predict() and fold_scores() by any thread; all others inside. A workspace belongs to one
 //              thread, which makes it before its first job. A mutex guards the scores of folds.
 // Cost:        data and states per fold; about 250 bytes per known candidate. To train a state again takes at most
 //              (eta^k - 1) / (eta - 1) * min_epochs epochs: with eta 2, fewer than the job itself. A step allocates nothing.
@@ -68,7 +68,7 @@ struct Fold {
     JobRules rules;
 };
 
-// Of one job, in order of folds.
+// The scores of one job, in order of folds.
 struct FoldScores {
     Job job;
     std::vector<double> scores;
@@ -76,20 +76,20 @@ struct FoldScores {
 
 class Candidates {
   public:
-    // first: those known by now, of `count` in all. memory_limit: bytes of states, shared out evenly among the folds; 0:
-    // none. REQUIRES: at least one fold; data and kernels outlive this. Throws std::invalid_argument for settings out of
-    // range or a network too large for a Layout, for a count out of 1..2^31 - 1 or below those that are known, for a
-    // negative limit, for a metric of the other task, for folds of other features or outputs than the first, or for an
-    // external candidate that nothing trains.
+    // first: the candidates known at the beginning, of `count` in all. memory_limit: bytes of states, divided evenly
+    // among the folds; 0: none. REQUIRES: at least one fold; data and kernels outlive this. Throws
+    // std::invalid_argument for settings out of range or a network too large for a Layout, for a count out of 1..2^31 -
+    // 1 or less than the known candidates, for a negative limit, for a metric of the other task, for folds of other
+    // features or outputs than the first, or for an external candidate without an ExternalTrainer.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr, ExternalTrainer external = {});
     virtual ~Candidates() = default;
 
-    // More are known. Throws std::invalid_argument, and changes nothing, for settings out of range, networks too large for a
-    // Layout, or too many.
+    // Adds known candidates. Throws std::invalid_argument, and changes nothing, for settings out of range, networks too
+    // large for a Layout, or too many candidates.
     void append(std::vector<Settings> more);
 
-    std::int64_t count() const { return count_; }  // in all, also those still to be drawn
+    std::int64_t count() const { return count_; }  // in all, including those still to be drawn
     std::int64_t known() const { return known_; }  // from 0 on
     int folds() const { return static_cast<int>(folds_.size()); }
 
@@ -102,48 +102,49 @@ class Candidates {
 
     bool is_external(std::int32_t candidate) const { return !folds_.empty() && ash::is_external(settings(candidate)); }
 
-    // Trains and scores. team: the thread's own, open or not. REQUIRES: no other thread has this number, and none this
+    // Trains and scores. team: the thread's own, open or not. REQUIRES: no other thread has this number or runs this
     // candidate.
     virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop);
 
-    // Ends all waiting for jobs that are done elsewhere: they count as stopped. Any thread may call it.
+    // Ends all waits for jobs that are done elsewhere: these count as stopped. Any thread may call it.
     void stop();
 
     // Joins the team of another thread that trains this candidate.
     virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation);
 
-    // The states [folds] that the last job has left, for good; none if one is missing. REQUIRES: the job has ended, and
-    // wait() was not called since.
+    // Publishes the states [folds] after the last job: they are never written again. None if one is missing. REQUIRES:
+    // the job has ended, and wait() was not called since.
     States publish(std::int32_t candidate);
 
     // The candidate waits, or has diverged: its states may be dropped. REQUIRES: as publish().
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss);
 
-    // There will be no further job: its states are freed. REQUIRES: it runs none.
+    // The candidate will have no further job: frees its states. REQUIRES: it runs none.
     void retire(std::int32_t candidate);
 
-    // The states [folds] of a candidate that waits in this rung, for good; none if it does not, or has lost one.
+    // Publishes the states [folds] of a candidate that waits in this rung. None if it does not wait there, or has lost
+    // one.
     States share(std::int32_t candidate, std::int32_t rung);
 
     MemoryUse memory() const;  // all folds together
 
-    // States [folds], their layouts aside, that this candidate had after a job in this rung, for when that is replayed.
+    // Gives the states [folds], without layouts, that this candidate had after a job in this rung, for its replay().
     // REQUIRES: the tuner has not been started. Throws std::invalid_argument if they are not of this candidate's shape.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
-    // The job has ended as it did in an earlier run, with these scores [folds] (none: it has diverged). Its states are
-    // there again if they were restored.
+    // Ends the job as it ended in an earlier run, with these scores [folds] (none: it has diverged). It has its states
+    // if they were restored.
     void replay(const Job& job, std::span<const double> fold_scores);
 
     // The jobs that make the states of `job` from the beginning, one per fold.
     std::vector<RetrainJob> retraining(const Job& job) const;
     void count_retrained(std::int64_t epochs) { retrained_epochs_ += epochs; }
 
-    // States [folds] after a job, made again or brought from elsewhere, with the layouts that they have here. Throws
-    // std::invalid_argument as restore(), and std::runtime_error if their weights have another hash.
+    // Returns the states [folds] after a job, made again or brought from elsewhere, with their layouts here. Throws
+    // std::invalid_argument as restore() does, and std::runtime_error if their weights have another hash.
     States checked(const Job& job, std::uint64_t weights_hash, std::vector<State> states) const;
 
-    // Of all jobs that have ended without diverging, in order of their end.
+    // The scores of all jobs that have ended without diverging, in order of their end.
     std::vector<FoldScores> fold_scores() const;
 
     // results [kept][validation rows of all folds, in their order][outputs]: the predictions (evaluation.hpp) on which
@@ -152,7 +153,7 @@ class Candidates {
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 
   protected:
-    // All are known, and they have no folds.
+    // All candidates are known, and they have no folds.
     explicit Candidates(std::int64_t count);
 
   private:

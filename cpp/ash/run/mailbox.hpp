@@ -3,15 +3,15 @@
 //     threads of the tuner                         Mailbox                       the dispatcher, one thread of Python
 //       train(job): send, and sleep  ------> [ letters: job, states ] -- take() ------> hands it to a worker
 //                   wake, and return <------ [ answers by number    ] <- answer() ----- when that is done
-//       in the critical section: note() ---> [ notes                ] -- take() ------> keeps or drops what lies there
+//       in the critical section: note() ---> [ notes                ] -- take() ------> keeps or drops states there
 //
 // The threads of the tuner only wait here, so there may be many more of them than cores. An answer may bring the states
-// that the job has left; they are then kept here (store.hpp) and go out with the next job of their candidate. Or they
-// stay with the worker: then notes say which are wanted in the end (kept) and which no more (dropped).
+// after the job; they are then kept here (store.hpp) and sent with the next job of their candidate. Or they stay with
+// the worker: then notes say which are needed at the end (kept) and which are no longer needed (dropped).
 //
 // Order:       notes and letters are taken in the order in which they were written, the notes first.
 // Invariants:  (1) a letter is answered once: later answers of the same number are ignored;
-//              (2) after close() nothing sleeps here: a job without an answer counts as stopped;
+//              (2) after close() no thread sleeps here: a job without an answer counts as stopped;
 //              (3) the mutex is held for a few moves of memory, and never while waiting for something else.
 // Threads:     send() and note(): any thread of the tuner, note() in its critical section; all others: any thread.
 // Cost:        two wake-ups per job.
@@ -36,7 +36,7 @@ namespace ash {
 struct Letter {
     std::int64_t number;
     Job job;
-    States states;  // [folds] to go on from; none: from those that the worker has, or from scratch
+    States states;  // [folds] to continue from; none: the worker has them, or the job starts from scratch
 };
 
 struct Answer {
@@ -71,9 +71,9 @@ class Mailbox {
     Mail take(double seconds);
     void wake();
 
-    // False: nothing waits for it any more.
+    // False: no thread waits for the answer any more.
     bool answer(std::int64_t number, Answer answer);
-    void close();  // by the tuner, when it is to stop
+    void close();  // called by the tuner when it stops
 
   private:
     struct Waiting {

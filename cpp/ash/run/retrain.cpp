@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kLook = 0.02;  // seconds
 
-// The jobs as candidates of one rung. None is scored, so a job has no result but the state that it leaves.
+// The jobs as candidates of one rung. None is scored, so the only result of a job is its state.
 class RetrainedCandidates final : public Candidates {
   public:
     RetrainedCandidates(std::span<RetrainJob> jobs, int threads)

@@ -1,8 +1,9 @@
-// seats.hpp: what each thread runs, and which job a thread without one may help with.
+// seats.hpp: what each thread runs, and which job a thread without a job may help with.
 //
 //     thread   0: job, team of up to 3, one helper        1: helps 0        2: job, too small to share        3: nothing
 //
-// Invariants:  (1) a thread sits, which is to run a job, or helps, or neither; it is counted once in busy_ or helping_;
+// Invariants:  (1) a thread sits (runs a job), helps, or does neither; it is counted at most once, in busy_ or
+//                  helping_;
 //              (2) no thread is invited while as many threads as there are cores sit or help;
 //              (3) a seat has at most as many helpers as its team takes members.
 // Threads:     the tuner holds its critical section around every call but team() and wake(), which any thread may call.
@@ -33,10 +34,10 @@ class Seats {
     // REQUIRES: threads >= 1; bell as of Team.
     Seats(int threads, int cores, bool teams, const std::atomic<std::uint32_t>& bell);
 
-    // The thread begins a job with updates of cost `step_cost`, and takes as many members into its team as pay.
+    // The thread begins a job with updates of cost `step_cost`. Its team takes as many members as pay.
     void sit(int thread, const Task& task, double cost, double step_cost, void (*ring)(void*), void* ringer);
 
-    // The thread has come back: from its job, if it had one.
+    // The thread has come back from its job, if it had one.
     void rise(int thread);
 
     // The most threads that a step of this thread's job is worth sharing among, however many there are.
@@ -45,14 +46,14 @@ class Seats {
     // Whether others may join the job of this thread.
     bool is_open(int thread) const { return seat(thread).task && teams_[static_cast<std::size_t>(thread)]->is_open(); }
 
-    // Among the open teams with room, the team of the job that has most left per thread; the caller helps it from now on.
-    // bell: its value when the caller found nothing else to do.
+    // Among the open teams with room, the team of the job that has most left per thread; the caller helps it from now
+    // on. bell: its value when the caller found nothing else to do.
     std::optional<Invited> invite(std::uint32_t bell);
     void helped(int owner);
 
     Team& team(int thread) { return *teams_[static_cast<std::size_t>(thread)]; }
     int busy() const { return busy_; }  // threads that run a job
-    void wake() noexcept;               // as Team::wake(), of all
+    void wake() noexcept;               // calls Team::wake() of all teams
 
   private:
     struct Seat {
@@ -66,7 +67,7 @@ class Seats {
     Seat& seat(int thread) { return seats_[static_cast<std::size_t>(thread)]; }
 
     const int cores_;
-    const bool allowed_;                        // teams
+    const bool allowed_;                        // whether there are teams
     std::vector<Seat> seats_;                   // [thread]
     std::vector<std::unique_ptr<Team>> teams_;  // [thread], of the job it runs
     int busy_ = 0;                              // threads that run a job

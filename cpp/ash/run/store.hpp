@@ -8,8 +8,8 @@
 //                              +-- publish: shared from then on, never written again; resume gives a copy
 //
 // A dropped state can be computed again, since training is deterministic. So the store is a cache: dropping costs time
-// and changes no result. A state takes as many bytes in any rung, and one of the lowest rung is the cheapest to train
-// again: so the lowest rung is dropped first, and its worst candidates first.
+// and changes no result. A state takes the same bytes in any rung, and one of the lowest rung is the cheapest to train
+// again. So the lowest rung is dropped first, and its worst candidates first.
 //
 // Order:       of dropping: lower rung, then lower score, higher loss, higher candidate.
 // Invariants:  (1) held bytes are those of all arenas (weights and moments) that exist; a state is counted before it is
@@ -47,29 +47,30 @@ struct MemoryUse {
     std::int64_t retrained_epochs = 0;  // because states were dropped or missing
 };
 
-// Of the arenas that initial_state() makes.
+// The bytes of the arenas that initial_state() makes.
 std::int64_t state_bytes(const Layout& layout, Optimizer optimizer);
 
 class StateStore {
   public:
     explicit StateStore(std::int64_t limit) : limit_(limit) {}
 
-    // A state for a candidate, in place of what it had: make() is called when there is room. It is at work.
+    // Adds a state for a candidate, in place of the one it had. make() is called when there is room. The state is at
+    // work.
     std::shared_ptr<State> add(std::int32_t candidate, std::int64_t bytes, const std::function<State()>& make);
 
-    // The candidate's state goes to work, a copy if it was published; null when there is none.
+    // Puts the candidate's state to work, a copy if it was published; null if there is none.
     std::shared_ptr<State> resume(std::int32_t candidate);
 
-    // The state at work, to be read for as long as it is held; null when none is.
+    // Publishes the state at work, to be read for as long as it is held; null if none is at work.
     std::shared_ptr<const State> publish(std::int32_t candidate);
 
-    // The same of a state that waits in this rung; null when none does.
+    // Publishes the state of a candidate that waits in this rung; null if it does not.
     std::shared_ptr<const State> share(std::int32_t candidate, std::int32_t rung);
 
-    // From now on the state at work may be dropped, if one is. REQUIRES: the entry has not diverged.
+    // From now on the state at work, if there is one, may be dropped. REQUIRES: the entry has not diverged.
     void wait(std::int32_t rung, const Entry& entry);
 
-    // The candidate needs its state no more; it may have none.
+    // The candidate no longer needs its state; it may have none.
     void release(std::int32_t candidate);
 
     MemoryUse use() const;  // no epochs

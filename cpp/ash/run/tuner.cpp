@@ -16,7 +16,7 @@ namespace ash {
 
 namespace {
 
-constexpr double kLongestWait = 1e6;  // seconds; what a clock can surely count
+constexpr double kLongestWait = 1e6;  // seconds, which no clock type overflows
 
 TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
     if (settings.threads < 1) {
@@ -116,7 +116,7 @@ bool Tuner::wait(double seconds) {
 
 void Tuner::stop() noexcept {
     stop_ = true;
-    if (is_forked()) return;  // nothing waits, and what the parent had locked stays locked
+    if (is_forked()) return;  // no thread waits here, and mutexes locked in the parent stay locked
     candidates_->stop();
     ring();
 }
@@ -299,7 +299,7 @@ void Tuner::replay(const Task& task, const KnownJob& known) {
     look_for_wants();
 }
 
-// A change to the clock by a thread that is not one of the tuner's.
+// Changes the clock from a thread that is not one of the tuner's.
 void Tuner::change(const std::function<void()>& change) {
     in_critical_section([&] {
         change();
@@ -309,8 +309,8 @@ void Tuner::change(const std::function<void()>& change) {
     ring();
 }
 
-// Records what the clock has decided, in that order; then frees the states of retired candidates, and lets the others
-// wait. REQUIRES: the clock has just been told something.
+// Records what the clock has decided, in that order. Then frees the states of retired candidates, and lets the others
+// wait. REQUIRES: the clock has just been called.
 void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();
@@ -350,7 +350,8 @@ void Tuner::look_for_wants() {
     if (wanted > 0) end_.notify_all();
 }
 
-// A candidate is as fast as in its last job, a new one as the average so far. Until a job has ended, none is late.
+// Assumes the pace of the candidate's last job, for a new candidate the average so far. Until a job has ended, none is
+// late.
 bool Tuner::is_late(const Task& task) const {
     const double cost = task.finish - task.start;  // 0 of a greedy clock
     const auto own = pace_.find(task.job.candidate);

@@ -8,8 +8,8 @@
 //       | stop() - - - -|- - - - - - - - > leave within a block of rows
 //       | wait() <------| ends when all have left
 //
-// The launcher is a thread of its own, so that the caller can look for signals; it is thread 0 of the region. Results of earlier runs are given to
-// restore() before start(), and reported as the clock comes to their jobs (replay.hpp).
+// The launcher is a thread of its own, so that the caller can look for signals; it is thread 0 of the region. Results
+// of earlier runs are given to restore() before start(), and reported as the clock comes to their jobs (replay.hpp).
 //
 // Order:       the clock's (clock.hpp). A result that it holds back stays in held_, and is recorded when it is decided,
 //              so records too are in the order of decisions.
@@ -20,8 +20,8 @@
 //                  sleepers. So no wake-up is lost;
 //              (3) after the first exception, of any kind, all threads leave, and wait() throws it;
 //              (4) no thread joins a team while as many threads as there are cores run a job or help (seats.hpp);
-//              (5) reproducible: a run that ends early, by stop() or by its ladder, has the first records of one that does
-//                  not. Results that are held back then are dropped, since which there are depends on timing.
+//              (5) reproducible: a run that ends early, by stop() or by its ladder, has the first records of one that
+//                  does not. Results that are held back then are dropped, since timing determines which there are.
 // Threads:     start(), wait(), provide() and the destructor: one caller; all others: any thread. Who writes which
 //              member under which lock is a table in DESIGN.md ("Threads").
 // Cost:        a decision: O(log n) of the ladder and, with teams, O(threads); about 1 us with its records. A sleeping
@@ -88,7 +88,7 @@ class Tuner {
     // std::system_error when no thread can be started.
     void start();
 
-    // How many threads were asked for, and how many start() has started; 0 before.
+    // How many threads were asked for, and how many start() has started; 0 before start().
     int threads_asked() const { return settings_.threads; }
     int threads_started() const { return threads_; }
 
@@ -107,17 +107,17 @@ class Tuner {
     // effect on a greedy schedule.
     void limit(double seconds);
 
-    // Whether the next job would end too late, and whether none runs any more either.
+    // Whether the next job would end too late; and whether, besides, no job runs any more.
     bool is_short_of_time() const;
     bool is_out_of_time() const;
 
     // Returns when all threads have left, whatever they threw; at once if there are none.
     void join() noexcept;
 
-    // How many candidates to provide now, lest threads soon stand still; 0: none.
+    // How many candidates to provide now, so that threads do not soon run out of work; 0: none.
     std::int64_t wanted() const { return wanted_; }
 
-    // More candidates are known. Throws as Candidates::append(), and has then changed nothing.
+    // Adds known candidates. Throws as Candidates::append() does, and then changes nothing.
     void provide(std::vector<Settings> more);
 
     std::vector<Event> take_events() { return records_.take_events(); }
@@ -127,11 +127,11 @@ class Tuner {
     std::vector<std::int32_t> take_retired() { return records_.take_retired(); }  // since the last call
     std::vector<Kept> kept() const { return records_.kept(); }  // kept.hpp: a function of the jobs on record
 
-    // The states [folds] that the job of this candidate in this rung has left, if it waits or is kept; else none.
+    // The states [folds] after the job of this candidate in this rung, if the candidate waits or is kept; else none.
     States states(std::int32_t candidate, std::int32_t rung);
 
     // Trains the first `most` of kept() without states again, from the beginning and to the same bits: retrain.hpp.
-    // REQUIRES: wait() has returned true. Throws what a thread or stop() throws, and std::runtime_error where a result
+    // REQUIRES: wait() has returned true. Throws what a thread or stop() throws, and std::runtime_error if a result
     // does not belong to these candidates.
     void complete(int most, const std::function<bool()>& stop);
 
@@ -150,7 +150,7 @@ class Tuner {
         std::uint32_t bell = 0;
         bool finished = false;
     };
-    struct Done {  // what a thread comes back with
+    struct Done {  // what a thread reports when it comes back
         std::optional<Report> report = {};
         std::optional<JobRecord> record = {};
         std::optional<Assist> assist = {};
@@ -195,10 +195,10 @@ class Tuner {
     std::condition_variable end_;
     bool ended_ = false;
     std::exception_ptr failure_;
-    bool lacks_room_ = false;  // for an exception of the launcher's
+    bool lacks_room_ = false;  // no memory for an exception of the launcher
     std::thread launcher_;
     int threads_ = 0;
-    int process_ = 0;  // that has started them
+    int process_ = 0;  // the id of the process that started them
     std::chrono::steady_clock::time_point start_;
     double before_ = 0.0;  // seconds of earlier runs; constant after start()
 };

@@ -98,15 +98,15 @@ void VirtualClock::provide(std::int64_t candidates) {
     if (!released_) advance();
 }
 
-// Tasks that are not decided run in the ladder for ever.
+// For the ladder, tasks that are not decided run forever.
 void VirtualClock::release() {
     begin_decisions();
     released_ = true;
     outstanding_.clear();
 }
 
-// Advances virtual time as far as results reach. A clock that stands still until candidates are provided employs no
-// worker and takes no result: idle workers come before the next end.
+// Advances virtual time as far as the results allow. A clock that waits for candidates employs no worker and takes no
+// result: idle workers come before the next end.
 void VirtualClock::advance() {
     employ();
     while (!ends_.empty() && !ladder().finished() && !starved()) {
@@ -138,7 +138,7 @@ void VirtualClock::decide(const Report& report) {
     add_decision(report);
 }
 
-// An idle worker waits for a candidate that is still to be drawn.
+// True if an idle worker waits for a candidate that is still to be drawn.
 bool VirtualClock::starved() const { return !released_ && !idle_.empty() && is_starved(ladder(), known_); }
 
 VirtualClock::Key VirtualClock::key(const Task& task) const {

@@ -1,4 +1,4 @@
-// clock.hpp: when the decisions of a ladder are taken: the seam between the ladder and the threads.
+// clock.hpp: decides when the decisions of a ladder are taken; it stands between the ladder and the threads.
 //
 //     Ladder <--report, next-- Clock <--next, finish-- threads            (or the simulator, without any)
 //
@@ -19,10 +19,10 @@
 //              (3) reproducible: between two calls, the earliest unfinished task in virtual time has no result yet,
 //                  and no idle worker could have had a job at that time, unless candidates are wanted;
 //              (4) finished() never turns false again.
-// Work:        once the jobs that were given out have cost `work_limit`, no further one is. A function of the jobs before,
-//              so reproducible like any decision.
+// Work:        once the jobs that were given out have cost `work_limit`, no further one is given out. This depends only
+//              on the jobs before, so it is reproducible like any decision.
 // Candidates:  provide() announces more of a stream. Where the next candidate might be needed and is not known yet, the
-//              clock stands still, so when candidates come changes no decision.
+//              clock stands still, so the time at which candidates come changes no decision.
 // Threads:     none: the caller holds its critical section around every call. After finish() or provide(), threads that
 //              got nothing from next() must ask again.
 // Cost:        greedy adds nothing to the ladder's; reproducible O(log W) per decision, memory O(W).
@@ -67,7 +67,7 @@ using Cost = std::function<double(const Job&)>;
 
 class Clock {
   public:
-    // REQUIRES: the ladder outlives the clock, and nothing else asks or tells it. cost: of a job, positive and finite.
+    // REQUIRES: the ladder outlives the clock, and nothing else calls it. cost: of a job, positive and finite.
     // work_limit: 0 for none.
     Clock(Ladder& ladder, Cost cost, double work_limit)
         : ladder_(ladder), cost_(std::move(cost)), work_limit_(work_limit) {}
@@ -76,7 +76,7 @@ class Clock {
     // The next task to be executed, or nothing to do now.
     virtual std::optional<Task> next() = 0;
 
-    // Throws std::invalid_argument, and changes nothing, unless next() gave this task, and it was not finished before.
+    // Throws std::invalid_argument, and changes nothing, unless next() gave this task and it was not finished before.
     virtual void finish(const Report& report) = 0;
 
     // The tasks whose results the ladder has taken in the last finish() or provide(), in that order.
@@ -85,16 +85,16 @@ class Clock {
     // Whether next() would give a task.
     virtual bool has_task() const = 0;
 
-    // So many candidates, from 0 on, are known by now. Throws std::invalid_argument, and changes nothing, for fewer than
-    // before, or more than the ladder has.
+    // Sets the number of known candidates, which are those from 0 on. Throws std::invalid_argument, and changes
+    // nothing, for fewer than before, or more than the ladder has.
     virtual void provide(std::int64_t candidates) = 0;
 
-    // Whether it stands still until candidates are provided. Reproducible: at a virtual time that depends on decisions
-    // alone.
+    // Whether it stands still until candidates are provided. Reproducible: this happens at a virtual time that depends
+    // on decisions alone.
     virtual bool starved() const = 0;
 
-    // Ends the run: next() gives nothing any more. Reproducible: nothing is decided any more either, since which of the
-    // results that are held back have come depends on timing.
+    // Ends the run: next() gives nothing from now on. Reproducible: nothing is decided from now on either, since timing
+    // determines which of the held-back results have come.
     virtual void release() = 0;
 
     // Whether nothing runs and no job is left.
@@ -103,7 +103,7 @@ class Clock {
   protected:
     Ladder& ladder() { return ladder_; }
     const Ladder& ladder() const { return ladder_; }
-    double begin(const Job& job);  // returns its cost, which counts as work from now on
+    double begin(const Job& job);  // returns the cost of the job, which counts as work from now on
     bool limits_work() const { return work_limit_ > 0.0; }
     void begin_decisions() { decided_.clear(); }
     void add_decision(const Report& report) { decided_.push_back(report); }
@@ -118,7 +118,7 @@ class Clock {
 
 class GreedyClock final : public Clock {
   public:
-    // known: candidates there at the beginning. The cost is asked for only where work is limited.
+    // known: the number of candidates at the beginning. The cost is called only if work is limited.
     GreedyClock(Ladder& ladder, std::int64_t known, Cost cost = {}, double work_limit = 0.0)
         : Clock(ladder, std::move(cost), work_limit), known_(known) {}
 
@@ -168,10 +168,10 @@ class VirtualClock final : public Clock {
     std::vector<Worker> workers_;
     std::set<std::int32_t> idle_;
     std::set<std::pair<double, std::int32_t>> ends_;  // (finish, worker) of every task not yet decided
-    std::set<Key> outstanding_;                       // by order_; the last part is the worker
+    std::set<Key> outstanding_;                       // sorted by order_; the last part is the worker
 };
 
-// Throws std::invalid_argument for known < 0 or beyond the ladder's candidates, and as VirtualClock.
+// Throws std::invalid_argument for known < 0 or more than the ladder's candidates, and as VirtualClock does.
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
                                   Order order = Order::finish, double work_limit = 0.0);
 

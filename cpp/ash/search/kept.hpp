@@ -1,4 +1,4 @@
-// kept.hpp: the best candidates so far, each at its best rung, with the states that these jobs left.
+// kept.hpp: the best candidates so far, each at its best rung, with the states after these jobs.
 //
 //     jobs      0 in r0: 0.7    1 in r0: 0.9    2 in r0: 0.8    1 in r1: 0.6    0 in r1: 0.8
 //     kept, 2   0               1 0             1 2             1 2             1 0            (ties here: lower candidate)
@@ -11,7 +11,7 @@
 //              (3) so the first is the best job of all.
 // Threads:     none; Records guards it.
 // Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for one worse than all of them. The states are
-//              shared and counted by their store (store.hpp): up to `most` per fold beyond those that run and wait.
+//              shared and counted by their store (store.hpp): up to `most` per fold beyond those that run or wait.
 
 #pragma once
 
@@ -28,12 +28,12 @@ struct Kept {
     std::int32_t rung;
     double score;
     double loss;
-    States states;                   // none: an earlier run, or a worker elsewhere, has not left them here
+    States states;                   // none: the job ran in an earlier run or on a worker, and its states are not here
     std::uint64_t weights_hash = 0;  // of the job: training_job.hpp
     bool external = false;           // it is not a network, so it has no states
 };
 
-// The entries whose states are here, and the networks whose states are not.
+// The entries whose states are here; and the networks whose states are not.
 inline std::vector<Kept> with_states(std::vector<Kept> kept) {
     std::erase_if(kept, [](const Kept& each) { return each.states.empty(); });
     return kept;
@@ -48,14 +48,14 @@ class BestCandidates {
     // REQUIRES: most >= 1.
     explicit BestCandidates(int most) : most_(static_cast<std::size_t>(most)) {}
 
-    // Whether this job would be among them; it may be without states. REQUIRES: it has not diverged.
+    // Whether this job would be among the best; it may be without states. REQUIRES: it has not diverged.
     bool would_keep(const Kept& job) const;
 
-    // Takes it in and returns the states of the entry that it replaces, if any, to be freed by the caller.
+    // Adds the job and returns the states of the entry that it replaces, if any, for the caller to free.
     // REQUIRES: would_keep(job).
     States keep(Kept job);
 
-    // The states of an entry without any, if it is still here.
+    // Gives its states to an entry without any, if it is still here.
     void fill(const Kept& job, States states);
 
     std::span<const Kept> all() const { return kept_; }  // best first

@@ -1,4 +1,4 @@
-// ladder.hpp: asynchronous successive halving: rungs, promotions and the next job, by ask and tell.
+// ladder.hpp: asynchronous successive halving: rungs, promotions and the next job, with an ask-and-tell interface.
 //
 //     rung   places (n = 16, eta = 2)   epochs of a job         next() looks from the highest rung down. The first
 //      3      2                          8 * min_epochs         rung whose best waiting candidate may be promoted
@@ -20,9 +20,9 @@
 // Retirement:  a candidate that no future can promote retires at the report that makes this certain, so that its state
 //              can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4) and (5).
 // Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. stop_score ends the
-//              ladder at once when a score reaches it, patience after that number of reports in a row without a score
-//              above all before, and report_limit after that number of reports. Jobs that still run may be reported.
-//              After close() no job is given out either: the work is used up, which a clock counts.
+//              ladder at once when a score reaches it, patience after that number of reports in a row without a new
+//              best score, and report_limit after that number of reports. Jobs that still run may be reported.
+//              After close() no job is given out either: the clock calls it when the work is used up.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless it is given;
@@ -73,46 +73,46 @@ struct LadderSettings {
     Promotion promotion = Promotion::capped;
     std::int64_t epoch_limit = 0;                                  // of all jobs together; 0: none
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN: none
-    std::int64_t report_limit = 0;                                 // of jobs that are reported; 0: none
-    std::int64_t patience = 0;                                     // reports in a row without a better score; 0: no end
-    std::vector<GivenRung> rungs = {};  // the whole ladder, in place of eta, min_epochs and max_rungs; empty: by these
+    std::int64_t report_limit = 0;                                 // number of reported jobs; 0: none
+    std::int64_t patience = 0;                                     // reports in a row without a better score; 0: none
+    std::vector<GivenRung> rungs = {};  // replaces eta, min_epochs and max_rungs; empty: the ladder follows from these
 };
 
-// Why no job is given out any more. finished: all rungs are done; epoch_limit: the next job would exceed it; work_limit: it
-// was closed before.
+// Why no more jobs are given out. finished: all rungs are done; epoch_limit: the next job would exceed it; work_limit:
+// close() was called.
 enum class Ending : std::uint8_t { none, finished, stop_score, patience, epoch_limit, report_limit, work_limit };
 
 class Ladder {
   public:
     // Throws std::invalid_argument: candidates not in 1..2^31 - 1, eta < 2, min_epochs < 1, max_rungs < 0,
-    // epoch_limit < 0, report_limit < 0, patience < 0, epochs of the last rung beyond 2^63 - 1, or given rungs of which
-    // the first has not all candidates, one has no place or negative epochs, or has more places than the one below, or
-    // more than 63 of them.
+    // epoch_limit < 0, report_limit < 0, patience < 0, epochs of the last rung beyond 2^63 - 1. Given rungs are refused
+    // if there are more than 63, if the first has fewer or more places than there are candidates, or if one has no
+    // place, negative epochs, or more places than the one below.
     explicit Ladder(const LadderSettings& settings);
 
-    // The next job, or nothing: then wait for a report, or finished().
+    // The next job, or nothing: then wait for a report, unless finished().
     std::optional<Job> next();
 
     // Throws std::invalid_argument, and changes nothing, when the job is not running.
     void report(const Job& job, double score, double loss);
 
-    // next() gives nothing any more; jobs that run are reported.
+    // From now on next() gives nothing; running jobs may be reported.
     void close() { closed_ = true; }
 
     // Whether next() would give a job.
     bool has_job() const;
 
-    // Nothing runs and nothing can be had; or is_cut(), whatever still runs.
+    // Nothing runs and no job is left; or is_cut(), whatever still runs.
     bool finished() const { return ending() != Ending::none; }
 
-    // Whether the stop score, the patience or the report limit has ended it.
+    // Whether the stop score, the patience or the report limit has ended the ladder.
     bool is_cut() const { return cut_ != Ending::none; }
 
     // Why it is finished; none while it is not.
     Ending ending() const;
 
-    // The candidates that have retired since the last call: in order of reports, within one from its rung up, the worst
-    // first.
+    // The candidates that have retired since the last call, in order of reports; within one report from its rung up,
+    // the worst first.
     std::vector<std::int32_t> take_retired() { return std::exchange(retired_, {}); }
 
     std::span<const Rung> rungs() const { return rungs_; }
@@ -133,15 +133,15 @@ class Ladder {
 
     LadderSettings settings_;
     std::vector<Rung> rungs_;
-    std::vector<std::int64_t> population_;     // how many the rung will have in all; -1 until sh's barrier settles it
+    std::vector<std::int64_t> population_;     // how many a rung will have in all; -1 until sh's barrier settles it
     std::vector<std::int64_t> most_finished_;  // F(k)
     std::vector<std::int8_t> running_rung_;    // of each candidate that has entered; -1 while it does not run
-    std::vector<Entry> last_;                  // of each candidate that has entered: how it ended last; improving only
+    std::vector<Entry> last_;                  // of each candidate that has entered: its last result; improving only
     std::vector<std::int32_t> retired_;        // not yet taken
     std::int64_t running_ = 0;
     std::int64_t epochs_left_;  // of epoch_limit; without one it stays 0
     std::int64_t reported_ = 0;
-    std::int64_t without_better_ = 0;  // reports since the last one with a score above all before
+    std::int64_t without_better_ = 0;  // reports since the last new best score
     double best_score_ = -std::numeric_limits<double>::infinity();
     bool closed_ = false;
     Ending cut_ = Ending::none;

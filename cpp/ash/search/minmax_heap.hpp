@@ -1,4 +1,4 @@
-// minmax_heap.hpp: a priority queue with two ends: the best and the worst are both at hand.
+// minmax_heap.hpp: a priority queue with two ends: it gives the best and the worst element.
 //
 //     level 0                best                       even levels: no descendant is better
 //     level 1        worst          2nd worst?          odd levels:  no descendant is worse
@@ -7,11 +7,11 @@
 //
 // Source:      Atkinson, Sack, Santoro, Strothotte, Min-Max Heaps and Generalized Priority Queues, Communications of
 //              the ACM 29 (10), 1986.
-// Order:       Better(a, b): whether a ranks before b, a strict weak order. When it is total, what comes out depends on
-//              what went in and not on the order in which it did.
+// Order:       Better(a, b): whether a ranks before b, a strict weak order. If it is total, what comes out depends only
+//              on what went in, not on the order of insertion.
 // Invariants:  (1) an element on an even level is no worse than any below it, one on an odd level no better;
 //              (2) so the best is element 0, and the worst is element 1 or 2, or 0 when it is alone.
-// Threads:     none here.
+// Threads:     not thread-safe.
 // Cost:        push and pop O(log n), best and worst O(1). No memory beyond the elements.
 
 #pragma once

@@ -45,7 +45,7 @@ struct JobRecord {
     double end;
     int team;                   // the most threads that shared it at once
     int team_limit = 1;         // the most that its steps are worth sharing among, however many there are
-    double core_seconds = 0.0;  // of all threads; known when it is read
+    double core_seconds = 0.0;  // of all threads; set when the record is read
     bool diverged = false;      // score or loss is not finite
     bool external = false;      // the candidate is not a network
 };
@@ -63,7 +63,7 @@ struct Assist {
     int thread;
     double start;
     double end;
-    double busy;  // seconds at work in it
+    double busy;  // seconds of work in it
 };
 
 struct RungCounts {
@@ -79,10 +79,10 @@ std::vector<RungCounts> counts(std::span<const Rung> rungs);
 
 class Records {
   public:
-    // keep: how many candidates' states. REQUIRES: keep >= 1.
+    // keep: of how many candidates the states are kept. REQUIRES: keep >= 1.
     explicit Records(int keep) : kept_(keep) {}
 
-    // The job is a promotion as well if its rung is not the first.
+    // If the rung is not the first, this records a promotion too.
     void started(const Job& job, double seconds);
     void finished(const JobRecord& record, double seconds);
     void assisted(const Assist& assist);

@@ -1,4 +1,4 @@
-// replay.hpp: the results of earlier runs of the same candidates, from which a tuner goes on.
+// replay.hpp: the results of earlier runs of the same candidates, from which a tuner resumes.
 //
 //     the clock gives a job:   known    ->  its result is reported at once, as if it had just been trained
 //                              unknown  ->  a thread trains it
@@ -32,14 +32,14 @@
 namespace ash {
 
 struct KnownJob {
-    JobRecord record;  // its task counts for the job alone: virtual times follow again from the decisions
+    JobRecord record;  // only the job of its task is read: virtual times follow again from the decisions
     std::vector<double> fold_scores = {};  // [folds]; none if it has diverged
 };
 
 class Replay {
   public:
-    // given: of each task that the clock gives, once. replay: to report a known result to the clock. is_over: whether the
-    // run is over, which a result may make it. is_late: whether a task would end after the time is up.
+    // given: called once for each task that the clock gives. replay: reports a known result to the clock. is_over:
+    // whether the run is over, which a result may cause. is_late: whether a task would end after the deadline.
     struct Owner {
         std::function<void(const Task& task)> given;
         std::function<void(const Task& task, const KnownJob& known)> replay;
@@ -47,20 +47,20 @@ class Replay {
         std::function<bool(const Task& task)> is_late;
     };
 
-    // Results that count from now on, one per job.
+    // Adds results, one per job, that are known from now on.
     void add(std::vector<KnownJob> jobs);
 
-    // Goes as far as known results reach, before anything is trained. For a virtual clock.
+    // Reports known results as far as they reach, before anything is trained. For a virtual clock.
     void catch_up(Clock& clock, const Owner& owner);
 
-    // Goes through the steps as far as the clock agrees. For a greedy clock.
+    // Repeats the steps as far as the clock agrees. For a greedy clock.
     void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
 
-    // The next task to be trained, once all known results that come before it have been reported. Nothing while it is late:
-    // it waits then, and all that come after it.
+    // The next task to be trained, once all known results that come before it have been reported. Returns nothing while
+    // that task is late: then it waits, and all that come after it.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
-    // Whether next() would do anything.
+    // Whether next() would give a task or report a known result.
     bool has_task(const Clock& clock, const Owner& owner) const;
 
     // Whether the next task is known and late.

@@ -1,4 +1,4 @@
-// rung.hpp: one rung of the ladder: which candidates finished in it, wait for promotion, are among the best, or retired.
+// rung.hpp: one rung of the ladder: which candidates have finished in it, wait, are among the best, or have retired.
 //
 //     finish(entry)             promote()
 //     ------------> waiting ------------> the next rung              keep_best false: only waiting entries are ranked,
@@ -8,19 +8,19 @@
 //     keep_best true: all that finished and did not diverge are ranked together, promoted ones included:
 //
 //     rank    0                   m                      count
-//             |       best        |       others         |  forgotten       m follows the number finished, count only
-//     waiting | may be promoted   |  may rise to the best |  retired        falls
+//             |       best        |       others         |  forgotten       m follows the number finished; count never
+//     waiting | may be promoted   |  may rise to the best |  retired        grows
 //    promoted | holds a place     |  may rise to the best |
 //
-// Order:       higher score, then lower loss, then lower candidate: a total order, so no tie is left to chance. An entry
-//              with a score or loss that is not finite has diverged: it counts as finished and never waits. Nor does an
-//              entry that is not to be ranked, which counts as retired.
+// Order:       higher score, then lower loss, then lower candidate: a total order, so no tie is left to chance. An
+//              entry with a score or loss that is not finite has diverged: it counts as finished and never waits. An
+//              entry that is not to be ranked never waits either; it counts as retired.
 // Invariants:  (1) waiting + promoted + diverged + retired = finished;
-//              (2) best and others hold every ranked entry but those that keep() has dropped, which are the worst;
-//              (3) keep_best: best holds m entries, where m is the target last set, or all there are when these are
-//                  fewer, and none of others is better than any of them; otherwise best is empty;
-//              (4) each entry lies in one heap, so keep_best: the waiting ones among the best m are those of best.
-// Threads:     none; the owner of the ladder locks.
+//              (2) best and others hold every ranked entry except those that keep() has dropped, which are the worst;
+//              (3) keep_best: best holds m entries, where m is the target last set, or all entries if there are fewer,
+//                  and no entry of others is better than any of them; without keep_best, best is empty;
+//              (4) each entry lies in one heap, so with keep_best the waiting ones among the best m are those of best.
+// Threads:     not thread-safe; the owner of the ladder locks.
 // Cost:        finish and promote O(log n), keep O(log n) per entry dropped, all else O(1). 24 bytes per entry kept.
 
 #pragma once
@@ -51,15 +51,15 @@ class Rung {
 
     void start() { ++running_; }
 
-    // REQUIRES: running() > 0. best_target: how many entries the best shall hold from now on, never fewer than before.
+    // REQUIRES: running() > 0. best_target: how many entries best holds from now on, never fewer than before.
     // ranked: whether it may be promoted, if it has not diverged.
     void finish(const Entry& entry, std::int64_t best_target, bool ranked);
 
-    // Takes the best waiting entry off. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.
+    // Removes the best waiting entry. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.
     Entry promote();
 
-    // Drops the worst until no more than `count` are ranked, and appends the waiting ones of them to `retired`: they are
-    // never promoted. REQUIRES: 0 <= count, and with keep_best no fewer than the target of the best.
+    // Drops the worst entries until at most `count` are ranked, and appends the dropped waiting ones to `retired`: they
+    // are never promoted. REQUIRES: 0 <= count, and with keep_best no fewer than the target of the best.
     void keep(std::int64_t count, std::vector<std::int32_t>& retired);
 
     // How many wait and are among the best. REQUIRES: keep_best.
@@ -86,7 +86,7 @@ class Rung {
         Heap promoted;
 
         std::int64_t size() const { return std::ssize(waiting) + std::ssize(promoted); }
-        // REQUIRES, both: not empty. Which heap holds the best or the worst of the group.
+        // Which heap holds the best or the worst of the group. REQUIRES, both: not empty.
         Heap Group::* with_best() const;
         Heap Group::* with_worst() const;
     };

@@ -129,7 +129,7 @@ class Run {
         return processes_.most_vacant();
     }
 
-    // Returns when the job that is decided at free_at_, its state and the data are there.
+    // Returns the time at which the job that is decided at free_at_, its state and the data have arrived.
     double arrival(const Job& job, int to) {
         double there = free_at_ + cluster_.latency;
         if (job.rung > 0 && !cluster_.states_stay) {
@@ -192,7 +192,7 @@ class Run {
         for (const Process& each : processes_.all()) {
             result.line = std::max({result.line, each.in.busy(now_), each.out.busy(now_)});
         }
-        for (; !events_.empty(); events_.pop()) {  // a target ends the run while others work
+        for (; !events_.empty(); events_.pop()) {  // a target ends the run while other threads work
             if (events_.top().kind == Kind::ended) busy_ += now_ - flight(events_.top().flight).start;
         }
         result.run = ladder_.close(now_, busy_);
@@ -232,7 +232,7 @@ class Run {
     Processes processes_;
     std::vector<Flight> flights_;
     std::vector<int> spare_;
-    std::vector<int> homes_;  // a candidate each
+    std::vector<int> homes_;  // [candidate]
     std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
     double now_ = 0.0;
     double free_at_ = 0.0;  // when the coordinator may take the next decision

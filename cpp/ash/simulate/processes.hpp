@@ -1,7 +1,7 @@
-// processes.hpp: for simulated clusters: lines that pass bytes, and processes with threads and places for jobs in flight.
+// processes.hpp: lines and processes of a simulated cluster. Processes have threads and places for jobs in flight.
 //
 // Invariants:  (1) a process is in vacant_ once, under its present number of vacancies.
-// Threads:     none. Cost: O(log) of the processes for each change of vacancies; a line O(1) a message.
+// Threads:     none. Cost: O(log processes) per change of vacancies; O(1) per message on a line.
 
 #pragma once
 
@@ -16,12 +16,12 @@
 
 namespace ash {
 
-// One way of it. Bytes pass one message after the other; a message without bytes does not wait.
+// One direction of a line. Bytes pass one message after the other; a message without bytes does not wait.
 class Line {
   public:
     explicit Line(double bandwidth) : bandwidth_(bandwidth) {}
 
-    // Returns when they have all passed, if they come now: behind those of earlier calls.
+    // Returns the time at which these bytes, if they come now, have all passed behind those of earlier calls.
     double pass(double now, double bytes) {
         if (bytes == 0.0) return now;
         free_ = std::max(free_, now) + bytes / bandwidth_;
@@ -29,7 +29,7 @@ class Line {
         return free_;
     }
 
-    // Seconds until now.
+    // Seconds in which it has passed bytes until now.
     double busy(double now) const { return busy_ - std::min(busy_, std::max(free_ - now, 0.0)); }
 
   private:
@@ -46,7 +46,7 @@ struct Process {
 
     Line in;
     Line out;
-    double data = 0.0;  // when it has them
+    double data = 0.0;  // the time from which it has the data
     int vacancies;
     ThreadSet idle;             // by number in the process
     std::deque<int> waiting{};  // flights of jobs that have arrived
@@ -54,7 +54,7 @@ struct Process {
 
 class Processes {
   public:
-    // The last one has the threads that are left; each has in_flight places for each of its threads.
+    // The last process has the remaining threads. Each process has in_flight places per thread.
     Processes(int threads, int threads_each, int in_flight, double bandwidth) {
         for (int first = 0; first < threads; first += threads_each) {
             const int own = std::min(threads_each, threads - first);
@@ -69,7 +69,7 @@ class Processes {
 
     bool has_vacancy() const { return vacant_.begin()->first < 0; }
 
-    // The one with the most vacancies, of equals the lowest.
+    // The process with the most vacancies (ties: the lowest).
     int most_vacant() const { return vacant_.begin()->second; }
 
     void change_vacancies(int number, int by) {

@@ -1,4 +1,4 @@
-// running_jobs.hpp: for the simulator: which threads run which jobs, which help, and which job ends first.
+// running_jobs.hpp: for the simulator: which threads run jobs, which threads help, and which job ends first.
 //
 //     by size of the team   1: { (end, owner), (end, owner), ... }        the first of each size: candidates for the
 //                           2: { (end, owner), ... }                      job that ends first;
@@ -7,7 +7,7 @@
 //
 // A job is a number of seconds: a team of s threads takes 1 + (s - 1) * efficiency off it per second, and has at most
 // `most` members. Among teams of one size, the one that ends last has most left at any time. So only joining or leaving
-// a job changes its end, and nothing is computed anew as time goes on.
+// a job changes its end, and nothing is recomputed as time passes.
 //
 // Order:       ends by (end, owner), lowest first. Need: seconds left per member, then the highest owner.
 // Invariants:  (1) a thread owns at most one job, or helps at most one;

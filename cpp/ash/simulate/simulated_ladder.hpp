@@ -1,7 +1,7 @@
-// simulated_ladder.hpp: for the simulator: the ladder and the clock of a run, and the account of what was decided.
+// simulated_ladder.hpp: for the simulator: the ladder and the clock of a run, and totals of the decided jobs.
 //
-// Invariants:  (1) a job is counted when its result is decided, in that order, and only then told to the observer.
-// Threads:     none. Cost: O(1) a job beside the clock's; memory 8 bytes a candidate beside the ladder's.
+// Invariants:  (1) a job is counted when its result is decided, in that order, and only then reported to the observer.
+// Threads:     none. Cost: O(1) per job beside the clock's; memory 8 bytes per candidate beside the ladder's.
 
 #pragma once
 
@@ -45,7 +45,7 @@ class SimulatedLadder {
         ladder_.take_retired();  // nobody here has a state to free
     }
 
-    // The account, once. Throws std::logic_error where the clock wants more.
+    // Returns the totals; call once. Throws std::logic_error if the clock has not finished.
     Simulation close(double makespan, double busy) {
         if (!clock_->finished()) throw std::logic_error("the clock stands still while no thread has a job");
         result_.makespan = makespan;
@@ -73,8 +73,8 @@ class SimulatedLadder {
     const std::function<void(const SimulatedJob&)>& observer_;
     Ladder ladder_;
     std::unique_ptr<Clock> clock_;
-    std::map<std::int32_t, SimulatedJob> held_back_;  // ended, not decided yet: at most one a candidate
-    std::vector<double> chains_;                      // a candidate each: seconds of its jobs
+    std::map<std::int32_t, SimulatedJob> held_back_;  // ended, not decided yet: at most one per candidate
+    std::vector<double> chains_;                      // [candidate]: seconds of its jobs
     Simulation result_;
 };
 

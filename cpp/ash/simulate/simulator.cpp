@@ -98,13 +98,13 @@ class Run {
     const Workload& workload_;
     SimulatedLadder ladder_;
     RunningJobs running_;
-    std::vector<Execution> tasks_;  // a thread each
+    std::vector<Execution> tasks_;  // [thread]
     ThreadSet free_;
     ThreadSet helping_;
     double now_ = 0.0;
 };
 
-// Four words for a job, unlike all that random.hpp draws with the same seed.
+// Four words for a job, different from all draws of random.hpp with the same seed.
 Words words(std::uint64_t seed, const Job& job, std::uint32_t column) {
     constexpr std::uint32_t kSimulation = 255U << 24U;
     return philox(

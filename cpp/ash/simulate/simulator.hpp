@@ -1,26 +1,27 @@
-// simulator.hpp: a run on p threads without any training: the tuner's own ladder and clock, with given seconds per job.
+// simulator.hpp: simulates a run on p threads, without training: the tuner's own ladder and clock, given seconds per
+// job.
 //
 //     thread 0  [ 0: rung 0 ][ 2: rung 0 ][ 0: rung 1        ][ 3: rung 2              ]
 //     thread 1  [ 1: rung 0    ][ 3: rung 0 ][ 3: rung 1         ]+ + + + + + + + + + +   + helps: a team
 //               0 ------------------------- seconds ----------------------------------->
 //
-//     A job is a pile of seconds. One thread takes a second off it in a second, a team of s threads
+//     A job is a number of seconds. One thread takes one second off it per second, a team of s threads
 //     1 + (s - 1) * team_efficiency. Only joining or leaving a job changes when it ends, so each event looks at
 //     the jobs it touches and at no others.
 //
 // Order:       of events: real end, then thread. After each of them threads without a job ask the clock, lowest first;
-//              a task that is left then calls off the lowest of the threads that help. With teams, a thread that got nothing
-//              joins the job with the most seconds left for each member (ties: highest thread that it belongs to), among
-//              those that take one more.
+//              if a task is left then, the lowest helping thread takes it. With teams, a thread that got nothing joins
+//              the job with the most seconds left per member, among those that take one more (ties: the job of the
+//              highest thread).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
-//              (2) a thread has a job of its own, or helps one, or has neither; the last only while the clock has no task
-//                  and no running job takes one more member;
-//              (3) hence with teams of any size and efficiency 1 the makespan is work / threads, without teams it is no
+//              (2) a thread has a job of its own, helps with one, or is idle. It is idle only while the clock has no
+//                  task and no running job takes one more member;
+//              (3) hence with teams of any size and efficiency 1 the makespan is work / threads; without teams it is no
 //                  less than either work / threads or the longest chain;
 //              (4) reproducible: tasks, and so work and chain, do not depend on threads, teams and seconds.
 // Threads:     none; any number of runs at once.
-// Cost:        O(log) a decision beside the clock's, and O(log p + sqrt p) for each thread that joins or leaves; memory
-//              8 bytes a candidate beside the ladder's.
+// Cost:        O(log) per decision beside the clock's, and O(log p + sqrt p) for each thread that joins or leaves;
+//              memory 8 bytes per candidate beside the ladder's.
 
 #pragma once
 
@@ -41,7 +42,7 @@ struct SimulationSettings {
     Order order = Order::finish;
     int threads = 1;
     bool teams = true;
-    double team_efficiency = 1.0;  // of each thread of a team but the first, 0 to 1
+    double team_efficiency = 1.0;  // of each thread of a team except the first, 0 to 1
 };
 
 struct SimulatedOutcome {
@@ -49,16 +50,16 @@ struct SimulatedOutcome {
     double loss;
 };
 
-// What the jobs of a run take and yield. Each function is called more than once per job, and must answer the same.
+// What the jobs of a run take and yield. Each function may be called several times per job, and must return the same.
 struct Workload {
     std::function<double(const Job&)> seconds;  // on one thread, positive and finite
     Cost cost;                                  // for the virtual clock, positive and finite
     std::function<SimulatedOutcome(const Job&)> outcome;
     std::function<int(const Job&)> most_members = {};    // of its team, at least 1; empty: as many as there are threads
-    std::function<double(const Job&)> state_bytes = {};  // of its state once it has ended, for a cluster; empty: 0
+    std::function<double(const Job&)> state_bytes = {};  // of its state after the job, for a cluster; empty: 0
 };
 
-// A job as it was executed, told when its result was decided.
+// A job as it was executed; reported when its result was decided.
 struct SimulatedJob {
     Job job;
     int thread;
@@ -72,37 +73,37 @@ struct RungWork {
     double seconds = 0.0;
 };
 
-// What came out, of all jobs that were decided.
+// The outcome, over all jobs that were decided.
 struct Simulation {
     double makespan = 0.0;
     double busy = 0.0;   // seconds of threads that had a job or helped one, added up
     double work = 0.0;   // seconds of all jobs on one thread: W
     double chain = 0.0;  // the largest sum of the jobs of one candidate: D
     std::int64_t jobs = 0;
-    double epochs = 0.0;  // of all jobs: exact below 2^53, and no sum is too large
+    double epochs = 0.0;  // of all jobs; a double, exact below 2^53, which cannot overflow
     std::vector<RungWork> rungs;
 };
 
-// Throws std::invalid_argument: what Ladder and Clock refuse, threads < 1, or an efficiency outside 0..1.
-// observer: hears of every job in order of decision; may be empty.
+// Throws std::invalid_argument for what Ladder and Clock refuse, threads < 1, or an efficiency outside 0..1.
+// observer: called with every job in order of decision; may be empty.
 Simulation simulate(const SimulationSettings& settings, const Workload& workload,
                     const std::function<void(const SimulatedJob&)>& observer = {});
 
-// A number for each job: one for all, or one row per candidate. rungs 0: of an epoch, the same in all rungs; otherwise of
-// a whole job, one column per rung. The values are not owned.
+// A number for each job: one for all, or one row per candidate. rungs 0: a value is for an epoch, the same in all
+// rungs; otherwise it is for a whole job, one column per rung. The values are not owned.
 struct JobTable {
     std::span<const double> values;
     std::int64_t rungs = 0;
 
-    double of(const Job& job) const;  // as it stands in the table
+    double of(const Job& job) const;  // the value in the table
     double whole(const Job& job) const { return of(job) * (rungs == 0 ? static_cast<double>(job.epochs) : 1.0); }
 };
 
 // exp(sigma * z - sigma^2 / 2), z normal: mean 1. A function of seed, candidate and rung.
 double timing_noise(std::uint64_t seed, const Job& job, double sigma);
 
-// The candidate's own quality in [0, 1), the same in all rungs, plus noise in [-1/2, 1/2) * eta^(-rung / 2), as if it
-// shrank with the square root of the epochs. A function of seed, candidate and rung; no libm in it.
+// The candidate's own quality in [0, 1), the same in all rungs, plus noise in [-1/2, 1/2) * eta^(-rung / 2), which
+// shrinks with the square root of the epochs. A function of seed, candidate and rung; it uses no libm.
 double random_score(std::uint64_t seed, const Job& job, std::int64_t eta);
 
 }  // namespace ash
