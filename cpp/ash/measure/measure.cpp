@@ -84,8 +84,8 @@ class Steps {
     const Kernels& kernels_;
     State state_;
     Workspace workspace_;
-    std::int64_t epoch_;   // updates
-    std::int64_t epochs_;  // a run
+    std::int64_t epoch_;   // in updates
+    std::int64_t epochs_;  // per run
 };
 
 }  // namespace

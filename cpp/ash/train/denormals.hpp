@@ -1,11 +1,11 @@
-// denormals.hpp: FlushDenormals: while one lives, its thread takes numbers below 2^-126 for zero.
+// denormals.hpp: FlushDenormals: while such an object lives, its thread treats numbers below 2^-126 as zero.
 //
-// Moments of weights that get no gradient any more halve and halve, and end as denormals for good, since 0.95 times the
-// least ones rounds to themselves; on x86 each operation on one takes 150 cycles, and a job 20 times as long.
+// Moments of weights that no longer get a gradient keep shrinking. They end as denormals for good, since 0.95 times the
+// smallest ones rounds to themselves. On x86 each operation on a denormal takes 150 cycles, and a job 20 times as long.
 //
-// Promise: all x86 instruction sets flush alike. 64-bit Arm decides before it rounds, x86 after, so a result that rounds
-//          up to 2^-126 is the one in 2^24 of the smallest where they may differ.
-// Threads: the mode belongs to a thread, and is put back. Cost: some tens of cycles.
+// Promise: all x86 instruction sets flush alike. 64-bit Arm decides before it rounds, x86 after. So they may differ
+//          only for a result that rounds up to 2^-126, one in 2^24 of the smallest.
+// Threads: the mode belongs to a thread, and is restored. Cost: some tens of cycles.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ class FlushDenormals {
   private:
 #if defined(__SSE2__)
     using Mode = std::uint32_t;
-    static constexpr Mode kFlush = 0x8040;  // of results, and of what comes in
+    static constexpr Mode kFlush = 0x8040;  // of results and of operands
     static Mode mode() { return _mm_getcsr(); }
     static void set_mode(Mode mode) { _mm_setcsr(mode); }
 #elif defined(__aarch64__)

@@ -4,7 +4,7 @@
 namespace ash {
 
 // cos(pi t) for t in [0, 1], as sin(pi (1/2 - t)) by its Taylor series up to x^17 (error below 1e-13): libm's cosine
-// differs in its last bit from one version to the next, and a learning rate must not.
+// differs in its last bit between versions, and a learning rate must not.
 inline double cosine_of_half_turn(double t) {
     constexpr double kPi = 3.14159265358979323846;
     const double x = kPi * (0.5 - t);
@@ -18,7 +18,7 @@ inline double cosine_of_half_turn(double t) {
     return sum;
 }
 
-// From 1 at the first update down to almost 0 at the last (Loshchilov, Hutter: SGDR, arXiv 1608.03983, one cycle a
+// From 1 at the first update down to almost 0 at the last (Loshchilov, Hutter: SGDR, arXiv 1608.03983, one cycle per
 // job).
 inline double cycle(double share_done) { return 0.5 * (1.0 + cosine_of_half_turn(share_done)); }
 

@@ -25,7 +25,7 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-// Those of scikit-learn's scorers, and one like them for the pinball loss, of which it has none.
+// The names of scikit-learn's scorers, and a similar one for the pinball loss, for which it has none.
 constexpr std::array<std::string_view, 13> kNames = {"accuracy",
                                                      "neg_log_loss",
                                                      "balanced_accuracy",
@@ -46,7 +46,7 @@ std::span<const float> row(const Predictions& predictions, std::int64_t r) {
 
 const float* row(const Targets& targets, std::int64_t r) { return targets.values + r * targets.stride; }
 
-// Sums of ones are exact, so rows that are all alike score as if they were counted.
+// Sums of ones are exact, so rows of equal weight score as if they were counted.
 double weight(const Truth& truth, std::int64_t r) {
     return truth.weights.empty() ? 1.0 : double{truth.weights[static_cast<std::size_t>(r)]};
 }
@@ -110,7 +110,7 @@ void sum_errors(const Truth& truth, const Predictions& next, std::int64_t first,
 
 bool ranks(Metric metric) { return metric == Metric::auc || metric == Metric::average_precision; }
 
-// The classes whose probabilities are ranked: of two the second one.
+// The classes whose probabilities are ranked; of two classes, the second one.
 int first_ranked(int outputs) { return outputs == 2 ? 1 : 0; }
 
 }  // namespace
@@ -313,8 +313,8 @@ double RunningScore::mean_over_classes(double (RunningScore::*of_class)(std::int
     return sum / truth_.outputs;
 }
 
-// The rows in order of the probability of class `positive`, ascending; ties by row, so that the weights of tied rows are
-// added in the same order always.
+// The rows in order of the probability of class `positive`, ascending; ties by row, so that the weights of tied rows
+// are always added in the same order.
 std::span<std::uint32_t> RunningScore::ranked(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
     const std::span<std::uint32_t> order = std::span(order_).first(static_cast<std::size_t>(truth_.rows));

@@ -1,4 +1,4 @@
-// metrics.hpp: how good predictions are, as one number, higher is better.
+// metrics.hpp: metrics, which score predictions by one number; higher is better.
 //
 //     classification (class numbers; probabilities)     regression (floats; floats)
 //     accuracy, balanced_accuracy, log_loss             r2, rmse, mae, pinball loss, Poisson deviance
@@ -11,17 +11,17 @@
 //              of a class without a hit is 0. r2 is the plain mean over outputs; a constant output scores 1 when it is
 //              met exactly, else 0. rmse is the mean of the outputs' own roots, mae of their means, pinball likewise. A
 //              row of weight w counts as w rows.
-// Order:       the class predicted is the first of the highest. Sums run in double, in order of rows, so a score
-//              depends on nothing but its arguments. auc counts a tie as half, by ranks, so how the sort leaves ties
-//              does not matter.
+// Order:       the predicted class is the first one of the highest probability. Sums run in double, in order of rows,
+//              so a score depends only on its arguments. auc counts a tie as half, by ranks, so the order in which the
+//              sort leaves ties does not matter.
 // Blocks:      predictions come block by block, in order of rows. How they are cut does not matter to a bit, as each sum
 //              is one chain of additions in that order.
-// Undefined:   NaN: no rows; r2 of one row; auc when a class has no row or all; average_precision when it has none; f1
-//              of more than two classes; a prediction that is not finite.
+// Undefined:   the score is NaN without rows; r2 for one row; auc if a class has no row or all; average_precision if a
+//              class has none; f1 for more than two classes; and if a prediction is not finite.
 // Threads:     none. A running score belongs to one thread.
 // Cost:        O(rows * outputs), auc and average_precision O(rows log rows * outputs). These two keep what they rank, 4
-//              bytes per row for each class that they rank by and 4 more; the others keep no prediction. Nothing is allocated once the running score
-//              has served as many rows and outputs.
+//              bytes per row for each class that they rank by and 4 more; the others keep no prediction. Nothing is
+//              allocated once the running score has served as many rows and outputs.
 
 #pragma once
 
@@ -51,7 +51,7 @@ enum class Metric : std::uint8_t {
     poisson
 };
 
-// Throws std::invalid_argument that lists the names there are.
+// Throws std::invalid_argument that lists the valid names.
 Metric parse_metric(std::string_view name);
 std::string_view name(Metric metric);
 bool classifies(Metric metric);
@@ -68,7 +68,7 @@ struct Predictions {
 struct Targets {
     const float* values = nullptr;
     std::int64_t stride = 0;
-    std::span<const double> scale = {};  // [outputs]: what a unit of each stands for, in errors; empty: 1
+    std::span<const double> scale = {};  // [outputs]: by which errors are multiplied; empty: 1
     double level = 0.5;                  // of the pinball loss
 };
 
@@ -87,8 +87,8 @@ void poisson_deviances(const Kernels& kernels, float* targets, const float* pred
 
 class RunningScore {
   public:
-    // The truth is referred to until score(). Throws std::invalid_argument for a metric of the other task, and for more
-    // rows than auc and average_precision can rank, 2^32 - 1.
+    // Refers to the truth until score(). Throws std::invalid_argument for a metric of the other task, and for more rows
+    // than auc and average_precision can rank, which are 2^32 - 1.
     void begin(Metric metric, const Truth& truth);
 
     // The next rows. REQUIRES: as many outputs as the truth has, and no more rows.
@@ -97,14 +97,14 @@ class RunningScore {
     // REQUIRES: all rows were added. mean_loss is computed by the caller, with its own logarithm: the (weighted) mean of
     // -log(probability of the label), or the Poisson deviance in units of the target; it is only negated here. The other
     // metrics do not read it.
-    // stop, if set: returns soon, and then NaN; ranking a million rows takes some 0.1 s per class.
+    // stop: once set, score() soon returns NaN; ranking a million rows takes some 0.1 s per class.
     double score(double mean_loss, const std::atomic<bool>* stop = nullptr);
 
-    // What it allocates for a metric, at most.
+    // The most bytes that it allocates for a metric.
     static std::int64_t bytes(Metric metric, std::int64_t rows, int outputs);
 
   private:
-    std::span<double> sums(int part);  // [outputs], of three
+    std::span<double> sums(int part);  // [outputs], one of three parts
     double balanced_accuracy();
     double f1();
     double mean_over_classes(double (RunningScore::*of_class)(std::int32_t), const std::atomic<bool>* stop);

@@ -74,7 +74,7 @@ Network::Network(const State& state, const Data& data)
                                                 state.weights.data() + scaling.offset, weights_.data() + first.offset,
                                                 {first.inputs, first.outputs, first.stride});
     }
-    // No weight of a feature that was constant has learned anything; what it holds is the initial noise.
+    // The weights of a feature that was constant have learned nothing; they are the initial noise.
     for (const int feature : data.constant_features()) {
         std::fill_n(weights_.data() + first.offset + feature * first.stride, first.stride, 0.0F);
     }
@@ -158,7 +158,7 @@ bool Network::predict_block(const Value* x, std::int64_t rows, const Kernels& ke
             if (!kernels.standardize(from, columns, to)) return false;
         }
     }
-    const FlushDenormals flush;  // as the rows that training has seen were flushed
+    const FlushDenormals flush;  // as in training
     ash::predict(kernels, layout_, weights_.data(), numbers_, scratch.inputs.data(), input_stride, rows,
                  {scratch.outputs.data(), scratch.numbers.data(), scratch.embedded.data(), nullptr},
                  scratch.results.data());
@@ -178,7 +178,7 @@ bool Network::predict(const Value* x, std::int64_t rows, int threads, const Kern
     std::atomic<bool> within = true;
     on_threads(team, [&](int thread) {
         Scratch scratch(layout_);
-        // Every thread takes each team-th block; a block's results depend on its rows alone.
+        // Each thread takes every team-th block; a block's results depend on its rows alone.
         for (std::int64_t block = thread; block < blocks; block += team) {
             const std::int64_t first = block * kBlockRows;
             if (!within) return;

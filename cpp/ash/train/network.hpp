@@ -1,4 +1,4 @@
-// network.hpp: a trained network that is whole by itself: weights, activations and the standardization of its rows.
+// network.hpp: a trained network that needs nothing else to predict: weights, activations and the scaling of rows.
 //
 // Threads: const after construction; any number may predict at once.
 // Cost:    predict() takes a block of rows at a time, one scratch per thread; the caller's rows are standardized block by
@@ -17,7 +17,7 @@
 
 namespace ash {
 
-// One layer as people write it, without padding.
+// One layer without padding.
 struct LayerWeights {
     int inputs;
     int outputs;
@@ -34,15 +34,15 @@ struct EmbeddingWeights {
 
 class Network {
   public:
-    // A copy of what a state has learned on these data; factors of inputs are multiplied into the first layer.
+    // Copies the weights of a state trained on these data; factors of inputs are multiplied into the first layer.
     Network(const State& state, const Data& data);
-    // From a file. Throws std::invalid_argument unless shapes follow on each other, everything is finite and scalings are
-    // as scaling.hpp says.
+    // From a file. Throws std::invalid_argument unless the shapes of successive layers fit, everything is finite and
+    // scalings are as scaling.hpp says.
     Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
             OutputUnits targets, EmbeddingWeights embedding = {});
 
     // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float; NaN
-    // is a missing value. False, and no results, where x holds infinity or what float32 does not.
+    // is a missing value. Returns false, without results, if x holds infinity or a value beyond the range of float32.
     template <typename Value>
     bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
 

@@ -1,6 +1,6 @@
-// occupancy.hpp: how much of the last stretch of time a thread has really had a core.
+// occupancy.hpp: measures for which share of a stretch of time a thread really had a core.
 //
-//     share = CPU seconds of this thread / (wall seconds - seconds that it slept of its own accord)
+//     share = CPU seconds of this thread / (wall seconds - seconds that it slept voluntarily)
 //
 // Beside another process that keeps all cores busy it is about one half; on an idle machine nearly one.
 // Threads: one, which reads its own clock. Cost: a system call, some 0.3 us.

@@ -17,7 +17,8 @@ namespace ash {
 namespace {
 
 // Threads that are in the critical section or wait for it, and forks that wait until there are none. A thread counts
-// itself before it looks for forks, and a fork the other way round, all sequentially consistent: one sees the other.
+// itself before it looks for forks, and a fork counts itself before it looks for threads. All of this is sequentially
+// consistent, so at least one sees the other.
 std::atomic<int> inside{0};
 std::atomic<int> forks{0};
 
@@ -32,7 +33,7 @@ void after_fork() {
     forks.notify_all();
 }
 
-// In the child there is this thread alone.
+// The child has this thread only.
 void after_fork_in_child() { forks = 0; }
 
 [[maybe_unused]] const int at_fork = pthread_atfork(before_fork, after_fork, after_fork_in_child);
@@ -42,7 +43,7 @@ constexpr std::size_t kRoom = std::size_t{16} << 10;    // bytes
 constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes
 constexpr std::size_t kTablesOfThread = std::size_t{4} << 10;
 
-// Bytes of OMP_STACKSIZE as OpenMP reads it: a number, and B, K, M or G behind it, else K. 0 where it says nothing.
+// Bytes of OMP_STACKSIZE as OpenMP reads it: a number followed by B, K, M or G, else in K. 0 if it is unset or invalid.
 std::size_t stack_bytes() {
     const char* text = std::getenv("OMP_STACKSIZE");
     if (text == nullptr) text = std::getenv("GOMP_STACKSIZE");
@@ -62,7 +63,7 @@ class Attributes {
   public:
     explicit Attributes(std::size_t stack) {
         pthread_attr_init(&value_);
-        if (stack > 0) pthread_attr_setstacksize(&value_, stack);  // too small a size is passed over, as OpenMP does
+        if (stack > 0) pthread_attr_setstacksize(&value_, stack);  // too small a size is ignored, as OpenMP does
     }
     Attributes(const Attributes&) = delete;
     Attributes& operator=(const Attributes&) = delete;
@@ -117,14 +118,14 @@ void leave_critical_section() noexcept { --inside; }
 bool has_room() noexcept {
     void* room = std::malloc(kRoom);  // operator new could throw
     if (room == nullptr) return false;
-    *static_cast<volatile char*>(room) = 0;  // so that no compiler leaves both calls out
+    *static_cast<volatile char*>(room) = 0;  // so that no compiler removes both calls
     std::free(room);
-    return std::uncaught_exceptions() >= 0;  // which makes the room
+    return std::uncaught_exceptions() >= 0;  // this call allocates the memory
 }
 
 int startable(int wanted) {
 #if defined(__GLIBC__)
-    // glibc loads libgcc_s when a thread first ends by pthread_exit(), as those of OpenMP do, and ends the process where
+    // glibc loads libgcc_s when a thread first ends by pthread_exit(), as those of OpenMP do, and ends the process if
     // there is no memory for that. backtrace() loads it too.
     void* frame = nullptr;
     [[maybe_unused]] static const int loaded = backtrace(&frame, 1);

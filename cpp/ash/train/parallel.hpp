@@ -1,28 +1,28 @@
-// parallel.hpp: how work is put on threads. No other file has a pragma of OpenMP.
+// parallel.hpp: runs work on threads. No other file has an OpenMP pragma.
 //
 //     parallel(threads, body)     body(0) .. body(threads - 1) in one OpenMP region: the threads of the tuner
-//     in_critical_section(body)   body(), while no other thread of the process is in here
+//     in_critical_section(body)   body(), while no other thread of the process is in the section
 //     on_threads(count, body)     body(0) .. body(count - 1), on threads of their own as far as the system grants them
 //     startable(wanted)           how many of the wanted threads the system grants to a region
 //
-// Errors:  nothing escapes a construct, which OpenMP forbids. The first exception of any kind is kept, on_failure() is
-//          called so that the others can be told to stop, and the exception goes on outside.
+// Errors:  no exception leaves an OpenMP construct, which OpenMP forbids. The first exception of any kind is kept,
+//          on_failure() is called so that the other threads can be told to stop, and the exception is rethrown outside.
 // Refusal: libgomp and libomp end the process when the system refuses a thread (RLIMIT_NPROC, pids.max, RLIMIT_AS). So
 //          startable() starts as many threads at once as the region will have, with the stacks that it will have, ends
-//          them, and says how many there were. What remains is a race: another thread or process may take the last
-//          place in the microseconds before the region opens. on_threads() needs no such probe: it does itself what no
-//          thread can be started for.
-// Threads: the number is said at each region, never by omp_set_num_threads, which would change the host's own regions.
-//          Should OpenMP grant fewer (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several bodies, one after the
-//          other; so a body must not wait for a later one to begin. on_threads() is the same.
-// Forks:   libgomp keeps a pool of threads for every thread that has opened a region, and a fork leaves its child with
-//          a pool without threads, at which the child's next region hangs. So a region is opened by a thread that ends
+//          them, and returns how many there were. What remains is a race: another thread or process may take the last
+//          place in the microseconds before the region opens. on_threads() needs no such probe: its calling thread does
+//          what no thread can be started for.
+// Threads: each region states its number of threads. omp_set_num_threads is never called, since it would change the
+//          host's own regions. If OpenMP grants fewer (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several bodies,
+//          one after the other; so a body must not wait for a later one to begin. The same holds for on_threads().
+// Forks:   libgomp keeps a pool of threads for every thread that has opened a region. A fork leaves its child with a
+//          pool without threads, at which the child's next region hangs. So a region is opened by a thread that ends
 //          with it. A fork waits until no thread is in the critical section, and none enters it meanwhile, so that the
 //          child does not inherit a lock that no thread of its own holds.
-// Cost:    a region of two threads: 150 us with libgomp, 50 us with libomp; where other processes hold the cores, up to
-//          10 ms with libgomp, which spins at the end of a region (not with OMP_WAIT_POLICY=passive). So not for short
-//          work. startable() and on_threads(): some 15 us per thread. An uncontended critical section: some 20 ns; its
-//          lock is one for the whole process.
+// Cost:    a region of two threads: 150 us with libgomp, 50 us with libomp. If other processes hold the cores, it is up
+//          to 10 ms with libgomp, which spins at the end of a region (not with OMP_WAIT_POLICY=passive). So regions are
+//          not for short work. startable() and on_threads(): some 15 us per thread. An uncontended critical section:
+//          some 20 ns; there is one lock for the whole process.
 
 #pragma once
 
@@ -38,7 +38,7 @@
 
 namespace ash {
 
-// Keeps forks out of the critical section.
+// Keep forks out of the critical section.
 void enter_critical_section() noexcept;
 void leave_critical_section() noexcept;
 
@@ -58,11 +58,12 @@ void in_critical_section(Body&& body) {
     if (thrown) std::rethrow_exception(thrown);
 }
 
-// For a thread that begins: whether it has memory for its exceptions. The system makes room for them when a thread first
-// needs it, and ends the process where there is none; so this is asked, and the room made, before anything is thrown.
+// Whether a thread that begins has memory for its exceptions. The system allocates it when a thread first throws, and
+// ends the process if there is none. So this function makes the system allocate it before anything is thrown.
 bool has_room() noexcept;
 
-// At most `wanted`, counting the thread that opens the region, which is a new one; 0 if not even that can be started.
+// How many of the `wanted` threads can be started, counting the thread that opens the region, which is a new one; 0 if
+// not even that can be started.
 int startable(int wanted);
 
 // REQUIRES: the calling thread opens no other region, and ends soon; threads were startable(). on_failure() must not throw;
@@ -118,7 +119,7 @@ void on_threads(int count, Body&& body) {
     int next = 0;
     try {
         for (; next < count - 1; ++next) started.emplace_back(guarded, next);
-    } catch (const std::system_error&) {  // the others are done here
+    } catch (const std::system_error&) {  // the remaining bodies run in this thread
     } catch (const std::bad_alloc&) {
     }
     for (; next < count; ++next) guarded(next);

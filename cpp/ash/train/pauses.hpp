@@ -1,16 +1,16 @@
-// pauses.hpp: for how long a team that did not pay is closed.
+// pauses.hpp: decides for how long a team that did not pay is closed.
 //
-//     did not pay, or no core for itself   time over, and a core for itself
+//     did not pay, or no core of its own   time over, and a core of its own
 //     open ------------------------> paused ----------------------------> open
 //                                     |  ^ time over, no core: twice as long
 //                                     +--+
 //
-// Reasons: the team said so (team.hpp), or the owner itself got less than 90 % of a core while it wanted to run. Both
-// mean that other processes want the cores. A trial then costs some milliseconds, and trials get rarer, from 30 ms to
-// 1 s apart, as long as they fail.
+// Reasons: the team asked for it (team.hpp), or the owner itself got less than 90 % of a core while it wanted to run.
+// Both mean that other processes want the cores. A trial then costs some milliseconds, and trials get rarer, from 30 ms
+// to 1 s apart, as long as they fail.
 //
-// Threads: one, the owner of the team. Cost: at the beginning and end of a job and of a pause a system call; while
-// paused, a look at the clock each step.
+// Threads: one, the owner of the team. Cost: a system call at the beginning and end of a job and of a pause; while
+// paused, a look at the clock per step.
 
 #pragma once
 
@@ -22,7 +22,7 @@ namespace ash {
 
 class Pauses {
   public:
-    // A job begins; before it the thread may have slept for long.
+    // A job begins. The thread may have slept for long before it.
     void start_watch() {
         occupancy_.start();
         asleep_ = 0.0;
@@ -33,15 +33,15 @@ class Pauses {
         if (occupancy_.seconds() >= kShortestVerdict) has_core_ = has_core();
     }
 
-    // Whether the last watch found that this thread had its core for itself.
+    // Whether the last watch found that this thread had a core of its own.
     bool had_core() const { return has_core_; }
 
-    // The owner slept of its own accord.
+    // The owner slept voluntarily.
     void slept(double seconds) { asleep_ += seconds; }
 
     bool active() const { return active_; }
 
-    // least: seconds that it lasts at least, whatever else.
+    // least: the least seconds that the pause lasts.
     void begin(double least) {
         const double now = now_seconds();
         const bool long_ago = now - ends_ > kCalm * seconds_;
@@ -62,9 +62,9 @@ class Pauses {
   private:
     static constexpr double kFirst = 30e-3;           // seconds of the first pause
     static constexpr double kLongest = 1.0;           // seconds
-    static constexpr double kCalm = 10.0;             // so many pauses without a stall: begin again with the first
+    static constexpr double kCalm = 10.0;             // lengths of a pause without a stall: begin again with the first
     static constexpr double kFreeCore = 0.9;          // of a core
-    static constexpr double kShortestVerdict = 5e-3;  // seconds of which a share says something
+    static constexpr double kShortestVerdict = 5e-3;  // the least seconds over which a share is meaningful
 
     bool has_core() const { return occupancy_.share(asleep_) >= kFreeCore; }
 

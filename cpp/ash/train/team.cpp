@@ -8,13 +8,13 @@ namespace ash {
 namespace {
 
 constexpr double kSpin = 50e-6;      // seconds before a thread goes to sleep
-constexpr double kStall = 500e-6;    // seconds beyond a step alone that a wait may take: a member has been put aside
-constexpr double kTrial = 1e-3;      // seconds of shared steps after which a team is judged, and
-constexpr int kTrialSteps = 6;       // steps, besides
-constexpr int kColdSteps = 2;        // that are not counted: the caches of a member are cold
-constexpr double kGain = 1.05;       // that it must bring to go on
-constexpr int kStepsAlone = 2;       // of every job, to know what they take; the first meets cold caches
-constexpr double kPauseSteps = 100;  // steps that a pause lasts at least: a trial must be rare beside it
+constexpr double kStall = 500e-6;    // seconds that a wait may exceed a step alone: beyond, a member was suspended
+constexpr double kTrial = 1e-3;      // seconds of shared steps before a team is judged, and
+constexpr int kTrialSteps = 6;       // the least number of them
+constexpr int kColdSteps = 2;        // first shared steps that are not counted: the caches of a member are cold
+constexpr double kGain = 1.05;       // the least speed-up that keeps a team open
+constexpr int kStepsAlone = 2;       // steps alone of every job, to time them; the first has cold caches
+constexpr double kPauseSteps = 100;  // the least length of a pause in steps, so that trials are rare
 constexpr int kLooks = 32;           // between two looks at the clock while a thread spins
 
 void relax() {
@@ -25,7 +25,7 @@ void relax() {
 #endif
 }
 
-// Looks at a condition for kSpin seconds; whether it came true.
+// Tests a condition for kSpin seconds; returns whether it came true.
 template <typename Condition>
 bool spin_until(Condition condition) {
     const double start = now_seconds();
@@ -71,7 +71,7 @@ bool Team::look(bool whole) {
     return sharing_;
 }
 
-// What the step that has just ended took.
+// Notes the time of the step that has just ended.
 void Team::note_step(double seconds) {
     if (!sharing_) {
         alone_ = alone_steps_ == 0 ? seconds : std::min(alone_, seconds);
@@ -110,7 +110,7 @@ std::int64_t Team::work(std::uint32_t job, Workspace& scratch) {
     return blocks;
 }
 
-// Until the blocks that others have claimed are done.
+// Waits until the blocks that members have claimed are done.
 void Team::await(int blocks) {
     if (spin_until([&] { return done_ == blocks; })) return;
     const double start = now_seconds();

@@ -1,4 +1,4 @@
-// team.hpp: threads that share one running job: loops over blocks that other threads may join and leave at any time.
+// team.hpp: threads that share one running job: loops over blocks, which other threads may join and leave at any time.
 //
 //     owner: the thread that runs the job         members: threads without a job, invited by the tuner
 //       share(blocks, body):                        help(invitation, scratch):
@@ -7,9 +7,9 @@
 //         wait until done = blocks                    nothing to claim: spin, then sleep
 //                                                     leave   when the bell has rung or the team is not open
 //
-// The owner alone goes through the steps of its job; a loop is one half of a step (trainer.hpp), so a step has two
-// barriers. A ticket counts 65,535 blocks; a loop with more is run in parts, one after the other. A member adds nothing
-// but its time and a scratch, so which thread runs a block changes no bit.
+// Only the owner goes through the steps of its job; a loop is one half of a step (trainer.hpp), so a step has two
+// barriers. A ticket counts up to 65,535 blocks; a loop with more is run in parts, one after the other. A member adds
+// only its time and a scratch, so which thread runs a block changes no bit.
 //
 // Invariants:  (1) a block is run once, and share() returns when all have been: outside of share() only the owner
 //                  touches the job;
@@ -19,16 +19,16 @@
 //              (4) a sleeper is counted in sleepers_ before it looks at ticket, bell and open_ for the last time, and a
 //                  thread that changes one of them looks at sleepers_ afterwards, all sequentially consistent: no
 //                  wake-up is lost.
-// Pauses:      no step is shared where that would not pay: not with too little work per thread (most_members), not in
-//              the first two steps of a job, and not for a while after a member was held up (pauses.hpp; DESIGN.md,
+// Pauses:      no step is shared if that would not pay: not with too little work per thread (most_members), not in the
+//              first two steps of a job, and not for a while after a member was held up (pauses.hpp; DESIGN.md,
 //              "Teams"). None of this can change a result.
 // Threads:     open() to close() and share() belong to the owner, one thread at a time; help() and wake() to any. Atomics:
 //              ticket_, done_, signal_, sleepers_ and members_ are written by all; open_, most_members_ and left_ by the
 //              owner. function_ and context_ are written by the owner before the ticket, and read after a claim. All
 //              else is the owner's alone.
-// Cost:        alone, one relaxed load per step, and a look at the clock where a team could pay. With a member, a few
-//              microseconds per step to wait for each other, and cache lines that move between cores: up to a fifth of
-//              the work (bench/kernels/teams.py).
+// Cost:        alone, one relaxed load per step, and a look at the clock if a team could pay. With a member, a few
+//              microseconds per step of waiting for each other, and cache lines that move between cores: up to a fifth
+//              of the work (bench/kernels/teams.py).
 
 #pragma once
 
@@ -42,11 +42,11 @@ namespace ash {
 
 struct Workspace;
 
-class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads write in turn has lines of its own
+class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): members written by several threads have own lines
   public:
     struct Invitation {
-        std::uint32_t job = 0;   // of the owner, by number
-        std::uint32_t bell = 0;  // its value when the member had nothing else to do
+        std::uint32_t job = 0;   // number of the owner's job
+        std::uint32_t bell = 0;  // its value when the member found nothing else to do
     };
 
     struct Help {
@@ -54,14 +54,14 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
         double seconds = 0.0;  // at work, not waiting
     };
 
-    // bell: rung whenever there may be something better to do than to help; ring must change its value and then
+    // bell: rung whenever there may be something better to do than to help. Ringing must change its value and then
     // wake() all teams.
     explicit Team(const std::atomic<std::uint32_t>& bell) : bell_(bell) {}
 
     // --- The owner.
 
-    // A job begins that most_members others may share at once. ring(ringer): called by the owner when the team opens
-    // later on, so that idle threads look for it.
+    // A job begins that most_members other threads may share at once. ring(ringer): called by the owner when the team
+    // opens again later, so that idle threads look for it.
     void open(int most_members, void (*ring)(void*), void* ringer);
     void close();
 
@@ -69,15 +69,16 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
     // call. whole: the step is as large as the others of this job.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
-    // How much of the job is still to do, 0 to 1; by which an idle thread chooses the team to help.
+    // How much of the job is still to do, 0 to 1. An idle thread uses it to choose the team to help.
     void set_left(double share) { left_.store(share, std::memory_order_relaxed); }
-    // How many threads are here, the owner included.
+    // How many threads the team has, the owner included.
     int size() const { return 1 + members_.load(std::memory_order_relaxed); }
 
-    // body(block, scratch) for all blocks, in any order, on any thread of the team; it must not throw. own: the owner's scratch.
+    // Calls body(block, scratch) for all blocks, in any order, on any thread of the team; it must not throw. own: the
+    // owner's scratch.
     template <typename Body>
     void share(int blocks, Workspace& own, Body&& body) {
-        int first = 0;  // of the part under way
+        int first = 0;  // of the current part
         auto from_first = [&](int block, Workspace& scratch) { body(first + block, scratch); };
         context_ = &from_first;
         function_ = [](void* context, int block, Workspace& scratch) noexcept {
@@ -134,7 +135,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
 
     alignas(64) std::atomic<std::uint64_t> ticket_{0};  // {job, blocks, next block}
     alignas(64) std::atomic<int> done_{0};              // blocks of this ticket
-    alignas(64) std::atomic<std::uint32_t> signal_{0};  // changes when sleepers shall look
+    alignas(64) std::atomic<std::uint32_t> signal_{0};  // changes when sleepers must look
     std::atomic<int> sleepers_{0};
     std::atomic<int> members_{0};  // in help()
     std::atomic<bool> open_{false};
@@ -147,8 +148,8 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): what threads 
     std::uint32_t job_ = 0;
     int largest_ = 1;
     Pauses pauses_;
-    bool sharing_ = false;     // the step under way
-    double step_start_ = 0.0;  // of the step under way; 0: it is not timed
+    bool sharing_ = false;     // the current step
+    double step_start_ = 0.0;  // of the current step; 0: it is not timed
     double alone_ = 0.0;       // seconds of the shortest step alone
     int alone_steps_ = 0;
     double shared_ = 0.0;  // seconds of the steps shared in this trial

@@ -1,13 +1,13 @@
 // training_job.hpp: how a job trains and scores a state, here or in another process.
 //
-//     state of some rung below, or the initial one  ->  the rungs that lie between  ->  the job's own epochs  ->  Result
+//     state of a lower rung, or the initial one  ->  the rungs in between  ->  the job's own epochs  ->  Result
 //
 // A result and the state that it leaves are functions of data, settings, rules, candidate and rung. So any thread, process
 // or machine may do a job, and do it again.
 //
 // Threads: a state and a workspace belong to one thread, and to its team; all else is const.
-// Cost:    that of the epochs, and one pass over the validation rows; memory is the workspace's, and with a scorer 4
-//          bytes per output of each validation row, while the job is scored.
+// Cost:    that of the epochs, and one pass over the validation rows. Memory is that of the workspace, and with a
+//          scorer 4 bytes per output of each validation row, while the job is scored.
 #pragma once
 
 #include <atomic>
@@ -36,22 +36,22 @@ struct Result {
     double training_loss = 0.0;
     std::uint64_t weights_hash = 0;  // digest.hpp: of all weights and biases; 0: diverged
     bool stopped = false;            // by the flag: there is no result
-    int thread = -1;                 // elsewhere: the thread that did it; -1: the calling one
-    double seconds = -1.0;           // elsewhere: what it took; -1: the time of the call
+    int thread = -1;                 // the thread elsewhere that did the job; -1: the calling one
+    double seconds = -1.0;           // the seconds that the job took elsewhere; -1: the time of the call
 };
 
-// Of the weights; of several folds together.
+// The digest of the weights of a state; or of several folds together.
 std::uint64_t digest_of(const State& state);
 std::uint64_t digest_of(std::span<const State> folds);
 
-// The seed of a fold: fold 0 has the seed itself, so one fold is what a run without folds would be.
+// The seed of a fold. Fold 0 has the seed itself, so one fold equals a run without folds.
 inline std::uint64_t fold_seed(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
 
-// The result of a job from those of its folds, which are asked for in order: their mean, or the first that was stopped or
-// has diverged. scores: of each fold.
+// The result of a job from those of its folds, which are asked for in order: their mean, or the first that was stopped
+// or has diverged. scores: receives that of each fold.
 Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores);
 
-// The work of one update of such a network, in multiply-adds.
+// The work of one update of a network with these settings, in multiply-adds.
 double step_cost(const Data& data, const Settings& settings);
 
 // Throws std::invalid_argument for full batches of sparse rows, and for target_transform log where the data have no
@@ -77,7 +77,7 @@ struct JobRules {
     std::int64_t eta = 2;
     Scorer scorer = {};  // empty: the metric
 
-    // The epochs of a job in this rung, and of all rungs up to it. Both throw std::invalid_argument where the latter are
+    // The epochs of a job in this rung; and of all rungs up to it. Both throw std::invalid_argument if the latter are
     // more than 2^62, and for rules or rungs that no ladder has.
     std::int64_t epochs_of_job(std::int32_t rung) const;
     std::int64_t epochs_after(std::int32_t rung) const;
@@ -96,21 +96,21 @@ struct JobRun {
     const std::atomic<bool>* stop = nullptr;
     Team* team = nullptr;
 
-    std::int64_t retrained = 0;  // epochs of the rungs below that were trained once more
+    std::int64_t retrained = 0;  // epochs of the lower rungs that were trained again
 
     State initial() const;
 
     // Trains the lower rungs that the state skipped, then the job's own.
     Outcome train(State& state);
 
-    // The same, and scores the state unless it has diverged.
+    // Does the same, and then scores the state unless it has diverged.
     Result train_and_score(State& state);
 };
 
 // Throws std::invalid_argument unless the arenas of a state that comes from outside are of its layout and optimizer.
 void check_arenas(const State& state, const Settings& settings, std::int32_t candidate);
 
-// The same, and unless its epochs are those after the rung.
+// Checks the same, and that its epochs are those after the rung.
 void check_state(const State& state, const Settings& settings, const JobRules& rules, const Job& job);
 
 }  // namespace ash

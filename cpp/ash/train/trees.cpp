@@ -17,7 +17,7 @@
 namespace ash {
 namespace {
 
-constexpr std::int64_t kRows = 256;  // of a block; more than of networks, since a large model is read once per block
+constexpr std::int64_t kRows = 256;  // per block; more than for networks, since a large model is read once per block
 constexpr std::int64_t kTogether = 8;
 
 bool all_finite(const std::vector<double>& values) {
@@ -152,7 +152,7 @@ bool Trees::for_blocks(const Value* x, std::int64_t rows, int threads, Put put) 
         const std::int64_t most = std::min(rows, kRows);
         std::vector<double> cells(static_cast<std::size_t>(most * features_));
         std::vector<double> scores(static_cast<std::size_t>(most * this->scores()));
-        // Every thread takes each team-th block; a row's results depend on the row alone.
+        // Each thread takes every team-th block; a row's results depend on the row alone.
         for (std::int64_t block = thread; block < blocks && within; block += team) {
             const std::int64_t first = block * kRows;
             const std::int64_t count = std::min(kRows, rows - first);
@@ -169,7 +169,7 @@ bool Trees::for_blocks(const Value* x, std::int64_t rows, int threads, Put put) 
 }
 
 void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& kernels, float* results) const {
-    const FlushDenormals flush;  // as networks do
+    const FlushDenormals flush;  // as in networks
     const std::int64_t columns = outputs();
     if (classes_ == 0) {
         to_targets(kernels, targets_, scores, rows, columns, [&](std::int64_t row, std::int64_t o, double target) {

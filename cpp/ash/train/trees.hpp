@@ -30,7 +30,7 @@ enum class NanGoes : std::uint8_t { as_zero, left, right };
 struct TreeNode {
     double threshold;
     std::int32_t feature;
-    std::int32_t left;  // at least 0: a node of the same tree; below: its leaf ~left
+    std::int32_t left;  // at least 0: a node of the same tree; negative: its leaf ~left
     std::int32_t right;
     NanGoes nan;
 };
@@ -38,17 +38,17 @@ struct TreeNode {
 class Trees {
   public:
     // Leaves of tree t: from leaf_starts[t] up to leaf_starts[t + 1]; its nodes begin at leaf_starts[t] - t. The
-    // constructor replaces `as_zero` by the side to which 0 goes. Throws std::invalid_argument unless the invariants hold, all numbers
-    // are finite, features are below `features` and there are as many trees of each score.
+    // constructor replaces `as_zero` by the side to which 0 goes. Throws std::invalid_argument unless the invariants
+    // hold, all numbers are finite, features are below `features` and each score has the same number of trees.
     Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vector<std::int64_t> leaf_starts, int features,
           int classes, OutputUnits targets);
 
     // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float; NaN
-    // is a missing value. False, and no results, where x holds infinity or what float32 does not.
+    // is a missing value. Returns false, without results, if x holds infinity or a value beyond the range of float32.
     template <typename Value>
     bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
 
-    // The same of the scores [rows][scores()] before they become probabilities or targets.
+    // The same for the scores [rows][scores()] before they become probabilities or targets.
     template <typename Value>
     bool raw_scores(const Value* x, std::int64_t rows, int threads, double* scores) const;
 
