@@ -13,7 +13,7 @@ namespace ash::bindings {
 namespace {
 
 // A ladder and its clock, for jobs that Python does.
-// Threads: one at a time, which holds the interpreter; costs are asked of Python within next, finish and provide.
+// Threads: one at a time, which holds the interpreter; next, finish and provide call Python for costs.
 class JobClock {
   public:
     JobClock(const LadderSettings& settings, Schedule schedule, std::int64_t known, int workers, Cost cost)
@@ -36,7 +36,7 @@ class JobClock {
   private:
     std::vector<Report> decided() const { return {clock_->decided().begin(), clock_->decided().end()}; }
 
-    std::unique_ptr<Ladder> ladder_;  // the clock refers to it, so it stays where it is
+    std::unique_ptr<Ladder> ladder_;  // must not move: the clock refers to it
     std::unique_ptr<Clock> clock_;
 };
 

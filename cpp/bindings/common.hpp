@@ -1,14 +1,13 @@
-// common.hpp: the one place that includes pybind11, and what the binding files share.
+// common.hpp: includes pybind11, in this place only, and what the binding files share.
 //
-// Arguments are read while the interpreter is held; it is released for all that may take longer than a millisecond,
-// where nothing of Python is touched any more: inputs are kept alive by the caller's arguments, results are allocated
-// before.
-// Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. Whatever is refused while
-//                 an object of Python is made is a MemoryError too: guards.cpp.
+// Arguments are read while the interpreter is held. It is released for all that may take longer than a millisecond. No
+// object of Python is touched then: inputs are kept alive by the caller's arguments, results are allocated before.
+// Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. If the interpreter
+//                 refuses to make an object, that is a MemoryError too: guards.cpp.
 // Free threading: objects are const after construction, except Ladder, Clock and Settings (one owner) and Tuner (own locks).
 #pragma once
 
-// The casters of stl.h must be seen by every file or by none (the one definition rule).
+// Every file must see the casters of stl.h, or none (the one definition rule).
 #include <cxxabi.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -41,7 +40,7 @@ namespace ash::bindings {
 
 namespace py = pybind11;
 
-// Every use is noconvert: another dtype or order is refused. What is not aligned, as arrays from another process may be, is
+// Every use is noconvert: another dtype or order is refused. Arrays that are not aligned, as from another process, are
 // copied.
 template <typename T>
 using Array = py::array_t<T, int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_}>;
@@ -60,14 +59,14 @@ inline int checked_places(int places, const char* what) {
     return places;
 }
 
-// Seconds to wait, no more than what a clock can count.
+// Seconds to wait, limited to what a clock can count.
 inline double checked_seconds(double seconds) {
     constexpr double kLongest = 1e6;
     require(!std::isnan(seconds), "seconds: not a number");
     return std::clamp(seconds, 0.0, kLongest);
 }
 
-// A new array of this shape. The constructor of pybind11 that copies returns a null array where NumPy has no memory.
+// A new array of this shape. pybind11's copying constructor would return a null array if NumPy has no memory.
 template <typename T>
 Array<T> array(const T* values, py::array::ShapeContainer shape) {
     Array<T> copy(std::move(shape));
@@ -80,7 +79,7 @@ Array<T> array(const std::vector<T>& values) {
     return array(values.data(), {std::ssize(values)});
 }
 
-// A field of many rows.
+// One field of many rows, as an array.
 template <typename T, typename Row, typename Get>
 py::array column(const std::vector<Row>& rows, Get get) {
     py::array_t<T> values(static_cast<py::ssize_t>(rows.size()));
@@ -89,8 +88,8 @@ py::array column(const std::vector<Row>& rows, Get get) {
     return values;
 }
 
-// What a value of many parts becomes in Python. Where pybind11 returns that, it says TypeError if there is no memory for a
-// part.
+// Converts a value of several parts to Python. pybind11's own conversion of a return value raises TypeError if there is
+// no memory for a part.
 template <typename Value>
 py::object made(const Value& value) {
     py::object whole = py::cast(value);
@@ -98,15 +97,15 @@ py::object made(const Value& value) {
     return whole;
 }
 
-// Its values, in order of rows.
+// The values of an array, in order of rows.
 template <typename T>
 std::span<const T> view(const Array<T>& values) {
     return {values.data(), static_cast<std::size_t>(values.size())};
 }
 
-// Makes a call of Python's that may wait for the interpreter. At its end CPython before 3.14 ends a daemon thread that does
-// so by unwinding the stack, where frames hold objects that may no longer be touched: here the thread hangs instead, as it
-// does since 3.14, until the process has ended.
+// Makes a call to Python that may wait for the interpreter. When CPython before 3.14 shuts down, it ends a daemon
+// thread that waits so by unwinding the stack, whose frames hold objects that may no longer be touched. Here the thread
+// hangs instead until the process has ended, as it does since 3.14.
 template <typename Call>
 auto or_hang(Call call) {
 #ifdef __GLIBCXX__
@@ -141,7 +140,7 @@ class Released {
     py::gil_scoped_release released_;
 };
 
-// Holds the interpreter for a moment, in the thread that has released it.
+// Holds the interpreter again for a moment, in the thread that has released it.
 class Back {
   public:
     explicit Back(Released& released) : released_(released) { released_.come_back(); }
@@ -164,8 +163,8 @@ class Held {
     std::optional<py::gil_scoped_acquire> held_;
 };
 
-// A constructor, for py::init. After it pybind11 notes the new object, where nothing catches a refused allocation. So some
-// memory is held while the constructor runs, and is free then.
+// A constructor, for py::init. After it pybind11 registers the new object, and nothing catches a refused allocation
+// there. So some memory is held while the constructor runs and freed after it.
 template <typename Made, typename... Arguments>
 auto with_room(Made (*make)(Arguments...)) {
     return [make](Arguments... arguments) {
@@ -191,10 +190,10 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
                                std::int64_t epoch_limit, double stop_score, std::int64_t patience,
                                std::int64_t report_limit = 0, const Rungs& rungs = {});
 
-// Throws std::invalid_argument unless there is one at least, and none of them is None.
+// Throws std::invalid_argument unless there is at least one, and none of them is None.
 void check_folds(const std::vector<std::shared_ptr<Data>>& data);
 
-// None, as a null pointer, while nothing has ended.
+// A null pointer, which Python sees as None, while nothing has ended.
 const char* name(Ending ending);
 
 // One dict per rung: places, epochs, running, finished, promoted, diverged.

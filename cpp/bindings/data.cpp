@@ -62,7 +62,7 @@ void bind_settings(py::module_& m) {
     bind_name<TargetTransform, &Settings::target_transform>(settings, "target_transform");
 }
 
-// Requires a row, since an array without rows may claim any number of columns.
+// Requires a row, since an array without rows can have any number of columns.
 TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}) {
     require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
     return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss};
@@ -121,7 +121,7 @@ std::uint64_t digest_of(const AlignedFloats& values) {
     return digest(std::span(values.data(), static_cast<std::size_t>(values.size())));
 }
 
-// The same for sparse rows as for dense ones.
+// Gives the same for sparse rows as for dense ones.
 std::uint64_t digest_of_inputs(const Rows& rows) {
     if (rows.sparse.unused()) return digest_of(rows.x);
     AlignedFloats row(rows.stride);
@@ -140,7 +140,8 @@ std::vector<std::uint64_t> digests_of_part(const Rows& rows) {
 }
 
 using SparseParts = std::tuple<Array<std::int64_t>, Array<std::uint32_t>, Array<std::uint32_t>, Array<float>>;
-// A part of Data as Python pickles it: rows, strides, inputs, labels, targets, their logarithms, weights, sparse inputs.
+// A part of Data as Python pickles it: rows, strides, inputs, labels, targets, their logarithms, weights, sparse
+// inputs.
 using RowsParts = std::tuple<std::int64_t, std::int64_t, std::int64_t, Array<float>, Array<std::int32_t>, Array<float>,
                              Array<float>, Array<float>, SparseParts>;
 using ScalingParts = std::tuple<std::vector<double>, std::vector<double>, std::vector<double>>;
@@ -198,7 +199,7 @@ Array<float> training_targets(const Data& data, bool log) {
     return targets;
 }
 
-// How raw outputs become targets: the keywords of Trees.
+// How raw outputs become targets, as keyword arguments of Trees.
 py::dict output_units(const Data& data, bool log) {
     require(!log || data.has_logarithms(), "log: these targets have no logarithms");
     const OutputUnits& units = data.output_units(log);

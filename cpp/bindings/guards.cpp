@@ -1,4 +1,4 @@
-// guards.cpp: errors that pybind11 does not know or does not keep, and objects that it does not guard.
+// guards.cpp: translates errors that pybind11 does not know or keep, and refuses objects whose constructor has not run.
 
 #include <exception>
 #include <stdexcept>
@@ -9,7 +9,7 @@
 namespace ash::bindings {
 namespace {
 
-// What the core says of a thread that the system refuses.
+// Translates the core's exception for a thread that the system refuses.
 void translate_refusal(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(thrown);
@@ -19,8 +19,8 @@ void translate_refusal(std::exception_ptr thrown) {
     }
 }
 
-// pybind11 throws std::runtime_error where the interpreter refuses to make a list, a tuple or another object. The error
-// of the interpreter is still there then.
+// pybind11 throws std::runtime_error if the interpreter refuses to make a list, a tuple or another object. The error of
+// the interpreter is still set then.
 void keep_memory_errors(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(thrown);
@@ -30,14 +30,14 @@ void keep_memory_errors(std::exception_ptr thrown) {
 }
 
 // pybind11 asks for the memory of an object whose constructor has not run, such as that of Ladder.__new__(Ladder), when
-// such an object is first used. What is in that memory is left to chance.
+// such an object is first used. The contents of that memory are undefined.
 void* refuse_unmade(std::size_t) { throw py::type_error("__init__ of this object was not called"); }
 
 }  // namespace
 
 void bind_guards(py::module_& m) {
     static_cast<void>(
-        std::uncaught_exceptions());  // makes room for those of the thread that imports this: parallel.hpp
+        std::uncaught_exceptions());  // allocates memory for exceptions of the importing thread: parallel.hpp
     py::register_local_exception_translator(&translate_refusal);
     py::register_local_exception_translator(&keep_memory_errors);
     for (const auto& [name, value] : py::dict(m.attr("__dict__"))) {

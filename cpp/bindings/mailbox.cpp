@@ -49,15 +49,15 @@ bool answer(Mailbox& mailbox, std::int64_t number, const ResultParts& result, co
                                    .states = states_of(states)});
 }
 
-// The rung below `above` after which the state is.
+// The rung below `above` in which the state was trained last.
 std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t above) {
     std::int32_t rung = 0;
     while (rung + 1 < above && rules.epochs_after(rung) < state.epochs) ++rung;
     return rung;
 }
 
-// A job of a run that is decided elsewhere, done by the calling thread: what came of it, the states after it, and seconds.
-// states: those to go on from, or none. ValueError if they are of other networks.
+// Does a job, in the calling thread, for a run that decides elsewhere. Returns its result, the states after it, and
+// seconds. states: those to continue from, or none. Raises ValueError if they are of other networks.
 py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settings& settings, std::int32_t candidate,
                     std::int32_t rung, std::int64_t epochs, std::int64_t min_epochs, std::int64_t eta,
                     const std::string& training, const std::string& metric, std::uint64_t seed,
@@ -72,7 +72,7 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
     require(states.empty() || states.size() == data.size(), "states: one per fold, or none");
     require(candidate >= 0 && epochs >= 0, "candidate, epochs: 0 or more");
     JobRules{.kernels = kernels(""), .seed = seed, .min_epochs = min_epochs, .eta = eta}.epochs_after(
-        rung);  // or refuses it
+        rung);  // throws if it refuses the rung
     const auto start = std::chrono::steady_clock::now();
     const auto continuation =
         pick<Continuation>(training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});

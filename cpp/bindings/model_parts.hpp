@@ -1,4 +1,4 @@
-// model_parts.hpp: what networks and trees share in Python: predictions of arrays and the units of their targets.
+// model_parts.hpp: what the bindings of networks and trees share: predictions of arrays and the units of their targets.
 #pragma once
 
 #include <string>
@@ -23,7 +23,7 @@ inline OutputUnits output_units(const std::vector<double>& target_mean, const st
     return targets;
 }
 
-// A new array [rows of x][columns]. Throws std::invalid_argument unless x has a column a feature.
+// A new array [rows of x][columns]. Throws std::invalid_argument unless x has one column per feature.
 template <typename Result, typename Value>
 Array<Result> result_rows(const Array<Value>& x, int features, int columns, int threads) {
     require(x.ndim() == 2 && x.shape(1) == features, "x: two dimensions, a column a feature");

@@ -1,4 +1,4 @@
-// owning_tuner.hpp: what Python holds as a Tuner, for the two files that bind it.
+// owning_tuner.hpp: the object behind Python's Tuner, for the two files that bind it.
 #pragma once
 
 #include <algorithm>
@@ -14,12 +14,12 @@
 
 namespace ash::bindings {
 
-// A tuner with the data of its folds, one at least, that its candidates refer to and that must outlive its threads.
+// A tuner with the data of its folds, at least one. Its candidates refer to the data, which must outlive its threads.
 struct OwningTuner {
     std::vector<std::shared_ptr<Data>> data;
     Candidates* candidates;            // of the tuner
-    std::shared_ptr<Mailbox> mailbox;  // through which its jobs go; none: they are done here
-    int threads;                       // for what is done here
+    std::shared_ptr<Mailbox> mailbox;  // through which its jobs are sent; none: they are done here
+    int threads;                       // for work that is done here
     std::unique_ptr<Tuner> owned;
     Tuner& tuner = *owned;
 
@@ -43,7 +43,7 @@ struct OwningTuner {
     }
 
   private:
-    // In a child of fork: what the threads of the parent had locked stays locked, so nothing is touched or freed.
+    // In a child of fork: mutexes that threads of the parent had locked stay locked, so nothing is touched or freed.
     void leave() {
         static_cast<void>(owned.release());
         if (mailbox) static_cast<void>(new std::shared_ptr<Mailbox>(mailbox));

@@ -118,7 +118,7 @@ py::object states(OwningTuner& owner, std::int32_t candidate, std::int32_t rung)
     return made(bindings::parts_of(owner.tuner.states(candidate, rung)));
 }
 
-// ValueError or RuntimeError where they are not what the job has left.
+// Raises ValueError or RuntimeError if these are not the states after the job.
 void fill_state(OwningTuner& owner, std::int32_t candidate, std::int32_t rung, const std::vector<StateParts>& folds) {
     owner.tuner.fill(candidate, rung, states_of(folds));
 }

@@ -1,6 +1,7 @@
-// state_parts.hpp: what training changes in a network, as Python has it.
+// state_parts.hpp: converts the state of a network to arrays of Python and back.
 //
-// Copies both ways: arrays of Python belong to Python, arenas to the core. A state that comes in has no layout yet.
+// It copies both ways: arrays of Python belong to Python, arenas to the core. A state that comes from Python has no
+// layout yet.
 #pragma once
 
 #include <algorithm>

@@ -34,14 +34,14 @@ std::vector<std::int64_t> lengths_of(std::int64_t epochs, int cycles, std::int64
     return lengths;
 }
 
-// Cycles of `epochs`, `epochs` * growth, ... epochs: what a candidate goes through on its way up the rungs.
+// Trains cycles of `epochs`, `epochs` * growth, ... epochs, as a candidate is trained from rung to rung.
 py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t epochs, std::uint64_t seed,
                       std::uint32_t candidate, int cycles, std::int64_t growth, const std::string& instruction_set) {
     check(settings);
     check_fits(settings, data);
     const Kernels& table = kernels(instruction_set);
     const std::vector<std::int64_t> lengths = lengths_of(epochs, cycles, growth);
-    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // of epochs that divergence has left out
+    constexpr double kNan = std::numeric_limits<double>::quiet_NaN();  // for epochs after divergence
     const std::int64_t all = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
     std::vector<double> losses(static_cast<std::size_t>(all), kNan);
     State state;
@@ -60,7 +60,7 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
     return py::make_tuple(Network(state, data), array(losses));
 }
 
-// Mean of -log(probability of the label), each row as often as it counts.
+// The weighted mean of -log(probability of the label).
 double mean_cross_entropy(const Predictions& rows, const Truth& truth) {
     std::vector<float> logs;
     for (std::int64_t r = 0; r < rows.rows; ++r) {
@@ -133,7 +133,7 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
     return score.score(classes == 0 ? 0.0 : mean_cross_entropy(rows, truth));
 }
 
-// The columns that a network takes and gives.
+// The inputs and outputs of a network.
 Shape shape_of(int features, int outputs, int numbers) {
     require(features >= 1 && features <= kMostColumns, "features: 1 to 2^28");
     require(outputs >= 1 && outputs <= kMostColumns, "outputs: 1 to 2^28");

@@ -22,8 +22,8 @@
 namespace ash::bindings {
 namespace {
 
-// score(network, predictions [rows][outputs] in the units of y) -> float, in Python. Nothing thrown there may cross the
-// threads of the core, so it must not throw.
+// score(network, predictions [rows][outputs] in the units of y) -> float, in Python. It must not throw, since no
+// exception of Python may cross the threads of the core.
 Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const std::shared_ptr<Data>& data) {
     if (scorers.empty()) return {};
     return [score = scorers.at(fold), data](const State& state, const Predictions& predictions) {
@@ -58,7 +58,7 @@ ExternalTrainer external_of(const py::object& train) {
     };
 }
 
-// What follows the candidates in Python, by name.
+// The arguments that follow the candidates in Python, by name.
 struct Arguments {
     std::int64_t count, ahead, eta, min_epochs, max_rungs, epoch_limit, patience, report_limit, memory_limit;
     std::string algorithm, promotion, training, schedule, metric, instruction_set;
@@ -183,7 +183,7 @@ std::string ended(OwningTuner& owner) {
     return owner.tuner.wait(0.0) ? "stopped" : "running";
 }
 
-// Scores of folds [jobs][folds], with the candidate and rung of each job, in order of their end.
+// The scores of folds [jobs][folds], with the candidate and rung of each job, in order of their end.
 py::dict fold_scores_of(const OwningTuner& owner) {
     const std::vector<FoldScores> found = owner.candidates->fold_scores();
     py::dict columns;
@@ -198,7 +198,7 @@ py::dict fold_scores_of(const OwningTuner& owner) {
 
 // Returns the best of the kept networks: as many as can predict the validation rows within `work` multiply-adds, and at
 // least one.
-// Calibration and selection take about as long as kAfter more for each number predicted.
+// Calibration and selection take about as long as kAfter multiply-adds per predicted number.
 std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
     constexpr double kAfter = 1e4;
     double numbers = 0.0;
@@ -213,8 +213,8 @@ std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
     return kept;
 }
 
-// Of each candidate the networks of all folds, and their predictions of the validation rows. Jobs may run meanwhile: what
-// is kept is read once, and no job writes its states.
+// Returns the networks of all folds of each kept candidate, and their predictions of the validation rows. Jobs may run
+// meanwhile: the kept candidates are read once, and no job writes their states.
 py::tuple kept_of(const OwningTuner& owner, double work) {
     const std::vector<Kept> kept = kept_within(owner, work);
     py::list all;
@@ -254,15 +254,15 @@ py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     return networks;
 }
 
-// The kept networks of a candidate. Throws std::invalid_argument where there are none.
+// The kept networks of a candidate. Throws std::invalid_argument if there are none.
 Kept kept_of_candidate(const OwningTuner& owner, std::int32_t candidate) {
     for (const Kept& each : with_states(owner.tuner.kept()))
         if (each.candidate == candidate) return each;
     throw std::invalid_argument("candidate " + std::to_string(candidate) + " has no network that is kept");
 }
 
-// The kept networks of these candidates, each trained further on other data, and which of them were not done in time. All
-// are None if other features are constant than in the data that they were trained on.
+// Trains the kept networks of these candidates further on other data. Returns them, and which were not done in time.
+// All are None if other features are constant there than in the data that they were trained on.
 py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::int32_t>& candidates,
                      const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
                      double seconds) {
@@ -292,7 +292,7 @@ py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vect
     return py::make_tuple(networks, stopped);
 }
 
-// A kept candidate, trained on other data from the beginning to its rung, as the run trains it.
+// Trains a kept candidate on other data, from the beginning up to its rung, as the run does.
 py::object retrain_kept(const OwningTuner& owner, const Data& data, std::int32_t candidate) {
     const Kept kept = kept_of_candidate(owner, candidate);
     const Job job{candidate, kept.rung, owner.tuner.rungs()[static_cast<std::size_t>(kept.rung)].epochs};
