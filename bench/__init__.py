@@ -1,14 +1,14 @@
-"""The benches of ash: every figure that is published comes from here. bench/README.md says how to read one.
+"""The benches of ash: every published figure comes from here. bench/README.md says how to read one.
 
-A subject is a package or module `bench.NAME` with a docstring that begins its page, `BENCHES`, a tuple of
-`bench.record.Bench`, and `arguments(parser)` where it has options of its own.
+A subject is a package or module `bench.NAME`. Its docstring begins its page. It has `BENCHES`, a tuple of
+`bench.record.Bench`, and `arguments(parser)` if it has options of its own.
 """
 
 from typing import NamedTuple
 
 
 class Subject(NamedTuple):
-    """What `python -m bench` says of a subject."""
+    """What `python -m bench` says about a subject."""
 
     answers: str
     takes: str  # on 2 cores

@@ -1,4 +1,4 @@
-"""`python -m bench`: lists the subjects, or measures one of them. Each subject has a command line of its own."""
+"""`python -m bench` lists the subjects, or measures one of them. Each subject has a command line of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTERRUPTED = 130
 
 
 def listing() -> str:
-    """Return what there is, one line per subject."""
+    """Return the list of subjects, one line each."""
     width = max(map(len, SUBJECTS))
     lines = [f"  {name:<{width}}  {subject.answers} ({subject.takes})" for name, subject in SUBJECTS.items()]
     return "\n".join(

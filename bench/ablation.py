@@ -1,16 +1,16 @@
 """Networks trained with all parts of the default recipe, and with one part removed or changed at a time.
 
-A case is one variant of the recipe on one table of `quality`, over all seeds, in a process of its own on one thread; as
-many run at once as there are CPUs. Three quarters of the rows to fit, the others held out, by seed. Most variants are
-networks that are trained alone, so that no search makes up for what is missing: for 64 epochs, for 32 from 10,000 rows
-to fit on, for 8 from 20,000. What comes after the ladder is measured on whole searches by the estimators.
+A case is one variant of the recipe on one table of `quality`, over all seeds, in a process of its own on one thread. As
+many run at once as there are CPUs. Three quarters of the rows are fitted, the others held out, by seed. Most variants
+are networks that are trained alone, so that no search makes up for what is missing. They are trained for 64 epochs, for
+32 from 10,000 rows on, for 8 from 20,000. Steps after the ladder are measured on whole searches by the estimators.
 
-What this favours. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates
-the best one on the held-out rows is taken.
+What this favours. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates,
+the one that is best on the held-out rows is taken.
 
-Each ratio is one to the recipe on the same split and seed. An interval holds the mean over the seeds with 95 %, by
-Student's t distribution of the logarithms: it is of these tables, not of others, and takes the splits of a table for
-independent. An error of classes is taken half a row higher, since it may be zero.
+Each ratio is to the recipe on the same split and seed. An interval holds the mean over the seeds with 95 %, by
+Student's t distribution of the logarithms. It holds for these tables, not for others, and assumes that the splits of a
+table are independent. An error rate is taken half a row higher, since it may be zero.
 
 A new part of the recipe gets a line in VARIANTS. --variants, --tables and --seeds choose what to measure now; the rest
 stays on record.
@@ -47,20 +47,20 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Times:
-    """A factor of what the recipe has; where the recipe has no such hyperparameter, there is nothing to measure."""
+    """A factor of the recipe's value; if the recipe has no such hyperparameter, there is nothing to measure."""
 
     factor: float
 
 
 @dataclass(frozen=True)
 class Variant:
-    """The recipe with something else in place of one part; with several changes, the best one per table counts."""
+    """The recipe with one part replaced; with several changes, the best one per table counts."""
 
     words: str  # in tables
     changes: Sequence[Params] = ({},)  # of hyperparameters
-    whole: bool = False  # the changes are all of it: nothing of the recipe stays
+    whole: bool = False  # the changes replace the whole recipe
     reading: str = ""  # only tables that are read with "levels" of numbers, with "neighbors", or by "logarithms"
-    without: bool = False  # read the table without that
+    without: bool = False  # read the table without these
     epochs: int | None = None  # None: by the rows
     search: Params | None = None  # arguments of an estimator whose whole search is compared
 
@@ -69,7 +69,7 @@ def _one(words: str, **changes: Any) -> Variant:
     return Variant(words, (changes,))
 
 
-RECIPE, SEARCH = "recipe", "search"  # what the others are compared with
+RECIPE, SEARCH = "recipe", "search"  # the baselines
 LOGARITHMS = "logarithms"  # on tables of its own
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: Variant("the recipe"),
@@ -119,13 +119,13 @@ VARIANTS: Mapping[str, Variant] = {
 }
 SOURCES = {**TABLES, **SKEWED}
 EPOCHS, EPOCHS_FROM = 64, {10_000: 32, 20_000: 8}
-"""By rows to fit, from so many on: some thousand updates on each table. With more, large ones are learned by heart."""
+"""Epochs by the least number of rows to fit: some thousand updates per table. With more, large ones are overfitted."""
 SEEDS, SEARCH_SEEDS, QUICK_EPOCHS = 10, 4, 4
 SEARCHED = ("optdigits", "winequality_white", "digits", "breast_cancer", "diabetes")
 QUICK_TABLES, QUICK_VARIANTS = ("wine", "diabetes"), ("dropout", "embedding-off", "plain", "refit")
 SEARCHES = {"candidates": 24, "config": ash.SearchConfig(min_epochs=4, max_rungs=4)}
 QUICK_SEARCHES = {"candidates": 8, "config": ash.SearchConfig(min_epochs=2, max_rungs=2)}
-HELD_OUT = 1  # row of a network that is trained alone: some row must validate, and nothing is chosen by it
+HELD_OUT = 1  # validation rows of a network that is trained alone: one is required, and nothing is chosen by it
 LEAST_ACCURACY = 0.9
 CONFIDENCE = 0.95
 DIGITS = 4  # of a loss on record
@@ -135,7 +135,7 @@ DIGITS = 4  # of a loss on record
 
 
 def cases(options: Namespace) -> Sequence[Case]:
-    """Return a case per table and variant; what the chosen ones are compared with is among them."""
+    """Return a case per table and variant, including the baselines of the chosen variants."""
     chosen = options.variants or (QUICK_VARIANTS if options.quick else tuple(VARIANTS))
     made = []
     for table in options.tables or (QUICK_TABLES if options.quick else (*FILES, *SMALL, *SKEWED)):
@@ -159,7 +159,7 @@ def _has(table: str, variant: str) -> bool:
 
 
 def base_of(variant: str) -> str:
-    """Return what a variant is compared with."""
+    """Return the baseline of a variant."""
     return RECIPE if VARIANTS[variant].search is None else SEARCH
 
 
@@ -171,7 +171,7 @@ def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, 
 
 
 def measure(table: str, variant: str, seeds: int, folder: str | None, quick: bool) -> dict[str, Any]:
-    """Return the losses by configuration and seed: none where the variant is the recipe itself on this table.
+    """Return the losses by configuration and seed; none if the variant is the recipe itself on this table.
 
     work: the multiply-adds of the training, by configuration.
     """
@@ -218,7 +218,7 @@ def _without(part: str) -> Any:
 
 
 def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:
-    """Return what is trained on a table with this recipe; nothing where that would be the recipe itself."""
+    """Return what is trained on a table with this recipe; None if that would be the recipe itself."""
     if not any(variant.changes):
         return [recipe]
     found: list[Params] = []
@@ -233,7 +233,7 @@ def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:
 
 
 def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.Result:
-    """Return the run of one configuration, by default of the recipe: the first candidate for these rows."""
+    """Return the run of one configuration; the default is the recipe: the first candidate for these rows."""
     return ash.tune(
         *(data.x, data.y, None if params is None else ash.Space(**params)),
         candidates=1,
@@ -272,7 +272,7 @@ def _losses(model: Any, data: Split) -> dict[str, float]:
 
 
 def check(_: Namespace) -> None:
-    """End the bench unless the recipe learns, and is the same when it is given by name."""
+    """End the bench unless the recipe learns, and learns the same if it is given by name."""
     rows = split("digits", None, 0, categories=False)
     first = trained(rows, None, EPOCHS, seed=0)
     second = trained(rows, first.best_params, EPOCHS, seed=0)
@@ -283,12 +283,12 @@ def check(_: Namespace) -> None:
         raise SystemExit("ash: the recipe by name is not the default candidate: nothing to compare")
 
 
-# What the page makes of it
+# The page
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A geometric mean with its interval; of one value there is none."""
+    """A geometric mean with its interval; one value has no interval."""
 
     mean: float
     low: float | None = None
@@ -299,14 +299,14 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """Return what it says about what the recipe has in place of the variant."""
+        """Return what the recipe has in place of the variant, with its ratio."""
         if self.low is not None and self.low > 1:
             return "pays"
         return "costs" if self.high is not None and self.high < 1 else "not shown"
 
 
 def ratio(logs: Iterable[float]) -> Ratio | None:
-    """Return the ratio of these logarithms; None of none."""
+    """Return the ratio of these logarithms; None if there are none."""
     from scipy.stats import t
 
     values = list(logs)
@@ -320,7 +320,7 @@ def ratio(logs: Iterable[float]) -> Ratio | None:
 
 
 def log_ratios(values: Mapping[str, Any], table: str, variant: str, what: str) -> list[float]:
-    """Return the logarithm of a loss by that of the recipe, seed by seed, for the configuration with the least mean."""
+    """Return the log ratio of the losses to those of the recipe, by seed, for the configuration with the least mean."""
     own, base = (values.get(f"{table}, {each}", {}) for each in (variant, base_of(variant)))
     if not own.get(what) or not base.get(what):
         return []
@@ -341,7 +341,7 @@ def overall(values: Mapping[str, Any], variant: str, what: str, tables: Sequence
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return what the recipe does alone, what each part is worth, and that table by table."""
+    """Return the results of the recipe alone and the value of each part, in all and table by table."""
     there = [(table, v) for table in (*FILES, *SMALL, *SKEWED) for v in VARIANTS if f"{table}, {v}" in values]
     tables = list(dict.fromkeys(table for table, _ in there))
     compared = [v for v in VARIANTS if v not in (RECIPE, SEARCH) and v in {variant for _, variant in there}]

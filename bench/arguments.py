@@ -1,4 +1,4 @@
-"""Parsers of the command lines: every error is one sentence, and what several subjects read is read alike."""
+"""Parsers of the command lines, and the types of arguments that several subjects share. An error is one sentence."""
 
 from __future__ import annotations
 

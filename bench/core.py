@@ -1,4 +1,4 @@
-"""The core without the Python face around it: settings, data, runs, what a step costs, and the oracle."""
+"""Direct access to the native core for benches: settings, data, runs, the cost of a step, and the oracle."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def core_data(
 
 
 def training_cost(sizes: Sequence[int]) -> int:
-    """Return the multiply-adds of a row that is trained on, as cpp/ash/model/cost.hpp counts them."""
+    """Return the multiply-adds of training on one row, as cpp/ash/model/cost.hpp counts them."""
 
     def padded(columns: int) -> int:
         return -(-columns // 16) * 16

@@ -1,4 +1,4 @@
-"""The tables that benches read: scikit-learn's digits, or the full optical digits where they are given."""
+"""The tables that benches read: scikit-learn's digits, or the full optical digits if their folder is given."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_table(path: Path) -> tuple[Array, Classes]:
 def digits(folder: Path | str | None) -> Digits:
     """Return the UCI optical digits in this folder (3,823 rows and 1,797 to test on).
 
-    Without a folder scikit-learn's half of them, which is that test part: 1,347 rows, and a quarter to test on.
+    Without a folder, return scikit-learn's digits, which are that test part: 1,347 rows, and a quarter to test on.
     """
     if folder is not None:
         (x, y), (x_test, y_test) = (read_table(Path(folder) / file) for file in FILES)
@@ -50,5 +50,5 @@ def digits(folder: Path | str | None) -> Digits:
 
 
 def table_file(folder: Path | str | None, file: str) -> Path:
-    """Return where a larger table is looked for: in this folder, by default in ../shared/data."""
+    """Return where a larger table is searched: in this folder, by default in ../shared/data."""
     return Path(folder or BESIDE) / file

@@ -4,7 +4,7 @@ Executors are open already, and have done the run once: processes of the standar
 Dask, two ranks of MPI and one rank of two threads (`mpiexec` starts its processes for each run, whose second half
 counts). Places are measured in turns with two threads without teams. Every digest must be equal.
 
-What this favours. Us: one machine, whose network is its memory. Against us: two cores, which the deciding process
+What this favours. `ash`: one machine, whose network is its memory. Against `ash`: two cores, which the deciding process
 shares with the workers, and jobs of a millisecond, which are the worst case.
 
     mpiexec -n 3 python -m mpi4py.futures -m bench.executors 128 2       what a case of MPI runs: candidates, threads
@@ -100,7 +100,7 @@ def _mpi(ranks: int, candidates: int) -> Iterator[Run]:
 
 
 def mpiexec() -> str | None:
-    """Return where the command is: beside Python, or on the path."""
+    """Return the path of the command: beside Python, or on the PATH."""
     return shutil.which("mpiexec", path=f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
 
 
@@ -113,7 +113,7 @@ NEEDS = {"loky": "loky", "Dask": "distributed", "MPI": "mpi4py", "MPI, a rank of
 
 
 def missing(place: str) -> str | None:
-    """Return which package or program is not there, in a few words."""
+    """Return which package or program is missing, in a few words."""
     package = NEEDS.get(place, "sklearn")
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed"
@@ -121,7 +121,7 @@ def missing(place: str) -> str | None:
 
 
 def measure(place: str, candidates: int, rounds: int) -> dict[str, Any]:
-    """Time a place and threads of this process in turns; end where a digest differs."""
+    """Time a place and threads of this process in turns; end if a digest differs."""
     if (why := missing(place)) is not None:
         return {"skipped": why}
     base = partial(once, candidates, **HERE[BASE])
@@ -134,7 +134,7 @@ def measure(place: str, candidates: int, rounds: int) -> dict[str, Any]:
 
 
 def compared(runs: Mapping[str, Run], place: str, rounds: int) -> dict[str, Any]:
-    """Return the seconds of a place, its overhead, and what a job takes more there than in threads."""
+    """Return the seconds of a place, its overhead, and the extra time of a job there compared with threads."""
     found = interleaved(runs, rounds)
     if len({each["digest"] for own in found.values() for each in own}) > 1:
         raise SystemExit(f"{place}: another digest than in threads of this process: nothing to time")
@@ -181,5 +181,5 @@ if __name__ == "__main__":
 
     with MPIPoolExecutor() as ranks:
         again = partial(once, int(sys.argv[1]), executor=ranks, threads=int(sys.argv[2]))
-        again()  # what is loaded once
+        again()  # loads what is loaded only once
         print(json.dumps(again()))

@@ -1,4 +1,4 @@
-"""Figures and how they are shown: spreads of repeats, and tables and pictures for the terminal and for a page.
+"""Spreads of repeated measurements, and tables and pictures of figures for the terminal and for a page.
 
 A table's first column names the row and is left-aligned, the others are right-aligned. Simulated lines of a picture are
 dashed, published ones dotted, bounds dash-dotted.
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axes of few whole numbers, all of which are written
-MARKERS = "osD^vPX*<"  # one less than there are colours, so that a colour comes back with another marker
+COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axes of few whole numbers, each of which gets a tick
+MARKERS = "osD^vPX*<"  # one fewer than there are colours, so that a repeated colour has another marker
 STYLES = {"measured": "-", "simulated": "--", "published": ":", "bound": "-."}
 
 
@@ -43,12 +43,12 @@ def verdict(value: float, relation: str, required: float | None) -> str:
 
 
 def one_round(functions: Mapping[str, Callable[[], Any]], number: int) -> dict[str, Any]:
-    """Call each once, in rounds of odd numbers backwards, so that none is always first; what they returned, by name."""
+    """Call each once, backwards in odd rounds, so that none is always first; return their results by name."""
     return {name: functions[name]() for name in list(functions)[:: -1 if number % 2 else 1]}
 
 
 def interleaved(functions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
-    """Call all functions in turn, so many rounds, each other one backwards; what they returned, by name."""
+    """Call all functions in turn for this many rounds, every other one backwards; return their results by name."""
     results = [one_round(functions, number) for number in range(rounds)]
     return {name: [result[name] for result in results] for name in functions}
 
@@ -61,7 +61,7 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def item_lines(text: str) -> list[str]:
-    """Return the lines of a text in an item of a list of Markdown."""
+    """Return the lines of a text as an item of a Markdown list."""
     return textwrap.wrap(text, 120, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
@@ -187,7 +187,7 @@ class Picture:
         return "; ".join(dict.fromkeys(plot.title for plot in self.plots))
 
     def as_text(self) -> str:
-        """Return its title; its figures are in a table beside it."""
+        """Return its title; a table beside it has the figures."""
         return f"picture {self.name}: {self.title}"
 
     def as_markdown(self) -> str:

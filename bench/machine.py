@@ -1,7 +1,7 @@
-"""What a figure was measured on: machine, build, packages, the commit, and the code that it depends on.
+"""Stamps that say what a figure was measured on: machine, build, packages, commit, and the code that it depends on.
 
-A stamp holds all of it. Its `trees` are what git calls the folders and files that were measured: the hash of an object,
-with a + where the working tree had changes that were not committed. A figure is stale once one of them has changed.
+Its `trees` are git's hashes of the folders and files that were measured, with a + if the working tree had uncommitted
+changes. A figure is stale once one of them has changed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ash._utils.machine import allowed_cpus
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ("cpp/ash", "python/ash")  # what most benches measure
-COMPARED = ("machine", "trees", "packages")  # must be equal for a case on record to count
+COMPARED = ("machine", "trees", "packages")  # must be equal for a case on record to be valid
 Stamp = Mapping[str, Any]
 
 
 def git(*words: str) -> str | None:
-    """Return what git prints; None where it fails, as outside of a clone."""
+    """Return what git prints; None if it fails, as outside of a clone."""
     try:
         found = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -62,14 +62,14 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
 
 @cache
 def _tree(path: str) -> str | None:
-    """Return the hash of a folder or file at HEAD, with a + where it has other changes."""
+    """Return the hash of a folder or file at HEAD, with a + if it has uncommitted changes."""
     found = git("rev-parse", f"HEAD:{path}")
     return None if found is None else found + ("+" if git("status", "--porcelain", "--", path) else "")
 
 
 @cache
 def stamp(measures: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
-    """Return what a case measured now depends on, with commit, date and load beside it."""
+    """Return what a case measured now depends on, and commit, date and load."""
     build = _core.build_info()
     return {
         "commit": git("rev-parse", "--short=12", "HEAD"),
@@ -98,15 +98,15 @@ def check_build() -> None:
 
 
 class Age(NamedTuple):
-    """How old the code is that a figure measures."""
+    """The age of the code that a figure measures."""
 
-    changed: tuple[str, ...]  # folders and files that are not as they were
-    commits: int | None  # that touched them since; None where the clone does not know the commit
+    changed: tuple[str, ...]  # folders and files that have changed
+    commits: int | None  # that touched them since; None if the clone does not know the commit
     days: int
 
 
 def age(found: Stamp) -> Age | None:
-    """Return how old the measured code is; None where it is as it was, or outside of a clone."""
+    """Return how old the measured code is; None if it has not changed, or outside of a clone."""
     now = git("log", "-1", "--format=%cI")
     changed = tuple(path for path, tree in found["trees"].items() if git("rev-parse", f"HEAD:{path}") != tree)
     if now is None or not changed:

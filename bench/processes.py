@@ -1,4 +1,4 @@
-"""Fresh processes and C++ programs: for another OMP_NUM_THREADS, to see memory alone, to measure without Python.
+"""Fresh processes and C++ programs: for another OMP_NUM_THREADS, to measure memory separately, or without Python.
 
     call("bench.tables.measure", "runs", {"models": 128}, {"OMP_NUM_THREADS": "2"})
 
@@ -33,7 +33,7 @@ def call(
     environment: Mapping[str, str | None] | None = None,
     most_seconds: float | None = None,
 ) -> Any:
-    """Return what the function returns; a child that fails, or takes longer, ends this process with its last words.
+    """Return what the function returns; if the child fails or takes too long, end this process with its last words.
 
     An environment variable that is None is unset.
     """
@@ -78,7 +78,7 @@ def program(target: str, *definitions: str) -> Path:
 
 
 def native() -> ctypes.CDLL:
-    """Return what the benches call in C++: the ladder, and products of all libraries that were found."""
+    """Return the C++ that benches call: the ladder, and products of all libraries that were found."""
     return ctypes.CDLL(str(program("bench_native").with_suffix(".so")))
 
 

@@ -1,4 +1,4 @@
-"""Measures the cases of a bench and keeps each at once, with what it depends on, a line of JSON per case.
+"""Measures the cases of a bench and saves each at once, with all that it depends on, as a line of JSON per case.
 
     results/NAME.json    {"measured": [          stamps (bench/machine.py): commit, machine, packages, trees
                             {...}],
@@ -6,9 +6,9 @@
                             "first": {"of": 0, "seconds": 1.5, "told": {...}, "value": ...},
                             "second": {"of": 0, ...}}}
 
-A case on record counts as long as it was measured on the same machine, with the same packages, from the same code and
-with the same options (`told`); so a bench that was interrupted continues, and a finished one measures what has changed.
-Cases that are on record but not asked for stay where they are of the same machine; each still says what it is of.
+A case on record is valid as long as the machine, the packages, the code and the options (`told`) are the same. So a
+bench that was interrupted continues, and a finished one measures only what has changed. Cases on record that are not
+asked for stay if they are of the same machine; each refers to its stamp.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ DIGITS = 6  # significant ones of a number that is kept
 
 @dataclass(frozen=True)
 class Case:
-    """One piece that is measured on its own and kept at once: `run` returns what JSON can hold."""
+    """A part that is measured on its own and saved at once: `run` returns what JSON can hold."""
 
     key: str
     run: Callable[[], Any]
-    told: Mapping[str, Any] = field(default_factory=dict)  # options that decide its value and are not in the key
+    told: Mapping[str, Any] = field(default_factory=dict)  # options that affect its value and are not in the key
     measures: Sequence[str] | None = None  # None: as the bench
     packages: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured together, kept in one file, and shown under one heading."""
+    """Cases that are measured together, saved in one file, and shown under one heading."""
 
     name: str  # of results/NAME.json
     title: str
@@ -61,7 +61,7 @@ class Bench:
 
 
 class Record:
-    """The cases of one file; whatever is added is written before anything else happens."""
+    """The cases of one file; each added case is written at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -97,7 +97,7 @@ class Record:
         self.write()
 
     def holds(self, key: str, now: Mapping[str, Any], anywhere: bool) -> bool:
-        """Return whether a case has a value of this machine, which stays where the case can only be skipped now."""
+        """Return whether a case has a value of this machine, which stays if the case can only be skipped now."""
         if key not in self.lines or is_skipped(self.lines[key]["value"]):
             return False
         return anywhere or bool(self.stamps[self.lines[key]["of"]]["machine"] == now["machine"])
@@ -110,7 +110,7 @@ class Record:
         self.write()
 
     def write(self) -> None:
-        """Replace the file as a whole; stamps that no case needs any more are gone."""
+        """Replace the file as a whole, without stamps that no case needs any more."""
         used = sorted({line["of"] for line in self.lines.values()})
         self.stamps = [self.stamps[number] for number in used]
         for line in self.lines.values():
@@ -134,7 +134,7 @@ def is_skipped(value: Any) -> bool:
 
 
 def rounded(value: Any) -> Any:
-    """Return it as JSON holds it, with numbers of so many digits that all of them mean something."""
+    """Return it as JSON holds it, with numbers rounded to DIGITS digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, Mapping):
@@ -176,9 +176,9 @@ def _stamp(bench: Bench, case: Case) -> dict[str, Any]:
 
 
 def _run_all(cases: Sequence[Case], at_once: int) -> Iterator[tuple[Case, float, Any]]:
-    """Yield each case as it ends, with its seconds and value; what has not begun is dropped when one of them fails.
+    """Yield each case as it ends, with its seconds and value; if one fails, those that have not begun are dropped.
 
-    One at a time runs in this thread, so that Ctrl-C reaches it.
+    If one runs at a time, it runs in this thread, so that Ctrl-C reaches it.
     """
 
     def run(case: Case) -> tuple[Case, float, Any]:

@@ -5,7 +5,7 @@ same bytes of the model's file. Some fits have another program on every core; so
 killed and resumed. Fits without load are repeated on their own number of threads too, for the ratio of times.
 
 Price. The same fit with schedule="reproducible" and with schedule="greedy", on two threads: errors on held-out rows,
-the share of the trained epochs that was decided before the end, and the share of the cores' time that was computed.
+the share of the trained epochs that was decided before the end, and the share of the cores' time that was used.
 The ratio of errors is smoothed as in the bench `quality`.
 
 What this favours. The greedy schedule uses all results; the other one drops those that came too early. The bench takes
@@ -58,7 +58,7 @@ LOAD = "import time\nwhile True: pass"
 
 
 class Variant(NamedTuple):
-    """A way to fit a table; the weights of rows are 0, 1 and 2 in turns."""
+    """A way to fit a table; the weights of rows are 0, 1 and 2 in turn."""
 
     table: str
     given: Mapping[str, Any] = {}
@@ -112,7 +112,7 @@ class Fitting:
         self._weights = np.arange(len(rows.y)) % 3 if self._variant.weighted else None
 
     def warm_up(self) -> None:
-        """Load what is loaded once."""
+        """Load what is loaded only once."""
         self._estimator(candidates=2, n_jobs=1).fit(self._x[:FEW_ROWS], self._y[:FEW_ROWS])
 
     def timed(self, limit: float, threads: int | None, **changes: Any) -> Any:
@@ -144,7 +144,7 @@ def _about(fit: Any) -> dict[str, Any]:
 
 @contextmanager
 def _load() -> Iterator[None]:
-    """Let another program use each core."""
+    """Keep each core busy with another program."""
     others = [subprocess.Popen([sys.executable, "-c", LOAD]) for _ in range(os.cpu_count() or 1)]
     try:
         yield
@@ -158,7 +158,7 @@ def _load() -> Iterator[None]:
 
 
 def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None) -> dict[str, Any]:
-    """Fit here and repeat it through an executor, or the other way about."""
+    """Fit here and repeat it through an executor, or the other way round."""
     warnings.simplefilter("ignore")
     fit = Fitting(variant, data)
     with EXECUTORS[place]() as executor:
@@ -170,7 +170,7 @@ def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None
 
 
 def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
-    """Kill a process that fits, at a random moment; resume its journal, and repeat what came of it."""
+    """Kill a fitting process at a random moment, resume its journal, and repeat the outcome."""
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as place:
         journal = str(Path(place) / "run.ash")
@@ -184,7 +184,7 @@ def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
         child.send_signal(signal.SIGKILL)
         child.wait()
         fit = Fitting(variant, data)
-        first = fit.timed(3 * PLACE_LIMIT + 2.0, 1, journal=journal)  # with what the killed process took
+        first = fit.timed(3 * PLACE_LIMIT + 2.0, 1, journal=journal)  # the time of the killed process included
         return {**_about(first), "equal": is_equal(first, fit.again(first, n_jobs=THREADS))}
 
 
@@ -192,7 +192,7 @@ def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
 
 
 def price(table: str, schedule: str, seed: int, limit: float, data: str | None) -> dict[str, Any]:
-    """Return the error of a timed fit, the share of its epochs that was decided, and of the cores' time in use."""
+    """Return the error of a timed fit, the decided share of its epochs, and the used share of the cores' time."""
     from ash import SearchConfig
 
     warnings.simplefilter("ignore")
@@ -251,7 +251,7 @@ def search(seed: int, limit: float, data: str | None) -> dict[str, Any]:
     }
 
 
-# What is planned
+# The cases
 
 
 def cases(options: Namespace) -> Sequence[Case]:
@@ -311,7 +311,7 @@ def _run(table: str, function: str, told: Mapping[str, Any], package: str | None
     return {"skipped": missing} if missing else dict(call("bench.repeats", function, told))
 
 
-# What the page shows
+# The page
 
 
 def sections(values: Mapping[str, Any]) -> Sequence[Section]:

@@ -1,7 +1,7 @@
-"""The pages and the README's figures, out of the JSON in bench/results: no figure is typed by hand.
+"""Makes the pages and the README's figures from the JSON in bench/results: no figure is typed by hand.
 
-A page, bench/pages/SUBJECT.md with its pictures beside it, has a heading for each bench of the subject. A line that
-begins with `MARK` says how old the figures are where the code that they measure has changed since. Files called
+A page, bench/pages/SUBJECT.md with its pictures beside it, has a heading for each bench of the subject. If the measured
+code has changed since, a line that begins with `MARK` says how old the figures are. Files called
 NAME-WHERE.json hold the same bench, measured elsewhere, and get a page of their own.
 """
 
@@ -29,7 +29,7 @@ BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end of figures -->)", r
 
 
 def main(words: Sequence[str]) -> None:
-    """Write all pages; of bench/results, fill in the README too."""
+    """Write all pages; for bench/results, fill in the README too."""
     parser = Parser(prog="python -m bench report", description="Writes the pages and the README's figures.")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON (bench/results)")
     results = parser.parse_args(words).results.resolve()
@@ -90,7 +90,7 @@ def _renamed(section: Section, name: str, other: str) -> Section:
 
 
 def marks(record: Record) -> list[str]:
-    """Return a line where the measured code of any case has changed, or its commit is not known; else none."""
+    """Return a line if the measured code of any case has changed, or its commit is unknown; else none."""
     ages = [found for stamp in record.stamps if (found := age(stamp)) is not None]
     unknown = sum(record.stamps[line["of"]]["commit"] is None for line in record.lines.values())
     parts = [f"{unknown} cases are of an unknown commit"] if unknown else []

@@ -1,17 +1,17 @@
 """Matrix products of a layer against the processor's FMA peak, OpenBLAS through NumPy, Eigen and LIBXSMM.
 
 One thread, single precision, the three products of training: forward (X W), gradient of the weights (X^T D) and of the
-inputs (D W^T). Every answer is compared with one in double precision in the process that then times it. Rounds: in
-each the peak and the libraries are measured one after the other, each the best of a few short stretches; shares of the
-peak are taken within a round. Only useful multiply-adds count: a layer of 10 outputs can reach at most 10/16 of the
-peak where the rows of a kernel are padded to 16 floats, as ours are.
+inputs (D W^T). Every answer is compared with one in double precision, in the process that then times it. Each round
+measures the peak and the libraries one after the other, each the best of a few short stretches. Shares of the peak are
+taken within a round. Only useful multiply-adds count: if the rows of a kernel are padded to 16 floats, as ours are, a
+layer of 10 outputs can reach at most 10/16 of the peak.
 
 Operands lie in the cache, as they do in a step. What favours whom: our rows are aligned, padded and never a power of
 two apart, and Eigen and LIBXSMM get the same memory. Ours and LIBXSMM read a transposed copy of W for the gradient of
-the inputs, which our update keeps at hand; NumPy and Eigen, which pack what they multiply by, read W. LIBXSMM has a
-kernel made for each size, and is meant for small ones. NumPy's time holds its call: `call` in the table of libraries.
-`a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. Its arrays are NumPy's own, rows without padding; a
-transposed one is a view, which BLAS multiplies by as it lies.
+the inputs, which our update maintains; NumPy and Eigen, which pack their operands, read W. LIBXSMM has a
+kernel made for each size, and is meant for small ones. NumPy's time includes its call: `call` in the table of
+libraries. `a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy's arrays are its own, with rows
+without padding; a transposed one is a view, which BLAS multiplies without a copy.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TITLES = {
     "weight_gradient": "Gradient of the weights, G = X^T D",
     "input_gradient": "Gradient of the inputs, E = D W^T",
 }
-# Keys of the results, and what tables call them.
+# Keys of the results, and their names in tables.
 LIBRARIES = {"ash": "ash", "numpy": "NumPy", "eigen": "Eigen", "libxsmm": "LIBXSMM"}
 INSTALL = {"eigen": "libeigen3-dev", "libxsmm": "libxsmm-dev"}  # packages of Debian and Ubuntu
 
@@ -93,7 +93,7 @@ class _Problem(ctypes.Structure):  # of products.hpp
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """Return our products and those of the libraries that were found, built where they are not up to date."""
+    """Return our products and those of the libraries that were found, built if they are not up to date."""
     found = native()
     found.bench_version.restype = ctypes.c_char_p
     found.bench_padded.restype, found.bench_padded.argtypes = ctypes.c_int64, [ctypes.c_int64]
@@ -103,7 +103,7 @@ def library() -> ctypes.CDLL:
 
 
 def _padded(values: Floats) -> Floats:
-    """Return a copy as the core lays it out: rows on 64 bytes, padded with zeros."""
+    """Return a copy in the core's layout: rows aligned to 64 bytes, padded with zeros."""
     rows, columns = values.shape
     stride = library().bench_padded(columns)
     memory = np.zeros(rows * stride + 16, np.float32)
@@ -118,7 +118,7 @@ def _matrix(values: Floats) -> _Matrix:
 
 
 class Product:
-    """One product with its operands, for every library; each gets what suits it, as said above."""
+    """One product with its operands, for every library; each gets the layout that suits it, as said above."""
 
     def __init__(self, layer: Layer, batch: int) -> None:
         random = np.random.default_rng(0)
@@ -135,7 +135,7 @@ class Product:
         self.problem = _Problem(list(TITLES).index(layer.use), *map(_matrix, self.operands))
 
     def run(self, name: str, repeats: int) -> bool:
-        """Multiply so many times; False where the library has no kernel for it."""
+        """Multiply so many times; return False if the library has no kernel for it."""
         if name != "numpy":
             return bool(library().bench_multiply(name.encode(), self.problem, repeats))
         product, b, c = self.a.dot, self.b, self.c
@@ -144,7 +144,7 @@ class Product:
         return True
 
     def check(self, name: str) -> bool:
-        """End the script unless c is as near to the product as any order of its additions brings it."""
+        """End the script unless c is as close to the product as any order of its additions can be."""
         c = self.c if name == "numpy" else self.operands[-1]
         c[...] = np.nan
         if not self.run(name, 1):
@@ -200,7 +200,7 @@ def _measured(layer: Layer, batch: int, rounds: int, versions: Mapping[str, str 
 
 
 def _numpy_version() -> str:
-    """Return NumPy's version and whose products it calls, with the kernels that were chosen where that can be told."""
+    """Return NumPy's version and the BLAS that it calls, with the chosen kernels if they are known."""
     found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     text = f"{np.__version__}, {found['name']} {found['version']}"
     try:
@@ -237,7 +237,7 @@ def _rates_table(use: str, results: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _by(products: Sequence[Mapping[str, Any]], library: str) -> list[float]:
-    """Return how many times as long as ours this library takes, of each product that it has a kernel for."""
+    """Return the time of this library divided by ours, for each product that it has a kernel for."""
     medians = [{name: rates["percent"]["median"] for name, rates in p["libraries"].items()} for p in products]
     return [median["ash"] / median[library] for median in medians if library in median]
 
@@ -278,7 +278,7 @@ def cases(options: Namespace) -> list[Case]:
 
 
 def build(options: Namespace) -> None:
-    """Build what is called in C++, so that no case takes the time for it; each checks its own answers."""
+    """Build the C++ code before any case is timed; each case checks its own answers."""
     library()
 
 

@@ -1,19 +1,18 @@
 """One training step against the processor's FMA peak, PyTorch, scikit-learn and JAX, on one thread each.
 
-A step is what training does over and over: gather the rows of a batch, forward, softmax cross-entropy, backward, SGD
-with momentum. First the weights after one and three steps must agree to 1e-5 with a plain numpy network in double
-precision and with every library that is installed. Then rounds: in each the peak, our steps and theirs are measured
-one after the other, each the best of a few short stretches, so that neither a disturbed moment nor a busy machine
-favours one of them; ratios are taken within a round.
+A step is: gather the rows of a batch, forward, softmax cross-entropy, backward, SGD with momentum. First the weights
+after one and three steps must agree to 1e-5 with a plain numpy network in double precision and with every library that
+is installed. Then each round measures the peak, our steps and theirs one after the other, each the best of a few short
+stretches, so that neither a disturbed moment nor a busy machine favours one of them. Ratios are taken within a round.
 
 Multiply-adds of a step: batch * weights forward, the same for the gradient of the weights, and for the gradient of the
 inputs of every layer but the first.
 
-What a time holds, and whom that favours: everything between two updates, shuffling once an epoch included. PyTorch is
-called as in its tutorials, several Python calls a step. scikit-learn is measured in whole epochs of `partial_fit`, so
-its checks of arguments are shared by 32 to 128 steps; for two classes it has one output, not two. JAX runs one
-compiled call per epoch, the fastest way that it offers; one per step, as most write it, takes longer. The smaller the
-network, the more of a framework's time is overhead; with wide layers what counts is the matrix product.
+What a time includes, and whom that favours: everything between two updates, shuffling once per epoch included. PyTorch
+is called as in its tutorials, with several Python calls per step. scikit-learn is measured in whole epochs of
+`partial_fit`, so its checks of arguments are shared by 32 to 128 steps; for two classes it has one output, not two. JAX
+runs one compiled call per epoch, the fastest way that it offers; one per step, as most people write it, takes longer.
+The smaller the network, the more of a framework's time is overhead; with wide layers the matrix product dominates.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ from bench.record import Bench, Case
 
 ROUNDS, QUICK_ROUNDS = 15, 2
 LABELS = {"torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX"}
-# JAX keeps a pool of threads whose size its runtime takes from these.
+# The runtime of JAX takes the size of its thread pool from these.
 ENVIRONMENT = {
     **ONE_THREAD,
     "JAX_PLATFORMS": "cpu",
@@ -49,11 +48,11 @@ ENVIRONMENT = {
 }
 ROWS = 4096
 RATE, MOMENTUM = 0.01, 0.9
-STRETCHES = 8  # in a round, of which the best counts
+STRETCHES = 8  # per round, of which the best counts
 PEAK_SECONDS = 0.01  # a stretch
 WARM_UP = 3  # stretches of every peer; the first compiles
 ALLOWED = 1e-5  # difference of weights
-ONE = 1.1  # processor seconds of the process by those of its main thread: more is not one thread
+ONE = 1.1  # processor seconds of the process / those of its main thread: a larger ratio means more than one thread
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _installed() -> dict[str, type[Steps]]:
 
 
 def _difference(ours: Sequence[tuple[Any, Any]], theirs: Sequence[tuple[Any, Any]]) -> float | None:
-    """Return the largest difference; None where the other network has other layers."""
+    """Return the largest difference; None if the other network has other layers."""
     pairs = [pair for layers in zip(ours, theirs, strict=True) for pair in zip(*layers, strict=True)]
     if any(a.shape != b.shape for a, b in pairs):
         return None
@@ -149,7 +148,7 @@ def _differences(network: Network) -> dict[str, float | None]:
 
 
 def _best(steps: Steps, name: str) -> Callable[[], float]:
-    """Return a function that measures the seconds a step, and ends the script where more than one thread works."""
+    """Return a function that measures the seconds per step, and ends the script if more than one thread works."""
 
     def stretch() -> float:
         start = time.perf_counter()
@@ -170,7 +169,7 @@ def _best(steps: Steps, name: str) -> Callable[[], float]:
 
 
 def _rounds(network: Network, rounds: int) -> dict[str, list[float]]:
-    """Return the peaks in GFLOP/s and the seconds a step of everybody, of each round."""
+    """Return the peaks in GFLOP/s and the seconds per step of all libraries, by round."""
     data, problem = _problem(network, ROWS)
     chosen, steps = _settings(network), max(5, int(0.005 / (network.operations / 60e9)))
     _core.time_steps(data, chosen, steps, 1)
@@ -247,13 +246,13 @@ def _picture(results: Sequence[Mapping[str, Any]]) -> Picture:
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return times, and those of the others by ours over the size of a step."""
+    """Return times, and the ratios of the others' times to ours by the size of a step."""
     found = list(values.values())
     return [_table(found), _picture(found)]
 
 
 def readme(values: Mapping[str, Any]) -> Sequence[str]:
-    """Return how much longer a step takes PyTorch, of the smallest network and of the widest."""
+    """Return how many times as long a step takes PyTorch, for the smallest and the widest network."""
     found = [(name, values[name]["times_torch"]) for name in (next(iter(values)), WIDE)]
     if any(times is None for _, times in found):
         return ["A training step has not been measured beside PyTorch."]

@@ -1,8 +1,8 @@
 """The step of bench/kernels/step.py in other libraries, as their users write it: same weights, rows and optimizer.
 
-Each class trains so many steps and shows its weights. `stretch` is a number of steps that suits it: whole epochs where
-the library is called once an epoch. All get single precision and go over the rows in a new order each epoch, except
-the oracle, which is there to be right and not to be timed.
+Each class trains a number of steps and returns its weights. `stretch` is a number of steps that suits it: whole epochs
+if the library is called once per epoch. All get single precision and go over the rows in a new order each epoch, except
+the oracle, which checks the answers and is not timed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Pair = tuple[NDArray[Any], NDArray[Any]]  # weights [inputs, outputs] and biases
 
 @dataclass(frozen=True)
 class Problem:
-    """What is trained, from where, on what."""
+    """The network, its initial weights and the rows to train on."""
 
     sizes: Sequence[int]
     batch: int
@@ -40,7 +40,7 @@ class Problem:
 
 
 class Steps:
-    """What all of them are: made of a problem; run(steps) trains and waits for the end of it; weights() are copies."""
+    """A network made from a problem: run(steps) trains and waits until it is done; weights() returns copies."""
 
     package: ClassVar[str]  # that must be importable
     stretch = SHORT
@@ -128,8 +128,8 @@ class Torch(Steps):
 class Sklearn(Steps):
     """scikit-learn: `MLPClassifier.partial_fit`, which is an epoch of batches.
 
-    A call also looks at its arguments and turns labels into columns; over an epoch that is shared by all steps, as in
-    `fit`. For two classes it has one output where the others have two.
+    A call also checks its arguments and turns labels into columns. All steps of an epoch share this, as in `fit`. For
+    two classes it has one output, the other libraries have two.
     """
 
     package = "sklearn"
@@ -167,7 +167,7 @@ class Sklearn(Steps):
 
 
 class Jax(Steps):
-    """JAX: one compiled function per epoch, a `lax.scan` over the batches; nothing is left of Python between steps."""
+    """JAX: one compiled function per epoch, a `lax.scan` over the batches; no Python runs between steps."""
 
     package = "jax"
 

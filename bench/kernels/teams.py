@@ -1,11 +1,11 @@
 """A training step alone and shared by a team of threads, in turn; speed-ups are those of pairs, a run of each.
 
-What a team brings depends on how far apart its cores are; so "round trip" is what a cache line takes from one thread to
-the other and back, just before. On a virtual machine that changes from one minute to the next. Helpers that wait look
-for work all the time here, so "quiet" is shown too: the same steps with no other thread in the process. The team is
-formed whatever it brings; "tuner" says whether the tuner, which counts multiply-adds per thread and step (kLeastShare
-in cpp/ash/run/seats.cpp), would form it. Before anything is timed the weights alone and shared must be equal, bit for
-bit.
+The gain of a team depends on the distance of its cores. "round trip" is the time that a cache line takes from one
+thread to the other and back, just before. On a virtual machine it changes from one minute to the next. Waiting helpers
+look for work all the time here, so "quiet" is shown too: the same steps with no other thread in the process. The team
+is formed even if it does not pay; "tuner" says whether the tuner, which counts multiply-adds per thread and step
+(kLeastShare in cpp/ash/run/seats.cpp), would form it. Before anything is timed, the weights alone and shared must be
+equal bit for bit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bench.record import Bench, Case
 REPEATS, QUICK_REPEATS = 15, 3
 REQUIRED = 1.7  # of two threads on the wide network
 ROWS, VALIDATION = 2048, 64
-FASTEST = 60e9  # multiply-adds a second, at most: for a rough guess how long something takes
+FASTEST = 60e9  # the most multiply-adds per second, to estimate how long something takes
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Network:
         return self.batch * training_cost(self.sizes)
 
     def steps(self, seconds: float) -> int:
-        """Return how many steps take about so long."""
+        """Return how many steps take about this long."""
         return max(1, round(seconds * FASTEST / self.step))
 
     def settings(self, rate: float = 1e-3) -> _core.Settings:
-        """Return it in the core's words; a low rate, so that no run diverges."""
+        """Return it as settings of the core; with a low rate, so that no run diverges."""
         hidden = list(self.sizes[1:-1])
         return core_settings(
             hidden=hidden,
@@ -78,7 +78,7 @@ NETWORKS = tuple(
 
 
 def random_data() -> _core.Data:
-    """Return rows of noise: what is learned does not matter here."""
+    """Return rows of noise, since it does not matter here what is learned."""
     random = np.random.default_rng(0)
     x, y = random.normal(size=(ROWS + VALIDATION, 64)), random.integers(0, 10, ROWS + VALIDATION)
     return core_data(x, y, 10, standardize=False, validation=VALIDATION)
@@ -91,7 +91,7 @@ def team_counts() -> list[int]:
 
 
 def formed(data: _core.Data, network: Network, threads: int) -> int:
-    """Return how many threads the tuner put to work; an outcome that depends on that ends the bench."""
+    """Return how many threads the tuner put to work; if the outcome depends on their number, the bench ends."""
     epochs = max(3, round(network.steps(0.05) * network.batch / ROWS))
     given = {"min_epochs": epochs, "max_rungs": 1, "threads": threads}
     alone, shared = (run_core(data, [network.settings()], teams=teams, **given) for teams in (False, True))

@@ -1,11 +1,11 @@
 """Decisions of the ladder per second, from a hundred candidates to ten million, beside the schedulers of other tuners.
 
-`ash` and `sh` are measured in C++ (bench/ladder/ladder.cpp), one process per size; `ash.Ladder` is what a Python user
-pays for the same by ask and tell. Optuna and Ray Tune are fed the same scores from Python
-(bench/ladder/peers.py says how, and whom that favours) where they are installed (`pip install '.[peers]'`). What a
-decision costs them grows with the candidates, so each goes up in size until the next run would take more than 20 s by
-its own growth. What is compared is the price of an answer, not its worth: a peer decides once about a trial that runs,
-ours lets candidates wait and takes the best.
+`ash` and `sh` are measured in C++ (bench/ladder/ladder.cpp), one process per size; `ash.Ladder` is the same for a
+Python user, by ask and tell. Optuna and Ray Tune get the same scores from Python, if they are installed (`pip install
+'.[peers]'`); bench/ladder/peers.py says how, and whom that favours. The cost of their decisions grows with the
+candidates, so the size of each grows until its next run would take more than 20 s by extrapolation. The bench compares
+the cost of an answer, not its quality: a peer decides once about a running trial, ours lets candidates wait and takes
+the best.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.record import Bench, Case
 
 POWERS, QUICK_POWERS = range(2, 8), range(2, 5)
 MOST_IN_PYTHON = 1_000_000  # of ours
-LONGEST_RUN = 20.0  # seconds that the next run of a peer may take by what the smaller ones took
+LONGEST_RUN = 20.0  # the most seconds of the next run of a peer, extrapolated from the smaller ones
 REQUIRED_AT, REQUIRED_NS = 1_000_000, 1000.0  # of ours in C++
 
 
@@ -55,7 +55,7 @@ def measure_peer(scheduler: str, sizes: Sequence[int]) -> dict[str, Any]:
 
 
 def expected_seconds(rows: Sequence[Mapping[str, Any]], candidates: int) -> float:
-    """Return what a run would take: the time of a candidate grows linearly, as it did between the last two sizes."""
+    """Return the expected seconds of a run: the time per candidate grows linearly, as between the last two sizes."""
     if not rows:
         return 0.0
     (last, each), slope = _each(rows[-1]), 0.0
@@ -115,7 +115,7 @@ def lines_of(scheduler: str, rows: Mapping[int, Any], ours: Mapping[int, Any]) -
 
 
 def _left_out(peer: str, found: Mapping[str, Any] | None) -> str:
-    """Return what was not run of a peer, and why."""
+    """Return which sizes of a peer were not run, and why."""
     if found is None:
         return f"{peer}, which is not on record"
     if "not_run" not in found:

@@ -1,14 +1,14 @@
-"""Ladders that are driven from Python, ours and the schedulers of others, all in the same way with the same scores.
+"""Ladders driven from Python: ours and the schedulers of other tuners, all in the same way with the same scores.
 
     32 places:  | trial | trial | ... | trial |    the oldest reports its score, the scheduler answers:
-                                                   go on -> it takes the newest place, one rung up
-                                                   stop  -> the next candidate takes its place
+                                                   continue -> it takes the newest place, one rung up
+                                                   stop     -> the next candidate takes its place
 
-The peers let a trial go on or stop it, at once and for good; `ash.Ladder` lets it wait and says whom to take. A
-decision is one answer to one reported score. Timed is all that a candidate costs the scheduler: it is registered,
-reports, gets its answers, is signed off. Not timed are the scores, which are made beforehand; settings, which are the
-same for all; and all that users have around the scheduler: Ray's controller, actors and checkpoints, Optuna's
-sampler (the random one, asked for no parameter). This favours the peers.
+The peers continue or stop a trial, at once and for good; `ash.Ladder` lets it wait and says which candidate is next. A
+decision is one answer to one reported score. The timing includes all that a candidate costs the scheduler: it is
+registered, reports, gets its answers, is signed off. It does not include the scores, which are made beforehand, the
+settings, which are the same for all, and what users have around the scheduler: Ray's controller, actors and
+checkpoints, Optuna's sampler (the random one, asked for no parameter). This favours the peers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bench.figures import spread, timed
 from bench.processes import forget_peak, native, peak_bytes
 
 WORKERS, ETA, CHUNK = 32, 2, 1 << 16
-MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # LONG: seconds of all runs together; SHORT: what a run is repeated to last
+MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # LONG: seconds of all runs together; SHORT: the least seconds, by repeating
 Scores = Sequence[Sequence[float]]  # by rung and candidate
 METRIC, TIME = "score", "training_iteration"
 
@@ -53,7 +53,7 @@ def count_rungs(candidates: int) -> int:
 
 
 def all_scores(candidates: int) -> Scores:
-    """Return every score that may be asked for, as Python floats that cost no more than an index."""
+    """Return every score that may be needed, as Python floats, so that a score costs only an index."""
     scores = [array("d") for _ in range(count_rungs(candidates))]
     for start in range(0, candidates, CHUNK):
         numbers = np.arange(start, min(start + CHUNK, candidates), dtype=np.uint64)
@@ -63,8 +63,8 @@ def all_scores(candidates: int) -> Scores:
 
 
 # A peer has start(candidate), which registers it and returns a trial; report(trial, rung, score), whether the trial may
-# go on; end(trial, rung, score, stopped), which signs it off; seen(), how many trials it knows to have ended, and how
-# many scores it holds.
+# continue; end(trial, rung, score, stopped), which signs it off; seen(), how many ended trials and how many scores it
+# knows.
 
 
 class _Optuna:
@@ -187,7 +187,7 @@ def run_ladder(scores: Scores) -> tuple[float, int]:
 
 @cache
 def library() -> ctypes.CDLL:
-    """Return the ladder in C++ (ladder.cpp), built where it is not up to date."""
+    """Return the ladder in C++ (ladder.cpp), built if it is not up to date."""
     found = native()
     found.bench_score.restype, found.bench_ladder.restype = ctypes.c_double, ctypes.c_int64
     found.bench_ladder.argtypes = [ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64]
@@ -210,7 +210,7 @@ PEERS: dict[str, Callable[[int], Any]] = {
 
 
 def measure(scheduler: str, candidates: int) -> dict[str, Any]:
-    """Return what a decision costs: one ladder, then as many as time allows; short ones are repeated in a run."""
+    """Return the cost of a decision: of one ladder, then as many as time allows; short ones are repeated in a run."""
     scores = [] if scheduler in KINDS else all_scores(candidates)
 
     def run(repeats: int = 1) -> tuple[float, int]:

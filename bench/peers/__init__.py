@@ -1,16 +1,16 @@
 """Whole searches by `ash.tune` and by its peers, each as its users run it, on the same rows, split and space.
 
-The split holds out 20 % of each class for validation, by seed. There are 128 candidates, halved from 1 to 64 epochs;
-scikit-learn's halving, Optuna and Ray Tune get the very candidates of `ash`. Each peer runs with one thread for each of
-as many workers as there are CPUs, and with its defaults. Each search has a process of its own, and beside it stands a
-search by `ash` made right before or after it.
+The split holds out 20 % of each class for validation, by seed. There are 128 candidates, halved from 1 to 64 epochs.
+scikit-learn's halving, Optuna and Ray Tune get the same candidates as `ash`. Each peer runs with as many workers as
+there are CPUs, each with one thread, and with its defaults. Each search has a process of its own and is paired with a
+search by `ash` right before or after it.
 
-What this favours. The peers: standardized rows in single precision, made before the clock (`ash` gets raw numbers and
-counts its scaling); scores at the ends of rungs only; modules loaded and workers, clients and `ray.init` started before
-the clock; scikit-learn's early stopping. `ash`: a cosine cycle of the learning rate in each job, where the peers' rates
-are constant as their defaults are; the processes of Ray's trials start within the clock, as they do for users. Optuna
-and Ray prune as results arrive, so their epochs vary. Random search is the floor: 14 candidates at full length take the
-epochs of the ladder.
+What this favours. The peers: standardized rows in single precision, made before the clock starts (`ash` gets raw
+numbers, and its scaling counts); scores at the ends of rungs only; modules loaded and workers, clients and `ray.init`
+started before the clock; scikit-learn's early stopping. `ash`: a cosine cycle of the learning rate in each job, while
+the peers' rates are constant, which is their default; the processes of Ray's trials start within the clock, as for
+users. Optuna and Ray prune as results arrive, so their epochs vary. Random search is the floor: 14 candidates at full
+length take the epochs of the ladder.
 
 Settings that can take minutes have one seed. The second space, of small networks, has two.
 """
@@ -55,7 +55,7 @@ class Way:
     second: bool = False  # shown for the second space too
 
     def missing(self) -> str | None:
-        """Return which package is not there, in a few words."""
+        """Return which package is missing, in a few words."""
         absent = [PACKAGES[module] for module in self.needs if find_spec(module) is None]
         return f"{absent[0]} is not installed (pip install '.[peers]')" if absent else None
 
@@ -97,7 +97,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def _run(way: Way, task: dict[str, Any], seeds: int) -> dict[str, Any]:
-    """Return the searches of a peer, each beside one of ash with the same seed, or why there are none."""
+    """Return the searches of a peer, each paired with one of ash with the same seed, or why there are none."""
     whose = {"space": task["space"], "name": way.name, "setting": way.setting, "required": way.required}
     if (missing := way.missing()) is not None:
         return {**whose, "skipped": missing}
@@ -112,9 +112,9 @@ def _run(way: Way, task: dict[str, Any], seeds: int) -> dict[str, Any]:
 
 
 def check(options: Namespace) -> None:
-    """End the bench unless ash learns, twice the same, from the candidates that the others get.
+    """End the bench unless ash learns, twice the same, from the candidates that the peers get.
 
-    What a peer's final model predicts is checked in each of its searches: bench/peers/task.py.
+    The predictions of a peer's final model are checked in each of its searches: bench/peers/task.py.
     """
     task = Task(options.data, MAIN, 0, QUICK_CANDIDATES, "default", cpus())
     tables = task.tables()

@@ -1,4 +1,4 @@
-"""`ash.tune` as a peer among peers: raw numbers, its own defaults, the validation rows that all are scored by."""
+"""`ash.tune` as one of the peers: raw numbers, its own defaults, and the same validation rows as all others."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def tune(task: Task, tables: Tables, candidates: int) -> ash.Result:
 
 @contextmanager
 def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Found]]:
-    """Load what the first call loads."""
+    """Load everything that the first call loads."""
     tune(task, tables, 2)
     yield lambda: _run(task, tables)
 
 
 def _run(task: Task, tables: Tables) -> Found:
     seconds, result = timed(lambda: tune(task, tables, task.candidates))
-    before = seconds - result.wall_seconds  # what came before the threads and after them, all charged to the start
+    before = seconds - result.wall_seconds  # time before and after the threads ran, all charged to the start
     log: list[dict[str, Any]] = [
         {"time": before + job.end, "epochs": job.epochs, "score": None if job.diverged else job.score}
         for job in result.jobs

@@ -1,16 +1,16 @@
 """Dask-ML's HyperbandSearchCV over `partial_fit` of MLPClassifier, on the same space.
 
-Its interface takes no split: it sets 20 % of the rows apart for itself, unstratified, which we let it do from all rows
-but the test rows, so its scores are of other rows than those of the others. Its brackets hold their own number of
-models (163 where a ladder of 128 candidates ends at 64 epochs), each drawn anew: from the same stream of candidates,
-POOL times as many as the others get. A model continues where it stood, and the next epoch of each is trained ahead
-while a worker is idle; these epochs count too.
+Its interface takes no split. It holds 20 % of the rows out itself, unstratified, from all rows except the test rows, so
+its scores are of other rows than those of the other peers. Its brackets hold their own number of models (163 if a
+ladder of 128 candidates ends at 64 epochs). They are drawn from the same stream of candidates, POOL times as many as
+the others get. A model continues where it stopped, and the next epoch of each is trained ahead while a worker is idle;
+these epochs count too.
 
 dask-ml 2025.1 fails on widths of several lengths, on hyperparameters that only some candidates have, and, with newer
-releases of dask, without a scheduler that is named: hence `Candidate`, whose one parameter is a text, and the setting.
+releases of dask, without a named scheduler. Hence `Candidate`, whose only parameter is a text, and the setting.
 
-Settings: "1 thread x N workers" (N processes), or "default" (what LocalCluster chooses: up to 4 CPUs the same). The
-client is started before the clock.
+Settings: "1 thread x N workers" (N processes), or "default" (what LocalCluster chooses; the same with up to 4 CPUs).
+The client is started before the clock.
 """
 
 from __future__ import annotations

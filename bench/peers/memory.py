@@ -1,11 +1,11 @@
-"""The most memory that a search and all processes it started have had at once.
+"""Peak: the most memory that a search and all processes it started have had at once.
 
-    with Peak() as peak:  ->  a thread looks every 50 ms, less often where that would cost over 2 %
+    with Peak() as peak:  ->  a thread looks every 50 ms, less often if that would take more than 2 % of the time
         search()
     peak.bytes
 
-Counted: the proportional set size (shared pages by the number of processes that share them) of this process and all its
-descendants. A peak between two samples is missed.
+It counts the proportional set size (shared pages are divided by the number of processes that share them) of this
+process and all its descendants. A peak between two samples is missed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 
 import psutil
 
-INTERVAL, SHARE = 0.05, 0.02  # seconds between samples; most of the time that sampling may take
+INTERVAL, SHARE = 0.05, 0.02  # seconds between samples; the largest share of the time that sampling may take
 
 
 def process_bytes(process: psutil.Process) -> int:

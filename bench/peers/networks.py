@@ -1,7 +1,7 @@
-"""One candidate trained in PyTorch, as lean as users write it: what Optuna and Ray run.
+"""One candidate trained in PyTorch, as users would write it: this is what Optuna and Ray run.
 
-Rows lie in memory as tensors and are taken by index, without a DataLoader; fused optimizers (twice as fast here as the
-others), `weight_decay` for L2, a constant learning rate, no compilation. The score is reported where a rung ends only.
+Rows are tensors in memory, taken by index, without a DataLoader. Optimizers are fused (twice as fast here as others),
+L2 is `weight_decay`, the learning rate is constant, nothing is compiled. Scores are reported only at ends of rungs.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def optimizer(params: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimi
 def train(
     params: Mapping[str, Any], data: Tensors, most_epochs: int, seed: int, kept: Path
 ) -> Iterator[tuple[int, float]]:
-    """Yield (epochs, validation accuracy) after 1, 2, 4, ... epochs; the weights of then are in the file `kept`."""
+    """Yield (epochs, validation accuracy) after 1, 2, 4, ... epochs, and write the weights into the file `kept`."""
     torch.manual_seed(seed)
     model = network(params, data.x.shape[1])
     steps = optimizer(params, model)

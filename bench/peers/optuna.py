@@ -1,9 +1,9 @@
-"""Optuna's SuccessiveHalvingPruner over PyTorch, on the very candidates of `ash`.
+"""Optuna's SuccessiveHalvingPruner over PyTorch, on the same candidates as `ash`.
 
-The candidates are enqueued. A trial reports where a rung ends and is pruned there or continues, so none is trained
-twice. In its favour: reports at the ends of rungs only, weights kept by a file for each trial.
+The candidates are enqueued. A trial reports at the end of a rung and is pruned there or continues, so none is trained
+twice. In its favour: reports at the ends of rungs only; weights are kept in one file per trial.
 
-Settings: "threads" (n_jobs workers of one process; much of a small step is Python, and that runs one at a time),
+Settings: "threads" (n_jobs workers of one process; much of a small step is Python, which runs one thread at a time),
 "processes" (as many processes over one journal file, started before the clock) or its default (n_jobs=1).
 """
 
@@ -28,7 +28,7 @@ STARTING = 120  # seconds that processes may take to start
 
 
 class Objective:
-    """Trains the candidate of a trial, up to where it is pruned."""
+    """Trains the candidate of a trial until it is pruned."""
 
     def __init__(self, task: Task, data: Tensors, folder: Path) -> None:
         self.task, self.data, self.folder = task, data, folder

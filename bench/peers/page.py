@@ -1,9 +1,9 @@
-"""From the searches of a peer to one line on record, and from these lines to the page and the README's table.
+"""Makes one line on record from the searches of a peer, and the page and the README's table from these lines.
 
-A line has spreads over the seeds; `times_ash` is that of the ratios of its seconds to those of the search by ash beside
-it, `test_ash` the median of ash's test accuracy less theirs. `reached` says after how many seconds a candidate had a
-score, as the median over the seeds in which one had it, and in how many of them: any score, TARGET, the final score of
-ash, and for ash the final score of the peer. `path` has the best score so far of the first seed.
+A line has spreads over the seeds. `times_ash` is the spread of the ratios of its seconds to those of the paired search
+by ash, `test_ash` the median of ash's test accuracy minus theirs. `reached` says after how many seconds a candidate had
+a score, as the median over the seeds in which one had it, and in how many of them: any score, TARGET, the final score
+of ash, and for ash the final score of the peer. `path` has the best score so far of the first seed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Row = Mapping[str, Any]  # a line on record
 
 
 def summary(searches: Sequence[Search], ours: Sequence[Search]) -> dict[str, Any]:
-    """Return the line of a peer from its searches and those of ash beside them, seed by seed."""
+    """Return the line of a peer from its searches and the paired ones of ash, seed by seed."""
     pairs = list(zip(searches, ours, strict=True))
     moments = {
         "any score": [reached(own["path"], 0.0) for own in searches],
@@ -42,7 +42,7 @@ def summary(searches: Sequence[Search], ours: Sequence[Search]) -> dict[str, Any
 
 
 def reached(path: Sequence[Sequence[float]], score: float) -> float | None:
-    """Return the seconds after which a candidate scored at least that."""
+    """Return the seconds after which a candidate had at least this score."""
     return next((seconds for seconds, best in path if best >= score), None)
 
 

@@ -1,7 +1,7 @@
-"""Ray Tune's ASHAScheduler over PyTorch, on the very candidates of `ash`, without a network.
+"""Ray Tune's ASHAScheduler over PyTorch, on the same candidates as `ash`, on one machine.
 
-Each candidate is a value of a grid; a trial reports where a rung ends and is stopped there or continues. A trial takes
-one CPU, for which Ray sets one thread: its default is one thread and as many workers as CPUs.
+Each candidate is a value of a grid. A trial reports at the end of a rung and is stopped there or continues. A trial
+takes one CPU, for which Ray sets one thread: its default is one thread and as many workers as CPUs.
 
 Settings: "default" (a new process for each trial, log files in three formats), or "reused" (a process is kept for
 further trials, no log files), the best we know. `ray.init` comes before the clock; the processes of trials start in it.

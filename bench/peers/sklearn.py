@@ -1,11 +1,11 @@
 """scikit-learn over MLPClassifier: HalvingRandomSearchCV, and RandomizedSearchCV as the floor.
 
-Halving trains every candidate anew in each rung. In its favour: the very candidates of `ash`, rows in single precision,
-and its early stopping is left on (no better loss in 10 epochs ends a training). It trains the winner once more on all
-rows, validation rows too, and that model is the one tested. Random search has as many epochs as a ladder takes and
+Halving trains every candidate from scratch in each rung. In its favour: the same candidates as `ash`, rows in single
+precision, and its early stopping is left on (no better loss in 10 epochs ends a training). It trains the winner once
+more on all rows, validation rows too, and that model is tested. Random search has as many epochs as a ladder takes and
 spends them on a few candidates at full length.
 
-Settings: "one split" (the one of `ash`) or "5 folds" (its default), on worker processes of joblib or with n_jobs=None.
+Settings: "one split" (that of `ash`) or "5 folds" (its default), on worker processes of joblib or with n_jobs=None.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from bench.peers.task import Found, Tables, Task, as_scikit_learn, note
 
 
 class LoggedClassifier(MLPClassifier):
-    """MLPClassifier that notes when it was trained for how long, and how it scored rows it was not trained on."""
+    """MLPClassifier that logs when and for how long it was trained, and its scores on rows it was not trained on."""
 
     def fit(self, x: Any, y: Any) -> LoggedClassifier:
-        """Train, and note the epochs, those of a training that diverges too."""
+        """Train, and log the epochs, also those of a training that diverges."""
         self.rows_ = len(x)
         try:
             super().fit(x, y)
@@ -38,7 +38,7 @@ class LoggedClassifier(MLPClassifier):
         return self
 
     def partial_fit(self, x: Any, y: Any, classes: Any = None) -> LoggedClassifier:
-        """Train an epoch, and note it; what diverges keeps the score of its weights and does not end the search."""
+        """Train an epoch and log it; a network that diverges keeps the score of its weights and ends no search."""
         self.rows_ = len(x)
         with contextlib.suppress(ValueError):  # "Solver produced non-finite parameter weights"
             super().partial_fit(x, y, classes=classes)
@@ -46,7 +46,7 @@ class LoggedClassifier(MLPClassifier):
         return self
 
     def score(self, x: Any, y: Any) -> float:
-        """Return the accuracy, and note it unless it is that of the training rows, which the searches also ask."""
+        """Return the accuracy, and log it unless it is that of the training rows, which the searches also ask for."""
         value = float(super().score(x, y))
         if len(x) < self.rows_:
             note(score=value)
@@ -60,7 +60,7 @@ def warm_up(tables: Tables) -> None:
 
 @contextmanager
 def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Found]]:
-    """Scale the rows, and have joblib's workers up and their modules loaded: that takes longer than all of ash."""
+    """Scale the rows, start joblib's workers and load their modules, which takes longer than a search of ash."""
     scaled = tables.scaled()
     warm_up(scaled)
     if "default" not in task.setting:
@@ -97,5 +97,5 @@ def _search(task: Task, fold: Any) -> Any:
 
 
 def random_candidates(candidates: int) -> int:
-    """Return how many candidates at full length take the epochs of a ladder of so many."""
+    """Return how many candidates at full length take the epochs of a ladder of this many candidates."""
     return int(2 * np.log2(candidates))

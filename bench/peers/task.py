@@ -1,12 +1,12 @@
-"""What all peers share: the spaces, the rows, the log of trainings and scores, and how one search is measured.
+"""What all peers share: the spaces, the rows, the log of trainings and scores, and the measurement of one search.
 
-A search runs in a fresh process. The clock runs from its call to its return: what that call starts (the processes of
-Ray's trials) is in it; imports, a first tiny training, scaling, joblib's workers, `ray.init`, Dask's `Client` and
-Optuna's further processes, which its users start by hand, are not.
+A search runs in a fresh process. The clock runs from its call to its return and includes what that call starts, such as
+the processes of Ray's trials. It does not include imports, a first tiny training, scaling, joblib's workers,
+`ray.init`, Dask's `Client` and Optuna's further processes, which its users start by hand.
 
-The spaces are those that `ash`, scikit-learn and PyTorch can all express: small networks, and the default space of
-`ash` for such a table less what MLPClassifier lacks (silu, gelu, dropout, label smoothing, decoupled weight decay). The
-candidates of a seed are those of `ash.Space.sample`, for every peer.
+`ash`, scikit-learn and PyTorch can all express the spaces: small networks, and the default space of `ash` for such a
+table, without what MLPClassifier lacks (silu, gelu, dropout, label smoothing, decoupled weight decay). The candidates
+of a seed are those of `ash.Space.sample`, for every peer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bench.peers.memory import Peak, process_bytes
 from bench.processes import call
 
 VALIDATION = 0.2
-LEAST_ACCURACY = 0.8  # of a final model; what scores less has not learned, and its time says nothing
+LEAST_ACCURACY = 0.8  # of a final model; one that scores less has not learned, and its time is meaningless
 LOG = "ASH_BENCH_PEERS_LOG"  # names the folder of the log to the processes that a peer starts
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Rows = NDArray[np.float32]
@@ -45,7 +45,7 @@ Params = dict[str, Any]
 
 @dataclass(frozen=True)
 class Shared:
-    """A space that all can express. Rates are (low, high, levels), equal ratios apart."""
+    """A space that all peers can express. Rates are (low, high, levels), with equal ratios."""
 
     hidden: tuple[tuple[int, ...], ...]
     activations: tuple[str, ...]
@@ -56,7 +56,7 @@ class Shared:
     momentum: tuple[float, ...]
 
     def ours(self) -> ash.Space:
-        """Return it in our words."""
+        """Return it as a space of ash."""
         return ash.Space(
             hidden=ash.choice(*self.hidden),
             activation=ash.choice(*self.activations),
@@ -81,7 +81,7 @@ def as_scikit_learn(params: Mapping[str, Any]) -> Params:
         "solver": "adam" if adam else "sgd",
         "learning_rate_init": params["learning_rate"],
         "batch_size": params["batch_size"],
-        "alpha": params["l2"] * params["batch_size"],  # it divides the penalty by the rows of a batch
+        "alpha": params["l2"] * params["batch_size"],  # MLPClassifier divides the penalty by the rows of a batch
         **({"beta_2": params["beta2"]} if adam else {"momentum": params["momentum"]}),
     }
 
@@ -143,7 +143,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Task:
-    """What is searched, and how; `setting` is a name that the module of the peer knows."""
+    """A search: its rows, space and candidates; `setting` is a name that the module of the peer knows."""
 
     data: str | None
     space: str
@@ -164,7 +164,7 @@ class Task:
 
     @cached_property
     def configurations(self) -> list[Params]:
-        """The candidates, in our words."""
+        """The candidates, as hyperparameters of ash."""
         return self.shared.ours().sample(self.candidates, self.seed)
 
     def tables(self) -> Tables:
@@ -184,11 +184,11 @@ class Found:
 
     validation: float
     predicted: Callable[[], Sequence[int] | NDArray[Any]]
-    log: Sequence[dict[str, Any]] | None = None  # what it recorded itself, `time` in seconds since the start
+    log: Sequence[dict[str, Any]] | None = None  # the search's own record, `time` in seconds since the start
 
 
 def note(**entry: Any) -> None:
-    """Add a line to the log, from whatever process: the system appends each write as a whole."""
+    """Add a line to the log, from any process: the system appends each write as a whole."""
     folder = os.environ.get(LOG)
     if folder is None:
         return
@@ -207,7 +207,7 @@ def _notes(folder: Path, start: float) -> list[dict[str, Any]]:
 
 
 def improvements(entries: Iterable[dict[str, Any]]) -> list[tuple[float, float]]:
-    """Return (seconds, score) of each entry that scores more than all before."""
+    """Return (seconds, score) of each entry that scores higher than all before it."""
     scored = sorted((entry["time"], entry["score"]) for entry in entries if entry.get("score") is not None)
     best: list[tuple[float, float]] = []
     for seconds, score in scored:
@@ -217,7 +217,7 @@ def improvements(entries: Iterable[dict[str, Any]]) -> list[tuple[float, float]]
 
 
 def search(peer: str, **given: Any) -> dict[str, Any]:
-    """Run one search in this process, and return what it took and what came out."""
+    """Run one search in this process, and return its cost and outcome."""
     warnings.simplefilter("ignore")
     task = Task(**given)
     module = importlib.import_module(f"bench.peers.{peer}")

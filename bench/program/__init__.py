@@ -1,7 +1,7 @@
 """`python -m bench program` makes `ash_bench`: the runs of bench/tables as one file that needs no Python.
 
 The program holds the table and the candidates and is linked statically, so it runs on any Linux of the same
-architecture. Before it is handed over its runs are compared with those of the module that Python loads: the same jobs
+architecture. Before it is delivered, its runs are compared with those of the module that Python loads: the same jobs
 in the same order, the same scores and the same weights, bit for bit.
 """
 
@@ -35,7 +35,7 @@ MODELS = 32  # of the comparison
 
 
 def main(words: Sequence[str]) -> None:
-    """Make the program, compare it, and say where it lies and how it is used."""
+    """Make the program, compare it, and print its path and how it is used."""
     parser = Parser(prog="python -m bench program", description="Builds the runs of `tables` as one file, ash_bench.")
     parser.add_argument("--data", type=folder(*FILES), help="folder with the full optical digits (else load_digits)")
     table = read(parser.parse_args(words).data)
@@ -84,7 +84,7 @@ def digest(jobs: _core._Columns) -> int:
 
 
 def write_sweep(path: Path, table: Digits) -> Path:
-    """Write table and candidates as C++ and return the path; a file that is already so is not touched."""
+    """Write table and candidates as C++ and return the path; an up-to-date file is not touched."""
     training_rows, validation_rows = split_rows(table.y.astype(np.float64), len(table.y), VALIDATION, SEED)
     origin = stamp(MEASURES, ())
     members = json.dumps({name: origin[name] for name in ("commit", "trees")})[1:-1]
@@ -103,7 +103,7 @@ def write_sweep(path: Path, table: Digits) -> Path:
         lines.append(_array("Candidate", f"kCandidates{number}", drawn))
         settings.append(f'Setting{{"{setting}", ash::Continuation::{training(setting)}, kCandidates{number}}}')
     text = "\n".join([*lines, _array("Setting", "kSettings", settings)]) + "\n"
-    if not path.is_file() or path.read_text(encoding="ascii") != text:  # the program is built anew only when it must be
+    if not path.is_file() or path.read_text(encoding="ascii") != text:  # rebuilds the program only if necessary
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="ascii")
     return path

@@ -1,14 +1,14 @@
 """`ash` beside AutoML, trees and another network: each fits three quarters of a table and is scored on the rest.
 
-Compared are 1 - AUC of two classes, the log loss of more, and the root of the mean squared error of numbers, in the
-units of the target; all contenders are told so. A case is one fit in a process of its own, pinned to one core; as many
-run at a time as there are cores. The split is by seed: up to three for `ash`, one for the others. The seconds are
-those of the fit; a first one on few rows loads what is loaded once. The limit is 60 seconds; `ash` also has 2, 5 and
-15, and both `ash` and AutoGluon have 300 on every third table.
+The errors are 1 - AUC for two classes, the log loss for more, and the root of the mean squared error for numbers, in
+the units of the target; all contenders are told so. A case is one fit in a process of its own, pinned to one core; as
+many run at a time as there are cores. The split is by seed: up to three for `ash`, one for the others. The seconds are
+those of the fit; a first fit on few rows loads what is loaded once. The limit is 60 seconds. `ash` is also fitted with
+2, 5 and 15, and both `ash` and AutoGluon with 300 on every third table.
 
-What this favours. The others: CatBoost and RealMLP take their own time, and the last fit of the tuned trees comes on
-top of their limit and uses all rows, where networks hold some out; the best of six peers on a table is partly the
-luckiest one. Ours: `ash` was developed on many of these tables.
+What this favours. The others: CatBoost and RealMLP take their own time. The last fit of the tuned trees exceeds their
+limit and uses all rows, where networks hold some out. The best of six peers on a table is partly the luckiest one.
+`ash`: it was developed on many of these tables.
 
 It takes hours. --tables, --contenders, --limits and --seeds choose what to measure now; the rest stays on record.
 """
@@ -33,11 +33,11 @@ from bench.quality.tables import TABLES, split
 from bench.record import Bench, Case
 
 LEAST_ACCURACY = 0.9
-MOST_SECONDS = 900.0  # of a fit and its first one on few rows; those of peers that take longer have failed
+MOST_SECONDS = 900.0  # of a fit and its first one on few rows; a fit of a peer that takes longer has failed
 
 
 def cases(options: Namespace) -> Sequence[Case]:
-    """Return the cases of the fits that were chosen."""
+    """Return the cases of the chosen fits."""
     return [
         Case(
             fit.key,
@@ -94,7 +94,7 @@ def _cores() -> queue.SimpleQueue[int]:
 
 
 def check(_: Namespace) -> None:
-    """End the bench unless ash learns, and twice the same where no clock decides."""
+    """End the bench unless ash learns, and twice the same if no clock decides."""
     from ash import ASHClassifier
 
     rows = split("digits", None, 0, categories=False)

@@ -2,8 +2,8 @@
 
 A fit takes the task, features and target, and returns a fitted model with `predict` and, for classes, `predict_proba`.
 It is saved by its own `save`, else by pickle. Its `persist`, if it has one, is called before predictions are timed.
-All are told what is compared: the AUC of two classes, the log loss of more, the squared error of numbers. Packages are
-imported within, so that each contender can be measured without the packages of the others.
+All are told the metric: the AUC for two classes, the log loss for more, the squared error for numbers. Functions import
+the packages, so that each contender can be measured without the packages of the others.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Task:
         return self.kind != REGRESSION
 
     def metric(self, of_binary: str, of_classes: str, of_numbers: str) -> str:
-        """Return which of these names is what is compared."""
+        """Return which of these names is the compared metric."""
         return of_numbers if not self.classes else of_binary if self.kind == BINARY else of_classes
 
 
 def ash(task: Task, x: Any, y: Any, told: bool = True, **others: Any) -> Any:
-    """Search until the limit, all else by default; if `few`, train a few candidates of each kind of model instead."""
+    """Search until the limit with all defaults; if `few`, train a few candidates of each kind of model instead."""
     from ash import ASHClassifier, ASHRegressor, SearchConfig
 
     estimator = partial(ASHClassifier if task.classes else ASHRegressor, random_state=task.seed, **others)
@@ -147,7 +147,7 @@ def tuned(task: Task, x: Any, y: Any) -> Any:
 
 
 def _objective(task: Task, x: Any, y: Any, deadline: float) -> Callable[[Any], float]:
-    """Return what is minimized: the error that is compared, on the validation rows."""
+    """Return the objective to minimize: the compared error on the validation rows."""
     from lightgbm import early_stopping
     from sklearn.model_selection import train_test_split
 
@@ -213,7 +213,7 @@ def realmlp(task: Task, x: Any, y: Any) -> Any:
 
 
 def _with_category_missing(x: Any) -> Any:
-    """Return a frame whose missing categories are one of their own."""
+    """Return a frame whose missing cells are a category of their own."""
     text = x.select_dtypes(exclude="number")
     return x.assign(
         **{name: text[name].astype(object).fillna("missing").astype(str).astype("category") for name in text}
@@ -221,7 +221,7 @@ def _with_category_missing(x: Any) -> Any:
 
 
 class _Flat:
-    """A model whose answers are made arrays of the usual shapes."""
+    """A model whose predictions are converted to arrays of the usual shapes."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -239,17 +239,17 @@ class _Predictor(_Flat):
     """AutoGluon's model, which is read from its folder for each call unless it is persisted."""
 
     def persist(self) -> None:
-        """Stay in memory."""
+        """Keep the model in memory."""
         self._model.persist()
 
     def save(self, path: Path) -> None:
-        """Write what predicting needs, without the rest of the folder."""
+        """Write what prediction needs, without the rest of the folder."""
         self._model.clone_for_deployment(str(path))
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to a model."""
+    """A contender: how it fits a model."""
 
     name: str  # in tables
     fit: Callable[[Task, Any, Any], Any]
@@ -259,7 +259,7 @@ class Contender:
     seeds: tuple[int, ...] = (0,)
 
     def missing(self) -> str | None:
-        """Return which package is not there, in a few words."""
+        """Return which package is missing, in a few words."""
         absent = [module for module in self.modules if find_spec(module) is None]
         return f"{absent[0]} is not installed (pip install '.[peers]')" if absent else None
 

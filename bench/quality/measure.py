@@ -1,6 +1,6 @@
 """One fit of the bench `quality`, in a process of its own: errors on the held-out rows, seconds, and cores in use.
 
-Beside them are the milliseconds in which the fitted model predicts 1,000 rows, and the bytes of the saved model.
+It also measures the milliseconds in which the fitted model predicts 1,000 rows, and the bytes of the saved model.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, Split, spl
 FEW_ROWS, FEW_SECONDS = 1_000, 1.0
 PREDICTED, CALLS = 1_000, 5  # rows of a timed call, and calls
 PARTS = 10  # of the held-out rows: the error that is compared is also taken without each of them
-LEAST_PROBABILITY = 1e-7  # what is less counts as this: a rounding in single precision
+LEAST_PROBABILITY = 1e-7  # smaller ones count as this: a rounding in single precision
 COMPARED = {BINARY: "auc_error", CLASSES: "log_loss", REGRESSION: "error"}
 """The error by which contenders are compared, by what the target is."""
 
@@ -57,9 +57,9 @@ def timed_use(function: Callable[[], Any], threads: int) -> tuple[float, float, 
 
 
 def prediction_ms(model: Any, rows: Split) -> float:
-    """Return the median time of a call that predicts PREDICTED rows, of classes their probabilities; 3 digits.
+    """Return the median time of a call that predicts PREDICTED rows (probabilities, for classes); 3 digits.
 
-    The rows are the first of the held-out ones, repeated where there are fewer. A first call is not timed.
+    The rows are the first of the held-out ones, repeated if there are fewer. A first call is not timed.
     """
     if hasattr(model, "persist"):
         model.persist()
@@ -117,7 +117,7 @@ def scores(model: Any, rows: Split) -> dict[str, float]:
 
 
 def without_parts(error: Callable[[NDArray[np.bool_]], float], rows: int) -> list[float]:
-    """Return the error of all rows but those of one part, for each part; a part has every PARTS-th row."""
+    """Return the error of all rows except those of one part, for each part; a part has every PARTS-th row."""
     return [error(np.arange(rows) % PARTS != part) for part in range(PARTS)]
 
 
@@ -130,7 +130,7 @@ def root_mean_square(differences: NDArray[Any]) -> float:
 
 
 def log_losses(probabilities: NDArray[Any], y: NDArray[Any], classes: int) -> NDArray[np.float64]:
-    """Return -log of the probability of the true class of each row; rows are made to sum to 1."""
+    """Return -log of the probability of the true class of each row; rows are scaled to sum to 1."""
     if probabilities.shape != (len(y), classes) or not np.isfinite(probabilities).all():
         raise SystemExit(f"{probabilities.shape} is no table of finite probabilities of {classes} classes")
     exact = probabilities.astype(np.float64)
@@ -143,7 +143,7 @@ def auc_error(scores: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:
     ones, zeros = np.sort(scores[y == 1]), np.sort(scores[y == 0])
 
     def share_below(values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the share of the others that is below each value; half of the equal ones counts."""
+        """Return the share of the others that is below each value; equal ones count half."""
         both = np.searchsorted(others, values, "left") + np.searchsorted(others, values, "right")
         return np.asarray(both / (2 * len(others)))
 

@@ -1,12 +1,12 @@
-"""What the page of the bench `quality` shows: ratios of errors, losses first, and error against time.
+"""The page of the bench `quality`: ratios of errors, losses first, and error against time.
 
-    e / b    of our error and a peer's on the same split; each first gets s added, the standard error of the peer's, and
-             of classes half a held-out row at least, so that an error near 0 does not decide
-    table    the mean of that over the seeds that both have; against the best peer: the largest of its ratios
+    e / b    our error divided by a peer's on the same split. Each first gets s added, the standard error of the peer's,
+             for classes at least half a held-out row, so that an error near 0 does not decide
+    table    the mean of e / b over the seeds that both have; against the best peer: the largest of its ratios
     worse    the tables whose 90 % interval, of a jackknife over parts of the held-out rows, lies above 1.02
     all      geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of them
 
-Below 1 ours errs less. Elo (bencheval) is of the contenders that have fitted all tables with the first seed.
+Below 1, `ash` is better. Elo (bencheval) is of the contenders that have fitted all tables with the first seed.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ Run = Mapping[str, Any]
 class Fits:
     """The fits on record by table, contender and limit, then by seed; a contender without limits has the usual one.
 
-    A minute holds more on a faster processor, so beside a fit of `ash` there are only fits made on its processor.
+    A minute allows more on a faster processor, so a fit of `ash` is compared only with fits on the same processor.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        planned = {fit.key: fit for quick in (True, False) for fit in fits(quick)}  # the usual limit has the last word
+        planned = {fit.key: fit for quick in (True, False) for fit in fits(quick)}  # the usual limit replaces the quick
         made = [(planned[key], value) for key, value in values.items() if key in planned]
         ours = {(fit.table, fit.seed): value.get("on") for fit, value in made if fit.contender == OURS}
         self.runs: dict[tuple[str, str, float], dict[int, Run]] = {}
@@ -65,7 +65,7 @@ class Fits:
         return [table for table in TABLES if self.of(table, OURS)]
 
     def ratio(self, table: str, peer: str, limit: float = LIMIT, ours: str = OURS) -> float | None:
-        """Return our error by a peer's on a table; None where no seed has both."""
+        """Return our error divided by a peer's on a table; None if no seed has both."""
         return mean_ratio(table, self.of(table, ours), self.of(table, peer, limit))
 
     def best_peer(self, table: str) -> tuple[float, str] | None:
@@ -96,7 +96,7 @@ def shared(own: Mapping[int, Run], their: Mapping[int, Run]) -> list[int]:
 
 
 def mean_ratio(table: str, own: Mapping[int, Run], their: Mapping[int, Run]) -> float | None:
-    """Return the mean ratio of the errors over the seeds that both have, None where they share none."""
+    """Return the mean ratio of the errors over the seeds that both have; None if they share none."""
     seeds = shared(own, their)
     return fmean(smoothed(table, own[seed], their[seed]) for seed in seeds) if seeds else None
 
@@ -249,7 +249,7 @@ def _name(contender: str, limit: float) -> str:
 
 
 def scoring_table(fits: Fits) -> Table:
-    """Return what it does to name the metric that is compared, beside scoring=None, on tables of classes."""
+    """Return the effect of naming the compared metric, instead of scoring=None, on tables of classes."""
     rows, ratios = [], []
     for table in fits.tables:
         ratio = fits.ratio(table, PLAIN)
@@ -267,7 +267,7 @@ def scoring_table(fits: Fits) -> Table:
 
 
 def curve_sections(fits: Fits) -> list[Section]:
-    """Return the errors by limit, and a picture of them by that of a minute; nothing where only one was measured."""
+    """Return the errors by limit, and a picture of them relative to a minute; nothing if only one was measured."""
     limits = sorted({*CURVE_LIMITS, LIMIT, LONG_LIMIT})
     rows, lines, rises = [], [], 0
     for table in fits.tables:

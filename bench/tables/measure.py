@@ -26,7 +26,7 @@ VARIANTS = {
     "ash": {"algorithm": "ash", "teams": False},
     "teams": {"algorithm": "ash", "teams": True},
 }
-LINES = (  # what is kept of the simulations: name, run, line
+LINES = (  # the recorded lines of the simulations: name, run, line
     ("ash", "ash 1", "apart"),
     ("teams", "ash 1", "teams"),
     ("bound", "ash 1", "bound"),
@@ -110,7 +110,7 @@ def run_all(setting: str, models: int, folder: str | None, more: list[int]) -> d
 
 
 def _kept(result: ash.Result, folder: str | None, more: list[int]) -> dict[str, Any]:
-    """Return what is needed of a run, and on one thread its simulation on more."""
+    """Return what is recorded of a run, and for one thread its simulation on more."""
     table, columns = read(folder), result.columns
     rungs = [columns["rung"] == rung for rung in range(len(result.rungs))]
     milliseconds = 1e3 * (columns["end"] - columns["start"])
@@ -175,7 +175,7 @@ def network_epoch(folder: str | None, repeats: int) -> dict[str, Any]:
     for _ in range(repeats):
         start, _ = timed(lambda: _core.train(data, settings, few))
         end, _ = timed(lambda: _core.train(data, settings, many))
-        seconds.append((end - start) / (many - few))  # the difference: without what a call takes at its beginning
+        seconds.append((end - start) / (many - few))  # the difference excludes the start of a call
     return {"rows": len(table.x), "seconds": spread(seconds), "difference": difference}
 
 

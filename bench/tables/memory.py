@@ -1,8 +1,8 @@
 """Bytes allocated by 2 to 32 models of the full-batch setting on one thread: the student project's memory table.
 
 All memory of the core comes from operator new. A small library that counts it is compiled here and preloaded into a
-fresh process. Counted is a run of the tuner, from its making to its end: bytes in all, and the most that was held at
-once; then what one more epoch of a job allocates, which must be nothing.
+fresh process. It counts a run of the tuner, from its construction to its end: bytes in all, and the most that was held
+at once. It then counts what one more epoch of a job allocates, which must be nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The tables, the picture and the README's lines, out of the values of bench/tables.
+"""Makes the tables, the picture and the README's lines from the values of bench/tables.
 
 Measured and simulated figures are in separate tables, and so are those that the student project has published.
-Speed-ups have two bases, SH and ASH on one thread, which stand side by side: ASH promotes other candidates than SH,
-often smaller networks, since these end first, so ASH on one thread is faster already, and that is no parallelism.
+Speed-ups have two bases side by side, SH and ASH on one thread. ASH promotes other candidates than SH, often smaller
+networks, since these end first. So ASH on one thread is already faster, which is not due to parallelism.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _times(own: Any, line: str, threads: int) -> str:
 
 
 def wall_times(runs: Runs) -> Table:
-    """Return Table 2 as the student project has it: seconds, and times SH on one thread."""
+    """Return Table 2 in the form of the student project: seconds, and speed-ups over SH on one thread."""
     names = _names(runs)
     rows = [
         [_row(pair), *(_seconds(own["runs"].get(name)) for name in names), str(own["rounds"])]

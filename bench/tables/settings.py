@@ -1,11 +1,11 @@
-"""What is run: two settings, their spaces and candidates, on scikit-learn's digits or the full optical digits.
+"""The two settings of the runs, their spaces and candidates, on scikit-learn's digits or the full optical digits.
 
-    full-batch    the student project's: 64-64-10 and its like, an activation per layer, L2, plain gradient descent at a
+    full-batch    the student project's: 64-64-10 and similar, an activation per layer, L2, plain gradient descent at a
                   constant rate with one update per epoch; a job of rung k trains 2^k epochs from scratch
-    mini-batch    networks of none to three layers, Adam and its like, dropout; jobs resume where the last rung ended
+    mini-batch    networks of no to three hidden layers, Adam and similar, dropout; jobs resume from the last rung
 
-Candidates are those that `ash.tune` draws with seed 0. The first k of them are what it draws for k candidates, so one
-list serves all numbers of models.
+Candidates are those that `ash.tune` draws with seed 0. Its draw for k candidates is the first k of them, so one list
+serves all numbers of models.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def space(setting: str) -> ash.Space:
 
 
 def mini_batch_space() -> ash.Space:
-    """Return no hidden layer, one, two that do not widen and three equal ones; rates that suit the optimizer."""
+    """Return zero hidden layers, one, two that do not widen and three equal ones; rates that suit the optimizer."""
     shapes: list[tuple[int, ...]] = [(), *((width,) for width in WIDTHS)]
     shapes += [pair for pair in product(WIDTHS, repeat=2) if pair[0] >= pair[1] and pair[1] < WIDTHS[-1]]
     shapes += [(width,) * 3 for width in WIDTHS[:-1]]
