@@ -6,15 +6,15 @@
     adaptive   the default: two of three draws are near good candidates
     Sobol      points that fill the space evenly
     TPE        optuna.samplers.TPESampler, told the ranks of all candidates; multivariate: all hyperparameters together
-    forest     near what a forest of extra trees expects of the ranks, one in five drawn at random
+    forest     points with the best ranks by a forest of extra trees, one in five drawn at random
 
 Functions: Branin, Ackley, Rosenbrock, Levy and Hartmann 6 (Surjanovic and Bingham, Virtual Library of Simulation
-Experiments), with a rate, and a choice of four that shifts the value. A score after t epochs is the negated value, and
-what is left of a learning curve: "steady" curves fall alike, those of "crossing" fall faster with higher rates and end
-higher. Tables: LightGBM on data of scikit-learn, a quarter held out.
+Experiments), with a rate, and a choice of four that shifts the value. A score after t epochs is the negated value minus
+the rest of a learning curve. "steady" curves fall alike; "crossing" ones fall faster with higher rates and end higher.
+Tables: LightGBM on data of scikit-learn, a quarter held out.
 
-All have the same epochs: those of 15 or 50 candidates that are trained in full. The ladder has four rungs, eta 3. The
-error is that of the best candidate of a run, trained in full; what a sampler itself takes is not counted.
+All samplers have the same epochs: those of 15 or 50 candidates that are trained in full. The ladder has four rungs, eta
+3. The error is that of the best candidate of a run, trained in full; the time of the sampler itself is not counted.
 """
 
 import math
@@ -65,27 +65,27 @@ class Problem:
 
 
 def branin(x: Sequence[float]) -> float:
-    """Return it of the unit square, above its minimum, in hundreds."""
+    """Return the function on the unit square, above its minimum, in hundreds."""
     a, b = 15 * x[0] - 5, 15 * x[1]
     wave = 10 * (1 - 1 / (8 * math.pi)) * math.cos(a) + 10
     return ((b - 5.1 / (4 * math.pi**2) * a * a + 5 / math.pi * a - 6) ** 2 + wave - 0.397887) / 100
 
 
 def ackley(x: Sequence[float]) -> float:
-    """Return it of the unit cube, which is mapped to -3 to 5."""
+    """Return the function on the unit cube, which is mapped to -3 to 5."""
     z = 8 * np.array(x) - 3
     root, waves = np.sqrt(np.mean(z**2)), np.mean(np.cos(2 * np.pi * z))
     return float(20 - 20 * np.exp(-0.2 * root) - np.exp(waves) + np.e) / 12
 
 
 def rosenbrock(x: Sequence[float]) -> float:
-    """Return it of the unit cube, which is mapped to -1 to 2."""
+    """Return the function on the unit cube, which is mapped to -1 to 2."""
     z = 3 * np.array(x) - 1
     return float(np.sum(100 * (z[1:] - z[:-1] ** 2) ** 2 + (1 - z[:-1]) ** 2)) / 300
 
 
 def levy(x: Sequence[float]) -> float:
-    """Return it of the unit cube, which is mapped to -6 to 6."""
+    """Return the function on the unit cube, which is mapped to -6 to 6."""
     w = 1 + (12 * np.array(x) - 7) / 4
     middle = (w[:-1] - 1) ** 2 * (1 + 10 * np.sin(np.pi * w[:-1] + 1) ** 2)
     end = (w[-1] - 1) ** 2 * (1 + np.sin(2 * np.pi * w[-1]) ** 2)
@@ -93,7 +93,7 @@ def levy(x: Sequence[float]) -> float:
 
 
 def hartmann6(x: Sequence[float]) -> float:
-    """Return it above its minimum."""
+    """Return the function above its minimum."""
     weights = np.array([1, 1.2, 3, 3.2])
     a = [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
     p = [
@@ -129,7 +129,7 @@ def function(name: str, crossing: bool) -> Problem:
 
 @cache
 def rows_of(name: str) -> tuple[Any, ...]:
-    """Return a table of scikit-learn, split."""
+    """Return a table of scikit-learn, split into parts to fit and to test on."""
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
@@ -138,7 +138,7 @@ def rows_of(name: str) -> tuple[Any, ...]:
 
 
 def table(name: str) -> Problem:
-    """Return the boosting of a table; two rounds are an epoch."""
+    """Return the problem of boosting on a table; two rounds are an epoch."""
     import lightgbm
     from sklearn.metrics import log_loss, root_mean_squared_error
 
@@ -163,7 +163,7 @@ def table(name: str) -> Problem:
 
 
 class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
-    """Proposes what a forest of extra trees expects most of, mean and spread, among 200 points."""
+    """Proposes, of 200 points, the one for which a forest of extra trees predicts the most, by mean and spread."""
 
     def __init__(self, seed: int) -> None:
         self._draws, self._rng = optuna.samplers.RandomSampler(seed=seed), np.random.default_rng(seed)
@@ -174,7 +174,7 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
         return dict(optuna.search_space.intersection_search_space(study.get_trials(deepcopy=False)))
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-        """Return the values of a point; nothing, which draws all of them, for one in five and the first ten."""
+        """Return the values of a point; nothing, so that all are drawn, for one in five and the first ten."""
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(done) < 10 or self._rng.random() < 0.2 or not search_space:
             return {}
@@ -201,7 +201,7 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
 
 
 def samplers(seed: int) -> dict[str, Any]:
-    """Return what is compared."""
+    """Return the samplers that are compared."""
     tpe = optuna.samplers.TPESampler
     return {
         "random": "random",

@@ -1,7 +1,7 @@
 """Learn the portfolio: the configurations that the adaptive sampler of `ash` begins with.
 
     tables x pool --each trained alone, with the same work--> predictions of validation and held-out rows
-        --greedily: what most lowers the error of the ensemble so far, over all tables--> portfolio.json
+        --greedily: the one that most lowers the error of the ensemble so far, over all tables--> portfolio.json
 
     python -m scripts.learn_portfolio train FOLDER [TABLE ...]    # an hour on one core; skips tables that are in FOLDER
     python -m scripts.learn_portfolio learn FOLDER                # writes portfolio.json
@@ -9,7 +9,8 @@
 
 Tables are those of `python -m bench quality`, split by a seed that it does not use. The pool has the default network,
 draws from the default space, RealMLP's published space (Holzmueller et al., arXiv:2407.04491, as in pytabkit 1.7), the
-RealMLP configuration of AutoGluon 1.6, and boosted trees. What is learned is rounded to levels of the default space.
+RealMLP configuration of AutoGluon 1.6, and boosted trees. The learned values are rounded to levels of the default
+space.
 """
 
 import json
@@ -45,7 +46,7 @@ KINDS = "nlnnnlnnnlnn"
 DRAWS, ROWS = 8, 2_500
 """Draws of an ensemble, and the most rows that it is selected and judged by."""
 OTHER_SIZE = 0.3
-"""The weight of tables of another size than the order is learned for."""
+"""The weight of tables whose size differs from that for which the order is learned."""
 LEAST_ERROR = 0.002
 """Added to errors below 0.2, so that a table without errors does not decide alone."""
 SHOWN = (2, 4, 6, 8, 12)
@@ -114,7 +115,7 @@ def rounded(params: Configuration, space: Space) -> Configuration:
 
 
 def _distance(level: tuple[int, ...], wanted: tuple[int, ...]) -> float:
-    """Return how different two shapes of equal layers are."""
+    """Return the difference between two shapes of equal layers."""
     widths = abs(np.log(max(level, default=1) / max(wanted, default=1)))
     return float(10 * abs(len(level) - len(wanted)) + widths)
 
@@ -132,7 +133,7 @@ def _shown(value: float, digits: int) -> float:
 
 
 def train(folder: Path, table: str) -> None:
-    """Train each configuration of the pool on a table, and keep what it predicts."""
+    """Train each configuration of the pool on a table, and save its predictions."""
     rows, kind = split(table, ROOT.parent / "shared/data", SEED, categories=False), TABLES[table].kind
     metric = {REGRESSION: "neg_root_mean_squared_error", BINARY: "roc_auc"}.get(kind, "neg_log_loss")
     task = "regression" if kind == REGRESSION else "classification"
@@ -169,7 +170,7 @@ def train(folder: Path, table: str) -> None:
 
 @dataclass(eq=False)
 class Table:
-    """What the configurations predict for a table."""
+    """The predictions of the configurations for a table."""
 
     name: str
     rows: int
@@ -195,7 +196,7 @@ class Table:
 
 
 def read(file: Path) -> Table:
-    """Return a table from what `train` has kept."""
+    """Return a table from the predictions that `train` has saved."""
     kept = np.load(file)
     known, truth = kept["known"][:, :ROWS], kept["truth"][:ROWS]
     kind = TABLES[file.stem].kind

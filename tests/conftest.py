@@ -1,4 +1,4 @@
-"""Fixtures for all tests, most of them tables, and the examples that Hypothesis tries."""
+"""Fixtures for all tests, most of them tables, and settings of Hypothesis and of pytest."""
 
 import os
 
@@ -39,7 +39,7 @@ LAST = [
     "test_progress",
     "test_bench",
 ]
-"""Beginnings of the names of modules that start processes or browsers: slow, and seldom the first to see a fault."""
+"""Prefixes of the names of modules that start processes or browsers: slow, and seldom the first to find a fault."""
 SAMPLES = Path(__file__).with_name("samples")
 """Samples of real tables; their README says of which."""
 
@@ -51,7 +51,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 @pytest.fixture
 def empty_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let a command start in a folder of its own: it writes into ash-tune-out unless told otherwise."""
+    """Start each test in a folder of its own, since a command writes into ash-tune-out by default."""
     folder = tmp_path_factory.mktemp("run")
     monkeypatch.chdir(folder)
     return folder
@@ -68,7 +68,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def environment_as_before() -> Iterator[None]:
-    """Take back what a cluster of Dask leaves in the environment of who starts it: the threads of its workers."""
+    """Remove what a cluster of Dask leaves in the environment of the process that starts it: threads of its workers."""
     yield
     for name, value in BEFORE.items():
         os.environ.pop(name, None)
@@ -100,7 +100,7 @@ class Announcer:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say how many faults were tried and survived, where they were asked for."""
+    """Print how many faults were tried and survived, if they were asked for."""
     if config.getoption("markexpr") != "faults":
         return
     names = {
@@ -131,7 +131,7 @@ def diabetes() -> Data:
 
 
 def read_only(data: Data) -> Data:
-    """Protect arrays that all tests share, so that whoever writes to one fails at once."""
+    """Protect arrays that all tests share, so that a test that writes to one fails at once."""
     for array in data:
         array.setflags(write=False)
     return data

@@ -1,4 +1,4 @@
-"""For tests of benches: one of two cases, and what stands in the tables that a bench has made."""
+"""For tests of benches: a bench of two cases, and the cells of the tables that a bench has made."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def options(folder: Path, **changes: Any) -> Namespace:
 
 
 def two_cases(measured: list[str], fails: bool = False, **changes: Any) -> Bench:
-    """Return a bench that notes what it measures; where it fails, the second case is interrupted."""
+    """Return a bench that notes what it measures; if it fails, the second case is interrupted."""
 
     def case(name: str) -> Case:
         def run() -> dict[str, float]:

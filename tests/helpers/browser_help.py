@@ -1,4 +1,4 @@
-"""A headless Chromium for tests of pages: what a page logs and asks for is written down."""
+"""A headless Chromium for tests of pages; it records what a page logs and requests."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1100, "height": 900}
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-"""Without a sandbox of its own, since it shows only pages of ours and cannot have one as root."""
+"""It has no sandbox of its own, since it shows only pages of ours and cannot have one as root."""
 
 
 @contextlib.contextmanager
@@ -31,7 +31,7 @@ def open_browser() -> Iterator[Any]:
 
 @dataclass
 class Visit:
-    """A page that is open: what it has logged, and what it has asked for."""
+    """An open page, with the messages that it has logged and the addresses that it has requested."""
 
     page: Any
     said: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Visit:
         return float(self.page.evaluate(script))
 
     def wait_for(self, script: str) -> None:
-        """Wait until an expression of the page is true. The page allows no eval, so that it is asked from outside."""
+        """Wait until an expression of the page is true. The page allows no eval, so it is evaluated from outside."""
         for _ in range(600):
             if self.page.evaluate(script):
                 return

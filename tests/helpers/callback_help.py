@@ -24,7 +24,7 @@ def press_ctrl_c(_: ash.Run) -> None:
 
 
 class TimeIsUp(ash.Callback):
-    """Lets so many seconds pass on the clock of this process, once so many jobs have ended; no test waits."""
+    """Advances the clock of this process by some seconds once so many jobs have ended, so that no test waits."""
 
     def __init__(self, patch: pytest.MonkeyPatch, seconds: float, jobs: int = 5) -> None:
         self._seconds, self._left, self._passed = seconds, jobs, 0.0
@@ -39,7 +39,7 @@ class TimeIsUp(ash.Callback):
 
 
 class Diary(ash.Callback):
-    """Writes down what it is told, and by which thread."""
+    """Records its calls, and the threads that make them."""
 
     def __init__(self) -> None:
         self.pages: list[tuple[str, Any]] = []
@@ -75,7 +75,7 @@ def tune(*callbacks: Any, **changes: Any) -> ash.Result:
 
 
 def endless(*callbacks: Any, **changes: Any) -> ash.Result:
-    """A run that only somebody else ends, as far as these tests are concerned."""
+    """A run that does not end by itself within these tests."""
     return tune(*callbacks, **{"space": None, "candidates": None, "stop_score": 2.0, **changes})
 
 

@@ -1,4 +1,4 @@
-"""Arguments of the entry points of ash, of which tests name fields of the config beside the others."""
+"""Arguments of the entry points of ash; tests may name fields of the config among them."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from ash.options import CONFIG_FIELDS
 
 
 def configured(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of an entry point, those that are fields of `ash.SearchConfig` moved into its `config`.
+    """Return the arguments of an entry point; those that are fields of `ash.SearchConfig` are moved into its `config`.
 
-    A `config` among the arguments counts more than fields beside it.
+    A `config` among the arguments takes precedence over fields beside it.
     """
     fields = {name: value for name, value in arguments.items() if name in CONFIG_FIELDS}
     others = {name: value for name, value in arguments.items() if name not in CONFIG_FIELDS}

@@ -1,4 +1,4 @@
-"""Shared by the tests of what the core is given: options, tables, encodings, the way from a table to a network."""
+"""Shared by the tests of data: options, tables, encodings, the way from a table to a network."""
 
 import inspect
 from collections.abc import Callable
@@ -49,7 +49,7 @@ LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 
 def options(**changes: Any) -> Options:
-    """Checked arguments of a run: the defaults of `ash.tune` but for `changes`."""
+    """Checked arguments of a run: the defaults of `ash.tune` except for `changes`."""
     arguments = inspect.signature(ash.tune).parameters.values()
     defaults = {each.name: each.default for each in arguments if each.name not in ("X", "y")}
     return read_options("tune", defaults | configured(changes))
@@ -73,12 +73,12 @@ def parts_from(
 
 
 def start(parts: Fold) -> _core.Network:
-    """A network without hidden layers that has seen nothing but centers and scales."""
+    """An untrained network without hidden layers, with centers and scales."""
     return _core.train(prepare(parts), settings(), 0)[0]
 
 
 def bits(parts: Fold) -> bytes:
-    """All that two epochs on these parts have left: weights, centers and scales."""
+    """The outcome of two epochs on these parts: weights, centers and scales."""
     network, losses = _core.train(prepare(parts), settings(hidden=(3,), activations=("tanh",), batch_size=4), 2)
     assert np.isfinite(losses).all()
     scaling = (network.input_center, network.input_scale, network.target_mean, network.target_scale)
@@ -99,7 +99,7 @@ def mixed_columns(rows: int = ROWS) -> dict[str, list[Any]]:
 
 
 def mixed_target(columns: dict[str, list[Any]]) -> NDArray[np.float64]:
-    """A regression target that all columns tell something about."""
+    """A regression target that depends on all columns."""
     noise = np.random.default_rng(4).normal(size=len(columns["size"]))
     rows = zip(*columns.values(), strict=True)
     known = [(s or 0) + (c or 0) / 9 + (f or 0) + 2 * (k == "red") + len(t or "") for s, c, f, k, t in rows]

@@ -1,4 +1,4 @@
-"""What docstrings in the style of numpydoc say of parameters, and which public calls there are to have one."""
+"""Reads parameters from numpydoc docstrings, and lists the public calls that must have one."""
 
 import inspect
 import re
@@ -37,7 +37,7 @@ def methods(kind: type, path: str) -> Iterator[Public]:
     """Yield the public methods and properties of a class, those of its bases in ash too."""
     for name in dir(kind):
         found = inspect.getattr_static(kind, name)
-        for wrapped in ("fget", "func", "fn"):  # of a property, a cached property, a method that is not always there
+        for wrapped in ("fget", "func", "fn"):  # of a property, a cached property, a conditional method
             found = getattr(found, wrapped, found)
         if not name.startswith("_") and inspect.isfunction(found) and found.__module__.startswith("ash."):
             bases = [base for base in kind.__mro__ if name in vars(base)]
@@ -57,6 +57,6 @@ def entries(doc: str, title: str) -> dict[str, str]:
 
 
 def documented_types(doc: str) -> dict[str, str]:
-    """Return the types of the parameters of a docstring, without what they say of defaults."""
+    """Return the types of the parameters of a docstring, without their defaults."""
     told = entries(doc, "Parameters")
     return {name: re.sub(r"(, optional|, default.*| or None)*$", "", kind) for name, kind in told.items() if kind}

@@ -1,4 +1,4 @@
-"""Shared by the tests of ensembles: noisy tables on which an average is better, and runs of them."""
+"""Shared by the tests of ensembles: noisy tables on which an average is better, and runs on them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Shared by the tests of the estimators: small ones, and the columns of one table in several libraries."""
+"""Shared by the tests of the estimators: small ones, and one table in the frames of several libraries."""
 
 import importlib
 import os
@@ -33,7 +33,7 @@ def digest(estimator: Any, *data: Any, **keywords: Any) -> str:
 
 
 def scikit_learn_of(version: str) -> None:
-    """Skip the test where scikit-learn is older than a version like "1.9"."""
+    """Skip the test if scikit-learn is older than a version like "1.9"."""
     installed, wanted = (tuple(map(int, each.split(".")[:2])) for each in (sklearn.__version__, version))
     if installed < wanted:
         needs.not_here(f"scikit-learn is older than {version}")
@@ -70,7 +70,7 @@ WITH_ARRAY_API = os.environ.get("SCIPY_ARRAY_API") == "1"
 
 
 def all_switched_on(*, array_api: bool = True) -> Any:
-    """Return a context with metadata routing and the array API, where the array API can be switched on."""
+    """Return a context with metadata routing, and with the array API if it can be switched on."""
     dispatch = array_api and WITH_ARRAY_API
     return sklearn.config_context(enable_metadata_routing=WITH_ARRAY_API, array_api_dispatch=dispatch)
 

@@ -1,4 +1,4 @@
-"""A run of 32 digit networks, as all tests of executors make it, and executors that count or fail."""
+"""A run of 32 networks on digits, which all tests of executors use, and executors that count or fail."""
 
 import functools
 import os
@@ -41,12 +41,12 @@ def tuned(**given: Any) -> ash.Result:
 
 @functools.cache
 def expected() -> str:
-    """Return the digest that it has everywhere."""
+    """Return the digest that the run has everywhere."""
     return tuned(threads=1).digest
 
 
 class Wrapped(Executor):
-    """Two threads, between which and the run a function stands: submit(executor, job number, function, arguments)."""
+    """Two threads, to which a function submits the jobs: submit(executor, job number, function, arguments)."""
 
     def __init__(self, submit: Callable[..., Future[Any]]) -> None:
         self._submit, self._threads, self._count = submit, ThreadPoolExecutor(2), 0
@@ -65,7 +65,7 @@ def failing(error: Exception) -> Future[Any]:
 
 
 class ForOneRank:
-    """What only the first rank that trains can unpickle."""
+    """An object that only the first rank that trains can unpickle."""
 
     def __reduce__(self) -> Any:
         return _for_one_rank, ()
@@ -79,7 +79,7 @@ def _for_one_rank() -> None:
 
 
 def hide_files() -> None:
-    """A rank that sees no file from now on; all of them do it together."""
+    """Make this rank see no file from now on; all ranks do it together."""
     from mpi4py.futures import get_comm_workers
 
     from ash.executors import mpi_pool
@@ -104,7 +104,7 @@ def deadly_job(expected: Any, shared: Any, before: Any, order: Any) -> Any:
 
 
 def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
-    """A function that is the better the nearer x is to 0.3, and the longer it was trained."""
+    """A function whose score grows as x gets closer to 0.3, and with the training."""
     behind = epochs + (state or 0)
     return -abs(params["x"] - 0.3) - 1 / behind, behind
 
@@ -124,7 +124,7 @@ def do_after_meeting(folder: str, count: int, *arguments: Any) -> Any:
 
 
 class BadPickle(Exception):
-    """What cannot be pickled, be it returned, raised or called."""
+    """An object that cannot be pickled, be it returned, raised or called."""
 
     def __reduce__(self) -> Any:
         raise pickle.PicklingError("it is not to be pickled")
@@ -134,7 +134,7 @@ class BadPickle(Exception):
 
 
 class BadUnpickle(Exception):
-    """What can be pickled, but not unpickled."""
+    """An object that can be pickled, but not unpickled."""
 
     def __reduce__(self) -> Any:
         return _unpickled, ()
@@ -159,4 +159,4 @@ BAD: dict[str, Callable[..., Any]] = {
     "raises bad unpickle": functools.partial(raises, BadUnpickle),
     "is bad pickle": BadPickle(),
 }
-"""What a worker might do instead of a job, that mpi4py's own tests do to its executor."""
+"""What a worker might do instead of a job, as in mpi4py's own tests of its executor."""

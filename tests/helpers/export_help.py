@@ -1,4 +1,4 @@
-"""Shared by the tests of exports: tables of all kinds, and what other programs make of an exported model."""
+"""Shared by the tests of exports: tables of all kinds, and the outputs of other programs for an exported model."""
 
 import datetime
 import math
@@ -15,10 +15,10 @@ from ash.data.dates import days_of_objects
 from ash.export.description import describe
 
 MISSING = "<missing>"
-"""What stands for a missing cell of a category in ONNX here."""
+"""The text for a missing cell of a category in ONNX here."""
 TOLERANCE = 1e-5
 HOSTILE = ('"quoted"', "back\\slash", "??=??/", "ümläut 漢字", "", " ", "new\nline", "nul\0", "*/ int main() {")
-"""Levels and names that a careless writer of code would trip over."""
+"""Levels and names that must be escaped in generated code."""
 WARNINGS = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wshadow", "-Wconversion", "-Wdouble-promotion")
 
 DRIVER = """
@@ -69,14 +69,14 @@ def mixed_frame(rows: int, seed: int = 0) -> Any:
 
 
 def mixed_y(frame: Any) -> NDArray[Any]:
-    """Labels that several columns of such a frame tell something about."""
+    """Labels that depend on several columns of such a frame."""
     score = frame["age"].fillna(40) + 9 * (frame["label"] == HOSTILE[0]) + frame["gain"] / 100
     noise = 3 * np.random.default_rng(1).normal(size=len(frame))
     return np.where(score + noise > 45, "yés", 'n"o')
 
 
 def odd_rows() -> Any:
-    """Rows of such a frame with what training has not seen: levels, gaps, numbers far out, a negative zero."""
+    """Rows of such a frame with cells that training has not seen: levels, gaps, outliers, a negative zero."""
     frame = mixed_frame(40, seed=9)
     city = frame.columns[2]
     frame.loc[0, "label"], frame.loc[1, city], frame.loc[2, "age"], frame.loc[3, "age"] = "néw", "", 1e30, -3e38
@@ -106,7 +106,7 @@ def check_outputs(model: Any, outputs: Any, X: Any) -> None:
 
 
 def check_labels(model: Any, labels: Any, X: Any) -> None:
-    """Assert that these are the labels of a model, but where two classes are equally probable."""
+    """Assert that these are the labels of a model, except where two classes are equally probable."""
     likely = np.sort(model.predict_proba(X), axis=1)
     is_clear = likely[:, -1] - likely[:, -2] > TOLERANCE
     assert is_clear.mean() > 0.9 and (np.asarray(labels) == model.predict(X))[is_clear].all()

@@ -1,4 +1,4 @@
-"""Networks and boosted trees with random columns and numbers for the tests of exports: all that a model can be."""
+"""Networks and boosted trees with random columns and numbers, for the tests of exports: every kind of model."""
 
 import datetime
 import math
@@ -34,7 +34,7 @@ MOMENT = datetime.datetime(1970, 1, 1)
 def random_network(random: Random, **fixed: Any) -> ash.Network:
     """Return a random network without any training.
 
-    `fixed` gives the encoding, classes and activations, and whether it is plain, with nothing but layers.
+    `fixed` gives the encoding, classes and activations, and whether it is plain, which means only layers.
     """
     encoding = fixed.get("encoding") or random_encoding(random)
     classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
@@ -111,9 +111,9 @@ def random_trees(random: Random, **fixed: Any) -> ash.Trees:
 
 
 def random_tree(random: Random, leaves: int) -> list[tuple[int, int]]:
-    """The children of each node: all begin as leaves, and each node splits a leaf that is there."""
+    """The children of each node: all begin as leaves, and each node splits an existing leaf."""
     tree: list[list[int]] = []
-    ends = [(-1, 0)]  # which node has the leaf, on which side
+    ends = [(-1, 0)]  # the node of the leaf, and its side
     for node in range(leaves - 1):
         parent, side = ends.pop(int(random.integers(len(ends))))
         if node:
@@ -158,7 +158,7 @@ def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
     targets = random_targets(random, outputs, classes is None)
     fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "targets": targets}
     members = [random_network(random, scaling=scalings[place % len(scalings)], **fixed) for place in range(3)]
-    weights = np.array([0.45, 0.33, 0.22])  # no two halves, which would tie where members are certain
+    weights = np.array([0.45, 0.33, 0.22])  # no part is a half, which would tie if members are certain
     return ash.Ensemble(members, weights, metric=members[0].metric, validation_score=0.0)
 
 

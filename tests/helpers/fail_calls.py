@@ -2,11 +2,11 @@
 
     LD_PRELOAD=/usr/lib/fiu/fiu_posix_preload.so python tests/helpers/fail_calls.py POINT ERRNO STEP FOLDER
 
-libfiu stands between all libraries and the system, so SQLite's own calls fail here as on a bad disk. Its preloaded
-library asks before each call that a point of failure is named for, whether that one is to fail: posix/io/rw/pwrite is a
-write that fails, posix/io/rw/pwrite/reduce one that writes less than it was asked to. After each failure the journal
-must hold what was told, and the same run again must end as if nothing had happened.
-Prints one JSON object: the calls that failed, and how many of them ended the run with a JournalError.
+libfiu stands between all libraries and the system, so SQLite's own calls fail here as on a bad disk. Before each call
+that has a point of failure, its preloaded library asks whether the call must fail: posix/io/rw/pwrite is a
+write that fails, posix/io/rw/pwrite/reduce one that writes less than requested. After each failure the journal
+must hold all reported results, and the same run again must end as if nothing had happened.
+It prints one JSON object: the calls that failed, and how many of them ended the run with a JournalError.
 Source: libfiu, fiu-control.h and its documentation of the POSIX preload library.
 """
 
@@ -23,7 +23,7 @@ import pytest
 
 
 class _Without:
-    """A finder of modules that finds no pyarrow: under libfiu's malloc, loading it may wait for a thread of its own."""
+    """A finder of modules that hides pyarrow: under libfiu's malloc, loading it may wait for a thread of its own."""
 
     @staticmethod
     def find_spec(name: str, *_: Any) -> None:
@@ -45,7 +45,7 @@ DECIDES = ctypes.CFUNCTYPE(
     ctypes.POINTER(ctypes.c_void_p),
     ctypes.POINTER(ctypes.c_uint),
 )
-"""What libfiu calls: name of the point, and what it may change; not 0 lets the call fail."""
+"""The callback of libfiu: name of the point, and what it may change; a non-zero result makes the call fail."""
 
 
 @contextlib.contextmanager
@@ -86,7 +86,7 @@ def one(path: Path, point: str, number: int, code: int, expected: list[Any]) -> 
 def main(point: str, code: int, step: int, folder: Path) -> dict[str, int]:
     """Return how many calls failed, and how many of them ended their run."""
     expected = outcome(run(None))
-    run(folder / "first.ash")  # what is loaded once is loaded now
+    run(folder / "first.ash")  # loads what is loaded only once
     failed = ended = 0
     for number in range(1, MOST, step):
         there, stopped = one(folder / f"{number}.ash", point, number, code, expected)

@@ -15,7 +15,7 @@ import ash
 from config_help import configured
 
 HANG_SECONDS = 600.0
-"""After which a process is taken to hang: no test here takes a tenth of that, on however busy a machine."""
+"""Seconds after which a process counts as hanging: no test here takes a tenth of that, even on a busy machine."""
 COMMON = """
 import os, sys, threading, time, signal, warnings
 import numpy as np
@@ -24,7 +24,7 @@ from fault_help import quick, small_space, table
 X, Y = table()
 EXPECTED = "{expected}"
 """
-"""What `run` has done before: a table, and what is expected of it."""
+"""The code that `run` executes first: it makes a table and the expected results."""
 
 
 def table(rows: int = 60, features: int = 3) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -58,19 +58,19 @@ def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash
 
 
 def environment_of_tests() -> dict[str, str]:
-    """Return one in which the modules of the tests are found."""
+    """Return an environment in which the modules of the tests are found."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def python(
     code: str, *arguments: str, folder: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter that finds the helpers, in this folder or that one."""
+    """Run code in a fresh interpreter that finds the helpers, in this folder or another one."""
     return _run(["-c", code, *arguments], environment, folder)
 
 
 def run(code: str, *, before: str = "", expected: str = "", folder: Path | None = None, **environment: str) -> str:
-    """What a fresh interpreter prints that has a table; it must end well: a hang is a failure."""
+    """What a fresh interpreter with a table prints; it must end without an error, and a hang is a failure."""
     whole = before + COMMON.replace("{expected}", expected) + code
     done = python(whole, folder=folder, PYTHONFAULTHANDLER="1", **environment)
     assert done.returncode == 0, done.stderr

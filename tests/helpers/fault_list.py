@@ -1,7 +1,7 @@
-"""The faults that ash must survive, by number: their sections, which test names mean which, and those that wait.
+"""The faults that ash must survive, by number: their sections, the names of their tests, and those without a test.
 
-A fault is tested where its number stands in the name or the id of a test: `test_f58_...`, `[F64-folder]`. All such
-tests carry the mark `faults`; `pytest -m faults` ends with a table of what was tried and what was survived.
+A test covers a fault if its number is in the name or the id of the test: `test_f58_...`, `[F64-folder]`. All such
+tests have the mark `faults`; `pytest -m faults` ends with a table of the faults tried and survived.
 """
 
 import re
@@ -27,12 +27,12 @@ NOT_DUE: Mapping[int, str] = {113: "nothing is released yet: there are no older 
 
 
 def numbers(text: str) -> set[int]:
-    """Return the numbers of the faults that a name of a test has."""
+    """Return the numbers of the faults in the name of a test."""
     return {int(found) for found in NUMBER.findall(text.replace("_", " "))}
 
 
 def numbers_in(folder: Path) -> set[int]:
-    """Return the numbers that stand in names or ids of tests, in Python and in C++."""
+    """Return the numbers in names or ids of tests, in Python and in C++."""
     files = (*folder.rglob("test_*.py"), *(folder / "cpp").glob("*.cpp"), *(folder.parent / ".ci").glob("run"))
     lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     named = [line for line in lines if re.search(r"def test_|TEST_CASE|ids?=|\"F\d|^begin ", line)]

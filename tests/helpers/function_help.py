@@ -1,4 +1,4 @@
-"""Functions to tune, for tests: cheap ones whose outcome is known, and those that fail in every way."""
+"""Functions to tune, for tests: cheap ones with a known outcome, and ones that fail in every way."""
 
 import os
 import time
@@ -22,7 +22,7 @@ SPACE = {"x": ash.uniform(0, 1, levels=1001), "depth": [1, 2, 3], "kind": ["a", 
 
 
 def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """A score that grows with the epochs, the more the nearer x is to 0.3; the state is the epochs so far."""
+    """A score that grows with the epochs, faster if x is closer to 0.3; the state is the epochs so far."""
     done = epochs + (state or 0)
     return 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, done
 
@@ -36,18 +36,18 @@ def cost(params: dict[str, Any], epochs: int) -> float:
 
 
 def job_of(candidate: int = 0, rung: int = 0, epochs: int = 1) -> Job:
-    """A job for tests that hand out one by themselves; nothing in it asks for its directory."""
+    """A job for tests that hand it out themselves; it does not ask for its directory."""
     return candidate, rung, epochs, epochs, ""
 
 
 def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]], bool]) -> None:
-    """Let the limit of jobs in processes hold for those only that hang: on a busy machine any job may take long."""
+    """Apply the limit of jobs in processes only to jobs that hang: on a busy machine any job may take long."""
     do = Child.do
     patch.setattr(Child, "do", lambda self, given, limit: do(self, given, limit if hangs(given[1]) else None))
 
 
 def meet(folder: Path, count: int) -> None:
-    """Wait until so many processes have come here, in a job of each."""
+    """Wait until so many processes have called this, each in a job of its own."""
     (folder / f"process {os.getpid()}").touch()
     wait_until(lambda: len([*folder.glob("process *")]) >= count)
 

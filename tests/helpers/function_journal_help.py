@@ -1,4 +1,4 @@
-"""Runs of functions with a journal, for tests: interrupted ones, and what must be equal in the end."""
+"""Runs of functions with a journal, for tests: interrupted ones, and the parts that must be equal at the end."""
 
 import sys
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ GREEDY: dict[str, Any] = {"costs": None, "workers": None}
 
 
 def looked_at(patch: Any) -> None:
-    """Let there be a commit for each job, so that a run that takes milliseconds can be ended in the middle."""
+    """Commit after each job, so that a run of milliseconds can be ended in the middle."""
     patch.setattr("ash.function.function_run.WAKE_SECONDS", 0.0)
     patch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
 
 
 class Counted:
-    """`train`, and how often it was called with what."""
+    """`train`, with a count of its calls by their arguments."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, int, Any]] = []
@@ -41,7 +41,7 @@ def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = tr
 
 
 def outcome(result: ash.FunctionResult) -> list[Any]:
-    """All that must be as without a break: what was decided, not when and where."""
+    """All that must be the same as without an interruption: what was decided, not when and where."""
     jobs = [
         (job.candidate, job.rung, job.epochs, repr(job.score), job.worker, job.virtual_start, job.virtual_end)
         for job in result.jobs
@@ -51,7 +51,7 @@ def outcome(result: ash.FunctionResult) -> list[Any]:
 
 
 def broken(journal: Path, jobs: int, **changes: Any) -> list[Any]:
-    """Begin the run, end it in the middle, and return the jobs that were told."""
+    """Begin the run, end it in the middle, and return the jobs that were reported."""
     diary = Diary()
     try:
         tune(journal, diary, After(jobs, sys.exit), **changes)

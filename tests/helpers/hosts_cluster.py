@@ -1,9 +1,9 @@
 """A cluster of Dask on hosts, and a run on it.
 
-    host 0            scheduler, and the run, which this file is the program of
-    host 1, 2, ...    a worker each
+    host 0            scheduler, and the run, whose program is this file
+    host 1, 2, ...    one worker each
 
-All are processes of this machine, with its files: the journal that the run writes is read here.
+All are processes of this machine and share its files: the journal of the run is read here.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ PORT = "8786"
 SCHEDULER = f"tcp://{address(0)}:{PORT}"
 LIMIT_SECONDS = "250"
 AFTER = 9
-"""Jobs, after which it is the middle of a run."""
+"""The number of jobs after which a run is in its middle."""
 
 
 class HostCluster:
-    """A cluster; after `patience` seconds without an answer a connection is taken for lost (for Dask 11 or more)."""
+    """A cluster; after `patience` seconds without an answer a connection counts as lost (Dask requires 11 or more)."""
 
     def __init__(self, hosts: Hosts, patience: int) -> None:
         self._hosts = hosts
@@ -42,7 +42,7 @@ class HostCluster:
         self.workers.append(self._start(host, *dask("worker", *words)))
 
     def run(self, journal: Path, call: Callable[[], None] = lambda: None, **settings: Any) -> str:
-        """Return the digest of a run of digit networks, or why it has none; in the middle something is called once."""
+        """Return the digest of a run on digits, or why it has none; a function is called once in its middle."""
         words = (SCHEDULER, str(len(self.workers)), str(journal), json.dumps(settings))
         command = ("timeout", LIMIT_SECONDS, sys.executable, __file__, *words)
         with self._start(0, *command, stdout=subprocess.PIPE) as run:

@@ -1,13 +1,13 @@
-"""Hosts for tests of faults, each with a network of its own on this one machine, joined by a switch with faults.
+"""Hosts for tests of faults, each with a network of its own on this machine, joined by a switch with faults.
 
     host 0  10.77.0.100 ─┐
-    host 1  10.77.0.101 ─┼─ hosts_switch.py       frames are late, some are lost, and hosts can be cut off
+    host 1  10.77.0.101 ─┼─ hosts_switch.py       delays frames, loses some, and can cut hosts off
     host 2  10.77.0.102 ─┘
 
 A host is a network namespace; the switch has one, too, so that nothing reaches the network of the machine. They have
 no names: each lasts as long as a process in it, and the first one ends with this process, however that ends. Files,
 processes and the host's name are those of the machine.
-test_faults_hosts.py measures what comes of delay and loss.
+test_faults_hosts.py measures the effects of delay and loss.
 """
 
 import contextlib
@@ -40,13 +40,13 @@ def missing() -> str | None:
 
 
 class Hosts:
-    """Hosts that are there: a process in the namespace of each, and the switch."""
+    """Running hosts: a process in the namespace of each, and the switch."""
 
     def __init__(self, spaces: Sequence[int], switch: subprocess.Popen[bytes]) -> None:
         self._spaces, self._switch = spaces, switch
 
     def inside(self, host: int) -> list[str]:
-        """Return what stands before a command that is to run on a host."""
+        """Return the words before a command that make it run on a host."""
         return _inside(self._spaces[host])
 
     def cut(self, *hosts: int) -> None:
@@ -79,7 +79,7 @@ def hosts(count: int, delay: float = 0.0, loss: float = 0.0) -> Iterator[Hosts]:
 
 @contextlib.contextmanager
 def _held(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process that ends with its standard input, and wait until it says something; `cat` answers."""
+    """Start a process that ends with its standard input, and wait until it prints something; `cat` answers."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0) as process:
         assert process.stdin is not None and process.stdout is not None
@@ -100,7 +100,7 @@ def _inside(space: int) -> list[str]:
 
 
 def _join(host: int, space: int, middle: int) -> None:
-    """Lay a cable from a host to the switch: its frames are no longer than they would be on a real one."""
+    """Connect a host to the switch by a cable, on which frames are no longer than on a real one."""
     lines = {
         middle: f"link add cable netns {space} gso_max_segs 1 type veth peer port{host}\nlink set port{host} up\n",
         space: f"address add {address(host)}/24 dev cable\nlink set lo up\nlink set cable up\n",
@@ -111,7 +111,7 @@ def _join(host: int, space: int, middle: int) -> None:
 
 
 def _wait_for_link(space: int) -> None:
-    """Wait until a host says that it is joined, which the kernel tells it up to a second later."""
+    """Wait until a host reports that it is connected, which the kernel tells it up to a second later."""
     until = time.monotonic() + LINK_SECONDS
     while " state UP " not in (told := _run(*_inside(space), "ip", "link", "show", "cable").stdout):
         assert time.monotonic() < until, told

@@ -1,15 +1,15 @@
-"""The switch between the hosts of hosts_help.py: a program that forwards frames, late and not all of them.
+"""The switch between the hosts of hosts_help.py: a program that forwards frames late and loses some.
 
     host 0  cable ──── port0 ┐
     host 1  cable ──── port1 ├ frame ── lost? ── waits ── cut off? ── to the port where its addressee was last heard of
-    host 2  cable ──── port2 ┘                                        or, as long as there was none, to all the others
+    host 2  cable ──── port2 ┘                                        or, if there is none yet, to all the others
 
     python hosts_switch.py PORTS DELAY LOSS SEED      DELAY: seconds; LOSS: a share
 
-A line on standard input has the numbers of the hosts that are cut off from now on; where it ends the program does.
-Order: frames leave as they came, each by DELAY later. Losses are drawn from one stream of SEED, one draw a frame.
-A host computes no checksums for its veth, which a frame read here would lack: PACKET_VNET_HDR puts in front of each
-what the kernel has still to compute, and takes it again when the frame is sent.
+A line on standard input has the numbers of the hosts that are cut off from now on; the program ends with its input.
+Order: frames leave as they came, each by DELAY later. Losses are drawn from one stream of SEED, one draw per frame.
+A host computes no checksums for its veth, so a frame read here would lack them. PACKET_VNET_HDR puts a header before
+each frame that says what the kernel still has to compute, and the kernel reads it when the frame is sent.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Switch:
         sink = self._heard.get(frame[HEADER : HEADER + ADDRESS])
         for number, port in enumerate(self._ports):
             if number != source and sink in (number, None) and not self._cut & {number, source}:
-                with contextlib.suppress(OSError):  # a queue that is full loses frames, as it does in other switches
+                with contextlib.suppress(OSError):  # a full queue loses frames, as in other switches
                     port.send(frame)
 
 

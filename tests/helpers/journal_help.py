@@ -1,4 +1,4 @@
-"""Runs with a journal, for tests: short ones, interrupted ones, and what must be equal in the end."""
+"""Runs with a journal, for tests: short ones, interrupted ones, and the parts that must be equal at the end."""
 
 import shutil
 import sqlite3
@@ -27,13 +27,13 @@ def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
 
 
 def stopped(journal: Any, jobs: int, **changes: Any) -> ash.Result:
-    """The same, ended in the middle: by a limit of as many epochs as so many jobs of the first rung take."""
+    """The same, ended in the middle by an epoch limit: the epochs of so many jobs of the first rung."""
     limit = jobs * changes.get("min_epochs", EPOCHS)
     return run(journal, **{**changes, "epoch_limit": limit})
 
 
 def outcome(result: ash.Result) -> list[Any]:
-    """All that a journal must bring back, in order of decision: what was decided, not when and where."""
+    """All that a journal must restore, in order of decision: what was decided, not when and where."""
     jobs = [
         (*decided(job), job.worker, job.virtual_start, job.virtual_end, repr(job.training_loss)) for job in result.jobs
     ]
@@ -65,7 +65,7 @@ def change(journal: Path, statement: str, *values: Any) -> None:
 
 
 def with_states(patch: Any) -> None:
-    """Let states be written without regard to what that costs."""
+    """Write states regardless of the cost."""
     for name, value in (("SHARE", 1e6), ("END_SHARE", 1e6), ("MOST_AT_END", 1e6), ("WORTH", 0.0)):
         patch.setattr(f"ash.journal.state_cache.{name}", value)
 

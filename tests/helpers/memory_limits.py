@@ -1,14 +1,14 @@
-"""Operations under limits of the address space, from "none left" to "just enough": each succeeds, or says why not.
+"""Operations under limits of the address space, from "none left" to "just enough": each succeeds or says why not.
 
     MALLOC_MMAP_THRESHOLD_=32768 python tests/helpers/memory_limits.py OPERATION LIMITS [lazy | starved]
 
-A first process does the operation once. It leaves what is needed in files, and the names of the modules that it has
+A first process does the operation once. It writes the inputs into files, and the names of the modules that it has
 imported; they are then imported here, unless `lazy`. Each limit is tried in a child of fork. OpenMP must not start a
-thread before a fork, so nothing is trained here. The variable, of glibc, lets arrays that are freed go back to the
-system, so that little is left of what there was before. `starved`: nothing at all is left. Then NumPy and safetensors
-end the process themselves at times, so that is for looking, not for a test.
-Prints one JSON list: for each limit its bytes, and "right", "MemoryError", "ash: NAME", or what else happened, which is
-a fault.
+thread before a fork, so nothing is trained here. The variable, of glibc, returns freed arrays to the system, so that
+little free memory remains. `starved`: none remains. Then NumPy and safetensors sometimes end the process themselves, so
+this is for exploring, not for a test.
+It prints one JSON list: for each limit its bytes, and "right", "MemoryError", "ash: NAME", or what else happened, which
+is a fault.
 """
 
 import contextlib
@@ -38,13 +38,13 @@ from callback_help import X, Y
 from fault_help import quick, small_space
 
 SECONDS = 120
-"""After which a child is taken to hang."""
+"""Seconds after which a child counts as hanging."""
 MOST, ABOUT = 1 << 30, 1 << 17
-"""Bytes that no operation here needs, and how exactly it is found out how many it does."""
+"""Bytes that exceed the need of any operation here, and the precision with which the need is searched."""
 LEAST = 1 << 22
-"""The last limit, at least: what is enough once may be too little where a thread takes more because there is more."""
+"""The least value of the last limit: an amount that sufficed may not if a thread takes more because more is there."""
 Operation = Callable[[], Any]
-"""What is limited: it returns what must come out."""
+"""An operation under limits; it returns the expected outcome."""
 
 
 def fit(folder: Path) -> Operation:
@@ -89,7 +89,7 @@ OPERATIONS = {each.__name__: each for each in (fit, predict, report, load, resum
 
 
 def _prepare(folder: Path, name: str) -> None:
-    """Write what operations need, do one of them, and write which modules there are then."""
+    """Write the inputs of operations, do one of them, and write the names of the imported modules."""
     many = small_space(learning_rate=ash.log(1e-3, 1e-1, levels=2000), hidden=(64, 32))
     result = quick(X, Y, many, candidates=300, threads=2, journal=folder / "run.ash")
     (folder / "result.pickle").write_bytes(pickle.dumps(result))
@@ -99,7 +99,7 @@ def _prepare(folder: Path, name: str) -> None:
 
 
 def _try(operation: Operation, more: int | None, *, starved: bool) -> str:
-    """Do the operation with `more` bytes than there are, None: any number, and return what came of it."""
+    """Do the operation with `more` bytes than are in use (None: without a limit), and return its outcome."""
     held: list[bytearray] = []
     if more is not None:
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -129,7 +129,7 @@ def _try(operation: Operation, more: int | None, *, starved: bool) -> str:
 
 
 def _take_all(held: list[bytearray]) -> None:
-    """Take what the allocator has left of what was freed."""
+    """Allocate the memory that the allocator still holds after frees."""
     for size in (1 << power for power in range(24, 9, -1)):
         with contextlib.suppress(MemoryError):
             while True:
@@ -158,7 +158,7 @@ def outcome(do: Callable[[], Any]) -> str:
 
 
 def main(name: str, limits: int, *, lazy: bool, starved: bool) -> list[tuple[int, str]]:
-    """Return the bytes of each limit, beyond what there was, and what came of it."""
+    """Return the bytes of each limit beyond those in use, and the outcome."""
     with tempfile.TemporaryDirectory() as at:
         folder = Path(at)
         if (prepared := outcome(lambda: _prepare(folder, name))) != "None":
@@ -177,7 +177,7 @@ def main(name: str, limits: int, *, lazy: bool, starved: bool) -> list[tuple[int
         enough = _enough(lambda more: tried(more) == expected)
         found = []
         for number in range(limits):
-            more = int(max(enough, LEAST) * (number / (limits - 1)) ** 3)  # dense where it is little
+            more = int(max(enough, LEAST) * (number / (limits - 1)) ** 3)  # dense at the low end
             what = tried(more)
             found.append((more, "right" if what == expected else what.replace("right: ", "wrong: ")))
         return found

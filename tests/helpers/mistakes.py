@@ -252,7 +252,7 @@ def namespace() -> dict[str, Any]:
         return ", ".join(f"{each.kind} of {len(each.levels)} levels" if each.levels else each.kind for each in columns)
 
     def odd(X: Any, y: Any) -> str:
-        if not hasattr(ash, "describe"):  # before
+        if not hasattr(ash, "describe"):  # an earlier version
             return f"{kinds(X, y)}; nothing is said"
         return "; ".join(f"{each.name}: {', '.join(each.notes)}" for each in ash.describe(X, y).odd)
 
@@ -313,7 +313,7 @@ def _cli(*words: str) -> str:
 
 
 def outcome(code: str, names: dict[str, Any]) -> str:
-    """Return what comes of a line: its warnings, and its value or error, in one line."""
+    """Return the outcome of a line: its warnings, and its value or error, in one line."""
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.chdir(folder),
@@ -333,13 +333,13 @@ def outcome(code: str, names: dict[str, Any]) -> str:
 
 
 def outcomes() -> dict[str, str]:
-    """Return what comes of each case, by its line."""
+    """Return the outcome of each case, by its line."""
     names = namespace()
     return {case.code: outcome(case.code, names) for cases in CASES.values() for case in cases}
 
 
 def made_with() -> str:
-    """Return the libraries whose words and types stand in messages."""
+    """Return the libraries whose words and types occur in messages."""
     names = ("numpy", "pandas", "polars", "scikit-learn")
     return "Made with " + ", ".join(f"{name} {version(name).rsplit('.', 1)[0]}" for name in names) + "."
 

@@ -1,4 +1,4 @@
-"""Model files taken apart and put together again, sound but for their content."""
+"""Takes model files apart and writes well-formed files with changed content."""
 
 import json
 
@@ -12,13 +12,13 @@ from ash.models.file import digest
 
 
 def read(path):
-    """Return the tensors of a file, and what it says of itself."""
+    """Return the tensors and the metadata of a file."""
     with safe_open(path, framework="numpy") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["ash"])  # noqa: SIM118
 
 
 def write(path, tensors, about):
-    """Write a file that is sound but for its content."""
+    """Write a file that is well-formed except for its content."""
     text = about if isinstance(about, str) else json.dumps(about)
     save_file(tensors, path, metadata={"ash": text, "sha256": digest(text, tensors)})
 

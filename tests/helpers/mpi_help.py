@@ -1,4 +1,4 @@
-"""Commands and scripts under mpiexec, as a user would run them, and programs that are installed beside this Python."""
+"""Runs commands and scripts under mpiexec as a user would, and finds programs installed beside this Python."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ def under_mpi(processes: int, *words: str) -> list[str]:
 
 
 def run_script(processes: int, script: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Return what has come of a script that finds the modules of the tests: rank 0 decides, the others work."""
+    """Return the outcome of a script that finds the modules of the tests: rank 0 decides, the others work."""
     file = folder / "script.py"
     file.write_text(script, encoding="utf-8")
     return subprocess.run(

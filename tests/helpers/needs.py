@@ -1,7 +1,7 @@
-"""What some tests need and the extra `test` does not bring: large packages, and programs of the system.
+"""Requirements of some tests that the extra `test` does not install: large packages, and programs of the system.
 
 A test is skipped without what it needs, and the reason says how to get it. ASH_REQUIRE turns skips into failures.
-`ASH_REQUIRE=torch,chromium` requires these two. `ASH_REQUIRE=all` allows no skip but those by `not_here`, which no
+`ASH_REQUIRE=torch,chromium` requires these two. `ASH_REQUIRE=all` allows only skips by `not_here`, which no
 installation could prevent. At the end of a run the skips are counted by their reasons.
 """
 
@@ -43,7 +43,7 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def installed(name: str) -> None:
-    """Skip the test if a package is missing that the extra `test` does not bring."""
+    """Skip the test if a package is missing that the extra `test` does not install."""
     if name in HOW and importlib.util.find_spec(name) is None:
         lacks(name)
 

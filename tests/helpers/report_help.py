@@ -1,4 +1,4 @@
-"""Reports as their readers' programs see them, and results to make them of."""
+"""Parsed reports, and results from which reports are made."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from result_help import make_result
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\x00\ud800\u202e<b>"
-"""What a column, a label or a value may be called."""
+"""Hostile names of columns, labels and values."""
 
 
 class Outline(HTMLParser):
@@ -81,7 +81,7 @@ def table(text: str, caption: str) -> list[list[str]]:
 
 
 def with_predictions(result: Result, labels: list[str], rows: int = 90) -> Result:
-    """The result as if its winner had predicted these classes."""
+    """The result as if its best candidate had predicted these classes."""
     random = np.random.default_rng(0)
     outputs = random.dirichlet(np.ones(len(labels)), (1, rows)).astype(np.float32)
     targets = random.integers(0, len(labels), (rows, 1)).astype(float)

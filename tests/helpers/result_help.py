@@ -1,4 +1,4 @@
-"""Results made by hand: a real ladder on a clock of our own, no training, and the columns that it would leave."""
+"""Results without training: a real ladder on a simulated clock, and the columns that a run would leave."""
 
 import dataclasses
 import heapq
@@ -49,7 +49,7 @@ def options(**changes: Any) -> Options:
     """Checked arguments of a run: 16 candidates on 2 threads unless told otherwise."""
     given = {"candidates": 16, "threads": 2, "metric": "accuracy", "task": "classification", "progress": False}
     wanted = {**given, **changes}
-    checked = data_help.options(**{**wanted, "threads": 1})  # more than there are CPUs would be cut down
+    checked = data_help.options(**{**wanted, "threads": 1})  # more threads than CPUs would be reduced
     return dataclasses.replace(checked, threads=wanted["threads"])
 
 
@@ -155,7 +155,7 @@ def make_result(
 
 
 def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict[str, Any]]:
-    """Greedy on a clock; the virtual clock is the same one in other units, a worker a thread."""
+    """Greedy on a clock; the virtual clock is the same one in other units, with one worker per thread."""
     now, free, running, rows = 0.0, list(range(threads)), [], []
     while True:
         while free and (job := ladder.next()) is not None:

@@ -1,4 +1,4 @@
-"""Estimators that are trained further, and searches over them: small ones of each library, and their rows."""
+"""Small estimators of each library that can be trained further, searches over them, and their rows."""
 
 from typing import Any
 

@@ -65,7 +65,7 @@ def settings(**changes: Any) -> _core.Settings:
 
 
 def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _core.Settings:
-    """Settings that the oracle is compared for: hardly any error grows, and every term of an update has a part."""
+    """Settings for comparisons with the oracle: errors hardly grow, and every term of an update matters."""
     values = {
         "hidden": (8, 16, 5)[:depth],
         "activations": ("mish", "selu", "tanh")[:depth],
@@ -90,7 +90,7 @@ def table(rows: int, features: int, outputs: int, classes: int, seed: int = 0) -
 
 
 def core_data(x: Array, y: Array, classes: int, validation: int = 0, standardize: bool = True) -> _core.Data:
-    """Data whose last `validation` rows are for validation, or all rows for both where it is 0."""
+    """Data whose last `validation` rows are for validation, or all rows for both if it is 0."""
     numbers = np.arange(len(x), dtype=np.int64)
     training, held = (numbers[:-validation], numbers[-validation:]) if validation else (numbers, numbers)
     return _core.Data(
@@ -104,7 +104,7 @@ def core_data(x: Array, y: Array, classes: int, validation: int = 0, standardize
 
 
 def standardized(values: Array) -> Array:
-    """Targets: mean 0 and standard deviation 1 a column (constant columns: 0), rounded to the float32 of the core."""
+    """Targets: mean 0 and standard deviation 1 per column (constant columns: 0), rounded to the float32 of the core."""
     scale = values.std(axis=0)
     shifted = (values - values.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
     return shifted.astype(np.float32).astype(np.float64)
@@ -113,7 +113,7 @@ def standardized(values: Array) -> Array:
 def robust(values: Array, center: Array | None = None, scale: Array | None = None) -> Array:
     """Features: median 0 and quartiles at a distance of 1, clipped smoothly, a gap 0; rounded to float32.
 
-    Center and scale are those of the columns where they are not given; half the range where the quartiles are equal.
+    Center and scale are by default those of the columns; the scale is half the range if the quartiles are equal.
     """
     if center is None or scale is None:
         lower, center, upper = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
@@ -132,7 +132,7 @@ def reference(
     jobs: list[int],
     orders: Sequence[Sequence[int]] | None = None,
 ) -> tuple[Network, list[float]]:
-    """The oracle trained for these jobs from the core's own initial weights, and its losses; x and y as it has them.
+    """The oracle trained for these jobs from the core's own initial weights, and its losses; x and y are the core's.
 
     `orders` has the rows of each epoch of all jobs, in order; by default all, as they come.
     """

@@ -1,4 +1,4 @@
-"""Texts in LightGBM's format that need no LightGBM, for tests of boosted trees, and models of them."""
+"""Texts in LightGBM's format, made without LightGBM, for tests of boosted trees, and models of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

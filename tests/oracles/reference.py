@@ -1,7 +1,7 @@
 """The rules of the ladder in plain Python: the oracle for every other ladder.
 
-Nothing is clever here. What finished in a rung is kept in one list, sorted anew whenever somebody asks, so that each
-rule can be read off its sentence. The interface is that of `ash._core.Ladder`.
+Nothing is clever here. The results of a rung are in one list, which is sorted again for each question, so that each
+rule reads like its definition. The interface is that of `ash._core.Ladder`.
 """
 
 import math
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass
 class Rung:
-    """Who runs, who finished and who was promoted out of here."""
+    """The candidates that run, have finished, or were promoted from this rung."""
 
     places: int
     epochs: int
@@ -114,7 +114,7 @@ class ReferenceLadder:
         self._rungs = [Rung(places, min_epochs * eta**k) for k, places in enumerate(sizes)]
 
     def next(self) -> Job | None:
-        """From the highest rung down the first promotable; else the next of `candidates`; else nothing."""
+        """The first promotable candidate from the highest rung down; else the next of `candidates`; else nothing."""
         job = self._next_job()
         if job is None or self._exceeds_limit(job):
             return None
@@ -157,12 +157,12 @@ class ReferenceLadder:
 
     @property
     def finished(self) -> bool:
-        """Nothing runs and nothing can be had, or the stop_score or the patience has ended it."""
+        """Nothing runs and no job is left, or the stop_score or the patience has ended it."""
         return self.ending is not None
 
     @property
     def ending(self) -> str | None:
-        """Why nothing goes on; None while it does."""
+        """Why the ladder has ended; None while it has not."""
         if self._ended is not None:
             return self._ended
         if self.has_job() or any(rung.running for rung in self._rungs):
@@ -170,7 +170,7 @@ class ReferenceLadder:
         return "epoch_limit" if self._next_job() is not None else "finished"
 
     def take_retired(self) -> list[int]:
-        """Who will never get another job, the lowest first, without those named before."""
+        """The candidates that will never get another job, the lowest first, without those returned before."""
         retired = self._retired()
         new = sorted(retired - self._taken)
         self._taken |= retired
@@ -178,7 +178,7 @@ class ReferenceLadder:
 
     @property
     def rungs(self) -> list[dict[str, int]]:
-        """A row of counts a rung."""
+        """A row of counts per rung."""
         return [
             {
                 "places": rung.places,
@@ -192,7 +192,7 @@ class ReferenceLadder:
         ]
 
     def _next_job(self) -> Job | None:
-        """The next one, whatever the epoch limit."""
+        """The next job, regardless of the epoch limit."""
         if self._ended is not None:
             return None
         for k, outcome in self._promotable():
@@ -214,7 +214,7 @@ class ReferenceLadder:
         if self._algorithm == "random":
             return True
         if self._algorithm == "sh":
-            # The barrier: nobody below, nobody running here, so all of this rung have finished.
+            # The barrier: no candidate is below or running here, so all of this rung have finished.
             below = any(self._stays_below(j) for j in range(k))
             everyone = not self._candidates and not below and not rung.running
             return everyone and len(rung.promoted) < self._rungs[k + 1].places
@@ -223,12 +223,12 @@ class ReferenceLadder:
         return len(rung.promoted) < m
 
     def _stays_below(self, j: int) -> bool:
-        """Whether rung j still runs a job or still has somebody to send up."""
+        """Whether rung j still runs a job or still has a candidate to promote."""
         rung = self._rungs[j]
         return bool(rung.running) or (bool(rung.waiting()) and len(rung.promoted) < self._rungs[j + 1].places)
 
     def _retired(self) -> set[int]:
-        """Who has diverged, finished in the last rung or waits for what no future brings.
+        """The candidates that have diverged, finished in the last rung, or wait but can never be promoted.
 
         Going up, `most` is the most that can ever have finished in the rung, and a newcomer one of them that has not
         finished yet.
@@ -248,10 +248,10 @@ class ReferenceLadder:
         return retired | {each.candidate for each in self._rungs[-1].finished}
 
     def _paper_future(self, rung: Rung, most: int) -> tuple[int, list[int]]:
-        """The most that can ever be promoted here, and who is among those that can be."""
+        """The most that can ever be promoted here, and the candidates that can be."""
         ranking = [each.candidate for each in rung.ranking() if not each.rank[0]]
         finished = len(rung.finished)
         goes_up = [each for each in ranking[: finished // self._eta] if each not in rung.promoted]
-        # Each newcomer can be the best so far. It goes up then, unless fewer than eta have finished: that is left out,
-        # since nobody has come to the rung above by then.
+        # Each newcomer can be the best so far. It is promoted then, unless fewer than eta have finished. That case is
+        # left out, since no candidate has reached the rung above by then.
         return len(rung.promoted) + len(goes_up) + most - finished, ranking[: most // self._eta]

@@ -35,7 +35,7 @@ def order_of_pass(seed: int, candidate: int, number: int, rows: int) -> NDArray[
 
 
 def rows_of_epoch(seed: int, candidate: int, epoch: int, rows: int, most: int) -> NDArray[np.int64]:
-    """The rows of an epoch of at most so many, in order."""
+    """The rows of an epoch of at most so many rows, in order."""
     parts = -(-rows // min(most, rows))
     size, (number, window) = rows // parts, divmod(epoch, parts)
     return order_of_pass(seed, candidate, number, rows)[window * size : (window + 1) * size]

@@ -89,7 +89,7 @@ def to_bfloat16(x: Array) -> Array:
 
 
 class Embedding:
-    """Rows with what is made of their numbers behind: "PBLD" of Holzmueller et al. (arXiv 2407.04491, section 3.1).
+    """Rows followed by the embedding of their numbers: "PBLD" of Holzmueller et al. (arXiv 2407.04491, section 3.1).
 
     x -> bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])) for each number x, in order of d and
     then of numbers. `parameters` has a row a parameter and a column a number: all frequencies, all phases, the mixes of
@@ -162,7 +162,7 @@ class Activation:
 
 
 def softmax(logits: Array) -> Array:
-    """Probabilities a row; the largest logit is subtracted first, which changes nothing but the overflow."""
+    """Probabilities per row; the largest logit is subtracted first, which only prevents overflow."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 

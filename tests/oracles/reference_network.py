@@ -1,6 +1,6 @@
 """A multilayer perceptron and its trainer in plain numpy, all in float64: the oracle for the native ones.
 
-Written from the formulas, as naively as possible: no fusing, no reuse of buffers, one class a layer
+Written from the formulas, as naively as possible: no fusing, no reuse of buffers, one class per layer
 (`reference_layers.py`). Nothing here is shared with the native core, and `test_reference_network.py` checks both files
 against numerical differences, scikit-learn and PyTorch.
 
@@ -8,8 +8,9 @@ against numerical differences, scikit-learn and PyTorch.
 
 Order of one update: gradient g of the loss; g += l2 * W (weights only); direction u of the optimizer from g;
 W -= rate * (share * u + weight_decay * W) (decay on weights only, both on the W before the update). The share is 1, but
-1 / (2 pi) for phases, which are in turns; parametrization "ntk" multiplies it by 1 / sqrt(inputs) for weights, 0.1 for
-biases, shares of activations and an embedding, 6 for factors of inputs (Holzmueller et al., arXiv 2407.04491, A.1).
+1 / (2 pi) for phases, which are in turns. Parametrization "ntk" multiplies it by 1 / sqrt(inputs) for weights, by 0.1
+for biases, shares of activations and an embedding, by 6 for factors of inputs (Holzmueller et al., arXiv 2407.04491,
+A.1).
 """
 
 import math
@@ -25,7 +26,7 @@ from reference_layers import Activation, Array, CrossEntropy, Dense, Embedding, 
 
 @dataclass
 class Hyperparameters:
-    """What a candidate is trained with; names and meaning as in `ash`, dropout left out (it is random)."""
+    """The hyperparameters of a candidate; names and meaning as in `ash`, without dropout (it is random)."""
 
     hidden: tuple[int, ...] = ()
     activations: tuple[str, ...] = ()
@@ -148,7 +149,7 @@ def parameters_of(network: Network, ntk: bool) -> list[Parameter]:
 
 
 class Trainer:
-    """Trains a network job after job; the state of the optimizer lives on from job to job."""
+    """Trains a network job after job; the state of the optimizer is kept from job to job."""
 
     def __init__(self, network: Network, settings: Hyperparameters) -> None:
         self.network, self.settings = network, settings
@@ -171,7 +172,7 @@ class Trainer:
     def job(self, x: Array, y: Array, epochs: int, orders: Sequence[Sequence[int]] | None = None) -> list[float]:
         """Mean training loss of each epoch (mean over rows of the loss before their update).
 
-        `orders` has the rows of each epoch, equally many, in order; by default 0, 1, 2, ... of all.
+        `orders` has the rows of each epoch, equally many, in order; by default all rows: 0, 1, 2, ...
         """
         rows = len(x) if orders is None else len(orders[0])
         batch = min(self.settings.batch_size or rows, rows)

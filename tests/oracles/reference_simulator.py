@@ -1,11 +1,11 @@
 """Runs on threads and on clusters in plain Python, over the rules of reference.py: the oracles for the simulator.
 
-The reproducible schedule is told quite differently from the core's. First the ladder is run on its virtual workers
-alone, as if every job took just its cost: that settles which tasks there are, the order in which they are decided, and
-how many must be decided before each can begin. Only then threads execute this plan.
+The reproducible schedule is computed differently than in the core. First the ladder is run on its virtual workers
+alone, as if every job took exactly its cost. That settles which tasks there are, the order in which they are decided,
+and how many must be decided before each can begin. Only then threads execute this plan.
 
-Nothing is kept that can be computed anew: a line of a cluster remembers all that ever entered it and passes it again
-for each question, vacancies and idle threads are counted among all jobs whenever somebody asks.
+Nothing is stored that can be computed again: a line of a cluster remembers all messages that ever entered it and passes
+them again for each question; vacancies and idle threads are counted among all jobs for each question.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Task:
 
 
 class Greedy:
-    """A decision the moment a job ends."""
+    """The greedy plan: a decision at the moment a job ends."""
 
     def __init__(self, ladder: ReferenceLadder, outcome: Outcome) -> None:
         self.ladder, self.outcome = ladder, outcome
@@ -46,7 +46,7 @@ class Greedy:
 
 
 class Planned:
-    """A plan made in virtual time, of which whatever is allowed by now may be executed."""
+    """A plan made in virtual time; a task may be executed once enough results before it are known."""
 
     def __init__(self, ladder: ReferenceLadder, outcome: Outcome, cost: Number, workers: int, order: str) -> None:
         self.tasks, self.decisions = plan(ladder, outcome, cost, workers)
@@ -97,7 +97,7 @@ def plan(ladder: ReferenceLadder, outcome: Outcome, cost: Number, workers: int) 
 
 @dataclass
 class Execution:
-    """A task on a thread, the seconds of work that are left, and who helps."""
+    """A task on a thread, the seconds of work that are left, and the threads that help."""
 
     task: Task
     thread: int
@@ -117,7 +117,7 @@ class Execution:
 
 @dataclass
 class Threads:
-    """Who does what; everything is computed anew at each event."""
+    """The tasks of all threads; everything is computed again at each event."""
 
     count: int
     efficiency: float | None  # None: no teams
@@ -168,7 +168,7 @@ class Threads:
         return [thread for thread in range(self.count) if thread not in self.running and thread not in helping]
 
     def join(self, thread: int) -> None:
-        """Help where most is left for each member, and one more is taken; of equals, the job of the highest thread."""
+        """Help the job with the most left per member that takes one more; of equals, that of the highest thread."""
 
         def need(job: Execution) -> tuple[float, int]:
             return job.left / job.members, job.thread
@@ -198,7 +198,7 @@ class Line:
         return times
 
     def enter(self, now: float, size: float) -> float:
-        """Return when it has passed; what has no bytes does not wait."""
+        """Return when the message has passed; one without bytes does not wait."""
         if size == 0:
             return now
         self.entered.append((now, size))
@@ -236,7 +236,7 @@ RANKS = {"returning": 0, "free": 1, "arriving": 2, "running": 3}
 
 @dataclass
 class Cluster:
-    """The core's `Cluster`, in the same words."""
+    """The core's `Cluster`, with the same fields."""
 
     threads: int
     settings: dict[str, Any]
@@ -284,7 +284,7 @@ class Cluster:
         return max(out.enter(now, size), into.enter(now, size)) + self.settings["latency"]
 
     def send_data(self) -> None:
-        """Whoever has the data sends them to one more, round by round."""
+        """Each process that has the data sends them to one more, round by round."""
         holders: list[tuple[Line, float, Process | None]] = [(self.out, 0.0, None)]
         missing = list(self.processes) if self.settings["data_bytes"] else []
         while missing:

@@ -1,7 +1,7 @@
-"""Runs on a cluster of Dask with faults, and what has come of them.
+"""Runs on a cluster of Dask with faults, and their outcomes.
 
     python cluster_runs.py --kills 50 --mode segfault     workers die at random
-    python cluster_runs.py --seconds 20                   the wire to the scheduler is dead for a while
+    python cluster_runs.py --seconds 20                   the wire to the scheduler is dead for this long
 
 Prints JSON. `unlike` counts runs with another digest than threads have, `wrong` those whose journal has other rows than
 that of threads: a job too many, too few, or with other bits.
@@ -25,10 +25,10 @@ from executor_help import tuned
 
 SETTINGS: dict[str, Any] = {"candidates": 64, "min_epochs": 8}
 LIFE = "3 s"
-"""How long a worker lives on average."""
+"""The average lifetime of a worker."""
 WORKERS = 2
 AFTER = 9
-"""Jobs, after which it is the middle of a run."""
+"""The number of jobs after which a run is in its middle."""
 
 
 class Runs:
@@ -73,7 +73,7 @@ def killed(kills: int, mode: str) -> dict[str, Any]:
         runs = Runs(Path(folder))
         with distributed.LocalCluster(**shape) as local, distributed.Client(local, set_as_default=False) as client:
             client.wait_for_workers(WORKERS)
-            local.adapt(minimum=WORKERS, maximum=WORKERS)  # who exits of his own accord is not started again otherwise
+            local.adapt(minimum=WORKERS, maximum=WORKERS)  # otherwise a worker that exits is not started again
             local.scheduler.add_plugin(lost)
             client.register_plugin(KillWorker(delay=LIFE, mode=mode), name="kill")
             while during < kills:
@@ -84,7 +84,7 @@ def killed(kills: int, mode: str) -> dict[str, Any]:
 
 
 def held(seconds: float) -> dict[str, Any]:
-    """Make a run in the middle of which nothing goes from or to the scheduler for so many seconds."""
+    """Make a run in the middle of which nothing passes from or to the scheduler for so many seconds."""
     import distributed
 
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as file:

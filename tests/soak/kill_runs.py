@@ -1,18 +1,18 @@
-"""Kills runs with a journal at random, lets others go on, and counts what was lost: nothing.
+"""Kills runs with a journal at random, resumes them, and counts what was lost, which must be nothing.
 
     python tests/soak/kill_runs.py --kills 200                    part of the tests
     python tests/soak/kill_runs.py --kills 20 --what functions    of functions; else of networks
     python tests/soak/kill_runs.py --kills 20000 --seed 1         a soak of half an hour
 
-Each run is a process of its own, forked from this one, which has imported all and used nothing: forking takes a
-millisecond where a new interpreter would take a second. A run says on a pipe which results a callback was told of:
-those are acknowledged. There are three kinds of networks: of a number of candidates, of folds, and without an end but a
-limit of epochs; and four of functions: from states, from scratch, from states that have no room in memory, and without
-an end. One in four is greedy. A run is killed by SIGKILL after a random time, and so are those that go on from its
-journal, until one comes to its end.
-States and rows are written without regard to what that costs, so that most kills find folder and file in use.
+Each run is a process of its own, forked from this one, which has imported everything and used nothing: forking takes a
+millisecond where a new interpreter would take a second. A run reports on a pipe which results a callback was told of:
+those are acknowledged. There are three kinds of runs of networks: with a number of candidates, with folds, and an
+endless stream with an epoch limit. There are four of functions: from states, from scratch, from states that exceed the
+memory, and an endless stream. One in four is greedy. A run is killed by SIGKILL after a random time, and so are the
+runs that resume its journal, until one reaches its end.
+States and rows are written regardless of the cost, so that most kills happen while folder and file are in use.
 
-Prints one line of JSON: kills, runs, acknowledged results, and what must be 0: lost, changed, twice, unlike, stray.
+It prints one line of JSON: kills, runs, acknowledged results, and what must be 0: lost, changed, twice, unlike, stray.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def table() -> tuple[Any, Any]:
 
 
 def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """A score that grows with the epochs, and fails now and then."""
+    """A score that grows with the epochs, and sometimes fails."""
     time.sleep(0.0003 * params["depth"])
     if round(params["x"] * 1000) % 7 == 0:
         raise ValueError(params["x"])
@@ -73,7 +73,7 @@ def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
 
 
 class Tells(ash.Callback):
-    """Writes each job that it is told of to a pipe, and nothing else."""
+    """Writes each job that it is told of to a pipe, and does nothing else."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe
@@ -83,7 +83,7 @@ class Tells(ash.Callback):
 
 
 class Whole(NamedTuple):
-    """What is known of a run that nobody has killed."""
+    """The facts of a run that was not killed."""
 
     kind: str
     seconds: float
@@ -163,7 +163,7 @@ def stray(path: Path) -> int:
 
 
 def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str]) -> None:
-    """Kill a run and those that go on, one in two or so, until one has ended."""
+    """Kill a run and about half of those that resume it, until one has ended."""
     schedule = "greedy" if generator.random() < 0.25 else "reproducible"
     told: dict[tuple[int, int], tuple[str, str]] = {}
     while True:
@@ -187,7 +187,7 @@ def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str])
 
 
 def unkilled(folder: Path, kind: str) -> Whole:
-    """Return what becomes of a run that nobody kills; the first of two finds nothing in the caches of the system."""
+    """Return the outcome of a run that is not killed; the first of two finds nothing in the caches of the system."""
     for name in ("first", "second"):
         began = time.monotonic()
         lines, status = run(folder / f"{kind}-{name}.ash", None, kind, threads=2)

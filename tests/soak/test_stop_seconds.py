@@ -1,6 +1,6 @@
-"""How soon a run ends after Ctrl-C, and after a callback's stop: within half a second, its result included (F76).
+"""A run ends within half a second after Ctrl-C or after a callback's stop, its result included (F76).
 
-The best of five tries counts, since a loaded machine may hold up any one of them.
+The best of five tries counts, since a loaded machine may delay any of them.
 """
 
 import os
@@ -73,7 +73,7 @@ def test_a_run_ends_within_half_a_second(how: str, space: ash.Space | None) -> N
 
 
 class Timer(ash.Callback):
-    """Interrupts the run some seconds after its beginning, whatever it is at."""
+    """Interrupts the run some seconds after its start, in whatever step it is."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self.ended_at = seconds, 0.0

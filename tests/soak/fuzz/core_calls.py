@@ -1,9 +1,9 @@
-"""Calls of the private functions of the core, as bytes spell them: each succeeds or is refused, whatever it is given.
+"""Calls of the private functions of the core, decoded from bytes: each succeeds or is refused, whatever it is given.
 
     bytes   ->   a call and its arguments, again and again; what a call returns may be an argument of a later one
 
-Arguments come from few values, most of which are at some border: sizes that do not fit each other, numbers of 2**31
-and 2**32, NaN, None. Those that are allowed are small, so that no call takes long.
+Arguments come from few values, most of which are edge cases: sizes that do not fit each other, numbers of 2**31
+and 2**32, NaN, None. Valid ones are small, so that no call takes long.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from words import Words
 from ash import _core
 
 REFUSALS = (ValueError, TypeError, IndexError, KeyError, OverflowError, RuntimeError, MemoryError, AttributeError)
-"""AttributeError: something of another kind is used, which never gets to the core."""
+"""AttributeError: an object of another kind is used, which never reaches the core."""
 NUMBERS = (0, 1, 2, 3, 5, 8, -1, 63, 64, 2**16 + 1, 2**31 - 1, 2**31, 2**32, 2**32 + 2, 2**63 - 1, -(2**63), 2**64 - 1)
 SMALL = (1, 2, 1, 3)
 WRONG = (0, -1)
@@ -48,7 +48,7 @@ def core(content: bytes) -> None:
 
 
 class Calls:
-    """What the calls so far have made, by kind; an argument is one of these, or of the wrong kind now and then."""
+    """The objects made by the calls so far, by kind; an argument is one of these, or sometimes of the wrong kind."""
 
     def __init__(self, words: Words) -> None:
         self.words = words
@@ -260,7 +260,7 @@ class Calls:
         return self.keep("tuner", _core.Tuner(folds, candidates, **options))
 
     def trained(self) -> Any:
-        """Return the state that a job leaves, at times with a part that is another."""
+        """Return the state after a job, sometimes with another part."""
         words = self.words
         settings, data = self.some("settings"), self.some("data")
         rung = self.pick((0, 1, 2), (-1, 63, 2**31 - 1))
@@ -378,7 +378,7 @@ class Calls:
             self.words.pick(tuple(uses.values()))()
 
     def restore(self) -> None:
-        """Give a tuner what another has left, with a change."""
+        """Give a tuner the results of another, with a change."""
         source, target = self.some("tuner"), self.some("tuner")
         jobs, assists = dict(source.jobs()), dict(source.assists())
         scores, steps = source.fold_scores()["scores"], source.steps()

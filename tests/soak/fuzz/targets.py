@@ -1,9 +1,9 @@
-"""What is fuzzed: bytes of a stranger go in, and a result or an error of ash must come out; anything else is a fault.
+"""Targets of the fuzzers: each takes untrusted bytes and must give a result or an error of ash; all else is a fault.
 
     model      `ash.load` of a file
     journal    `ash-tune show` of a journal: its database, hashes and facts
     csv        the table of a CSV file, as `ash-tune` reads it
-    space      a Space of domains that the bytes spell, and its first candidates
+    space      a Space of domains decoded from the bytes, and its first candidates
     core       calls of private functions of the core: core_calls.py
 
 Each is a function of the bytes, without any state: tests run it on the corpus, and fuzz.py on what it finds.
@@ -29,7 +29,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 @contextlib.contextmanager
 def file_of(content: bytes, ending: str) -> Iterator[Path]:
-    """Put bytes into a file while the block lasts, in memory where the system has a place for that."""
+    """Put bytes into a file while the block lasts, in memory if the system can."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         path = Path(folder) / f"file{ending}"
@@ -57,7 +57,7 @@ def csv(content: bytes) -> None:
 
 
 def space(content: bytes) -> None:
-    """Make a space of what the bytes spell, and draw from it."""
+    """Make a space from the bytes, and draw from it."""
     words = Words(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""The corpus of the fuzzers, and changed copies of it: a result or an error of ash comes out of each file."""
+"""Each file of the fuzzers' corpus, and changed copies of it, give a result or an error of ash."""
 
 import random
 from pathlib import Path

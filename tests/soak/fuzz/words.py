@@ -1,4 +1,4 @@
-"""Values that bytes spell."""
+"""Decodes bytes into values."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import ash
 
 NAMES = ("hidden", "learning_rate", "batch_size", "optimizer", "dropout", "activation", "nonsense")
-"""Of the hyperparameters of a space."""
+"""Names of the hyperparameters of a space."""
 
 
 class Words:
-    """Values that bytes spell, and the same ones for the same bytes."""
+    """Values decoded from bytes: the same bytes give the same values."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
