@@ -1,6 +1,6 @@
-"""What all benches are: their command line, how figures are shown, and what is kept of a measurement.
+"""What all benches share: their command line, how figures are shown, and the record of a measurement.
 
-A case is a line of the record, which counts as long as it would be measured in the same way.
+A case is a line of the record, which is valid as long as it would be measured in the same way.
 """
 
 import importlib
@@ -124,7 +124,7 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
 
 
 def test_without_ash_it_says_so_in_a_sentence() -> None:
-    command = [sys.executable, "-S", "-m", "bench", "tables"]  # -S: without what is installed
+    command = [sys.executable, "-S", "-m", "bench", "tables"]  # -S: without installed packages
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PATH": ""}, check=False)
     assert found.returncode == 2
     assert found.stderr == "python -m bench: ash is not installed for this Python (pip install '.[bench]')\n"
@@ -138,11 +138,11 @@ def test_the_command_line_is_a_program(tmp_path: Path) -> None:
     assert listing().count("\n") == 2 + len(bench.SUBJECTS)
 
 
-# What is kept of a measurement
+# The record of a measurement
 
 
 def changed(monkeypatch: pytest.MonkeyPatch, **facts: Mapping[str, Any]) -> None:
-    """Let cases be measured on another machine, with other packages or from other code from now on."""
+    """Pretend from now on that cases are measured on another machine, with other packages or from other code."""
     original: Callable[..., dict[str, Any]] = record.stamp
     monkeypatch.setattr(record, "stamp", lambda measures, packages: {**original(measures, packages), **facts})
 
@@ -255,7 +255,7 @@ def test_a_wrong_answer_is_not_timed(tmp_path: Path) -> None:
 def test_cases_that_run_at_once_are_kept_as_they_end(tmp_path: Path) -> None:
     measured: list[str] = []
     [first, second] = two_cases(measured).cases(options(tmp_path))
-    both = Barrier(2)  # which each of them waits at for the other
+    both = Barrier(2)  # at which each waits for the other
     last = Case("first", lambda: (both.wait(timeout=60), first.run())[1])
     early = Case("second", lambda: (second.run(), both.wait(timeout=60))[0])
     measure(two_cases([], cases=lambda _: [last, early], at_once=lambda: 2), options(tmp_path))

@@ -1,4 +1,4 @@
-"""The bench `ablation`: what a variant trains, what is planned and measured, and what is made of known losses."""
+"""The bench `ablation`: what a variant trains, what is planned and measured, and the page from known losses."""
 
 import math
 from argparse import Namespace
@@ -176,7 +176,7 @@ def test_epochs_are_fewer_on_large_tables() -> None:
     assert [epochs_of(rows) for rows in (133, 9_999, 10_000, 19_999, 20_000)] == [64, 64, 32, 32, 8]
 
 
-# What is made of it
+# The page
 
 
 def value(*errors: list[float], work: float = 100.0, diverged: int = 0, **changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the benches make of their JSON: the student project's tables, the pages, the README, and how old figures are."""
+"""The output of benches from their JSON: the student project's tables, the pages, the README, the age of figures."""
 
 import importlib
 import math
@@ -31,7 +31,7 @@ def run(wall: float, over_sh: float, over_ash: float, job: float = 1.0) -> dict[
 
 
 def values(**changes: Any) -> dict[str, Any]:
-    """Return a case of 128 models on 1 and 2 threads, simulated on 4, and what stands beside it."""
+    """Return a case of 128 models on 1 and 2 threads, simulated on 4, and the cases beside it."""
     runs = {"sh 1": run(10, 1, 0.8), "ash 1": run(8, 1.25, 1), "sh 2": run(5, 2, 1.6)}
     runs |= {"ash 2": run(5, 2, 1.6, 1.1), "teams 2": run(4, 2.5, 2)}
     simulated = {"ash": {"4": 3.2}, "teams": {"4": 2.0}, "bound": {"4": 2.5}, "sh": {"4": 4.0}}
@@ -160,7 +160,7 @@ def lines() -> list[dict[str, Any]]:
 
 
 def unmarked(text: str) -> str:
-    """Return a page without what says how old its figures are."""
+    """Return a page without the lines that say how old its figures are."""
     return "".join(part for part in re.split(rf"({re.escape(report.MARK)}.*\n\n?)", text)[::2])
 
 

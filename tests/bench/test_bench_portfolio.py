@@ -1,4 +1,4 @@
-"""The script that learns the portfolio: its pool, the order it finds, and the file it has written."""
+"""The script that learns the portfolio: its pool, the order that it finds, and the file that it has written."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The bench `quality`: what it plans, how a fit is measured, and what its page makes of known errors."""
+"""The bench `quality`: what it plans, how a fit is measured, and its page for known errors."""
 
 import math
 import os
@@ -125,7 +125,7 @@ def test_ours_of_a_number_is_measured_in_the_units_of_the_target() -> None:
 
 
 class Known:
-    """A model whose answers are known."""
+    """A model whose predictions are known."""
 
     def __init__(self, answers: Any) -> None:
         self.answers = np.asarray(answers, float)
@@ -284,7 +284,7 @@ def test_a_fit_that_takes_far_too_long_has_failed(monkeypatch: pytest.MonkeyPatc
     assert case.run()["failed"].endswith("not done in 0.5 seconds")
 
 
-# What the page makes of it
+# The page
 
 
 def made(
@@ -358,7 +358,7 @@ def test_a_loss_counts_where_the_interval_paired_by_rows_is_above_two_percent() 
     random = np.random.default_rng(0)
 
     def runs(factor: float) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return fits whose losses per row are alike, ours larger by this factor but for noise."""
+        """Return fits whose losses per row are alike, ours larger by this factor apart from noise."""
         theirs = random.gamma(2.0, size=500)
         ours = factor * theirs * random.uniform(0.8, 1.2, 500)
         kept = [np.arange(500) % 10 != part for part in range(10)]

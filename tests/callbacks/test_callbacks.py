@@ -1,4 +1,4 @@
-"""What callbacks are told, in which order and thread, how they end a run, and what becomes of their errors."""
+"""Callbacks: what they are told, in which order and thread, how they end a run, and how their errors are handled."""
 
 import contextlib
 import copy
@@ -144,7 +144,7 @@ def test_to_stop_what_has_ended_changes_nothing() -> None:
 
 
 class Records:
-    """Columns of finished jobs that grow, as those of a tuner that runs; counts how often it is asked."""
+    """Columns of finished jobs that grow, as those of a running tuner; counts how often they are read."""
 
     def __init__(self) -> None:
         self.columns, self.asked, self.finished = make_result().columns, 0, 0
@@ -227,7 +227,7 @@ def test_nobody_trains_on_behind_an_error() -> None:
     with pytest.raises(LookupError):
         endless(Failing("on_job", LookupError()))
     before = ticks_of_threads()
-    time.sleep(1)  # in which one that trains runs for a hundred ticks; some library may have begun one that waits
+    time.sleep(1)  # a training thread runs for a hundred ticks then; a library may have started one that only waits
     now = ticks_of_threads()
     assert {thread: ran for thread, ran in now.items() if thread not in ours and ran > before.get(thread, 0) + 2} == {}
 
@@ -281,7 +281,7 @@ def test_ctrl_c_in_a_callback_is_ctrl_c_in_the_run() -> None:
     with pytest.warns(UserWarning, match=INTERRUPTED):
         result = endless(After(1, interrupt), diary)
     assert result.ended == "interrupted" and diary.kinds[-1] == "end"
-    assert len(diary.jobs) == len(result.jobs)  # the first one too, whose telling was interrupted
+    assert len(diary.jobs) == len(result.jobs)  # including the first one, whose callback was interrupted
 
 
 def test_ctrl_c_while_callbacks_are_told_of_the_last_jobs() -> None:

@@ -21,7 +21,7 @@ from callback_help import Failing, X, Y, tune
 from estimator_help import classifier
 from result_help import make_result
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of those packages, which use what their own dependencies deprecate
+pytestmark = pytest.mark.filterwarnings("ignore")  # these packages use deprecated parts of their dependencies
 
 
 # MLflow

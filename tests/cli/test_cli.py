@@ -74,7 +74,7 @@ def test_what_the_files_hold(tmp_path, capsys):
 
 
 def test_the_test_part_is_never_seen(tmp_path, monkeypatch):
-    """The rows that tune gets and the rows of the test score have nothing in common and are all there are."""
+    """The rows of tuning and those of the test score are disjoint, and together they are all rows."""
     seen = []
 
     def see(X):

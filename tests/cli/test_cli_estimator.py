@@ -117,7 +117,7 @@ def test_outputs_are_tried_before_training_and_models_are_kept(
 
 
 def test_configurations_of_an_earlier_journal_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The best configuration of the earlier run is the first candidate, so a single candidate is that one."""
+    """The first candidate is the best configuration of the earlier run, so a single candidate is that one."""
     words, journal = ["wine", "--quiet", "--ensemble", "1", "--candidates"], str(tmp_path / "run.ash")
     assert main([*words, "8", "--journal", journal, "--out", str(tmp_path / "earlier")]) == 0
     assert main([*words, "1", "--first", journal, "--seed", "1", "--out", str(tmp_path / "later")]) == 0

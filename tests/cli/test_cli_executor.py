@@ -1,4 +1,4 @@
-"""The command with its jobs elsewhere: `--dask`, and as the first rank of MPI."""
+"""The command with jobs on executors: `--dask`, and as the first rank of MPI."""
 
 import contextlib
 import gc
@@ -70,10 +70,10 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return refused(capsys, "wine", "--candidates", "2", "--quiet", *words)
 
 
-@pytest.mark.filterwarnings("ignore")  # of Dask, which lets go of what has not come to be
+@pytest.mark.filterwarnings("ignore")  # Dask drops a client that was not fully created
 def test_a_scheduler_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    logging.getLogger("distributed").setLevel(logging.INFO)  # as Dask has it
-    with socket.socket() as silent:  # nobody else has its port, and it does not listen
+    logging.getLogger("distributed").setLevel(logging.INFO)  # Dask's default
+    with socket.socket() as silent:  # no other process has its port, and it does not listen
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
         found = complaint(capsys, "--dask", f"tcp://127.0.0.1:{port}", "--worker-timeout", "1")
@@ -148,7 +148,7 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def ended_by(number: int, process: subprocess.Popen[str], folder: Path) -> int:
-    """Return with which status a run of LONG ends after this signal, and look that its files are there."""
+    """Return the exit status of a run of LONG after this signal, and check that its files are there."""
     wait_until(lambda: jobs_in(folder / "run.ash") >= 4)
     process.send_signal(number)
     status = process.wait(HANG_SECONDS)

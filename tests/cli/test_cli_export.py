@@ -1,4 +1,4 @@
-"""`ash-tune export`: a file of each format, or one line on why not."""
+"""`ash-tune export`: a file of each format, or one line that says why there is none."""
 
 from pathlib import Path
 from typing import Any

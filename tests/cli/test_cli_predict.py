@@ -1,4 +1,4 @@
-"""`ash-tune predict` and `ash-tune show`: what a model says about a file, and about itself."""
+"""`ash-tune predict` and `ash-tune show`: predictions for a file, and the description of a model."""
 
 import csv
 import hashlib
@@ -55,7 +55,7 @@ def model(folder):
 
 
 def predicted(capsys, *arguments):
-    """Return header, rows and what stands on stderr."""
+    """Return header, rows and the output on stderr."""
     capsys.readouterr()
     assert main(["predict", *arguments]) == 0
     out, err = capsys.readouterr()

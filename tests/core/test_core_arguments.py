@@ -1,7 +1,7 @@
-"""The private functions of the core refuse arguments that no caller should give, and never crash.
+"""The private functions of the core refuse invalid arguments, and never crash.
 
-The Python side checks what users say before it comes here. These checks are the last ones before memory is read or
-written, so each case is one that a fault of the Python side, or a pickle that somebody has changed, could lead to.
+The Python side checks the arguments of users first. These checks are the last ones before memory is read or
+written, so each case is one that a fault of the Python side, or a changed pickle, could lead to.
 """
 
 import math
@@ -141,7 +141,7 @@ class TestData:
             _core.Data(X, Y, 2, np.array(rows, np.int64), ROWS[1])
 
     def test_arrays_that_are_not_aligned_are_copied(self):
-        """As those are that another process has sent; the sanitizers would notice that they were read in place."""
+        """Arrays from another process may be unaligned; the sanitizers would notice if they were read in place."""
 
         def unaligned(values: Any) -> Any:
             made = np.zeros(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
@@ -182,7 +182,7 @@ class TestData:
         changes: list[Any] = [None, [], (), "", NAN, *numbers, np.zeros(0), np.zeros(10**3), np.zeros((2, 2)), [5, -1]]
 
         def variants(whole: Any) -> list[Any]:
-            """Return copies of a nested tuple in which one part is another."""
+            """Return copies of a nested tuple in which one part is replaced."""
             if not isinstance(whole, tuple):
                 return changes
             return [
@@ -448,7 +448,7 @@ class TestClock:
     def test_tasks_that_were_not_handed_out(self):
         ahead, behind = self.clock(), self.clock()
         ahead.next()
-        task = ahead.next()  # which the other clock has, too, but has not given
+        task = ahead.next()  # the other clock has this task too, but has not given it
         behind.next()
         with pytest.raises(ValueError, match="not running"):
             behind.finish(task, 1.0, 0.0)
@@ -615,7 +615,7 @@ class TestTuner:
         with pytest.raises(ValueError):
             tuner().restore_state(candidate, rung, [state])
         made = finished(tuner())
-        made.fill_state(candidate, rung, [state])  # of nothing that is kept
+        made.fill_state(candidate, rung, [state])  # this job is not kept
         assert made.states(candidate, rung) == []
 
     def test_refits_of_other_networks(self, ran):

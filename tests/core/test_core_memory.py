@@ -1,6 +1,6 @@
-"""Memory that is refused while the core makes objects of Python: MemoryError, no crash, and nothing else.
+"""If memory is refused while the core makes objects of Python, it raises MemoryError and does not crash.
 
-Not for the sanitizers (so not marked `core`), which have their own allocator and no limit of the address space.
+Not for the sanitizers (so not marked `core`), which have their own allocator and cannot limit the address space.
 """
 
 import subprocess
@@ -103,7 +103,7 @@ def calls() -> dict[str, Callable[[], Any]]:
 
 
 def test_each_object_that_the_interpreter_refuses() -> None:
-    """One allocation after the other fails; pybind11 itself crashes at those of instances and keywords."""
+    """Each allocation fails in turn, except those of instances and keywords, at which pybind11 itself crashes."""
     try:
         import _testcapi
     except ImportError:

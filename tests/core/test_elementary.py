@@ -42,7 +42,7 @@ def errors_in_ulp(function: str, x: Floats, instruction_set: str) -> NDArray[np.
 
 
 def samples(function: str) -> Floats:
-    """Dense over the range, random over it, random over all magnitudes, and dense around the hard places."""
+    """Dense over the range, random over it, random over all magnitudes, and dense around difficult arguments."""
     low, high = RANGES[function]
     random = np.random.default_rng(0)
     magnitudes = 10.0 ** random.uniform(-37, np.log10(high), 300_000)

@@ -1,4 +1,4 @@
-"""Epochs of a part of the rows: which rows they take, equal bits on any threads, what is taken by default."""
+"""Epochs of a part of the rows: which rows they take, equal bits on any threads, and the default size."""
 
 import importlib
 import itertools
@@ -27,7 +27,7 @@ TOLERANCE = 5e-6  # as in test_training.py
 
 
 def cut_data(x: Array, y: Array, classes: int, epoch_rows: int) -> _core.Data:
-    """All rows to train on, at most so many an epoch."""
+    """All rows are for training, at most so many per epoch."""
     rows = np.arange(len(x), dtype=np.int64)
     builder = _core.DataBuilder([True] * x.shape[1], y, classes, rows, rows, None, None, epoch_rows)
     builder.observe(x)
@@ -40,7 +40,7 @@ def cut_data(x: Array, y: Array, classes: int, epoch_rows: int) -> _core.Data:
 
 @pytest.mark.parametrize("most", [1, 4, 7, 12, 22, 23, 50])
 def test_an_epoch_takes_the_rows_of_the_oracle(most: int) -> None:
-    """Of a network that stands still, the loss of an epoch tells its rows: those of each row differ."""
+    """If a network does not change, the loss of an epoch identifies its rows, since the losses of all rows differ."""
     x, y = table(23, 3, 1, 0)
     data = cut_data(x, y, 0, most)
     network, losses = _core.train(data, settings(batch_size=5, learning_rate=1e-30), 50, seed=9, candidate=3)
@@ -65,7 +65,7 @@ def test_the_oracle_takes_no_row_twice_a_pass(rows: int, most: int) -> None:
 
 @pytest.mark.parametrize("classes", [0, 3])
 def test_training_on_parts_equals_the_oracle(classes: int) -> None:
-    """Jobs that end in the middle of a pass: 7 epochs of 20 rows, three of them a pass."""
+    """Jobs that end in the middle of a pass: 7 epochs of 20 rows, of which three make a pass."""
     x, y = table(61, 6, classes or 2, classes, seed=3)
     chosen = settings(hidden=(8,), activations=("tanh",), batch_size=8, optimizer="adamw", epsilon=1e-2)
     data = cut_data(x, y, classes, 21)

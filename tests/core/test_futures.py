@@ -1,9 +1,9 @@
-"""Retirement against all futures of small ladders: who retires is exactly who can no longer be promoted.
+"""Retirement in all futures of small ladders: exactly the candidates that can no longer be promoted retire.
 
-A state keeps of each rung only what the future depends on: the order of those that finished, how many diverged and how
-many run. From each state that any history reaches all futures are followed: each time either somebody asks or one of
-the running jobs ends, diverged or anywhere in the order. The rules are told here once more, for this kind of state, and
-nothing is said of retirement. Every state is then brought about in a real ladder.
+A state has, for each rung, only what the future depends on: the order of those that finished, how many diverged and how
+many run. All futures are followed from each state that any history reaches. In each step a job is requested, or a
+running job ends, diverged or anywhere in the order. The rules are written here again for this kind of state, without
+retirement. Every state is then reproduced in a real ladder.
 """
 
 import math
@@ -40,21 +40,21 @@ class State(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Into which state; ask: who goes up, from rung and place, if any; report: from which rung to which place."""
+    """The next state; ask: the rung and place of the promoted one, if any; report: from which rung to which place."""
 
     after: State
     kind: Literal["ask", "report"]
     rung: int | None = None
-    place: int | None = None  # None: nobody was promoted, or the job diverged
+    place: int | None = None  # None: no candidate was promoted, or the job diverged
 
 
 class Futures:
-    """All states within reach, and who is promoted in some future of each."""
+    """All reachable states, and the candidates that are promoted in some future of each."""
 
     def __init__(self, candidates: int, *, eta: int, rungs: int, rule: str, workers: int) -> None:
         self.candidates, self.eta, self.rule, self.workers = candidates, eta, rule, workers
         self.places = [candidates // eta**k for k in range(rungs)]
-        self.hopeful: dict[State, frozenset[tuple[int, int]]] = {}  # (rung, place) of each that can go up
+        self.hopeful: dict[State, frozenset[tuple[int, int]]] = {}  # (rung, place) of each that can be promoted
         self.origin: dict[State, tuple[State, Move]] = {}
         self.start = State(0, (Standing(),) * rungs)
         self.look(self.start)
@@ -117,7 +117,7 @@ class Futures:
         return rung.promoted < best if self.rule == "capped" else place < best
 
     def history(self, state: State) -> list[Move]:
-        """Return how this state comes about."""
+        """Return the moves that lead to this state."""
         moves = []
         while state != self.start:
             state, move = self.origin[state]
@@ -126,7 +126,7 @@ class Futures:
 
 
 def before(stand: tuple[int, int], rung: int, newcomer: int) -> tuple[int, int] | None:
-    """Return where this one stood before a newcomer took that place; None for the newcomer."""
+    """Return the place of an entry before a newcomer took the other place; None for the newcomer."""
     if stand == (rung, newcomer):
         return None
     behind = stand[0] == rung and stand[1] > newcomer
@@ -160,7 +160,7 @@ class Replay:
 
     def report(self, move: Move) -> None:
         job = self.running[move.rung].pop(0)
-        if move.place is None:  # diverged, or no better than below, which is all the same
+        if move.place is None:  # diverged, or no better than below, which has the same effect
             worse = self.futures.rule == "improving" and move.rung > 0
             self.ladder.report(job, -1.0 if worse else math.nan, 0.0)
             return
@@ -173,7 +173,7 @@ class Replay:
 
 
 def check_all_states(futures: Futures, make: Any) -> None:
-    """In each state those have retired, and were named once, that do not run and that no future promotes."""
+    """In each state exactly the candidates that do not run and that no future promotes have retired, each once."""
     for state, hopeful in futures.hopeful.items():
         replay = Replay(make(), futures, state)
         expected = set(range(state.entered))
@@ -188,7 +188,7 @@ def arguments(rule: str, eta: int) -> dict[str, Any]:
 
 
 def reference(rule: str, candidates: int, eta: int, rungs: int) -> ReferenceLadder:
-    """The oracle with so many rungs, which may be more than so few candidates would have."""
+    """The oracle with a given number of rungs, which may be more than so few candidates would have."""
     ladder = ReferenceLadder(candidates, **arguments(rule, eta))
     for k in range(len(ladder._rungs), rungs):
         ladder._rungs.append(Rung(candidates if rule == "random" else candidates // eta**k, eta**k))

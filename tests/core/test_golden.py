@@ -1,12 +1,12 @@
-"""Golden records: what runs have led to, which no change of the code may alter unless it is meant to.
+"""Golden records: the outcomes of runs, which only an intended change of results may alter.
 
 `golden/runs.json` has one record for each run of `RUNS`:
 
     exact   digests, weights and decisions, which must be equal everywhere
     near    predictions, within 1e-6 everywhere
-    bytes   hashes of predictions and exports, equal where `HERE` is what it was when they were written
+    bytes   hashes of predictions and exports, equal if `HERE` is the same as when they were written
 
-`golden/files` has models and journals that an earlier ash has written. After a change that is meant to alter results,
+`golden/files` has models and journals written by an earlier ash. After an intended change of results,
 `python tests/core/test_golden.py` writes the records again, and CHANGELOG.md says what has changed.
 """
 
@@ -52,7 +52,7 @@ HERE = {
     "scipy": scipy.__version__,
     "instruction set": ash.versions()["instruction set"],
 }
-"""On what the last bit of a prediction may depend."""
+"""What the last bit of a prediction may depend on."""
 
 Record = dict[str, dict[str, Any]]
 SMALL = ash.Space(
@@ -65,7 +65,7 @@ SMALL = ash.Space(
 
 
 def sha256(content: bytes) -> str:
-    """Of bytes, in hexadecimal."""
+    """Return a hash of bytes, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -131,7 +131,7 @@ def predicted(model: Any, X: Any) -> tuple[list[Any], str]:
 
 
 def run_record(result: Any) -> dict[str, Any]:
-    """Return what must be equal of any run."""
+    """Return the parts of any run that must be equal."""
     return {
         "digest": result.digest,
         "ended": result.ended,
@@ -225,7 +225,7 @@ def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Ca
 
 
 def quadratic(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """A score that grows with the epochs, the more the nearer x is to 0.3; the state is the epochs so far."""
+    """A score that grows with the epochs, faster if x is closer to 0.3; the state is the epochs so far."""
     done = epochs + (state or 0)
     return 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, done
 
@@ -238,7 +238,7 @@ def fails(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
 
 
 def cost(params: dict[str, Any], epochs: int) -> float:
-    """As long as the candidate is deep."""
+    """The cost grows with the depth of the candidate."""
     return float(epochs * params["depth"])
 
 
@@ -266,7 +266,7 @@ def function_resumed(folder: Path) -> Record:
 
 
 class Slope(BaseEstimator):
-    """A line through the origin by gradient descent, one pass per call, of one feature; no BLAS has a part in it."""
+    """A line through the origin for one feature, by gradient descent, one pass per call; it uses no BLAS."""
 
     def __init__(self, feature: int = 0, rate: float = 0.1) -> None:
         self.feature, self.rate = feature, rate
@@ -524,7 +524,7 @@ def test_a_model_of_an_earlier_ash_predicts_what_it_always_has(name: str) -> Non
 
 
 def test_a_journal_of_an_earlier_ash_is_resumed(tmp_path: Path) -> None:
-    """Its jobs are as they were; later ones are scored as they are today."""
+    """Its jobs are unchanged; later ones are scored as today."""
     journal = ash.Journal(shutil.copy(FILES / "table.ash", tmp_path), allow_change=["version"])
     ended = ash.resume(journal, *diabetes(), progress=False)
     result = ash.resume(journal, *diabetes(), progress=False, config=ash.SearchConfig(epoch_limit=1000))

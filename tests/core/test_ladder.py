@@ -1,4 +1,4 @@
-"""The rules of promotion, retirement and ending, as sentences that the reference ladder and the native one pass."""
+"""The rules of promotion, retirement and ending, as tests that the reference ladder and the native one pass."""
 
 import math
 import pickle
@@ -50,7 +50,7 @@ def column(ladder: Any, name: str) -> list[int]:
 
 @pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
 class TestConformance:
-    """The rules as sentences; any ladder must pass."""
+    """The rules as tests; any ladder must pass."""
 
     @pytest.mark.parametrize(
         ("candidates", "eta", "places"),
@@ -232,7 +232,7 @@ class TestConformance:
 
 
 def report(ladder, jobs, scores):
-    """Report these, and return who retired at each."""
+    """Report these jobs, and return which candidates retired at each."""
     retired = []
     for job, score in zip(jobs, scores, strict=True):
         ladder.report(job, score, 0.0)
@@ -248,9 +248,9 @@ class TestRetirement:
         ladder = make(8)
         jobs = start(ladder, 8)
         assert report(ladder, jobs[:4], [0.4, 0.1, 0.3, 0.2]) == [[], [], [], []]
-        assert report(ladder, jobs[4:6], [0.0, 0.35]) == [[4], [1]]  # four may go up: 0, 5, 2, 3
+        assert report(ladder, jobs[4:6], [0.0, 0.35]) == [[4], [1]]  # four may be promoted: 0, 5, 2, 3
         assert [ladder.next().candidate for _ in range(3)] == [0, 5, 2]
-        assert ladder.take_retired() == []  # going up leaves those behind it where they were
+        assert ladder.take_retired() == []  # a promotion does not change the ranks of the others
         assert report(ladder, jobs[6:], [0.9, NAN]) == [[3], [7]]
 
     @pytest.mark.parametrize("promotion", PROMOTIONS)
@@ -270,7 +270,7 @@ class TestRetirement:
 
 @pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
 class TestBudgets:
-    """The epoch limit, the target and how a ladder says that it has come to an end."""
+    """The epoch limit, the stop score and how a ladder reports that it has ended."""
 
     def test_nothing_smaller_is_given_than_what_exceeds_the_limit(self, make):
         ladder = make(8, epoch_limit=5)
@@ -393,17 +393,17 @@ def as_tuple(job: Any) -> tuple[int, int, int] | None:
 
 
 def agree(core: Any, oracle: Any, retired: list[int]) -> None:
-    """Compare all that two ladders tell of themselves, and add to those who retired before."""
+    """Compare everything that two ladders report, and add the retired candidates to the earlier ones."""
     assert core.rungs == oracle.rungs
     assert (core.ending, core.finished, core.has_job()) == (oracle.ending, core.ending is not None, oracle.has_job())
     new = core.take_retired()
     assert sorted(new) == oracle.take_retired()
-    assert len(new) <= 1 + len(core.rungs)  # who diverged, and one a rung
+    assert len(new) <= 1 + len(core.rungs)  # the diverged one, and one per rung
     retired += new
 
 
 def walk_in_step(arguments: dict[str, Any], workers: int, choose: Callable[[Sequence[Any]], int], outcome: Any) -> None:
-    """Ask and tell both ladders the same; all that they say must agree until nothing runs and nothing can be had."""
+    """Ask and tell both ladders the same; their answers must agree until nothing runs and no job is left."""
     core, oracle = _core.Ladder(**arguments), ReferenceLadder(**arguments)
     running: list[tuple[Any, Any]] = []
     retired: list[int] = []
@@ -548,7 +548,7 @@ def test_threads_may_share_a_ladder():
 
 
 def test_checkpoints_of_the_retired_can_be_deleted():
-    """What is kept between jobs is there when a job needs it, and gone when nothing is left to do."""
+    """States kept between jobs are there when a job needs them, and gone when nothing is left to do."""
     ladder = Ladder(100, eta=3)
     draw = random.Random(5)
     checkpoints = {}

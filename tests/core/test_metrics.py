@@ -57,7 +57,7 @@ def test_classification(rows, classes, levels):
         assert native(f"f1_{average}", y, p, classes) == pytest.approx(expected, rel=1e-13)
     if classes == 2:
         assert native("f1", y, p, 2) == pytest.approx(metrics.f1_score(y, labels), rel=1e-14)
-    if classes > 2:  # it ranks what as_sklearn() has rounded anew, which may part or join a tie
+    if classes > 2:  # it ranks values that as_sklearn() has rounded again, which may split or make ties
         ovr = metrics.roc_auc_score(y, as_sklearn(p), multi_class="ovr", average="macro")
         assert ovr == pytest.approx(auc, abs=0.01)
 

@@ -168,7 +168,7 @@ def sklearn_steps(
 @pytest.mark.parametrize("optimizer", sorted(SKLEARN_SOLVERS))
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "identity"])
 def test_training_equals_scikit_learn(activation: str, optimizer: str, classes: int) -> None:
-    # epsilon: scikit-learn adds it before the correction of the bias, PyTorch and we after it: no matter at 1e-30
+    # epsilon: scikit-learn adds it before the bias correction, PyTorch and ash after it; at 1e-30 it does not matter
     settings = Hyperparameters(
         hidden=(5, 4),
         activations=(activation, activation),
@@ -388,7 +388,7 @@ def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, A
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_by_the_recipe_equals_torch(optimizer: str, classes: int) -> None:
-    """Under Adam, whose direction does not depend on the size of a gradient, torch has ntk as it is defined."""
+    """Adam's direction does not depend on the size of a gradient, so torch can implement ntk by its definition."""
     torch = needs.package("torch")
     settings = Hyperparameters(
         hidden=(4,),

@@ -43,7 +43,7 @@ Run = Callable[..., ash.Result]
 
 @pytest.fixture
 def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`ash.tune` on any number of threads, more than there are CPUs too, and on one instruction set of several."""
+    """`ash.tune` on any number of threads, even more than CPUs, and on a chosen instruction set."""
     core = _core.Tuner
 
     def run(data: Data, *, threads: int = 1, instruction_set: str = "", **settings: Any) -> ash.Result:
@@ -73,7 +73,7 @@ def data(request: pytest.FixtureRequest, digits: Data, diabetes: Data) -> Data:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, seed: int) -> None:
-    settings = {"keep": 1, "seed": seed}  # whose state is kept is not dropped
+    settings = {"keep": 1, "seed": seed}  # kept states are not dropped
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     for threads, teams, limit, name in itertools.product(THREADS, (True, False), (TIGHT, LOOSE), FMA_SETS):
         result = tune(
@@ -89,7 +89,7 @@ def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, s
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_teams_change_no_bit(tune: Run, data: Data, seed: int) -> None:
-    """Networks that teams are formed for, and few of them, so that threads have nothing else to do."""
+    """A few networks large enough for teams, so that other threads have nothing else to do."""
     settings = {"space": LARGE, "candidates": 5, "min_epochs": 4, "seed": seed}
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     assert {
@@ -127,7 +127,7 @@ def test_two_threads_share_half_a_million_embedded_numbers() -> None:
 
 
 def test_what_helpers_compute_changes_no_bit(tune: Run, data: Data) -> None:
-    """A helper that comes too late, as on a busy machine, computes nothing: again until some did."""
+    """A helper that comes too late, as on a busy machine, computes nothing, so this repeats until some helped."""
     settings = {"space": LARGE, "candidates": 3, "min_epochs": 10}
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     helped = 0
@@ -180,7 +180,7 @@ def test_every_rule_keeps_the_promise(tune: Run, data: Data, space: ash.Space, v
 
 
 def test_what_determines_the_outcome_is_in_the_digest(tune: Run, data: Data) -> None:
-    """The other way round: the digest is not the same for everything."""
+    """Conversely, the digest differs if the run differs."""
     changes = [{}, {"seed": 1}, {"workers": 2}, {"eta": 3}, {"training": "restart"}, {"epoch_limit": 30}]
     assert len({tune(data, **change).digest for change in changes}) == len(changes)
 
@@ -276,7 +276,7 @@ def test_folds_and_weights_have_the_same_bits_too(tune: Run, training: str) -> N
 
 
 def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run) -> None:
-    """Folds have networks of different widths then; the model has seen all rows."""
+    """The folds then have networks of different widths; the model has seen all rows."""
     x = np.random.default_rng(3).normal(size=(90, 4))
     x[30:, 2] = 1.0  # a fold that validates on the first rows trains on nothing else
     folds = [(np.setdiff1d(np.arange(90), rows), rows) for rows in np.split(np.arange(90), 3)]
@@ -287,7 +287,7 @@ def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run)
 
 
 def test_what_a_network_scored_is_what_it_scores() -> None:
-    """The evaluation reads weights and factors apart, the model has them multiplied."""
+    """The evaluation reads weights and factors separately; the model has them multiplied."""
     for seed in range(3):
         result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, seed=seed, validation=(X[:60], Y[:60]), progress=False)
         assert result.best_score == pytest.approx(result.model.score(X[:60], Y[:60]), abs=1e-6)

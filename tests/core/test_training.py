@@ -1,11 +1,11 @@
 """The native trainer against the oracle in double precision, step by step from the same initial weights.
 
 Tolerance: the core computes in float32 (unit roundoff u = 6e-8). A sum of K products errs by at most K u times the sum
-of magnitudes; here K <= 60 rows or 16 inputs and magnitudes near 1, so one step errs by some 1e-6 at most and five
-steps, each a smooth map of the weights with a rate that expands little, by less than 2e-5. Seen is 1.7e-6 (of 1 +
-|value|); three times that is allowed. Adam divides by sqrt(second moment) + epsilon; with the usual epsilon 1e-8 that
-turns rounding of a gradient near 0 into a step of any size up to the rate, so these tests take epsilon 1e-2, which no
-rate here exceeds: no error grows; one test below takes 1e-8.
+of magnitudes. Here K <= 60 rows or 16 inputs and magnitudes are near 1, so one step errs by at most some 1e-6. Five
+steps, each a smooth map of the weights with a rate that expands little, err by less than 2e-5. The largest error seen
+is 1.7e-6 (of 1 + |value|); three times that is allowed. Adam divides by sqrt(second moment) + epsilon. With the usual
+epsilon 1e-8, rounding of a gradient near 0 becomes a step of any size up to the rate. So these tests use epsilon 1e-2,
+which no rate here exceeds, and no error grows; one test below uses 1e-8.
 Corners of relu: a pre-activation within 1e-6 of 0 could fall on either side; the fixed seeds have none.
 """
 

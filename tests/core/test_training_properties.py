@@ -1,4 +1,4 @@
-"""What training promises beyond the formulas: which rows a batch has, what a seed decides, dropout, initialization."""
+"""Properties of training beyond the formulas: the rows of a batch, the effect of a seed, dropout, initialization."""
 
 import math
 from typing import Any
@@ -54,7 +54,7 @@ def test_an_epoch_uses_each_row_once(rows: int, batch: int) -> None:
 
 @pytest.mark.parametrize("batch", [50, 51, 1000])
 def test_a_batch_of_all_rows_or_more_is_the_full_batch(batch: int) -> None:
-    """But for the order of the rows in the sums, which is shuffled."""
+    """Equal except for the order of the rows in the sums, which is shuffled."""
     data = core_data(*table(50, 5, 3, 3), 3)
     chosen = {"hidden": (9,), "activations": ("relu",), "optimizer": "momentum"}
     full, full_losses = _core.train(data, settings(**chosen, batch_size=0), 4)
@@ -265,7 +265,7 @@ def test_the_largest_and_the_smallest_frequency_train(frequency: float) -> None:
 
 @pytest.mark.parametrize("initialization", ["auto", "he", "xavier"])
 def test_ntk_begins_with_variance_one_a_row_and_zeros_at_the_end(initialization: str) -> None:
-    """Where the initialization is not named; one that is named is meant."""
+    """Only if the initialization is not set; one that is set is used."""
     data = core_data(*table(20, 400, 1, 0), 0)
     chosen = {"hidden": (300,), "activations": ("relu",), "initialization": initialization}
     network, _ = _core.train(data, settings(**chosen, parametrization="ntk"), 0)

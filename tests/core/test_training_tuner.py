@@ -1,4 +1,4 @@
-"""Training under the tuner: same bits on any number of threads, divergence, odd numbers, the host's state."""
+"""Training in the tuner: the same bits on any number of threads, divergence, unusual numbers, the state of the host."""
 
 import subprocess
 import sys
@@ -52,7 +52,7 @@ def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm
 
 
 def test_a_greedy_job_has_the_bits_of_a_reproducible_one(three_classes: _core.Data) -> None:
-    """Which jobs the greedy schedule runs depends on timing with several threads; what a job yields does not."""
+    """With several threads, timing decides which jobs the greedy schedule runs, but not the results of a job."""
     one = scores(run_tuner(three_classes, mixed_candidates(24), threads=1, seed=5))
     for threads in (1, 2, 7):
         several = scores(run_tuner(three_classes, mixed_candidates(24), threads=threads, seed=5, schedule="greedy"))
@@ -184,7 +184,7 @@ def test_f56_undefined_metrics_are_nan_and_rank_last() -> None:
 
 
 def test_f54_a_nan_is_seen_in_this_build() -> None:
-    """-ffast-math would fold the checks away."""
+    """-ffast-math would remove the checks."""
     nan = np.array([np.nan], dtype=np.float32)
     assert all(np.isnan(_core.evaluate_elementary("exp", nan, name)[0]) for name in _core.instruction_sets())
     assert "fast-math" not in _core.build_info()["flags"]

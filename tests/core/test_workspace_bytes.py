@@ -1,4 +1,4 @@
-"""The bytes of a thread's scratch and of a state. tests/cpp/count_allocations.cpp compares them with allocations."""
+"""The bytes of a thread's workspace and of a state. tests/cpp/count_allocations.cpp compares them with allocations."""
 
 import pytest
 

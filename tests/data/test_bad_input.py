@@ -20,7 +20,7 @@ Y = np.where(X[:, 0] > 0, 1, 0)
 
 
 class Weird:
-    """What raises as soon as it is looked at."""
+    """An object that raises at any access."""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise RuntimeError("no array")

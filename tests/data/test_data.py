@@ -1,4 +1,4 @@
-"""Features that are trained on and predicted from, and those that are refused (F01-F03, F05, F06, F13-F16, F29)."""
+"""Features for training and prediction, and those that are refused (F01-F03, F05, F06, F13-F16, F29)."""
 
 import threading
 from typing import Any
@@ -60,7 +60,7 @@ def test_missing_cells_are_learned_from_or_refused() -> None:
 
 
 class Overwriter:
-    """In place of the core's tuner: a thread overwrites arrays from the moment on that the core has its data."""
+    """Replaces the core's tuner: a thread overwrites arrays as soon as the core has its data."""
 
     def __init__(self, arrays: list[np.ndarray]) -> None:
         self.arrays, self.over = arrays, threading.Event()

@@ -1,4 +1,4 @@
-"""Dates: what is read as one, from any source; the parts that are features; and that models keep them."""
+"""Dates: what is read as a date, from any source; the parts that become features; and models that store them."""
 
 import datetime
 import itertools

@@ -1,4 +1,4 @@
-"""Tables: whatever library holds them, the same cells are read, and what cannot be trained on is named."""
+"""Tables: the same cells are read from any library, and errors name what cannot be trained on."""
 
 import datetime
 import enum

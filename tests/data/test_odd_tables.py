@@ -1,4 +1,4 @@
-"""Tables that were misread once, or ended in a traceback."""
+"""Tables that were once misread, or ended in a traceback."""
 
 import re
 from pathlib import Path
@@ -193,7 +193,7 @@ def test_an_empty_journal_does_not_let_a_model_be_overwritten(table: str, tmp_pa
     assert (tmp_path / "out" / "model.safetensors").read_text() == "precious"
 
 
-# Infinite numbers and names that recur
+# Infinite numbers and duplicate names
 
 
 def infinite(frame: Any, place: int = 0) -> Any:

@@ -1,4 +1,4 @@
-"""One schema for every source: a model trained on a table from any library or file predicts alike from all others."""
+"""One schema for all sources: a model trained on a table from any library or file predicts the same from all others."""
 
 import datetime
 from pathlib import Path
@@ -110,7 +110,7 @@ def test_a_model_of_one_source_predicts_alike_from_all(source: str, declared: bo
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
 def test_every_source_gives_the_same_model() -> None:
-    """But for files, of which the command holds out a part."""
+    """Except for files, of which the command holds out a part."""
     models = [
         ash.ASHClassifier(candidates=2, random_state=0, n_jobs=1).fit(table_of(source), TARGET).model_
         for source in ("pandas", "polars", "pyarrow", "numpy")

@@ -1,4 +1,4 @@
-"""Sparse matrices: they are read as the dense ones that they stand for, without a dense copy."""
+"""Sparse matrices are read like the equal dense ones, without a dense copy."""
 
 import tracemalloc
 from typing import Any
@@ -147,7 +147,7 @@ def stored_bytes(data: Any) -> int:
 
 
 def test_the_core_keeps_the_smaller_copy() -> None:
-    """A column of which more than half is not zero is full once it is standardized: its median is not 0."""
+    """If more than half of a column is not zero, its median is not 0, so it is dense once it is standardized."""
     sizes = {}
     for name, densities in {
         "thin": [0.1] * 64,

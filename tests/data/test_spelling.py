@@ -1,4 +1,4 @@
-"""Numbers that are written as text: what is read, what is said, and that a model reads other tables alike."""
+"""Numbers that are written as text: what is read, the warnings, and models that read other tables in the same way."""
 
 import warnings
 from collections.abc import Callable
@@ -342,7 +342,7 @@ def test_a_spelling_reads_no_more_than_it_says() -> None:
             spelling.number(text)
 
 
-# What is said of numbers that may be something else
+# Warnings for numbers that may be something else
 
 
 def test_leading_zeros_are_announced() -> None:

@@ -1,4 +1,4 @@
-"""The tables that the command reads: what a file holds is what is trained on."""
+"""The tables that the command reads: training uses exactly the content of a file."""
 
 import decimal
 import gzip

@@ -1,4 +1,4 @@
-"""Targets: labels and numbers of any kind, which task they ask for, how rows are split by them (F04, F08-F12, F30)."""
+"""Targets: labels and numbers of any kind, the task that they imply, the split of the rows (F04, F08-F12, F30)."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""Sample weights: what they may be, and that a weight is so many rows (F17, F18, F10)."""
+"""Sample weights: what they may be, and that a weight equals so many repeated rows (F17, F18, F10)."""
 
 from collections.abc import Callable
 from typing import Any

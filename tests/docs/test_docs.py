@@ -1,6 +1,6 @@
-"""The documentation is true: the blocks of its pages run, and the reference has every public name.
+"""The documentation is correct: the blocks of its pages run, and the reference has every public name.
 
-`sphinx-build`, which .ci/run does with warnings as errors, runs the same blocks, and the examples of the gallery.
+`sphinx-build`, which .ci/run calls with warnings as errors, runs the same blocks, and the examples of the gallery.
 """
 
 import re
@@ -25,12 +25,12 @@ def blocks(page: str) -> list[Block]:
 
 
 def lacking(block: Block) -> list[str]:
-    """Return what a block needs, is not there and is more than the tests need anyway."""
+    """Return the missing requirements of a block, beyond those that the tests need anyway."""
     return [name for name in missing(block) if name in needs.HOW]
 
 
 def runs() -> Iterator[tuple[str, str]]:
-    """Yield each page that has blocks to run, and beside it what is not there that some of them need."""
+    """Yield each page that has blocks to run, with the missing requirements of its blocks."""
     for page in PAGES:
         to_run = [block for block in blocks(page) if block.runs]
         if to_run:

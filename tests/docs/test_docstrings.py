@@ -1,4 +1,4 @@
-"""Docstrings of public names are true: they describe what the signatures have, and their examples run."""
+"""Docstrings of public names are correct: they describe their signatures, and their examples run."""
 
 import doctest
 import inspect
@@ -20,7 +20,7 @@ NAMES = [each for module in (ash, ash.callbacks, ash.optuna) for each in public(
 CALLS = [each for each in NAMES if not (inspect.isclass(each.value) and issubclass(each.value, BaseException))]
 ERRORS = {kind for kind in vars(ash.errors).values() if isinstance(kind, type)}
 WITH_EXAMPLE = {ash.AshError, ash.DataError, ash.ModelFormatError, ash.SettingError, ash.UnknownArgument}
-"""Errors; the others need too much to be raised in a few lines."""
+"""Errors that have an example; the others need too much to be raised in a few lines."""
 EXAMPLES = [each for each in NAMES if ">>>" in each.doc]
 MOST_PARAMETERS = 24
 WORDS = {
@@ -38,7 +38,7 @@ WORDS = {
     "TextIO": "text file",
     "tuple": r"tuple|\(",
 }
-"""How docstrings call types that they do not call by their names: regular expressions."""
+"""How docstrings refer to types that they do not call by name: regular expressions."""
 BASIC = {"bool", "dict", "float", "int", "str"}
 IMPLIED = {"float": ["int"], "Mapping": ["dict"]}
 """What else an annotation allows."""

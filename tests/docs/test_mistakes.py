@@ -1,4 +1,4 @@
-"""The page of mistakes says what happens."""
+"""The page of likely mistakes shows what really happens."""
 
 import json
 
@@ -20,5 +20,5 @@ def test_the_page_says_what_happens() -> None:
     assert all(hasattr(ash, name) or name == "NotFittedError" for name in REFUSED)
     shown = mistakes.PAGE.read_text(encoding="utf-8")
     assert all(f"| {case.what} |" in shown for cases in mistakes.CASES.values() for case in cases)
-    if mistakes.made_with() in shown:  # other libraries have other words and types
+    if mistakes.made_with() in shown:  # other libraries have other messages and types
         assert shown == mistakes.page(before, found)

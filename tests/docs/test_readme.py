@@ -1,4 +1,4 @@
-"""The README is true: blocks print what it shows, what it names exists, its figures are those of bench/results."""
+"""The README is correct: blocks print what it shows, all names exist, its figures are those of bench/results."""
 
 import inspect
 import re
@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 MOST_LINES = 130
 NUMBER = re.compile(r"\d+\.\d+(?:e-?\d+)?|\d+")
 TOLERANCE = 0.03
-"""Of a printed number: a time limit decides how far the first block comes, and libraries differ."""
+"""The tolerance of a printed number: the time limit decides how far the first block gets, and libraries differ."""
 SHORTER = {"time_limit=10": "time_limit=100, config=ash.SearchConfig(epoch_limit=400)"}
 """A busy machine may be slow, so an epoch limit ends the run; the time limit stays far off."""
 HOME = "https://github.com/ash-tune/ash/blob/main/"

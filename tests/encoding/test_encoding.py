@@ -1,4 +1,4 @@
-"""Features of the network: what columns become, in memory and from a file, and target statistics row by row."""
+"""The encoding: features of columns, in memory and from a file, and target statistics row by row."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Neighbors: which tables have them, what they tell of a row, that models keep them, and files that do not fit."""
+"""Features of neighbors: which tables have them, their values, models that store them, and files that do not fit."""
 
 import json
 import math
@@ -26,7 +26,7 @@ ROWS = 600
 
 
 def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int = 0) -> tuple[Doubles, Doubles]:
-    """Return rows of which a share are copies, and targets: a smooth function, and what each row has alone."""
+    """Return rows of which a share are copies, and targets: a smooth function plus a value of each distinct row."""
     random = np.random.default_rng(seed)
     fresh = rows - int(share * rows)
     x = random.normal(size=(fresh, columns)).round(3)
@@ -37,7 +37,7 @@ def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int 
 
 
 def schema_of(x: Any, y: Any) -> Schema:
-    """Return what the border makes of a table."""
+    """Return the schema that the Python border makes of a table."""
     frame = read_frame(x)
     schema = learn_schema(frame, missing="indicator")[1]
     y = np.reshape(np.asarray(y, float), (len(y), -1))
@@ -180,7 +180,7 @@ def test_features_are_the_same_in_blocks_and_from_a_frame() -> None:
 
 
 def test_rows_that_differ_by_less_than_a_square_can_tell() -> None:
-    """More of them than are looked at have distance 0, so a row need not be among its own nearest."""
+    """More rows than NEAREST have distance 0, so a row need not be among its own nearest."""
     x, y = recurring()
     x[: 3 * NEAREST, 0] = np.arange(3 * NEAREST) * 1e-200
     x[: 3 * NEAREST, 1:] = 0.25

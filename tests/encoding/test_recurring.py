@@ -1,4 +1,4 @@
-"""Numbers whose values are levels too: which they are, and what they become."""
+"""Numbers whose values are levels too: which columns they are, and their features."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ ROWS = 1000
 
 
 def gains(rows: int = ROWS, values: int = 40, seed: int = 0) -> NDArray[np.float64]:
-    """Return mostly zeros, and now and then one of some values at uneven distances."""
+    """Return mostly zeros, and sometimes one of a few values at uneven distances."""
     random = np.random.default_rng(seed)
     others = np.concatenate([[1, 2], 2 + np.cumsum(random.integers(100, 999, values - 2))])
     return np.where(random.random(rows) < 0.8, 0, random.choice(others, rows)).astype(float)

@@ -1,4 +1,4 @@
-"""The order of rows that does not depend on theirs: sorted by what they hold, repeated by whole weights (F18)."""
+"""An order of rows that is independent of the given one: sorted by content, repeated by whole weights (F18)."""
 
 from typing import Any
 

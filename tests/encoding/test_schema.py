@@ -1,4 +1,4 @@
-"""What a table was in training, and what a table to predict from may be."""
+"""The schema of the training table, and the tables from which a model may predict."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What `ash.describe` says of columns, and where a run says it."""
+"""What `ash.describe` says about columns, and where a run shows it."""
 
 from typing import Any
 

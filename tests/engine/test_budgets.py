@@ -1,4 +1,4 @@
-"""What limits a run: epochs, a score, seconds, memory; what has finished is kept, no limit changes a decision."""
+"""Limits of a run: epochs, a score, seconds, memory. Finished jobs are kept, and no limit changes a decision."""
 
 import importlib
 import itertools
@@ -178,7 +178,7 @@ def test_what_comes_before_the_training_is_in_the_limit_too(monkeypatch):
 
 
 def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run(monkeypatch):
-    """Whatever was decided in time is what is always decided."""
+    """The decisions within the time are those of every run."""
     settings = {"candidates": 64, "min_epochs": 50}
     whole = quick(**settings)
     part = quick(time_limit=1000, callbacks=[TimeIsUp(monkeypatch, 1000, 20)], **settings)
@@ -200,7 +200,7 @@ def test_no_time_for_a_single_job(schedule, candidates):
 
 
 def test_a_limit_that_reading_uses_up_is_an_error_at_once(monkeypatch):
-    """Before the rows are encoded, with the time that is needed: given that, the run has a model."""
+    """The error comes before the rows are encoded and names the time needed; with that time, the run has a model."""
     split, encoded = run.split_table, []
 
     def slow(*given, **more):
@@ -219,7 +219,7 @@ def test_a_limit_that_reading_uses_up_is_an_error_at_once(monkeypatch):
 
 
 def test_without_time_for_training_on_all_rows_the_network_of_a_fold_predicts(monkeypatch):
-    """The limit holds also where the ladder is the user's: its best candidate would take a third of the time again."""
+    """The limit also holds for a ladder of the user's, whose best candidate would take a third of the time again."""
     given = {"cv": 3, "ensemble": 1, "candidates": 8, "min_epochs": 2, "random_state": 0, "n_jobs": 1}
     monkeypatch.setattr(Refit, "wall_seconds", lambda *_: 1000.0)
     with pytest.warns(UserWarning, match="no time is left to train the best network on all rows: the model is"):
@@ -237,7 +237,7 @@ def test_the_tightest_of_several_limits_ends_the_run(monkeypatch):
     assert result.ended == "time_limit"
 
 
-# The deadline: it leaves a refit the time that it needs, and no more
+# The deadline: it reserves the time that a refit needs, and no more
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def train(clock: list[float], given: Deadline, needed: list[float]) -> float:
-    """Train until nothing is left, and return when that was; what is needed changes with every look."""
+    """Train until no job is left, and return when that was; the needed time changes with every look."""
     looks = iter(needed)
     while (left := given.left(lambda: next(looks))) > 0:
         clock[0] += left
@@ -317,7 +317,8 @@ def test_a_tight_limit_retrains_to_the_same_outcome(data):
         tight = wide(*data, threads=threads, memory_limit=1)
         assert tight.digest == loose.digest and tight.best_params == loose.best_params
         assert tight.memory["dropped"] > 0 and tight.memory["retrained_epochs"] > 0
-        # On more threads, a result may wait for the decision before it, its state still at work: the peak is timing's.
+        # On more threads a result may wait for the decision before it, with its state at work: the peak depends on
+        # timing.
         assert threads > 1 or tight.memory["peak_bytes"] < loose.memory["peak_bytes"]
 
 

@@ -1,4 +1,4 @@
-"""Cross-validation as the parts of one job, and what predicts then: the networks of all folds, selected together."""
+"""Cross-validation within one job, and the model after it: the networks of all folds, selected together."""
 
 import importlib
 from collections.abc import Callable
@@ -134,7 +134,7 @@ def test_groups_without_a_splitter_are_refused() -> None:
         ash.tune(WINES, CULTIVARS, groups=CULTIVARS, **FEW)
 
 
-# What predicts after cross-validation
+# The model after cross-validation
 
 ALL_ROWS = importlib.import_module("ash.engine.refit")
 RUN = importlib.import_module("ash.engine.run")
@@ -149,7 +149,7 @@ def fitted(y: Any = Y, **changes: Any) -> Any:
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return a list that gets, at each end of a run, what it has kept, its folds and its options."""
+    """Return a list that receives, at the end of each run, its kept candidates, folds and options."""
     seen: list[dict[str, Any]] = []
     finish = RUN.finish
 
@@ -180,7 +180,7 @@ def seed_of_fold(end: dict[str, Any], number: int) -> int:
 
 
 def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
-    """Train a kept candidate on every fold, and return what it predicts for their validation rows."""
+    """Train a kept candidate on every fold, and return its predictions for their validation rows."""
     kept, options, found = end["kept"], end["options"], []
     for number, parts in enumerate(end["folds"]):
         core = trained(end, place, parts, seed_of_fold(end, number))

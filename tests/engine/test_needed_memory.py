@@ -1,4 +1,4 @@
-"""What a run needs of memory is known before anything is allocated: threads follow from it, or the run is refused."""
+"""The memory of a run is known before anything is allocated: it limits the threads, or the run is refused."""
 
 import re
 import sys

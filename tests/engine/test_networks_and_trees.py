@@ -1,4 +1,4 @@
-"""Boosted trees beside networks in one run: the ladder, the ensemble, records, journals, and what is refused."""
+"""Boosted trees and networks in one run: the ladder, the ensemble, records, journals, and what is refused."""
 
 import importlib.util
 import json
@@ -471,7 +471,7 @@ def test_good_candidates_are_the_best_quarter_of_their_kind() -> None:
 
 
 def test_a_draw_takes_as_long_however_many_candidates_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counted are the questions what kind a candidate is of; ranking asks once per candidate and request."""
+    """Counts how often the kind of a candidate is asked for; ranking asks once per candidate and request."""
     asked = []
     monkeypatch.setattr(candidates, "_is_trees", lambda params: asked.append(1) or model_of(params) != "network")
     made, requests = adaptive(first=8), 0
@@ -606,7 +606,7 @@ def test_results_are_freed_once_they_are_decided_and_not_kept() -> None:
     trainer._jobs = dict.fromkeys([(0, 0), (1, 0), (2, 0)], result)
     trainer.forget([(0, 0), (1, 0)], [(1, 0)])
     assert trainer._jobs.keys() == {(1, 0), (2, 0)}
-    trainer.forget([], [(3, 0)])  # a better job has taken the place of (1, 0); (2, 0) is still undecided
+    trainer.forget([], [(3, 0)])  # a better job has replaced (1, 0); (2, 0) is still undecided
     assert trainer._jobs.keys() == {(2, 0)}
 
 

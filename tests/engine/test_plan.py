@@ -1,4 +1,4 @@
-"""The ladder for a given time: its arithmetic, that it follows from this machine, and that it fills the time."""
+"""The ladder for a time limit: its arithmetic, that it depends on this machine, and that it fills the time."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From a table to the core: scales against NumPy, blocks of any size, the same bits from every library."""
+"""From a table to the core: scales compared with NumPy, blocks of any size, the same bits from every library."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`ash.RunRecord`: a run that time has ended is repeated without a clock, to the same digest and model bytes."""
+"""`ash.RunRecord`: a run that ended by time is repeated without a clock, to the same digest and model bytes."""
 
 import json
 import os

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM: graceful, and never a handler of ours in the library.
+"""Ctrl-C and SIGTERM end runs gracefully, and the library never installs a handler of its own.
 
-How soon is for a bench to say: here what is interrupted would take for ever, or nearly so.
+These tests do not measure how soon: what is interrupted here would otherwise take forever, or nearly so.
 """
 
 import importlib
@@ -100,7 +100,7 @@ def test_f76_ctrl_c_returns_what_has_finished_and_another_run_may_follow(candida
     "how", ["cross_val_score(estimator, X, y)", "GridSearchCV(estimator, {'random_state': [0, 1]}).fit(X, y)"]
 )
 def test_ctrl_c_in_a_fit_ends_what_has_called_it(how):
-    """A fold of which half was trained would be scored like all others."""
+    """Otherwise a half-trained fold would be scored like all others."""
     assert child(FIT.replace("HOW", how)).stdout == "stopped\n"
 
 

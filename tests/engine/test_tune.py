@@ -241,7 +241,7 @@ def test_an_epoch_limit_must_allow_one_job():
 
 
 def test_a_target_is_not_compared_with_another_metric():
-    """Without a target, r2 on one row would give way to rmse."""
+    """Without a stop score, r2 on one row would be replaced by rmse."""
     X, y = load_diabetes(return_X_y=True)
     with pytest.raises(ash.SettingError, match="'r2' is undefined on the 1 validation rows"):
         quick(X, y, validation=1, stop_score=0.5)

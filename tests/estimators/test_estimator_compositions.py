@@ -1,4 +1,4 @@
-"""The estimators inside what scikit-learn and joblib have for others, and their threads: no bit depends on them."""
+"""The estimators inside meta-estimators of scikit-learn and joblib, and their threads, on which no bit depends."""
 
 import json
 import sys
@@ -240,7 +240,7 @@ def recording(estimator: Any, X: Any, y: Any) -> float:
 
 @pytest.mark.parametrize("n_jobs", [None, -1])
 def test_workers_of_joblib_share_the_processors(n_jobs: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F81: no more threads together than processors; at least one each. (joblib hands on what the user has set.)"""
+    """F81: together no more threads than processors, each at least one. (joblib passes on the user's settings.)"""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cpus = resolve_threads(None)
     found = cross_validate(classifier(candidates=2, n_jobs=n_jobs), X, Y, cv=2, n_jobs=2, scoring=recording)

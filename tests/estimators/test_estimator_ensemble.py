@@ -1,4 +1,4 @@
-"""The ensemble of the estimators: what predicts; threads, rows, weights, pickles."""
+"""The ensemble of the estimators: its members and predictions; threads, rows, weights, pickles."""
 
 import importlib
 import pickle

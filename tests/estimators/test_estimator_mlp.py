@@ -3,8 +3,8 @@
     test_mlp.py -> its source, with the import of MLPClassifier and MLPRegressor replaced by the adapters below
                 -> each of its tests is one of this file, or is listed in LEFT_OUT with the reason
 
-An adapter takes the arguments of the MLP and makes of them a space of one candidate, which trains for `max_iter` epochs
-on all rows, or on those that `early_stopping` does not hold out. Adam on small batches stands in for L-BFGS.
+An adapter turns the arguments of the MLP into a space of one candidate, which trains for `max_iter` epochs on all rows,
+or on those that `early_stopping` does not hold out. Adam on small batches replaces L-BFGS.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""What candidates are ranked by: the core's own metrics, scorers of scikit-learn, functions of the user (F48)."""
+"""The metrics by which candidates are ranked: the core's own, scorers of scikit-learn, functions of the user (F48)."""
 
 import math
 import re
@@ -189,7 +189,7 @@ def test_a_scorer_sees_the_configuration_of_the_caller() -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("mine"), KeyboardInterrupt(), SystemExit(3), StopIteration()])
 def test_what_a_scorer_raises_ends_the_run(error: BaseException) -> None:
-    """F48, F86: at once, with that error; nobody calls it again and no thread is left."""
+    """F48, F86: at once, with that error; it is not called again and no thread is left."""
     before = threading.active_count()
     calls = []
 
@@ -229,7 +229,7 @@ def test_what_is_a_number(returned: Any) -> None:
 
 @pytest.mark.parametrize("returned", [math.nan, math.inf, -math.inf])
 def test_scores_that_are_no_numbers_rank_last(returned: float) -> None:
-    """F56: NaN is not promoted while others are there, and says so where there is nothing else."""
+    """F56: NaN is not promoted while there are other scores; if there is nothing else, a message says so."""
     with pytest.raises(AllDiverged, match="scoring='<lambda>' has returned no finite number for any of the candidates"):
         classifier(scoring=lambda estimator, X, y: returned).fit(X, Y)
     calls = []

@@ -1,6 +1,6 @@
-"""The estimators by themselves: parameters, attributes, copies, the seed, what is shown, tables of any library, labels.
+"""The estimators alone: parameters, attributes, copies, the seed, what is shown, tables of any library, labels.
 
-What is refused, and weights, are tested in tests/data and by scikit-learn's own checks.
+Refused arguments and weights are tested in tests/data and by scikit-learn's own checks.
 """
 
 import copy
@@ -333,7 +333,7 @@ def test_names_on_one_side_only_warn_and_other_numbers_of_columns_raise() -> Non
 
 
 def test_levels_that_are_new() -> None:
-    """F22: all alike, or an error that names column, row and level."""
+    """F22: all libraries give the same, or an error that names column, row and level."""
     frame = framed("pandas")
     purple, brown = frame.assign(color="purple"), frame.assign(color="brown")
     bucket, strict = (classifier(unknown=unknown).fit(frame, MIXED > 5) for unknown in ("bucket", "error"))

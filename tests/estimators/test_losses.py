@@ -1,4 +1,4 @@
-"""Networks that are trained by the absolute error, a quantile or the Poisson loss."""
+"""Networks that are trained with the absolute error, a quantile or the Poisson loss."""
 
 import pickle
 from pathlib import Path

@@ -22,7 +22,7 @@ X = RANDOM.normal(size=(ROWS, 3))
 PRICE = np.exp(X @ [1.0, 0.5, 0.0] + 0.3 * RANDOM.normal(size=ROWS)) + 0.01
 TRAIN, TEST = slice(0, 800), slice(800, ROWS)
 FAR = np.vstack([50 * X[TEST], -50 * X[TEST]])
-"""Rows beyond all that was trained on."""
+"""Rows beyond the range of all training rows."""
 LOG: dict[str, Any] = {"hidden": (32,), "target_transform": "log", "learning_rate": ash.log(0.003, 0.1)}
 
 
@@ -62,7 +62,7 @@ def test_a_network_is_trained_as_the_oracle_is_on_logarithms(batch_size: int) ->
 
 
 def test_scores_are_those_of_the_predictions() -> None:
-    """The core scores its outputs in other units; it means the same as scikit-learn on what the network predicts."""
+    """The core scores its outputs in other units; the score equals scikit-learn's on the network's predictions."""
     fit = fitted(space=LOG, ensemble=1, refit=False, validation=(X[TEST], PRICE[TEST]))
     assert networks(fit.model_)[0].exponential
     assert fit.best_score_ == pytest.approx(fit.score(X[TEST], PRICE[TEST]), abs=1e-5)

@@ -1,6 +1,6 @@
 """F96: a client of Dask that is closed at each call that a run makes to it, and futures whose every call fails.
 
-Whatever the call, a run has its result all the same, or ends with an error of ash in words; none waits for ever.
+Whatever the call, a run still has its result, or ends with an error of ash that says why; none waits forever.
 """
 
 import math
@@ -33,7 +33,7 @@ FREE = 5
 
 TELL, STATES = dask_pool._tell, dask_pool._states
 UNDERWAY: dict[str, Any] = {"schedule": "greedy", "workers": None}
-"""So that whatever ends is decided at once, and it does not matter which jobs are held."""
+"""Settings with which each ended job is decided at once, so that it does not matter which jobs are held."""
 
 
 class Gate:
@@ -54,7 +54,7 @@ class Gate:
 
 
 gates: list[Gate] = []
-"""Of each test; jobs know theirs by its number, since they come to the workers of this process as pickles."""
+"""The gate of each test. Jobs know theirs by its number, since they reach the workers of this process as pickles."""
 
 
 def held_tell(gate: int, trained: Any) -> Any:
@@ -100,7 +100,7 @@ def gate() -> Iterator[int]:
 
 @pytest.fixture
 def close_at(client: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return what has the client closed just before it, or a future of its, is called by a name for the n-th time."""
+    """Return a patch that closes the client just before the n-th call of this name to it or to its futures."""
 
     def patch(name: str, number: int = 1, function: Any = None) -> None:
         owner = distributed.Future if name in ("add_done_callback", "result") else client

@@ -1,4 +1,4 @@
-"""A cluster of Dask as `executor=`: processes of this machine, with a scheduler between."""
+"""A cluster of Dask as `executor=`: processes of this machine, with a scheduler in between."""
 
 import os
 import signal
@@ -86,7 +86,7 @@ def test_an_estimator_refits_what_has_stayed_elsewhere(client: Any) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("most", [1, 2])
 def test_f93_workers_that_die_change_nothing(most: int) -> None:
-    """Twice in a run one process ends, or both and with them all data; others take their place."""
+    """Twice in a run one process ends, or both with all data; others replace them."""
     given: dict[str, Any] = {"candidates": 64, "min_epochs": 4}
     wanted = tuned(threads=2, **given)
 

@@ -1,4 +1,4 @@
-"""`executor=` of `ash.tune`: the same bits as in threads, whatever fails on the way."""
+"""`executor=` of `ash.tune`: the same bits as in threads, even if something fails."""
 
 import multiprocessing
 import pickle
@@ -93,7 +93,7 @@ def test_estimators_have_it_too() -> None:
 
 
 def test_data_go_once_to_each_process_and_only_where_they_lack() -> None:
-    """Two processes are played by their memory; they have two jobs in turn, and cannot read the file."""
+    """Two processes are simulated by their memory; they do two jobs in turn, and cannot read the file."""
     memories: list[dict[str, Any]] = [{}, {}]
     sent = []
 
@@ -156,7 +156,7 @@ def test_f97_a_job_that_fails_is_done_again_and_late_results_do_not_count() -> N
         future, job = threads.submit(function, *arguments), arguments[-1][:2]
         if number % 5 or job in late:  # a job fails once: one that fails on three workers ends the run
             return future
-        late[job] = future  # it is done, and yet nobody hears of it
+        late[job] = future  # it is done, but its future does not say so
         return failing(OSError("the worker is lost"))
 
     result = tuned(executor=Wrapped(submit), threads=2)

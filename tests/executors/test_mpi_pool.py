@@ -1,4 +1,4 @@
-"""MPI as `executor=`: processes by mpiexec, one of which decides; and the threads of a rank by themselves."""
+"""MPI as `executor=`: processes of mpiexec, one of which decides; and the threads of a single rank."""
 
 import json
 import pickle
@@ -130,7 +130,7 @@ def test_a_rank_with_a_free_thread_comes_back_and_keeps_what_is_underway() -> No
 
 
 class Played:
-    """An executor of one rank, which this test plays: what it was given, with the futures."""
+    """An executor of one rank, which this test simulates: the jobs that it was given, with the futures."""
 
     num_workers = 1
 

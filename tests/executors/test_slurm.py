@@ -1,4 +1,4 @@
-"""The job scripts of examples/slurm: they are run here, by an `srun` that starts as many copies as there are tasks."""
+"""The job scripts of examples/slurm, run by an `srun` of these tests that starts one copy per task."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ OPTIONS = {
     *("array", "cpus-per-task", "job-name", "mem-per-cpu", "no-kill", "nodes", "ntasks", "ntasks-per-node"),
     *("requeue", "signal", "time"),
 }
-"""Of sbatch, as its manual has them; not all that there are."""
+"""Some options of sbatch, from its manual."""
 
 
 def text(name: str) -> str:
@@ -35,9 +35,9 @@ def text(name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port that dask.sh may have: it takes 20000 and the number of the job modulo 20000.
+    """Return a port that dask.sh may use: 20000 plus the number of the job modulo 20000.
 
-    The system gives none of these to anybody who does not ask for a certain one.
+    The system assigns none of these to a program that does not ask for a specific one.
     """
     for port in random.sample(range(20_000, 30_000), 1_000):
         with contextlib.suppress(OSError), socket.create_server(("", port)):
@@ -85,14 +85,14 @@ def test_a_script_does_what_the_command_does(name: str, tasks: int, given: list[
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_fails_as_the_command_does(name: str, tmp_path: Path) -> None:
     done = submitted(name, tmp_path, 2 if name == "mpi" else 1, "none.csv")
-    # mpiexec, which stands in for srun, may print that it has ended a worker: of a run there is nothing.
+    # mpiexec, which replaces srun, may print that it has ended a worker, but nothing of a run.
     assert done.returncode == 2 and "ash" not in done.stdout and "candidates" not in done.stdout
     assert done.stderr.count("ash-tune: error: none.csv: no such file") == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_script_is_sound(name: str) -> None:
-    """Options before the first command, or sbatch does not see them; errors end it."""
+    """Options must come before the first command, or sbatch ignores them; errors end the script."""
     lines = text(name).splitlines()
     assert lines[0] == "#!/bin/bash" and os.access(SCRIPTS / f"{name}.sh", os.X_OK)
     options = [number for number, line in enumerate(lines) if line.startswith("#SBATCH")]

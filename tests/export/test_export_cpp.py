@@ -1,4 +1,4 @@
-"""Models as C++ headers: compiled with all warnings as errors, and compared with what the model itself predicts."""
+"""Models as C++ headers: compiled with all warnings as errors, compared with the model's own predictions."""
 
 import subprocess
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_trees_of_every_kind(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", COMPILERS)
 @pytest.mark.parametrize("make", [random_ensemble, random_mixture])
 def test_networks_that_scale_their_inputs_differently(make: Any, name: str, tmp_path: Path) -> None:
-    """Those of one scaling are not beside each other in the ensemble."""
+    """Members with the same scaling are not adjacent in the ensemble."""
     random = np.random.default_rng(list(COMPILERS).index(name))
     model = make(random, classes=[None, 0][make is random_mixture], scalings=2)
     model.to_cpp(tmp_path / "model.hpp")

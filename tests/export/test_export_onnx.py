@@ -1,4 +1,4 @@
-"""Models as ONNX: checked by onnx, run by onnxruntime, compared with what the model itself predicts."""
+"""Models as ONNX: checked by onnx, run by onnxruntime, compared with the model's own predictions."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def session(model: Any, path: Path, missing: str = MISSING) -> Any:
 
 
 def without_nul(X: Any) -> Any:
-    """The rows without a NUL in a text, which both runtimes take for its end."""
+    """The rows without a NUL in a text, which ends the text in both runtimes."""
     return X[["\0" not in "".join(map(str, row)) for row in cells(X)]]
 
 
@@ -87,7 +87,7 @@ def test_thresholds_are_compared_in_double(missing: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_reference_of_onnx_agrees(seed: int, tmp_path: Path) -> None:
-    """It knows the specification alone, and no runtime."""
+    """It implements only the specification, independent of any runtime."""
     from onnx.reference import ReferenceEvaluator
 
     random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Models as pipelines of scikit-learn: the same predictions without ash, or a sentence on what has no counterpart."""
+"""Models as pipelines of scikit-learn: the same predictions without ash, or an error that says what is impossible."""
 
 import pickle
 import subprocess
@@ -22,7 +22,7 @@ SIMPLE = (0, 1, 2, 3, 4, 6, None)
 
 
 def expressible(random: np.random.Generator, seed: int) -> dict[str, Any]:
-    """What keeps a random network within what scikit-learn has."""
+    """Arguments that limit a random network to what scikit-learn supports."""
     encoding = random_encoding(random, dates=False)
     activations = [NAMES[seed % 4]] * (seed % 3)
     return {"plain": True, "encoding": encoding, "activations": activations, "classes": SIMPLE[seed % len(SIMPLE)]}

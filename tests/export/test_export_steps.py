@@ -1,4 +1,4 @@
-"""What all exports are made from: a description of the model that says the same as the core, in plain steps."""
+"""The description of a model from which all exports are made: plain steps that compute the same as the core."""
 
 import math
 from functools import partial

@@ -1,4 +1,4 @@
-"""Exports of models that were tuned on real tables: all formats agree with the model on rows that it has not seen."""
+"""Exports of models that were tuned on real tables: all formats agree with the model on new rows."""
 
 import importlib.util
 from collections.abc import Callable
@@ -180,7 +180,7 @@ def test_sklearn_has_no_neighbors() -> None:
 
 
 def test_the_tables_have_what_exports_must_hold() -> None:
-    """Without these columns the tests above would be of little worth."""
+    """Without these columns the tests above would be of little value."""
     (model, _), X = tuned("adult")
     columns = model.encoding.schema.columns
     assert {(column.kind, bool(column.levels)) for column in columns} == {

@@ -1,4 +1,4 @@
-"""Models as modules of PyTorch: the same outputs, parameters that are learned, programs that need no ash."""
+"""Models as modules of PyTorch: the same outputs, trainable parameters, programs that do not need ash."""
 
 import copy
 import io
@@ -44,7 +44,7 @@ def test_networks_of_every_kind(seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def recipe() -> tuple[Any, NDArray[np.float64]]:
-    """A network with all that learns, and the table that it was trained on."""
+    """A network with all kinds of parameters, and the table that it was trained on."""
     random = np.random.default_rng(0)
     X = random.normal(size=(200, 4))
     space = ash.Space(

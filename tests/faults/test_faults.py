@@ -1,7 +1,7 @@
-"""The faults of data, settings and numerics (F01 to F57), by the line: a call, and the error to end in, or none.
+"""The faults of data, settings and numerics (F01 to F57), one per line: a call and its expected error, or none.
 
-The details are tested where the parts are tested; these tables make sure that no fault is forgotten and that each is
-met at the public face. F29 is in test_data.py, and faults of processes and machines are in the files beside this one.
+The details are tested with the parts. These tables ensure that no fault is forgotten and that each is tested through
+the public functions. F29 is in test_data.py, and faults of processes and machines are in the files beside this one.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def changed(row: int, column: int, value: float) -> np.ndarray:
 
 
 def labels(values: Any, dtype: Any = None) -> np.ndarray:
-    """Y in the user's own two labels."""
+    """Y with two labels of the user's."""
     return np.array(values, dtype=dtype)[Y]
 
 
@@ -109,7 +109,7 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
 
 @pytest.mark.parametrize(("call", "error", "pattern"), [pytest.param(*c[1:], id=c[0]) for c in REFUSED])
 def test_refused(call: Callable[[], Any], error: type[AshError], pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By an error of ours that is also a ValueError, says what is wrong, and comes before any training."""
+    """By an error of ash that is also a ValueError, says what is wrong, and is raised before any training."""
 
     def trained(*_: Any, **__: Any) -> None:
         raise AssertionError("training has begun")
@@ -169,7 +169,7 @@ def test_the_column_is_named(value: float) -> None:
 
 
 def test_f05_a_gap_where_training_had_none() -> None:
-    """It is predicted from as if the median stood there."""
+    """A missing cell predicts as if it were the median."""
     model = quick(X, Y).model
     filled = np.where(np.isnan(changed(0, 1, np.nan)), model.core.input_center, X)
     np.testing.assert_array_equal(model.predict_proba(changed(0, 1, np.nan)), model.predict_proba(filled))
@@ -178,7 +178,7 @@ def test_f05_a_gap_where_training_had_none() -> None:
 
 
 def test_f07_integers_beyond_double_precision() -> None:
-    """They lose digits, which is said, and no more."""
+    """They lose digits, which a warning says, and nothing else."""
     x = (X * 2**55).astype(np.int64)
     with pytest.warns(UserWarning, match=r"2\*\*53"):
         result = quick(x, Y)
@@ -186,7 +186,7 @@ def test_f07_integers_beyond_double_precision() -> None:
 
 
 def test_f11_a_class_with_one_member() -> None:
-    """It keeps its column of probabilities, wherever the split has put its row."""
+    """It keeps its column of probabilities, whichever part of the split has its row."""
     y = Y.copy()
     y[7] = 2
     with pytest.warns(UserWarning, match=r"class"):
@@ -257,7 +257,7 @@ def test_f15_unsigned_and_bool(kind: str) -> None:
 
 
 def test_f21_constant_columns() -> None:
-    """No division by zero; what was constant in training says nothing at prediction either."""
+    """There is no division by zero, and a column that was constant in training has no effect on predictions either."""
     x = np.column_stack([X, np.full(60, 7.0), np.zeros(60)])
     model = quick(x, Y).model
     assert np.isfinite(model.predict_proba(x)).all()

@@ -1,7 +1,7 @@
-"""The faults of executors that are no cluster (F97, F98, F100): slow workers, bad pickles, pools that cannot begin.
+"""The faults of executors other than clusters (F97, F98, F100): slow workers, bad pickles, pools that cannot begin.
 
-What fails is what mpi4py's and loky's own tests do to their executors. No run may hang: each ends in words, and its
-journal goes on.
+The faults are those of mpi4py's and loky's own tests of their executors. No run may hang: each ends with an error that
+says why, and its journal can be continued.
 """
 
 import multiprocessing
@@ -62,7 +62,7 @@ def test_f100_a_pool_that_cannot_begin(make: Callable[..., Executor]) -> None:
 
 
 def test_f100_a_pool_that_is_shut_down_in_the_middle(tmp_path: Path) -> None:
-    """What had not begun is cancelled, and no more is taken."""
+    """Jobs that had not begun are cancelled, and no more are taken."""
     path, executor = tmp_path / "run.ash", ThreadPoolExecutor(2)
 
     shut = After(1, lambda run: executor.shutdown(wait=False, cancel_futures=True))
@@ -117,7 +117,7 @@ def test_f97_a_job_whose_answer_is_told_after_the_run_has_ended() -> None:
 
 
 def test_f98_a_worker_that_does_not_end_holds_nobody_where_it_is_decided_greedily() -> None:
-    """It is let go when the others have done all that there is without it."""
+    """The held job is released when the others have done everything else."""
     others, first = [0], threading.Event()
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
@@ -133,7 +133,7 @@ def test_f98_a_worker_that_does_not_end_holds_nobody_where_it_is_decided_greedil
         return own.submit(slow) if number == 1 else threads.submit(quick)
 
     def let_go() -> int:
-        """Let it go once nothing has been done for some seconds."""
+        """Release it once nothing has been done for some seconds."""
         seen = -1
         while seen != others[0] or not seen:
             seen = others[0]

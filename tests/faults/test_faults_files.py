@@ -1,4 +1,4 @@
-"""The faults of files, and some more (F103 to F117): models of strangers, names that bite, packages not there."""
+"""The faults of files, and some more (F103 to F117): untrusted models, hostile names, missing packages."""
 
 import json
 import os
@@ -237,7 +237,7 @@ EXTRAS = {
     **{name: (package, package) for name, package in (("to_onnx", "onnx"), ("to_torch", "torch"))},
     **{name: (name.lower(), name.lower()) for name in ash.callbacks.__all__},
 }
-"""What needs a package, that package, and the extra that brings it."""
+"""Calls that need a package, that package, and the extra that installs it."""
 
 
 @pytest.mark.parametrize("name", EXTRAS, ids=lambda name: f"F117-{name}")

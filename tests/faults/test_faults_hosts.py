@@ -1,7 +1,7 @@
 """The faults of many machines on hosts (F95, F102): frames that are late or lost, hosts that are cut off or join.
 
-What must come of it is what threads here would have decided: the same digest, and the same rows of the journal. The
-whole wire to a scheduler is dead in test_faults_machines.py, which needs no hosts.
+The outcome must be that of threads on this machine: the same digest, and the same rows of the journal.
+test_faults_machines.py, which needs no hosts, cuts the whole wire to a scheduler.
 """
 
 import json
@@ -24,9 +24,9 @@ from mpi_help import under_mpi
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 COUNT, DELAY, LOSS = 3, 0.02, 0.01
 LONG: dict[str, Any] = {"min_epochs": 8}
-"""So that a run is still going on when something fails."""
+"""Settings with which a run is still going on when something fails."""
 PATIENCE = 11
-"""Seconds without an answer after which Dask gives a host up: the least that it takes."""
+"""Seconds without an answer after which Dask gives up a host: the least value that it accepts."""
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_f102_mpi_with_late_and_lost_frames(made: Hosts, undisturbed: Any, tmp_p
     assert (digest, jobs_in(journal)) == undisturbed
 
 
-# The hosts themselves: what is between them is as late and as lossy as it was asked to be, and can be cut
+# The hosts themselves: the network between them has the requested delay and loss, and can be cut
 
 LOSSY, SENT = 0.1, 1000
 ANSWER = """
@@ -164,7 +164,7 @@ def asked(made: Hosts, host: int, datagrams: int = SENT) -> tuple[int, float]:
 
 
 def test_frames_are_late_and_some_are_lost(answering: Hosts) -> None:
-    """Each datagram is lost on its way out or back, which of a thousand leaves 810, give or take 12.4."""
+    """Each datagram may be lost on its way out or back, so of a thousand 810 remain, give or take 12.4."""
     count, shortest = asked(answering, 1)
     assert shortest >= 2 * DELAY
     assert abs(count - SENT * (1 - LOSSY) ** 2) < 6 * 12.4

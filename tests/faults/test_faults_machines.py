@@ -1,6 +1,6 @@
 """The faults of many machines with Dask (F93 to F102): workers, a scheduler, a wire that fail in the middle of a run.
 
-What must come of it is what threads here would have decided: the same digest, and the same rows of the journal.
+The outcome must be that of threads on this machine: the same digest, and the same rows of the journal.
 """
 
 import math
@@ -22,11 +22,11 @@ from executor_help import BAD, climb, deadly, deadly_job, tuned
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 LONG: dict[str, Any] = {"min_epochs": 8}
-"""So that a run is still going on when something fails."""
+"""Settings with which a run is still going on when something fails."""
 LOST = (
     r"has had no worker for worker_timeout=2 seconds; start some|is closed, by its close\(\) or because its scheduler"
 )
-"""What ends a run without a scheduler: which of the two comes first depends on when Dask gives its connection up."""
+"""Errors that end a run without a scheduler: timing decides which of the two comes first."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any
 
 
 def gone_on(journal: Path, **given: Any) -> tuple[str, list[Any]]:
-    """Return what a run has come to after an error: its journal has what had to wait for others before these."""
+    """Return the outcome of a run after an error, from its journal, which also has jobs that waited for others."""
     return in_any_order((tuned(journal=journal, **LONG, **given).digest, jobs_in(journal)))
 
 
@@ -70,7 +70,7 @@ def test_f93_workers_that_die_at_random_change_nothing(mode: str) -> None:
 def test_f94_a_candidate_that_kills_its_workers_ends_the_run_by_its_name(
     undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dask blames whatever waits with a worker that dies, so that it may be another one that it gives up thrice."""
+    """Dask blames all tasks that wait on a worker that dies, so it may be another job that fails three times."""
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     monkeypatch.setattr(dask_pool, "_train", deadly_job)
     path = tmp_path / "run.ash"
@@ -138,7 +138,7 @@ def test_f96_a_scheduler_that_dies_ends_the_run_and_a_new_cluster_goes_on(undist
 
 
 def test_f102_a_wire_that_is_dead_for_some_seconds() -> None:
-    """Nothing goes from or to the scheduler; afterwards all goes on as if nothing had been."""
+    """Nothing passes from or to the scheduler; afterwards everything continues as if nothing had happened."""
     found = held(3)
     assert found["seconds"] >= 3
     assert (found["unlike"], found["wrong"]) == (0, 0), found

@@ -1,6 +1,6 @@
-"""The faults of MPI (F94, F100, F101): ranks that die, and what mpi4py's own tests of its futures do to a pool.
+"""The faults of MPI (F94, F100, F101): ranks that die, and the faults of mpi4py's own tests of its futures.
 
-mpiexec ends all ranks when one dies; the same line goes on from the journal.
+mpiexec ends all ranks when one dies; the same command line resumes from the journal.
 """
 
 import re
@@ -143,7 +143,7 @@ def test_what_fails_in_a_rank_ends_the_run_in_words(what: str, ends: list[str], 
 @pytest.mark.faults
 @pytest.mark.parametrize("size", [3 * PIECE + 1, pytest.param(2**31 + 2**20, marks=pytest.mark.slow)])
 def test_f101_data_of_many_pieces(size: int, tmp_path: Path) -> None:
-    """An executor of MPI would wait for ever for one argument of more than 2 GiB."""
+    """An executor of MPI would wait forever for one argument of more than 2 GiB."""
     free = available_bytes()
     if free is None or free < 6 * size:
         needs.not_here(f"{(free or 0) / 2**30:.0f} GiB of free memory, of {6 * size / 2**30:.0f} that this takes")
@@ -158,6 +158,6 @@ def test_f101_data_that_no_rank_can_read_are_sent(tmp_path: Path) -> None:
 
 @pytest.mark.faults
 def test_f99_data_that_one_rank_cannot_read_end_the_run_in_words(tmp_path: Path) -> None:
-    """As where another version is installed there: the other rank does not wait for it."""
+    """As if another version is installed there: the other rank does not wait for it."""
     done = run_script(3, UNREADABLE, tmp_path)
     assert done.stdout.strip() == "the executor does not take the data: ValueError: not for this rank", done.stderr

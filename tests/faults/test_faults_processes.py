@@ -1,6 +1,6 @@
-"""The faults of processes (F79 to F92): forks, workers of others, ends of the interpreter, threads, copies, memory.
+"""The faults of processes (F79 to F92): forks, workers of other libraries, interpreter exits, threads, copies, memory.
 
-Each runs in a fresh interpreter, since what is tested is what a process has done before.
+Each runs in a fresh interpreter, since the outcome depends on what a process has done before.
 """
 
 import itertools
@@ -115,7 +115,7 @@ RUNS = {
 @pytest.mark.parametrize("kind", RUNS, ids=lambda kind: f"F80-{kind}")
 @pytest.mark.parametrize("way", IN_CHILD)
 def test_a_child_forked_in_the_middle_of_a_run_ends(way: str, kind: str, digest: str, tmp_path: Path) -> None:
-    """It has none of the threads; where it goes on with the run, that ends in an error."""
+    """It has none of the threads; if it continues the run, that ends with an error."""
     does, status = IN_CHILD[way]
     code = ON_JOB.format(does=does, run=RUNS[kind])
     assert run(code, expected=digest, folder=tmp_path) == f"stopped {status}"
@@ -278,7 +278,7 @@ print((clone(fitted).fit(X, Y).predict_proba(X) == expected).all())
 
 @pytest.mark.parametrize(("warm", "more"), [(50, 100), pytest.param(200, 800, marks=pytest.mark.slow)])
 def test_f92_many_fits_leave_nothing_behind(warm: int, more: int) -> None:
-    """Less than 10 kB of memory a fit, which is what a table or a network would leave, and no file or thread at all."""
+    """Less than 10 kB of memory per fit, which a table or a network would exceed, and no file or thread at all."""
     code = f"""
 def held():
     pages = int(open("/proc/self/statm").read().split()[1])

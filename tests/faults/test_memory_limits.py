@@ -1,4 +1,4 @@
-"""Memory that the system refuses, at any amount: the right answer, a MemoryError or an error of ash."""
+"""If the system refuses memory, at any amount, there is the right answer, a MemoryError or an error of ash."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def test_each_limit_of_memory_gives_the_right_answer_or_an_error(operation: str,
 
 @LIMITS
 def test_a_library_that_is_first_needed_then_may_not_be_imported(limits: int) -> None:
-    """Python says that by an ImportError with the reason of the system, which stays as it is."""
+    """Python reports it as an ImportError with the reason of the system, which is passed on unchanged."""
     found = _tried("load", limits, "lazy")
     assert any("ImportError" in what for _, what in found)
     assert [what for _, what in found if not _is_allowed(what) and "failed to map segment" not in what] == []

@@ -1,7 +1,7 @@
-"""Memory that is refused to the core: the n-th of its allocations fails, in what people call.
+"""Memory that is refused to the core: the n-th of its allocations fails, in calls of public functions.
 
-tests/cpp/fail_allocations.cpp does the same in the core alone, for each allocation. Here the border is in it: arrays,
-records and networks on their way to Python.
+tests/cpp/fail_allocations.cpp does the same in the core alone, for each allocation. These tests include the bindings:
+arrays, records and networks on their way to Python.
 """
 
 import subprocess

@@ -1,6 +1,6 @@
 """Threads that the system refuses: by RLIMIT_NPROC, by pids.max of a control group, or because there is no memory.
 
-A run then has fewer threads, and the same result; where it can have none, it ends in `ash.ThreadRefused`. Each limit is
+A run then has fewer threads and the same result; if it can have none, it raises `ash.ThreadRefused`. Each limit is
 tried in a child of an interpreter that has imported everything.
 """
 
@@ -83,7 +83,7 @@ sweep(limit, [1, 2, 3, 4, 5, 6, 8, 64])
 
 
 ONE = {"OPENBLAS_NUM_THREADS": "1"}
-"""OpenBLAS interrupts the process, as Ctrl-C does, where it is refused a thread."""
+"""OpenBLAS interrupts the process, like Ctrl-C, if it is refused a thread."""
 
 
 @pytest.fixture(scope="module")

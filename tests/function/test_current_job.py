@@ -26,12 +26,12 @@ from journal_help import rows
 
 Told = list[dict[str, Any]]
 EPOCHS = 8
-"""The most of a candidate: rungs of 1, 2, 4 and 8 epochs in total."""
+"""The most epochs of a candidate: rungs end at 1, 2, 4 and 8 epochs."""
 
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary files lie. There is a look at the run after each job."""
+    """The folder of temporary files. There is a look at the run after each job."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
@@ -44,7 +44,7 @@ def score(x: float, epochs: int) -> float:
 
 
 def note(log: Path, x: float) -> None:
-    """Write down what a job is told, and the epochs that it finds in its directory; then count one more there."""
+    """Log what a job is told, and the epochs that it finds in its directory; then count one more there."""
     job = ash.current_job()
     count = job.directory / "count"
     found = int(count.read_text()) if count.exists() else 0
@@ -268,7 +268,7 @@ def test_a_new_journal_begins_without_directories_and_leaves_other_files(tmp_pat
 
 @pytest.mark.parametrize("learns", [False, True])
 def test_a_directory_is_not_passed_on_to_other_hyperparameters(learns: bool, tmp_path: Path) -> None:
-    """A sampler that learns may draw another candidate where the last results before a crash were lost."""
+    """A sampler that learns may draw another candidate if the last results before a crash were lost."""
     path, found = tmp_path / "run.ash", dict[int, bool]()
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
@@ -325,7 +325,7 @@ print(result.digest, result.best_candidate, result.memory["retrained_epochs"] > 
 
 @pytest.mark.parametrize("returns_state", [False, True])
 def test_a_run_that_was_killed_trains_no_epoch_again(returns_state: bool, tmp_path: Path) -> None:
-    """Also where states are lost, so that candidates are called again for their lower rungs."""
+    """Even if states are lost, so that candidates are called again for their lower rungs."""
 
     def called(name: str, end: str = "") -> Any:
         (tmp_path / name).mkdir(exist_ok=True)

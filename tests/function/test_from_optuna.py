@@ -112,7 +112,7 @@ def test_what_is_suggested_depends_on_number_seed_and_name_alone() -> None:
 
 
 def test_a_trial_is_told_when_it_is_retired() -> None:
-    """Each ends by TrialPruned, but for those that reach the end; no thread is left."""
+    """Each ends by TrialPruned, except those that reach the end; no thread is left."""
     ends: list[tuple[int, int, str]] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -533,7 +533,7 @@ def test_one_objective_runs_at_a_time_on_one_thread() -> None:
 
 
 def test_attributes_of_a_trial_that_is_cut_are_those_of_its_report() -> None:
-    """It goes on to set some while the last ones are read."""
+    """It continues to set attributes while the last ones are read."""
 
     def objective(trial: optuna.Trial) -> float:
         value = trial.suggest_float("x", 0, 1)

@@ -1,4 +1,4 @@
-"""What a function of the user's may do wrong: raise, give back nonsense, hang, die; nothing of it ends the run."""
+"""Faults of the user's function: it raises, returns nonsense, hangs or dies; none of this ends the run."""
 
 import itertools
 import math
@@ -250,7 +250,7 @@ def test_f44_what_a_function_changes_is_of_no_account(tmp_path: Path, monkeypatc
 
 
 def test_f47_a_job_that_hangs_in_a_thread_costs_its_place() -> None:
-    """The others take no time: none of them is late on the busiest machine."""
+    """The others take no time: none of them is late even on the busiest machine."""
     release, calls = threading.Event(), itertools.count()
     hung: list[Any] = []
 

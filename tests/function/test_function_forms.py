@@ -1,4 +1,4 @@
-"""The forms of `train` (functions, generators and classes), directions, ladders laid from the top, further metrics."""
+"""The forms of `train` (functions, generators and classes), directions, ladders set by their top, further metrics."""
 
 import copy
 import json
@@ -48,7 +48,7 @@ class Trained:
 
 
 def reporting(params: dict[str, Any], report: Any) -> None:
-    """The same as what a library calls back."""
+    """The same as a callback of a library."""
     for done in range(1, 65):
         report(1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, state={"done": done})
 
@@ -84,7 +84,7 @@ def test_a_generator_that_cannot_be_kept_is_begun_anew_and_advanced() -> None:
 
 
 def test_a_report_says_whether_the_candidate_is_trained_further() -> None:
-    """One that asks ends at once; one that does not is ended in its next report, also where it catches errors."""
+    """One that asks ends at once; one that does not is ended in its next report, even if it catches errors."""
     ends: dict[float, str] = {}
 
     def asks(params: dict[str, Any], report: Any) -> None:
@@ -251,7 +251,7 @@ def test_waiting_generators_beyond_the_limit_of_memory_begin_anew() -> None:
 
 
 def test_an_interpreter_ends_while_a_retired_function_computes() -> None:
-    """Its thread would be ended in the middle of what aborts the process then."""
+    """Its thread would be ended in the middle of a call, which would abort the process."""
     code = """
 import numpy as np, scipy.fft
 import ash

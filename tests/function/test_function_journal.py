@@ -1,4 +1,4 @@
-"""The journal of a function: a run that was ended anyhow goes on as if it had never been, whoever did its jobs."""
+"""The journal of a function: an ended run resumes as if uninterrupted, wherever its jobs were done."""
 
 import json
 import re
@@ -150,7 +150,7 @@ def test_jobs_that_have_ended_are_on_record_before_they_are_decided(tmp_path: Pa
     assert not first.jobs and held() >= 5  # nothing could be decided
     release.set()
     again = tune(path, second, function=function, threads=1, **slow)
-    assert list(keys(job for job, _ in second.jobs)) == list(keys(again.jobs))  # they are told when they are decided
+    assert list(keys(job for job, _ in second.jobs)) == list(keys(again.jobs))  # reported when they are decided
     assert again.digest == tune(None, **slow).digest
 
 

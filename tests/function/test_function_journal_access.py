@@ -1,4 +1,4 @@
-"""What the journal of a function is refused for: another run, and what was changed behind its back."""
+"""Reasons to refuse the journal of a function: another run, and changes from outside."""
 
 import importlib.util
 import itertools

@@ -1,4 +1,4 @@
-"""Processes of ours: children that are forked from a server die, hang and leave, and the run goes on."""
+"""Child processes of ash, forked from a server: they die, hang and exit, and the run continues."""
 
 import importlib
 import os
@@ -36,7 +36,7 @@ def descendants() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def before() -> Iterator[set[int]]:
-    """The processes that other tests have left; there are no more of them after each test."""
+    """The processes that other tests have left; each test must leave no more."""
     found = descendants()
     yield found
     assert descendants() <= found
@@ -121,7 +121,7 @@ def function(params, epochs, state):
 def test_what_a_function_needs_is_imported_once_where_a_fork_is_safe(
     more: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else each child imports it: a process that has threads is not forked, nor one that is no more."""
+    """Otherwise each child imports it: a process that has threads is not forked, nor one that has died."""
     folder = tmp_path / "imports"
     folder.mkdir()
     text = MODULE.format(folder=str(folder), here=os.getpid(), more=more)
@@ -166,7 +166,7 @@ def test_a_fork_server_that_was_killed_is_replaced() -> None:
         if params["depth"] == 3:
             parent = os.getppid()
             command = Path(f"/proc/{parent}/cmdline").read_bytes()
-            if b"serve_forks" in command:  # and nobody who has taken over its children
+            if b"serve_forks" in command:  # and not a process that has adopted its children
                 os.kill(parent, signal.SIGKILL)
             time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -242,7 +242,7 @@ def test_a_fork_server_by_hand() -> None:
 
 
 def test_a_fork_server_that_is_killed_before_it_can_tell_of_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That child would read what is meant for the one in its place."""
+    """That child would read messages meant for the one that replaced it."""
     ask, lost = ForkServer._ask, []
 
     def killed_first(self: ForkServer, message: bytes, *handles: int) -> str:

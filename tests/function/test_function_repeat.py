@@ -1,4 +1,4 @@
-"""`ash.tune_function(..., record=)`: a run that time has ended is repeated without a clock, to the same digest."""
+"""`ash.tune_function(..., record=)`: a run that ended by time is repeated without a clock, to the same digest."""
 
 import json
 import os
@@ -176,7 +176,7 @@ def test_jobs_that_were_late_fail_at_once() -> None:
 
 
 def dies_once(params: dict[str, Any], epochs: int, state: Any) -> Any:
-    """End the process, as long as there is a file."""
+    """End the process as long as a file exists."""
     if params["depth"] == 2 and params["x"] < 0.4 and Path(os.environ["ASH_TEST_DIES"]).is_file():
         os.kill(os.getpid(), signal.SIGKILL)
     return train(params, epochs, state)
@@ -214,7 +214,7 @@ def test_a_run_that_reaches_the_same_decision_by_itself_has_the_same_digest() ->
     assert run(costs=cost, threads=1, record=cut, function=wait).record == stopped.record
 
 
-# What is written down
+# What the record contains
 
 
 def test_a_record_is_the_same_out_of_a_file(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_a_repeated_run_does_not_wait_for_jobs_that_are_not_decided() -> None:
         if job not in needed:
             other.set()
             over.wait(HANG_SECONDS)
-        elif is_last:  # of those that are needed: meanwhile the other thread begins one that is not
+        elif is_last:  # the last job that is needed: meanwhile the other thread begins one that is not
             other.wait(HANG_SECONDS)
         return train(params, epochs, state)
 

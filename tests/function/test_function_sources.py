@@ -1,4 +1,4 @@
-"""Where the candidates of a function come from: what is known, Sobol points, samplers of Optuna."""
+"""Sources of the candidates of a function: known configurations, Sobol points, samplers of Optuna."""
 
 import math
 import warnings
@@ -85,7 +85,7 @@ def study_of(direction: str = "maximize") -> Any:
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_best_trials_of_a_study_come_first(direction: str) -> None:
-    """Those that were pruned are the last, whatever their value."""
+    """Pruned trials come last, whatever their value."""
     result = run(threads=1, first=study_of(direction))
     best = [0.25, 0.5, 0.75] if direction == "minimize" else [0.75, 0.5, 0.25]
     assert [params["x"] for params in result.params[:4]] == [*best, 0.9]
@@ -424,7 +424,7 @@ def in_epochs(params: dict[str, Any], epochs: int) -> float:
 
 
 class Watched:
-    """A sampler of Optuna that writes down, whenever it is asked, the trials with a value that it sees."""
+    """A sampler of Optuna that records, whenever it is asked, the trials with a value that it sees."""
 
     def __new__(cls, seen: list[Any]) -> Any:
         import optuna

@@ -1,4 +1,4 @@
-"""States of waiting candidates: bounded in memory, in files of this process beyond that, trained again where lost."""
+"""States of waiting candidates: bounded in memory, beyond that in files of this process, trained again if lost."""
 
 import contextlib
 import errno
@@ -24,7 +24,7 @@ from function_help import FAILURES, run, train
 from function_journal_help import outcome, tune
 
 SIZE = 1000
-"""Numbers of a state."""
+"""How many numbers a state has."""
 
 
 def with_array(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
@@ -33,7 +33,7 @@ def with_array(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, 
 
 
 class Model:
-    """What can only be measured by pickling it."""
+    """An object that can only be measured by pickling it."""
 
     def __init__(self, done: int) -> None:
         self.weights = np.full(SIZE, done)
@@ -151,7 +151,7 @@ def test_f109_the_folder_of_a_journal_that_is_a_link_is_not_followed(tmp_path: P
 
 
 class Locked(Model):
-    """What cannot be pickled."""
+    """An object that cannot be pickled."""
 
     def __init__(self, done: int) -> None:
         super().__init__(done)
@@ -159,7 +159,7 @@ class Locked(Model):
 
 
 class Shy(Model):
-    """What cannot be unpickled."""
+    """An object that cannot be unpickled."""
 
     def __reduce__(self) -> Any:
         return int, ("no number",)

@@ -1,4 +1,4 @@
-"""What one can look at after a run of a function: the same as of networks, but for a winner on validation rows."""
+"""Views of a run of a function: the same as of networks, except the best model on validation rows."""
 
 import json
 import math

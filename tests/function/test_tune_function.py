@@ -1,4 +1,4 @@
-"""`ash.tune_function`: the ladder's rules with a function of the user's, in one thread and in many."""
+"""`ash.tune_function`: the rules of the ladder for a function of the user's, in one thread and in many."""
 
 import copy
 import itertools

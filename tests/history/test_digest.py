@@ -1,4 +1,4 @@
-"""The digest: its exact bytes, what it looks at and what it does not, and that runs which must agree do."""
+"""The digest: its exact bytes, what it includes and what it does not, and runs that must have the same one."""
 
 import dataclasses
 import hashlib

@@ -185,7 +185,7 @@ def test_a_search_goes_on_where_the_run_has_ended(result: ash.Result) -> None:
     assert len(study.trials) == 33 and 1e-4 <= trial.params["learning_rate"] <= 1e-1
 
 
-# What Optuna makes of it
+# Optuna's use of the study
 
 SEVERAL_OBJECTIVES = ("plot_hypervolume_history", "plot_pareto_front")
 """Plots that do not apply to a study of one objective."""

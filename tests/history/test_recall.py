@@ -1,4 +1,4 @@
-"""The rungs of a Result: recall beside a barrier that is computed the slow way, epochs spent, endless runs."""
+"""The rungs of a Result: recall compared with a naively computed barrier, epochs spent, endless runs."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""A result as JSON, as a frame of polars and as a trace: nothing is lost, and all agree with the result itself."""
+"""A result as JSON, as a frame of polars and as a trace: nothing is lost, and all agree with the result."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The journal: a run that was ended anyhow goes on to the very result that it would have had without a break."""
+"""The journal: a run that was interrupted in any way resumes to the same result as without an interruption."""
 
 import re
 import shutil

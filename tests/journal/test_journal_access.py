@@ -1,4 +1,4 @@
-"""Who may use a journal, and where it lies: one writer at a time, readers, forks, file systems."""
+"""Access to a journal, and its location: one writer at a time, readers, forks, file systems."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Damaged journals and states: found and said, or of no account; never a wrong result, no row without its file."""
+"""Damaged journals and states are reported, or have no effect: no result is wrong, and no row is without its file."""
 
 import os
 import random
@@ -38,7 +38,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def left_with_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A journal that was ended in the middle, and has states beside it."""
+    """A journal of a run that was ended in the middle, with states beside it."""
     with_states(monkeypatch)
     path = tmp_path / "states.ash"
     stopped(path, 20, **SLOW)
@@ -47,7 +47,7 @@ def left_with_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ended_well(path: Path, expected: list[Any]) -> bool:
-    """Go on from a journal that may be damaged; the result is then the right one, or it was said."""
+    """Resume a journal that may be damaged; the result must be right, or the damage reported."""
     try:
         result = run(path)
     except DAMAGED as error:

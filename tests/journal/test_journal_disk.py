@@ -1,4 +1,4 @@
-"""A disk that fails a journal, full or read-only, at the first call of the system, the second, and so on; and kills."""
+"""A journal on a full, read-only or failing disk, which fails at the first system call, the second, ...; and kills."""
 
 import contextlib
 import errno
@@ -35,7 +35,7 @@ STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.sl
 
 @pytest.fixture
 def small_files() -> Iterator[Any]:
-    """A limit of the bytes of a file, which the system answers like a full disk; Python ignores its signal."""
+    """A limit of the bytes of a file, which acts like a full disk; Python ignores its signal."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -75,7 +75,7 @@ def _make_read_only(folder: Path) -> None:
 
 
 NOT_WRITTEN = {"full": _fill, "read-only": _make_read_only}
-"""What makes a disk one to which nothing can be written."""
+"""Ways to make a disk unwritable."""
 
 
 def test_f62_a_disk_that_is_full_at_any_time(tmp_path: Path, small_files: Any) -> None:
@@ -94,14 +94,14 @@ def test_f62_a_disk_that_is_full_at_any_time(tmp_path: Path, small_files: Any) -
             small_files(resource.RLIM_INFINITY)
         told = {(job.candidate, job.rung) for job, _ in diary.jobs}
         there = set(rows(path, "SELECT candidate, rung FROM jobs")) if diary.pages else set()
-        assert told <= there  # whoever was told of a job finds it in the file
+        assert told <= there  # each reported job is in the file
         assert outcome(run(path)) == expected
     assert failed > 4
 
 
 @pytest.mark.parametrize(("jobs", "number"), [(5, 3), (30, 1)], ids=["begun", "over"])
 def test_f62_a_run_may_go_on_without_its_journal(jobs: int, number: int, tmp_path: Path) -> None:
-    """What is known counts: a run that is over is not trained again, and loses nothing that is worth a warning."""
+    """A finished run is not trained again, and loses nothing that is worth a warning."""
     path, diary, calls, real = tmp_path / "run.ash", Diary(), itertools.count(1), database._insert
     failure = sqlite3.OperationalError("disk I/O error")
     failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -164,7 +164,7 @@ def test_f62_a_run_that_has_ended_needs_no_disk_to_write_to(what: str, disk: Any
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
 def test_f62_new_results_of_a_run_that_had_ended_are_not_lost_silently(what: str, disk: Any) -> None:
-    """How far a run goes is no fact of a journal of a function: that there is more to do shows with the first job."""
+    """A journal of a function does not store how far a run goes: the first job shows that there is more to do."""
     folder = disk(1024)
     tune_function(folder / "run.ash", max_rungs=1)
     NOT_WRITTEN[what](folder)
@@ -252,7 +252,7 @@ POINTS = {
     "rename": ("posix/io/dir/rename", errno.EIO, False),
     "unlink": ("posix/io/dir/unlink", errno.EACCES, False),
 }
-"""Calls that libfiu lets fail: its name of each, the error of the system, and whether rows are lost without it."""
+"""Calls that libfiu makes fail: its name of each, the error of the system, and whether rows are lost without it."""
 
 
 @STEPS
@@ -272,7 +272,7 @@ def test_the_nth_call_of_sqlite_or_ours_fails(point: str, step: int, tmp_path: P
 def test_f64_a_folder_that_must_not_be_written(tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
-    # Root may write everywhere, but for this right.
+    # Root may write everywhere except with this restriction.
     forbidden = [needs.program("setpriv"), "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
     code = f"from journal_help import run; run({str(folder / 'run.ash')!r})"
     done = subprocess.run(

@@ -1,7 +1,7 @@
-"""Journals in which one value is another one, under a hash that fits: refused, or of no account; never another error.
+"""Journals in which one value was replaced, under a matching hash: refused, or without effect; never another error.
 
-Each fact and each part of one becomes each kind of JSON value and size, and each column of a row each kind of value
-that its table takes. By default some of these are tried, drawn at random; the slow tests try all.
+Each fact and each part of one is replaced by each kind of JSON value and size, and each column of a row by each kind of
+value that its table takes. By default some of these are tried, drawn at random; the slow tests try all.
 """
 
 import json
@@ -34,7 +34,7 @@ pytestmark = [
 EVERY = pytest.mark.parametrize("each", [60, pytest.param(1, marks=pytest.mark.slow)])
 """Of the forgeries, one in so many is tried."""
 HUGE = "huge"
-"""Stands for an integer that no float holds, which json.dumps does not write."""
+"""A placeholder for an integer beyond any float, which json.dumps does not write."""
 DEEP = "[" * 100_000
 FACTS: list[Any] = [
     *(None, True, 0, -1, 1, 2**31, 2**63 - 1, 2**64, HUGE, 0.5, math.nan, math.inf, 1e308),
@@ -76,7 +76,7 @@ def forgeries(path: Path) -> Iterator[Forgery]:
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where parts of a fact are, the whole first; of lists the first two."""
+    """The paths of the parts of a fact, the whole fact first; of lists the first two items."""
     yield at
     parts = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
     for name, part in parts:
@@ -92,7 +92,7 @@ def replaced(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 
 
 def survives(path: Path, each: int, **calls: Callable[[Path], Any]) -> None:
-    """Assert that each call gets through each forgery, or ends with an error of ash."""
+    """Assert that each call succeeds with each forgery, or ends with an error of ash."""
     outcomes = {name: Counter[bool]() for name in calls}
     chosen, folder = random.Random(0), path.parent / "forged"
     for statement, values in forgeries(path):

@@ -1,4 +1,4 @@
-"""What a journal refuses: another run, another program's file, another process; each by a sentence that says why."""
+"""What a journal refuses: another run, another program's file, another process; each with an error that says why."""
 
 import json
 import os

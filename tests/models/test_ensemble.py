@@ -1,4 +1,4 @@
-"""The ensemble of a run: which networks were kept, what it predicts, on any threads, in a file, on the command line."""
+"""The ensemble of a run: its members and predictions, on any number of threads, in a file, on the command line."""
 
 import copy
 import json
@@ -36,7 +36,7 @@ def regression() -> ash.Result:
 
 
 def bits(ensemble: ash.Ensemble) -> bytes:
-    """All that it is."""
+    """All parts of an ensemble."""
     layers = [part.tobytes() for one in ensemble.members for part in (*one.core.weights, *one.core.biases)]
     return b"".join(
         [ensemble.weights.tobytes(), *layers, ensemble.predict_frame(ash.data.frames.read_frame(X)).tobytes()]
@@ -175,7 +175,7 @@ def test_weights_have_a_part_in_the_selection() -> None:
 
 @pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
 def test_the_same_bits_on_any_threads(y: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With networks large enough for teams among them, more threads than CPUs, and rows enough for two to predict."""
+    """Some networks are large enough for teams, there are more threads than CPUs, and enough rows for two threads."""
     core = _core.Tuner
     wide = ash.Space(
         hidden=ash.choice((256, 256), (16,), (128, 128)), learning_rate=ash.log(1e-3, 1e-1), batch_size=128

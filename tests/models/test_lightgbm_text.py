@@ -1,4 +1,4 @@
-"""Texts of LightGBM: what is read, and that everything malformed or not supported is refused."""
+"""Models in LightGBM's text format: what is read, and that everything malformed or unsupported is refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -103,7 +103,7 @@ def test_categorical_splits_are_not_supported(monkeypatch: pytest.MonkeyPatch) -
 
 
 def of_tree(**changes: str) -> str:
-    """The second of two trees is changed so; its size is right."""
+    """The second of two trees is changed in this way; its size is right."""
     return text_of([TREE, {**TREE, **changes}])
 
 

@@ -1,4 +1,4 @@
-"""Models on disk: they come back bit for bit, and no damaged or foreign file gets any further than an error."""
+"""Models on disk: they are loaded bit for bit, and every damaged or foreign file is an error."""
 
 import copy
 import json
@@ -92,7 +92,7 @@ def saved(kind, folder):
 
 
 def outputs(model, rows):
-    """What it predicts: probabilities where there are classes."""
+    """The predictions of a model: probabilities if there are classes."""
     return model.predict(rows) if model.classes_ is None else model.predict_proba(rows)
 
 
@@ -221,7 +221,7 @@ def test_labels_that_the_format_does_not_hold(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-# Files that are no models
+# Files that are not models
 
 
 def test_missing_and_unreadable_files_are_errors_of_the_system(tmp_path):
@@ -341,7 +341,7 @@ def test_a_sound_file_with_other_numbers_is_found_by_its_checksum(path):
 
 
 def test_numbers_are_embedded_and_nothing_else_is():
-    """Not what is constant, and not the 0 and 1 of levels and gaps; the statistics of many levels are numbers."""
+    """Not constants, and not the 0 and 1 of levels and missing cells; the statistics of many levels are numbers."""
     model = trained("embedding")[0]
     core, names = model.core, model.encoding.names
     assert [names[feature] for feature in core.numbers] == ["x0", "x1", "x2", "x4: target mean", "x4: log count"]

@@ -1,6 +1,6 @@
-"""Models of text, gaps and many levels on disk: they predict the same bits, and no damaged encoding is taken.
+"""Models of text, missing cells and many levels on disk: they predict the same bits, and refuse a damaged encoding.
 
-What is no schema and no encoding at all is tested in test_schema.py and test_encoding.py.
+test_schema.py and test_encoding.py test files without a valid schema or encoding.
 """
 
 import pickle
@@ -49,7 +49,7 @@ def path(model: ash.Network, tmp_path: Path) -> Path:
 
 
 def later() -> Any:
-    """Rows with levels and gaps that training had not, and those that it had."""
+    """Rows with levels and missing cells, both new and seen in training."""
     cells = {name: [*column[:50], None, column[0]] for name, column in COLUMNS.items()}
     return frame(
         cells | {"color": [*cells["color"][:50], "violet", None], "city": [*ODD, *cells["city"][:38], None, ""]}
@@ -163,6 +163,6 @@ def test_an_encoding_that_does_not_fit(path: Path, change: Change, complaint: st
 
 
 def test_an_unchanged_file_is_taken(model: ash.Network, path: Path) -> None:
-    """So that what is refused above is refused for its damage."""
+    """Shows that the files above are refused because of their damage."""
     write(path, *read(path))
     assert np.array_equal(ash.load(path).predict(later()), model.predict(later()))

@@ -1,4 +1,4 @@
-"""A network as its user sees it: predictions, scores, what it refuses, copies."""
+"""The public methods of a network: predictions, scores, what it refuses, copies."""
 
 from concurrent.futures import ThreadPoolExecutor
 

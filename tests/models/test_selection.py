@@ -1,4 +1,4 @@
-"""Which networks predict, against a selection in plain Python, and factors of logits, against scipy's minimum."""
+"""The selection of networks, compared with plain Python, and factors of logits, compared with scipy's minimum."""
 
 import math
 from itertools import pairwise
@@ -163,7 +163,7 @@ DRAWN, CLASSES = 400, 4
 
 
 def drawn(seed: int, evenness: float) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
-    """Probabilities that are right but for a power of them, labels drawn by the right ones, and weights."""
+    """Probabilities that are right except for a power, labels drawn by the right ones, and weights."""
     random = np.random.default_rng(seed)
     right = random.dirichlet([0.4] * CLASSES, DRAWN)
     labels = np.array([random.choice(CLASSES, p=p) for p in right])
@@ -196,7 +196,7 @@ def test_the_factor_has_the_lowest_loss_of_all_that_are_tried(evenness: float, w
         counts = weights if weighted else np.ones(DRAWN)
         found = sharpness(predictions[None], ALONE, labels, weights if weighted else None)
         assert found == best_factor(predictions[None], ALONE, labels, counts)
-        assert 0.7 < found * evenness < 1.4  # what was too even by a power comes back
+        assert 0.7 < found * evenness < 1.4  # the power that made probabilities too even is found
 
 
 def test_whole_weights_are_repeated_rows_for_the_factor() -> None:

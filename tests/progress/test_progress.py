@@ -1,4 +1,4 @@
-"""What is seen of a run, on a terminal and in a notebook: the counts, who sees what, and outputs that fail."""
+"""The progress of a run, on a terminal and in a notebook: the counts, the choice of the view, and failing outputs."""
 
 import contextlib
 import io

@@ -1,6 +1,6 @@
-"""The rules of CONTRIBUTING.md that neither linter nor type checker knows, as ordinary tests.
+"""The rules of CONTRIBUTING.md that neither the linter nor the type checker checks, as ordinary tests.
 
-They look at the folder that these tests lie in and, where said, at the `ash` that is installed.
+They check the repository of these tests and, where said, the installed `ash`.
 """
 
 import ast
@@ -86,7 +86,7 @@ def docstring_lines(node: ast.FunctionDef) -> int:
 
 
 def test_no_module_imports_what_ash_gives_to_users() -> None:
-    """The contracts of import-linter in pyproject.toml take `from ash import _core` for an import of all of ash."""
+    """The contracts of import-linter in pyproject.toml treat `from ash import _core` as an import of all of ash."""
     package = ROOT / "python" / "ash"
     found = [
         f"{name(path)}:{node.lineno}: {each.name}"

@@ -1,4 +1,4 @@
-"""What pyproject.toml and the files around it say of the package is true, and says one thing."""
+"""What pyproject.toml and the files beside it say about the package is correct and consistent."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ PYPROJECT = DISTRIBUTION["read"](ROOT)
 PROJECT = PYPROJECT["project"]
 SOURCE = PROJECT["urls"]["Source"]
 LOCAL = {path.stem: path for path in (ROOT / "tests").rglob("*.py")}
-"""Modules of the tests by their names."""
+"""Test modules by name."""
 
 
 def test_every_requirement_has_a_lower_bound() -> None:

@@ -1,4 +1,4 @@
-"""The live dashboard: what it serves to whom, that it grows with the run, ends as the report and never harms a run."""
+"""The live dashboard: what it serves to whom, that it follows the run, ends as the report and never harms a run."""
 
 import copy
 import http.client
@@ -41,7 +41,7 @@ def restless(monkeypatch):
 
 
 class Reader(ash.Callback):
-    """Asks for the updates after every so manyth job, in the midst of the run."""
+    """Requests the updates after every `every` jobs, in the middle of the run."""
 
     def __init__(self, dashboard, every=5):
         self.dashboard, self.every, self.jobs, self.seen = dashboard, every, 0, []

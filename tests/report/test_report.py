@@ -1,4 +1,4 @@
-"""The report as a file: what stands in it is what happened, hostile names are inert, equal results are equal bytes."""
+"""The report as a file: it shows what happened, hostile names are inert, and equal results give equal bytes."""
 
 import dataclasses
 import math
@@ -298,7 +298,7 @@ def test_it_needs_no_matplotlib(wine, monkeypatch):
     assert page(wine)
 
 
-# What the drawings show stands where the numbers of the run say
+# The positions in drawings are those of the numbers of the run
 
 
 def test_curves_have_a_line_for_each_candidate(made):
@@ -314,7 +314,7 @@ def test_curves_have_a_line_for_each_candidate(made):
         drawn += points
         known += [(math.log(point.epochs), point.score) for point in own]
     (x, y), (epochs, scores) = np.transpose(drawn), np.transpose(known)
-    inside = y < y.max()  # what is worse stands at the lower edge
+    inside = y < y.max()  # worse values are drawn at the lower edge
     assert np.corrcoef(x, epochs)[0, 1] == pytest.approx(1, abs=1e-4)
     assert np.corrcoef(y[inside], scores[inside])[0, 1] == pytest.approx(-1, abs=1e-4) and inside.sum() > 20
 

@@ -17,7 +17,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """Addresses of reports by what they are of."""
+    """Addresses of reports by the kind of their run."""
     folder = tmp_path_factory.mktemp("reports")
     X, y = load_digits(return_X_y=True)
     space = ash.Space(

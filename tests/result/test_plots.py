@@ -1,6 +1,6 @@
-"""What is read off a run, and the pictures of it: ladder, timeline, scaling, importance, the winner on held-out rows.
+"""Data and plots of a run: ladder, timeline, scaling, importance, the best model on held-out rows.
 
-What is drawn is what happened, nothing is cut off, and large runs are drawn with few artists.
+Plots show what happened, nothing is cut off, and large runs are drawn with few artists.
 """
 
 import dataclasses
@@ -77,7 +77,7 @@ def points(axes):
 
 
 def inside(axes):
-    """Nothing of the axes, legend and labels included, reaches beyond the figure."""
+    """No part of the axes, legend and labels included, extends beyond the figure."""
     figure = axes.figure
     figure.canvas.draw()
     box, page = axes.get_tightbbox(), figure.bbox
@@ -348,7 +348,7 @@ def test_rows_count_by_their_weights_and_many_classes_are_put_together(wine):
 
 
 def copy_with(network, classes):
-    """The network as if there were so many classes."""
+    """The network, changed to so many classes."""
     other = pickle.loads(pickle.dumps(network))
     other.classes_ = np.arange(classes)
     return other

@@ -1,4 +1,4 @@
-"""What a run hands back: rows that agree with each other, tables, pictures, text."""
+"""The result of a run: rows that agree with each other, tables, plots, text."""
 
 import dataclasses
 import math

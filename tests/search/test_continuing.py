@@ -1,4 +1,4 @@
-"""Training on: k epochs and l more are k + l at once, nothing is done again, and earlier stages can be looked at."""
+"""Training further: k epochs and l more equal k + l at once, nothing is repeated, and earlier stages can be read."""
 
 import pickle
 from functools import partial
@@ -193,7 +193,7 @@ def test_a_candidate_without_partial_fit() -> None:
         way_of(MLPClassifier()).begin(MLPClassifier(solver="lbfgs"))
 
 
-# An ensemble as it was after its first trees predicts and scores like one that was trained for no more
+# An ensemble cut to its first trees predicts and scores like one that was trained for only these
 
 ALL, FEW = 7, 3
 

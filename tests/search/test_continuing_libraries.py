@@ -1,4 +1,4 @@
-"""Training on inside of pipelines, whose transformers are fitted once, and in other libraries."""
+"""Training further inside pipelines, whose transformers are fitted once, and in other libraries."""
 
 import pickle
 import warnings
@@ -27,7 +27,7 @@ FITS: list[Any] = []
 
 
 class Scaler(StandardScaler):
-    """Writes down when it is fitted, and with which weights."""
+    """Records when it is fitted, and with which weights."""
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         FITS.append(sample_weight)
@@ -130,7 +130,7 @@ def test_what_cannot_be_compared_is_not_shared() -> None:
 
 
 class Apart(TransformerMixin, BaseEstimator):
-    """As TargetEncoder: what it gives to the rows that it is fitted to is not what it gives to others."""
+    """Like TargetEncoder: its output for the rows that it is fitted to differs from that for other rows."""
 
     def fit(self, X: Any, y: Any) -> Any:
         self.mean_ = np.asarray(y).mean()
@@ -152,7 +152,7 @@ def test_transformers_that_leave_out_a_row_s_own_target_are_refitted() -> None:
 
 
 class Late(TransformerMixin, BaseEstimator):
-    """What it gives to the rows that it is fitted to differs in the last bit of the last one."""
+    """Its output for the rows that it is fitted to differs in the last bit of the last one."""
 
     def fit(self, X: Any, y: Any = None) -> Any:
         self.fitted_ = True
@@ -248,7 +248,7 @@ LIGHTGBM = ("LGBMClassifier", "LGBMRegressor")
 XGBOOST = ("XGBClassifier", "XGBRegressor")
 CATBOOST = ("CatBoostClassifier", "CatBoostRegressor")
 PLAIN = {"learning_rate": 0.1, "bootstrap_type": "No", "random_strength": 0}
-"""Without chance, CatBoost's later trees are those of a longer training."""
+"""Without random sampling, CatBoost's later trees equal those of a longer training."""
 
 
 @pytest.mark.parametrize(

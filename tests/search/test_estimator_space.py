@@ -50,7 +50,7 @@ def test_each_candidate_has_the_parameters_of_its_estimators() -> None:
     assert ours.best_params_ == ours.cv_results_["params"][ours.best_index_]
     last = ours.best_estimator_.steps[-1][1]
     assert type(last) is type(ours.best_params_["model"]) and last is not ours.best_params_["model"]
-    assert not hasattr(FOREST, "estimators_") and FOREST.max_features == "sqrt"  # the user's own are left alone
+    assert not hasattr(FOREST, "estimators_") and FOREST.max_features == "sqrt"  # the user's objects are unchanged
     assert ours.predict(X).shape == Y.shape
 
 

@@ -26,9 +26,9 @@ HELPERS = """from sklearn.model_selection.tests.test_search import (
     check_cv_results_keys,
 )
 """
-"""Of a test that is left out, in a file that needs a plugin of pytest."""
+"""An import that is removed: only a test that is left out uses it, and its module needs a plugin of pytest."""
 TEXT_OF_A_PARAMETER = 'params[chr(char)] = "whatever"'
-"""Ours refuses a resource that is no number in the estimator."""
+"""It is replaced by a number, since our search refuses a resource that is not a number in the estimator."""
 
 
 class HalvingRandomSearchCV(ash.HalvingSearchCV):

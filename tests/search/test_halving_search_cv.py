@@ -33,7 +33,7 @@ FOREST = {"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}
 
 
 class Curve(RegressorMixin, BaseEstimator):
-    """Its score follows from its parameters; curves cross, so that each iteration has other best ones."""
+    """Its score depends on its parameters; curves cross, so that each iteration has other best candidates."""
 
     def __init__(self, limit: float = 0.5, rate: float = 0.5, rounds: int = 1) -> None:
         self.limit, self.rate, self.rounds = limit, rate, rounds

@@ -1,4 +1,4 @@
-"""`ash.ASHSearchCV`: what scikit-learn's searches promise, metadata, rungs, and that candidates are trained on."""
+"""`ash.ASHSearchCV`: what scikit-learn's searches promise, metadata, rungs, and training further."""
 
 import pickle
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_the_same_on_any_number_of_threads_and_in_processes() -> None:
 
 
 class Counting(HistGradientBoostingClassifier):
-    """Writes down from where to where each fit goes."""
+    """Records the epochs at the start and the end of each fit."""
 
     fits: list[tuple[int, int]] = []  # noqa: RUF012
 
@@ -256,7 +256,7 @@ def test_wrong_arguments_are_refused_before_anything_is_trained(
 
 
 class Plain(BaseEstimator):
-    """Without `score`."""
+    """An estimator without `score`."""
 
     def fit(self, X: Any, y: Any) -> Any:
         return self
@@ -519,7 +519,7 @@ def test_the_refit_of_more_rows_takes_longer() -> None:
 
 
 class Reserving:
-    """A function to tune after which something follows that is said to take hours."""
+    """A function to tune, followed by a step that is said to take hours."""
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> float:
         return float(params["width"])

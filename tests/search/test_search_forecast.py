@@ -212,7 +212,7 @@ def test_a_scorer_that_an_earlier_stage_cannot_answer_is_no_failure() -> None:
     assert {tuple(each[0] for each in info.folds[0].curve) for info in ours.result_.infos} == {(), (4,), (12,)}
 
 
-# Laws: learning curves that follow one are foretold, and others are left as they are
+# Laws: learning curves that follow one are forecast, and others are left as they are
 
 
 def points(curve: object, *epochs: int) -> list[tuple[int, float]]:

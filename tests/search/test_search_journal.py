@@ -1,4 +1,4 @@
-"""A search with a journal goes on where it was ended; estimators that wait are bounded in memory."""
+"""A search with a journal resumes where it ended; the memory of waiting estimators is bounded."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "
 
 
 def ended_early(journal: Path, jobs: int, **changes: Any) -> list[Any]:
-    """Begin a search and end it in the middle; return the jobs that were told."""
+    """Begin a search and end it in the middle; return the reported jobs."""
     diary = Diary()
     with pytest.raises(SystemExit):
         search(journal=journal, callbacks=[diary, After(jobs, sys.exit)], **changes).fit(X, Y)
@@ -28,7 +28,7 @@ def ended_early(journal: Path, jobs: int, **changes: Any) -> list[Any]:
 
 
 def check_equal(one: ash.ASHSearchCV, other: ash.ASHSearchCV) -> None:
-    """What was found is the same, and what predicts."""
+    """Assert that the results are the same, and the model too."""
     assert one.result_.digest == other.result_.digest
     assert one.cv_results_.keys() == other.cv_results_.keys()
     for name in one.cv_results_.keys() - {*TIMES, "params"}:

@@ -1,4 +1,4 @@
-"""`ASHSearchCV(record=)`: a search that time has ended is repeated, down to what the best estimator predicts."""
+"""`ASHSearchCV(record=)`: a search that ended by time is repeated, down to the best estimator's predictions."""
 
 from dataclasses import replace
 from typing import Any
@@ -45,7 +45,7 @@ def test_a_timed_search_is_repeated_on_other_threads(estimator: Any, space: Any)
 
 
 def test_a_clone_of_a_search_repeats_it() -> None:
-    """The number that a random state of None stands for is in the record."""
+    """If the random state is None, the number drawn for it is in the record."""
     first = search(candidates=12, random_state=None, callbacks=Stopper(9)).fit(X, Y)
     again = clone(first).set_params(record=first.result_.record, callbacks=None).fit(X, Y)
     assert again.result_.ended == "stopped"

@@ -1,4 +1,4 @@
-"""Jobs at a time x threads of their libraries never exceed the CPUs, and threads without a job do folds of others."""
+"""Jobs at a time x threads of their libraries never exceed the CPUs, and idle threads do folds of other jobs."""
 
 import os
 import pickle
@@ -30,7 +30,7 @@ Cpus = Callable[[int], None]
 
 @pytest.fixture
 def cpus(monkeypatch: pytest.MonkeyPatch) -> Cpus:
-    """Sets how many CPUs there seem to be."""
+    """Sets the apparent number of CPUs."""
 
     def claim(count: int) -> None:
         monkeypatch.setattr("ash.sklearn.estimator_parameters.resolve_threads", lambda threads: count)
@@ -43,11 +43,11 @@ def cpus(monkeypatch: pytest.MonkeyPatch) -> Cpus:
 
 
 class BaseForest:
-    """By this name a forest is known."""
+    """A class that is treated as a forest because of its name."""
 
 
 class Look(BaseForest, ClassifierMixin, BaseEstimator):
-    """Its score is the most threads that any library would start inside of a job."""
+    """Its score is the most threads that any library would start inside a job."""
 
     def __init__(self, n_estimators: int = 7, warm_start: bool = False, n_jobs: int | None = None, x: int = 0) -> None:
         self.n_estimators = n_estimators
@@ -83,7 +83,7 @@ def test_threads_inside_of_a_job(jobs: int, inner: int, cpus: Cpus) -> None:
 
 
 def boosted(**changes: Any) -> Any:
-    """A search of what wants processes, with a scorer that cannot go there."""
+    """A search over an estimator that needs processes, with a scorer that cannot be sent there."""
     lock = threading.Lock()
 
     def score(model: Any, X: Any, y: Any) -> float:

@@ -1,4 +1,4 @@
-"""Simulated threads and clusters: cases computed by hand, the oracles, bounds, arguments, runs on their own record."""
+"""Simulated threads and clusters: cases computed by hand, the oracles, bounds, arguments, and recorded runs."""
 
 import dataclasses
 import math
@@ -33,7 +33,7 @@ def makespans(simulation: Simulation) -> list[float]:
 
 
 def test_four_candidates_by_hand() -> None:
-    """Seconds 3, 1, 2, 2 an epoch; the second and the third go up for two epochs. Greedy on two threads:
+    """Seconds 3, 1, 2, 2 per epoch; the second and the third are promoted for two epochs. Greedy on two threads:
 
     thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]     At 3 thread 0 comes first, and of two finished
     thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]                             "1" is better; "2" must wait for all four.
@@ -113,7 +113,7 @@ class Drawn:
 
 
 def jobs_of(columns: Any, *names: str) -> dict[Job, tuple[Any, ...]]:
-    """What columns say of each job, in order of decision."""
+    """The columns of each job, in order of decision."""
     rows = zip(*(columns[name].tolist() for name in ("candidate", "rung", "epochs", *names)), strict=True)
     return {Job(*row[:3]): row[3:] for row in rows}
 
@@ -300,7 +300,7 @@ def test_latency_and_decisions_by_hand() -> None:
 
 
 def test_moving_a_state_computed_by_hand() -> None:
-    """At 3 candidate 2 has taken the place at home when 0 may go up: told at 4, its state has left at 5.
+    """At 3, candidate 2 occupies the home process when 0 may be promoted: told at 4, its state has left at 5.
 
     process 0   1 [ 0 ] 2      4 [ 2: rung 0, 10 seconds           ] 14
     process 1   1 [ 1 ] 2           6 [ 0: rung 1 ] 7   9 [ 3 ] 10              16 [ 3: rung 1 ] 17
@@ -615,7 +615,7 @@ def test_teams_that_the_run_had_not_are_as_good_as_measured_ones() -> None:
     result.columns["team"][0] = 2
     assert simulate_result(result, threads=4).settings["team_efficiency"] == 1.0
     measured = Record(RESULTS / "teams.json").values()[f"{WIDE.name}, 2 threads"]["speedup"]
-    # It depends on how far apart the cores are: 1.56 to 1.86 times on machines of one kind. The least is promised.
+    # It depends on the distance of the cores: 1.56 to 1.86 times on machines of one kind. The least is promised.
     assert measured["min"] - 1 > TEAM_EFFICIENCY - 0.02 and measured["max"] - 1 < TEAM_EFFICIENCY + 0.3
 
 

@@ -1,4 +1,4 @@
-"""Levels that are computed as they are asked for: order, bounds, places, and how they are drawn."""
+"""Levels that are computed on demand: order, bounds, indices, and how they are drawn."""
 
 import copy
 import math
@@ -21,7 +21,7 @@ POSITIVE = st.floats(1e-300, allow_infinity=False)
 
 
 def check_levels(domain: Domain, low: float, high: float) -> None:
-    """Check what holds for all levels: at the ends, around the default, and at places in between."""
+    """Check the properties of all levels: at the ends, around the default, and in between."""
     levels, count = domain.levels, len(domain.levels)
     assert (levels[0], levels[-1], count) == (low, high, len(domain.drawn))
     assert domain.default in levels and low <= domain.default <= high

@@ -59,7 +59,7 @@ def test_the_best_half_is_not_pruned() -> None:
     assert study(flat) == [8, 1, 8, 1, 2, 8]
     assert study([[-score for score in one] for one in flat], "minimize") == study(flat)
     assert study(flat, min_epochs=3)[1] == 3
-    assert study([[0.5] * 4] * 3) == [4, 4, 4]  # ties go on
+    assert study([[0.5] * 4] * 3) == [4, 4, 4]  # ties continue
 
 
 def test_rungs_are_at_powers_of_eta() -> None:

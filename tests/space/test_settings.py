@@ -1,4 +1,4 @@
-"""The table of hyperparameters: what is allowed, what it says of what is not, and what reaches the core."""
+"""The table of hyperparameters: allowed values, errors for others, and the settings that reach the core."""
 
 import inspect
 from typing import Any

@@ -328,7 +328,7 @@ def spaces(draw: st.DrawFn) -> tuple[Space, dict[str, tuple[list[Any], list[tupl
 
 
 def every_configuration(plain: dict[str, tuple[list[Any], list[tuple[str, list[Any]]]]]) -> set[Any]:
-    """All configurations by brute force: every assignment, with what is inactive taken out."""
+    """All configurations by brute force: every assignment, without its inactive hyperparameters."""
     found = set()
     for values in product(*(levels for levels, _ in plain.values())):
         params: dict[str, Any] = {}
@@ -473,7 +473,7 @@ def test_a_stream_begins_as_every_sample_and_ends_with_the_space() -> None:
 
 
 def test_every_order_of_a_small_space_is_equally_likely() -> None:
-    """All six orders of what comes after the default: the shuffle is right to its end."""
+    """All six orders after the default occur equally often, so the shuffle is right to its end."""
     space = Space(dropout=ash.choice(0.0, 0.1, 0.2, 0.3))
     counts = Counter(tuple(params["dropout"] for params in space.stream(seed)) for seed in range(1200))
     assert len(counts) == 6 and all(order[0] == 0.0 for order in counts)

@@ -1,4 +1,4 @@
-"""The argument `space` of what is called, and runs over domains whose levels are not listed."""
+"""The argument `space` of the entry points, and runs over domains whose levels are not listed."""
 
 import json
 from pathlib import Path

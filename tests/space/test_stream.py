@@ -1,4 +1,4 @@
-"""`candidates=None`: an endless stream out of the space, drawn as the core asks for more."""
+"""`candidates=None`: an endless stream from the space, drawn as the core asks for more."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""How many CPUs are allowed: affinity, cgroups of both versions in made-up trees and in the kernel, OpenMP."""
+"""The number of allowed CPUs: affinity, cgroups of both versions in made-up trees and in the kernel, OpenMP."""
 
 import os
 import warnings

@@ -15,7 +15,7 @@ begun = threading.Event()
 
 
 def run(code: str) -> str:
-    """Run a program whose end must be its own, and return what it printed."""
+    """Run a program that must end by itself, and return its output."""
     found = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, timeout=60)
     assert (found.returncode, found.stderr) == (3, "")
     return found.stdout

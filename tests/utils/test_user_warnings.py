@@ -1,4 +1,4 @@
-"""Warnings point at the line of the user, whichever way leads from there to ash."""
+"""Warnings point at the user's line, whatever calls lead from there to ash."""
 
 import warnings
 from collections.abc import Callable

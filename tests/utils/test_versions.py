@@ -1,4 +1,4 @@
-"""What show_versions tells, and what importing ash leaves alone."""
+"""The output of show_versions, and what importing ash leaves unchanged."""
 
 import io
 import subprocess
