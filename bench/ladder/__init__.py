@@ -1,8 +1,8 @@
 """Decisions of the ladder per second, from a hundred candidates to ten million, beside the schedulers of other tuners.
 
 `ash` and `sh` are measured in C++ (bench/ladder/ladder.cpp), one process per size; `ash.Ladder` is the same for a
-Python user, by ask and tell. Optuna and Ray Tune get the same scores from Python, if they are installed (`pip install
-'.[peers]'`); bench/ladder/peers.py says how, and whom that favours. The cost of their decisions grows with the
+Python user, by ask and tell. If they are installed (`pip install '.[peers]'`), Optuna and Ray Tune get the same scores
+from Python; bench/ladder/peers.py says how, and whom that favours. The cost of their decisions grows with the
 candidates, so the size of each grows until its next run would take more than 20 s by extrapolation. The bench compares
 the cost of an answer, not its quality: a peer decides once about a running trial, ours lets candidates wait and takes
 the best.

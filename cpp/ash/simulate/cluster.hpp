@@ -1,5 +1,4 @@
-// cluster.hpp: simulates a run on many processes, without training: the tuner's own ladder and clock, and network
-// lines.
+// cluster.hpp: simulates a run on many processes without training: the tuner's ladder and clock, and network lines.
 //
 //     coordinator   in flight: at most in_flight jobs for each thread             process
 //
@@ -10,8 +9,7 @@
 //
 //     a state   stays on the process of its last job, and moves directly to another one if the next job must run there;
 //               or travels: with each result to the coordinator, and back with the next job of its candidate
-//     the data  are sent to each process once, by those that have them: 1, 3, 7, ... processes have them after 1, 2, 3
-//     sends
+//     the data  are sent to each process once, by those that have them: 1, 3, 7, ... have them after 1, 2, 3 sends
 //
 // The coordinator is serial: decision_seconds per job, in which it takes the result and gives out the next one. A line
 // passes bytes one message after the other, separately for each direction; a message without bytes does not wait. A

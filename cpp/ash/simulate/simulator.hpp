@@ -1,4 +1,4 @@
-// simulator.hpp: simulates a run on p threads, without training: the tuner's own ladder and clock, given seconds per
+// simulator.hpp: simulates a run on p threads without training: the tuner's ladder and clock, and given seconds per
 // job.
 //
 //     thread 0  [ 0: rung 0 ][ 2: rung 0 ][ 0: rung 1        ][ 3: rung 2              ]
