@@ -78,7 +78,7 @@ def test_any_object_with_one_method_will_do() -> None:
 
         def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
             self.jobs += 1
-            params.clear()  # it is a copy
+            params.clear()  # a copy, so nothing else changes
 
     counter, diary = Counter(), Diary()
     result = tune(ash.Callback(), counter, diary)

@@ -81,7 +81,7 @@ class Futures:
             if rung.running == 0:
                 continue
             rest = rung._replace(running=rung.running - 1)
-            last = k + 1 == len(state.rungs)  # where the order no longer matters
+            last = k + 1 == len(state.rungs)  # in the last rung the order no longer matters
             for place in range(1 if last else len(rung.ranking) + 1):
                 ranking = rung.ranking[:place] + WAITING + rung.ranking[place:]
                 yield Move(replaced(state, k, rest._replace(ranking=ranking)), "report", k, place)

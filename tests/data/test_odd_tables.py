@@ -85,7 +85,7 @@ def test_dates_are_no_levels_and_intervals_are() -> None:
         assert ash.describe(pd.DataFrame({"x": levels})).columns[0].kind == "category"
 
 
-# Numbers and dates beyond what Arrow casts
+# Numbers and dates that Arrow cannot cast
 
 
 def test_numbers_that_arrow_does_not_round() -> None:

@@ -174,7 +174,7 @@ def test_the_core_keeps_the_smaller_copy() -> None:
 
 
 def test_the_core_bytes_of_a_table_whose_dense_copy_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of 400 GB; reading it is no error."""
+    """A matrix whose dense copy would take 400 GB can be read."""
     rows, columns = 1_000, 100_000_000
     wide = sparse.csr_array((np.ones(rows), (np.arange(rows), np.arange(rows))), shape=(rows, columns))
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 2**30)

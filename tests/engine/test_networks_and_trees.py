@@ -162,7 +162,7 @@ def test_the_best_of_the_other_kind_is_tried_in_the_first_draws(monkeypatch: pyt
 
 
 def test_catboost_does_one_job_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its logger is not thread-safe."""
+    """CatBoost's logger is not thread-safe."""
     kind = needs.package("catboost").CatBoost
     fit, running, most = kind.fit, [], []
 
@@ -496,7 +496,7 @@ def test_a_resumed_run_draws_the_same_candidates(scores: dict[int, float]) -> No
 
 
 def json_of(params: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return candidates as a journal returns them."""
+    """Return candidates in the form of a journal."""
     return [from_json(json.loads(json.dumps(each))) for each in params]
 
 

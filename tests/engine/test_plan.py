@@ -34,9 +34,9 @@ def test_the_ladder_keeps_its_promises(epochs: float, updates: float, eta: int, 
         return
     highest = first * eta ** (rungs - 1)
     assert first >= least and highest <= plans.MOST_EPOCHS
-    assert finishers * rungs * highest <= epochs  # so many candidates come to its end in time
+    assert finishers * rungs * highest <= epochs  # so many candidates reach the top rung in time
     more = min(plans.MOST_EPOCHS, epochs / (finishers * (rungs + 1))) / eta**rungs
-    assert rungs == plans.MOST_RUNGS or more < least  # one rung more would begin too low
+    assert rungs == plans.MOST_RUNGS or more < least  # with one rung more the first would be too small
 
 
 def test_more_time_never_makes_the_ladder_lower() -> None:
@@ -97,7 +97,7 @@ def test_the_first_job_leaves_time_for_more_jobs(
 
 
 def test_seconds_on_a_million_rows_are_enough_to_compare() -> None:
-    """At the speed of one core of 2026: an epoch of all rows would take all of them."""
+    """At the speed of one core of 2026, an epoch of all rows would take all of the seconds."""
     given = {"threads": 2, "classes": 3, "validation": 1_000}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "_seconds_a_cost", lambda *_: 2e-11)
@@ -166,7 +166,7 @@ def test_the_table_that_is_timed_has_as_many_numbers_and_not_too_many_cells() ->
 
 
 def test_a_time_limit_alone_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing else ends the run."""
+    """Only the time limit ends the run."""
     up = TimeIsUp(monkeypatch, 60, 30)
     result = ash.tune(*load_wine(return_X_y=True), time_limit=60, threads=2, progress=False, callbacks=[up])
     assert result.ended == "time_limit" and len(result.jobs) >= 30

@@ -340,7 +340,7 @@ for scoring in ("neg_log_loss", None):
 
 
 def test_calibration_and_selection_have_the_same_bits_on_lesser_processors() -> None:
-    """NumPy's exponential function differs between them, so it is not used."""
+    """NumPy's exponential function differs between processors, so it is not used."""
     features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]  # beyond those that NumPy needs
     printed = []
     for disabled in ("", " ".join(features)):

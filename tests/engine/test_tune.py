@@ -104,7 +104,7 @@ def test_a_diverged_candidate_is_recorded_and_never_promoted():
 
 
 def test_a_diverged_candidate_leaves_nothing_behind_for_the_next():
-    """In one thread the narrow network is trained in the scratch of a wide one that was full of NaN."""
+    """On one thread the narrow network is trained in the workspace of a wide one, which was full of NaN."""
     space = ash.Space(
         hidden=ash.choice((16,), (3,), default=(16,)),
         learning_rate=[ash.choice(1e30).when(hidden=(16,)), ash.choice(0.05).when(hidden=(3,))],

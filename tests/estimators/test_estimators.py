@@ -349,7 +349,7 @@ def test_levels_that_are_new() -> None:
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 def test_a_class_of_one_row_keeps_its_column(weights: np.ndarray | None) -> None:
-    """F11: it is trained on, and there is a warning."""
+    """F11: its row is used for training, and there is a warning."""
     labels = np.where(np.arange(80) == 17, "rare", np.array(["no", "yes"])[Y])
     with pytest.warns(UserWarning, match="class 'rare' has a single row, which is used for training only"):
         fitted = classifier().fit(X, labels, weights)

@@ -262,7 +262,7 @@ def test_a_clone_has_the_same_executor_and_its_other_parameters_are_its_own() ->
         assert np.isfinite(cross_val_score(estimator, X[:200], y[:200], cv=2)).all()
 
 
-# What travels to the workers, and what a worker keeps
+# Data sent to the workers, and data that a worker keeps
 
 
 def digits_data(classes: int = 10) -> _core.Data:

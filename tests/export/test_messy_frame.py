@@ -14,7 +14,7 @@ NAMES = ["area", "area", "district", "heating", "garden", "sold", "price per roo
 
 
 def messy(rows: int, seed: int) -> tuple[Any, Any]:
-    """Two columns of one name, gaps, infinities, booleans, dates, few and many levels; a skewed target."""
+    """Two columns of one name, missing cells, infinities, booleans, dates, few and many levels; a skewed target."""
     random = np.random.default_rng(seed)
     area, rooms = random.gamma(4, 30, rows), random.integers(0, 6, rows)
     agents = np.array([f"agent {number}" for number in random.geometric(0.05, rows)], object)

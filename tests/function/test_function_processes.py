@@ -234,7 +234,7 @@ def test_a_fork_server_by_hand() -> None:
     child, connection = server.child()
     server.kill(child)
     assert server.ended(child) == "by SIGKILL" and server.ended(child) == "in a way that nobody knows"
-    server.kill(child)  # nobody
+    server.kill(child)  # it no longer exists
     connection.close()
     server.close()
     assert server.ended(child) == "in a way that nobody knows"

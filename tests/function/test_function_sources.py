@@ -351,7 +351,7 @@ def test_a_sampler_runs_no_configuration_twice() -> None:
 @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
 @pytest.mark.parametrize("limit", [{"candidates": 15}, {"candidates": None, "epoch_limit": 40}], ids=str)
 def test_a_sampler_that_only_repeats_itself_is_helped_out(limit: dict[str, Any]) -> None:
-    """The first one is proposed, the others are those of the draw."""
+    """The first configuration is proposed, the others are drawn."""
     import optuna
 
     def sampler() -> Any:
@@ -515,7 +515,7 @@ def test_samplers_that_fix_or_enumerate_options() -> None:
     points = [(params["kind"], params["x"]) for params in found.params]
     assert set(points[:4]) == {(kind, x) for kind in "ab" for x in (0.25, 0.75)}
     drawn = [(params["kind"], params["x"]) for params in ash.FunctionSpace(**space).sample(2)]
-    assert points[4:] == drawn and found.ended == "finished"  # its end is not that of the run
+    assert points[4:] == drawn and found.ended == "finished"  # the end of the sampler does not end the run
 
 
 def test_nothing_is_logged_by_optuna(capfd: pytest.CaptureFixture[str]) -> None:

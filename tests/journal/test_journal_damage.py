@@ -151,7 +151,7 @@ def test_f72_states_that_are_damaged_are_trained_again(left_with_states: Path, t
 def test_states_that_nobody_needs_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     stopped(tmp_path / "run.ash", 20, **SLOW, keep=1)
-    assert rows(tmp_path / "run.ash", "SELECT count(*) FROM states")[0][0] > 1  # of those that may go up
+    assert rows(tmp_path / "run.ash", "SELECT count(*) FROM states")[0][0] > 1  # of candidates that may be promoted
     result = run(tmp_path / "run.ash", **SLOW, keep=1)
     left = [(result.best_candidate, result.best_rung)]
     assert rows(tmp_path / "run.ash", "SELECT candidate, rung FROM states") == left
@@ -165,7 +165,7 @@ def test_f59_a_file_without_its_row_is_removed(left_with_states: Path) -> None:
     result = run(left_with_states, **SLOW)
     assert outcome(result) == outcome(run(None, **SLOW))
     assert {file.name for file in folder.iterdir()} == {
-        "notes.txt",  # is nobody's of ours
+        "notes.txt",  # is not a file of ash
         *(name for (name,) in rows(left_with_states, "SELECT DISTINCT file FROM states")),
     }
 

@@ -174,7 +174,7 @@ def test_f62_new_results_of_a_run_that_had_ended_are_not_lost_silently(what: str
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
 def test_f62_a_run_that_was_interrupted_uses_what_is_known(what: str, disk: Any) -> None:
-    folder, long = disk(1024), {"min_epochs": 400}  # so that it is looked at while it goes on
+    folder, long = disk(1024), {"min_epochs": 400}  # so that there are looks at the run before it ends
     path = folder / "run.ash"
     code = "import os; from callback_help import After; from journal_help import run; "
     assert python(f"{code} run({str(path)!r}, After(5, lambda _: os._exit(9)), min_epochs=400)").returncode == 9
@@ -220,7 +220,7 @@ def test_f62_a_journal_that_is_deleted_during_a_run(
 ) -> None:
     monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
     monkeypatch.setattr("ash.engine.event_loop.WAKE_SECONDS", 1e-3)
-    long = {"min_epochs": 400}  # so that it is looked at while it goes on
+    long = {"min_epochs": 400}  # so that there are looks at the run before it ends
     path = tmp_path / "run.ash"
     stopped(tmp_path / "other.ash", 5)
 

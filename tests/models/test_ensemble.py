@@ -43,7 +43,7 @@ def bits(ensemble: ash.Ensemble) -> bytes:
     )
 
 
-# What is kept
+# Kept networks
 
 
 @pytest.mark.parametrize("keep", [1, 5, 1024])

@@ -56,7 +56,7 @@ def later() -> Any:
     )
 
 
-# What comes back
+# Encodings that are restored
 
 
 @pytest.mark.parametrize("labels", [None, ["low", "middle", "high"], [False, True]], ids=["numbers", "3", "2"])
@@ -107,7 +107,7 @@ def test_several_targets_have_statistics_of_each(tmp_path: Path) -> None:
     assert np.array_equal(ash.load(tmp_path / "model").predict(later()), model.predict(later()))
 
 
-# What does not fit
+# Encodings that do not fit
 
 
 def schema_of(about: dict[str, Any]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def test_the_best_is_fitted_by_all_and_says_what_the_user_said() -> None:
 
 # Folds in threads that no job uses
 
-SOON = 30.0  # seconds, within which all others come if they come at all
+SOON = 30.0  # seconds within which all other threads come if they come at all
 
 
 def test_folds_of_the_only_job_are_done_at_a_time() -> None:
@@ -251,7 +251,7 @@ def test_helpers_have_the_configuration_of_the_caller(monkeypatch: pytest.Monkey
     own = kind.fit
 
     def fit(self: Any, *given: Any, **more: Any) -> Any:
-        time.sleep(0.02)  # others may come
+        time.sleep(0.02)  # other threads may come
         seen.add((threading.get_ident(), sklearn.get_config()["assume_finite"]))
         return own(self, *given, **more)
 

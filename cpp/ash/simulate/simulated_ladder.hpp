@@ -42,7 +42,7 @@ class SimulatedLadder {
         const SimulatedOutcome outcome = workload_.outcome(task.job);
         clock_->finish({.task = task, .score = outcome.score, .loss = outcome.loss});
         for (const Report& report : clock_->decided()) count(report.task.job);
-        ladder_.take_retired();  // nobody here has a state to free
+        ladder_.take_retired();  // no states to free here
     }
 
     // Returns the totals; call once. Throws std::logic_error if the clock has not finished.
