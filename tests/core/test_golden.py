@@ -225,7 +225,7 @@ def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Ca
 
 
 def quadratic(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """A score that grows with the epochs, faster if x is closer to 0.3; the state is the epochs so far."""
+    """A score that grows with the epochs, the more the nearer x is to 0.3; the state is the epochs so far."""
     done = epochs + (state or 0)
     return 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, done
 
@@ -238,7 +238,7 @@ def fails(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
 
 
 def cost(params: dict[str, Any], epochs: int) -> float:
-    """The cost grows with the depth of the candidate."""
+    """As long as the candidate is deep."""
     return float(epochs * params["depth"])
 
 
