@@ -199,7 +199,7 @@ def measure(table: str, variant: str, seeds: int, folder: str | None, quick: boo
 
 
 def epochs_of(rows: int) -> int:
-    """Return the epochs of a network trained alone on so many rows."""
+    """Return the epochs of a network trained alone on this many rows."""
     return next((epochs for least, epochs in reversed(EPOCHS_FROM.items()) if rows >= least), EPOCHS)
 
 

@@ -35,7 +35,7 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
 
 
 def verdict(value: float, relation: str, required: float | None) -> str:
-    """Return what is required, and whether the value is so; relation: ">=" or "<="."""
+    """Return the requirement, and whether the value meets it; relation: ">=" or "<="."""
     if required is None:
         return "-"
     held = value >= required if relation == ">=" else value <= required

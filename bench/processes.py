@@ -61,7 +61,7 @@ def peak_bytes() -> int:
 
 
 def forget_peak() -> None:
-    """Let the peak begin anew from what is resident now: what was there before for a moment has no part in it."""
+    """Reset the peak to the memory that is resident now, so that earlier peaks do not count."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 

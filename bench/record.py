@@ -143,7 +143,7 @@ def rounded(value: Any) -> Any:
 
 
 def measure(bench: Bench, options: Namespace) -> Record:
-    """Check, measure what is not on record, write results/NAME.json, print."""
+    """Check answers, measure the cases that are not on record, write results/NAME.json, print."""
     print(f"== {bench.name}: {bench.title}", flush=True)
     record = Record(options.results / f"{bench.name}.json")
     cases = bench.cases(options)

@@ -57,7 +57,7 @@ ONE = 1.1  # processor seconds of the process / those of its main thread: a larg
 
 @dataclass(frozen=True)
 class Network:
-    """A network, its batch, and what is required: per cent of the peak, times PyTorch (None: nothing is)."""
+    """A network, its batch, and its requirements: per cent of the peak, times PyTorch (None: no requirement)."""
 
     sizes: tuple[int, ...]
     batch: int

@@ -22,7 +22,7 @@ from bench.record import Record
 
 
 def compared(before: Fits, after: Fits, limit: float = LIMIT) -> Table:
-    """Return the ratio of the errors after and before, the largest first, and what is kept by it."""
+    """Return the ratio of the errors after and before, the largest first, and whether the change is kept."""
     ratios = {
         table: ratio
         for table in TABLES

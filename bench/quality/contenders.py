@@ -29,7 +29,7 @@ MOST_TREES, PATIENCE = 5_000, 50
 
 @dataclass(frozen=True)
 class Task:
-    """What a contender is told; few: a fit on few rows, which only loads what is loaded once."""
+    """The task of a contender; few: a fit on few rows, which only loads what is loaded once."""
 
     kind: str  # of the target
     seed: int

@@ -27,7 +27,7 @@ PREDICTED, CALLS = 1_000, 5  # rows of a timed call, and calls
 PARTS = 10  # of the held-out rows: the error that is compared is also taken without each of them
 LEAST_PROBABILITY = 1e-7  # smaller ones count as this: a rounding in single precision
 COMPARED = {BINARY: "auc_error", CLASSES: "log_loss", REGRESSION: "error"}
-"""The error by which contenders are compared, by what the target is."""
+"""The error by which contenders are compared, by kind of target."""
 
 
 def measure(contender: str, table: str, folder: str | None, seed: int, limit: float, threads: int) -> dict[str, Any]:

@@ -81,12 +81,12 @@ class Fits:
 
 
 def error_of(table: str, run: Run) -> float:
-    """Return what is compared on this table."""
+    """Return the compared error on this table."""
     return float(run[COMPARED[TABLES[table].kind]])
 
 
 def mean_error(table: str, runs: Mapping[int, Run], seeds: Sequence[int]) -> float:
-    """Return the mean of what is compared over some seeds."""
+    """Return the mean of the compared error over some seeds."""
     return fmean(error_of(table, runs[seed]) for seed in seeds)
 
 

@@ -28,7 +28,7 @@ class Model:
     """A model to search over.
 
     `make(classes, columns, threads)` returns the estimator; it regresses for 0 classes.
-    `counts` is the parameter that counts its training; `package` what has to be installed.
+    `counts` is the parameter that counts its training; `package` is the package that must be installed.
     """
 
     make: Callable[[int, int, int], Estimator]

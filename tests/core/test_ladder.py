@@ -354,7 +354,7 @@ class TestBudgets:
         assert ladder.ending is None
         report(ladder, jobs[4:7], [0.6, NAN, 0.1])
         assert (ladder.ending, ladder.finished, ladder.next()) == ("patience", True, None)
-        report(ladder, jobs[7:], [0.9])  # one that still ran is told, and changes nothing
+        report(ladder, jobs[7:], [0.9])  # a job that still ran is reported, and changes nothing
         assert ladder.ending == "patience"
 
     def test_patience_counts_from_the_first_report(self, make):

@@ -59,7 +59,7 @@ def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def outcome(result: ash.Result) -> tuple[Any, ...]:
-    """All that must be equal: what the digest covers, the virtual clock, how it ended, the ladder, the model."""
+    """All that must be equal: the parts of the digest, the virtual clock, the ending, the ladder, the model."""
     clock = tuple(result.columns[name].tobytes() for name in ("worker", "virtual_start", "virtual_end"))
     weights = parameters(result.model.core).tobytes()
     return result.digest, clock, result.ended, repr(result.rungs), len(result.params), result.best_score, weights

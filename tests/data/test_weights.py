@@ -154,7 +154,7 @@ def test_a_row_of_weight_zero_needs_no_target(cell: Any) -> None:
     assert fit.result_.digest == expected.result_.digest
 
 
-# A whole weight is so many rows
+# A whole weight equals so many repeated rows
 
 
 def fitted(estimator: Callable[..., Any], *data: Any) -> Any:

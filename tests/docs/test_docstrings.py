@@ -41,7 +41,7 @@ WORDS = {
 """How docstrings refer to types that they do not call by name: regular expressions."""
 BASIC = {"bool", "dict", "float", "int", "str"}
 IMPLIED = {"float": ["int"], "Mapping": ["dict"]}
-"""What else an annotation allows."""
+"""Types that an annotation allows besides its own."""
 
 
 def by_name(names: list[Public]) -> Any:
@@ -85,7 +85,7 @@ def test_its_examples_print_what_they_show(each: Public, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     if each.name.startswith("ash.callbacks."):
-        warnings.simplefilter("ignore")  # MLflow uses what its own dependencies deprecate
+        warnings.simplefilter("ignore")  # MLflow uses deprecated parts of its dependencies
     example = doctest.DocTestParser().get_doctest(each.doc, {}, each.name, None, None)
     told: list[str] = []
     assert doctest.DocTestRunner().run(example, out=told.append).failed == 0, "".join(told)

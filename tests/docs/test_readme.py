@@ -44,7 +44,7 @@ def test_it_is_short() -> None:
     assert all(len(block.source.split("\n")) <= 16 for block, _ in blocks())
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of other packages, in what they use of each other
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # other packages use deprecated parts of each other
 def test_every_block_prints_what_is_shown(tmp_path: Path) -> None:
     session = Session("README.md", tmp_path)
     found = [(session.run(block).text, shown) for block, shown in blocks()]

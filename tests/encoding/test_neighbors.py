@@ -109,7 +109,7 @@ def test_weights_do_not_make_rows_recur() -> None:
     assert ones.result_.model.encoding.schema.neighbors and plain.result_.digest == ones.result_.digest
 
 
-# What they tell
+# The values of the features
 
 
 def places(x: Doubles, by: Doubles) -> list[tuple[float, ...]]:

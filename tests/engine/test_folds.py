@@ -44,7 +44,7 @@ def test_the_score_of_a_job_is_the_mean_of_its_folds(cv: Any) -> None:
 
 
 def test_a_fold_is_what_a_run_with_its_rows_is() -> None:
-    """The first fold trains with the seed of the run, so it scores what a run on its split scores."""
+    """The first fold trains with the seed of the run, so its scores are those of a run on its split."""
     first = np.arange(len(WINES)) % 4 != 0
     pairs = [(np.flatnonzero(first), np.flatnonzero(~first)), (np.flatnonzero(~first), np.flatnonzero(first))]
     space = ash.Space(hidden=ash.choice((8,), (16,)), learning_rate=ash.log(1e-3, 1e-2))

@@ -27,7 +27,7 @@ GIB = 2**30
 
 @pytest.fixture
 def needs(monkeypatch: pytest.MonkeyPatch) -> list[Needs]:
-    """Collect what each run needs."""
+    """Collect the needs of each run."""
     collected: list[Needs] = []
 
     def collect(needs: Needs, *arguments: Any) -> Any:
@@ -39,7 +39,7 @@ def needs(monkeypatch: pytest.MonkeyPatch) -> list[Needs]:
 
 
 def leave(monkeypatch: pytest.MonkeyPatch, left: int | None) -> None:
-    """Leave so many bytes, and only those."""
+    """Pretend that only so many bytes are left."""
     monkeypatch.setattr(machine, "available_bytes", lambda: left)
 
 

@@ -89,7 +89,7 @@ def test_the_first_job_leaves_time_for_more_jobs(
         assert longer * row_seconds + of_scoring > share or longer >= usual
     if own * row_seconds + of_scoring > share:
         assert rows // (rows // own + 1) < fewest
-    if found.max_rungs > 1:  # so many come to its end in time, scoring included
+    if found.max_rungs > 1:  # so many reach the top rung in time, scoring included
         jobs = [2**k for k in range(found.max_rungs)]
         spent = sum(found.min_epochs * found.epoch_seconds * jobs[-1] + of_scoring * many for many in jobs)
         assert plans.FINISHERS * spent <= seconds * 2

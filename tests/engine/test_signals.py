@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM end runs gracefully, and the library never installs a handler of its own.
 
-These tests do not measure how soon: what is interrupted here would otherwise take forever, or nearly so.
+These tests do not measure how soon: the interrupted work would otherwise take forever, or nearly so.
 """
 
 import importlib

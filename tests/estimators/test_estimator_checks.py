@@ -17,7 +17,7 @@ from fault_help import table
 
 
 @scikit_learn_checks(ash.ASHClassifier(candidates=16, random_state=0), ash.ASHRegressor(candidates=16, random_state=0))
-@pytest.mark.filterwarnings("default")  # checks catch what they expect; a class of one row is none of their warnings
+@pytest.mark.filterwarnings("default")  # checks catch their expected warnings, not that of a class with one row
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     with all_switched_on():
         check(estimator)

@@ -42,7 +42,7 @@ def one_candidate(mlp: Any, rows: int) -> ash.Space:
 
 
 class Adapter:
-    """What both adapters have in common: the arguments of an MLP."""
+    """The base of both adapters: the arguments of an MLP."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class MLPRegressor(Adapter, ash.ASHRegressor):
 
 
 def installed_tests() -> types.ModuleType:
-    """scikit-learn's file with the adapters in place of what it tests."""
+    """scikit-learn's file with the adapters in place of its own estimators."""
     spec = importlib.util.find_spec("sklearn.neural_network.tests.test_mlp")
     if spec is None or spec.origin is None:
         needs.not_here("scikit-learn is installed without its tests")

@@ -46,7 +46,7 @@ def free_port() -> int:
 
 
 def submitted(name: str, folder: Path, tasks: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as Slurm would, on so many tasks of one core; those of MPI have two."""
+    """Run a script as Slurm would, with a number of tasks of one core; those of MPI have two."""
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     (programs / "srun").write_text(SRUN.format(mpiexec=mpiexec()))

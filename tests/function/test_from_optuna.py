@@ -22,7 +22,7 @@ REPORTS = 8
 
 
 def descend(trial: optuna.Trial) -> float:
-    """The error of a weight that approaches 1; what is suggested depends on what was suggested before."""
+    """The error of a weight that approaches 1; suggestions depend on earlier ones."""
     rate = trial.suggest_float("rate", 1e-2, 1.0, log=True)
     kind = trial.suggest_categorical("kind", ["plain", "damped", None])
     damping = trial.suggest_int("damping", 1, 9) if kind == "damped" else 0
@@ -164,7 +164,7 @@ def test_what_reports_nothing_runs_to_its_end_once() -> None:
 
 
 def test_a_loop_longer_than_max_epochs_is_cut() -> None:
-    """It is told in the report after the last one, whose value does not count."""
+    """It learns this in the report after the last one, whose value does not count."""
     reports: list[int] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -432,7 +432,7 @@ FIRST: list[dict[str, Any]] = [{"rate": 0.3, "kind": "damped", "damping": 4}, {"
 
 @pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 1, "executor": "processes"}], ids=str)
 def test_given_values_are_suggested_first(places: dict[str, Any]) -> None:
-    """What a dict does not name is drawn, as in any other trial of that number."""
+    """Parameters that a dict does not name are drawn, as in any other trial of that number."""
     found, drawn = run(costs=cost_of, first=FIRST, **places), run(costs=cost_of)
     assert found.params[0] == FIRST[0]
     assert found.params[1] == {"rate": drawn.params[1]["rate"], "kind": "plain"}

@@ -285,7 +285,7 @@ def test_sobol_points_are_spread_and_come_once() -> None:
     found = ash.tune_function(train, space, candidates=257, sampler="sobol", threads=1, seed=1, progress=False).params
     assert len({tuple(params.values()) for params in found}) == 257 and found[0] == ash.FunctionSpace(**space).default
     cells = {(int(params["x"] * 7.99), int(params["y"] * 7.99)) for params in found}
-    assert len(cells) == 64  # of 8 x 8, where a draw leaves one out now and then
+    assert len(cells) == 64  # all 8 x 8, of which a random draw sometimes misses one
     small = ash.tune_function(train, {"x": [1, 2, 3], "depth": [1, 2]}, candidates=6, sampler="sobol", threads=1)
     assert len(small.params) == 6
 
@@ -322,7 +322,7 @@ SMALL: dict[str, Any] = {"x": [0.1, 0.2, 0.3], "depth": ash.integers(1, 2), "kin
 
 
 class Told:
-    """A sampler that notes what its trials were told."""
+    """A sampler that records the results of its trials."""
 
     def __new__(cls) -> Any:
         import optuna
@@ -344,7 +344,7 @@ def test_a_sampler_runs_no_configuration_twice() -> None:
         result = ash.tune_function(train, SMALL, candidates=20, sampler=sampler, first=first, threads=1)
     assert len({*map(str, result.params)}) == len(result.params) == 6 and result.ended == "finished"
     assert len(sampler.told) > 6
-    for _, state, (share,) in sampler.told:  # of what it has proposed, new or again
+    for _, state, (share,) in sampler.told:  # of its proposals, new or repeated
         assert state == "COMPLETE" and share in {number / count for count in range(1, 7) for number in range(1, 7)}
 
 
@@ -439,7 +439,7 @@ class Watched:
 
 
 def ranked(jobs: Sequence[Any], params: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
-    """What a sampler should see after these jobs: the share of candidates that rank no higher, in order of trials."""
+    """The values that a sampler should see after these jobs: the share of candidates that rank no higher, by trial."""
     reached = {
         job.candidate: (job.rung, job.score) for job in jobs if not job.diverged
     }  # later jobs are of higher rungs
@@ -463,7 +463,7 @@ def test_a_sampler_is_told_the_rank_of_each_by_its_highest_rung(schedule: dict[s
     assert len(seen) == 30 and max(job.rung for job in result.jobs) > 2 and result.failures
     order = [(job.candidate, job.rung) for job in result.jobs]
     told = 0
-    for number, trials in enumerate(seen):  # it is asked a little ahead, and told all that was decided by then
+    for number, trials in enumerate(seen):  # it is asked a little ahead, with all results decided by then
         begun = order.index((number, 0))
         told = next(count for count in range(told, begun + 1) if trials == ranked(result.jobs[:count], result.params))
         assert told >= begun - 3

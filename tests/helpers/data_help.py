@@ -56,7 +56,7 @@ def options(**changes: Any) -> Options:
 
 
 def numbers(features: int) -> Encoding:
-    """The encoding of so many columns of numbers without names and gaps."""
+    """The encoding of some columns of numbers without names and missing cells."""
     return Encoding(Schema((ColumnSchema("number", "float64"),) * features), (None,) * features, ())
 
 

@@ -162,7 +162,7 @@ def compile_header(folder: Path, name: str, *flags: str, namespace: str = "model
 
 
 def run_program(program: Path, X: Any) -> list[list[float]]:
-    """What the driver prints for each row of a table: outputs and decision, nothing where it refuses."""
+    """The driver's output for each row of a table: outputs and decision, or nothing if it refuses."""
     lines = []
     for cell in (cell for row in cells(X) for cell in row):
         if isinstance(cell, str):

@@ -53,7 +53,7 @@ def meet(folder: Path, count: int) -> None:
 
 
 def by_hand(params: list[dict[str, Any]], function: Callable[..., Any] = train, **settings: Any) -> list[Any]:
-    """What a greedy run on one thread decides: candidate, rung, epochs and score of each job, by the oracle's rules."""
+    """The jobs of a greedy run on one thread, by the oracle's rules: candidate, rung, epochs and score of each."""
     ladder = ReferenceLadder(len(params), **settings)
     states: dict[int, Any] = {}
     jobs = []

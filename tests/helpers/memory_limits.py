@@ -137,7 +137,7 @@ def _take_all(held: list[bytearray]) -> None:
 
 
 def outcome(do: Callable[[], Any]) -> str:
-    """Return what a function returns in a child of fork, or how that has ended."""
+    """Return the result of a function in a child of fork, or how the child has ended."""
     with tempfile.TemporaryFile() as file:
         child = os.fork()
         if child == 0:

@@ -235,7 +235,7 @@ CSV = "size,color,sold\n" + "".join(
 
 
 def namespace() -> dict[str, Any]:
-    """Return what the lines of the cases use."""
+    """Return the names that the lines of the cases use."""
     import ash
 
     def fit(X: Any, y: Any, **given: Any) -> Any:

@@ -43,7 +43,7 @@ def check_refused(path, change, complaint):
 
 
 def changed(key, value):
-    """Return a change of what the file says of itself."""
+    """Return a change of the metadata of a file."""
     return lambda tensors, about: about.__setitem__(key, value)
 
 

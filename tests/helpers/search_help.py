@@ -46,7 +46,7 @@ def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any)
 
 
 def predicted(under: Continued) -> Any:
-    """What it predicts: probabilities where it can."""
+    """The predictions of an estimator: probabilities if it has them."""
     method = "predict_proba" if hasattr(under.estimator, "predict_proba") else "predict"
     return getattr(under.estimator, method)(X)
 

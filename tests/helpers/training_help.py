@@ -199,7 +199,7 @@ def quantile(values: Array, weights: Array, share: float) -> float:
 
 
 def quartiles(x: Array, weights: Array) -> tuple[Array, Array]:
-    """Center and scale of the known cells of each column, each so many times; a constant has the scale 1."""
+    """Center and scale of the known cells of each column, repeated by their weights; a constant has the scale 1."""
     found = []
     for column in x.T:
         known = ~np.isnan(column)

@@ -32,7 +32,7 @@ pytestmark = [
 ]
 
 EVERY = pytest.mark.parametrize("each", [60, pytest.param(1, marks=pytest.mark.slow)])
-"""Of the forgeries, one in so many is tried."""
+"""One in this many forgeries is tried."""
 HUGE = "huge"
 """A placeholder for an integer beyond any float, which json.dumps does not write."""
 DEEP = "[" * 100_000

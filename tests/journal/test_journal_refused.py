@@ -279,7 +279,7 @@ def test_the_facts_are_readable(tmp_path: Path) -> None:
 
 
 def test_folds_cannot_share_a_journal(tmp_path: Path) -> None:
-    """What scikit-learn prints of the folds that fail says why, and what to do."""
+    """scikit-learn's output for the folds that fail says why, and what to do."""
     estimator = classifier(candidates=2, journal=tmp_path / "run.ash")
     with pytest.warns(FitFailedWarning, match="A journal belongs to one fit: leave journal= out in cross_val_score"):
         scores = cross_val_score(estimator, X, Y, cv=3)

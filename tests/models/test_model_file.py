@@ -351,7 +351,7 @@ def test_numbers_are_embedded_and_nothing_else_is():
     ]
     assert core.embedding.shape == (PARAMETERS, 5)
     assert core.weights[0].shape == (len(names) + 3 * 5, 6)
-    assert not core.weights[0][-16].any()  # of the constant column, the last before what the embedding makes
+    assert not core.weights[0][-16].any()  # the constant column, the last one before the embedding
 
 
 def test_without_numbers_there_is_no_embedding():

@@ -342,7 +342,7 @@ class Cluster:
             clock.finish(flight.task)
 
     def start_waiting(self, seconds: Callable[[Job], float]) -> None:
-        """Let idle threads take what waits at their process, first come, first served."""
+        """Let idle threads take the jobs that wait at their process, first come, first served."""
         for flight in sorted(self.flights, key=lambda each: (each.until, each.number)):
             taken = {each.thread for each in self.flights if each.stage == "running"}
             idle = [thread for thread in flight.process.threads if thread not in taken]
