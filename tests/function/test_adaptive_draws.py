@@ -203,7 +203,7 @@ def trials(**changes: Any) -> ash.FunctionResult:
         warnings.filterwarnings("ignore", message="Choices for a categorical")
         warnings.filterwarnings(
             "error", message="first: "
-        )  # each value given to a trial is within its suggestion
+        )  # every value that is given to a trial is within its suggestion
         return ash.tune_function(ash.from_optuna(valley), **{**given, **changes})
 
 
