@@ -78,9 +78,9 @@ class Candidates {
   public:
     // first: the candidates known at the beginning, of `count` in all. memory_limit: bytes of states, divided evenly
     // among the folds; 0: none. REQUIRES: at least one fold; data and kernels outlive this. Throws
-    // std::invalid_argument for settings out of range or a network too large for a Layout, for a count out of 1..2^31 -
-    // 1 or less than the known candidates, for a negative limit, for a metric of the other task, for folds of other
-    // features or outputs than the first, or for an external candidate without an ExternalTrainer.
+    // std::invalid_argument for settings out of range or a network too large for a Layout, for a count outside of
+    // 1..2^31 - 1 or less than the known candidates, for a negative limit, for a metric of the other task, for folds of
+    // other features or outputs than the first, or for an external candidate without an ExternalTrainer.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr, ExternalTrainer external = {});
     virtual ~Candidates() = default;

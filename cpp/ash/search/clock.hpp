@@ -1,4 +1,4 @@
-// clock.hpp: decides when the decisions of a ladder are taken; it stands between the ladder and the threads.
+// clock.hpp: determines when a ladder takes its decisions; it stands between the ladder and the threads.
 //
 //     Ladder <--report, next-- Clock <--next, finish-- threads            (or the simulator, without any)
 //

@@ -5,7 +5,7 @@
 //     on_threads(count, body)     body(0) .. body(count - 1), on threads of their own as far as the system grants them
 //     startable(wanted)           how many of the wanted threads the system grants to a region
 //
-// Errors:  no exception leaves an OpenMP construct, which OpenMP forbids. The first exception of any kind is kept,
+// Errors:  no exception leaves an OpenMP construct, since OpenMP forbids it. The first exception of any kind is kept,
 //          on_failure() is called so that the other threads can be told to stop, and the exception is rethrown outside.
 // Refusal: libgomp and libomp end the process when the system refuses a thread (RLIMIT_NPROC, pids.max, RLIMIT_AS). So
 //          startable() starts as many threads at once as the region will have, with the stacks that it will have, ends
