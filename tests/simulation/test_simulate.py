@@ -605,7 +605,7 @@ def test_a_job_says_how_many_threads_its_steps_are_worth(teams: bool) -> None:
     result = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
     for job in result.jobs:
         sizes = (64, *result.params[job.candidate]["hidden"], 10)
-        assert job.team_limit == max(1, 128 * training_cost(sizes) // 750_000)  # kLeastShare in cpp/ash/run/tuner.cpp
+        assert job.team_limit == max(1, 128 * training_cost(sizes) // 750_000)  # kLeastShare in cpp/ash/run/seats.cpp
     assert sorted(job.team_limit for job in result.jobs) == [1, 40]
 
 

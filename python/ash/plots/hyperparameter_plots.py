@@ -26,8 +26,8 @@ LABEL: dict[str, Any] = {
     "bbox": {"facecolor": "white", "alpha": 0.86, "lw": 0, "pad": 1},
 }
 """The style of a value on an axis; its background keeps lines away from it."""
-TURNED = 12
-"""The names of levels are rotated if they have more characters than this."""
+MOST_LETTERS = 48
+"""The names of levels are rotated if the longest one times their number exceeds this."""
 
 
 def plot_shares(result: History, ax: "Axes | None" = None) -> "Axes":
@@ -90,7 +90,7 @@ def _label_parameter(axis: ParameterAxis, metric: str, ax: "Axes") -> None:
     ax.set_xlabel(axis.name + (f" ({absent} candidates are without it)" if absent else ""))
     ax.set_ylabel(f"best validation {metric}")
     if axis.kind == "levels":
-        turned = 45 if max(map(len, axis.texts)) * len(axis.texts) > TURNED * 4 else 0
+        turned = 45 if max(map(len, axis.texts)) * len(axis.texts) > MOST_LETTERS else 0
         ax.set_xticks(axis.positions, axis.texts, rotation=turned)
     else:
         ax.set_xscale(axis.kind)

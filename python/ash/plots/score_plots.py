@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FEW = 1000
-"""If there are more points than this, they are drawn smaller."""
+"""As many points or more are drawn smaller."""
 
 STYLES: tuple[dict[str, Any], ...] = (
     {"marker": "o", "facecolors": "none", "edgecolors": GREY},

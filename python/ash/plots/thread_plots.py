@@ -21,7 +21,7 @@ HATCH = "/////"
 MOST_TICKS = 16
 """The most ticks of the thread axis, and the most rungs in a column of the legend."""
 FEW = 60
-"""With more jobs per thread than this, there is no room for a white line between them."""
+"""With as many jobs per thread or more, there is no room for a white line between them."""
 
 
 def plot_threads(result: History, ax: "Axes | None" = None) -> "Axes":
