@@ -262,7 +262,7 @@ def test_cases_that_run_at_once_are_kept_as_they_end(tmp_path: Path) -> None:
     assert measured == ["second", "first"]
 
 
-def test_of_cases_at_once_what_has_ended_stays_when_one_fails(tmp_path: Path) -> None:
+def test_finished_cases_are_kept_if_a_parallel_one_fails(tmp_path: Path) -> None:
     measured: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         measure(two_cases(measured, fails=True, at_once=lambda: 2), options(tmp_path))

@@ -119,7 +119,7 @@ def test_ours_of_classes_is_measured_on_held_out_rows() -> None:
     assert 0 < found["ms"] < 1e4 and 1e4 < found["bytes"] < 1e7
 
 
-def test_ours_of_a_number_is_measured_in_the_units_of_the_target() -> None:
+def test_regression_errors_are_in_units_of_the_target() -> None:
     found = measure(PLAIN, "diabetes", None, seed=0, limit=3.0, threads=1)
     assert 40 < found["error"] < 80 and "log_loss" not in found and 0.3 < found["skew"] < 0.6
 
@@ -377,7 +377,7 @@ def test_a_loss_counts_where_the_interval_paired_by_rows_is_above_two_percent() 
     assert found["ash worse"] == "1 of 3" and found["tables"] == "4", "wine has no parts of ours"
 
 
-def test_an_error_of_nothing_does_not_decide() -> None:
+def test_an_error_of_zero_does_not_decide() -> None:
     values = made("crx", OURS, (0.01,), rows=400) | made("crx", TUNED, (0.0,), rows=400)
     found = row(table(sections(values), "ash by each peer"), "LightGBM, tuned")
     assert found["worst"] == f"{0.015 / 0.005:.3f}, crx", "half of 100 held-out rows"

@@ -15,7 +15,7 @@ def options(**changes: Any) -> Namespace:
     return Namespace(**{"quick": False, "parts": None, "data": None, "tables": None, **changes})
 
 
-def test_all_is_planned() -> None:
+def test_all_cases_are_planned() -> None:
     keys = [case.key for case in repeats.cases(options())]
     assert len(set(keys)) == len(keys)
     parts = [key.partition(":")[0] for key in keys]

@@ -221,7 +221,7 @@ def test_a_result_is_not_lost_for_a_report_of_it() -> None:
     assert before.pages[-1] == after.pages[-1] == ("end", result)
 
 
-def test_nobody_trains_on_behind_an_error() -> None:
+def test_no_thread_trains_after_an_error() -> None:
     tune()  # the threads that OpenMP keeps for the next run are there now
     ours = ticks_of_threads().keys()
     with pytest.raises(LookupError):
@@ -264,7 +264,7 @@ def test_an_error_of_on_error_is_a_note() -> None:
     assert raised.value is error and error.__notes__ == ["Failing.on_error raised OSError: disk full"]
 
 
-def test_who_was_told_of_the_start_is_told_that_there_is_no_result() -> None:
+def test_started_callbacks_are_told_of_a_missing_result() -> None:
     diary = Diary()
     with pytest.raises(AllDiverged):
         tune(diary, space=ash.Space(learning_rate=1e30, optimizer="sgd", hidden=ash.choice((8,), (16,))), candidates=2)

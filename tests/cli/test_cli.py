@@ -196,7 +196,7 @@ def test_parquet_columns_that_cannot_be_learned_from(tmp_path, capsys):
         assert "target 'y' lacks 1 of 3" in refused(capsys, str(tmp_path / "c.parquet"))
 
 
-def test_wishes_that_are_refused(wine_csv, capsys, tmp_path):
+def test_options_that_are_refused(wine_csv, capsys, tmp_path):
     assert "no column 'price'" in refused(capsys, wine_csv, "--target", "price")
     assert "no target column" in refused(capsys, "digits", "--target", "price")
     assert "seed must be an integer" in refused(capsys, "wine", "--seed", "-1")
@@ -283,7 +283,7 @@ def test_f118_streams_that_end_early_or_are_closed(end, tmp_path):
     ],
     ids=["F118-dumb", "F118-ascii", "F118-ascii-streams", "F118-home"],
 )
-def test_poor_surroundings(variables, tmp_path):
+def test_restricted_environments(variables, tmp_path):
     WINE.rename(columns={"target": "größe"}).to_csv(tmp_path / "wein.csv", index=False)
     done = run("wein.csv", "--candidates", "4", cwd=tmp_path, env={**os.environ, **variables})
     assert done.returncode == 0, done.stderr

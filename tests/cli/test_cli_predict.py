@@ -231,7 +231,7 @@ def test_show(model, capsys):
     assert table[3][:7] == ["code", "category", "-", "3", "no", "3", "one-hot"]
 
 
-def test_show_steers_no_terminal(tmp_path, capsys):
+def test_show_escapes_control_characters(tmp_path, capsys):
     frame = pandas.DataFrame({"\x1b[2J\n": np.arange(20.0), "ü\u202e": ["a", "b"] * 10})
     ash.tune(frame, ["\x1b]0;x\x07", "b"] * 10, candidates=2, progress=False).model.save(tmp_path / "m")
     assert main(["show", str(tmp_path / "m")]) == 0

@@ -131,7 +131,7 @@ class TestData:
             (X, Y, 2**31 - 1),
         ],
     )
-    def test_tables_that_are_none(self, x, y, classes):
+    def test_invalid_tables(self, x, y, classes):
         with pytest.raises(ValueError, match=r"x|y|class"):
             data(x, y, classes)
 
@@ -469,7 +469,7 @@ class TestClock:
             self.clock(workers=workers)
 
     @pytest.mark.parametrize("cost", [0.0, -1.0, NAN, INFINITY, None, "x"])
-    def test_costs_that_are_none(self, cost):
+    def test_invalid_costs(self, cost):
         with pytest.raises((ValueError, RuntimeError)):
             self.clock(cost=lambda candidate, epochs: cost)
 
@@ -506,7 +506,7 @@ class TestMailbox:
         with pytest.raises(ValueError, match="sizes"):
             made.wait(60.0)
 
-    def test_letters_that_nobody_wrote(self):
+    def test_unknown_letters(self):
         mailbox = _core.Mailbox(1)
         for number in (-1, 0, 2**62):
             assert not mailbox.answer(number, (NAN, NAN, NAN, 0, []), [], 0, 0.0)

@@ -469,7 +469,7 @@ def golden() -> dict[str, Any]:
 
 @pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_leads_to_what_it_always_has(name: str, tmp_path: Path) -> None:
+def test_a_run_equals_its_golden_record(name: str, tmp_path: Path) -> None:
     here, there = json.loads(json.dumps(RUNS[name](tmp_path))), golden()["runs"][name]
     assert here["exact"] == there["exact"]
     for what, values in there.get("near", {}).items():

@@ -186,7 +186,7 @@ class TestConformance:
         run_all(ladder, lambda job: 1.0 if job.candidate in (3, 7, 11) else NAN, workers=5)
         assert column(ladder, "finished") == [16, 3, 3, 2]
 
-    def test_nothing_to_have_is_not_finished(self, make):
+    def test_no_job_now_is_not_finished(self, make):
         ladder = make(2)
         first, second = start(ladder, 2)
         assert ladder.next() is None
@@ -330,7 +330,7 @@ class TestBudgets:
         assert ladder.next() is None
 
     @pytest.mark.parametrize(("score", "loss"), [(math.inf, 0.0), (0.9, NAN)])
-    def test_a_diverged_candidate_has_not_reached_the_target(self, make, score, loss):
+    def test_a_diverged_candidate_has_not_reached_the_stop_score(self, make, score, loss):
         ladder = make(8, stop_score=0.9)
         ladder.report(ladder.next(), score, loss)
         assert ladder.ending is None

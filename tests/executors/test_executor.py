@@ -222,7 +222,7 @@ def test_f99_another_version_is_refused(change: dict[str, Any], words: str, monk
         tuned(executor=executor)
 
 
-def test_a_time_limit_ends_it_and_so_does_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_limit_ends_it_and_so_does_a_stop_score(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor(2) as executor:
         limit = {"time_limit": 1000, "callbacks": [TimeIsUp(monkeypatch, 1000)]}
         assert tuned(executor=executor, candidates=128, min_epochs=64, **limit).ended == "time_limit"

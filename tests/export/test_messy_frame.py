@@ -38,7 +38,7 @@ def messy(rows: int, seed: int) -> tuple[Any, Any]:
 @pytest.mark.filterwarnings("ignore:X has columns with the name of an earlier one:UserWarning")
 @pytest.mark.filterwarnings("ignore:X holds infinite numbers:UserWarning")
 @pytest.mark.parametrize("cv", [None, 3])
-def test_a_messy_frame_through_all_doors(cv: int | None, tmp_path: Path) -> None:
+def test_a_messy_frame_through_all_entry_points(cv: int | None, tmp_path: Path) -> None:
     import onnxruntime
 
     X, y = messy(600, seed=0)

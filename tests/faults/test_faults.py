@@ -327,7 +327,7 @@ def test_f26_columns_of_other_kinds_are_named() -> None:
             quick(frame, Y)
 
 
-def test_f27_an_index_is_of_no_account() -> None:
+def test_f27_an_index_has_no_effect() -> None:
     expected = quick(X, Y).digest
     for index in ([0] * len(Y), pandas.MultiIndex.from_product([range(6), range(10)]), range(100, 40, -1)):
         assert quick(pandas.DataFrame(X, index=index), pandas.Series(Y, index=index)).digest == expected
@@ -353,7 +353,7 @@ def test_f49_all_diverged_has_the_table_of_causes() -> None:
         assert word in str(caught.value)
 
 
-def test_f50_equal_scores_go_up_by_number() -> None:
+def test_f50_equal_scores_are_promoted_by_number() -> None:
     ladder = ash.Ladder(16, algorithm="sh")
     order = []
     while (job := ladder.next()) is not None:

@@ -182,7 +182,7 @@ def test_a_file_is_written_whole_or_not_at_all(name: str, tmp_path: Path, monkey
         write(tmp_path)
 
 
-def test_f110_names_that_bite_are_only_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f110_hostile_names_are_only_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     frame = pandas.DataFrame(np.tile(X, (1, 3))[:, : len(HOSTILE)], columns=HOSTILE)
     labels = np.array(HOSTILE)[:2][Y]

@@ -170,7 +170,7 @@ def test_frames_are_late_and_some_are_lost(answering: Hosts) -> None:
     assert abs(count - SENT * (1 - LOSSY) ** 2) < 6 * 12.4
 
 
-def test_who_is_cut_off_hears_nothing_and_others_do(answering: Hosts) -> None:
+def test_a_cut_off_host_receives_nothing(answering: Hosts) -> None:
     answering.cut(1)
     try:
         assert asked(answering, 1, 100)[0] == 0

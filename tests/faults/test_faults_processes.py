@@ -234,7 +234,7 @@ print(len({(seed, text) for seed, text, _ in found}), all(same for *_, same in f
     assert run(code) == "2 True"
 
 
-def test_f90_reloading_is_of_no_account() -> None:
+def test_f90_reloading_has_no_effect() -> None:
     code = """
 import importlib
 before = quick(X, Y).digest

@@ -102,7 +102,7 @@ def test_a_state_that_is_changed_in_place_is_still_the_best_one() -> None:
     assert result.best_rung == 0 and result.best_state == [1]
 
 
-def test_states_of_those_who_have_retired_are_let_go() -> None:
+def test_states_of_retired_candidates_are_freed() -> None:
     alive: list[int] = [0]
 
     class State:

@@ -45,7 +45,7 @@ def test_the_order_is_that_of_the_ladder():
     assert promoted(table, 0).tolist() == [False, False, False, True, False, False]
 
 
-def test_nobody_is_missed_where_a_barrier_would_have_promoted_nobody():
+def test_recall_is_full_if_a_barrier_promotes_none():
     assert math.isnan(recall(jobs([[(0, 0.5, 1.0)]]), 0, 2))
     assert math.isnan(recall(jobs([[(0, None, 1.0), (1, None, 1.0)]]), 0, 2))
     assert survivors(jobs([[(0, None, 1.0), (1, 0.5, 1.0), (2, None, 1.0), (3, None, 1.0)]]), 0, 2).tolist() == [1]

@@ -162,7 +162,7 @@ def test_f69_here_there_is_a_log(tmp_path: Path) -> None:
     assert seen and all(seen)
 
 
-def test_f70_a_reader_sees_what_callbacks_are_told_and_holds_up_nobody(tmp_path: Path) -> None:
+def test_f70_a_reader_sees_reported_jobs_and_blocks_no_writer(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     long = {"min_epochs": 400}  # so that there are looks at the run before it ends
     open_while_it_runs = []

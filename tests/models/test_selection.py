@@ -206,7 +206,7 @@ def test_whole_weights_are_repeated_rows_for_the_factor() -> None:
     assert sharpness(predictions[None], ALONE, labels, times.astype(np.float64)) == repeated
 
 
-def test_few_rows_that_are_all_right_ask_for_little() -> None:
+def test_few_correct_rows_need_little_calibration() -> None:
     for rows, least, most in ((1, 1, 1.2), (10, 1.1, 2), (1000, 3, 4)):
         predictions = np.tile(np.array([[[0.8, 0.1, 0.1]]], np.float32), (1, rows, 1))
         assert least <= sharpness(predictions, ALONE, np.zeros(rows, np.int64), None) <= most

@@ -35,7 +35,7 @@ def reports(tmp_path_factory):
     return results, {name: one.report(folder / f"{name}.html").as_uri() for name, one in results.items()}
 
 
-def test_it_opens_without_a_word_and_asks_for_nothing(browser, reports):
+def test_it_logs_nothing_and_requests_nothing(browser, reports):
     for name, address in reports[1].items():
         with visit(browser, address) as seen:
             assert seen.asked == [address], name

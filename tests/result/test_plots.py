@@ -135,7 +135,7 @@ def test_rungs_get_brighter():
     assert all(before < after for before, after in pairwise(light)) and len(rung_colors(1)) == 1
 
 
-def test_ladder_shows_who_went_up(result):
+def test_ladder_shows_promoted_candidates(result):
     axes = result.plot_ladder()
     found = points(axes)
     above = {(job.candidate, job.rung - 1) for job in result.jobs}

@@ -116,7 +116,7 @@ def test_from_scratch_in_each_rung() -> None:
         assert [each[0] for each in info.folds[0].curve] == [0, 2 * 2**rung]
 
 
-def test_no_forecast_reaches_a_target() -> None:
+def test_no_forecast_reaches_a_stop_score() -> None:
     whole = boosted(algorithm="sh")
     first = [job for job in whole.result_.jobs if job.rung == 0]
     between = (max(job.score for job in first) + max(-job.loss for job in first)) / 2
