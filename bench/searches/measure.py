@@ -1,6 +1,7 @@
 """One search in a process of its own: what it has found, how good that is on held-out rows, and its cost.
 
     ash                     ASHSearchCV, two jobs at a time, with its defaults
+    ash fourfold            the same with four times the candidates
     scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; trains each rung anew
     Optuna                  TPE over the same values, two threads; trials are scored fold by fold, pruned by the median
     Optuna by rounds        the same, but a trial trains all folds in ten steps, as ash does, and is pruned after any
@@ -64,7 +65,9 @@ def folds(y: Any) -> Any:
     return (StratifiedKFold if y.dtype.kind == "i" else KFold)(FOLDS, shuffle=True, random_state=0)
 
 
-def of_ash(estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int) -> Found:
+def of_ash(
+    estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int, times: int = 1
+) -> Found:
     """Search by ash."""
     import ash
 
@@ -72,7 +75,7 @@ def of_ash(estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, 
     search = ash.ASHSearchCV(
         estimator.set_params(**own),
         dict(MODELS[model].space),
-        candidates=candidates,
+        candidates=times * candidates,
         cv=folds(y),
         scoring=scoring,
         n_jobs=threads,
@@ -148,9 +151,10 @@ def of_optuna(
     return clone(estimator).set_params(**best, **own).fit(x, y), float(study.best_value), epochs[0]
 
 
-OURS = "ash"
+OURS, FOURFOLD = "ash", "ash fourfold"
 CONTENDERS: dict[str, Callable[..., Found]] = {
     OURS: of_ash,
+    FOURFOLD: partial(of_ash, times=4),
     "scikit-learn halving": of_halving,
     "Optuna": of_optuna,
     "Optuna by rounds": partial(of_optuna, steps=10),

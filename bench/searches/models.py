@@ -94,70 +94,45 @@ def network(columns: int, outputs: int, width: int = 64, layers: int = 2, dropou
     return torch.nn.Sequential(*parts, torch.nn.Linear(width, outputs))
 
 
+_FOREST = {
+    "max_features": [0.2, 0.35, 0.5, 0.75, 1.0],
+    "min_samples_leaf": [1, 2, 4, 8, 16],
+    "max_depth": [None, 8, 12, 16, 24],
+}
+_LIGHTGBM = {
+    "learning_rate": ash.log(0.02, 0.3, levels=13),
+    "num_leaves": [15, 31, 63, 127],
+    "min_child_samples": [5, 20, 50, 100],
+    "colsample_bytree": [0.5, 0.75, 1.0],
+    "reg_lambda": [0.0, 1.0, 10.0],
+}
+_XGBOOST = {
+    "learning_rate": ash.log(0.02, 0.3, levels=13),
+    "max_depth": [4, 6, 8, 10],
+    "min_child_weight": [1, 5, 20],
+    "colsample_bytree": [0.5, 0.75, 1.0],
+    "reg_lambda": [0.1, 1.0, 10.0],
+}
+_PIPELINE = {
+    "boost__learning_rate": ash.log(0.02, 0.3, levels=13),
+    "boost__max_leaf_nodes": [15, 31, 63],
+    "boost__min_samples_leaf": [5, 20, 50, 100],
+    "boost__l2_regularization": [0.0, 1.0, 10.0],
+}
+_TORCH = {
+    "lr": ash.log(3e-4, 3e-2, levels=21),
+    "optimizer__weight_decay": [0.0, 1e-3, 1e-2, 1e-1],
+    "module__width": [32, 64, 128],
+    "module__layers": [1, 2, 3],
+    "module__dropout": [0.0, 0.1, 0.3],
+    "batch_size": [128, 256, 512],
+}
 MODELS = {
-    "random forest": Model(
-        _forest,
-        {
-            "max_features": [0.2, 0.35, 0.5, 0.75, 1.0],
-            "min_samples_leaf": [1, 2, 4, 8, 16],
-            "max_depth": [None, 8, 12, 16, 24],
-        },
-        "n_estimators",
-        "codes",
-        "sklearn",
-    ),
-    "LightGBM": Model(
-        _lightgbm,
-        {
-            "learning_rate": ash.log(0.02, 0.3, levels=13),
-            "num_leaves": [15, 31, 63, 127],
-            "min_child_samples": [5, 20, 50, 100],
-            "colsample_bytree": [0.5, 0.75, 1.0],
-            "reg_lambda": [0.0, 1.0, 10.0],
-        },
-        "n_estimators",
-        "categories",
-        "lightgbm",
-    ),
-    "XGBoost": Model(
-        _xgboost,
-        {
-            "learning_rate": ash.log(0.02, 0.3, levels=13),
-            "max_depth": [4, 6, 8, 10],
-            "min_child_weight": [1, 5, 20],
-            "colsample_bytree": [0.5, 0.75, 1.0],
-            "reg_lambda": [0.1, 1.0, 10.0],
-        },
-        "n_estimators",
-        "categories",
-        "xgboost",
-    ),
-    "pipeline": Model(
-        _pipeline,
-        {
-            "boost__learning_rate": ash.log(0.02, 0.3, levels=13),
-            "boost__max_leaf_nodes": [15, 31, 63],
-            "boost__min_samples_leaf": [5, 20, 50, 100],
-            "boost__l2_regularization": [0.0, 1.0, 10.0],
-        },
-        "boost__max_iter",
-        "raw",
-        "sklearn",
-    ),
-    "PyTorch module": Model(
-        _torch,
-        {
-            "lr": ash.log(3e-4, 3e-2, levels=21),
-            "optimizer__weight_decay": [0.0, 1e-3, 1e-2, 1e-1],
-            "module__width": [32, 64, 128],
-            "module__layers": [1, 2, 3],
-            "module__dropout": [0.0, 0.1, 0.3],
-            "batch_size": [128, 256, 512],
-        },
-        "max_epochs",
-        "features",
-        "skorch",
-    ),
+    "random forest": Model(_forest, _FOREST, "n_estimators", "codes", "sklearn"),
+    "LightGBM": Model(_lightgbm, _LIGHTGBM, "n_estimators", "categories", "lightgbm"),
+    "XGBoost": Model(_xgboost, _XGBOOST, "n_estimators", "categories", "xgboost"),
+    "pipeline": Model(_pipeline, _PIPELINE, "boost__max_iter", "raw", "sklearn"),
+    "PyTorch module": Model(_torch, _TORCH, "max_epochs", "features", "skorch"),
 }
 
 

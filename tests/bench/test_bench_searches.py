@@ -42,6 +42,21 @@ def test_what_is_missing_is_a_row(tmp_path: Path) -> None:
     assert isinstance(table, Table) and table.rows[0][:3] == ["random forest, ash", "0", found["skipped"]]
 
 
+def test_pairs_are_won_by_a_score_as_high_in_less_time() -> None:
+    def run(contender: str, score: float, seconds: float, seed: int = 0) -> dict[str, Any]:
+        case = {"table": "adult", "model": "LightGBM", "seed": seed, "epochs": 1.0, "test": score}
+        return {**case, "contender": contender, "score": score, "seconds": seconds}
+
+    runs = [
+        *(run("ash", 0.800, 1.0), run("ash fourfold", 0.802, 4.0), run("Optuna", 0.801, 5.0)),
+        *(run("ash", 0.800, 1.0, seed=1), run("ash fourfold", 0.805, 4.0, seed=1), run("Optuna", 0.799, 3.0, seed=1)),
+        *(run("ash", 0.700, 1.0, seed=2), run("Optuna", 0.720, 3.0, seed=2)),
+    ]
+    pairs, table = searches.sections({str(number): each for number, each in enumerate(runs)})
+    assert isinstance(pairs, Table) and pairs.rows == [["Optuna", "2 of 3", "1 of 3", "1 of 2"]]
+    assert isinstance(table, Table) and [row[-1] for row in table.rows if "Optuna" in row[0]] == ["yes", "yes", "NO"]
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_space_is_of_its_model(model: str) -> None:
     for package in (MODELS[model].package, *(["torch"] if model == "PyTorch module" else [])):
