@@ -58,9 +58,6 @@ EXTRAS = {LIGHTGBM: "trees", CATBOOST: "catboost"}
 RANDOM, ADAPTIVE = "random", "adaptive"
 """How candidates are drawn: regardless of the results, or guided by them."""
 
-FP32, BF16 = "fp32", "bf16"
-"""The precision of factors of products: single precision, or bfloat16."""
-
 FROM_DTYPE = "from_dtype"
 """Only columns with a categorical dtype are categories; these always are."""
 
@@ -263,11 +260,6 @@ class SearchConfig:
         configuration and, where the space has them, a few that were good on other tables. Then every second candidate
         is drawn near a good one, and the better of networks and trees gets more candidates. It needs
         ``candidates=None`` or a planned search. Tables only.
-    precision : {"fp32", "bf16"}, optional
-        The precision of the factors of matrix products in the training of networks. "fp32", the default, is single
-        precision. "bf16" rounds the factors to bfloat16 and adds up in single precision. Weights stay in single
-        precision, and so do products with numbers of the table. It is faster on processors with AMX and slower on
-        others, with equal results. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
         `ASHSearchCV`.
@@ -358,7 +350,6 @@ class SearchConfig:
 
     models: Any = None
     draws: str | None = None
-    precision: str | None = None
     eta: int | None = None
     min_epochs: int | None = None
     max_rungs: int | None = None
@@ -452,7 +443,6 @@ class Options(RunOptions):
         Option((NETWORK,), Check('list of {"network", "lightgbm", "catboost"}', _models), TABLES, "results"),
     ]
     draws: Annotated[str, Option(RANDOM, _word(RANDOM, ADAPTIVE), TABLES, "results")]
-    precision: Annotated[str, Option(FP32, _word(FP32, BF16), TABLES, "results")]
     epoch_rows: Annotated[int | None, Option(None, _optional(_whole(1, LARGEST)), TABLES, "results", planned=True)]
     work_limit: Annotated[float | None, Option(None, Check("float or None", _work), TABLES + COMMAND, "end")]
     memory_limit: Annotated[int | None, Option(None, _MEMORY, ANY + COMMAND)]

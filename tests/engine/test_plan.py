@@ -12,7 +12,7 @@ from ash.engine.planning import default_epoch_rows, rows_of_epoch
 from ash.errors import SettingError
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import to_settings
-from callback_help import Stopper, TimeIsUp
+from callback_help import TimeIsUp
 from config_help import configured
 
 pytestmark = pytest.mark.core
@@ -120,26 +120,11 @@ def test_a_step_is_timed_here() -> None:
     assert 1e-6 < found.epoch_seconds < 60
 
 
-def test_the_step_that_is_timed_has_the_precision_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    timed: list[str] = []
-
-    def seconds_of(settings: _core.Settings, _: Any) -> float:
-        timed.append(settings.precision)
-        return 1e-9
-
-    monkeypatch.setattr(plans, "_seconds_a_cost", seconds_of)
-    ash.plan(2_000, 10, DRAWN, time_limit=10, threads=1, precision="bf16")
-    config = ash.SearchConfig(precision="bf16", models=["network"])
-    ash.tune(*load_wine(return_X_y=True), time_limit=60, progress=False, config=config, callbacks=Stopper(1))
-    assert timed and set(timed) == {"bf16"}
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         *(("rows", 0), ("features", 0), ("candidates", []), ("time_limit", "60"), ("threads", 0), ("outputs", 0)),
         *(("classes", -1), ("numbers", 11), ("eta", 1), ("epoch_rows", 0), ("validation", -1)),
-        ("precision", "fp16"),
     ],
 )
 def test_its_arguments_are_checked(name: str, value: Any) -> None:

@@ -74,6 +74,7 @@ REFUSED: dict[str, list[Any]] = {
     "parametric_activation": [1, "relu"],
     "embedding": ["plr", True, None],
     "embedding_frequency": [-1e-9, 1.1e6, NAN, INFINITY, True, "0.1"],
+    "precision": ["fp16", 16, None],
     "target_transform": ["sqrt", True, None],
     "model": ["forest", None, ("network",)],
     "shrinkage": [0, -1.0, NAN, "1"],
@@ -181,6 +182,7 @@ def test_every_hyperparameter_reaches_the_core() -> None:
         "parametric_activation": True,
         "embedding": "periodic",
         "embedding_frequency": 2.5,
+        "precision": "bf16",
         "target_transform": "log",
     }
     assert list(given) == OF_NETWORKS

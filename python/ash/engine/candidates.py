@@ -27,7 +27,7 @@ import numpy as np
 
 from ash import _core
 from ash.history.records import Columns
-from ash.options import ADAPTIVE, FP32, LARGEST, MODELS, NETWORK, TREES, Options
+from ash.options import ADAPTIVE, LARGEST, MODELS, NETWORK, TREES, Options
 from ash.space.domains import key_of
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after, at_their_numbers
@@ -73,12 +73,9 @@ class Candidates:
         As for `_core.Tuner`.
     epoch_cost : float
         The multiply-adds of an epoch of candidates that are not networks; as many as an average network takes.
-    precision : str
-        As of `ash.SearchConfig`.
     """
 
     ahead = AHEAD
-    precision = FP32
 
     def __init__(self, params: list[Params], count: int, rest: Iterator[Params]) -> None:
         self.params, self.count, self.rest = params, count, rest
@@ -86,7 +83,7 @@ class Candidates:
 
     def settings(self, first: int = 0) -> list[_core.Settings]:
         """Return the settings of the candidates drawn so far, from number `first` on."""
-        return [to_settings(params, self.epoch_cost, self.precision) for params in self.params[first:]]
+        return [to_settings(params, self.epoch_cost) for params in self.params[first:]]
 
     def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
         """Draw at least `wanted` more, or all that are left, and return their settings.

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 
 from ash import _core
 from ash._utils.arguments import explained
-from ash._utils.checks import is_number, one_of, whole
+from ash._utils.checks import is_number, whole
 from ash.encoding.data_split import Fold, Split
 from ash.engine.deadline import SELECTION
 from ash.errors import SettingError
 from ash.models.model_pool import networks_to_keep
-from ash.options import BF16, FP32, LARGEST, NETWORK, TREES, Options, virtual_workers
+from ash.options import LARGEST, NETWORK, TREES, Options, virtual_workers
 from ash.space.defaults import default_space
 from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space
@@ -118,7 +118,6 @@ def plan(
     eta: int = 2,
     epoch_rows: int | None = None,
     validation: int = 0,
-    precision: str = FP32,
 ) -> Plan:
     """Return the ladder for a table and a time, from the speed of this machine.
 
@@ -144,8 +143,6 @@ def plan(
         takes at most a 64th of the time of all threads; but at least 1024 rows, 16 updates and as long as scoring.
     validation : int
         Number of rows that score a candidate after each job.
-    precision : {"fp32", "bf16"}
-        As for `ash.SearchConfig`.
 
     Raises
     ------
@@ -162,7 +159,7 @@ def plan(
     rows, features = whole("rows", rows, 1, 2**32 - 1), whole("features", features, 1, LARGEST)
     threads, outputs = whole("threads", threads, 1, LARGEST), whole("outputs", outputs, 1, LARGEST)
     classes, eta = whole("classes", classes, 0, LARGEST), whole("eta", eta, 2, LARGEST)
-    validation, precision = whole("validation", validation, 0, LARGEST), one_of("precision", precision, (FP32, BF16))
+    validation = whole("validation", validation, 0, LARGEST)
     most = None if epoch_rows is None else whole("epoch_rows", epoch_rows, 1, LARGEST)
     numbers = features if numbers is None else whole("numbers", numbers, 0, features)
     if not is_number(time_limit):
@@ -170,7 +167,7 @@ def plan(
     if not candidates:
         raise SettingError(f"candidates must be at least one, as Space.sample returns them, got {candidates!r}")
     table = _Shape(rows, features, outputs, classes, numbers, validation)
-    settings = _networks_of(candidates[:TYPICAL], precision)
+    settings = _networks_of(candidates[:TYPICAL])
     cost_seconds = _seconds_a_cost(settings[0], table)
     finishers = max(FINISHERS, FINISHERS_A_THREAD * threads)
     found = _plan_for(max(0.0, time_limit) * threads / cost_seconds, table, settings, finishers, eta, most)
@@ -185,10 +182,9 @@ def plan(
     )
 
 
-def _networks_of(candidates: Sequence[Params], precision: str = FP32) -> list[_core.Settings]:
+def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
     """Return the settings of the candidates that are networks, or of a typical network if there are none."""
-    networks = [params for params in candidates if model_of(params) == NETWORK] or [_USUAL]
-    return [to_settings(params, precision=precision) for params in networks]
+    return [to_settings(params) for params in candidates if model_of(params) == NETWORK] or [to_settings(_USUAL)]
 
 
 @dataclass(frozen=True)
@@ -372,7 +368,6 @@ def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch
         eta=options.eta,
         epoch_rows=epoch_rows,
         validation=len(fold.validation),
-        precision=options.precision,
     )
 
 

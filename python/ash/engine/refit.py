@@ -257,7 +257,7 @@ class Refit:
         self, tuner: _core.Tuner, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> tuple[list[_core.Network | None], list[bool]]:
         """Train the networks at these places for their last cycle, and return which of them did not finish in time."""
-        settings = [_last_settings(self.kept.networks[place].params, self.options) for place in places.tolist()]
+        settings = [_last_settings(self.kept.networks[place].params) for place in places.tolist()]
         candidates = [self.kept.candidates[place] for place in places.tolist()]
         left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
         return tuner.refit(data, candidates, settings, lengths.tolist(), self.options.seed, left)
@@ -355,7 +355,7 @@ class Refit:
         return replace(self.kept, members=tuple((network,) for network in networks))
 
 
-def _last_settings(params: Params, options: Options) -> _core.Settings:
-    settings = to_settings(params, precision=options.precision)
+def _last_settings(params: Params) -> _core.Settings:
+    settings = to_settings(params)
     settings.learning_rate *= RATE
     return settings

@@ -222,7 +222,6 @@ class TuningRun:
         drawn = partial(self._journal.drawn, self._space)
         known, before = self._journal.begun, self._journal.before
         self._candidates = draw(self._space, self._options, begin, known, drawn, self._first, before)
-        self._candidates.precision = self._options.precision
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
@@ -269,8 +268,7 @@ class TuningRun:
         scored, kept = self._scoring is not None, self._keep()
         drawn = self._candidates.settings()
         if self._candidates.ahead == 0:  # only few are drawn yet
-            more = islice(self._space.stream(self._options.seed), CHUNK)
-            drawn += [to_settings(params, precision=self._options.precision) for params in more]
+            drawn += map(to_settings, islice(self._space.stream(self._options.seed), CHUNK))
         networks = [each for each in drawn if not each.external_cost]
         about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
         about |= {"kept": kept, "count": self._candidates.count}

@@ -85,7 +85,7 @@ def dispatcher_of(
     """Return the dispatcher for the jobs of a run with these data and options."""
     if elsewhere is None:
         return NoDispatcher()
-    names = ("min_epochs", "eta", "training", "metric", "seed", "precision")
+    names = ("min_epochs", "eta", "training", "metric", "seed")
     rules = {name: getattr(options, name) for name in names}
     capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
@@ -106,8 +106,8 @@ class Flight(NamedTuple):
 class Dispatcher(NoDispatcher):
     """A context manager that sends the data to the workers, carries jobs while it is open, and then drops the data.
 
-    `data` has those of each fold; `rules` are those of `Shared`; `params` of the candidates by number may grow;
-    `capacity` is how many jobs may be underway.
+    `data` has those of each fold; `rules` are keywords of `_core.train_job`; `params` of the candidates by number may
+    grow; `capacity` is how many jobs may be underway.
     """
 
     def __init__(

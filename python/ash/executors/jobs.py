@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ash import _core
-from ash.options import FP32
 from ash.space.hyperparameters import Params, to_settings
 
 DONE, LACKS, REFUSED = "done", "lacks", "refused"
@@ -49,7 +48,7 @@ class Shared:
 
     token: str  # identifies the run
     data: Sequence[_core.Data]  # one per fold
-    rules: dict[str, Any]  # keywords of `_core.train_job`, and the precision of products
+    rules: dict[str, Any]  # keywords of `_core.train_job`
 
 
 class Where(NamedTuple):
@@ -108,9 +107,9 @@ def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
 
 def train(shared: Shared, order: Order) -> JobAnswer:
     """Run a job on these data."""
-    rules = dict(shared.rules)
-    settings = to_settings(order.params, precision=rules.pop("precision", FP32))
-    result, states, seconds = _core.train_job(shared.data, settings, *order[:3], **rules, states=order.states)
+    result, states, seconds = _core.train_job(
+        shared.data, to_settings(order.params), *order[:3], **shared.rules, states=order.states
+    )
     return JobAnswer(DONE, result, states, seconds, f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}")
 
 

@@ -65,7 +65,7 @@ BEFORE = "before"
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
 """Names of arguments in ash 0.1."""
-_ADDED = ("infinite", "loss", "models", "draws", "precision", "direction", "max_epochs")
+_ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs")
 """Options that journals of ash 0.1 do not have; their runs had today's default."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "

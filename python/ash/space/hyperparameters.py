@@ -21,7 +21,7 @@ import numpy as np
 from ash import _core
 from ash._utils.checks import is_integer, is_number, near_names
 from ash.errors import SettingError
-from ash.options import CATBOOST, FP32, LIGHTGBM, MODELS, NETWORK, TREES, option_table
+from ash.options import CATBOOST, LIGHTGBM, MODELS, NETWORK, TREES, option_table
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "selu", "mish", "identity")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw")
@@ -114,6 +114,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = {
     "parametric_activation": Hyperparameter(False, "True or False", _read_switch),
     "embedding": Hyperparameter("none", *_name("none", "periodic")),
     "embedding_frequency": Hyperparameter(0.1, *_number(0, 1e6)),
+    "precision": Hyperparameter("fp32", *_name("fp32", "bf16")),
     "target_transform": Hyperparameter("none", *_name("none", "log"), MODELS),
     "model": Hyperparameter(NETWORK, *_name(*MODELS), MODELS),
     "shrinkage": Hyperparameter(12.0, *_number(1e-6, 1e6), TREES),
@@ -220,14 +221,13 @@ def check_params(params: Mapping[str, Any]) -> Params:
     return full
 
 
-def to_settings(params: Mapping[str, Any], external_cost: float = 1.0, precision: str = FP32) -> _core.Settings:
+def to_settings(params: Mapping[str, Any], external_cost: float = 1.0) -> _core.Settings:
     """Return the settings of the core for one candidate's hyperparameters. Raises like `check_params`.
 
     `external_cost` is the cost of an epoch, in multiply-adds, of a candidate that is not a network.
     """
     full = check_params(params)
     settings = _core.Settings()
-    settings.precision = precision
     if model_of(full) != NETWORK:
         settings.external_cost = external_cost
         return settings
