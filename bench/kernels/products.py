@@ -135,7 +135,7 @@ class Product:
         self.problem = _Problem(list(TITLES).index(layer.use), *map(_matrix, self.operands))
 
     def run(self, name: str, repeats: int) -> bool:
-        """Multiply so many times; return False if the library has no kernel for it."""
+        """Multiply as often as asked; return False if the library has no kernel for it."""
         if name != "numpy":
             return bool(library().bench_multiply(name.encode(), self.problem, repeats))
         product, b, c = self.a.dot, self.b, self.c

@@ -184,7 +184,7 @@ class Ladder:
         """Return the candidates that have retired since the last call: they will never get another job.
 
         A candidate retires with the report that makes this certain: it has diverged, has finished in the last rung, or
-        has so many better candidates ahead of it that no later report can lead to its promotion.
+        has too many better candidates ahead of it to be promoted by any later report.
 
         Returns
         -------

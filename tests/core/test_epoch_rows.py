@@ -27,7 +27,7 @@ TOLERANCE = 5e-6  # as in test_training.py
 
 
 def cut_data(x: Array, y: Array, classes: int, epoch_rows: int) -> _core.Data:
-    """All rows are for training, at most so many per epoch."""
+    """All rows are for training, and an epoch has at most a given number of them."""
     rows = np.arange(len(x), dtype=np.int64)
     builder = _core.DataBuilder([True] * x.shape[1], y, classes, rows, rows, None, None, epoch_rows)
     builder.observe(x)

@@ -56,6 +56,7 @@ class Sample {
                    .terms = terms,
                    .start = start,
                    .bias = start == Start::bias && terms % 2 == 0 ? bias_.data() : nullptr} {
+        if (rounded) spoil_padding(turned ? block_of(terms, rows) : block_of(rows, terms));
         run(kReference, product_);
     }
 
@@ -74,6 +75,13 @@ class Sample {
         if (!rounded_) return kernels.product(product);
         AlignedFloats scratch(bfloat16_scratch(product.rows, product.columns, product.terms));
         kernels.product_bfloat16(product, scratch.data());
+    }
+
+    // Products read no padding of A.
+    void spoil_padding(Block block) {
+        for (std::int64_t row = 0; row < block.rows; ++row) {
+            for (std::int64_t i = block.columns; i < block.stride; ++i) a_.data()[row * block.stride + i] = NAN;
+        }
     }
 
     // distance() takes -0 for 0.

@@ -1,4 +1,4 @@
-"""Sample weights: what they may be, and that a weight equals so many repeated rows (F17, F18, F10)."""
+"""Sample weights: what they may be, and that a whole weight equals as many repeated rows (F17, F18, F10)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -154,7 +154,7 @@ def test_a_row_of_weight_zero_needs_no_target(cell: Any) -> None:
     assert fit.result_.digest == expected.result_.digest
 
 
-# A whole weight equals so many repeated rows
+# A whole weight equals as many repeated rows
 
 
 def fitted(estimator: Callable[..., Any], *data: Any) -> Any:

@@ -156,14 +156,6 @@ void Rows::gather(const Kernels& kernels, const std::uint32_t* numbers, std::int
     for (std::int64_t row = 0; row < rows; ++row) sparse.expand(numbers[row], stride, to + row * stride);
 }
 
-void Rows::prefetch(const std::uint32_t* numbers, std::int64_t rows) const {
-    if (!sparse.unused()) return;
-    for (std::int64_t row = 0; row < rows; ++row) {
-        const float* from = x.data() + numbers[row] * stride;
-        for (std::int64_t i = 0; i < stride; i += kLineFloats) __builtin_prefetch(from + i, 0, 2);
-    }
-}
-
 const float* Rows::block(std::int64_t first, std::int64_t rows, float* scratch) const {
     if (sparse.unused()) return x.data() + first * stride;
     for (std::int64_t row = 0; row < rows; ++row) sparse.expand(first + row, stride, scratch + row * stride);

@@ -49,8 +49,6 @@ struct Rows {
 
     // to[i] := row numbers[i] of x.
     void gather(const Kernels& kernels, const std::uint32_t* numbers, std::int64_t rows, float* to) const;
-    // Asks the memory for rows that are gathered next.
-    void prefetch(const std::uint32_t* numbers, std::int64_t rows) const;
     // Rows of x from `first` on. scratch: [rows][stride], used where they are sparse.
     const float* block(std::int64_t first, std::int64_t rows, float* scratch) const;
 };

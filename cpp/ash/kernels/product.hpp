@@ -35,6 +35,17 @@ constexpr int kTileRows = 6;
 
 alignas(64) constexpr float kNothing[8 * kLanes] = {};
 
+// Where the sums of a row start: at the bias, at nothing, or at what C holds. No branch between the loads.
+struct SumStart {
+    const float* first;
+    int64_t stride;  // to the next row
+};
+
+ASH_INLINE SumStart start_of(const ash::Product& p, const float* c, int64_t column) {
+    if (p.start == ash::Start::accumulate) return {c, p.c_stride};
+    return {p.bias != nullptr ? p.bias + column : kNothing, 0};
+}
+
 // `count` tiles of R rows one below the other, from `row` on: C[row .. row + count R)[column .. column + V vectors).
 template <int R, int V>
 __attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, int64_t column, int64_t count) noexcept {
@@ -44,11 +55,8 @@ __attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, i
     const int64_t a_column = p.a_column;
     const int64_t b_stride = p.b_stride;
     const int64_t c_stride = p.c_stride;
-    // Where the sums start: every row at the bias, or at nothing, or at what C holds. No branch between the loads.
-    const bool goes_on = p.start == ash::Start::accumulate;
     const bool scales = p.start == ash::Start::scale;
-    const float* first = goes_on ? c : p.bias != nullptr ? p.bias + column : kNothing;
-    const int64_t first_stride = goes_on ? c_stride : 0;
+    auto [first, first_stride] = start_of(p, c, column);
     for (; count > 0; --count) {
         Floats sum[R][V];
         for (int r = 0; r < R; ++r) {

@@ -16,19 +16,28 @@
 namespace ash {
 namespace {
 
-void product(const Product& p) noexcept {
+// C[m][n] := add(m, n, where its sum starts), or times that.
+template <typename Add>
+void for_elements(const Product& p, Add add) {
     for (std::int64_t m = 0; m < p.rows; ++m) {
         for (std::int64_t n = 0; n < p.columns; ++n) {
             float& c = p.c[m * p.c_stride + n];
-            float sum = 0.0F;
-            if (p.start == Start::bias && p.bias != nullptr) sum = p.bias[n];
-            if (p.start == Start::accumulate) sum = c;
-            for (std::int64_t k = 0; k < p.terms; ++k) {
-                sum = fused(p.a[m * p.a_row + k * p.a_column], p.b[k * p.b_stride + n], sum);
-            }
+            float start = 0.0F;
+            if (p.start == Start::bias && p.bias != nullptr) start = p.bias[n];
+            if (p.start == Start::accumulate) start = c;
+            const float sum = add(m, n, start);
             c = p.start == Start::scale ? c * sum : sum;
         }
     }
+}
+
+void product(const Product& p) noexcept {
+    for_elements(p, [&](std::int64_t m, std::int64_t n, float sum) {
+        for (std::int64_t k = 0; k < p.terms; ++k) {
+            sum = fused(p.a[m * p.a_row + k * p.a_column], p.b[k * p.b_stride + n], sum);
+        }
+        return sum;
+    });
 }
 
 float to_bfloat16(float x) {
@@ -49,24 +58,18 @@ void product_bfloat16(const Product& p, float*) noexcept {
     const auto b = [&](std::int64_t k, std::int64_t n) {
         return k < p.terms ? to_bfloat16(p.b[k * p.b_stride + n]) : 0.0F;
     };
-    for (std::int64_t m = 0; m < p.rows; ++m) {
-        for (std::int64_t n = 0; n < p.columns; ++n) {
-            float& c = p.c[m * p.c_stride + n];
-            float sum = 0.0F;
-            if (p.start == Start::bias && p.bias != nullptr) sum = p.bias[n];
-            if (p.start == Start::accumulate) sum = c;
-            for (std::int64_t group = 0; group < p.terms; group += 32) {
-                float even = 0.0F;
-                float odd = 0.0F;
-                for (std::int64_t k = group; k < group + 32; k += 2) {
-                    even = fused(a(m, k), b(k, n), even);
-                    odd = fused(a(m, k + 1), b(k + 1, n), odd);
-                }
-                sum = sum + (even + odd);
+    for_elements(p, [&](std::int64_t m, std::int64_t n, float sum) {
+        for (std::int64_t group = 0; group < p.terms; group += 32) {
+            float even = 0.0F;
+            float odd = 0.0F;
+            for (std::int64_t k = group; k < group + 32; k += 2) {
+                even = fused(a(m, k), b(k, n), even);
+                odd = fused(a(m, k + 1), b(k + 1, n), odd);
             }
-            c = p.start == Start::scale ? c * sum : sum;
+            sum = sum + (even + odd);
         }
-    }
+        return sum;
+    });
 }
 
 template <typename Function>

@@ -164,8 +164,6 @@ class Run {
         const Rows& from = data_.training();
         const std::uint32_t* numbers = order_ + first + rows.first;
         from.gather(kernels_, numbers, rows.count, workspace_.inputs.data() + rows.first * from.stride);
-        const std::int64_t next = first + rows.first + rows.count;
-        from.prefetch(order_ + next, std::min(rows.count, epochs_.rows() - next));
         if (!from.weights.empty()) {
             float* weights = workspace_.weights.data() + rows.first;
             for (std::int64_t row = 0; row < rows.count; ++row) weights[row] = from.weights[numbers[row]];

@@ -7,7 +7,7 @@
 
 Durability: a result is in the file before callbacks receive it. Threads: only the calling thread. Cost: a commit, with
 a sync of the disk, for a look in which a job has ended. Commits take at most COMMIT_SHARE of the calling thread's time,
-except that there is at least one per HEARTBEAT.
+but one is made at least every HEARTBEAT seconds.
 """
 
 import contextlib

@@ -367,7 +367,7 @@ class Model(ABC):
         MLPRegressor, TransformedTargetRegressor for targets with bounds or logarithms, VotingClassifier or
         VotingRegressor for an ensemble. So joblib or pickle can store it. It is meant for prediction; fitting it again
         trains another model. Categories are passed as text, missing cells as None or NaN. Each level is an input of the
-        network, so many levels make a large first layer.
+        network, so the first layer is large if there are many levels.
 
         Raises
         ------

@@ -17,8 +17,8 @@ cases) for a configuration. Only levels that conditions name are enumerated.
 If a continuous domain depends on a condition, configurations should not be equally likely: with optimizer
 {sgd | momentum} and momentum from 0.8 to 0.99, sgd would be one of 10**9. So a grid may be weighted. Then, in a
 component that has several cases and a domain that is not listed, each case is as likely as if the hyperparameters were
-drawn one after the other, each level of a domain equally likely. Each configuration then has several numbers, so many
-that the share of a case is exact to 2**-64.
+drawn one after the other, each level of a domain equally likely. Each configuration then has several numbers, enough
+for the share of a case to be exact to 2**-64.
 """
 
 from bisect import bisect_right
