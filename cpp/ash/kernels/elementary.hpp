@@ -40,12 +40,18 @@ ASH_INLINE Reduced reduce_exp(Floats x) {
     return {bits(shifted) - bits(broadcast(kRoundMagic)), fma(p, r * r, r)};
 }
 
-ASH_INLINE Floats exp(Floats x) {
-    const Floats clamped = at_most(at_least(x, broadcast(-105.0F)), broadcast(89.0F));
-    const Reduced reduced = reduce_exp(clamped);
+// e^x. REQUIRES: -105 <= x <= 89, or NaN.
+ASH_INLINE Floats exp_within(Floats x) {
+    const Reduced reduced = reduce_exp(x);
+#if ASH_LANES == 16 && defined(__AVX512F__)
+    return _mm512_scalef_ps(1.0F + reduced.excess, __builtin_convertvector(reduced.n, Floats));
+#else
     const Integers half = reduced.n >> 1;  // in two factors, so that denormals and infinity come out right
     return (1.0F + reduced.excess) * power_of_two(half) * power_of_two(reduced.n - half);
+#endif
 }
+
+ASH_INLINE Floats exp(Floats x) { return exp_within(at_most(at_least(x, broadcast(-105.0F)), broadcast(89.0F))); }
 
 // e^x for x <= 0 as in a softmax: results below 2^-126 are zero, which saves a factor.
 ASH_INLINE Floats exp_of_negative(Floats x) {
@@ -88,7 +94,7 @@ ASH_INLINE Floats tanh(Floats x) {
 }
 
 ASH_INLINE Floats sigmoid(Floats x) {
-    const Floats e = exp(-absolute(x));
+    const Floats e = exp_within(at_least(-absolute(x), broadcast(-105.0F)));
     return select(x < 0.0F, e, broadcast(1.0F)) / (1.0F + e);
 }
 

@@ -70,7 +70,8 @@ struct Selu {  // Klambauer et al., arXiv 1706.02515
 };
 struct Mish {  // x tanh(log(1 + e^x)) = x n / (n + 2), n = e (e + 2), e = e^x: Misra, arXiv 1908.08681
     ASH_INLINE static Point at(Floats x) {
-        const Floats e = exp(at_most(x, broadcast(20.0F)));  // n / (n + 2) is 1 from 9 on
+        // n / (n + 2) is 1 from 9 on.
+        const Floats e = exp_within(at_most(at_least(x, broadcast(-105.0F)), broadcast(20.0F)));
         const Floats n = e * (e + 2.0F);
         const Floats inverse = 1.0F / (n + 2.0F);
         const Floats t = n * inverse;
@@ -192,24 +193,28 @@ bool finite(const float* values, int64_t size) noexcept {
     return total == 0.0F;
 }
 
-void elementary(ash::Elementary function, const float* x, float* y, int64_t size) noexcept {
-    for (int64_t i = 0; i < size; ++i) {
-        const Floats at = broadcast(x[i]);
-        switch (function) {
-            case ash::Elementary::exp:
-                y[i] = exp(at)[0];
-                break;
-            case ash::Elementary::log:
-                y[i] = log(at)[0];
-                break;
-            case ash::Elementary::tanh:
-                y[i] = tanh(at)[0];
-                break;
-            case ash::Elementary::sigmoid:
-                y[i] = sigmoid(at)[0];
-                break;
-        }
+ASH_INLINE Floats elementary_at(ash::Elementary function, Floats x) {
+    switch (function) {
+        case ash::Elementary::exp:
+            return exp(x);
+        case ash::Elementary::log:
+            return log(x);
+        case ash::Elementary::tanh:
+            return tanh(x);
+        case ash::Elementary::sigmoid:
+            return sigmoid(x);
     }
+    return x;
+}
+
+void elementary(ash::Elementary function, const float* x, float* y, int64_t size) noexcept {
+    int64_t i = 0;
+    for (; i + kLanes <= size; i += kLanes) store_loose(y + i, elementary_at(function, load_loose(x + i)));
+    if (i == size) return;
+    Floats rest{};
+    for (int64_t lane = 0; lane < size - i; ++lane) rest[lane] = x[i + lane];
+    rest = elementary_at(function, rest);
+    for (int64_t lane = 0; lane < size - i; ++lane) y[i + lane] = rest[lane];
 }
 
 }  // namespace

@@ -160,7 +160,7 @@ struct Kernels {
     // in the range of float32. It uses no fma, so bits are the same on every instruction set, baseline included.
     bool (*standardize)(const double* from, const Standardization&, float* to) noexcept;
     bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
-    // y[i] := f(x[i]), one by one: for what is computed once per target or prediction. y may be x.
+    // y[i] := f(x[i]) at any address: for what is computed once per target or prediction. y may be x.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
     // For benches: this number of fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product.
     float (*peak)(std::int64_t vectors) noexcept;

@@ -92,12 +92,26 @@ ASH_INLINE Floats square_root(Floats x) {
 }
 
 // mask is all ones or all zeros a lane, as comparisons give it.
-ASH_INLINE Floats select(Integers mask, Floats yes, Floats no) {
-    return from_bits((bits(yes) & mask) | (bits(no) & ~mask));
-}
+ASH_INLINE Floats select(Integers mask, Floats yes, Floats no) { return mask ? yes : no; }
 // max(value, bound); NaN in value is passed through.
-ASH_INLINE Floats at_least(Floats value, Floats bound) { return select(value < bound, bound, value); }
-ASH_INLINE Floats at_most(Floats value, Floats bound) { return select(value > bound, bound, value); }
+ASH_INLINE Floats at_least(Floats value, Floats bound) {
+#if ASH_LANES == 16 && defined(__AVX512F__)
+    return _mm512_max_ps(bound, value);
+#elif ASH_LANES == 8 && defined(__AVX2__)
+    return _mm256_max_ps(bound, value);
+#else
+    return value < bound ? bound : value;
+#endif
+}
+ASH_INLINE Floats at_most(Floats value, Floats bound) {
+#if ASH_LANES == 16 && defined(__AVX512F__)
+    return _mm512_min_ps(bound, value);
+#elif ASH_LANES == 8 && defined(__AVX2__)
+    return _mm256_min_ps(bound, value);
+#else
+    return value > bound ? bound : value;
+#endif
+}
 ASH_INLINE Floats absolute(Floats x) { return from_bits(bits(x) & 0x7FFFFFFF); }
 ASH_INLINE Floats with_sign_of(Floats magnitude, Floats sign) {
     return from_bits(bits(magnitude) | (bits(sign) & static_cast<int32_t>(0x80000000)));

@@ -1,6 +1,7 @@
 #include "ash/train/propagation.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "ash/data/random.hpp"
 #include "ash/kernels/embedding.hpp"
@@ -57,25 +58,49 @@ void activate(const Kernels& kernels, const Layer& layer, const float* weights, 
     kernels.activate(layer.activation, y, slopes, block);
 }
 
-// gradient [count][stride] := A^T D over all rows of the batch, A given by its strides.
-void gradient_of(const Kernels& kernels, const Layer& layer, const float* a, std::int64_t a_row, std::int64_t a_column,
-                 std::int64_t count, const float* deltas, std::int64_t rows, float* gradient,
-                 float* rounded = nullptr) {
+// c := A^T B over all rows of a batch, a and b [rows][their stride]: [count][c_stride], of `columns` columns.
+struct Crossed {
+    const float* a;
+    std::int64_t a_row;
+    std::int64_t a_column;
+    std::int64_t count;
+    const float* b;
+    std::int64_t b_stride;
+    std::int64_t columns;
+};
+
+void cross(const Kernels& kernels, const Crossed& factors, std::int64_t rows, float* c, std::int64_t c_stride,
+           float* rounded) {
     for (std::int64_t first = 0; first < rows; first += kBlockTerms) {
         multiply(kernels,
-                 {.a = a + first * a_column,
-                  .a_row = a_row,
-                  .a_column = a_column,
-                  .b = deltas + first * layer.stride,
-                  .b_stride = layer.stride,
-                  .c = gradient,
-                  .c_stride = layer.stride,
-                  .rows = count,
-                  .columns = layer.outputs,
+                 {.a = factors.a + first * factors.a_column,
+                  .a_row = factors.a_row,
+                  .a_column = factors.a_column,
+                  .b = factors.b + first * factors.b_stride,
+                  .b_stride = factors.b_stride,
+                  .c = c,
+                  .c_stride = c_stride,
+                  .rows = factors.count,
+                  .columns = factors.columns,
                   .terms = std::min(kBlockTerms, rows - first),
                   .start = first == 0 ? Start::bias : Start::accumulate},
                  rounded);
     }
+}
+
+// gradient [rows.count][stride] := X^T D over all rows of the batch. With few outputs most of a vector would be padding:
+// then (D^T X)^T, whose vectors run over the inputs. Its bits are the same, since a product of two factors is.
+void gradient_of(const Kernels& kernels, const Layer& layer, const float* x, std::int64_t x_stride, Span rows,
+                 const float* deltas, std::int64_t batch, float* gradient, float* rounded) {
+    constexpr int kFew = 12;
+    if (layer.outputs > kFew || rows.first % kLineFloats != 0)
+        return cross(kernels, {x + rows.first, 1, x_stride, rows.count, deltas, layer.stride, layer.outputs}, batch,
+                     gradient, layer.stride, rounded);
+    alignas(kAlignment) float turned[kLineFloats * kBlockWeights];
+    cross(kernels, {deltas, 1, layer.stride, layer.outputs, x + rows.first, x_stride, rows.count}, batch, turned,
+          kBlockWeights, rounded);
+    std::fill(turned + layer.outputs * kBlockWeights, std::end(turned), 0.0F);  // what becomes padding
+    kernels.transpose(turned, {kLineFloats, rows.count, kBlockWeights}, gradient, layer.stride);
 }
 
 float* at(AlignedFloats& floats, std::int64_t offset) { return floats.size() == 0 ? nullptr : floats.data() + offset; }
@@ -203,9 +228,8 @@ void update_weights(const Kernels& kernels, const Update& update, std::size_t l,
     const Layout& layout = state.layout;
     const Layer& layer = layout.layers()[l];
     const bool scaled = l == 0 && layout.scaling().learned;
-    const float* x = batch.inputs_of(layout, l, 0) + rows.first;
-    gradient_of(kernels, layer, x, 1, batch.input_stride_of(layout, l), rows.count, batch.deltas_of(layer, 0),
-                batch.rows, gradient, layer.rounded ? rounded : nullptr);
+    gradient_of(kernels, layer, batch.inputs_of(layout, l, 0), batch.input_stride_of(layout, l), rows,
+                batch.deltas_of(layer, 0), batch.rows, gradient, layer.rounded ? rounded : nullptr);
     const Parameters own = parameters_of(state, layer, rows, gradient);
     if (scaled) update_factors(kernels, update, rows, own.weights, own.block, state, gradient);
     Update numbers = update;
@@ -226,7 +250,8 @@ void update_biases(const Kernels& kernels, const Update& update, std::size_t l, 
     constexpr float kOne = 1.0F;  // a bias is the weight of an input that is always 1
     const Layer& layer = state.layout.layers()[l];
     const auto change = [&](int row, float rate, const float* deltas) {
-        gradient_of(kernels, layer, &kOne, 0, 0, 1, deltas, batch.rows, gradient);
+        cross(kernels, {&kOne, 0, 0, 1, deltas, layer.stride, layer.outputs}, batch.rows, gradient, layer.stride,
+              nullptr);
         kernels.update(plain(update, rate), parameters_of(state, layer, {row, 1}, gradient));
     };
     change(layer.inputs, layer.bias_rate, batch.deltas_of(layer, 0));
