@@ -97,6 +97,7 @@ VARIANTS: Mapping[str, Variant] = {
     "relu": _one("relu", activation="relu"),
     "selu": _one("selu", activation="selu"),
     "mish": _one("mish", activation="mish"),
+    "bf16": _one("products in bfloat16", precision="bf16"),
     "constant": _one("a constant learning rate", learning_rate_schedule="constant"),
     "rate-halved": _one("learning_rate x 0.5", learning_rate=Times(0.5)),
     "rate-doubled": _one("learning_rate x 2", learning_rate=Times(2)),

@@ -4,22 +4,17 @@
     result.best_params, result.best_score
     result.model.predict(X_new)
 
-Importing ash loads numpy and the core. It changes no global state and starts no thread. scikit-learn, rich and
-matplotlib are imported when they are needed.
+Importing ash loads numpy and the core. It changes no global state and starts no thread. Each name below is imported
+when it is first used, and with the estimators scikit-learn.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ash import _utils  # noqa: F401  (before the core is loaded)
 
 # isort: split
-from ash import _core, callbacks
-from ash._utils.installation import show_versions, versions
-from ash.callbacks.base import Callback, Run, RungPlan
-from ash.dashboard.dashboard import Dashboard
-from ash.describe import describe
-from ash.encoding.table_summary import TableSummary
-from ash.engine.planning import Plan, plan
+from ash import _core
 from ash.errors import (
     AllDiverged,
     AllFailed,
@@ -40,31 +35,38 @@ from ash.errors import (
     ThreadRefused,
     UnknownArgument,
 )
-from ash.function.answers import Outcome
-from ash.function.current_job import current_job
-from ash.function.objective import from_optuna
-from ash.journal.journal import Journal
-from ash.ladder import Ladder
-from ash.models.ensemble import Ensemble
-from ash.models.load import load
-from ash.models.network import Network
-from ash.models.trees import Trees
-from ash.options import SearchConfig
-from ash.result import FunctionResult, Result
-from ash.resume import resume
-from ash.run_record import RunRecord
-from ash.simulation.cluster import Cluster
-from ash.simulation.simulate import Simulation, simulate
-from ash.space.domains import choice, integers, log, uniform
-from ash.space.function_space import FunctionSpace
-from ash.space.space import Space
-from ash.tune import tune
-from ash.tune_function import tune_function
 
 if TYPE_CHECKING:
+    from ash import callbacks
+    from ash._utils.installation import show_versions, versions
+    from ash.callbacks.base import Callback, Run, RungPlan
+    from ash.dashboard.dashboard import Dashboard
+    from ash.encoding.table_summary import TableSummary
+    from ash.engine.planning import Plan, plan
+    from ash.entry_points.describe import describe
+    from ash.entry_points.resume import resume
+    from ash.entry_points.tune import tune
+    from ash.entry_points.tune_function import tune_function
+    from ash.function.answers import Outcome
+    from ash.function.current_job import current_job
+    from ash.function.objective import from_optuna
+    from ash.journal.journal import Journal
+    from ash.ladder import Ladder
+    from ash.models.ensemble import Ensemble
+    from ash.models.load import load
+    from ash.models.network import Network
+    from ash.models.trees import Trees
+    from ash.options import SearchConfig
+    from ash.result import FunctionResult, Result
+    from ash.run_record import RunRecord
+    from ash.simulation.cluster import Cluster
+    from ash.simulation.simulate import Simulation, simulate
     from ash.sklearn.estimators import ASHClassifier, ASHRegressor
     from ash.sklearn.halving_search_cv import HalvingSearchCV
     from ash.sklearn.search_cv import ASHSearchCV
+    from ash.space.domains import choice, integers, log, uniform
+    from ash.space.function_space import FunctionSpace
+    from ash.space.space import Space
 
 __version__: str = _core.build_info()["version"]
 
@@ -131,21 +133,49 @@ __all__ = [
 ]
 
 
+_MODULES = {
+    "_utils.installation": ("show_versions", "versions"),
+    "callbacks.base": ("Callback", "Run", "RungPlan"),
+    "dashboard.dashboard": ("Dashboard",),
+    "encoding.table_summary": ("TableSummary",),
+    "engine.planning": ("Plan", "plan"),
+    "entry_points.describe": ("describe",),
+    "entry_points.resume": ("resume",),
+    "entry_points.tune": ("tune",),
+    "entry_points.tune_function": ("tune_function",),
+    "function.answers": ("Outcome",),
+    "function.current_job": ("current_job",),
+    "function.objective": ("from_optuna",),
+    "journal.journal": ("Journal",),
+    "ladder": ("Ladder",),
+    "models.ensemble": ("Ensemble",),
+    "models.load": ("load",),
+    "models.network": ("Network",),
+    "models.trees": ("Trees",),
+    "options": ("SearchConfig",),
+    "result": ("FunctionResult", "Result"),
+    "run_record": ("RunRecord",),
+    "simulation.cluster": ("Cluster",),
+    "simulation.simulate": ("Simulation", "simulate"),
+    "sklearn.estimators": ("ASHClassifier", "ASHRegressor"),
+    "sklearn.halving_search_cv": ("HalvingSearchCV",),
+    "sklearn.search_cv": ("ASHSearchCV",),
+    "space.domains": ("choice", "integers", "log", "uniform"),
+    "space.function_space": ("FunctionSpace",),
+    "space.space": ("Space",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
 def __getattr__(name: str) -> Any:
-    """Import the estimators, and with them scikit-learn, on first use."""
-    if name in ("ASHClassifier", "ASHRegressor"):
-        from ash.sklearn import estimators
-
-        return getattr(estimators, name)
-    if name == "ASHSearchCV":
-        from ash.sklearn.search_cv import ASHSearchCV
-
-        return ASHSearchCV
-    if name == "HalvingSearchCV":
-        from ash.sklearn.halving_search_cv import HalvingSearchCV
-
-        return HalvingSearchCV
-    raise AttributeError(f"module 'ash' has no attribute {name!r}")
+    """Import a public name on first use."""
+    if name == "callbacks":
+        return import_module("ash.callbacks")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'ash' has no attribute {name!r}")
+    value = getattr(import_module(f"ash.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

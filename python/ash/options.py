@@ -261,8 +261,7 @@ class SearchConfig:
         is drawn near a good one, and the better of networks and trees gets more candidates. It needs
         ``candidates=None`` or a planned search. Tables only.
     eta : int, optional
-        The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2; 4 for
-        `ASHSearchCV`.
+        The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2.
     min_epochs : int, optional
         Epochs of a job in the lowest rung. Default 1, or what `ash.plan` finds for a `time_limit` or `work_limit`. In
         `ASHSearchCV` the default follows from `max_epochs`, so that the last rung ends there.

@@ -172,9 +172,24 @@ def test_inside_an_event_loop():
 def test_import_is_light():
     heavy = "('sklearn', 'rich', 'pandas', 'matplotlib', 'safetensors', 'pyarrow', 'scipy', 'sqlite3')"
     there = f"[name for name in {heavy} if name in sys.modules]"
-    code = f"import sys; before = {there}; import ash; print([name for name in {there} if name not in before])"
+    code = (
+        f"import sys; before = {there}; import ash; ash.tune; print([name for name in {there} if name not in before])"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_import_loads_the_core_and_leaves_the_rest_for_later():
+    code = "import sys, numpy; before = set(sys.modules); import ash; print(*sorted(set(sys.modules) - before))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = [name for name in shown.stdout.split() if name.partition(".")[0] == "ash"]
+    assert loaded == ["ash", "ash._core", "ash._utils", "ash.errors"]
+
+
+def test_functions_are_not_hidden_by_modules_of_their_name():
+    code = "import ash, ash.entry_points.resume, ash.cli.cli; print(ash.tune.__name__, ash.resume.__name__)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["tune", "resume"]
 
 
 # What is refused

@@ -51,6 +51,19 @@ def project() -> dict[str, Any]:
     return table
 
 
+def test_public_names_are_imported_from_where_type_checkers_see_them() -> None:
+    tree = ast.parse(Path(ash.__file__).read_text())
+    blocks = [tree, *(each for each in tree.body if isinstance(each, ast.If))]
+    at_once, later = (
+        {alias.name: each.module for each in block.body if isinstance(each, ast.ImportFrom) for alias in each.names}
+        for block in blocks
+    )
+    assert later.pop("callbacks") == "ash"
+    assert {name: f"ash.{module}" for name, module in ash._MODULE_OF.items()} == later
+    errors = {name for name, module in at_once.items() if module == "ash.errors"}
+    assert {"callbacks", "__version__", *later, *errors} == set(ash.__all__)
+
+
 def test_there_is_one_version() -> None:
     version = project()["version"]
     newest = re.search(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

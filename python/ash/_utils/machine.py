@@ -23,6 +23,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -241,6 +242,7 @@ def _levels(mount: Mount, path: PurePosixPath) -> list[Path]:
     return [folder for folder in folders if folder.is_dir()]
 
 
+@cache
 def _mounts(controller: str, proc: Path) -> list[Mount]:
     """Read the hierarchies from mountinfo: ``id parent dev visible point options [fields] - type source options``."""
     mounts = []

@@ -23,12 +23,12 @@ from ash.data.frames import Frame
 from ash.data.table import Table, read_training, split, split_state
 from ash.engine.repeat import OtherRowsError, repeated, row_differences
 from ash.engine.run import TuningRun
+from ash.entry_points.tune import tune
 from ash.errors import DataError, SettingError
 from ash.journal.identity import differences, version_facts, version_name
 from ash.models.model import Model
 from ash.options import TREES
 from ash.run_record import TUNE, RunRecord
-from ash.tune import tune
 
 TEST_SHARE = 0.2
 """The share of a table's rows that the command holds out."""

@@ -80,10 +80,15 @@ class Candidates:
     def __init__(self, params: list[Params], count: int, rest: Iterator[Params]) -> None:
         self.params, self.count, self.rest = params, count, rest
         self.epoch_cost = 1.0
+        self._settings: list[_core.Settings] = []
+        self._cost = 1.0  # at which these were made
 
     def settings(self, first: int = 0) -> list[_core.Settings]:
         """Return the settings of the candidates drawn so far, from number `first` on."""
-        return [to_settings(params, self.epoch_cost) for params in self.params[first:]]
+        if self._cost != self.epoch_cost:
+            self._cost, self._settings = self.epoch_cost, []
+        self._settings += [to_settings(params, self.epoch_cost) for params in self.params[len(self._settings) :]]
+        return self._settings[first:]
 
     def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
         """Draw at least `wanted` more, or all that are left, and return their settings.

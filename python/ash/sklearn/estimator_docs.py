@@ -139,7 +139,8 @@ resource : str, default="auto"
 max_epochs : int or None, default=None
     Total epochs of a candidate after the top rung. None: what the estimator would take in one fit (its own value of the
     resource; 64 passes; all rows). The first rung has at least a 21st of it, rounded down: for 100 epochs the totals
-    are 4, 20 and 100. With `min_epochs` in the config, rungs grow from there and stop before they exceed `max_epochs`.
+    are 6, 18, 42 and 100. With `min_epochs` in the config, rungs grow from there and stop before they exceed
+    `max_epochs`.
 scoring : str, callable, list, dict or None, default=None
     As in scikit-learn's searches. If there are several scores, `refit` names the one that ranks candidates.
 cv : int, splitter, iterable of (training rows, test rows) or None, default=None

@@ -6,7 +6,7 @@ With training="resume" rung k trains min_epochs * eta^k epochs more, so that aft
 
 epochs. By default there are as many rungs as leave the first one at least a 21st of that, since scores after a single
 tree or round say little about those after a hundred. `min_epochs` is rounded down, so the job of the top rung trains
-more than the ladder says: whatever is missing from the total. 100 epochs, eta 4: 4, 20, 100.
+more than the ladder says: whatever is missing from the total. 100 epochs, eta 2: 6, 18, 42, 100.
 """
 
 from dataclasses import dataclass

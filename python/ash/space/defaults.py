@@ -9,6 +9,7 @@ harms for classes. `python -m bench ablation` measures what each part is worth.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from ash.options import CATBOOST, LIGHTGBM, NETWORK
@@ -115,6 +116,7 @@ def _catboost() -> dict[str, Any]:
     }
 
 
+@cache
 def _networks(rows: int, features: int, outputs: int, classes: int, *, numbers: int, metric: str) -> dict[str, Any]:
     """Return the domains of networks."""
     size = next(line for line in _SIZES if rows < line.rows)

@@ -7,12 +7,12 @@ from typing import Any
 
 from ash._utils.arguments import explained
 from ash.callbacks.base import Callback
+from ash.entry_points.tune import tune
 from ash.errors import SettingError
 from ash.journal.identity import GIVEN_AGAIN, begun_with
 from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, SearchConfig, read_config
 from ash.result import Result
-from ash.tune import tune
 
 UNCHANGED = "unchanged"
 
