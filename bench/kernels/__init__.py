@@ -1,9 +1,9 @@
 """How fast one core trains: matrix products and whole training steps against other libraries, and a step on two cores.
 
-`products.py` compares the product kernel with OpenBLAS (through NumPy), Eigen and LIBXSMM, `step.py` a training step
+`products.py` compares the product kernel with OpenBLAS (through NumPy) and LIBXSMM, `step.py` a training step
 with PyTorch, scikit-learn and JAX, both as a share of the processor's peak of fused multiply-adds. `teams.py` shows
-what further threads inside one step bring. Eigen and LIBXSMM are compared where they are installed (Debian:
-`libeigen3-dev`, `libxsmm-dev`), PyTorch and JAX with `pip install '.[peers]'`.
+what further threads inside one step bring. LIBXSMM is compared where it is installed (Debian:
+`libxsmm-dev`), PyTorch and JAX with `pip install '.[peers]'`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-// Products by our kernel, Eigen and LIBXSMM, as bench/kernels/products.py calls them by ctypes. Eigen and LIBXSMM are
-// there if they were found when this was built.
+// Products by our kernel and LIBXSMM, as bench/kernels/products.py calls them by ctypes. LIBXSMM is there if it was
+// found when this was built.
 #include "products.hpp"
 
 #include <algorithm>
@@ -68,23 +68,8 @@ Multiply libxsmm(const Problem& problem) {
 }
 #endif
 
-#ifdef ASH_BENCH_EIGEN
-// Eigen for the instruction set that our kernel takes.
-Multiply eigen(const Problem& problem) {
-#ifdef __x86_64__
-    const std::string_view set = ash::kernels("").name;
-    if (set == "x86-64-v4") return eigen_v4(problem);
-    if (set == "x86-64-v3") return eigen_v3(problem);
-#endif
-    return eigen_baseline(problem);
-}
-#endif
-
 Multiply multiply_of(std::string_view library, const Problem& problem) {
     if (library == "ash") return ours(problem);
-#ifdef ASH_BENCH_EIGEN
-    if (library == "eigen") return eigen(problem);
-#endif
 #ifdef ASH_BENCH_LIBXSMM
     if (library == "libxsmm") return libxsmm(problem);
 #endif
@@ -102,9 +87,6 @@ const char* bench_version(const char* library) {
     version.clear();
     const std::string_view name(library);
     if (name == "ash") version = std::string("kernel of ") + ash::kernels("").name;
-#ifdef ASH_BENCH_EIGEN
-    if (name == "eigen") version = ASH_BENCH_EIGEN;
-#endif
 #ifdef ASH_BENCH_LIBXSMM
     if (name == "libxsmm") version = std::string(LIBXSMM_VERSION) + " (" + libxsmm_get_target_arch() + ")";
 #endif

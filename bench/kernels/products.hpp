@@ -5,7 +5,7 @@
 //     weight gradient     G [in][out]         X [batch][in], by rows  D [batch][out]
 //     input gradient      E [batch][in]       D [batch][out]          W^T [out][in], or W [in][out]
 //
-// All rows start on 64 bytes, a little apart where their length is a power of two (ash/model/layout.hpp): good for libraries
+// All rows start on 64 bytes, a little apart where their length is a power of two (ash/data/shape.hpp): good for libraries
 // that do not pack, no harm to those that do. Libraries that multiply by a transposed matrix as it lies get W.
 #pragma once
 
@@ -33,13 +33,5 @@ struct Problem {  // bench/kernels/products.py has it too
 
 // C := the product, again at each call; empty: the library has no kernel for it
 using Multiply = std::function<void()>;
-
-#ifdef ASH_BENCH_EIGEN  // its version
-Multiply eigen_baseline(const Problem& problem);
-#ifdef __x86_64__
-Multiply eigen_v3(const Problem& problem);
-Multiply eigen_v4(const Problem& problem);
-#endif
-#endif
 
 }  // namespace ash_bench

@@ -1,4 +1,4 @@
-"""Matrix products of a layer against the processor's FMA peak, OpenBLAS through NumPy, Eigen and LIBXSMM.
+"""Matrix products of a layer against the processor's FMA peak, OpenBLAS through NumPy, and LIBXSMM.
 
 One thread, single precision, the three products of training: forward (X W), gradient of the weights (X^T D) and of the
 inputs (D W^T). Every answer is compared with one in double precision, in the process that then times it. Each round
@@ -7,8 +7,8 @@ taken within a round. Only useful multiply-adds count: if the rows of a kernel a
 layer of 10 outputs can reach at most 10/16 of the peak.
 
 Operands lie in the cache, as they do in a step. What favours whom: our rows are aligned, padded and never a power of
-two apart, and Eigen and LIBXSMM get the same memory. Ours and LIBXSMM read a transposed copy of W for the gradient of
-the inputs, which our update maintains; NumPy and Eigen, which pack their operands, read W. LIBXSMM has a
+two apart, and LIBXSMM gets the same memory. Ours and LIBXSMM read a transposed copy of W for the gradient of
+the inputs, which our update maintains; NumPy, which packs its operands, reads W. LIBXSMM has a
 kernel made for each size, and is meant for small ones. NumPy's time includes its call: `call` in the table of
 libraries. `a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy's arrays are its own, with rows
 without padding; a transposed one is a view, which BLAS multiplies without a copy.
@@ -47,8 +47,8 @@ TITLES = {
     "input_gradient": "Gradient of the inputs, E = D W^T",
 }
 # Keys of the results, and their names in tables.
-LIBRARIES = {"ash": "ash", "numpy": "NumPy", "eigen": "Eigen", "libxsmm": "LIBXSMM"}
-INSTALL = {"eigen": "libeigen3-dev", "libxsmm": "libxsmm-dev"}  # packages of Debian and Ubuntu
+LIBRARIES = {"ash": "ash", "numpy": "NumPy", "libxsmm": "LIBXSMM"}
+INSTALL = {"libxsmm": "libxsmm-dev"}  # package of Debian and Ubuntu
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ from bench.processes import ONE_THREAD, call
 from bench.record import Bench, Case
 
 ROUNDS, QUICK_ROUNDS = 15, 2
-LABELS = {"torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX"}
+LABELS = {"torch": "PyTorch", "torch_compiled": "PyTorch compiled", "sklearn": "scikit-learn", "jax": "JAX"}
+BF16 = {"bf16": "ash in bf16", "torch_bf16": "PyTorch in bf16"}
 # The runtime of JAX takes the size of its thread pool from these.
 ENVIRONMENT = {
     **ONE_THREAD,
@@ -80,6 +81,7 @@ _ALL = (
     Network((64, 64, 10), 32, percent=60, times_torch=30),
     Network((64, 128, 64, 10), 64, percent=78, times_torch=7),
     Network((64, 256, 256, 10), 128, percent=88, times_torch=1.9),
+    Network((64, 512, 512, 10), 128),
     Network((784, 256, 128, 10), 128, times_torch=1.8),
     Network((30, 16, 2), 32),
 )
@@ -87,7 +89,7 @@ NETWORKS = {network.name: network for network in _ALL}
 WIDE = "64-256-256-10 @ 128"
 
 
-def _settings(network: Network) -> _core.Settings:
+def _settings(network: Network, precision: str = "fp32") -> _core.Settings:
     hidden = list(network.sizes[1:-1])
     return core_settings(
         hidden=hidden,
@@ -97,6 +99,7 @@ def _settings(network: Network) -> _core.Settings:
         learning_rate=RATE,
         learning_rate_schedule="constant",
         batch_size=network.batch,
+        precision=precision,
     )
 
 
@@ -133,6 +136,8 @@ def _differences(network: Network) -> dict[str, float | None]:
     ours = {steps: _trained(network, data, steps) for steps in (1, 3)}
     found: dict[str, float | None] = {}
     for name, peer in {"numpy": Oracle, **_installed()}.items():
+        if peer.rounded:
+            continue
         theirs, done = peer(problem), 0
         for steps, weights in ours.items():
             theirs.run(steps - done)
@@ -176,6 +181,7 @@ def _rounds(network: Network, rounds: int) -> dict[str, list[float]]:
     measured: dict[str, Callable[[], float]] = {
         "peak": lambda: max(_core.fma_peak(seconds=PEAK_SECONDS) for _ in range(STRETCHES)),
         "ash": lambda: min(_core.time_steps(data, chosen, steps, STRETCHES)),
+        "bf16": lambda: min(_core.time_steps(data, _settings(network, "bf16"), steps, STRETCHES)),
     }
     for name, peer in _installed().items():
         measured[name] = _best(peer(problem), name)
@@ -204,7 +210,7 @@ def measure(network: str, rounds: int) -> dict[str, Any]:
         "ash_us": spread([1e6 * second for second in seconds["ash"]]),
         "percent_of_peak": spread([100 * rate / peak for rate, peak in zip(attained, seconds["peak"], strict=True)]),
     }
-    for name in PEERS:
+    for name in (*PEERS, "bf16"):
         result.update(_figures(seconds, name))
     return result
 
@@ -222,9 +228,7 @@ def _table(results: Sequence[Mapping[str, Any]]) -> Table:
         row = [result["case"], shown(result["ash_us"], ".1f"), f"{result['peak_gflops']['median']:.0f}"]
         row += [shown(result["percent_of_peak"], ".0f")]
         row += [verdict(result["percent_of_peak"]["median"], ">=", asked.percent), _largest(result)]
-        for peer in LABELS:
-            found = result[f"times_{peer}"]
-            row += ["-", "-"] if found is None else [f"{result[f'{peer}_us']['median']:.1f}", shown(found, ".1f")]
+        row += [cell for peer in LABELS for cell in _cells(result, peer)]
         rows.append([*row, verdict(ratio["median"], ">=", asked.times_torch) if ratio else "-"])
     note = (
         "Minimum / median / maximum. Largest difference: of any weight after 3 steps, to a double-precision network "
@@ -232,6 +236,21 @@ def _table(results: Sequence[Mapping[str, Any]]) -> Table:
         "compared. -: not installed."
     )
     return Table("A training step, one thread each", [*header, "PyTorch, required"], rows, note)
+
+
+def _cells(result: Mapping[str, Any], peer: str) -> list[str]:
+    found = result[f"times_{peer}"]
+    return ["-", "-"] if found is None else [f"{result[f'{peer}_us']['median']:.1f}", shown(found, ".1f")]
+
+
+def _rounded(results: Sequence[Mapping[str, Any]]) -> Table:
+    header = ["step", "ash us", *(text for label in BF16.values() for text in (f"{label} us", "times ash in float"))]
+    rows = [
+        [result["case"], shown(result["ash_us"], ".1f"), *(cell for name in BF16 for cell in _cells(result, name))]
+        for result in results
+    ]
+    note = "Without AMX, ash emulates the order of its sums, which takes longer than in float. PyTorch: torch.autocast."
+    return Table("A training step with products in bfloat16, one thread each", header, rows, note)
 
 
 def _picture(results: Sequence[Mapping[str, Any]]) -> Picture:
@@ -248,7 +267,7 @@ def _picture(results: Sequence[Mapping[str, Any]]) -> Picture:
 def sections(values: Mapping[str, Any]) -> list[Section]:
     """Return times, and the ratios of the others' times to ours by the size of a step."""
     found = list(values.values())
-    return [_table(found), _picture(found)]
+    return [_table(found), _rounded(found), _picture(found)]
 
 
 def readme(values: Mapping[str, Any]) -> Sequence[str]:

@@ -43,6 +43,7 @@ class Steps:
     """A network made from a problem: run(steps) trains and waits until it is done; weights() returns copies."""
 
     package: ClassVar[str]  # that must be importable
+    rounded: ClassVar[bool] = False  # multiplies bfloat16 numbers, so its weights are not compared
     stretch = SHORT
 
     def __init__(self, problem: Problem) -> None:
@@ -123,6 +124,25 @@ class Torch(Steps):
     def weights(self) -> list[Pair]:
         """Return copies."""
         return [(layer.weight.detach().numpy().T.copy(), layer.bias.detach().numpy().copy()) for layer in self.dense]
+
+
+class TorchCompiled(Torch):
+    """The same loop with a model compiled by `torch.compile`."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.model = self.torch.compile(self.model)
+
+
+class TorchRounded(Torch):
+    """The same loop under `torch.autocast`, whose products are in bfloat16."""
+
+    rounded = True
+
+    def run(self, steps: int) -> None:
+        """Train so many batches."""
+        with self.torch.autocast("cpu", self.torch.bfloat16):
+            super().run(steps)
 
 
 class Sklearn(Steps):
@@ -216,4 +236,7 @@ class Jax(Steps):
 
 
 # Keys of the results, in the order of the table.
-PEERS: dict[str, type[Steps]] = {"torch": Torch, "sklearn": Sklearn, "jax": Jax}
+PEERS: dict[str, type[Steps]] = {
+    **{"torch": Torch, "torch_compiled": TorchCompiled, "sklearn": Sklearn, "jax": Jax},
+    "torch_bf16": TorchRounded,
+}

@@ -1,7 +1,7 @@
 """One search in a process of its own: what it has found, how good that is on held-out rows, and its cost.
 
     ash                     ASHSearchCV, two jobs at a time, with its defaults
-    ash in the same time          the same in 95 % of the time that "Optuna by rounds" took, with as many candidates as fit
+    ash in the same time    the same in 95 % of the time of "Optuna by rounds", with as many candidates as fit
     scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; trains each rung anew
     Optuna                  TPE over the same values, two threads; trials are scored fold by fold, pruned by the median
     Optuna by rounds        the same, but a trial trains all folds in ten steps, as ash does, and is pruned after any
