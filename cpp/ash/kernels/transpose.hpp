@@ -25,20 +25,15 @@ ASH_INLINE void transpose_four(const float* from, int64_t stride, float* to, int
 }
 
 void transpose(const float* from, ash::Block block, float* to, int64_t to_stride) noexcept {
-    constexpr int64_t kLine = 16;  // columns of a cache line: all squares of a line follow each other
-    const int64_t rows = block.rows - block.rows % 4;
+    const int64_t whole = block.rows - block.rows % 4;
     const int64_t columns = block.columns - block.columns % 4;
-    for (int64_t line = 0; line < columns; line += kLine) {
-        const int64_t end = line + kLine < columns ? line + kLine : columns;
-        for (int64_t row = 0; row < rows; row += 4) {
-            for (int64_t column = line; column < end; column += 4) {
-                transpose_four(from + row * block.stride + column, block.stride, to + column * to_stride + row,
-                               to_stride);
-            }
+    for (int64_t column = 0; column < columns; column += 4) {
+        for (int64_t row = 0; row < whole; row += 4) {
+            transpose_four(from + row * block.stride + column, block.stride, to + column * to_stride + row, to_stride);
         }
     }
     for (int64_t row = 0; row < block.rows; ++row) {
-        for (int64_t column = row < rows ? columns : 0; column < block.columns; ++column) {
+        for (int64_t column = row < whole ? columns : 0; column < block.columns; ++column) {
             to[column * to_stride + row] = from[row * block.stride + column];
         }
     }
