@@ -58,47 +58,51 @@ void activate(const Kernels& kernels, const Layer& layer, const float* weights, 
     kernels.activate(layer.activation, y, slopes, block);
 }
 
-// c := A^T B over all rows of a batch, a and b [rows][their stride]: [count][c_stride], of `columns` columns.
-struct Crossed {
-    const float* a;
-    std::int64_t a_row;
-    std::int64_t a_column;
-    std::int64_t count;
-    const float* b;
-    std::int64_t b_stride;
-    std::int64_t columns;
-};
-
-void cross(const Kernels& kernels, const Crossed& factors, std::int64_t rows, float* c, std::int64_t c_stride,
-           float* rounded) {
-    for (std::int64_t first = 0; first < rows; first += kBlockTerms) {
-        multiply(kernels,
-                 {.a = factors.a + first * factors.a_column,
-                  .a_row = factors.a_row,
-                  .a_column = factors.a_column,
-                  .b = factors.b + first * factors.b_stride,
-                  .b_stride = factors.b_stride,
-                  .c = c,
-                  .c_stride = c_stride,
-                  .rows = factors.count,
-                  .columns = factors.columns,
-                  .terms = std::min(kBlockTerms, rows - first),
-                  .start = first == 0 ? Start::bias : Start::accumulate},
-                 rounded);
+// A product whose terms are the rows of a batch, some of them at a time.
+void multiply_by_blocks(const Kernels& kernels, const Product& whole, float* rounded) {
+    for (std::int64_t first = 0; first < whole.terms; first += kBlockTerms) {
+        Product part = whole;
+        part.a += first * whole.a_column;
+        part.b += first * whole.b_stride;
+        part.terms = std::min(kBlockTerms, whole.terms - first);
+        part.start = first == 0 ? Start::bias : Start::accumulate;
+        multiply(kernels, part, rounded);
     }
 }
 
 // gradient [rows.count][stride] := X^T D over all rows of the batch. With few outputs most of a vector would be padding:
-// then (D^T X)^T, whose vectors run over the inputs. Its bits are the same, since a product of two factors is.
+// then (D^T X)^T, whose vectors run over the inputs. Its bits are the same, since factors commute.
+// REQUIRES: rows.first is a multiple of 16.
 void gradient_of(const Kernels& kernels, const Layer& layer, const float* x, std::int64_t x_stride, Span rows,
                  const float* deltas, std::int64_t batch, float* gradient, float* rounded) {
     constexpr int kFew = 12;
-    if (layer.outputs > kFew || rows.first % kLineFloats != 0)
-        return cross(kernels, {x + rows.first, 1, x_stride, rows.count, deltas, layer.stride, layer.outputs}, batch,
-                     gradient, layer.stride, rounded);
+    if (layer.outputs > kFew) {
+        return multiply_by_blocks(kernels,
+                                  {.a = x + rows.first,
+                                   .a_row = 1,
+                                   .a_column = x_stride,
+                                   .b = deltas,
+                                   .b_stride = layer.stride,
+                                   .c = gradient,
+                                   .c_stride = layer.stride,
+                                   .rows = rows.count,
+                                   .columns = layer.outputs,
+                                   .terms = batch},
+                                  rounded);
+    }
     alignas(kAlignment) float turned[kLineFloats * kBlockWeights];
-    cross(kernels, {deltas, 1, layer.stride, layer.outputs, x + rows.first, x_stride, rows.count}, batch, turned,
-          kBlockWeights, rounded);
+    multiply_by_blocks(kernels,
+                       {.a = deltas,
+                        .a_row = 1,
+                        .a_column = layer.stride,
+                        .b = x + rows.first,
+                        .b_stride = x_stride,
+                        .c = turned,
+                        .c_stride = kBlockWeights,
+                        .rows = layer.outputs,
+                        .columns = rows.count,
+                        .terms = batch},
+                       rounded);
     std::fill(turned + layer.outputs * kBlockWeights, std::end(turned), 0.0F);  // what becomes padding
     kernels.transpose(turned, {kLineFloats, rows.count, kBlockWeights}, gradient, layer.stride);
 }
@@ -250,8 +254,18 @@ void update_biases(const Kernels& kernels, const Update& update, std::size_t l, 
     constexpr float kOne = 1.0F;  // a bias is the weight of an input that is always 1
     const Layer& layer = state.layout.layers()[l];
     const auto change = [&](int row, float rate, const float* deltas) {
-        cross(kernels, {&kOne, 0, 0, 1, deltas, layer.stride, layer.outputs}, batch.rows, gradient, layer.stride,
-              nullptr);
+        multiply_by_blocks(kernels,
+                           {.a = &kOne,
+                            .a_row = 0,
+                            .a_column = 0,
+                            .b = deltas,
+                            .b_stride = layer.stride,
+                            .c = gradient,
+                            .c_stride = layer.stride,
+                            .rows = 1,
+                            .columns = layer.outputs,
+                            .terms = batch.rows},
+                           nullptr);
         kernels.update(plain(update, rate), parameters_of(state, layer, {row, 1}, gradient));
     };
     change(layer.inputs, layer.bias_rate, batch.deltas_of(layer, 0));
