@@ -236,8 +236,6 @@ _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
 _MEMORY = Check("int or None", _bytes)
 _CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
 _CLASS_WEIGHT = Check('"balanced", dict or None', _class_weight)
-_METRIC = Check("str or callable or None", lambda name, value: value)
-"""None here stands for any scorer that is not a metric of the core; `read_scoring` checks it."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

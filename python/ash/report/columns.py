@@ -68,7 +68,7 @@ def _dependence(model: Member, sample: Sample, places: Sequence[int], names: Seq
     ]
     text = f"Partial dependence: the mean of {curves.axis} if all rows had the same value in one column."
     keys = [
-        (tag("g", polyline([(-8.0, 0.0), (8.0, 0.0)]), class_=f"lines {_shade(curves, number)}"), name)
+        (tag("g", polyline([(-8.0, 0.0), (8.0, 0.0)]), class_=f"lines {_shade(number)}"), name)
         for number, name in enumerate(curves.names)
     ]
     return join(tag("p", text, class_="note"), legend(keys), tag("ul", *panels, class_="panels"))
@@ -87,7 +87,7 @@ def _curves_of(model: Member, sample: Sample) -> _Curves:
     return _Curves(outputs, [labels[output] for output in outputs], "the predicted probability")
 
 
-def _shade(curves: _Curves, number: int) -> str:
+def _shade(number: int) -> str:
     return f"r{SHADES - 1 - number * (SHADES // MOST_CLASSES)}"
 
 
@@ -98,7 +98,7 @@ def _panel(found: PartialDependence, name: str, kind: str, curves: _Curves, y: S
         points = list(zip(places, y(found.predictions[:, output]).tolist(), strict=True))
         marks = [circle(*point, 2.5) for point in points]
         line = [] if kind == "category" else [polyline(points)]
-        lines.append(tag("g", *line, *marks, class_=f"lines {_shade(curves, place)}"))
+        lines.append(tag("g", *line, *marks, class_=f"lines {_shade(place)}"))
     first, last = found.predictions[0, curves.outputs[0]], found.predictions[-1, curves.outputs[0]]
     description = f"{len(found.values)} values; {curves.names[0]} from {show(first)} to {show(last)}"
     frame = axes(x, y, "", short(name, 26), ticks, y.ticks(4))
