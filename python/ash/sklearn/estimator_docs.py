@@ -112,7 +112,7 @@ _CLASSES = """classes_ : ndarray of shape (n_classes,)
 """
 _SEARCH_TEXT = """{first}
 
-All candidates are trained a little, the best quarter of those finished so far is trained further, and so on up the
+All candidates are trained a little, the best half of those finished so far is trained further, and so on up the
 ladder of `ash.tune_function`. In each fold, promoted candidates continue from the trees, rounds or weights that they
 have, if their library allows it. Others are trained anew, and `retrained_` says why.
 
@@ -178,8 +178,7 @@ record : ash.RunRecord or None, default=None
     ``result_.record`` of an earlier fit. The same search with it, and the same rows, repeats that fit without a clock,
     on any number of threads. The libraries of a job get as many threads as they had then.
 config : ash.SearchConfig or None, default=None
-    All other options: the ladder (`eta` is 4 by default), the schedule, limits. Its fields are parameters too:
-    ``set_params(config__eta=3)``.
+    All other options: the ladder, the schedule, limits. Its fields are parameters too: ``set_params(config__eta=3)``.
 
 Attributes
 ----------
@@ -231,8 +230,7 @@ Examples
 >>> from sklearn.ensemble import RandomForestClassifier
 >>> X, y = load_wine(return_X_y=True)
 >>> space = {{"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}}
->>> config = ash.SearchConfig(eta=2)
->>> search = ash.ASHSearchCV(RandomForestClassifier(n_estimators=15), space, candidates=4, cv=2, config=config)
+>>> search = ash.ASHSearchCV(RandomForestClassifier(n_estimators=15), space, candidates=4, cv=2)
 >>> search.fit(X, y).resource_, search.continued_
 ('n_estimators', True)
 """
