@@ -24,22 +24,16 @@ frame["sex"] = frame["sex"].map({1: "one", 2: "other"})
 frame["weight"] = pd.cut(frame["bmi"], [0, 22, 27, 32, 99], labels=["slim", "usual", "heavy", "very heavy"])
 lost = np.random.default_rng(0).random(len(frame)) < 0.15
 frame.loc[lost, "bp"] = np.nan
-print(frame.head())
+train, test = train_test_split(frame, random_state=0)
+print(ash.describe(train.drop(columns="target"), train["target"]))
 
 # %%
-# Fit it as it is.
+# That is what becomes of each column. Nothing has to be prepared: fit the table as it is.
 
-train, test = train_test_split(frame, random_state=0)
 model = ash.ASHRegressor(candidates=32, n_jobs=1, random_state=0)
 model.fit(train.drop(columns="target"), train["target"])
 print(model.model_)
 print("R2", round(model.score(test.drop(columns="target"), test["target"]), 3))
-
-# %%
-# The model remembers the columns: their names, kinds and levels.
-
-for name, column in zip(model.feature_names_in_, model.result_.model.encoding.schema.columns, strict=True):
-    print(f"{name:8} {column.kind:9} {', '.join(map(str, column.levels))}")
 
 # %%
 # Which columns matter? Permute one at a time and see how far the score falls. Tools of scikit-learn work as usual.
