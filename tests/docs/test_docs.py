@@ -64,6 +64,16 @@ def test_the_reference_has_every_public_name() -> None:
     assert listed == set(ash.__all__) - {"callbacks"} | set(ash.callbacks.__all__)
 
 
+def test_the_glossary_defines_the_words_of_the_design_and_links_each() -> None:
+    [block] = [block for block in blocks("reference/glossary.md") if block.language == "{glossary}"]
+    entries = dict(entry.split("\n", 1) for entry in block.source.strip().split("\n\n"))
+    words = (DOCS.parent / "cpp" / "DESIGN.md").read_text(encoding="utf-8").split("\n## ")[1]
+    listed = set(re.findall(r"^\| (\w+) \|", words, re.MULTILINE)) - {"word"}
+    assert len(listed) > 12 and listed <= entries.keys()
+    assert list(entries) == sorted(entries)
+    assert [word for word, sentence in entries.items() if not re.search(r"\]\(\.\./\S+\)\)\.$", sentence)] == []
+
+
 @pytest.mark.parametrize("name", list(DRAWINGS))
 def test_a_drawing_is_well_formed_and_inside_of_its_frame(name: str) -> None:
     picture = ElementTree.fromstring(DRAWINGS[name]())[0]
