@@ -7,14 +7,14 @@ candidates keep the trees that they have and grow further ones.
 """
 
 import matplotlib.pyplot as plt
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_digits
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 import ash
 
-X, X_test, y, y_test = train_test_split(*load_breast_cancer(return_X_y=True), random_state=0)
+X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
 
 forest = ExtraTreesClassifier(random_state=0)
 space = {
@@ -22,7 +22,7 @@ space = {
     "min_samples_leaf": ash.integers(1, 32, log=True),
     "criterion": ["gini", "entropy"],
 }
-search = ash.ASHSearchCV(forest, space, candidates=24, cv=3, scoring="neg_log_loss", n_jobs=1, random_state=0)
+search = ash.ASHSearchCV(forest, space, candidates=16, cv=3, scoring="neg_log_loss", n_jobs=1, random_state=0)
 search.fit(X, y)
 print(search.best_params_)
 
