@@ -45,6 +45,7 @@ def pages_from(env: BuildEnvironment, page: str) -> Iterator[str]:
 
 
 def first_sentence(page: nodes.document) -> str:
-    """Return the first sentence outside of notes and warnings."""
-    paragraphs = (each for each in page.findall(nodes.paragraph) if not isinstance(each.parent, nodes.Admonition))
+    """Return the first sentence outside of notes, warnings and tables."""
+    outside = (nodes.Admonition, nodes.entry)
+    paragraphs = (each for each in page.findall(nodes.paragraph) if not isinstance(each.parent, outside))
     return re.split(r"(?<=[.?!])\s", " ".join(next(paragraphs, nodes.paragraph()).astext().split()))[0]

@@ -18,7 +18,7 @@ PAGES = {
     "guide/index": "Guide\n=====\n\nNo full stop\n\n.. toctree::\n\n   deep/down\n   last",
     "guide/deep/down": "Down\n====\n\n.. toctree::\n   :hidden:\n\n   under\n\n- Low!\n- Lower.",
     "guide/deep/under": "Under\n=====\n\nLowest. The end.",
-    "guide/last": "Last\n====\n\nIt ends.",
+    "guide/last": "Last\n====\n\n====  ====\none   two\n====  ====\n\nIt ends.",
 }
 INDEX = """\
 # Tables
