@@ -115,6 +115,9 @@ def _pairs(runs: Sequence[Mapping[str, Any]]) -> Table:
     for name in [each for each in CONTENDERS if each not in ours and each in {run["contender"] for run in runs}]:
         rows.append([name])
         for by, share in ((OURS, AS_GOOD), (OURS, 0.0), (AS_LONG, 0.0)):
+            if by == AS_LONG and name != BY_ROUNDS:
+                rows[-1].append("-")
+                continue
             pairs = [(ours[by][_case(run)], run) for run in runs if run["contender"] == name and _case(run) in ours[by]]
             rows[-1].append(f"{sum(_is_better(own, other, share) for own, other in pairs)} of {len(pairs)}")
     header = ["search", f"{OURS}, as required", f"{OURS}, score at least equal", f"{AS_LONG}, score at least equal"]

@@ -48,16 +48,16 @@ def test_pairs_are_won_by_a_score_as_high_in_less_time() -> None:
         return {**case, "contender": contender, "score": score, "seconds": seconds}
 
     runs = [
-        *(run("ash", 0.800, 1.0), run("ash in the same time", 0.802, 4.0), run("Optuna", 0.801, 5.0)),
+        *(run("ash", 0.800, 1.0), run("ash in the same time", 0.802, 4.0), run("Optuna by rounds", 0.801, 5.0)),
         *(
             run("ash", 0.800, 1.0, seed=1),
             run("ash in the same time", 0.805, 4.0, seed=1),
-            run("Optuna", 0.799, 3.0, seed=1),
+            run("Optuna by rounds", 0.799, 3.0, seed=1),
         ),
-        *(run("ash", 0.700, 1.0, seed=2), run("Optuna", 0.720, 3.0, seed=2)),
+        *(run("ash", 0.700, 1.0, seed=2), run("Optuna by rounds", 0.720, 3.0, seed=2)),
     ]
     pairs, table = searches.sections({str(number): each for number, each in enumerate(runs)})
-    assert isinstance(pairs, Table) and pairs.rows == [["Optuna", "2 of 3", "1 of 3", "1 of 2"]]
+    assert isinstance(pairs, Table) and pairs.rows == [["Optuna by rounds", "2 of 3", "1 of 3", "1 of 2"]]
     assert isinstance(table, Table) and [row[-1] for row in table.rows if "Optuna" in row[0]] == ["yes", "yes", "NO"]
 
 
