@@ -281,15 +281,19 @@ def step(params, epochs, state):
             "8 candidates are too few for eta=3: .* give at least 9 candidates, or a smaller eta",
         ),
         (
-            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [*range(1, 17)]}, candidates=6, cv=2).fit(X, Y),
+            lambda: ash.ASHSearchCV(
+                SGDClassifier(), {"alpha": [*range(1, 17)]}, candidates=6, cv=2, config=ash.SearchConfig(eta=4)
+            ).fit(X, Y),
             "6 candidates are too few for eta=4: .* 64 epochs .* give at least 16 candidates, or a smaller eta",
         ),
         (
-            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [1, 2, 3, 4]}, candidates=4, cv=2).fit(X, Y),
+            lambda: ash.ASHSearchCV(
+                SGDClassifier(), {"alpha": [1, 2, 3, 4]}, candidates=4, cv=2, config=ash.SearchConfig(eta=4)
+            ).fit(X, Y),
             "the 4 configurations of the space are too few for eta=4: .* give a larger space, or a smaller eta$",
         ),
         (
-            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [*range(1, 21)]}, candidates=20, max_epochs=3, cv=2).fit(
+            lambda: ash.ASHSearchCV(SGDClassifier(), {"alpha": [*range(1, 21)]}, candidates=20, max_epochs=2, cv=2).fit(
                 X, Y
             ),
             "max_epochs is too small for more: .* raise max_epochs",
