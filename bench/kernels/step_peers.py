@@ -79,7 +79,7 @@ class Oracle(Steps):
         self.x, self.y, self.epoch = problem.x, problem.y[:, None], problem.epoch
 
     def run(self, steps: int) -> None:
-        """Train whole epochs of so many steps."""
+        """Train for `steps` steps, in whole epochs."""
         self.trainer.job(self.x, self.y, steps // self.epoch)
 
     def weights(self) -> list[Pair]:
@@ -111,7 +111,7 @@ class Torch(Steps):
         self.order, self.next = torch.randperm(len(self.x)), 0
 
     def run(self, steps: int) -> None:
-        """Train so many batches."""
+        """Train for `steps` batches."""
         for _ in range(steps):
             if self.next + self.batch > len(self.order):
                 self.order, self.next = self.torch.randperm(len(self.order)), 0
@@ -140,7 +140,7 @@ class TorchRounded(Torch):
     rounded = True
 
     def run(self, steps: int) -> None:
-        """Train so many batches."""
+        """Train for `steps` batches."""
         with self.torch.autocast("cpu", self.torch.bfloat16):
             super().run(steps)
 
@@ -177,7 +177,7 @@ class Sklearn(Steps):
         optimizer.velocities = [np.zeros_like(velocity) for velocity in optimizer.velocities]
 
     def run(self, steps: int) -> None:
-        """Train whole epochs of so many steps."""
+        """Train for `steps` steps, in whole epochs."""
         for _ in range(steps // self.epoch):
             self.model.partial_fit(self.x, self.y)
 
@@ -224,7 +224,7 @@ class Jax(Steps):
         return self.jax.lax.scan(self._step, state, order.reshape(-1, self.batch))[0]
 
     def run(self, steps: int) -> None:
-        """Train whole epochs of so many steps."""
+        """Train for `steps` steps, in whole epochs."""
         for _ in range(steps // self.epoch):
             order = self.random.permutation(self.rows).astype(np.int32)
             self.state = self.train(self.state, self.jax.numpy.asarray(order))
