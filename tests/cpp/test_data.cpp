@@ -2,9 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <new>
 #include <numeric>
@@ -293,6 +295,103 @@ TEST_CASE("members that do not fit each other make no data") {
     CHECK_THROWS_AS(Data(members(2, -1, {})), std::invalid_argument);
     for (const std::vector<int>& numbers : {std::vector{3}, {-1}, {1, 1}, {2, 0}, {0, 1, 2, 2}})
         CHECK_THROWS_AS(Data(members(2, 0, numbers)), std::invalid_argument);
+}
+
+TEST_CASE("members of a classification in which one is wrong make no data") {
+    using Change = std::function<void(Data::Members&)>;
+    const auto made = [](const Change& change) {
+        Rows part;
+        part.count = 3;
+        part.stride = padded(4);
+        part.target_stride = padded(2);
+        part.sparse = SparseRows(3);
+        for (const std::int64_t row : {2, 0, 1}) part.sparse.put(row, std::array{0.0F, 5.0F, 0.0F, 6.0F});
+        part.labels.assign(3, 1);
+        Data::Members members{4, 2, no_scaling(4), no_scaling(2), {}, {}, part, part, 0};
+        change(members);
+        return Data(std::move(members));
+    };
+    CHECK(made([](Data::Members&) {}).is_sparse());
+    const std::vector<std::pair<const char*, Change>> changes{
+        {"sparse rows", [](Data::Members& m) { m.training.sparse.first.pop_back(); }},
+        {"sparse rows", [](Data::Members& m) { m.validation.sparse.size.push_back(0); }},
+        {"sparse cells", [](Data::Members& m) { m.training.sparse.values.pop_back(); }},
+        {"a sparse row", [](Data::Members& m) { m.training.sparse.first[1] = -1; }},
+        {"a sparse row", [](Data::Members& m) { m.training.sparse.size[1] = 7; }},
+        {"a sparse column", [](Data::Members& m) { m.validation.sparse.columns[0] = 4; }},
+        {"one part is sparse",
+         [](Data::Members& m) {
+             m.validation.sparse = {};
+             m.validation.x = AlignedFloats(3 * m.validation.stride);
+         }},
+        {"strides", [](Data::Members& m) { m.training.stride += 1; }},
+        {"strides", [](Data::Members& m) { m.training.target_stride = 0; }},
+        {"inputs", [](Data::Members& m) { m.training.x = AlignedFloats(3 * m.training.stride); }},
+        {"labels", [](Data::Members& m) { m.training.labels.pop_back(); }},
+        {"a class number", [](Data::Members& m) { m.validation.labels[2] = 2; }},
+        {"a class number", [](Data::Members& m) { m.validation.labels[2] = -1; }},
+        {"targets", [](Data::Members& m) { m.training.targets = AlignedFloats(3); }},
+        {"weights", [](Data::Members& m) { m.training.weights.assign(2, 1.0F); }},
+        {"logarithms", [](Data::Members& m) { m.training.log_targets.assign(2, 1.0F); }},
+        {"logarithms", [](Data::Members& m) { m.validation.log_targets.assign(3, 1.0F); }},
+        {"constant features", [](Data::Members& m) { m.constant_features = {-1}; }},
+        {"constant features", [](Data::Members& m) { m.constant_features = {4}; }},
+        {"x: not 1 to 2^28 columns", [](Data::Members& m) { m.features = 0; }},
+        {"2 to 2^28 classes", [](Data::Members& m) { m.classes = 1; }},
+        {"loss: a level", [](Data::Members& m) { m.loss.level = 1.0; }},
+        {"of classes there is one only", [](Data::Members& m) { m.loss.kind = Loss::pinball; }},
+        {"wrong number of columns", [](Data::Members& m) { m.inputs.center.pop_back(); }},
+        {"standardization: not finite", [](Data::Members& m) { m.units.scale[1] = 0.0; }},
+        {"standardization: not finite", [](Data::Members& m) { m.inputs.center[2] = kNan; }},
+        {"not above zero", [](Data::Members& m) { m.units.scale[1] = -1.0; }},
+        {"a limit that is neither", [](Data::Members& m) { m.inputs.limit[2] = 2.0; }},
+    };
+    for (const auto& [what, change] : changes) {
+        CAPTURE(what);
+        CHECK_THROWS_WITH_AS(made(change), doctest::Contains(what), std::invalid_argument);
+    }
+}
+
+TEST_CASE("members of a regression in which one is wrong make no data") {
+    using Change = std::function<void(Data::Members&)>;
+    const auto made = [](const Change& change) {
+        Rows part;
+        part.count = 2;
+        part.stride = padded(3);
+        part.target_stride = padded(1);
+        part.x = AlignedFloats(2 * part.stride);
+        part.targets = AlignedFloats(2 * part.target_stride);
+        OutputUnits logarithms = without_bounds({{2.0}, {1.0}, {0.0}});
+        logarithms.link = Link::exp;
+        Data::Members members{3, 0, no_scaling(3), no_scaling(1), {}, {}, part, part, 0, {}, {}, logarithms};
+        members.training.log_targets.assign(2, 0.5F);
+        change(members);
+        return Data(std::move(members));
+    };
+    CHECK(made([](Data::Members&) {}).has_logarithms());
+    CHECK_FALSE(made([](Data::Members& m) { m.training.log_targets.clear(); }).has_logarithms());
+    const std::vector<std::pair<const char*, Change>> changes{
+        {"logarithms", [](Data::Members& m) { m.logarithms.link = Link::identity; }},
+        {"logarithms", [](Data::Members& m) { m.training.log_targets[1] = std::numeric_limits<float>::infinity(); }},
+        {"logarithms", [](Data::Members& m) { m.training.log_targets.push_back(1.0F); }},
+        {"center of exponentials", [](Data::Members& m) { m.logarithms.scaling.center[0] = 0.0; }},
+        {"bounds", [](Data::Members& m) { m.logarithms.most.clear(); }},
+        {"bounds", [](Data::Members& m) { m.logarithms.least[0] = 3.0, m.logarithms.most[0] = 2.0; }},
+        {"link", [](Data::Members& m) { m.loss.kind = Loss::poisson; }},
+        {"link", [](Data::Members& m) { m.outputs = m.logarithms; }},
+        {"not in the units of targets",
+         [](Data::Members& m) {
+             m.outputs = without_bounds(no_scaling(1));
+             m.outputs.scaling.scale[0] = 2.0;
+         }},
+        {"loss: a level", [](Data::Members& m) { m.loss.level = 0.0; }},
+        {"targets", [](Data::Members& m) { m.validation.targets = {}; }},
+        {"labels", [](Data::Members& m) { m.validation.labels.assign(2, 0); }},
+    };
+    for (const auto& [what, change] : changes) {
+        CAPTURE(what);
+        CHECK_THROWS_WITH_AS(made(change), doctest::Contains(what), std::invalid_argument);
+    }
 }
 
 TEST_CASE("a block of floats whose size is no size is not allocated") {

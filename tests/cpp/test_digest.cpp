@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -43,6 +44,17 @@ TEST_CASE("known answers, with and without a rest beyond whole stripes") {
     }
     CHECK(digest(std::vector{0.0F}) == 0x3aefa6fd5cf2deb4U);
     CHECK(digest(std::vector{-0.0F}) == 0x822e51211bf08373U);
+}
+
+TEST_CASE("floats that arrive in parts have the digest of all at once") {
+    const std::vector<float> all = ramp(1000);
+    CHECK(DigestOfParts().digest() == digest(std::span<const float>()));
+    for (const std::size_t part : {8U, 24U, 400U, 1000U}) {
+        DigestOfParts parts;
+        for (std::size_t at = 0; at < all.size(); at += part)
+            parts.add(std::span(all).subspan(at, std::min(part, all.size() - at)));
+        CHECK(parts.digest() == digest(all));
+    }
 }
 
 TEST_CASE("doubles have the answers of their bytes, and one digest for what means the same") {

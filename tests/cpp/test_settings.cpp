@@ -34,6 +34,9 @@ TEST_CASE("names are read as they are written") {
     check_names<Initialization>(3, "auto, he, xavier");
     check_names<Parametrization>(2, "standard, ntk");
     check_names<Embedding>(2, "none, periodic");
+    check_names<Precision>(2, "fp32, bf16");
+    check_names<Loss>(3, "squared_error, pinball, poisson");
+    check_names<TargetTransform>(2, "none, log");
 }
 
 TEST_CASE("what is out of range is named") {

@@ -290,7 +290,22 @@ TEST_CASE("two tuners at once do not disturb each other") {
     CHECK(second->rungs().back().finished == 3);
 }
 
+TEST_CASE("calls in the wrong order are refused, and the run is not disturbed") {
+    const auto tuner = pretend(4, 1, by_number);
+    CHECK_THROWS_WITH_AS(tuner->wait(0.0), "this tuner was not started", std::logic_error);
+    tuner->start();
+    CHECK_THROWS_WITH_AS(tuner->start(), "this tuner was started before", std::logic_error);
+    CHECK_THROWS_WITH_AS(tuner->restore_state(0, 0, {}), "this tuner was started before", std::logic_error);
+    REQUIRE(tuner->wait(kLong));
+    CHECK(tuner->rungs().front().finished == 4);
+}
+
 TEST_CASE("a tuner that cannot be is refused") {
+    const auto made = [](const ash::TunerSettings& settings) {
+        return Tuner(std::make_unique<Pretenders>(4, by_number), settings);
+    };
+    CHECK_THROWS_WITH_AS(made({.ladder = {}, .ahead = -1}), doctest::Contains("ahead"), std::invalid_argument);
+    CHECK_THROWS_WITH_AS(made({.ladder = {}, .keep = 0}), doctest::Contains("keep"), std::invalid_argument);
     CHECK_THROWS_AS(pretend(4, 0, by_number), std::invalid_argument);
     CHECK_THROWS_AS(pretend(0, 1, by_number), std::invalid_argument);
     CHECK_THROWS_AS(pretend(4, 1, by_number, {.eta = 1}), std::invalid_argument);
