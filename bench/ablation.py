@@ -70,7 +70,8 @@ def _one(words: str, **changes: Any) -> Variant:
 
 
 RECIPE, SEARCH = "recipe", "search"  # the baselines
-LOGARITHMS = "logarithms"  # on tables of its own
+LOGARITHMS, BF16 = "logarithms", "bf16"
+OF_SKEWED = (BF16, LOGARITHMS)  # what is measured on tables with skewed targets; logarithms on no others
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: Variant("the recipe"),
     "number-levels": Variant("no statistics of numbers", reading="levels", without=True),
@@ -97,7 +98,7 @@ VARIANTS: Mapping[str, Variant] = {
     "relu": _one("relu", activation="relu"),
     "selu": _one("selu", activation="selu"),
     "mish": _one("mish", activation="mish"),
-    "bf16": _one("products in bfloat16", precision="bf16"),
+    BF16: _one("products in bfloat16", precision="bf16"),
     "constant": _one("a constant learning rate", learning_rate_schedule="constant"),
     "rate-halved": _one("learning_rate x 0.5", learning_rate=Times(0.5)),
     "rate-doubled": _one("learning_rate x 2", learning_rate=Times(2)),
@@ -155,7 +156,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 def _has(table: str, variant: str) -> bool:
     """Return whether a variant is measured on a table."""
     if table in SKEWED or variant == LOGARITHMS:
-        return table in SKEWED and variant == LOGARITHMS
+        return table in SKEWED and variant in OF_SKEWED
     return VARIANTS[variant].search is None or table in SEARCHED
 
 
@@ -353,9 +354,10 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
     rows = [[VARIANTS[variant].words, *_errors(values, variant, usual)] for variant in variants]
     found.append(Table("Error by that of the recipe, table by table", ["variant", *usual], rows, note))
     if skewed:
-        words = f"Error of {VARIANTS[LOGARITHMS].words} by that of a search, table by table"
-        rows = [list(row) for row in zip(skewed, _errors(values, LOGARITHMS, skewed), strict=True)]
-        found.append(Table(words, ["table", "RMSE"], rows, note))
+        words = "RMSE by that of the recipe or of a search, tables with skewed targets"
+        columns = [skewed, *(_errors(values, variant, skewed) for variant in OF_SKEWED)]
+        header = ["table", *(VARIANTS[variant].words for variant in OF_SKEWED)]
+        found.append(Table(words, header, [list(row) for row in zip(*columns, strict=True)], note))
     return found
 
 
