@@ -72,14 +72,14 @@ TEST_CASE("an epoch allocates nothing, and neither does a score") {
     }
 }
 
-TEST_CASE("the count of allocations counts") {
+TEST_CASE("allocations are counted") {
     const std::int64_t before = allocations();
     const std::vector<double> some(100);
     CHECK(allocations() - before == 1);
     CHECK(allocated_bytes() >= 800);
 }
 
-TEST_CASE("a workspace takes as many bytes as are foretold") {
+TEST_CASE("a workspace takes as many bytes as predicted") {
     for (const auto& [classes, weighted] : {std::pair{0, false}, {4, false}, {0, true}, {4, true}}) {
         const Data plain = make_data(500, 9, classes, 2, weighted);
         const Data mixed = make_mixed_data(500, classes, weighted);
@@ -100,7 +100,7 @@ TEST_CASE("a workspace takes as many bytes as are foretold") {
     }
 }
 
-TEST_CASE("a score takes as many bytes as are foretold, and keeps predictions for auc alone") {
+TEST_CASE("a score takes as many bytes as predicted, and keeps predictions for auc alone") {
     Settings settings = settings_of(Optimizer::adam, 32);
     settings.label_smoothing = 0.1;  // the log loss is calibrated
     for (const int classes : {0, 2, 4}) {

@@ -137,7 +137,7 @@ const std::vector<LadderSettings> kLadders = {
 
 }  // namespace
 
-TEST_CASE("the virtual clock decides as the naive simulation, in whatever order its tasks are executed") {
+TEST_CASE("the virtual clock decides as the naive simulation, in any order of execution") {
     for (const LadderSettings& settings : kLadders) {
         for (const int workers : {1, 2, 5, 32}) {
             const std::vector<Decision> expected = naive(settings, workers);
@@ -153,7 +153,7 @@ TEST_CASE("the virtual clock decides as the naive simulation, in whatever order 
     }
 }
 
-TEST_CASE("a stream of candidates that comes late changes no decision") {
+TEST_CASE("candidates that are provided late change no decision") {
     for (const LadderSettings& settings : kLadders) {
         const std::vector<Decision> expected = naive(settings, 6);
         for (const std::int64_t chunk : {1, 3, 17}) {
@@ -165,7 +165,7 @@ TEST_CASE("a stream of candidates that comes late changes no decision") {
     }
 }
 
-TEST_CASE("decisions go forward in virtual time, ties by worker") {
+TEST_CASE("decisions are made in order of virtual time, ties by worker") {
     Execution execution({.candidates = 200}, Schedule::reproducible, 9, Order::finish, 1);
     const std::vector<Decision> decisions = execution.run(4);
     CHECK(decisions.size() > 300);
@@ -177,7 +177,7 @@ TEST_CASE("decisions go forward in virtual time, ties by worker") {
     }
 }
 
-TEST_CASE("outstanding tasks are handed out in the order asked for") {
+TEST_CASE("outstanding tasks are returned in the requested order") {
     for (const Order order : {Order::finish, Order::start, Order::rung}) {
         Ladder ladder({.candidates = 30});
         ash::VirtualClock clock(ladder, 30, 8, cost_of, order);
@@ -197,7 +197,7 @@ TEST_CASE("outstanding tasks are handed out in the order asked for") {
     CHECK(clock.next()->job.rung == 0);
 }
 
-TEST_CASE("a result that comes early is held back until those before it have come") {
+TEST_CASE("a result that comes early is held back until the results before it have come") {
     Ladder ladder({.candidates = 4});
     ash::VirtualClock clock(
         ladder, 4, 2, [](const Job& job) { return job.candidate == 0 ? 10.0 : 1.0; }, Order::finish);
@@ -238,7 +238,7 @@ TEST_CASE("a release ends everything, and a virtual clock drops what was held ba
     }
 }
 
-TEST_CASE("a report limit leaves the first of the decisions, in whatever order tasks are executed") {
+TEST_CASE("a report limit leaves the first decisions, in any order of execution") {
     for (LadderSettings settings : kLadders) {
         const std::vector<Decision> all = naive(settings, 5);
         const std::int64_t last = std::ssize(all);
@@ -281,7 +281,7 @@ TEST_CASE("a result of a task that no worker has is refused, and nothing changes
     }
 }
 
-TEST_CASE("a clock that cannot be is refused") {
+TEST_CASE("a clock with invalid settings is refused") {
     Ladder ladder({.candidates = 2});
     CHECK_THROWS_AS(ash::VirtualClock(ladder, 2, 0, cost_of, Order::finish), std::invalid_argument);
     for (const Schedule schedule : {Schedule::greedy, Schedule::reproducible}) {
@@ -290,7 +290,7 @@ TEST_CASE("a clock that cannot be is refused") {
     }
 }
 
-TEST_CASE("a result of a task that does not run is refused, and changes nothing") {
+TEST_CASE("a result of a task that is not running is refused, and nothing changes") {
     for (const Schedule schedule : {Schedule::greedy, Schedule::reproducible}) {
         for (const bool released : {false, true}) {
             Ladder ladder({.candidates = 8});
@@ -322,7 +322,7 @@ TEST_CASE("a result of a task that does not run is refused, and changes nothing"
     }
 }
 
-TEST_CASE("candidates stay known, and there are no more than the ladder has") {
+TEST_CASE("the number of known candidates neither falls nor exceeds the ladder's") {
     for (const Schedule schedule : {Schedule::greedy, Schedule::reproducible}) {
         Ladder ladder({.candidates = 8});
         const auto clock = ash::make_clock(schedule, ladder, 4, 2, cost_of);

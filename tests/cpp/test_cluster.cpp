@@ -36,7 +36,7 @@ Workload workload() {
 
 }  // namespace
 
-TEST_CASE("a cluster that costs nothing is threads") {
+TEST_CASE("a cluster without costs decides as threads do") {
     for (const int threads : {1, 3, 16}) {
         const ash::Simulation here = ash::simulate(settings(50, threads), workload());
         const ClusterSimulation there =
@@ -77,7 +77,7 @@ TEST_CASE("states travel through the coordinator, or stay") {
     CHECK(stays.bytes == 0.0);
 }
 
-TEST_CASE("data are passed on by those who have them") {
+TEST_CASE("data are passed on by the processes that have them") {
     const Cluster cluster{.bandwidth = 5.0, .process_bandwidth = 10.0, .data_bytes = 10.0};
     SimulationSettings chosen = settings(3, 3);
     chosen.ladder.max_rungs = 1;
@@ -87,13 +87,13 @@ TEST_CASE("data are passed on by those who have them") {
     CHECK(found.line == 4.0);
 }
 
-TEST_CASE("the last process has the threads that are left") {
+TEST_CASE("the last process has the remaining threads") {
     const ClusterSimulation found = ash::simulate_cluster(settings(64, 7), {.threads_per_process = 3}, workload());
     CHECK(found.processes == 3);
     CHECK(found.run.busy == found.run.work);
 }
 
-TEST_CASE("a target ends the run while others work and data are on their way") {
+TEST_CASE("a stop score ends the run while other jobs run and data are in transit") {
     SimulationSettings chosen = settings(64, 8);
     chosen.ladder.stop_score = 3.0;
     const Cluster cluster{.latency = 0.25, .process_bandwidth = 100.0, .data_bytes = 1000.0};
@@ -106,7 +106,7 @@ TEST_CASE("a target ends the run while others work and data are on their way") {
     CHECK(found.line <= found.run.makespan);
 }
 
-TEST_CASE("what a cluster refuses") {
+TEST_CASE("invalid settings of a cluster are refused") {
     CHECK_THROWS_AS(ash::simulate_cluster(settings(4, 0), {}, workload()), std::invalid_argument);
     SimulationSettings teams = settings(4, 2);
     teams.teams = true;

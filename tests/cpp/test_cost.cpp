@@ -73,7 +73,7 @@ TEST_CASE("8 features, 3 of them embedded, 64-10, by hand; factors of inputs cos
     CHECK(training_cost(Layout({8, 10, 3}, settings)) == 2 * (8 * 64 + 64 * 16) + 10 * 64);
 }
 
-TEST_CASE("what exceeds 64 bits is still a number") {
+TEST_CASE("costs beyond 64 bits are finite numbers") {
     const Layout layout = layout_of(1 << 20, {1 << 14}, 2);
     const double cost = job_cost(layout, std::int64_t{1} << 31, 1, std::int64_t{1} << 62);
     CHECK(cost > 0x1p128);

@@ -222,7 +222,7 @@ TEST_CASE("weights are repeated rows: in the scaling, in an update of the whole 
     }
 }
 
-TEST_CASE("a builder refuses what does not fit") {
+TEST_CASE("a builder refuses shapes that do not fit") {
     const Given given(20, 2);
     const TargetTable targets{given.y.data(), 20, 1, 2};
     const std::vector<bool> all(3, true);
@@ -276,7 +276,7 @@ TEST_CASE("weights whose sum is not finite are refused") {
                     std::invalid_argument);
 }
 
-TEST_CASE("members that do not fit each other make no data") {
+TEST_CASE("members that do not fit each other are refused") {
     const auto members = [](std::int64_t rows, std::int64_t epoch_rows, std::vector<int> numbers) {
         Rows part;
         part.count = rows;
@@ -297,7 +297,7 @@ TEST_CASE("members that do not fit each other make no data") {
         CHECK_THROWS_AS(Data(members(2, 0, numbers)), std::invalid_argument);
 }
 
-TEST_CASE("members of a classification in which one is wrong make no data") {
+TEST_CASE("a wrong member of a classification is refused") {
     using Change = std::function<void(Data::Members&)>;
     const auto made = [](const Change& change) {
         Rows part;
@@ -319,7 +319,7 @@ TEST_CASE("members of a classification in which one is wrong make no data") {
         {"a sparse row", [](Data::Members& m) { m.training.sparse.first[1] = -1; }},
         {"a sparse row", [](Data::Members& m) { m.training.sparse.size[1] = 7; }},
         {"a sparse column", [](Data::Members& m) { m.validation.sparse.columns[0] = 4; }},
-        {"one part is sparse",
+        {"only one of the parts is sparse",
          [](Data::Members& m) {
              m.validation.sparse = {};
              m.validation.x = AlignedFloats(3 * m.validation.stride);
@@ -336,10 +336,10 @@ TEST_CASE("members of a classification in which one is wrong make no data") {
         {"logarithms", [](Data::Members& m) { m.validation.log_targets.assign(3, 1.0F); }},
         {"constant features", [](Data::Members& m) { m.constant_features = {-1}; }},
         {"constant features", [](Data::Members& m) { m.constant_features = {4}; }},
-        {"x: not 1 to 2^28 columns", [](Data::Members& m) { m.features = 0; }},
+        {"x: the number of columns must be 1 to 2^28", [](Data::Members& m) { m.features = 0; }},
         {"2 to 2^28 classes", [](Data::Members& m) { m.classes = 1; }},
         {"loss: a level", [](Data::Members& m) { m.loss.level = 1.0; }},
-        {"of classes there is one only", [](Data::Members& m) { m.loss.kind = Loss::pinball; }},
+        {"only a regression has a choice", [](Data::Members& m) { m.loss.kind = Loss::pinball; }},
         {"wrong number of columns", [](Data::Members& m) { m.inputs.center.pop_back(); }},
         {"standardization: not finite", [](Data::Members& m) { m.units.scale[1] = 0.0; }},
         {"standardization: not finite", [](Data::Members& m) { m.inputs.center[2] = kNan; }},
@@ -352,7 +352,7 @@ TEST_CASE("members of a classification in which one is wrong make no data") {
     }
 }
 
-TEST_CASE("members of a regression in which one is wrong make no data") {
+TEST_CASE("a wrong member of a regression is refused") {
     using Change = std::function<void(Data::Members&)>;
     const auto made = [](const Change& change) {
         Rows part;
@@ -394,7 +394,7 @@ TEST_CASE("members of a regression in which one is wrong make no data") {
     }
 }
 
-TEST_CASE("a block of floats whose size is no size is not allocated") {
+TEST_CASE("a block of floats of an impossible size is not allocated") {
     constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
     for (const std::int64_t size : {-kMost - 1, std::int64_t{-1}, kMost / 4 + 1, kMost})
         CHECK_THROWS_AS(AlignedFloats{size}, std::bad_alloc);

@@ -57,7 +57,7 @@ AlignedFloats decayed(const Kernels& kernels, int updates) {
 
 }  // namespace
 
-TEST_CASE("denormals are zero for as long as it lives, on its thread, however it ends") {
+TEST_CASE("denormals are zero on its thread during its lifetime, however it ends") {
     CHECK(keeps());
     {
         const FlushDenormals outer;
@@ -86,7 +86,7 @@ TEST_CASE("denormals are zero for as long as it lives, on its thread, however it
     }
 }
 
-TEST_CASE("moments that decay stay denormals for good, and end as zero where they are flushed") {
+TEST_CASE("decaying moments would stay denormals, and become zero where these are flushed") {
     for (const Kernels* kernels : available_kernels()) {
         CHECK(denormals(decayed(*kernels, 4000)) > 0);
         const FlushDenormals flush;

@@ -33,7 +33,7 @@ void flip(float& value, int bit) {
 
 }  // namespace
 
-TEST_CASE("known answers, with and without a rest beyond whole stripes") {
+TEST_CASE("digests equal known answers, with and without a rest beyond whole stripes") {
     const std::initializer_list<std::pair<int, std::uint64_t>> known{
         {0, 0xef46db3751d8e999U},  {1, 0x477a7e4f0e7690ddU},   {2, 0x909ae08e5f809693U},
         {7, 0x5c7443f8463ac947U},  {8, 0xc91c2a4007dc13d0U},   {9, 0x1e54ca1d41e5e76aU},
@@ -57,7 +57,7 @@ TEST_CASE("floats that arrive in parts have the digest of all at once") {
     }
 }
 
-TEST_CASE("doubles have the answers of their bytes, and one digest for what means the same") {
+TEST_CASE("doubles have the digest of their bytes, and equal values have one digest") {
     const std::initializer_list<std::pair<int, std::uint64_t>> known{
         {0, 0xef46db3751d8e999U}, {1, 0xbbde15fd6352af20U}, {3, 0x51255a26eb34a4cfU},  {4, 0xe1af0e81d2787e4eU},
         {5, 0xe58cc10a30cc3828U}, {8, 0x88107a7bf7a99a2bU}, {100, 0x8e9dbfdfb7fc2a53U}};
@@ -71,7 +71,7 @@ TEST_CASE("doubles have the answers of their bytes, and one digest for what mean
     CHECK(digest(std::vector{0.0, nan}) != digest(std::vector{nan, 0.0}));
 }
 
-TEST_CASE("no bit can flip unseen, and no two flips look the same") {
+TEST_CASE("each flipped bit changes the digest, and no two flips give the same one") {
     for (const int count : {1, 2, 7, 8, 48, 83}) {
         std::vector<float> values = ramp(count);
         std::set<std::uint64_t> seen{digest(values)};
@@ -86,7 +86,7 @@ TEST_CASE("no bit can flip unseen, and no two flips look the same") {
     }
 }
 
-TEST_CASE("order and length count") {
+TEST_CASE("the digest depends on order and length") {
     std::vector<float> values = ramp(64);
     const std::uint64_t before = digest(values);
     std::swap(values[3], values[11]);  // the same lane of two stripes

@@ -166,7 +166,7 @@ TEST_CASE("a cosine and a sine err by no more than periodic.hpp says") {
 
 // A value is a sum of 16 cosines times at most 1, rounded as often at a size of 17 at most: 2e-5 at worst, of which a
 // tenth is seen. Without fma an angle of 4 turns is rounded once more: 16 * 2 pi * 2e-7.
-TEST_CASE("what numbers become equals the definition, and nothing beside it is written") {
+TEST_CASE("embedded numbers equal the definition, and nothing else is written") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);
         const AlignedFloats slow = given.embedded(kReference, kMostRows);
@@ -225,7 +225,7 @@ TEST_CASE("the gradient of padding is positive zero, whatever lies beyond the de
     }
 }
 
-TEST_CASE("a number that is NaN or infinite spoils what comes of it, and nothing else") {
+TEST_CASE("a number that is NaN or infinite affects only what is computed from it") {
     for (const float bad : {kNan, std::numeric_limits<float>::infinity()}) {
         Given given(19);
         given.x.data()[2 * given.block.stride + 17] = bad;
@@ -248,7 +248,7 @@ TEST_CASE("a number that is NaN or infinite spoils what comes of it, and nothing
     }
 }
 
-TEST_CASE("huge numbers have angles without a meaning, but cosines and gradients all the same") {
+TEST_CASE("huge numbers have finite cosines and gradients") {
     for (const float huge : {1e6F, 4e6F, -6e6F, 1e7F, -1e8F, 1e30F, -1e30F}) {
         Given given(17);
         std::fill_n(given.x.data(), given.x.size(), huge);

@@ -60,7 +60,7 @@ bool same_state(const State& a, const State& b) {
 
 }  // namespace
 
-TEST_CASE("a pass takes no row twice and leaves out fewer than it has parts; no epoch is longer than it may be") {
+TEST_CASE("a pass takes no row twice and leaves out fewer rows than it has parts; no epoch exceeds its limit") {
     for (const std::int64_t rows : {1, 2, 7, 10, 11, 64, 97, 1000}) {
         for (std::int64_t most = 0; most <= rows + 1; ++most) {
             const EpochCut cut(rows, most);
@@ -82,7 +82,7 @@ TEST_CASE("a pass takes no row twice and leaves out fewer than it has parts; no 
     }
 }
 
-TEST_CASE("an epoch of all rows is the pass that it was") {
+TEST_CASE("an epoch of all rows is a whole pass") {
     const Data whole = cut_data(109, 3, 0);
     for (const std::int64_t most : {100, 101, 1'000'000}) {
         const Data data = cut_data(109, 3, most);
@@ -93,7 +93,7 @@ TEST_CASE("an epoch of all rows is the pass that it was") {
     CHECK_THROWS_AS(cut_data(109, 3, -1), std::invalid_argument);
 }
 
-TEST_CASE("a job that goes on in the middle of a pass has the bits of one that was never interrupted") {
+TEST_CASE("a job resumed in the middle of a pass has the bits of one that was never interrupted") {
     for (const int classes : {0, 3}) {
         const Data data = cut_data(109, classes, 30);
         CHECK(data.epochs().parts() == 4);
@@ -109,7 +109,7 @@ TEST_CASE("a job that goes on in the middle of a pass has the bits of one that w
     }
 }
 
-TEST_CASE("a batch of everything takes all rows in each epoch") {
+TEST_CASE("a full batch takes all rows in each epoch") {
     const Settings full = settings_of(Optimizer::adam, 0);
     const State whole = left_by(cut_data(109, 3, 0), full, {1, 2});
     CHECK(same_state(left_by(cut_data(109, 3, 30), full, {1, 2}), whole));
@@ -160,7 +160,7 @@ TEST_CASE("a job costs what its epochs and the rows that score it do, and the lo
     CHECK(*std::ranges::max_element(losses) > *std::ranges::min_element(losses));
 }
 
-TEST_CASE("a refit goes on with the epochs of its own rows") {
+TEST_CASE("a refit continues with the epochs of its own rows") {
     const Data data = cut_data(109, 3, 30);
     const Data more = cut_data(149, 3, 30);  // 140 rows: 5 parts of 28
     const Settings settings = settings_of(Optimizer::adamw, 8);

@@ -87,7 +87,7 @@ TEST_CASE("networks and external candidates share one ladder, whatever the threa
     }
 }
 
-TEST_CASE("an external job that was stopped leaves no record, and what its trainer throws ends the run") {
+TEST_CASE("a stopped external job leaves no record, and an exception of its trainer ends the run") {
     const Data data = make_data();
     Tuner stopped(make_mixed(data, 2,
                              [](const Job&, const std::atomic<bool>& stop) -> std::optional<Answer> {
@@ -109,7 +109,7 @@ TEST_CASE("an external job that was stopped leaves no record, and what its train
     CHECK_THROWS_AS(static_cast<void>(failing.wait(60.0)), std::runtime_error);
 }
 
-TEST_CASE("external candidates are refused where nothing trains them, and they have no states") {
+TEST_CASE("external candidates require a trainer, and have no states") {
     const Data data = make_data();
     CHECK_THROWS_AS(make_mixed(data, 1, {}), std::invalid_argument);
     const auto all = make_mixed(data, 1, scored);

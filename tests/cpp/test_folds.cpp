@@ -102,7 +102,7 @@ TEST_CASE("a job has the mean of its folds, each resumed where it stands, droppe
     }
 }
 
-TEST_CASE("states and predictions are those of all folds, in their order, and can be made again") {
+TEST_CASE("states and predictions are those of all folds in order, and can be trained again") {
     const std::vector<Data> data = make_folds(3);
     const std::vector<Fold> folds = folds_of(data);
     const std::vector<Settings> settings = make_settings(4);
@@ -153,7 +153,7 @@ TEST_CASE("a candidate that diverges in one fold has diverged, and leaves nothin
     CHECK(all.memory().held_bytes == 0);
 }
 
-TEST_CASE("more candidates are known to all folds, and a stop ends a job") {
+TEST_CASE("candidates are added to all folds, and a stop ends a job") {
     const std::vector<Data> data = make_folds(2);
     const std::vector<Settings> settings = make_settings(4);
     Candidates all(folds_of(data), {settings[0]}, 4, 1, kNoLimit);

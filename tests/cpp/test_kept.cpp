@@ -120,7 +120,7 @@ double accuracy(const Data& data, const float* predictions) {
 
 }  // namespace
 
-TEST_CASE("records keep what a brute force over the jobs finds, in whatever order they come") {
+TEST_CASE("records keep what a brute force over the jobs finds, in any order of the jobs") {
     std::mt19937 random(7);
     for (int round = 0; round < 400; ++round) {
         std::vector<JobRecord> jobs = random_jobs(random);
@@ -142,7 +142,7 @@ TEST_CASE("records keep what a brute force over the jobs finds, in whatever orde
     }
 }
 
-TEST_CASE("what makes way is let go") {
+TEST_CASE("states of replaced entries are released") {
     Records records(2);
     std::vector<std::weak_ptr<const State>> states;
     const auto offer = [&](std::int32_t candidate, std::int32_t rung, double score) {

@@ -200,7 +200,7 @@ TEST_CASE("updates equal their twin, moments included") {
     }
 }
 
-TEST_CASE("transposition") {
+TEST_CASE("a transposition equals its twin") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int rows = 1; rows <= kLargest; ++rows) {
             for (int columns = 1; columns <= kLargest; ++columns) {
@@ -264,7 +264,7 @@ TEST_CASE("rows are standardized as the definition says, to the last bit") {
     }
 }
 
-TEST_CASE("a clip is near its formula, never beyond 3, and nothing that is not clipped changes") {
+TEST_CASE("a clip is near its formula and never beyond 3, and columns without a clip are unchanged") {
     for (const Kernels* kernels : tested_kernels()) {
         for (double x = 1e-40; x < 3e38; x *= 1.7) {
             const std::vector<double> from{x, -x, x, -x, x, -x};
@@ -285,7 +285,7 @@ TEST_CASE("a clip is near its formula, never beyond 3, and nothing that is not c
     }
 }
 
-TEST_CASE("whatever is not finite is found, wherever it stands") {
+TEST_CASE("a value that is not finite is found at any position") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int place = 0; place < 80; ++place) {
             AlignedFloats values(80);

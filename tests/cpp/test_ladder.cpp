@@ -94,7 +94,7 @@ TEST_CASE("rungs are counted in integers") {
     }
 }
 
-TEST_CASE("what cannot be a ladder is refused") {
+TEST_CASE("a ladder with invalid settings is refused") {
     const auto refuses = [](auto change) {
         LadderSettings made = settings(128);
         change(made);
@@ -168,7 +168,7 @@ TEST_CASE("scores 2, 1, 3 tell the promotion rules apart") {
     }
 }
 
-TEST_CASE("improving: who did no better than in the rung below goes no further, and others do") {
+TEST_CASE("improving: only candidates that did better than in the rung below are promoted") {
     struct {
         double score, loss;
         bool goes_up;
@@ -226,7 +226,7 @@ TEST_CASE("paper and random run to the end with their invariants") {
     }
 }
 
-TEST_CASE("the barrier holds until the last of a rung has finished") {
+TEST_CASE("the barrier holds until the last job of a rung has finished") {
     Ladder ladder(settings(8, 2, Algorithm::sh));
     std::vector<Job> jobs;
     while (const std::optional<Job> job = ladder.next()) jobs.push_back(*job);
@@ -239,7 +239,7 @@ TEST_CASE("the barrier holds until the last of a rung has finished") {
     CHECK_FALSE(ladder.next());
 }
 
-TEST_CASE("the barrier opens as well when fewer have survived than there are places") {
+TEST_CASE("the barrier also opens if fewer candidates survive than there are places") {
     Ladder ladder(settings(16, 2, Algorithm::sh));
     while (const std::optional<Job> job = ladder.next()) {
         ladder.report(*job, job->candidate % 5 == 3 ? 1.0 : kNan, 0.0);
@@ -250,7 +250,7 @@ TEST_CASE("the barrier opens as well when fewer have survived than there are pla
     CHECK(ladder.finished());
 }
 
-TEST_CASE("a job that does not run cannot be reported, and nothing changes") {
+TEST_CASE("a report of a job that is not running is refused, and nothing changes") {
     Ladder ladder(settings(8));
     const Job job = *ladder.next();
     for (const Job& foreign : {Job{1, 0, 1}, Job{-1, 0, 1}, Job{0, 1, 2}, Job{0, -1, 1}, Job{100, 0, 1}}) {

@@ -69,7 +69,7 @@ std::vector<float> row(const State& state, std::int64_t offset, int count) {
 
 }  // namespace
 
-TEST_CASE("parts lie one behind the other, and without factors all others stay where they are") {
+TEST_CASE("parts are contiguous, and factors do not move the other parts") {
     for (const bool embeds : {false, true}) {
         for (const bool scales : {false, true}) {
             const Layout layout(kShape, chosen(embeds, scales, false));
@@ -106,7 +106,7 @@ TEST_CASE("shares of activations are a row behind the biases of each hidden laye
     CHECK(layout.copies_size() == plain.copies_size());
 }
 
-TEST_CASE("no numbers, no embedding") {
+TEST_CASE("a table without numbers has no embedding") {
     const Layout layout({10, 3, 0}, chosen(true, false, false));
     CHECK_FALSE(layout.embeds());
     CHECK(layout.size() == Layout({10, 3}, chosen(false, false, false)).size());
@@ -136,7 +136,7 @@ TEST_CASE("before training factors are 1, and under ntk the last layer is zero")
 }
 
 // So that a part which is left out changes nothing in the others.
-TEST_CASE("an embedding begins alike whatever else a candidate has, and each candidate's is its own") {
+TEST_CASE("initial embeddings depend on the candidate's number alone") {
     const auto first_frequencies = [](const Settings& settings, std::uint64_t seed, std::uint32_t candidate) {
         const State state = initial_state(kShape, settings, seed, candidate);
         return row(state, state.layout.embedding().offset, 5);

@@ -72,7 +72,7 @@ void check_equal(const Tuner& one, const Tuner& other) {
     }
 }
 
-TEST_CASE("a run whose jobs are done elsewhere is the one of threads here, also where states are dropped") {
+TEST_CASE("a run whose jobs are done elsewhere equals a run on local threads, also where states are dropped") {
     const Data data = make_data();
     Tuner here(make_candidates(data, kSettings.threads, kNoLimit, nullptr), kSettings);
     here.start();
@@ -102,7 +102,7 @@ TEST_CASE("a thread that waits for an answer leaves when the tuner stops") {
     CHECK_FALSE(mailbox->send({0, 0, 1}, {}));
 }
 
-TEST_CASE("states that stayed elsewhere are made again by as many threads as there are cores") {
+TEST_CASE("states of other processes are trained again by as many threads as there are cores") {
     const Data data = make_data();
     TunerSettings settings = kSettings;
     settings.cores = 8;
@@ -133,7 +133,7 @@ TEST_CASE("a mailbox outlives its tuner, which closes it") {
     CHECK_FALSE(mailbox->send({0, 0, 1}, {}));
 }
 
-TEST_CASE("every answer that was taken comes to its sender, and none waits on once the mailbox is closed") {
+TEST_CASE("every accepted answer is delivered, and no sender waits after the mailbox is closed") {
     for (int letters = 0; letters < 60; ++letters) {
         Mailbox mailbox(4);
         std::atomic<int> received{0};
@@ -169,7 +169,7 @@ TEST_CASE("a state that is not the candidate's ends the run") {
     CHECK_THROWS_AS(ended(), std::invalid_argument);
 }
 
-TEST_CASE("notes say what is kept and what is dropped, for states that stay elsewhere") {
+TEST_CASE("notes list kept and dropped states of other processes") {
     const Data data = make_data();
     const auto mailbox = std::make_shared<Mailbox>(2);
     const std::unique_ptr<Candidates> candidates = make_candidates(data, 2, kNoLimit, mailbox);

@@ -94,7 +94,7 @@ double auc_by_pairs(const std::vector<float>& values, const std::vector<std::int
 
 }  // namespace
 
-TEST_CASE("metrics have the names of the border") {
+TEST_CASE("metrics have the names that Python uses") {
     for (const char* text : {"accuracy", "neg_log_loss", "balanced_accuracy", "roc_auc", "average_precision", "f1",
                              "f1_macro", "f1_weighted", "r2", "neg_root_mean_squared_error", "neg_mean_absolute_error",
                              "neg_mean_pinball_loss", "neg_mean_poisson_deviance"}) {
@@ -160,7 +160,7 @@ TEST_CASE("r2 of a constant output: 1 when it is met, else 0") {
     CHECK(score(Metric::r2, Table({{0.1F}, {0.2F}, {0.1F}}), targets) == 0.0);
 }
 
-TEST_CASE("undefined is NaN") {
+TEST_CASE("an undefined metric is NaN") {
     const Table one(Values{{0.5F}});
     CHECK(std::isnan(score(Metric::r2, one, one)));
     CHECK(score(Metric::rmse, one, one) == 0.0);
@@ -230,7 +230,7 @@ TEST_CASE("a weighted row scores as that many rows") {
     }
 }
 
-TEST_CASE("a score that has served another table is as good as a new one") {
+TEST_CASE("a score that was used for another table gives the values of a new one") {
     std::mt19937 random(5);
     std::uniform_real_distribution<float> uniform(0.0F, 1.0F);
     RunningScore used;

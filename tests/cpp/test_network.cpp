@@ -54,7 +54,7 @@ TEST_CASE("rows are standardized by the training rows alone") {
     CHECK(data.validation().targets.data()[0] == doctest::Approx(97.5 / std::sqrt(1.25)));  // no clip
 }
 
-TEST_CASE("what is predicted from has the bits that training has seen") {
+TEST_CASE("features of a prediction have the bits of those in training") {
     std::vector<float> x;
     for (std::uint32_t i = 0; i < 3 * 500; ++i) {
         const float u = unit_float(philox({i, 0, 0, 0}, 5)[0]);
@@ -80,7 +80,7 @@ TEST_CASE("what is predicted from has the bits that training has seen") {
     }
 }
 
-TEST_CASE("data refuse what does not fit") {
+TEST_CASE("data of shapes that do not fit are refused") {
     const std::vector<double> y{0, 1, 2, 1, 0, 1};
     const std::vector<std::int64_t> none;
     const std::vector<std::int64_t> beyond{6};
@@ -129,12 +129,12 @@ TEST_CASE("predictions do not depend on the number of threads") {
     }
 }
 
-TEST_CASE("no rows, no results") {
+TEST_CASE("a prediction of no rows has no results") {
     const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
     Network(layers, {}, 0, kThree, kPlain).predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr);
 }
 
-TEST_CASE("floats predict as doubles do, a missing value as the center, and what float32 does not hold is refused") {
+TEST_CASE("floats predict as doubles do, missing values as the center, and numbers beyond float32 are refused") {
     const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
     const Network network(layers, {}, 0, kThree, kPlain);
     std::vector<float> floats(600);
@@ -158,7 +158,7 @@ TEST_CASE("floats predict as doubles do, a missing value as the center, and what
     CHECK_FALSE(network.predict(floats.data(), 200, 2, kernels(""), other.data()));
 }
 
-TEST_CASE("layers come back as they went in") {
+TEST_CASE("layers are returned as they were given") {
     const std::vector<LayerWeights> layers{layer(3, 130, 0.25F), layer(130, 1, 0.5F)};
     const Network network(layers, {Activation::relu}, 0, kThree, kPlain);
     for (std::size_t l = 0; l < 2; ++l) {
@@ -167,7 +167,7 @@ TEST_CASE("layers come back as they went in") {
     }
 }
 
-TEST_CASE("a network refuses what does not fit together") {
+TEST_CASE("a network refuses parts that do not fit together") {
     const std::vector<LayerWeights> good{layer(3, 2, 1.0F), layer(2, 1, 1.0F)};
     const std::vector<LayerWeights> broken{layer(3, 2, 1.0F), layer(3, 1, 1.0F)};
     std::vector<LayerWeights> infinite = good;
@@ -191,7 +191,7 @@ TEST_CASE("a network refuses what does not fit together") {
 }
 
 // x = 2, 3, 4, of which 2 and 4 are embedded: 0.25 + 16 * 0.25 * cos(2 pi (0.25 x + 0.25)), for each three times.
-TEST_CASE("an embedding goes before the first layer: features, then each value of all numbers") {
+TEST_CASE("the embedding of numbers follows the other features in the inputs of the first layer") {
     const EmbeddingWeights embedding = embedding_of({0, 2}, 0.25F);
     std::vector<float> first(9);
     for (std::size_t input = 0; input < 9; ++input) first[input] = static_cast<float>(input + 1);

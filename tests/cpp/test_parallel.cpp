@@ -90,7 +90,7 @@ TEST_CASE("on_threads throws the first exception of any kind, once all bodies ha
     }
 }
 
-TEST_CASE("the critical section lets one in at a time, and exceptions out") {
+TEST_CASE("the critical section admits one thread at a time, and passes exceptions on") {
     int count = 0;
     region(4, [&](int) {
         for (int i = 0; i < 10'000; ++i) ash::in_critical_section([&] { ++count; });
@@ -101,7 +101,7 @@ TEST_CASE("the critical section lets one in at a time, and exceptions out") {
     CHECK(count == 40'001);
 }
 
-TEST_CASE("as many threads are startable as are asked for") {
+TEST_CASE("as many threads can be started as are requested") {
     for (const int wanted : {1, 2, 9}) CHECK(ash::startable(wanted) == wanted);
 }
 
@@ -178,7 +178,7 @@ bool limit_memory(std::size_t more) {
     return read && setrlimit(RLIMIT_AS, &limit) == 0;
 }
 
-TEST_CASE("R3 threads that there is no memory for are not started, and work goes on with those that there are") {
+TEST_CASE("R3 threads that memory does not suffice for are not started, and work continues on the others") {
     constexpr std::size_t kStack = std::size_t{8} << 20;
     for (const std::size_t stacks : {0, 1, 2, 3, 5, 9}) {
         CAPTURE(stacks);

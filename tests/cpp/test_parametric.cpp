@@ -74,7 +74,7 @@ TEST_CASE("parametric activations have the same bits on every instruction set wi
     }
 }
 
-TEST_CASE("with shares of 1 they are the plain ones, with shares of 0 the identity") {
+TEST_CASE("parametric activations are plain with shares of 1 and the identity with shares of 0") {
     const Block block = block_of(5, 37);
     const AlignedFloats x = wide_block(block, 35);
     AlignedFloats ones(block.stride);
@@ -132,7 +132,7 @@ TEST_CASE("shares and their moments have padding of positive zero on every instr
     }
 }
 
-TEST_CASE("buffers of parametric activations are made where they are wanted, and only there") {
+TEST_CASE("buffers of parametric activations are allocated only where they are needed") {
     const Data data = make_mixed_data(120, 3);
     Settings settings = recipe(Optimizer::adam, 16);
     CHECK(Workspace(data, {&settings, 1}).slopes.size() > 0);

@@ -124,7 +124,7 @@ TEST_CASE("products equal their naive twin in all three uses") {
     }
 }
 
-TEST_CASE("a product of every number of terms goes on where it was") {
+TEST_CASE("a product of any number of terms continues its sum across blocks") {
     for (int terms = 1; terms <= kLargest; ++terms) {
         check(13, 35, terms, Start::accumulate, false);
         check(13, 35, terms, Start::bias, true);

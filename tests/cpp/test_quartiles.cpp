@@ -102,7 +102,7 @@ std::int64_t size_of(std::int64_t columns, std::int64_t rows) {
 
 }  // namespace
 
-TEST_CASE("quantiles of rows that count alike are linear between them, of whole weights those of repeated rows") {
+TEST_CASE("quantiles of equal weights are interpolated linearly, those of whole weights equal repeated rows") {
     std::mt19937_64 random(1);
     for (std::size_t size = 3; size < 60; ++size) {
         const Values values = random_values(size, random);
@@ -130,7 +130,7 @@ TEST_CASE("with any weights a quantile is the mean of one unit of weight") {
     }
 }
 
-TEST_CASE("where the quartiles are equal, half the range is the scale; a constant has none") {
+TEST_CASE("if the quartiles are equal, half the range is the scale; a constant column has none") {
     Values values(100, 7.0);
     CHECK(found_in(values).constant);
     CHECK(found_in(values, Values(100, 0.3)).center == 7.0);
@@ -154,7 +154,7 @@ TEST_CASE("where the quartiles are equal, half the range is the scale; a constan
     CHECK(found_in({kNan, -4.0}).center == -4.0);
 }
 
-TEST_CASE("one value far out moves nothing, and a spread that has no inverse leaves the scale at 1") {
+TEST_CASE("an outlier changes no scale, and a spread without a finite inverse gives a scale of 1") {
     Values values;
     for (int row = 0; row < 1001; ++row) values.push_back(row - 500.0);
     const Found before = found_in(values);
@@ -169,7 +169,7 @@ TEST_CASE("one value far out moves nothing, and a spread that has no inverse lea
     CHECK(found_in({-3e38, 0.0, 3e38}).scale == doctest::Approx(3e38));
 }
 
-TEST_CASE("only the columns that are wanted are scaled") {
+TEST_CASE("only the selected columns are scaled") {
     Quartiles quartiles({false, true, false}, 3);
     for (const double value : {1.0, 2.0, 5.0}) {
         const Values row{value, 10.0 * value, 4.0};
@@ -183,7 +183,7 @@ TEST_CASE("only the columns that are wanted are scaled") {
     CHECK(quartiles.constant(2));
 }
 
-TEST_CASE("a sample has one row of each stratum, and all rows where these are few") {
+TEST_CASE("a sample has one row of each stratum, and all rows if there are few") {
     for (const std::int64_t rows : {1LL, 5LL, 16384LL, 16385LL, 50000LL, 4294967294LL}) {
         const std::int64_t size = size_of(100, rows);
         std::int64_t moved = 0;
@@ -260,7 +260,7 @@ TEST_CASE("quartiles of a sample lie at ranks that are off by four standard devi
     }
 }
 
-TEST_CASE("a column that the sample knows nothing of has the middle of its range") {
+TEST_CASE("a column that is missing in the whole sample is centered in the middle of its range") {
     constexpr std::int64_t kRows = 40000;
     Quartiles quartiles({true}, kRows);
     std::int64_t next = 0;

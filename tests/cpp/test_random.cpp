@@ -34,7 +34,7 @@ TEST_CASE("a shuffle holds every row once and depends on its place alone") {
     CHECK(first == all);
 }
 
-TEST_CASE("every position of a shuffle is hit by every row about equally often") {
+TEST_CASE("each row takes each position of a shuffle about equally often") {
     constexpr int kRows = 8;
     constexpr int kDraws = 8000;
     std::vector<int> counts(kRows * kRows);

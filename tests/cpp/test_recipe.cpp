@@ -114,7 +114,7 @@ TEST_CASE("with the recipe too, kernels and naive twins train to nearly the same
     }
 }
 
-TEST_CASE("a job that goes on from a copy, in another workspace, gives the bits of the original") {
+TEST_CASE("a job resumed from a copy in another workspace gives the bits of the original") {
     const Data data = make_mixed_data(190, 0, true);
     for (const std::int64_t batch : {0, 32}) {
         const Settings settings = recipe(Optimizer::adamw, batch);
@@ -130,7 +130,7 @@ TEST_CASE("a job that goes on from a copy, in another workspace, gives the bits 
 }
 
 // A constant rate, so that jobs of any length are one.
-TEST_CASE("at a constant rate, jobs are as good as one") {
+TEST_CASE("at a constant rate, several jobs equal a single one") {
     const Data data = make_mixed_data(190, 3, true);
     Settings settings = recipe(Optimizer::adam, 33);
     settings.learning_rate_schedule = LearningRateSchedule::constant;
@@ -209,7 +209,7 @@ TEST_CASE("a network predicts what its state does, to the last bit") {
     }
 }
 
-TEST_CASE("without numbers an embedding is none") {
+TEST_CASE("a table without numbers ignores the embedding") {
     const Data data = [] {
         const Data mixed = make_mixed_data(120, 3);
         std::vector<double> x;

@@ -31,7 +31,7 @@ std::vector<float> left_by(const Data& data, const Settings& settings, Team* tea
 
 }  // namespace
 
-TEST_CASE("the recipe has the same bits for any team, changing while it runs") {
+TEST_CASE("the recipe has the same bits for any team, also if it changes during training") {
     std::int64_t helped = 0;
     for (const auto& [classes, weighted] : {std::pair{3, true}, {0, false}}) {
         const Data data = make_mixed_data(300, classes, weighted);
@@ -58,7 +58,7 @@ TEST_CASE("the recipe has the same bits for any team, changing while it runs") {
     CHECK(helped > 0);
 }
 
-TEST_CASE("cuts cover every number once, 16 of them a block, after the last layer") {
+TEST_CASE("cuts cover every number once, 16 per block, after the last layer") {
     for (const int numbers : {1, 16, 17, 100, 1000}) {
         const Settings settings = recipe(Optimizer::sgd, 0);
         const Layout layout({1000, 3, numbers}, settings);

@@ -109,7 +109,7 @@ std::vector<Row> outcome(const Data& data, std::uint64_t seed, const Run& run) {
 
 }  // namespace
 
-TEST_CASE("the same records for any threads, teams, memory limit and delays") {
+TEST_CASE("records are the same for any threads, teams, memory limit and delays") {
     for (const int classes : {3, 0}) {
         const Data data = ash::testing::make_data(150, 6, classes);
         for (const std::uint64_t seed : {0U, 1U}) {
@@ -125,7 +125,7 @@ TEST_CASE("the same records for any threads, teams, memory limit and delays") {
     }
 }
 
-TEST_CASE("limits of the ladder end a run at the same decision, whoever is still at work") {
+TEST_CASE("limits of the ladder end a run at the same decision, whichever jobs are still running") {
     const Data data = ash::testing::make_data(150, 6, 3);
     for (const LadderSettings& ladder : {LadderSettings{.epoch_limit = 70}, LadderSettings{.stop_score = 0.6},
                                          LadderSettings{.promotion = Promotion::paper, .stop_score = 0.5}}) {
@@ -169,7 +169,7 @@ TEST_CASE("no job begins once the work is used up, and the last one is the same 
     CHECK(outcome(data, 3, {.work_limit = 2.0 * work}) == rows(*whole));
 }
 
-TEST_CASE("a run that is stopped has the first records of one that is not, and a report limit repeats it") {
+TEST_CASE("a stopped run has the first records of the whole run, and a report limit repeats it") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const std::vector<Row> all = outcome(data, 4, {});
     const auto first = [&](std::int64_t count) { return std::vector<Row>(all.begin(), all.begin() + count); };

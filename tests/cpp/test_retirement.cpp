@@ -102,7 +102,7 @@ TEST_CASE("both ends of the heap agree with a sorted set") {
     }
 }
 
-TEST_CASE("everybody retires once, nobody goes up after it, and no report retires more than one a rung") {
+TEST_CASE("a candidate retires at most once and is not promoted after it, and a report retires at most one per rung") {
     std::mt19937 random(2);
     for (const Rule& rule : kRules) {
         for (const std::size_t workers : {1, 3, 20, 500}) {
@@ -121,7 +121,7 @@ TEST_CASE("everybody retires once, nobody goes up after it, and no report retire
     }
 }
 
-TEST_CASE("capped keeps as many as may still go up, and who goes up leaves the others where they were") {
+TEST_CASE("capped keeps as many as may still be promoted, and a promotion keeps the order of the others") {
     Ladder ladder({.candidates = 8});
     const std::vector<Job> jobs = start(ladder, 8);
     for (const int i : {0, 1, 2, 3}) CHECK(retired_by(ladder, jobs[static_cast<std::size_t>(i)], -i).empty());
@@ -145,7 +145,7 @@ TEST_CASE("the paper's rule ranks the promoted as well") {
     CHECK(retired_by(ladder, jobs[4], 0.3) == Candidates{1});  // four are better, one of them long gone
 }
 
-TEST_CASE("who diverges below retires somebody above: fewer can come there") {
+TEST_CASE("a candidate that diverges retires one in the rung above, which fewer can reach") {
     for (const Promotion promotion : {Promotion::capped, Promotion::paper}) {
         Ladder ladder({.candidates = 8, .promotion = promotion});
         const std::vector<Job> jobs = start(ladder, 8);
@@ -160,7 +160,7 @@ TEST_CASE("who diverges below retires somebody above: fewer can come there") {
     }
 }
 
-TEST_CASE("the epoch limit is never exceeded, and nothing smaller is given than what exceeds it") {
+TEST_CASE("the epoch limit is never exceeded, and no smaller job is given in place of one that exceeds it") {
     std::mt19937 random(3);
     for (const Rule& rule : kRules) {
         for (std::int64_t limit = 1; limit < 500; limit += 13) {
@@ -189,7 +189,7 @@ TEST_CASE("the epoch limit is never exceeded, and nothing smaller is given than 
     CHECK_THROWS_AS(Ladder({.candidates = 8, .epoch_limit = -1}), std::invalid_argument);
 }
 
-TEST_CASE("the stop score ends it while others run, which are counted") {
+TEST_CASE("the stop score ends the run while other jobs run, which are counted") {
     Ladder ladder({.candidates = 8, .stop_score = 0.9});
     const std::vector<Job> jobs = start(ladder, 4);
     ladder.report(jobs[0], 2.0, kNan);

@@ -52,7 +52,7 @@ std::vector<RetrainJob> jobs_on(const Data& data, const Data& next, const std::v
 
 }  // namespace
 
-TEST_CASE("a refit is the next job of each candidate, whoever runs it and however many threads there are") {
+TEST_CASE("a refit is the next job of each candidate, on any thread and any number of threads") {
     for (const int classes : {0, 3}) {
         const Data some = make_mixed_data(120, classes);
         const Data all = make_mixed_data(160, classes);
@@ -91,7 +91,7 @@ TEST_CASE("one network that threads may share has the same bits however many the
     for (const int threads : {2, 3}) CHECK(same_bits(trained(threads), alone));
 }
 
-TEST_CASE("nothing to do is done at once") {
+TEST_CASE("an empty run ends at once") {
     std::vector<RetrainJob> none;
     retrain(none, 2, [] {
         throw std::logic_error("nobody waits");
@@ -100,7 +100,7 @@ TEST_CASE("nothing to do is done at once") {
     CHECK(none.empty());
 }
 
-TEST_CASE("who diverges is not done, and holds up nobody") {
+TEST_CASE("a diverged candidate is not finished, and delays no other") {
     const Data data = make_mixed_data(80, 2);
     const std::vector<Settings> settings = make_settings(4);
     std::vector<RetrainJob> jobs = jobs_on(data, data, settings);
@@ -109,7 +109,7 @@ TEST_CASE("who diverges is not done, and holds up nobody") {
     for (std::size_t job = 0; job < jobs.size(); ++job) CHECK(jobs[job].done() == (job != 1));
 }
 
-TEST_CASE("it is given up when it is told, and what stop() throws comes out after all threads have left") {
+TEST_CASE("a stop is followed, and an exception of stop() is rethrown after all threads have left") {
     const Data data = make_mixed_data(80, 2);
     const std::vector<Settings> settings = make_settings(5);
     for (const bool throws : {false, true}) {
@@ -130,7 +130,7 @@ TEST_CASE("it is given up when it is told, and what stop() throws comes out afte
     }
 }
 
-TEST_CASE("what a job throws beside a long one comes out, also while stop() takes its time") {
+TEST_CASE("an exception of a job beside a long one is rethrown, also if stop() is slow") {
     const Data data = make_mixed_data(80, 2);
     std::vector<Settings> settings = make_settings(2);
     settings[0].hidden = {1 << 20, 1 << 20};  // 4 TiB of weights

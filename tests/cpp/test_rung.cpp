@@ -59,7 +59,7 @@ TEST_CASE("order: higher score, lower loss, lower candidate") {
     CHECK_FALSE(ash::better({1.0, 0.5, 4}, {1.0, 0.5, 4}));
 }
 
-TEST_CASE("a rung agrees with its sorted twin, whatever finishes and whenever one goes up") {
+TEST_CASE("a rung agrees with its sorted twin, in any order of results and promotions") {
     std::mt19937 random(1);
     constexpr std::int32_t kCount = 400;
     for (const std::int64_t eta : {2, 3, 7}) {

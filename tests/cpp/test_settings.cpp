@@ -27,7 +27,7 @@ void check_names(int count, const char* list) {
 
 }  // namespace
 
-TEST_CASE("names are read as they are written") {
+TEST_CASE("names are parsed as they are printed") {
     check_names<Activation>(8, "identity, relu, sigmoid, tanh, gelu, silu, selu, mish");
     check_names<Optimizer>(5, "sgd, momentum, nesterov, adam, adamw");
     check_names<LearningRateSchedule>(2, "cycle, constant");
@@ -39,7 +39,7 @@ TEST_CASE("names are read as they are written") {
     check_names<TargetTransform>(2, "none, log");
 }
 
-TEST_CASE("what is out of range is named") {
+TEST_CASE("an error names the setting that is out of range") {
     constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
     using Change = std::function<void(Settings&)>;

@@ -95,7 +95,7 @@ TEST_CASE("reproducible decisions depend on neither threads nor teams nor second
     }
 }
 
-TEST_CASE("a target ends the run while others work") {
+TEST_CASE("a stop score ends the run while other jobs run") {
     SimulationSettings chosen = settings(64, 8, false);
     chosen.ladder.stop_score = 0.5;
     Workload flat = workload();
@@ -106,7 +106,7 @@ TEST_CASE("a target ends the run while others work") {
     CHECK(run.busy > run.work);
 }
 
-TEST_CASE("a team takes the seconds off a job") {
+TEST_CASE("a team shortens a job") {
     RunningJobs running(4, 0.5);
     running.start(0, 0.0, 10.0, 3);
     running.start(1, 0.0, 3.0, 1);
@@ -127,7 +127,7 @@ TEST_CASE("a team takes the seconds off a job") {
     CHECK(running.empty());
 }
 
-TEST_CASE("of equals the lowest thread ends first, and the highest gets help") {
+TEST_CASE("among equal times the lowest thread ends first, and the highest gets help") {
     RunningJobs running(9, 1.0);
     for (const int owner : {2, 0, 1}) running.start(owner, 0.0, 1.0, 9);
     CHECK(running.neediest(0.0) == 2);
@@ -135,7 +135,7 @@ TEST_CASE("of equals the lowest thread ends first, and the highest gets help") {
     CHECK(running.end_first() == 1);
 }
 
-TEST_CASE("the lowest of a set of threads") {
+TEST_CASE("the lowest thread of a set is found") {
     ash::ThreadSet threads(200);
     CHECK(threads.empty());
     for (const int thread : {150, 63, 64, 199}) threads.insert(thread);
@@ -162,7 +162,7 @@ TEST_CASE("noise has mean one and the deviation that was asked for") {
     CHECK(ash::timing_noise(1, {0, 0, 1}, 0.0) == 1.0);
 }
 
-TEST_CASE("scores keep to the quality of a candidate, the closer the higher it stands") {
+TEST_CASE("simulated scores are closer to a candidate's quality in higher rungs") {
     for (std::int32_t candidate = 0; candidate < 1000; ++candidate) {
         const double settled = ash::random_score(1, {candidate, 40, 1}, 4);
         for (const std::int32_t rung : {0, 1, 5}) {
@@ -173,7 +173,7 @@ TEST_CASE("scores keep to the quality of a candidate, the closer the higher it s
     CHECK(ash::random_score(1, {0, 0, 1}, 2) != ash::random_score(2, {0, 0, 1}, 2));
 }
 
-TEST_CASE("a table of jobs") {
+TEST_CASE("records of jobs") {
     const std::vector<double> one{3.0};
     const std::vector<double> six{1.0, 2.0, 3.0, 4.0, 5.0, 6.0};
     CHECK(ash::JobTable{.values = one}.whole({5, 2, 4}) == 12.0);
@@ -182,7 +182,7 @@ TEST_CASE("a table of jobs") {
     CHECK(ash::JobTable{.values = six, .rungs = 2}.whole({2, 1, 4}) == 6.0);
 }
 
-TEST_CASE("what the simulator refuses") {
+TEST_CASE("invalid settings of the simulator are refused") {
     CHECK_THROWS_AS(ash::simulate(settings(4, 0, true), workload()), std::invalid_argument);
     CHECK_THROWS_AS(ash::simulate(settings(0, 1, true), workload()), std::invalid_argument);
     for (const double efficiency : {-0.1, 1.1, std::numeric_limits<double>::quiet_NaN()}) {

@@ -68,7 +68,7 @@ TEST_CASE("the bytes of a state are those of its arenas") {
     }
 }
 
-TEST_CASE("held bytes and their peak, until the last who has a state lets go of it") {
+TEST_CASE("held bytes and their peak count a state until its last owner releases it") {
     auto store = std::make_unique<StateStore>(0);
     add_waiting(*store, 0, 0, 1.0);
     add(*store, 1);
@@ -88,7 +88,7 @@ TEST_CASE("held bytes and their peak, until the last who has a state lets go of 
     CHECK(published->epochs == 3);  // outlives the store
 }
 
-TEST_CASE("room is made by the lowest rung first, then by the worst: score, loss, candidate") {
+TEST_CASE("states are dropped from the lowest rung first, then the worst: score, loss, candidate") {
     StateStore store(6 * kBytes);
     std::vector<std::weak_ptr<const State>> states;
     const std::vector<std::pair<int, Entry>> waiting{
@@ -111,7 +111,7 @@ TEST_CASE("room is made by the lowest rung first, then by the worst: score, loss
     CHECK(store.use().peak_bytes == 6 * kBytes);
 }
 
-TEST_CASE("beyond the limit, a state that comes to wait may itself be the one to go") {
+TEST_CASE("beyond the limit, the newest waiting state may itself be dropped") {
     StateStore store(kBytes);
     const std::shared_ptr<State> other = add(store, 0);
     add(store, 1);
@@ -121,7 +121,7 @@ TEST_CASE("beyond the limit, a state that comes to wait may itself be the one to
     CHECK_FALSE(store.resume(1));
 }
 
-TEST_CASE("what is at work or published is never dropped, and the limit may have to yield") {
+TEST_CASE("running and published states are never dropped, even beyond the limit") {
     StateStore store(2 * kBytes);
     const std::shared_ptr<State> own = add(store, 0);
     add(store, 1);
@@ -135,7 +135,7 @@ TEST_CASE("what is at work or published is never dropped, and the limit may have
     CHECK(kept(store, 3) == std::set{0, 1});
 }
 
-TEST_CASE("a published state that nobody else has any more can be dropped") {
+TEST_CASE("a published state without other owners can be dropped") {
     StateStore store(kBytes);
     add(store, 0);
     std::shared_ptr<const State> best = store.publish(0);
@@ -160,7 +160,7 @@ TEST_CASE("a published state is taken as a copy, which is counted") {
     CHECK(store.resume(0) == copy);  // it is its candidate's own again
 }
 
-TEST_CASE("a state that cannot be made is not counted") {
+TEST_CASE("a state that cannot be allocated is not counted") {
     StateStore store(0);
     CHECK_THROWS_AS(store.add(0, kBytes, []() -> State { throw std::bad_alloc(); }), std::bad_alloc);
     CHECK(store.use().held_bytes == 0);

@@ -182,7 +182,7 @@ TEST_CASE("a score is that of the network's own predictions, by each loss and by
     }
 }
 
-TEST_CASE("logarithms of targets that have none are refused") {
+TEST_CASE("logarithms of targets that are not positive are refused") {
     Settings settings = ash::testing::settings_of(Optimizer::adam, 16);
     settings.target_transform = TargetTransform::log;
     const Given given;
@@ -262,7 +262,7 @@ TEST_CASE("losses, logarithms and sparse rows have the same bits on every instru
     }
 }
 
-TEST_CASE("targets whose ratios are beyond float32 have no logarithms") {
+TEST_CASE("targets whose ratios exceed float32 have no logarithms") {
     Given given;
     for (std::size_t row = 0; row < given.y.size(); ++row) given.y[row] *= row % 2 == 0 ? 1e15 : 1e-15;
     const Data within = built(given, {});

@@ -74,7 +74,7 @@ TEST_CASE("a loop may have more blocks than a ticket can count") {
     }
 }
 
-TEST_CASE("a loop without blocks ends, and a closed team has nobody") {
+TEST_CASE("a loop without blocks ends, and a closed team has no members") {
     std::atomic<std::uint32_t> bell{0};
     Team team(bell);
     Workspace own;
@@ -137,7 +137,7 @@ TEST_CASE("a sleeping member is woken by the next loop") {
     team.close();
 }
 
-TEST_CASE("a member that is held up in a block closes the team for a while") {
+TEST_CASE("a member that is delayed in a block closes the team for a while") {
     std::atomic<std::uint32_t> bell{0};
     std::atomic<int> rings{0};
     Team team(bell);
@@ -162,7 +162,7 @@ TEST_CASE("a member that is held up in a block closes the team for a while") {
     team.close();
 }
 
-TEST_CASE("a team that brings nothing is closed for a while, and one that does is not") {
+TEST_CASE("a team that does not help is closed for a while, and one that helps is not") {
     std::atomic<std::uint32_t> bell{0};
     Team team(bell);
     Workspace own;
@@ -189,7 +189,7 @@ TEST_CASE("a team that brings nothing is closed for a while, and one that does i
     }
 }
 
-TEST_CASE("an idle member burns no core") {
+TEST_CASE("an idle member uses no CPU time") {
     std::atomic<std::uint32_t> bell{0};
     Team team(bell);
     team.open(1, no_ring, nullptr);
@@ -231,7 +231,7 @@ TEST_CASE("cuts cover every row once, in blocks that begin on whole lines") {
     }
 }
 
-TEST_CASE("the same bits for any team, changing while it runs") {
+TEST_CASE("training has the same bits for any team, also if it changes during training") {
     for (const auto& [classes, weighted] : {std::pair{3, false}, {0, false}, {3, true}, {0, true}}) {
         const Data data = make_data(400, 21, classes, 2, weighted);
         for (const std::int64_t batch : {0, 100, 33}) {

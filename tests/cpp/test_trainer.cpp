@@ -27,7 +27,7 @@ Trained run(const Data& data, const Settings& settings, const std::vector<std::i
 
 }  // namespace
 
-TEST_CASE("the same bits on every instruction set with fma") {
+TEST_CASE("training has the same bits on every instruction set with fma") {
     const Data data = make_data(300, 9, 4);
     for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::momentum, Optimizer::nesterov, Optimizer::adam}) {
         for (const std::int64_t batch : {0, 1, 33, 5000}) {
@@ -59,7 +59,7 @@ TEST_CASE("the kernels and their naive twins train to nearly the same network") 
     }
 }
 
-TEST_CASE("a job that goes on from a copy of a state gives the bits of the original") {
+TEST_CASE("a job resumed from a copy of a state gives the bits of the original") {
     const Data data = make_data(300, 9, 0, 3);
     const Settings settings = settings_of(Optimizer::adamw, 32);
     const Kernels& table = kernels("");
@@ -83,7 +83,7 @@ TEST_CASE("seed and candidate change the bits") {
     CHECK_FALSE(same_bits(first.weights, initial_state({4, 2}, settings, 0, 1).weights));
 }
 
-TEST_CASE("training learns") {
+TEST_CASE("training lowers the loss") {
     Settings settings = settings_of(Optimizer::adam, 16);
     settings.dropout = 0.0;
     const Data classes = make_data(1000, 2, 2);
@@ -92,7 +92,7 @@ TEST_CASE("training learns") {
     CHECK(run(numbers, settings, {50}, kernels("")).evaluation.score > 0.95);
 }
 
-TEST_CASE("what is not finite is found at the end of its epoch") {
+TEST_CASE("a network that is not finite is found at the end of its epoch") {
     const Data data = make_data(100, 4, 0);
     Settings settings = settings_of(Optimizer::sgd, 10);
     settings.activations = {Activation::relu, Activation::relu};

@@ -142,7 +142,7 @@ TEST_CASE("a cell goes left if it is at most the threshold, and NaN to its side"
     CHECK(found == std::vector{1.0F, 2.0F, 4.0F, 1.0F, 4.0F});
 }
 
-TEST_CASE("where NaN counts as zero it goes to the side of zero") {
+TEST_CASE("NaN that counts as zero goes to the side of zero") {
     Tables tables = chain();
     tables.nodes[0].nan = tables.nodes[1].nan = NanGoes::as_zero;
     tables.nodes[1].threshold = -0.25;
@@ -206,7 +206,7 @@ TEST_CASE("scores that are far apart give probabilities of 0 and 1") {
     CHECK(found == std::vector{1.0F, 0.0F, 0.0F, 1.0F});
 }
 
-TEST_CASE("no rows, no results; what float32 does not hold is refused") {
+TEST_CASE("a prediction of no rows has no results, and numbers beyond float32 are refused") {
     const Trees trees = made(chain());
     CHECK(trees.predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr));
     std::vector<double> x(600 * kFeatures, 0.0);
@@ -221,7 +221,7 @@ TEST_CASE("no rows, no results; what float32 does not hold is refused") {
     CHECK_FALSE(trees.predict(floats.data(), 1, 2, kernels(""), found.data()));
 }
 
-TEST_CASE("trees refuse what does not fit together") {
+TEST_CASE("trees refuse parts that do not fit together") {
     CHECK_NOTHROW(made(chain()));
     const std::vector<std::function<void(Tables&)>> changes{
         [](Tables& t) { t.nodes[0].right = 2; },

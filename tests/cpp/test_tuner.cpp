@@ -133,7 +133,7 @@ TEST_CASE("on one thread the decisions are the ladder's") {
     }
 }
 
-TEST_CASE("events tell the whole story in order, and are told once") {
+TEST_CASE("events report all jobs in order, each once") {
     const auto tuner =
         pretend(16, 3, [](const Job& job, const auto&) { return scored(job.candidate == 3 ? kNan : job.candidate); });
     tuner->start();
@@ -180,7 +180,7 @@ TEST_CASE("no wake-up is lost") {
     }
 }
 
-TEST_CASE("stop ends jobs and sleepers alike, and keeps what is finished") {
+TEST_CASE("a stop ends running jobs and waiting threads, and keeps what has finished") {
     const auto tuner = pretend(8, 4,
                                [](const Job& job, const std::atomic<bool>& stop) {
                                    return job.candidate < 5 ? by_number(job, stop) : endless(job, stop);
@@ -195,7 +195,7 @@ TEST_CASE("stop ends jobs and sleepers alike, and keeps what is finished") {
     CHECK(tuner->kept().front().candidate == 4);
 }
 
-TEST_CASE("a thread with nothing to do burns no core") {
+TEST_CASE("an idle thread uses no CPU time") {
     const auto tuner = pretend(2, 8, endless);
     tuner->start();
     CHECK_FALSE(tuner->wait(0.05));  // the six others have come to rest
@@ -204,7 +204,7 @@ TEST_CASE("a thread with nothing to do burns no core") {
     CHECK(processor_seconds() - start < 0.1);
 }
 
-TEST_CASE("stop before start, twice, at any moment, and by the destructor") {
+TEST_CASE("a stop works before start, twice, at any moment, and by the destructor") {
     for (int round = 0; round < 30; ++round) {
         const auto tuner = pretend(64, 4, by_number);
         if (round == 0) tuner->stop();
@@ -223,7 +223,7 @@ TEST_CASE("stop before start, twice, at any moment, and by the destructor") {
     idle->start();
 }
 
-TEST_CASE("F85 what a job throws ends the run and reaches the caller; the next run works") {
+TEST_CASE("F85 an exception of a job ends the run and reaches the caller; the next run works") {
     const auto run = [](auto thrown, int threads) {
         const auto tuner = pretend(32, threads, [&](const Job& job, const std::atomic<bool>& stop) -> Result {
             if (job.candidate == 5) throw thrown;
@@ -243,7 +243,7 @@ TEST_CASE("F85 what a job throws ends the run and reaches the caller; the next r
     CHECK(tuner->rungs().front().finished == 32);
 }
 
-TEST_CASE("what a job throws after the caller has stopped the run is not lost") {
+TEST_CASE("an exception of a job after the caller has stopped the run is rethrown") {
     std::atomic<bool> begun{false};
     const auto tuner = pretend(2, 2, [&](const Job& job, const std::atomic<bool>& stop) -> Result {
         if (job.candidate == 1) return endless(job, stop);
@@ -300,7 +300,7 @@ TEST_CASE("calls in the wrong order are refused, and the run is not disturbed") 
     CHECK(tuner->rungs().front().finished == 4);
 }
 
-TEST_CASE("a tuner that cannot be is refused") {
+TEST_CASE("a tuner with invalid settings is refused") {
     const auto made = [](const ash::TunerSettings& settings) {
         return Tuner(std::make_unique<Pretenders>(4, by_number), settings);
     };

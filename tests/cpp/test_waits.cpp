@@ -170,7 +170,7 @@ TEST_CASE("the owner of a team waits for a block that a member has claimed") {
     check_ends("a block of a member", 2, 4, train, [&] { return claimed.load(); });
 }
 
-TEST_CASE("places wait for answers that never come") {
+TEST_CASE("a thread that waits for an answer that never comes can be stopped") {
     const Data data = make_data();
     for (const bool stops : {true, false}) {
         const Watchdog watchdog("an answer");
@@ -187,7 +187,7 @@ TEST_CASE("places wait for answers that never come") {
     }
 }
 
-TEST_CASE("all threads and the caller wait for candidates that never come") {
+TEST_CASE("threads and the caller wait for candidates that never come, and can be stopped") {
     const Data data = make_data();
     for (const bool stops : {true, false}) {
         const Watchdog watchdog("candidates");

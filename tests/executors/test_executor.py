@@ -374,7 +374,7 @@ def test_sparse_rows_that_do_not_fit_are_refused() -> None:
         with pytest.raises(ValueError, match=words):
             _core.Data.__new__(_core.Data).__setstate__((*parts[:place], wrong, *parts[place + 1 :]))
     dense = counted_data("poisson", is_sparse=False).__getstate__()  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match="one part is sparse, the other is not"):
+    with pytest.raises(ValueError, match="only one of the parts is sparse"):
         _core.Data.__new__(_core.Data).__setstate__((*parts[:7], dense[7], *parts[8:]))
 
 

@@ -18,8 +18,8 @@ namespace {
 constexpr double kBeyond = 2.0;  // no exponential exceeds this many times the largest training target
 
 void check_columns(int features, int targets, int classes) {
-    require(features >= 1 && features <= kMostColumns, "x: not 1 to 2^28 columns");
-    require(targets >= 1 && targets <= kMostColumns, "y: not 1 to 2^28 columns");
+    require(features >= 1 && features <= kMostColumns, "x: the number of columns must be 1 to 2^28");
+    require(targets >= 1 && targets <= kMostColumns, "y: the number of columns must be 1 to 2^28");
     require(classes == 0 || (classes >= 2 && classes <= kMostColumns && targets == 1),
             "y: not one column of 2 to 2^28 classes");
 }
@@ -28,9 +28,10 @@ void check_part(const Part& part, std::int64_t rows, const char* what) {
     require(!part.rows.empty(), what);
     require(part.rows.size() < std::numeric_limits<std::uint32_t>::max(), "more than 2^32 rows");
     for (const std::int64_t r : part.rows) require(r >= 0 && r < rows, "a row number is out of range");
-    require(part.weights.empty() || part.weights.size() == part.rows.size(), "weights: one a row of the part");
+    require(part.weights.empty() || part.weights.size() == part.rows.size(),
+            "weights: one per row of the part is required");
     for (const double weight : part.weights) {
-        require(weight > 0.0 && std::isfinite(weight), "weights: above zero and finite");
+        require(weight > 0.0 && std::isfinite(weight), "weights: must be above 0 and finite");
     }
 }
 
@@ -50,9 +51,9 @@ double weight_of(std::span<const double> weights, std::size_t position) {
 }
 
 void check_loss(const TargetLoss& loss, int classes, int targets) {
-    require(loss.level > 0.0 && loss.level < 1.0, "loss: a level between 0 and 1");
-    require(loss.kind == Loss::squared_error || classes == 0, "loss: of classes there is one only");
-    require(loss.kind != Loss::poisson || targets == 1, "poisson: one column of targets");
+    require(loss.level > 0.0 && loss.level < 1.0, "loss: the level must be between 0 and 1");
+    require(loss.kind == Loss::squared_error || classes == 0, "loss: only a regression has a choice");
+    require(loss.kind != Loss::poisson || targets == 1, "poisson: targets must be one column");
 }
 
 Scaling scaling_of(const TargetTable& table, const Part& training) {
@@ -62,7 +63,7 @@ Scaling scaling_of(const TargetTable& table, const Part& training) {
     }
     Scaling scaling = moments.scaling();
     if (table.loss.kind == Loss::poisson) {
-        require(scaling.center.front() > 0.0, "poisson: targets that are not all 0");
+        require(scaling.center.front() > 0.0, "poisson: at least one target must be above 0");
         scaling.scale = scaling.center;
         check_scaling(scaling, 1);
         scaling.center.assign(1, 0.0);
@@ -173,13 +174,13 @@ Data::Data(int features, const TargetTable& targets)
     check_loss(loss_, classes_, targets_);
     if (loss_.kind != Loss::poisson) return;
     const std::span y(targets.y, static_cast<std::size_t>(targets.rows));
-    require(std::ranges::all_of(y, [](double count) { return count >= 0.0; }), "poisson: targets of at least 0");
+    require(std::ranges::all_of(y, [](double count) { return count >= 0.0; }), "poisson: targets must be at least 0");
 }
 
 Data::Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
            bool standardize)
     : Data([&] {
-          require(table.features >= 1, "x needs a column");
+          require(table.features >= 1, "x: at least one column is required");
           DataBuilder builder(table.features, {table.y, table.rows, table.columns, table.classes}, {training},
                               {validation}, std::vector<bool>(static_cast<std::size_t>(table.features), standardize));
           builder.observe(table.x, table.rows);
@@ -225,7 +226,7 @@ Data::Data(Members members)
     require(ascend, "data: numbers not in order");
     check_rows(training_, features_, classes_, outputs());
     check_rows(validation_, features_, classes_, outputs());
-    require(training_.sparse.unused() == validation_.sparse.unused(), "data: one part is sparse, the other is not");
+    require(training_.sparse.unused() == validation_.sparse.unused(), "data: only one of the parts is sparse");
 }
 
 DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
@@ -235,14 +236,14 @@ DataBuilder::DataBuilder(int features, const TargetTable& targets, const Part& t
       weights_(training.weights.begin(), training.weights.end()),
       row_(sparse_cells > 0 ? padded(features) : 0),
       data_(features, targets) {
-    require(std::ssize(standardized) == features, "standardized: one a feature");
+    require(std::ssize(standardized) == features, "standardized: one per feature is required");
     check_part(training, rows_, "no row to train on");
     check_part(validation, rows_, "no row to validate on");
-    require(epoch_rows >= 0, "epoch_rows: 0 or more");
+    require(epoch_rows >= 0, "epoch_rows: must be at least 0");
     quartiles_.emplace(standardized, std::ssize(training.rows));
     training_ = sorted(training.rows);
     validation_ = sorted(validation.rows);
-    require(sparse_cells >= 0, "sparse_cells: 0 or more");
+    require(sparse_cells >= 0, "sparse_cells: must be at least 0");
     if (targets.classes == 0) set_units(targets, training);
     data_.training_ = empty_rows(features, targets, training, data_.units_, sparse_cells);
     if (!data_.log_units_.least.empty()) data_.training_.log_targets = take_logarithms(targets, training);
@@ -355,7 +356,7 @@ void DataBuilder::fill_part(const double* x, std::int64_t first, std::int64_t co
 }
 
 Data DataBuilder::finish() {
-    require(filled_ == rows_, "not all rows have come by, or the data were taken before");
+    require(filled_ == rows_, "not all rows were observed and filled, or finish() was called before");
     filled_ = rows_ + 1;
     return std::move(data_);
 }

@@ -23,7 +23,7 @@ constexpr std::int64_t kMostWeights = std::int64_t{1} << 34;
 bool within(int columns) { return columns >= 1 && columns <= kMostColumns; }
 
 void check_layer(int inputs, int outputs) {
-    require(within(outputs), "a layer has 1 to 2^28 outputs");
+    require(within(outputs), "a layer must have 1 to 2^28 outputs");
     if (std::int64_t{inputs} * outputs <= kMostWeights) return;
     throw std::invalid_argument("a layer of " + std::to_string(inputs) + " x " + std::to_string(outputs) +
                                 " weights is too large: 2^34 is the most");
@@ -33,8 +33,8 @@ void check_layer(int inputs, int outputs) {
 
 Layout::Layout(const Shape& shape, const Settings& settings)
     : features_(shape.features), logarithms_(settings.target_transform == TargetTransform::log) {
-    require(within(shape.features), "a network has 1 to 2^28 features");
-    require(shape.numbers >= 0 && shape.numbers <= shape.features, "numbers: more than features, or fewer than none");
+    require(within(shape.features), "a network must have 1 to 2^28 features");
+    require(shape.numbers >= 0 && shape.numbers <= shape.features, "numbers: must be 0 to the number of features");
     const bool ntk = settings.parametrization == Parametrization::ntk;
     const int numbers = settings.embedding == Embedding::none ? 0 : shape.numbers;
     int inputs = shape.features + numbers * embedding::kDimensions;

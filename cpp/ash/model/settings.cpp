@@ -96,9 +96,9 @@ template Loss parse<Loss>(std::string_view text);
 void check(const Settings& settings) {
     constexpr int kWidest = 1 << 20;
     constexpr std::size_t kDeepest = 1 << 10;
-    require(settings.activations.size() == settings.hidden.size(), "activations: one a hidden layer is needed");
-    require(settings.hidden.size() <= kDeepest, "hidden: 1024 layers are the most");
-    for (const int width : settings.hidden) require(width >= 1 && width <= kWidest, "hidden: widths are 1 to 2^20");
+    require(settings.activations.size() == settings.hidden.size(), "activations: one per hidden layer is required");
+    require(settings.hidden.size() <= kDeepest, "hidden: at most 1024 layers are allowed");
+    for (const int width : settings.hidden) require(width >= 1 && width <= kWidest, "hidden: widths must be 1 to 2^20");
     require(within(settings.embedding_frequency, 0.0, 1e6), "embedding_frequency: not in [0, 1e6]");
     require(within(settings.learning_rate, 0.0, 1e30), "learning_rate: not a finite number >= 0");
     require(within(settings.momentum, 0.0, 1.0), "momentum: not in [0, 1]");

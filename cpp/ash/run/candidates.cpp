@@ -54,7 +54,7 @@ void Candidates::append(std::vector<Settings> more) {
     for (const Settings& each : more) {
         check(each);
         if (ash::is_external(each)) {
-            require(external_ || mailbox_, "external_cost: external candidates need an external trainer");
+            require(external_ || mailbox_, "external_cost: an external candidate requires an external trainer");
             continue;
         }
         for (const auto& [data, rules] : folds_) check_fits(each, data);
@@ -126,7 +126,7 @@ Result Candidates::train_elsewhere(const Job& job) {
 
 Result Candidates::take(const Job& job, Answer answer) {
     require(answer.fold_scores.empty() || std::ssize(answer.fold_scores) == folds(), "scores: one per fold, or none");
-    require(answer.states.empty() || !is_external(job.candidate), "states: an external candidate has none");
+    require(answer.states.empty() || !is_external(job.candidate), "states: an external candidate must have none");
     if (answer.states.empty()) {
         release(job.candidate);  // those of a lower rung
     } else {

@@ -74,7 +74,7 @@ std::optional<Task> VirtualClock::next() {
 }
 
 void VirtualClock::finish(const Report& report) {
-    if (!is_running(report.task)) throw std::invalid_argument("a task that is not running");
+    if (!is_running(report.task)) throw std::invalid_argument("the task is not running");
     begin_decisions();
     Worker& own = worker(report.task.worker);
     own.report.score = report.score;

@@ -30,7 +30,7 @@ void check(const LadderSettings& settings) {
     require_at_least(0, settings.epoch_limit, "epoch_limit");
     require_at_least(0, settings.report_limit, "report_limit");
     require_at_least(0, settings.patience, "patience");
-    if (std::ssize(settings.rungs) > kMostGiven) throw std::invalid_argument("more than 63 rungs are given");
+    if (std::ssize(settings.rungs) > kMostGiven) throw std::invalid_argument("rungs: at most 63 may be given");
     std::int64_t below = settings.candidates;
     for (const GivenRung& rung : settings.rungs) {
         require_at_least(1, rung.places, "places");
@@ -39,7 +39,7 @@ void check(const LadderSettings& settings) {
         below = rung.places;
     }
     if (!settings.rungs.empty() && settings.rungs[0].places != settings.candidates) {
-        throw std::invalid_argument("the lowest rung needs a place for each candidate");
+        throw std::invalid_argument("the lowest rung must have a place for each candidate");
     }
 }
 

@@ -247,12 +247,14 @@ class Run {
 ClusterSimulation simulate_cluster(const SimulationSettings& settings, const Cluster& cluster, const Workload& workload,
                                    const std::function<void(const SimulatedJob&)>& observer) {
     require(settings.threads >= 1, "threads must be at least 1, not " + std::to_string(settings.threads));
-    require(!settings.teams, "threads of a cluster form no teams");
-    require(cluster.threads_per_process >= 1 && cluster.in_flight >= 1, "a process has threads, and jobs in flight");
+    require(!settings.teams, "teams: not supported for a cluster");
+    require(cluster.threads_per_process >= 1 && cluster.in_flight >= 1,
+            "a process must have a thread and a job in flight");
     require(cluster.in_flight <= std::numeric_limits<int>::max() / settings.threads, "too many jobs in flight");
-    require(cluster.bandwidth > 0.0 && cluster.process_bandwidth > 0.0, "a line passes bytes");
+    require(cluster.bandwidth > 0.0 && cluster.process_bandwidth > 0.0, "bandwidth: must be above 0");
     for (const double amount : {cluster.latency, cluster.data_bytes, cluster.decision_seconds}) {
-        require(amount >= 0.0 && std::isfinite(amount), "seconds and bytes of a cluster are finite and not negative");
+        require(amount >= 0.0 && std::isfinite(amount),
+                "seconds and bytes of a cluster must be finite and not negative");
     }
     return Run(settings, cluster, workload, observer).run();
 }

@@ -47,7 +47,7 @@ class SimulatedLadder {
 
     // Returns the totals; call once. Throws std::logic_error if the clock has not finished.
     Simulation close(double makespan, double busy) {
-        if (!clock_->finished()) throw std::logic_error("the clock stands still while no thread has a job");
+        if (!clock_->finished()) throw std::logic_error("virtual time cannot advance while no thread has a job");
         result_.makespan = makespan;
         result_.busy = busy;
         result_.chain = chains_.empty() ? 0.0 : *std::ranges::max_element(chains_);

@@ -21,22 +21,23 @@ namespace {
 Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> activations, int features,
                  const EmbeddingWeights& embedding) {
     const auto numbers = static_cast<int>(embedding.numbers.size());
-    require(!layers.empty(), "a network has at least one layer");
-    require(activations.size() == layers.size() - 1, "activations: one a hidden layer is needed");
+    require(!layers.empty(), "a network must have at least one layer");
+    require(activations.size() == layers.size() - 1, "activations: one per hidden layer is required");
     Settings settings;
     settings.hidden.clear();
     settings.parametric_activation = !layers.front().shares.empty();
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const LayerWeights& layer = layers[l];
-        require(layer.inputs >= 1 && layer.outputs >= 1, "a layer has at least one input and one output");
+        require(layer.inputs >= 1 && layer.outputs >= 1, "a layer must have at least one input and one output");
         require(
             layer.weights.size() == static_cast<std::size_t>(layer.inputs) * static_cast<std::size_t>(layer.outputs) &&
                 layer.biases.size() == static_cast<std::size_t>(layer.outputs),
             "weights: wrong shape");
-        require(l == 0 || layer.inputs == layers[l - 1].outputs, "weights: layers do not follow on each other");
+        require(l == 0 || layer.inputs == layers[l - 1].outputs,
+                "weights: the inputs of a layer are not the outputs of the one before");
         const bool hidden = l + 1 < layers.size();
         const int shares = hidden && settings.parametric_activation ? layer.outputs : 0;
-        require(std::ssize(layer.shares) == shares, "shares: one an output of each hidden layer, or none");
+        require(std::ssize(layer.shares) == shares, "shares: one per output of each hidden layer, or none");
         if (hidden) settings.hidden.push_back(layer.outputs);
     }
     settings.activations = std::move(activations);

@@ -83,8 +83,8 @@ Trees::Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vecto
       features_(features),
       classes_(classes),
       targets_(std::move(targets)) {
-    require(features >= 1, "features: at least 1");
-    require(outputs() >= 1, "targets: at least 1");
+    require(features >= 1, "features: at least 1 is required");
+    require(outputs() >= 1, "targets: at least 1 is required");
     check_units(targets_, outputs(), classes);
     require(leaf_starts_.size() >= 2 && trees() % scores() == 0,
             "trees: their number must be a positive multiple of the number of scores");
