@@ -338,7 +338,7 @@ TEST_CASE("a wrong member of a classification is refused") {
         {"constant features", [](Data::Members& m) { m.constant_features = {4}; }},
         {"x: the number of columns must be 1 to 2^28", [](Data::Members& m) { m.features = 0; }},
         {"2 to 2^28 classes", [](Data::Members& m) { m.classes = 1; }},
-        {"loss: a level", [](Data::Members& m) { m.loss.level = 1.0; }},
+        {"loss: the level", [](Data::Members& m) { m.loss.level = 1.0; }},
         {"only a regression has a choice", [](Data::Members& m) { m.loss.kind = Loss::pinball; }},
         {"wrong number of columns", [](Data::Members& m) { m.inputs.center.pop_back(); }},
         {"standardization: not finite", [](Data::Members& m) { m.units.scale[1] = 0.0; }},
@@ -384,7 +384,7 @@ TEST_CASE("a wrong member of a regression is refused") {
              m.outputs = without_bounds(no_scaling(1));
              m.outputs.scaling.scale[0] = 2.0;
          }},
-        {"loss: a level", [](Data::Members& m) { m.loss.level = 0.0; }},
+        {"loss: the level", [](Data::Members& m) { m.loss.level = 0.0; }},
         {"targets", [](Data::Members& m) { m.validation.targets = {}; }},
         {"labels", [](Data::Members& m) { m.validation.labels.assign(2, 0); }},
     };
