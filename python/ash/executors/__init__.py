@@ -1,4 +1,4 @@
-"""Runs jobs of `ash.tune` in a user's executor: other processes, other machines.
+"""Runs jobs of `ash.tune` in a user's executor, in other processes or on other machines.
 
     core: ladder, clock, journal's results
         | mailbox (cpp/ash/run/mailbox.hpp)
@@ -8,6 +8,7 @@
         | jobs.py: the messages, and the code of a worker
     workers
 
-executor_argument.py checks the argument. MPI sends data by a broadcast, jobs and answers in exchanges. With Dask,
-states stay on the workers. Start with dispatcher.py. The engine and the entry points import this package.
+executor_argument.py checks the argument `executor`. With MPI, data are broadcast, and jobs and answers travel in
+exchanges. With Dask, states stay on the workers. Start with dispatcher.py. The engine and the entry points import this
+package.
 """

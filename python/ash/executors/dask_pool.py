@@ -1,16 +1,16 @@
-"""Dask: a `distributed.Client`. States stay with the workers that made them.
+"""Runs jobs on a Dask cluster (`distributed.Client`). States stay on the workers that computed them.
 
     scatter, once per worker          data
     job       train(data, before) --> trained: answer and states       stays on its worker
               tell(trained)       --> answer                           comes back
-    next job  train(data, trained) -> ...                              on the worker that has it, if that is free
+    next job  train(data, trained) -> ...                              on the worker with the state, if free
 
 Dask's scheduler sends a job to the worker with its state, and moves the state if necessary. If a worker is lost, Dask
-repeats its job and computes lost results again. Data that were lost with all workers are sent again, and candidates
-whose state is lost are trained from scratch, to the same bits.
+repeats its job and computes lost results again. If the data are lost with all workers, they are sent again. Candidates
+whose state is lost are trained from scratch, which gives the same bits.
 
-A client that is called while its loop ends never answers: Dask waits for a loop that no longer runs. So `ask` makes
-each call that waits for the scheduler in a separate thread, and gives up once the client is closed.
+A call to a client whose event loop is ending never returns, because Dask waits for a loop that no longer runs. So `ask`
+makes each call that waits for the scheduler in a separate thread, and gives up once the client is closed.
 """
 
 import contextlib
@@ -32,20 +32,20 @@ LOOK_SECONDS = 0.1
 
 
 class DaskPool(Pool):
-    """A client of Dask; it waits `timeout` seconds for a worker that takes the data."""
+    """A pool for a Dask client; it waits `timeout` seconds for a worker that accepts the data."""
 
     def __init__(self, executor: Any, workers: int, timeout: float) -> None:
         super().__init__(executor, workers)
         self._timeout = timeout
         self._data: Any = None
         self._trained: dict[str, Any] = {}  # futures of `_train`, by the key of the answer's future
-        self._latest: dict[int, tuple[int, Any]] = {}  # for each candidate, rung and future of its last job
+        self._latest: dict[int, tuple[int, Any]] = {}  # rung and future of each candidate's last job
         self._states: dict[Key, Any] = {}  # futures of the states to keep
         self._submitted = 0
         self._seen: set[str] = set()  # addresses of workers
 
     def bring(self, shared: Shared) -> str | None:
-        """Check the workers, and scatter the data; raise ExecutorFailed if no worker takes them in time."""
+        """Check the workers, and scatter the data; raise ExecutorFailed if no worker accepts them in time."""
         with border("the workers cannot be asked"):
             found = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
         for each in found:
@@ -84,7 +84,7 @@ class DaskPool(Pool):
         return answers
 
     def count(self) -> int | None:
-        """Return the current number of workers; first send the data again if all workers that had them are lost.
+        """Return the current number of workers; if the data were lost with all their workers, send them again first.
 
         Raises ExecutorFailed if the client is closed.
         """
@@ -95,34 +95,34 @@ class DaskPool(Pool):
                 self._data = ask(client, client.scatter, self._shared, broadcast=True, hash=False)
         except ExecutorFailed:
             raise
-        except Exception:  # there is no scheduler, or no worker that takes the data
+        except Exception:  # there is no scheduler, or no worker that accepts the data
             return 0
         self._seen |= present
         self.lost = len(self._seen) - len(present)
         return len(present)
 
     def done(self, order: Order, future: Any) -> None:
-        """Keep the states of the job until the next one is done."""
+        """Keep the states after a job until the candidate's next job is done."""
         self._latest[order.candidate] = order.rung, self._trained.pop(future.key)
 
     def keep(self, candidate: int) -> None:
-        """Keep the state after the last job."""
+        """Keep the state after the candidate's last job until the run ends."""
         if candidate in self._latest:
             rung, trained = self._latest[candidate]
             self._states[candidate, rung] = trained
 
     def drop(self, candidate: int) -> None:
-        """Drop the state of a candidate, unless it is kept."""
+        """Drop the state after the candidate's last job, unless `keep` was called for it."""
         self._latest.pop(candidate, None)
 
     def states(self, wanted: Sequence[Key]) -> dict[Key, Any]:
         """Return the wanted states that are available."""
         wanted_states = {key: self._states[key] for key in wanted if key in self._states}
         found = {}
-        with contextlib.suppress(Exception):  # the scheduler is lost; all will be trained again
+        with contextlib.suppress(Exception):  # the scheduler is lost; all these candidates will be trained again
             parts = {key: self.executor.submit(_states, trained, pure=False) for key, trained in wanted_states.items()}
             for key, future in parts.items():
-                with contextlib.suppress(Exception):  # the state is lost; it will be trained again
+                with contextlib.suppress(Exception):  # this state is lost; its candidate will be trained again
                     found[key] = ask(self.executor, future.result)
         return found
 
@@ -139,7 +139,7 @@ class DaskPool(Pool):
         super().close()
 
     def _has_data(self) -> bool:
-        """Return whether a worker has the data; the scheduler knows of losses that it does not report to the client."""
+        """Return whether a worker has the data; asks the scheduler, which does not report every loss to the client."""
         if self._data is None or self._data.status != FINISHED:
             return False
         return any(ask(self.executor, self.executor.who_has, [self._data]).values())
@@ -155,7 +155,7 @@ class DaskPool(Pool):
 
 
 def is_closed(client: Any) -> bool:
-    """Return whether a client is closed for good; Dask closes one itself when its scheduler does not answer."""
+    """Return whether a client is closed, by the user or by Dask, which closes it if its scheduler does not answer."""
     return client.status in CLOSED
 
 
@@ -168,12 +168,12 @@ def closed(client: Any) -> str:
 
 
 def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> Any:
-    """Call a method of a client or of one of its futures that waits for the scheduler, and return its result.
+    """Call a method of a client or of a future that waits for the scheduler, and return its result.
 
     Raises
     ------
     ExecutorFailed
-        The client is closed, or is closed before there is an answer.
+        The client is closed already, or before there is an answer.
     Exception
         The error that the method raises.
     """
@@ -197,12 +197,12 @@ def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> 
 def cancel_all(client: Any, futures: Sequence[Any]) -> None:
     """Cancel futures whose results are no longer wanted."""
     if futures:
-        with contextlib.suppress(Exception):  # a scheduler that does not answer has lost them anyway
+        with contextlib.suppress(Exception):  # a scheduler that does not answer has lost the futures anyway
             ask(client, client.cancel, list(futures))
 
 
 def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
-    """Return how many threads each worker has, once there is one; raise ExecutorFailed if none comes."""
+    """Wait for a first worker, and return the threads of each one; raise ExecutorFailed after `timeout` seconds."""
     with border("the workers cannot be asked"):
         return dict(_first(lambda: ask(client, client.nthreads), client, timeout))
 

@@ -1,14 +1,15 @@
-"""One thread that carries jobs from the core's mailbox to an executor, and answers back.
+"""Carries jobs from the core's mailbox to an executor, and answers back, in a separate thread.
 
     mailbox --letters--> submit ----------------> future --done--> queue --> answer --> mailbox
               notes ---> keep or drop a state        | has failed: submit again, at most MOST_ATTEMPTS times
                                                      | the worker lacks the data: submit again with them
 
-Invariants: (1) only a job whose worker is lost runs again, on another worker; (2) an answer counts once: the result of
-a future that was replaced is ignored; (3) nothing is raised here: `error` is for the calling thread, which ends the run
-like any other error does, with all finished jobs in the journal.
-Threads: the calling thread uses start, close, fetch and status. Futures complete in any thread, and go through the
-queue. Everything else runs in the dispatcher's thread, which alone writes what `status` reads.
+Invariants: (1) a job runs again, on another worker, only if its worker was lost; (2) each job gets one answer: the
+result of a future that was replaced is ignored; (3) the thread raises nothing. It stores its error in `error`; the
+calling thread raises that, which ends the run like any other error, with all finished jobs in the journal.
+Threads: the calling thread opens and closes the dispatcher, and uses `start`, `fetch`, `finish` and `status`. Futures
+complete in any thread, which puts their numbers into the queue. Everything else runs in the dispatcher's thread. Only
+that thread writes the values that `status` reads.
 """
 
 import queue
@@ -29,11 +30,11 @@ from ash.options import MOST_WORKERS, Options, virtual_workers
 from ash.space.hyperparameters import Params
 
 MOST_ATTEMPTS = 3
-"""Attempts to run a job before the run fails."""
+"""Number of attempts to run a job before the run fails."""
 MOST_LOST = 20
-"""Attempts if a job was cancelled, or data that it needs were lost with all workers: mostly not its own fault."""
+"""Number of attempts if the job was cancelled. Dask cancels jobs whose data were lost: rarely the job's fault."""
 AHEAD = 2
-"""Submitted jobs per concurrent job, so that no worker waits for the next one."""
+"""Submitted jobs per job that can run at a time, so that an idle worker always finds another job."""
 LOOK_SECONDS = 0.05
 COUNT_SECONDS = 1.0
 """Interval at which the number of workers is checked while jobs are underway."""
@@ -42,14 +43,14 @@ COUNT_SECONDS = 1.0
 class Status(NamedTuple):
     """The status of the workers."""
 
-    workers: int  # processes of Dask, otherwise jobs that run at a time
+    workers: int  # Dask worker processes; for other executors, jobs that run at a time
     lost: int  # workers that no longer exist
     underway: int  # submitted jobs without an answer
     moved: int  # bytes of states that were sent with jobs and came back with results
 
 
 class NoDispatcher(AbstractContextManager["NoDispatcher"]):
-    """Used without an executor: jobs run in the core's own threads."""
+    """The dispatcher of a run without an executor: jobs run in the core's own threads."""
 
     mailbox: _core.Mailbox | None = None
     error: BaseException | None = None
@@ -66,14 +67,14 @@ class NoDispatcher(AbstractContextManager["NoDispatcher"]):
         """Do nothing."""
 
     def fetch(self, tuner: _core.Tuner) -> None:
-        """Give the core the states of kept candidates that are elsewhere."""
+        """Give the core those states of kept candidates that it does not have."""
 
     def finish(self, tuner: _core.Tuner) -> None:
-        """Raise an error of the dispatcher that ended the run; otherwise fetch the kept states."""
+        """Raise the dispatcher's error if one ended the run; otherwise fetch the kept states."""
 
 
 class Elsewhere(NamedTuple):
-    """The pool that runs the jobs of a run, and how many seconds it waits without any worker."""
+    """The pool that runs the jobs of a run, and how many seconds the run waits while there is no worker."""
 
     pool: Pool
     worker_timeout: float
@@ -89,7 +90,7 @@ def dispatcher_of(
     rules = {name: getattr(options, name) for name in names}
     capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
-        capacity = min(capacity, virtual_workers(options))  # the clock hands out no more jobs
+        capacity = min(capacity, virtual_workers(options))  # the clock hands out at most this many jobs
     return Dispatcher(elsewhere, data, rules, params, capacity)
 
 
@@ -106,8 +107,8 @@ class Flight(NamedTuple):
 class Dispatcher(NoDispatcher):
     """A context manager that sends the data to the workers, carries jobs while it is open, and then drops the data.
 
-    `data` has those of each fold; `rules` are keywords of `_core.train_job`; `params` of the candidates by number may
-    grow; `capacity` is how many jobs may be underway.
+    `data` has one item per fold. `rules` are keywords of `_core.train_job`. `params` lists the hyperparameters of the
+    candidates by number, and may grow. `capacity` is the maximum number of jobs without an answer.
     """
 
     def __init__(
@@ -123,14 +124,14 @@ class Dispatcher(NoDispatcher):
         self._shared = Shared(secrets.token_hex(8), data, rules)
         self._mailbox = self.mailbox = _core.Mailbox(capacity)
         self._flights: dict[int, Flight] = {}
-        self._failed: list[Flight] = []  # submitted again once there is a worker
+        self._failed: list[Flight] = []  # to be submitted again once there is a worker
         self._next = 0
         self._landed: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._threads: dict[str, int] = {}  # numbers of worker threads, in order of appearance
+        self._threads: dict[str, int] = {}  # the number of each worker thread, in order of appearance
         self._over = False
         self._looked = time.monotonic()
         self._workers, self._moved = self._pool.workers, 0
-        self._alone: float | None = None  # the time since which there is no worker
+        self._alone: float | None = None  # when a check first found no worker; None if there is one
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -152,7 +153,7 @@ class Dispatcher(NoDispatcher):
         self._thread = start_thread(self._run, "ash-dispatcher")
 
     def fetch(self, tuner: _core.Tuner) -> None:
-        """Give the core the states of kept candidates that are on workers."""
+        """Give the core those states of kept candidates that are on workers."""
         wanted = [(candidate, rung) for candidate, rung, there in tuner.kept_jobs() if not there]
         for (candidate, rung), states in self._pool.states(wanted).items():
             tuner.fill_state(candidate, rung, states)
@@ -243,7 +244,7 @@ class Dispatcher(NoDispatcher):
             self._submit(flight.number, flight.order, flight.attempt + 1, flight.attached)
 
     def _has_worker(self) -> bool:
-        """Return whether there is a worker now; checked only from time to time and after failures, else False."""
+        """Return whether a check made now found a worker; False if no check is due."""
         waited = time.monotonic() - self._looked
         if waited < LOOK_SECONDS or (not self._failed and (waited < COUNT_SECONDS or not self._flights)):
             return False
@@ -256,7 +257,7 @@ class Dispatcher(NoDispatcher):
         return False
 
     def _count(self) -> int:
-        """Ask the executor for its number of workers."""
+        """Ask the executor for its number of workers, and return it."""
         found = self._pool.count()
         self._looked = time.monotonic()
         self._workers = self._pool.workers if found is None else found

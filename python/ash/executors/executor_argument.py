@@ -27,14 +27,15 @@ def check_submit(executor: Any) -> None:
 
 
 def is_of(executor: Any, package: str) -> bool:
-    """Return whether the class of an object is from this package."""
+    """Return whether the class of an object, or one of its base classes, is from this package."""
     return any(each.__module__.partition(".")[0] == package for each in type(executor).__mro__)
 
 
 def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
-    """Return how many jobs an executor runs at a time: `threads`, or its own number, or the CPUs of this machine.
+    """Return how many jobs an executor runs at a time.
 
-    `timeout`: seconds to wait for a first worker of Dask.
+    This is `threads` if given, else the executor's own number of workers, else the number of CPUs of this machine. Dask
+    gets up to `timeout` seconds to start its first worker.
     """
     if threads is not None:
         return whole("threads", threads, 1, MOST_WORKERS)
@@ -47,14 +48,14 @@ def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
 
 
 def read_elsewhere(executor: Any, threads: int | None, options: Options) -> Elsewhere | None:
-    """Return where the jobs of a run of `ash.tune` run; None: in this process.
+    """Return the pool that runs the jobs of `ash.tune`, or None if they run in this process.
 
     Raises
     ------
     SettingError
-        It is not an executor.
+        The argument is not an executor.
     ExecutorFailed
-        A Dask cluster has no worker in time.
+        A Dask cluster has no worker within the timeout.
     """
     if executor is None:
         return None

@@ -1,8 +1,8 @@
-"""`Pool`: any executor with `submit` (threads, processes, loky), and the base class of the pools for Dask and MPI.
+"""Defines `Pool`, which runs jobs in any executor with `submit` (threads, processes, loky).
 
 Such an executor does not let the caller choose where a job runs, so a state comes back with the answer and is sent with
-the next job. The data are in a file that each process of this machine reads once; a worker that cannot read it says so,
-and gets its job again with the data.
+the next job. The data are in a file that each process on this machine reads once. A worker that cannot read the file
+says so, and gets its job again together with the data. `Pool` is the base class of the pools for Dask and MPI.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ from ash.executors.jobs import JobAnswer, Order, Shared, Where, do, forget, know
 
 
 class Pool:
-    """An executor, and how many jobs it runs at a time: `workers`."""
+    """An executor with the number of jobs that it runs at a time, `workers`."""
 
     lost = 0
-    """Number of workers that were counted before and no longer exist."""
+    """Number of workers that were counted earlier and no longer exist."""
 
     def __init__(self, executor: Any, workers: int) -> None:
         self.executor, self.workers = executor, workers
@@ -58,7 +58,10 @@ class Pool:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
-        """Submit a job, and return its future. `is_retry`: it failed before; `attach`: the worker lacks the data."""
+        """Submit a job, and return its future.
+
+        `is_retry` says that the job failed before. `attach` sends the data with it, since the worker lacks them.
+        """
         return self.executor.submit(*self._call(order, attach))
 
     def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
@@ -74,7 +77,7 @@ class Pool:
         return None
 
     def done(self, order: Order, future: Any) -> None:
-        """Handle a job whose answer was used."""
+        """Take note that the answer of a job was received and will be used."""
 
     def keep(self, candidate: int) -> None:
         """Keep the state after the candidate's last job for the end of the run."""
@@ -83,7 +86,7 @@ class Pool:
         """Drop the state of a candidate that will not have another job."""
 
     def states(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Any]:
-        """Return the states after these jobs, by candidate and rung, as far as the workers have them."""
+        """Return the states after these jobs, keyed by candidate and rung, as far as workers hold them."""
         return {}
 
     def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:
@@ -94,7 +97,7 @@ class Pool:
 
 
 def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
-    """Return the result of a future, or its error; ExecutorFailed is raised."""
+    """Return the result of a future, or its error; only ExecutorFailed is raised instead."""
     try:
         return result()
     except ExecutorFailed:
@@ -105,7 +108,7 @@ def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
 
 @contextlib.contextmanager
 def border(failure: str) -> Iterator[None]:
-    """Turn any error of an executor's library into ExecutorFailed; calls that may raise one are made in this context.
+    """Turn any exception raised in this context into ExecutorFailed; it encloses calls of an executor's library.
 
     `failure` is the start of the message, such as "the executor takes no more jobs".
     """
@@ -125,9 +128,9 @@ def cancel_each(futures: Iterable[Any]) -> None:
 
 
 def is_broken(error: BaseException, *others: str) -> bool:
-    """Return whether an error means that an executor takes no more jobs.
+    """Return whether an error means that an executor accepts no more jobs.
 
-    loky and the standard library have their own classes for this; `others` are names of further such classes.
+    The error is recognized by the name of its class or of a base class; `others` are names besides BrokenExecutor.
     """
     return any(each.__name__ in ("BrokenExecutor", *others) for each in type(error).__mro__)
 

@@ -1,11 +1,11 @@
-"""The messages to the workers of an executor and back, and the code that a worker runs.
+"""Defines the messages between the calling process and an executor's workers, and the code that a worker runs.
 
     once per process   Shared: the data of each fold, and facts that all jobs share     identified by its token
     per job            Where, Order -> JobAnswer
 
-A worker trains with the core, in the thread in which the executor calls it and without the GIL; several workers of one
-process share the data. A worker that lacks the data, or has other versions, says so.
-Threads: a lock guards `_known`; under it, data are read at most once per process.
+A worker trains with the core, without the GIL, in the thread in which the executor calls it. Workers in one process
+share the data. A worker that lacks the data answers LACKS; one that has other versions answers REFUSED.
+Threads: a lock guards `_known`. It is held while data are read, so each process reads them at most once.
 """
 
 import os
@@ -24,7 +24,7 @@ from ash.space.hyperparameters import Params, to_settings
 
 DONE, LACKS, REFUSED = "done", "lacks", "refused"
 MOST_KNOWN = 2
-"""The most runs whose data a process keeps if it is not notified of their end."""
+"""Maximum number of runs whose data a process keeps if it is not notified when they end."""
 
 
 class Versions(NamedTuple):
@@ -57,7 +57,7 @@ class Where(NamedTuple):
     token: str
     versions: Versions
     path: str | None
-    """A file with the data, on the machine of the calling process."""
+    """A file with the data, on the calling process's machine."""
 
 
 class Order(NamedTuple):
@@ -68,7 +68,7 @@ class Order(NamedTuple):
     epochs: int
     params: Params
     states: Any
-    """One per fold, as `_core.train_job` takes them; empty to train from scratch."""
+    """One state per fold, as `_core.train_job` takes them; empty to train from scratch."""
 
 
 class JobAnswer(NamedTuple):
@@ -79,16 +79,16 @@ class JobAnswer(NamedTuple):
     states: Any = ()
     seconds: float = 0.0
     worker: str = ""
-    """Host, process and thread."""
+    """Host, process and thread that ran the job."""
     text: str = ""
 
 
 class Known(NamedTuple):
-    """The data of a run that a process has."""
+    """The data of a run that a process holds."""
 
     shared: Shared
     path: str | None
-    """The file from which they were read."""
+    """The file from which the data were read."""
     notified: bool
     """Whether this process is notified when the run ends."""
 
@@ -98,7 +98,7 @@ _lock = threading.RLock()
 
 
 def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
-    """Run a job in a worker; `packed` are the data, if the worker was found to lack them."""
+    """Run a job in a worker; `packed` holds the data if the worker was found to lack them."""
     if (difference := differs(where.versions)) is not None:
         return JobAnswer(REFUSED, text=difference)
     shared = _find(where, packed)
@@ -114,7 +114,7 @@ def train(shared: Shared, order: Order) -> JobAnswer:
 
 
 def differs(expected: Versions) -> str | None:
-    """Return in one sentence why this process would not give the same bits as the calling one, or None if it would."""
+    """Return a sentence that says why this process would compute other bits than the calling one, or None."""
     own = versions()
     if own == expected:
         return None
@@ -129,8 +129,9 @@ def differs(expected: Versions) -> str | None:
 def know(shared: Shared, path: str | None = None, *, notified: bool = False) -> None:
     """Keep the data of a run for the jobs of this process, and drop those of runs that have ended.
 
-    The file at `path`, from which they were read, is deleted with the run. `notified`: `forget` will be called when the
-    run ends; otherwise the data are dropped for later runs.
+    The data were read from the file at `path`. That file is deleted when its run ends, which is how ended runs are
+    recognized. `notified` says that `forget` will be called when the run ends. Otherwise the data may be dropped
+    earlier, to make room for those of later runs.
     """
     with _lock:
         for token, known in list(_known.items()):

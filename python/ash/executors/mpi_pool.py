@@ -1,26 +1,27 @@
-"""MPI: an `mpi4py.futures.MPIPoolExecutor`. Data are sent once, by a broadcast; a rank runs jobs in several threads.
+"""Runs jobs on MPI ranks (`mpi4py.futures.MPIPoolExecutor`). Data are broadcast once; a rank has several threads.
 
     read --one task per rank--> each waits for the others; one rank sees the file of the data, then all have them
 
     submit --> queue --exchange: as many jobs as a rank has free threads--> threads of a rank
                      <--available answers, and the number of free threads--
 
-Each task of a collective waits until all have begun, so every rank gets one; in the same way they are told to drop the
-data. If no rank sees the file, because all are on other machines, the data are sent piece by piece with such tasks. An
-exchange goes to a rank that has none. If its jobs use all threads of the rank, it lasts until there is an answer; a
-rank with one thread runs its job in the exchange. Otherwise it comes back soon, for more jobs. While there are
-unanswered jobs that no exchange waits for, there is an exchange with each rank, if necessary without jobs.
+Data are sent in collectives of one task per rank. Each of these tasks waits until all of them have started, so no rank
+gets two. Ranks are told to drop the data in the same way. If no rank sees the file, because all ranks are on other
+machines, such tasks carry the data piece by piece.
+An exchange goes to a rank that has no other exchange. If its jobs use all threads of the rank, it lasts until there is
+an answer; a rank with one thread runs its job within the exchange. Otherwise the exchange returns soon, for more jobs.
+While there are unanswered jobs that no exchange waits for, each rank has an exchange, if necessary one without jobs.
 
-Invariants: (1) jobs are in the queue only while each rank has an exchange, so the next exchange is for the rank that
-has just come back, and carries at most as many jobs as that has free threads; (2) jobs and answers are pickled one by
-one, so an exchange fails only with the executor, and then all unanswered jobs have failed; an answer, which may be an
-error, is pickled where it was made.
-Threads: `_lock` guards all that changes. `_land` is called by a thread of mpi4py, or by the thread that shuts the
-executor down and holds the executor's lock. So nothing is submitted after an exchange that has failed, and never under
-`_lock`. In a rank, everything except `RankThreads._do` is called in the thread that serves the executor. That thread
-owns all data except `_done`, where the threads put answers.
-Cost: an exchange is a message each way. Of the exchanges that wait with free threads, one in all ranks comes back every
-LOOK_SECONDS, so a new job may have to wait that long.
+Invariants: (1) jobs are in the queue only while each rank has an exchange, so the next exchange goes to the rank whose
+exchange has just returned, and carries at most as many jobs as that rank has free threads; (2) jobs and answers are
+pickled one by one, so an exchange fails only if the executor fails, and then all unanswered jobs have failed. An
+answer, which may be an error, is pickled in the rank.
+Threads: `_lock` guards all attributes that change. `_land` is called by an mpi4py thread, or by the thread that shuts
+the executor down, which holds the executor's lock. So nothing is submitted after an exchange has failed, nor while
+`_lock` is held. In a rank, everything except `RankThreads._do` is called in the thread that serves the executor. That
+thread owns all data except `_done`, where the rank's other threads put answers.
+Cost: an exchange is one message each way. Among the exchanges of all ranks that wait although threads are free, one
+returns every LOOK_SECONDS, so a new job may have to wait that long.
 """
 
 import contextlib
@@ -41,14 +42,14 @@ from ash.executors.jobs import JobAnswer, Order, Shared, forget, know
 
 LOOK_SECONDS = 0.001
 PIECE = 2**24
-"""Bytes of the data that are sent at a time: MPI has a limit, and pieces underway are in memory too."""
+"""Bytes of data sent at a time. MPI limits the size of a message, and pieces being sent take memory, too."""
 _together = threading.Lock()  # two concurrent collectives would wait for each other
-_runs: dict[str, "RankThreads"] = {}  # in a rank, by token
+_runs: dict[str, "RankThreads"] = {}  # in a rank: the threads of each run, by token
 _arriving: dict[str, bytearray] = {}  # in a rank: packed data of runs that have not begun, by token
 
 
 class MPIPool(Pool):
-    """An executor of MPI; the jobs that run at a time are shared evenly among its ranks."""
+    """A pool for an MPI executor; the jobs that run at a time are divided evenly among its ranks."""
 
     def __init__(self, executor: Any, workers: int) -> None:
         super().__init__(executor, workers)
@@ -58,12 +59,12 @@ class MPIPool(Pool):
         self._futures: dict[int, Future[JobAnswer]] = {}  # of unanswered jobs, by number
         self._queue: deque[tuple[int, bytes]] = deque()
         self._exchanges = 0
-        self._carried = 0  # jobs whose exchange has not come back
+        self._carried = 0  # jobs whose exchange has not returned
 
     def bring(self, shared: Shared) -> str | None:
-        """Broadcast the data among the ranks, from one that sees their file, or else from this process."""
+        """Send the data to all ranks, from a rank that sees their file or else from this process."""
         with border("the executor does not take the data"):
-            self._ranks = int(self.executor.num_workers or 1)  # 0 if it is broken; the calls below then say why
+            self._ranks = int(self.executor.num_workers or 1)  # 0 if it is broken; the calls below then raise the cause
             threads = -(-self.workers // self._ranks)
             path = Path(str(super().bring(shared)))
             if not all(self._all(read, [(shared.token, str(path))] * self._ranks)):
@@ -72,10 +73,10 @@ class MPIPool(Pool):
         return None
 
     def close(self) -> None:
-        """Drop the data everywhere, after the jobs that are underway."""
+        """Drop the data in all ranks, after the running jobs have ended."""
         ranks, self._ranks = self._ranks, 0  # prevents further exchanges
         if self._shared is not None:
-            with contextlib.suppress(Exception):  # it is broken, or was shut down
+            with contextlib.suppress(Exception):  # the executor is broken or was shut down
                 self._all(leave, [(self._shared.token,)] * ranks)
         super().close()
 
@@ -95,12 +96,12 @@ class MPIPool(Pool):
         return future
 
     def _fill(self, free: int) -> None:
-        """Start exchanges, at most one per rank, while jobs or answers wait; the first rank has `free` free threads."""
+        """Start exchanges, at most one per rank, while jobs or answers wait; the first carries up to `free` jobs."""
         while (jobs := self._next(free)) is not None:
             free = 1
             try:
                 sent = self.executor.submit(exchange, self._where.token, jobs, LOOK_SECONDS * self._exchanges)
-            except Exception:  # it was shut down, and would refuse the next one too
+            except Exception:  # the executor was shut down, and would refuse the next exchange too
                 self._end_exchange(len(jobs))
                 raise
             sent.add_done_callback(partial(self._land, len(jobs)))
@@ -122,7 +123,7 @@ class MPIPool(Pool):
             return jobs
 
     def _land(self, carried: int, sent: Any) -> None:
-        """Take the results of an exchange."""
+        """Process the results of an exchange that has returned."""
         error = CancelledError() if sent.cancelled() else sent.exception()
         free, found = (0, []) if error is not None else sent.result()
         for number, packed in found:
@@ -135,7 +136,7 @@ class MPIPool(Pool):
             return
         try:
             self._fill(free)
-        except Exception as refused:  # it was shut down
+        except Exception as refused:  # the executor was shut down
             self._lose(refused)
 
     def _end_exchange(self, carried: int) -> None:
@@ -162,7 +163,7 @@ class MPIPool(Pool):
 
 
 def _settle(future: Future[JobAnswer] | None, answer: JobAnswer | BaseException) -> None:
-    """Set the result of a future, unless it was lost before, or the run has ended."""
+    """Set the result of a future, unless it was lost earlier or the run has ended."""
     if future is None or not future.set_running_or_notify_cancel():
         return
     if isinstance(answer, BaseException):
@@ -179,7 +180,7 @@ def _unpacked(packed: bytes) -> Any:
 
 
 class RankThreads:
-    """The threads of a rank for a run."""
+    """The threads in which a rank runs the jobs of one run."""
 
     def __init__(self, count: int) -> None:
         self._count, self._underway = count, 0
@@ -187,11 +188,11 @@ class RankThreads:
         self._done: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
 
     def exchange(self, jobs: Sequence[tuple[int, bytes]], seconds: float) -> tuple[int, list[tuple[int, bytes]]]:
-        """Take jobs, as numbers and packed calls, and return the number of free threads and the available answers.
+        """Accept jobs (numbers and packed calls); return the number of free threads and the available answers.
 
-        It waits at most `seconds` for an answer while a thread is free.
+        It waits for an answer: at most `seconds` if a thread is free, otherwise until there is one.
         """
-        if self._count == 1:  # it would only wait for that thread; running the job here saves two wake-ups
+        if self._count == 1:  # this thread would only wait for the other; running the job here saves two wake-ups
             return 1, [(number, _answer(packed)) for number, packed in jobs]
         for number, packed in jobs:
             self._underway += 1
@@ -206,7 +207,7 @@ class RankThreads:
         return self._count - self._underway, found
 
     def end(self) -> None:
-        """Wait for the jobs that are underway."""
+        """Wait for the running jobs, and end the threads."""
         self._threads.shutdown()
 
     def _do(self, number: int, packed: bytes) -> None:
@@ -214,7 +215,7 @@ class RankThreads:
 
 
 def read(token: str, path: str) -> bool:
-    """Receive the packed data of a run from a file, which one rank reads for all; False if no rank can see it."""
+    """Receive a run's packed data from a file that one rank reads for all; return False if no rank can see it."""
     from mpi4py.futures import get_comm_workers
 
     ranks = get_comm_workers()
@@ -232,7 +233,7 @@ def read(token: str, path: str) -> bool:
 
 
 def _pieces_of(path: str) -> Iterator[bytes | OSError]:
-    """Yield the pieces of a file, or why it cannot be read; the last one is empty."""
+    """Yield the pieces of a file, the last one empty, or the error that prevents reading it."""
     try:
         with Path(path).open("rb") as file:
             while piece := file.read(PIECE):
@@ -243,7 +244,7 @@ def _pieces_of(path: str) -> Iterator[bytes | OSError]:
 
 
 def receive(token: str, piece: bytes | None) -> None:
-    """Receive the next piece of the packed data of a run, which one of the ranks has as argument."""
+    """Receive the next piece of a run's packed data, which is passed to one rank and broadcast by it."""
     from mpi4py.futures import get_comm_workers
 
     ranks = get_comm_workers()
@@ -252,7 +253,7 @@ def receive(token: str, piece: bytes | None) -> None:
 
 
 def begin(token: str, threads: int) -> None:
-    """Start the threads for the jobs of a run, whose data have been received."""
+    """Unpickle the received data of a run, and start the threads for its jobs."""
     from mpi4py.futures import get_comm_workers
 
     get_comm_workers().Barrier()  # first, so that no rank waits for one that cannot unpickle the data
@@ -271,7 +272,7 @@ def leave(token: str) -> None:
 
     get_comm_workers().Barrier()
     _arriving.pop(token, None)
-    if token in _runs:  # else the data have not arrived
+    if token in _runs:  # otherwise the data have not arrived
         _runs.pop(token).end()
     forget(token)
 
@@ -282,11 +283,11 @@ def _answer(packed: bytes) -> bytes:
         function, *arguments = pickle.loads(packed)
         return pickle.dumps(function(*arguments), protocol=5)
     except BaseException as error:
-        trace = traceback.format_exc()  # a pickle does not keep it otherwise
+        trace = traceback.format_exc()  # sent as a note, since a pickled error loses its traceback
         error.add_note(trace)
         try:
             sent = pickle.dumps(error)
-            pickle.loads(sent)  # else the reader would only see the error of unpickling
+            pickle.loads(sent)  # otherwise the reader would only see the unpickling error
         except Exception as why:
             kind, cause = type(error).__name__, f"{type(why).__name__}: {why}"
             lost = pickle.PicklingError(f"its error, {kind}, cannot be sent: {cause}")
