@@ -2,11 +2,11 @@
 
 A run continues from its journal as if the recorded jobs had just finished:
 
-    virtual clock   asks for the same jobs whenever results come, so a table of results is enough
-    greedy clock    decides in the order in which jobs have ended, so its steps are retraced one by one
+    virtual clock   asks for the same jobs in whatever order results arrive, so a table of results is enough
+    greedy clock    decides in the order in which jobs end, so the recorded steps are retraced one by one
 
-Jobs that were handed out and have no result run first. If the ladder gives another job than the recorded step, it is a
-different ladder; remaining recorded results are then used when the clock asks for these jobs.
+Jobs that were handed out but have no recorded result run first. If the ladder hands out another job than the journal
+recorded, the ladder has changed. The remaining recorded results are then used when the clock asks for these jobs.
 """
 
 import json
@@ -25,7 +25,7 @@ from ash.result import FunctionResult
 from ash.space.hyperparameters import Params
 
 Cost = Callable[[Params, int], float]
-"""A function of parameters and epochs: how long a job lasts on the virtual clock."""
+"""A function of parameters and epochs that returns how long a job lasts on the virtual clock."""
 Next = Callable[[], _core.Task | None]
 Start = Callable[[_core.Task], None]
 
@@ -37,10 +37,11 @@ def clock_of(
     rungs: Sequence[tuple[int, int]] = (),
     decisions: int = 0,
 ) -> _core.Clock:
-    """Return the ladder of the options, and its clock.
+    """Return the clock with the ladder of the options.
 
-    `rungs`, the places and the epochs of a job in each rung, replace the ladder of the options. Otherwise it has the
-    rungs below `max_epochs`, if that is given. It ends after `decisions` decisions, unless that is 0.
+    `rungs`, the number of places in each rung and the epochs of a job there, replace that ladder. Otherwise, if the
+    options have `max_epochs`, the rungs are those of `rungs_below`. The run ends after `decisions` decisions; 0 means
+    no such limit.
     """
     if options.max_epochs is not None and not rungs:
         rungs = rungs_below(options, source.count)
@@ -61,10 +62,11 @@ def clock_of(
 
 
 def rungs_below(options: FunctionOptions, count: int) -> list[tuple[int, int]]:
-    """Return places and epochs of a job in each rung of a ladder that is planned from the top down.
+    """Return the number of places and the epochs of a job in each rung of a ladder planned from the top down.
 
-    After the k-th rung from the top a candidate has been trained for ``max_epochs // eta**k`` epochs in all. The lowest
-    rung has at least `min_epochs`, and there are no more rungs than `max_rungs` or than `count` candidates fill.
+    After the k-th rung from the top (k = 0 is the top), a candidate has been trained for ``max_epochs // eta**k``
+    epochs in all. The lowest rung has at least `min_epochs`. There are at most `max_rungs` rungs, and no more than
+    `count` candidates can fill.
     """
     assert options.max_epochs is not None
     totals: list[int] = []
@@ -85,7 +87,7 @@ def read_costs(costs: Any) -> Cost | None:
     Raises
     ------
     SettingError
-        It is neither a function nor a result; or, when it is called, the function does not return a positive number.
+        `costs` is neither a function nor a result. The returned function raises it for a cost that is not positive.
     """
     if costs is None:
         return None
@@ -106,10 +108,10 @@ def read_costs(costs: Any) -> Cost | None:
 
 
 def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
-    """Replay known results on a virtual clock as far as they reach; return the tasks that must be run.
+    """Replay the recorded results on a virtual clock, and return the tasks that have none and must be run.
 
-    `following` returns the next task. `start` begins a task; a known one is recalled and ends at once. `is_over` says
-    whether the run has ended, which a result may cause.
+    `following` returns the clock's next task, or None. `start` starts a task; if its result is recorded, the task ends
+    at once. `is_over` says whether the run has ended, which a result may cause.
     """
     unknown = []
     while not is_over() and (task := following()) is not None:
@@ -122,7 +124,7 @@ def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Calla
 
 
 def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
-    """Do the same for a greedy clock, following the recorded steps as far as the ladder agrees."""
+    """Replay the recorded steps on a greedy clock until the ladder differs; return the tasks that must be run."""
     given: dict[Key, _core.Task] = {}
     exactly = True
     for candidate, rung, has_ended in journal.steps:
@@ -145,7 +147,7 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return the mean seconds of an epoch with the same parameters, or of all epochs if these are not recorded."""
+    """Return costs from the recorded mean seconds per epoch with these parameters, or else with all parameters."""
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

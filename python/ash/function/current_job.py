@@ -1,8 +1,8 @@
-"""`ash.current_job`: which candidate a function trains, how far, and where it may keep files.
+"""Defines `ash.current_job`, which tells a function the candidate it trains, for how long, and its directory.
 
 The current job is a context variable, so each thread has its own unless the user copies the context. `attempt`
 (answers.py) sets it around each call. Generators run in the context of the call that resumes them, so they see the
-current job; for the thread of a function that reports it is set with each report (reports.py).
+current job. In the thread of a function that calls `report`, it is set again after each report (reports.py).
 """
 
 from contextvars import ContextVar
@@ -32,14 +32,14 @@ class CurrentJob(NamedTuple):
 
 
 Job = tuple[int, int, int, int, str]
-"""The fields of a `CurrentJob` in their order. A plain tuple is faster to make, and few functions ask for the job."""
+"""The fields of a `CurrentJob`, in order. A plain tuple is faster to create, and few functions ask for the job."""
 EPOCHS: Final = 2
-"""The index of the epochs in a job."""
+"""The index of `epochs` in a `Job`."""
 CURRENT: ContextVar[Job | None] = ContextVar("ash.current_job", default=None)
 
 
 def current_job() -> CurrentJob:
-    """Return the job that runs in this thread: which candidate, how many epochs, and a directory for its files.
+    """Return the job that runs in this thread: its candidate, rung and epochs, and a directory for its files.
 
     Call it anywhere within a job of `ash.tune_function`: in any form of `train`, or in code that `train` calls. A
     function that saves its own checkpoints keeps them in `directory`, which is the same in all jobs of a candidate.
@@ -51,8 +51,8 @@ def current_job() -> CurrentJob:
 
         - `candidate`, the number of the candidate, from 0.
         - `rung`, the number of the rung, from 0.
-        - `epochs`, how many this job trains.
-        - `total_epochs`, the number of epochs that the candidate must have been trained for when this job ends. With
+        - `epochs`, the number of epochs that this job trains.
+        - `total_epochs`, the number of epochs for which the candidate will have been trained when this job ends. With
           ``training="restart"`` it equals `epochs`.
         - `directory`, the candidate's own `pathlib.Path`. It is created when the attribute is read, and only its owner
           can read it.
@@ -66,10 +66,10 @@ def current_job() -> CurrentJob:
 
     Notes
     -----
-    With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is kept for the
-    same call to resume after a crash. Without a journal it is in a temporary folder that is deleted at the end of the
-    run. In both cases the directory is deleted soon after its candidate has retired, which means that it will not be
-    trained further. With a journal the directory of the best candidate is kept.
+    With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is kept, so that
+    the same call can resume after a crash. Without a journal it is in a temporary folder that is deleted at the end of
+    the run. In both cases the directory is deleted soon after its candidate has retired, that is, will not be trained
+    further. With a journal the directory of the best candidate is kept.
 
     Examples
     --------

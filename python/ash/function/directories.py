@@ -1,11 +1,11 @@
-"""Directories of candidates, in which a function may keep files between its jobs; created lazily.
+"""Manages a directory per candidate, in which a function may keep files between jobs; created lazily.
 
-    <folder>/candidate-000012/      the folder is that of the journal's states, or a temporary one without a journal
+    <folder>/candidate-000012/      the folder is that of the journal's states; without a journal, a temporary one
 
 The run cannot know which directories a function has created, perhaps on another machine. So when a candidate has
-retired, the run checks whether it has a directory and deletes it, except that of the best candidate.
+retired, the run looks for its directory and deletes it, unless the candidate is the best one.
 Threads: `made` may be called in any thread or process, everything else in the calling thread.
-Cost: for functions without directories, one check of the folder per look in which candidates have retired.
+Cost: for functions without directories, one check of the folder per call of `tidy` after candidates have retired.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 CANDIDATE = "candidate-"
-"""Prefix of the names of directories."""
+"""Prefix of the directories' names."""
 
 
 def made(folder: str, candidate: int) -> Path:
@@ -25,7 +25,7 @@ def made(folder: str, candidate: int) -> Path:
     Raises
     ------
     OSError
-        It cannot be created, or the folder is a link, which may lead anywhere.
+        The directory cannot be created, or the folder is a link, which may lead anywhere.
     """
     parent = Path(folder)
     if parent.is_symlink():
@@ -42,20 +42,21 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
     Parameters
     ----------
     folder : Path or None
-        The folder of the journal, in which they are kept; None: a temporary folder, deleted at the end of the run.
+        The folder of the journal, in which directories are kept. If None, a temporary folder is used, which is deleted
+        at the end of the run.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._is_temporary = folder is None
         self._folder = _temporary() if folder is None else folder.absolute()
         self.folder = str(self._folder)
-        self._retired: list[int] = []  # candidates whose directories were not looked for yet
+        self._retired: list[int] = []  # candidates whose directories have not been looked for yet
 
     def __exit__(self, *error: object) -> None:
         if self._is_temporary:
             shutil.rmtree(self._folder, ignore_errors=True)
         else:
-            with contextlib.suppress(OSError):  # it is not empty, or was never created
+            with contextlib.suppress(OSError):  # the folder is not empty, or was never created
                 self._folder.rmdir()
 
     def retire(self, candidate: int) -> None:
@@ -63,7 +64,7 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
         self._retired.append(candidate)
 
     def tidy(self, best: int | None) -> None:
-        """Delete the directories of retired candidates, except that of the best candidate as long as it is the best."""
+        """Delete the directories of retired candidates; that of the best candidate waits until another is best."""
         if not self._retired:
             return
         if self._folder.is_dir():

@@ -1,13 +1,13 @@
-"""The identity of a run of a function: a call that continues its journal must agree with it, or is refused.
+"""Defines the identity of a run of a function: a call is refused if its identity differs from the journal's.
 
-    settings   what the results and decisions depend on; the names of the function, of its costs and of the sampler;
-               hashes of `first` and of an earlier result as costs; for a function that is an object, the facts that its
-               method `journal_identity` returns, such as its rows
-    space      domains, levels and conditions; a later call may have a larger one (space/growth.py)
-    version    of ash
+    settings   the options on which results and decisions depend; the names of the function, of its costs and of the
+               sampler; hashes of `first` and of a result given as costs; if the function is an object with a method
+               `journal_identity`, the facts that it returns, such as hashes of its rows
+    space      domains, levels and conditions; a later call may have a larger space (space/growth.py)
+    version    the version of ash
 
-A changed source of a function with the same name is a warning, not an error. Users fix a function and continue, and the
-code that it calls could not be compared anyway. Recorded results are kept unchanged, including failures.
+If the source of a function has changed but not its name, this is a warning, not an error. Users fix a function and
+continue, and the code that it calls could not be compared anyway. Recorded results, including failures, are unchanged.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class NoIdentity(SettingError):
 def identity_of(
     train: Any, space: FunctionSpace, options: FunctionOptions, costs: Any, sampler: Any, first: Sequence[Params]
 ) -> Facts:
-    """Return the facts of a run from its arguments as the user gave them, and from `first` as it was read."""
+    """Return the facts that identify a run. `first` holds configurations; other arguments are as the user gave them."""
     of_object = train.journal_identity() if hasattr(train, "journal_identity") else {}
     own = {
         **of_object,
@@ -54,13 +54,13 @@ def identity_of(
 
 
 def code_of(train: Any, costs: Any) -> Facts:
-    """Return hashes of the sources of the function and of its costs, None if a source cannot be found."""
+    """Return hashes of the sources of the function and of its costs; a hash is None if its source cannot be found."""
     name = OBJECTIVE if getattr(train, "is_objective", False) else "function"
     return {name: _source(train), "costs": None if isinstance(costs, FunctionResult) else _source(costs)}
 
 
 def name_of(function: Any) -> str:
-    """Return the name of a function where it was defined, or the class of an object."""
+    """Return the qualified name of a function, or that of an object's class."""
     inner = _without_partial(function)
     return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 

@@ -1,14 +1,14 @@
-"""The journal of a run of a function: every answer is in the file before it is reported to callbacks.
+"""Journals a run of a function: every answer is in the file before callbacks receive it.
 
-    agree       the identity of the run: written the first time, compared later
-    recall      a recorded job does not run again: its answer is returned at once
-    log         jobs that were handed out, and their answers, in order -> rows -> one commit per look
+    agree       writes the identity of the run the first time, and compares it later
+    recall      returns the answer of a recorded job, which does not run again
+    log         jobs handed out and their answers, in order -> rows -> one commit each time the run calls `look`
 
-An answer is recorded as soon as its job has ended, whether it is decided or held back by the virtual clock. For a
-greedy run the order of these events is recorded too, since decisions depend on it. States that functions return are not
-recorded: a pickle runs code when it is loaded, so files of earlier processes are not trusted.
-Invariant: the log is one list, and a commit replaces it by an empty one in a single assignment. So Ctrl-C between any
-two steps leaves consistent rows.
+An answer is recorded as soon as its job has ended, even if the virtual clock still holds it back from a decision. For a
+greedy run the order of these events is recorded, too, since decisions depend on it. States that functions return are
+not recorded: loading a pickle runs code, so files of earlier processes are not trusted.
+Invariant: the log is one list, and a commit replaces the log by an empty one in a single assignment. So Ctrl-C between
+any two steps leaves consistent rows.
 Threads: only the calling thread.
 """
 
@@ -37,17 +37,17 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 NO_HASH = "0" * 16
-"""The hash of weights, which functions do not have."""
+"""The recorded hash of weights, since functions have no weights."""
 ALONE = (1, 1)
-"""The team of a job."""
+"""The recorded team of a job: each job runs on one thread."""
 
 
 class Log:
-    """Events since the last commit: tasks handed out and ended; and the numbers of the next rows."""
+    """The tasks handed out and ended since the last commit, and the numbers of the next rows."""
 
     def __init__(self, jobs: int, steps: int) -> None:
         self.jobs, self.steps = jobs, steps
-        self.entries: list[tuple[_core.Task, Any]] = []  # with parameters, an answer, or None if recalled
+        self.entries: list[tuple[_core.Task, Any]] = []  # task and params, or its answer; None if recalled
 
 
 class FunctionJournal(OpenJournal):
@@ -56,8 +56,8 @@ class FunctionJournal(OpenJournal):
     def __init__(self, journal: Journal) -> None:
         self._run: FunctionRun | None = None
         self._written = 0
-        self._known: dict[Key, tuple[int, Answer]] = {}  # epochs and answer
-        self._greedy = self._anew = False  # anew: the steps of the journal must be replaced
+        self._known: dict[Key, tuple[int, Answer]] = {}  # epochs and answer of each recorded job
+        self._greedy = self._anew = False  # anew: the recorded steps must be replaced
         self._retraces = False  # recorded steps are being retraced: nothing is written meanwhile
         self._held: list[list[int]] = []
         super().__init__(journal)
@@ -67,11 +67,11 @@ class FunctionJournal(OpenJournal):
 
     @property
     def written(self) -> int | None:
-        """Return how many of the decided jobs are in the file."""
+        """Return how many decided jobs are in the file, or None if no file is kept."""
         return self._written if self._is_kept else None
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
-        """Write the identity of the run, or compare it; then read the recorded results."""
+        """Write the identity of the run, or compare it with the recorded one; then read the recorded results."""
         code = code or {}
         before, is_new = self._facts.get("code", code), "run" not in self._facts
         with sound(self._path):
@@ -112,7 +112,7 @@ class FunctionJournal(OpenJournal):
         return own | {OBJECTIVE} if "function" in own else own
 
     def _read(self) -> None:
-        """Read the rows, or raise ValueError if no run can have written them."""
+        """Read the rows; raise ValueError if they are such as no run writes."""
         others = {(candidate, rung): rest for candidate, rung, *rest in self._rows["answers"]}
         for row in self._rows["jobs"]:
             key, epochs = (row[1], row[2]), row[3]
@@ -124,16 +124,16 @@ class FunctionJournal(OpenJournal):
         self._rows = {}
 
     def start(self, run: FunctionRun | None = None) -> tuple[datetime, float]:
-        """Return when it was begun, and the seconds so far."""
+        """Return when training began, and the seconds it took in earlier calls."""
         self._run = run
         return super().start()
 
     def knows(self, key: Key) -> bool:
-        """Return whether a job is recorded and was not recalled yet."""
+        """Return whether a job is recorded and has not been recalled yet."""
         return key in self._known
 
     def recall(self, task: _core.Task) -> Answer | None:
-        """Return the recorded answer of a job."""
+        """Return the recorded answer of a job, or None if it has none or was recalled before."""
         found = self._known.pop((task.candidate, task.rung), None)
         if found is None:
             return None
@@ -143,7 +143,7 @@ class FunctionJournal(OpenJournal):
         return answer
 
     def retraced(self, exactly: bool) -> None:
-        """Keep the steps of the journal, or replace them by those of this call."""
+        """End retracing: keep the recorded steps if they were followed exactly, else replace them by this call's."""
         self._retraces = False
         if self._greedy and exactly:
             self._log = Log(self._log.jobs, self._log.steps)
@@ -158,7 +158,7 @@ class FunctionJournal(OpenJournal):
             self._log.entries.append((task, params))
 
     def ended(self, task: _core.Task, answer: Answer | None) -> None:
-        """Log an answer, without the state."""
+        """Log an answer without its state; None marks a recalled one."""
         if self._is_kept:
             what = answer if answer is None else answer._replace(state=answer.state is not None)
             self._log.entries.append((task, what))
@@ -180,7 +180,7 @@ class FunctionJournal(OpenJournal):
         self._written = decided
 
     def _held_of(self, run: FunctionRun) -> list[list[int]]:
-        """Return the recorded jobs that callbacks have not received: those not yet decided or not yet recalled."""
+        """Return the recorded jobs that callbacks have not received, because they are undecided or not recalled."""
         new = [list(key) for key in run.held if key not in self.restored]
         return new + [key for key in self._held if (key[0], key[1]) in self._known]
 
@@ -210,7 +210,10 @@ class FunctionJournal(OpenJournal):
 
 
 def tidy(folder: Path, *kinds: str) -> None:
-    """Delete leftovers of another run: states, which only its process can load; directories, if the journal is new."""
+    """Delete leftover folders whose names begin with one of `kinds`.
+
+    States of an earlier process cannot be loaded by this one. Directories are leftovers only if the journal is new.
+    """
     if folder.is_symlink() or not folder.is_dir():
         return
     for each in folder.iterdir():
@@ -219,7 +222,7 @@ def tidy(folder: Path, *kinds: str) -> None:
 
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the row of a job. Its last column, fold scores for networks, has the info of a failure here."""
+    """Return the row of a job. The last column holds a failure's info; for networks it holds fold scores."""
     what = (task.candidate, task.rung, task.epochs, answer.thread, *ALONE)
     scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
     rest = [] if answer.kind == FINISHED or answer.info is None else [answer.info]

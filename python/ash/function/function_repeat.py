@@ -1,9 +1,9 @@
-"""Records of runs of functions (`record_of`), and the facts needed to repeat these runs (`Repeat`).
+"""Records runs of functions (`record_of`), and reads from a record what a repetition needs (`repeat_of`).
 
-    the same call with record=  ->  the arguments are compared with the record
-                                ->  the recorded number of decisions and virtual workers; lost jobs fail at once
+    the same call with record=  ->  compares the arguments with the record
+                                ->  makes as many decisions, with as many virtual workers; lost jobs fail at once
 
-Functions, costs and samplers are not in a record, only their names. The user passes them again.
+A record has only the names of functions, costs and samplers. The user passes these objects again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,9 @@ from ash.run_record import FUNCTION, TUNE_FUNCTION, RunRecord, check_record, of_
 from ash.space.hyperparameters import Params
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "stop_score")
-"""Options that a record has besides those on which results and their order depend."""
+"""Options in a record besides those on which results and their order depend."""
 LOST = "lost"
-"""The argument of a record that names the jobs that failed by `job_limit` or a dead process."""
+"""The name of the record's list of jobs that exceeded `job_limit` or whose process died."""
 
 
 class Repeat(NamedTuple):
@@ -33,10 +33,10 @@ class Repeat(NamedTuple):
 
     decisions: int
     lost: frozenset[Key]
-    """Jobs that were late, or whose processes died."""
+    """Jobs that exceeded `job_limit`, or whose processes died."""
     ended: str
     before: dict[int, Params]
-    """Candidates of smaller spaces, by number."""
+    """Candidates drawn before the space grew, keyed by number."""
 
 
 def record_of(
@@ -58,7 +58,7 @@ def record_of(
     train, identity, options
         Those of the run; `identity` as returned by `identity_of`.
     before : dict of dict
-        Candidates that were drawn before the space had grown, by number.
+        Candidates that were drawn before the space grew, keyed by number.
     params : sequence of dict
         Hyperparameters of all candidates, by number.
     columns : Columns
@@ -96,7 +96,7 @@ def repeat_of(record: Any) -> Repeat:
     Raises
     ------
     SettingError
-        It is not a record of a function, or it is that of a greedy run.
+        The argument is not the record of a run of a function, or it is that of a greedy run.
     """
     check_record(record)
     if record.settings.get("task") != FUNCTION:
@@ -115,7 +115,7 @@ def repeat_of(record: Any) -> Repeat:
 
 
 def check_same_run(record: RunRecord, train: Train, identity: Facts, options: FunctionOptions) -> None:
-    """Raise SettingError, with every difference, unless a call matches the record.
+    """Raise SettingError that lists every difference, unless a call matches the record.
 
     Warns
     -----
@@ -140,7 +140,7 @@ def _plan(train: Train, options: FunctionOptions) -> Facts:
 
 
 def _own(train: Train) -> Facts:
-    """Return the facts that the trainer of a search gives for the record."""
+    """Return the facts for the record from `train.record_facts`, which the trainers of `ASHSearchCV` have."""
     return train.record_facts() if hasattr(train, "record_facts") else {}
 
 

@@ -1,10 +1,10 @@
-"""Retrains candidates whose states are lost, rung by rung, up to their current rung.
+"""Retrains candidates whose states are lost, rung by rung up to their current rung.
 
-    target (c, 3), its state LOST:    (c, 0) -> (c, 1) -> (c, 2) -> (c, 3); only the last one counts
+    target: rung 3 of candidate c     jobs (c, 0) -> (c, 1) -> (c, 2) -> (c, 3); only the last one counts
 
-The results of the lower rungs were decided before and are ignored now, unless one fails: then the target fails. A state
-is lost in two cases: it was in an earlier process, whose pickles are not loaded, or there was no room for it in memory
-or on disk.
+The results of the lower rungs were decided earlier, and are ignored now. But if one of these jobs fails, the target
+fails. A state is lost in two cases: it was in an earlier process, whose pickles are not loaded, or there was no room
+for it in memory or on disk.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,14 +20,14 @@ from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 1.0
 FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
-"""Endings after which nothing more is trained."""
+"""Endings of a run after which a lost best state is not trained again."""
 
 
 class Best(NamedTuple):
-    """The best job so far: higher scores first, then lower candidates, then lower rungs.
+    """The best job so far: the one with the highest score, then the lowest candidate number, then the lowest rung.
 
-    Jobs of higher `height` come before all others. It is the rung if scores of different rungs are not comparable, and
-    otherwise 0.
+    Jobs of greater `height` precede all others. The height is the rung if scores of different rungs are not comparable,
+    and otherwise 0.
     """
 
     height: int
@@ -37,7 +37,7 @@ class Best(NamedTuple):
     state: Any
 
     def is_behind(self, height: int, score: float, candidate: int, rung: int) -> bool:
-        """Return whether another job is better."""
+        """Return whether the job with these values is better."""
         if (height, score) != (self.height, self.score):
             return (height, score) > (self.height, self.score)
         return (candidate, rung) < (self.candidate, self.rung)
@@ -46,7 +46,7 @@ class Best(NamedTuple):
 class Retraining:
     """The candidates of a run that are being trained again.
 
-    `params` are those of the candidates so far, by number, and may grow; `job_of` returns the job for a key.
+    `params` lists the hyperparameters of the candidates so far, and may grow. `job_of` returns the job for a key.
     """
 
     def __init__(
@@ -56,12 +56,15 @@ class Retraining:
         self._targets: dict[int, Key] = {}
 
     def begin(self, task: _core.Task) -> None:
-        """Begin with the lowest rung; a runner must be free."""
+        """Start to retrain the candidate of a task, in the lowest rung; a runner must be free."""
         self._targets[task.candidate] = task.candidate, task.rung
         self._start((task.candidate, 0), None)
 
     def step(self, key: Key, answer: Answer) -> tuple[Key, Answer] | None:
-        """Return the key of the target and its answer, or None if the candidate continues with its next rung."""
+        """Process the answer of a job. Return the key and answer to record, or None while a candidate is retrained.
+
+        A job that retrains nothing is returned unchanged.
+        """
         target = self._targets.get(key[0])
         if target is None:
             return key, answer
@@ -74,7 +77,7 @@ class Retraining:
         return target, answer
 
     def complete(self, key: Key, training: str) -> Answer | None:
-        """Train a candidate again up to a rung, and return the answer, or None if no runner is free."""
+        """Train a candidate again up to a rung, and return the last answer, or None if no runner is free."""
         rungs = range(key[1] + 1) if training == "resume" else range(key[1], key[1] + 1)
         answer = None
         for rung in rungs:
@@ -105,7 +108,7 @@ def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> A
     Raises
     ------
     KeyboardInterrupt
-        Ctrl-C ended this training.
+        Ctrl-C interrupted this training.
     """
     if best.state is not LOST:
         return best.state
