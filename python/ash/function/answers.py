@@ -1,18 +1,18 @@
-"""Runs a job of the user's function, in this process or another, and returns its outcome as an answer.
+"""Runs a job of the user's function, in this process or another one, and returns its outcome as an `Answer`.
 
     finished   a finite score
     failed     the function raised, or its score is not finite
     wrong      the function did not return a score; recorded as failed, but an error if it is the first job
-    late       it took longer than a job may
-    died       its process has ended
+    late       the job took longer than `job_limit`
+    died       the process of the job has ended
 
-Whatever a job does is a result, and the run continues. Only SystemExit, KeyboardInterrupt and the like, which are meant
-to end more than the function, are raised by the run.
+Every outcome of a job is a result, after which the run continues. Only exceptions that are meant to end more than the
+function, such as SystemExit and KeyboardInterrupt, are raised by the run.
 
-Functions and states are sent to other processes as bytes of cloudpickle, so lambdas and functions of a notebook work
-too; answers come back as plain tuples. A state is pickled where it was made and unpickled where the next job runs. In
-between it is bytes, so no other process needs its class. These bytes come from processes that this one has started; no
-file holds them.
+Functions and states are sent to other processes as cloudpickle bytes, so lambdas and functions from a notebook work,
+too. Answers come back as plain tuples. A state is pickled where it was created, and unpickled where the next job runs.
+In between it is bytes, so no other process needs its class. These bytes come only from processes that work for this
+run; of files, only those that this process wrote itself are read (state_store.py).
 """
 
 import contextlib
@@ -30,17 +30,17 @@ from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
 
 Train = Callable[[dict[str, Any], int, Any], Any]
-"""A function of hyperparameters, epochs and the state of the candidate's previous job, None for the first."""
+"""A function of hyperparameters, epochs, and the state after the candidate's previous job (None at first)."""
 
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
 KINDS = (FAILED, FINISHED, LATE, DIED)
 WRONG = "wrong"
-"""An answer of this kind is replaced by a failed one before anything records it."""
+"""The kind of an answer without a score. It is replaced by FAILED before it is recorded."""
 
 PRUNED = "TrialPruned: the objective has pruned the trial"
-"""The text of a failure that is not an error: an objective of Optuna has pruned its trial by itself."""
+"""The text of a failure that is not an error: an Optuna objective has pruned its own trial."""
 MOST_TEXT = 4_000
-"""Only the last characters of a traceback are kept."""
+"""How many of the last characters of a traceback are kept."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Suggestions(Outcome):
-    """An outcome of a trial of Optuna. `story` has its suggestions so far: params, and their space, as JSON."""
+    """The outcome of an Optuna trial. `story` has its suggestions so far: params and their space, as JSON."""
 
     story: Mapping[str, Any] | None = None
 
 
 class Scored(NamedTuple):
-    """The return value of ash's own functions: a score, a state, and further facts that JSON can hold.
+    """The return value of ash's own functions: a score, a state, and further facts (`info`) that JSON can hold.
 
-    `forecast` is the expected score after the next rung, by which the ladder ranks; if it is None, it ranks by score.
+    `forecast` is the expected score after the next rung. The ladder ranks by it, or by the score if it is None.
     """
 
     score: Any
@@ -88,7 +88,7 @@ class Scored(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The outcome of a job, its times in seconds of the machine's clock, and its thread."""
+    """The outcome of a job, its start and end on the monotonic clock in seconds, and its thread."""
 
     kind: str
     score: float = math.nan
@@ -99,7 +99,7 @@ class Answer(NamedTuple):
     thread: int = 0
     info: Any = None
     forecast: float | None = None
-    error: BaseException | None = None  # raised by the function, if in this process
+    error: BaseException | None = None  # raised by the function in this process
 
     @property
     def rank(self) -> float:
@@ -107,7 +107,7 @@ class Answer(NamedTuple):
         return self.score if self.forecast is None else self.forecast
 
     def rank_for(self, target: float | None, reaches: bool) -> float:
-        """Return the rank for a clock that ends at a target. A forecast never reaches it, a score only if `reaches`."""
+        """Return `rank` for a clock that ends at `target`. Only a score can reach the target, and only if `reaches`."""
         if target is None:
             return self.rank
         if reaches and self.score >= target:
@@ -116,11 +116,11 @@ class Answer(NamedTuple):
 
 
 def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answer:
-    """Call the function and return its answer; raise only what is not an Exception, such as SystemExit."""
+    """Call the function and return its answer; raise only ThreadRefused and exceptions such as SystemExit."""
     before = CURRENT.set(job)
     try:
         given = train(params, job[EPOCHS], state)
-    except ThreadRefused:  # a function that reports got no thread, which is not its fault
+    except ThreadRefused:  # no thread was available for a function that reports: not its fault
         raise
     except Exception as error:
         return failure(error)
@@ -130,7 +130,7 @@ def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answe
 
 
 def failure(error: BaseException) -> Answer:
-    """Return the answer of a job that has raised. The traceback begins with the user's function, if it has one."""
+    """Return the answer of a job that has raised. The traceback begins in the user's code, if it gets there."""
     frames = error.__traceback__
     while frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("ash."):
         frames = frames.tb_next
@@ -162,7 +162,7 @@ TWO_NUMBERS = (
 
 
 def outcome_of(given: Any) -> "Outcome | Answer":
-    """Return the return value of a function as an outcome of plain numbers, or an answer that says what is wrong.
+    """Convert the return value of a function to an outcome of plain numbers, or to an answer that says what is wrong.
 
     An `Answer` is returned unchanged.
     """
@@ -187,7 +187,7 @@ def outcome_of(given: Any) -> "Outcome | Answer":
 
 
 def _metrics(given: Any) -> dict[str, float] | None:
-    """Return the metrics of an outcome as floats by name; None if they are anything else."""
+    """Return the metrics of an outcome as floats by name, or None if they are anything but numbers by name."""
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
@@ -198,13 +198,13 @@ def _metrics(given: Any) -> dict[str, float] | None:
 
 def pack(value: Any) -> bytes:
     """Return a value as bytes."""
-    import cloudpickle  # only needed for other processes
+    import cloudpickle  # imported lazily, since only other processes need it
 
     return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def pack_function(train: Train, executor: Any) -> bytes:
-    """Return a function as bytes, or raise SettingError."""
+    """Return a function as bytes; raise SettingError if it cannot be pickled."""
     try:
         return pack(train)
     except Exception as error:
@@ -225,13 +225,13 @@ def unpack(packed: bytes | None) -> Any:
 
 
 def prepare(packed: bytes) -> None:
-    """Unpack a function, which imports what it needs, before its first job; that job reports errors."""
+    """Unpack a function before its first job, which imports what it needs. Errors are left for the job to report."""
     with contextlib.suppress(Exception):
         _function(packed)
 
 
 def do(packed: bytes, job: Job, params: dict[str, Any], state: bytes | None) -> tuple[Any, ...]:
-    """Run a job, and return its answer as a tuple, with the state as bytes; raises like `attempt`."""
+    """Run a job in another process: take and return the state as bytes, and raise like `attempt`."""
     try:
         train, before = _function(packed), unpack(state)
     except Exception as error:
@@ -265,10 +265,10 @@ def _number(score: Any) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return the element of an array or tensor of one element, and anything else unchanged."""
+    """Return the element of an array or tensor with one element; return anything else unchanged."""
     try:
         return value.item() if callable(getattr(value, "item", None)) else value
-    except Exception:  # any library's error: it has several elements, or none
+    except Exception:  # any library's error for an array with several elements, or none
         return value
 
 

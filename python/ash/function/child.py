@@ -1,14 +1,14 @@
-"""The code of the processes in which jobs run, and of the server process that forks them.
+"""Contains the code of the child processes in which jobs run, and of the server process that forks them.
 
-    server:  has unpickled the function, and so imported what it needs; has no threads of ash
+    server:  unpickles the function, which imports what it needs; has no threads
        |  receives a connection over its socket -> forks a child, replies with its process id
        v
     child: reads jobs from the connection, one at a time, until it is closed
 
-So a child that has died is replaced in milliseconds, whatever the function imports. A process with threads is not safe
-to fork. If the import starts threads, the server says so, and a new server leaves the import to the children.
-When the parent ends, in whatever way, the standard input of all is closed, and they end too, even in the middle of a
-job. They ignore Ctrl-C on a terminal, which the parent handles.
+So a child that has died is replaced in milliseconds, whatever the function imports. A process with threads cannot be
+forked safely. If the import starts threads, the server says so, and a new server leaves the import to the children.
+When the parent ends for whatever reason, the standard input of all these processes is closed. They then end, even in
+the middle of a job. They ignore Ctrl-C on a terminal, which the parent handles.
 """
 
 import atexit
@@ -28,22 +28,22 @@ from typing import Any
 from ash.function.answers import do, prepare
 
 END_SECONDS = 5.0
-"""How long a child may take to end by itself."""
+"""The time in which a child must end by itself before it is killed."""
 LOOK_SECONDS = 0.01
 LENGTH_BYTES = 8
 READY, THREADS = b"ready", b"threads"
-"""The first answer of a server: it can fork, or the function has started threads."""
+"""The server's first answer: that it can fork, or that importing the function has started threads."""
 GONE = "?"
-"""The reply about an unknown child."""
+"""The server's reply when asked about an unknown child."""
 
 
 def serve_forks(handle: int) -> None:
-    """Fork a child for each connection, and report how children have ended, until the socket is closed; then end all.
+    """Fork children and report how they ended, as requested, until the socket is closed; then wait for all of them.
 
-    The function comes first, preceded by its length, which is 0 if the import is left to the children.
+    The first message is the pickled function, preceded by its length, which is 0 if the children import the function.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore", DeprecationWarning)  # about a fork with threads: those of NumPy are harmless
+    warnings.simplefilter("ignore", DeprecationWarning)  # about forking with threads: NumPy's are harmless
     children: set[int] = set()
     with socket.socket(fileno=handle) as requests:
         length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")
@@ -79,7 +79,7 @@ def _received(requests: socket.socket, length: int) -> bytes:
 
 
 def _threads() -> int:
-    """Return how many threads this process has, without those of OpenBLAS and jemalloc, which survive a fork."""
+    """Return how many threads this process has, not counting those of OpenBLAS and jemalloc, which tolerate a fork."""
     tasks = Path("/proc/self/task")
     if not tasks.is_dir():
         return threading.active_count()
@@ -93,7 +93,7 @@ def _threads() -> int:
 
 
 def _status(child: int, children: set[int]) -> str:
-    """Return the exit status of a child that is ending, negative for a signal; kill it if it does not end."""
+    """Return the exit status of a child that is ending, negative for a signal; kill the child if it does not end."""
     if child not in children:
         return GONE
     children.remove(child)
@@ -108,12 +108,12 @@ def _status(child: int, children: set[int]) -> str:
 
 
 def _live(requests: socket.socket, handle: int) -> None:
-    """Serve jobs, and end this process."""
+    """Serve jobs in a forked child, and then end its process."""
     status = 1
     try:
         requests.close()
         if "numpy.random" in sys.modules:
-            sys.modules["numpy.random"].seed()  # else all children draw the same numbers; random reseeds by itself
+            sys.modules["numpy.random"].seed()  # otherwise all children draw the same numbers; `random` reseeds itself
         serve(handle)
         atexit._run_exitfuncs()
         status = 0
@@ -134,7 +134,7 @@ def serve(handle: int) -> None:
     connection: Connection[Any, Any] = Connection(handle)
     packed = connection.recv_bytes()
     prepare(packed)
-    connection.send(True)  # from here on, time counts for jobs
+    connection.send(True)  # from here on, time counts toward the jobs
     while True:
         try:
             arguments = connection.recv()
@@ -144,6 +144,6 @@ def serve(handle: int) -> None:
 
 
 def _end_with_parent() -> None:
-    while os.read(0, 1):  # not sys.stdin, whose lock is needed when an interpreter ends
+    while os.read(0, 1):  # not sys.stdin, whose lock is needed when the interpreter ends
         continue
     os._exit(1)

@@ -1,14 +1,14 @@
-"""A run of `ash.tune_function`: the calling thread asks the clock for jobs, hands them out, and returns their answers.
+"""Runs `ash.tune_function` in the calling thread: asks the clock for jobs, hands them out, and returns their answers.
 
     source -> Clock.next -> runners.start -> train(params, epochs, state) -> runners.wait -> Clock.finish -> records
 
 The ladder and both clocks are in the core; their rules are not repeated here. A state is kept (state_store.py) from the
-end of a job until its candidate is trained further or retired; the best state is kept until there is a better one. With
-a journal, recorded results are replayed first (clock.py); candidates whose states were in an earlier process are
+end of a job until its candidate is trained further or retired. The best state is kept until there is a better one. With
+a journal, recorded results are replayed first (clock.py), and candidates whose states were in an earlier process are
 trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become the same columns as for networks.
-Invariants: (1) a job is recorded once, in order of decision; (2) failures of the function are recorded too, and have no
-other effect; (3) a reproducible run does not depend on runners, their number or their speed.
-Threads: only the calling thread. Cost: some 10 us per job, without journal, callbacks and progress.
+Invariants: (1) a job is recorded once, in order of decision; (2) a failure of the function is recorded, and does not
+end the run unless the options say so; (3) a reproducible run does not depend on the kind, number or speed of runners.
+Threads: only the calling thread. Cost: about 10 us per job, without journal, callbacks and progress.
 """
 
 import copy
@@ -50,7 +50,7 @@ from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 0.05
 CUTS = ("failures", "patience")
-"""Endings after which nothing more is decided."""
+"""Endings of a run after which no more jobs are decided."""
 LOST_BEFORE = "the job failed in the recorded run: it exceeded job_limit, or its process died"
 
 Row = tuple[Any, ...]
@@ -64,17 +64,20 @@ DTYPES: dict[str, Any] = {
 }
 END = JobRecord._fields.index("end")
 FIRST_FAILURES, MOST_FAILURES = 10, 100
-"""How many failures in a row end a run, before and after the first score, unless `most_failures` is given."""
+"""The consecutive failures that end a run before and after the first score, unless `most_failures` is given."""
 
 
 class FunctionRun:
     """One run: `runners` run its jobs, and its candidates come from `source`.
 
-    With `repeat` it ends after as many decisions as the repeated run. `recorded` is `record_of` with the arguments that
-    are known before the run. `train` may have attributes: `given_rungs`, the rungs for `clock_of`; `is_objective`, for
-    an objective of Optuna, whose scores in different rungs are not comparable; `failure_warning`, the category of
-    warnings about failures; `refit_seconds`, a function that gets the infos of the best candidate's jobs and returns
-    how many seconds of the time limit to reserve for the refit.
+    With `repeat` the run ends after as many decisions as the repeated run. `recorded` is `record_of` with the arguments
+    that are known before the run. `train` may have these attributes:
+
+    - `given_rungs`: the rungs for `clock_of`.
+    - `is_objective`: whether it is an Optuna objective, whose scores in different rungs are not comparable.
+    - `failure_warning`: the category of warnings about failures.
+    - `refit_seconds`: a function that gets the infos of the best candidate's jobs, and returns how many seconds of the
+      time limit to reserve for the refit.
     """
 
     def __init__(
@@ -93,9 +96,9 @@ class FunctionRun:
         self._source, self._journal, self._repeat, self._recorded = source, journal, repeat, recorded
         rungs = getattr(train, "given_rungs", ())
         self._clock = clock_of(options, source, cost, rungs, 0 if repeat is None else repeat.decisions)
-        self._pending: deque[_core.Task] = deque()  # handed out by the clock, and not begun in this call
+        self._pending: deque[_core.Task] = deque()  # handed out by the clock, not yet started in this call
         self._running: dict[Key, _core.Task] = {}
-        self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # undecided; the float is the time of second 0
+        self._answers: dict[Key, tuple[_core.Task, Answer, float]] = {}  # undecided; the float is second 0 of its times
         self._states = States(options.memory_limit, journal.folder, packed=runners.packed)
         self._directories = Directories(journal.folder)
         epochs = [rung["epochs"] for rung in self.rungs]
@@ -105,22 +108,22 @@ class FunctionRun:
         self._rows: list[Row] = []
         self._failures: list[FailureRecord] = []
         self._infos: list[Any] = []  # one per row
-        self._stories: dict[int, dict[str, Any]] = {}  # suggestions of trials of Optuna, by candidate
-        self._suggested: list[Params] = []  # params of all candidates, as far as they are known
-        self._in_a_row = self._new_in_a_row = 0  # failures since the last score: in all calls, in this call
+        self._stories: dict[int, dict[str, Any]] = {}  # suggestions of Optuna trials, by candidate
+        self._suggested: list[Params] = []  # params of all candidates, {} while unknown
+        self._in_a_row = self._new_in_a_row = 0  # consecutive failures: in all calls, and in this call
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
         self._by_height = getattr(train, "is_objective", False)
         reserved = getattr(train, "refit_seconds", None)
         self._reserved, self._reserved_seconds = reserved if callable(reserved) else None, 0.0
-        self._without_better = 0  # decisions since the best one
+        self._without_better = 0  # decisions since that of the best job
         self._events: list[Event] = []
         self._ended: str | None = None
-        self.started = 0.0  # the time of second 0 on the machine's clock
+        self.started = 0.0  # when the run's time was 0, on the monotonic clock
 
     @property
     def rungs(self) -> list[dict[str, int]]:
-        """Return the ladder as the core counts it."""
+        """Return the rungs with their epochs and job counts, as the core reports them."""
         return self._clock.rungs
 
     @property
@@ -130,7 +133,7 @@ class FunctionRun:
 
     @property
     def params(self) -> list[Params]:
-        """Return the hyperparameters of the candidates so far; for trials of Optuna, what they have suggested."""
+        """Return the hyperparameters of the candidates so far; for Optuna trials, those they have suggested."""
         if not self._stories:
             return self._source.params
         self._suggested += ({} for _ in range(len(self._source.params) - len(self._suggested)))
@@ -138,7 +141,7 @@ class FunctionRun:
 
     @property
     def _has_failed_enough(self) -> bool:
-        """Return whether the failures in a row end the run. Before the first score only those of this call count."""
+        """Return whether consecutive failures end the run; before the first score, only those of this call count."""
         most = self._options.most_failures or MOST_FAILURES
         is_first = self._best is None and self._options.most_failures is None
         return self._in_a_row >= most or (is_first and self._new_in_a_row >= FIRST_FAILURES)
@@ -150,7 +153,7 @@ class FunctionRun:
 
     @property
     def held(self) -> list[Key]:
-        """Return the jobs that have ended but are not decided."""
+        """Return the jobs that have ended but are not decided yet."""
         return list(self._answers)
 
     def jobs(self, first: int = 0) -> Columns:
@@ -165,11 +168,11 @@ class FunctionRun:
         Raises
         ------
         AllFailed, NothingFinished, KeyboardInterrupt
-            There is no score.
+            No job has a score.
         """
         began, before = self._journal.start(self)
         self.started = time.monotonic() - before
-        with self._directories, self._states:  # a function that waits in a report ends before its directory is deleted
+        with self._directories, self._states:  # ends functions that wait in a report, then deletes directories
             with open_view(self._options, self.rungs, lambda: self._runners.status) as view:
                 try:
                     self._go(view, reporter)
@@ -186,7 +189,7 @@ class FunctionRun:
             result = self._result(ended, began, seconds)
             self._tidy()
             self._answers.clear()
-            self._best = None  # only the best state outlives the run
+            self._best = None  # of the states, only the best outlives the run
             return result
 
     def _go(self, view: View, reporter: Reporter) -> None:
@@ -209,9 +212,9 @@ class FunctionRun:
                 self._look(view, reporter)
 
     def _decide_the_rest(self) -> None:
-        """Decide the jobs of an interrupted run that the virtual clock holds back until it gets new candidates.
+        """Decide the ended jobs that the virtual clock of an interrupted run holds back until it gets candidates.
 
-        A later call with the journal would draw these candidates and make the same decisions.
+        A later call with the journal will draw the same candidates, and make the same decisions.
         """
         if self._ended in (None, *CUTS) or self._options.schedule != "reproducible":
             return
@@ -236,7 +239,7 @@ class FunctionRun:
         self._directories.tidy(None if self._best is None else self._best.candidate)
 
     def _end(self, why: str) -> None:
-        """Stop handing out jobs; the first reason for the end is reported."""
+        """Stop handing out jobs; the first reason given is the one reported."""
         self._ended = self._ended or why
 
     def _seconds_left(self) -> float:
@@ -245,7 +248,7 @@ class FunctionRun:
         return max(0.0, self.started + self._options.time_limit - self._reserved_seconds - time.monotonic())
 
     def _hand_out(self, look: Callable[[], None]) -> None:
-        """Begin jobs while there are idle runners. `look` records what is new, and passes it to the callbacks."""
+        """Start jobs while runners are idle. `look` records new results, and passes them to the callbacks."""
         if self._seconds_left() == 0:
             self._end("time_limit")
         while self._runners.free > 0 and self._ended is None:
@@ -255,12 +258,12 @@ class FunctionRun:
                 self._pending.append(task)
                 is_kept = self._journal.written is not None
                 if is_kept and task.rung == 0 and self._source.learns(task.candidate):
-                    look()  # record it, so that after a crash a candidate drawn by scores finds its directory
+                    look()  # record the candidate, so that after a crash it is drawn again and finds its directory
                     continue
             self._start(self._pending.popleft())
 
     def _next(self) -> _core.Task | None:
-        """Return the next task of the clock, or None if it has none now."""
+        """Return the clock's next task, or None if it has none now."""
         while (task := self._clock.next()) is None:
             if not self._draw():
                 return None
@@ -271,7 +274,7 @@ class FunctionRun:
         return task
 
     def _draw(self) -> bool:
-        """Draw more candidates if the clock is waiting for them, and return whether there were any."""
+        """Draw more candidates if the clock is waiting for them; return whether any were drawn."""
         if not self._clock.starved or not self._source.more():
             return False
         self._decide(self._clock.provide(len(self._source.params)))
@@ -300,11 +303,11 @@ class FunctionRun:
             self._runners.start(self._job_of(key), dict(self._source.params[task.candidate]), state)
 
     def _job_of(self, key: Key) -> Job:
-        """Return the description of a job that the function gets."""
+        """Return the description of a job that is passed to its runner."""
         return (*key, *self._of_rungs[key[1]])
 
     def _state(self, candidate: int) -> Any:
-        """Return the state of the last job. A function may change it in place, so the best one is copied first."""
+        """Return the state after the last job. A function may change it in place, so the best state is copied first."""
         if self._options.training == "restart":
             return None
         state = self._states.take(candidate)
@@ -330,9 +333,9 @@ class FunctionRun:
             self._directories.retire(candidate)
 
     def _checked_failure(self, key: Key, answer: Answer, is_known: bool) -> Answer:
-        """Return the answer of a failed job as it is recorded; warn of the first failure, and raise if it ends the run.
+        """Return the answer of a failed job for the record. Warn of the first failure; raise with ``error="raise"``.
 
-        Failures that are known from a journal or a record cause no warning.
+        The first job also raises if it did not return a score. Failures known from a journal or record do not warn.
         """
         if answer.kind == WRONG:
             if key == (0, 0):  # the first job, on any number of threads
@@ -350,7 +353,7 @@ class FunctionRun:
         return answer._replace(error=None)
 
     def _decide(self, decisions: Iterable[_core.Decision]) -> None:
-        """Record decisions of the ladder, up to a failure that ends the run."""
+        """Record the ladder's decisions, up to one that ends the run."""
         for decision in decisions:
             if self._ended in CUTS:
                 return
@@ -381,7 +384,7 @@ class FunctionRun:
             self._end(self._repeat.ended)
 
     def _compare(self, task: _core.Task, answer: Answer) -> bool:
-        """Keep a decided job if it is the best one so far, and return whether it improves on the earlier ones."""
+        """Store a decided job if it is the best one so far; return whether its score is above all earlier ones."""
         height, before = task.rung if self._by_height else 0, self._best
         best = height, answer.score, task.candidate, task.rung
         if before is not None and not before.is_behind(*best):
@@ -439,12 +442,12 @@ class FunctionRun:
 
 
 def _story_of(answer: Answer) -> dict[str, Any] | None:
-    """Return what a trial of Optuna has suggested, or None if the answer does not have it."""
+    """Return the suggestions of an Optuna trial, or None if the answer does not have them."""
     return answer.info.get(STORY) if isinstance(answer.info, dict) else None
 
 
 def _row_of(task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the fields of a `JobRecord`: the loss is the negated rank value; fields only for networks are empty."""
+    """Return the fields of a `JobRecord`. The loss is the negated ranking value; fields only for networks are empty."""
     start, end = answer.start - started, answer.end - started
     what = (task.candidate, task.rung, task.epochs, answer.score, -answer.rank, math.nan)
     where = (answer.thread, start, end, 1, answer.kind != FINISHED, task.worker, task.start, task.finish)

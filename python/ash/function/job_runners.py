@@ -2,9 +2,9 @@
 
     start(job) -> ... -> wait(seconds) -> [(job, answer), ...]
 
-Invariants: (1) every job that was started is answered once, or dropped at the end; (2) at most `free` jobs may be
-started; (3) a late job is answered LATE, and its later outcome is ignored.
-Threads: all methods must be called by one thread. Cost: in the calling thread a microsecond per job.
+Invariants: (1) every started job is answered once, or dropped at the end of the run; (2) at most `free` jobs may be
+started; (3) a job that exceeds its limit is answered LATE, and its later outcome is ignored.
+Threads: all methods must be called by one thread. Cost: a microsecond per job if jobs run in the calling thread.
 """
 
 import queue
@@ -25,17 +25,17 @@ from ash.function.answers import DIED, FAILED, LATE, Answer, Train, attempt, do,
 from ash.function.current_job import Job
 
 Key = tuple[int, int]
-"""Identifies a job: candidate and rung."""
+"""The candidate and rung that identify a job."""
 Answers = list[tuple[Key, Answer]]
 
 
 class JobRunners(AbstractContextManager["JobRunners"]):
-    """Runs jobs: a context manager that ends whatever it has started."""
+    """Runs jobs: a context manager that ends the threads and processes it has started."""
 
     free: int
     """How many jobs may be started now."""
     packed = False
-    """Whether the state of an answer is bytes, which `open` unpacks."""
+    """Whether states in answers are bytes, which `open` unpacks."""
 
     @property
     def status(self) -> Status | None:
@@ -54,7 +54,7 @@ class JobRunners(AbstractContextManager["JobRunners"]):
         raise NotImplementedError
 
     def open(self, state: Any) -> Any:
-        """Return the function's state from the one in an answer."""
+        """Return the function's own state, given the state in an answer."""
         return state
 
 
@@ -67,7 +67,7 @@ class CallingThread(JobRunners):
         self.free = 1
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Run a job."""
+        """Run a job to its end."""
         began = time.monotonic()
         with at_work():
             answer = attempt(self._train, job, params, state)
@@ -91,7 +91,7 @@ class ConcurrentRunners(JobRunners):
         self.free = count
         self._limit = limit
         self._begun: dict[Key, float] = {}  # start time of each job without an answer
-        self._lost: set[Key] = set()  # late jobs that cannot be stopped and have not ended yet
+        self._lost: set[Key] = set()  # late jobs that cannot be stopped and are still running
         self._done: queue.SimpleQueue[tuple[Key, Answer | BaseException]] = queue.SimpleQueue()
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
@@ -101,11 +101,11 @@ class ConcurrentRunners(JobRunners):
         self.hand_out(job, params, state)
 
     def hand_out(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Pass a job to its runner. Its key and its answer are put into the queue when it ends."""
+        """Pass a job to a runner, which puts the job's key and answer into the queue when the job ends."""
         raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:
-        """Return all available answers, as soon as there is one, or one is late, or after `seconds`."""
+        """Return all available answers as soon as there is one, when a job is late, or after `seconds`."""
         answers: Answers = []
         try:
             self._take(self._done.get(timeout=max(0.0, min(seconds, self._next_late()))), answers)
@@ -141,12 +141,12 @@ class ConcurrentRunners(JobRunners):
             answers.append((job, Answer(LATE, text=self.late(), start=began, end=now)))
 
     def late(self) -> str:
-        """Return the text for a late job."""
+        """Return the text of a late job's answer."""
         return f"the job took longer than job_limit={self._limit:g} seconds"
 
 
 class RunnerThreads(ConcurrentRunners):
-    """Threads of this process. A thread that hangs cannot be ended, so it is abandoned, and its slot is lost."""
+    """Runs jobs in threads of this process. A thread that hangs cannot be ended: it is abandoned, its slot lost."""
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         self._train = train
@@ -163,7 +163,7 @@ class RunnerThreads(ConcurrentRunners):
         self._tasks.put((job, params, state))
 
     def late(self) -> str:
-        """Return the text for a late job, and warn that its thread is lost."""
+        """Return the text of a late job's answer, and warn that the job's thread is lost."""
         text = f"{super().late()}; a thread cannot be stopped, so the run has one thread less until the job returns"
         warn_user(text)
         return text
@@ -176,22 +176,22 @@ class RunnerThreads(ConcurrentRunners):
                 with at_work():
                     done = attempt(self._train, *task)
                 answer = done._replace(thread=number, end=time.monotonic())
-            except BaseException as error:  # SystemExit and the like: raised in the calling thread
+            except BaseException as error:  # SystemExit and the like, to be raised in the calling thread
                 answer = error
             del task
             self._done.put((key, answer))
 
 
 MOST_TIMES = 3
-"""How often a job is submitted to Dask at most, if Dask cancels it."""
+"""Maximum number of times that a job is submitted to Dask if Dask cancels it."""
 
 
 class _Cancelled(Answer):
-    """The answer of a job that Dask has cancelled, as it does if it has lost data that the job needs."""
+    """The answer of a job that Dask has cancelled, as Dask does when data that the job needs are lost."""
 
 
 class _Handed(NamedTuple):
-    """A job submitted to Dask: its arguments, how often the function had been sent, and how often it was submitted."""
+    """A job submitted to Dask: its arguments, the value of `_sent` at that time, and how often it was submitted."""
 
     job: Job
     params: dict[str, Any]
@@ -201,28 +201,28 @@ class _Handed(NamedTuple):
 
 
 class Submitted(ConcurrentRunners):
-    """Workers of a user's executor: of concurrent.futures, loky, Dask, MPI, or anything else with `submit`.
+    """Runs jobs in a user's executor: that of concurrent.futures, loky, Dask, MPI, or anything else with `submit`.
 
-    ash cannot end its processes: one that hangs is abandoned, and its slot is lost. If one dies, an executor of the
-    standard library gives up all its jobs, so these have died as well.
-    Threads: futures complete in any thread. Whichever thread removes the future of a job answers it.
+    ash cannot end the executor's processes. A process that hangs is abandoned, and its slot is lost. If a process dies,
+    an executor of the standard library gives up all its jobs, so these jobs are answered DIED as well.
+    Threads: futures complete in any thread. The thread that removes the future of a job answers the job.
 
     Raises
     ------
     SettingError
         The function cannot be pickled.
     ExecutorFailed
-        A client of Dask is closed, or does not take the function.
+        A Dask client is closed, or does not accept the function.
     """
 
     def __init__(self, train: Train, count: int, limit: float | None, executor: Any) -> None:
         super().__init__(count, limit)
         self._futures: dict[Key, Future[Any]] = {}
-        self._handed: dict[Key, _Handed] = {}  # submitted to Dask, and not answered
+        self._handed: dict[Key, _Handed] = {}  # jobs submitted to Dask and not answered
         self._here = isinstance(executor, ThreadPoolExecutor)
         self.packed = not self._here
         self._function: Any = train
-        self._sent = 0  # how often the function was sent to Dask
+        self._sent = 0  # how many times the function was sent to Dask
         self._submit: Any = executor.submit
         self._client: Any = executor if is_of(executor, DASK) else None
         self._workers = count
@@ -233,7 +233,7 @@ class Submitted(ConcurrentRunners):
             self._packed = self._function
         if self._client is not None:
             self._send_function()
-            self._submit = partial(executor.submit, pure=False)  # equal jobs must both run
+            self._submit = partial(executor.submit, pure=False)  # so that Dask runs equal jobs twice
 
     def __exit__(self, *error: object) -> None:
         futures = list(self._futures.values())
@@ -265,7 +265,7 @@ class Submitted(ConcurrentRunners):
             self._done.put((key, Answer(DIED, text=str(error), end=time.monotonic())))
 
     def wait(self, seconds: float) -> Answers:
-        """Return answers as the base class does; if a client of Dask is closed, all its jobs have died."""
+        """Return answers as the base class does; if a Dask client is closed, all its jobs are answered DIED."""
         answers = super().wait(seconds)
         if not answers and self._client is not None and is_closed(self._client):
             for job in list(self._futures):
@@ -277,7 +277,7 @@ class Submitted(ConcurrentRunners):
         return state if self._here else unpack(state)
 
     def _take(self, done: tuple[Key, Answer | BaseException], answers: Answers) -> None:
-        """Take an answer; a job that Dask has cancelled is submitted again, with the function if that is lost."""
+        """Process an answer. A job that Dask has cancelled is submitted again, with the function if that is lost."""
         job, answer = done
         handed = self._handed.get(job)
         is_late = job in self._lost
@@ -294,7 +294,7 @@ class Submitted(ConcurrentRunners):
         self.hand_out(handed.job, handed.params, handed.state)
 
     def _send_function(self) -> None:
-        """Send the function once to each worker of Dask; it is lost with all workers that have it."""
+        """Send the function once to each Dask worker. It is lost when all workers that have it are lost."""
         client = self._client
         with border("the executor does not take the function"):
             self._function = ask(client, client.scatter, self._packed, broadcast=True, hash=False)
@@ -315,7 +315,7 @@ class Submitted(ConcurrentRunners):
             answer = Answer(*found)._replace(end=time.monotonic())
         except ExecutorFailed as error:
             answer = Answer(DIED, text=str(error), end=time.monotonic())
-        except CancelledError as error:  # Dask raises it also if it has lost data that the job needs
+        except CancelledError as error:  # also raised by Dask if it has lost data that the job needs
             text = f"the executor has cancelled the job ({str(error) or 'no reason given'})"
             answer = (Answer if self._client is None else _Cancelled)(DIED, text=text)
         except Exception as error:

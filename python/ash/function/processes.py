@@ -1,12 +1,12 @@
-"""Runs jobs in child processes, one per thread: a child that dies costs only its job, and one that hangs is killed.
+"""Runs jobs in child processes, one per thread. If a child dies, only its job is lost; if it hangs, it is killed.
 
     thread of this process --job, params, state--> child (runs child.py) --answer--> queue
 
-A child is forked from a new interpreter, not from this one: no threads and locks are copied, and the user's script does
-not run again, as with multiprocessing. It has the module path of the parent, and the function as bytes.
-Invariants: (1) a child runs one job at a time, so if it dies it is known in which job; (2) no child outlives the run or
-the parent.
-Threads: a child is used by its own thread; `kill` may be called by another.
+A child is forked from a new interpreter, not from this one. So no threads and locks are copied, and the user's script
+does not run again, as it would with multiprocessing. A child gets the parent's module path, and the function as bytes.
+Invariants: (1) a child runs one job at a time, so if it dies, the job that failed is known; (2) no child outlives the
+run or the parent.
+Threads: each child is used by its own thread; `kill` may be called by another.
 """
 
 import contextlib
@@ -28,15 +28,15 @@ from ash.function.job_runners import RunnerThreads
 CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve_forks; serve_forks({handle})"
 MESSAGE = 32
 START_SECONDS = 300.0
-"""How long a child may take to import what the function needs."""
+"""The longest time in which a child may start and import what the function needs."""
 
 
 class ForkServer:
-    """A process that forks others. It is started with the first child, and again if it was killed.
+    """Starts and controls a process that forks children. It starts with the first child, and again if it was killed.
 
     Threads: `child`, `ended` and `kill` may be called by any thread. One lock guards the socket, on which each request
-    has one reply, and the process ids of children. A child whose status was read is not killed, since its id may belong
-    to another process by then.
+    has one reply, and the process ids of children. Once the status of a child was read, it is not killed any more,
+    since its id may then belong to another process.
     """
 
     def __init__(self, packed: bytes) -> None:
@@ -45,10 +45,10 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._living: set[int] = set()
-        self._inputs: list[IO[bytes]] = []  # children live while these are open
+        self._inputs: list[IO[bytes]] = []  # the children end when these are closed
 
     def child(self) -> tuple[int, "Connection[Any, Any]"]:
-        """Return a new child that waits for the function: its process id, and our end of the connection to it.
+        """Start a child, which waits for the function; return its process id and our end of the connection to it.
 
         Raises
         ------
@@ -65,7 +65,7 @@ class ForkServer:
         return number, connection
 
     def ended(self, child: int) -> str:
-        """Return how a child has ended that ends by itself or was killed; it no longer exists after that."""
+        """Wait for a child that is ending or was killed, and return in words how it has ended."""
         with self._lock:
             self._living.discard(child)
             try:
@@ -127,7 +127,7 @@ class ForkServer:
         ours.sendall(len(self._packed).to_bytes(LENGTH_BYTES, "big") + self._packed)
         answer = ours.recv(MESSAGE)
         ours.settimeout(None)
-        if answer != READY and self._packed:  # it has threads, or has died
+        if answer != READY and self._packed:  # the server has threads, or has died
             self._packed = b""
             self._end()
             self._begin()
@@ -141,7 +141,7 @@ class ForkServer:
 
 
 class Child:
-    """One process. It is started with the first job."""
+    """One child process, which is started for its first job."""
 
     def __init__(self, server: ForkServer, packed: bytes) -> None:
         self._server = server
@@ -150,7 +150,7 @@ class Child:
         self._connection.send_bytes(packed)
 
     def do(self, arguments: tuple[Any, ...], limit: float | None) -> Answer:
-        """Run a job in the process and return the answer; kill the process if the job is late."""
+        """Run a job in the process, and return the answer; kill the process if the job exceeds `limit` seconds."""
         try:
             if not self._is_ready:  # starting and importing do not count as the job's time
                 if not self._connection.poll(START_SECONDS):
@@ -170,14 +170,14 @@ class Child:
         self._server.kill(self._number)
 
     def close(self) -> None:
-        """Let the process end, or kill it."""
+        """Close the connection, and wait until the process has ended or was killed."""
         self._connection.close()
         if not self._has_ended:
             self._end()
 
     @property
     def alive(self) -> bool:
-        """Return whether it can run another job: between jobs its connection is silent unless it has died."""
+        """Return whether the child can run another job: between jobs, a living child sends nothing."""
         return not (self._is_ready and self._connection.poll(0))
 
     def _end(self) -> str:
@@ -202,7 +202,7 @@ class Processes(RunnerThreads):
         self._over = True
         super().__exit__(*error)
         for child in self._children:
-            if child is not None and self._begun:  # nothing to cut short unless a job is still running
+            if child is not None and self._begun:  # wait for idle children; kill only if a job is still running
                 child.kill()
         for thread in self._threads:
             thread.join()
@@ -217,7 +217,7 @@ class Processes(RunnerThreads):
             key = task[0][:2]
             try:
                 answer = self._do(number, task)
-            except Exception as error:  # such as: no process can be started
+            except Exception as error:  # for example, no process can be started
                 answer = Answer(FAILED, text=f"{type(error).__name__}: {error}")
             self._done.put((key, answer._replace(thread=number, end=time.monotonic())))
         self._end(number)
