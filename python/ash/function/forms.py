@@ -1,14 +1,14 @@
-"""Converts all forms of `train` to functions of parameters, epochs and state.
+"""Converts every form of `train` to a function of parameters, epochs and state.
 
     function     train(params, epochs, state) returns a score, (score, state) or an Outcome
     whole        train(params) trains completely and returns the same; it is called once per candidate
-    reports      train(params, report) calls report(score) after each epoch (reports.py), and becomes a generator
-    generator    train(params) yields one of these after each epoch, and is paused between jobs
-    objective    of Optuna (objective.py), which becomes a generator
-    class        train(params) makes an object with fit_more(epochs) and score(), which is the state
+    reports      train(params, report) calls report(score) after each epoch (reports.py); becomes a generator
+    generator    train(params) yields a score, (score, state) or an Outcome after each epoch; is paused between jobs
+    objective    an Optuna objective (objective.py); becomes a generator
+    class        train(params) creates an object with fit_more(epochs) and score(); this object is the state
 
-A paused generator cannot be copied or pickled. Its copy holds only the number of epochs and the last outcome. The
-next job that gets the copy starts a new generator and advances it by as many epochs.
+A paused generator cannot be copied or pickled. A copy holds only the number of epochs and the last outcome. The next
+job that gets the copy starts a new generator, and advances it by as many epochs.
 """
 
 import copy
@@ -33,7 +33,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
     Raises
     ------
     SettingError
-        It has none of these forms, or does not take the arguments that it would be called with.
+        `train` has none of these forms, or does not accept the arguments that it would be called with.
     """
     if isinstance(train, Objective):
         return GeneratorTrainer(steps_of(train, options), train.function, is_objective=True)
@@ -58,7 +58,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
 
 
 def _parameters(train: Any) -> list[str]:
-    """Return the names of the parameters of a function, or none if it has no signature."""
+    """Return the names of a function's parameters; an empty list if it has no signature."""
     try:
         return list(inspect.signature(train).parameters)
     except (TypeError, ValueError):
@@ -66,7 +66,7 @@ def _parameters(train: Any) -> list[str]:
 
 
 def _is_whole(train: Any, names: Sequence[str]) -> bool:
-    """Return whether a function can be called with parameters alone, and its second argument is not `epochs`."""
+    """Return whether a function can be called with only params; if a second argument is named `epochs`, it is not."""
     if not names or names[1:2] == [EPOCHS]:
         return False
     signature = inspect.signature(train)
@@ -83,13 +83,13 @@ def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
 
 
 def _check_call(train: Any, what: str, *arguments: Any) -> None:
-    """Raise SettingError unless it can be called with such arguments, as far as its signature shows."""
+    """Raise SettingError unless `train` can be called with as many arguments, as far as its signature shows."""
     words = f"train must be {what}, got {train!r}"
     if not callable(train):
         raise SettingError(words)
     try:
         signature = inspect.signature(train)
-    except ValueError:  # a function in C without a signature
+    except ValueError:  # a C function without a signature
         return
     try:
         signature.bind(*arguments)
@@ -98,7 +98,7 @@ def _check_call(train: Any, what: str, *arguments: Any) -> None:
 
 
 class WholeTrainer:
-    """Adapts a function of parameters alone to be called with parameters, epochs and state.
+    """Adapts a function of only parameters to be called with parameters, epochs and state.
 
     The function trains a candidate completely, so the ladder has one rung of one epoch.
     """
@@ -111,15 +111,15 @@ class WholeTrainer:
         return self._train(params)
 
     def journal_identity(self) -> dict[str, Any]:
-        """Return a fact by which a journal distinguishes scores of complete trainings from scores after an epoch."""
+        """Return a fact by which a journal tells scores of complete trainings from scores after one epoch."""
         return {"form": "train(params)"}
 
 
 class Paused:
-    """A generator that waits between two jobs, the number of its epochs, and its last outcome.
+    """A generator that waits between two jobs, with the number of its epochs and its last outcome.
 
-    `generator` is None in a copy. The memory of a generator cannot be measured, so it counts as `nominal_bytes`. Beyond
-    the memory limit the least promising ones are dropped, and started again when they are needed.
+    `generator` is None in a copy. The memory of a generator cannot be measured, so it counts as `nominal_bytes`. If the
+    memory limit is exceeded, the least promising generators are dropped, and started again when they are needed.
     """
 
     nominal_bytes = 2**20
@@ -136,10 +136,10 @@ class Paused:
 
 
 class GeneratorTrainer:
-    """A generator function as a function of parameters, epochs and state; the state is `Paused`.
+    """Adapts a generator function to be called with parameters, epochs and state; the state is `Paused`.
 
-    `original` is the user's object, which identifies the run. `is_objective`: it is an objective of Optuna. A generator
-    that has ended is not trained further: its last outcome counts from then on.
+    `original` is the user's object, which identifies the run. `is_objective` says that it is an Optuna objective. Once
+    a generator has ended, its last outcome is returned in all further jobs.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class GeneratorTrainer:
         self._train, self.original, self.is_objective = train, original, is_objective
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Paused | None) -> Any:
-        """Train `epochs` epochs more. A new generator first repeats the epochs that the state has."""
+        """Train for `epochs` more epochs. A new generator first repeats the epochs of the state."""
         done, generator, found = (0, None, None) if state is None else (state.epochs, state.generator, state.outcome)
         steps = epochs
         if generator is None:
@@ -163,12 +163,12 @@ class GeneratorTrainer:
                 return yielded
             found = given
         if found is None:
-            return None  # this is not a score, which the answer will say
+            return None  # None is not a score, which the answer will say
         return replace(found, state=Paused(generator, done + epochs, found))
 
 
 class ClassTrainer:
-    """A class as a function of parameters, epochs and state; the state is an object of the class."""
+    """Adapts a class to be called with parameters, epochs and state; the state is an object of the class."""
 
     def __init__(self, train: Callable[[dict[str, Any]], Any]) -> None:
         self._train = self.original = train
@@ -183,5 +183,5 @@ class ClassTrainer:
 
 
 def final_state(state: Any) -> Any:
-    """Return the user's state: for a paused generator, the one that it yielded."""
+    """Return the user's state; for a paused generator, the state in its last outcome."""
     return state.outcome.state if isinstance(state, Paused) else state

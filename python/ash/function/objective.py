@@ -1,6 +1,7 @@
-"""`ash.from_optuna`: an unchanged objective of Optuna as a form of `train`.
+"""Defines `ash.from_optuna`, which makes an unchanged Optuna objective a form of `train`.
 
-Its trial is a trial of Optuna that draws by its number, and reports to the ladder (reports.py). An epoch is one report.
+The objective gets an Optuna trial that draws values from the trial's number, and whose reports go to the ladder
+(reports.py). An epoch is one report.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,17 +27,17 @@ if TYPE_CHECKING:
     import optuna
 
 TRIAL = "trial"
-"""The hyperparameter that stands for what an objective will suggest: the number of the trial."""
+"""The hyperparameter that stands for the values an objective will suggest: the number of the trial."""
 GIVEN = "given"
-"""A second entry, for the first trials only: values by name, which are suggested unchanged."""
+"""A second entry of the first trials' params: values by name, which are suggested unchanged."""
 PROPOSED = "proposed"
-"""The same for adaptive draws. If a value is not in its distribution, another is drawn without a warning."""
+"""The same entry for adaptive draws. If a value is outside of its distribution, another is drawn without a warning."""
 _MISSING = object()
 
 
 @dataclass(frozen=True)
 class Objective:
-    """An objective of Optuna, as `ash.from_optuna` returns it for `ash.tune_function`."""
+    """An Optuna objective, as `ash.from_optuna` returns it for `ash.tune_function`."""
 
     function: Callable[["optuna.Trial"], Any]
 
@@ -45,34 +46,35 @@ class Objective:
 
 
 class Unplanned(Exception):
-    """Raised when an objective reports although its run has no `max_epochs`, so no ladder to report to."""
+    """Raised when an objective reports although its run has no `max_epochs`, and so no ladder to report to."""
 
 
 def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
-    """Wrap an unchanged objective of Optuna for `ash.tune_function`.
+    """Wrap an unchanged Optuna objective for `ash.tune_function`.
 
     Each trial is a candidate. The objective runs in a thread, which waits in ``trial.report`` at the end of a rung
-    until the candidate is promoted. Once it is retired, ``trial.should_prune`` returns True; an objective that does not
-    call it is ended by `optuna.TrialPruned` in its next report. An epoch is one report. ``max_epochs`` is the number of
-    reports of a full trial. After these the trial runs to its end without waiting. An objective that reports needs
-    ``max_epochs``. An objective that never reports runs once per candidate, on a ladder of one rung.
+    until the candidate is promoted. Once the candidate is retired, ``trial.should_prune`` returns True. An objective
+    that does not call it is ended by `optuna.TrialPruned` in its next report. An epoch is one report. ``max_epochs`` is
+    the number of reports of a full trial, after which the trial runs to its end without waiting. An objective that
+    reports needs ``max_epochs``. An objective that never reports runs once per candidate, on a ladder of one rung.
 
     The score is the value returned, or the last value reported as long as the objective has not returned. The best
-    trial is the best one of the highest rung. Values after different numbers of reports need not be comparable, for
+    trial is the best one in the highest rung. Values after different numbers of reports need not be comparable, for
     example if each is the mean of the folds so far.
 
     A suggested value depends on the seed, the number of the trial and the name. With ``sampler="adaptive"``, the
-    default, values of two of three trials also depend on what a good earlier trial suggested. Trials of `first` suggest
-    the values given there, like those of ``study.enqueue_trial``. A missing value, or one outside of its distribution,
-    is drawn. The space of the result contains what was suggested. `best_state` holds the user attributes of the best
-    trial. Finite numbers among the user attributes of any trial are metrics of its jobs.
+    default, two of three trials also depend on the values that a good earlier trial suggested. Trials from `first`
+    suggest the values given there, like those of ``study.enqueue_trial``. If a value is missing or outside of its
+    distribution, another is drawn. The space of the result contains the suggested values. `best_state` holds the user
+    attributes of the best trial. Finite numbers among the user attributes of any trial are metrics of its jobs.
 
-    Limits: a waiting trial keeps its thread, and everything that the objective holds, in memory. In another process,
-    after an interruption and beyond `memory_limit`, an objective starts again and runs to where it was. A waiting trial
-    counts as a megabyte of `memory_limit`. While it reports, the objective must not hold a lock or change a global
-    setting. ``trial.study`` has no other trials. If a trial raises TrialPruned by itself, this job is recorded as a
-    failure, without a warning, and scores of its earlier jobs stay valid. `costs` is called with params that hold the
-    number of the trial, ``{"trial": 3}``, and the values that the trial was given, if any, as "given" or "proposed".
+    Limits: a waiting trial keeps its thread, and everything that the objective holds, in memory. If a trial resumes in
+    another process, or after an interruption, or after it was dropped to stay below `memory_limit`, the objective
+    starts again and runs to where it was. A waiting trial counts as a megabyte of `memory_limit`. While it reports, the
+    objective must not hold a lock or change a global setting. ``trial.study`` has no other trials. If a trial raises
+    TrialPruned by itself, this job is recorded as a failure without a warning, and the scores of its earlier jobs stay
+    valid. `costs` is called with params that hold the number of the trial, ``{"trial": 3}``, and the values that the
+    trial was given, if any, as "given" or "proposed".
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     Returns
     -------
     Objective
-        To be passed to `ash.tune_function` as `train`, without a space.
+        An object to pass to `ash.tune_function` as `train`, without a space.
 
     Raises
     ------
@@ -117,7 +119,7 @@ def steps_of(
 ) -> Callable[[dict[str, Any]], Iterator[Suggestions | Answer]]:
     """Return a generator function for the trials of a run, which yields after each report and at the end.
 
-    An exception of the objective is yielded too, as an answer with what the trial had suggested by then.
+    If the objective raises, this is yielded as an answer with the values that the trial had suggested by then.
     """
     import optuna
 
@@ -127,7 +129,7 @@ def steps_of(
             try:
                 found: Suggestions = trial.outcome(objective.function(trial))
                 return found
-            except ThreadRefused:  # ends the run, as in any other function
+            except ThreadRefused:  # ends the run, as for any other function
                 raise
             except Unplanned as error:
                 return Answer(WRONG, text=str(error))
@@ -144,12 +146,12 @@ def steps_of(
 
 
 def is_whole(options: FunctionOptions) -> bool:
-    """Return whether an objective runs once per candidate and must not report, since `max_epochs` was not given."""
+    """Return whether an objective runs once per candidate and must not report, because `max_epochs` was not given."""
     return options.max_epochs is None
 
 
 def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOptions) -> Any:
-    """Return the only trial of a study. It reports to a ladder, and draws by its number the values it was not given."""
+    """Return the only trial of a new study. It reports to a ladder, and draws its missing values from its number."""
     import optuna
 
     number: int = params[TRIAL]
@@ -176,7 +178,7 @@ def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOpti
         known: tuple[dict[str, Any], dict[str, Any]] = ({}, {"params": {}, "space": {}})
 
         def outcome(self, value: Any) -> Suggestions:
-            """Return a value with the current facts of the trial."""
+            """Return an outcome with this score and the current facts of the trial."""
             params = self.params
             if params != self.known[0]:
                 self.known = params, _story(self)
@@ -207,7 +209,7 @@ def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOpti
 
 
 def _contained(value: Any, distribution: Any) -> Any:
-    """Return a value in the distribution's own form, or _MISSING if the distribution does not contain it."""
+    """Return a value in the form that a distribution uses, or _MISSING if the distribution does not contain it."""
     for option in getattr(distribution, "choices", ()):
         if type(_plain(option)) is type(value) and _plain(option) == value:
             return option
@@ -221,7 +223,7 @@ def _contained(value: Any, distribution: Any) -> Any:
 
 
 def _story(trial: "optuna.Trial") -> dict[str, Any]:
-    """Return what a trial has suggested so far: values by name, and their space, as JSON can hold them.
+    """Return the values that a trial has suggested so far, by name, and their space, in a form that JSON can hold.
 
     Values that a space of ash cannot have, such as infinity as a choice, are left out.
     """
@@ -237,7 +239,7 @@ def _story(trial: "optuna.Trial") -> dict[str, Any]:
 
 
 def space_of(stories: Iterable[Mapping[str, Any]]) -> FunctionSpace:
-    """Return the space that trials have suggested. If the bounds of a name differ, it has the values that occur."""
+    """Return the joint space of trials. If the domains of a name differ between trials, it has the suggested values."""
     domains: dict[str, Domain] = {}
     values: dict[str, dict[Any, None]] = {}
     for story in stories:
@@ -255,5 +257,5 @@ def _domain_of(distribution: Any) -> Domain:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a choice, or its text if its type is not plain."""
+    """Return an option of a choice, or its text if its type is not plain."""
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -1,13 +1,13 @@
-"""Runs a function that reports its scores in its own thread, as a generator.
+"""Turns a function that reports its scores into a generator, by running it in a separate thread.
 
     ladder thread:   next(generator) -> lets the function run -> yields its next report
     function:        report(...) -> waits until its candidate is trained further or retired
 
-Only a thread can wait in the middle of a call. When a candidate is retired, its generator is dropped. `report`
-then returns False, and raises `Retired` if it is called again. The generator waits up to END_SECONDS for the function
-to end.
-Threads: the function and the thread that takes its reports never run at the same time, unless the function takes longer
-than that to end.
+The function needs a thread because it waits in the middle of a call. When a candidate is retired, its generator is
+dropped. `report` then returns False, and raises `Retired` if it is called again. The generator waits up to END_SECONDS
+for the function to end.
+Threads: the function and the thread that receives its reports never run at the same time, unless the function takes
+longer than END_SECONDS to end.
 """
 
 import contextvars
@@ -22,7 +22,7 @@ from ash.function.answers import Outcome
 from ash.function.current_job import CURRENT, Job
 
 END_SECONDS = 5.0
-"""How long to wait for the end of a retired function."""
+"""The longest wait for a retired function to end."""
 
 
 class Reports:
@@ -31,10 +31,10 @@ class Reports:
     Parameters
     ----------
     function : callable
-        Called with this object, whose `send` it calls.
+        It is called with this object, and reports by calling the object's `send`.
     most : int or None
-        Number of reports until the candidate has all its epochs. After these the function runs on to its end, or to its
-        next report.
+        Number of reports until the candidate has all its epochs. After these reports, the function continues without
+        waiting, until it ends or reports once more.
     """
 
     def __init__(self, function: Callable[["Reports"], Any], most: int | None) -> None:
@@ -44,12 +44,12 @@ class Reports:
         self._function, self._most = function, most
         self._sent: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
         self._go = threading.Semaphore(0)
-        self._work = at_work()  # entered while the function runs between two reports
+        self._work = at_work()  # context that is entered while the function is running
         context = contextvars.copy_context()
         self._thread = start_thread(context.run, "ash reports", [self._run])
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield each report, and at last the return value; if that is None, the last report is yielded again."""
+        """Yield each report, and finally the return value, or the last report again if the return value is None."""
         reported = self.reported
         is_end = False
         while not is_end:
@@ -74,12 +74,12 @@ class Reports:
             yield value
 
     def send(self, value: Any) -> bool:
-        """Report a value from the function's thread, and wait; return whether the candidate is trained further.
+        """Report a value from the function's thread; wait, and return whether the candidate is trained further.
 
         Raises
         ------
         Retired
-            The candidate is not trained further.
+            The candidate was retired before.
         """
         if self.retired:
             raise Retired("the candidate is trained no further")
@@ -89,14 +89,14 @@ class Reports:
         return not self.retired
 
     def retire(self, seconds: float = END_SECONDS) -> None:
-        """Let the function run to its end, and wait at most `seconds` for that."""
+        """Let the function run to its end, and wait at most `seconds` for it."""
         self.retired = True
         self._go.release()
-        if threading.current_thread() is not self._thread:  # the garbage collector may run in that thread
+        if threading.current_thread() is not self._thread:  # the garbage collector may run in the function's thread
             self._thread.join(seconds)
 
     def drop(self, seconds: float) -> None:
-        """Retire the function outside of a job, so that it has no current job any more."""
+        """Retire the function, which then no longer has a current job."""
         self._job = None
         self.retire(seconds)
 
@@ -105,7 +105,7 @@ class Reports:
         if not self.retired:
             try:
                 end: tuple[Any, BaseException | None, bool] = (self._function(self), None, True)
-            except BaseException as error:  # raised in the thread that waits for the value
+            except BaseException as error:  # to be raised in the thread that waits for the value
                 end = None, error, True
             self._sent.put(end)
         self._work.__exit__(None, None, None)
@@ -133,11 +133,11 @@ def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str
 
 
 def reported_by(function: Callable[[Reports], Any], most: int | None) -> Iterator[Any]:
-    """Yield what a function reports, and retire it when the generator is dropped."""
+    """Yield the reports of a function, and retire the function when the generator is dropped."""
     reports, seconds = Reports(function, most), END_SECONDS
     try:
         yield from reports
-    except KeyboardInterrupt:  # the function is still running, and the run does not wait for it
+    except KeyboardInterrupt:  # the function is still running; the run does not wait for it
         seconds = 0.0
         raise
     finally:

@@ -1,14 +1,14 @@
-"""Where candidates come from: random draws, draws near good candidates, evenly spread points, or a sampler of Optuna.
+"""Provides candidates: random draws, draws near good candidates, evenly spread points, or those of an Optuna sampler.
 
-    params       the candidates so far, by number; those of `first` come first
-    more()       adds one or more, when the clock waits for new candidates
-    tell(...)    receives the outcome of a candidate in a rung, in order of decision, and the suggestions of a trial of
-                 Optuna
+    params       the candidates so far, by number; those of the argument `first` come first
+    more()       adds one or more candidates, when the clock waits for them
+    tell(...)    receives the outcome of a candidate in a rung, in order of decision, and the suggestions of an Optuna
+                 trial
 
-The clock waits at a virtual time that depends only on decisions. All earlier decisions have been received by then. With
-a reproducible schedule, proposals therefore do not depend on timing either.
-Cost: a random draw takes some 10 microseconds per hyperparameter, a draw near a good candidate 100. Ranks are kept in a
-sorted list.
+The clock waits for candidates at a virtual time that depends only on decisions, and all earlier decisions have been
+received by then. With a reproducible schedule, proposals therefore do not depend on timing.
+Cost: a random draw takes about 10 microseconds per hyperparameter, a draw near a good candidate 100. Ranks are kept in
+a sorted list.
 Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optuna, Study.ask and Study.tell.
 """
 
@@ -36,44 +36,45 @@ if TYPE_CHECKING:
     import optuna
 
 Story = Mapping[str, Any]
-"""The suggestions of a trial of Optuna: `params`, and their `space`."""
+"""The suggestions of an Optuna trial: `params`, and their `space`."""
 SOBOL = "sobol"
 SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
 CHUNK = 256
 LEAST, EVERY = 8, 3
-"""Once LEAST candidates have a score, all but one of every EVERY adaptive draws are near good candidates."""
+"""Once LEAST candidates have a score, all but one in EVERY adaptive draws are near good candidates."""
 BEST, FEWEST = 16, 2
-"""Good candidates are the best 1/BEST, but at least FEWEST."""
+"""The best 1/BEST of the candidates, but at least FEWEST, are good."""
 KEPT, WIDTH = 0.75, 0.15
-"""A draw near a good one keeps the share KEPT of its hyperparameters; numbers move by up to WIDTH of their range."""
-_NEAR = 2  # spawn key of these draws; Space.stream has 1
+"""A draw near a good candidate keeps the share KEPT of its hyperparameters; kept numbers move by up to WIDTH of their
+range."""
+_NEAR = 2  # spawn key of the draws near good candidates; that of Space.stream is 1
 MOST_REPEATS = 20
-"""After this many repeated proposals in a row, a sampler is assumed to have no new ones."""
+"""After this many consecutive repeated proposals, a sampler is assumed to have no new ones."""
 
 
 class Source:
-    """Where candidates come from."""
+    """The base class of objects that provide candidates."""
 
     params: list[Params]
     count: int
 
     def learns(self, candidate: int) -> bool:
-        """Return whether a candidate may depend on scores; a resumed run may draw another one if scores were lost."""
+        """Return whether a candidate may depend on scores. If so, a resumed run that lost scores may draw another."""
         return False
 
     def more(self) -> bool:
-        """Add candidates to `params`, and return whether there were any."""
+        """Add candidates to `params`, and return whether any were added."""
         raise NotImplementedError
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Receive a score in a rung, None for a failure. By default nothing is learned."""
+        """Receive a candidate's score in a rung, None for a failure. By default nothing is learned."""
 
 
 class Drawn(Source):
     """Random draws or Sobol points, which do not depend on scores.
 
-    There are `count` candidates in all: `first`, then points that are not among them, at first `at_once` of these.
-    `before` has candidates of smaller spaces, which keep their numbers.
+    There are `count` candidates in all: `first`, then those `points` that are not in `first`. At the start `at_once` of
+    the points are drawn. `before` has candidates that were drawn before the space grew, which keep their numbers.
     """
 
     def __init__(
@@ -89,21 +90,21 @@ class Drawn(Source):
         self.count = count
 
     def more(self) -> bool:
-        """Draw some more."""
+        """Draw up to CHUNK more candidates."""
         drawn = list(islice(self._rest, CHUNK))
         self.params += drawn
         return bool(drawn)
 
 
 class Ranks:
-    """A ranking of the candidates that have a score: by the highest rung with a score, then by the score there.
+    """Ranks the candidates that have a score, first by the highest rung with a score, then by the score there.
 
-    Scores after different numbers of epochs are not comparable, and the first rung alone favours those that start fast.
+    Scores after different numbers of epochs are not comparable. A ranking by the first rung would favor fast starters.
     """
 
     def __init__(self) -> None:
         self._places: dict[int, tuple[int, float, int]] = {}
-        self._ordered: list[tuple[int, float, int]] = []  # rung, score, number: worst first, ties by falling number
+        self._ordered: list[tuple[int, float, int]] = []  # rung, score, -candidate: the worst first
 
     def __len__(self) -> int:
         return len(self._ordered)
@@ -115,18 +116,18 @@ class Ranks:
         return iter(self._places)
 
     def put(self, candidate: int, rung: int, score: float) -> None:
-        """Rank a candidate by a score in a rung above its earlier ones."""
+        """Rank a candidate by its score in a rung above its earlier ones."""
         if candidate in self._places:
             del self._ordered[bisect_left(self._ordered, self._places[candidate])]
         self._places[candidate] = rung, score, -candidate
         insort(self._ordered, self._places[candidate])
 
     def best(self, place: int) -> int:
-        """Return the candidate at a place, 0 for the best one."""
+        """Return the candidate at a place of the ranking; place 0 is the best."""
         return -self._ordered[-1 - place][2]
 
     def share(self, candidate: int) -> float:
-        """Return the share of candidates that rank no higher."""
+        """Return the share of candidates that rank no higher than this one."""
         rung, score, _ = self._places[candidate]
         return bisect_right(self._ordered, (rung, score, 1)) / len(self._ordered)
 
@@ -135,10 +136,10 @@ class Adaptive(Source):
     """Random draws without repetition, and draws near good candidates.
 
     Once LEAST candidates have a score, two of three draws are near one of the best 1/BEST (`Ranks`), preferably near
-    the better ones. Such a draw keeps about three quarters of the hyperparameters of the good one, and draws the
+    the better ones. Such a draw keeps about three quarters of the hyperparameters of the good candidate, and draws the
     others anew. Kept numbers are moved by a random share of their range, mostly a small one. A draw depends on the
-    space, the seed, its number, the ranks at the time, and the earlier draws. There are `count` candidates in all, and
-    `first` come first. Those in the `journal` keep their numbers.
+    space, the seed, its number, the ranks at the time, and the earlier draws. There are `count` candidates in all,
+    beginning with `first`. Those in the `journal` keep their numbers.
     """
 
     def __init__(
@@ -152,11 +153,11 @@ class Adaptive(Source):
         self._ranks = Ranks()
 
     def learns(self, candidate: int) -> bool:
-        """Return whether LEAST other candidates may have had a score before it was drawn."""
+        """Return whether LEAST other candidates may have had a score before this one was drawn."""
         return candidate >= LEAST
 
     def more(self) -> bool:
-        """Draw one."""
+        """Draw one candidate."""
         number = len(self.params)
         if number >= self.count:
             return False
@@ -169,7 +170,7 @@ class Adaptive(Source):
         if len(self._ranks) >= LEAST and number % EVERY:
             source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=(_NEAR, number)))
             word = int(source.random_raw())
-            good = word * word * max(FEWEST, len(self._ranks) // BEST) >> 128  # the square favours the better ones
+            good = word * word * max(FEWEST, len(self._ranks) // BEST) >> 128  # the square favors the better ones
             near = self._near(number, self._ranks.best(good), source)
             if near is not None:
                 return near
@@ -188,13 +189,13 @@ class Adaptive(Source):
         return None if key_of(near) in self._seen else near
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Rank a candidate. A failure does not change its rank."""
+        """Rank a candidate by its score. A failure does not change its rank."""
         if score is not None:
             self._ranks.put(candidate, rung, score)
 
 
 class AdaptiveTrials(Adaptive):
-    """Numbers of trials of Optuna, with proposed values for those near a good one. The trial draws all other values."""
+    """Numbers of Optuna trials, with proposed values for those near a good trial. A trial draws all other values."""
 
     def __init__(self, first: Sequence[Params], count: int, seed: int, journal: NullJournal) -> None:
         super().__init__([], FunctionSpace(**{TRIAL: integers(0, LARGEST)}), count, seed, NullJournal())
@@ -203,7 +204,7 @@ class AdaptiveTrials(Adaptive):
         self._stories: dict[int, Story] = {}
 
     def more(self) -> bool:
-        """Draw one."""
+        """Draw one trial."""
         number = len(self.params)
         if number < self.count:
             self.params.append(self._recorded.get(number) or self._new(number))
@@ -217,10 +218,10 @@ class AdaptiveTrials(Adaptive):
         own = self._stories[good]["params"]
         domains = {name: each for name, (each,) in space_of([self._stories[good]]).domains.items() if name in own}
         near = {name: domains[name].moved(own[name], move) for name, move in _moves(domains, source).items()}
-        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # seen: suggested before
+        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # `_seen` has suggestions
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Rank a trial if it has suggested values."""
+        """Rank a trial by its score if it has suggested values."""
         if story is not None and story["params"]:
             self._stories[candidate] = story
             self._seen.add(key_of(story["params"]))
@@ -228,26 +229,26 @@ class AdaptiveTrials(Adaptive):
 
 
 def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
-    """Return the hyperparameters that a draw keeps, and the share of its range by which each number moves."""
+    """Return the hyperparameters that a draw keeps, each with the share of its range by which a number moves."""
     words = {name: source.random_raw(3).tolist() for name in names}
     return {name: WIDTH * ((up - down) / 2**64) for name, (word, up, down) in words.items() if word < KEPT * 2**64}
 
 
 class OptunaSource(Source):
-    """A sampler of Optuna: it is asked for one candidate at a time, and receives the rank of each.
+    """Candidates of an Optuna sampler, which proposes one at a time and is told the rank of each.
 
     The value of a trial is the share of candidates that rank no higher than its own (`Ranks`), from 0 to 1. It changes
     with each result.
     A resumed run asks again for the recorded candidates, in the same order of asking and telling as before. A sampler
-    with a seed then proposes the same again, and reaches the same state. A sampler that proposes something else gets
-    the recorded candidates as trials that were not its own, and continues from there.
-    Each domain is a parameter of the study. One with even or logarithmic levels between bounds becomes a float
-    parameter without levels, so a sampler also proposes numbers between them. Integers keep their step, and a choice
-    has its options.
-    There are `count` candidates in all, of which `first` come first; those of the `journal` are recorded, some of them
-    from smaller spaces. A configuration is tried once: a sampler that proposes it again gets its value, and is asked
-    again. If it only repeats itself, or stops its study as GridSampler does, candidates are drawn at random from `seed`
-    instead.
+    with a seed then proposes the same candidates, and reaches the same state. If it proposes others, it gets the
+    recorded ones as trials that were not its own, and continues from there.
+    Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds becomes a float
+    parameter without levels, so the sampler may propose numbers between the levels. Integers keep their step, and a
+    choice keeps its options.
+    There are `count` candidates in all, beginning with `first`. Those of the `journal` are recorded, some of them from
+    smaller spaces. Each configuration is tried once: if the sampler proposes it again, it is told the known value, and
+    asked again. If the sampler only repeats itself, or stops its study as GridSampler does, candidates are drawn at
+    random from `seed` instead.
     """
 
     def __init__(
@@ -260,7 +261,7 @@ class OptunaSource(Source):
         journal: NullJournal,
     ) -> None:
         self._study = quiet_study("maximize", sampler=sampler)
-        self._study._thread_local.in_optimize_loop = True  # else `stop`, which GridSampler calls, is an error
+        self._study._thread_local.in_optimize_loop = True  # otherwise `stop`, which GridSampler calls, is an error
         self._space = space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
         self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # the sampler was not asked for these
@@ -273,14 +274,14 @@ class OptunaSource(Source):
         self._others = (params for params in space.stream(seed) if key_of(params) not in self._seen)
         self.count = count
         self._known, self._before = journal.params, journal.before
-        self._strays = False  # whether it proposes other candidates than the recorded ones
+        self._strays = False  # whether the sampler has proposed others than the recorded candidates
 
     def learns(self, candidate: int) -> bool:
-        """Return True."""
+        """Return True, since a sampler may learn from the first score on."""
         return True
 
     def more(self) -> bool:
-        """Ask for one candidate."""
+        """Ask the sampler for one candidate, unless it is recorded."""
         number = len(self.params)
         if number >= self.count:
             return False
@@ -297,10 +298,9 @@ class OptunaSource(Source):
         return True
 
     def _new(self) -> tuple["optuna.Trial | None", Params]:
-        """Return a new configuration, and its trial if the sampler proposes it.
+        """Return a new configuration, with its trial if the sampler proposes it.
 
-        If all levels are used up, and the sampler proposes no number between them either, its last proposal is
-        returned.
+        If all levels are used up and the sampler proposes no new number between them, return its last proposal.
         """
         params: Params = {}
         for _ in range(0 if self._study._stop_flag else MOST_REPEATS):
@@ -320,7 +320,7 @@ class OptunaSource(Source):
         warn_user(f"{text}. A resumed run draws as an uninterrupted one {needed}")
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Tell the sampler. A failure after the first rung does not change the rank of the candidate."""
+        """Tell the sampler an outcome. A failure after the first rung does not change the rank of the candidate."""
         trial = self._trials[candidate]
         if score is None:
             if rung == 0 and trial is not None:
@@ -336,7 +336,7 @@ class OptunaSource(Source):
             self._numbers[candidate].append(len(self._study.get_trials(deepcopy=False)) - 1)
 
     def _tell(self, trial: "optuna.Trial", candidate: int | None) -> None:
-        """Finish a trial with the value of a candidate, or as failed if it has none."""
+        """Finish a trial with the value of a candidate, or as failed if the candidate has none."""
         from optuna.trial import TrialState
 
         if candidate is None or candidate not in self._ranks:
@@ -346,10 +346,10 @@ class OptunaSource(Source):
         self._numbers[candidate].append(trial.number)
 
     def _rank(self) -> None:
-        """Update the values of all trials that have one to the current ranks."""
+        """Update the values of all finished trials to the current ranks."""
         if self._is_ranked:
             return
-        trials = self._study.get_trials(deepcopy=False)  # the objects of the in-memory storage itself
+        trials = self._study.get_trials(deepcopy=False)  # the objects in the in-memory storage, not copies
         for candidate in self._ranks:
             values = [self._ranks.share(candidate)]
             for number in self._numbers[candidate]:
@@ -362,7 +362,7 @@ def source_of(
 ) -> Source:
     """Return the source for the checked argument `sampler`; the journal has the recorded candidates.
 
-    Without a space, candidates are trials of Optuna.
+    Without a space, candidates are Optuna trials.
     """
     if space is None:
         return _numbered(first, options, sampler, journal)
@@ -382,19 +382,19 @@ def source_of(
 
 
 def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | None, sampler: Any) -> int:
-    """Return the most candidates there can be: not more than the space holds, if that can be counted."""
+    """Return the maximum number of candidates: at most as many as the space holds, if these can be counted."""
     wanted = candidates or LARGEST
     return min(wanted, space.size_with(first)) if _has_levels_alone(space, sampler) else wanted
 
 
 def _has_levels_alone(space: FunctionSpace, sampler: Any) -> bool:
-    """Return whether all candidates have levels of the space; a sampler of Optuna may propose numbers between them."""
+    """Return whether candidates have only levels of the space; an Optuna sampler may propose numbers between them."""
     domains = (domain for domains in space.domains.values() for domain in domains)
     return not (_is_asked(sampler) and any(map(_has_numbers_between, domains)))
 
 
 def _is_asked(sampler: Any) -> bool:
-    """Return whether `sampler` is a sampler of Optuna."""
+    """Return whether `sampler` is an Optuna sampler, not a name."""
     return not isinstance(sampler, str)
 
 
@@ -405,7 +405,7 @@ def _has_numbers_between(domain: Domain) -> bool:
 
 
 def _numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, journal: NullJournal) -> Source:
-    """Return the source of trials of Optuna, which are numbers. The first trials get the values of `first`."""
+    """Return the source of Optuna trials, which are numbers. The first trials get the values of `first`."""
     endless, wanted = options.candidates is None, options.candidates or LARGEST
     if sampler == ADAPTIVE:
         return AdaptiveTrials(first, wanted, options.seed, journal)
@@ -415,7 +415,7 @@ def _numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, j
 
 
 def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
-    """Return the argument `sampler`, or the default of the algorithm for None; raise SettingError for others."""
+    """Return the argument `sampler`, or the algorithm's default if it is None; raise SettingError for other objects."""
     if sampler is None:
         return ADAPTIVE if algorithm == "ash" else RANDOM
     bases = {f"{each.__module__.partition('.')[0]}.{each.__name__}" for each in type(sampler).__mro__}
@@ -428,7 +428,7 @@ def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
 
 
 def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
-    """Return each configuration once: the default one, then those of Sobol points, then all others."""
+    """Yield each configuration once: the default one, then those at Sobol points, then all others."""
     from scipy.stats import qmc
 
     engine = qmc.Sobol(d=len(space.domains), seed=seed % 2**32)
@@ -438,7 +438,7 @@ def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
 
 
 def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:
-    """Return the configuration that a trial suggests, name by name."""
+    """Return the configuration that a trial suggests."""
 
     def ask(name: str, number: int, domain: Domain) -> Any:
         parameter, first, last = _parameter(name, number), domain.levels[0], domain.levels[-1]
@@ -454,7 +454,7 @@ def _suggest(trial: "optuna.Trial", space: FunctionSpace) -> Params:
 
 
 def _finished_trial(score: float, params: Params, space: FunctionSpace) -> "optuna.trial.FrozenTrial":
-    """Return a finished trial for a configuration that was not asked for."""
+    """Return a finished trial for a configuration that the sampler did not propose."""
     from optuna import distributions as of
     from optuna.trial import create_trial
 
@@ -483,11 +483,11 @@ def _is_range(domain: Domain, kinds: Sequence[str]) -> bool:
 
 
 def _options(domain: Domain) -> list[Any]:
-    """Return the levels for a sampler: tuples as text; all as text if some are equal, such as 1 and True."""
+    """Return the levels for a sampler: tuples as text, or all levels as text if some are equal, like 1 and True."""
     plain = [repr(level) if isinstance(level, tuple) else level for level in domain.levels]
     return plain if len(set(plain)) == len(plain) else [encode(level) for level in domain.levels]
 
 
 def _parameter(name: str, number: int) -> str:
-    """Return the name of a domain for Optuna, which allows one domain per name."""
+    """Return the name of a domain in the study, since Optuna allows one domain per name."""
     return name if number == 0 else f"{name} ({number})"

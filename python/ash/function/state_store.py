@@ -1,21 +1,22 @@
-"""Stores the states of waiting candidates of a function: in memory up to a limit of bytes, otherwise in files.
+"""Stores the states of a function's waiting candidates: in memory up to a limit of bytes, otherwise in files.
 
                   keep                      bytes > limit: the least promising first
-    (at work) ------------> in memory ------------------------------------------------> in a file
+    (in a job) -----------> in memory ------------------------------------------------> in a file
          ^  <-----------------  |                                                         |  |
          |        take  <-------|---------------------------------------------------------+  | disk full, file changed,
          |                      | drop: the candidate has retired                            v cannot be pickled
          |                      +-----------------------------------------------------> lost: LOST is taken, and the
          |                                                                              candidate is trained again
-A file is a pickle, which runs code when it is loaded. So only files written by this process are loaded; they are
-authenticated by a checksum with a per-process key, which is kept in memory. Only this user can access the folder, and
-it is deleted with the run.
+A file is a pickle, which runs code when it is loaded. So only files written by this process are loaded. They are
+authenticated by a checksum with a random key, which is kept only in memory. Only this user can access the folder, which
+is deleted at the end of the run.
 
-Order:       of spilling: lower rung, then lower score, then higher candidate.
-Invariants:  (1) a candidate has one state, or none; (2) bytes in memory <= limit after each `keep`, as far as they can
+Order:       states are spilled by lower rung, then lower score, then higher candidate number.
+Invariants:  (1) a candidate has at most one state; (2) bytes in memory <= limit after each `keep`, as far as they can
              be measured; (3) a file whose bytes have changed is not unpickled.
-Threads:     only the calling thread. Cost: a fraction of a microsecond for numbers, text and arrays; other states are
-             pickled to measure their size, for at most the share MEASURING of the time.
+Threads:     only the calling thread.
+Cost:        a fraction of a microsecond for numbers, text and arrays. Other states are pickled to measure their size,
+             for at most the share MEASURING of the time.
 """
 
 import contextlib
@@ -37,20 +38,20 @@ from ash._utils.user_warnings import warn_user
 from ash.function.answers import pack, unpack
 
 WAITING = "waiting-"
-"""Prefix of the names of folders."""
+"""Prefix of the names of folders with states."""
 EASED = 0.8
-"""Share of the limit that stays in memory once it is exceeded, so that states are not sorted for each new one."""
+"""When the limit is exceeded, states are spilled until this share of it is left, so that sorting them is rare."""
 MEASURING = 0.01
-"""Share of the time that pickling to measure sizes may take; the first state of a type in a rung is always measured."""
+"""Share of the time for pickling states to measure them; the first state of a type in a rung is always measured."""
 PLAIN = frozenset((bool, int, float, complex, str, bytes))
 PARTS = 64
-"""The most parts of a tuple, list or dict that are measured one by one."""
+"""Maximum number of parts of a tuple, list or dict that are measured one by one."""
 HEADER = 128
-"""Approximate bytes of an array besides its numbers."""
+"""Approximate bytes of an array's header."""
 
 
 class Lost(Enum):
-    """Represents a state that is lost. A singleton, even when copied."""
+    """The type of `LOST`, which stands for a lost state. It is a singleton, even when copied."""
 
     LOST = "lost"
 
@@ -71,11 +72,12 @@ class States(contextlib.AbstractContextManager["States"]):
     Parameters
     ----------
     limit : int or None
-        The most bytes in memory.
+        Maximum number of bytes in memory; None for no limit.
     folder : Path or None
-        The folder of the journal, in which a folder for the files may be made; None: the folder for temporary files.
+        The folder of the journal, in which a folder for the files is created when needed. If None, the system's
+        temporary folder is used.
     packed : bool
-        Whether states are bytes that `pack` made in another process.
+        Whether states are bytes that `pack` returned in another process.
     """
 
     def __init__(self, limit: int | None, folder: Path | None, *, packed: bool) -> None:
@@ -96,7 +98,7 @@ class States(contextlib.AbstractContextManager["States"]):
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             if self._parent is not None:
-                with contextlib.suppress(OSError):  # it is not empty
+                with contextlib.suppress(OSError):  # the folder is not empty
                     self._parent.rmdir()
 
     @property
@@ -111,7 +113,7 @@ class States(contextlib.AbstractContextManager["States"]):
         }
 
     def keep(self, candidate: int, rung: int, score: float, state: Any) -> None:
-        """Keep the state of a job, replacing that of the candidate's previous one."""
+        """Keep the state after a job; the candidate's previous state has been taken before."""
         if state is LOST:
             self._lost.add(candidate)
             return
@@ -124,7 +126,7 @@ class States(contextlib.AbstractContextManager["States"]):
             self._peak = self._bytes
 
     def take(self, candidate: int) -> Any:
-        """Return and remove a state: None if there was none, LOST if it is lost."""
+        """Remove and return a candidate's state: None if there is none, LOST if it is lost."""
         found = self._waiting.pop(candidate, None)
         if found is not None:
             self._bytes -= found[2]
@@ -162,7 +164,7 @@ class States(contextlib.AbstractContextManager["States"]):
                 self._spilled += 1
 
     def _write(self, state: Any) -> Spilled | None:
-        """Write a state to its own file; None if it cannot be pickled or written."""
+        """Write a state to a new file; return None if the state cannot be pickled or written."""
         try:
             content = state if self._packed else pack(state)
         except Exception:  # raised by the user's class; the candidate is trained again
@@ -213,7 +215,7 @@ class States(contextlib.AbstractContextManager["States"]):
             warn_user(f"waiting states cannot be written ({why}); they are dropped, and trained again when needed")
 
     def _size(self, state: Any, rung: int) -> int:
-        """Return the bytes of a state, measured, or those of the last pickled state of its type in this rung."""
+        """Return the size of a state in bytes, or that of the last pickled state of its type in this rung."""
         found = getattr(state, "nominal_bytes", None) or size_of(state)
         if found is not None:
             return found
@@ -224,7 +226,7 @@ class States(contextlib.AbstractContextManager["States"]):
             return known
         try:
             size = len(pack(state))
-        except Exception:  # it cannot be pickled, such as a lock
+        except Exception:  # the state cannot be pickled, like a lock
             size = sys.getsizeof(state)
         self._measuring += time.monotonic() - began
         self._sizes[key] = size
@@ -232,7 +234,7 @@ class States(contextlib.AbstractContextManager["States"]):
 
 
 def size_of(state: Any, depth: int = 2) -> int | None:
-    """Return the bytes of plain values and arrays, and of tuples, lists and dicts of these; None for anything else."""
+    """Return the bytes of a plain value or array, or of a tuple, list or dict of these; None for anything else."""
     kind = type(state)
     if kind in PLAIN:
         return sys.getsizeof(state)
