@@ -1,6 +1,6 @@
-"""The run behind `ash.tune` and the estimators: plan, draw, train, keep, refit.
+"""Runs `ash.tune` and the estimators: plans the ladder, draws candidates, lets the core train, and makes the model.
 
-Start with run.py. planning.py: the ladder for a time limit, and the default space; core_data.py: the table for the
-core; event_loop.py: the calling thread while the core trains; deadline.py and refit.py: the end. Entry points import
-this package.
+Start with run.py. planning.py plans the ladder for a time limit, and chooses the default space. core_data.py encodes
+the table for the core. event_loop.py is the calling thread while the core trains. deadline.py and refit.py end the run.
+Entry points import this package.
 """

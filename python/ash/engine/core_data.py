@@ -2,8 +2,8 @@
 
     frame --block--> encoding --float64 block--> DataBuilder.observe (sweep 1), DataBuilder.fill (sweep 2) --> Data
 
-Memory: 4 bytes per cell of the encoded table for the core's float32 matrix (rows padded to 64 bytes), or 8 bytes per
-cell that is not zero if the table is sparse, and one block of at most BLOCK_CELLS cells. The table itself is never
+Memory: the core's float32 matrix of the encoded table, which takes 4 bytes per cell (rows padded to 64 bytes) or, if
+the table is sparse, 8 bytes per nonzero cell; and one block of at most BLOCK_CELLS cells. The table itself is never
 copied.
 """
 
@@ -19,7 +19,7 @@ BLOCK_CELLS = 2**20
 
 
 def prepare_all(folds: Sequence[Fold], options: Options) -> list[_core.Data]:
-    """Return the core's data of each fold, and show a progress bar if the run shows its progress."""
+    """Return the core's data for each fold; show a progress bar if the run shows its progress."""
     with PreparationBar(options, len(folds) * len(folds[0].y)) as bar:
         return [
             prepare(
@@ -36,8 +36,8 @@ def prepare(
 ) -> _core.Data:
     """Return the training and validation rows of a fold, scaled by the quartiles of its training rows.
 
-    `report` is called with the finished share, 0 to 1. Only `epoch_rows` and the loss are read from `options`; without
-    options, an epoch has all rows and the loss is the squared error.
+    `report` is called with the finished share, from 0 to 1. Of `options`, only `epoch_rows` and the loss are used.
+    Without options, an epoch has all rows, and the loss is the squared error.
     """
     encoding = fold.encoding
     loss, level = ("squared_error", 0.5) if options is None else core_loss(options)

@@ -1,25 +1,26 @@
-"""Makes the final model: a network, or an ensemble of networks, trained on all rows.
+"""Makes the final model: a network or boosted trees, or an ensemble of these, trained on all rows where possible.
 
-    one fold         kept networks -> greedy selection -> one short cycle more on all rows -> model
+    one fold         kept networks -> greedy selection -> one more short cycle on all rows -> model
     several folds    kept candidates -> greedy selection by their predictions of all validation rows
                      -> the mean of their networks of all folds
-                     or, if one network is wanted: the best one, trained from scratch on all rows
+                     or, if one network is requested: the best candidate, trained from scratch on all rows
 
-After one fold, the last cycle is half as long as the network's last job and starts at 0.3 of its learning rate.
-Weights, moments and random stream continue from where that job ended. `python -m bench ablation` compares this with no
-refit. At commit 9abf357 its variant "final" also compares it with a whole cycle at the full rate, and with training
+After one fold, the last cycle is half as long as the network's last job, and starts at 0.3 of its learning rate.
+Weights, moments and random stream continue from the end of that job. `python -m bench ablation` compares this with no
+refit. At commit 9abf357, its variant "final" also compares it with a whole cycle at the full rate, and with training
 from scratch on all rows, which costs four times as much.
 
-The networks of several folds exist when the search ends, and their mean has a lower error than one network trained on
-all rows: bagging (Breiman, Machine Learning 24, 1996). A single network is trained through the rungs of its candidate.
+The networks of several folds already exist when the search ends, and their mean has a lower error than one network
+trained on all rows: bagging (Breiman, Machine Learning 24, 1996). A single network is trained through all rungs that
+its candidate was trained in.
 
 No rows are left for scoring. So an ensemble keeps the weights and the score from the validation rows.
 
-After one fold, networks that diverge, or for which no time is left, are kept as they were. After several folds, the
-network of the first fold is used in place of a single one. The order of training has no effect: a network depends only
-on its candidate, its rung and the data.
+After one fold, networks that diverge, or for which no time is left, stay as they were. After several folds, if a single
+network diverges or no time is left for it, the candidate's network of the first fold is used instead. The order of
+training has no effect: a network depends only on its candidate, its rung and the data.
 
-Threads: those of the core; a thread without a network joins a team. The most costly networks come first.
+Threads: those of the core; a thread without a network joins a team. The most costly networks are trained first.
 """
 
 import math
@@ -47,27 +48,27 @@ from ash.options import TREES, Options
 from ash.space.hyperparameters import Params, model_of, to_settings
 
 SHARE, LEAST_SHARE = 0.5, 0.2
-"""The length of the last cycle as a share of the epochs of the network's last job, and the least share."""
+"""The length of the last cycle and its minimum, as shares of the epochs of the network's last job."""
 RATE = 0.3
 """The learning rate of the last cycle, as a share of the network's own."""
 HASTE = 0.9
 """The share of the remaining time for which the refit is planned."""
 SECONDS_OF_INTERRUPTED = 0.25
-"""The longest refit after Ctrl-C."""
+"""The longest training on all rows, in seconds, that is still done after Ctrl-C."""
 LATE = 1.0
-"""Seconds by which the training of the best network on all rows may end after the deadline."""
+"""By how many seconds the training of the best network on all rows may exceed the deadline."""
 LONGEST = 1e9
-"""Seconds that stand for no limit."""
+"""The number of seconds that stands for no limit."""
 
 
 @dataclass(frozen=True)
 class Final:
-    """How an estimator wants its run to end.
+    """What an estimator requests for the end of its run.
 
     Attributes
     ----------
     ensemble : int
-        The most draws of the ensemble; 1: a single network.
+        The maximum number of draws of the ensemble; 1 for a single network.
     refit : bool
         Whether the networks are trained further on all rows.
     """
@@ -82,11 +83,12 @@ class Finished(NamedTuple):
     Attributes
     ----------
     kept : Kept
-        The kept networks, the best first.
+        The kept networks, the best one first.
     model : Model
         The final model.
     epochs : tuple of int
-        Epochs of each of its networks on all rows: 0 if it was not trained on them; empty if there is no such training.
+        Epochs for which each network of the model was trained on all rows; 0 if it was not. Empty if no training on all
+        rows was requested.
     interrupted : bool
         Whether Ctrl-C ended the training on all rows.
     """
@@ -98,7 +100,7 @@ class Finished(NamedTuple):
 
 
 def refits(final: Final | None, split: Split) -> bool:
-    """Return whether networks are trained on all rows: with one fold as requested, with several a single network."""
+    """Return whether networks are trained on all rows: after one fold if requested, after several if it is only one."""
     if split.whole is not None:
         return final is None or final.ensemble == 1
     return final is not None and final.refit and split.folds[0].held_out is None
@@ -123,14 +125,14 @@ def finish(
     Parameters
     ----------
     tuner : Tuner
-        Its threads have ended.
+        The core's run, whose threads have ended.
     interrupted : bool
         Whether Ctrl-C ended the run; then optional training is skipped.
     deadline : float
-        When the refit must be done, on the monotonic clock; infinite for no limit. If time is short, fewer networks or
-        shorter cycles are trained, or none.
+        When the refit must be done, on the monotonic clock; infinite for no limit. If time is short, fewer networks are
+        trained, or shorter cycles, or none.
     recorded : sequence of int, optional
-        The epochs of each refit in the repeated run.
+        The epochs of each refit in the recorded run, if a run is repeated.
     trees : TreeTrainer, optional
         The trainer of the boosted trees, if there are any.
     """
@@ -138,7 +140,7 @@ def finish(
     counts = kept.best_counts(final.ensemble)
     drawn = int(np.count_nonzero(counts))
     if recorded is not None and len(recorded) != drawn:
-        recorded = None  # this is not the recorded run
+        recorded = None  # the selection differs from the recorded one
     if not refits(final, split):
         return Finished(kept, kept.model_of(counts), ())
     if split.whole is not None:
@@ -174,7 +176,7 @@ def final_seconds(
     final: Final | None,
     trees: TreeTrainer | None = None,
 ) -> float:
-    """Return how long selection and refit would take if the run ended now; it runs the selection to find out."""
+    """Return how many seconds selection and refit would take if the run ended now; runs the selection to measure it."""
     began = time.monotonic()
     kept = read_kept(tuner, split, params, options, trees=trees)
     if kept is None:
@@ -188,7 +190,8 @@ def final_seconds(
 class Refit:
     """Trains the networks that a run has kept on all rows.
 
-    How often each network is drawn for the ensemble (`counts`) is an int64 array [networks].
+    In its methods, `counts` is an int64 array [networks] that says how often each network is drawn for the ensemble,
+    and `drawn` are the indices of the networks that are drawn at all.
 
     Attributes
     ----------
@@ -196,9 +199,9 @@ class Refit:
     columns : Columns
         The jobs of the run.
     split, options
-        Those of the run; `threads` are those of this process.
+        Those of the run; `options.threads` is the number of threads in this process.
     deadline : float
-        On the monotonic clock, infinite for none.
+        The time on the monotonic clock by which the refit must be done; infinite for no deadline.
     trees : TreeTrainer or None
         The trainer of the boosted trees, if there are any.
     """
@@ -211,16 +214,17 @@ class Refit:
     trees: TreeTrainer | None = None
 
     def wall_seconds(self, counts: NDArray[np.int64]) -> float:
-        """Return how long the training of the drawn networks would take."""
+        """Return how many seconds the training of the drawn networks would take."""
         drawn = np.flatnonzero(counts)
         return self._shared_out(self.seconds(drawn), self._are_trees(drawn))
 
     def with_last_cycle(
         self, counts: NDArray[np.int64], tuner: _core.Tuner, recorded: Sequence[int] | None = None
     ) -> tuple[Kept, tuple[int, ...]]:
-        """Train the drawn networks for their last cycle; those that diverge or get no time are unchanged.
+        """Train the drawn networks for their last cycle, and return all networks and the epochs of the drawn ones.
 
-        The epochs are those `recorded`, or as many as there is time for; they are returned with the networks.
+        Networks that diverge or get no time are unchanged. The epochs are those `recorded`, or as many as there is time
+        for.
         """
         kept, options, fold = self.kept, self.options, self.split.folds[0]
         drawn = np.flatnonzero(counts)
@@ -256,7 +260,7 @@ class Refit:
     def _refit_networks(
         self, tuner: _core.Tuner, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> tuple[list[_core.Network | None], list[bool]]:
-        """Train the networks at these places for their last cycle, and return which of them did not finish in time."""
+        """Train the networks at these places for their last cycle; also return which ones did not finish in time."""
         settings = [_last_settings(self.kept.networks[place].params) for place in places.tolist()]
         candidates = [self.kept.candidates[place] for place in places.tolist()]
         left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
@@ -274,14 +278,14 @@ class Refit:
         return self.trees.refit(fold, data, jobs, self.options.threads, deadline)
 
     def best_on_all_rows(self, tuner: _core.Tuner, recorded: Sequence[int] | None) -> tuple[Kept, tuple[int, ...]]:
-        """Train the best candidate on all rows; its network replaces the first one.
+        """Train the best candidate on all rows, and return the networks, with its new one first, and its epochs.
 
-        It is not trained if the epochs are `recorded` as 0. They are returned with the networks.
+        It is not trained if its epochs are `recorded` as 0.
 
         Warns
         -----
         UserWarning
-            It has diverged, although it did not in any fold.
+            The training diverged, although it did not in any fold.
         """
         whole = self.split.whole
         assert whole is not None
@@ -305,7 +309,7 @@ class Refit:
         return np.asarray(np.array(growth) * np.array(spent), np.float64)
 
     def growth(self, params: Params) -> float:
-        """Return the rows of the training on all rows, divided by those of the jobs that it repeats or extends."""
+        """Return the rows that training on all rows processes, relative to the jobs that it repeats or extends."""
         most, folds, whole = self.options.epoch_rows, self.split.folds, self.split.whole
         if model_of(params) in TREES:
             trained = sum(len(fold.training) for fold in folds)
@@ -318,7 +322,7 @@ class Refit:
         return SHARE * rows_of_epoch(training + len(folds[0].validation), most) / rows_of_epoch(training, most)
 
     def _jobs(self, place: int) -> NDArray[np.bool_]:
-        """Return which jobs are trained again: the last one of a network, or after several folds all of them."""
+        """Return which jobs the refit repeats or extends: a network's last one, or after several folds all of them."""
         rung = self.kept.rungs[place]
         resumes = self.options.training == "resume" and not self._is_trees(place)
         lowest = 0 if self.split.whole is not None and resumes else rung
@@ -326,14 +330,14 @@ class Refit:
         return np.asarray(of_rungs & (self.columns["candidate"] == self.kept.candidates[place]))
 
     def _share(self, seconds: NDArray[np.float64], are_trees: NDArray[np.bool_]) -> float:
-        """Return the share of the last cycles for which there is time; 0 if it is too small."""
+        """Return for which share of the last cycles there is time; 0 if it is too small to be useful."""
         share = min(1.0, (self.deadline - time.monotonic()) / max(self._shared_out(seconds, are_trees), 1e-9))
         return share if share * SHARE >= LEAST_SHARE else 0.0
 
     def _shared_out(self, seconds: NDArray[np.float64], are_trees: NDArray[np.bool_]) -> float:
-        """Return the wall time of models that take these thread seconds: first the networks, then the trees.
+        """Return the wall-clock time for models that take these thread seconds: first the networks, then the trees.
 
-        Help by teams is not counted.
+        Speed-ups by teams are ignored.
         """
         parts = [seconds[~are_trees], seconds[are_trees]]
         return sum(max(float(each.sum()) / self.options.threads, float(each.max(initial=0))) for each in parts) / HASTE
@@ -345,7 +349,7 @@ class Refit:
         return np.array([self._is_trees(place) for place in drawn.tolist()], bool)
 
     def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | Boosted | None], fold: Fold) -> Kept:
-        """Replace the networks at these places, calibrated like the previous ones; None leaves a network unchanged."""
+        """Replace the networks at these places, calibrated like the old ones; None leaves a network unchanged."""
         networks = list(self.kept.networks)
         for place, core in zip(places, cores, strict=True):
             if core is not None:

@@ -1,9 +1,10 @@
 """Records a run so that it can be repeated (`record_of`), and repeats it (`repeated`).
 
-    run -> RunRecord -> the same options, space and split -> as many decisions, without a clock
-                     -> the same candidates selected from -> the same epochs on all rows -> the same model
+    run -> RunRecord -> the same options, space and split -> as many decisions, without a time limit
+                     -> selection from the same networks  -> as many epochs on all rows -> the same model
 
-A record has only hashes of the rows. The user passes the rows again, and the functions that a record cannot hold.
+A record has only hashes of the rows. The user passes the rows again, as well as the functions, which a record cannot
+hold.
 """
 
 import inspect
@@ -28,22 +29,22 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
-"""Options that a record has besides those on which results and their order depend."""
+"""Options in a record besides those on which results and their order depend."""
 SPLIT = ("metric", "validation", "cv")
-"""Arguments that a record has as they were given, or lists as missing."""
+"""Arguments that a record holds as they were given, or lists as missing."""
 BEGAN = "began"
-"""The argument of a record for the space that the run began with, if the space has grown."""
+"""The name of the record's entry for the space with which the run began, if the space has grown."""
 _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
     "categorical_features",
     "class_weight",
     "loss",
     "quantile",
 }
-"""Arguments that the record replaces."""
+"""Arguments that are read from the record, and so cannot be given with it."""
 
 
 class OtherRowsError(DataError):
-    """The rows are not those of the record."""
+    """Raised when the rows are not those of the recorded run."""
 
 
 def record_of(
@@ -67,11 +68,11 @@ def record_of(
     Parameters
     ----------
     asked : dict
-        The entry point and its arguments, from `asked_of`.
+        The entry point and its arguments, as returned by `asked_of`.
     options, identity, final, sort
-        Those of the run; `identity` from `identity_of`.
+        Those of the run; `identity` as returned by `identity_of`.
     before : dict of dict
-        Candidates that were drawn before the space grew, by number.
+        Candidates that were drawn before the space grew, keyed by number.
     began : Space, optional
         The space with which the run began, if it has grown.
     params : sequence of dict
@@ -81,7 +82,7 @@ def record_of(
     kept : Kept
         The networks from which the model was selected.
     refit : sequence of int
-        The epochs of each network on all rows.
+        The epochs for which each network of the model was trained on all rows.
     ended : str
         As `Result.ended`.
     model : Model
@@ -120,15 +121,15 @@ def repeated(
     caller, call, given
         The entry point, its function, and its arguments by name; `threads` and `progress` as for `ash.tune`.
     record : object
-        The user's argument.
+        The user's argument `record`.
     task : str, optional
-        The task of an estimator.
+        The task of the estimator, if the entry point is one.
 
     Raises
     ------
     SettingError
-        It is not a record, or one of another entry point or of a greedy run. Or an argument is already in the record,
-        or is missing both there and here.
+        `record` is not a record, or is that of another entry point or of a greedy run. Or an argument is given although
+        the record has it, or is missing although the record lacks it.
     """
     _check_record(record, caller, task)
     words = {"metric": "metric" if caller == "tune" else "scoring", "validation": "validation", "cv": "cv"}
@@ -161,7 +162,7 @@ def repeated(
 
 
 def _is_given(value: Any, default: Any) -> bool:
-    """Return whether an argument differs from its default; strings compare by value, as unpickled ones are new."""
+    """Return whether an argument differs from its default: strings by value, since unpickling copies them."""
     return bool(value != default) if isinstance(value, str) else value is not default
 
 
@@ -173,7 +174,7 @@ def _check_record(record: Any, caller: Caller, task: str | None) -> None:
 
 
 def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
-    """Return the candidates of smaller spaces, by number, and the space with which the run began if it has grown.
+    """Return the candidates drawn before the space grew, by number, and the first space if it has grown.
 
     Raises
     ------
@@ -185,7 +186,7 @@ def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
 
 
 def _space_of(facts: Any) -> Space:
-    """Return a space from a record, which is not trusted."""
+    """Return the space of a record, which is checked, since records may be damaged."""
     try:
         return space_of_facts(facts, Space)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -195,7 +196,7 @@ def _space_of(facts: Any) -> Space:
 
 
 def row_differences(record: RunRecord, identity: Facts) -> list[str]:
-    """Return in words how the rows of a run differ from those of a record, or raise SettingError if it has none."""
+    """Return in words how the rows of a run differ from those of a record; raise SettingError if it is damaged."""
     try:
         return differences({"data": record.data}, {"data": identity["data"]})
     except (AttributeError, LookupError, TypeError, ValueError) as error:
