@@ -1,21 +1,22 @@
-"""Draws the candidates of a run at random, or guided by the results so far.
+"""Draws the candidates of a run, either at random or guided by the results so far.
 
 The random sampler draws from the space, with a fixed share of boosted trees. The adaptive sampler uses the results. It
 has one source for networks and one for boosted trees:
 
     decided results -> share of trees -> networks or trees next -> the next candidate of that source
 
-    a source: the defaults, the portfolio (portfolio.py), then alternately draws from the space and near good ones
+    a source: the defaults, the portfolio (portfolio.py), then draws from the space and near good candidates in turn
 
 A draw near a good candidate keeps about three quarters of its hyperparameters; the rest is drawn from the space.
-The share of trees among new candidates begins at PRIOR and moves to their share among the best candidates so far.
+The share of trees among new candidates starts at PRIOR, and moves toward their share among the best candidates so far.
 
-Adaptive draws depend on results. So the core asks for candidates only when an idle worker of its virtual clock has none
-left. The results decided by then do not depend on threads (cpp/ash/search/clock.hpp). Neither do the draws.
+Adaptive draws depend on results. So the core asks for candidates only when an idle worker of its virtual clock has no
+candidate left. The results decided by then do not depend on threads (cpp/ash/search/clock.hpp), and so the draws do not
+either.
 
 Threads: only the calling thread.
 Cost:    each request for adaptive candidates reads all results so far; n candidates take about GROWTH log(n) requests.
-         A candidate takes some 50 microseconds.
+         A candidate takes about 50 microseconds.
 """
 
 import math
@@ -33,24 +34,24 @@ from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after, at_their_numbers
 
 CHUNK = 1024
-"""Number of random candidates drawn at a time; that takes about 25 ms on one core of 2026, so no thread waits."""
+"""The number of random candidates drawn at a time. This takes about 25 ms on one core of 2026, so no thread waits."""
 AHEAD = 1024
-"""The core asks for more random candidates when fewer than this many wait to enter."""
+"""The core asks for more random candidates when fewer than this many wait to enter the first rung."""
 GROWTH, MOST_AT_ONCE = 8, 4096
-"""Each request for adaptive candidates draws at least one per GROWTH drawn so far, up to this many, which take about a
-fifth of a second."""
+"""Each request for adaptive candidates draws at least one per GROWTH drawn so far, but at most MOST_AT_ONCE, which take
+about a fifth of a second, unless the core needs more."""
 LEARNS = 20_000
-"""This many candidates are guided by results. Later ones are drawn from the space, since ranking takes ever longer."""
+"""After this many candidates, results are no longer used, since ranking them would take ever longer."""
 PRIOR, WEIGHT = 0.25, 8
-"""The share of trees at the start, and its weight as a number of best candidates."""
+"""The share of trees at the start, and how many of the best candidates this prior counts as."""
 LEAST, MOST = 0.1, 0.75
-"""Bounds of the share of trees."""
+"""The bounds of the share of trees."""
 BEST = 4
-"""The best 1/BEST of the scored candidates, but at least BEST: of all together for the share of trees, and of networks
-and of trees separately for the good candidates."""
+"""The best 1/BEST of the scored candidates are used, but at least BEST: of all candidates for the share of trees, of
+networks and trees separately for the good candidates."""
 KEPT = 3 / 4
 """The share of hyperparameters that a draw near a good candidate takes from it."""
-_NEAR = 2  # spawn key of the draws near good candidates; Space.stream has 1
+_NEAR = 2  # spawn key of the draws near good candidates; that of Space.stream is 1
 
 
 class Candidates:
@@ -63,16 +64,16 @@ class Candidates:
     count : int
         Total number of candidates.
     rest : iterator of dict
-        Draws the others.
+        Draws the remaining candidates.
 
     Attributes
     ----------
     params, count
         As above; `params` grows.
     ahead : int
-        As for `_core.Tuner`.
+        As for `_core.Tuner`: the core asks for more candidates when fewer than this many wait to enter.
     epoch_cost : float
-        The multiply-adds of an epoch of candidates that are not networks; as many as an average network takes.
+        The multiply-adds of an epoch for candidates that are not networks: those of an average network.
     """
 
     ahead = AHEAD
@@ -81,7 +82,7 @@ class Candidates:
         self.params, self.count, self.rest = params, count, rest
         self.epoch_cost = 1.0
         self._settings: list[_core.Settings] = []
-        self._cost = 1.0  # at which these were made
+        self._cost = 1.0  # the epoch cost with which they were created
 
     def settings(self, first: int = 0) -> list[_core.Settings]:
         """Return the settings of the candidates drawn so far, from number `first` on."""
@@ -91,7 +92,7 @@ class Candidates:
         return self._settings[first:]
 
     def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
-        """Draw at least `wanted` more, or all that are left, and return their settings.
+        """Draw at least `wanted` more candidates, or all that are left, and return their settings.
 
         `jobs` returns the decided jobs, as `_core.Tuner.jobs` does.
         """
@@ -101,22 +102,22 @@ class Candidates:
 
 
 class AdaptiveCandidates(Candidates):
-    """Candidates guided by the results so far: more of the better kind, and some near good ones.
+    """Candidates guided by the results so far: more of the better kind, and some near good candidates.
 
     Parameters
     ----------
     space : Space
     seed : int
     begin : sequence of dict
-        The portfolio. Configurations that the space does not have are skipped.
+        The portfolio. Configurations that are not in the space are skipped.
     known : sequence of dict
-        The candidates already drawn, if the run is resumed.
+        The candidates drawn in earlier calls, if the run is resumed.
     first : int
-        How many are drawn at the start of a run that is not resumed.
+        How many candidates are drawn at the start of a run that is not resumed.
     own : sequence of dict
         Configurations of the space that come before all others.
     before : sequence of dict
-        Candidates of smaller spaces. `known` begins with them; if it is empty, only these are known.
+        Candidates drawn before the space grew. `known` begins with them, or is empty if only these are known.
     """
 
     ahead = 0
@@ -143,7 +144,7 @@ class AdaptiveCandidates(Candidates):
             self.draw(first - len(own))
 
     def draw(self, wanted: int) -> None:
-        """Draw up to `wanted` more candidates from the current knowledge."""
+        """Draw up to `wanted` more candidates, guided by what was learned last."""
         for _ in range(min(wanted, self.count - len(self.params))):
             is_turn = self._trees < self._share * len(self.params)
             params = self._draw_one(is_turn) or self._draw_one(not is_turn)
@@ -159,7 +160,7 @@ class AdaptiveCandidates(Candidates):
         self.params.append(params)
 
     def more(self, wanted: int, jobs: Callable[[], Columns]) -> list[_core.Settings]:
-        """Draw some more candidates, guided by the results so far, and return their settings."""
+        """Draw at least `wanted` more candidates, guided by the results so far, and return their settings."""
         drawn = len(self.params)
         self._share, self._good = PRIOR, {}
         if drawn < LEARNS:
@@ -178,7 +179,7 @@ class AdaptiveCandidates(Candidates):
             self._good[of_trees] = own[: max(BEST, len(own) // BEST)]
 
     def _ranked(self, columns: Columns) -> list[Params]:
-        """Return the candidates with finite scores, the best first."""
+        """Return the hyperparameters of the candidates with finite scores, the best first."""
         scores: dict[int, float] = {}
         for candidate, score in zip(columns["candidate"].tolist(), columns["score"].tolist(), strict=True):
             if math.isfinite(score):
@@ -188,9 +189,9 @@ class AdaptiveCandidates(Candidates):
 
 
 class _Source:
-    """The candidates of networks or of trees, each once: the defaults, those of `begin`, and all others of the space.
+    """Draws the networks or the trees of a space, each once: the defaults, those in `begin`, then all others.
 
-    Those of `own` are taken before the first draw.
+    Those in `own` are taken before the first draw.
     """
 
     def __init__(self, space: Space, seed: int, begin: Sequence[Params], own: Sequence[Params]) -> None:
@@ -204,7 +205,7 @@ class _Source:
         self._begin = len(set(map(key_of, first)))
 
     def draw(self, good: Sequence[Params]) -> Params | None:
-        """Draw the next candidate, every second one near a good one; None if all are drawn."""
+        """Draw the next candidate, every second time near a good one; return None if all are drawn."""
         fresh, drawn = self._next, len(self._is_drawn)
         if fresh is None:
             return None
@@ -221,7 +222,7 @@ class _Source:
         return params
 
     def _near(self, good: Sequence[Params], fresh: Params) -> Params:
-        """Return one of the good candidates with some hyperparameters from a fresh one."""
+        """Return one of the good candidates, with some hyperparameters from a fresh one."""
         key = (_NEAR, len(self._is_drawn))
         source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=key))
         which, *words = source.random_raw(1 + len(self._space.domains)).tolist()
@@ -238,22 +239,22 @@ def draw(
     own: Sequence[Params] = (),
     before: Mapping[int, Params] = MappingProxyType({}),
 ) -> Candidates:
-    """Draw the candidates, or the first ones.
+    """Draw the candidates of a run, or the first ones if more can be drawn later.
 
     Parameters
     ----------
     space, options
-        Those of the run; its workers are known.
+        Those of the run; `options.workers` is known.
     begin : sequence of dict
         The portfolio of the adaptive sampler.
     least : int
-        How many candidates an earlier run has begun.
+        How many candidates earlier calls have started to train.
     known : callable
-        Returns the candidates that it has drawn, by number; called for the adaptive sampler only.
+        Returns the candidates that earlier calls have drawn, by number. Only called for the adaptive sampler.
     own : sequence of dict
         The configurations of the argument `first`.
     before : dict of dict
-        Candidates of smaller spaces, by number.
+        Candidates drawn before the space grew, keyed by number.
     """
     there = list(before.values())
     if options.draws == ADAPTIVE:
@@ -266,7 +267,7 @@ def draw(
 
 
 def _at_random(space: Space, seed: int) -> Iterator[Params]:
-    """Yield the configurations of a space in random order; the share PRIOR are trees if it has networks too."""
+    """Yield a space's configurations in random order; if it has networks and trees, the share PRIOR are trees."""
     streams = {of_trees: part.stream(seed) for of_trees, part in _parts(space).items()}
     drawn = trees = 0
     while streams:
@@ -281,7 +282,7 @@ def _at_random(space: Space, seed: int) -> Iterator[Params]:
 
 
 def _parts(space: Space) -> dict[bool, Space]:
-    """Return the part of a space with networks, and that with trees (True)."""
+    """Return the part of a space with networks (key False), and the part with trees (key True)."""
     kinds = {False: (NETWORK,), True: TREES}
     return {which: space.of_models(models) for which, models in kinds.items() if not space.models.isdisjoint(models)}
 
@@ -291,9 +292,9 @@ def _is_trees(params: Params) -> bool:
 
 
 def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:
-    """Return the configurations that a space has; every second one with logarithms of targets, if possible.
+    """Return those configurations that are in a space; every second one with the log target transform, if possible.
 
-    The default space of a table with no numbers, or with many, has no embedding of numbers.
+    Values for the embedding of numbers are dropped if the space has none, as for tables with no or many numbers.
     """
     found = []
     for place, params in enumerate(begin):

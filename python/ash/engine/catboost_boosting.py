@@ -2,10 +2,10 @@
 
     training rows -> quantized pool, shared by all jobs -> CatBoost -> its JSON -> models/catboost_trees.py -> text
 
-Threads: a job has one thread, and only one CatBoost job of the process runs at a time, since CatBoost's logger is
-global and not thread-safe (https://github.com/catboost/catboost/issues/2620). It trains without the interpreter's lock,
-so other jobs continue. It takes that lock after each round to ask whether the job was stopped. It notices Ctrl-C only
-in the main thread, and jobs run in other threads.
+Threads: a job runs on one thread, and only one CatBoost job runs at a time in a process, since CatBoost's logger is
+global and not thread-safe (https://github.com/catboost/catboost/issues/2620). CatBoost trains without the interpreter's
+lock, so other jobs continue. After each round it takes that lock to ask whether the job was stopped. It notices Ctrl-C
+only in the main thread, but jobs run in other threads.
 """
 
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BORDERS = 254
 WAIT_SECONDS = 0.05
-"""How long a job waits for another one before it checks again whether it was stopped."""
+"""How long a job waits for a running one before it checks again whether it was stopped."""
 LEAST_DRAWN = 50
 """Rows are sampled only if at least this many are expected, because CatBoost fails if a round draws none."""
 ALWAYS = {
@@ -40,13 +40,13 @@ LOSSES = {
     "quantile": ("Quantile:alpha={}", "quantile"),
     "poisson": ("Poisson", "poisson"),
 }
-"""Losses of a regression: CatBoost's name, and LightGBM's."""
+"""Losses for regression: CatBoost's name and LightGBM's name."""
 FROM_AVERAGE = ("RMSE", "MAE", "Quantile", "CrossEntropy")
-"""Losses for which CatBoost can start from the best constant."""
+"""CatBoost's losses for which boosting can start from the best constant."""
 
 
 _in_turn = Lock()
-"""Held by the running fit of CatBoost."""
+"""Held while CatBoost runs a fit or creates a pool."""
 
 
 class CatBoostRows:
@@ -55,12 +55,12 @@ class CatBoostRows:
     Parameters
     ----------
     rows : array of shape (rows, features)
-        Encoded; NaN for missing cells.
+        Encoded rows; NaN for missing cells.
     targets : array of shape (rows,)
         Class numbers, or targets in the units of networks.
     weights : array of shape (rows,) or None
     classes : int
-        0 for regression.
+        Number of classes; 0 for regression.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class CatBoostRows:
 
         self.shape, self.classes = rows.shape, classes
         self._dimensions: list[int | None] = [0]
-        if classes > 2:  # CatBoost has no score for a class without rows
+        if classes > 2:  # CatBoost gives no output for a class without rows
             present, targets = np.unique(targets.astype(np.int64), return_inverse=True)
             places = {number: place for place, number in enumerate(present.tolist())}
             self._dimensions = [places.get(number) for number in range(classes)]
@@ -85,7 +85,7 @@ class CatBoostRows:
     def boost(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
     ) -> str | None:
-        """Boost for `rounds` rounds and return the trees in LightGBM's format, or None if the job was stopped."""
+        """Boost for `rounds` rounds, and return the trees in LightGBM's format, or None if the job was stopped."""
         from catboost import CatBoost
 
         loss, objective = self._loss(options)
@@ -113,7 +113,7 @@ class CatBoostRows:
         return lightgbm_text(content, features=self.shape[1], objective=objective, dimensions=self._dimensions)
 
     def _loss(self, options: Options) -> tuple[str, str]:
-        """Return CatBoost's name of the loss, and LightGBM's objective."""
+        """Return CatBoost's name for the loss, and LightGBM's objective."""
         if self.classes == 2:
             return "CrossEntropy", "binary sigmoid:1"  # like Logloss, but does not require both classes
         if self.classes:
@@ -129,12 +129,12 @@ class _Stop:
         self._is_stopped = is_stopped
 
     def after_iteration(self, info: Any) -> bool:
-        """Return whether another round may begin."""
+        """Return whether training may continue with another round."""
         return not self._is_stopped()
 
 
 def _sampling(fraction: float, rows: int) -> dict[str, Any]:
-    """Return the parameters for drawing this share of the rows in each round."""
+    """Return CatBoost's parameters for drawing this share of the rows in each round."""
     if fraction < 1 and fraction * rows >= LEAST_DRAWN:
         return {"bootstrap_type": "Bernoulli", "subsample": fraction}
     return {"bootstrap_type": "No"}
@@ -143,14 +143,14 @@ def _sampling(fraction: float, rows: int) -> dict[str, Any]:
 def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, trees: int) -> float:
     """Return the cost of a round with this many trees, in multiply-adds of a network that take about as long.
 
-    Each level of a tree adds all rows to the histograms of the sampled features, and scores each bin for each leaf. The
-    factors were fitted to timings, like those of `tree_cost`.
+    For each level of a tree, CatBoost adds all rows to the histograms of the sampled features, and scores each bin for
+    each leaf. The factors were fitted to timings, like those of `tree_cost`.
 
     Parameters
     ----------
     rows : int
     features, bins : float
-        The expected number of features sampled per level, and of their bins.
+        Expected number of features sampled per level, and their total number of bins.
     depth, trees : int
     """
     per_tree = 1700.0 * rows + 41.0 * rows * features * depth + 420.0 * 2**depth * bins

@@ -1,11 +1,11 @@
-"""The loop of the calling thread while the core trains.
+"""Contains the loop of the calling thread while the core trains.
 
-It sleeps in the core without the GIL and wakes every 50 ms, or sooner when a stream needs more candidates. Then it
-checks the deadline, lets Python deliver signals, draws the progress, writes the journal and calls the callbacks, in
-this order.
+The thread sleeps in the core without the GIL, and wakes every 50 ms, or sooner when a stream needs more candidates. It
+then lets Python deliver signals, provides candidates, draws the progress, writes the journal, calls the callbacks, and
+checks the deadline, in this order.
 
 Threads: the core's threads run Python only for a user's scoring function and to boost trees. No signal handler is
-installed, so a run works in any thread; only the main thread is interrupted by Ctrl-C.
+installed, so a run works in any thread. Ctrl-C interrupts only the main thread.
 """
 
 import math
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from ash.scoring.scorers import ValidationScorer
 
 REPORT_LIMIT = "report_limit"
-"""The core's ending of a repeated run that has reached the last decision of its record."""
+"""How the core ends a repeated run after the last decision of its record."""
 WAKE_SECONDS = 0.05
-"""How long the calling thread sleeps at a time: the longest delay of Ctrl-C and of the time limit."""
+"""How long the calling thread sleeps at a time, which is the maximum delay of Ctrl-C and of the time limit."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended (see `Result.ended`), when it was started, and the seconds that it took."""
+    """How a run ended (see `Result.ended`), when it was started, and how many seconds it took."""
 
     ended: str
     started: datetime
@@ -50,11 +50,11 @@ class Ending:
 
 @dataclass(frozen=True, eq=False)
 class EventLoop:
-    """The calling thread of one run: `run` returns when the run has ended.
+    """The loop of one run: `run` returns when the run has ended.
 
-    `tuner` is not started yet. `journal`, `reporter` and `dispatcher` record the run, call the callbacks, and send jobs
-    to an executor. `scorers`: the user's scoring function, one object per fold; empty for a metric of the core.
-    `recorded`: the record of the run to repeat.
+    `tuner` has not been started. `journal` records the run, `reporter` calls the callbacks, and `dispatcher` sends jobs
+    to an executor. `scorers` has the user's scoring function, one object per fold; it is empty if the core computes the
+    metric. `recorded` is the record of the run to repeat.
     """
 
     tuner: _core.Tuner
@@ -68,18 +68,18 @@ class EventLoop:
     recorded: RunRecord | None = None
 
     def run(self, seconds_left: Callable[[bool], float]) -> Ending:
-        """Let the core run to its end, to the time limit, a callback's stop or the first Ctrl-C.
+        """Let the core run until it has finished, or the time limit, a callback, Ctrl-C or an error ends it.
 
-        The argument of `seconds_left` is whether the next job needs more time than is left.
+        `seconds_left` returns the seconds left for training. Its argument says whether the next job needs more.
         """
         tuner, dispatcher = self.tuner, self.dispatcher
         ladder = tuner.rungs
         began, before = self.journal.start()
         started = time.monotonic()
         if seconds_left(False) <= 0 or self.reporter.stopped:
-            tuner.stop()  # before the start, so that no job finishes
+            tuner.stop()  # before it starts, so that no job finishes
         dispatcher.start()
-        tuner.start()  # before the view, so that threads train while rich is imported
+        tuner.start()  # before the view is opened, so that threads train while `rich` is imported
         try:
             warn_of_fewer(*tuner.threads)
             with open_view(self.options, ladder, lambda: dispatcher.status) as view:
@@ -100,11 +100,11 @@ class EventLoop:
             _end_behind(error, tuner)
             raise
         finally:
-            tuner.stop()  # no thread continues training, even after a second Ctrl-C
+            tuner.stop()  # so that no thread continues training, even after a second Ctrl-C
         return Ending(ended, began, wall_seconds)
 
     def _watch(self, view: View, seconds_left: Callable[[bool], float]) -> str | None:
-        """Return "time_limit" or "interrupted"; None if the run ended by itself, by a callback or by an error."""
+        """Return "time_limit" or "interrupted", or None if the core, a callback or an error ended the run."""
         tuner = self.tuner
         try:
             while (left := seconds_left(tuner.short_of_time)) > 0:
@@ -147,7 +147,7 @@ class EventLoop:
             self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
 
     def _complete_trees(self, ended: str) -> None:
-        """Retrain trees of an earlier run that the result needs; after Ctrl-C only if no other model is available."""
+        """Retrain trees of an earlier process that the result needs; after Ctrl-C only if there is no other model."""
         if self.trees is None:
             return
         tuner, lacking = self.tuner, lacking_trees(self.tuner, self.trees)
@@ -159,9 +159,9 @@ class EventLoop:
 
 
 def _complete(tuner: _core.Tuner, ended: str) -> None:
-    """Train again the networks that the result needs but that the journal or a lost worker does not have.
+    """Retrain the networks that the result needs, but whose states are in no journal or were on lost workers.
 
-    After Ctrl-C only the best one is trained, and only if no other network is available.
+    After Ctrl-C only the best network is trained, and only if no other one is available.
     """
     kept = [there for *_, there in tuner.kept_jobs()]
     if all(kept):
@@ -170,13 +170,13 @@ def _complete(tuner: _core.Tuner, ended: str) -> None:
 
 
 def lacking_trees(tuner: _core.Tuner, trees: TreeTrainer) -> list[tuple[int, int]]:
-    """Return the kept jobs of boosted trees, as candidate and rung, whose trees were trained in an earlier run."""
+    """Return the kept boosted-tree jobs, as (candidate, rung), whose trees were trained in an earlier process."""
     kept = [(candidate, rung) for candidate, rung, _ in tuner.kept_jobs()]
     return [key for key in kept if trees.is_of_trees(key[0]) and trees.job(*key) is None]
 
 
 def completion_seconds(tuner: _core.Tuner, threads: int, trees: TreeTrainer | None = None) -> float:
-    """Return how long it would take to train the missing models of kept jobs if the run ended now."""
+    """Return how many seconds it would take to retrain the missing models of kept jobs if the run ended now."""
     lacking = {candidate: rung for candidate, rung, there in tuner.kept_jobs() if not there}
     boosted = [] if trees is None else lacking_trees(tuner, trees)
     if not lacking and not boosted:
@@ -193,16 +193,16 @@ def _row_of(columns: Columns, key: tuple[int, int]) -> int:
 
 
 def _end(tuner: _core.Tuner) -> None:
-    """Stop the threads and wait until they have ended, after at most a block of rows or a round of boosting."""
+    """Stop the threads, and wait until they have ended: at most a block of rows or a boosting round."""
     tuner.stop()
     while not tuner.wait(WAKE_SECONDS):
         continue
 
 
 def _end_behind(error: Exception, tuner: _core.Tuner) -> None:
-    """Stop the threads; add an error that they raise as a note to the one that ended the run."""
+    """Stop the threads; if they raise another error, add it as a note to the error that ended the run."""
     try:
         _end(tuner)
     except Exception as other:
-        if (type(other), other.args) != (type(error), error.args):  # the core raises its own error again
+        if (type(other), other.args) != (type(error), error.args):  # the core raises the same error again
             error.add_note(f"the threads have raised {type(other).__name__}: {other}")

@@ -1,12 +1,13 @@
-"""Estimates the memory that a run needs, before it allocates any.
+"""Estimates the memory that a run needs before anything is allocated.
 
-    table         the core's float32 copy: one per fold, and one of all rows if a single network is trained on them
-    scratch       per thread, for the largest candidate; a refit has its own
-    states        of candidates that are being trained or whose result is held back, and of kept networks
-    predictions   of the validation rows, by kept networks
+    table         the core's float32 copies: one per fold, and one of all rows if a single network is trained on these
+    scratch       memory per thread, for the largest candidate; a refit has scratch memory as well
+    states        those of candidates that are being trained or whose result is held back, and of kept networks
+    predictions   those for the validation rows by kept networks
 
-States of waiting candidates are a cache: a candidate whose state was dropped is trained again. They are not counted,
-but `memory_limit` is lowered to what the rest leaves. A stream is judged by the candidates drawn at its beginning.
+States of waiting candidates are a cache: a candidate whose state was dropped is trained again. These states are not
+counted, but `memory_limit` is lowered to the memory that everything else leaves. For a stream, the estimate is based on
+the candidates drawn first.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ ADVICE = {
     "states": "give a space with narrower layers, or keep fewer networks (keep= of the config)",
     "predictions": "validate on fewer rows (validation=), or keep fewer networks (keep= of the config)",
 }
-"""Advice, by the part that needs the most memory."""
+"""What the user can do, by the part that needs the most memory."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,18 @@ class Needs:
 
     Attributes
     ----------
-    table, predictions, candidates : int
-        `candidates` is the number of candidates.
+    table, predictions : int
+        Bytes in total.
     scratch : int
-        Per thread.
+        Bytes per thread.
     states : tuple of int
-        Per candidate on all folds, the largest first.
+        Bytes per candidate for the states of all folds, the largest first.
     kept : int
         Number of kept networks.
     at_work : int or None
-        The most candidates at a time whose states cannot be dropped; None: one per thread.
+        Maximum number of candidates at a time whose states cannot be dropped; None for one per thread.
+    candidates : int
+        Number of candidates.
     """
 
     table: int
@@ -58,13 +61,13 @@ class Needs:
     candidates: int
 
     def parts(self, threads: int) -> dict[str, int]:
-        """Return the bytes of each part of a run on `threads` threads."""
+        """Return the bytes of each part, for a run on `threads` threads."""
         states = sum(self.states[: self.kept]) + sum(self.states[: self.at_work or threads])
-        scratch = min(threads, self.candidates) * self.scratch  # further threads only help in teams
+        scratch = min(threads, self.candidates) * self.scratch  # further threads join teams
         return {"table": self.table, "scratch": scratch, "states": states, "predictions": self.predictions}
 
     def total(self, threads: int) -> int:
-        """Return the bytes of a run on `threads` threads."""
+        """Return the total bytes of a run on `threads` threads."""
         return sum(self.parts(threads).values())
 
 
@@ -81,9 +84,9 @@ def needs_of(
 ) -> Needs:
     """Return the needs of a run that trains these candidates.
 
-    `kept` is the number of networks it keeps; `refit` and `scored` say whether it ends with a refit, and whether a
-    user's function scores it. `leaves` is the most leaves of a boosted tree, 0 if there are none. `count` is the total
-    number of candidates.
+    `kept` is the number of networks that the run keeps. `refit` says whether it ends with a refit, and `scored` whether
+    a user's function scores the candidates. `leaves` is the maximum number of leaves of a boosted tree, or 0 if the run
+    has no trees. `count` is the total number of candidates.
     """
     folds = split.folds
     tables = folds if split.whole is None else (*folds, split.whole)
@@ -105,9 +108,9 @@ def needs_of(
 
 
 def fitted(needs: Needs, threads: int, memory_limit: int | None) -> tuple[int, int | None]:
-    """Return the number of threads and the `memory_limit` with which a run fits into the memory that is left.
+    """Return the number of threads and the `memory_limit` with which a run fits into the available memory.
 
-    Both are at most the given ones. Neither changes the outcome of a reproducible run.
+    Both are at most as large as given. Neither changes the outcome of a reproducible run.
 
     Raises
     ------
@@ -143,7 +146,7 @@ def _too_much(needs: Needs, left: int) -> DataError:
 
 
 def _scratch(fold: Fold, candidates: Sequence[_core.Settings], options: Options, scored: bool) -> int:
-    """Return the scratch bytes of a thread; a user's scoring function gets copies of the predictions."""
+    """Return the scratch bytes per thread, with copies of the predictions for a user's scoring function."""
     scratch = _core.workspace_bytes(
         candidates,
         *_shape(fold),
@@ -157,7 +160,7 @@ def _scratch(fold: Fold, candidates: Sequence[_core.Settings], options: Options,
 
 
 def _shape(fold: Fold) -> tuple[int, int, int]:
-    """Return the numbers of features, of outputs and of numeric features of a network."""
+    """Return the numbers of features, outputs and numeric features of the networks for a fold."""
     return fold.encoding.features, _outputs(fold), int(fold.encoding.scaled.sum())
 
 

@@ -1,21 +1,22 @@
-"""Plans the ladder for a given time, and chooses the default space of a table.
+"""Plans the ladder for a time limit, and chooses the default space of a table.
 
-If the user does not set the ladder, it follows from `time_limit`:
+If the user does not set the ladder, it is derived from `time_limit`:
 
-    multiply-adds of a candidate's epoch (cpp/ash/model/cost.hpp) / multiply-adds per second (measured, some 50 ms)
+    multiply-adds of a candidate's epoch (cpp/ash/model/cost.hpp) / multiply-adds per second (measured, about 50 ms)
         -> seconds per epoch -> epochs that fit into the time, B -> rungs R, and epochs of the highest, L = B / (F R)
 
-All rungs of a ladder cost the same, so each has B / R epochs. F candidates finish the highest rung: four or, with more
-than two threads, two per thread. That is enough for an ensemble. With more rungs, more candidates are tried and each is
-trained for less. There are as many rungs as leave the first one enough updates for meaningful scores.
+All rungs of a ladder cost the same, so each gets B / R epochs. F candidates finish the highest rung: four or, with more
+than two threads, two per thread. That is enough for an ensemble. With more rungs, more candidates are tried, and each
+is trained for less time. The ladder has as many rungs as possible, as long as the first rung has enough updates for
+meaningful scores.
 
-If one epoch would take too much of the time, it has fewer rows (cpp/ash/data/epoch_cut.hpp), and the first rung is one
-epoch: early scores are better than none. Scoring after each job is counted too. An epoch takes at least as long as the
-scoring, since a shorter one would save little.
+If one epoch would take too much of the time, an epoch has fewer rows (cpp/ash/data/epoch_cut.hpp), and the first rung
+has one epoch: early scores are better than none. The time for scoring after each job is counted, too. An epoch takes at
+least as long as scoring, since a shorter epoch would save little.
 
 Ranks after a few hundred updates say little about the final ranks. At commit 9abf357, `python -m bench ablation
 --variants rungs` compares first rungs and reduction factors at equal epochs on two tables: no factor is better than 2
-on both. The numbers of rungs and finishers, and the share of the time for one epoch, were chosen, not measured.
+on both tables. The numbers of rungs and finishers, and the share of the time for one epoch, were chosen, not measured.
 """
 
 import math
@@ -42,49 +43,49 @@ _USUAL: Params = {"hidden": (256, 256, 256), "batch_size": 64}
 MOST_WHOLE = 100_000
 """An epoch has all rows of a table with up to this many training rows, unless the user asks for fewer."""
 PART = 65_536
-"""The most rows of an epoch of larger tables: some hundreds of updates, after which scores can be compared."""
+"""The maximum rows of an epoch of larger tables: some hundred updates, after which scores can be compared."""
 LEAST_UPDATES = 512
-"""The least updates of the first rung."""
+"""The minimum updates in the first rung."""
 MOST_EPOCHS = 256
-"""The most epochs of the highest rung; with more time, more candidates are tried."""
+"""The maximum epochs in the highest rung; with more time, more candidates are tried."""
 MOST_RUNGS = 7
 FINISHERS, FINISHERS_A_THREAD = 4, 2
-"""Candidates that finish the highest rung: at least, and per thread, so that no thread is idle during the longest
-jobs."""
+"""The number of candidates that finish the highest rung: its minimum, and the number per thread, which keeps threads
+busy during the longest jobs."""
 FIRST_SHARE = 1 / 64
-"""The most that a job of one epoch takes, as a share of the time of all threads, so that several can be compared."""
+"""The maximum time of a job of one epoch, as a share of the time of all threads, so that several can be compared."""
 FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
-"""The least updates and rows of an epoch, however short the time."""
+"""The minimum updates and rows of an epoch, however short the time."""
 SCORING = 1 / 3
-"""The cost of predicting a row, as a share of training on it: one of three products."""
+"""The cost of predicting a row, as a share of that of training on it: one of three matrix products."""
 TYPICAL = 64
-"""Number of candidates over which the cost is averaged."""
+"""The number of candidates over which costs are averaged."""
 _ROWS, _CELLS = 2048, 2**22
-"""The largest size of the random table on which a step is timed."""
+"""The maximum rows and cells of the random table on which a step is timed."""
 _SECONDS = 0.01
-"""Duration of each timing."""
+"""The approximate duration of each timing."""
 SKEWED = 1.0
 """The logarithm of a target is tried if its skewness is above this; an exponential distribution has skewness 2."""
 MOST_OF_SKEWNESS = 10_000
-"""The most targets from which skewness is computed."""
+"""The maximum number of targets from which skewness is computed."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A ladder for a given time.
+    """A ladder that fits a given time.
 
     Attributes
     ----------
     min_epochs, max_rungs, eta : int
         As for `ash.tune`.
     epoch_rows : int
-        The most rows of an epoch, as for `ash.tune`; all rows if it is as many.
+        The maximum rows of an epoch, as for `ash.tune`; an epoch has all rows if the table has no more.
     epoch_seconds : float
-        Seconds per epoch of an average candidate on one thread.
+        Seconds that one thread takes for an epoch of an average candidate.
     scoring_seconds : float
-        Seconds to score the validation rows by such a candidate on one thread.
+        Seconds that one thread takes to score such a candidate on the validation rows.
     epochs : float
-        Epochs that fit into the time, ignoring scoring.
+        Epochs that fit into the time if scoring takes none.
 
     Examples
     --------
@@ -119,14 +120,14 @@ def plan(
     epoch_rows: int | None = None,
     validation: int = 0,
 ) -> Plan:
-    """Return the ladder for a table and a time, from the speed of this machine.
+    """Return the ladder for a table and a time limit, based on the measured speed of this machine.
 
     Parameters
     ----------
     rows, features : int
         Numbers of training rows and of encoded columns.
     candidates : sequence of dict
-        Some of the candidates that will be trained, the default first, as `Space.sample` returns them.
+        Some of the candidates that will be trained, the default one first, as `Space.sample` returns them.
     time_limit : float
         Seconds of training.
     threads : int
@@ -139,15 +140,16 @@ def plan(
     eta : int
         The reduction factor.
     epoch_rows : int, optional
-        As for `ash.tune`: the most rows of an epoch. None: the default number, or fewer, so that a job of one epoch
-        takes at most a 64th of the time of all threads; but at least 1024 rows, 16 updates and as long as scoring.
+        The maximum rows of an epoch, as for `ash.tune`. If None, it is the default number, or fewer, so that a job of
+        one epoch takes at most a 64th of the time of all threads. But an epoch has at least 1024 rows and 16 updates,
+        and takes at least as long as scoring.
     validation : int
-        Number of rows that score a candidate after each job.
+        Number of rows on which a candidate is scored after each job.
 
     Raises
     ------
     SettingError
-        A number is not allowed.
+        An argument is out of its range.
 
     Examples
     --------
@@ -183,7 +185,7 @@ def plan(
 
 
 def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
-    """Return the settings of the candidates that are networks, or of a typical network if there are none."""
+    """Return the settings of those candidates that are networks, or of a typical network if there are none."""
     return [to_settings(params) for params in candidates if model_of(params) == NETWORK] or [to_settings(_USUAL)]
 
 
@@ -200,13 +202,13 @@ class _Shape:
 
     @property
     def inner(self) -> tuple[int, int, int]:
-        """Return the numbers of features, of outputs of a network, and of numeric features."""
+        """Return the numbers of features, network outputs and numeric features."""
         return self.features, self.classes or self.outputs, self.numbers
 
 
 @dataclass(frozen=True)
 class _WorkPlan:
-    """A ladder that fits a number of multiply-adds.
+    """A ladder that fits a given number of multiply-adds.
 
     `epoch_work` and `scoring_work` are the multiply-adds of an epoch and of scoring, for an average candidate.
     """
@@ -222,7 +224,7 @@ class _WorkPlan:
 def _plan_for(
     work: float, table: _Shape, settings: Sequence[_core.Settings], finishers: int, eta: int, epoch_rows: int | None
 ) -> _WorkPlan:
-    """Return the ladder that fits `work` multiply-adds. `finishers` candidates finish its highest rung."""
+    """Return the ladder that fits `work` multiply-adds, and whose highest rung `finishers` candidates finish."""
     rows = table.rows
     costs = [_core.training_cost(each, *table.inner) for each in settings]
     row_work = float(np.mean(costs))
@@ -254,13 +256,13 @@ def _plan_for(
 
 
 def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
-    """Return the rows of the shortest epoch that these candidates may have."""
+    """Return the minimum rows of an epoch of these candidates."""
     batch = float(np.mean([min(each.batch_size, rows) for each in settings if each.batch_size] or [rows]))
     return min(rows, max(FEWEST_ROWS, math.ceil(FEWEST_UPDATES * batch)))
 
 
 def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
-    """Return how many epochs a pass has, so that one has at most `held` rows, or `fewest` if that is more."""
+    """Return into how many epochs to cut a pass: each has at most `held` rows, but at least `fewest`."""
     return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // fewest))
 
 
@@ -274,11 +276,11 @@ def ladder(
     most: int = MOST_EPOCHS,
     scoring: float = 0.0,
 ) -> tuple[int, int]:
-    """Return the epochs of the first rung and the number of rungs, given the epochs that fit into the time.
+    """Return the epochs of a job in the first rung, and the number of rungs, given the epochs that fit into the time.
 
-    `updates` are those of an average candidate's epoch, and `scoring` is the cost of scoring after a job, in epochs.
-    `finishers` is the number of candidates that finish the highest rung. The first rung has at least `least` updates,
-    the highest at most `most` epochs.
+    `updates` is the number of updates in an average candidate's epoch, and `scoring` the cost of scoring after a job,
+    in epochs. `finishers` is the number of candidates that finish the highest rung. The first rung has at least `least`
+    updates, and the highest rung at most `most` epochs.
     """
     shortest = max(1, -(-least // int(max(1, updates))))
     for rungs in range(MOST_RUNGS, 1, -1):
@@ -291,7 +293,7 @@ def ladder(
 
 
 def _seconds_a_cost(settings: _core.Settings, table: _Shape) -> float:
-    """Return the seconds of one multiply-add in a step of these settings, on a random table of this shape."""
+    """Return the seconds per multiply-add in a training step with these settings, on a random table of this shape."""
     count = int(np.clip(_CELLS // table.features, 1, _ROWS))
     data = _random_table(count, table.inner, table.classes)
     first = _core.time_steps(data, settings, 1, 1)[0]
@@ -302,7 +304,7 @@ def _seconds_a_cost(settings: _core.Settings, table: _Shape) -> float:
 
 
 def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _core.Data:
-    """Return `count` random rows of shape (features, outputs, numbers); features after the numbers are not scaled."""
+    """Return random rows. `shape` is (features, outputs, numbers); only the first `numbers` features are scaled."""
     features, outputs, numbers = shape
     random = np.random.default_rng(0)
     x = random.standard_normal((count, features))
@@ -315,9 +317,9 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 
 
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
-    """Return the options with open ones resolved: the rows of an epoch, and a ladder for these seconds of training.
+    """Return the options with the rows of an epoch and the ladder filled in, for this many seconds of training.
 
-    A `work_limit` replaces the seconds.
+    If the options have a `work_limit`, it is used instead of the seconds.
     """
     fold = split.folds[0]
     rows = len(fold.training)
@@ -341,7 +343,7 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
 
 
 def _plan_of_work(options: Options, space: Space, split: Split) -> _WorkPlan:
-    """Return the plan of a run whose work is limited."""
+    """Return the plan of a run that has a `work_limit`."""
     fold, table = split.folds[0], split.table
     numbers = int(fold.encoding.scaled.sum())
     shape = _Shape(
@@ -349,7 +351,7 @@ def _plan_of_work(options: Options, space: Space, split: Split) -> _WorkPlan:
     )
     settings = _networks_of(space.sample(min(TYPICAL, space.size), options.seed))
     finishers = max(FINISHERS, virtual_workers(options) // 2)
-    work = (options.work_limit or 0.0) / len(split.folds)  # the folds are similar, and a job trains all of them
+    work = (options.work_limit or 0.0) / len(split.folds)  # the folds are similar, and a job trains on each of them
     return _plan_for(work, shape, settings, finishers, options.eta, options.epoch_rows)
 
 
@@ -372,23 +374,23 @@ def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch
 
 
 def first_job_seconds(options: Options, space: Space, split: Split) -> float:
-    """Return the approximate seconds that one thread takes for a job of the first rung; the options are planned."""
+    """Return the approximate seconds that one thread takes for a job in the first rung; the options have a ladder."""
     found = _plan_of(options, space, split, 1.0, options.epoch_rows or len(split.folds[0].training))
     return len(split.folds) * (options.min_epochs * found.epoch_seconds + found.scoring_seconds)
 
 
 def default_epoch_rows(rows: int) -> int | None:
-    """Return the most rows of an epoch for a table with `rows` training rows; None: all."""
+    """Return the maximum rows of an epoch for a table with `rows` training rows, or None if there is no maximum."""
     return None if rows <= MOST_WHOLE else PART
 
 
 def parts_of_pass(rows: int, most: int | None) -> int:
-    """Return how many epochs a pass over `rows` rows has, if an epoch has at most `most` rows; None: all."""
+    """Return how many epochs a pass over `rows` rows has, if an epoch has at most `most` rows (None: no maximum)."""
     return 1 if most is None else -(-rows // min(most, rows))
 
 
 def rows_of_epoch(rows: int, most: int | None) -> int:
-    """Return the rows of an epoch when the core cuts a pass over `rows` rows."""
+    """Return the rows of an epoch after the core has cut a pass over `rows` rows into epochs of at most `most`."""
     return rows // parts_of_pass(rows, most)
 
 
@@ -424,7 +426,7 @@ def space_of(folds: Sequence[Fold], options: Options) -> Space:
 
 
 def usable_models(fold: Fold, options: Options) -> tuple[str, ...]:
-    """Return the kinds of model of the run that can be trained on this table; raise SettingError if there are none."""
+    """Return the requested kinds of model that can be trained on this table; raise SettingError if there are none."""
     reason = without_trees(fold)
     if reason is None:
         return options.models
@@ -445,7 +447,7 @@ def without_trees(fold: Fold) -> str | None:
 
 
 def epoch_cost(options: Options, space: Space, split: Split) -> float:
-    """Return the multiply-adds of an epoch of an average network on all folds; the options are planned."""
+    """Return the multiply-adds of an average network's epoch on all folds; the options have a ladder."""
     costs = 0.0
     for fold in split.folds:
         shape = (fold.encoding.features, fold.table.classes or fold.y.shape[1], int(fold.encoding.scaled.sum()))
@@ -456,7 +458,7 @@ def epoch_cost(options: Options, space: Space, split: Split) -> float:
 
 
 def _is_skewed(y: NDArray[np.float64]) -> bool:
-    """Return whether the skewness of a target, judged on at most MOST_OF_SKEWNESS of its rows, is above SKEWED."""
+    """Return whether the skewness of a target, computed from at most MOST_OF_SKEWNESS rows, is above SKEWED."""
     y = y[:: -(-len(y) // MOST_OF_SKEWNESS)]
     mean = math.fsum(y.tolist()) / len(y)
     squares, cubes = (math.fsum(((y - mean) ** power).tolist()) / len(y) for power in (2, 3))

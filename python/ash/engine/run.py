@@ -1,11 +1,11 @@
-"""The run behind `ash.tune` and the estimators: read, draw, let the core train, collect the result.
+"""Runs `ash.tune` and the estimators: reads the table, draws candidates, lets the core train, collects the result.
 
     read X, y -> split, encode -> draw candidates -> core trains them up the ladder -> Result
                                                             |  ^
                      events, every 50 ms; candidates wanted v  | more candidates; stop (time is over, Ctrl-C)
                                                        calling thread <-> journal, if there is one
 
-All this runs in the calling thread; event_loop.py has its loop while the core trains.
+Everything here runs in the calling thread; event_loop.py contains its loop while the core trains.
 """
 
 import math
@@ -61,9 +61,9 @@ from ash.space.hyperparameters import Params, check_params, to_settings
 from ash.space.space import Space, read_space
 
 AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
-"""Options that the core takes under the same name, and that are never None."""
+"""Options that the core accepts under the same name, and that are never None."""
 WORK_OF_INTERRUPTED = 5e9
-"""The most multiply-adds for predictions of the validation rows after Ctrl-C: a tenth of a second of a core."""
+"""Maximum multiply-adds for predicting the validation rows after Ctrl-C: a tenth of a second on one core."""
 
 
 class TuningRun:
@@ -72,21 +72,21 @@ class TuningRun:
     Parameters
     ----------
     X, y, space, options, sample_weight, validation, cv, groups
-        As for `ash.tune`; the options are checked, and `validation` None means the default for the table.
+        As for `ash.tune`. The options are checked already. If `validation` is None, the table's default is used.
     first
-        As for `ash.tune`; not read yet.
+        As for `ash.tune`, not read yet.
     asked : dict
-        The entry point and its arguments, for the journal.
+        The entry point and its arguments, for the journal and the record.
     sort : bool
         As for `read_table`.
     scoring : Scoring, optional
         The user's scoring function.
     final : Final, optional
-        What to do with the best networks; by default the best one predicts unchanged.
+        What to do with the best networks; by default the best network is the model, unchanged.
     callbacks, journal, elsewhere
-        Checked.
+        The checked arguments; `elsewhere` is the pool for the jobs, or None.
     record : RunRecord, optional
-        The record of the run to repeat; the other arguments are those of `repeated`.
+        The record of the run to repeat; the other arguments are then those that `repeated` returns.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class TuningRun:
         self._X, self._y, self._weight = X, y, sample_weight
         self._validation, self._cv, self._groups = validation, cv, groups
         self._asked_space, self._asked_first, self._sort = space, first, sort
-        self._threads = options.threads  # of this process; those of the options run jobs, maybe elsewhere
+        self._threads = options.threads  # in this process; `options.threads` run jobs, maybe elsewhere
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
         self._asked_rungs = options.max_rungs
@@ -123,7 +123,7 @@ class TuningRun:
         self._check()
 
     def run(self) -> tuple[Result, Model]:
-        """Return the result and the final model: that of the result, or the one that `final` makes.
+        """Run, and return the result and the final model, which differs from the result's model if `final` says so.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class TuningRun:
         return result, model
 
     def identity(self) -> Facts:
-        """Return the facts of the run, from `identity_of`, without running it."""
+        """Return the facts that identify the run (`identity_of`), without training anything."""
         with _opened(None) as self._journal:
             self._read()
             self._plan()
@@ -175,7 +175,7 @@ class TuningRun:
         return identity_of(self._options, self._space, self._split.folds, data, scoring, self._first)
 
     def _check(self) -> None:
-        """Raise SettingError if arguments do not fit together."""
+        """Raise SettingError if arguments contradict each other."""
         scoring = self._scoring
         if self._asked_space is not None:
             self._asked_space = read_space(self._asked_space, Space)
@@ -205,10 +205,10 @@ class TuningRun:
         found = {usable_metric(fold, self._options) for fold in self._split.folds}
         return (
             found.pop() if len(found) == 1 else "neg_root_mean_squared_error"
-        )  # in some of the folds the default metric is undefined
+        )  # the folds differ because the default metric is undefined in some of them
 
     def _plan(self) -> None:
-        """Draw the candidates, check that they fit into memory, and resolve the ladder and the deadline."""
+        """Draw the candidates, check that the run fits into memory, and plan the ladder and the deadline."""
         self._space = space_of(self._split.folds, self._options) if self._asked_space is None else self._asked_space
         self._options = replace(self._options, models=tuple(each for each in MODELS if each in self._space.models))
         if self._has_trees:
@@ -225,7 +225,8 @@ class TuningRun:
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
-        # A planned run keeps few enough networks for a short reserve, unless some must be trained again or on all rows.
+        # For a planned run a short reserve is enough, as it keeps few networks, unless some must be trained again or on
+        # all rows.
         trains_again = refit or self._elsewhere is not None or bool(self._journal.restored)
         reserve = SELECTION if self._options.planned and not trains_again else RESERVE
         self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, reserve)
@@ -239,7 +240,7 @@ class TuningRun:
             self._candidates.epoch_cost = epoch_cost(self._options, self._journal.began or self._space, self._split)
 
     def _check_space(self) -> None:
-        """Raise SettingError if the space has a value that cannot be used with this table."""
+        """Raise SettingError if the space has a value that cannot be used with this table or executor."""
 
         def has(name: str, value: str) -> bool:
             return any(domain.has(value) for domain in self._space.domains.get(name, ()))
@@ -264,10 +265,10 @@ class TuningRun:
             raise SettingError(f"target_transform='log' {reason}: leave 'log' out of the space")
 
     def _fit_into_memory(self, refit: bool) -> None:
-        """Lower the threads and the memory limit so that the run fits into the memory left, or raise DataError."""
+        """Lower the threads and the memory limit until the run fits into the available memory, or raise DataError."""
         scored, kept = self._scoring is not None, self._keep()
         drawn = self._candidates.settings()
-        if self._candidates.ahead == 0:  # only few are drawn yet
+        if self._candidates.ahead == 0:  # only a few are drawn so far
             drawn += map(to_settings, islice(self._space.stream(self._options.seed), CHUNK))
         networks = [each for each in drawn if not each.external_cost]
         about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
@@ -278,7 +279,7 @@ class TuningRun:
         self._options = replace(self._options, threads=threads, memory_limit=limit)
 
     def _agree(self, data: Sequence[_core.Data]) -> None:
-        """Write the identity of the run; raise if the journal holds another run, or the record has other rows."""
+        """Write the run's identity to the journal; raise if the journal or the record is that of another run."""
         self._identity = self._identity_of(data)
         if self._record is not None:
             check_rows(self._record, self._identity)
@@ -316,7 +317,7 @@ class TuningRun:
         return TreeTrainer(folds, data, candidates.params, self._options, self._scorers, candidates.epoch_cost)
 
     def _most_leaves(self) -> int:
-        """Return the most leaves of a boosted tree in the space; 0 if there are none."""
+        """Return the maximum number of leaves of a boosted tree in the space; 0 if the space has no trees."""
         most, levels = 0, joined_levels(self._space.domains)
         for model, name in ((LIGHTGBM, "num_leaves"), (CATBOOST, "depth")):
             if model in self._space.models:
@@ -330,7 +331,7 @@ class TuningRun:
         return not self._space.models.isdisjoint(TREES)
 
     def _keep(self) -> int:
-        """Return how many networks are kept; with several folds, only those from which an ensemble is drawn."""
+        """Return how many networks to keep; with several folds, no more than an ensemble is drawn from."""
         parts, rows = self._split.folds[0], sum(len(fold.validation) for fold in self._split.folds)
         most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
         if len(self._split.folds) == 1:
@@ -338,7 +339,7 @@ class TuningRun:
         return 1 if self._final is None else min(most, KEPT_OF_FOLDS)
 
     def _has_failed(self) -> bool:
-        """Return whether the user's scoring function has raised something."""
+        """Return whether the user's scoring function has raised an exception."""
         return any(scorer.error is not None for scorer in self._scorers)
 
     def _description(self, tuner: _core.Tuner) -> Run:
@@ -364,13 +365,13 @@ class TuningRun:
         return replace(self._options, threads=self._threads)
 
     def _seconds_after(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:
-        """Return how long completing the kept networks, selection and refit would take if the run ended now."""
+        """Return how many seconds completion of kept models, selection and refit would take if the run ended now."""
         dispatcher.fetch(tuner)
         seconds = final_seconds(tuner, self._split, self._candidates.params, self._here, self._final, self._trees)
         return seconds + completion_seconds(tuner, self._threads, self._trees)
 
     def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
-        """Warn if the ladder has one rung and the user did not ask for that."""
+        """Warn if the ladder has only one rung, and the user did not ask for that."""
         options, count = self._options, self._candidates.count
         if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
             return
@@ -378,7 +379,7 @@ class TuningRun:
         warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, self._space.size, *little)
 
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
-        """Return the result and the final model, or raise the error that says why there is none."""
+        """Return the result and the final model, or raise the error that says why there is no model."""
         check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
         is_interrupted = ending.ended == "interrupted"
         self._refuse_part(is_interrupted)
@@ -428,19 +429,19 @@ class TuningRun:
         return self._result(tuner, columns, finished.kept, ending, model.record), model
 
     def _refuse_part(self, is_interrupted: bool) -> None:
-        """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats another."""
+        """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats another one."""
         if is_interrupted and self._record is not None:
             raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
 
     def _too_short(self) -> NothingFinished:
-        """Return the error for a time limit that ended before the first job: what took the time, and what is needed."""
+        """Return the error for a time limit that ended before the first job; it says how much time is needed."""
         job = first_job_seconds(self._options, self._space, self._split)
         prepared = time.monotonic() - self._started if self._prepared is None else self._prepared
         what = "reading" if self._prepared is None else "reading and encoding"
         spent = f"{what} {self._split.table.rows:,} rows took {show_seconds(prepared)}"
         if self._journal.seconds > 0:
             spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
-        encoding = prepared / 2 if self._prepared is None else 0.0  # part of it is done; for wide tables most is left
+        encoding = prepared / 2 if self._prepared is None else 0.0  # a part is done; of wide tables, most is left
         needed = (self._journal.seconds + prepared + encoding + job) / (1 - REST - RESERVE)
         return NothingFinished(
             f"time_limit={self._options.time_limit:g} was over before the first job ended: {spent}, and a job takes "
@@ -448,9 +449,9 @@ class TuningRun:
         )
 
     def _result(self, tuner: _core.Tuner, columns: Columns, kept: Kept, ending: Ending, record: RunRecord) -> Result:
-        """Return the result; after cross-validation it has the model, but not the other kept networks."""
+        """Return the result; after cross-validation it has the model but no other kept networks."""
         params, ladder = self._candidates.params, tuner.rungs
-        if self._options.candidates is None:  # in a stream, only those that have entered
+        if self._options.candidates is None:  # a stream lists only the candidates that have entered the first rung
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
         return Result(
             model=kept.networks[0],
@@ -474,7 +475,7 @@ class TuningRun:
 
 
 def _opened(journal: Journal | None) -> NullJournal:
-    """Return the recorder of the run; without a journal it records nothing."""
+    """Return the recorder of the run, which records nothing if there is no journal."""
     if journal is None:
         return NullJournal()
     from ash.journal.network_journal import NetworkJournal  # imports sqlite3 and safetensors
@@ -483,7 +484,7 @@ def _opened(journal: Journal | None) -> NullJournal:
 
 
 def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -> BaseException:
-    """Return the error for a run without a network: the time was over, all have diverged, or it was interrupted."""
+    """Return the error for a run without a model: the time was over, all diverged, or Ctrl-C interrupted it."""
     jobs = job_rows(tuner.jobs())
     if ending.ended == "interrupted" or not jobs:
         return no_score(ending.ended, (), ending.wall_seconds)
@@ -500,7 +501,7 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
 
 
 def _import(model: str) -> None:
-    """Import the package that trains a kind of model, before anything is trained."""
+    """Import the package that trains a kind of model, so that errors show before anything is trained."""
     try:
         import_module(model)
     except (ImportError, OSError) as error:

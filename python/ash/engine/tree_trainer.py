@@ -1,14 +1,15 @@
-"""Trains boosted-tree candidates with LightGBM or CatBoost on the rows used for networks.
+"""Trains boosted-tree candidates with LightGBM or CatBoost, on the same rows as networks.
 
-    a job of rung k -> the rounds that cost as much as a network's job there -> boosted from scratch -> its scores
+    a job in rung k -> as many rounds as cost the same as a network's job there -> boosted from scratch -> its scores
 
 A job of R rounds has the learning rate shrinkage / R; cpp/DESIGN.md ("Boosted trees") says why.
 
-A job has one thread. Its result depends on the data, the candidate and the rung alone. The core's threads call it, and
-both libraries train without the interpreter's lock. The trees of a job are freed once it is decided and not kept.
+A job runs on one thread. Its result depends only on the data, the candidate and the rung. The core's threads call the
+trainer, and both libraries train without the interpreter's lock. The trees of a job are freed once the job is decided,
+unless it is kept.
 
-Threads: any thread may use `__call__`; a lock guards the shared data. All else runs in the calling thread.
-Cost:    per fold and library a table of bins (one byte per cell), and the encoded validation rows in double.
+Threads: any thread may use `__call__`; a lock guards the shared data. Everything else runs in the calling thread.
+Memory:  per fold and library a table of bins (one byte per cell), and the encoded validation rows in float64.
 """
 
 import hashlib
@@ -38,15 +39,15 @@ if TYPE_CHECKING:
 
 BINS = 255
 MOST_RATE = 0.5
-"""The highest learning rate of a job, however few rounds it has."""
+"""Maximum learning rate of a job, which matters if it has few rounds."""
 MOST_ROUNDS = 2_000
-"""The most rounds of a job. More rounds only make the model larger."""
+"""Maximum rounds of a job. More rounds would only make the model larger."""
 MOST_OBLIVIOUS = 1_024
-"""The most leaves of an oblivious tree, however few the rows."""
+"""Maximum leaves of an oblivious tree, which may have more leaves than there are rows."""
 MOST_LEAVES = 200_000
-"""The most leaves of a model, about 20 MB of text."""
+"""Maximum leaves of a model, about 20 MB of text."""
 OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
-"""Parameters of LightGBM that belong to the table, so all candidates share its bins."""
+"""LightGBM parameters that belong to the table, so that all candidates share its bins."""
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -56,7 +57,7 @@ Key = tuple[int, int]
 
 
 class TreeJob(NamedTuple):
-    """The result of a job."""
+    """The result of a boosted-tree job."""
 
     score: float
     folds: tuple[Boosted, ...]
@@ -65,25 +66,25 @@ class TreeJob(NamedTuple):
 
 
 class TreeTrainer:
-    """Runs the jobs of boosted-tree candidates: `external` of a `_core.Tuner`.
+    """Runs the jobs of boosted-tree candidates. It is the argument `external` of a `_core.Tuner`.
 
     Parameters
     ----------
     folds, data
         The folds of the run, and the core's data of each.
     params : list of dict
-        Hyperparameters of the candidates by number; it may grow.
+        Hyperparameters of the candidates by number; the list may grow.
     options : Options
-        They include the metric.
+        Those of the run, with its metric.
     scorers : sequence of ValidationScorer
-        The user's scoring function for each fold; empty if the metric scores.
+        The user's scoring function for each fold; empty if the core computes the metric.
     epoch_cost : float
         The multiply-adds of an epoch of an average network, on all folds.
 
     Attributes
     ----------
     error : BaseException or None
-        The error that a job has raised; it ends the run.
+        The first error that a job has raised, which ends the run.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class TreeTrainer:
     def __call__(
         self, candidate: int, rung: int, epochs: int, is_stopped: Callable[[], bool]
     ) -> tuple[float, float, int, list[float]] | None:
-        """Run a job and return its score, loss, hash and the scores of folds; None if it was stopped or failed."""
+        """Run a job, and return its score, loss, hash and fold scores; None if it was stopped or failed."""
         try:
             return self._train(candidate, rung, epochs, is_stopped)
         except BaseException as error:  # exceptions must not reach the threads of the core
@@ -119,12 +120,12 @@ class TreeTrainer:
         return model_of(self._params[candidate]) in TREES
 
     def job(self, candidate: int, rung: int) -> TreeJob | None:
-        """Return the result of a kept job, or None if it was done in an earlier run."""
+        """Return the result of a kept job, or None if an earlier process ran it."""
         with self._lock:
             return self._jobs.get((candidate, rung))
 
     def forget(self, decided: Iterable[Key], kept: Iterable[Key]) -> None:
-        """Free the results of jobs that are decided, now or earlier, and not kept."""
+        """Free the results of jobs that are decided, now or in an earlier call, and not kept."""
         self._decided.update(decided)
         with self._lock:
             for key in self._decided - set(kept):
@@ -132,13 +133,13 @@ class TreeTrainer:
         self._decided.intersection_update(kept)
 
     def rounds(self, params: Params, epochs: int) -> int:
-        """Return how many boosting rounds a job with this number of epochs has."""
+        """Return the number of boosting rounds that cost as much as this number of epochs."""
         round_cost = sum(table.round_cost(params) for table in self._tables)
         most = min(MOST_ROUNDS, MOST_LEAVES // self._tables[0].leaves(params))
         return int(min(max(1, most), max(1.0, epochs * self.epoch_cost / round_cost)))
 
     def complete(self, jobs: Sequence[tuple[int, int, int, int]], threads: int) -> None:
-        """Repeat kept jobs (candidate, rung, epochs, hash) of an earlier run.
+        """Repeat kept jobs (candidate, rung, epochs, hash) of an earlier process.
 
         Raises
         ------
@@ -186,11 +187,12 @@ class TreeTrainer:
         Parameters
         ----------
         fold, data
-            The fold, and the core's data of it.
+            The fold, and the core's data for it.
         jobs : sequence of (candidate, epochs)
+            The candidates, each with the epochs whose cost its rounds have.
         threads : int
         deadline : float
-            On the monotonic clock. The result of jobs that do not finish by then is None.
+            The time on the monotonic clock after which jobs are stopped; the result of a stopped job is None.
         """
         table = TreeTable(fold, data)
 
@@ -204,7 +206,7 @@ class TreeTrainer:
 
 
 class TreeTable:
-    """The rows of a fold, prepared for LightGBM and for CatBoost. Each library's table is made lazily."""
+    """The rows of a fold, prepared for LightGBM and for CatBoost. Each library's table is created lazily."""
 
     def __init__(self, fold: Fold, data: _core.Data) -> None:
         self._fold, self._data = fold, data
@@ -225,7 +227,7 @@ class TreeTable:
     def boost(
         self, params: Params, rounds: int, seed: int, options: Options, is_stopped: Callable[[], bool]
     ) -> Boosted | None:
-        """Boost for `rounds` rounds and return the trees, or None if it was stopped."""
+        """Boost for `rounds` rounds, and return the trees, or None if the job was stopped."""
         boost = self._boost_by_catboost if model_of(params) == CATBOOST else self._boost_by_lightgbm
         rate = min(MOST_RATE, params["shrinkage"] / rounds)
         text = boost(params, rounds, rate, seed, options, is_stopped)
@@ -237,7 +239,7 @@ class TreeTable:
     def _boost_by_lightgbm(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
     ) -> str | None:
-        """Boost with LightGBM and return its text, or None if it was stopped."""
+        """Boost with LightGBM, and return the trees as its text, or None if the job was stopped."""
         from lightgbm import Booster
 
         with self._lock:
@@ -253,7 +255,7 @@ class TreeTable:
     def _boost_by_catboost(
         self, params: Params, rounds: int, rate: float, seed: int, options: Options, is_stopped: Callable[[], bool]
     ) -> str | None:
-        """Boost with CatBoost and return the trees in LightGBM's text format, or None if it was stopped."""
+        """Boost with CatBoost, and return the trees in LightGBM's text format, or None if the job was stopped."""
         log = _takes_logarithms(params)
         with self._lock:
             if log not in self._catboost_rows:
@@ -263,18 +265,18 @@ class TreeTable:
         return prepared.boost(params, rounds, rate, seed, options, is_stopped)
 
     def score(self, outputs: NDArray[np.float32], options: Options) -> float:
-        """Return the score of predictions of the validation rows in the metric of the run."""
+        """Return the score of predictions for the validation rows, by the metric of the run."""
         metric, level = str(options.metric), core_loss(options)[1]
         return _core.score(metric, self._targets, outputs, self._fold.table.classes, self._weights, level)
 
     def loss(self, outputs: NDArray[np.float32]) -> float:
-        """Return the log loss or root mean squared error of predictions, which decides between equal scores."""
+        """Return the log loss or root mean squared error of predictions, which breaks ties between equal scores."""
         classes = self._fold.table.classes
         metric = "neg_log_loss" if classes else "neg_root_mean_squared_error"
         return -_core.score(metric, self._targets, outputs, classes, self._weights)
 
     def round_cost(self, params: Params) -> float:
-        """Return the cost of a round, in multiply-adds of a network."""
+        """Return the cost of a boosting round, in multiply-adds of a network."""
         fold, trees = self._fold, self._trees_a_round
         rows = len(fold.training)
         if model_of(params) == CATBOOST:
@@ -284,7 +286,7 @@ class TreeTable:
         return trees * tree_cost(rows, fold.encoding.features, self.leaves(params) // trees, self._bins)
 
     def leaves(self, params: Params) -> int:
-        """Return the most leaves that a round adds."""
+        """Return the maximum number of leaves that a round adds."""
         if model_of(params) == CATBOOST:
             return int(self._trees_a_round * 2 ** params["depth"])
         least = len(self._fold.training) // params["min_data_in_leaf"]
@@ -306,13 +308,13 @@ class TreeTable:
 
     @cached_property
     def _bins(self) -> int:
-        """Return how many bins all features have together."""
+        """Return the total number of bins of all features."""
         with self._lock:
             dataset = self._make(False)
             return sum(dataset.feature_num_bin(feature) for feature in range(self._fold.encoding.features))
 
     def _make(self, log: bool) -> "lightgbm.Dataset":
-        """Return the training rows in LightGBM's bins, with their targets or the logarithms of these."""
+        """Return the training rows in LightGBM's bins, with their targets or, if `log`, the logarithms of these."""
         if log not in self._datasets:
             from lightgbm import Dataset
 
@@ -321,19 +323,19 @@ class TreeTable:
         return self._datasets[log]
 
     def _training(self, log: bool) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32] | None]:
-        """Return the encoded training rows, their targets or the logarithms of these, and their weights."""
+        """Return the encoded training rows, their targets (logarithms if `log`), and their weights."""
         weights = self._data.training_weights()
         label = self._data.training_targets(log).ravel()
         return self._encoded()[self._fold.training], label, weights if len(weights) else None
 
     def _encoded(self) -> NDArray[np.float64]:
-        """Return all encoded rows, and keep the validation rows."""
+        """Return all encoded rows, and store the encoded validation rows."""
         rows = np.concatenate(list(self._fold.blocks(BLOCK_CELLS)))
         self._validation = rows[self._fold.validation]
         return rows
 
     def _parameters(self, params: Params, rate: float, seed: int, options: Options) -> dict[str, Any]:
-        """Return the parameters of LightGBM for a job."""
+        """Return LightGBM's parameters for a job."""
         own = {name: params[name] for name in AS_THEY_ARE}
         classes = self._fold.table.classes
         if classes:
@@ -353,7 +355,7 @@ AS_THEY_ARE = (
     *("num_leaves", "min_data_in_leaf", "feature_fraction", "bagging_fraction"),
     *("lambda_l1", "lambda_l2", "extra_trees"),
 )
-"""Hyperparameters that LightGBM takes under the same name."""
+"""Hyperparameters that LightGBM accepts under the same name."""
 OBJECTIVES = {
     "squared_error": {"objective": "regression"},
     "absolute_error": {"objective": "regression_l1"},
@@ -365,9 +367,10 @@ OBJECTIVES = {
 def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
     """Return the cost of a tree, in multiply-adds of a network that take about as long.
 
-    Each level of the tree adds rows to the histograms of its features. Each leaf searches all `bins` of them, and is
-    written as text and read again. The factors were fitted to timings. They decide how many rounds a job has, so a
-    rough estimate is enough. The formula avoids the system's logarithm, whose last bits differ between systems.
+    For each level of the tree, LightGBM adds rows to the histograms of all features. For each leaf it searches all
+    `bins` of these, and ash writes the leaf as text and reads it again. The factors were fitted to timings. They decide
+    how many rounds a job has, so a rough estimate is enough. The formula avoids the system's logarithm, whose last bits
+    differ between systems.
     """
     whole = leaves.bit_length() - 1
     levels = whole + leaves / 2**whole - 1
@@ -375,18 +378,18 @@ def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
 
 
 def table_bytes_of_trees(fold: Fold) -> int:
-    """Return the approximate most bytes that the table of a fold takes while its bins are made."""
+    """Return the approximate peak memory, in bytes, of a fold's table while its bins are created."""
     return 17 * len(fold.y) * fold.encoding.features
 
 
 def job_bytes_of_trees(fold: Fold, leaves: int) -> int:
-    """Return the approximate bytes of a job: the histograms of all leaves, and scores and gradients of all rows."""
+    """Return the approximate bytes of a job: the histograms of all leaves, and the scores and gradients of all rows."""
     rows = len(fold.y)
     return 16 * min(leaves, max(rows, MOST_OBLIVIOUS)) * bins_of(fold) + 24 * rows * max(1, fold.table.classes)
 
 
 def bins_of(fold: Fold) -> int:
-    """Return the approximate number of bins of all features together."""
+    """Return the approximate total number of bins of all features."""
     numbers = int(fold.encoding.scaled.sum())
     return numbers * min(BINS, len(fold.y)) + 3 * (fold.encoding.features - numbers)
 
@@ -394,7 +397,7 @@ def bins_of(fold: Fold) -> int:
 def _on_threads(
     do: Callable[[Job, Callable[[], bool]], Made], jobs: Sequence[Job], threads: int, deadline: float = math.inf
 ) -> list[Made]:
-    """Return the result of each job. Jobs are told to stop after the deadline, and on Ctrl-C or an error."""
+    """Return the result of each job. Jobs are told to stop after the deadline, on Ctrl-C, and on an error."""
     stopped = Event()
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(do, job, lambda: stopped.is_set() or time.monotonic() > deadline) for job in jobs]
@@ -411,7 +414,7 @@ def _takes_logarithms(params: Params) -> bool:
 
 
 def _seed(seed: int, candidate: int, fold: int) -> int:
-    """Return a seed for LightGBM or CatBoost, the same for all rungs."""
+    """Return a seed for LightGBM or CatBoost, which is the same in all rungs."""
     return int(np.random.SeedSequence((seed, candidate, fold)).generate_state(1)[0]) >> 1
 
 
