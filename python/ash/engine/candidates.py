@@ -5,7 +5,7 @@ has one source for networks and one for boosted trees:
 
     decided results -> share of trees -> networks or trees next -> the next candidate of that source
 
-    a source: the defaults, the portfolio (portfolio.py), then draws from the space and near good candidates in turn
+    a source: the defaults, the portfolio (portfolio.py), then alternately random draws and draws near good candidates
 
 A draw near a good candidate keeps about three quarters of its hyperparameters; the rest is drawn from the space.
 The share of trees among new candidates starts at PRIOR, and moves toward their share among the best candidates so far.
@@ -34,12 +34,12 @@ from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after, at_their_numbers
 
 CHUNK = 1024
-"""The number of random candidates drawn at a time. This takes about 25 ms on one core of 2026, so no thread waits."""
+"""The number of random candidates drawn at a time. This takes about 25 ms on one core in 2026, so no thread waits."""
 AHEAD = 1024
 """The core asks for more random candidates when fewer than this many wait to enter the first rung."""
 GROWTH, MOST_AT_ONCE = 8, 4096
-"""Each request for adaptive candidates draws at least one per GROWTH drawn so far, but at most MOST_AT_ONCE, which take
-about a fifth of a second, unless the core needs more."""
+"""Each request for adaptive candidates draws one per GROWTH drawn so far, but at most MOST_AT_ONCE, which takes about a
+fifth of a second. It draws more if the core needs more."""
 LEARNS = 20_000
 """After this many candidates, results are no longer used, since ranking them would take ever longer."""
 PRIOR, WEIGHT = 0.25, 8
@@ -47,8 +47,8 @@ PRIOR, WEIGHT = 0.25, 8
 LEAST, MOST = 0.1, 0.75
 """The bounds of the share of trees."""
 BEST = 4
-"""The best 1/BEST of the scored candidates are used, but at least BEST: of all candidates for the share of trees, of
-networks and trees separately for the good candidates."""
+"""The best 1/BEST of the scored candidates, but at least BEST, decide on the share of trees. Good candidates are the
+best 1/BEST of the networks and the best 1/BEST of the trees, but at least BEST of each."""
 KEPT = 3 / 4
 """The share of hyperparameters that a draw near a good candidate takes from it."""
 _NEAR = 2  # spawn key of the draws near good candidates; that of Space.stream is 1
@@ -82,7 +82,7 @@ class Candidates:
         self.params, self.count, self.rest = params, count, rest
         self.epoch_cost = 1.0
         self._settings: list[_core.Settings] = []
-        self._cost = 1.0  # the epoch cost with which they were created
+        self._cost = 1.0  # the epoch cost for which they were created
 
     def settings(self, first: int = 0) -> list[_core.Settings]:
         """Return the settings of the candidates drawn so far, from number `first` on."""

@@ -70,7 +70,7 @@ class EventLoop:
     def run(self, seconds_left: Callable[[bool], float]) -> Ending:
         """Let the core run until it has finished, or the time limit, a callback, Ctrl-C or an error ends it.
 
-        `seconds_left` returns the seconds left for training. Its argument says whether the next job needs more.
+        `seconds_left` returns the seconds left for training. Its argument says whether the next job would end too late.
         """
         tuner, dispatcher = self.tuner, self.dispatcher
         ladder = tuner.rungs

@@ -2,8 +2,8 @@
 
     table         the core's float32 copies: one per fold, and one of all rows if a single network is trained on these
     scratch       memory per thread, for the largest candidate; a refit has scratch memory as well
-    states        those of candidates that are being trained or whose result is held back, and of kept networks
-    predictions   those for the validation rows by kept networks
+    states        of kept networks, and of candidates that are being trained or whose result is held back
+    predictions   the kept networks' predictions for the validation rows
 
 States of waiting candidates are a cache: a candidate whose state was dropped is trained again. These states are not
 counted, but `memory_limit` is lowered to the memory that everything else leaves. For a stream, the estimate is based on

@@ -43,7 +43,7 @@ _USUAL: Params = {"hidden": (256, 256, 256), "batch_size": 64}
 MOST_WHOLE = 100_000
 """An epoch has all rows of a table with up to this many training rows, unless the user asks for fewer."""
 PART = 65_536
-"""The maximum rows of an epoch of larger tables: some hundred updates, after which scores can be compared."""
+"""The maximum rows of an epoch of larger tables: several hundred updates, after which scores can be compared."""
 LEAST_UPDATES = 512
 """The minimum updates in the first rung."""
 MOST_EPOCHS = 256

@@ -100,7 +100,7 @@ class Finished(NamedTuple):
 
 
 def refits(final: Final | None, split: Split) -> bool:
-    """Return whether networks are trained on all rows: after one fold if requested, after several if it is only one."""
+    """Return whether networks are trained on all rows: after one fold on request, after several only a single one."""
     if split.whole is not None:
         return final is None or final.ensemble == 1
     return final is not None and final.refit and split.folds[0].held_out is None
@@ -221,7 +221,7 @@ class Refit:
     def with_last_cycle(
         self, counts: NDArray[np.int64], tuner: _core.Tuner, recorded: Sequence[int] | None = None
     ) -> tuple[Kept, tuple[int, ...]]:
-        """Train the drawn networks for their last cycle, and return all networks and the epochs of the drawn ones.
+        """Train the drawn networks for their last cycle; return all kept networks and the epochs of the drawn ones.
 
         Networks that diverge or get no time are unchanged. The epochs are those `recorded`, or as many as there is time
         for.
@@ -260,7 +260,7 @@ class Refit:
     def _refit_networks(
         self, tuner: _core.Tuner, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> tuple[list[_core.Network | None], list[bool]]:
-        """Train the networks at these places for their last cycle; also return which ones did not finish in time."""
+        """Train the networks at these places for their last cycle; return them, and which did not finish in time."""
         settings = [_last_settings(self.kept.networks[place].params) for place in places.tolist()]
         candidates = [self.kept.candidates[place] for place in places.tolist()]
         left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
@@ -278,7 +278,7 @@ class Refit:
         return self.trees.refit(fold, data, jobs, self.options.threads, deadline)
 
     def best_on_all_rows(self, tuner: _core.Tuner, recorded: Sequence[int] | None) -> tuple[Kept, tuple[int, ...]]:
-        """Train the best candidate on all rows, and return the networks, with its new one first, and its epochs.
+        """Train the best candidate on all rows; return the kept networks, now with its new one first, and its epochs.
 
         It is not trained if its epochs are `recorded` as 0.
 

@@ -331,7 +331,7 @@ class TuningRun:
         return not self._space.models.isdisjoint(TREES)
 
     def _keep(self) -> int:
-        """Return how many networks to keep; with several folds, no more than an ensemble is drawn from."""
+        """Return how many networks to keep; with several folds, at most as many as an ensemble is drawn from."""
         parts, rows = self._split.folds[0], sum(len(fold.validation) for fold in self._split.folds)
         most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
         if len(self._split.folds) == 1:

@@ -71,7 +71,7 @@ class TreeTrainer:
     Parameters
     ----------
     folds, data
-        The folds of the run, and the core's data of each.
+        The folds of the run, and the core's data for each.
     params : list of dict
         Hyperparameters of the candidates by number; the list may grow.
     options : Options

@@ -1,8 +1,8 @@
 """Carries jobs from the core's mailbox to an executor, and answers back, in a separate thread.
 
     mailbox --letters--> submit ----------------> future --done--> queue --> answer --> mailbox
-              notes ---> keep or drop a state        | has failed: submit again, at most MOST_ATTEMPTS times
-                                                     | the worker lacks the data: submit again with them
+              notes ---> keep or drop a state        | if it failed: submit again, at most MOST_ATTEMPTS times
+                                                     | if the worker lacks the data: submit again with the data
 
 Invariants: (1) a job runs again, on another worker, only if its worker was lost; (2) each job gets one answer: the
 result of a future that was replaced is ignored; (3) the thread raises nothing. It stores its error in `error`; the
@@ -46,7 +46,7 @@ class Status(NamedTuple):
     workers: int  # Dask worker processes; for other executors, jobs that run at a time
     lost: int  # workers that no longer exist
     underway: int  # submitted jobs without an answer
-    moved: int  # bytes of states that were sent with jobs and came back with results
+    moved: int  # bytes of states sent with jobs or received with results
 
 
 class NoDispatcher(AbstractContextManager["NoDispatcher"]):
@@ -95,7 +95,7 @@ def dispatcher_of(
 
 
 class Flight(NamedTuple):
-    """A submitted job."""
+    """A job submitted to the executor, with its number in the mailbox."""
 
     number: int
     order: Order

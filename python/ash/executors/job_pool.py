@@ -80,7 +80,7 @@ class Pool:
         """Take note that the answer of a job was received and will be used."""
 
     def keep(self, candidate: int) -> None:
-        """Keep the state after the candidate's last job for the end of the run."""
+        """Keep the state after the candidate's last job until the end of the run."""
 
     def drop(self, candidate: int) -> None:
         """Drop the state of a candidate that will not have another job."""
@@ -90,14 +90,14 @@ class Pool:
         return {}
 
     def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:
-        """Return the function that a worker calls for a job, with the arguments."""
+        """Return the function that a worker calls for a job, followed by its arguments."""
         if attach and self._packed is None:
             self._packed = pickle.dumps(self._shared, protocol=5)
         return do, self._where, self._packed if attach else None, order
 
 
 def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
-    """Return the result of a future, or its error; only ExecutorFailed is raised instead."""
+    """Return the result of a future, or the error that it raises; ExecutorFailed is not caught."""
     try:
         return result()
     except ExecutorFailed:
@@ -108,7 +108,7 @@ def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
 
 @contextlib.contextmanager
 def border(failure: str) -> Iterator[None]:
-    """Turn any exception raised in this context into ExecutorFailed; it encloses calls of an executor's library.
+    """Turn exceptions that an executor's library raises in this context into ExecutorFailed.
 
     `failure` is the start of the message, such as "the executor takes no more jobs".
     """

@@ -1,13 +1,13 @@
-"""Runs jobs on MPI ranks (`mpi4py.futures.MPIPoolExecutor`). Data are broadcast once; a rank has several threads.
+"""Runs jobs on MPI ranks (`mpi4py.futures.MPIPoolExecutor`), in several threads per rank.
 
-    read --one task per rank--> each waits for the others; one rank sees the file of the data, then all have them
+    read --one task per rank--> each waits for the others; one rank reads the file and broadcasts the data
 
     submit --> queue --exchange: as many jobs as a rank has free threads--> threads of a rank
                      <--available answers, and the number of free threads--
 
-Data are sent in collectives of one task per rank. Each of these tasks waits until all of them have started, so no rank
-gets two. Ranks are told to drop the data in the same way. If no rank sees the file, because all ranks are on other
-machines, such tasks carry the data piece by piece.
+Data are sent once, by collectives of one task per rank. Each task of a collective waits until all of them have started,
+so no rank gets two. Ranks are told to drop the data in the same way. If no rank sees the file, because all ranks are on
+other machines, such tasks carry the data piece by piece.
 An exchange goes to a rank that has no other exchange. If its jobs use all threads of the rank, it lasts until there is
 an answer; a rank with one thread runs its job within the exchange. Otherwise the exchange returns soon, for more jobs.
 While there are unanswered jobs that no exchange waits for, each rank has an exchange, if necessary one without jobs.

@@ -2,7 +2,7 @@
 
     finished   a finite score
     failed     the function raised, or its score is not finite
-    wrong      the function did not return a score; recorded as failed, but an error if it is the first job
+    wrong      the function did not return a score: an error in the first job, later recorded as failed
     late       the job took longer than `job_limit`
     died       the process of the job has ended
 
@@ -187,7 +187,7 @@ def outcome_of(given: Any) -> "Outcome | Answer":
 
 
 def _metrics(given: Any) -> dict[str, float] | None:
-    """Return the metrics of an outcome as floats by name, or None if they are anything but numbers by name."""
+    """Return the metrics of an outcome as floats by name, or None if they are not numbers by name."""
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):

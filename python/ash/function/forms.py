@@ -66,7 +66,7 @@ def _parameters(train: Any) -> list[str]:
 
 
 def _is_whole(train: Any, names: Sequence[str]) -> bool:
-    """Return whether a function can be called with only params; if a second argument is named `epochs`, it is not."""
+    """Return whether a function can be called with only params, and its second argument is not named `epochs`."""
     if not names or names[1:2] == [EPOCHS]:
         return False
     signature = inspect.signature(train)
@@ -163,7 +163,7 @@ class GeneratorTrainer:
                 return yielded
             found = given
         if found is None:
-            return None  # None is not a score, which the answer will say
+            return None  # not a score, so the job is answered WRONG
         return replace(found, state=Paused(generator, done + epochs, found))
 
 

@@ -107,12 +107,12 @@ class FunctionJournal(OpenJournal):
 
     @property
     def _allowed(self) -> set[str]:
-        """Return which facts may change, by the names of `code_of`."""
+        """Return the names of those facts of `code_of` that may change."""
         own = set(self._journal.allow_change)
         return own | {OBJECTIVE} if "function" in own else own
 
     def _read(self) -> None:
-        """Read the rows; raise ValueError if they are such as no run writes."""
+        """Read the rows; raise ValueError if no run could have written them."""
         others = {(candidate, rung): rest for candidate, rung, *rest in self._rows["answers"]}
         for row in self._rows["jobs"]:
             key, epochs = (row[1], row[2]), row[3]

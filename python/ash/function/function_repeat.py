@@ -115,7 +115,7 @@ def repeat_of(record: Any) -> Repeat:
 
 
 def check_same_run(record: RunRecord, train: Train, identity: Facts, options: FunctionOptions) -> None:
-    """Raise SettingError that lists every difference, unless a call matches the record.
+    """Raise a SettingError that lists every difference, unless a call matches the record.
 
     Warns
     -----

@@ -128,7 +128,7 @@ class FunctionRun:
 
     @property
     def count(self) -> int:
-        """Return the largest possible number of candidates."""
+        """Return the maximum number of candidates."""
         return self._source.count
 
     @property
@@ -172,7 +172,7 @@ class FunctionRun:
         """
         began, before = self._journal.start(self)
         self.started = time.monotonic() - before
-        with self._directories, self._states:  # ends functions that wait in a report, then deletes directories
+        with self._directories, self._states:  # at the end: stop functions that wait, delete directories
             with open_view(self._options, self.rungs, lambda: self._runners.status) as view:
                 try:
                     self._go(view, reporter)

@@ -46,7 +46,7 @@ class JobRunners(AbstractContextManager["JobRunners"]):
         """Drop jobs that are still running."""
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Begin a job."""
+        """Start a job."""
         raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:
@@ -95,7 +95,7 @@ class ConcurrentRunners(JobRunners):
         self._done: queue.SimpleQueue[tuple[Key, Answer | BaseException]] = queue.SimpleQueue()
 
     def start(self, job: Job, params: dict[str, Any], state: Any) -> None:
-        """Begin a job."""
+        """Start a job."""
         self.free -= 1
         self._begun[job[:2]] = time.monotonic()
         self.hand_out(job, params, state)
@@ -233,7 +233,7 @@ class Submitted(ConcurrentRunners):
             self._packed = self._function
         if self._client is not None:
             self._send_function()
-            self._submit = partial(executor.submit, pure=False)  # so that Dask runs equal jobs twice
+            self._submit = partial(executor.submit, pure=False)  # so that Dask runs both of two equal jobs
 
     def __exit__(self, *error: object) -> None:
         futures = list(self._futures.values())

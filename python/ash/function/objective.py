@@ -63,7 +63,7 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
     example if each is the mean of the folds so far.
 
     A suggested value depends on the seed, the number of the trial and the name. With ``sampler="adaptive"``, the
-    default, two of three trials also depend on the values that a good earlier trial suggested. Trials from `first`
+    default, the values of two in three trials also depend on what a good earlier trial suggested. Trials from `first`
     suggest the values given there, like those of ``study.enqueue_trial``. If a value is missing or outside of its
     distribution, another is drawn. The space of the result contains the suggested values. `best_state` holds the user
     attributes of the best trial. Finite numbers among the user attributes of any trial are metrics of its jobs.

@@ -186,7 +186,7 @@ class Child:
 
 
 class Processes(RunnerThreads):
-    """Threads of this process with one child each."""
+    """Runs jobs in child processes, each controlled by one thread of this process."""
 
     packed = True
 

@@ -63,7 +63,7 @@ class Retraining:
     def step(self, key: Key, answer: Answer) -> tuple[Key, Answer] | None:
         """Process the answer of a job. Return the key and answer to record, or None while a candidate is retrained.
 
-        A job that retrains nothing is returned unchanged.
+        The answer of a job that retrains nothing is returned unchanged.
         """
         target = self._targets.get(key[0])
         if target is None:

@@ -135,7 +135,7 @@ class Ranks:
 class Adaptive(Source):
     """Random draws without repetition, and draws near good candidates.
 
-    Once LEAST candidates have a score, two of three draws are near one of the best 1/BEST (`Ranks`), preferably near
+    Once LEAST candidates have a score, two in three draws are near one of the best 1/BEST (`Ranks`), preferably near
     the better ones. Such a draw keeps about three quarters of the hyperparameters of the good candidate, and draws the
     others anew. Kept numbers are moved by a random share of their range, mostly a small one. A draw depends on the
     space, the seed, its number, the ranks at the time, and the earlier draws. There are `count` candidates in all,
@@ -218,7 +218,7 @@ class AdaptiveTrials(Adaptive):
         own = self._stories[good]["params"]
         domains = {name: each for name, (each,) in space_of([self._stories[good]]).domains.items() if name in own}
         near = {name: domains[name].moved(own[name], move) for name, move in _moves(domains, source).items()}
-        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # `_seen` has suggestions
+        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # suggested before
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Rank a trial by its score if it has suggested values."""

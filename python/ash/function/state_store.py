@@ -1,12 +1,12 @@
 """Stores the states of a function's waiting candidates: in memory up to a limit of bytes, otherwise in files.
 
-                  keep                      bytes > limit: the least promising first
-    (in a job) -----------> in memory ------------------------------------------------> in a file
-         ^  <-----------------  |                                                         |  |
-         |        take  <-------|---------------------------------------------------------+  | disk full, file changed,
-         |                      | drop: the candidate has retired                            v cannot be pickled
-         |                      +-----------------------------------------------------> lost: LOST is taken, and the
-         |                                                                              candidate is trained again
+    keep             after a job: the state is in memory
+    bytes > limit    the least promising states move from memory to files
+    take             before the next job: the state is removed from memory or its file, and returned
+    drop             the candidate has retired: the state is deleted
+
+If a state cannot be pickled or unpickled, the disk is full, or a file has changed, the state is lost. `take` then
+returns LOST, and the candidate is trained again.
 A file is a pickle, which runs code when it is loaded. So only files written by this process are loaded. They are
 authenticated by a checksum with a random key, which is kept only in memory. Only this user can access the folder, which
 is deleted at the end of the run.
