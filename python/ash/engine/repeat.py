@@ -29,7 +29,7 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
-"""Options in a record besides those on which results and their order depend."""
+"""Options that a record holds in addition to those on which results and their order depend."""
 SPLIT = ("metric", "validation", "cv")
 """Arguments that a record holds as they were given, or lists as missing."""
 BEGAN = "began"

@@ -130,7 +130,7 @@ def cancel_each(futures: Iterable[Any]) -> None:
 def is_broken(error: BaseException, *others: str) -> bool:
     """Return whether an error means that an executor accepts no more jobs.
 
-    The error is recognized by the name of its class or of a base class; `others` are names besides BrokenExecutor.
+    The error is recognized by the name of its class or of a base class: BrokenExecutor, or one of `others`.
     """
     return any(each.__name__ in ("BrokenExecutor", *others) for each in type(error).__mro__)
 

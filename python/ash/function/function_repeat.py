@@ -23,7 +23,7 @@ from ash.run_record import FUNCTION, TUNE_FUNCTION, RunRecord, check_record, of_
 from ash.space.hyperparameters import Params
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "stop_score")
-"""Options in a record besides those on which results and their order depend."""
+"""Options that a record holds in addition to those on which results and their order depend."""
 LOST = "lost"
 """The name of the record's list of jobs that exceeded `job_limit` or whose process died."""
 
