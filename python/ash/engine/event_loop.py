@@ -147,7 +147,7 @@ class EventLoop:
             self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
 
     def _complete_trees(self, ended: str) -> None:
-        """Retrain trees of an earlier process that the result needs; after Ctrl-C only if there is no other model."""
+        """Retrain trees of an earlier call that the result needs; after Ctrl-C only if there is no other model."""
         if self.trees is None:
             return
         tuner, lacking = self.tuner, lacking_trees(self.tuner, self.trees)
@@ -170,7 +170,7 @@ def _complete(tuner: _core.Tuner, ended: str) -> None:
 
 
 def lacking_trees(tuner: _core.Tuner, trees: TreeTrainer) -> list[tuple[int, int]]:
-    """Return the kept boosted-tree jobs, as (candidate, rung), whose trees were trained in an earlier process."""
+    """Return the kept boosted-tree jobs, as (candidate, rung), whose trees were trained in an earlier call."""
     kept = [(candidate, rung) for candidate, rung, _ in tuner.kept_jobs()]
     return [key for key in kept if trees.is_of_trees(key[0]) and trees.job(*key) is None]
 

@@ -149,7 +149,7 @@ def plan(
     Raises
     ------
     SettingError
-        An argument is out of its range.
+        An argument has a wrong type or value.
 
     Examples
     --------

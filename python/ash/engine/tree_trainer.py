@@ -120,7 +120,7 @@ class TreeTrainer:
         return model_of(self._params[candidate]) in TREES
 
     def job(self, candidate: int, rung: int) -> TreeJob | None:
-        """Return the result of a kept job, or None if an earlier process ran it."""
+        """Return the result of a kept job, or None if it ran in an earlier call."""
         with self._lock:
             return self._jobs.get((candidate, rung))
 
@@ -139,7 +139,7 @@ class TreeTrainer:
         return int(min(max(1, most), max(1.0, epochs * self.epoch_cost / round_cost)))
 
     def complete(self, jobs: Sequence[tuple[int, int, int, int]], threads: int) -> None:
-        """Repeat kept jobs (candidate, rung, epochs, hash) of an earlier process.
+        """Repeat kept jobs (candidate, rung, epochs, hash) of an earlier call.
 
         Raises
         ------

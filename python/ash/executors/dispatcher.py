@@ -4,9 +4,10 @@
               notes ---> keep or drop a state        | if it failed: submit again, at most MOST_ATTEMPTS times
                                                      | if the worker lacks the data: submit again with the data
 
-Invariants: (1) a job runs again, on another worker, only if its worker was lost; (2) each job gets one answer: the
-result of a future that was replaced is ignored; (3) the thread raises nothing. It stores its error in `error`; the
-calling thread raises that, which ends the run like any other error, with all finished jobs in the journal.
+Invariants: (1) a job runs again only if its future has failed, for example because its worker was lost; (2) each job
+gets one answer: the result of a future that was replaced is ignored; (3) the thread raises nothing. It stores its error
+in `error`. The calling thread raises that, which ends the run like any other error, with all finished jobs in the
+journal.
 Threads: the calling thread opens and closes the dispatcher, and uses `start`, `fetch`, `finish` and `status`. Futures
 complete in any thread, which puts their numbers into the queue. Everything else runs in the dispatcher's thread. Only
 that thread writes the values that `status` reads.

@@ -6,8 +6,9 @@ The ladder and both clocks are in the core; their rules are not repeated here. A
 end of a job until its candidate is trained further or retired. The best state is kept until there is a better one. With
 a journal, recorded results are replayed first (clock.py), and candidates whose states were in an earlier process are
 trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become the same columns as for networks.
-Invariants: (1) a job is recorded once, in order of decision; (2) a failure of the function is recorded, and does not
-end the run unless the options say so; (3) a reproducible run does not depend on the kind, number or speed of runners.
+Invariants: (1) a job is recorded once, in order of decision; (2) a failure of the function is recorded, and ends the
+run only with `error="raise"` or after too many failures in a row; (3) a reproducible run does not depend on the kind,
+number or speed of runners.
 Threads: only the calling thread. Cost: about 10 us per job, without journal, callbacks and progress.
 """
 

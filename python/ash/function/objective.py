@@ -31,7 +31,7 @@ TRIAL = "trial"
 GIVEN = "given"
 """A second entry of the first trials' params: values by name, which are suggested unchanged."""
 PROPOSED = "proposed"
-"""The same entry for adaptive draws. If a value is outside of its distribution, another is drawn without a warning."""
+"""The same for adaptive draws. If a value is outside of its distribution, another is drawn without a warning."""
 _MISSING = object()
 
 

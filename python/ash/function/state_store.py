@@ -40,7 +40,7 @@ from ash.function.answers import pack, unpack
 WAITING = "waiting-"
 """Prefix of the names of folders with states."""
 EASED = 0.8
-"""When the limit is exceeded, states are spilled until this share of it is left, so that sorting them is rare."""
+"""When the limit is exceeded, states are spilled until they take this share of it, so that sorting them is rare."""
 MEASURING = 0.01
 """Share of the time for pickling states to measure them; the first state of a type in a rung is always measured."""
 PLAIN = frozenset((bool, int, float, complex, str, bytes))
