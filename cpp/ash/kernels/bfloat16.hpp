@@ -1,12 +1,12 @@
-// bfloat16.hpp: products of numbers rounded to bfloat16, with the bits of the AMX instruction TDPBF16PS.
+// bfloat16.hpp: products of numbers rounded to bfloat16, bit-identical to the AMX instruction TDPBF16PS.
 //
 //     every 32 terms:   c = c + (even + odd)      even, odd: chains of fused multiply-adds from 0, over even and odd k
 //
-// Products of two bfloat16 numbers are exact in float. The last 32 terms are filled up with zeros. Factors are rounded to
-// nearest even when the product begins; denormal ones become zero, and results flush as the thread is told (denormals.hpp).
-// A Xeon with AMX agreed with this order in all of 153,600 elements that were compared.
+// Products of two bfloat16 numbers are exact in float. The last group of 32 terms is filled up with zeros. Factors are
+// rounded to nearest even when the product starts. Denormal factors become zero, and results are flushed as the
+// thread's mode says (denormals.hpp). A Xeon with AMX agreed with this order in all of 153,600 compared elements.
 //
-// Factors stay floats here: rounded copies of A and B, and two sums per element.
+// Factors are stored as floats here: rounded copies of A and B, and two sums per element.
 // Only for unit_*.cpp.
 #pragma once
 
@@ -16,9 +16,9 @@
 
 namespace {
 
-constexpr int64_t kGroup = 32;  // terms of an instruction
+constexpr int64_t kGroup = 32;  // terms per instruction
 
-// Rows of a tile: two sums and the result of each element of it lie in registers.
+// Rows per tile. For each element, two sums and the result are kept in registers.
 #if ASH_LANES == 16
 constexpr int kGroupRows = 4;
 #else
@@ -35,13 +35,13 @@ ASH_INLINE Floats to_bfloat16(Floats x) {
     return from_bits(size > 0x7F800000 ? quiet : (kept | sign));
 }
 
-// The floats of a row of rounded factors, as padded() in shape.hpp has them.
+// The floats per row of rounded factors, as padded() in shape.hpp defines them.
 ASH_INLINE int64_t row_floats(int64_t columns) {
     const int64_t lines = (columns + 15) / 16;
     return (columns >= 128 && lines % 2 == 0 ? lines + 1 : lines) * 16;
 }
 
-// to[row * to_stride + i] := from[row * stride + i], rounded; whole vectors.
+// to[row * to_stride + i] := from[row * stride + i], rounded, in whole vectors.
 void round_block(const float* from, ash::Block block, float* to, int64_t to_stride) noexcept {
     for (int64_t row = 0; row < block.rows; ++row) {
         for (int64_t i = 0; i < block.columns; i += kLanes)
@@ -49,7 +49,7 @@ void round_block(const float* from, ash::Block block, float* to, int64_t to_stri
     }
 }
 
-// As tiles_below(), of rounded factors.
+// Like tiles_below(), for rounded factors.
 template <int R, int V>
 __attribute__((noinline)) void groups_below(const ash::Product& p, int64_t row, int64_t column,
                                             int64_t count) noexcept {
@@ -83,7 +83,7 @@ __attribute__((noinline)) void groups_below(const ash::Product& p, int64_t row, 
                 add_term(odd);
             }
             if (terms % 2 != 0) add_term(even);
-            const Floats zeros{};  // what fills up the last terms makes a -0 that was flushed a +0
+            const Floats zeros{};  // the zero terms that fill up the group turn a flushed -0 into +0
             for (int r = 0; r < R; ++r) {
                 for (int v = 0; v < V; ++v) {
                     if (terms < kGroup) {

@@ -35,8 +35,8 @@ struct Available {
 };
 
 #if defined(ASH_AMX)
-// Whether there are tiles, and the system lets this process use them: it has to ask, since it needs larger stacks for
-// signals then (Linux, Documentation/arch/x86/xstate.rst).
+// Return whether the processor has tiles and the system lets this process use them. A process must request them, since
+// they need larger signal stacks (Linux, Documentation/arch/x86/xstate.rst).
 bool may_use_tiles() {
     constexpr unsigned kTilesAndBfloat16 = (1U << 24) | (1U << 22);
     constexpr unsigned kBfloat16OfAvx512 = 1U << 5;
@@ -52,8 +52,8 @@ bool may_use_tiles() {
 }
 #endif
 
-// Asks for exactly the features that the units are compiled with (cmake/flags.cmake); the builtin also asks the operating
-// system whether it saves the registers.
+// Checks exactly the features that the units are compiled with (cmake/flags.cmake). The builtin also checks whether the
+// operating system saves the registers.
 Available detect() {
     Available available;
 #if defined(__x86_64__)

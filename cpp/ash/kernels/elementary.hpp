@@ -1,11 +1,9 @@
-// elementary.hpp: exp, log, tanh, sigmoid on vectors, without libm, whose bits differ from one version to the next.
+// elementary.hpp: exp, log, tanh and sigmoid on vectors, without libm, whose bits differ between versions.
 //
-// Method: reduction to |r| <= ln(2)/2 by a constant split in two (Cody and Waite), Taylor polynomials there, the
-// exponent put in by bits. Largest errors, measured by tests/core/test_elementary.py with fused multiply-add: see the table
-// in cpp/DESIGN.md.
-// Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN; results below 2^-126 are
-// rounded as denormals.
-// Only for unit_*.cpp.
+// Method: reduction to |r| <= ln(2)/2 by a constant split in two (Cody and Waite), Taylor polynomials on that range,
+// and the exponent inserted as bits. For the largest errors, measured by tests/core/test_elementary.py with fused
+// multiply-add, see the table in cpp/DESIGN.md. Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) =
+// NaN, NaN stays NaN. Results below 2^-126 are rounded as denormals. Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/simd.hpp"
@@ -14,7 +12,7 @@ namespace {
 
 constexpr float kLog2E = 1.44269504F;
 constexpr float kLn2High = 0.693145752F;    // the first 15 bits of ln 2: n * kLn2High is exact
-constexpr float kLn2Low = 1.42860677e-6F;   // the rest
+constexpr float kLn2Low = 1.42860677e-6F;   // ln 2 - kLn2High
 constexpr float kRoundMagic = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
 
 // 2^n for n in [-126, 127].
@@ -46,14 +44,14 @@ ASH_INLINE Floats exp_within(Floats x) {
 #if ASH_LANES == 16 && defined(__AVX512F__)
     return _mm512_scalef_ps(1.0F + reduced.excess, __builtin_convertvector(reduced.n, Floats));
 #else
-    const Integers half = reduced.n >> 1;  // in two factors, so that denormals and infinity come out right
+    const Integers half = reduced.n >> 1;  // split into two factors, so that denormals and infinity come out right
     return (1.0F + reduced.excess) * power_of_two(half) * power_of_two(reduced.n - half);
 #endif
 }
 
 ASH_INLINE Floats exp(Floats x) { return exp_within(at_most(at_least(x, broadcast(-105.0F)), broadcast(89.0F))); }
 
-// e^x for x <= 0 as in a softmax: results below 2^-126 are zero, which saves a factor.
+// e^x for x <= 0, as in a softmax. Results below 2^-126 become zero, which saves a multiplication.
 ASH_INLINE Floats exp_of_negative(Floats x) {
     const Reduced reduced = reduce_exp(at_least(x, broadcast(-87.0F)));
     return select(x < -87.0F, Floats{}, (1.0F + reduced.excess) * power_of_two(reduced.n));
@@ -62,7 +60,7 @@ ASH_INLINE Floats exp_of_negative(Floats x) {
 ASH_INLINE Floats log(Floats x) {
     const Integers tiny = x < 0x1.0p-126F;
     const Floats scaled = select(tiny, x * 0x1.0p23F, x);
-    // The mantissa in [sqrt(1/2), sqrt(2)), so that log(1) is exact and cancels nothing near 1.
+    // The mantissa is in [sqrt(1/2), sqrt(2)), so log(1) is exact and nothing cancels near 1.
     const Integers offset = bits(scaled) - 0x3F3504F3;
     const Integers exponent = offset >> 23;
     const Floats mantissa = from_bits((offset & 0x007FFFFF) + 0x3F3504F3);
@@ -89,7 +87,7 @@ ASH_INLINE Floats tanh(Floats x) {
     const Floats size = at_most(absolute(x), broadcast(10.0F));
     const Reduced reduced = reduce_exp(size + size);
     const Floats factor = power_of_two(reduced.n);
-    const Floats expm1 = fma(factor, reduced.excess, factor - 1.0F);  // e^2x - 1, exact in small x
+    const Floats expm1 = fma(factor, reduced.excess, factor - 1.0F);  // e^2x - 1, accurate for small x
     return with_sign_of(expm1 / (expm1 + 2.0F), x);
 }
 

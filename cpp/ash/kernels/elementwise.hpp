@@ -1,7 +1,7 @@
-// elementwise.hpp: passes over blocks of rows without a sum: activations, dropout, gathering.
+// elementwise.hpp: elementwise passes over blocks of rows: activations, dropout, gathering.
 //
-// They run over whole vectors up to the last column that means something.
-// Cost: one read and one write of the block; all of it is in the first or second cache when it comes here.
+// They process whole vectors up to the last column before the padding.
+// Cost: one read and one write of the block, which is then still in the L1 or L2 cache.
 // Only for unit_*.cpp.
 #pragma once
 
@@ -70,7 +70,7 @@ struct Selu {  // Klambauer et al., arXiv 1706.02515
 };
 struct Mish {  // x tanh(log(1 + e^x)) = x n / (n + 2), n = e (e + 2), e = e^x: Misra, arXiv 1908.08681
     ASH_INLINE static Point at(Floats x) {
-        // n / (n + 2) is 1 from 9 on.
+        // n / (n + 2) rounds to 1 from x = 9 on.
         const Floats e = exp_within(at_most(at_least(x, broadcast(-105.0F)), broadcast(20.0F)));
         const Floats n = e * (e + 2.0F);
         const Floats inverse = 1.0F / (n + 2.0F);
@@ -100,7 +100,7 @@ void activate_with(float* y, float* slope, ash::Block block) noexcept {
     }
 }
 
-// function(its type), of an activation that is known at run time.
+// Calls function(an object of the activation's type) for an activation known only at run time.
 template <typename Function>
 void with_type_of(ash::Activation activation, Function function) noexcept {
     switch (activation) {
@@ -127,7 +127,7 @@ void activate(ash::Activation activation, float* y, float* slope, ash::Block blo
     with_type_of(activation, [&](auto type) { activate_with<decltype(type)>(y, slope, block); });
 }
 
-// A mix of 32 bits whose output bits all depend on all input bits (two rounds of multiply and shift).
+// A 32-bit mix in which every output bit depends on all input bits (two rounds of multiply and shift).
 ASH_INLINE Words mix(Words x) {
     x = (x ^ (x >> 16)) * 0x7FEB352DU;
     x = (x ^ (x >> 15)) * 0x846CA68BU;
@@ -139,7 +139,7 @@ void drop(float* y, float* slope, float* excess, ash::Block block, ash::Dropout 
     const auto each = [&](auto with_excess) {
         for_vectors(block.rows, block.columns, block.stride, [&](int64_t i) {
             const Words place = lanes + (dropout.first + static_cast<uint32_t>(i));
-            // Signed comparison of words whose top bit is flipped is the unsigned one, which AVX2 lacks.
+            // AVX2 has no unsigned comparison; flipping the top bits makes the signed one equivalent.
             Words words = (mix(mix(place ^ dropout.key) + dropout.key)) ^ 0x80000000U;
             const Integers kept =
                 reinterpret_cast<Integers&>(words) >= static_cast<int32_t>(dropout.threshold ^ 0x80000000U);
@@ -163,7 +163,7 @@ void gather(const float* from, int64_t stride, const uint32_t* numbers, int64_t 
     }
 }
 
-// A lane of its own for each column, without branches, so that the compiler makes vectors of it.
+// Each column is an independent lane without branches, so that the compiler can vectorize the loop.
 template <typename Value>
 bool standardize(const Value* from, const ash::Standardization& scaling, float* to) noexcept {
     constexpr double kMost = std::numeric_limits<float>::max();
@@ -186,7 +186,7 @@ bool standardize(const Value* from, const ash::Standardization& scaling, float* 
 }
 
 bool finite(const float* values, int64_t size) noexcept {
-    Floats sum{};  // 0 times a finite number is 0, times anything else NaN
+    Floats sum{};  // 0 times a finite number is 0; 0 times infinity or NaN is NaN
     for (int64_t i = 0; i < size; i += kLanes) sum += load(values + i) * 0.0F;
     float total = 0.0F;
     for (int i = 0; i < kLanes; ++i) total += sum[i];

@@ -1,17 +1,17 @@
-// kernels.hpp: the arithmetic of networks, as one table of functions per instruction set.
+// kernels.hpp: the arithmetic of networks, as one function table per instruction set.
 //
-// The same source (unit.hpp, which includes product.hpp, elementwise.hpp, losses.hpp, ...) is compiled once for each instruction set
-// (unit_*.cpp); the table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin of every entry:
-// the definition, and the oracle of the tests.
+// The same source (unit.hpp, which includes product.hpp, elementwise.hpp, losses.hpp, ...) is compiled once for each
+// instruction set (unit_*.cpp). The table is chosen once, at run time (dispatch.cpp). reference.cpp holds a naive twin
+// of every entry, which defines the entry and serves the tests as the oracle.
 //
-// Promise: with fma, an entry gives the same bits on every instruction set. A product is one chain of fused
-// multiply-adds in order of k for each element; vectors run over columns, never over k. Sums over a row are chains in
-// order of columns. Nothing depends on libm, on the width of a vector or on contraction by the compiler.
+// Promise: with fma, an entry gives the same bits on every instruction set. For each element, a product is one chain of
+// fused multiply-adds in order of k. Vectors run over columns, never over k. Sums over a row are chains in column
+// order. Nothing depends on libm, on the vector width or on contraction by the compiler.
 //
-// Memory:  rows start on 64 bytes and are padded (shape.hpp). Unless an entry says otherwise, whole vectors are read and
-//          written, padding included.
+// Memory:  rows start on 64-byte boundaries and are padded (shape.hpp). Unless an entry says otherwise, whole vectors
+//          are read and written, including padding.
 // Letters: M rows, N columns, K terms of a sum; strides count floats.
-// Threads: pure functions of their arguments. Nothing allocates or throws.
+// Threads: pure functions of their arguments. They never allocate or throw.
 #pragma once
 
 #include <cstdint>
@@ -24,11 +24,12 @@ namespace ash {
 
 enum class Start : std::uint8_t {
     bias,        // C = bias + A B; a null bias counts as zeros
-    accumulate,  // C = C + A B, the chain goes on
-    scale,       // C = C * (A B): a delta, where C held the slopes
+    accumulate,  // C = C + A B, continuing the chain
+    scale,       // C = C * (A B): yields a delta if C holds the slopes
 };
 
-// C[m][n] (by start) with sum over k of a[m * a_row + k * a_column] * b[k * b_stride + n], k = 0, 1, ...
+// The product over k = 0, 1, ...: C[m][n] is combined, as `start` says, with the sum of
+// a[m * a_row + k * a_column] * b[k * b_stride + n].
 struct Product {
     const float* a;
     std::int64_t a_row;
@@ -44,21 +45,21 @@ struct Product {
     const float* bias = nullptr;  // [N]
 };
 
-// Floats of scratch for a product of such factors.
+// The floats of scratch for a bfloat16 product of these dimensions.
 constexpr std::int64_t bfloat16_scratch(std::int64_t rows, std::int64_t columns, std::int64_t terms) {
-    constexpr std::int64_t kMore = 32;  // to fill up a row, or the terms
+    constexpr std::int64_t kMore = 32;  // room to fill up a row or the terms
     return (terms + kMore) * (rows + kMore + columns + kMore);
 }
 
-// A block of rows [rows][stride]; from `columns` on it is padding.
+// A block of rows [rows][stride]; the columns from `columns` on are padding.
 struct Block {
     std::int64_t rows;
     std::int64_t columns;
     std::int64_t stride;
 };
 
-// Masks of inverted dropout: element i of the block is kept, and multiplied by scale, iff hash(key, first + i) is at
-// least the threshold. Places are modulo 2^32.
+// The mask of inverted dropout: element i of the block is kept, and multiplied by scale, iff hash(key, first + i) is at
+// least the threshold. Element numbers are taken modulo 2^32.
 struct Dropout {
     std::uint32_t key;
     std::uint32_t first;
@@ -66,7 +67,7 @@ struct Dropout {
     float scale;
 };
 
-// The numbers of one update. decay: factor of the weight before the update, 1 - learning_rate * weight_decay.
+// The constants of one update. decay: factor on the weight before the update, 1 - learning_rate * weight_decay.
 struct Update {
     Optimizer optimizer;
     float learning_rate;
@@ -80,7 +81,7 @@ struct Update {
     float correction2;  // 1 / sqrt(1 - beta2^t)
 };
 
-struct Parameters {  // a block each; moments may be null where the optimizer has none
+struct Parameters {  // one block each; moments may be null if the optimizer has none
     float* weights;
     const float* gradient;
     float* first_moment;
@@ -88,9 +89,9 @@ struct Parameters {  // a block each; moments may be null where the optimizer ha
     Block block;
 };
 
-// z = (x - center) * inverse in double, rounded to float; where the limit is kClip and not 0, the smooth clip of it in
-// float: y = z * (1 / kClip), within +-2^30 so that no square overflows, and kClip * (y / sqrt(1 + y * y)). The clip is
-// never beyond kClip. [columns] each.
+// z = (x - center) * inverse in double, rounded to float. If the limit is kClip rather than 0, z is clipped smoothly in
+// float: y = z * (1 / kClip), limited to +-2^30 so that no square overflows, then kClip * (y / sqrt(1 + y * y)). The
+// result never exceeds kClip in magnitude. Each array is [columns].
 struct Standardization {
     const double* center;
     const double* inverse;
@@ -98,8 +99,8 @@ struct Standardization {
     std::int64_t columns;
 };
 
-constexpr float kClip = 3.0F;      // the limit of a clip
-constexpr float kFar = 0x1.0p30F;  // the clip of kClip * kFar is kClip
+constexpr float kClip = 3.0F;      // the limit of the smooth clip
+constexpr float kFar = 0x1.0p30F;  // from kClip * kFar on, the clip gives kClip
 
 // The parameters of an embedding (embedding.hpp) [rows][stride], one column per number.
 struct Periodic {
@@ -116,62 +117,65 @@ struct Kernels {
     bool fma;
 
     void (*product)(const Product&) noexcept;
-    // The same of factors rounded to bfloat16 (bfloat16.hpp). Rows of A, or its columns if a_row is 1,
-    // are aligned and read in whole vectors, as those of B are. scratch: bfloat16_scratch() floats.
+    // The same product with factors rounded to bfloat16 (bfloat16.hpp). Rows of A, or its columns if a_row is 1, must
+    // be aligned and are read in whole vectors, like the rows of B. scratch: bfloat16_scratch() floats.
     void (*product_bfloat16)(const Product&, float* scratch) noexcept;
     // y := f(y); slope, if not null, := f'(y).
     void (*activate)(Activation, float* y, float* slope, Block) noexcept;
-    // With a share a for each column: y := (1 - a) y + a f(y), just f(y) where a is 1. Unless they are null, slope :=
-    // the slope of that, and excess := f(y) - y, its slope in a.
+    // With a share a for each column: y := (1 - a) y + a f(y), which is exactly f(y) if a is 1. If not null, slope :=
+    // the derivative of the result in y, and excess := f(y) - y, its derivative in a.
     void (*activate_parametric)(Activation, const float* shares, float* y, float* slope, float* excess, Block) noexcept;
-    // excess := delta * excess, then delta := delta * slope: from the delta of such an activation those of a and of y.
+    // excess := delta * excess, then delta := delta * slope. This turns the delta of the activation into those of a and y.
     void (*delta_parametric)(float* delta, const float* slope, float* excess, Block) noexcept;
-    // y and slope, and excess if not null, times the mask.
+    // Multiplies y and slope, and excess if not null, by the mask.
     void (*drop)(float* y, float* slope, float* excess, Block, Dropout) noexcept;
-    // logits := probabilities, padding := 0; losses[row] := cross-entropy with smoothed label, if labels are given.
+    // logits := probabilities, padding := 0. If labels are given, losses[row] := cross-entropy with smoothed label.
     void (*softmax)(float* logits, const std::int32_t* labels, float smoothing, float* losses, Block) noexcept;
     // probabilities := (probabilities - smoothed target) * scale: the delta of the last layer.
     void (*softmax_delta)(float* probabilities, const std::int32_t* labels, float smoothing, float scale,
                           Block) noexcept;
     // losses[row] := sum of squares of outputs - targets; outputs := (outputs - targets) * scale.
     void (*squared_error)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
-    // losses[row] := sum of the pinball losses at a level; outputs := their slopes * scale. The slope at 0 is -level.
+    // losses[row] := sum of pinball losses at `level`; outputs := their slopes * scale. The slope at 0 is -level.
     void (*pinball)(float* outputs, const float* targets, float level, float scale, float* losses, Block) noexcept;
     // losses[row] := sum of exp(output) - target * output; outputs := (exp(output) - target) * scale, padding := 0.
     void (*poisson)(float* outputs, const float* targets, float scale, float* losses, Block) noexcept;
     void (*update)(const Update&, const Parameters&) noexcept;
     // to[column * to_stride + row] := from[row * stride + column]; padding is neither read nor written.
     void (*transpose)(const float* from, Block, float* to, std::int64_t to_stride) noexcept;
-    // to[row] := from[numbers[row]], whole rows of `stride` floats.
+    // to[row] := from[numbers[row]], as whole rows of `stride` floats.
     void (*gather)(const float* from, std::int64_t stride, const std::uint32_t* numbers, std::int64_t rows,
                    float* to) noexcept;
-    // to[row * to_stride + d * numbers + i] := value d of number i; x [rows][stride].
+    // to[row * to_stride + d * numbers + i] := embedded value d of number i; x is [rows][stride].
     void (*embed)(const Periodic&, const float* x, std::int64_t rows, float* to, std::int64_t to_stride) noexcept;
-    // gradient [rows of parameters][16], of the 16 numbers from `first` on, a multiple of 16; deltas are those of what
-    // embed() wrote, and are read up to 15 floats beyond.
+    // gradient [rows of parameters][16] is that of the 16 numbers starting at `first`, a multiple of 16. deltas are
+    // those of embed()'s results, and are read up to 15 floats beyond their end.
     void (*embed_gradient)(const Periodic&, std::int64_t first, const float* x, const float* deltas,
                            std::int64_t delta_stride, std::int64_t rows, float* gradient) noexcept;
     // to[row] := from[row] * factors[row].
     void (*scale_rows)(const float* from, const float* factors, float* to, Block) noexcept;
-    // dots[row] := weights[row] . gradient[row], in 16 lanes and then by halves; gradient[row] *= factors[row].
+    // dots[row] := dot product of weights[row] and gradient[row], summed in 16 lanes and then by halves;
+    // gradient[row] *= factors[row].
     void (*scale_gradient)(const float* weights, const float* factors, float* gradient, float* dots, Block) noexcept;
     bool (*finite)(const float* values, std::int64_t size) noexcept;
-    // to[i] := from[i] standardized (scaling.hpp), or 0 for NaN, which is a missing value. Returns whether all others are
-    // in the range of float32. It uses no fma, so bits are the same on every instruction set, baseline included.
+    // to[i] := from[i] standardized (scaling.hpp), or 0 for NaN, which is a missing value. Returns whether all other
+    // values are within the range of float32. It uses no fma, so bits are the same on every instruction set, including
+    // baseline.
     bool (*standardize)(const double* from, const Standardization&, float* to) noexcept;
     bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
-    // y[i] := f(x[i]) at any address: for what is computed once per target or prediction. y may be x.
+    // y[i] := f(x[i]) at any alignment, for values computed once per target or prediction. y may be x.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
-    // For benches: this number of fused multiply-adds of whole vectors (a multiple of 24), as independent as in a product.
+    // For benchmarks: whole-vector fused multiply-adds, `vectors` of them (a multiple of 24), as independent as in a
+    //                 product.
     float (*peak)(std::int64_t vectors) noexcept;
 };
 
-extern const Kernels kReference;  // naive; for tests and benches, which link ash_reference
+extern const Kernels kReference;  // naive; for tests and benchmarks, which link ash_reference
 
-// Built here and runnable on this processor, the best first; never empty.
+// The tables built here and runnable on this processor, best first; never empty.
 std::span<const Kernels* const> available_kernels();
 
-// By name; "" is the best. Throws std::invalid_argument that lists the available ones.
+// The table of this name; "" means the best. Throws std::invalid_argument with the list of available names.
 const Kernels& kernels(std::string_view name);
 
 }  // namespace ash

@@ -1,8 +1,8 @@
-// losses.hpp: softmax with cross-entropy, and the losses of targets, with their deltas.
+// losses.hpp: softmax with cross-entropy, and the regression losses, with their deltas.
 //
-// What sums over a row is turned by a quarter first, so that vectors run over rows and every sum over columns is one
-// chain in order: its bits do not depend on the width of a vector, and nothing is added across a register.
-// Cost: a softmax reads and writes its block twice and turns it back and forth in squares of 64 x 16 on the stack.
+// Blocks are transposed before sums over a row, so that vectors run over rows and every sum over columns is one chain
+// in order. The bits of a sum therefore do not depend on the vector width, and nothing is added across a register.
+// Cost: a softmax reads and writes its block twice and transposes it back and forth in tiles of 64 x 16 on the stack.
 // Only for unit_*.cpp.
 #pragma once
 
@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kTurnedRows = 64;
 constexpr int64_t kTurnedColumns = 16;
 
-// Of each row: the largest logit, the sum of exponentials, the sum of logits, and the logit of the label.
+// Quantities of each row: the largest logit, the sum of exponentials, the sum of logits, and the logit of the label.
 // cross-entropy = log_sum + top - (1 - smoothing) z[label] - smoothing * mean(z)
 struct RowFacts {
     alignas(64) float tops[kTurnedRows];
@@ -25,8 +25,8 @@ struct RowFacts {
     float targets[kTurnedRows];
 };
 
-// A square of logits, turned: [kTurnedColumns][kTurnedRows]. Rows that fill up the last vector hold zeros; what comes
-// out for them is never read.
+// A transposed tile of logits: [kTurnedColumns][kTurnedRows]. Rows that fill up the last vector hold zeros; their
+// results are never read.
 struct Turned {
     alignas(64) float values[kTurnedColumns * kTurnedRows];
 
@@ -40,7 +40,7 @@ struct Turned {
     }
 };
 
-// Calls function(first column, square) for squares of up to 16 columns of a block of at most 64 rows.
+// Calls function(first column, tile) for tiles of up to 16 columns of a block of at most 64 rows.
 template <typename Function>
 ASH_INLINE void for_squares(ash::Block block, Function function) {
     for (int64_t column = 0; column < block.columns; column += kTurnedColumns) {
@@ -61,7 +61,7 @@ ASH_INLINE void find_tops(const float* logits, ash::Block block, Turned& turned,
             Floats total = load(facts.totals + r);
             for (int64_t c = 0; c < square.columns; ++c) {
                 const Floats z = load(turned.values + c * kTurnedRows + r);
-                top = at_least(z, top);  // a NaN may be passed over here; it is found in the sum of exponentials
+                top = at_least(z, top);  // this may miss a NaN, which then appears in the sum of exponentials
                 total += z;
             }
             store(facts.tops + r, top);
@@ -123,7 +123,7 @@ void softmax(float* logits, const int32_t* labels, float smoothing, float* losse
     }
 }
 
-// Lanes of a vector at `column` that lie before the padding.
+// The lanes of a vector at `column` that precede the padding.
 ASH_INLINE Integers means_something(int64_t column, int64_t columns) {
     return lane_numbers() < static_cast<int32_t>(columns - column);
 }
@@ -134,7 +134,7 @@ void softmax_delta(float* probabilities, const int32_t* labels, float smoothing,
     for (int64_t r = 0; r < block.rows; ++r) {
         float* row = probabilities + r * block.stride;
         for (int64_t i = 0; i < block.columns; i += kLanes) {
-            // By comparison: a store of one float right before the load of a vector around it would hold that load up.
+            // Uses a comparison: storing one float right before loading a vector around it would stall that load.
             const Integers hit = lane_numbers() == static_cast<int32_t>(labels[r] - i);
             const Floats error = load(row + i) - select(hit, broadcast(1.0F - smoothing), Floats{});
             const Floats delta = (error - rest) * scale;

@@ -1,10 +1,9 @@
-// parametric.hpp: activations of which each column takes a learned share, the rest being the identity.
+// parametric.hpp: activations with a learned share per column; the remainder is the identity.
 //
 //     y = (1 - a) x + a f(x)     slope = (1 - a) + a f'(x)     excess = f(x) - x = dy/da
 //
-// Source: Holzmueller et al., arXiv:2407.04491, where it is x + a (f(x) - x). In our form a share of 1 gives f(x) to
-// the last bit, so a network is what it would be without shares until they move.
-// Only for unit_*.cpp.
+// Source: Holzmueller et al., arXiv:2407.04491, in the form x + a (f(x) - x). In our form a share of 1 gives exactly
+// f(x), so until the shares change a network equals one without shares. Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/elementwise.hpp"

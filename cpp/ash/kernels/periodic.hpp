@@ -1,10 +1,10 @@
 // periodic.hpp: the periodic embedding of numbers (ash/kernels/embedding.hpp) and its gradient.
 //
-// Vectors run over numbers; a value of a row is one chain in order of frequencies, a gradient one chain in order of
-// rows. Both recompute the cosines, which is cheaper than to keep 16 of them a number and row.
-// Error: with fma a cosine below 1.6e-7, 2 pi times a sine below 2 pi * 2.1e-7; without 1.8e-7 and 2.4e-7. Those are the
-// largest over all floats of a turn; tests/cpp/test_embedding.cpp looks at some, and at turns up to 2^22.
-// Only for unit_*.cpp.
+// Vectors run over numbers. A value of a row is one chain in order of frequencies, a gradient is one chain in row
+// order. Both recompute the cosines, which is cheaper than storing 16 of them per number and row.
+// Error: with fma, at most 1.6e-7 for a cosine and 2.1e-7 for a sine; without fma, 1.8e-7 and 2.4e-7. The gradient uses
+// 2 pi times a sine. These are maxima over all floats of a turn; tests/cpp/test_embedding.cpp checks some of them, and
+// turns up to 2^22. Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/elementary.hpp"
@@ -28,7 +28,7 @@ ASH_INLINE Floats sine_of_turns(Floats t) {
     return t * fma(p, z, broadcast(kTwoPi));
 }
 
-// u less the nearest whole number: exact for |u| < 2^22, and in any case within [-1/2, 1/2]; NaN stays.
+// u minus the nearest whole number. Exact for |u| < 2^22, and always within [-1/2, 1/2]; NaN stays NaN.
 ASH_INLINE Floats part_of_turn(Floats u) {
     const Floats part = u - ((u + kRoundMagic) - kRoundMagic);
     return at_most(at_least(part, broadcast(-0.5F)), broadcast(0.5F));
@@ -81,7 +81,7 @@ void embed(const ash::Periodic& p, const float* x, int64_t rows, float* to, int6
     }
 }
 
-// Where the deltas of one vector of numbers lie, and which lanes of it are numbers.
+// The position of the deltas of one vector of numbers, and the lanes that hold numbers.
 struct PeriodicDeltas {
     const float* first;
     int64_t stride;
@@ -138,8 +138,8 @@ void embed_gradient(const ash::Periodic& p, int64_t first, const float* x, const
     }
 }
 
-// A sum in 16 lanes, for any width of a vector, and then by halves. No vector beyond the last column: a scratch
-// holds there what others have left, which may be NaN.
+// A sum in 16 lanes for any vector width, which are then added by halves. It stops at the last column's vector, since a
+// scratch may hold old values beyond it, including NaN.
 ASH_INLINE float dot(const float* a, const float* b, int64_t columns) {
     constexpr int kWide = 16;
     alignas(64) float lanes[kWide] = {};

@@ -1,21 +1,21 @@
-// product.hpp: the one product kernel, in its three uses.
+// product.hpp: the only product kernel, and its three uses.
 //
 //     forward          Y = X W + b        A = X           B = W
 //     weight gradient  G = X^T D          A = X, strides swapped   B = D
-//     input delta      D' = S * (D W^T)   A = D           B = W^T, a copy that the update refreshes
+//     input delta      D' = S * (D W^T)   A = D           B = W^T, a copy refreshed by the update
 //
 //            k ->            columns ->
 //        +---------+       +----------+
 //      m | a a a a |   k   | b b b b  |
 //        +---------+       +----------+
 //
-// A tile of C, kTileRows x 2 vectors, stays in registers while k runs: per k two loads of B and one broadcast of A a
-// row. No packing: rows of B are read as they lie, and a panel of B stays in the first cache for all tiles of rows.
-// Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 8 x 32 with AVX-512 (16 of 32), 6 x 8 with SSE2 and NEON.
-// With 12 rows there the offsets of the rows of A do not fit the general registers, and reading two of them back for each
-// k cost 4 % (bench/kernels/products.py). Rows are split evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since a tile of 2
-// rows has too few sums in flight to hide the latency of its additions.
-// Cost: 2 M N K floating-point operations, N rounded up to a vector, and some 25 to 45 cycles at the end of a tile.
+// A tile of C, kTileRows x 2 vectors, stays in registers while k runs. Each k takes two loads of B and one broadcast of
+// A per row. Nothing is packed: rows of B are read in place, and a panel of B stays in the L1 cache for all tiles of
+// rows. Tiles are 6 x 16 with AVX2 (12 of 16 registers hold sums), 8 x 32 with AVX-512 (16 of 32), 6 x 8 with SSE2 and
+// NEON. With 12 rows on AVX-512 the row offsets of A do not fit the general registers, and reloading two of them for
+// each k cost 4 % (bench/kernels/products.py). Rows are split evenly: 32 rows are 6+6+5+5+5+5, never 6+6+6+6+6+2, since
+// a tile of 2 rows has too few sums in flight to hide the latency of its additions.
+// Cost: 2 M N K floating-point operations, with N rounded up to a vector, plus 25 to 45 cycles at the end of each tile.
 // Only for unit_*.cpp.
 #pragma once
 
@@ -35,7 +35,7 @@ constexpr int kTileRows = 6;
 
 alignas(64) constexpr float kNothing[8 * kLanes] = {};
 
-// Where the sums of a row start: at the bias, at nothing, or at what C holds. No branch between the loads.
+// Where the sums of a row start: at the bias, at zero, or at the values in C. There is no branch between the loads.
 struct SumStart {
     const float* first;
     int64_t stride;  // to the next row
@@ -46,7 +46,7 @@ ASH_INLINE SumStart start_of(const ash::Product& p, const float* c, int64_t colu
     return {p.bias != nullptr ? p.bias + column : kNothing, 0};
 }
 
-// `count` tiles of R rows one below the other, from `row` on: C[row .. row + count R)[column .. column + V vectors).
+// `count` stacked tiles of R rows, starting at `row`: C[row .. row + count R)[column .. column + V vectors).
 template <int R, int V>
 __attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, int64_t column, int64_t count) noexcept {
     const float* a = p.a + row * p.a_row;
@@ -91,7 +91,7 @@ __attribute__((noinline)) void tiles_below(const ash::Product& p, int64_t row, i
 using Tile = void (*)(const ash::Product&, int64_t, int64_t, int64_t) noexcept;
 
 struct Tiles {
-    Tile of[kTileRows + 1];  // by the number of rows; none for 0
+    Tile of[kTileRows + 1];  // indexed by the number of rows; null for 0
 };
 
 template <int V>
@@ -108,11 +108,11 @@ constexpr Tiles tiles() {
 constexpr Tiles kNarrowTiles = tiles<1>();
 constexpr Tiles kWideTiles = tiles<2>();
 
-// All rows of one panel of columns.
+// Computes all rows of one panel of columns.
 void panel(const ash::Product& p, const Tiles& tiles, int64_t column) noexcept {
     const int64_t count = (p.rows + kTileRows - 1) / kTileRows;
     const int64_t height = p.rows / count;
-    const int64_t higher = p.rows % count;  // so many tiles have one row more
+    const int64_t higher = p.rows % count;  // number of tiles with one more row
     if (higher > 0) tiles.of[height + 1](p, 0, column, higher);
     tiles.of[height](p, higher * (height + 1), column, count - higher);
 }
@@ -120,14 +120,14 @@ void panel(const ash::Product& p, const Tiles& tiles, int64_t column) noexcept {
 void product(const ash::Product& p) noexcept {
     if (p.rows == 0) return;
     int64_t column = 0;
-    // One row, a gradient of biases: more vectors in place of the rows that would hide the latency.
+    // A single row, as in a gradient of biases: more vectors hide the latency in place of the missing rows.
     for (; p.rows == 1 && column + 7 * kLanes < p.columns; column += 8 * kLanes) tiles_below<1, 8>(p, 0, column, 1);
     for (; column + kLanes < p.columns; column += 2 * kLanes) panel(p, kWideTiles, column);
     if (column < p.columns) panel(p, kNarrowTiles, column);
 }
 
-// Opaque and different starts: the compiler must neither merge the chains nor do the loop once. Chains are told apart by number at
-// compile time: a loop over 24 of them would not be unrolled, and they would lie in memory.
+// The starts are opaque and different, so the compiler can neither merge the chains nor run the loop only once. Chains
+// are numbered at compile time, since a loop over 24 of them would not be unrolled and would keep them in memory.
 template <std::size_t... kChain>
 float peak_of(int64_t vectors, std::index_sequence<kChain...>) noexcept {
     Floats start{};
@@ -142,7 +142,7 @@ float peak_of(int64_t vectors, std::index_sequence<kChain...>) noexcept {
 }
 
 float peak(int64_t vectors) noexcept {
-    // As many chains as in a product, enough to hide the latency.
+    // As many chains as in a product, which is enough to hide the latency.
     return peak_of(vectors, std::make_index_sequence<kTileRows * 2>());
 }
 

@@ -1,8 +1,9 @@
-// The naive twin of every kernel: what it means, in the order of operations that it promises.
+// The naive twin of every kernel: it defines the result, in the promised order of operations.
 //
-// Loops over single elements, std::fma where a kernel fuses. It is the oracle of tests/cpp/test_{kernels,products}.cpp:
-// products, passes and updates of the fast units with fma must equal it bit for bit; exp, log, tanh, sigmoid are taken
-// from libm in double here, so what goes through them is compared within the bounds that DESIGN.md states.
+// It loops over single elements and uses std::fma where a kernel fuses. It is the oracle of
+// tests/cpp/test_{kernels,products}.cpp. Products, passes and updates of the fast units with fma must equal it bit for
+// bit. Here exp, log, tanh and sigmoid are those of libm in double, so results that depend on them are compared within
+// the bounds stated in DESIGN.md.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -16,7 +17,7 @@
 namespace ash {
 namespace {
 
-// C[m][n] := add(m, n, where its sum starts), or times that.
+// C[m][n] := add(m, n, initial value of the sum), or C[m][n] times that.
 template <typename Add>
 void for_elements(const Product& p, Add add) {
     for (std::int64_t m = 0; m < p.rows; ++m) {
@@ -44,13 +45,13 @@ float to_bfloat16(float x) {
     if (std::isnan(x) || std::isinf(x)) return x;
     if (std::fpclassify(x) == FP_SUBNORMAL) return std::copysign(0.0F, x);
     const auto own = std::bit_cast<std::uint32_t>(x);
-    const std::uint32_t below = own & 0xFFFFU;  // what is rounded
+    const std::uint32_t below = own & 0xFFFFU;  // the bits that are rounded away
     const std::uint32_t kept = own - below;
     const bool up = below > 0x8000U || (below == 0x8000U && (kept >> 16) % 2 == 1);
     return std::bit_cast<float>(up ? kept + 0x10000U : kept);
 }
 
-// As TDPBF16PS does it: 16 pairs of terms at a time, the last ones filled up with zeros.
+// In the order of TDPBF16PS: 16 pairs of terms at a time, with the last group filled up with zeros.
 void product_bfloat16(const Product& p, float*) noexcept {
     const auto a = [&](std::int64_t m, std::int64_t k) {
         return k < p.terms ? to_bfloat16(p.a[m * p.a_row + k * p.a_column]) : 0.0F;
@@ -246,7 +247,7 @@ void poisson(float* outputs, const float* targets, float scale, float* losses, B
     }
 }
 
-// What the weight moves along, after the moments have taken the gradient in.
+// The direction in which the weight moves, after the moments have been updated with the gradient.
 float direction(const Update& u, const Parameters& p, std::int64_t i, float gradient) {
     if (u.optimizer == Optimizer::sgd) return gradient;
     float& first = p.first_moment[i];

@@ -1,7 +1,7 @@
-// reference_periodic.hpp: the naive twins of periodic.hpp: the embedding of numbers, and factors of rows.
+// reference_periodic.hpp: the naive twins of periodic.hpp: the embedding of numbers, and row factors.
 //
-// Sines and sums in double here, where the kernels have a chain of float: what comes out is compared within a bound.
-// Factors and their gradients are in the order that is promised, and compared bit for bit.
+// Sines and sums are in double here, while the kernels use a chain of floats, so results are compared within a bound.
+// Factors and their gradients use the promised order and are compared bit for bit.
 // Only for reference.cpp.
 #pragma once
 
@@ -19,8 +19,8 @@ namespace {
 
 // x * y + z, rounded once.
 #if defined(__MINGW32__)
-// The fmaf of MinGW-w64 rounds twice. Here the product is exact in double, and the sum is rounded to odd, so that rounding
-// it to float gives what rounding the exact sum would give (Boldo and Melquiond, 2008).
+// MinGW-w64's fmaf rounds twice. Here the product is exact in double and the sum is rounded to odd. Rounding that sum
+// to float equals rounding the exact sum (Boldo and Melquiond, 2008).
 float fused(float x, float y, float z) {
     const double product = static_cast<double>(x) * y;
     double sum = product + z;

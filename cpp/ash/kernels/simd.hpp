@@ -1,11 +1,13 @@
-// simd.hpp: vectors of floats in the width of the unit that includes this file, by GCC and Clang vector extensions.
+// simd.hpp: float vectors, as wide as the unit that includes this file allows, by GCC and Clang vector extensions.
 //
-// Only for unit_*.cpp. All functions here and in the kernel headers have internal linkage, and call no inline function of
-// the standard library but constants: an inline function compiled for AVX-512 could be the copy that the linker keeps for
-// the whole program, and end in an illegal instruction elsewhere. A test (cmake/weak_symbols.cmake) checks the units.
+// Only for unit_*.cpp. All functions here and in the kernel headers have internal linkage and call no inline function
+// of the standard library except constants. Otherwise the linker might keep the copy of an inline function that was
+// compiled for AVX-512 for the whole program, which would then hit an illegal instruction on other machines. A test
+// (cmake/weak_symbols.cmake) checks the units.
 //
-// A fused multiply-add is explicit (fma below); -ffp-contract=off forbids all others, since the compiler would choose
-// where. Baseline x86-64 has none: there fma is a product and a sum, and bits differ from those of the other units.
+// A fused multiply-add is always explicit (fma below). -ffp-contract=off forbids all others, since the compiler would
+// choose where to fuse. Baseline x86-64 has no fma instruction. There fma is a product and a sum, and its bits differ
+// from those of the other units.
 #pragma once
 
 #include <stddef.h>
@@ -19,7 +21,7 @@
 #include <emmintrin.h>
 #endif
 
-// Floats per vector. A test may ask for more than the registers hold, to run the tiles of AVX-512 on a machine without
+// Floats per vector. A test may request more than the registers hold, to run the tiles of AVX-512 on a machine without
 // it.
 #if defined(ASH_LANES)
 #elif defined(__AVX512F__)
@@ -31,33 +33,33 @@
 #endif
 
 #define ASH_INLINE inline __attribute__((always_inline))
-// Hides from the compiler what a vector holds.
+// Hides the content of a vector from the compiler.
 #define ASH_OPAQUE(value) __asm__ volatile("" : "+m"(value))
 
 namespace {
 
 constexpr int kLanes = ASH_LANES;
 
-// ASH_UNFUSED: as baseline x86-64, where there would be a fused multiply-add.
+// ASH_UNFUSED: no fused multiply-add even if the processor has one, as on baseline x86-64.
 #if (defined(__FMA__) || defined(__ARM_FEATURE_FMA)) && !defined(ASH_UNFUSED)
 constexpr bool kFused = true;
 #else
 constexpr bool kFused = false;
 #endif
 
-// may_alias: arrays of float are read and written through these.
+// may_alias: float arrays are read and written through these types.
 using Floats = float __attribute__((vector_size(kLanes * 4), may_alias));
 using Integers = int32_t __attribute__((vector_size(kLanes * 4), may_alias));
 using Words = uint32_t __attribute__((vector_size(kLanes * 4), may_alias));
 
 ASH_INLINE Floats load(const float* from) { return *reinterpret_cast<const Floats*>(from); }
 ASH_INLINE void store(float* to, Floats value) { *reinterpret_cast<Floats*>(to) = value; }
-// At any float. The attribute stands beside the name: among those of the type clang does not heed it.
+// A vector at any float's alignment. The attribute follows the name, since clang ignores it after the type.
 using LooseFloats __attribute__((aligned(4))) = Floats;
 static_assert(alignof(LooseFloats) == alignof(float));
 ASH_INLINE Floats load_loose(const float* from) { return *reinterpret_cast<const LooseFloats*>(from); }
 ASH_INLINE void store_loose(float* to, Floats value) { *reinterpret_cast<LooseFloats*>(to) = value; }
-ASH_INLINE Floats broadcast(float value) { return value - Floats{}; }  // x - 0 is x for every x, -0 included
+ASH_INLINE Floats broadcast(float value) { return value - Floats{}; }  // x - 0 is x for every x, including -0
 ASH_INLINE Integers bits(Floats value) { return reinterpret_cast<Integers&>(value); }
 ASH_INLINE Floats from_bits(Integers value) { return reinterpret_cast<Floats&>(value); }
 
@@ -91,7 +93,7 @@ ASH_INLINE Floats square_root(Floats x) {
 #endif
 }
 
-// mask is all ones or all zeros a lane, as comparisons give it.
+// Each lane of the mask is all ones or all zeros, as comparisons return it.
 ASH_INLINE Floats select(Integers mask, Floats yes, Floats no) { return mask ? yes : no; }
 // max(value, bound); NaN in value is passed through.
 ASH_INLINE Floats at_least(Floats value, Floats bound) {
@@ -124,7 +126,7 @@ ASH_INLINE Integers lane_numbers() {
 }
 
 // Calls function(index of the first lane) for every vector of a block [rows][stride] up to its last column. Rows
-// without unused vectors at their end are gone through as one.
+// without unused vectors at their end are traversed as one row.
 template <typename Function>
 ASH_INLINE void for_vectors(int64_t rows, int64_t columns, int64_t stride, Function function) {
     int64_t width = (columns + kLanes - 1) / kLanes * kLanes;

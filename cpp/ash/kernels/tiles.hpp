@@ -1,12 +1,12 @@
-// tiles.hpp: the products of bfloat16.hpp on the tiles of AMX (Intel, since Sapphire Rapids).
+// tiles.hpp: the products of bfloat16.hpp on AMX tiles (Intel, since Sapphire Rapids).
 //
-//     A  [rows][terms]      two bytes a number, rows filled up to 32 terms            packed once per product
-//     B  [terms / 2][columns]   four bytes: terms 2 k and 2 k + 1 of a column
+//     A  [rows][terms]          two bytes per number, rows filled up to 32 terms; packed once per product
+//     B  [terms / 2][columns]   four bytes: terms 2 k and 2 k + 1 of a column; packed once per product
 //
-//     a tile of C: 16 x 16 floats; TDPBF16PS adds 16 rows of A times 16 columns of B, 32 terms. Four tiles of C, 32 x 32,
-//     stay in registers while k runs.
+//     a tile of C: 16 x 16 floats; TDPBF16PS adds the product of 16 rows of A and 16 columns of B over 32 terms. Four
+//     tiles of C, 32 x 32, stay in registers while k runs.
 //
-// A tile at the lower edge is stored to the stack first, since a product writes no rows but its own.
+// A tile at the lower edge is first stored on the stack, since a product writes only its own rows.
 // Only for unit_amx.cpp, and for tests, which simulate the instructions on processors without them.
 #pragma once
 
@@ -70,7 +70,7 @@ inline void simulate_product(int c, int a, int b) {
 namespace {
 
 constexpr int64_t kTile = 16;   // rows and columns of a tile of C
-constexpr int64_t kDepth = 32;  // terms of an instruction
+constexpr int64_t kDepth = 32;  // terms per instruction
 
 alignas(64) constexpr float kZeros[kTile] = {};
 
@@ -91,14 +91,14 @@ ASH_INLINE void configure_tiles() {
 #endif
 }
 
-// A thread that holds tiles takes longer to be suspended.
+// Suspending a thread takes longer while it holds tiles.
 ASH_INLINE void release_tiles() {
 #if !defined(ASH_SIMULATED_TILES)
     _tile_release();
 #endif
 }
 
-// 16 numbers in bfloat16.
+// 16 numbers rounded to bfloat16.
 ASH_INLINE __m256i rounded(const float* from) {
     return reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_load_ps(from)));
 }
@@ -110,7 +110,7 @@ ASH_INLINE __m512i paired(const float* first, const float* second) {
     return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded(second)), 16));
 }
 
-// to [pairs][columns] := pairs of rows of from [rows][stride]; zeros beyond the last row.
+// to [pairs][columns] := pairs of rows of from [rows][stride], with zeros beyond the last row.
 void pack_pairs(const float* from, ash::Block block, int64_t pairs, uint32_t* to, int64_t to_stride) noexcept {
     for (int64_t pair = 0; pair < pairs; ++pair) {
         const int64_t row = 2 * pair;
@@ -124,7 +124,8 @@ void pack_pairs(const float* from, ash::Block block, int64_t pairs, uint32_t* to
     }
 }
 
-// A as tiles read it: [whole(rows, 16)][words] words of two numbers, from rows of A; zeros beyond its terms and rows.
+// Packs A for tiles, from rows of A: [whole(rows, 16)][words] words of two numbers, with zeros beyond its terms and
+// rows.
 void pack_rows(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     for (int64_t row = 0; row < whole(p.rows, kTile); ++row) {
         for (int64_t i = 0; i < 2 * words; i += 16) {
@@ -140,7 +141,7 @@ void pack_rows(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     }
 }
 
-// The same from columns of A, which lie in rows of p.a: X of a gradient.
+// The same from columns of A, which are rows of p.a: X in a gradient.
 void pack_columns(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
     alignas(64) uint32_t square[16 * 16];
     for (int64_t row = 0; row < p.rows; row += kTile) {
@@ -148,20 +149,20 @@ void pack_columns(const ash::Product& p, int64_t words, uint32_t* to) noexcept {
             const int64_t term = 2 * word;
             const int64_t left = p.terms > term ? p.terms - term : 0;
             pack_pairs(p.a + term * p.a_column + row, {left, 16, p.a_column}, 16, square, 16);
-            // Moved as floats, word for word.
+            // Transposed as floats, word by word.
             transpose(reinterpret_cast<const float*>(square), {16, 16, 16},
                       reinterpret_cast<float*>(to + row * words + word), words);
         }
     }
 }
 
-// Where the sums of 16 x 16 elements of C start.
+// The starting values of the sums of 16 x 16 elements of C.
 struct TileStart {
     const float* from;
     int64_t stride;  // bytes
 };
 
-// C[row .. row + 16 R)[column .. column + 16 V), of which `rows` rows are there.
+// C[row .. row + 16 R)[column .. column + 16 V), clipped to the rows of the product.
 class TileBlock {
   public:
     TileBlock(const ash::Product& p, int64_t row, int64_t column)
@@ -178,7 +179,7 @@ class TileBlock {
         return {has_bias ? p_.bias + column_ + right * kTile : kZeros, 0};
     }
 
-    // Where a tile is stored; done() carries it on from there.
+    // Where a tile is stored; done() copies it from there to C if necessary.
     float* target(int down, int right) noexcept { return is_direct(down) ? at(down, right) : edge_; }
     int64_t target_stride(int down) const noexcept { return is_direct(down) ? p_.c_stride * 4 : kTile * 4; }
     void done(int down, int right) noexcept {
@@ -203,7 +204,7 @@ class TileBlock {
     alignas(64) float edge_[kTile * kTile] = {};
 };
 
-// The numbers of tiles are part of the instructions: C 0 to 3, A 4 and 5, B 6 and 7.
+// Tile numbers are part of the instructions: 0 to 3 for C, 4 and 5 for A, 6 and 7 for B.
 #define ASH_TILE_BEGIN(tile, down, right)                \
     {                                                    \
         const TileStart from = block.start(down, right); \

@@ -1,4 +1,4 @@
-// unit.hpp: the table of one instruction set; included once by each unit_*.cpp, which names it.
+// unit.hpp: the function table of one instruction set; included once by each unit_*.cpp, which gives it a name.
 #pragma once
 
 #include "ash/kernels/bfloat16.hpp"

@@ -1,11 +1,12 @@
-// denormals.hpp: FlushDenormals: while such an object lives, its thread treats numbers below 2^-126 as zero.
+// denormals.hpp: FlushDenormals, which makes its thread treat numbers below 2^-126 as zero while the object exists.
 //
-// Moments of weights that no longer get a gradient keep shrinking. They end as denormals for good, since 0.95 times the
-// smallest ones rounds to themselves. On x86 each operation on a denormal takes 150 cycles, and a job 20 times as long.
+// Moments of weights that no longer receive a gradient keep shrinking. They end as denormals and stay there, since 0.95
+// times the smallest denormals rounds back to themselves. On x86 every operation on a denormal takes 150 cycles, and a
+// job then takes 20 times as long.
 //
-// Promise: all x86 instruction sets flush alike. 64-bit Arm decides before it rounds, x86 after. So they may differ
-//          only for a result that rounds up to 2^-126, one in 2^24 of the smallest.
-// Threads: the mode belongs to a thread, and is restored. Cost: some tens of cycles.
+// Promise: all x86 instruction sets flush alike. 64-bit Arm decides before rounding, x86 after it. So the two may
+//          differ only for a result that rounds up to 2^-126, which is 1 in 2^24 of the smallest results.
+// Threads: the mode belongs to a thread. The destructor restores the previous mode. Cost: tens of cycles.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ class FlushDenormals {
   private:
 #if defined(__SSE2__)
     using Mode = std::uint32_t;
-    static constexpr Mode kFlush = 0x8040;  // of results and of operands
+    static constexpr Mode kFlush = 0x8040;  // flushes both results and operands
     static Mode mode() { return _mm_getcsr(); }
     static void set_mode(Mode mode) { _mm_setcsr(mode); }
 #elif defined(__aarch64__)

@@ -51,7 +51,7 @@ std::uint64_t merged(const Lanes& lanes) {
     return hash;
 }
 
-// All whole stripes.
+// The hash of all whole stripes.
 template <typename Value>
 std::uint64_t stripes(const Value* values, const Value* end) {
     Lanes lanes = kFirstLanes;

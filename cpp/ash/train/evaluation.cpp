@@ -12,10 +12,10 @@
 namespace ash {
 namespace {
 
-// The mean over rows of a loss, each as often as it counts.
+// The mean of a loss over rows, weighted by the row weights.
 class MeanLoss {
   public:
-    // loss(r) of the next rows.
+    // Adds loss(r) for the next rows.
     template <typename Term>
     void add(const Rows& rows, Span next, Term term) {
         for (std::int64_t r = 0; r < next.count; ++r) {
@@ -26,19 +26,19 @@ class MeanLoss {
         }
     }
     double mean() const { return sum_ / weights_; }
-    double count() const { return weights_; }  // of rows
+    double count() const { return weights_; }  // sum of row weights
 
   private:
     double sum_ = 0.0;
     double weights_ = 0.0;
 };
 
-// The mean cross-entropy of logits times the factor that suits it best, of the powers of 2^(1/4) from 1/4 to 8. Few rows
-// that are all right would ask for the largest factor, so factors have the prior of python/ash/models/model_pool.py: their
-// logarithm is normal, around 0.
+// The mean cross-entropy of logits times the factor that suits it best, among the powers of 2^(1/4) from 1/4 to 8. A
+// few rows that are all predicted correctly would favor the largest factor. So factors have the same prior as in
+// python/ash/models/model_pool.py: their logarithm is normal around 0.
 class CalibratedLoss {
   public:
-    // The logits of the next rows. scratch: as large.
+    // Adds the logits of the next rows. scratch: as large as the logits.
     void add(const Kernels& kernels, const Rows& rows, Span next, const float* logits, Block block, float* scratch) {
         std::array<float, kBlockRows> losses;
         for (int f = 0; f < kFactors; ++f) {
@@ -50,7 +50,7 @@ class CalibratedLoss {
     }
 
     double mean() const {
-        double best = std::numeric_limits<double>::quiet_NaN();  // where no loss is a number
+        double best = std::numeric_limits<double>::quiet_NaN();  // returned if no loss is a number
         double lowest = std::numeric_limits<double>::infinity();
         for (int f = 0; f < kFactors; ++f) {
             const double octaves = f / 4.0 - 2.0;
@@ -81,7 +81,7 @@ Truth truth_of(const Data& data) {
             .weights = rows.weights};
 }
 
-// The mean of term(error) over the outputs of a row.
+// The mean of term(error) over the outputs of one row.
 template <typename Term>
 double mean_over_outputs(const float* predictions, const float* targets, int outputs, Term term) {
     double sum = 0.0;
@@ -89,7 +89,7 @@ double mean_over_outputs(const float* predictions, const float* targets, int out
     return sum / outputs;
 }
 
-// Adds the losses of the next rows, in Data::units(). scratch: [2][kBlockRows].
+// Adds the losses of the next rows in Data::units(). scratch: [2][kBlockRows].
 void add_losses(const Kernels& kernels, const Data& data, Span next, const float* predictions, std::int64_t stride,
                 float* scratch, MeanLoss& mean) {
     const Rows& rows = data.validation();
@@ -113,14 +113,14 @@ void add_losses(const Kernels& kernels, const Data& data, Span next, const float
     });
 }
 
-// Converts network outputs to Data::units(), in place. predictions, if set, gets the targets in the units of y, unpadded.
+// Converts network outputs to Data::units() in place. predictions, if set, gets the unpadded targets in units of y.
 void to_data_units(const Kernels& kernels, const Data& data, const OutputUnits& units, float* values, std::int64_t rows,
                    std::int64_t stride, float* predictions) {
     const Scaling& own = data.units();
     to_targets(kernels, units, values, rows, stride, [&](std::int64_t r, std::int64_t o, double target) {
         const auto column = static_cast<std::size_t>(o);
         if (predictions != nullptr) *predictions++ = static_cast<float>(target);
-        // A value that is in these units already, and was not clipped, stays as it is, so that nothing is rounded twice.
+        // A value that is already in these units and was not clipped stays as it is, so that nothing is rounded twice.
         if (units.link == Link::identity && target != units.least[column]) return;
         values[r * stride + o] = static_cast<float>((target - own.center[column]) / own.scale[column]);
     });

@@ -1,16 +1,17 @@
 // evaluation.hpp: scores a state on the validation rows.
 //
-// The score is that of metrics.hpp, on probabilities or on targets in Data::units(); the loss breaks its ties. Both are sums
-// in order of rows, each row as often as it counts, so they depend on nothing but data and weights.
+// The score is defined in metrics.hpp and computed from probabilities or from targets in Data::units(). Ties of scores
+// are broken by the loss. Both are sums in row order, weighted by the row weights, so they depend only on data and
+// weights.
 //
-// The log loss of a network that was trained with smoothed labels is that of calibrated probabilities: logits are
-// multiplied by the factor that suits the validation rows best. Otherwise such networks could not win, since smoothed
-// labels make probabilities too even; those that are kept are calibrated (python/ash/models/model_pool.py).
+// For a network trained with smoothed labels, the log loss is that of calibrated probabilities: logits are multiplied
+// by the factor that suits the validation rows best. Smoothed labels make probabilities too even, so without this step
+// such networks could not win. The kept networks are calibrated in the same way (python/ash/models/model_pool.py).
 //
-// Threads: a workspace belongs to one; data and state are read.
-// Cost:    one forward pass, a block of rows at a time, which is scored before the next: no prediction is kept, but what
-//          the metric keeps (metrics.hpp). The calibrated log loss takes 21 more softmaxes. Nothing is allocated
-//          once the workspace has served that metric.
+// Threads: a workspace belongs to one thread; data and state are only read.
+// Cost:    one forward pass. Each block of rows is scored before the next, so no predictions are kept except those that
+//          the metric needs (metrics.hpp). The calibrated log loss takes 21 more softmaxes. Nothing is allocated once
+//          the workspace has served that metric.
 #pragma once
 
 #include <atomic>
@@ -26,13 +27,13 @@ namespace ash {
 
 struct Evaluation {
     double score = 0.0;  // higher is better
-    double loss = 0.0;   // the mean cross-entropy as it is, or the loss of the targets in Data::units()
+    double loss = 0.0;   // the uncalibrated mean cross-entropy, or the loss of the targets in Data::units()
     bool stopped = false;
 };
 
-// stop, if set: returns within a block of rows. predictions, if set: [validation rows][outputs], probabilities or
-// targets in the units of y, are written there. REQUIRES: the workspace is prepared, to score at least, for these settings,
-// which are those of the state.
+// stop, if set: evaluate() returns within one block of rows. predictions, if set: receives [validation rows][outputs],
+// probabilities or targets in the units of y. REQUIRES: the workspace is prepared, at least by prepare_to_score(), for
+// these settings, which are those of the state.
 Evaluation evaluate(const Data& data, const Settings& settings, const State& state, Metric metric,
                     const Kernels& kernels, const std::atomic<bool>* stop, Workspace& workspace,
                     float* predictions = nullptr);

@@ -1,10 +1,10 @@
-// learning_rate.hpp: the factor of the learning rate over one job.
+// learning_rate.hpp: the factor on the learning rate during one job.
 #pragma once
 
 namespace ash {
 
-// cos(pi t) for t in [0, 1], as sin(pi (1/2 - t)) by its Taylor series up to x^17 (error below 1e-13): libm's cosine
-// differs in its last bit between versions, and a learning rate must not.
+// cos(pi t) for t in [0, 1], computed as sin(pi (1/2 - t)) by its Taylor series up to x^17 (error below 1e-13). libm's
+// cosine differs in its last bit between versions, and a learning rate must not.
 inline double cosine_of_half_turn(double t) {
     constexpr double kPi = 3.14159265358979323846;
     const double x = kPi * (0.5 - t);
@@ -18,8 +18,8 @@ inline double cosine_of_half_turn(double t) {
     return sum;
 }
 
-// From 1 at the first update down to almost 0 at the last (Loshchilov, Hutter: SGDR, arXiv 1608.03983, one cycle per
-// job).
+// The cosine cycle, from 1 at the first update down to almost 0 at the last (Loshchilov, Hutter: SGDR,
+// arXiv 1608.03983), one cycle per job.
 inline double cycle(double share_done) { return 0.5 * (1.0 + cosine_of_half_turn(share_done)); }
 
 }  // namespace ash

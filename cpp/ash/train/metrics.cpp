@@ -17,7 +17,7 @@
 //                           f1 and its means    hits, rows, predicted rows   of each class
 //                           r2                  mean, total, residual
 //                           rmse, mae, pinball  errors
-// Mean and total depend on the targets alone, so begin() has them before the first prediction.
+// Mean and total depend only on the targets, so begin() computes them before the first prediction.
 
 namespace ash {
 
@@ -25,7 +25,7 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-// The names of scikit-learn's scorers, and a similar one for the pinball loss, for which it has none.
+// The names of scikit-learn's scorers, and a similar name for the pinball loss, for which scikit-learn has no scorer.
 constexpr std::array<std::string_view, 13> kNames = {"accuracy",
                                                      "neg_log_loss",
                                                      "balanced_accuracy",
@@ -46,7 +46,7 @@ std::span<const float> row(const Predictions& predictions, std::int64_t r) {
 
 const float* row(const Targets& targets, std::int64_t r) { return targets.values + r * targets.stride; }
 
-// Sums of ones are exact, so rows of equal weight score as if they were counted.
+// Sums of ones are exact, so rows of equal weight are scored as if they were counted.
 double weight(const Truth& truth, std::int64_t r) {
     return truth.weights.empty() ? 1.0 : double{truth.weights[static_cast<std::size_t>(r)]};
 }
@@ -58,7 +58,7 @@ double weight_sum(const Truth& truth) {
     return sum;
 }
 
-// By the bits of the exponent, which the compiler can do for many floats at once.
+// Tests the exponent bits, which the compiler can do for many floats at once.
 bool all_finite(const Predictions& predictions) {
     constexpr std::uint32_t kExponent = 0x7f800000U;
     bool finite = true;
@@ -74,7 +74,7 @@ std::int32_t predicted_class(std::span<const float> probabilities) {
     return static_cast<std::int32_t>(std::ranges::max_element(probabilities) - probabilities.begin());
 }
 
-// count(label, weight, whether its class was predicted) for each of the next rows.
+// Calls count(label, weight, whether that class was predicted) for each of the next rows.
 template <typename Count>
 void count_rows(const Truth& truth, const Predictions& next, std::int64_t first, Count count) {
     for (std::int64_t r = 0; r < next.rows; ++r) {
@@ -85,7 +85,7 @@ void count_rows(const Truth& truth, const Predictions& next, std::int64_t first,
 
 double squared(double x) { return x * x; }
 
-// sums[o] += weight * term(target, o) over all rows, in their order.
+// sums[o] += weight * term(target, o) over all rows, in row order.
 template <typename Term>
 void sum_targets(const Truth& truth, std::span<double> sums, Term term) {
     for (std::int64_t r = 0; r < truth.rows; ++r) {
@@ -95,7 +95,7 @@ void sum_targets(const Truth& truth, std::span<double> sums, Term term) {
     }
 }
 
-// sums[o] += weight * term(target - prediction) over the next rows, in their order.
+// sums[o] += weight * term(target - prediction) over the next rows, in row order.
 template <typename Term>
 void sum_errors(const Truth& truth, const Predictions& next, std::int64_t first, std::span<double> sums, Term term) {
     for (std::int64_t r = 0; r < next.rows; ++r) {
@@ -110,7 +110,7 @@ void sum_errors(const Truth& truth, const Predictions& next, std::int64_t first,
 
 bool ranks(Metric metric) { return metric == Metric::auc || metric == Metric::average_precision; }
 
-// The classes whose probabilities are ranked; of two classes, the second one.
+// The first class whose probabilities are ranked. Of two classes only the second is ranked.
 int first_ranked(int outputs) { return outputs == 2 ? 1 : 0; }
 
 }  // namespace
@@ -313,8 +313,8 @@ double RunningScore::mean_over_classes(double (RunningScore::*of_class)(std::int
     return sum / truth_.outputs;
 }
 
-// The rows in order of the probability of class `positive`, ascending; ties by row, so that the weights of tied rows
-// are always added in the same order.
+// The rows by ascending probability of class `positive`. Ties are ordered by row number, so that the weights of tied
+// rows are always added in the same order.
 std::span<std::uint32_t> RunningScore::ranked(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
     const std::span<std::uint32_t> order = std::span(order_).first(static_cast<std::size_t>(truth_.rows));
@@ -325,14 +325,14 @@ std::span<std::uint32_t> RunningScore::ranked(std::int32_t positive) {
     return order;
 }
 
-// Area under the curve of class `positive` against the rest: the share of pairs (one of it, one of the rest) that its
-// probability puts in the right order, tied pairs as half (Mann and Whitney 1947). Halves of ones are exact too.
+// The area under the curve of class `positive` against the rest: the share of pairs (one row of the class, one of the
+// rest) that its probability ranks correctly, with ties as half (Mann and Whitney 1947). Halves of ones are exact, too.
 double RunningScore::auc_of_class(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
     const std::span<const std::uint32_t> order = ranked(positive);
     double positives = 0.0;
     double negatives = 0.0;
-    double ordered = 0.0;  // pairs
+    double ordered = 0.0;  // correctly ranked pairs
     for (std::size_t first = 0, end = 0; first < order.size(); first = end) {
         double tied_positives = 0.0;
         double tied_negatives = 0.0;
@@ -347,8 +347,8 @@ double RunningScore::auc_of_class(std::int32_t positive) {
     return positives > 0.0 && negatives > 0.0 ? ordered / (positives * negatives) : kUndefined;
 }
 
-// The mean precision over the rows of class `positive`: of each, the share of its class among all rows that are at least
-// as probable. That is the sum over thresholds of (recall gained) * precision.
+// The mean precision over the rows of class `positive`. The precision of a row is the share of its class among all rows
+// that are at least as probable. The result equals the sum over thresholds of (recall gained) * precision.
 double RunningScore::precision_of_class(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
     const std::span<const std::uint32_t> order = ranked(positive);

@@ -1,27 +1,29 @@
-// metrics.hpp: metrics, which score predictions by one number; higher is better.
+// metrics.hpp: metrics that score predictions by one number; higher is better.
 //
 //     classification (class numbers; probabilities)     regression (floats; floats)
 //     accuracy, balanced_accuracy, log_loss             r2, rmse, mae, pinball loss, Poisson deviance
 //     auc, average_precision, f1 and its two means
 //
-// Definitions: those of scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean recall of
-//              the classes that occur. auc with two classes ranks the probability of class 1; with more it is the plain
-//              mean over classes of one against the rest; average_precision likewise. f1 is that of class 1 of two,
-//              f1_macro the plain mean over the classes that occur or are predicted, f1_weighted that by their rows; the f1
-//              of a class without a hit is 0. r2 is the plain mean over outputs; a constant output scores 1 when it is
-//              met exactly, else 0. rmse is the mean of the outputs' own roots, mae of their means, pinball likewise. A
+// Definitions: those of scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean
+//              recall over the classes that occur. With two classes, auc ranks the probability of class 1; with more,
+//              it is the unweighted mean of one-vs-rest over the classes. average_precision does the same. f1 is the F1
+//              score of class 1 of two, f1_macro the unweighted mean over the classes that occur or are predicted,
+//              f1_weighted the mean weighted by rows per class. A class without a hit has an F1 score of 0. r2 is the
+//              unweighted mean over outputs; a constant output scores 1 if it is predicted exactly, else 0. rmse is the
+//              mean of the root mean squared errors of the outputs, mae and pinball are means of the outputs' means. A
 //              row of weight w counts as w rows.
-// Order:       the predicted class is the first one of the highest probability. Sums run in double, in order of rows,
-//              so a score depends only on its arguments. auc counts a tie as half, by ranks, so the order in which the
-//              sort leaves ties does not matter.
-// Blocks:      predictions come block by block, in order of rows. How they are cut does not matter to a bit, as each sum
+// Order:       the predicted class is the first class with the highest probability. Sums are computed in double in row
+//              order, so a score depends only on its arguments. auc counts a tie as half, by ranks, so the order of
+//              tied rows does not matter.
+// Blocks:      predictions arrive block by block, in row order. The division into blocks changes no bit, since each sum
 //              is one chain of additions in that order.
-// Undefined:   the score is NaN without rows; r2 for one row; auc if a class has no row or all; average_precision if a
-//              class has none; f1 for more than two classes; and if a prediction is not finite.
+// Undefined:   the score is NaN without rows, for r2 with one row, for auc if a class has no rows or all, for
+//              average_precision if a class has no rows, for f1 with more than two classes, and if a prediction is not
+//              finite.
 // Threads:     none. A running score belongs to one thread.
-// Cost:        O(rows * outputs), auc and average_precision O(rows log rows * outputs). These two keep what they rank, 4
-//              bytes per row for each class that they rank by and 4 more; the others keep no prediction. Nothing is
-//              allocated once the running score has served as many rows and outputs.
+// Cost:        O(rows * outputs); auc and average_precision O(rows log rows * outputs). These two keep the predictions
+//              that they rank: 4 bytes per row for each ranked class, plus 4 bytes per row. The others keep no
+//              prediction. Nothing is allocated once the running score has served as many rows and outputs.
 
 #pragma once
 
@@ -51,12 +53,12 @@ enum class Metric : std::uint8_t {
     poisson
 };
 
-// Throws std::invalid_argument that lists the valid names.
+// Throws std::invalid_argument with the list of valid names.
 Metric parse_metric(std::string_view name);
 std::string_view name(Metric metric);
 bool classifies(Metric metric);
 
-// Some rows: row r, output o is values[r * stride + o].
+// Predictions of a block of rows: output o of row r is values[r * stride + o].
 struct Predictions {
     const float* values;
     std::int64_t rows;
@@ -64,43 +66,43 @@ struct Predictions {
     std::int64_t stride;
 };
 
-// What is to be predicted in a regression: row r, output o is values[r * stride + o].
+// The true values of a regression: output o of row r is values[r * stride + o].
 struct Targets {
     const float* values = nullptr;
     std::int64_t stride = 0;
-    std::span<const double> scale = {};  // [outputs]: by which errors are multiplied; empty: 1
-    double level = 0.5;                  // of the pinball loss
+    std::span<const double> scale = {};  // [outputs]: factors on the errors; empty if all are 1
+    double level = 0.5;                  // quantile level of the pinball loss
 };
 
-// All rows that are scored.
+// The true labels or targets of all scored rows.
 struct Truth {
     std::int64_t rows;
     int outputs;
-    std::span<const std::int32_t> labels = {};  // [rows] of a classification, each in 0..outputs-1; else empty
-    Targets targets = {};                       // of a regression
-    std::span<const float> weights = {};        // [rows], above zero; empty: all alike
+    std::span<const std::int32_t> labels = {};  // [rows] in a classification, each in 0..outputs-1; else empty
+    Targets targets = {};                       // in a regression
+    std::span<const float> weights = {};        // [rows], above zero; empty if all rows have weight 1
 };
 
-// targets[i] := 2 (t log(t / p) - t + p), the Poisson deviance of prediction i; logarithms are those of the kernels.
-// NaN for a prediction that is not above 0, or a target below 0.
+// targets[i] := 2 (t log(t / p) - t + p), the Poisson deviance of prediction i, with the logarithm of the kernels. NaN
+// for a prediction that is not above 0, or a target below 0.
 void poisson_deviances(const Kernels& kernels, float* targets, const float* predictions, std::int64_t count);
 
 class RunningScore {
   public:
-    // Refers to the truth until score(). Throws std::invalid_argument for a metric of the other task, and for more rows
-    // than auc and average_precision can rank, which are 2^32 - 1.
+    // Keeps a reference to the truth until score(). Throws std::invalid_argument for a metric of the other task, and
+    // for more than 2^32 - 1 rows if the metric is auc or average_precision, which cannot rank more.
     void begin(Metric metric, const Truth& truth);
 
-    // The next rows. REQUIRES: as many outputs as the truth has, and no more rows.
+    // Adds the next rows. REQUIRES: as many outputs as the truth has, and in total no more rows than the truth.
     void add(const Predictions& next);
 
-    // REQUIRES: all rows were added. mean_loss is computed by the caller, with its own logarithm: the (weighted) mean of
-    // -log(probability of the label), or the Poisson deviance in units of the target; it is only negated here. The other
-    // metrics do not read it.
-    // stop: once set, score() soon returns NaN; ranking a million rows takes some 0.1 s per class.
+    // REQUIRES: all rows were added. mean_loss is computed by the caller with its own logarithm: the (weighted) mean of
+    // -log(probability of the label), or the mean Poisson deviance in units of the target. Here it is only negated. The
+    // other metrics do not read it.
+    // stop: once set, score() soon returns NaN; ranking a million rows takes about 0.1 s per class.
     double score(double mean_loss, const std::atomic<bool>* stop = nullptr);
 
-    // The most bytes that it allocates for a metric.
+    // The most bytes that a running score allocates for this metric.
     static std::int64_t bytes(Metric metric, std::int64_t rows, int outputs);
 
   private:
@@ -116,11 +118,11 @@ class RunningScore {
 
     Metric metric_ = Metric::accuracy;
     Truth truth_{};
-    std::int64_t added_ = 0;  // rows
-    bool finite_ = true;      // all predictions so far
+    std::int64_t added_ = 0;  // number of rows added
+    bool finite_ = true;      // whether all predictions so far were finite
     std::vector<double> sums_;
-    std::vector<float> ranked_;         // auc, average_precision: [classes that they rank by][rows]
-    std::vector<std::uint32_t> order_;  // of these: [rows]
+    std::vector<float> ranked_;         // for auc and average_precision: [ranked classes][rows]
+    std::vector<std::uint32_t> order_;  // row order of one ranked class: [rows]
 };
 
 }  // namespace ash

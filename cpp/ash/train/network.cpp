@@ -52,7 +52,7 @@ Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> a
     return {{features, layers.back().outputs, numbers}, settings};
 }
 
-// The first floats of an arena.
+// A copy of the first floats of an arena.
 AlignedFloats beginning(const AlignedFloats& floats, std::int64_t size) {
     AlignedFloats result(size);
     std::copy_n(floats.data(), size, result.data());
@@ -75,7 +75,7 @@ Network::Network(const State& state, const Data& data)
                                                 state.weights.data() + scaling.offset, weights_.data() + first.offset,
                                                 {first.inputs, first.outputs, first.stride});
     }
-    // The weights of a feature that was constant have learned nothing; they are the initial noise.
+    // The weights of a constant feature have learned nothing and still hold the initial noise.
     for (const int feature : data.constant_features()) {
         std::fill_n(weights_.data() + first.offset + feature * first.stride, first.stride, 0.0F);
     }
@@ -130,7 +130,8 @@ LayerWeights Network::layer(std::size_t number) const {
     return result;
 }
 
-// Buffers of one thread: standardized rows [kBlockRows][stride], outputs of all layers, results [kBlockRows][stride].
+// The buffers of one thread: standardized rows [kBlockRows][stride], outputs of all layers, results
+// [kBlockRows][stride].
 struct Network::Scratch {
     explicit Scratch(const Layout& layout)
         : inputs(kBlockRows * padded(layout.features())),
@@ -179,7 +180,7 @@ bool Network::predict(const Value* x, std::int64_t rows, int threads, const Kern
     std::atomic<bool> within = true;
     on_threads(team, [&](int thread) {
         Scratch scratch(layout_);
-        // Each thread takes every team-th block; a block's results depend on its rows alone.
+        // Each thread processes every team-th block; a block's results depend only on its rows.
         for (std::int64_t block = thread; block < blocks; block += team) {
             const std::int64_t first = block * kBlockRows;
             if (!within) return;

@@ -1,8 +1,8 @@
-// network.hpp: a trained network that needs nothing else to predict: weights, activations and the scaling of rows.
+// network.hpp: a trained network that predicts without any other object: weights, activations and the scaling of rows.
 //
-// Threads: const after construction; any number may predict at once.
-// Cost:    predict() takes a block of rows at a time, one scratch per thread; the caller's rows are standardized block by
-//          block and never copied whole.
+// Threads: const after construction; any number of threads may predict at once.
+// Cost:    predict() works on one block of rows at a time, with one scratch per thread. The caller's rows are
+//          standardized block by block and never copied whole.
 #pragma once
 
 #include <cstdint>
@@ -17,32 +17,33 @@
 
 namespace ash {
 
-// One layer without padding.
+// The weights of one layer, without padding.
 struct LayerWeights {
     int inputs;
     int outputs;
     std::vector<float> weights;   // [inputs][outputs]
     std::vector<float> biases;    // [outputs]
-    std::vector<float> shares{};  // [outputs] of a hidden layer whose activation is parametric, else empty
+    std::vector<float> shares{};  // [outputs] for a hidden layer with a parametric activation, else empty
 };
 
-// The embedding of numbers, without padding.
+// The parameters of the embedding of numeric features, without padding.
 struct EmbeddingWeights {
-    std::vector<int> numbers;       // which features; empty: there is none
+    std::vector<int> numbers;       // feature numbers; empty if there is no embedding
     std::vector<float> parameters;  // [embedding::kRows][numbers]
 };
 
 class Network {
   public:
-    // Copies the weights of a state trained on these data; factors of inputs are multiplied into the first layer.
+    // Copies the weights of a state that was trained on these data. Input factors are multiplied into the first layer.
     Network(const State& state, const Data& data);
-    // From a file. Throws std::invalid_argument unless the shapes of successive layers fit, everything is finite and
-    // scalings are as scaling.hpp says.
+    // Builds a network read from a file. Throws std::invalid_argument unless the shapes of successive layers fit,
+    // everything is finite and scalings are as scaling.hpp says.
     Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
             OutputUnits targets, EmbeddingWeights embedding = {});
 
-    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float; NaN
-    // is a missing value. Returns false, without results, if x holds infinity or a value beyond the range of float32.
+    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float,
+    // with NaN as a missing value. Returns false, without results, if x holds infinity or a value beyond the range of
+    // float32.
     template <typename Value>
     bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
 
@@ -64,11 +65,11 @@ class Network {
 
     Layout layout_;
     AlignedFloats weights_;
-    std::vector<int> numbers_;  // the features that the embedding takes, in order
+    std::vector<int> numbers_;  // the embedded features, in order
     int classes_;
     Scaling inputs_;
     OutputUnits targets_;
-    std::vector<double> inverse_;  // of the inputs
+    std::vector<double> inverse_;  // 1 / scale of the inputs
 };
 
 }  // namespace ash

@@ -1,9 +1,9 @@
-// occupancy.hpp: measures for which share of a stretch of time a thread really had a core.
+// occupancy.hpp: measures the share of a period during which a thread really had a core.
 //
 //     share = CPU seconds of this thread / (wall seconds - seconds that it slept voluntarily)
 //
-// Beside another process that keeps all cores busy it is about one half; on an idle machine nearly one.
-// Threads: one, which reads its own clock. Cost: a system call, some 0.3 us.
+// Next to another process that keeps all cores busy, the share is about one half; on an idle machine it is nearly one.
+// Threads: one, which reads its own clock. Cost: one system call, about 0.3 us.
 
 #pragma once
 
@@ -12,14 +12,14 @@
 
 namespace ash {
 
-// Monotonic seconds, about 25 ns.
+// Monotonic time in seconds. A call takes about 25 ns.
 inline double now_seconds() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 class Occupancy {
   public:
-    // Begins a stretch.
+    // Starts a period.
     void start() {
         wall_ = now_seconds();
         cpu_ = cpu_seconds();
@@ -27,7 +27,7 @@ class Occupancy {
 
     double seconds() const { return now_seconds() - wall_; }
 
-    // 0 to 1. slept: seconds since start().
+    // The share, 0 to 1. slept: seconds slept voluntarily since start().
     double share(double slept) const {
         const double wanted = seconds() - slept;
         return wanted > 0.0 ? (cpu_seconds() - cpu_) / wanted : 1.0;

@@ -16,13 +16,13 @@
 namespace ash {
 namespace {
 
-// Threads that are in the critical section or wait for it, and forks that wait until there are none. A thread counts
-// itself before it looks for forks, and a fork counts itself before it looks for threads. All of this is sequentially
-// consistent, so at least one sees the other.
+// The number of threads in the critical section or waiting for it, and the number of forks waiting until there are
+// none. A thread counts itself before it looks for forks, and a fork counts itself before it looks for threads. All
+// accesses are sequentially consistent, so at least one of the two sees the other.
 std::atomic<int> inside{0};
 std::atomic<int> forks{0};
 
-#if !defined(_WIN32)  // which has no fork
+#if !defined(_WIN32)  // Windows has no fork
 void before_fork() {
     ++forks;
     while (inside > 0) std::this_thread::yield();
@@ -33,7 +33,7 @@ void after_fork() {
     forks.notify_all();
 }
 
-// The child has this thread only.
+// The child has only the forking thread.
 void after_fork_in_child() { forks = 0; }
 
 [[maybe_unused]] const int at_fork = pthread_atfork(before_fork, after_fork, after_fork_in_child);
@@ -43,7 +43,7 @@ constexpr std::size_t kRoom = std::size_t{16} << 10;    // bytes
 constexpr std::size_t kTables = std::size_t{64} << 10;  // bytes
 constexpr std::size_t kTablesOfThread = std::size_t{4} << 10;
 
-// Bytes of OMP_STACKSIZE as OpenMP reads it: a number followed by B, K, M or G, else in K. 0 if it is unset or invalid.
+// The bytes in OMP_STACKSIZE as OpenMP reads it: a number followed by B, K, M or G, else in K. 0 if unset or invalid.
 std::size_t stack_bytes() {
     const char* text = std::getenv("OMP_STACKSIZE");
     if (text == nullptr) text = std::getenv("GOMP_STACKSIZE");
@@ -63,7 +63,7 @@ class Attributes {
   public:
     explicit Attributes(std::size_t stack) {
         pthread_attr_init(&value_);
-        if (stack > 0) pthread_attr_setstacksize(&value_, stack);  // too small a size is ignored, as OpenMP does
+        if (stack > 0) pthread_attr_setstacksize(&value_, stack);  // OpenMP also ignores a size that is too small
     }
     Attributes(const Attributes&) = delete;
     Attributes& operator=(const Attributes&) = delete;
@@ -75,7 +75,7 @@ class Attributes {
     pthread_attr_t value_{};
 };
 
-// Threads that do nothing until the end of the scope.
+// Threads that wait until the end of the scope.
 class Probes {
   public:
     explicit Probes(int most) { threads_.reserve(static_cast<std::size_t>(most)); }
@@ -118,19 +118,19 @@ void leave_critical_section() noexcept { --inside; }
 bool has_room() noexcept {
     void* room = std::malloc(kRoom);  // operator new could throw
     if (room == nullptr) return false;
-    *static_cast<volatile char*>(room) = 0;  // so that no compiler removes both calls
+    *static_cast<volatile char*>(room) = 0;  // keeps compilers from removing both calls
     std::free(room);
-    return std::uncaught_exceptions() >= 0;  // this call allocates the memory
+    return std::uncaught_exceptions() >= 0;  // allocates the memory for exceptions
 }
 
 int startable(int wanted) {
 #if defined(__GLIBC__)
-    // glibc loads libgcc_s when a thread first ends by pthread_exit(), as those of OpenMP do, and ends the process if
-    // there is no memory for that. backtrace() loads it too.
+    // glibc loads libgcc_s when a thread first ends by pthread_exit(), as OpenMP's threads do, and ends the process if
+    // there is no memory for it. backtrace() loads it as well, ahead of time.
     void* frame = nullptr;
     [[maybe_unused]] static const int loaded = backtrace(&frame, 1);
 #endif
-    // OpenMP also ends the process when it is refused the memory for its own tables: a few hundred bytes per thread.
+    // OpenMP also ends the process if it cannot allocate its own tables: a few hundred bytes per thread.
     const std::vector<char> room(kTables + static_cast<std::size_t>(wanted) * kTablesOfThread);
     Probes probes(wanted);
     if (!probes.start(Attributes(0))) return 0;

@@ -2,27 +2,28 @@
 //
 //     parallel(threads, body)     body(0) .. body(threads - 1) in one OpenMP region: the threads of the tuner
 //     in_critical_section(body)   body(), while no other thread of the process is in the section
-//     on_threads(count, body)     body(0) .. body(count - 1), on threads of their own as far as the system grants them
+//     on_threads(count, body)     body(0) .. body(count - 1), on as many separate threads as the system grants
 //     startable(wanted)           how many of the wanted threads the system grants to a region
 //
 // Errors:  no exception leaves an OpenMP construct, since OpenMP forbids it. The first exception of any kind is kept,
 //          on_failure() is called so that the other threads can be told to stop, and the exception is rethrown outside.
-// Refusal: libgomp and libomp end the process when the system refuses a thread (RLIMIT_NPROC, pids.max, RLIMIT_AS). So
-//          startable() starts as many threads at once as the region will have, with the stacks that it will have, ends
-//          them, and returns how many there were. What remains is a race: another thread or process may take the last
-//          place in the microseconds before the region opens. on_threads() needs no such probe: its calling thread does
-//          what no thread can be started for.
+// Refusal: libgomp and libomp end the process if the system refuses a thread (RLIMIT_NPROC, pids.max, RLIMIT_AS). So
+//          startable() first starts as many threads as the region will have, all at once and with the same stack size,
+//          ends them and returns how many could be started. A race remains: another thread or process may take the last
+//          slot in the microseconds before the region opens. on_threads() needs no such probe: the calling thread runs
+//          the bodies for which no thread can be started.
 // Threads: each region states its number of threads. omp_set_num_threads is never called, since it would change the
-//          host's own regions. If OpenMP grants fewer (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several bodies,
-//          one after the other; so a body must not wait for a later one to begin. The same holds for on_threads().
-// Forks:   libgomp keeps a pool of threads for every thread that has opened a region. A fork leaves its child with a
-//          pool without threads, at which the child's next region hangs. So a region is opened by a thread that ends
-//          with it. A fork waits until no thread is in the critical section, and none enters it meanwhile, so that the
-//          child does not inherit a lock that no thread of its own holds.
-// Cost:    a region of two threads: 150 us with libgomp, 50 us with libomp. If other processes hold the cores, it is up
-//          to 10 ms with libgomp, which spins at the end of a region (not with OMP_WAIT_POLICY=passive). So regions are
-//          not for short work. startable() and on_threads(): some 15 us per thread. An uncontended critical section:
-//          some 20 ns; there is one lock for the whole process.
+//          host's own regions. If OpenMP grants fewer threads (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several
+//          bodies one after the other, so a body must not wait for a later one to start. The same holds for
+//          on_threads().
+// Forks:   libgomp keeps a pool of threads for every thread that has opened a region. After a fork the child has a pool
+//          without threads, on which its next region hangs. So a region is opened by a thread that ends with it. A fork
+//          waits until no thread is in the critical section, and no thread enters it meanwhile, so the child does not
+//          inherit a lock held by a thread that does not exist there.
+// Cost:    a region of two threads: 150 us with libgomp, 50 us with libomp. If other processes hold the cores, it takes
+//          up to 10 ms with libgomp, which spins at the end of a region (not with OMP_WAIT_POLICY=passive). So regions
+//          are unsuitable for short work. startable() and on_threads(): about 15 us per thread. An uncontended critical
+//          section: about 20 ns; there is one lock for the whole process.
 
 #pragma once
 
@@ -38,7 +39,7 @@
 
 namespace ash {
 
-// Keep forks out of the critical section.
+// Enter and leave the critical section, with forks kept out meanwhile.
 void enter_critical_section() noexcept;
 void leave_critical_section() noexcept;
 
@@ -58,16 +59,16 @@ void in_critical_section(Body&& body) {
     if (thrown) std::rethrow_exception(thrown);
 }
 
-// Whether a thread that begins has memory for its exceptions. The system allocates it when a thread first throws, and
-// ends the process if there is none. So this function makes the system allocate it before anything is thrown.
+// Return whether a new thread has memory for its exceptions. The system allocates this memory when a thread first
+// throws, and ends the process if there is none. This function triggers the allocation before anything is thrown.
 bool has_room() noexcept;
 
-// How many of the `wanted` threads can be started, counting the thread that opens the region, which is a new one; 0 if
-// not even that can be started.
+// How many of the `wanted` threads can be started, including the thread that opens the region, which is also new. 0 if
+// not even that thread can be started.
 int startable(int wanted);
 
-// REQUIRES: the calling thread opens no other region, and ends soon; threads were startable(). on_failure() must not throw;
-// any number of threads may call it.
+// REQUIRES: the calling thread opens no other region and ends soon; `threads` was granted by startable(). on_failure()
+// must not throw, and several threads may call it at once.
 template <typename Body, typename OnFailure>
 void parallel(int threads, Body&& body, OnFailure&& on_failure) {
     std::exception_ptr first;

@@ -1,16 +1,16 @@
-// pauses.hpp: decides for how long a team that did not pay is closed.
+// pauses.hpp: decides how long a team stays closed after sharing did not pay.
 //
 //     did not pay, or no core of its own   time over, and a core of its own
 //     open ------------------------> paused ----------------------------> open
 //                                     |  ^ time over, no core: twice as long
 //                                     +--+
 //
-// Reasons: the team asked for it (team.hpp), or the owner itself got less than 90 % of a core while it wanted to run.
-// Both mean that other processes want the cores. A trial then costs some milliseconds, and trials get rarer, from 30 ms
-// to 1 s apart, as long as they fail.
+// Reasons: the team asked for the pause (team.hpp), or its owner got less than 90 % of a core while it wanted to run.
+// Both mean that other processes need the cores. A trial then costs some milliseconds. As long as trials fail they
+// become rarer, from 30 ms to 1 s apart.
 //
-// Threads: one, the owner of the team. Cost: a system call at the beginning and end of a job and of a pause; while
-// paused, a look at the clock per step.
+// Threads: one, the owner of the team. Cost: one system call at the start and end of each job and of each pause; during
+// a pause, one look at the clock per step.
 
 #pragma once
 
@@ -22,26 +22,26 @@ namespace ash {
 
 class Pauses {
   public:
-    // A job begins. The thread may have slept for long before it.
+    // Called when a job starts. The thread may have slept for long before.
     void start_watch() {
         occupancy_.start();
         asleep_ = 0.0;
     }
 
-    // A job ends.
+    // Called when a job ends.
     void end_watch() {
         if (occupancy_.seconds() >= kShortestVerdict) has_core_ = has_core();
     }
 
-    // Whether the last watch found that this thread had a core of its own.
+    // Return whether this thread had a core to itself during the last watch.
     bool had_core() const { return has_core_; }
 
-    // The owner slept voluntarily.
+    // Record that the owner slept voluntarily.
     void slept(double seconds) { asleep_ += seconds; }
 
     bool active() const { return active_; }
 
-    // least: the least seconds that the pause lasts.
+    // Start a pause of at least `least` seconds.
     void begin(double least) {
         const double now = now_seconds();
         const bool long_ago = now - ends_ > kCalm * seconds_;
@@ -51,7 +51,7 @@ class Pauses {
         start_watch();
     }
 
-    // REQUIRES: active(). Ends the pause if it is time, or begins the next one.
+    // REQUIRES: active(). Ends the pause when it is due, or starts the next one.
     void end_when_due() {
         if (now_seconds() < ends_ || occupancy_.seconds() < kShortestVerdict) return;
         has_core_ = has_core();
@@ -62,9 +62,9 @@ class Pauses {
   private:
     static constexpr double kFirst = 30e-3;           // seconds of the first pause
     static constexpr double kLongest = 1.0;           // seconds
-    static constexpr double kCalm = 10.0;             // lengths of a pause without a stall: begin again with the first
-    static constexpr double kFreeCore = 0.9;          // of a core
-    static constexpr double kShortestVerdict = 5e-3;  // the least seconds over which a share is meaningful
+    static constexpr double kCalm = 10.0;             // lengths of a pause; pauses restart at kFirst after this calm
+    static constexpr double kFreeCore = 0.9;          // share of a core that counts as a core of its own
+    static constexpr double kShortestVerdict = 5e-3;  // seconds; over less time a share means nothing
 
     bool has_core() const { return occupancy_.share(asleep_) >= kFreeCore; }
 

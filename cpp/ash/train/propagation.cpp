@@ -10,13 +10,13 @@
 namespace ash {
 namespace {
 
-// rounded: scratch, if the factors are rounded to bfloat16.
+// rounded: the scratch if the factors are rounded to bfloat16, else null.
 void multiply(const Kernels& kernels, const Product& product, float* rounded) {
     if (rounded == nullptr) return kernels.product(product);
     kernels.product_bfloat16(product, rounded);
 }
 
-// The weights of a layer as the passes read them: layer 0 times the factors of its inputs, where they are learned.
+// The weights of a layer as the passes read them. Those of layer 0 are multiplied by learned input factors, if any.
 const float* weights_of(const Layout& layout, std::size_t l, const float* weights, const float* copies) {
     return l == 0 && layout.scaling().learned ? copies + layout.scaling().copy : weights + layout.layers()[l].offset;
 }
@@ -49,7 +49,7 @@ Dropout dropout_of(const Mask& mask, std::size_t layer, std::int64_t first) {
             .scale = 1.0F / (1.0F - mask.share)};
 }
 
-// y [rows][stride] := the activation of y; the others as the kernels say.
+// y [rows][stride] := the activation of y; slopes and excesses are those of the kernel.
 void activate(const Kernels& kernels, const Layer& layer, const float* weights, float* y, float* slopes,
               float* excesses, std::int64_t rows) {
     const Block block{rows, layer.outputs, layer.stride};
@@ -58,7 +58,7 @@ void activate(const Kernels& kernels, const Layer& layer, const float* weights, 
     kernels.activate(layer.activation, y, slopes, block);
 }
 
-// A product whose terms are the rows of a batch, some of them at a time.
+// A product whose terms are the rows of a batch, kBlockTerms rows at a time.
 void multiply_by_blocks(const Kernels& kernels, const Product& whole, float* rounded) {
     for (std::int64_t first = 0; first < whole.terms; first += kBlockTerms) {
         Product part = whole;
@@ -70,8 +70,8 @@ void multiply_by_blocks(const Kernels& kernels, const Product& whole, float* rou
     }
 }
 
-// gradient [rows.count][stride] := X^T D over all rows of the batch. With few outputs most of a vector would be padding:
-// then (D^T X)^T, whose vectors run over the inputs. Its bits are the same, since factors commute.
+// gradient [rows.count][stride] := X^T D over all rows of the batch. With few outputs most of each vector would be
+// padding. Then (D^T X)^T is computed, whose vectors run over the inputs. Its bits are the same, since factors commute.
 // REQUIRES: rows.first is a multiple of 16.
 void gradient_of(const Kernels& kernels, const Layer& layer, const float* x, std::int64_t x_stride, Span rows,
                  const float* deltas, std::int64_t batch, float* gradient, float* rounded) {
@@ -103,7 +103,7 @@ void gradient_of(const Kernels& kernels, const Layer& layer, const float* x, std
                         .columns = rows.count,
                         .terms = batch},
                        rounded);
-    std::fill(turned + layer.outputs * kBlockWeights, std::end(turned), 0.0F);  // what becomes padding
+    std::fill(turned + layer.outputs * kBlockWeights, std::end(turned), 0.0F);  // these become padding
     kernels.transpose(turned, {kLineFloats, rows.count, kBlockWeights}, gradient, layer.stride);
 }
 
@@ -122,7 +122,7 @@ Parameters parameters_of(State& state, const Layer& layer, Span rows, const floa
                          gradient);
 }
 
-// c [rows.count][c_stride] := D W^T of a layer, into the deltas below, which hold slopes, or into those of the inputs.
+// c [rows.count][c_stride] := D W^T of a layer, written to the deltas below, which hold slopes, or to the input deltas.
 void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch, Span rows, Start start, float* c,
                  std::int64_t c_stride, float* rounded) {
     multiply(kernels,
@@ -140,7 +140,7 @@ void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch,
              rounded);
 }
 
-// The same update with a layer's share of the learning rate, and without what shrinks weights.
+// The same update with the learning rate multiplied by `rate`, and without L2 penalty or weight decay.
 Update plain(Update update, float rate) {
     update.learning_rate *= rate;
     update.l2 = 0.0F;
@@ -148,7 +148,7 @@ Update plain(Update update, float rate) {
     return update;
 }
 
-// From the gradient of the product to those of weights and factors; the factors are updated.
+// Turns the gradient of the product into the gradients of weights and factors, and updates the factors.
 void update_factors(const Kernels& kernels, const Update& update, Span rows, const float* weights, Block block,
                     State& state, float* gradient) {
     alignas(kAlignment) float dots[kBlockWeights] = {};
@@ -200,7 +200,7 @@ void predict(const Kernels& kernels, const Layout& layout, const float* weights,
     for (std::size_t l = 0; l < layers.size(); ++l) {
         const Layer& layer = layers[l];
         const bool last = l + 1 == layers.size();
-        // Only one block is under way, so all layers start at row 0 of the buffers.
+        // Only one block is processed at a time, so all layers start at row 0 of the buffers.
         float* y = last ? results : scratch.outputs + kBlockRows * layer.row_offset;
         affine(kernels, layout, l, weights, scratch.copies, x, x_stride, rows, y, nullptr);
         if (!last) activate(kernels, layer, weights, y, nullptr, nullptr, rows);
@@ -314,7 +314,7 @@ void copy_scaled(const Kernels& kernels, const Layout& layout, const float* weig
 }
 
 void copy_all(const Kernels& kernels, const Layout& layout, const float* weights, float* copies) {
-    std::fill_n(copies, layout.copies_size(), 0.0F);  // padding held weights of a network of another shape
+    std::fill_n(copies, layout.copies_size(), 0.0F);  // padding may hold weights of a network of another shape
     copy_scaled(kernels, layout, weights, copies);
     for (std::size_t l = layout.embeds() ? 0 : 1; l < layout.layers().size(); ++l) {
         const Layer& layer = layout.layers()[l];

@@ -1,14 +1,14 @@
-// sharing.hpp: how a team cuts the two halves of a step into blocks. The cut changes waiting times, and no bit.
+// sharing.hpp: divides the two halves of a step into blocks for a team. This affects waiting times but no bit.
 //
-//     (1) rows of the batch     two blocks per thread, or as many as have 64 rows
-//     (2) rows of weights       four blocks per thread, about equal in multiply-adds; the biases of a layer go with its
-//                               last block; then 16 numbers of an embedding each
+//     (1) rows of the batch     two blocks per thread, or more if a block would exceed 64 rows
+//     (2) rows of weights       four blocks per thread, with about equally many multiply-adds; the biases of a layer
+//                               belong to its last block. Then blocks of 16 numbers each for an embedding
 //
-// More blocks than threads, because threads come late and leave early.
-// Invariants: blocks begin on multiples of 16 rows: whole vectors of losses and of transposed weights, which run along
-//             the rows, belong to one block each.
-// Cost:       a cut is a few additions per layer, and is made again only when the size of the team has changed; it
-//             allocates nothing after construction.
+// There are more blocks than threads because threads join late and leave early.
+// Invariants: blocks start at multiples of 16 rows, so each whole vector of losses and of transposed weights, which
+//             runs along the rows, belongs to one block.
+// Cost:       a division takes a few additions per layer. It is repeated only when the size of the team has changed,
+//             and allocates nothing after construction.
 
 #pragma once
 
@@ -23,14 +23,14 @@
 
 namespace ash {
 
-// The least multiple of 16 that is greater than 0 and no less.
+// The smallest positive multiple of 16 that is at least `rows`.
 inline std::int64_t padded_rows(std::int64_t rows) {
     return std::max<std::int64_t>((rows + kLineFloats - 1) / kLineFloats, 1) * kLineFloats;
 }
 
 struct RowCut {
-    std::int64_t rows;   // of the batch
-    std::int64_t block;  // rows of all blocks but the last
+    std::int64_t rows;   // in the batch
+    std::int64_t block;  // rows per block, except the last
 
     RowCut(std::int64_t batch, int threads) : rows(batch) {
         block = std::min(padded_rows(batch / (std::int64_t{2} * threads)), kBlockRows);
@@ -43,7 +43,7 @@ struct RowCut {
     }
 };
 
-// Some rows of weights of one layer, or some numbers of the embedding, which counts as the layer after the last.
+// A range of weight rows of one layer, or of numbers of the embedding, which counts as the layer after the last.
 struct WeightBlock {
     std::size_t layer;
     Span rows;
@@ -53,7 +53,7 @@ class WeightCut {
   public:
     explicit WeightCut(const Layout& layout);
 
-    // The blocks for a team of `threads`; valid until the next call.
+    // The blocks for a team of `threads` threads; valid until the next call.
     std::span<const WeightBlock> blocks(int threads);
 
   private:

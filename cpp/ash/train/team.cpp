@@ -7,15 +7,15 @@
 namespace ash {
 namespace {
 
-constexpr double kSpin = 50e-6;      // seconds before a thread goes to sleep
-constexpr double kStall = 500e-6;    // seconds that a wait may exceed a step alone: beyond, a member was suspended
-constexpr double kTrial = 1e-3;      // seconds of shared steps before a team is judged, and
-constexpr int kTrialSteps = 6;       // the least number of them
-constexpr int kColdSteps = 2;        // first shared steps that are not counted: the caches of a member are cold
+constexpr double kSpin = 50e-6;      // seconds for which a thread spins before it sleeps
+constexpr double kStall = 500e-6;    // seconds a wait may exceed an unshared step, else a member was suspended
+constexpr double kTrial = 1e-3;      // seconds of shared steps before a team is judged
+constexpr int kTrialSteps = 6;       // the least number of such steps
+constexpr int kColdSteps = 2;        // first shared steps, not counted since the member's caches are cold
 constexpr double kGain = 1.05;       // the least speed-up that keeps a team open
-constexpr int kStepsAlone = 2;       // steps alone of every job, to time them; the first has cold caches
+constexpr int kStepsAlone = 2;       // unshared steps of every job, to time them; the first has cold caches
 constexpr double kPauseSteps = 100;  // the least length of a pause in steps, so that trials are rare
-constexpr int kLooks = 32;           // between two looks at the clock while a thread spins
+constexpr int kLooks = 32;           // tests between two looks at the clock while a thread spins
 
 void relax() {
 #if defined(__x86_64__)
@@ -25,7 +25,7 @@ void relax() {
 #endif
 }
 
-// Tests a condition for kSpin seconds; returns whether it came true.
+// Tests a condition for up to kSpin seconds. Returns whether it became true.
 template <typename Condition>
 bool spin_until(Condition condition) {
     const double start = now_seconds();
@@ -71,7 +71,7 @@ bool Team::look(bool whole) {
     return sharing_;
 }
 
-// Notes the time of the step that has just ended.
+// Records the time of the step that has just ended.
 void Team::note_step(double seconds) {
     if (!sharing_) {
         alone_ = alone_steps_ == 0 ? seconds : std::min(alone_, seconds);
@@ -95,8 +95,8 @@ void Team::run(int blocks, Workspace& own) {
     if (done_ != blocks) await(blocks);
 }
 
-// Runs as many blocks as it can claim; returns how many. Each is reported at once, so a thread that is suspended between
-// two blocks holds up no other.
+// Runs as many blocks as it can claim and returns their number. Each block is reported at once, so a thread suspended
+// between two blocks delays no other thread.
 std::int64_t Team::work(std::uint32_t job, Workspace& scratch) {
     std::int64_t blocks = 0;
     std::uint64_t ticket = ticket_.load();
@@ -110,7 +110,7 @@ std::int64_t Team::work(std::uint32_t job, Workspace& scratch) {
     return blocks;
 }
 
-// Waits until the blocks that members have claimed are done.
+// Waits until the blocks claimed by members are done.
 void Team::await(int blocks) {
     if (spin_until([&] { return done_ == blocks; })) return;
     const double start = now_seconds();
@@ -162,7 +162,7 @@ bool Team::is_over(const Invitation& invitation) const {
     return !open_ || bell_ != invitation.bell || job_of(ticket_) != invitation.job;
 }
 
-// Returns when there may be a block, or the job is over.
+// Returns when there may be a block to run or the job is over.
 void Team::rest(const Invitation& invitation) {
     const auto awake = [&] { return has_block(ticket_) || is_over(invitation); };
     if (spin_until(awake)) return;

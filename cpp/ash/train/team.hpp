@@ -1,4 +1,4 @@
-// team.hpp: threads that share one running job: loops over blocks, which other threads may join and leave at any time.
+// team.hpp: lets threads share a running job. Its loops run over blocks; threads may join or leave at any time.
 //
 //     owner: the thread that runs the job         members: threads without a job, invited by the tuner
 //       share(blocks, body):                        help(invitation, scratch):
@@ -7,28 +7,28 @@
 //         wait until done = blocks                    nothing to claim: spin, then sleep
 //                                                     leave   when the bell has rung or the team is not open
 //
-// Only the owner goes through the steps of its job; a loop is one half of a step (trainer.hpp), so a step has two
-// barriers. A ticket counts up to 65,535 blocks; a loop with more is run in parts, one after the other. A member adds
-// only its time and a scratch, so which thread runs a block changes no bit.
+// Only the owner runs the sequence of steps. A loop is one half of a step (trainer.hpp), so a step has two barriers. A
+// ticket counts up to 65,535 blocks; a loop with more blocks is run in parts. A member contributes only its time and a
+// scratch, so results do not depend on which thread runs a block.
 //
-// Invariants:  (1) a block is run once, and share() returns when all have been: outside of share() only the owner
-//                  touches the job;
-//              (2) a claim succeeds only in the job that the member was invited to: the ticket holds its number, which
-//                  recurs only after 2^31 jobs of that owner;
-//              (3) the owner waits only for blocks that a member has claimed, never for a member that claimed nothing;
+// Invariants:  (1) each block runs exactly once, and share() returns when all have run, so outside of share() only the
+//                  owner touches the job;
+//              (2) a claim succeeds only in the job that the member was invited to: the ticket holds the job number,
+//                  which recurs only after 2^31 jobs of that owner;
+//              (3) the owner waits only for blocks that a member has claimed, never for a member without a claim;
 //              (4) a sleeper is counted in sleepers_ before it looks at ticket, bell and open_ for the last time, and a
-//                  thread that changes one of them looks at sleepers_ afterwards, all sequentially consistent: no
+//                  thread that changes one of them looks at sleepers_ afterwards, all sequentially consistent, so no
 //                  wake-up is lost.
-// Pauses:      no step is shared if that would not pay: not with too little work per thread (most_members), not in the
-//              first two steps of a job, and not for a while after a member was held up (pauses.hpp; DESIGN.md,
-//              "Teams"). None of this can change a result.
-// Threads:     open() to close() and share() belong to the owner, one thread at a time; help() and wake() to any. Atomics:
-//              ticket_, done_, signal_, sleepers_ and members_ are written by all; open_, most_members_ and left_ by the
-//              owner. function_ and context_ are written by the owner before the ticket, and read after a claim. All
-//              else is the owner's alone.
-// Cost:        alone, one relaxed load per step, and a look at the clock if a team could pay. With a member, a few
-//              microseconds per step of waiting for each other, and cache lines that move between cores: up to a fifth
-//              of the work (bench/kernels/teams.py).
+// Pauses:      a step is not shared if sharing would not pay: with too little work per thread (most_members), in the
+//              first two steps of a job, and for a while after a member was held up (pauses.hpp; DESIGN.md, "Teams").
+//              None of this can change a result.
+// Threads:     open() to close() and share() are for the owner, one thread at a time; help() and wake() for any thread.
+//              Of the atomics, ticket_, done_, signal_, sleepers_ and members_ are written by all threads; open_,
+//              most_members_ and left_ only by the owner. The owner writes function_ and context_ before the ticket,
+//              and members read them after a claim. Only the owner accesses the other members.
+// Cost:        without members, one relaxed load per step, and a look at the clock if a team could pay. With members,
+//              they wait a few microseconds per step for each other, and cache lines move between cores: together up to
+//              a fifth of the work (bench/kernels/teams.py).
 
 #pragma once
 
@@ -46,39 +46,39 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): members writt
   public:
     struct Invitation {
         std::uint32_t job = 0;   // number of the owner's job
-        std::uint32_t bell = 0;  // its value when the member found nothing else to do
+        std::uint32_t bell = 0;  // value of the bell when the member found nothing else to do
     };
 
     struct Help {
         std::int64_t blocks = 0;
-        double seconds = 0.0;  // at work, not waiting
+        double seconds = 0.0;  // spent running blocks, without waiting
     };
 
-    // bell: rung whenever there may be something better to do than to help. Ringing must change its value and then
-    // wake() all teams.
+    // bell: rung whenever there may be something better to do than to help. Whoever rings must change its value and
+    // then wake() all teams.
     explicit Team(const std::atomic<std::uint32_t>& bell) : bell_(bell) {}
 
-    // --- The owner.
+    // --- For the owner.
 
-    // A job begins that most_members other threads may share at once. ring(ringer): called by the owner when the team
-    // opens again later, so that idle threads look for it.
+    // Starts a job that up to most_members other threads may share at once. ring(ringer): called by the owner when the
+    // team reopens after a pause, so that idle threads look for it.
     void open(int most_members, void (*ring)(void*), void* ringer);
     void close();
 
-    // Whether to share the next step: there is a member, and it pays. Call it once per step, which is timed until the next
-    // call. whole: the step is as large as the others of this job.
+    // Return whether to share the next step: there is a member, and sharing pays. Call it once per step; the step is
+    // timed until the next call. whole: the step is as large as the other steps of this job.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
-    // How much of the job is still to do, 0 to 1. An idle thread uses it to choose the team to help.
+    // The share of the job that remains, 0 to 1. An idle thread uses it to choose the team to help.
     void set_left(double share) { left_.store(share, std::memory_order_relaxed); }
-    // How many threads the team has, the owner included.
+    // The number of threads in the team, including the owner.
     int size() const { return 1 + members_.load(std::memory_order_relaxed); }
 
-    // Calls body(block, scratch) for all blocks, in any order, on any thread of the team; it must not throw. own: the
+    // Calls body(block, scratch) for all blocks, in any order, on any thread of the team. body must not throw. own: the
     // owner's scratch.
     template <typename Body>
     void share(int blocks, Workspace& own, Body&& body) {
-        int first = 0;  // of the current part
+        int first = 0;  // first block of the current part
         auto from_first = [&](int block, Workspace& scratch) { body(first + block, scratch); };
         context_ = &from_first;
         function_ = [](void* context, int block, Workspace& scratch) noexcept {
@@ -90,18 +90,18 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): members writt
         }
     }
 
-    // The most threads that have shared a loop of this job at once.
+    // The largest number of threads that have shared a loop of this job at once.
     int largest() const { return largest_; }
 
-    // --- Other threads.
+    // --- For other threads.
 
-    // For a thread that read the bell before it found nothing to do. REQUIRES: is_open().
+    // For a thread that read the bell before finding nothing else to do. REQUIRES: is_open().
     Invitation invitation(std::uint32_t bell) const { return {job_of(ticket_.load()), bell}; }
     bool is_open() const { return open_.load(); }
     int most_members() const { return most_members_.load(std::memory_order_relaxed); }
     double left() const { return left_.load(std::memory_order_relaxed); }
 
-    // Works on the job that the invitation is for, until that ends, the team closes or the bell rings.
+    // Works on the job of the invitation until the job ends, the team closes or the bell rings.
     Help help(const Invitation& invitation, Workspace& scratch);
 
     // Makes sleeping members look at the bell.
@@ -111,7 +111,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): members writt
     using Function = void (*)(void* context, int block, Workspace& scratch) noexcept;
 
     static constexpr int kCountBits = 16;
-    static constexpr int kMostBlocks = (1 << kCountBits) - 1;  // of a ticket
+    static constexpr int kMostBlocks = (1 << kCountBits) - 1;  // per ticket
 
     // REQUIRES: 0 <= blocks <= kMostBlocks.
     static std::uint64_t pack(std::uint32_t job, int blocks) {
@@ -134,10 +134,10 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): members writt
     void rest(const Invitation& invitation);
 
     alignas(64) std::atomic<std::uint64_t> ticket_{0};  // {job, blocks, next block}
-    alignas(64) std::atomic<int> done_{0};              // blocks of this ticket
-    alignas(64) std::atomic<std::uint32_t> signal_{0};  // changes when sleepers must look
+    alignas(64) std::atomic<int> done_{0};              // finished blocks of this ticket
+    alignas(64) std::atomic<std::uint32_t> signal_{0};  // changes when sleepers must check their conditions
     std::atomic<int> sleepers_{0};
-    std::atomic<int> members_{0};  // in help()
+    std::atomic<int> members_{0};  // threads in help()
     std::atomic<bool> open_{false};
     Function function_ = nullptr;
     void* context_ = nullptr;
@@ -148,11 +148,11 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): members writt
     std::uint32_t job_ = 0;
     int largest_ = 1;
     Pauses pauses_;
-    bool sharing_ = false;     // the current step
-    double step_start_ = 0.0;  // of the current step; 0: it is not timed
-    double alone_ = 0.0;       // seconds of the shortest step alone
+    bool sharing_ = false;     // whether the current step is shared
+    double step_start_ = 0.0;  // start of the current step; 0 if it is not timed
+    double alone_ = 0.0;       // seconds of the shortest unshared step
     int alone_steps_ = 0;
-    double shared_ = 0.0;  // seconds of the steps shared in this trial
+    double shared_ = 0.0;  // total seconds of the steps shared in this trial
     int shared_steps_ = 0;
     void (*ring_)(void*) = nullptr;
     void* ringer_ = nullptr;

@@ -15,7 +15,7 @@ namespace {
 
 bool is_set(const std::atomic<bool>* stop) { return stop != nullptr && stop->load(std::memory_order_relaxed); }
 
-// One job under way. Only the state and the workspace change.
+// One running job. It changes only the state and the workspace.
 class Run {
   public:
     Run(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels, State& state,
@@ -53,7 +53,7 @@ class Run {
     }
 
   private:
-    // False if it was stopped.
+    // Returns false if training was stopped.
     bool one_epoch(std::int64_t epoch) {
         loss_sum_ = 0.0;
         if (!full_) take_rows(epoch == 0);
@@ -68,7 +68,7 @@ class Run {
         return true;
     }
 
-    // The rows of the epoch that begins. begins: the job, too; its workspace has the order of another one.
+    // Selects the rows of the next epoch. begins: the job's first epoch, so the workspace has another order.
     void take_rows(bool begins) {
         const EpochCut::Window window = epochs_.window(state_.epochs);
         order_ = workspace_.order.data() + window.first;
@@ -77,7 +77,7 @@ class Run {
         shuffle(training_.seed, stream, {workspace_.order.data(), static_cast<std::size_t>(data_.training().count)});
     }
 
-    // Losses of targets are means over outputs too.
+    // Losses of targets are also averaged over outputs.
     double losses_per_row() const { return data_.classes() > 0 ? 1.0 : 1.0 / data_.outputs(); }
 
     Batch batch_of(std::int64_t rows) {
@@ -98,7 +98,8 @@ class Run {
     // x of the rows of a batch.
     const float* rows_of_batch() const { return full_ ? data_.training().x.data() : workspace_.inputs.data(); }
 
-    // The batch through the network and back, then all weights; by a team where there is one. False if it was stopped.
+    // Passes the batch through the network and back, then updates all weights, with the team if it has members. Returns
+    // false if training was stopped.
     bool one_step(const Batch& batch, std::int64_t first, std::int64_t step) {
         if (training_.team != nullptr && training_.team->joined(batch.rows == batch_))
             return shared_step(batch, first, step);
@@ -113,7 +114,7 @@ class Run {
         return !is_set(training_.stop);
     }
 
-    // Rows of weights of a layer, or numbers of the embedding, a block at a time.
+    // Updates rows of weights of a layer, or numbers of the embedding, block by block.
     void update_all(const Batch& batch, const Update& numbers, std::size_t layer, std::int64_t rows,
                     std::int64_t block) {
         for (std::int64_t first = 0; first < rows; first += block)
@@ -140,7 +141,7 @@ class Run {
                 static_cast<std::uint32_t>(state_.updates)};
     }
 
-    // Some rows of a batch through the network and back.
+    // Passes some rows of a batch through the network and back.
     void propagate(const Batch& batch, std::int64_t first, const Mask& mask, Span rows, Workspace& scratch) {
         if (is_set(training_.stop)) return;
         if (!full_) gather(first, rows);
@@ -159,7 +160,7 @@ class Run {
               workspace_.embedded.data() + rows.first * stride);
     }
 
-    // Rows of the epoch's order, from first on, into the workspace.
+    // Gathers rows of the epoch's order, starting at `first`, into the workspace.
     void gather(std::int64_t first, Span rows) {
         const Rows& from = data_.training();
         const std::uint32_t* numbers = order_ + first + rows.first;
@@ -178,7 +179,7 @@ class Run {
         for (std::int64_t row = 0; row < rows.count; ++row) labels[row] = from.labels[numbers[row]];
     }
 
-    // The logarithms of the targets of rows.count rows, from `place` in the epoch's order on, into the workspace.
+    // Gathers the logarithms of the targets of rows.count rows, starting at `place` in the epoch's order.
     void gather_logarithms(std::int64_t place, Span rows) {
         const Rows& from = data_.training();
         float* to = workspace_.targets.data() + rows.first * from.target_stride;
@@ -187,7 +188,7 @@ class Run {
         }
     }
 
-    // The losses of some rows, and the deltas of the last layer in place of its outputs.
+    // Computes the losses of some rows, and replaces the last layer's outputs by their deltas.
     void lose(const Batch& batch, Span rows) {
         const Layer& last = state_.layout.layers().back();
         const Rows& from = data_.training();
@@ -221,7 +222,7 @@ class Run {
             weigh(outputs, losses, (full_ ? from.weights : workspace_.weights).data() + rows.first, block);
     }
 
-    // A row that counts w times has w times the loss and the delta.
+    // A row of weight w has w times the loss and the delta.
     static void weigh(float* deltas, float* losses, const float* weights, Block block) {
         for (std::int64_t row = 0; row < block.rows; ++row) {
             losses[row] *= weights[row];
@@ -230,7 +231,8 @@ class Run {
         }
     }
 
-    // Some rows of weights, from the deltas that propagate() has left, in any order; the biases go with the last rows.
+    // Updates some rows of weights from the deltas that propagate() computed, in any order. Biases go with the last
+    // rows.
     void update(const Batch& batch, const Update& numbers, std::size_t layer, Span rows, Workspace& scratch) {
         if (is_set(training_.stop)) return;
         float* gradient = scratch.gradient.data();
@@ -241,7 +243,7 @@ class Run {
         if (last) update_biases(kernels_, numbers, layer, batch, state_, gradient);
     }
 
-    // step: updates of this job so far.
+    // step: number of updates of this job so far.
     Update next_update(std::int64_t step) {
         ++state_.updates;
         state_.beta1_power *= settings_.beta1;
@@ -272,11 +274,11 @@ class Run {
     const bool full_;
     const bool embeds_;
     const EpochCut epochs_;
-    const std::int64_t batch_;  // rows an update
-    const std::int64_t steps_;  // updates an epoch
+    const std::int64_t batch_;  // rows per update
+    const std::int64_t steps_;  // updates per epoch
     WeightCut weight_cut_;
-    const std::uint32_t* order_ = nullptr;  // [rows of an epoch], of this one
-    double loss_sum_ = 0.0;                 // over the rows of this epoch, in order
+    const std::uint32_t* order_ = nullptr;  // [rows of an epoch], of the current epoch
+    double loss_sum_ = 0.0;                 // over the rows of the current epoch, in order
 };
 
 }  // namespace

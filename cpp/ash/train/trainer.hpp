@@ -1,18 +1,18 @@
-// trainer.hpp: trains one candidate from a state to a state.
+// trainer.hpp: trains one candidate for one job, in place in its state.
 //
 //     for each epoch: the next rows of a pass, shuffled at its beginning                                    epoch_cut.hpp
 //       for each batch:
 //         (1) blocks of 64 rows: gather, forward, loss, all deltas back     [writes rows]      propagation.hpp
 //         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]
 //
-// The two halves of a step write disjoint blocks and read what the other has finished, so that a team can share a job
-// (team.hpp) without a change in any bit: a gradient is one chain of fused multiply-adds in order of rows, on any thread
-// and for any cut of rows and weights into blocks. The loss of a batch is a sum over rows in order.
+// The two halves of a step write disjoint blocks and read only what the other half has finished. A team can therefore
+// share a job (team.hpp) without changing any bit: a gradient is one chain of fused multiply-adds in row order, on any
+// thread and for any division of rows and weights into blocks. The loss of a batch is a sum in row order.
 //
-// Threads: a state and a workspace belong to one thread, and to its team while that shares a step; Data, Settings and
+// Threads: a state and a workspace belong to one thread, and to its team during a shared step. Data, Settings and
 //          Kernels are shared and const.
-// Cost:    no allocation but in prepare() and at the beginning of a job; the stop flag is read once per block. A job
-//          that begins in the middle of a pass shuffles all of that again.
+// Cost:    allocates only in prepare() and at the start of a job; the stop flag is read once per block. A job that
+//          starts in the middle of a pass repeats the shuffle of that whole pass.
 #pragma once
 
 #include <atomic>
@@ -32,19 +32,19 @@ struct Training {
     std::int64_t epochs;
     std::uint64_t seed;
     std::uint32_t candidate;
-    const std::atomic<bool>* stop = nullptr;  // set: train() returns within a block of rows
-    std::span<double> losses = {};            // [epochs], of every epoch, or empty
-    Team* team = nullptr;                     // set: others may join; open()ed by the caller
+    const std::atomic<bool>* stop = nullptr;  // once set, train() returns within a block of rows
+    std::span<double> losses = {};            // [epochs]: receives the loss of every epoch; or empty
+    Team* team = nullptr;                     // if set, others may join; the caller open()s it
 };
 
 struct Outcome {
     double loss = 0.0;      // mean over the rows of the last epoch, each at the weights it met, with label smoothing
-    bool diverged = false;  // a loss or a weight is not finite; training ended with that epoch
+    bool diverged = false;  // a loss or weight is not finite; training ended with that epoch
     bool stopped = false;   // by the flag; the state is not usable
 };
 
-// One job: a cosine cycle of the learning rate over the epochs, from `state` on. REQUIRES: workspace.prepare()d for
-// these settings.
+// Runs one job: one cosine cycle of the learning rate over the epochs, starting from `state`. REQUIRES: the workspace
+// is prepare()d for these settings.
 Outcome train(const Data& data, const Settings& settings, const Training& training, const Kernels& kernels,
               State& state, Workspace& workspace);
 

@@ -1,13 +1,13 @@
-// training_job.hpp: how a job trains and scores a state, here or in another process.
+// training_job.hpp: trains and scores a state for one job, in this or another process.
 //
 //     state of a lower rung, or the initial one  ->  the rungs in between  ->  the job's own epochs  ->  Result
 //
-// A result and the state that it leaves are functions of data, settings, rules, candidate and rung. So any thread, process
-// or machine may do a job, and do it again.
+// A result and the state after the job are functions of data, settings, rules, candidate and rung. So any thread,
+// process or machine may do a job, and repeat it.
 //
-// Threads: a state and a workspace belong to one thread, and to its team; all else is const.
-// Cost:    that of the epochs, and one pass over the validation rows. Memory is that of the workspace, and with a
-//          scorer 4 bytes per output of each validation row, while the job is scored.
+// Threads: a state and a workspace belong to one thread, and to its team; everything else is const.
+// Cost:    that of the epochs, plus one pass over the validation rows. Memory is that of the workspace. A scorer takes
+//          4 more bytes per output of each validation row while the job is scored.
 #pragma once
 
 #include <atomic>
@@ -29,64 +29,64 @@
 
 namespace ash {
 
-// How a job ended. Diverged: score and loss are NaN.
+// The result of a job. If it diverged, score and loss are NaN.
 struct Result {
     double score = 0.0;
     double loss = 0.0;
     double training_loss = 0.0;
-    std::uint64_t weights_hash = 0;  // digest.hpp: of all weights and biases; 0: diverged
-    bool stopped = false;            // by the flag: there is no result
-    int thread = -1;                 // the thread elsewhere that did the job; -1: the calling one
-    double seconds = -1.0;           // the seconds that the job took elsewhere; -1: the time of the call
+    std::uint64_t weights_hash = 0;  // digest.hpp, of all weights and biases; 0 if diverged
+    bool stopped = false;            // by the flag; there is no result
+    int thread = -1;                 // the thread elsewhere that did the job; -1 for the calling thread
+    double seconds = -1.0;           // duration of a job done elsewhere; -1 means the duration of the call
 };
 
-// The digest of the weights of a state; or of several folds together.
+// The digest of the weights of a state, or of several folds together.
 std::uint64_t digest_of(const State& state);
 std::uint64_t digest_of(std::span<const State> folds);
 
-// The seed of a fold. Fold 0 has the seed itself, so one fold equals a run without folds.
+// The seed of a fold. Fold 0 has the run's seed, so a run with one fold equals a run without folds.
 inline std::uint64_t fold_seed(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
 
-// The result of a job from those of its folds, which are asked for in order: their mean, or the first that was stopped
-// or has diverged. scores: receives that of each fold.
+// The result of a job from the results of its folds, which are requested in order: their mean, or the first result that
+// was stopped or has diverged. scores: receives the score of each fold.
 Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores);
 
-// The work of one update of a network with these settings, in multiply-adds.
+// The multiply-adds of one update of a network with these settings.
 double step_cost(const Data& data, const Settings& settings);
 
-// Throws std::invalid_argument for full batches of sparse rows, and for target_transform log where the data have no
+// Throws std::invalid_argument for full batches of sparse rows, and for target_transform log if the data have no
 // logarithms.
 void check_fits(const Settings& settings, const Data& data);
 
-// Throws std::invalid_argument for a metric of the other task, or of another loss.
+// Throws std::invalid_argument for a metric of the other task or of another loss.
 void check_metric(Metric metric, const Data& data);
 
 enum class Continuation : std::uint8_t { resume, restart };
 
-// Scores a trained state by its predictions of the validation rows (evaluation.hpp) in place of a metric; higher is
-// better, NaN counts as diverged. Called by any thread, several at once.
+// Scores a trained state by its predictions of the validation rows (evaluation.hpp), in place of a metric. Higher is
+// better, and NaN counts as diverged. Several threads may call it at once.
 using Scorer = std::function<double(const State& state, const Predictions& predictions)>;
 
-// What all jobs of a run, or of a fold of it, have in common.
+// The rules shared by all jobs of a run, or of one fold of it.
 struct JobRules {
     const Kernels& kernels;
     std::uint64_t seed;
     Continuation continuation = Continuation::resume;
     Metric metric = Metric::accuracy;
-    std::int64_t min_epochs = 1;  // of the ladder
+    std::int64_t min_epochs = 1;  // of the first rung
     std::int64_t eta = 2;
-    Scorer scorer = {};  // empty: the metric
+    Scorer scorer = {};  // empty: the metric is used
 
-    // The epochs of a job in this rung; and of all rungs up to it. Both throw std::invalid_argument if the latter are
-    // more than 2^62, and for rules or rungs that no ladder has.
+    // The epochs of a job in this rung, and the total over all rungs up to it. Both throw std::invalid_argument if the
+    // total exceeds 2^62, and for rules or rungs that no ladder has.
     std::int64_t epochs_of_job(std::int32_t rung) const;
     std::int64_t epochs_after(std::int32_t rung) const;
 
-    // The epochs of a state after a job in this rung.
+    // The total epochs of a state after a job in this rung.
     std::int64_t epochs_of_state(std::int32_t rung) const;
 };
 
-// A job as one thread does it.
+// One job, as a single thread runs it.
 struct JobRun {
     const Data& data;
     const Settings& settings;
@@ -96,21 +96,21 @@ struct JobRun {
     const std::atomic<bool>* stop = nullptr;
     Team* team = nullptr;
 
-    std::int64_t retrained = 0;  // epochs of the lower rungs that were trained again
+    std::int64_t retrained = 0;  // epochs of lower rungs that were trained again
 
     State initial() const;
 
     // Trains the lower rungs that the state skipped, then the job's own.
     Outcome train(State& state);
 
-    // Does the same, and then scores the state unless it has diverged.
+    // Calls train(), then scores the state unless it has diverged.
     Result train_and_score(State& state);
 };
 
-// Throws std::invalid_argument unless the arenas of a state that comes from outside are of its layout and optimizer.
+// Throws std::invalid_argument unless the arenas of an imported state match its layout and optimizer.
 void check_arenas(const State& state, const Settings& settings, std::int32_t candidate);
 
-// Checks the same, and that its epochs are those after the rung.
+// Makes the same check, and also checks that the epochs are those after the rung.
 void check_state(const State& state, const Settings& settings, const JobRules& rules, const Job& job);
 
 }  // namespace ash

@@ -29,7 +29,7 @@ NanGoes side_of_nan(const TreeNode& node) {
     return 0.0 <= node.threshold ? NanGoes::left : NanGoes::right;
 }
 
-// Whether all cells are missing or in the range of float32.
+// Returns whether all cells are missing or within the range of float32.
 template <typename Value>
 bool copy_cells(const Value* from, std::int64_t count, double* to) {
     constexpr double kMost = std::numeric_limits<float>::max();
@@ -54,7 +54,7 @@ std::int32_t leaf_of(const TreeNode* nodes, const double* row) {
     return ~at;
 }
 
-// The leaves of kTogether rows, which are `stride` apart.
+// The leaves of kTogether rows that are `stride` apart.
 void leaves_of(const TreeNode* nodes, const double* rows, std::int64_t stride,
                std::array<std::int32_t, kTogether>& at) {
     at.fill(0);
@@ -101,7 +101,7 @@ void Trees::check_tree(std::int64_t tree) const {
     const std::int64_t first = leaf_starts_[static_cast<std::size_t>(tree)];
     const std::int64_t leaves = leaf_starts_[static_cast<std::size_t>(tree) + 1] - first;
     require(leaves <= std::numeric_limits<std::int32_t>::max(), "trees: too many leaves");
-    std::vector<bool> reached(static_cast<std::size_t>(2 * leaves - 1));  // leaves, then nodes
+    std::vector<bool> reached(static_cast<std::size_t>(2 * leaves - 1));  // leaves first, then nodes
     const auto reach = [&](std::int64_t parent, std::int64_t place) {
         require(place < leaves - 1 && place >= -leaves, "trees: a child that does not exist");
         require(place < 0 || place > parent, "trees: a child before its parent");
@@ -152,7 +152,7 @@ bool Trees::for_blocks(const Value* x, std::int64_t rows, int threads, Put put) 
         const std::int64_t most = std::min(rows, kRows);
         std::vector<double> cells(static_cast<std::size_t>(most * features_));
         std::vector<double> scores(static_cast<std::size_t>(most * this->scores()));
-        // Each thread takes every team-th block; a row's results depend on the row alone.
+        // Each thread processes every team-th block; a row's results depend only on that row.
         for (std::int64_t block = thread; block < blocks && within; block += team) {
             const std::int64_t first = block * kRows;
             const std::int64_t count = std::min(kRows, rows - first);
@@ -186,7 +186,7 @@ void Trees::to_results(const double* scores, std::int64_t rows, const Kernels& k
         const auto score = [&](std::int64_t o) { return classes_ > 2 ? of_row[o] : (o == 0 ? 0.0 : of_row[0]); };
         double top = score(0);
         for (std::int64_t o = 1; o < columns; ++o) top = std::max(top, score(o));
-        // The largest one is subtracted in double, so that float rounds small numbers.
+        // The largest score is subtracted in double, so that only small numbers are rounded to float.
         for (std::int64_t o = 0; o < columns; ++o)
             logits.data()[row * stride + o] = static_cast<float>(std::max(factor * (score(o) - top), kLeast));
     }

@@ -1,6 +1,6 @@
-// trees.hpp: boosted trees as flat tables, which predict as LightGBM does.
+// trees.hpp: boosted trees stored as flat tables, with the predictions of LightGBM.
 //
-//     a cell x goes to the left child if x <= threshold; NaN goes to the side that its node names
+//     a cell x goes to the left child if x <= threshold; NaN goes to the side named in the node
 //     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double and in this order, with K scores per row
 //
 //     regression      the scores in units of y: output_units.hpp
@@ -9,12 +9,12 @@
 //
 // Class scores are first multiplied by one common scale, which calibrates the probabilities.
 //
-// Invariants: a tree has one leaf more than nodes. The first node is the root. A node precedes its children, and every other
-//             node and every leaf has exactly one parent. A walk from the root therefore ends in a leaf.
+// Invariants: a tree has one leaf more than nodes. The first node is the root. A node precedes its children, and every
+//             other node and every leaf has exactly one parent. A walk from the root therefore ends in a leaf.
 // Promise:    scores are bit-identical to LightGBM's raw scores. Like LightGBM, it treats cells within +-1e-35 as 0.
-// Threads:    const after construction; any number may predict at once, and results do not depend on their number.
-// Cost:       24 bytes per node, 8 per leaf; one look-up per row, tree and level. A tree is walked by a block of rows, so it
-//             stays in the first cache, and by several rows at a time, so that their look-ups overlap.
+// Threads:    const after construction. Any number may predict at once, and results do not depend on their number.
+// Cost:       24 bytes per node, 8 per leaf; one look-up per row, tree and level. A block of rows walks one tree at a
+//             time, so the tree stays in the L1 cache. Several rows walk together, so their look-ups overlap.
 #pragma once
 
 #include <cstdint>
@@ -30,25 +30,27 @@ enum class NanGoes : std::uint8_t { as_zero, left, right };
 struct TreeNode {
     double threshold;
     std::int32_t feature;
-    std::int32_t left;  // at least 0: a node of the same tree; negative: its leaf ~left
+    std::int32_t left;  // at least 0: a node of the same tree; negative: leaf ~left
     std::int32_t right;
     NanGoes nan;
 };
 
 class Trees {
   public:
-    // Leaves of tree t: from leaf_starts[t] up to leaf_starts[t + 1]; its nodes begin at leaf_starts[t] - t. The
-    // constructor replaces `as_zero` by the side to which 0 goes. Throws std::invalid_argument unless the invariants
-    // hold, all numbers are finite, features are below `features` and each score has the same number of trees.
+    // The leaves of tree t are leaf_starts[t] up to, not including, leaf_starts[t + 1]; its nodes start at
+    // leaf_starts[t] - t. The constructor replaces `as_zero` by the side to which 0 goes. Throws std::invalid_argument
+    // unless the invariants hold, all numbers are finite, features are below `features` and each score has the same
+    // number of trees.
     Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vector<std::int64_t> leaf_starts, int features,
           int classes, OutputUnits targets);
 
-    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float; NaN
-    // is a missing value. Returns false, without results, if x holds infinity or a value beyond the range of float32.
+    // results [rows][outputs()]: probabilities, or targets in the units of y. x: [rows][features()], double or float,
+    // with NaN as a missing value. Returns false, without results, if x holds infinity or a value beyond the range of
+    // float32.
     template <typename Value>
     bool predict(const Value* x, std::int64_t rows, int threads, const Kernels& kernels, float* results) const;
 
-    // The same for the scores [rows][scores()] before they become probabilities or targets.
+    // Computes the scores [rows][scores()] before they become probabilities or targets, from the same input.
     template <typename Value>
     bool raw_scores(const Value* x, std::int64_t rows, int threads, double* scores) const;
 
