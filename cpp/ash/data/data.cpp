@@ -15,7 +15,7 @@
 namespace ash {
 namespace {
 
-constexpr double kBeyond = 2.0;  // no exponential exceeds this many times the largest training target
+constexpr double kBeyond = 2.0;  // no exponential exceeds the largest training target times this
 
 void check_columns(int features, int targets, int classes) {
     require(features >= 1 && features <= kMostColumns, "x: the number of columns must be 1 to 2^28");
@@ -71,7 +71,8 @@ Scaling scaling_of(const TargetTable& table, const Part& training) {
     return scaling;
 }
 
-// Whether targets in this range, and their ratios, are normal numbers of float32. planning.py has the same condition.
+// Return whether targets in this range, and their ratios, are normal float32 numbers. planning.py has the same
+// condition.
 bool has_float_logarithms(double least, double most) {
     using Float = std::numeric_limits<float>;
     return least >= Float::min() && most <= Float::max() && least >= Float::min() * most;
@@ -85,7 +86,7 @@ OutputUnits output_units(const Scaling& units, const TargetLoss& loss) {
     return result;
 }
 
-// Weights of mean 1; empty if all are equal.
+// The weights scaled to a mean of 1; empty if all are equal.
 std::vector<float> normalized(std::span<const double> weights) {
     std::vector<float> result;
     if (std::ranges::all_of(weights, [&](double weight) { return weight == weights.front(); })) return result;
@@ -96,7 +97,7 @@ std::vector<float> normalized(std::span<const double> weights) {
     return result;
 }
 
-// sparse_cells: room for the cells of the whole table, of which the part gets its share; 0: rows are dense.
+// sparse_cells: the room for the cells of the whole table, of which the part gets its share; 0 for dense rows.
 Rows empty_rows(int features, const TargetTable& table, const Part& part, const Scaling& scaling,
                 std::int64_t sparse_cells) {
     Rows rows;
@@ -272,8 +273,9 @@ void DataBuilder::set_units(const TargetTable& targets, const Part& training) {
     }
 }
 
-// Logarithms of the training targets, standardized. The kernels' log is less accurate far from 1, so targets are first
-// divided by roughly their geometric mean. Every machine has the baseline kernels, so the bits are the same everywhere.
+// The standardized logarithms of the training targets. The kernels' log is less accurate far from 1, so targets are
+// first divided by roughly their geometric mean. The baseline kernels exist on every machine, so the bits are the same
+// everywhere.
 std::vector<float> DataBuilder::take_logarithms(const TargetTable& targets, const Part& training) {
     const Kernels& baseline = kernels("baseline");
     std::vector<float> values(training.rows.size());

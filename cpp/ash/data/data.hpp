@@ -1,23 +1,24 @@
-// data.hpp: the rows that all candidates train on and are scored on, standardized once, in float32.
+// data.hpp: the rows on which all candidates train and are scored, standardized once, in float32.
 //
-//     blocks of rows, in order of rows   observe ... observe   fill ... fill   finish
-//     (anything that gives doubles)      median, quartiles     float32         Data
+//     blocks of rows, in row order       observe ... observe   fill ... fill   finish
+//     (from any source of doubles)       median, quartiles     float32         Data
 //
-// The builder reads the table twice, block by block, and keeps nothing of it: Data is the only copy of the table.
+// The builder reads the table twice, block by block, and keeps none of it: Data is the only copy of the table.
 //
 // Invariants: (1) rows of x start on a cache line and are padded with zeros to `stride`;
-//             (2) centers and scales come from the training rows alone. Features are standardized by median and
+//             (2) centers and scales are computed only from the training rows. Features are standardized by median and
 //                 quartiles and clipped smoothly. Targets are standardized by mean and deviation (scaling.hpp), under
-//                 the Poisson loss by their mean alone;
-//             (3) a standardized feature that is constant there is dropped: it is 0 in every row, and Network ignores it;
-//             (4) NaN is a missing value, and is stored as the center, which is 0;
-//             (5) the weights of a part have the mean 1; rows of equal weight have none;
+//                 the Poisson loss only by their mean;
+//             (3) a standardized feature that is constant in the training rows is dropped: it is 0 in every row, and
+//                 Network ignores it;
+//             (4) NaN is a missing value and is stored as the center, which is 0;
+//             (5) the weights of a part have the mean 1; no weights are stored if all are equal;
 //             (6) rows that are mostly zeros may be stored as their non-zero cells (sparse_rows.hpp);
 //             (7) a single target that is above 0 in all training rows is also stored as logarithms, except under the
 //                 Poisson loss.
-// Threads:    a builder belongs to one thread; Data is const and read by all.
-// Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm; the
-//             sample of quartiles.hpp until all rows are observed. Sparse cells beyond the reserved room double it.
+// Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
+// Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm; and
+//             until all rows are observed the sample of quartiles.hpp. Sparse cells beyond the reserved room double it.
 #pragma once
 
 #include <cstdint>
@@ -41,39 +42,39 @@ struct Rows {
     std::int64_t stride = 0;           // floats per row of x
     std::int64_t target_stride = 0;    // floats per row of targets
     AlignedFloats x;                   // [count][stride], unless rows are sparse
-    std::vector<std::int32_t> labels;  // [count], classification
-    AlignedFloats targets;             // [count][target_stride], regression, in units of Data::units()
-    std::vector<float> log_targets;    // [count], standardized, of training rows alone; empty: none
-    std::vector<float> weights;        // [count], of mean 1; empty: all alike
-    SparseRows sparse;                 // in place of x
+    std::vector<std::int32_t> labels;  // [count], in a classification
+    AlignedFloats targets;             // [count][target_stride], in a regression, in units of Data::units()
+    std::vector<float> log_targets;    // [count], standardized, only for training rows; empty if unused
+    std::vector<float> weights;        // [count], with mean 1; empty if all are equal
+    SparseRows sparse;                 // replaces x if rows are sparse
 
     // to[i] := row numbers[i] of x.
     void gather(const Kernels& kernels, const std::uint32_t* numbers, std::int64_t rows, float* to) const;
-    // Rows of x from `first` on. scratch: [rows][stride], used where they are sparse.
+    // The rows of x starting at `first`. scratch: [rows][stride], used if rows are sparse.
     const float* block(std::int64_t first, std::int64_t rows, float* scratch) const;
 };
 
 // The loss of a regression.
 struct TargetLoss {
     Loss kind = Loss::squared_error;
-    double level = 0.5;  // of the pinball loss, between 0 and 1
+    double level = 0.5;  // quantile level of the pinball loss, between 0 and 1
 };
 
-struct TargetTable {  // row-major; not referred to after the call
+struct TargetTable {  // row-major; not kept after the call
     const double* y;  // [rows][columns]: class numbers in one column, or regression targets
     std::int64_t rows;
     int columns;
-    int classes;           // 0: regression
-    TargetLoss loss = {};  // poisson: one column of numbers of at least 0, not all 0 in training
+    int classes;           // 0 for regression
+    TargetLoss loss = {};  // poisson requires one column of numbers of at least 0, not all 0 in training
 };
 
-// Row numbers, in the order in which the rows are kept, and the weights of the rows.
+// Row numbers, in the order in which the rows are stored, and the weights of the rows.
 struct Part {
     std::span<const std::int64_t> rows;
-    std::span<const double> weights = {};  // [rows], above zero; empty: all alike
+    std::span<const double> weights = {};  // [rows], above zero; empty if all are equal
 };
 
-struct Table {        // a whole table at once, row-major
+struct Table {        // a whole table in one array, row-major
     const double* x;  // [rows][features]
     const double* y;  // as in TargetTable
     std::int64_t rows;
@@ -84,12 +85,12 @@ struct Table {        // a whole table at once, row-major
 
 class Data {
   public:
-    // From a whole table; throws as DataBuilder. standardize: all features, or none.
+    // Builds from a whole table; throws like DataBuilder. standardize: applies to all features, or none.
     Data(const Table& table, std::span<const std::int64_t> training, std::span<const std::int64_t> validation,
          bool standardize);
 
-    // Rebuilds a Data from its pickled members. Throws std::invalid_argument where they do not fit each other, so that
-    // nothing is read beyond its end.
+    // Rebuilds a Data from its pickled members. Throws std::invalid_argument if they do not fit each other, so that no
+    // read goes past the end of a buffer.
     struct Members {
         int features;
         int classes;
@@ -101,18 +102,18 @@ class Data {
         Rows validation;
         std::int64_t epoch_rows;
         TargetLoss loss = {};
-        OutputUnits outputs = {};  // none: scaled as `units`, without bounds
+        OutputUnits outputs = {};  // if absent: scaled as `units`, without bounds
         OutputUnits logarithms = {};
     };
     explicit Data(Members members);
 
     const Rows& training() const { return training_; }
     const Rows& validation() const { return validation_; }
-    const EpochCut& epochs() const { return epochs_; }  // of the training rows
+    const EpochCut& epochs() const { return epochs_; }  // cut of the training rows
     bool is_sparse() const { return !training_.sparse.unused(); }
     int features() const { return features_; }
-    int classes() const { return classes_; }                            // 0: regression
-    int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // of a network
+    int classes() const { return classes_; }                            // 0 for regression
+    int outputs() const { return classes_ > 0 ? classes_ : targets_; }  // outputs of a network
     Shape shape() const { return {features_, outputs(), static_cast<int>(numbers_.size())}; }
     const Scaling& inputs() const { return inputs_; }
     const Scaling& units() const { return units_; }  // of Rows::targets; zeros and ones for classification
@@ -121,7 +122,7 @@ class Data {
     // The units of a network trained on the targets, or on their logarithms.
     const OutputUnits& output_units(bool logarithms = false) const { return logarithms ? log_units_ : output_units_; }
     std::span<const int> constant_features() const { return constant_features_; }
-    std::span<const int> numbers() const { return numbers_; }  // the features that are standardized and not constant
+    std::span<const int> numbers() const { return numbers_; }  // standardized, non-constant features
 
   private:
     friend class DataBuilder;
@@ -144,17 +145,17 @@ class Data {
 
 class DataBuilder {
   public:
-    // standardized: [features], whether each is standardized. epoch_rows: the most rows per epoch; 0: all.
-    // sparse_cells: rows are stored sparsely, with room for this many cells in the whole table; 0: densely. Throws
-    // std::invalid_argument for shapes, row numbers, weights and class numbers that do not fit, for more classes than
-    // rows, for negative epoch_rows or sparse_cells, and for targets or a level that the loss does not allow.
+    // standardized: [features], whether each is standardized. epoch_rows: the most rows per epoch; 0 for all.
+    // sparse_cells: rows are stored sparsely, with room for this many cells in the whole table; 0 for dense rows.
+    // Throws std::invalid_argument for shapes, row numbers, weights and class numbers that do not fit, for more classes
+    // than rows, for negative epoch_rows or sparse_cells, and for targets or a level that the loss does not allow.
     DataBuilder(int features, const TargetTable& targets, const Part& training, const Part& validation,
                 const std::vector<bool>& standardized, std::int64_t epoch_rows = 0, std::int64_t sparse_cells = 0);
 
     int features() const { return data_.features_; }
 
-    // The next `count` rows x [count][features]; first all rows to observe(), then all again to fill(). Throws
-    // std::invalid_argument for rows beyond the table.
+    // Adds the next `count` rows x [count][features]. First pass all rows to observe(), then all again to fill().
+    // Throws std::invalid_argument for rows beyond the table.
     void observe(const double* x, std::int64_t count);
     void fill(const double* x, std::int64_t count);
 
@@ -163,7 +164,7 @@ class DataBuilder {
 
   private:
     struct PartRow {
-        std::int64_t row;       // of the table
+        std::int64_t row;       // in the table
         std::int64_t position;  // in the part
     };
     static std::vector<PartRow> sorted(std::span<const std::int64_t> rows);
@@ -175,14 +176,14 @@ class DataBuilder {
 
     const Kernels& kernels_;
     const std::int64_t rows_;
-    std::vector<PartRow> training_;  // in order of the table
+    std::vector<PartRow> training_;  // in table order
     std::vector<PartRow> validation_;
     std::vector<double> weights_;         // of the training part, as given
-    std::optional<Quartiles> quartiles_;  // until all rows are observed
+    std::optional<Quartiles> quartiles_;  // empty once all rows are observed
     std::int64_t observed_ = 0;
     std::int64_t filled_ = 0;
-    std::vector<double> inverse_;  // 1 / scale, of the features
-    AlignedFloats row_;            // scratch for a sparse part
+    std::vector<double> inverse_;  // 1 / scale of the features
+    AlignedFloats row_;            // scratch for a row of a sparse part
     std::size_t next_training_ = 0;
     std::size_t next_validation_ = 0;
     Data data_;

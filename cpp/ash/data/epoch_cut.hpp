@@ -1,14 +1,14 @@
-// epoch_cut.hpp: how a pass over the training rows is cut into epochs, and which rows an epoch takes.
+// epoch_cut.hpp: divides a pass over the training rows into epochs, and determines the rows of each epoch.
 //
-//     pass 0, in a random order   [ epoch 0 | epoch 1 | epoch 2 ] xx     xx: fewer rows than a pass has parts; they are
-//     pass 1, in another one      [ epoch 3 | epoch 4 | epoch 5 ] xx         left out of this pass
+//     pass 0, in a random order   [ epoch 0 | epoch 1 | epoch 2 ] xx     xx: fewer rows than a pass has epochs;
+//     pass 1, in another order    [ epoch 3 | epoch 4 | epoch 5 ] xx         they are left out of this pass
 //
-// A pass over a large table would make the first rung too long: no candidates would be compared in time. All epochs
-// have the same number of rows, so that they cost the same. With one part an epoch is a pass.
+// Whole passes over a large table would make the first rung too long to compare candidates in time. All epochs have the
+// same number of rows, so that they cost the same. With one part, an epoch is a pass.
 //
-// Invariants: (1) no row comes twice in a pass, and fewer than parts() are left out;
-//             (2) which rows an epoch takes is a function of its number and the order of its pass, so a job can begin
-//                 in the middle of a pass.
+// Invariants: (1) no row occurs twice in a pass, and fewer than parts() rows are left out;
+//             (2) the rows of an epoch are a function of its number and the order of its pass, so a job can start in
+//                 the middle of a pass.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +24,14 @@ class EpochCut {
 
     EpochCut() = default;
 
-    // most: the most rows per epoch; 0: all.
+    // most: the most rows per epoch; 0 for all.
     EpochCut(std::int64_t rows, std::int64_t most)
         : parts_(most > 0 && most < rows ? (rows - 1) / most + 1 : 1), rows_(rows / parts_) {}
 
     std::int64_t parts() const { return parts_; }  // epochs per pass
     std::int64_t rows() const { return rows_; }    // per epoch
 
-    // epoch: counted from initialization.
+    // The rows of an epoch. epoch: counted from initialization.
     Window window(std::int64_t epoch) const { return {epoch / parts_, epoch % parts_ * rows_}; }
 
   private:

@@ -1,16 +1,16 @@
-// moments.hpp: mean and standard deviation of columns, in one pass over rows that are added one by one.
+// moments.hpp: mean and standard deviation of columns, in one pass over rows that are added one at a time.
 //
 //     w, w d, w d^2  with  d = x - shift      mean = shift + sum(w d) / sum(w)
 //                                             variance = (sum(w d^2) - sum(w d)^2 / sum(w)) / sum(w)
 //
-// The shift of a column is its first value, so a large mean costs no digits. If that value lies k deviations from the
+// The shift of a column is its first value, so a large mean loses no precision. If that value is k deviations from the
 // mean, the variance loses a factor k^2, which is at most the number of rows n. Its relative error stays below
 // n * 2^-52.
 //
-// Invariants: (1) a column whose values are all exactly equal has a scale of 1. So has a column without rows, whose
-//                 mean is 0;
-//             (2) the sums run in order of add(), in double.
-// Threads:    one. Cost: add() is one sweep over a row; 25 bytes per column.
+// Invariants: (1) a column whose values are all exactly equal has a scale of 1. A column without rows also has a scale
+//                 of 1, and a mean of 0;
+//             (2) the sums are computed in double, in the order of add().
+// Threads:    one. Cost: add() is one sweep over a row. Memory: 25 bytes per column.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +24,10 @@ class Moments {
   public:
     explicit Moments(int columns);
 
-    // One row [columns]; it counts as `weight` rows. REQUIRES: weight > 0.
+    // Adds one row [columns], which counts as `weight` rows. REQUIRES: weight > 0.
     void add(const double* row, double weight);
 
-    // Mean and deviation, without a clip.
+    // Mean and deviation as center and scale, without a clip.
     Scaling scaling() const;
 
   private:

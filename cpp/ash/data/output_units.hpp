@@ -1,9 +1,9 @@
-// output_units.hpp: how the outputs z of a model become targets in the units of y.
+// output_units.hpp: converts the outputs z of a model to targets in the units of y.
 //
 //     identity    scale z + center
-//     exp         center exp(scale z), for a model that gives logarithms
+//     exp         center exp(scale z), for a model that predicts logarithms
 //
-// A target is then clamped to `least` and `most`. DataBuilder sets these: `least` is the smallest training target if
+// A target is then clamped to `least` and `most`. DataBuilder sets them: `least` is the smallest training target if
 // none is negative, `most` is twice the largest for exponentials.
 // Threads: plain data.
 #pragma once
@@ -32,7 +32,7 @@ struct OutputUnits {
     std::vector<double> most;
 };
 
-// The units of outputs that are only scaled, without bounds.
+// The units of outputs that are only scaled and have no bounds.
 inline OutputUnits without_bounds(Scaling scaling) {
     const std::size_t outputs = scaling.center.size();
     constexpr double kInfinity = std::numeric_limits<double>::infinity();

@@ -17,8 +17,8 @@ struct Weighed {
     auto operator<=>(const Weighed&) const = default;
 };
 
-// The value at an index that may lie between two values. Moves both to where sorting would put them, with the smaller
-// values before and the larger ones behind.
+// The value at a fractional index, interpolated between two values. Moves both values to their sorted positions, with
+// the smaller values before them and the larger ones behind.
 double select(std::span<double> values, double place) {
     const auto below = values.begin() + static_cast<std::ptrdiff_t>(place);
     std::nth_element(values.begin(), below, values.end());
@@ -28,7 +28,7 @@ double select(std::span<double> values, double place) {
     return *below + (place - std::floor(place)) * (*above - *below);
 }
 
-// The quartiles of values that count once each. Reorders the values.
+// The quartiles of unweighted values. Reorders the values.
 std::array<double, 3> quartiles_of(std::span<double> values) {
     const auto last = static_cast<double>(values.size() - 1);
     const auto middle = static_cast<std::size_t>(0.5 * last);
@@ -37,12 +37,12 @@ std::array<double, 3> quartiles_of(std::span<double> values) {
     return {lower, median, select(values.subspan(middle), 0.75 * last - static_cast<double>(middle))};
 }
 
-// q(p) of sorted values; total: of their weights.
+// q(p) of sorted values. total: the sum of their weights.
 double quantile(std::span<const Weighed> sorted, double total, double p) {
     const double unit = std::min(1.0, total / static_cast<double>(sorted.size()));
     const double from = p * (total - unit);
     double first = sorted.back().value;
-    double sum = 0.0;  // of the differences from the first value, so that equal values give exactly that value
+    double sum = 0.0;  // of differences from the first value, so that equal values give exactly that value
     double end = 0.0;
     bool within = false;
     for (const auto& [value, weight] : sorted) {

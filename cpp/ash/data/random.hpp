@@ -1,9 +1,9 @@
-// random.hpp: counter-based random numbers: a draw is a function of its purpose, not of earlier draws.
+// random.hpp: counter-based random numbers: a draw is a function of its purpose, independent of earlier draws.
 //
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011), keyed by the seed;
-// its counter is (index, candidate, time, purpose). So shuffles, masks and initial weights depend neither on the thread
-// that draws them nor on where a job was resumed.
-// Threads: pure functions. Cost: 10 rounds for 4 words; a shuffle takes one Philox draw and then SplitMix64 per row.
+// The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011),
+// keyed by the seed. Its counter is (index, candidate, time, purpose). So shuffles, masks and initial weights depend
+// neither on the thread that draws them nor on where a job was resumed.
+// Threads: pure functions. Cost: 10 rounds for 4 words. A shuffle takes one Philox draw, then SplitMix64 for each row.
 #pragma once
 
 #include <array>
@@ -20,26 +20,26 @@ enum class Purpose : std::uint32_t {
     sample = 5,
 };
 
-// A sequence of draws, named by its purpose.
+// A sequence of draws, identified by its purpose.
 struct Stream {
     std::uint32_t candidate;
     Purpose purpose;
-    std::uint32_t layer;  // below 2^24, which check(Settings) ensures; of an embedding: the row of parameters
+    std::uint32_t layer;  // below 2^24, as check(Settings) ensures; for an embedding: the row of parameters
     std::uint32_t time;  // the pass of a shuffle, the update of a dropout mask, both modulo 2^32; 0 for initial weights
 };
 
 using Words = std::array<std::uint32_t, 4>;
 
-// The plain generator, tested against its published test vectors.
+// The bare generator, tested against its published test vectors.
 Words philox(const Words& counter, std::uint64_t key);
 
-// Four words at `index` of the stream.
+// The four words at `index` of the stream.
 Words draw(std::uint64_t seed, const Stream& stream, std::uint32_t index);
 
-// Uniform in [0, 1), 24 bits.
+// A uniform number in [0, 1) with 24 bits.
 inline float unit_float(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1.0p-24F; }
 
-// rows := a random order of 0 .. size-1 (Fisher-Yates). Throws std::invalid_argument for 2^32 rows or more.
+// rows := a random permutation of 0 .. size-1 (Fisher-Yates). Throws std::invalid_argument for 2^32 rows or more.
 void shuffle(std::uint64_t seed, const Stream& stream, std::span<std::uint32_t> rows);
 
 }  // namespace ash

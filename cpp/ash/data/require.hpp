@@ -1,4 +1,4 @@
-// require.hpp: require(), with which the core checks its arguments.
+// require.hpp: require(), which checks arguments throughout the core.
 #pragma once
 
 #include <stdexcept>
@@ -6,7 +6,7 @@
 
 namespace ash {
 
-// Throws std::invalid_argument, which Python sees as a ValueError, unless the condition holds.
+// Throws std::invalid_argument, a ValueError in Python, unless the condition holds.
 inline void require(bool holds, const char* what) {
     if (!holds) throw std::invalid_argument(what);
 }

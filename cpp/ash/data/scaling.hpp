@@ -1,13 +1,13 @@
-// scaling.hpp: how columns are standardized: by a center, a scale and, for features, the limit of a smooth clip.
+// scaling.hpp: the standardization of columns by a center, a scale and, for features, the limit of a smooth clip.
 //
 //     z = (x - center) / scale,  then  z / sqrt(1 + (z / 3)^2)  if the limit is 3
 //
 //                center     scale                                                  limit
-//     feature    median     distance of the quartiles: quartiles.hpp               3
+//     feature    median     interquartile range: quartiles.hpp                     3
 //     target     mean       standard deviation: moments.hpp                        0: no clip
 //     others     0          1                                                      0: no clip
 //
-// The clip hardly changes values between the quartiles, and keeps the others below 3 in magnitude. It is the "robust
+// The clip hardly changes values between the quartiles, and keeps all others below 3 in magnitude. It is the "robust
 // scale and smooth clip" of RealMLP (Holzmueller, Grinsztajn, Steinwart, arXiv 2407.04491, section 3).
 // Threads: plain data.
 #pragma once
@@ -19,13 +19,13 @@
 
 namespace ash {
 
-struct Scaling {  // each [columns]
+struct Scaling {  // every field: [columns]
     std::vector<double> center;
     std::vector<double> scale;  // above zero, and large enough that 1 / scale is finite
-    std::vector<double> limit;  // kClip, or 0: no clip
+    std::vector<double> limit;  // kClip, or 0 for no clip
 };
 
-// The scaling of columns that are left as they are.
+// The scaling of columns that stay as they are.
 inline Scaling no_scaling(std::size_t columns) {
     return {std::vector<double>(columns, 0.0), std::vector<double>(columns, 1.0), std::vector<double>(columns, 0.0)};
 }
@@ -38,10 +38,10 @@ inline std::vector<double> inverse(const Scaling& scaling) {
     return result;
 }
 
-// Throws std::invalid_argument unless it has `columns` columns, finite numbers, scales above zero and limits of 0 or 3.
+// Throws std::invalid_argument unless there are `columns` columns, finite numbers, scales above zero and limits 0 or 3.
 void check_scaling(const Scaling& scaling, int columns);
 
-// The same for the kernels, which multiply by the inverse of the scale. It points into both arguments.
+// The same scaling for the kernels, which multiply by the inverse of the scale. The result points into both arguments.
 inline Standardization standardization(const Scaling& scaling, const std::vector<double>& inverse) {
     return {scaling.center.data(), inverse.data(), scaling.limit.data(), std::ssize(inverse)};
 }

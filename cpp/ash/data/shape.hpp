@@ -1,4 +1,4 @@
-// shape.hpp: the shape of a table as a network sees it, and how wide a row of floats is in memory.
+// shape.hpp: the shape of a table as a network sees it, and the width of a row of floats in memory.
 #pragma once
 
 #include <cstdint>
@@ -7,20 +7,20 @@
 
 namespace ash {
 
-// The most features of a table, and the most outputs. A network has up to four inputs per feature, so their number fits
+// The most features and the most outputs of a table. A network has up to four inputs per feature, so their number fits
 // into an int, and the bytes of 2^32 rows fit into 63 bits.
 inline constexpr int kMostColumns = 1 << 28;
 
-// The columns that a network takes and gives: 1 to kMostColumns.
+// The columns that a network reads and predicts: 1 to kMostColumns.
 struct Shape {
     int features;
     int outputs;
-    int numbers = 0;  // features that can be embedded: standardized, not constant
+    int numbers = 0;  // features that can be embedded: standardized and not constant
 };
 
 // The number of floats that a row of `columns` columns takes in memory: a whole number of cache lines, which is odd
-// from 128 columns on. Rows at a distance of a power of two would all share a few sets of the first cache (rows that
-// are 4 KiB apart share one set of 8 lines).
+// from 128 columns on. Rows a power of two apart would all share a few sets of the L1 cache (rows that are 4 KiB apart
+// share one set of 8 lines).
 inline std::int64_t padded(std::int64_t columns) {
     const std::int64_t lines = (columns + kLineFloats - 1) / kLineFloats;
     const bool even_and_wide = columns >= 128 && lines % 2 == 0;

@@ -1,12 +1,12 @@
-// sparse_rows.hpp: features of rows that are mostly zeros, stored as their non-zero cells.
+// sparse_rows.hpp: stores the features of rows that are mostly zeros as their non-zero cells.
 //
 //     row r     values of columns[first(r)] ... columns[first(r) + size(r) - 1]; all other columns are 0
 //
-// Rows are put in any order, once each, and are expanded a block at a time. All computations see dense rows, so no bit
+// Rows are stored in any order, each once, and expanded one block at a time. All computations see dense rows, so no bit
 // depends on how the rows are stored.
-// Threads: const once all rows are there; any number may expand.
-// Memory:  8 bytes per cell that is not zero, 12 per row.
-// Cost:    expand() writes whole rows: zeros first, then the cells.
+// Threads: const once all rows are stored; any number of threads may expand rows.
+// Memory:  8 bytes per non-zero cell, 12 per row.
+// Cost:    expand() writes whole rows: first zeros, then the cells.
 #pragma once
 
 #include <algorithm>
@@ -18,13 +18,13 @@
 namespace ash {
 
 struct SparseRows {
-    std::vector<std::int64_t> first;  // [rows]: where the cells of a row begin; empty: the rows are stored densely
+    std::vector<std::int64_t> first;  // [rows]: index of the first cell of each row; empty if rows are stored densely
     std::vector<std::uint32_t> size;  // [rows]
     std::vector<std::uint32_t> columns;
     std::vector<float> values;
 
     SparseRows() = default;
-    // Reserves room for this many cells. Putting more allocates a larger block and moves all cells there.
+    // Reserves room for this many cells. If there are more, a larger block is allocated and all cells are moved there.
     explicit SparseRows(std::int64_t rows, std::int64_t cells = 0)
         : first(static_cast<std::size_t>(rows)), size(static_cast<std::size_t>(rows)) {
         columns.reserve(static_cast<std::size_t>(cells));
@@ -33,7 +33,7 @@ struct SparseRows {
 
     bool unused() const { return first.empty(); }
 
-    // REQUIRES: this row was not put before.
+    // REQUIRES: this row was not stored before.
     void put(std::int64_t row, std::span<const float> cells) {
         const auto at = static_cast<std::size_t>(row);
         first[at] = std::ssize(values);

@@ -125,7 +125,7 @@ struct Kernels {
     // With a share a for each column: y := (1 - a) y + a f(y), which is exactly f(y) if a is 1. If not null, slope :=
     // the derivative of the result in y, and excess := f(y) - y, its derivative in a.
     void (*activate_parametric)(Activation, const float* shares, float* y, float* slope, float* excess, Block) noexcept;
-    // excess := delta * excess, then delta := delta * slope. This turns the delta of the activation into those of a and y.
+    // excess := delta * excess, then delta := delta * slope. This gives the deltas of a and of y.
     void (*delta_parametric)(float* delta, const float* slope, float* excess, Block) noexcept;
     // Multiplies y and slope, and excess if not null, by the mask.
     void (*drop)(float* y, float* slope, float* excess, Block, Dropout) noexcept;

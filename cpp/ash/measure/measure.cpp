@@ -21,7 +21,7 @@ double seconds_of(Function function) {
 // A cache line that two threads pass back and forth.
 class Line {
   public:
-    // Seconds per round.
+    // Returns the seconds per round.
     double ping() {
         const double seconds = seconds_of([this] {
             for (int round = 0; round < kRounds; ++round) {
@@ -57,7 +57,7 @@ class AtExit {
     Function function_;
 };
 
-// Updates of one candidate, run again and again.
+// Repeated updates of one candidate.
 class Steps {
   public:
     Steps(const Data& data, const Settings& settings, std::int64_t steps, const Kernels& kernels)
@@ -71,7 +71,7 @@ class Steps {
         epochs_ = (steps + epoch_ - 1) / epoch_;
     }
 
-    // Seconds per update.
+    // Returns the seconds per update.
     double run(Team* team) {
         const Training training{.epochs = epochs_, .seed = 0, .candidate = 0, .team = team};
         const double run = seconds_of([&] { train(data_, settings_, training, kernels_, state_, workspace_); });
@@ -84,8 +84,8 @@ class Steps {
     const Kernels& kernels_;
     State state_;
     Workspace workspace_;
-    std::int64_t epoch_;   // in updates
-    std::int64_t epochs_;  // per run
+    std::int64_t epoch_;   // updates per epoch
+    std::int64_t epochs_;  // epochs per run
 };
 
 }  // namespace
@@ -95,7 +95,7 @@ double fma_peak(const Kernels& kernels, double seconds) {
     constexpr int kOperations = 2;  // a multiplication and an addition
     double best = 0.0;
     double spent = 0.0;
-    volatile float sink = 0.0F;  // without it the compiler could drop the work
+    volatile float sink = 0.0F;  // without it the compiler could remove the work
     while (spent < seconds) {
         const double run = seconds_of([&] { sink = sink + kernels.peak(kVectors); });
         best = std::max(best, kOperations * static_cast<double>(kVectors) * kernels.lanes / run);

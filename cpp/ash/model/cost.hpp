@@ -1,4 +1,4 @@
-// cost.hpp: the work of a job as a count of multiply-adds, the same on every machine; the unit of virtual time.
+// cost.hpp: the work of a job as a count of multiply-adds, equal on every machine. It is the unit of virtual time.
 //
 //     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
 //     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)
@@ -7,10 +7,10 @@
 //                                                                           d = outputs * [inputs]; d0 too with an embedding
 //
 // These are the multiply-adds of the three products as the kernels compute them: the columns of a product, in brackets,
-// count in whole lines of 16. Biases, activations and updates are not counted.
+// are rounded up to whole lines of 16. Biases, activations and updates are not counted.
 //
-// Exact: all are sums and products of integers in double, so they are exact below 2^53, and rounded alike everywhere
-//        beyond. Cost: a few additions per layer.
+// Exact: all are sums and products of integers in double, so they are exact below 2^53, and rounded in the same way
+//        everywhere beyond. Cost: a few additions per layer.
 
 #pragma once
 
@@ -20,11 +20,11 @@
 
 namespace ash {
 
-// The cost of one row.
+// The cost of predicting one row.
 double prediction_cost(const Layout& layout);
 double training_cost(const Layout& layout);
 
-// epochs: of this job alone, without earlier rungs.
+// epochs: those of this job only, without lower rungs.
 double job_cost(const Layout& layout, std::int64_t epoch_rows, std::int64_t validation_rows, std::int64_t epochs);
 
 }  // namespace ash

@@ -10,14 +10,14 @@
 namespace ash {
 namespace {
 
-// Factors of the learning rate under ntk (Holzmueller et al., arXiv:2407.04491, table A.1).
+// Factors on the learning rate under ntk (Holzmueller et al., arXiv:2407.04491, table A.1).
 constexpr float kBiasRate = 0.1F;
 constexpr float kShareRate = 0.1F;
 constexpr float kEmbeddingRate = 0.1F;
 constexpr float kScalingRate = 6.0F;
 
-// The most weights of a layer. Below it no size overflows, nor does the counter of draws, each of which gives four
-// weights.
+// The most weights of a layer. Below this limit no size overflows, nor does the counter of draws, each of which gives
+// four weights.
 constexpr std::int64_t kMostWeights = std::int64_t{1} << 34;
 
 bool within(int columns) { return columns >= 1 && columns <= kMostColumns; }
@@ -43,7 +43,7 @@ Layout::Layout(const Shape& shape, const Settings& settings)
         const float rate = ntk ? 1.0F / std::sqrt(static_cast<float>(inputs)) : 1.0F;
         const Layer layer{inputs, width, activation, padded(width), size_, copies_size_, row_floats_, rate,
                           ntk ? kBiasRate : 1.0F, parametric, ntk ? kShareRate : 1.0F,
-                          // Numbers of a table need more than eight bits.
+                          // Numbers of a table need more than the eight bits of bfloat16.
                           settings.precision == Precision::bf16 && (!layers_.empty() || shape.numbers == 0)};
         if (!layers_.empty() || numbers > 0) copies_size_ += width * layer.transposed_stride();
         size_ += layer.size();

@@ -1,17 +1,17 @@
-// layout.hpp: where the parameters of a network lie in one flat arena.
+// layout.hpp: the positions of a network's parameters in one flat arena.
 //
 //     layer 0: inputs rows of weights, then one row of biases     each row [outputs] padded with zeros to `stride`
 //              and one row of shares, if its activation is parametric
 //     layer 1: ...
-//     embedding of numbers: rows of its parameters [numbers], padded (embedding.hpp); if there is one
-//     factors of the inputs of layer 0: one row [inputs], padded; if they are learned
+//     embedding of numbers: rows of its parameters [numbers], padded (embedding.hpp), if there is an embedding
+//     input factors of layer 0: one row [inputs], padded, if they are learned
 //
-// Weights and both moments of the optimizer have the same layout. Beside the weights, the passes read copies computed
-// from them: W^T of all layers but the first (of the first too if there is an embedding, which learns through it), and
-// the weights of layer 0 times the factors of its inputs.
+// Weights and both moments of the optimizer have the same layout. In addition to the weights, the passes read copies
+// computed from them: W^T of all layers but the first (with an embedding also the first, through which it learns), and
+// the weights of layer 0 times the input factors.
 //
-// A layout depends on shapes alone, never on the instruction set, so states can be compared and moved. Its sizes do not
-// overflow, even with a batch of 2^32 rows: the constructor refuses a network that is too large.
+// A layout depends only on shapes, never on the instruction set, so states can be compared and moved. Its sizes do not
+// overflow, even with a batch of 2^32 rows, because the constructor refuses a network that is too large.
 #pragma once
 
 #include <cstdint>
@@ -26,46 +26,46 @@ namespace ash {
 struct Layer {
     int inputs;
     int outputs;
-    Activation activation;    // identity for the last layer; its softmax belongs to the loss
+    Activation activation;    // identity for the last layer, whose softmax belongs to the loss
     std::int64_t stride;      // floats per row of weights
-    std::int64_t offset;      // of the first row in the arena
+    std::int64_t offset;      // of its first row in the arena
     std::int64_t transposed;  // offset of the transposed copy [outputs][padded(inputs)]
-    std::int64_t row_offset;  // floats that the layers before it need per row of outputs
-    float rate;               // of the learning rate: 1, or 1 / sqrt(inputs) (ntk)
+    std::int64_t row_offset;  // floats of the preceding layers per row of outputs
+    float rate;               // factor on the learning rate: 1, or 1 / sqrt(inputs) (ntk)
     float bias_rate;          // 1, or 0.1 (ntk)
-    bool parametric = false;  // a hidden layer that learns the share of f(x), against x, in each of its outputs
+    bool parametric = false;  // a hidden layer that learns, per output, the shares of f(x) and x
     float share_rate = 1.0F;  // 1, or 0.1 (ntk)
-    bool rounded = false;     // factors of its products are rounded to bfloat16 in training
+    bool rounded = false;     // in training, factors of its products are rounded to bfloat16
 
     std::int64_t size() const { return (inputs + (parametric ? 2 : 1)) * stride; }
-    std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of their row, if there is one
+    std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of the row of shares, if any
     std::int64_t transposed_stride() const { return padded(inputs); }
 };
 
-// Parameters of an embedding [embedding::kRows][stride], one column per number.
+// The parameters of an embedding [embedding::kRows][stride], one column per number.
 struct EmbeddingLayout {
-    int numbers = 0;  // 0: there is none
+    int numbers = 0;  // 0 without an embedding
     std::int64_t stride = 0;
     std::int64_t offset = 0;
-    float rate = 1.0F;  // of the learning rate
+    float rate = 1.0F;  // factor on the learning rate
 };
 
-// Factors of the inputs of layer 0.
+// The factors on the inputs of layer 0.
 struct ScalingLayout {
     bool learned = false;
     std::int64_t offset = 0;
-    std::int64_t copy = 0;  // offset of the copy of layer 0 times them
-    float rate = 1.0F;      // of the learning rate
+    std::int64_t copy = 0;  // offset of the copy of layer 0 times the factors
+    float rate = 1.0F;      // factor on the learning rate
 };
 
 class Layout {
   public:
     Layout() = default;
 
-    // Throws std::invalid_argument for columns out of range, and for a layer with more than 2^34 weights.
+    // Throws std::invalid_argument for columns out of range, and for a layer of more than 2^34 weights.
     Layout(const Shape& shape, const Settings& settings);
 
-    // The same layout without factors of inputs, which are the end of the arena.
+    // The same layout without input factors, which are the end of the arena.
     Layout without_scaling() const;
 
     std::span<const Layer> layers() const { return layers_; }

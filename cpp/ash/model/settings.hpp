@@ -1,9 +1,9 @@
-// settings.hpp: the hyperparameters of one candidate, and the names that C++ and Python share for their values.
+// settings.hpp: the hyperparameters of one candidate, and the names of their values shared by C++ and Python.
 //
-// A candidate with an `external_cost` is not a network. An ExternalTrainer (candidates.hpp) trains it, and the other fields
-// are ignored.
+// A candidate with an `external_cost` is not a network. An ExternalTrainer (candidates.hpp) trains it, and the other
+// fields are ignored.
 //
-// Plain data, checked in Python before it comes here; check() refuses values with which the core would misbehave.
+// Plain data, checked in Python first. check() refuses values with which the core would misbehave.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 
 namespace ash {
 
-enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: one half cosine per job
-enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: by the activation
+enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: half a cosine per job
+enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: depends on the activation
 enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and initial weights by a layer's inputs
 enum class Embedding : std::uint8_t { none, periodic };       // of numbers: embedding.hpp
 
@@ -24,7 +24,7 @@ enum class Precision : std::uint8_t { fp32, bf16 };  // of the factors of produc
 enum class TargetTransform : std::uint8_t { none, log };
 
 struct Settings {
-    std::vector<int> hidden{64};                            // widths; empty: a linear model
+    std::vector<int> hidden{64};                            // widths; empty for a linear model
     std::vector<Activation> activations{Activation::relu};  // one per hidden layer
     Optimizer optimizer = Optimizer::adam;
     LearningRateSchedule learning_rate_schedule = LearningRateSchedule::cycle;
@@ -32,26 +32,26 @@ struct Settings {
     Parametrization parametrization = Parametrization::standard;
     Embedding embedding = Embedding::none;
     Precision precision = Precision::fp32;
-    TargetTransform target_transform = TargetTransform::none;  // of the targets of a regression
+    TargetTransform target_transform = TargetTransform::none;  // for the targets of a regression
     double embedding_frequency = 0.1;    // standard deviation of the initial frequencies, in turns per unit of x
-    bool input_scaling = false;          // a factor for each input of the first layer is learned
-    bool parametric_activation = false;  // each hidden neuron learns a mix of f(x) and x
+    bool input_scaling = false;          // whether a factor for each input of the first layer is learned
+    bool parametric_activation = false;  // whether each hidden neuron learns a mix of f(x) and x
     double learning_rate = 3e-3;
-    double momentum = 0.9;         // momentum, nesterov
-    double beta1 = 0.9;            // adam, adamw
-    double beta2 = 0.999;          // adam, adamw
-    double epsilon = 1e-8;         // adam, adamw
-    double l2 = 0.0;               // adds l2 * W to the gradient of the weights, not of the biases
+    double momentum = 0.9;         // for momentum, nesterov
+    double beta1 = 0.9;            // for adam, adamw
+    double beta2 = 0.999;          // for adam, adamw
+    double epsilon = 1e-8;         // for adam, adamw
+    double l2 = 0.0;               // adds l2 * W to the gradient of weights, not of biases
     double weight_decay = 0.0;     // decoupled: W -= learning_rate * weight_decay * W
     double dropout = 0.0;          // share of hidden outputs set to zero in training
     double label_smoothing = 0.0;  // classification only
-    std::int64_t batch_size = 32;  // rows per update; 0: the whole training part, one update per epoch
-    double external_cost = 0.0;    // multiply-adds per epoch of a candidate that is not a network; 0: a network
+    std::int64_t batch_size = 32;  // rows per update; 0 for the whole training part, one update per epoch
+    double external_cost = 0.0;    // multiply-adds per epoch of a candidate that is not a network; 0 for a network
 };
 
 inline bool is_external(const Settings& settings) { return settings.external_cost != 0.0; }
 
-// Throws std::invalid_argument that names the first field out of range.
+// Throws std::invalid_argument naming the first field out of range.
 void check(const Settings& settings);
 
 std::string_view name(Activation value);
@@ -64,7 +64,7 @@ std::string_view name(TargetTransform value);
 std::string_view name(Precision value);
 std::string_view name(Loss value);
 
-// Throws std::invalid_argument that lists the valid names.
+// Throws std::invalid_argument with the list of valid names.
 template <typename Enum>
 Enum parse(std::string_view text);
 

@@ -1,7 +1,7 @@
-// state.hpp: all that training changes in a candidate: weights, moments, counters. One job owns it at a time.
+// state.hpp: everything that training changes in a candidate: weights, moments, counters. One job owns it at a time.
 //
 // Random numbers are drawn by counters (random.hpp), so `epochs` and `updates` are the whole random state. A copy of a
-// state, trained further, gives the same bits as the original. Memory: 1, 2 or 3 arenas, depending on the optimizer.
+// state, trained further, has the same bits as the original. Memory: 1, 2 or 3 arenas, depending on the optimizer.
 #pragma once
 
 #include <cstdint>
@@ -18,20 +18,20 @@ struct State {
     Layout layout;
     AlignedFloats weights;
     AlignedFloats first_moment;   // empty for sgd
-    AlignedFloats second_moment;  // empty unless adam, adamw
+    AlignedFloats second_moment;  // empty except for adam, adamw
     std::int64_t epochs = 0;      // since initialization
     std::int64_t updates = 0;
-    double beta1_power = 1.0;  // beta1^updates, kept by multiplication: pow() differs between libraries
+    double beta1_power = 1.0;  // beta1^updates, updated by multiplication, since pow() differs between libraries
     double beta2_power = 1.0;
 };
 
-// The states of a candidate, one per fold of the data, or none; they are read-only.
+// The states of a candidate, one per fold of the data, or none. They are read-only.
 using States = std::vector<std::shared_ptr<const State>>;
 
-// A state before its first epoch. Weights are He or Xavier uniform, biases 0 (He et al. 2015; Glorot, Bengio 2010). ntk:
-// weights have a variance of 1 / inputs, and those of the last layer are 0 (Holzmueller et al., arXiv:2407.04491). Factors
-// of inputs and shares of activations are 1. An embedding has normal frequencies, phases uniform over a whole turn, and
-// the weights and biases of a layer with 16 inputs.
+// A state before its first epoch. Weights are He or Xavier uniform, biases 0 (He et al. 2015; Glorot, Bengio 2010).
+// With ntk, weights have a variance of 1 / inputs, and those of the last layer are 0 (Holzmueller et al.,
+// arXiv:2407.04491). Input factors and shares of activations are 1. An embedding has normal frequencies, phases uniform
+// over a whole turn, and the weights and biases of a layer with 16 inputs.
 State initial_state(const Shape& shape, const Settings& settings, std::uint64_t seed, std::uint32_t candidate);
 
 }  // namespace ash

@@ -9,7 +9,7 @@ namespace ash {
 
 namespace {
 
-// Whether the ladder might ask for a candidate that is not known yet.
+// Return whether the ladder might ask for a candidate that is not known yet.
 bool is_starved(const Ladder& ladder, std::int64_t known) {
     return known < ladder.candidates() && ladder.entered() == known;
 }
@@ -98,15 +98,15 @@ void VirtualClock::provide(std::int64_t candidates) {
     if (!released_) advance();
 }
 
-// For the ladder, tasks that are not decided run forever.
+// Undecided tasks stay running in the ladder.
 void VirtualClock::release() {
     begin_decisions();
     released_ = true;
     outstanding_.clear();
 }
 
-// Advances virtual time as far as the results allow. A clock that waits for candidates employs no worker and takes no
-// result: idle workers come before the next end.
+// Advances virtual time as far as the results allow. While the clock waits for candidates, it employs no worker and
+// accepts no result, since idle workers must be served before the next end.
 void VirtualClock::advance() {
     employ();
     while (!ends_.empty() && !ladder().finished() && !starved()) {
@@ -138,7 +138,7 @@ void VirtualClock::decide(const Report& report) {
     add_decision(report);
 }
 
-// True if an idle worker waits for a candidate that is still to be drawn.
+// Return whether an idle worker waits for a candidate that is still to be drawn.
 bool VirtualClock::starved() const { return !released_ && !idle_.empty() && is_starved(ladder(), known_); }
 
 VirtualClock::Key VirtualClock::key(const Task& task) const {

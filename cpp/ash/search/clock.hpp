@@ -1,31 +1,32 @@
-// clock.hpp: determines when a ladder takes its decisions; it stands between the ladder and the threads.
+// clock.hpp: determines when a ladder makes its decisions. It is the layer between the ladder and the threads.
 //
-//     Ladder <--report, next-- Clock <--next, finish-- threads            (or the simulator, without any)
+//     Ladder <--report, next-- Clock <--next, finish-- threads            (or the simulator, without threads)
 //
-//     greedy          a decision when a job really ends, so decisions depend on timing
+//     greedy          a decision whenever a job really ends, so decisions depend on timing
 //     reproducible    W virtual workers on a virtual clock; a job lasts as long as its cost (multiply-adds):
 //
-//         worker 0  [ 0: rung 0 ][ 2: rung 0   ][ 0: rung 1           ]        decisions at virtual ends only, in
+//         worker 0  [ 0: rung 0 ][ 2: rung 0   ][ 0: rung 1           ]        decisions only at virtual ends, in
 //         worker 1  [ 1: rung 0      ][ 3: rung 0 ][ idle ][ 2: rung 1 ...     their order, ties by worker
 //                   0 ------------------- virtual time ------------------>
 //
-//         Threads train the outstanding jobs in any real order. A result that comes early is held back until all that
-//         precede it in virtual time have come. So decisions are a function of the ladder, costs, scores and W.
+//         Threads train the outstanding jobs in any real order. An early result is held back until all results that
+//         precede it in virtual time have arrived. So decisions are a function of the ladder, costs, scores and W.
 //
-// Order:       of results: virtual end, then worker. After each of them idle workers ask the ladder, lowest number
-//              first. Order says which outstanding job is handed out first, which changes no decision.
+// Order:       results are decided by virtual end, then worker. After each result, idle workers ask the ladder, lowest
+//              number first. The enum Order selects the outstanding job that is handed out first, which changes no
+//              decision.
 // Invariants:  (1) a worker has at most one job, and a task is handed out once;
 //              (2) virtual time never goes back: decided tasks are in order of (finish, worker);
-//              (3) reproducible: between two calls, the earliest unfinished task in virtual time has no result yet,
-//                  and no idle worker could have had a job at that time, unless candidates are wanted;
-//              (4) finished() never turns false again.
-// Work:        once the jobs that were given out have cost `work_limit`, no further one is given out. This depends only
-//              on the jobs before, so it is reproducible like any decision.
-// Candidates:  provide() announces more of a stream. Where the next candidate might be needed and is not known yet, the
-//              clock stands still, so the time at which candidates come changes no decision.
+//              (3) reproducible: between two calls, the earliest unfinished task in virtual time has no result yet, and
+//                  no idle worker could have had a job at that time, unless the clock waits for candidates;
+//              (4) finished() never becomes false again.
+// Work:        once the jobs given out have cost `work_limit`, no further job is given out. This depends only on
+//              earlier jobs, so it is as reproducible as any decision.
+// Candidates:  provide() announces more candidates of a stream. The clock stands still whenever the next candidate
+//              might be needed but is not known yet, so the time at which candidates arrive changes no decision.
 // Threads:     none: the caller holds its critical section around every call. After finish() or provide(), threads that
 //              got nothing from next() must ask again.
-// Cost:        greedy adds nothing to the ladder's; reproducible O(log W) per decision, memory O(W).
+// Cost:        greedy: that of the ladder; reproducible: O(log W) more per decision, memory O(W).
 
 #pragma once
 
@@ -43,7 +44,7 @@
 
 namespace ash {
 
-// A job that the clock has given out. Greedy: worker, start and finish are 0.
+// A job given out by the clock. With a greedy clock, worker, start and finish are 0.
 struct Task {
     Job job;
     std::int32_t worker = 0;
@@ -60,50 +61,50 @@ struct Report {
 
 enum class Schedule : std::uint8_t { greedy, reproducible };
 
-// Which of the outstanding jobs is handed out first; `ash.simulate(order=)` compares them.
+// Which outstanding job is handed out first; `ash.simulate(order=)` compares the choices.
 enum class Order : std::uint8_t { finish, start, rung };  // lowest virtual finish or start; highest rung, then finish
 
 using Cost = std::function<double(const Job&)>;
 
 class Clock {
   public:
-    // REQUIRES: the ladder outlives the clock, and nothing else calls it. cost: of a job, positive and finite.
-    // work_limit: 0 for none.
+    // REQUIRES: the ladder outlives the clock, and only the clock calls it. cost: returns the cost of a job, positive
+    // and finite. work_limit: 0 for none.
     Clock(Ladder& ladder, Cost cost, double work_limit)
         : ladder_(ladder), cost_(std::move(cost)), work_limit_(work_limit) {}
     virtual ~Clock() = default;
 
-    // The next task to be executed, or nothing to do now.
+    // The next task to execute, or nothing if there is none now.
     virtual std::optional<Task> next() = 0;
 
-    // Throws std::invalid_argument, and changes nothing, unless next() gave this task and it was not finished before.
+    // Throws std::invalid_argument and changes nothing unless next() returned this task and it was not finished before.
     virtual void finish(const Report& report) = 0;
 
-    // The tasks whose results the ladder has taken in the last finish() or provide(), in that order.
+    // The tasks whose results the ladder received in the last finish() or provide(), in that order.
     std::span<const Report> decided() const { return decided_; }
 
-    // Whether next() would give a task.
+    // Return whether next() would return a task.
     virtual bool has_task() const = 0;
 
-    // Sets the number of known candidates, which are those from 0 on. Throws std::invalid_argument, and changes
-    // nothing, for fewer than before, or more than the ladder has.
+    // Sets the number of known candidates, which are numbered from 0. Throws std::invalid_argument and changes nothing
+    // for fewer than before, or more than the ladder has.
     virtual void provide(std::int64_t candidates) = 0;
 
-    // Whether it stands still until candidates are provided. Reproducible: this happens at a virtual time that depends
-    // on decisions alone.
+    // Return whether the clock stands still until candidates are provided. If reproducible, this happens at a virtual
+    // time that depends only on decisions.
     virtual bool starved() const = 0;
 
-    // Ends the run: next() gives nothing from now on. Reproducible: nothing is decided from now on either, since timing
-    // determines which of the held-back results have come.
+    // Ends the run: next() returns nothing from now on. If reproducible, nothing is decided from now on either, since
+    // the set of held-back results that have arrived depends on timing.
     virtual void release() = 0;
 
-    // Whether nothing runs and no job is left.
+    // Return whether nothing is running and no job is left.
     bool finished() const { return ladder_.finished(); }
 
   protected:
     Ladder& ladder() { return ladder_; }
     const Ladder& ladder() const { return ladder_; }
-    double begin(const Job& job);  // returns the cost of the job, which counts as work from now on
+    double begin(const Job& job);  // returns the job's cost, which counts as work from now on
     bool limits_work() const { return work_limit_ > 0.0; }
     void begin_decisions() { decided_.clear(); }
     void add_decision(const Report& report) { decided_.push_back(report); }
@@ -118,7 +119,7 @@ class Clock {
 
 class GreedyClock final : public Clock {
   public:
-    // known: the number of candidates at the beginning. The cost is called only if work is limited.
+    // known: the initial number of candidates. The cost is called only if work is limited.
     GreedyClock(Ladder& ladder, std::int64_t known, Cost cost = {}, double work_limit = 0.0)
         : Clock(ladder, std::move(cost), work_limit), known_(known) {}
 
@@ -148,8 +149,8 @@ class VirtualClock final : public Clock {
 
   private:
     struct Worker {
-        Report report;         // of its last task
-        bool running = false;  // handed out, and not finished
+        Report report;         // of the worker's last task
+        bool running = false;  // handed out and not finished
         bool finished = false;
     };
     using Key = std::tuple<double, double, std::int32_t>;
@@ -167,11 +168,11 @@ class VirtualClock final : public Clock {
     bool released_ = false;
     std::vector<Worker> workers_;
     std::set<std::int32_t> idle_;
-    std::set<std::pair<double, std::int32_t>> ends_;  // (finish, worker) of every task not yet decided
-    std::set<Key> outstanding_;                       // sorted by order_; the last part is the worker
+    std::set<std::pair<double, std::int32_t>> ends_;  // (finish, worker) of every undecided task
+    std::set<Key> outstanding_;                       // sorted by order_; the last element of a key is the worker
 };
 
-// Throws std::invalid_argument for known < 0 or more than the ladder's candidates, and as VirtualClock does.
+// Throws std::invalid_argument for known < 0 or more than the ladder's candidates, and under VirtualClock's conditions.
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
                                   Order order = Order::finish, double work_limit = 0.0);
 

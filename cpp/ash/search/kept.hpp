@@ -1,16 +1,17 @@
-// kept.hpp: the best candidates so far, each at its best rung, with the states after these jobs.
+// kept.hpp: the best candidates so far, each represented by its best rung, with the states after these jobs.
 //
 //     jobs      0 in r0: 0.7    1 in r0: 0.9    2 in r0: 0.8    1 in r1: 0.6    0 in r1: 0.8
-//     kept, 2   0               1 0             1 2             1 2             1 0            (ties here: lower candidate)
+//     kept, 2   0               1 0             1 2             1 2             1 0            (ties here: lower
+//     candidate)
 //
-// Order:       best first: higher score, then lower loss, then lower candidate; of one candidate the lower rung first.
-//              A job that has diverged is never kept.
-// Invariants:  (1) at most `most` networks, and at most `most` external candidates; one entry per candidate;
-//              (2) they are the first `most` of all candidates of their kind that have been offered, each represented
-//                  by its best job, regardless of the order of jobs: an entry is replaced only by a better one;
-//              (3) so the first is the best job of all.
+// Order:       best first: higher score, then lower loss, then lower candidate; for one candidate the lower rung first.
+//              A diverged job is never kept.
+// Invariants:  (1) at most `most` networks and at most `most` external candidates, with one entry per candidate;
+//              (2) they are the first `most` of all offered candidates of their kind, each represented by its best job,
+//                  regardless of the order of jobs. An entry is replaced only by a better one;
+//              (3) so the first entry is the best job of all.
 // Threads:     none; Records guards it.
-// Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for one worse than all of them. The states are
+// Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for a job worse than all of them. The states are
 //              shared and counted by their store (store.hpp): up to `most` per fold beyond those that run or wait.
 
 #pragma once
@@ -28,12 +29,12 @@ struct Kept {
     std::int32_t rung;
     double score;
     double loss;
-    States states;                   // none: the job ran in an earlier run or on a worker, and its states are not here
-    std::uint64_t weights_hash = 0;  // of the job: training_job.hpp
-    bool external = false;           // it is not a network, so it has no states
+    States states;  // none while the states of an earlier run or of a worker are elsewhere
+    std::uint64_t weights_hash = 0;  // after the job: training_job.hpp
+    bool external = false;           // not a network, so it has no states
 };
 
-// The entries whose states are here; and the networks whose states are not.
+// The entries whose states are here, and the networks whose states are not here.
 inline std::vector<Kept> with_states(std::vector<Kept> kept) {
     std::erase_if(kept, [](const Kept& each) { return each.states.empty(); });
     return kept;
@@ -48,14 +49,14 @@ class BestCandidates {
     // REQUIRES: most >= 1.
     explicit BestCandidates(int most) : most_(static_cast<std::size_t>(most)) {}
 
-    // Whether this job would be among the best; it may be without states. REQUIRES: it has not diverged.
+    // Return whether this job, which may be without states, would be among the best. REQUIRES: it has not diverged.
     bool would_keep(const Kept& job) const;
 
     // Adds the job and returns the states of the entry that it replaces, if any, for the caller to free.
     // REQUIRES: would_keep(job).
     States keep(Kept job);
 
-    // Gives its states to an entry without any, if it is still here.
+    // Adds the states to an entry without states, if the entry is still here.
     void fill(const Kept& job, States states);
 
     std::span<const Kept> all() const { return kept_; }  // best first

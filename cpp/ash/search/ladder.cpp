@@ -109,7 +109,7 @@ void Ladder::report(const Job& job, double score, double loss) {
     Rung& rung = rungs_[place];
     const Entry entry{score, loss, job.candidate};
     const bool is_ranked = !is_improving(settings_) || improved(place, entry);
-    // The limit is at least any share, except in the last rung, from which none is promoted.
+    // The limit is at least any share, except in the last rung, from which no candidate is promoted.
     rung.finish(entry, std::min(share(place, rung.finished() + 1), rank_limit(place)), is_ranked);
     if (is_improving(settings_)) last_[candidate] = entry;
     running_rung_[candidate] = kNotRunning;
@@ -131,7 +131,7 @@ void Ladder::report(const Job& job, double score, double loss) {
         cut_ = Ending::report_limit;
 }
 
-// Whether the entry is better than that of its candidate in the rung below. REQUIRES: last_ is kept.
+// Return whether the entry is better than its candidate's entry in the rung below. REQUIRES: last_ is kept.
 bool Ladder::improved(std::size_t rung, const Entry& entry) const {
     return rung == 0 || better(entry, last_[static_cast<std::size_t>(entry.candidate)]);
 }
@@ -150,8 +150,8 @@ Ending Ladder::ending() const {
     return affordable(*rung) ? Ending::none : Ending::epoch_limit;
 }
 
-// The rung of the next job, affordable or not. While none is given out, reports never lower it: so once a job is not
-// affordable, none will be.
+// The rung of the next job, affordable or not. While no job is given out, reports never lower this rung, so once a job
+// is unaffordable, no later one is affordable.
 std::optional<std::size_t> Ladder::next_rung() const {
     if (is_cut()) return std::nullopt;
     for (std::size_t rung = rungs_.size() - 1; rung > 0; --rung) {
@@ -180,7 +180,7 @@ bool Ladder::promotable(std::size_t index) const {
     return rung.promoted() < share(index, rung.finished());
 }
 
-// Call after a report in this rung. A rung above is unchanged if as many candidates as before can still come there.
+// Call after a report in this rung. It stops at a rung above that as many candidates as before can still reach.
 void Ladder::retire_from(std::size_t rung) {
     for (;; ++rung) {
         const std::int64_t unranked = ranks_all(settings_) ? 0 : rungs_[rung].promoted();
@@ -198,14 +198,14 @@ std::int64_t Ladder::share(std::size_t rung, std::int64_t finished) const {
     return finished * rungs_[rung + 1].places() / rungs_[rung].places();
 }
 
-// L(k) of DESIGN.md ("Who retires").
+// L(k) in DESIGN.md ("Who retires").
 std::int64_t Ladder::rank_limit(std::size_t rung) const {
     if (rung + 1 == rungs_.size()) return 0;
     if (settings_.algorithm != Algorithm::ash) return rungs_[rung + 1].places();
     return share(rung, most_finished_[rung]);
 }
 
-// F(k + 1) of DESIGN.md ("Who retires"). REQUIRES: there is a rung above.
+// F(k + 1) in DESIGN.md ("Who retires"). REQUIRES: there is a rung above.
 std::int64_t Ladder::most_promoted(std::size_t index) const {
     const Rung& rung = rungs_[index];
     const std::int64_t to_come = most_finished_[index] - rung.finished();
@@ -221,7 +221,7 @@ Job Ladder::start(std::int32_t candidate, std::size_t rung) {
     return {candidate, static_cast<std::int32_t>(rung), rungs_[rung].epochs()};
 }
 
-// All candidates of this rung have finished, which settles how many the rung above will have.
+// Called when all candidates of this rung have finished. This determines how many the rung above will have.
 void Ladder::lift_barrier(std::size_t rung) {
     if (rung + 1 == rungs_.size()) return;
     const std::int64_t survivors = rungs_[rung].finished() - rungs_[rung].diverged();

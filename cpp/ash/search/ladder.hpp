@@ -7,33 +7,37 @@
 //      0      16  <- candidates          1 * min_epochs
 //
 // Source:      Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020 (arXiv:1810.05934).
-// Promotion:   f candidates of a rung have finished, p were promoted, m = floor(f / eta). The best waiting one may be
-//              promoted
+// Promotion:   f candidates of a rung have finished, p were promoted, m = floor(f / eta). The best waiting candidate
+//              may be promoted
 //                capped      iff p < m;
 //                paper       iff it is among the best m of all that finished in the rung;
-//                improving   as paper, among those that did better here than in the rung below: a higher score, or the
-//                            same and a lower loss.
-//              A ladder that is given rung by rung has other shares: m = floor(f * places(k + 1) / places(k)).
-// Algorithms:  ash promotes as above, at any time. sh has barriers: when all of a rung have finished, its best
-//              places(k + 1) are promoted. random promotes every candidate that has not diverged.
+//                improving   like paper, but only among those that did better here than in the rung below: a higher
+//                            score, or the same score and a lower loss.
+//              A ladder given rung by rung has other shares: m = floor(f * places(k + 1) / places(k)).
+// Algorithms:  ash promotes as above, at any time. sh has barriers: when all candidates of a rung have finished, its
+//              best places(k + 1) are promoted. random promotes every candidate that has not diverged.
 // Order:       rung.hpp. Diverged candidates count as finished and are never promoted.
-// Retirement:  a candidate that no future can promote retires at the report that makes this certain, so that its state
-//              can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4) and (5).
-// Budgets:     epoch_limit: once the next job would exceed it, no job is given out any more. stop_score ends the
-//              ladder at once when a score reaches it, patience after that number of reports in a row without a new
-//              best score, and report_limit after that number of reports. Jobs that still run may be reported.
-//              After close() no job is given out either: the clock calls it when the work is used up.
+// Retirement:  a candidate that can no longer be promoted, whatever happens, retires at the report that makes this
+//              certain, so that its state can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4)
+//              and (5).
+// Budgets:     epoch_limit: once the next job would exceed it, no more jobs are given out. stop_score ends the ladder
+//              immediately when a score reaches it, patience after that number of reports in a row without a new best
+//              score, and report_limit after that number of reports. Jobs still running may be reported. After close()
+//              no job is given out either: the clock calls it when the work is used up.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
 //              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless it is given;
-//              (4) a retired candidate is never promoted, and take_retired() names it once; when nothing runs and no
-//                  job is left, all that entered have retired, unless a budget has ended the run;
+//              (4) a retired candidate is never promoted, and take_retired() names it once; when nothing is running and
+//                  no job is left, all that entered have retired, unless a budget has ended the run;
 //              (5) finished in rung k <= F(k), and neither F(k) nor L(k) ever grows;
-//              (6) once finished() is true it stays so, and next() gives nothing.
-// Threads:     not thread-safe; its owner locks. The tuner holds its critical section (train/parallel.hpp) while threads
-//              run, ash.Ladder holds a lock, and the simulator has one thread. The same calls give the same jobs.
-// Cost:        next O(rungs + log n); report O(rungs + log n), and O(log n) per retired candidate, at most one per rung.
-//              Memory: 24 bytes per waiting entry (paper: per promoted one, too), 1 byte per candidate (improving: 25).
+//              (6) once finished() is true it stays true, and next() returns nothing.
+// Threads:     not thread-safe; the owner locks. The tuner holds its critical section (train/parallel.hpp) while
+//              threads run, ash.Ladder holds a lock, and the simulator has one thread. The same calls give the same
+//              jobs.
+// Cost:        next O(rungs + log n); report O(rungs + log n), plus O(log n) per retired candidate, at most one per
+//              rung.
+//              Memory: 24 bytes per waiting entry (paper: per promoted entry, too), 1 byte per candidate (improving:
+//                      25).
 
 #pragma once
 
@@ -58,7 +62,7 @@ struct Job {
 enum class Algorithm { ash, sh, random };
 enum class Promotion { capped, paper, improving };
 
-// One rung that is given: how many candidates it has at most, and the epochs of a job.
+// A given rung: the most candidates in it, and the epochs of a job.
 struct GivenRung {
     std::int64_t places;
     std::int64_t epochs;
@@ -68,51 +72,51 @@ struct LadderSettings {
     std::int64_t candidates = 128;
     std::int64_t eta = 2;
     std::int64_t min_epochs = 1;
-    std::int64_t max_rungs = 0;  // 0: as many as there are
+    std::int64_t max_rungs = 0;  // 0 for no limit
     Algorithm algorithm = Algorithm::ash;
     Promotion promotion = Promotion::capped;
-    std::int64_t epoch_limit = 0;                                  // of all jobs together; 0: none
-    double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN: none
-    std::int64_t report_limit = 0;                                 // number of reported jobs; 0: none
-    std::int64_t patience = 0;                                     // reports in a row without a better score; 0: none
-    std::vector<GivenRung> rungs = {};  // replaces eta, min_epochs and max_rungs; empty: the ladder follows from these
+    std::int64_t epoch_limit = 0;                                  // over all jobs; 0 for no limit
+    double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN for none
+    std::int64_t report_limit = 0;                                 // number of reported jobs; 0 for no limit
+    std::int64_t patience = 0;          // reports in a row without a better score; 0 for no limit
+    std::vector<GivenRung> rungs = {};  // replaces eta, min_epochs and max_rungs unless empty
 };
 
-// Why no more jobs are given out. finished: all rungs are done; epoch_limit: the next job would exceed it; work_limit:
-// close() was called.
+// The reason why no more jobs are given out. finished: all rungs are done; epoch_limit: the next job would exceed it;
+// work_limit: close() was called.
 enum class Ending : std::uint8_t { none, finished, stop_score, patience, epoch_limit, report_limit, work_limit };
 
 class Ladder {
   public:
-    // Throws std::invalid_argument: candidates not in 1..2^31 - 1, eta < 2, min_epochs < 1, max_rungs < 0,
-    // epoch_limit < 0, report_limit < 0, patience < 0, epochs of the last rung beyond 2^63 - 1. Given rungs are refused
-    // if there are more than 63, if the first has fewer or more places than there are candidates, or if one has no
-    // place, negative epochs, or more places than the one below.
+    // Throws std::invalid_argument for candidates not in 1..2^31 - 1, eta < 2, min_epochs < 1, max_rungs < 0,
+    // epoch_limit < 0, report_limit < 0, patience < 0, and epochs of the last rung beyond 2^63 - 1. Given rungs are
+    // refused if there are more than 63, if the first has fewer or more places than there are candidates, or if a rung
+    // has no places, negative epochs, or more places than the rung below.
     explicit Ladder(const LadderSettings& settings);
 
-    // The next job, or nothing: then wait for a report, unless finished().
+    // The next job, or nothing. Then wait for a report, unless finished().
     std::optional<Job> next();
 
-    // Throws std::invalid_argument, and changes nothing, when the job is not running.
+    // Throws std::invalid_argument and changes nothing if the job is not running.
     void report(const Job& job, double score, double loss);
 
-    // From now on next() gives nothing; running jobs may be reported.
+    // From now on next() returns nothing; running jobs may be reported.
     void close() { closed_ = true; }
 
-    // Whether next() would give a job.
+    // Return whether next() would return a job.
     bool has_job() const;
 
-    // Nothing runs and no job is left; or is_cut(), whatever still runs.
+    // Return whether nothing is running and no job is left, or is_cut(), even if jobs are still running.
     bool finished() const { return ending() != Ending::none; }
 
-    // Whether the stop score, the patience or the report limit has ended the ladder.
+    // Return whether the stop score, the patience or the report limit has ended the ladder.
     bool is_cut() const { return cut_ != Ending::none; }
 
-    // Why it is finished; none while it is not.
+    // The reason why the ladder is finished; none while it is not.
     Ending ending() const;
 
-    // The candidates that have retired since the last call, in order of reports; within one report from its rung up,
-    // the worst first.
+    // The candidates that have retired since the last call, in the order of reports. Within one report, they are
+    // ordered from its rung upward, the worst first.
     std::vector<std::int32_t> take_retired() { return std::exchange(retired_, {}); }
 
     std::span<const Rung> rungs() const { return rungs_; }
@@ -133,13 +137,13 @@ class Ladder {
 
     LadderSettings settings_;
     std::vector<Rung> rungs_;
-    std::vector<std::int64_t> population_;     // how many a rung will have in all; -1 until sh's barrier settles it
+    std::vector<std::int64_t> population_;     // final number of candidates per rung; -1 until sh's barrier settles it
     std::vector<std::int64_t> most_finished_;  // F(k)
-    std::vector<std::int8_t> running_rung_;    // of each candidate that has entered; -1 while it does not run
-    std::vector<Entry> last_;                  // of each candidate that has entered: its last result; improving only
+    std::vector<std::int8_t> running_rung_;    // of each candidate that has entered; -1 while not running
+    std::vector<Entry> last_;                  // last result of each candidate that has entered; only for improving
     std::vector<std::int32_t> retired_;        // not yet taken
     std::int64_t running_ = 0;
-    std::int64_t epochs_left_;  // of epoch_limit; without one it stays 0
+    std::int64_t epochs_left_;  // remaining of epoch_limit; 0 without a limit
     std::int64_t reported_ = 0;
     std::int64_t without_better_ = 0;  // reports since the last new best score
     double best_score_ = -std::numeric_limits<double>::infinity();

@@ -1,4 +1,4 @@
-// minmax_heap.hpp: a priority queue with two ends: it gives the best and the worst element.
+// minmax_heap.hpp: a double-ended priority queue: it returns the best and the worst element.
 //
 //     level 0                best                       even levels: no descendant is better
 //     level 1        worst          2nd worst?          odd levels:  no descendant is worse
@@ -7,10 +7,10 @@
 //
 // Source:      Atkinson, Sack, Santoro, Strothotte, Min-Max Heaps and Generalized Priority Queues, Communications of
 //              the ACM 29 (10), 1986.
-// Order:       Better(a, b): whether a ranks before b, a strict weak order. If it is total, what comes out depends only
-//              on what went in, not on the order of insertion.
-// Invariants:  (1) an element on an even level is no worse than any below it, one on an odd level no better;
-//              (2) so the best is element 0, and the worst is element 1 or 2, or 0 when it is alone.
+// Order:       Better(a, b): whether a ranks before b, a strict weak order. If the order is total, the returned
+//              elements depend only on the inserted ones, not on the order of insertion.
+// Invariants:  (1) an element on an even level is no worse than any below it, an element on an odd level no better;
+//              (2) so the best is element 0, and the worst is element 1 or 2, or element 0 if it is the only one.
 // Threads:     not thread-safe.
 // Cost:        push and pop O(log n), best and worst O(1). No memory beyond the elements.
 
@@ -29,7 +29,7 @@ class MinMaxHeap {
     bool empty() const { return all_.empty(); }
     std::size_t size() const { return all_.size(); }
 
-    // REQUIRES, these and the pops: not empty.
+    // REQUIRES, for these functions and the pops: not empty.
     const T& best() const { return all_.front(); }
     const T& worst() const { return all_[worst_place()]; }
 
@@ -38,7 +38,7 @@ class MinMaxHeap {
         const std::size_t place = all_.size() - 1;
         if (place == 0) return;
         const std::size_t parent = (place - 1) / 2;
-        // The parent bounds from the other side: beyond it, the element belongs on the parent's kind of level.
+        // The parent is a bound from the other side. An element beyond it belongs on the parent's kind of level.
         const bool even = on_even_level(place);
         if (before(even, all_[parent], all_[place])) {
             std::swap(all_[parent], all_[place]);
@@ -54,7 +54,7 @@ class MinMaxHeap {
   private:
     static bool on_even_level(std::size_t place) { return std::bit_width(place + 1) % 2 == 1; }
 
-    // Whether a belongs nearer to the root than b, on even or on odd levels.
+    // Return whether a belongs nearer to the root than b, on even or on odd levels.
     static bool before(bool even, const T& a, const T& b) { return even ? Better{}(a, b) : Better{}(b, a); }
 
     std::size_t worst_place() const {
@@ -70,7 +70,7 @@ class MinMaxHeap {
         return taken;
     }
 
-    // Up by grandparents.
+    // Moves an element up from grandparent to grandparent.
     void rise(std::size_t place, bool even) {
         while (place > 2) {
             const std::size_t grandparent = ((place - 1) / 2 - 1) / 2;
@@ -80,12 +80,12 @@ class MinMaxHeap {
         }
     }
 
-    // Puts the element into the hole or below it: the hole goes down by grandchildren as long as there are any.
+    // Puts the element into the hole or below it. The hole moves down by grandchildren as long as there are any.
     void sink(std::size_t hole, bool even, T element) {
         for (std::size_t next = first_below(hole, even); next != hole; next = first_below(hole, even)) {
             if (!before(even, all_[next], element)) break;
             all_[hole] = all_[next];
-            const bool child = next <= 2 * hole + 2;  // and one without children
+            const bool child = next <= 2 * hole + 2;  // a child without children of its own
             hole = next;
             if (child) break;
             T& parent = all_[(hole - 1) / 2];
@@ -94,8 +94,8 @@ class MinMaxHeap {
         all_[hole] = element;
     }
 
-    // Which of the children and grandchildren comes first; the place itself when there are none. A child that has
-    // children need not be looked at: these come before it.
+    // The place of the child or grandchild that comes first, or the place itself if there are none. A child that has
+    // children need not be examined, since they come before it.
     std::size_t first_below(std::size_t place, bool even) const {
         const std::size_t child = 2 * place + 1;
         const std::size_t grandchild = 4 * place + 3;

@@ -67,7 +67,7 @@ bool Records::would_keep(const JobRecord& record) const {
 }
 
 void Records::keep(const JobRecord& record, States states) {
-    States freed;  // destroyed after the lock
+    States freed;  // destroyed after the lock is released
     const std::lock_guard lock(mutex_);
     freed = kept_.keep(to_keep(record, std::move(states)));
 }

@@ -1,10 +1,10 @@
-// records.hpp: what a run has done so far: events, finished jobs, help, the best candidates and the counts of the rungs.
+// records.hpp: the record of a run so far: events, finished jobs, help, the best candidates and rung counts.
 //
-// Written by the threads of the tuner, read by its caller at any time. Seconds are since the start of the run.
+// The tuner's threads write it, and the caller may read it at any time. Seconds are counted from the start of the run.
 //
-// Order:       events and jobs in order of decision. The best candidates: kept.hpp.
-// Threads:     one mutex guards every field; it is held for a few moves of memory and never while training. A thread
-//              in the critical section may lock it, never the other way round.
+// Order:       events and jobs are in order of decision; for the best candidates see kept.hpp.
+// Threads:     one mutex guards every field. It is held for a few memory moves and never during training. A thread in
+//              the critical section may lock it, never the other way round.
 // Cost:        174 bytes per job, 40 per assist. take_events() and take_retired() free what they return.
 
 #pragma once
@@ -29,9 +29,9 @@ enum class EventKind : std::uint8_t { started, finished, diverged, promoted };
 struct Event {
     EventKind kind;
     std::int32_t candidate;
-    std::int32_t rung;  // promoted: the one left
+    std::int32_t rung;  // for promoted: the rung left
     double seconds;
-    double score;  // NaN but for finished
+    double score;  // NaN except for finished
 };
 
 struct JobRecord {
@@ -43,27 +43,27 @@ struct JobRecord {
     std::uint64_t weights_hash;
     double start;
     double end;
-    int team;                   // the most threads that shared it at once
-    int team_limit = 1;         // the most that its steps are worth sharing among, however many there are
-    double core_seconds = 0.0;  // of all threads; set when the record is read
-    bool diverged = false;      // score or loss is not finite
-    bool external = false;      // the candidate is not a network
+    int team;                   // the most threads that shared the job at once
+    int team_limit = 1;         // the largest team that is worth forming for its steps, regardless of available threads
+    double core_seconds = 0.0;  // over all threads; computed when the record is read
+    bool diverged = false;      // whether score or loss is not finite
+    bool external = false;      // whether the candidate is not a network
 };
 
-// In order of decisions: a job was given out, or its result was decided on.
+// One decision: a job was given out, or its result was decided. Steps are in order of decisions.
 struct Step {
     std::int32_t candidate;
     std::int32_t rung;
     bool finished;
 };
 
-// A thread has helped with the job of another.
+// The help of one thread with another thread's job.
 struct Assist {
     Job job;
     int thread;
     double start;
     double end;
-    double busy;  // seconds of work in it
+    double busy;  // seconds spent working
 };
 
 struct RungCounts {
@@ -79,31 +79,31 @@ std::vector<RungCounts> counts(std::span<const Rung> rungs);
 
 class Records {
   public:
-    // keep: of how many candidates the states are kept. REQUIRES: keep >= 1.
+    // keep: the number of candidates whose states are kept. REQUIRES: keep >= 1.
     explicit Records(int keep) : kept_(keep) {}
 
-    // If the rung is not the first, this records a promotion too.
+    // If the rung is not the first, this also records a promotion.
     void started(const Job& job, double seconds);
     void finished(const JobRecord& record, double seconds);
     void assisted(const Assist& assist);
     void count(std::span<const Rung> rungs);
     void retired(std::span<const std::int32_t> candidates);
 
-    // Whether this job would be kept. REQUIRES: the caller holds one lock across this call and keep().
+    // Return whether this job would be kept. REQUIRES: the caller holds one lock across this call and keep().
     bool would_keep(const JobRecord& record) const;
     void keep(const JobRecord& record, States states);
-    void fill(const Kept& kept, States states);  // kept.hpp
+    void fill(const Kept& kept, States states);  // see kept.hpp
 
     std::vector<Event> take_events();
-    std::vector<std::int32_t> take_retired();                  // since the last call
-    std::vector<JobRecord> jobs(std::size_t first = 0) const;  // from this one on
+    std::vector<std::int32_t> take_retired();                  // those since the last call
+    std::vector<JobRecord> jobs(std::size_t first = 0) const;  // starting at index `first`
     std::vector<Step> steps(std::size_t first = 0) const;      // likewise
     std::vector<Assist> assists(std::size_t first = 0) const;  // likewise
     std::vector<Kept> kept() const;                            // best first
     std::vector<RungCounts> rungs() const;
 
   private:
-    mutable std::mutex mutex_;  // guards all below
+    mutable std::mutex mutex_;  // guards all members below
     std::vector<Event> events_;
     std::vector<std::int32_t> retired_;
     std::vector<JobRecord> jobs_;

@@ -3,16 +3,16 @@
 //     the clock gives a job:   known    ->  its result is reported at once, as if it had just been trained
 //                              unknown  ->  a thread trains it
 //
-//     virtual clock   asks for the same jobs whenever results come, so a table of results is enough
+//     virtual clock   requests the same jobs whenever results arrive, so a table of results is enough
 //     greedy clock    decides in the order in which jobs really ended, so its steps are retraced one by one
 //
-// So a resumed run makes the same decisions as an uninterrupted one; with more candidates or time, the same as one that
-// had them from the beginning. Jobs that ran when the earlier run ended are given out first.
+// So a resumed run makes the same decisions as an uninterrupted one. With more candidates or time, it makes the same
+// decisions as a run that had them from the start. Jobs that ran when the earlier run ended are given out first.
 //
 // Invariants:  (1) a known result is reported once, for its job;
-//              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. Where the
-//                  ladder gives another job than the step says, it is another ladder: the other results are then
-//                  reported as the clock comes to their jobs.
+//              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. If the
+//                  ladder gives another job than the step says, it is another ladder. The other results are then
+//                  reported when the clock requests their jobs.
 // Threads:     none: the tuner holds its critical section around every call.
 // Cost:        O(log n) per result.
 
@@ -32,13 +32,13 @@
 namespace ash {
 
 struct KnownJob {
-    JobRecord record;  // only the job of its task is read: virtual times follow again from the decisions
-    std::vector<double> fold_scores = {};  // [folds]; none if it has diverged
+    JobRecord record;                      // only its task's job is used, as virtual times follow from the decisions
+    std::vector<double> fold_scores = {};  // [folds]; empty if the job diverged
 };
 
 class Replay {
   public:
-    // given: called once for each task that the clock gives. replay: reports a known result to the clock. is_over:
+    // given: called once for each task given by the clock. replay: reports a known result to the clock. is_over:
     // whether the run is over, which a result may cause. is_late: whether a task would end after the deadline.
     struct Owner {
         std::function<void(const Task& task)> given;
@@ -50,20 +50,20 @@ class Replay {
     // Adds results, one per job, that are known from now on.
     void add(std::vector<KnownJob> jobs);
 
-    // Reports known results as far as they reach, before anything is trained. For a virtual clock.
+    // Reports known results as long as the clock requests their jobs, before anything is trained. For a virtual clock.
     void catch_up(Clock& clock, const Owner& owner);
 
-    // Repeats the steps as far as the clock agrees. For a greedy clock.
+    // Repeats the steps as long as the clock agrees. For a greedy clock.
     void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
 
-    // The next task to be trained, once all known results that come before it have been reported. Returns nothing while
-    // that task is late: then it waits, and all that come after it.
+    // The next task to train, after all known results that precede it have been reported. Returns nothing while that
+    // task is late: it then waits, together with all tasks after it.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
-    // Whether next() would give a task or report a known result.
+    // Return whether next() would return a task or report a known result.
     bool has_task(const Clock& clock, const Owner& owner) const;
 
-    // Whether the next task is known and late.
+    // Return whether the next task was already given out by the clock and is late.
     bool is_late(const Owner& owner) const;
 
   private:
@@ -73,8 +73,8 @@ class Replay {
 
     static std::optional<Task> ask(Clock& clock, const Owner& owner);
 
-    std::map<Key, KnownJob> known_;  // not yet reported
-    std::vector<Task> again_;        // given out by the clock, and neither trained nor reported; the next one first
+    std::map<Key, KnownJob> known_;  // results not yet reported
+    std::vector<Task> again_;        // given out by the clock, but neither trained nor reported; next one first
 };
 
 }  // namespace ash

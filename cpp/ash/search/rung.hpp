@@ -1,4 +1,4 @@
-// rung.hpp: one rung of the ladder: which candidates have finished in it, wait, are among the best, or have retired.
+// rung.hpp: one rung of the ladder, with the candidates that have finished in it, wait, are among the best, or retired.
 //
 //     finish(entry)             promote()
 //     ------------> waiting ------------> the next rung              keep_best false: only waiting entries are ranked,
@@ -12,16 +12,16 @@
 //     waiting | may be promoted   |  may rise to the best |  retired        grows
 //    promoted | holds a place     |  may rise to the best |
 //
-// Order:       higher score, then lower loss, then lower candidate: a total order, so no tie is left to chance. An
-//              entry with a score or loss that is not finite has diverged: it counts as finished and never waits. An
-//              entry that is not to be ranked never waits either; it counts as retired.
+// Order:       higher score, then lower loss, then lower candidate. This is a total order, so no tie is left to chance.
+//              An entry with a non-finite score or loss has diverged: it counts as finished and never waits. An
+//              unranked entry never waits either; it counts as retired.
 // Invariants:  (1) waiting + promoted + diverged + retired = finished;
 //              (2) best and others hold every ranked entry except those that keep() has dropped, which are the worst;
 //              (3) keep_best: best holds m entries, where m is the target last set, or all entries if there are fewer,
-//                  and no entry of others is better than any of them; without keep_best, best is empty;
-//              (4) each entry lies in one heap, so with keep_best the waiting ones among the best m are those of best.
+//                  and no entry of others is better than any of them. Without keep_best, best is empty;
+//              (4) each entry is in one heap, so with keep_best the waiting entries among the best m are those of best.
 // Threads:     not thread-safe; the owner of the ladder locks.
-// Cost:        finish and promote O(log n), keep O(log n) per entry dropped, all else O(1). 24 bytes per entry kept.
+// Cost:        finish and promote O(log n), keep O(log n) per dropped entry, all else O(1). 24 bytes per kept entry.
 
 #pragma once
 
@@ -32,43 +32,43 @@
 
 namespace ash {
 
-// How one candidate ended in one rung.
+// The result of one candidate in one rung.
 struct Entry {
     double score;
     double loss;
     std::int32_t candidate;
 };
 
-// Whether a ranks before b. REQUIRES: neither has diverged.
+// Return whether a ranks before b. REQUIRES: neither has diverged.
 bool better(const Entry& a, const Entry& b);
 
 bool is_diverged(double score, double loss);
 
 class Rung {
   public:
-    // keep_best: whether promoted entries are ranked as well and promotable() will be asked.
+    // keep_best: whether promoted entries are ranked as well and promotable() will be called.
     Rung(std::int64_t places, std::int64_t epochs, bool keep_best);
 
     void start() { ++running_; }
 
-    // REQUIRES: running() > 0. best_target: how many entries best holds from now on, never fewer than before.
-    // ranked: whether it may be promoted, if it has not diverged.
+    // REQUIRES: running() > 0. best_target: the number of entries that best holds from now on, never fewer than before.
+    // ranked: whether the entry may be promoted, if it has not diverged.
     void finish(const Entry& entry, std::int64_t best_target, bool ranked);
 
     // Removes the best waiting entry. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.
     Entry promote();
 
-    // Drops the worst entries until at most `count` are ranked, and appends the dropped waiting ones to `retired`: they
-    // are never promoted. REQUIRES: 0 <= count, and with keep_best no fewer than the target of the best.
+    // Drops the worst entries until at most `count` are ranked, and appends the waiting ones among them to `retired`,
+    // since they are never promoted. REQUIRES: 0 <= count, and with keep_best at least the target of best.
     void keep(std::int64_t count, std::vector<std::int32_t>& retired);
 
-    // How many wait and are among the best. REQUIRES: keep_best.
+    // The number of waiting entries among the best. REQUIRES: keep_best.
     std::int64_t promotable() const { return std::ssize(best_.waiting); }
 
     std::int64_t places() const { return places_; }
-    std::int64_t epochs() const { return epochs_; }  // of one job
+    std::int64_t epochs() const { return epochs_; }  // per job
     std::int64_t running() const { return running_; }
-    std::int64_t finished() const { return finished_; }  // diverged ones included
+    std::int64_t finished() const { return finished_; }  // including diverged ones
     std::int64_t promoted() const { return promoted_; }
     std::int64_t diverged() const { return diverged_; }
     std::int64_t waiting() const { return std::ssize(best_.waiting) + std::ssize(others_.waiting); }
@@ -80,13 +80,13 @@ class Rung {
     };
     using Heap = MinMaxHeap<Entry, Better>;
 
-    // The entries of some consecutive ranks.
+    // The entries of a range of consecutive ranks.
     struct Group {
         Heap waiting;
         Heap promoted;
 
         std::int64_t size() const { return std::ssize(waiting) + std::ssize(promoted); }
-        // Which heap holds the best or the worst of the group. REQUIRES, both: not empty.
+        // The heap that holds the best or the worst of the group. REQUIRES, for both: not empty.
         Heap Group::* with_best() const;
         Heap Group::* with_worst() const;
     };
