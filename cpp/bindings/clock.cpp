@@ -12,7 +12,7 @@
 namespace ash::bindings {
 namespace {
 
-// A ladder and its clock, for jobs that Python does.
+// A ladder and its clock, for jobs executed by Python.
 // Threads: one at a time, which holds the interpreter; next, finish and provide call Python for costs.
 class JobClock {
   public:
@@ -36,7 +36,7 @@ class JobClock {
   private:
     std::vector<Report> decided() const { return {clock_->decided().begin(), clock_->decided().end()}; }
 
-    std::unique_ptr<Ladder> ladder_;  // must not move: the clock refers to it
+    std::unique_ptr<Ladder> ladder_;  // must not move, since the clock refers to it
     std::unique_ptr<Clock> clock_;
 };
 

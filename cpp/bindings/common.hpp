@@ -1,13 +1,14 @@
-// common.hpp: includes pybind11, in this place only, and what the binding files share.
+// common.hpp: the only file that includes pybind11, and helpers shared by the binding files.
 //
-// Arguments are read while the interpreter is held. It is released for all that may take longer than a millisecond. No
-// object of Python is touched then: inputs are kept alive by the caller's arguments, results are allocated before.
+// Arguments are read while the interpreter is held. It is released for work that may take longer than a millisecond. No
+// Python object is touched then: inputs are kept alive by the caller's arguments, and results are allocated before.
 // Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. If the interpreter
-//                 refuses to make an object, that is a MemoryError too: guards.cpp.
-// Free threading: objects are const after construction, except Ladder, Clock and Settings (one owner) and Tuner (own locks).
+//                 refuses to create an object, that is also a MemoryError: guards.cpp.
+// Free threading: objects are const after construction, except Ladder, Clock and Settings (one owner) and Tuner (own
+//                 locks).
 #pragma once
 
-// Every file must see the casters of stl.h, or none (the one definition rule).
+// Every file must see the casters of stl.h, or no file may (one definition rule).
 #include <cxxabi.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -40,33 +41,33 @@ namespace ash::bindings {
 
 namespace py = pybind11;
 
-// Every use is noconvert: another dtype or order is refused. Arrays that are not aligned, as from another process, are
-// copied.
+// Every use is noconvert, so another dtype or order is refused. Unaligned arrays, such as those from another process,
+// are copied.
 template <typename T>
 using Array = py::array_t<T, int{py::array::c_style} | int{py::detail::npy_api::NPY_ARRAY_ALIGNED_}>;
 
-// A number in a shorter type. Throws std::invalid_argument if it does not fit.
+// Converts a number to a shorter type. Throws std::invalid_argument if it does not fit.
 template <typename T>
 T narrow(std::int64_t value, const char* what) {
     require(std::in_range<T>(value), what);
     return static_cast<T>(value);
 }
 
-// Threads, workers of a clock or jobs in flight. The Python side allows no more than 2^16 (MOST_WORKERS in options.py).
+// Checks a number of threads, clock workers or jobs in flight. Python limits it to 2^16 (MOST_WORKERS in options.py).
 inline int checked_places(int places, const char* what) {
     constexpr int kMost = 1 << 16;
     require(places >= 1 && places <= kMost, what);
     return places;
 }
 
-// Seconds to wait, limited to what a clock can count.
+// Seconds to wait, limited to a duration that clocks can represent.
 inline double checked_seconds(double seconds) {
     constexpr double kLongest = 1e6;
     require(!std::isnan(seconds), "seconds: not a number");
     return std::clamp(seconds, 0.0, kLongest);
 }
 
-// A new array of this shape. pybind11's copying constructor would return a null array if NumPy has no memory.
+// A new array of this shape. pybind11's copying constructor would return a null array if NumPy is out of memory.
 template <typename T>
 Array<T> array(const T* values, py::array::ShapeContainer shape) {
     Array<T> copy(std::move(shape));
@@ -97,15 +98,15 @@ py::object made(const Value& value) {
     return whole;
 }
 
-// The values of an array, in order of rows.
+// The values of an array in row-major order.
 template <typename T>
 std::span<const T> view(const Array<T>& values) {
     return {values.data(), static_cast<std::size_t>(values.size())};
 }
 
-// Makes a call to Python that may wait for the interpreter. When CPython before 3.14 shuts down, it ends a daemon
-// thread that waits so by unwinding the stack, whose frames hold objects that may no longer be touched. Here the thread
-// hangs instead until the process has ended, as it does since 3.14.
+// Makes a call to Python that may wait for the interpreter. When CPython before 3.14 shuts down, it ends a waiting
+// daemon thread by unwinding the stack, whose frames hold objects that must no longer be touched. Here the thread hangs
+// instead until the process has ended, as it does since 3.14.
 template <typename Call>
 auto or_hang(Call call) {
 #ifdef __GLIBCXX__
@@ -119,7 +120,7 @@ auto or_hang(Call call) {
 #endif
 }
 
-// Lets other threads of Python run while this one is in the core.
+// Lets other Python threads run while this thread is in the core.
 class Released {
   public:
     Released() = default;
@@ -140,7 +141,7 @@ class Released {
     py::gil_scoped_release released_;
 };
 
-// Holds the interpreter again for a moment, in the thread that has released it.
+// Holds the interpreter again temporarily, in the thread that has released it.
 class Back {
   public:
     explicit Back(Released& released) : released_(released) { released_.come_back(); }
@@ -163,8 +164,8 @@ class Held {
     std::optional<py::gil_scoped_acquire> held_;
 };
 
-// A constructor, for py::init. After it pybind11 registers the new object, and nothing catches a refused allocation
-// there. So some memory is held while the constructor runs and freed after it.
+// A constructor for py::init. Afterwards pybind11 registers the new object, and nothing catches a failed allocation
+// there. So some memory is reserved while the constructor runs and freed afterwards.
 template <typename Made, typename... Arguments>
 auto with_room(Made (*make)(Arguments...)) {
     return [make](Arguments... arguments) {
@@ -182,7 +183,7 @@ Enum pick(const std::string& text, std::initializer_list<std::pair<const char*, 
     throw py::value_error("unknown name: " + text);
 }
 
-// Places and epochs of each rung; none: they follow from the other settings.
+// Places and epochs of each rung; none if they follow from the other settings.
 using Rungs = std::vector<std::pair<std::int64_t, std::int64_t>>;
 
 LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::int64_t min_epochs,
@@ -190,10 +191,10 @@ LadderSettings ladder_settings(std::int64_t candidates, std::int64_t eta, std::i
                                std::int64_t epoch_limit, double stop_score, std::int64_t patience,
                                std::int64_t report_limit = 0, const Rungs& rungs = {});
 
-// Throws std::invalid_argument unless there is at least one, and none of them is None.
+// Throws std::invalid_argument unless there is at least one fold and none is None.
 void check_folds(const std::vector<std::shared_ptr<Data>>& data);
 
-// A null pointer, which Python sees as None, while nothing has ended.
+// Null, which is None in Python, if the run has not ended.
 const char* name(Ending ending);
 
 // One dict per rung: places, epochs, running, finished, promoted, diverged.

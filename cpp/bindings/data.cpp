@@ -15,7 +15,7 @@
 namespace ash::bindings {
 namespace {
 
-// A field that Python sees as a name.
+// A field that is a name in Python.
 template <typename Enum, Enum Settings::* kField>
 void bind_name(py::class_<Settings>& settings, const char* field) {
     settings.def_property(
@@ -62,7 +62,7 @@ void bind_settings(py::module_& m) {
     bind_name<TargetTransform, &Settings::target_transform>(settings, "target_transform");
 }
 
-// Requires a row, since an array without rows can have any number of columns.
+// Requires at least one row, since an array without rows can have any number of columns.
 TargetTable target_table(const Array<double>& y, int classes, TargetLoss loss = {}) {
     require(y.ndim() == 2 && y.shape(0) >= 1, "y: two dimensions, at least one row");
     return {view(y).data(), y.shape(0), narrow<int>(y.shape(1), "y: too many columns"), classes, loss};
@@ -77,7 +77,7 @@ std::shared_ptr<Data> make_data(const Array<double>& x, const Array<double>& y, 
                       targets.columns, classes};
     const auto training_rows = view(training);
     const auto validation_rows = view(validation);
-    const Released release;  // plain memory from here on, kept alive by the arguments
+    const Released release;  // only plain memory from here on, kept alive by the arguments
     return std::make_shared<Data>(table, training_rows, validation_rows, standardize);
 }
 
@@ -121,7 +121,7 @@ std::uint64_t digest_of(const AlignedFloats& values) {
     return digest(std::span(values.data(), static_cast<std::size_t>(values.size())));
 }
 
-// Gives the same for sparse rows as for dense ones.
+// Returns the same digest for sparse rows as for dense rows.
 std::uint64_t digest_of_inputs(const Rows& rows) {
     if (rows.sparse.unused()) return digest_of(rows.x);
     AlignedFloats row(rows.stride);
@@ -199,7 +199,7 @@ Array<float> training_targets(const Data& data, bool log) {
     return targets;
 }
 
-// How raw outputs become targets, as keyword arguments of Trees.
+// The conversion of raw outputs to targets, as keyword arguments of Trees.
 py::dict output_units(const Data& data, bool log) {
     require(!log || data.has_logarithms(), "log: these targets have no logarithms");
     const OutputUnits& units = data.output_units(log);

@@ -9,7 +9,7 @@
 namespace ash::bindings {
 namespace {
 
-// Translates the core's exception for a thread that the system refuses.
+// Translates the core's exception for a refused thread.
 void translate_refusal(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(thrown);
@@ -19,8 +19,8 @@ void translate_refusal(std::exception_ptr thrown) {
     }
 }
 
-// pybind11 throws std::runtime_error if the interpreter refuses to make a list, a tuple or another object. The error of
-// the interpreter is still set then.
+// pybind11 throws std::runtime_error if the interpreter refuses to create a list, a tuple or another object. The
+// interpreter's error is still set then.
 void keep_memory_errors(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(thrown);
@@ -29,8 +29,8 @@ void keep_memory_errors(std::exception_ptr thrown) {
     }
 }
 
-// pybind11 asks for the memory of an object whose constructor has not run, such as that of Ladder.__new__(Ladder), when
-// such an object is first used. The contents of that memory are undefined.
+// pybind11 calls this to allocate an object whose constructor has not run, such as that of Ladder.__new__(Ladder), when
+// the object is first used. The contents of that memory would be undefined.
 void* refuse_unmade(std::size_t) { throw py::type_error("__init__ of this object was not called"); }
 
 }  // namespace

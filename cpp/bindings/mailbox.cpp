@@ -20,7 +20,7 @@ const char* name_of(Note::Kind kind) { return kind == Note::Kind::kept ? "kept" 
 py::tuple take(Mailbox& mailbox, double seconds) {
     Mail mail;
     {
-        const Released release;  // the mailbox is held by the caller's argument
+        const Released release;  // the caller's argument keeps the mailbox alive
         mail = mailbox.take(checked_seconds(seconds));
     }
     py::list notes;
@@ -33,7 +33,7 @@ py::tuple take(Mailbox& mailbox, double seconds) {
     return py::make_tuple(notes, letters);
 }
 
-// result: score, loss, training_loss, weights_hash, scores of folds.
+// The result: score, loss, training_loss, weights_hash, scores of folds.
 using ResultParts = std::tuple<double, double, double, std::uint64_t, std::vector<double>>;
 
 bool answer(Mailbox& mailbox, std::int64_t number, const ResultParts& result, const std::vector<StateParts>& states,
@@ -49,15 +49,15 @@ bool answer(Mailbox& mailbox, std::int64_t number, const ResultParts& result, co
                                    .states = states_of(states)});
 }
 
-// The rung below `above` in which the state was trained last.
+// The rung below `above` in which the state was last trained.
 std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t above) {
     std::int32_t rung = 0;
     while (rung + 1 < above && rules.epochs_after(rung) < state.epochs) ++rung;
     return rung;
 }
 
-// Does a job, in the calling thread, for a run that decides elsewhere. Returns its result, the states after it, and
-// seconds. states: those to continue from, or none. Raises ValueError if they are of other networks.
+// Does a job in the calling thread, for a run in another process. Returns its result, the states after it, and its
+// seconds. states: those to continue from, or none. Raises ValueError if they belong to other networks.
 py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settings& settings, std::int32_t candidate,
                     std::int32_t rung, std::int64_t epochs, std::int64_t min_epochs, std::int64_t eta,
                     const std::string& training, const std::string& metric, std::uint64_t seed,
@@ -72,7 +72,7 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
     require(states.empty() || states.size() == data.size(), "states: one per fold, or none");
     require(candidate >= 0 && epochs >= 0, "candidate, epochs: 0 or more");
     JobRules{.kernels = kernels(""), .seed = seed, .min_epochs = min_epochs, .eta = eta}.epochs_after(
-        rung);  // throws if it refuses the rung
+        rung);  // throws if the rung is invalid
     const auto start = std::chrono::steady_clock::now();
     const auto continuation =
         pick<Continuation>(training, {{"resume", Continuation::resume}, {"restart", Continuation::restart}});
@@ -82,7 +82,7 @@ py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settin
     std::vector<double> scores;
     Result result;
     {
-        const Released release;  // data and settings are held by the caller's arguments
+        const Released release;  // the caller's arguments keep data and settings alive
         Workspace scratch;
         const auto train_fold = [&](int number) {
             const auto fold = static_cast<std::size_t>(number);

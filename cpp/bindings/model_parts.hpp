@@ -1,4 +1,4 @@
-// model_parts.hpp: what the bindings of networks and trees share: predictions of arrays and the units of their targets.
+// model_parts.hpp: helpers shared by the bindings of networks and trees: predictions of arrays and target units.
 #pragma once
 
 #include <string>
@@ -40,7 +40,7 @@ Array<float> predict_rows(const Model& model, const Array<Value>& x, int threads
     const Kernels& table = kernels(instruction_set);
     bool within = true;
     {
-        const Released release;  // x and results are held by this frame
+        const Released release;  // this frame keeps x and results alive
         within = model.predict(from, rows, threads, table, to);
     }
     require(within, kBeyond);

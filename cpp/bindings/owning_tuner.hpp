@@ -14,12 +14,13 @@
 
 namespace ash::bindings {
 
-// A tuner with the data of its folds, at least one. Its candidates refer to the data, which must outlive its threads.
+// A tuner with the data of its folds, at least one fold. Its candidates refer to the data, which must outlive its
+// threads.
 struct OwningTuner {
     std::vector<std::shared_ptr<Data>> data;
-    Candidates* candidates;            // of the tuner
-    std::shared_ptr<Mailbox> mailbox;  // through which its jobs are sent; none: they are done here
-    int threads;                       // for work that is done here
+    Candidates* candidates;            // owned by the tuner
+    std::shared_ptr<Mailbox> mailbox;  // for jobs sent to workers; null if jobs are done here
+    int threads;                       // for work done in this process
     std::unique_ptr<Tuner> owned;
     Tuner& tuner = *owned;
 
@@ -37,20 +38,20 @@ struct OwningTuner {
             leave();
             return;
         }
-        const Released released;  // its threads may be waiting to call a scorer
+        const Released released;  // the tuner's threads may be waiting to call a scorer
         tuner.stop();
         owned->join();
     }
 
   private:
-    // In a child of fork: mutexes that threads of the parent had locked stay locked, so nothing is touched or freed.
+    // In a forked child, mutexes locked by the parent's threads stay locked, so nothing is touched or freed.
     void leave() {
         static_cast<void>(owned.release());
         if (mailbox) static_cast<void>(new std::shared_ptr<Mailbox>(mailbox));
     }
 };
 
-// restore, restore_state, states, kept_jobs, complete, retired: what a journal needs (restore.cpp).
+// Binds restore, restore_state, states, kept_jobs, complete and retired, which a journal needs (restore.cpp).
 void bind_restoring(py::class_<OwningTuner>& tuner);
 
 }  // namespace ash::bindings

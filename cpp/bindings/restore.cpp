@@ -22,7 +22,7 @@ Array<T> field(const py::dict& columns, const char* name, std::size_t rows) {
     return values;
 }
 
-// A candidate, a rung or a count of threads.
+// Converts a candidate, a rung or a thread count.
 std::int32_t number(std::int64_t value) { return narrow<std::int32_t>(value, "a number of a record is out of range"); }
 
 std::vector<KnownJob> known_jobs(const py::dict& columns, const Array<double>& fold_scores) {
@@ -133,7 +133,7 @@ py::list kept_jobs(const OwningTuner& owner) {
 
 void complete(OwningTuner& owner, int most) {
     require(most >= 0, "most: 0 or more");
-    Released released;  // the tuner is held by the caller's argument
+    Released released;  // the caller's argument keeps the tuner alive
     const auto interrupted = [&] {
         const Back back(released);
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();

@@ -12,17 +12,17 @@ namespace {
 
 using Numbers = std::optional<Array<double>>;
 
-// The range of the values of a table.
+// The allowed range of the values of a table.
 struct Limits {
     double least;
     double most;
 };
-constexpr double kMost = 1e200;  // so that no sum is infinite, even with noise and times the epochs
+constexpr double kMost = 1e200;  // so that no sum is infinite, even with noise and multiplied by epochs
 constexpr Limits kDurations{std::numeric_limits<double>::denorm_min(), kMost};
 constexpr Limits kBytes{0.0, kMost};
 constexpr Limits kMembers{0.0, std::numeric_limits<int>::max()};
 
-// values: one dimension, with one value per candidate (or one for all), or two, with one column per rung.
+// values: one-dimensional, with one value per candidate (or one for all), or two-dimensional, with one column per rung.
 JobTable table(const Array<double>& values, const LadderSettings& ladder, std::size_t rungs,
                const std::optional<Limits>& limits) {
     const bool for_rungs = values.ndim() == 2;
@@ -116,7 +116,7 @@ py::tuple run(std::int64_t candidates, const Array<double>& costs, const Numbers
     };
     ClusterSimulation simulation;
     {
-        const Released released;  // the arrays are the caller's arguments; no other object of Python is used
+        const Released released;  // the caller's arguments keep the arrays alive; no other Python object is used
         if (cluster) {
             simulation = simulate_cluster(settings, *cluster, workload, keep);
         } else {

@@ -1,6 +1,6 @@
-// state_parts.hpp: converts the state of a network to arrays of Python and back.
+// state_parts.hpp: converts the state of a network to Python arrays and back.
 //
-// It copies both ways: arrays of Python belong to Python, arenas to the core. A state that comes from Python has no
+// It copies both ways, since Python owns its arrays and the core its arenas. A state that comes from Python has no
 // layout yet.
 #pragma once
 

@@ -18,7 +18,7 @@
 namespace ash::bindings {
 namespace {
 
-// Returns the epochs of each cycle. Throws std::invalid_argument for more than 2^24 in all, each of which has a loss.
+// Returns the epochs of each cycle. Throws std::invalid_argument for a total above 2^24, since each epoch has a loss.
 std::vector<std::int64_t> lengths_of(std::int64_t epochs, int cycles, std::int64_t growth) {
     constexpr std::int64_t kMost = std::int64_t{1} << 24;
     constexpr int kMostCycles = 1 << 16;
@@ -34,7 +34,7 @@ std::vector<std::int64_t> lengths_of(std::int64_t epochs, int cycles, std::int64
     return lengths;
 }
 
-// Trains cycles of `epochs`, `epochs` * growth, ... epochs, as a candidate is trained from rung to rung.
+// Trains cycles of `epochs`, `epochs` * growth, ... epochs, as a candidate is trained rung by rung.
 py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t epochs, std::uint64_t seed,
                       std::uint32_t candidate, int cycles, std::int64_t growth, const std::string& instruction_set) {
     check(settings);
@@ -46,7 +46,7 @@ py::tuple train_alone(const Data& data, const Settings& settings, std::int64_t e
     std::vector<double> losses(static_cast<std::size_t>(all), kNan);
     State state;
     {
-        const Released release;  // data and settings are held by the caller's arguments
+        const Released release;  // the caller's arguments keep data and settings alive
         state = initial_state(data.shape(), settings, seed, candidate);
         Workspace workspace(data, {&settings, 1});
         std::span<double> rest = losses;
@@ -133,7 +133,7 @@ double score_of(const std::string& metric, const Array<double>& y, const Array<f
     return score.score(classes == 0 ? 0.0 : mean_cross_entropy(rows, truth));
 }
 
-// The inputs and outputs of a network.
+// The numbers of inputs and outputs of a network.
 Shape shape_of(int features, int outputs, int numbers) {
     require(features >= 1 && features <= kMostColumns, "features: 1 to 2^28");
     require(outputs >= 1 && outputs <= kMostColumns, "outputs: 1 to 2^28");
@@ -210,7 +210,7 @@ py::dict time_team_of(const Data& data, const Settings& settings, std::int64_t s
     const Kernels& table = kernels(instruction_set);
     TeamTimes times;
     {
-        const Released release;  // data and settings are held by the caller's arguments
+        const Released release;  // the caller's arguments keep data and settings alive
         times = time_team(data, settings, steps, repeats, threads, table);
     }
     py::dict result;

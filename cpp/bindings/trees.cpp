@@ -32,7 +32,7 @@ Array<double> raw_scores(const Trees& trees, const Array<Value>& x, int threads)
     const std::int64_t rows = x.shape(0);
     bool within = true;
     {
-        const Released release;  // x and scores are held by this frame
+        const Released release;  // this frame keeps x and scores alive
         within = trees.raw_scores(from, rows, threads, to);
     }
     require(within, kBeyond);

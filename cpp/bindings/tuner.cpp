@@ -22,8 +22,8 @@
 namespace ash::bindings {
 namespace {
 
-// score(network, predictions [rows][outputs] in the units of y) -> float, in Python. It must not throw, since no
-// exception of Python may cross the threads of the core.
+// Wraps score(network, predictions [rows][outputs] in the units of y) -> float in Python. It must not throw, since no
+// Python exception may cross the threads of the core.
 Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const std::shared_ptr<Data>& data) {
     if (scorers.empty()) return {};
     return [score = scorers.at(fold), data](const State& state, const Predictions& predictions) {
@@ -37,7 +37,7 @@ Scorer scorer_of(const std::vector<py::object>& scorers, std::size_t fold, const
     };
 }
 
-// train(candidate, rung, epochs, is_stopped) -> (score, loss, hash, scores of folds), or None if it was stopped, in
+// Wraps train(candidate, rung, epochs, is_stopped) -> (score, loss, hash, scores of folds), or None if stopped, in
 // Python. Like a scorer, it must not throw.
 ExternalTrainer external_of(const py::object& train) {
     if (train.is_none()) return {};
@@ -183,7 +183,7 @@ std::string ended(OwningTuner& owner) {
     return owner.tuner.wait(0.0) ? "stopped" : "running";
 }
 
-// The scores of folds [jobs][folds], with the candidate and rung of each job, in order of their end.
+// The scores of folds [jobs][folds], with the candidate and rung of each job, in the order in which the jobs ended.
 py::dict fold_scores_of(const OwningTuner& owner) {
     const std::vector<FoldScores> found = owner.candidates->fold_scores();
     py::dict columns;
@@ -196,9 +196,8 @@ py::dict fold_scores_of(const OwningTuner& owner) {
     return columns;
 }
 
-// Returns the best of the kept networks: as many as can predict the validation rows within `work` multiply-adds, and at
-// least one.
-// Calibration and selection take about as long as kAfter multiply-adds per predicted number.
+// Returns the best of the kept networks: as many as can predict the validation rows within `work` multiply-adds, but at
+// least one. Calibration and selection take about as long as kAfter multiply-adds per predicted number.
 std::vector<Kept> kept_within(const OwningTuner& owner, double work) {
     constexpr double kAfter = 1e4;
     double numbers = 0.0;
@@ -229,18 +228,18 @@ py::tuple kept_of(const OwningTuner& owner, double work) {
     Array<float> results({std::ssize(kept), rows, static_cast<std::int64_t>(owner.data.front()->outputs())});
     const std::span<float> to(results.mutable_data(), static_cast<std::size_t>(results.size()));
     {
-        const Released release;  // results are held by this frame
+        const Released release;  // this frame keeps results alive
         owner.candidates->predict(kept, owner.threads, to);
     }
     return py::make_tuple(all, results);
 }
 
-// Trains the jobs; stops after `seconds`, or as soon as Python has a signal to raise. Returns their networks, None for one
-// that has diverged or was not done in time.
+// Trains the jobs. Stops after `seconds`, or as soon as Python has a signal to handle. Returns the networks, with None
+// for each job that diverged or was not done in time.
 py::list trained(std::vector<RetrainJob>& jobs, int threads, double seconds) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     {
-        Released released;  // data and tuner are held by the caller's arguments
+        Released released;  // the caller's arguments keep data and tuner alive
         const auto stop = [&] {
             const Back back(released);
             if (PyErr_CheckSignals() != 0) throw py::error_already_set();
@@ -262,7 +261,7 @@ Kept kept_of_candidate(const OwningTuner& owner, std::int32_t candidate) {
 }
 
 // Trains the kept networks of these candidates further on other data. Returns them, and which were not done in time.
-// All are None if other features are constant there than in the data that they were trained on.
+// All are None if the constant features of these data differ from those of the training data.
 py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vector<std::int32_t>& candidates,
                      const std::vector<Settings>& settings, const std::vector<std::int64_t>& epochs, std::uint64_t seed,
                      double seconds) {
@@ -292,7 +291,7 @@ py::tuple refit_kept(const OwningTuner& owner, const Data& data, const std::vect
     return py::make_tuple(networks, stopped);
 }
 
-// Trains a kept candidate on other data, from the beginning up to its rung, as the run does.
+// Trains a kept candidate on other data, from the beginning up to its rung, as in the run.
 py::object retrain_kept(const OwningTuner& owner, const Data& data, std::int32_t candidate) {
     const Kept kept = kept_of_candidate(owner, candidate);
     const Job job{candidate, kept.rung, owner.tuner.rungs()[static_cast<std::size_t>(kept.rung)].epochs};
@@ -360,7 +359,7 @@ void bind_tuner(py::module_& m) {
         .def("start", [](OwningTuner& owner) { owner.tuner.start(); })
         .def(
             "wait", [](OwningTuner& owner, double seconds) { return owner.tuner.wait(checked_seconds(seconds)); },
-            py::arg("seconds"), py::call_guard<Released>())  // so that threads of the core can call scorers (Held)
+            py::arg("seconds"), py::call_guard<Released>())  // lets threads of the core call scorers (Held)
         .def("stop", [](OwningTuner& owner) { owner.tuner.stop(); })
         .def(
             "limit", [](OwningTuner& owner, double seconds) { owner.tuner.limit(checked_seconds(seconds)); },

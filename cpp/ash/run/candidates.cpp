@@ -58,7 +58,7 @@ void Candidates::append(std::vector<Settings> more) {
             continue;
         }
         for (const auto& [data, rules] : folds_) check_fits(each, data);
-        static_cast<void>(Layout(folds_.front().data.shape(), each));  // refuses what is too large
+        static_cast<void>(Layout(folds_.front().data.shape(), each));  // throws if the network is too large
     }
     for (std::int64_t first = (known_ + kChunk - 1) / kChunk * kChunk; first < known_ + std::ssize(more);
          first += kChunk) {
@@ -128,7 +128,7 @@ Result Candidates::take(const Job& job, Answer answer) {
     require(answer.fold_scores.empty() || std::ssize(answer.fold_scores) == folds(), "scores: one per fold, or none");
     require(answer.states.empty() || !is_external(job.candidate), "states: an external candidate must have none");
     if (answer.states.empty()) {
-        release(job.candidate);  // those of a lower rung
+        release(job.candidate);  // frees states of a lower rung
     } else {
         put(job.candidate, with_layouts(job, std::move(answer.states)));
     }
@@ -244,12 +244,12 @@ const Settings& Candidates::settings(std::int64_t candidate) const {
     return chunks_[static_cast<std::size_t>(candidate / kChunk)][static_cast<std::size_t>(candidate % kChunk)];
 }
 
-// Folds differ in the numbers that an embedding takes: features that are constant in the training rows are left out.
+// Folds may differ in the embedded numbers, since features that are constant in the training rows are left out.
 Layout Candidates::layout(std::int32_t candidate, std::size_t fold) const {
     return {folds_[fold].data.shape(), settings(candidate)};
 }
 
-// Made here and not in the constructor, so that its memory pages are near the core of its thread.
+// Created here rather than in the constructor, so that its memory pages are near the core of its thread.
 Workspace& Candidates::workspace(int thread) {
     std::unique_ptr<Workspace>& own = workspaces_[static_cast<std::size_t>(thread)];
     if (!own) own = std::make_unique<Workspace>();
@@ -276,7 +276,7 @@ std::vector<State> Candidates::with_layouts(const Job& job, std::vector<State> s
     return states;
 }
 
-// Replaces the states of the candidate. The new ones are at work.
+// Replaces the states of the candidate. The new states are in use until wait().
 void Candidates::put(std::int32_t candidate, std::vector<State> states) {
     release(candidate);
     for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
@@ -294,7 +294,7 @@ void Candidates::note(const Job& job, std::vector<double> scores) {
     scores_.push_back({job, std::move(scores)});
 }
 
-// The states that `of` returns for each fold; none if one is missing.
+// The states that `of` returns for each fold; none if any is missing.
 States Candidates::gathered(const std::function<std::shared_ptr<const State>(StateStore& store)>& of) {
     States all;
     for (StateStore& store : stores_) {

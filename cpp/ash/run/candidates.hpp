@@ -1,33 +1,34 @@
 // candidates.hpp: the candidates of a run: their settings, their states on every fold, and how a job trains them.
 //
-//     settings  [ chunk | chunk | chu..  <- append()     a job of rung k:  has its state  ->  train rung k, score
-//     stores    fold 0 | fold 1 | ...                                      has none       ->  train rungs 0, 1, .. k
+//     settings  [ chunk | chunk | chu..  <- append()     a job of rung k   with a state     ->  train rung k, score
+//     stores    fold 0 | fold 1 | ...                                      without a state  ->  train rungs 0, 1, .. k
 //
 //     job  ->  fold 0: state, train, score  ->  fold 1: ...  ->  fold K-1: ...  ->  mean of the scores, or diverged
 //
 // A job trains the folds one after the other; the first fold that diverges ends it. With a mailbox (mailbox.hpp) jobs
-// are done elsewhere: train() sends them and waits, and all else stays the same.
+// are done elsewhere: train() sends them and waits. Everything else stays the same.
 //
-// Candidates that are not networks are external: an ExternalTrainer does their jobs, in the thread that runs the job.
+// Candidates that are not networks are external. An ExternalTrainer does their jobs, in the thread that runs the job.
 // They have no states here.
 //
-// Virtual:     cost(), step_cost(), train() and help(), which define what a job is. retrain.cpp runs other jobs with
-//              the same threads and teams, and tests run jobs that sleep, fail or never end. A class that overrides all
-//              four has no folds, so it holds no states.
-// Invariants:  (1) a state is written only by the job of its candidate and the team of that job; a candidate runs one
-//                  job at a time;
+// Virtual:     cost(), step_cost(), train() and help() define what a job is. retrain.cpp runs other jobs with the same
+//              threads and teams, and tests run jobs that sleep, fail or never end. A class that overrides all four has
+//              no folds, so it holds no states.
+// Invariants:  (1) a state is written only by the job of its candidate and that job's team; a candidate runs one job at
+//                  a time;
 //              (2) a published state is never written again: the next job of its candidate trains a copy;
-//              (3) resume: a job continues from the state that the last one left. If that was dropped or never made
-//                  here, the rungs in between are trained first, each as the job it was, so the bits are the same.
-//                  restart: each job begins with the initial state, and none is kept. The random stream depends on
-//                  seed, candidate and epoch alone;
+//              (3) resume: a job continues from the state of the previous job. If that state was dropped or never
+//                  existed here, the rungs in between are trained first, each as its original job, so the bits are the
+//                  same. restart: each job starts from the initial state, and no state is kept. The random stream
+//                  depends only on seed, candidate and epoch;
 //              (4) neither cost() nor any result depends on states, limits or drops;
 //              (5) settings of a known candidate are never written again and never move.
-// Threads:     train() and help() are called outside of the critical section, by threads that got the candidate inside
-//              it; checked(), predict() and fold_scores() by any thread; all others inside. A workspace belongs to one
-//              thread, which makes it before its first job. A mutex guards the scores of folds.
-// Cost:        data and states per fold; about 250 bytes per known candidate. To train a state again takes at most
-//              (eta^k - 1) / (eta - 1) * min_epochs epochs: with eta 2, fewer than the job itself. A step allocates nothing.
+// Threads:     train() and help() are called outside the critical section, by threads that were assigned the candidate
+//              inside it; checked(), predict() and fold_scores() by any thread; all others inside. A workspace belongs
+//              to one thread, which creates it before its first job. A mutex guards the scores of folds.
+// Cost:        data and states per fold; about 250 bytes per known candidate. Retraining a state takes at most
+//              (eta^k - 1) / (eta - 1) * min_epochs epochs: with eta 2, fewer than the job itself. A step allocates
+//              nothing.
 
 #pragma once
 
@@ -62,13 +63,13 @@ namespace ash {
 // Does a job of an external candidate. Returns nullopt if `stop` ended it. Several threads may call it at once.
 using ExternalTrainer = std::function<std::optional<Answer>(const Job& job, const std::atomic<bool>& stop)>;
 
-// A part of the data, and how networks are trained and scored on it.
+// One part of the data, with the rules for training and scoring networks on it.
 struct Fold {
     const Data& data;
     JobRules rules;
 };
 
-// The scores of one job, in order of folds.
+// The scores of one job, one per fold in order.
 struct FoldScores {
     Job job;
     std::vector<double> scores;
@@ -76,84 +77,85 @@ struct FoldScores {
 
 class Candidates {
   public:
-    // first: the candidates known at the beginning, of `count` in all. memory_limit: bytes of states, divided evenly
-    // among the folds; 0: none. REQUIRES: at least one fold; data and kernels outlive this. Throws
+    // first: the candidates known at the start, out of `count` in total. memory_limit: bytes of states, divided evenly
+    // among the folds; 0 for no limit. REQUIRES: at least one fold; data and kernels outlive this object. Throws
     // std::invalid_argument for settings out of range or a network too large for a Layout, for a count outside of
-    // 1..2^31 - 1 or less than the known candidates, for a negative limit, for a metric of the other task, for folds of
-    // other features or outputs than the first, or for an external candidate without an ExternalTrainer.
+    // 1..2^31 - 1 or less than the known candidates, for a negative limit, for a metric of the other task, for folds
+    // whose features or outputs differ from the first fold, or for an external candidate without an ExternalTrainer.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr, ExternalTrainer external = {});
     virtual ~Candidates() = default;
 
-    // Adds known candidates. Throws std::invalid_argument, and changes nothing, for settings out of range, networks too
+    // Adds known candidates. Throws std::invalid_argument and changes nothing for settings out of range, networks too
     // large for a Layout, or too many candidates.
     void append(std::vector<Settings> more);
 
-    std::int64_t count() const { return count_; }  // in all, including those still to be drawn
-    std::int64_t known() const { return known_; }  // from 0 on
+    std::int64_t count() const { return count_; }  // total, including candidates still to be drawn
+    std::int64_t known() const { return known_; }  // numbered from 0
     int folds() const { return static_cast<int>(folds_.size()); }
 
-    // The work of a job on all folds, in multiply-adds, resumed or not: cost.hpp. REQUIRES, here and below: the candidate
-    // is known.
+    // The multiply-adds of a job on all folds, resumed or not: cost.hpp. REQUIRES, here and below: the candidate is
+    // known.
     virtual double cost(const Job& job) const;
 
-    // The work of one update; 0 of an external candidate.
+    // The multiply-adds of one update; 0 for an external candidate.
     virtual double step_cost(std::int32_t candidate) const;
 
     bool is_external(std::int32_t candidate) const { return !folds_.empty() && ash::is_external(settings(candidate)); }
 
-    // Trains and scores. team: the thread's own, open or not. REQUIRES: no other thread has this number or runs this
-    // candidate.
+    // Trains and scores. team: the team of `thread`, open or not. REQUIRES: no other thread uses this thread number or
+    // runs this candidate.
     virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop);
 
-    // Ends all waits for jobs that are done elsewhere: these count as stopped. Any thread may call it.
+    // Ends all waits for jobs done elsewhere; these count as stopped. Any thread may call it.
     void stop();
 
-    // Joins the team of another thread that trains this candidate.
+    // Helps another thread, through its team, to train this candidate.
     virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation);
 
-    // Publishes the states [folds] after the last job: they are never written again. None if one is missing. REQUIRES:
-    // the job has ended, and wait() was not called since.
+    // Publishes the states [folds] after the last job, so that they are never written again. Returns none if any is
+    // missing. REQUIRES: the job has ended, and wait() was not called since.
     States publish(std::int32_t candidate);
 
-    // The candidate waits, or has diverged: its states may be dropped. REQUIRES: as publish().
+    // Call when the candidate waits or has diverged: its states may then be dropped. REQUIRES: as for publish().
     void wait(std::int32_t candidate, std::int32_t rung, double score, double loss);
 
-    // The candidate will have no further job: frees its states. REQUIRES: it runs none.
+    // Frees the states of a candidate that will have no further job. REQUIRES: it runs no job.
     void retire(std::int32_t candidate);
 
-    // Publishes the states [folds] of a candidate that waits in this rung. None if it does not wait there, or has lost
-    // one.
+    // Publishes the states [folds] of a candidate that waits in this rung. Returns none if it does not wait there, or
+    // if any state is missing.
     States share(std::int32_t candidate, std::int32_t rung);
 
-    MemoryUse memory() const;  // all folds together
+    MemoryUse memory() const;  // total over all folds
 
-    // Gives the states [folds], without layouts, that this candidate had after a job in this rung, for its replay().
-    // REQUIRES: the tuner has not been started. Throws std::invalid_argument if they are not of this candidate's shape.
+    // Sets the states [folds], without layouts, that this candidate had after a job in this rung, for its replay().
+    // REQUIRES: the tuner has not been started. Throws std::invalid_argument if they do not have this candidate's
+    //           shape.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
-    // Ends the job as it ended in an earlier run, with these scores [folds] (none: it has diverged). It has its states
-    // if they were restored.
+    // Ends the job as it ended in an earlier run, with these scores [folds], or none if it diverged. The candidate has
+    // its states if they were restored.
     void replay(const Job& job, std::span<const double> fold_scores);
 
-    // The jobs that make the states of `job` from the beginning, one per fold.
+    // The jobs that recreate the states of `job` from the beginning, one per fold.
     std::vector<RetrainJob> retraining(const Job& job) const;
     void count_retrained(std::int64_t epochs) { retrained_epochs_ += epochs; }
 
-    // Returns the states [folds] after a job, made again or brought from elsewhere, with their layouts here. Throws
-    // std::invalid_argument as restore() does, and std::runtime_error if their weights have another hash.
+    // Returns the states [folds] after a job, which were recreated or sent from elsewhere, with their layouts. Throws
+    // std::invalid_argument like restore(), and std::runtime_error if the hash of their weights differs.
     States checked(const Job& job, std::uint64_t weights_hash, std::vector<State> states) const;
 
-    // The scores of all jobs that have ended without diverging, in order of their end.
+    // The scores of all jobs that have ended without diverging, in the order in which they ended.
     std::vector<FoldScores> fold_scores() const;
 
-    // results [kept][validation rows of all folds, in their order][outputs]: the predictions (evaluation.hpp) on which
-    // the kept states were scored, computed again by `threads` threads. Jobs may run meanwhile. REQUIRES: kept by a tuner
-    // of these candidates, to which nothing is appended meanwhile.
+    // results [kept][validation rows of all folds, in order][outputs]: recomputes, with `threads` threads, the
+    // predictions (evaluation.hpp) on which the kept states were scored. Jobs may run meanwhile. REQUIRES: `kept` is
+    // from a tuner of these candidates, and nothing is appended meanwhile.
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 
   protected:
-    // All candidates are known, and they have no folds.
+    // For candidates that are all known and have no folds.
     explicit Candidates(std::int64_t count);
 
   private:
@@ -173,12 +175,12 @@ class Candidates {
 
     const std::int64_t count_;
     const std::vector<Fold> folds_;
-    const std::int64_t memory_limit_ = 0;     // of all folds together
-    const std::shared_ptr<Mailbox> mailbox_;  // null: jobs are done here
-    const ExternalTrainer external_;          // empty: all candidates are networks
+    const std::int64_t memory_limit_ = 0;     // total over all folds
+    const std::shared_ptr<Mailbox> mailbox_;  // null if jobs are done here
+    const ExternalTrainer external_;          // empty if all candidates are networks
 
-    std::int64_t known_ = 0;                              // critical section
-    std::vector<std::unique_ptr<Settings[]>> chunks_;     // [count / kChunk], rounded up: its length never changes
+    std::int64_t known_ = 0;                              // guarded by the critical section
+    std::vector<std::unique_ptr<Settings[]>> chunks_;     // [count / kChunk], rounded up; its length never changes
     std::vector<std::unique_ptr<Workspace>> workspaces_;  // [thread]
     std::map<std::pair<std::int32_t, std::int32_t>, std::vector<State>> restored_;  // by candidate and rung
     std::deque<StateStore> stores_;                                                 // [fold]

@@ -1,19 +1,19 @@
-// mailbox.hpp: jobs that are done elsewhere: in other processes, on other machines.
+// mailbox.hpp: passes jobs to other processes or machines and waits for their results.
 //
-//     threads of the tuner                         Mailbox                       the dispatcher, one thread of Python
-//       train(job): send, and sleep  ------> [ letters: job, states ] -- take() ------> hands it to a worker
-//                   wake, and return <------ [ answers by number    ] <- answer() ----- when that is done
+//     tuner's threads                              Mailbox                       dispatcher, one Python thread
+//       train(job): send, and sleep  ------> [ letters: job, states ] -- take() ------> hands them to workers
+//                   wake, and return <------ [ answers by number    ] <- answer() ----- when a job is done
 //       in the critical section: note() ---> [ notes                ] -- take() ------> keeps or drops states there
 //
-// The threads of the tuner only wait here, so there may be many more of them than cores. An answer may bring the states
-// after the job; they are then kept here (store.hpp) and sent with the next job of their candidate. Or they stay with
-// the worker: then notes say which are needed at the end (kept) and which are no longer needed (dropped).
+// The tuner's threads only wait here, so there may be many more of them than cores. An answer may contain the states
+// after the job. They are then kept here (store.hpp) and sent with the next job of their candidate. Otherwise they stay
+// with the worker, and notes say which states are needed at the end (kept) and which are no longer needed (dropped).
 //
 // Order:       notes and letters are taken in the order in which they were written, the notes first.
-// Invariants:  (1) a letter is answered once: later answers of the same number are ignored;
-//              (2) after close() no thread sleeps here: a job without an answer counts as stopped;
-//              (3) the mutex is held for a few moves of memory, and never while waiting for something else.
-// Threads:     send() and note(): any thread of the tuner, note() in its critical section; all others: any thread.
+// Invariants:  (1) a letter is answered once; later answers with the same number are ignored;
+//              (2) after close() no thread sleeps here; a job without an answer counts as stopped;
+//              (3) the mutex is held for a few memory moves, and never while waiting for something else.
+// Threads:     send() and note(): threads of the tuner, note() in its critical section; all others: any thread.
 // Cost:        two wake-ups per job.
 #pragma once
 
@@ -32,17 +32,17 @@
 
 namespace ash {
 
-// A job on its way.
+// A job that is sent out.
 struct Letter {
     std::int64_t number;
     Job job;
-    States states;  // [folds] to continue from; none: the worker has them, or the job starts from scratch
+    States states;  // [folds] to continue from; none if the worker has them or the job starts from scratch
 };
 
 struct Answer {
     Result result;
-    std::vector<double> fold_scores = {};  // none: the job has diverged
-    std::vector<State> states = {};        // [folds] after the job, without layouts; none: they stay where they are
+    std::vector<double> fold_scores = {};  // empty if the job has diverged
+    std::vector<State> states = {};        // [folds] after the job, without layouts; empty if they stay with the worker
 };
 
 struct Note {
@@ -58,22 +58,22 @@ struct Mail {
 
 class Mailbox {
   public:
-    // capacity: how many jobs may be on their way. REQUIRES: at least 1.
+    // capacity: the number of jobs that may be in flight. REQUIRES: at least 1.
     explicit Mailbox(int capacity) : capacity_(capacity) {}
 
     int capacity() const { return capacity_; }
 
-    // Waits for the answer; none if the mailbox is closed before.
+    // Sends a job and waits for the answer. Returns none if the mailbox is closed first.
     std::optional<Answer> send(const Job& job, States states);
     void note(Note::Kind kind, std::int32_t candidate);
 
-    // Waits for a letter, for wake(), for close(), or for `seconds`, and returns what is new.
+    // Waits for a letter, for wake(), for close(), or for `seconds`, and returns the new mail.
     Mail take(double seconds);
     void wake();
 
-    // False: no thread waits for the answer any more.
+    // Returns false if no thread waits for the answer any more.
     bool answer(std::int64_t number, Answer answer);
-    void close();  // called by the tuner when it stops
+    void close();  // called when the tuner stops
 
   private:
     struct Waiting {
@@ -82,7 +82,7 @@ class Mailbox {
     };
 
     const int capacity_;
-    std::mutex mutex_;  // guards all below
+    std::mutex mutex_;  // guards all members below
     std::condition_variable news_;
     Mail mail_;
     std::map<std::int64_t, Waiting> waiting_;  // by number

@@ -13,9 +13,9 @@
 namespace ash {
 namespace {
 
-constexpr double kLook = 0.02;  // seconds
+constexpr double kLook = 0.02;  // seconds between two calls of stop()
 
-// The jobs as candidates of one rung. None is scored, so the only result of a job is its state.
+// The jobs to retrain, as candidates of a single rung. None is scored, so a job's only result is its state.
 class RetrainedCandidates final : public Candidates {
   public:
     RetrainedCandidates(std::span<RetrainJob> jobs, int threads)

@@ -1,12 +1,13 @@
-// seats.hpp: what each thread runs, and which job a thread without a job may help with.
+// seats.hpp: records which job each thread runs, and selects the job that a thread without a job may help with.
 //
-//     thread   0: job, team of up to 3, one helper        1: helps 0        2: job, too small to share        3: nothing
+//     thread   0: job, team of up to 3, one helper        1: helps 0        2: job, too small to share        3: idle
 //
 // Invariants:  (1) a thread sits (runs a job), helps, or does neither; it is counted at most once, in busy_ or
 //                  helping_;
-//              (2) no thread is invited while as many threads as there are cores sit or help;
-//              (3) a seat has at most as many helpers as its team takes members.
-// Threads:     the tuner holds its critical section around every call but team() and wake(), which any thread may call.
+//              (2) no thread is invited while the number of threads that sit or help is at least the number of cores;
+//              (3) a seat has at most as many helpers as its team allows members.
+// Threads:     the tuner holds its critical section around every call except team() and wake(), which any thread may
+//              call.
 // Cost:        O(1); invite() O(threads).
 
 #pragma once
@@ -31,28 +32,29 @@ struct Invited {
 
 class Seats {
   public:
-    // REQUIRES: threads >= 1; bell as of Team.
+    // REQUIRES: threads >= 1; bell as for Team.
     Seats(int threads, int cores, bool teams, const std::atomic<std::uint32_t>& bell);
 
-    // The thread begins a job with updates of cost `step_cost`. Its team takes as many members as pay.
+    // Starts a job of this thread with updates of cost `step_cost`. Its team may have as many members as are
+    // worthwhile.
     void sit(int thread, const Task& task, double cost, double step_cost, void (*ring)(void*), void* ringer);
 
-    // The thread has come back from its job, if it had one.
+    // Called when the thread has returned from its job, if it had one.
     void rise(int thread);
 
-    // The most threads that a step of this thread's job is worth sharing among, however many there are.
+    // The largest team that is worthwhile for the steps of this thread's job, regardless of available threads.
     int team_limit(int thread) const { return seat(thread).team_limit; }
 
-    // Whether others may join the job of this thread.
+    // Return whether others may join the job of this thread.
     bool is_open(int thread) const { return seat(thread).task && teams_[static_cast<std::size_t>(thread)]->is_open(); }
 
-    // Among the open teams with room, the team of the job that has most left per thread; the caller helps it from now
-    // on. bell: its value when the caller found nothing else to do.
+    // Selects, among the open teams with room, the team whose job has the most work left per thread. The caller helps
+    // it from now on. bell: its value when the caller found nothing else to do.
     std::optional<Invited> invite(std::uint32_t bell);
     void helped(int owner);
 
     Team& team(int thread) { return *teams_[static_cast<std::size_t>(thread)]; }
-    int busy() const { return busy_; }  // threads that run a job
+    int busy() const { return busy_; }  // number of threads that run a job
     void wake() noexcept;               // calls Team::wake() of all teams
 
   private:
@@ -67,11 +69,11 @@ class Seats {
     Seat& seat(int thread) { return seats_[static_cast<std::size_t>(thread)]; }
 
     const int cores_;
-    const bool allowed_;                        // whether there are teams
+    const bool allowed_;                        // whether teams are allowed
     std::vector<Seat> seats_;                   // [thread]
-    std::vector<std::unique_ptr<Team>> teams_;  // [thread], of the job it runs
-    int busy_ = 0;                              // threads that run a job
-    int helping_ = 0;                           // threads that help
+    std::vector<std::unique_ptr<Team>> teams_;  // [thread], for the job it runs
+    int busy_ = 0;                              // number of threads that run a job
+    int helping_ = 0;                           // number of threads that help
 };
 
 }  // namespace ash

@@ -8,14 +8,14 @@ namespace {
 
 using Bytes = std::shared_ptr<std::atomic<std::int64_t>>;
 
-// Bytes that are counted for as long as this object lives.
+// Bytes that are counted while this object exists.
 class Counted {
   public:
     Counted(Bytes total, std::int64_t bytes) : total_(std::move(total)), bytes_(bytes) {}
     ~Counted() {
         if (total_) *total_ -= bytes_;
     }
-    Counted(Counted&& other) noexcept = default;  // leaves a null behind
+    Counted(Counted&& other) noexcept = default;  // leaves null in `other`
     Counted& operator=(Counted&&) = delete;
 
   private:
@@ -26,7 +26,7 @@ class Counted {
 struct CountedState {
     CountedState(Counted bytes, State made) : counted(std::move(bytes)), state(std::move(made)) {}
 
-    Counted counted;  // before the state, so that it outlives it
+    Counted counted;  // declared before the state, so that it outlives the state
     State state;
 };
 
@@ -106,7 +106,7 @@ MemoryUse StateStore::use() const {
 void StateStore::make_room(std::int64_t bytes) {
     for (auto each = waiting_.begin(); limit_ > 0 && *bytes_ + bytes > limit_ && each != waiting_.end();) {
         const auto held = held_.find(each->entry.candidate);
-        if (held->second.state.use_count() > 1) {  // also held elsewhere: no byte would be freed
+        if (held->second.state.use_count() > 1) {  // also held elsewhere, so no byte would be freed
             ++each;
             continue;
         }

@@ -1,27 +1,27 @@
-// store.hpp: the states of all candidates that may be trained further, within a limit of bytes.
+// store.hpp: holds the states of all candidates that may be trained further, within a limit of bytes.
 //
 //                   add                 wait                      drop, when bytes > limit: least promising first
 //     (no state) ---------> at work ------------> waiting -----------------------------------------> (no state)
 //                              ^  <-----------------  |                                                   ^
 //                              |        resume        |  release                                          |
 //                              |                      +---------------------------------------------------+
-//                              +-- publish: shared from then on, never written again; resume gives a copy
+//                              +-- publish: shared from then on, never written again; resume returns a copy
 //
-// A dropped state can be computed again, since training is deterministic. So the store is a cache: dropping costs time
-// and changes no result. A state takes the same bytes in any rung, and one of the lowest rung is the cheapest to train
-// again. So the lowest rung is dropped first, and its worst candidates first.
+// A dropped state can be recomputed, since training is deterministic. So the store is a cache: dropping costs time but
+// changes no result. A state takes the same bytes in any rung, and a state of the lowest rung is the cheapest to train
+// again. So states of the lowest rung are dropped first, the worst candidates first.
 //
 // Order:       of dropping: lower rung, then lower score, higher loss, higher candidate.
-// Invariants:  (1) held bytes are those of all arenas (weights and moments) that exist; a state is counted before it is
-//                  allocated and until it is freed, whatever holds it last;
-//              (2) held bytes <= max(limit, at work + published): when the limit would be exceeded, waiting states are
-//                  freed before a new one is allocated, as long as any is held by the store alone;
+// Invariants:  (1) held bytes are those of all existing arenas (weights and moments). A state is counted from before
+//                  its allocation until it is freed, no matter who holds it last;
+//              (2) held bytes <= max(limit, at work + published): if the limit would be exceeded, waiting states that
+//                  only the store holds are freed before a new state is allocated;
 //              (3) a state at work, or one that is also held elsewhere, is never dropped;
-//              (4) a candidate that waits has diverged in no rung.
-// Threads:     any; one mutex guards all but the states themselves. A state at work belongs to the thread that resumed or
-//              added it, until wait(). The count of bytes is atomic, since any thread may free a state.
-// Cost:        O(log n) each; about 200 bytes per state beside its arenas. Arenas are freed under the mutex, and made
-//              outside of it.
+//              (4) a waiting candidate has diverged in no rung.
+// Threads:     any; one mutex guards everything except the states. A state at work belongs to the thread that resumed
+//              or added it, until wait(). The count of bytes is atomic, since any thread may free a state.
+// Cost:        O(log n) per call; about 200 bytes per state in addition to its arenas. Arenas are freed under the
+//              mutex, and allocated outside of it.
 
 #pragma once
 
@@ -40,40 +40,40 @@
 namespace ash {
 
 struct MemoryUse {
-    std::int64_t limit = 0;       // bytes; 0: none
-    std::int64_t peak_bytes = 0;  // the most that was held at once
+    std::int64_t limit = 0;       // bytes; 0 for no limit
+    std::int64_t peak_bytes = 0;  // the most bytes held at once
     std::int64_t held_bytes = 0;
-    std::int64_t dropped = 0;           // states
-    std::int64_t retrained_epochs = 0;  // because states were dropped or missing
+    std::int64_t dropped = 0;           // number of states
+    std::int64_t retrained_epochs = 0;  // trained because states were dropped or missing
 };
 
-// The bytes of the arenas that initial_state() makes.
+// The bytes of the arenas that initial_state() allocates.
 std::int64_t state_bytes(const Layout& layout, Optimizer optimizer);
 
 class StateStore {
   public:
     explicit StateStore(std::int64_t limit) : limit_(limit) {}
 
-    // Adds a state for a candidate, in place of the one it had. make() is called when there is room. The state is at
-    // work.
+    // Adds a state for a candidate, in place of its previous one. make() is called once there is room. The state is
+    // then at work.
     std::shared_ptr<State> add(std::int32_t candidate, std::int64_t bytes, const std::function<State()>& make);
 
-    // Puts the candidate's state to work, a copy if it was published; null if there is none.
+    // Puts the candidate's state to work, or a copy if it was published. Returns null if there is no state.
     std::shared_ptr<State> resume(std::int32_t candidate);
 
-    // Publishes the state at work, to be read for as long as it is held; null if none is at work.
+    // Publishes the state at work, which may be read as long as it is held. Returns null if no state is at work.
     std::shared_ptr<const State> publish(std::int32_t candidate);
 
-    // Publishes the state of a candidate that waits in this rung; null if it does not.
+    // Publishes the state of a candidate that waits in this rung. Returns null if it does not wait there.
     std::shared_ptr<const State> share(std::int32_t candidate, std::int32_t rung);
 
-    // From now on the state at work, if there is one, may be dropped. REQUIRES: the entry has not diverged.
+    // Allows the state at work, if there is one, to be dropped from now on. REQUIRES: the entry has not diverged.
     void wait(std::int32_t rung, const Entry& entry);
 
-    // The candidate no longer needs its state; it may have none.
+    // Frees the candidate's state, if it has one.
     void release(std::int32_t candidate);
 
-    MemoryUse use() const;  // no epochs
+    MemoryUse use() const;  // without epochs
 
   private:
     struct Waiting {
@@ -86,7 +86,7 @@ class StateStore {
     struct Held {
         std::shared_ptr<State> state;
         bool published;
-        std::set<Waiting>::iterator waiting;  // end(): at work
+        std::set<Waiting>::iterator waiting;  // end() while at work
     };
 
     void make_room(std::int64_t bytes);
@@ -95,7 +95,7 @@ class StateStore {
     const std::int64_t limit_;
     const std::shared_ptr<std::atomic<std::int64_t>> bytes_ = std::make_shared<std::atomic<std::int64_t>>(0);
 
-    mutable std::mutex mutex_;  // guards all below
+    mutable std::mutex mutex_;  // guards all members below
     std::unordered_map<std::int32_t, Held> held_;
     std::set<Waiting> waiting_;
     std::int64_t peak_ = 0;

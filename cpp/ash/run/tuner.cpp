@@ -16,7 +16,7 @@ namespace ash {
 
 namespace {
 
-constexpr double kLongestWait = 1e6;  // seconds, which no clock type overflows
+constexpr double kLongestWait = 1e6;  // seconds; short enough that no clock type overflows
 
 TunerSettings checked(TunerSettings settings, const Candidates& candidates) {
     if (settings.threads < 1) {
@@ -57,7 +57,7 @@ void Tuner::join() noexcept {
     if (!launcher_.joinable()) return;
     if (is_forked()) {
         static_cast<void>(
-            new std::thread(std::move(launcher_)));  // of another process: it can neither be joined nor freed
+            new std::thread(std::move(launcher_)));  // the parent process's thread: it can neither be joined nor freed
     } else {
         launcher_.join();
     }
@@ -246,7 +246,7 @@ void Tuner::work(int thread) {
 
 Tuner::Decision Tuner::decide(int thread, const Done& done) {
     Decision decision;
-    bool news = false;  // for threads that found nothing to do
+    bool news = false;  // whether threads that found nothing to do must look again
     in_critical_section([&] {
         collect(thread, done);
         if (done.report) {
@@ -265,7 +265,7 @@ Tuner::Decision Tuner::decide(int thread, const Done& done) {
     return decision;
 }
 
-// A thread has come back from its job or from helping.
+// Called when a thread has returned from its job or from helping.
 void Tuner::collect(int thread, const Done& done) {
     if (done.record) {
         JobRecord record = *done.record;
@@ -299,7 +299,7 @@ void Tuner::replay(const Task& task, const KnownJob& known) {
     look_for_wants();
 }
 
-// Changes the clock from a thread that is not one of the tuner's.
+// Changes the clock from a thread outside the tuner.
 void Tuner::change(const std::function<void()>& change) {
     in_critical_section([&] {
         change();
@@ -309,7 +309,7 @@ void Tuner::change(const std::function<void()>& change) {
     ring();
 }
 
-// Records what the clock has decided, in that order. Then frees the states of retired candidates, and lets the others
+// Records the clock's decisions in order. Then frees the states of retired candidates, and lets the other candidates
 // wait. REQUIRES: the clock has just been called.
 void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
@@ -350,10 +350,10 @@ void Tuner::look_for_wants() {
     if (wanted > 0) end_.notify_all();
 }
 
-// Assumes the pace of the candidate's last job, for a new candidate the average so far. Until a job has ended, none is
-// late.
+// Assumes the pace of the candidate's last job, or for a new candidate the average so far. No task is late until a job
+// has ended.
 bool Tuner::is_late(const Task& task) const {
-    const double cost = task.finish - task.start;  // 0 of a greedy clock
+    const double cost = task.finish - task.start;  // 0 with a greedy clock
     const auto own = pace_.find(task.job.candidate);
     const double pace = own != pace_.end() ? own->second : paced_cost_ > 0.0 ? paced_seconds_ / paced_cost_ : 0.0;
     return cost > 0.0 && pace > 0.0 && seconds() + pace * cost > limit_;
@@ -389,7 +389,7 @@ Tuner::Done Tuner::help(int thread, const Invited& invited) {
     return done;
 }
 
-// All threads without a job look for one again.
+// Makes all threads without a job look for one again.
 void Tuner::ring() noexcept {
     ++bell_;
     bell_.notify_all();

@@ -1,4 +1,4 @@
-// tuner.hpp: the threads that train candidates up a ladder.
+// tuner.hpp: runs the threads that train candidates and promote them through a ladder.
 //
 //     caller           launcher            OpenMP threads 0 .. threads - 1
 //       | start() ----> | parallel ------> decide: report the last job, ask the clock for the next  [critical section]
@@ -8,24 +8,25 @@
 //       | stop() - - - -|- - - - - - - - > leave within a block of rows
 //       | wait() <------| ends when all have left
 //
-// The launcher is a thread of its own, so that the caller can look for signals; it is thread 0 of the region. Results
-// of earlier runs are given to restore() before start(), and reported as the clock comes to their jobs (replay.hpp).
+// The launcher is a separate thread, so that the caller can check for signals; it is thread 0 of the region. Results of
+// earlier runs are passed to restore() before start(), and reported when the clock requests their jobs (replay.hpp).
 //
-// Order:       the clock's (clock.hpp). A result that it holds back stays in held_, and is recorded when it is decided,
-//              so records too are in the order of decisions.
-// Invariants:  (1) a job that ended is reported once, before its thread asks for another; a stopped job is not reported
+// Order:       the clock's (clock.hpp). A result that the clock holds back stays in held_ and is recorded when it is
+//              decided, so records are also in the order of decisions.
+// Invariants:  (1) a job that ended is reported once, before its thread requests another; a stopped job is not reported
 //                  and leaves no record;
-//              (2) a sleeper or a member of a team waits until bell_ differs from the value that it read in the critical
-//                  section in which it found nothing to do; whatever makes new work adds to bell_ and wakes the
-//                  sleepers. So no wake-up is lost;
-//              (3) after the first exception, of any kind, all threads leave, and wait() throws it;
-//              (4) no thread joins a team while as many threads as there are cores run a job or help (seats.hpp);
-//              (5) reproducible: a run that ends early, by stop() or by its ladder, has the first records of one that
-//                  does not. Results that are held back then are dropped, since timing determines which there are.
-// Threads:     start(), wait(), provide() and the destructor: one caller; all others: any thread. Who writes which
-//              member under which lock is a table in DESIGN.md ("Threads").
-// Cost:        a decision: O(log n) of the ladder and, with teams, O(threads); about 1 us with its records. A sleeping
-//              thread costs nothing.
+//              (2) a sleeper or a team member waits until bell_ differs from the value that it read in the critical
+//                  section in which it found nothing to do. Whatever creates new work increments bell_ and wakes the
+//                  sleepers, so no wake-up is lost;
+//              (3) after the first exception of any kind all threads leave, and wait() rethrows it;
+//              (4) no thread joins a team while at least as many threads as there are cores run a job or help
+//                  (seats.hpp);
+//              (5) reproducible: a run ended early, by stop() or by its ladder, has the first records of a complete
+//                  run. Results held back at that time are dropped, since timing determines which of them exist.
+// Threads:     start(), wait(), provide() and the destructor: one caller; all others: any thread. A table in DESIGN.md
+//              ("Threads") shows which thread writes which member under which lock.
+// Cost:        a decision takes O(log n) in the ladder and, with teams, O(threads): about 1 us including its records. A
+//              sleeping thread costs nothing.
 
 #pragma once
 
@@ -55,88 +56,89 @@
 namespace ash {
 
 struct TunerSettings {
-    LadderSettings ladder;  // its candidates are Candidates::count(), whatever it says
+    LadderSettings ladder;  // its number of candidates is replaced by Candidates::count()
     int threads = 1;
-    int cores = 0;  // how many threads may run at once, teams included; 0: threads
+    int cores = 0;  // number of threads that may run at once, including team members; 0 means `threads`
     Schedule schedule = Schedule::reproducible;
-    int workers = 32;         // of the virtual clock
-    double work_limit = 0.0;  // multiply-adds of all jobs together, after which none begins; 0: none
+    int workers = 32;         // on the virtual clock
+    double work_limit = 0.0;  // multiply-adds of all jobs, after which no job starts; 0 for no limit
     bool teams = true;
-    int keep = 1;  // how many of the best candidates keep their states
-    // More candidates are requested when fewer than this many known ones are waiting to enter. 0: when an idle worker has
-    // none left, so that draws may depend on the results so far.
+    int keep = 1;  // number of best candidates that keep their states
+    // More candidates are requested when fewer than this many known candidates are waiting to enter. With 0, they are
+    // requested when an idle worker has none left, so that draws may depend on the results so far.
     std::int64_t ahead = 1024;
 };
 
 class Tuner {
   public:
-    // Throws std::invalid_argument as Ladder and VirtualClock do, and for threads or keep < 1.
+    // Throws std::invalid_argument like Ladder and VirtualClock, and for threads or keep < 1.
     Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings);
     ~Tuner();  // stops and joins
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
 
-    // Resumes from the results of earlier runs. They took `seconds` in all, and the clock of this run continues from there.
-    // steps: of a greedy run. Throws std::logic_error after start().
+    // Resumes from the results of earlier runs. These took `seconds` in total, and this run's clock continues from
+    // there. steps: those of a greedy run. Throws std::logic_error after start().
     void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
                  double seconds);
 
-    // Throws std::logic_error after start(), and as Candidates::restore().
+    // Throws std::logic_error after start(), and otherwise like Candidates::restore().
     void restore_state(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
-    // Starts as many threads as the settings say, or as the system grants. Throws std::logic_error when called again,
-    // std::system_error when no thread can be started.
+    // Starts as many threads as the settings say and the system grants. Throws std::logic_error if called again, and
+    // std::system_error if no thread can be started.
     void start();
 
-    // How many threads were asked for, and how many start() has started; 0 before start().
+    // The number of threads requested, and the number started by start(), which is 0 before it.
     int threads_asked() const { return settings_.threads; }
     int threads_started() const { return threads_; }
 
-    // Whether this process is a child, forked after start(), which has none of the threads.
+    // Return whether this process was forked after start(), and therefore has none of the threads.
     bool is_forked() const noexcept;
 
-    // Waits for at most `seconds`, or until candidates are wanted; true when all threads have left. Throws what a
-    // thread threw, and std::logic_error before start() and if is_forked().
+    // Waits for at most `seconds`, or until candidates are wanted. Returns true when all threads have left. Rethrows
+    // what a thread threw; throws std::logic_error before start() and if is_forked().
     bool wait(double seconds);
 
-    // Asks the threads to leave; returns at once.
+    // Asks the threads to leave and returns immediately.
     void stop() noexcept;
 
-    // Sets the deadline, in seconds from now. From then on a job that would end after it is not started. A later call
-    // moves the deadline. The duration of a job is estimated from its cost and from the jobs that have ended. Has no
-    // effect on a greedy schedule.
+    // Sets the deadline, in seconds from now. A job that would end after the deadline is not started. A later call
+    // moves the deadline. The duration of a job is estimated from its cost and from the jobs that have ended. There is
+    // no effect on a greedy schedule.
     void limit(double seconds);
 
-    // Whether the next job would end too late; and whether, besides, no job runs any more.
+    // Return whether the next job would end too late. is_out_of_time() also requires that no job is running.
     bool is_short_of_time() const;
     bool is_out_of_time() const;
 
-    // Returns when all threads have left, whatever they threw; at once if there are none.
+    // Returns when all threads have left, whatever they threw, or immediately if there are none.
     void join() noexcept;
 
-    // How many candidates to provide now, so that threads do not soon run out of work; 0: none.
+    // The number of candidates to provide now, so that threads do not soon run out of work; 0 for none.
     std::int64_t wanted() const { return wanted_; }
 
-    // Adds known candidates. Throws as Candidates::append() does, and then changes nothing.
+    // Adds known candidates. Throws like Candidates::append(), and then changes nothing.
     void provide(std::vector<Settings> more);
 
     std::vector<Event> take_events() { return records_.take_events(); }
     std::vector<JobRecord> jobs(std::size_t first = 0) const { return records_.jobs(first); }
     std::vector<Step> steps(std::size_t first = 0) const { return records_.steps(first); }
     std::vector<Assist> assists(std::size_t first = 0) const { return records_.assists(first); }
-    std::vector<std::int32_t> take_retired() { return records_.take_retired(); }  // since the last call
+    std::vector<std::int32_t> take_retired() { return records_.take_retired(); }  // those since the last call
     std::vector<Kept> kept() const { return records_.kept(); }  // kept.hpp: a function of the jobs on record
 
-    // The states [folds] after the job of this candidate in this rung, if the candidate waits or is kept; else none.
+    // The states [folds] after the job of this candidate in this rung, if the candidate waits there or is kept; else
+    // none.
     States states(std::int32_t candidate, std::int32_t rung);
 
     // Trains the first `most` of kept() without states again, from the beginning and to the same bits: retrain.hpp.
-    // REQUIRES: wait() has returned true. Throws what a thread or stop() throws, and std::runtime_error if a result
-    // does not belong to these candidates.
+    // REQUIRES: wait() has returned true. Rethrows what a thread or stop() throws; throws std::runtime_error if a
+    // result does not belong to these candidates.
     void complete(int most, const std::function<bool()>& stop);
 
-    // Gives the kept job of this candidate in this rung its states [folds]; does nothing if it has them or is no longer
-    // kept. Throws as Candidates::checked().
+    // Adds the states [folds] to the kept job of this candidate in this rung. Does nothing if it has states or is no
+    // longer kept. Throws like Candidates::checked().
     void fill(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
     std::vector<RungCounts> rungs() const { return records_.rungs(); }
@@ -150,11 +152,11 @@ class Tuner {
         std::uint32_t bell = 0;
         bool finished = false;
     };
-    struct Done {  // what a thread reports when it comes back
+    struct Done {  // the report of a thread that returns from work
         std::optional<Report> report = {};
         std::optional<JobRecord> record = {};
         std::optional<Assist> assist = {};
-        std::optional<int> helped = {};  // the owner
+        std::optional<int> helped = {};  // the owner of the job
     };
 
     void run() noexcept;
@@ -179,15 +181,15 @@ class Tuner {
     Ladder ladder_;
     std::unique_ptr<Clock> clock_;
     Replay replay_;
-    std::unordered_map<std::int32_t, JobRecord> held_;  // by candidate: ended, not decided
+    std::unordered_map<std::int32_t, JobRecord> held_;  // by candidate: jobs ended but not decided
     Records records_;
     std::atomic<std::uint32_t> bell_{0};
     Seats seats_;
     const Replay::Owner owner_;
     double limit_ = std::numeric_limits<double>::infinity();  // the deadline, in seconds of the run
-    double paced_seconds_ = 0.0;                              // of the jobs that have ended here, and their cost
+    double paced_seconds_ = 0.0;  // seconds, and below the cost, of the jobs that ended here
     double paced_cost_ = 0.0;
-    std::unordered_map<std::int32_t, double> pace_;  // of each candidate that waits: seconds per cost of its last job
+    std::unordered_map<std::int32_t, double> pace_;  // by candidate: seconds per cost of its last job
     std::atomic<bool> stop_{false};
     std::atomic<std::int64_t> wanted_{0};
 
@@ -195,10 +197,10 @@ class Tuner {
     std::condition_variable end_;
     bool ended_ = false;
     std::exception_ptr failure_;
-    bool lacks_room_ = false;  // no memory for an exception of the launcher
+    bool lacks_room_ = false;  // whether the launcher has no memory for an exception
     std::thread launcher_;
     int threads_ = 0;
-    int process_ = 0;  // the id of the process that started them
+    int process_ = 0;  // id of the process that started the threads
     std::chrono::steady_clock::time_point start_;
     double before_ = 0.0;  // seconds of earlier runs; constant after start()
 };

@@ -51,7 +51,7 @@ class Run {
         double time;
         Kind kind;
         std::int64_t tie;
-        int flight;  // of the job
+        int flight;  // number of the job's flight
 
         bool operator>(const Event& other) const {
             return std::tie(time, kind, tie) > std::tie(other.time, other.kind, other.tie);
@@ -62,7 +62,7 @@ class Run {
     struct Flight {
         Task task;
         int process = 0;
-        int thread = 0;  // in the process
+        int thread = 0;  // number in the process
         double start = 0.0;
         double end = 0.0;
     };
@@ -95,7 +95,7 @@ class Run {
         return std::max(from.pass(now, bytes), to.pass(now, bytes)) + cluster_.latency;
     }
 
-    // Each process that has the data, the coordinator first, sends them to one more, until all have them.
+    // In each round, every holder of the data, at first only the coordinator, sends them to one more process.
     void send_data() {
         const int count = cluster_.data_bytes == 0.0 ? 0 : static_cast<int>(processes_.size());
         for (int holders = 1; holders <= count; holders *= 2) {
@@ -129,7 +129,7 @@ class Run {
         return processes_.most_vacant();
     }
 
-    // Returns the time at which the job that is decided at free_at_, its state and the data have arrived.
+    // Returns when the job decided at free_at_, its state and the data have all arrived.
     double arrival(const Job& job, int to) {
         double there = free_at_ + cluster_.latency;
         if (job.rung > 0 && !cluster_.states_stay) {
@@ -192,7 +192,7 @@ class Run {
         for (const Process& each : processes_.all()) {
             result.line = std::max({result.line, each.in.busy(now_), each.out.busy(now_)});
         }
-        for (; !events_.empty(); events_.pop()) {  // a target ends the run while other threads work
+        for (; !events_.empty(); events_.pop()) {  // a target ends the run while other threads still work
             if (events_.top().kind == Kind::ended) busy_ += now_ - flight(events_.top().flight).start;
         }
         result.run = ladder_.close(now_, busy_);
@@ -201,7 +201,7 @@ class Run {
 
     double bytes_of(const Job& job) const { return workload_.state_bytes ? workload_.state_bytes(job) : 0.0; }
 
-    // Of the state that it starts from.
+    // The bytes of the state from which the job starts.
     double bytes_before(Job job) const {
         --job.rung;
         return bytes_of(job);
@@ -227,7 +227,7 @@ class Run {
     const Cluster cluster_;
     const Workload& workload_;
     SimulatedLadder ladder_;
-    Line in_;  // the coordinator's
+    Line in_;  // the coordinator's line
     Line out_;
     Processes processes_;
     std::vector<Flight> flights_;
@@ -235,11 +235,11 @@ class Run {
     std::vector<int> homes_;  // [candidate]
     std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
     double now_ = 0.0;
-    double free_at_ = 0.0;  // when the coordinator may take the next decision
+    double free_at_ = 0.0;  // when the coordinator can make the next decision
     std::int64_t given_ = 0;
     std::int64_t moves_ = 0;
     double bytes_ = 0.0;
-    double busy_ = 0.0;  // of jobs that have ended
+    double busy_ = 0.0;  // total seconds of ended jobs
 };
 
 }  // namespace

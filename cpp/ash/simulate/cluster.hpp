@@ -1,34 +1,37 @@
 // cluster.hpp: simulates a run on many processes without training: the tuner's ladder and clock, and network lines.
 //
-//     coordinator   in flight: at most in_flight jobs for each thread             process
+//     coordinator   in flight: at most in_flight jobs per thread                  process
 //
 //     [decides][decides]...  -- its line --  latency  -- line of the process -->  thread 0 [ job  ][ job   ]
 //        ^                                                                        thread 1 [ job     ][ job
 //        |                                                                          |
 //        +------ known <---- its line ------ latency  -- line of the process -------+
 //
-//     a state   stays on the process of its last job, and moves directly to another one if the next job must run there;
+//     a state   stays on the process of its last job, and moves directly to another process if the next job must run
+//     there;
 //               or travels: with each result to the coordinator, and back with the next job of its candidate
-//     the data  are sent to each process once, by those that have them: 1, 3, 7, ... have them after 1, 2, 3 sends
+//     the data  are sent to each process once, by any holder: 1, 3, 7, ... processes have them after 1, 2, 3 rounds
 //
-// The coordinator is serial: decision_seconds per job, in which it takes the result and gives out the next one. A line
+// The coordinator is serial: it takes decision_seconds per job to receive a result and give out the next job. A line
 // passes bytes one message after the other, separately for each direction; a message without bytes does not wait. A
 // message arrives one latency after both of its lines have passed it. There are no teams in a cluster.
 //
-// Order:       of events: time; then results that become known, the coordinator that is free again, jobs that arrive,
-//              jobs that end; then the thread, of arrived ones the order in which they were given out. A job goes to
-//              the process of its state if that has a vacancy, else to the process with the most (ties: the lowest).
+// Order:       events are ordered by time, then by kind: results that become known, the coordinator becoming free, jobs
+//              that arrive, jobs that end. Ties are broken by thread, for arrived jobs by the order in which they were
+//              given out. A job goes to the process of its state if that has a vacancy, else to the process with the
+//              most vacancies (ties: the lowest).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it when they are known;
-//              (2) a process has in_flight times its threads vacancies, less its jobs in flight. A job is in flight
-//                  from when it is given out until its result is known;
+//              (2) the vacancies of a process are in_flight times its threads, minus its jobs in flight. A job is in
+//                  flight from the time it is given out until its result is known;
 //              (3) a thread is idle only while every job that has arrived at its process was taken by another thread;
-//              (4) hence the makespan is no less than work / threads, than the longest chain, than the seconds of the
-//                  coordinator, than those of any line, and than two latencies for each job of a chain, or of the jobs
-//                  that share a place in flight;
+//              (4) hence the makespan is at least each of these: work / threads; the longest chain; the coordinator's
+//                  seconds; the seconds of any line; two latencies for each job of a chain, or of the jobs that share a
+//                  place in flight;
 //              (5) without latency, bytes and decision_seconds, and with in_flight 1, it equals a run on threads
-//                  without teams, to the bit if no job is sent to the process of its state.
+//                  without teams. The two are bit-identical if no job is sent to the process of its state.
 // Threads:     none; any number of runs at once.
-// Cost:        O(log) per event and three or four events per job; memory 12 bytes per candidate beside the ladder's.
+// Cost:        O(log) per event, with three or four events per job; memory 12 bytes per candidate in addition to the
+//              ladder's.
 
 #pragma once
 
@@ -41,12 +44,12 @@
 namespace ash {
 
 struct Cluster {
-    int threads_per_process = 1;  // the last process has the remaining ones
-    int in_flight = 1;            // jobs per thread, the one that it runs included
+    int threads_per_process = 1;  // the last process has the remaining threads
+    int in_flight = 1;            // jobs per thread, including the running one
     bool states_stay = true;
     double latency = 0.0;                                                // seconds, each way
     double bandwidth = std::numeric_limits<double>::infinity();          // bytes per second of the coordinator's line
-    double process_bandwidth = std::numeric_limits<double>::infinity();  // and of the line of each process
+    double process_bandwidth = std::numeric_limits<double>::infinity();  // bytes per second of each process's line
     double data_bytes = 0.0;
     double decision_seconds = 0.0;
 };
@@ -54,13 +57,13 @@ struct Cluster {
 struct ClusterSimulation {
     Simulation run;
     int processes = 0;
-    double bytes = 0.0;        // of data and states, each time they were sent
-    std::int64_t moves = 0;    // of states, from one process to another
-    double coordinator = 0.0;  // seconds of decisions
+    double bytes = 0.0;        // of data and states, counted each time they are sent
+    std::int64_t moves = 0;    // of states between processes
+    double coordinator = 0.0;  // seconds spent on decisions
     double line = 0.0;         // seconds in which the busiest line, in one direction, passed bytes
 };
 
-// Throws std::invalid_argument: what simulate() refuses, teams, or a number of the cluster that is out of its range.
+// Throws std::invalid_argument for what simulate() refuses, for teams, and for a cluster value out of range.
 ClusterSimulation simulate_cluster(const SimulationSettings& settings, const Cluster& cluster, const Workload& workload,
                                    const std::function<void(const SimulatedJob&)>& observer = {});
 

@@ -1,6 +1,6 @@
 // processes.hpp: lines and processes of a simulated cluster. Processes have threads and places for jobs in flight.
 //
-// Invariants:  (1) a process is in vacant_ once, under its present number of vacancies.
+// Invariants:  (1) each process is in vacant_ once, under its current number of vacancies.
 // Threads:     none. Cost: O(log processes) per change of vacancies; O(1) per message on a line.
 
 #pragma once
@@ -21,7 +21,7 @@ class Line {
   public:
     explicit Line(double bandwidth) : bandwidth_(bandwidth) {}
 
-    // Returns the time at which these bytes, if they come now, have all passed behind those of earlier calls.
+    // Returns when these bytes, sent now, have all passed, after those of earlier calls.
     double pass(double now, double bytes) {
         if (bytes == 0.0) return now;
         free_ = std::max(free_, now) + bytes / bandwidth_;
@@ -29,7 +29,7 @@ class Line {
         return free_;
     }
 
-    // Seconds in which it has passed bytes until now.
+    // The seconds until now in which the line has passed bytes.
     double busy(double now) const { return busy_ - std::min(busy_, std::max(free_ - now, 0.0)); }
 
   private:
@@ -46,10 +46,10 @@ struct Process {
 
     Line in;
     Line out;
-    double data = 0.0;  // the time from which it has the data
+    double data = 0.0;  // time from which the process has the data
     int vacancies;
     ThreadSet idle;             // by number in the process
-    std::deque<int> waiting{};  // flights of jobs that have arrived
+    std::deque<int> waiting{};  // flights of arrived jobs
 };
 
 class Processes {

@@ -1,19 +1,21 @@
-// running_jobs.hpp: for the simulator: which threads run jobs, which threads help, and which job ends first.
+// running_jobs.hpp: for the simulator: the threads that run jobs or help with them, and the job that ends first.
 //
-//     by size of the team   1: { (end, owner), (end, owner), ... }        the first of each size: candidates for the
+//     by size of the team   1: { (end, owner), (end, owner), ... }        the first team of each size: candidates for
+//     the
 //                           2: { (end, owner), ... }                      job that ends first;
-//                           5: { (end, owner) }                           the last of each size, among teams that take
-//                                                                         one more: candidates for the next helper
+//                           5: { (end, owner) }                           the last of each size, among teams that
+//                           accept
+//                                                                         a member: candidates for the next helper
 //
-// A job is a number of seconds: a team of s threads takes 1 + (s - 1) * efficiency off it per second, and has at most
-// `most` members. Among teams of one size, the one that ends last has most left at any time. So only joining or leaving
+// A job is a number of seconds. A team of s threads reduces it by 1 + (s - 1) * efficiency per second, and has at most
+// `most` members. Among teams of one size, the one that ends last always has the most left. So only joining or leaving
 // a job changes its end, and nothing is recomputed as time passes.
 //
 // Order:       ends by (end, owner), lowest first. Need: seconds left per member, then the highest owner.
-// Invariants:  (1) a thread owns at most one job, or helps at most one;
-//              (2) a running job is in all_ once, under the number of its members and its present end, and likewise in
-//                  open_ while it takes more members.
-// Threads:     none. Cost: O(log p + sqrt p) per change: p threads form teams of at most sqrt(2 p) sizes.
+// Invariants:  (1) a thread owns at most one job, or helps with at most one;
+//              (2) a running job is in all_ once, under the number of its members and its current end, and likewise in
+//                  open_ while it accepts more members.
+// Threads:     none. Cost: O(log p + sqrt p) per change: p threads form teams of at most sqrt(2 p) different sizes.
 
 #pragma once
 
@@ -29,14 +31,14 @@
 
 namespace ash {
 
-// Threads by number; the lowest is found at once as long as threads come and go at the low end.
+// A set of thread numbers. The lowest is found at once as long as threads are added and removed at the low end.
 class ThreadSet {
   public:
     explicit ThreadSet(int threads) : words_((static_cast<std::size_t>(threads) + 63) / 64) {}
 
     bool empty() const { return size_ == 0; }
 
-    // REQUIRES: not in here.
+    // REQUIRES: the thread is not in the set.
     void insert(int thread) {
         const std::size_t word = static_cast<std::size_t>(thread) / 64;
         words_[word] |= bit(thread);
@@ -44,13 +46,13 @@ class ThreadSet {
         ++size_;
     }
 
-    // REQUIRES: in here.
+    // REQUIRES: the thread is in the set.
     void erase(int thread) {
         words_[static_cast<std::size_t>(thread) / 64] &= ~bit(thread);
         --size_;
     }
 
-    // REQUIRES: not empty.
+    // REQUIRES: the set is not empty.
     int take_lowest() {
         while (words_[first_] == 0) ++first_;
         const int thread = static_cast<int>(first_ * 64) + std::countr_zero(words_[first_]);
@@ -62,11 +64,11 @@ class ThreadSet {
     static std::uint64_t bit(int thread) { return std::uint64_t{1} << (static_cast<unsigned>(thread) % 64); }
 
     std::vector<std::uint64_t> words_;
-    std::size_t first_ = 0;  // no word before it has a thread
+    std::size_t first_ = 0;  // no word before it contains a thread
     std::size_t size_ = 0;
 };
 
-// Teams by (end, owner), apart by the number of their members.
+// Teams sorted by (end, owner), separately for each number of members.
 class TeamsBySize {
   public:
     using Key = std::pair<double, int>;  // end, owner
@@ -74,7 +76,7 @@ class TeamsBySize {
     explicit TeamsBySize(int threads) : teams_(static_cast<std::size_t>(threads) + 1) {}
 
     bool empty() const { return sizes_.empty(); }
-    std::span<const int> sizes() const { return sizes_; }  // those that there are, in no order
+    std::span<const int> sizes() const { return sizes_; }  // existing sizes, in no order
     const std::set<Key>& of_size(int members) const { return teams_[static_cast<std::size_t>(members)]; }
 
     void insert(int members, const Key& team) {
@@ -83,7 +85,7 @@ class TeamsBySize {
         teams.insert(team);
     }
 
-    // REQUIRES: in here.
+    // REQUIRES: the team is in here.
     void erase(int members, const Key& team) {
         std::set<Key>& teams = teams_[static_cast<std::size_t>(members)];
         teams.erase(team);
@@ -93,8 +95,8 @@ class TeamsBySize {
     }
 
   private:
-    std::vector<std::set<Key>> teams_;  // at the number of members
-    std::vector<int> sizes_;            // those of teams_ that are not empty
+    std::vector<std::set<Key>> teams_;  // indexed by number of members
+    std::vector<int> sizes_;            // sizes whose entry in teams_ is not empty
 };
 
 class RunningJobs {
@@ -106,11 +108,11 @@ class RunningJobs {
           open_(threads),
           efficiency_(efficiency) {}
 
-    // The job of the thread that owns it.
+    // The job of a thread, shared with its helpers.
     struct Shared {
         double end = 0.0;    // if no thread joins or leaves
-        double since = 0.0;  // when one last did
-        int most = 1;        // members that it takes
+        double since = 0.0;  // time of the last such change
+        int most = 1;        // members that it accepts
         int team = 0;        // most threads at once
         std::vector<int> helpers;
     };
@@ -128,8 +130,8 @@ class RunningJobs {
         list(owner);
     }
 
-    // Ends the job that ends first; returns its owner. Its helpers can be read until the thread starts another.
-    // REQUIRES: not empty.
+    // Ends the job that ends first and returns its owner. Its helpers can be read until the thread starts another job.
+    // REQUIRES: there is a job.
     int end_first() {
         TeamsBySize::Key first = *all_.of_size(all_.sizes().front()).begin();
         for (const int members : all_.sizes()) first = std::min(first, *all_.of_size(members).begin());
@@ -139,7 +141,7 @@ class RunningJobs {
         return owner;
     }
 
-    // The owner of the job that takes one more member and needs it most; none if all are full.
+    // The owner of the job that accepts one more member and needs it most; none if all are full.
     std::optional<int> neediest(double now) const {
         TeamsBySize::Key most{-1.0, -1};
         for (const int members : open_.sizes()) {
@@ -149,7 +151,7 @@ class RunningJobs {
         return open_.empty() ? std::nullopt : std::optional(most.second);
     }
 
-    // REQUIRES: the job takes one more member.
+    // REQUIRES: the job accepts one more member.
     void join(int thread, int owner, double now) {
         change(owner, now, [&](Shared& own) {
             memberships_[static_cast<std::size_t>(thread)] = {owner, own.helpers.size()};
@@ -158,7 +160,7 @@ class RunningJobs {
         });
     }
 
-    // REQUIRES: the thread helps.
+    // REQUIRES: the thread is helping.
     void leave(int thread, double now) {
         const Membership where = memberships_[static_cast<std::size_t>(thread)];
         change(where.owner, now, [&](Shared& own) {
@@ -168,7 +170,7 @@ class RunningJobs {
         });
     }
 
-    // Seconds of all members until now, added up.
+    // Total seconds of all members until now.
     double busy(double now) const {
         double sum = busy_;
         for (const int members : all_.sizes()) {
@@ -209,8 +211,8 @@ class RunningJobs {
         if (size(owner) < job(owner).most) open_.erase(size(owner), {job(owner).end, owner});
     }
 
-    std::vector<Shared> jobs_;             // a thread each
-    std::vector<Membership> memberships_;  // [thread]: the job that it helps, if any
+    std::vector<Shared> jobs_;             // [thread]
+    std::vector<Membership> memberships_;  // [thread]: the job that it helps with, if any
     TeamsBySize all_;
     TeamsBySize open_;
     double efficiency_;

@@ -1,7 +1,7 @@
 // simulated_ladder.hpp: for the simulator: the ladder and the clock of a run, and totals of the decided jobs.
 //
 // Invariants:  (1) a job is counted when its result is decided, in that order, and only then reported to the observer.
-// Threads:     none. Cost: O(1) per job beside the clock's; memory 8 bytes per candidate beside the ladder's.
+// Threads:     none. Cost: O(1) per job in addition to the clock's; memory 8 bytes per candidate besides the ladder's.
 
 #pragma once
 
@@ -23,7 +23,7 @@ namespace ash {
 
 class SimulatedLadder {
   public:
-    // REQUIRES: workload and observer outlive it.
+    // REQUIRES: workload and observer outlive this object.
     SimulatedLadder(const SimulationSettings& settings, const Workload& workload,
                     const std::function<void(const SimulatedJob&)>& observer)
         : workload_(workload),
@@ -36,13 +36,13 @@ class SimulatedLadder {
 
     Clock& clock() { return *clock_; }
 
-    // The job of the task has ended; its result is held back until it is decided.
+    // Ends the job of the task. Its result is held back until it is decided.
     void finish(const Task& task, const SimulatedJob& job) {
         held_back_.emplace(task.job.candidate, job);
         const SimulatedOutcome outcome = workload_.outcome(task.job);
         clock_->finish({.task = task, .score = outcome.score, .loss = outcome.loss});
         for (const Report& report : clock_->decided()) count(report.task.job);
-        ladder_.take_retired();  // no states to free here
+        ladder_.take_retired();  // there are no states to free
     }
 
     // Returns the totals; call once. Throws std::logic_error if the clock has not finished.
@@ -73,8 +73,8 @@ class SimulatedLadder {
     const std::function<void(const SimulatedJob&)>& observer_;
     Ladder ladder_;
     std::unique_ptr<Clock> clock_;
-    std::map<std::int32_t, SimulatedJob> held_back_;  // ended, not decided yet: at most one per candidate
-    std::vector<double> chains_;                      // [candidate]: seconds of its jobs
+    std::map<std::int32_t, SimulatedJob> held_back_;  // ended but not yet decided: at most one per candidate
+    std::vector<double> chains_;                      // [candidate]: total seconds of its jobs
     Simulation result_;
 };
 

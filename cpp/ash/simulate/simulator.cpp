@@ -85,7 +85,7 @@ class Run {
         return workload_.most_members ? workload_.most_members(job) : settings_.threads;
     }
 
-    // Takes the lowest thread that has nothing to do, or else the lowest that helps.
+    // Takes the lowest idle thread, or else the lowest helping thread.
     std::optional<int> available() {
         if (!free_.empty()) return free_.take_lowest();
         if (helping_.empty()) return std::nullopt;
@@ -104,7 +104,7 @@ class Run {
     double now_ = 0.0;
 };
 
-// Four words for a job, different from all draws of random.hpp with the same seed.
+// Four random words for a job, different from all draws of random.hpp with the same seed.
 Words words(std::uint64_t seed, const Job& job, std::uint32_t column) {
     constexpr std::uint32_t kSimulation = 255U << 24U;
     return philox(

@@ -1,27 +1,26 @@
-// simulator.hpp: simulates a run on p threads without training: the tuner's ladder and clock, and given seconds per
-// job.
+// simulator.hpp: simulates a run on p threads without training: the tuner's ladder and clock, and given times per job.
 //
 //     thread 0  [ 0: rung 0 ][ 2: rung 0 ][ 0: rung 1        ][ 3: rung 2              ]
 //     thread 1  [ 1: rung 0    ][ 3: rung 0 ][ 3: rung 1         ]+ + + + + + + + + + +   + helps: a team
 //               0 ------------------------- seconds ----------------------------------->
 //
-//     A job is a number of seconds. One thread takes one second off it per second, a team of s threads
-//     1 + (s - 1) * team_efficiency. Only joining or leaving a job changes when it ends, so each event looks at
-//     the jobs it touches and at no others.
+//     A job is a number of seconds. One thread reduces it by one second per second, a team of s threads by
+//     1 + (s - 1) * team_efficiency. Only joining or leaving a job changes when it ends, so each event updates only the
+//     jobs that it affects.
 //
-// Order:       of events: real end, then thread. After each of them threads without a job ask the clock, lowest first;
-//              if a task is left then, the lowest helping thread takes it. With teams, a thread that got nothing joins
-//              the job with the most seconds left per member, among those that take one more (ties: the job of the
-//              highest thread).
+// Order:       events are ordered by real end, then thread. After each event, threads without a job ask the clock,
+//              lowest first. If a task is left then, the lowest helping thread takes it. With teams, a thread that got
+//              nothing joins the job with the most seconds left per member, among those that accept one more (ties: the
+//              job of the highest thread).
 // Invariants:  (1) no decision is made here: tasks come from the clock, and results go to it;
-//              (2) a thread has a job of its own, helps with one, or is idle. It is idle only while the clock has no
-//                  task and no running job takes one more member;
-//              (3) hence with teams of any size and efficiency 1 the makespan is work / threads; without teams it is no
-//                  less than either work / threads or the longest chain;
+//              (2) a thread has its own job, helps with another, or is idle. It is idle only while the clock has no
+//                  task and no running job accepts one more member;
+//              (3) hence with teams of any size and efficiency 1 the makespan is work / threads. Without teams it is at
+//                  least work / threads and at least the longest chain;
 //              (4) reproducible: tasks, and so work and chain, do not depend on threads, teams and seconds.
 // Threads:     none; any number of runs at once.
-// Cost:        O(log) per decision beside the clock's, and O(log p + sqrt p) for each thread that joins or leaves;
-//              memory 8 bytes per candidate beside the ladder's.
+// Cost:        O(log) per decision in addition to the clock's, and O(log p + sqrt p) for each thread that joins or
+//              leaves; memory 8 bytes per candidate in addition to the ladder's.
 
 #pragma once
 
@@ -50,22 +49,22 @@ struct SimulatedOutcome {
     double loss;
 };
 
-// What the jobs of a run take and yield. Each function may be called several times per job, and must return the same.
+// The times and scores of the jobs of a run. Each function may be called several times per job, with the same result.
 struct Workload {
     std::function<double(const Job&)> seconds;  // on one thread, positive and finite
     Cost cost;                                  // for the virtual clock, positive and finite
     std::function<SimulatedOutcome(const Job&)> outcome;
-    std::function<int(const Job&)> most_members = {};    // of its team, at least 1; empty: as many as there are threads
+    std::function<int(const Job&)> most_members = {};    // of its team, at least 1; empty means no limit
     std::function<double(const Job&)> state_bytes = {};  // of its state after the job, for a cluster; empty: 0
 };
 
-// A job as it was executed; reported when its result was decided.
+// A job as it was executed, reported when its result is decided.
 struct SimulatedJob {
     Job job;
     int thread;
     double start;
     double end;
-    int team;  // the most threads at once
+    int team;  // most threads at once
 };
 
 struct RungWork {
@@ -73,24 +72,24 @@ struct RungWork {
     double seconds = 0.0;
 };
 
-// The outcome, over all jobs that were decided.
+// The outcome over all decided jobs.
 struct Simulation {
     double makespan = 0.0;
-    double busy = 0.0;   // seconds of threads that had a job or helped one, added up
-    double work = 0.0;   // seconds of all jobs on one thread: W
-    double chain = 0.0;  // the largest sum of the jobs of one candidate: D
+    double busy = 0.0;   // total seconds of threads that ran a job or helped with one
+    double work = 0.0;   // total seconds of all jobs on one thread: W
+    double chain = 0.0;  // the largest total for one candidate: D
     std::int64_t jobs = 0;
-    double epochs = 0.0;  // of all jobs; a double, exact below 2^53, which cannot overflow
+    double epochs = 0.0;  // of all jobs; a double cannot overflow, and is exact below 2^53
     std::vector<RungWork> rungs;
 };
 
-// Throws std::invalid_argument for what Ladder and Clock refuse, threads < 1, or an efficiency outside 0..1.
-// observer: called with every job in order of decision; may be empty.
+// Throws std::invalid_argument for what Ladder and Clock refuse, threads < 1, or an efficiency outside 0..1. observer:
+// called with every job in order of decision; may be empty.
 Simulation simulate(const SimulationSettings& settings, const Workload& workload,
                     const std::function<void(const SimulatedJob&)>& observer = {});
 
-// A number for each job: one for all, or one row per candidate. rungs 0: a value is for an epoch, the same in all
-// rungs; otherwise it is for a whole job, one column per rung. The values are not owned.
+// A value for each job: the same for all, or one row per candidate. With rungs 0, a value is per epoch and the same in
+// all rungs; otherwise it is for a whole job, with one column per rung. The values are not owned.
 struct JobTable {
     std::span<const double> values;
     std::int64_t rungs = 0;
