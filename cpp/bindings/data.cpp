@@ -15,7 +15,7 @@
 namespace ash::bindings {
 namespace {
 
-// A field that is a name in Python.
+// Binds a field whose values are names in Python.
 template <typename Enum, Enum Settings::* kField>
 void bind_name(py::class_<Settings>& settings, const char* field) {
     settings.def_property(

@@ -71,7 +71,7 @@ Scaling scaling_of(const TargetTable& table, const Part& training) {
     return scaling;
 }
 
-// Return whether targets in this range, and their ratios, are normal float32 numbers. planning.py has the same
+// Returns whether targets in this range, and their ratios, are normal float32 numbers. planning.py has the same
 // condition.
 bool has_float_logarithms(double least, double most) {
     using Float = std::numeric_limits<float>;

@@ -18,7 +18,8 @@
 //                 Poisson loss.
 // Threads:    a builder belongs to one thread; Data is const and may be read by all threads.
 // Memory:     rows * padded(features) floats, or 8 bytes per non-zero cell and 12 per row; 4 bytes per logarithm; and
-//             until all rows are observed the sample of quartiles.hpp. Sparse cells beyond the reserved room double it.
+//             until all rows are observed the sample of quartiles.hpp. Sparse cells beyond the reserved room double
+//             this.
 #pragma once
 
 #include <cstdint>

@@ -4,7 +4,7 @@
 //
 // Products of two bfloat16 numbers are exact in float. The last group of 32 terms is filled up with zeros. Factors are
 // rounded to nearest even when the product starts. Denormal factors become zero, and results are flushed as the
-// thread's mode says (denormals.hpp). A Xeon with AMX agreed with this order in all of 153,600 compared elements.
+// thread's mode says (denormals.hpp). A Xeon with AMX agreed with this order in all 153,600 compared elements.
 //
 // Factors are stored as floats here: rounded copies of A and B, and two sums per element.
 // Only for unit_*.cpp.

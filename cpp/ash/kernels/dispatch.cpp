@@ -35,7 +35,7 @@ struct Available {
 };
 
 #if defined(ASH_AMX)
-// Return whether the processor has tiles and the system lets this process use them. A process must request them, since
+// Returns whether the processor has tiles and the system lets this process use them. A process must request them, since
 // they need larger signal stacks (Linux, Documentation/arch/x86/xstate.rst).
 bool may_use_tiles() {
     constexpr unsigned kTilesAndBfloat16 = (1U << 24) | (1U << 22);

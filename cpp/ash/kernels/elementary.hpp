@@ -2,8 +2,10 @@
 //
 // Method: reduction to |r| <= ln(2)/2 by a constant split in two (Cody and Waite), Taylor polynomials on that range,
 // and the exponent inserted as bits. For the largest errors, measured by tests/core/test_elementary.py with fused
-// multiply-add, see the table in cpp/DESIGN.md. Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) =
-// NaN, NaN stays NaN. Results below 2^-126 are rounded as denormals. Only for unit_*.cpp.
+// multiply-add, see the table in cpp/DESIGN.md.
+// Special values are those of C: exp(-inf) = 0, log(0) = -inf, log(-1) = NaN, NaN stays NaN. Results below 2^-126
+// are rounded as denormals.
+// Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/simd.hpp"

@@ -59,7 +59,7 @@ struct Silu {
 struct Selu {  // Klambauer et al., arXiv 1706.02515
     ASH_INLINE static Point at(Floats x) {
         constexpr float kScale = 1.05070099F;
-        constexpr float kLimit = 1.75809934F;  // of -selu(x) for x -> -inf: the scale times 1.67326324
+        constexpr float kLimit = 1.75809934F;  // limit of -selu(x) for x -> -inf: the scale times 1.67326324
         const Reduced reduced = reduce_exp(at_least(at_most(x, Floats{}), broadcast(-87.0F)));
         const Floats factor = power_of_two(reduced.n);
         const Floats expm1 = fma(factor, reduced.excess, factor - 1.0F);

@@ -165,8 +165,8 @@ struct Kernels {
     bool (*standardize_floats)(const float* from, const Standardization&, float* to) noexcept;
     // y[i] := f(x[i]) at any alignment, for values computed once per target or prediction. y may be x.
     void (*elementary)(Elementary, const float* x, float* y, std::int64_t size) noexcept;
-    // For benchmarks: whole-vector fused multiply-adds, `vectors` of them (a multiple of 24), as independent as in a
-    //                 product.
+    // Runs `vectors` whole-vector fused multiply-adds (a multiple of 24), as independent as in a product; for
+    // benchmarks.
     float (*peak)(std::int64_t vectors) noexcept;
 };
 

@@ -3,7 +3,8 @@
 //     y = (1 - a) x + a f(x)     slope = (1 - a) + a f'(x)     excess = f(x) - x = dy/da
 //
 // Source: Holzmueller et al., arXiv:2407.04491, in the form x + a (f(x) - x). In our form a share of 1 gives exactly
-// f(x), so until the shares change a network equals one without shares. Only for unit_*.cpp.
+// f(x), so until the shares change a network equals one without shares.
+// Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/elementwise.hpp"

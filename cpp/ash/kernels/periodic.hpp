@@ -4,7 +4,8 @@
 // order. Both recompute the cosines, which is cheaper than storing 16 of them per number and row.
 // Error: with fma, at most 1.6e-7 for a cosine and 2.1e-7 for a sine; without fma, 1.8e-7 and 2.4e-7. The gradient uses
 // 2 pi times a sine. These are maxima over all floats of a turn; tests/cpp/test_embedding.cpp checks some of them, and
-// turns up to 2^22. Only for unit_*.cpp.
+// turns up to 2^22.
+// Only for unit_*.cpp.
 #pragma once
 
 #include "ash/kernels/elementary.hpp"

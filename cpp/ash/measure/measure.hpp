@@ -20,12 +20,12 @@ std::vector<double> time_steps(const Data& data, const Settings& settings, std::
                                const Kernels& kernels);
 
 // The same with a team of `threads` threads, at least 2, all of which except one are ready to help at any time. alone:
-// runs without them, one before each run of the team, so that both runs of a pair meet the same conditions.
+// times of runs without helpers, one before each run of the team, so that both runs of a pair meet the same conditions.
 struct TeamTimes {
     std::vector<double> alone;
     std::vector<double> shared;
     std::int64_t blocks = 0;  // blocks run by members
-    double round_trip = 0.0;  // seconds of a cache line to the second thread and back: the distance of their cores
+    double round_trip = 0.0;  // seconds for a cache line to reach the second thread's core and return
 };
 TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,
                     const Kernels& kernels);

@@ -2,9 +2,9 @@
 //
 //     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
 //     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)
-//     an embedding         16 * 12 per number, 16 * 24 more for its gradient, numbers in whole lines of 16
+//     an embedding         16 * 12 per number, 16 * 24 more for its gradient; numbers rounded up to whole lines of 16
 //     a job                epochs * rows of an epoch * trained   +   validation rows * forward
-//                                                                           d = outputs * [inputs]; d0 too with an embedding
+//                                                                           d = outputs * [inputs]; embedding: also d0
 //
 // These are the multiply-adds of the three products as the kernels compute them: the columns of a product, in brackets,
 // are rounded up to whole lines of 16. Biases, activations and updates are not counted.

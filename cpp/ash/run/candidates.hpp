@@ -110,7 +110,7 @@ class Candidates {
     // Ends all waits for jobs done elsewhere; these count as stopped. Any thread may call it.
     void stop();
 
-    // Helps another thread, through its team, to train this candidate.
+    // Joins another thread's team to help train this candidate.
     virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation);
 
     // Publishes the states [folds] after the last job, so that they are never written again. Returns none if any is
@@ -130,8 +130,8 @@ class Candidates {
     MemoryUse memory() const;  // total over all folds
 
     // Sets the states [folds], without layouts, that this candidate had after a job in this rung, for its replay().
-    // REQUIRES: the tuner has not been started. Throws std::invalid_argument if they do not have this candidate's
-    //           shape.
+    // Throws std::invalid_argument if they do not have this candidate's shape. REQUIRES: the tuner has not been
+    // started.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
     // Ends the job as it ended in an earlier run, with these scores [folds], or none if it diverged. The candidate has

@@ -45,7 +45,7 @@ class Seats {
     // The largest team that is worthwhile for the steps of this thread's job, regardless of available threads.
     int team_limit(int thread) const { return seat(thread).team_limit; }
 
-    // Return whether others may join the job of this thread.
+    // Returns whether others may join the job of this thread.
     bool is_open(int thread) const { return seat(thread).task && teams_[static_cast<std::size_t>(thread)]->is_open(); }
 
     // Selects, among the open teams with room, the team whose job has the most work left per thread. The caller helps

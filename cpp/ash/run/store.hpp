@@ -73,7 +73,7 @@ class StateStore {
     // Frees the candidate's state, if it has one.
     void release(std::int32_t candidate);
 
-    MemoryUse use() const;  // without epochs
+    MemoryUse use() const;  // retrained_epochs stays 0
 
   private:
     struct Waiting {

@@ -60,7 +60,7 @@ struct TunerSettings {
     int threads = 1;
     int cores = 0;  // number of threads that may run at once, including team members; 0 means `threads`
     Schedule schedule = Schedule::reproducible;
-    int workers = 32;         // on the virtual clock
+    int workers = 32;         // workers of the virtual clock
     double work_limit = 0.0;  // multiply-adds of all jobs, after which no job starts; 0 for no limit
     bool teams = true;
     int keep = 1;  // number of best candidates that keep their states
@@ -93,7 +93,7 @@ class Tuner {
     int threads_asked() const { return settings_.threads; }
     int threads_started() const { return threads_; }
 
-    // Return whether this process was forked after start(), and therefore has none of the threads.
+    // Returns whether this process was forked after start(), and therefore has none of the threads.
     bool is_forked() const noexcept;
 
     // Waits for at most `seconds`, or until candidates are wanted. Returns true when all threads have left. Rethrows
@@ -108,7 +108,7 @@ class Tuner {
     // no effect on a greedy schedule.
     void limit(double seconds);
 
-    // Return whether the next job would end too late. is_out_of_time() also requires that no job is running.
+    // Returns whether the next job would end too late. is_out_of_time() also requires that no job is running.
     bool is_short_of_time() const;
     bool is_out_of_time() const;
 
@@ -187,7 +187,7 @@ class Tuner {
     Seats seats_;
     const Replay::Owner owner_;
     double limit_ = std::numeric_limits<double>::infinity();  // the deadline, in seconds of the run
-    double paced_seconds_ = 0.0;  // seconds, and below the cost, of the jobs that ended here
+    double paced_seconds_ = 0.0;  // seconds of the jobs that have ended here, and their cost
     double paced_cost_ = 0.0;
     std::unordered_map<std::int32_t, double> pace_;  // by candidate: seconds per cost of its last job
     std::atomic<bool> stop_{false};

@@ -9,7 +9,7 @@ namespace ash {
 
 namespace {
 
-// Return whether the ladder might ask for a candidate that is not known yet.
+// Returns whether the ladder might ask for a candidate that is not known yet.
 bool is_starved(const Ladder& ladder, std::int64_t known) {
     return known < ladder.candidates() && ladder.entered() == known;
 }
@@ -98,7 +98,7 @@ void VirtualClock::provide(std::int64_t candidates) {
     if (!released_) advance();
 }
 
-// Undecided tasks stay running in the ladder.
+// For the ladder, undecided tasks keep running.
 void VirtualClock::release() {
     begin_decisions();
     released_ = true;
@@ -138,7 +138,7 @@ void VirtualClock::decide(const Report& report) {
     add_decision(report);
 }
 
-// Return whether an idle worker waits for a candidate that is still to be drawn.
+// Returns whether an idle worker waits for a candidate that is still to be drawn.
 bool VirtualClock::starved() const { return !released_ && !idle_.empty() && is_starved(ladder(), known_); }
 
 VirtualClock::Key VirtualClock::key(const Task& task) const {

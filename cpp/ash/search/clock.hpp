@@ -83,14 +83,14 @@ class Clock {
     // The tasks whose results the ladder received in the last finish() or provide(), in that order.
     std::span<const Report> decided() const { return decided_; }
 
-    // Return whether next() would return a task.
+    // Returns whether next() would return a task.
     virtual bool has_task() const = 0;
 
     // Sets the number of known candidates, which are numbered from 0. Throws std::invalid_argument and changes nothing
     // for fewer than before, or more than the ladder has.
     virtual void provide(std::int64_t candidates) = 0;
 
-    // Return whether the clock stands still until candidates are provided. If reproducible, this happens at a virtual
+    // Returns whether the clock stands still until candidates are provided. If reproducible, this happens at a virtual
     // time that depends only on decisions.
     virtual bool starved() const = 0;
 
@@ -98,7 +98,7 @@ class Clock {
     // the set of held-back results that have arrived depends on timing.
     virtual void release() = 0;
 
-    // Return whether nothing is running and no job is left.
+    // Returns whether nothing is running and no job is left.
     bool finished() const { return ladder_.finished(); }
 
   protected:
@@ -172,7 +172,7 @@ class VirtualClock final : public Clock {
     std::set<Key> outstanding_;                       // sorted by order_; the last element of a key is the worker
 };
 
-// Throws std::invalid_argument for known < 0 or more than the ladder's candidates, and under VirtualClock's conditions.
+// Throws std::invalid_argument for known < 0 or more than the ladder's candidates, and like VirtualClock.
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
                                   Order order = Order::finish, double work_limit = 0.0);
 

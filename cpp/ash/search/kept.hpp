@@ -1,8 +1,7 @@
 // kept.hpp: the best candidates so far, each represented by its best rung, with the states after these jobs.
 //
 //     jobs      0 in r0: 0.7    1 in r0: 0.9    2 in r0: 0.8    1 in r1: 0.6    0 in r1: 0.8
-//     kept, 2   0               1 0             1 2             1 2             1 0            (ties here: lower
-//     candidate)
+//     kept, 2   0               1 0             1 2             1 2             1 0            (ties: lower candidate)
 //
 // Order:       best first: higher score, then lower loss, then lower candidate; for one candidate the lower rung first.
 //              A diverged job is never kept.
@@ -29,7 +28,7 @@ struct Kept {
     std::int32_t rung;
     double score;
     double loss;
-    States states;  // none while the states of an earlier run or of a worker are elsewhere
+    States states;                   // none while these states are elsewhere (earlier run, worker)
     std::uint64_t weights_hash = 0;  // after the job: training_job.hpp
     bool external = false;           // not a network, so it has no states
 };
@@ -49,7 +48,7 @@ class BestCandidates {
     // REQUIRES: most >= 1.
     explicit BestCandidates(int most) : most_(static_cast<std::size_t>(most)) {}
 
-    // Return whether this job, which may be without states, would be among the best. REQUIRES: it has not diverged.
+    // Returns whether this job, which may be without states, would be among the best. REQUIRES: it has not diverged.
     bool would_keep(const Kept& job) const;
 
     // Adds the job and returns the states of the entry that it replaces, if any, for the caller to free.

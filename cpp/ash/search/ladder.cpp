@@ -131,7 +131,7 @@ void Ladder::report(const Job& job, double score, double loss) {
         cut_ = Ending::report_limit;
 }
 
-// Return whether the entry is better than its candidate's entry in the rung below. REQUIRES: last_ is kept.
+// Returns whether the entry is better than its candidate's entry in the rung below. REQUIRES: last_ is kept.
 bool Ladder::improved(std::size_t rung, const Entry& entry) const {
     return rung == 0 || better(entry, last_[static_cast<std::size_t>(entry.candidate)]);
 }
@@ -180,7 +180,7 @@ bool Ladder::promotable(std::size_t index) const {
     return rung.promoted() < share(index, rung.finished());
 }
 
-// Call after a report in this rung. It stops at a rung above that as many candidates as before can still reach.
+// Call after a report in this rung. Continues upward until as many candidates as before can still reach the next rung.
 void Ladder::retire_from(std::size_t rung) {
     for (;; ++rung) {
         const std::int64_t unranked = ranks_all(settings_) ? 0 : rungs_[rung].promoted();

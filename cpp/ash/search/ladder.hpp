@@ -35,9 +35,7 @@
 //              threads run, ash.Ladder holds a lock, and the simulator has one thread. The same calls give the same
 //              jobs.
 // Cost:        next O(rungs + log n); report O(rungs + log n), plus O(log n) per retired candidate, at most one per
-//              rung.
-//              Memory: 24 bytes per waiting entry (paper: per promoted entry, too), 1 byte per candidate (improving:
-//                      25).
+//              rung. 24 bytes per waiting entry (paper: per promoted entry, too), 1 byte per candidate (improving: 25).
 
 #pragma once
 
@@ -78,7 +76,7 @@ struct LadderSettings {
     std::int64_t epoch_limit = 0;                                  // over all jobs; 0 for no limit
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN for none
     std::int64_t report_limit = 0;                                 // number of reported jobs; 0 for no limit
-    std::int64_t patience = 0;          // reports in a row without a better score; 0 for no limit
+    std::int64_t patience = 0;          // reports in a row with no better score; 0 for no limit
     std::vector<GivenRung> rungs = {};  // replaces eta, min_epochs and max_rungs unless empty
 };
 
@@ -103,13 +101,13 @@ class Ladder {
     // From now on next() returns nothing; running jobs may be reported.
     void close() { closed_ = true; }
 
-    // Return whether next() would return a job.
+    // Returns whether next() would return a job.
     bool has_job() const;
 
-    // Return whether nothing is running and no job is left, or is_cut(), even if jobs are still running.
+    // Returns whether nothing is running and no job is left, or is_cut(), even if jobs are still running.
     bool finished() const { return ending() != Ending::none; }
 
-    // Return whether the stop score, the patience or the report limit has ended the ladder.
+    // Returns whether the stop score, the patience or the report limit has ended the ladder.
     bool is_cut() const { return cut_ != Ending::none; }
 
     // The reason why the ladder is finished; none while it is not.

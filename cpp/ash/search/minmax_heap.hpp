@@ -54,7 +54,7 @@ class MinMaxHeap {
   private:
     static bool on_even_level(std::size_t place) { return std::bit_width(place + 1) % 2 == 1; }
 
-    // Return whether a belongs nearer to the root than b, on even or on odd levels.
+    // Returns whether a belongs nearer to the root than b, on even or on odd levels.
     static bool before(bool even, const T& a, const T& b) { return even ? Better{}(a, b) : Better{}(b, a); }
 
     std::size_t worst_place() const {
@@ -108,7 +108,7 @@ class MinMaxHeap {
         return found;
     }
 
-    // A product instead of a branch, which would be unpredictable.
+    // Multiplies instead of branching, since the branch would be unpredictable.
     std::size_t first(std::size_t a, std::size_t b, bool even) const {
         return a + (b - a) * static_cast<std::size_t>(before(even, all_[b], all_[a]));
     }

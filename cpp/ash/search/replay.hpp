@@ -60,10 +60,10 @@ class Replay {
     // task is late: it then waits, together with all tasks after it.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
-    // Return whether next() would return a task or report a known result.
+    // Returns whether next() would return a task or report a known result.
     bool has_task(const Clock& clock, const Owner& owner) const;
 
-    // Return whether the next task was already given out by the clock and is late.
+    // Returns whether the next task was already given out by the clock and is late.
     bool is_late(const Owner& owner) const;
 
   private:

@@ -39,7 +39,7 @@ struct Entry {
     std::int32_t candidate;
 };
 
-// Return whether a ranks before b. REQUIRES: neither has diverged.
+// Returns whether a ranks before b. REQUIRES: neither has diverged.
 bool better(const Entry& a, const Entry& b);
 
 bool is_diverged(double score, double loss);

@@ -7,8 +7,7 @@
 //        |                                                                          |
 //        +------ known <---- its line ------ latency  -- line of the process -------+
 //
-//     a state   stays on the process of its last job, and moves directly to another process if the next job must run
-//     there;
+//     a state   stays on the process of its last job, and moves directly to another one if the next job must run there;
 //               or travels: with each result to the coordinator, and back with the next job of its candidate
 //     the data  are sent to each process once, by any holder: 1, 3, 7, ... processes have them after 1, 2, 3 rounds
 //

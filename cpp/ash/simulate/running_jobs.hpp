@@ -1,11 +1,9 @@
 // running_jobs.hpp: for the simulator: the threads that run jobs or help with them, and the job that ends first.
 //
-//     by size of the team   1: { (end, owner), (end, owner), ... }        the first team of each size: candidates for
-//     the
+//     by size of the team   1: { (end, owner), (end, owner), ... }        the first of each size: candidates for the
 //                           2: { (end, owner), ... }                      job that ends first;
-//                           5: { (end, owner) }                           the last of each size, among teams that
-//                           accept
-//                                                                         a member: candidates for the next helper
+//                           5: { (end, owner) }                           the last of each size, if it accepts a
+//                                                                         member: candidates for the next helper
 //
 // A job is a number of seconds. A team of s threads reduces it by 1 + (s - 1) * efficiency per second, and has at most
 // `most` members. Among teams of one size, the one that ends last always has the most left. So only joining or leaving

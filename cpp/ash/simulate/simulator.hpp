@@ -98,7 +98,7 @@ struct JobTable {
     double whole(const Job& job) const { return of(job) * (rungs == 0 ? static_cast<double>(job.epochs) : 1.0); }
 };
 
-// exp(sigma * z - sigma^2 / 2), z normal: mean 1. A function of seed, candidate and rung.
+// exp(sigma * z - sigma^2 / 2) for a normal z; its mean is 1. A function of seed, candidate and rung.
 double timing_noise(std::uint64_t seed, const Job& job, double sigma);
 
 // The candidate's own quality in [0, 1), the same in all rungs, plus noise in [-1/2, 1/2) * eta^(-rung / 2), which

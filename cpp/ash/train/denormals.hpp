@@ -1,8 +1,8 @@
 // denormals.hpp: FlushDenormals, which makes its thread treat numbers below 2^-126 as zero while the object exists.
 //
-// Moments of weights that no longer receive a gradient keep shrinking. They end as denormals and stay there, since 0.95
-// times the smallest denormals rounds back to themselves. On x86 every operation on a denormal takes 150 cycles, and a
-// job then takes 20 times as long.
+// Moments of weights that no longer receive a gradient keep shrinking. They end as denormals and remain denormal, since
+// 0.95 times one of the smallest denormals rounds to itself. On x86 every operation on a denormal takes 150 cycles, and
+// a job then takes 20 times as long.
 //
 // Promise: all x86 instruction sets flush alike. 64-bit Arm decides before rounding, x86 after it. So the two may
 //          differ only for a result that rounds up to 2^-126, which is 1 in 2^24 of the smallest results.

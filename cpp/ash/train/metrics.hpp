@@ -1,6 +1,6 @@
 // metrics.hpp: metrics that score predictions by one number; higher is better.
 //
-//     classification (class numbers; probabilities)     regression (floats; floats)
+//     classification (labels and probabilities)         regression (targets and predictions)
 //     accuracy, balanced_accuracy, log_loss             r2, rmse, mae, pinball loss, Poisson deviance
 //     auc, average_precision, f1 and its two means
 //
@@ -17,7 +17,7 @@
 //              tied rows does not matter.
 // Blocks:      predictions arrive block by block, in row order. The division into blocks changes no bit, since each sum
 //              is one chain of additions in that order.
-// Undefined:   the score is NaN without rows, for r2 with one row, for auc if a class has no rows or all, for
+// Undefined:   the score is NaN without rows, for r2 with one row, for auc if a class has no rows or all rows, for
 //              average_precision if a class has no rows, for f1 with more than two classes, and if a prediction is not
 //              finite.
 // Threads:     none. A running score belongs to one thread.

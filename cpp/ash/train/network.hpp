@@ -1,4 +1,4 @@
-// network.hpp: a trained network that predicts without any other object: weights, activations and the scaling of rows.
+// network.hpp: a trained network that can predict on its own: weights, activations and the scaling of rows.
 //
 // Threads: const after construction; any number of threads may predict at once.
 // Cost:    predict() works on one block of rows at a time, with one scratch per thread. The caller's rows are

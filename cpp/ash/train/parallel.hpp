@@ -59,7 +59,7 @@ void in_critical_section(Body&& body) {
     if (thrown) std::rethrow_exception(thrown);
 }
 
-// Return whether a new thread has memory for its exceptions. The system allocates this memory when a thread first
+// Returns whether a new thread has memory for its exceptions. The system allocates this memory when a thread first
 // throws, and ends the process if there is none. This function triggers the allocation before anything is thrown.
 bool has_room() noexcept;
 

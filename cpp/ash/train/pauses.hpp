@@ -33,15 +33,15 @@ class Pauses {
         if (occupancy_.seconds() >= kShortestVerdict) has_core_ = has_core();
     }
 
-    // Return whether this thread had a core to itself during the last watch.
+    // Returns whether this thread had a core to itself during the last watch.
     bool had_core() const { return has_core_; }
 
-    // Record that the owner slept voluntarily.
+    // Records that the owner slept voluntarily.
     void slept(double seconds) { asleep_ += seconds; }
 
     bool active() const { return active_; }
 
-    // Start a pause of at least `least` seconds.
+    // Starts a pause of at least `least` seconds.
     void begin(double least) {
         const double now = now_seconds();
         const bool long_ago = now - ends_ > kCalm * seconds_;
@@ -62,7 +62,7 @@ class Pauses {
   private:
     static constexpr double kFirst = 30e-3;           // seconds of the first pause
     static constexpr double kLongest = 1.0;           // seconds
-    static constexpr double kCalm = 10.0;             // lengths of a pause; pauses restart at kFirst after this calm
+    static constexpr double kCalm = 10.0;             // times a pause's length; after such a calm, restart at kFirst
     static constexpr double kFreeCore = 0.9;          // share of a core that counts as a core of its own
     static constexpr double kShortestVerdict = 5e-3;  // seconds; over less time a share means nothing
 

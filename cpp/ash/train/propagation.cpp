@@ -49,7 +49,7 @@ Dropout dropout_of(const Mask& mask, std::size_t layer, std::int64_t first) {
             .scale = 1.0F / (1.0F - mask.share)};
 }
 
-// y [rows][stride] := the activation of y; slopes and excesses are those of the kernel.
+// y [rows][stride] := the activation of y; for slopes and excesses see kernels.hpp.
 void activate(const Kernels& kernels, const Layer& layer, const float* weights, float* y, float* slopes,
               float* excesses, std::int64_t rows) {
     const Block block{rows, layer.outputs, layer.stride};

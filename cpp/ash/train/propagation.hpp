@@ -4,8 +4,8 @@
 //                     |          |                  |
 //     deltas:      S * (D W1^T) <- S * (D W^T) <-   D       S: slopes of f, written by the forward pass
 //
-//     a parametric f: y = x + a Q, with the excess Q = f(x) - x. From the delta E of y follow D = S * E and, for a, Q *
-//     E with an embedding: numbers of x -> embedding -> x and the embedded numbers; otherwise x
+//     a parametric f: y = x + a Q with the excess Q = f(x) - x; from the delta E of y follow D = S * E, and for a Q * E
+//     with an embedding: numbers of x -> embedding -> x and the embedded numbers; otherwise x
 //
 // Layouts (B = capacity of the buffers in rows, L = a layer's number, S = its stride):
 //     outputs, deltas   layer after layer: [B][S]. The last layer's outputs are written into deltas and become D there
@@ -51,7 +51,7 @@ struct Batch {
     std::int64_t input_stride_of(const Layout& layout, std::size_t layer) const;
     float* deltas_of(const Layer& layer, std::int64_t row) const { return at(deltas, layer, row); }
     float* outputs_of(const Layer& layer, std::int64_t row) const { return at(outputs, layer, row); }
-    // Slopes of non-parametric activations are stored in the deltas' place.
+    // Slopes of non-parametric activations are stored where the deltas will be written.
     float* slopes_of(const Layer& layer, std::int64_t row) const {
         return at(layer.parametric ? slopes : deltas, layer, row);
     }
@@ -107,7 +107,7 @@ void update_biases(const Kernels& kernels, const Update& update, std::size_t lay
 void update_embedding(const Kernels& kernels, const Update& update, Span numbers, const Batch& batch, State& state,
                       float* gradient);
 
-// Refresh all copies of the weights, or only the one that predict() reads: the first layer times the input factors.
+// Refreshes all copies of the weights, or only the one that predict() reads: the first layer times the input factors.
 void copy_all(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
 void copy_scaled(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
 

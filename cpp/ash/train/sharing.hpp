@@ -1,4 +1,4 @@
-// sharing.hpp: divides the two halves of a step into blocks for a team. This affects waiting times but no bit.
+// sharing.hpp: divides the two halves of a step into blocks for a team. This affects waiting times but no result.
 //
 //     (1) rows of the batch     two blocks per thread, or more if a block would exceed 64 rows
 //     (2) rows of weights       four blocks per thread, with about equally many multiply-adds; the biases of a layer

@@ -25,7 +25,7 @@
 // Threads:     open() to close() and share() are for the owner, one thread at a time; help() and wake() for any thread.
 //              Of the atomics, ticket_, done_, signal_, sleepers_ and members_ are written by all threads; open_,
 //              most_members_ and left_ only by the owner. The owner writes function_ and context_ before the ticket,
-//              and members read them after a claim. Only the owner accesses the other members.
+//              and members of the team read them after a claim. Only the owner accesses the remaining fields.
 // Cost:        without members, one relaxed load per step, and a look at the clock if a team could pay. With members,
 //              they wait a few microseconds per step for each other, and cache lines move between cores: together up to
 //              a fifth of the work (bench/kernels/teams.py).
@@ -42,7 +42,7 @@ namespace ash {
 
 struct Workspace;
 
-class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): members written by several threads have own lines
+class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): fields written by several threads have own lines
   public:
     struct Invitation {
         std::uint32_t job = 0;   // number of the owner's job
@@ -65,7 +65,7 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): members writt
     void open(int most_members, void (*ring)(void*), void* ringer);
     void close();
 
-    // Return whether to share the next step: there is a member, and sharing pays. Call it once per step; the step is
+    // Returns whether to share the next step: there is a member, and sharing pays. Call it once per step; the step is
     // timed until the next call. whole: the step is as large as the other steps of this job.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 

@@ -68,7 +68,7 @@ class Run {
         return true;
     }
 
-    // Selects the rows of the next epoch. begins: the job's first epoch, so the workspace has another order.
+    // Selects the rows of the next epoch. begins: whether this is the job's first epoch, which always needs a shuffle.
     void take_rows(bool begins) {
         const EpochCut::Window window = epochs_.window(state_.epochs);
         order_ = workspace_.order.data() + window.first;

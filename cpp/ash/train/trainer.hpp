@@ -38,7 +38,7 @@ struct Training {
 };
 
 struct Outcome {
-    double loss = 0.0;      // mean over the rows of the last epoch, each at the weights it met, with label smoothing
+    double loss = 0.0;      // mean over the rows of the last epoch, computed before each update, with label smoothing
     bool diverged = false;  // a loss or weight is not finite; training ended with that epoch
     bool stopped = false;   // by the flag; the state is not usable
 };

@@ -10,7 +10,7 @@
 namespace ash {
 namespace {
 
-// The contents are lost, so that the old and the new buffer are never there together.
+// Discards the contents, so that the old and the new buffer never exist at the same time.
 void grow(AlignedFloats& floats, std::int64_t size) {
     if (floats.size() >= size) return;
     floats = {};
@@ -30,7 +30,7 @@ std::int64_t gradient_floats(const Layout& layout) {
     return std::max(kBlockWeights * widest, embedding::kRows * embedding::kColumns);
 }
 
-// For the largest product of a block of rows or of weights.
+// The floats of the rounded factors of the largest product of a block of rows or of weights.
 std::int64_t rounded_floats(const Layout& layout) {
     std::int64_t most = 0;
     for (const Layer& layer : layout.layers()) {
@@ -69,7 +69,7 @@ Workspace::Workspace(const Data& data, std::span<const Settings> candidates) {
     for (const Settings& settings : candidates) prepare(data, settings);
 }
 
-// take(buffer, elements that it needs) for each buffer, always in this order.
+// Calls take(buffer, number of elements needed) for each buffer, always in this order.
 template <typename Take>
 void Workspace::each_buffer(const TableSize& table, const Settings& settings, Take take) {
     const Layout layout(table.shape, settings);

@@ -32,7 +32,7 @@ struct TableSize {
     bool classifies;
     bool weighted;
     std::int64_t training_rows;
-    EpochCut epochs;  // of the training rows
+    EpochCut epochs;  // how training rows are divided into epochs
 };
 TableSize size_of(const Data& data);
 
