@@ -1,7 +1,8 @@
 // common.hpp: the only file that includes pybind11, and helpers shared by the binding files.
 //
-// Arguments are read while the interpreter is held. It is released for work that may take longer than a millisecond. No
-// Python object is touched then: inputs are kept alive by the caller's arguments, and results are allocated before.
+// Arguments are read while the interpreter is held. The interpreter is released for work that may take longer than a
+// millisecond. No Python object is touched then: inputs are kept alive by the caller's arguments, and results are
+// allocated before.
 // Exceptions:     std::invalid_argument -> ValueError, std::bad_alloc -> MemoryError, by pybind11. If the interpreter
 //                 refuses to create an object, that is also a MemoryError: guards.cpp.
 // Free threading: objects are const after construction, except Ladder, Clock and Settings (one owner) and Tuner (own

@@ -43,7 +43,7 @@ Layout::Layout(const Shape& shape, const Settings& settings)
         const float rate = ntk ? 1.0F / std::sqrt(static_cast<float>(inputs)) : 1.0F;
         const Layer layer{inputs, width, activation, padded(width), size_, copies_size_, row_floats_, rate,
                           ntk ? kBiasRate : 1.0F, parametric, ntk ? kShareRate : 1.0F,
-                          // Numbers of a table need more than the eight bits of bfloat16.
+                          // Numeric features need more than bfloat16's eight bits, so layer 0 is then not rounded.
                           settings.precision == Precision::bf16 && (!layers_.empty() || shape.numbers == 0)};
         if (!layers_.empty() || numbers > 0) copies_size_ += width * layer.transposed_stride();
         size_ += layer.size();

@@ -11,7 +11,7 @@
 // changes no result. A state takes the same bytes in any rung, and a state of the lowest rung is the cheapest to train
 // again. So states of the lowest rung are dropped first, the worst candidates first.
 //
-// Order:       of dropping: lower rung, then lower score, higher loss, higher candidate.
+// Order:       states are dropped by lower rung, then lower score, higher loss, higher candidate.
 // Invariants:  (1) held bytes are those of all existing arenas (weights and moments). A state is counted from before
 //                  its allocation until it is freed, no matter who holds it last;
 //              (2) held bytes <= max(limit, at work + published): if the limit would be exceeded, waiting states that

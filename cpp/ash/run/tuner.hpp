@@ -11,7 +11,7 @@
 // The launcher is a separate thread, so that the caller can check for signals; it is thread 0 of the region. Results of
 // earlier runs are passed to restore() before start(), and reported when the clock requests their jobs (replay.hpp).
 //
-// Order:       the clock's (clock.hpp). A result that the clock holds back stays in held_ and is recorded when it is
+// Order:       that of the clock (clock.hpp). A result that it holds back stays in held_ and is recorded when it is
 //              decided, so records are also in the order of decisions.
 // Invariants:  (1) a job that ended is reported once, before its thread requests another; a stopped job is not reported
 //                  and leaves no record;

@@ -8,8 +8,8 @@
 //     keep_best true: all that finished and did not diverge are ranked together, promoted ones included:
 //
 //     rank    0                   m                      count
-//             |       best        |       others         |  forgotten       m follows the number finished; count never
-//     waiting | may be promoted   |  may rise to the best |  retired        grows
+//             |       best        |       others         |  forgotten       m grows as candidates finish; count
+//     waiting | may be promoted   |  may rise to the best |  retired        never grows
 //    promoted | holds a place     |  may rise to the best |
 //
 // Order:       higher score, then lower loss, then lower candidate. This is a total order, so no tie is left to chance.

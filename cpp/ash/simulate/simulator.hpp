@@ -16,7 +16,7 @@
 //              (2) a thread has its own job, helps with another, or is idle. It is idle only while the clock has no
 //                  task and no running job accepts one more member;
 //              (3) hence with teams of any size and efficiency 1 the makespan is work / threads. Without teams it is at
-//                  least work / threads and at least the longest chain;
+//                  least work / threads, and at least the longest chain (the jobs of one candidate);
 //              (4) reproducible: tasks, and so work and chain, do not depend on threads, teams and seconds.
 // Threads:     none; any number of runs at once.
 // Cost:        O(log) per decision in addition to the clock's, and O(log p + sqrt p) for each thread that joins or

@@ -12,8 +12,8 @@
 
 #include "ash/data/require.hpp"
 
-// sums_, [outputs] each:    accuracy            hits (one number)
-//                           balanced_accuracy   hits, rows           of each class
+// Parts of sums_, each      accuracy            hits (one number)
+// [outputs]:                balanced_accuracy   hits, rows           of each class
 //                           f1 and its means    hits, rows, predicted rows   of each class
 //                           r2                  mean, total, residual
 //                           rmse, mae, pinball  errors

@@ -58,7 +58,7 @@ struct Workspace {
     AlignedFloats targets;             // [B][target stride], gathered, for regression
     AlignedFloats numbers;             // [B][stride of the embedding]
     AlignedFloats embedded;            // [B][padded(inputs of layer 0)]: x and the embedded numbers
-    AlignedFloats input_deltas;        // [B][the same], plus one cache line
+    AlignedFloats input_deltas;        // [B][same stride], plus one cache line
     AlignedFloats copies;              // copies of the weights: layout.hpp
     AlignedFloats gradient;            // [kBlockWeights][widest stride], or for an embedding [kRows][kColumns]
     AlignedFloats rounded;             // factors of bfloat16 products, if there are any
