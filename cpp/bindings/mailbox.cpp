@@ -56,7 +56,7 @@ std::int32_t rung_of(const State& state, const JobRules& rules, std::int32_t abo
     return rung;
 }
 
-// Does a job in the calling thread, for a run in another process. Returns its result, the states after it, and its
+// Does a job in the calling thread, for a run managed elsewhere. Returns its result, the states after it, and its
 // seconds. states: those to continue from, or none. Raises ValueError if they belong to other networks.
 py::tuple train_job(const std::vector<std::shared_ptr<Data>>& data, const Settings& settings, std::int32_t candidate,
                     std::int32_t rung, std::int64_t epochs, std::int64_t min_epochs, std::int64_t eta,

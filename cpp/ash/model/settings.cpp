@@ -58,7 +58,7 @@ std::string_view name_of(Enum value) {
 
 bool within(double value, double low, double high) { return std::isfinite(value) && value >= low && value <= high; }
 
-// A share must be below 1 as a float too, since the kernels use floats: 1 - 1e-9 is not.
+// A share must also be below 1 as a float, since the kernels use floats: 1 - 1e-9 is not.
 bool is_share(double value) { return within(value, 0.0, 1.0) && static_cast<float>(value) < 1.0F; }
 
 }  // namespace

@@ -2,8 +2,8 @@
 //
 //     by size of the team   1: { (end, owner), (end, owner), ... }        the first of each size: candidates for the
 //                           2: { (end, owner), ... }                      job that ends first;
-//                           5: { (end, owner) }                           the last of each size in open_: candidates for
-//                                                                         the next helper
+//                           5: { (end, owner) }                           the last of each size in open_: candidates
+//                                                                         for the next helper
 //
 // A job is a number of seconds. A team of s threads reduces it by 1 + (s - 1) * efficiency per second, and has at most
 // `most` members. Among teams of one size, the one that ends last always has the most left. So only joining or leaving
