@@ -276,7 +276,7 @@ std::vector<State> Candidates::with_layouts(const Job& job, std::vector<State> s
     return states;
 }
 
-// Replaces the states of the candidate. The new states are in use until wait().
+// Replaces the states of the candidate. The new states are at work (store.hpp).
 void Candidates::put(std::int32_t candidate, std::vector<State> states) {
     release(candidate);
     for (std::size_t fold = 0; fold < folds_.size(); ++fold) {

@@ -90,8 +90,8 @@ class Candidates {
     // large for a Layout, or too many candidates.
     void append(std::vector<Settings> more);
 
-    std::int64_t count() const { return count_; }  // total, including candidates still to be drawn
-    std::int64_t known() const { return known_; }  // numbered from 0
+    std::int64_t count() const { return count_; }  // all candidates, including those still to be drawn
+    std::int64_t known() const { return known_; }  // known candidates are numbered from 0
     int folds() const { return static_cast<int>(folds_.size()); }
 
     // The multiply-adds of a job on all folds, resumed or not: cost.hpp. REQUIRES, here and below: the candidate is

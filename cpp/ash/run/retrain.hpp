@@ -5,7 +5,7 @@
 //
 // Order:    a job is a function of its state, data, settings and rules, so neither order nor threads matter.
 // Threads:  a separate tuner with one rung runs the jobs, so threads without a job help the others (team.hpp). The
-//           caller waits, and calls stop() every few milliseconds.
+//           caller waits, and calls stop() every 20 ms.
 // Cost:     that of the epochs, and one workspace per thread.
 #pragma once
 
@@ -33,7 +33,7 @@ struct RetrainJob {
 };
 
 // Runs the jobs, starting them in this order as threads become free. The calling thread calls stop() immediately and
-// then every few milliseconds; true ends all jobs, running or not. REQUIRES: each state fits its data's shape and its
+// then every 20 ms; true ends all jobs, running or not. REQUIRES: each state fits its data's shape and its
 // settings. Rethrows what a thread or stop() throws, after all threads have left. Jobs that had ended by then are
 // complete.
 void retrain(std::span<RetrainJob> jobs, int threads, const std::function<bool()>& stop);
