@@ -192,7 +192,7 @@ void Ladder::retire_from(std::size_t rung) {
     }
 }
 
-// The m of ladder.hpp, when `finished` candidates have finished in a rung. The last rung promotes none, so its m is unused.
+// The m of ladder.hpp, when `finished` candidates have finished in a rung. The last rung promotes none and ignores it.
 std::int64_t Ladder::share(std::size_t rung, std::int64_t finished) const {
     if (settings_.rungs.empty() || rung + 1 == rungs_.size()) return finished / settings_.eta;
     return finished * rungs_[rung + 1].places() / rungs_[rung].places();

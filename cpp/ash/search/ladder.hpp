@@ -35,7 +35,8 @@
 //              threads run, ash.Ladder holds a lock, and the simulator has one thread. The same calls give the same
 //              jobs.
 // Cost:        next O(rungs + log n); report O(rungs + log n), plus O(log n) per retired candidate, at most one per
-//              rung. Memory: 24 bytes per waiting entry (paper: per promoted one, too), 1 per candidate (improving: 25).
+//              rung. Memory: 24 bytes per waiting entry (paper: also per promoted entry), 1 byte per candidate
+//              (improving: 25).
 
 #pragma once
 

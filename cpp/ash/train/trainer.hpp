@@ -1,6 +1,6 @@
 // trainer.hpp: trains one candidate for one job, in place in its state.
 //
-//     for each epoch: the next rows of a pass, shuffled at its beginning                                    epoch_cut.hpp
+//     for each epoch: the next rows of a pass, shuffled at its beginning                                  epoch_cut.hpp
 //       for each batch:
 //         (1) blocks of 64 rows: gather, forward, loss, all deltas back     [writes rows]      propagation.hpp
 //         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]

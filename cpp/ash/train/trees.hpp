@@ -1,7 +1,7 @@
 // trees.hpp: boosted trees stored as flat tables, with the predictions of LightGBM.
 //
 //     a cell x goes to the left child if x <= threshold; NaN goes to the side named in the node
-//     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double and in this order, with K scores per row
+//     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double, in this order; K scores per row
 //
 //     regression      the scores in units of y: output_units.hpp
 //     two classes     one score s; probabilities are the softmax of 0 and s
