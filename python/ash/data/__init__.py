@@ -1,4 +1,4 @@
-"""Reads the user's data as columns: arrays, frames, CSV files and other tables; targets, weights and splits.
+"""Reads tables (arrays, frames, CSV files and others) as columns, reads targets and weights, and splits the rows.
 
-Start with table.py. This package does not depend on the encoding of columns.
+Start with table.py. This package does not depend on `ash.encoding`.
 """

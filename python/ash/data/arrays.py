@@ -1,8 +1,8 @@
-"""Reads array-likes as arrays, for tables, targets and weights, and refuses those that cannot be used.
+"""Reads array-likes (tables, targets and weights) as arrays, and refuses unusable ones.
 
-NumPy arrays of any dtype, order and stride, lists of lists and objects with ``__array__`` are read. Frames are
-recognized by duck typing, so no library is imported. Errors use scikit-learn's words, and name the column and what to
-do. The input is never changed.
+It reads NumPy arrays of any dtype, order and stride, lists of lists, and objects with ``__array__``. Frames are
+recognized by duck typing, so no library is imported. Error messages use scikit-learn's wording, name the column and say
+what to do. The input is never changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,11 +22,11 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT = 2**53  # larger integers may not be exact in float64
 _LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32 rows are padded to whole cache lines
 _SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes in the core's copy of a sparse table
-_ALWAYS_FITS = 2**20  # for fewer bytes the memory limits are not read, which takes longer than to predict a row
+_ALWAYS_FITS = 2**20  # below this size the memory limits are not read: that takes longer than predicting a row
 
 
 def refuse_type(data: Any, name: str) -> None:
-    """Raise DataError for anything but a dense array: None, a path, a generator, a sparse matrix, ..."""
+    """Raise DataError for None, text, a path, a sparse matrix, a generator, a dict, a set or a masked array."""
     if data is None:
         raise DataError(f"{name} is None: pass an array of numbers")
     if isinstance(data, (str, bytes, PathLike)):
@@ -42,7 +42,7 @@ def refuse_type(data: Any, name: str) -> None:
 
 
 def column_names(X: Any, name: str) -> tuple[str, ...] | None:
-    """Return the column names of a frame, all different; None if there are none, or if they are not text.
+    """Return the column names of a frame, made unique; None if X is not a frame or its names are not text.
 
     Raises
     ------
@@ -65,12 +65,12 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
 
 
 def unique_names(names: Sequence[str], where: str) -> tuple[str, ...]:
-    """Return names in which duplicates have the suffix .1, .2, ..., as in pandas.read_csv.
+    """Return the names, with a suffix .1, .2, ... added to duplicates, as in pandas.read_csv.
 
     Warns
     -----
     UserWarning
-        There are duplicates; `where` says whose names they are.
+        There are duplicates. The message begins with `where`, which says whose names they are.
     """
     known, numbers, found = set(names), dict[str, int](), list[str]()
     for name in names:
@@ -93,7 +93,10 @@ def is_frame(data: Any) -> bool:
 
 
 def as_array(data: Any, name: str) -> NDArray[Any]:
-    """Return the data as an array, if possible without a copy; lists with text as objects; refuse ragged lists."""
+    """Return the data as an array, without a copy if possible.
+
+    Lists with text become arrays of objects. Ragged lists and complex numbers are refused with a DataError.
+    """
     try:
         array = np.asarray(data)
     except (ValueError, TypeError) as error:
@@ -112,7 +115,7 @@ def as_array(data: Any, name: str) -> NDArray[Any]:
 
 
 def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Matrix:
-    """Return a new C-ordered float64 array [rows, columns]; numeric text is read, other text refused.
+    """Return the array as a new C-ordered float64 array [rows, columns]; text that spells numbers is converted.
 
     Raises
     ------
@@ -135,7 +138,7 @@ def to_float(array: NDArray[Any], name: str, names: Sequence[str] | None) -> Mat
 
 
 def check_finite(matrix: Matrix, name: str, names: Sequence[str] | None) -> None:
-    """Raise DataError if a value is NaN, infinite or too large for float32; the message names the first column."""
+    """Raise DataError if a value is NaN, infinite or too large for float32; the message names the first such column."""
     worst = np.abs(matrix).max(axis=0, initial=0.0)  # NaN for columns that have NaN
     if np.all(worst <= FLOAT32_MAX):
         return
@@ -155,9 +158,9 @@ def refuse_values(
     Parameters
     ----------
     numbers : array, optional
-        The row numbers in the user's table, if the column holds only some of its rows.
+        The row number of each value in the user's table; only needed if the column holds some of its rows.
     infinite_todo : str
-        What to do about infinity.
+        The advice for infinite values, for the message.
     """
     if np.isnan(values).any():
         bad = np.isnan(values)
@@ -175,13 +178,13 @@ def refuse_values(
 
 
 def table_bytes(rows: int, columns: int, stored: int | None = None) -> int:
-    """Return the approximate bytes of the core's copy of a table; `stored` is the number of cells of a sparse one."""
+    """Return the approximate bytes of the core's copy of a table; `stored` is the number of cells of a sparse table."""
     dense = int(rows) * -(-int(columns) // _LINE_CELLS) * _LINE_BYTES
     return dense if stored is None else min(dense, int(rows) * _SPARSE_ROW + int(stored) * _SPARSE_CELL)
 
 
 def check_memory(rows: int, columns: int, name: str, stored: int | None = None) -> None:
-    """Raise DataError, with the estimate, if the core's copy of a table would not fit into the free memory."""
+    """Raise DataError, with an estimate, if the core's copy of a table would not fit into the free memory."""
     needed = table_bytes(rows, columns, stored)
     if needed < _ALWAYS_FITS:
         return
@@ -194,7 +197,7 @@ def check_memory(rows: int, columns: int, name: str, stored: int | None = None) 
 
 
 def check_shape(shape: tuple[int, ...], name: str) -> None:
-    """Raise DataError unless it is the shape of a table with rows and columns."""
+    """Raise DataError unless the shape is two-dimensional, with at least one row and one column."""
     if len(shape) < 2:
         given = "1D array" if shape else "scalar array"
         raise DataError(
@@ -209,14 +212,14 @@ def check_shape(shape: tuple[int, ...], name: str) -> None:
 
 
 def is_rounded(values: NDArray[Any]) -> bool:
-    """Return whether an array holds integers that float64 rounds."""
+    """Return whether an array holds integers beyond 2**53, which float64 may round."""
     if values.dtype.kind not in "iu" or values.itemsize < 8 or not values.size:
         return False
     return int(values.max()) > EXACT or int(values.min()) < -EXACT
 
 
 def column_label(place: int, names: Sequence[str] | None) -> str:
-    """Return the name of a column in messages: "column 3" or "column 3 ('age')"."""
+    """Return the label of a column for messages: "column 3" or "column 3 ('age')"."""
     return f"column {place}" if names is None else f"column {place} ({names[place]!r})"
 
 

@@ -1,4 +1,4 @@
-"""One column of a table: numbers or text, from any library, read in blocks of rows.
+"""Columns of a table (numbers, dates or text) from any library, which are read in blocks of rows.
 
     NumPy numbers                       ArrayColumn     a view of the user's array
     numbers of a series, with nulls     SeriesColumn    cast block by block
@@ -6,8 +6,8 @@
     text, categories, objects           CellColumn      the text of each cell, or the number that it spells
 
 A column is never copied as a whole, only block by block. Columns refer to the user's data, so they are read before
-anything else runs. Selecting rows does not copy either: a column may have an order, which lists its rows in the user's
-data.
+anything else runs. Selecting rows does not copy anything either: the column gets an order, which lists the numbers of
+its rows in the user's data.
 """
 
 import copy
@@ -47,12 +47,13 @@ class Column(ABC):
     Attributes
     ----------
     label : str
-        Its name in messages: "column 3" or "column 3 ('age')".
+        The column's name in messages: "column 3" or "column 3 ('age')".
     dtype : str
-        The name of its type in its library, such as "int64", "String" or "category".
+        The name of the column's type in its library, such as "int64", "String" or "category".
     rows : int
+        Number of rows.
     order : int64 array [rows] or None
-        The rows of the user's data that belong to it; None for all.
+        The number, in the user's data, of each row of the column; None for all rows in order.
     spelling : Spelling or None
         How numbers or dates were written in the text from which they were read; None if they were not read from text.
     """
@@ -64,16 +65,16 @@ class Column(ABC):
         self.order: Order | None = None
 
     def with_order(self, order: Order) -> Self:
-        """Return the column for these rows of the user's data, in this order."""
+        """Return a column with these rows of the user's data, in this order."""
         taken = copy.copy(self)
-        taken.__dict__.pop("_is_numeric", None)  # cached for the other rows
+        taken.__dict__.pop("_is_numeric", None)  # was cached for other rows
         taken.rows, taken.order = len(order), order
         return taken
 
     def with_numbers(
         self, numbers: NDArray[np.float64], kind: Kind = "number", spelling: Spelling | None = None
     ) -> "Column":
-        """Return a column for the same rows with these numbers, or days of dates, instead of its cells."""
+        """Return a column for the same rows with other cells: these numbers, or these days if `kind` is "date"."""
         if self.order is not None:
             numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
             numbers[self.order] = given
@@ -83,7 +84,7 @@ class Column(ABC):
         return made if self.order is None else made.with_order(self.order)
 
     def _at(self, rows: slice) -> slice | Order:
-        """Return the positions of rows of the column in the user's data."""
+        """Return the positions, in the user's data, of some rows of the column."""
         return rows if self.order is None else self.order[rows]
 
     @property
@@ -93,28 +94,34 @@ class Column(ABC):
 
     @abstractmethod
     def can_be(self, kind: Kind) -> bool:
-        """Return whether it can be read as `kind`; text that spells numbers can be either, as can an empty column."""
+        """Return whether the column can be read as `kind`.
+
+        Text that spells numbers can be read as numbers or as categories, and a column without values as any kind.
+        """
 
     @abstractmethod
     def numbers(self, rows: slice) -> NDArray[np.float64]:
-        """Return the numbers of a block of rows as a new array, NaN where missing; only if it can be numbers."""
+        """Return the numbers of a block of rows as a new array, NaN where missing; for dates, their days.
+
+        The column must be readable as numbers or dates.
+        """
 
     @abstractmethod
     def cells(self, rows: slice) -> list[str | None]:
         """Return the text of each cell of a block of rows, None where missing."""
 
     def is_rounded(self) -> bool:
-        """Return whether it holds integers that float64 rounds."""
+        """Return whether the column holds integers that float64 may round."""
         return False
 
 
 class _NumberColumn(Column):
-    """A column with a real numeric type."""
+    """A column whose type is real numbers or booleans."""
 
     natural: Kind = "number"
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether it can be read as `kind`: as anything but numbers only if all cells are missing."""
+        """Return whether the column can be read as `kind`: as numbers always, otherwise if all cells are missing."""
         return kind == "number" or _is_empty(self)
 
     def cells(self, rows: slice) -> list[str | None]:
@@ -123,7 +130,7 @@ class _NumberColumn(Column):
 
     @abstractmethod
     def _objects(self, rows: slice) -> list[Any]:
-        """Return exact Python numbers or booleans."""
+        """Return the cells of a block of rows as exact Python numbers or booleans."""
 
 
 class ArrayColumn(_NumberColumn):
@@ -146,7 +153,7 @@ class ArrayColumn(_NumberColumn):
             return np.array(self.values[self._at(rows)], np.float64)
 
     def is_rounded(self) -> bool:
-        """Return whether it holds integers that float64 rounds."""
+        """Return whether the column holds integers that float64 may round."""
         return is_rounded(self.values[self._at(slice(None))])
 
 
@@ -165,7 +172,7 @@ class SeriesColumn(_NumberColumn):
         return floats_of(self._series[self._at(rows)])
 
     def is_rounded(self) -> bool:
-        """Return whether it holds integers that float64 rounds."""
+        """Return whether the column holds integers that float64 may round."""
         if not self._series.dtype.is_integer():
             return False
         series = self._series[self._at(slice(None))]
@@ -174,12 +181,12 @@ class SeriesColumn(_NumberColumn):
 
 
 def floats_of(series: "nw.Series[Any]") -> NDArray[np.float64]:
-    """Return a series of numbers as a new array, rounded to float64, NaN where missing."""
+    """Return a series of numbers, rounded to float64, as a new array with NaN for missing cells."""
     import narwhals as nw
 
     try:
         return np.array(series.cast(nw.Float64).to_numpy(), np.float64)
-    except ValueError:  # Arrow does not round
+    except ValueError:  # Arrow refuses to round
         return np.array([float("nan") if cell is None else float(cell) for cell in series.to_list()], np.float64)
 
 
@@ -189,7 +196,7 @@ class DateColumn(Column):
     Parameters
     ----------
     read : callable
-        Returns the days since 1970-01-01 in some rows of the user's data as a new array, NaN where missing.
+        Takes rows of the user's data, and returns their days since 1970-01-01 as a new array, NaN where missing.
     """
 
     natural: Kind = "date"
@@ -206,7 +213,7 @@ class DateColumn(Column):
         self._read, self.spelling = read, spelling
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether it can be read as `kind`: as anything but dates only if all cells are missing."""
+        """Return whether the column can be read as `kind`: as dates always, otherwise if all cells are missing."""
         return kind == "date" or _is_empty(self)
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
@@ -219,14 +226,14 @@ class DateColumn(Column):
 
 
 class CellColumn(Column):
-    """Text, categories or scalar objects, cell by cell.
+    """A column of text, categories or scalar objects.
 
     Parameters
     ----------
     read : callable
-        Returns the cells of some rows of the user's data as a list: text, scalars or missing values.
+        Takes rows of the user's data, and returns their cells as a list of text, scalars or missing values.
     is_text : bool
-        Whether text that spells a number may be read as a number: not if the user declared categories.
+        Whether text that spells a number may be read as a number; False for categories.
     """
 
     def __init__(
@@ -236,7 +243,7 @@ class CellColumn(Column):
         self._read, self.is_text = read, is_text
 
     def texts(self) -> set[str]:
-        """Return the distinct texts among its cells; none for categories, which are not converted."""
+        """Return the distinct texts among the cells; an empty set for categories, which are not converted."""
         if not self.is_text:
             return set()
         cells: set[Any] = set()
@@ -259,7 +266,7 @@ class CellColumn(Column):
         parts = []
         for first, stop in blocks(self.rows):
             cells = self._read(self._at(slice(first, stop)))
-            for text in dict.fromkeys(filter(_is_str, cells)):  # in order, so an error names the first
+            for text in dict.fromkeys(filter(_is_str, cells)):  # in order, so an error names the first such cell
                 if text in known:
                     continue
                 try:
@@ -282,7 +289,7 @@ class CellColumn(Column):
         return "number" if self._is_numeric else "category"
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether it can be read as `kind`: always as categories, as dates only if all cells are missing."""
+        """Return whether the column can be read as `kind`: always as categories, as dates if all cells are missing."""
         if kind == "date":
             return all(_all_missing(self._read(self._at(slice(*block)))) for block in blocks(self.rows))
         return kind == "category" or self._is_numeric
@@ -321,9 +328,10 @@ def _is_empty(column: Column) -> bool:
 
 
 def as_category(column: Column) -> Column:
-    """Return a column whose cells are levels, whatever they look like and whichever rows are selected.
+    """Return the column as a category: its cells are levels even if they spell numbers, for any selection of rows.
 
-    If all cells are numbers or booleans, or spell them, they get the text of `plain_text`: "1" for 1.0 and "01".
+    If all cells are numbers or booleans, or spell them, their levels are the texts of `plain_text`: "1" for 1.0 and
+    "01".
     """
     if isinstance(column, DateColumn):
         raise DataError(f"{column.label} holds dates, which cannot be categories: turn them into text first")
@@ -343,7 +351,7 @@ def as_category(column: Column) -> Column:
 
 
 def copied(column: Column, kind: Kind) -> Column:
-    """Return a column of this kind with its own cells: it does not refer to the user's data, and can be pickled."""
+    """Return a copy of the column, read as this kind, that does not refer to the user's data and can be pickled."""
     if kind == "category":
         cells = np.array(column.cells(slice(None)), object)
         return CellColumn(column.label, column.dtype, column.rows, partial(_cells_at, cells), is_text=False)
@@ -398,7 +406,7 @@ def _text(cell: Any) -> str | None:
     if _is_missing(cell):
         return None
     if isinstance(cell, str):
-        return str.__str__(cell)  # the text itself, also of a str that is an Enum
+        return str.__str__(cell)  # the plain text, even of a cell that is a str Enum
     if isinstance(cell, (int, np.integer, np.bool_)):
         return str(cell)
     try:

@@ -1,8 +1,9 @@
-"""Reads CSV files as Arrow tables: the usual delimiters, quoted cells, text and missing cells, also with gzip.
+"""Reads CSV files, plain or compressed by gzip, as Arrow tables.
 
-pyarrow reads the cells and recognizes numbers, booleans and dates. Other text is read like that of any other table. The
-delimiter is the most frequent of comma, semicolon and tab in the first line, outside of quotes. The names come from the
-first line, unless it has only numbers, or numbers and missing cells. Blank lines are skipped.
+pyarrow reads the cells, which may be quoted, and recognizes numbers, booleans and dates. Other text is treated as in
+any other table. The delimiter is the most frequent of comma, semicolon and tab in the first line, outside of quotes.
+Column names come from the first line, unless all its cells are numbers or missing, at least one of them a number. Blank
+lines are skipped.
 """
 
 import codecs
@@ -49,26 +50,26 @@ OTHER_FILES = {
     b"\xff\xfe": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
     b"\xfe\xff": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
 }
-"""Files that are not CSV, by their first bytes: what they are, and what to do with them."""
+"""The first bytes of files that are not CSV, each with the kind of file and the advice for the message."""
 _SHOWN = 50  # characters of a row in a message
 
 Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool]]
-"""Takes the names of all columns and returns those to read, each with whether its cells must stay text, such as "007",
-even if they look like numbers."""
+"""A function that takes the names of all columns and returns those to read. Each is mapped to whether its cells must
+stay text even if they look like numbers, such as "007"."""
 
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """The known properties of how a CSV file is written.
+    """How a CSV file is written, as far as it is known.
 
     Attributes
     ----------
     sep : str or None
-        The delimiter, one character; None: inferred from the first line.
+        The delimiter, one character; None if it is inferred from the first line.
     decimal : str
         The decimal point of numbers.
     encoding : str
-        Python's name of it.
+        Python's name for the encoding.
     """
 
     sep: str | None = None
@@ -92,12 +93,12 @@ class CsvFormat:
 
 
 def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
-    """Return the chosen columns, in their order in the file.
+    """Read the chosen columns of a CSV file, in the order of the file.
 
     Raises
     ------
     DataError
-        The file is not text in its encoding, malformed, or without rows.
+        The file is malformed, is not text in the given encoding, or has no rows.
     OSError
         The file cannot be read.
     """
@@ -110,7 +111,7 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
             texts = [column for column in head.names if chosen.get(column)]
             table = _read(file, head, name, list(chosen), texts)
             times = [field.name for field in table.schema if pyarrow.types.is_time(field.type)]
-            if times:  # a time of day is neither a date nor a number
+            if times:  # a time of day is neither a date nor a number: read it as text
                 table = _read(file, head, name, list(chosen), [*texts, *times])
         except UnicodeError as error:
             raise DataError(_wrong_encoding(name, form, str(error))) from error
@@ -155,7 +156,7 @@ def _refuse_other_files(file: IO[bytes], name: str, form: CsvFormat) -> None:
 
 
 class _Head:
-    """The column names of a CSV file, and how the file is written."""
+    """The column names and the delimiter of a CSV file, from its first line."""
 
     def __init__(self, file: IO[bytes], where: str, form: CsvFormat) -> None:
         self.form = form
@@ -192,7 +193,7 @@ def _is_number(cell: str, decimal: str) -> bool:
 
 
 def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Sequence[str]) -> "pyarrow.Table":
-    """Return columns of a file; raise DataError if a row has more or fewer cells than others."""
+    """Return columns of a file; raise DataError if a row has more or fewer cells than the others."""
     import pyarrow
     from pyarrow import csv as arrow
 
@@ -204,7 +205,7 @@ def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Se
         decimal_point=form.decimal,
     )
     parse = arrow.ParseOptions(delimiter=head.sep, newlines_in_values=True)
-    for threads in (True, False):  # row numbers are known only with one thread
+    for threads in (True, False):  # errors have row numbers only with one thread
         file.seek(0)
         reading = arrow.ReadOptions(
             column_names=head.names if head.is_missing or head.is_renamed else None,

@@ -1,10 +1,10 @@
-"""Dates and times as numbers, days since 1970-01-01 with the time of day as a fraction, and text that spells dates.
+"""Converts dates, times and text that spells them to days since 1970-01-01, with the time of day as a fraction.
 
     datetime64, dates of objects and of series     ->  microseconds  ->  days_of     ->  days
     learn_dates(texts)  ->  DateSpelling           ->  number(text)              ->  days
 
-Times with a time zone are converted to UTC. A date has the same bits from any source: whole days and the rest of a day
-are separated as integers.
+Times with a time zone are converted to UTC. A date gives the same bits from any source, because days and the rest of a
+day are separated in whole microseconds.
 """
 
 import datetime
@@ -21,7 +21,7 @@ from ash.data.arrays import is_missing
 from ash.data.spelling import SAMPLE, Learned, Spelling, is_number_gap
 
 DAY = 86_400_000_000
-"""Microseconds of each unit."""
+"""Microseconds per day."""
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _ORDERS: tuple[Literal["ymd", "mdy", "dmy"], ...] = ("ymd", "mdy", "dmy")
 _NAMES = (
@@ -39,8 +39,8 @@ _DATES = {
 _TIME = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<half>[AaPp][Mm]))?"
 _ZONE = r"(?: ?(?P<zone>Z|UTC|[-+](?:0\d|1[0-4]):?[0-5]\d))?"
 _FIRST_YEAR, _LAST_YEAR = 1800, 2199
-"""For dates without a day: "2345-01" is a part number rather than a date."""
-_CENTURY = 69  # two-digit years from here on mean 19.., as in POSIX
+"""The years of dates without a day: "2345-01" is more likely a part number than a date."""
+_CENTURY = 69  # two-digit years from this one on are in the 1900s, others in the 2000s, as in POSIX
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,15 @@ class DateSpelling(Spelling):
     Attributes
     ----------
     order : "ymd", "mdy" or "dmy"
-        The order of year, month and day. "ymd" is ISO 8601, also with slashes or points, or without a day.
+        The order of year, month and day. "ymd" is ISO 8601; slashes or points may replace its hyphens, and the day may
+        be left out.
     """
 
     order: Literal["ymd", "mdy", "dmy"]
     kind: ClassVar[Literal["number", "date"]] = "date"
 
     def number(self, text: str) -> float:
-        """Return the days, NaN if the text means a missing cell; raise ValueError if it is neither."""
+        """Return the days, or NaN for text that means a missing cell; raise ValueError for other text."""
         found = self._pattern.fullmatch(text.strip())
         if found is None:
             if is_number_gap(text):
@@ -105,7 +106,7 @@ def _microseconds(date: datetime.date, parts: dict[str, Any]) -> int:
 
 
 def date_spelling_from_json(data: Any) -> DateSpelling:
-    """Return a spelling of dates from a model file; raise ValueError if it is invalid."""
+    """Return a date spelling from a model file; raise ValueError if it is invalid."""
     found = next((order for order in _ORDERS if isinstance(data, dict) and data == {"order": order}), None)
     if found is None:
         raise ValueError("a spelling of dates must have the order of year, month and day")
@@ -131,7 +132,7 @@ def learn_dates(texts: Set[str]) -> Learned:
         best = next(each for each in read if len(read[each]) == most)
         return Learned(None, next(text for text in written if not best.reads(text)), share=most / len(sample))
     is_open = any(fitting[0].number(text) != other.number(text) for other in fitting[1:] for text in sample)
-    if is_open and all(re.match(r"\d+\.", text) for text in sample):  # 31.12.: with points, the day comes first
+    if is_open and all(re.match(r"\d+\.", text) for text in sample):  # with points, as in 31.12.26, the day comes first
         return Learned(fitting[1], sample[0])
     is_plain = fitting[0].order == "ymd" and all(re.match(r"\d{4}-\d\d-\d\d", text) for text in written)
     return Learned(fitting[0], "" if is_plain else max(sample, key=len), is_open)
@@ -144,7 +145,7 @@ def days_of(microseconds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def days_of_datetimes(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return days from datetime64 of any unit, NaN where missing."""
+    """Return days from datetime64 values of any unit, NaN where missing."""
     microseconds = values.astype("datetime64[us]")
     numbers = microseconds.astype(np.int64).astype(np.float64)
     numbers[np.isnat(microseconds)] = np.nan
@@ -175,6 +176,6 @@ def _of_object(cell: Any) -> float:
 
 
 def date_text(days: float) -> str:
-    """Return a date, and its time unless it is midnight, in ISO 8601."""
+    """Return days as a date in ISO 8601, followed by the time unless it is midnight."""
     text = str(np.datetime64(round(days * DAY), "us"))
     return re.sub(r"(\.0{6}|0{3})$", "", text.removesuffix("T00:00:00.000000"))
