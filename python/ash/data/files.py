@@ -1,7 +1,7 @@
-"""The tables that the command line reads: CSV (also .gz), Parquet, and four of scikit-learn's.
+"""Reads the tables of the command line: CSV (also .gz) and Parquet files, and four of scikit-learn's data sets.
 
-All are Arrow tables, which frames.py reads. A category remains one whichever rows are selected, even if the remaining
-texts all spell numbers.
+All of them become Arrow tables, which frames.py reads. A category remains a category for any selection of rows, even if
+all remaining texts spell numbers.
 """
 
 import re
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     import pyarrow
 
 INDEX = re.compile(r"__index_level_\d+__")
-"""The name by pandas of an unnamed index in a Parquet file; it is not a column of the table."""
+"""The name that pandas gives an unnamed index in a Parquet file; such an index is not a column of the table."""
 BUILT_IN = {"digits": "classification", "breast_cancer": "classification", "wine": "classification"} | {
     "diabetes": "regression"
 }
-"""Tables of scikit-learn, with their tasks."""
+"""scikit-learn's tables, with their tasks."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """A column as a target: the values that are not missing, and their row numbers."""
+    """A column that was read as a target: the values that are not missing, and their row numbers."""
 
     values: NDArray[Any]
     rows: NDArray[np.int64]
 
 
 class FileTable:
-    """Columns of a file, in its order.
+    """The columns that were read from a file, in the order of the file.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class FileTable:
         return replace(frame, columns=tuple(columns))
 
     def labels(self, name: str) -> Labels:
-        """Return a column as a target: booleans and integers, whole numbers as integers, text unchanged."""
+        """Return a column as a target: booleans, integers and text unchanged, and whole floats as integers."""
         from pyarrow import types
 
         values, column = self._arrow.column(name), self.frame([name]).columns[0]
@@ -79,7 +79,7 @@ class FileTable:
 
 
 def _contiguous(column: Column, values: "pyarrow.ChunkedArray") -> Column:
-    """Return a column of numbers without missing cells as an array, from which rows can be selected fast."""
+    """Return a column of numbers without missing cells as an array, which is fast to select rows from."""
     from pyarrow import types
 
     if not types.is_integer(values.type) and not types.is_floating(values.type):
@@ -89,7 +89,7 @@ def _contiguous(column: Column, values: "pyarrow.ChunkedArray") -> Column:
 
 @dataclass(frozen=True)
 class DataTable:
-    """A table with its target: booleans, integers and text are labels, other numbers are targets.
+    """A table with its target `y`, in which booleans, integers and text are labels, and other numbers are targets.
 
     `groups` and `weights` come from their own columns, if requested; these columns are not in X.
     """
@@ -97,7 +97,7 @@ class DataTable:
     X: Frame
     y: NDArray[Any]
     target: str
-    task: str | None = None  # only known for scikit-learn's tables
+    task: str | None = None  # known only for scikit-learn's tables
     groups: list[str | None] | None = None
     weights: NDArray[np.float64] | None = None
 
@@ -109,9 +109,9 @@ class Roles:
     Attributes
     ----------
     target : str or None
-        None: the column named "target", else the last one.
+        None for the column named "target", or for the last column if there is none.
     groups, weight : str or None
-        The columns with the groups for splitting, and with the weights of rows.
+        The columns that contain the groups for splitting and the row weights.
     ignore : sequence of str
         Columns that are not used.
     categorical : sequence of str
@@ -139,9 +139,9 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     Raises
     ------
     DataError
-        As for `read_file`, or cells of the target are missing, or there is no other column.
+        As for `read_file`; or the target has missing cells; or there is no column besides the target.
     SettingError
-        There is no such column.
+        A column of `roles` does not exist, or is both needed and ignored.
     OSError
         The file cannot be read.
 
@@ -194,7 +194,7 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
 
 
 def _with_comma(y: NDArray[Any]) -> NDArray[Any]:
-    """Return text that spells numbers with a decimal comma as numbers, and other labels unchanged."""
+    """Return text that spells numbers with a decimal comma as numbers; return other labels unchanged."""
     if y.dtype.kind != "U":
         return y
     spelling = learn_spelling(set(y.tolist()), ",").spelling
@@ -207,7 +207,7 @@ def _numbers_rows(column: Column) -> bool:
 
 
 def _weights(column: Column, name: str, where: str) -> NDArray[np.float64] | None:
-    """Return weights as `read_weights` does; a DataError names their column."""
+    """Return the weights in a column as `read_weights` does; a DataError names the column."""
     if column.natural != "number":
         raise DataError(f"{where}: the weights in {name!r} must be numbers, got {column.dtype}")
     try:
@@ -234,14 +234,14 @@ def check_name(names: Sequence[str], name: str, where: str) -> str:
 
 
 def read_file(name: str, choose: Choose, form: CsvFormat | None = None) -> FileTable:
-    """Read columns of a file or of one of scikit-learn's tables, by its name.
+    """Read columns of a file, or of one of scikit-learn's tables.
 
     Parameters
     ----------
     name : str
         A path, or a key of BUILT_IN (use ./name for a file with such a name).
     choose : callable
-        As in csv.py. At least one column is read.
+        Chooses the columns to read, at least one; see `Choose` in csv.py.
     form : CsvFormat, optional
         How a CSV file is written.
 
@@ -260,7 +260,7 @@ def read_file(name: str, choose: Choose, form: CsvFormat | None = None) -> FileT
 
 
 def is_parquet(name: str) -> bool:
-    """Return whether a file is a Parquet file, by its name."""
+    """Return whether a file is a Parquet file, judged by its name."""
     return name.lower().endswith((".parquet", ".pq"))
 
 

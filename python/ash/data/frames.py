@@ -2,13 +2,14 @@
 
     NumPy array, list of lists, __array__       one array: a matrix of numbers, or columns of objects or text
     pandas                                      columns by position, so the index and odd names do not matter
-    polars, pyarrow and others for narwhals     columns of narwhals
+    polars, pyarrow, others known to narwhals   narwhals columns
     sparse matrices                             a matrix of numbers that is read in blocks (sparse.py)
-    other frames                                as an array
+    other frames                                converted to an array
 
-Columns that cannot be used are refused in scikit-learn's words, with the column and what to do. The missing values of
-all libraries (None, NaN, null, pd.NA, NaT) become NaN in numbers and None in text. `checked_numbers` reads all numbers
-once: it finds missing ones, and refuses numbers that the core cannot take, or makes them missing.
+Unusable columns are refused with scikit-learn's wording; the message names the column and says what to do. The missing
+values of all libraries (None, NaN, null, pd.NA, NaT) become NaN in numbers and None in text. `checked_numbers` reads
+all numbers once. It finds missing cells, refuses numbers that are too large for the core, and either refuses infinite
+numbers or makes them missing.
 """
 
 import re
@@ -66,12 +67,12 @@ _LISTED = 5  # the most columns that a message names
 
 
 def at_most(facts: Sequence[str]) -> list[str]:
-    """Return the facts, or the first few of them."""
+    """Return the facts; if there are more than five, the first five and "..."."""
     return [*facts[:_LISTED], *["..."] * (len(facts) > _LISTED)]
 
 
 class _MatrixColumns(Sequence[Column]):
-    """The columns of a matrix, made lazily, since a prediction for one row needs none."""
+    """The columns of a matrix, created lazily, since a prediction for one row needs none of them."""
 
     def __init__(
         self, matrix: NDArray[Any] | SparseMatrix, names: tuple[str, ...] | None, order: Order | None = None
@@ -95,19 +96,20 @@ class _MatrixColumns(Sequence[Column]):
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A table of at least one row and one column, which refers to the user's data.
+    """A table with at least one row and one column, which refers to the user's data.
 
     Attributes
     ----------
     rows : int
+        Number of rows.
     names : tuple of str or None
         Column names, if the input had any.
     columns : sequence of Column
     matrix : array [rows, columns], SparseMatrix or None
-        The user's table, if it is one array of real numbers or booleans, of any dtype, byte order and stride, or a
-        sparse matrix.
+        The user's table if it is a sparse matrix, or one array of real numbers or booleans (of any dtype, byte order
+        and stride); else None.
     order : int64 array [rows] or None
-        The rows of the user's table that belong to the frame; None for all.
+        The number, in the user's table, of each row of the frame; None for all rows in order.
     """
 
     rows: int
@@ -134,14 +136,14 @@ class Frame:
         return Frame(len(order), self.names, columns, self.matrix, order)
 
     def select(self, names: tuple[str, ...]) -> "Frame":
-        """Return the columns with these names, which the frame must have, in this order."""
+        """Return the frame with only these columns, in this order; the frame must have them."""
         if names == self.names or self.names is None:
             return self
         places = {name: place for place, name in enumerate(self.names)}
         return Frame(self.rows, names, tuple(self.columns[places[name]] for name in names), None, self.order)
 
     def copied(self, kinds: Sequence[Kind]) -> "Frame":
-        """Return a frame with the same cells, read as these kinds, that does not refer to the user's table."""
+        """Return a copy of the frame, its columns read as these kinds, that does not refer to the user's table."""
         columns = tuple(copied(column, kind) for column, kind in zip(self.columns, kinds, strict=True))
         return Frame(self.rows, self.names, columns, None)
 
@@ -151,16 +153,16 @@ class Frame:
         return replace(self, columns=columns, matrix=None)
 
     def numbers_of(self, rows: Order) -> Order:
-        """Return the row numbers of these rows of the frame in the user's table: int64 array."""
+        """Return the numbers, in the user's table, of these rows of the frame: int64 array."""
         return rows if self.order is None else self.order[rows]
 
     def matrix_rows(self, rows: slice) -> NDArray[Any]:
-        """Return some rows of a frame that is a matrix; a view if the frame has no order."""
+        """Return rows of the frame's matrix as a dense array; a view of the user's array if the frame has no order."""
         assert self.matrix is not None
         return self.matrix[rows if self.order is None else self.order[rows]]
 
     def all_numbers(self) -> NDArray[np.float64]:
-        """Return a table of numbers as a new array [rows, columns], NaN where missing."""
+        """Return the cells of a numeric table as a new array [rows, columns], NaN where missing."""
         if self.matrix is None:
             return np.stack([column.numbers(slice(None)) for column in self.columns], axis=1)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -173,12 +175,12 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
     Parameters
     ----------
     X : array-like [rows, columns]
-        Numbers, booleans, text and categories: NumPy arrays of any dtype and order, lists of lists, frames of pandas
-        or polars, pyarrow tables, sparse matrices; a Frame is returned unchanged.
+        Numbers, booleans, dates, text and categories, in a NumPy array of any dtype and order, a list of lists, a
+        pandas or polars frame, a pyarrow table or a sparse matrix. A Frame is returned unchanged.
     name : str
-        Its name in messages.
+        The table's name in messages.
     wanted : collection of str, optional
-        The names of the columns to read, if X has them all; the contents of other columns do not matter.
+        The names of the columns to read. If X has all of them, its other columns are not read.
 
     Raises
     ------
@@ -319,7 +321,7 @@ def _days(series: "nw.Series[Any]") -> NDArray[np.float64]:
 
 
 def _to_list(series: "nw.Series[Any]") -> list[Any]:
-    """Return the cells of a series of text or categories; those of Arrow in one call, which is ten times as fast."""
+    """Return the cells of a series of text or categories; Arrow cells in one call, which is ten times as fast."""
     native = series.to_native()
     arrow = series.to_arrow() if str(getattr(native, "dtype", "")).endswith("[pyarrow]") else native
     if not hasattr(arrow, "type"):
@@ -330,7 +332,7 @@ def _to_list(series: "nw.Series[Any]") -> list[Any]:
 
 
 def _unknown_column(series: "nw.Series[Any]", label: str, word: str, name: str) -> Column:
-    """Return a series of a type unknown to narwhals, if its cells are scalars: sparse numbers, only nulls."""
+    """Return a series of a type unknown to narwhals (such as sparse numbers) as a column, if its cells are scalars."""
     try:
         return _array_column(series.to_numpy(), label, word, name)
     except DataError as error:
@@ -377,22 +379,23 @@ def checked_numbers(
     infinite: Infinite = "error",
     todo: str = "replace or drop it",
 ) -> tuple[Frame, NDArray[np.bool_]]:
-    """Return the frame with infinite numbers handled, and which columns of numbers have missing cells.
+    """Check all numbers, and return the frame and which numeric columns have missing cells.
 
     Parameters
     ----------
     kinds : sequence of "number", "category" or "date", optional
-        The kind as which each column is read; by default the kind that it looks like.
+        The kind as which each column is read; by default the kind that its values look like.
     infinite : "error" or "missing"
-        Whether infinite numbers are refused, or become missing.
+        Whether infinite numbers are refused, or become missing cells.
     todo : str
-        What to do about infinite numbers that are refused.
+        The advice about infinite numbers, for the message if they are refused.
 
     Returns
     -------
     Frame
+        The same frame, or a new one in which infinite numbers are missing cells.
     bool array [columns]
-        False for categories.
+        Whether each column has missing cells; False for categories.
 
     Raises
     ------
@@ -402,7 +405,7 @@ def checked_numbers(
     Warns
     -----
     UserWarning
-        Infinite numbers become missing; or there are integers beyond 2**53, which float64 rounds.
+        Infinite numbers become missing cells, or there are integers beyond 2**53, which float64 rounds.
     """
     kinds = kinds or natural_kinds(frame)
     places = [place for place, kind in enumerate(kinds) if kind != "category"]
@@ -424,7 +427,7 @@ _INFINITE = "{} holds infinite numbers, which are taken as missing ({})"
 
 
 def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame:
-    """Return the frame with the infinite numbers of these columns as missing cells, and warn of them."""
+    """Return the frame with the infinite numbers of these columns as missing cells, and warn about them."""
     if isinstance(frame.matrix, SparseMatrix):
         matrix, counts = frame.matrix.without_infinities(frame.order)
         facts = [f"column {place}: {counts[place]} of {frame.rows} rows" for place in places]
@@ -443,7 +446,7 @@ def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame
 
 
 def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> Frame:
-    """Convert columns of text that spells numbers or dates to columns of these; see spelling.py and dates.py.
+    """Convert text columns that spell numbers or dates to columns of numbers or dates; see spelling.py and dates.py.
 
     Parameters
     ----------
@@ -453,8 +456,8 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
     Warns
     -----
     UserWarning
-        One warning each for all columns that are read as numbers or as dates; for those that can be read as different
-        numbers or dates, or are numbers with leading zeros; and for those with other text among numbers or dates.
+        One warning for each of these cases, about all its columns: text read as numbers or as dates, text that can be
+        read as different numbers or dates, numbers with leading zeros, and other text among numbers or dates.
     """
     if frame.matrix is not None:
         return frame
@@ -506,7 +509,7 @@ def _meaning(number: float, kind: Kind) -> str:
 
 
 def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = "X") -> Frame:
-    """Return a frame in which some columns are categories, given by name, by position or by one bool per column."""
+    """Return the frame with columns made categories, which are given by name, by position or by one bool per column."""
     count, what = len(frame.columns), "categorical_features"
     if isinstance(frame.matrix, SparseMatrix):
         raise SettingError(f"{what} is given, but {name} is sparse: its columns are numbers; leave it out")
@@ -543,7 +546,7 @@ def _is_any_rounded(frame: Frame, places: Sequence[int]) -> bool:
 
 
 def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return for each column whether it has NaN, and its largest magnitude; False and 0 for columns not in `places`."""
+    """Return whether each column has NaN, and its largest magnitude; False and 0 for columns not in `places`."""
     if frame.matrix is not None and len(places) == len(frame.columns):
         return _scan_matrix(frame)
     missing, worst = np.zeros(len(frame.columns), np.bool_), np.zeros(len(frame.columns))
@@ -553,7 +556,7 @@ def _scan(frame: Frame, places: Sequence[int]) -> tuple[NDArray[np.bool_], NDArr
 
 
 def _scan_matrix(frame: Frame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return for each column whether it has NaN, and its largest magnitude."""
+    """Return whether each column has NaN, and its largest magnitude."""
     if isinstance(frame.matrix, SparseMatrix):
         return frame.matrix.extremes(frame.order)
     columns = len(frame.columns)

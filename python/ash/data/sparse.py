@@ -1,9 +1,9 @@
-"""Reads a sparse matrix of SciPy as a table of numbers: rows and columns as dense arrays, a few at a time.
+"""Reads a SciPy sparse matrix as a table of numbers; rows and columns become dense arrays, a few at a time.
 
     CSR, CSC, COO, ...  ->  SparseMatrix  --some rows, or a column-->  float64 array
 
-Cells that are not stored are 0; NaN is a missing cell. Formats other than CSR are converted once, without a dense copy.
-A second copy, by columns, is made when a column is first read.
+Cells that are not stored are 0; NaN is a missing cell. Formats other than CSR are converted to CSR once, without a
+dense copy. A second copy, in CSC format, is made when a column is first read.
 """
 
 from typing import Any
@@ -18,12 +18,12 @@ from ash.errors import DataError
 
 
 def is_sparse(data: Any) -> bool:
-    """Return whether this is a sparse matrix or array of SciPy, by duck typing."""
+    """Return whether this is a SciPy sparse matrix or array, by duck typing."""
     return hasattr(data, "tocsr") and hasattr(data, "nnz")
 
 
 class SparseMatrix:
-    """A sparse matrix [rows, columns]; indexing returns dense float64 arrays where an array of NumPy returns views.
+    """A sparse matrix [rows, columns]; indexing returns new dense float64 arrays where a NumPy array returns views.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class SparseMatrix:
     dtype : dtype
         float64.
     rows : scipy.sparse.csr_array
-        The stored cells, by rows; each cell once.
+        The stored cells in CSR format, without duplicates.
     """
 
     dtype = np.dtype(np.float64)
@@ -40,7 +40,7 @@ class SparseMatrix:
         self.rows, self.shape = rows, rows.shape
 
     def __getitem__(self, key: Any) -> NDArray[np.float64]:
-        """Return rows, a column of all rows, or rows and columns given by two arrays of indices."""
+        """Return rows, rows of one column, or the rows and columns given by two index arrays."""
         if not isinstance(key, tuple):
             return np.asarray(self.rows[key].toarray())
         rows, columns = key
@@ -49,7 +49,7 @@ class SparseMatrix:
         return np.asarray(self.rows[rows.ravel()][:, columns].toarray())
 
     def extremes(self, order: NDArray[np.int64] | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return for each column of these rows whether it has NaN, and its largest magnitude."""
+        """Return whether each column has NaN in these rows (None for all), and its largest magnitude there."""
         rows = self._taken(order)
         data, columns = rows.data, rows.indices
         missing, worst = np.zeros(self.shape[1], np.bool_), np.zeros(self.shape[1])
@@ -58,7 +58,7 @@ class SparseMatrix:
         return missing, worst
 
     def without_infinities(self, order: NDArray[np.int64] | None) -> tuple["SparseMatrix", NDArray[np.int64]]:
-        """Return the matrix with infinite numbers as missing cells, and how many these rows have in each column."""
+        """Return the matrix with infinite numbers as missing cells, and their count in each column over these rows."""
         taken = self._taken(order)
         counts = np.bincount(taken.indices[np.isinf(taken.data)], minlength=self.shape[1])
         rows = self.rows.copy()
@@ -67,7 +67,7 @@ class SparseMatrix:
 
     @cached_property
     def standardized_cells(self) -> int:
-        """Count the non-zero cells after standardization; in a column more than half non-zero, all cells count."""
+        """The number of non-zero cells after standardization; in a column more than half non-zero, all cells count."""
         counts = np.bincount(self.rows.indices, minlength=self.shape[1])
         return int(np.where(2 * counts > self.shape[0], self.shape[0], counts).sum())
 
@@ -107,6 +107,6 @@ def read_sparse(data: Any, name: str) -> SparseMatrix:
         warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
     numbers = csr_array((rows.data.astype(np.float64), rows.indices, rows.indptr), rows.shape)
     if not numbers.has_canonical_format:
-        numbers = numbers.copy()  # up to here the indices are the user's arrays
+        numbers = numbers.copy()  # until here the index arrays are the user's
         numbers.sum_duplicates()
     return SparseMatrix(numbers)

@@ -7,8 +7,8 @@ training rows and kept with the model, so a cell means the same in any table. Te
 ("12.5", "1e3") needs no spelling, and "true" and "false" are 1 and 0. "1,234" can be 1234 or 1.234; if the column does
 not show which, the comma separates thousands.
 
-The text of a category is its level, unchanged. A number or a boolean gets its text from `plain_text`, so it is the same
-level in a frame of numbers, in a column of objects and in a file.
+In a category, a text is its own level, unchanged. The level of a number or a boolean is the text from `plain_text`, so
+it is the same in a frame of numbers, in a column of objects and in a file.
 """
 
 import re
@@ -30,15 +30,15 @@ GAPS = PLAIN_GAPS | {"?", "#N/A", "#NA", "N/A", "n/a"}
 NUMBER_GAPS = frozenset(map(str.lower, GAPS)) | {"-", "--", "n.a.", "nil", "missing", "unknown"}
 """Text that means a missing number, in upper or lower case, with or without surrounding blanks."""
 NEARLY = 0.9
-"""The least share of numbers in a column of text for a warning, which names a cell that is not a number."""
+"""If at least this share of a text column is numbers, a warning names a cell that is not a number."""
 SAMPLE = 1_000
-"""Spellings are first tried on this many distinct cells of a column, and if they read these, on all cells."""
+"""Spellings are first tried on at most this many distinct cells of a column, then on all cells if they read these."""
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 _BLANKS, _APOSTROPHES = " \u00a0\u2009\u202f", "'\u2019"
 _CODES = "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF ILS INR JPY KRW MXN NOK NZD PLN SEK SGD TRY TWD USD ZAR"
 _UNIT = f"(?:[%$\u00a2-\u00a5\u20a0-\u20cf]|{_CODES.replace(' ', '|')})"
-"""Percent, currency signs and codes of currencies, as a regular expression."""
+"""A regular expression for the percent sign, currency signs and currency codes."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Spelling(ABC):
 
     @abstractmethod
     def number(self, text: str) -> float:
-        """Return the number, NaN if the text stands for a missing cell; raise ValueError if it is neither."""
+        """Return the number, or NaN for text that means a missing cell; raise ValueError for other text."""
 
     def reads(self, text: str) -> bool:
         """Return whether a text is a number in this spelling, or means a missing cell."""
@@ -73,10 +73,10 @@ class NumberSpelling(Spelling):
     ----------
     decimal : "." or ","
     thousands : "", ",", ".", " " or "'"
-        The separator between groups of three digits; empty for none. A blank includes Unicode's blanks for this use.
+        The separator between groups of three digits; empty for none. A blank also stands for no-break and thin spaces.
     unit : str
-        A currency sign or code or "%" before or after each number; empty for none. Numbers are not converted: "5 %" is
-        5. Numbers in brackets are negative, as in accounting.
+        A currency sign, a currency code or "%" before or after each number; empty for none. Numbers are not converted:
+        "5 %" is 5. Numbers in parentheses are negative, as in accounting.
     """
 
     decimal: str
@@ -85,7 +85,7 @@ class NumberSpelling(Spelling):
     kind: ClassVar[Literal["number", "date"]] = "number"
 
     def number(self, text: str) -> float:
-        """Return the number, NaN if the text stands for a missing cell; raise ValueError if it is neither."""
+        """Return the number, or NaN for text that means a missing cell; raise ValueError for other text."""
         bare = text.strip()
         is_bracketed = bare.startswith("(") and bare.endswith(")")
         found = self._pattern.fullmatch(bare[1:-1].strip() if is_bracketed else bare)
@@ -126,17 +126,17 @@ class NumberSpelling(Spelling):
 
 @dataclass(frozen=True)
 class Learned:
-    """What was learned from the text of a column about its numbers or dates.
+    """The result of learning how the text of a column spells numbers or dates.
 
     Attributes
     ----------
     spelling : Spelling or None
-        None if the column does not have numbers or dates.
+        None if the column's text is not numbers or dates.
     example : str
-        A cell that shows the spelling, or that means a missing cell; empty if no warning is needed. Without a spelling,
-        a cell that is not a number.
+        With a spelling, a cell that shows it or that means a missing cell; empty if no warning is needed. Without a
+        spelling, a cell that is not a number.
     is_open : bool
-        Whether another spelling also reads all cells, but as other numbers.
+        Whether another spelling also reads all cells, but as different numbers.
     share : float
         Without a spelling, the share of numbers among the distinct cells, estimated from a sample.
     """
@@ -148,7 +148,7 @@ class Learned:
 
 
 def spelling_from_json(data: Any) -> NumberSpelling:
-    """Return a spelling from a model file; raise ValueError if it is invalid."""
+    """Return a number spelling from a model file; raise ValueError if it is invalid."""
     if not isinstance(data, dict) or data.keys() != {"decimal", "thousands", "unit"}:
         raise ValueError("a spelling must have decimal, thousands and unit")
     decimal, thousands, unit = (data[name] for name in ("decimal", "thousands", "unit"))
@@ -173,7 +173,7 @@ def number_text(number: float) -> str:
 
 
 def plain_text(text: str) -> str | None:
-    """Return the text of a number or boolean as a level, whatever its type; None for other text."""
+    """Return the level for text that spells a number or boolean, the same for any notation; None for other text."""
     word = text.strip().lower()
     if word in _BOOLEANS:
         return word.capitalize()
@@ -212,7 +212,7 @@ def learn_spelling(texts: Set[str], decimal: str | None = None) -> Learned:
 
 
 def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[str]) -> str:
-    """Return the text that shows most of the spelling; for Python's own, one that Python would not read, if any."""
+    """Return the text that shows most of the spelling; for Python's own, a text that Python would not read, if any."""
     if spelling == NumberSpelling("."):
         odd = (text for text in texts if plain_text(text) is None and text not in PLAIN_GAPS)
         return min(odd, default="")
@@ -221,7 +221,7 @@ def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[s
 
 
 def _nearly(spellings: Sequence[Spelling], written: list[str], sample: list[str]) -> Learned:
-    """Return the share of numbers in the sample, and a text that is not a number."""
+    """Return, without a spelling, the share of numbers in the sample and a text that is not a number."""
     read = [sum(map(spelling.reads, sample)) for spelling in spellings]
     if not any(read):
         return Learned(None)

@@ -1,13 +1,14 @@
-"""Reads a training table, columns, targets and weights, and splits it by a seeded shuffle.
+"""Reads a training table (columns, targets, weights) and splits it by a seeded shuffle.
 
     X, y, sample_weight  ->  read_training  ->  Table  ->  split  ->  row numbers
 
 Unusable data raise ``DataError`` before anything runs. A table refers to the user's X, which is never changed, and owns
 its y and weights. The core trains on its own copy.
 
-scikit-learn draws the split (StratifiedShuffleSplit, ShuffleSplit), by class for classification. Every class keeps a
-training row: a class with a single row goes to training, and if a part is too small for all classes, one row of each
-class is reserved for training and the rest is shuffled without classes. A class may have no validation row.
+scikit-learn draws the split: by class for classification (StratifiedShuffleSplit), else by ShuffleSplit. Every class
+keeps a training row. The row of a class with a single row goes to training. If a part is too small for all classes, one
+row of each class is reserved for training, and the others are shuffled regardless of class; then a class may have no
+validation row.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from ash.options import BALANCED
 Rows = NDArray[np.int64]
 MOST_NAMED = 5
 """The most classes that a warning names."""
-_STREAM = 2  # spawn key of the split; the draw of candidates has 1
+_STREAM = 2  # spawn key of the split; the draw of candidates uses 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +48,9 @@ class Table:
     task : "classification" or "regression"
     target_names : tuple of str or None
     weights : array [rows] or None
-        Above 0; None: all rows count equally.
+        Above 0; None if all rows count equally.
     factors : array [classes] or None
-        Factors of the weights, by class; `weights` already includes them.
+        The factor of the weights of each class; `weights` already includes it.
     """
 
     frame: Frame
@@ -78,7 +79,7 @@ def read_training(
     sample_weight: Any = None,
     categorical: Sequence[str | int | bool] | None = None,
 ) -> Table:
-    """Return the training table, without rows of weight 0.
+    """Read a training table, without rows of weight 0.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def read_training(
     y : array-like [rows] or [rows, outputs]
         Labels (text, booleans, numbers) or numbers.
     task : "classification", "regression" or None
-        None: inferred from y, by the rule in ash/data/targets.py.
+        None to infer it from y, by the rules in ash/data/targets.py.
     sample_weight : array-like [rows], optional
     categorical : sequence of names, of positions or of one bool per column, optional
         Columns to treat as categories, whatever they look like.
@@ -129,7 +130,7 @@ def read_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:
     Raises
     ------
     DataError
-        The shape is wrong, or there is text, a negative weight, NaN or infinity, or only zeros.
+        The shape is wrong, there is text, a negative weight, NaN or infinity, or all weights are 0.
     """
     if sample_weight is None:
         return None
@@ -168,12 +169,12 @@ def _checked(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
-    """Return the factors for the weights of rows, one for each class.
+    """Return the factor for the weights of the rows of each class.
 
     Parameters
     ----------
     class_weight : "balanced" or sequence of (label, weight)
-        "balanced": all classes count equally. A class that is not named has factor 1.
+        With "balanced", all classes get the same total weight. A class that is not named has factor 1.
 
     Raises
     ------
@@ -200,7 +201,9 @@ def of_mean_one(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Return the sorted row numbers (int64) for training and for validation, by class for classification.
+    """Split the rows at random, and return the sorted row numbers (int64) for training and for validation.
+
+    For classification the split is stratified by class.
 
     Parameters
     ----------
@@ -212,12 +215,12 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
     Raises
     ------
     SettingError
-        ``validation`` leaves a part empty, or fewer training rows than classes.
+        ``validation`` leaves a part empty, or leaves fewer training rows than classes.
 
     Warns
     -----
     UserWarning
-        There are classes with a single row, which goes to training.
+        There are classes with a single row; these rows go to training.
     """
     labels = table.y[:, 0] if table.task == "classification" else None
     if table.classes_ is not None:
@@ -235,12 +238,12 @@ def _warn_of_single_rows(classes: NDArray[Any]) -> None:
 
 
 def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Return the same as `split`, for a table with `rows` rows.
+    """Split `rows` rows as `split` does, without their table.
 
     Parameters
     ----------
     labels : array [rows], optional
-        Class numbers whose shares are kept; None for a plain shuffle.
+        Class numbers, whose shares both parts keep; None for a plain shuffle.
     """
     count = _validation_rows(validation, rows)
     state = split_state(seed)
@@ -270,7 +273,7 @@ def _validation_rows(validation: Any, rows: int) -> int:
 
 
 def _shuffled(rows: Rows, count: int, labels: NDArray[np.float64] | None, state: int) -> Rows:
-    """Return ``count`` of these rows, drawn with the shares of the labels if there are any."""
+    """Return ``count`` of these rows, drawn at random, and stratified by the labels if these are given."""
     from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
     kind = ShuffleSplit if labels is None else StratifiedShuffleSplit
@@ -297,7 +300,7 @@ def _by_class(labels: NDArray[np.float64], count: int, state: int) -> Rows:
 
 
 def _beside_one_of_each(rows: Rows, labels: NDArray[np.float64], count: int, state: int) -> Rows:
-    """Return a plain draw from the rows, after reserving a random row of each class for training."""
+    """Draw rows regardless of class, after reserving a random row of each class for training."""
     from sklearn.utils import check_random_state
 
     order: Rows = check_random_state(state).permutation(len(rows))

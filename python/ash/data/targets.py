@@ -2,14 +2,15 @@
 
 The task, unless the caller names it:
     two or more columns                                            regression of each
-    text, booleans, categories                                     classification, except for text that spells numbers
-                                                                   that are not all whole: then as below
-    numbers of which one is not whole                              regression
-    whole numbers with few distinct values, each seen twice on average, or only two distinct values
+    text, booleans, categories                                     classification; but text that spells numbers counts
+                                                                   as numbers, unless all are plain and whole ("11")
+    numbers that are not all whole                                 regression
+    whole numbers with few distinct values, each seen at least twice on average, or with at most two distinct values
                                                                    classification
     other whole numbers                                            regression
-Few are at most 20, and more in long tables: one in 200 rows, up to 50 (26 letters in 20,000 rows are classes; 90 years
-in 500,000 are not).
+
+Few means at most 20, and in long tables one value per 200 rows, up to 50. So 26 letters in 20,000 rows are classes, and
+90 years in 500,000 rows are not.
 """
 
 from typing import Any, NamedTuple
@@ -36,7 +37,7 @@ class Target(NamedTuple):
 
 
 def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | None = None) -> Target:
-    """Return the target of a table with `rows` rows, for the rows in `kept`.
+    """Read the target of a table with `rows` rows, and return it for the rows in `kept` (None for all).
 
     Raises
     ------
@@ -71,7 +72,7 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
 
 
 def infer_task(y: NDArray[Any]) -> Task:
-    """Return the task for a target, by the rule of this module."""
+    """Infer the task of a target by the rules at the top of this module."""
     if y.ndim == 2:
         _warn_one_hot(y)
         return "regression"
@@ -86,7 +87,7 @@ def infer_task(y: NDArray[Any]) -> Task:
 
 
 def _plain(y: NDArray[Any]) -> NDArray[Any]:
-    """Return objects as text, booleans or numbers if all are of one kind; refuse missing cells."""
+    """Return objects as text, booleans or numbers if all are of one kind; refuse missing cells and mixtures."""
     if y.dtype.kind in "mMV":
         raise DataError(f"y has dtype {y.dtype}: turn it into numbers or text first")
     if y.dtype.kind == "S":
@@ -172,7 +173,7 @@ def _warn_one_hot(y: NDArray[Any]) -> None:
 
 
 def _warn_of_floats(labels: NDArray[Any]) -> None:
-    """Warn of classes that may be meant as numbers, unless there are only two values."""
+    """Warn that floats are treated as classes but may be meant as numbers, unless there are only two values."""
     if labels.dtype.kind == "f" and len(labels) > 2:
         warn_user(
             f"the {len(labels)} whole floats in y are taken as classes: pass task='regression' to predict numbers, or "
@@ -221,7 +222,7 @@ def _read_numbers(y: NDArray[Any], names: tuple[str, ...] | None) -> Matrix:
 
 
 def read_targets(y: Any, rows: int, classes: NDArray[Any] | None, outputs: int) -> Matrix:
-    """Return y in the form that the core scores.
+    """Return y in the form that the core takes for scoring.
 
     Parameters
     ----------

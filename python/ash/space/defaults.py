@@ -1,11 +1,11 @@
 """The default space: a published recipe for tables, and variations of it.
 
-Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1): an ntk parametrization, factors of
-the inputs, a periodic embedding of numbers, SELU for classes and Mish for targets with a learned share, AdamW with
-beta2 of 0.95, dropout, weight decay, and for accuracy smoothed labels. It differs in the widths, batches and embedding,
-which depend on the rows here, in the learning rate, in the frequencies of the embedding for targets, and in layers that
-are fitted to data before the first epoch. The latter, with learned shares of the activations, helps for targets and
-harms for classes. `python -m bench ablation` measures what each part is worth.
+Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1): the NTK parametrization, learned
+input scales, a periodic embedding of numbers, SELU (classification) or Mish (regression) with a learned share, AdamW
+with beta2 = 0.95, dropout, weight decay and, for accuracy, label smoothing. It differs in the widths, batch sizes and
+embedding, which depend on the number of rows here, in the learning rate, and in the frequencies of the embedding for
+regression. RealMLP also fits its layers to data before the first epoch, which ash does not (cpp/DESIGN.md). `python -m
+bench ablation` measures what each part is worth.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ash.space.space import Space
 
 
 class _Size(NamedTuple):
-    """For tables with fewer rows than `rows`: widths of layers and batch sizes, the default in the middle."""
+    """The layer widths and batch sizes for tables with fewer than `rows` rows; the middle ones are the defaults."""
 
     rows: float
     widths: tuple[int, int, int]
@@ -31,9 +31,9 @@ _SIZES = (
     _Size(50_000, (128, 256, 512), (64, 128, 256)),
     _Size(float("inf"), (128, 256, 512), (128, 256, 512)),
 )
-_COLUMNS_A_UNIT = 8  # with more columns per unit of its widest layer, the first layer would be a bottleneck
-_FEW = 5_000  # with fewer rows, classification has no embedding by default; bench ablation has both
-_MOST_EMBEDDED = 200  # with more numeric features, the first layer, four times as wide, would cost too much
+_COLUMNS_A_UNIT = 8  # with more columns per unit of the widest layer, the first layer would be a bottleneck
+_FEW = 5_000  # classification of fewer rows has no embedding by default; `bench ablation` measures both
+_MOST_EMBEDDED = 200  # with more numeric features, a first layer with four times the inputs would cost too much
 
 
 def default_space(
@@ -47,10 +47,10 @@ def default_space(
     skewed: bool = False,
     models: Sequence[str] = (NETWORK,),
 ) -> Space:
-    """Return the space for a table.
+    """Return the default space for a table.
 
-    A table with many columns, outputs or classes takes its widths from a later entry of the sizes. Labels are smoothed
-    by default, except for two classes and a metric other than accuracy.
+    A table with many columns, outputs or classes gets the widths of larger tables. Labels are smoothed by default,
+    unless there are two classes and the metric is not accuracy.
 
     Parameters
     ----------
@@ -59,18 +59,18 @@ def default_space(
     classes : int
         Number of classes; 0 for regression.
     numbers : int
-        Number of the features that are not levels of a category.
+        Number of features that are not levels of a category.
     metric : str
-        What the candidates are ranked by.
+        The metric by which candidates are ranked.
     skewed : bool
-        Whether the target is above 0 and skewed, so that its logarithm is worth a try.
+        Whether the target is positive and skewed, so that its logarithm is worth trying.
     models : sequence of str
         The kinds of model; each configuration has one of them.
 
     Returns
     -------
     Space
-        The recipe is its default configuration.
+        Its default configuration is the recipe.
     """
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
     makers = {
@@ -153,7 +153,7 @@ def _embedding(classes: int, rows: int) -> dict[str, Any]:
 
 
 def _shapes(widths: tuple[int, int, int]) -> list[tuple[int, ...]]:
-    """Return two and three equal layers of each width, one wide one, five narrow ones, and no hidden layer."""
+    """Return the shapes of networks: none, one wide, two or three equal and five narrow hidden layers."""
     narrow, wide = widths[0], widths[-1]
     equal = [(width,) * depth for depth in (2, 3) for width in widths]
     return [(), (wide,), *equal, (narrow,) * 5]

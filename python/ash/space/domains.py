@@ -1,16 +1,16 @@
-"""Domains of hyperparameters: the allowed values of one name of a space, as a sequence of levels.
+"""Domains: the allowed values of one hyperparameter of a space, as a sequence of levels.
 
     ash.log(1e-4, 1e-1)                      0.0001 ... 0.1, any number between
     ash.log(1e-4, 1e-1, levels=4)            0.0001 . 0.001 . 0.01 . 0.1
     ash.choice((64,), (128, 64))             (64,) . (128, 64)
     ash.uniform(0.8, 0.99).when(optimizer=("momentum", "nesterov"))
 
-A domain is discretized once, when it is made. So a space is a finite grid of known size, from which candidates can be
-drawn without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
-(levels.py). Listed levels are computed in decimal arithmetic too (module ``decimal``: exp and ln correctly rounded).
-They are rounded to three significant digits (of the value in a log domain, of the step in a uniform one), and to more
-only if two levels would coincide. So they are the same on every machine, and easy to read. The bounds and the default
-are kept exactly as given.
+A domain is discretized once, when it is created. So a space is a finite grid of known size, from which candidates can
+be drawn without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
+(levels.py). Listed levels are computed in decimal arithmetic too (module ``decimal``: exp and ln correctly rounded), so
+they are the same on every machine. To be easy to read, they are rounded to three significant digits (of the value in a
+log domain, of the step in a uniform one), and to more digits only if two levels would coincide. The bounds and the
+default are kept exactly as given.
 """
 
 import math
@@ -29,26 +29,26 @@ from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
 from ash.space.levels import PRECISION, SMALLEST, EvenLevels, LogLevels, LongLevels, WholeLogLevels
 
-MOST_LEVELS = 100_000  # listed levels of one domain: more is a mistake, and costs memory
+MOST_LEVELS = 100_000  # the most listed levels of one domain: more would be a mistake, and cost memory
 LISTED = 1000
 """Ranges of at most this many whole numbers are listed."""
 LARGEST_BOUND = 10**18
 """The largest bound of whole numbers, so that the length of their range fits into 63 bits."""
 LOG_INTEGERS = "log integers"
 INTEGERS, FLOATS = ("integers", LOG_INTEGERS), ("uniform", "log", "quantiles")
-"""Kinds of numeric domains; numbers between two levels of floats are valid too."""
+"""Kinds of numeric domains; in those of floats, numbers between two levels are valid too."""
 KINDS = ("choice", *INTEGERS, *FLOATS)
 
 
 @dataclass(frozen=True)
 class Domain:
-    """The levels of one hyperparameter, its default, and when it applies. Made by choice, integers, uniform or log.
+    """The levels, the default and the conditions of one hyperparameter; made by choice, integers, uniform or log.
 
     Attributes
     ----------
     levels : sequence
-        All values, distinct, in the given order or increasing: a tuple if they are listed, else a range of whole
-        numbers, or numbers that are computed lazily.
+        All distinct values, in the given or in increasing order: a tuple if they are listed, else a range of whole
+        numbers, or a sequence of lazily computed numbers.
     default : object
         One of the levels: the value in the default configuration (candidate 0).
     conditions : tuple of (name, value or tuple of values)
@@ -82,27 +82,27 @@ class Domain:
         return isinstance(self.levels, tuple)
 
     def has(self, value: Any) -> bool:
-        """Return whether a value is a level, without enumerating those that are not listed."""
+        """Return whether a value is a level, without enumerating levels that are not listed."""
         if isinstance(self.levels, range):
             return is_integer(value) and int(value) in self.levels
         return value in self.levels
 
     def spans(self, value: Any) -> bool:
-        """Return whether a value is a listed level, or lies between the bounds of those that are not listed."""
+        """Return whether a value is a listed level or, if levels are not listed, a number between the bounds."""
         return self.has(value) if self.has_list else is_number(value) and self.levels[0] <= value <= self.levels[-1]
 
     def takes(self, value: Any) -> bool:
-        """Return whether a value is a level, or a number between the bounds of floats, whether listed or not."""
+        """Return whether a value is a level or, in a domain of floats, a number between the bounds."""
         if encode(value) in map(encode, self.levels) if self.has_list else self.has(value):
             return True
         return self.kind in FLOATS and is_number(value) and bool(self.levels[0] <= value <= self.levels[-1])
 
     def clipped(self, value: Any) -> Any:
-        """Return a number clipped to the bounds of levels that are not listed, and any other value as it is."""
+        """Return a number clipped to the bounds if levels are not listed; return any other value unchanged."""
         return value if self.has_list or not is_number(value) else min(max(value, self.levels[0]), self.levels[-1])
 
     def moved(self, value: Any, share: float) -> Any:
-        """Return the level that lies a share of the range away from a number, clipped to the range.
+        """Return the level at a distance from a number that is a share of the range, clipped to the range.
 
         An option of a choice is returned unchanged.
 
@@ -111,7 +111,7 @@ class Domain:
         value : object
             A value that the domain spans.
         share : float
-            From -1 to 1. Below 0 the result is a lower level.
+            From -1 to 1; negative shares give lower levels.
         """
         if self.kind == "choice":
             return value
@@ -151,7 +151,7 @@ class Domain:
 
 
 def choice(*options: Any, default: Any = None) -> Domain:
-    """Return a domain of the given options, in this order; the default is the first unless named.
+    """Return a domain of the given options, in this order; the first is the default unless one is named.
 
     Lists become tuples. Duplicate options are removed (compared by type and value, so NaN equals itself).
 
@@ -161,7 +161,7 @@ def choice(*options: Any, default: Any = None) -> Domain:
         Text, numbers, booleans, None, or tuples of these. A space of `ash.ASHSearchCV` also allows estimators. All
         options are drawn equally often.
     default : object, optional
-        The option that the default configuration has.
+        The option in the default configuration.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def choice(*options: Any, default: Any = None) -> Domain:
     Raises
     ------
     SettingError
-        There are no options, only a list of them, or an option that cannot be compared (an array, a dict, ...); or the
+        There are no options, the only one is a list, an option cannot be compared (an array, a dict, ...), or the
         default is not one of them.
 
     Examples
@@ -198,22 +198,22 @@ def choice(*options: Any, default: Any = None) -> Domain:
 def integers(
     low: int, high: int, step: int = 1, default: int | None = None, *, levels: int | None = None, log: bool = False
 ) -> Domain:
-    """Return the domain low, low + step and so on, up to high at most.
+    """Return a domain of the integers low, low + step and so on, up to high at most.
 
     Parameters
     ----------
     low, high : int
         The bounds, from -10**18 to 10**18. With `log`, low is at least 1.
     step : int, default 1
-        Distance between two levels. With `levels` or `log` it must be 1.
+        Distance between neighboring levels. With `levels` or `log` it must be 1.
     default : int, optional
-        The value in the default configuration. By default the middle level; with `log` about sqrt(low * high).
+        The value in the default configuration. By default the middle level, or with `log` about sqrt(low * high).
     levels : int, optional
         Number of levels of a grid, evenly spaced, or in equal ratios with `log`; fewer if the range has fewer whole
-        numbers. By default all whole numbers can be drawn. A default that is not a level is added as one.
+        numbers. By default all whole numbers can be drawn. A default that is not a level is added as a level.
     log : bool, default False
-        Whether numbers are drawn evenly in their logarithm: each number k with a probability proportional to
-        log((k + 1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is replaced by another draw.
+        Whether numbers are drawn evenly in their logarithm: each number k has a probability proportional to log((k +
+        1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is drawn again.
 
     Returns
     -------
@@ -262,9 +262,9 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
         The bounds.
     levels : int, optional
         Number of levels of a grid, evenly spaced and rounded to three digits of the step. By default numbers are drawn
-        from the whole range: all numbers of nine or ten digits in units of the range.
+        from the whole range, in 10**9 to 10**10 even steps.
     default : float, optional
-        The value in the default configuration. If it is not a level it is added as one. By default the middle level
+        The value in the default configuration, which is added as a level if it is not one. By default the middle level
         of a grid, or the middle of the whole range rounded to three digits.
 
     Returns
@@ -310,7 +310,7 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
         Number of levels of a grid, in equal ratios and rounded to three digits. By default numbers are drawn from the
         whole range: 10**9 numbers in equal ratios.
     default : float, optional
-        The value in the default configuration. If it is not a level it is added as one. By default the middle level
+        The value in the default configuration, which is added as a level if it is not one. By default the middle level
         of a grid, or the geometric middle of the whole range rounded to three digits.
 
     Returns
@@ -363,12 +363,12 @@ def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def joined_levels(domains: Mapping[str, tuple[Domain, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Return the levels of each name, with several domains joined; only the bounds of levels that are not listed."""
+    """Return the levels of each name in all its domains; only the first and the last if levels are not listed."""
     return {name: distinct(level for each in several for level in _listed(each)) for name, several in domains.items()}
 
 
 def step_of(domain: Domain) -> int:
-    """Return the step between the levels of a domain of whole numbers; 1 if they are even in their logarithm."""
+    """Return the step between the levels of a domain of whole numbers; 1 for "log integers"."""
     if isinstance(domain.levels, range):
         return domain.levels.step
     steps = (upper - lower for lower, upper in pairwise(domain.levels))

@@ -1,4 +1,4 @@
-"""Converts the domains of other libraries, and lists and ranges, to domains of ash.
+"""Converts lists, ranges and the distributions of other libraries to ash's domains.
 
     [3, 5, 8], a range, a 1-d array        ash.choice(3, 5, 8)
     FloatDistribution(1e-3, 1, log=True)   ash.log(1e-3, 1)          with step: its values
@@ -7,7 +7,7 @@
     scipy.stats.uniform(loc, scale)        ash.uniform(loc, loc + scale)
     scipy.stats.loguniform(a, b)           ash.log(a, b)
     scipy.stats.randint(low, high)         ash.integers(low, high - 1)
-    any other of scipy                     its 1,001 quantiles 0.0005, 0.0015, ..., the median as default
+    any other scipy.stats distribution     its 1,001 quantiles 0.0005, 0.0015, ...; the median is the default
 
 None of these libraries is imported here, since a caller that has such an object has already imported it.
 """
@@ -22,7 +22,7 @@ from ash.errors import SettingError
 from ash.space.domains import MOST_LEVELS, Domain, choice, distinct, integers, log, uniform
 
 QUANTILES = 1001
-"""Number of levels of a domain that is made from any other distribution of scipy."""
+"""Number of levels of the domain for any other scipy.stats distribution."""
 
 
 def as_domain(value: Any) -> Domain:
@@ -33,7 +33,7 @@ def as_domain(value: Any) -> Domain:
     Raises
     ------
     SettingError
-        Its bounds are not allowed, it is empty, or it is an unknown distribution.
+        The value is empty, is an unknown distribution, or has bounds that are not allowed.
     """
     if isinstance(value, Domain):
         return value
@@ -52,12 +52,12 @@ def as_domain(value: Any) -> Domain:
 
 
 def levels_of(distribution: Any) -> Sequence[Any]:
-    """Return the levels of a distribution of Optuna, each repeated by its weight."""
+    """Return the levels of an Optuna distribution, each repeated by its weight."""
     return tuple(distribution.choices) if hasattr(distribution, "choices") else as_domain(distribution).drawn
 
 
 def drawn_level(distribution: Any, seed: int, number: int, name: str) -> Any:
-    """Return a level of a distribution of Optuna, chosen by a hash of seed, trial number and name."""
+    """Return a level of an Optuna distribution, chosen by a hash of the seed, the trial number and the name."""
     levels = levels_of(distribution)
     digest = hashlib.blake2b(f"{seed}\n{number}\n{name}".encode(), digest_size=16).digest()
     return levels[int.from_bytes(digest, "big") * len(levels) >> 128]

@@ -1,4 +1,4 @@
-"""The space of a function's hyperparameters: any names, any plain values; see `ash.Space` for how it is drawn from."""
+"""The search space of a function, with any names and any plain values; `ash.Space` says how candidates are drawn."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,16 +11,16 @@ from ash.space.space import Space
 
 
 class FunctionSpace(Space):
-    """Named domains of the hyperparameters of a function or of an estimator. Immutable.
+    """The named domains of the hyperparameters of a function or an estimator; immutable.
 
     Parameters
     ----------
     **hyperparameters
-        For each name: a domain (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values, a
-        distribution of Optuna, a frozen one of scipy.stats, a single value, which may be a tuple, or a list of domains.
-        Of such a list the first domain whose conditions hold applies. Values are None, text, booleans, finite numbers,
-        or tuples of these, because they are part of records and of the digest. For anything else, such as a class, use
-        a name, and look it up in the function.
+        For each name: a domain (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values, an
+        Optuna distribution, a frozen scipy.stats distribution, a single value (which may be a tuple), or a list of
+        domains. In a list of domains, the first one whose conditions hold applies. Values are None, text, booleans,
+        finite numbers, or tuples of these, because they are part of records and of the digest. For anything else, such
+        as a class, use a name, and look it up in the function.
 
     Raises
     ------
@@ -36,12 +36,12 @@ class FunctionSpace(Space):
     """
 
     def at(self, point: Mapping[str, float]) -> Params:
-        """Return the configuration of a point of the unit cube.
+        """Return the configuration at a point of the unit cube.
 
         Parameters
         ----------
         point : dict of str to float
-            For each name a number from 0, its first level, up to but excluding 1.
+            For each name a number from 0 (its first level) up to but excluding 1.
         """
         return self.walk(lambda name, _, domain: domain.drawn[int(point[name] * len(domain.drawn))])
 

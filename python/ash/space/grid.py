@@ -1,24 +1,24 @@
-"""The grid of all configurations: its size, and the configuration of each number, without walking it.
+"""Numbers all configurations of a space, and computes their count and the one with a given number, enumerating none.
 
 Conditions make the grid irregular, so it is split into regular pieces:
 
-    component   hyperparameters joined by conditions; different components multiply
-    group       levels of one domain that fulfil the same conditions
-    case        one group for each active hyperparameter of a component: a full product of its groups
+    component   hyperparameters joined by conditions; the sizes of components are multiplied
+    group       levels of one domain that fulfill the same conditions
+    case        one group for each active hyperparameter of a component; contains every combination of their levels
 
     optimizer {sgd | momentum, nesterov}   case 1: sgd                  1 x 1      configurations 0
       `- momentum {0.8, 0.9, 0.95}         case 2: momentum, nesterov   2 x 3      configurations 1..6
 
-The size is a sum over cases and a product over components. A configuration is found by its number in mixed radix,
-exactly, with integers of any length. Invariants: (1) each configuration lies in exactly one case of each component; (2)
-a hyperparameter follows those that its conditions name. Cost: a case list per component, built once; O(names + log
-cases) for a configuration. Only levels that conditions name are enumerated.
+The size is a sum over cases and a product over components. The configuration with a number is computed exactly, in
+mixed radix and with integers of any length. Invariants: (1) each configuration is in exactly one case of each
+component; (2) a hyperparameter comes after those that its conditions name. Cost: one case list per component, built
+once; O(names + log cases) per configuration. Only levels that conditions name are enumerated.
 
-If a continuous domain depends on a condition, configurations should not be equally likely: with optimizer
-{sgd | momentum} and momentum from 0.8 to 0.99, sgd would be one of 10**9. So a grid may be weighted. Then, in a
-component that has several cases and a domain that is not listed, each case is as likely as if the hyperparameters were
-drawn one after the other, each level of a domain equally likely. Each configuration then has several numbers, enough
-for the share of a case to be exact to 2**-64.
+If a continuous domain depends on a condition, configurations should not be equally likely: with optimizer {sgd |
+momentum} and momentum from 0.8 to 0.99, sgd would be one configuration of 10**9. So a grid may be weighted. This
+concerns components with several cases and a domain that is not listed. There, each case is as likely as if the
+hyperparameters were drawn one after the other, each level of a domain equally likely. Each configuration then has
+several numbers, enough for the share of each case to be exact to 2**-64.
 """
 
 from bisect import bisect_right
@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from ash.errors import SettingError
 
 Condition = tuple[str, frozenset[Any]]  # a hyperparameter, and the levels for which the condition holds
-MOST_CASES = 100_000  # per component: beyond it, the conditions are no longer a few exceptions to a grid
+MOST_CASES = 100_000  # the most per component; with more, conditions are no longer a few exceptions to a grid
 
 
 class Variant(NamedTuple):
@@ -44,7 +44,7 @@ class Variant(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Levels of one variant that fulfil the same conditions."""
+    """Levels of one variant that fulfill the same conditions."""
 
     variant: int
     levels: Sequence[Any]
@@ -52,9 +52,10 @@ class Group(NamedTuple):
 
 
 class Component(NamedTuple):
-    """Cases of hyperparameters joined by conditions.
+    """The cases of hyperparameters joined by conditions.
 
-    ``sizes``: configurations per case; ``ends``: running sums of the numbers per case, which differ only if weighted.
+    ``sizes`` are the configurations per case. ``ends`` are the running sums of the numbers per case. A case has as many
+    numbers as configurations, unless the grid is weighted.
     """
 
     cases: tuple[Mapping[str, Group], ...]
@@ -63,19 +64,19 @@ class Component(NamedTuple):
 
 
 class Grid:
-    """All configurations of hyperparameters with variants; each has one number unless weighted. Immutable."""
+    """An immutable grid of all configurations; each has exactly one number, unless the grid is weighted."""
 
     def __init__(
         self, variants: Mapping[str, Sequence[Variant]], weighted: bool = False, partial: bool = False
     ) -> None:
         """Split the grid into components and cases.
 
-        `partial`: the variants are those of a part of a space, so some of them may be unreachable.
+        With `partial`, the variants are those of a part of a space, so some of them may be unreachable.
 
         Raises
         ------
         SettingError
-            Conditions in a circle, conditions that never hold together, or more than 100,000 cases.
+            Conditions form a circle or never hold together, or there are more than 100,000 cases.
         """
         self._names = tuple(variants)
         self._components = tuple(
@@ -87,7 +88,7 @@ class Grid:
         self.default = self._default(variants)
 
     def configuration(self, number: int) -> dict[str, Any]:
-        """Return the configuration of a number in 0..size-1; inactive hyperparameters are absent."""
+        """Return the configuration with a number in 0..size-1; inactive hyperparameters are absent."""
         found: dict[str, Any] = {}
         for component in self._components:
             number, rest = divmod(number, component.ends[-1])
@@ -113,9 +114,9 @@ class Grid:
         return number
 
     def pairs(self, first: str, second: str) -> Iterator[tuple[Any, Any]]:
-        """Yield the values that two hyperparameters can have together; None stands for an absent one.
+        """Yield the pairs of values that two hyperparameters can have together; None stands for an absent one.
 
-        Levels that are not listed are represented by the first and the last.
+        Of levels that are not listed, only the first and the last are used.
         """
         seen: set[tuple[int, int]] = set()
         for one, other in self._cases_of(first, second):
@@ -170,7 +171,7 @@ def _connected(ordered: Sequence[str], variants: Mapping[str, Sequence[Variant]]
 
 
 def _groups(variants: Mapping[str, Sequence[Variant]]) -> dict[str, list[list[Group]]]:
-    """Return the levels of each name and variant, grouped by the conditions that they fulfil."""
+    """Return the levels of each name and variant, grouped by the conditions that they fulfill."""
     conditions = {condition for several in variants.values() for one in several for condition in one.conditions}
     groups: dict[str, list[list[Group]]] = {}
     for name, several in variants.items():

@@ -1,7 +1,7 @@
 """Checks whether one domain contains another, so that a run can be continued with a larger space.
 
-levels      each must be a level of the other domain, or a number between its bounds if that is a domain of floats
-bounds      if levels are not listed: they must lie within bounds of the same kind, on the same steps
+listed levels      each must be a level of the other domain, or a number between its bounds if it is a domain of floats
+unlisted levels    their bounds must lie within those of a domain of the same kind, on the same steps
 """
 
 from collections.abc import Sequence

@@ -1,14 +1,14 @@
-"""Sequences of levels that are too long to be listed: increasing numbers, computed lazily.
+"""Sequences of levels that are too long to be listed: increasing, lazily computed numbers.
 
     EvenLevels         of uniform(low, high): the multiples of a power of ten between the bounds, and the bounds
     LogLevels          of log(low, high): 10**9 equal ratios from low to high
     WholeLogLevels     of integers(low, high, log=True): each whole number repeated by its weight
 
-A space is a finite grid that is drawn from without repetition, so a continuous domain is a grid too, of about 10**9
-levels. They are computed in decimal arithmetic (module ``decimal``: exp and ln correctly rounded), never by the C
-library, so they are the same on every machine. A level has at most 15 significant digits, since two such numbers are
-never the same double. The bounds and the default are levels exactly as given; the default is added if it is not one
-already. Computing a level takes some microseconds; finding its place takes a binary search.
+Candidates are drawn from a finite grid without repetition, so a continuous domain is a grid too, of about 10**9 levels.
+Levels are computed in decimal arithmetic (module ``decimal``: exp and ln correctly rounded), never by the C library, so
+they are the same on every machine. A level has at most 15 significant digits, since two such numbers are never the same
+double. The bounds and the default are levels exactly as given; the default is added if it is not one already. Computing
+a level takes a few microseconds; finding its place takes a binary search.
 """
 
 from abc import abstractmethod
@@ -24,9 +24,9 @@ from ash._utils.checks import is_number
 PRECISION = Context(prec=40)
 STEPS = 10**9
 SMALLEST = 1e-300
-"""Doubles much closer to 0 have fewer digits."""
+"""The smallest bound of a log domain; doubles much closer to 0 have fewer digits."""
 _DIGITS = 15
-_LEAST_RATIO = Decimal("2e-14")  # least distance between the logarithms of two neighbours with _DIGITS digits
+_LEAST_RATIO = Decimal("2e-14")  # least distance between the logarithms of two neighbors with _DIGITS digits
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class LongLevels(Sequence[Any]):
 
     @abstractmethod
     def _regular(self, place: int) -> float:
-        """Return one of these levels; places count from 0."""
+        """Return the level at a place, from 0, in the levels without the default."""
 
     @cached_property
     def _default_place(self) -> int:
@@ -82,7 +82,7 @@ class LongLevels(Sequence[Any]):
         return is_number(value) and self.low <= value <= self.high and self[self._place(value)] == value
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """Return the place of a level; raise ValueError if it is not there from start to stop."""
+        """Return the place of a level; raise ValueError if it is not a level from start to stop."""
         if value in self and self._place(value) in range(len(self))[start:stop]:
             return self._place(value)
         raise ValueError(f"{value!r} is not a level")
@@ -92,11 +92,11 @@ class LongLevels(Sequence[Any]):
 
 
 class EvenLevels(LongLevels):
-    """All multiples of a power of ten between two doubles, and the doubles: 10**9 to 10**10 if doubles are so dense."""
+    """Two doubles and all multiples of a power of ten between them: 10**9 to 10**10 levels if doubles are so dense."""
 
     @cached_property
     def _multiples(self) -> tuple[int, int, int]:
-        """The first and the last multiple, at the bounds or beyond, and the exponent of the power of ten."""
+        """The first and the last multiple, at or just beyond the bounds, and the exponent of the power of ten."""
         low, high = Decimal(repr(self.low)), Decimal(repr(self.high))
         span = PRECISION.subtract(high, low).adjusted()
         least = max(low.adjusted() if low else -400, high.adjusted() if high else -400) - _DIGITS + 1
@@ -116,7 +116,7 @@ class EvenLevels(LongLevels):
 
 
 class LogLevels(LongLevels):
-    """Equal ratios between two doubles of at least 1e-300, rounded to as few digits as keep neighbours apart."""
+    """Levels in equal ratios between two doubles of at least 1e-300, with as few digits as keep neighbors distinct."""
 
     @cached_property
     def _ratios(self) -> tuple[int, Decimal, Decimal, Context]:
