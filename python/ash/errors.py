@@ -5,7 +5,7 @@ Errors about wrong arguments are also a ``ValueError``, so code written for scik
 
 
 class AshError(Exception):
-    """Base class of all errors of ash.
+    """Base class of all errors that ash raises.
 
     Examples
     --------
@@ -66,12 +66,12 @@ class UnknownArgument(SettingError, TypeError):
 class NothingFinished(AshError):
     """The run ended before its first job finished.
 
-    The time was up, or a callback stopped the run. Give it more time, or stop it later.
+    The time limit was reached, or a callback stopped the run. Allow the run more time, or stop it later.
     """
 
 
 class AllDiverged(AshError):
-    """Every candidate ended in a non-finite loss or weight.
+    """Every candidate ended with a non-finite loss or weight.
 
     The message has a table of causes. Lower the learning rates of the space, or look for extreme values in y.
     """
@@ -88,7 +88,7 @@ class JobFailed(AshError):
     """A job of a function has failed, and ``error="raise"`` is set.
 
     The message names the candidate and contains the traceback. ``__cause__`` is the exception that the function raised.
-    It is None if that happened in another process, or if the score was not finite.
+    It is None if the function ran in another process, or if the score was not finite.
     """
 
 
@@ -116,7 +116,7 @@ class ExecutorFailed(AshError):
 class ThreadRefused(AshError, RuntimeError):
     """The system refused to start a thread without which the run cannot continue.
 
-    If it grants some of the requested threads, the run uses these and warns. Allow the process more threads
+    If the system grants some of the requested threads, the run uses these and warns. Allow the process more threads
     (``ulimit -u``, or ``pids.max`` of its control group), or more memory.
     """
 
@@ -125,7 +125,7 @@ class JournalError(AshError):
     """A journal that cannot be used.
 
     The path or the contents are wrong, it holds another run, or the disk fails; the message says which. Give another
-    path, or the data and options with which the run began.
+    path, or the data and options with which the run in the journal was started.
     """
 
 
@@ -147,12 +147,12 @@ class JournalUnwritable(JournalError):
 class JournalCorrupt(JournalError):
     """A damaged journal; nothing in it was used.
 
-    Restore the file from a copy, or give another path to begin anew.
+    Restore the file from a copy, or give another path to start over.
     """
 
 
 class ModelFormatError(AshError, ValueError):
-    """A file that is damaged or not a model of ash, or a model whose labels cannot be saved.
+    """A file that is damaged or is not an ash model, or a model whose labels cannot be saved.
 
     Nothing in the file was executed. Save the model again, or train it on labels that are text or integers.
 

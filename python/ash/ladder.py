@@ -1,4 +1,4 @@
-"""The public ladder: asynchronous successive halving by ask and tell, for anything that can be trained further."""
+"""The public ladder: asynchronous successive halving by ask and tell, for anything that is trained step by step."""
 
 import math
 import threading
@@ -27,9 +27,9 @@ class LadderSettings(TypedDict):
     max_rungs: int
     algorithm: str
     promotion: str
-    epoch_limit: int  # 0: none
-    stop_score: float  # NaN: none
-    patience: int  # 0: none
+    epoch_limit: int  # 0 for none
+    stop_score: float  # NaN for none
+    patience: int  # 0 for none
     rungs: NotRequired[list[tuple[int, int]]]  # places and epochs of each rung, if given
 
 
@@ -42,12 +42,12 @@ class Job:
     Attributes
     ----------
     candidate : int
-        Its number, from 0.
+        The candidate's number, from 0.
     rung : int
-        From 0. A candidate with a job in a higher rung was promoted from the rung below.
+        The rung's number, from 0. A candidate with a job in a higher rung was promoted from the rung below.
     epochs : int
-        The budget of this rung, ``min_epochs * eta**rung``. Train the candidate further by it, or from scratch, but do
-        the same for all candidates.
+        The budget of this rung, ``min_epochs * eta**rung``. Train the candidate further by this budget, or from scratch
+        with it, but do the same for all candidates.
     """
 
     candidate: int
@@ -63,12 +63,13 @@ class Ladder:
     candidates : int
         The number of candidates, 1 to 2**31 - 1. A candidate is identified by its number.
     eta : int, default 2
-        Reduction factor, at least 2: when ``f`` candidates have finished in a rung, ``f // eta`` may be promoted.
+        Reduction factor, at least 2. When ``f`` candidates have finished in a rung, ``f // eta`` of them may be
+        promoted.
     min_epochs : int, default 1
         Budget of rung 0, in any unit; rung ``k`` takes ``min_epochs * eta**k``.
     max_rungs : int or None, default None
-        The most rungs. None: rung ``k`` has ``candidates // eta**k`` places, and the last rung is the highest one with
-        at least `eta` places.
+        The maximum number of rungs. Rung ``k`` has ``candidates // eta**k`` places. None: the last rung is the highest
+        one with at least `eta` places.
     algorithm : {"ash", "sh", "random"}, default "ash"
         "ash" promotes as soon as it can, "sh" has a barrier between rungs, "random" eliminates no candidate.
     promotion : {"capped", "paper", "improving"}, default "capped"
@@ -76,11 +77,11 @@ class Ladder:
         every candidate that is among the best ``f // eta`` at the time [1]_, so late results may overfill the rung
         above. "improving" does the same, but only for candidates that did better than in the rung below.
     epoch_limit : int or None, default None
-        The epochs of all jobs together never exceed it; at least `min_epochs`. Once the next job would exceed it, no
+        The most epochs of all jobs together, at least `min_epochs`. Once the next job would exceed this limit, no
         further job is given, not even a smaller one. None: no limit.
     stop_score : float or None, default None
-        A finite score. Once a score at least as high is reported, the ladder is `finished`; jobs that still run may be
-        reported. None: no score ends the run.
+        A finite score. Once a score at least as high is reported, the ladder is `finished`; jobs that are still running
+        may be reported. None: no score ends the run.
     patience : int or None, default None
         After this many reports in a row without a new best score, the ladder is `finished` in the same way.
 
@@ -92,10 +93,10 @@ class Ladder:
     Notes
     -----
     Higher scores rank first, then lower losses, then lower numbers. A score or loss that is not finite means that the
-    candidate diverged: it ranks last and is never promoted. A decision takes O(log candidates). A ladder is
+    candidate diverged, so it ranks last and is never promoted. A decision takes O(log candidates). A ladder is
     thread-safe.
 
-    Whatever you keep for a candidate between its jobs, such as a checkpoint, can be deleted once `take_retired` returns
+    Anything you keep for a candidate between its jobs, such as a checkpoint, can be deleted once `take_retired` returns
     the candidate.
 
     References
@@ -159,9 +160,9 @@ class Ladder:
         job : Job
             A job that `next` returned and that has not been reported yet.
         score : float
-            Higher is better; NaN or infinite when the candidate diverged.
+            Higher is better; NaN or infinity if the candidate diverged.
         loss : float, default 0.0
-            Breaks ties between equal scores, lower is better; NaN or infinite when the candidate diverged.
+            Breaks ties between equal scores; lower is better. NaN or infinity if the candidate diverged.
 
         Raises
         ------
@@ -181,10 +182,10 @@ class Ladder:
             self._core.report(asked, score, loss)
 
     def take_retired(self) -> list[int]:
-        """Return the candidates that have retired since the last call: they will never get another job.
+        """Return the candidates that have retired since the last call; they will never get another job.
 
-        A candidate retires with the report that makes this certain: it has diverged, has finished in the last rung, or
-        has too many better candidates ahead of it to be promoted by any later report.
+        A candidate retires with the report that makes this certain: the candidate has diverged, has finished in the
+        last rung, or has too many better candidates ahead of it to be promoted by any later report.
 
         Returns
         -------
@@ -266,5 +267,5 @@ def _number(name: str, value: object) -> float:
         raise SettingError(f"{name} must be a number, math.nan if the candidate diverged, got {value!r}")
     try:
         return float(value)
-    except OverflowError:  # an integer too large for a float: not finite, whatever its sign
+    except OverflowError:  # an integer too large for a float counts as not finite, whatever its sign
         return math.inf

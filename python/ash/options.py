@@ -1,8 +1,8 @@
-"""The options of a run: one table of all of them, and their checks before anything runs.
+"""The options of a run: a table of all of them, and their checks before anything runs.
 
-An option is a field of `Options` or `FunctionOptions`, annotated with an `Option`: its default, its check, the entry
-points that take it, and what it decides. Entry points take the few common options as arguments, and the others as
-fields of a `SearchConfig`. A test compares signatures, docstrings and the command line with the table
+An option is a field of `Options` or `FunctionOptions`. It is annotated with an `Option`, which has its default, its
+check, the entry points that take it, and what it decides. Entry points take a few common options as arguments, and the
+others as fields of a `SearchConfig`. A test compares signatures, docstrings and the command line with the table
 (tests/engine/test_options.py). Data, callbacks, journals and executors are not options, as they have no plain value.
 
     arguments, config -> read_options, read_function_options -> Options, FunctionOptions
@@ -42,10 +42,10 @@ NEGATED = "neg_value"
 """The metric of a function whose values are minimized."""
 
 WORKERS, WORKERS_A_THREAD = 32, 4
-"""Virtual workers of a run, and per thread of a run planned for a time limit. With more workers, candidates reach high
-rungs later; with fewer, threads are idle or their results stay undecided."""
+"""Virtual workers per run, and per thread of a run planned for a time limit. With more workers, candidates reach high
+rungs later. With fewer, threads are idle, or their results have to wait for a decision."""
 WORKERS_OF_WORK = 8
-"""Virtual workers where a ladder is planned for a `work_limit`, whatever the threads."""
+"""Virtual workers of a run that is planned for a `work_limit`, for any number of threads."""
 
 NETWORK, LIGHTGBM, CATBOOST = "network", "lightgbm", "catboost"
 MODELS = (NETWORK, LIGHTGBM, CATBOOST)
@@ -59,7 +59,8 @@ RANDOM, ADAPTIVE = "random", "adaptive"
 """How candidates are drawn: regardless of the results, or guided by them."""
 
 FROM_DTYPE = "from_dtype"
-"""Only columns with a categorical dtype are categories; these always are."""
+"""With this value of `categorical_features`, only columns with a categorical dtype are categories (as they always
+are)."""
 
 BALANCED = "balanced"
 """Class weights under which all classes count equally."""
@@ -76,10 +77,11 @@ LARGEST = 2**31 - 1
 """The largest value of candidates, eta and epochs: the epochs of the last rung then fit into 64 bits."""
 
 MOST_WORKERS = 2**16
-"""More than any machine has threads; more would only delay promotions and enlarge the clock."""
+"""The most virtual workers. No machine has as many threads, and more workers would only delay promotions and enlarge
+the virtual clock."""
 
 MOST_KEPT = 1024
-"""The most networks that a run keeps; a decision moves at most this many entries."""
+"""The most networks that a run keeps; each decision moves at most this many entries."""
 
 LARGEST_COUNT = 2**63 - 1
 """The largest number of bytes or of summed epochs: the core counts in 64 bits."""
@@ -101,9 +103,10 @@ _NAMES: dict[Caller, str] = {
 
 @dataclass(frozen=True)
 class Check:
-    """The allowed values of an argument: `type` as docstrings name it, and ``read(name, value)``.
+    """The check of an argument.
 
-    `read` returns the value in the form in which it is used, or raises SettingError.
+    `type` is the type as docstrings name it. ``read(name, value)`` returns the value in the form in which it is used,
+    or raises SettingError if the value is not allowed.
     """
 
     type: str
@@ -119,15 +122,15 @@ class Option:
     default : object
     check : Check
     callers : tuple of str
-        The entry points that take it under this name, or as a field of their `config`. The estimators take some other
-        options under scikit-learn's names (n_jobs, random_state, verbose, scoring). `ASHSearchCV`, "search", has some
-        other defaults.
+        The entry points that take the option under this name, or as a field of their `config`. The estimators take some
+        other options under scikit-learn's names (n_jobs, random_state, verbose, scoring). `ASHSearchCV` ("search") has
+        some different defaults.
     decides : "results", "order", "end" or None
-        What depends on it: "results", each result; "order", only which jobs there are, and when; "end", how far the run
-        goes; None, nothing but time and memory. Runs of one journal agree in the first two; `ash.resume` repeats all
-        but the last.
+        What depends on the option. "results": the result of each job. "order": only which jobs are run, and when.
+        "end": how far the run goes. None: only time and memory. Runs that share a journal agree in all options of
+        "results" and "order"; `ash.resume` repeats all options except those of None.
     planned : bool
-        Whether a plan for `time_limit` may set it; the journal keeps what was planned.
+        Whether a plan for a `time_limit` or `work_limit` may set the option; the journal keeps the planned value.
     """
 
     default: Any
@@ -168,7 +171,7 @@ def _progress(name: str, value: Any) -> bool | None:
 
 
 def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
-    """Return columns as a tuple of one type; None for no columns, or for those of a categorical dtype."""
+    """Return columns as a tuple of values of one type; None for no columns or for "from_dtype"."""
     if value is None or (isinstance(value, str) and value == FROM_DTYPE):
         return None
     is_list = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
@@ -183,7 +186,7 @@ def _columns(name: str, value: Any) -> tuple[str | int | bool, ...] | None:
 
 
 def _class_weight(name: str, value: Any) -> str | tuple[tuple[Any, float], ...] | None:
-    """Return "balanced", or the weight of each class as pairs, which JSON can hold."""
+    """Return "balanced" or None unchanged, or the weight of each class as pairs, which JSON can hold."""
     if value is None or (isinstance(value, str) and value == BALANCED):
         return value
     pairs = list(value.items()) if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else None
@@ -242,93 +245,95 @@ _CLASS_WEIGHT = Check('"balanced", dict or None', _class_weight)
 class SearchConfig:
     """The options of a search that are rarely changed, passed as `config=`.
 
-    A field that is None has the default named below. Fields are checked when the object is made. A field that an entry
-    point does not use is an error when the object is passed to it.
+    A field that is None has the default given below. Fields are checked when the object is created. Passing a field to
+    an entry point that does not use it is an error.
 
     Parameters
     ----------
     models : list of {"network", "lightgbm", "catboost"}, optional
-        The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and those of
-        CatBoost (extra `catboost`). Default: networks and LightGBM where a `time_limit` sets the size of the search and
-        LightGBM is installed. Networks alone for a given number of candidates, a `work_limit`, an executor, several
-        targets and sparse tables. No effect if `space` is given; its hyperparameter `model` sets the kind. Tables only.
+        The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
+        of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search and
+        LightGBM is installed. Only networks for a given number of candidates, a `work_limit`, an executor, several
+        targets and sparse tables. No effect if `space` is given, because its hyperparameter `model` sets the kind.
+        Tables only.
     draws : {"random", "adaptive"}, optional
-        How candidates are drawn. Default: "adaptive" where a `time_limit` or `work_limit` sets the size of the search,
-        else "random". "random" draws from the space regardless of the results. "adaptive" begins with the default
-        configuration and, where the space has them, a few that were good on other tables. Then every second candidate
-        is drawn near a good one, and the better of networks and trees gets more candidates. It needs
-        ``candidates=None`` or a planned search. Tables only.
+        How candidates are drawn. Default: "adaptive" if a `time_limit` or `work_limit` sets the size of the search,
+        else "random". "random" draws from the space regardless of the results. "adaptive" starts with the default
+        configuration and a few configurations that were good on other tables, if the space has them. Then every second
+        candidate is drawn near a good candidate, and the better of networks and trees gets more candidates. "adaptive"
+        needs ``candidates=None`` or a planned search. Tables only.
     eta : int, optional
         The reduction factor: the best 1/eta of each rung are promoted and trained eta times as long. Default 2.
     min_epochs : int, optional
-        Epochs of a job in the lowest rung. Default 1, or what `ash.plan` finds for a `time_limit` or `work_limit`. In
-        `ASHSearchCV` the default follows from `max_epochs`, so that the last rung ends there.
+        Epochs of a job in the lowest rung. Default 1, or the value that `ash.plan` finds for a `time_limit` or
+        `work_limit`. In `ASHSearchCV` the default follows from `max_epochs`, so that the last rung ends at
+        `max_epochs`.
     max_rungs : int, optional
-        The most rungs. Default: as many as the candidates fill, or as `ash.plan` finds for a `time_limit`.
+        The maximum number of rungs. Default: as many as the candidates fill, or as `ash.plan` finds for a `time_limit`.
     algorithm : {"ash", "sh", "random"}, optional
-        "ash", the default: asynchronous halving. "sh": halving with a barrier between rungs. "random": every candidate
-        is trained up to the last rung.
+        "ash", the default: asynchronous halving. "sh": halving with a barrier between rungs. "random": no halving,
+        every candidate is trained up to the last rung.
     promotion : {"capped", "paper", "improving"}, optional
-        The rule of "ash". "capped" never promotes more than ``floor(finished / eta)`` of a rung. "paper" is Algorithm 2
-        of the source. "improving" is "paper" among the candidates that improved in each rung so far. Default "capped";
-        "paper" for an endless stream; "improving" where the ladder is planned from `time_limit`.
+        The promotion rule of "ash". "capped" never promotes more than ``floor(finished / eta)`` candidates of a rung.
+        "paper" is Algorithm 2 of the source. "improving" is "paper" among the candidates that improved in each rung so
+        far. Default "capped"; "paper" for an endless stream; "improving" if the ladder is planned from a limit.
     training : {"resume", "restart"}, optional
-        Whether a promoted candidate is trained further from its state (the default) or from scratch.
+        Whether a promoted candidate is trained further from its state ("resume", the default) or from scratch.
     schedule : {"reproducible", "greedy"}, optional
-        "reproducible": decisions are taken on a virtual clock, so the same data, arguments and seed give the same
-        outcome bit for bit on any number of threads; see `Result.digest`. "greedy": decisions are taken as jobs end, so
-        two runs on several threads may differ. Default "reproducible"; "greedy" in `ash.tune_function` without
-        `costs`.
+        "reproducible": decisions are made on a virtual clock, so the same data, arguments and seed give the same
+        outcome bit for bit on any number of threads; see `Result.digest`. "greedy": decisions are made as jobs end, so
+        two runs on several threads may differ. Default "reproducible"; "greedy" in `ash.tune_function` without `costs`.
     workers : int, optional
-        Jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It determines the outcome;
-        the number of threads does not. Further threads can only help with other jobs, in teams. Default 32. Where the
-        ladder is planned: four per thread for a `time_limit`, 8 for a `work_limit`. For functions with a `time_limit`:
-        four per thread.
+        Jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. This number affects the
+        outcome; the number of threads does not. If there are more threads than workers, the others can only join
+        running jobs, in teams. Default 32. If the ladder is planned: four per thread for a `time_limit`, 8 for a
+        `work_limit`. For functions with a `time_limit`: four per thread.
     teams : bool, optional
-        Whether threads without a job join running ones, which never changes the outcome of a reproducible run. Default
+        Whether threads without a job join running jobs, which never changes the outcome of a reproducible run. Default
         True. Tables only.
     epoch_rows : int, optional
-        The most rows of an epoch: a pass over the table is cut into equal epochs, except for ``batch_size="full"``.
-        Default: all training rows up to 100,000, and about 65,536 for larger tables; fewer if `ash.plan` says so.
-        Tables only.
+        The most rows of an epoch. A pass over a larger table is cut into equal epochs, except for
+        ``batch_size="full"``. Default: all training rows up to 100,000, and about 65,536 for larger tables; fewer if
+        `ash.plan` says so. Tables only.
     epoch_limit : int, optional
-        The most epochs of all jobs together. The first job that would exceed it ends the run.
+        The most epochs of all jobs together. The first job that would exceed this limit ends the run.
     work_limit : float, optional
-        Multiply-adds of all jobs together, after which no job begins: a limit that is the same on every machine. The
-        ladder is planned for it, as for a `time_limit`. `Result.work` is what a run took. Tables only.
+        Multiply-adds of all jobs together, after which no job starts; this limit means the same on every machine. The
+        ladder is planned for it, as for a `time_limit`. `Result.work` is the work that a run took. Tables only.
     stop_score : float, optional
         A score that ends the run once a candidate reaches it. Metrics that are errors are negated: -0.1 for a log loss
-        of 0.1. With ``direction="minimize"`` it is a value as `train` returns it: 0.1 ends the run at 0.1 or less.
+        of 0.1. With ``direction="minimize"`` it is a value as the function returns it: 0.1 ends the run at 0.1 or less.
     patience : int, optional
         End the run after this many jobs in a row without a new best score. Jobs are counted in order of decision, so a
         reproducible schedule ends at the same job on any number of threads.
     memory_limit : int, optional
-        Bytes for the states of candidates: weights and moments. Beyond it, the least promising waiting networks are
-        dropped, and trained again if they are promoted after all; states of functions are written to files. Neither
-        changes the outcome of a reproducible run. States of running and kept networks count, but are never dropped. The
-        table, the scratch memory of the threads and the predictions of kept networks do not count. Default: half of the
-        memory that the machine or cgroup has left; for networks at most what the rest of the run leaves.
+        Bytes for the states of candidates: weights and moments. Beyond this limit, the states of the least promising
+        waiting networks are dropped, and these networks are trained again if they are promoted after all; states of
+        functions are written to files. Neither changes the outcome of a reproducible run. States of running and kept
+        networks count, but are never dropped. The table, the scratch memory of the threads and the predictions of kept
+        networks do not count. Default: half of the memory that the machine or cgroup has left; for networks at most the
+        memory that the rest of the run leaves.
     keep : int, optional
-        How many networks of the best candidates `ash.tune` keeps for `Result.ensemble`, 1 to 1024. Default
-        32; fewer where their predictions of the validation rows would take more than 256 MiB, or more than a 25th of
+        The number of networks that `ash.tune` keeps, from the best candidates, for `Result.ensemble`, 1 to 1024.
+        Default 32; fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of
         the planned time.
     missing : {"indicator", "error"}, optional
-        Missing cells (None, NaN, null): impute the median and flag it by an indicator feature (the default), or raise.
-        Tables only.
+        Missing cells (None, NaN, null): impute the median and flag them by an indicator feature (the default), or raise
+        an error. Tables only.
     unknown : {"bucket", "error"}, optional
-        Levels of a category that were not seen in training: treat them all as one level (the default), or raise. Tables
-        only.
+        Levels of a category that were not seen in training: treat all of them as one level (the default), or raise an
+        error. Tables only.
     infinite : {"error", "missing"}, optional
-        Infinite numbers: raise (the default), or treat them as missing cells. Tables only.
+        Infinite numbers: raise an error (the default), or treat them as missing cells. Tables only.
     worker_timeout : float, optional
-        Seconds without any worker in the Dask cluster after which the run ends. Default 60; `math.inf` waits forever.
-        Tables only.
+        Seconds without any worker in the Dask cluster after which the run ends. Default 60; with `math.inf` the run
+        waits forever. Tables only.
     job_limit : float, optional
-        Seconds that a job of a function may take. A longer one counts as failed: a process is killed; a thread, or the
-        worker of an executor, is lost until the job ends. Default: no limit. Functions and `ASHSearchCV` only.
+        Seconds that a job of a function may take. A longer job counts as failed. Its process is killed; its thread, or
+        its executor's worker, is lost until the job ends. Default: no limit. Functions and `ASHSearchCV` only.
     most_failures : int, optional
-        Failures in a row, in order of decision, that end the run. Default: 100, but ten before the first score.
-        Functions and `ASHSearchCV` only.
+        The number of failures in a row, in order of decision, that ends the run. Default 100, but 10 before the first
+        score. Functions and `ASHSearchCV` only.
 
     Raises
     ------
@@ -392,7 +397,7 @@ SearchConfig.__init__ = explained()(SearchConfig.__init__)  # type: ignore[metho
 class RunOptions:
     """Checked options that runs on tables and runs of functions share.
 
-    `threads`, `promotion` and `schedule` are resolved and `seed` is drawn, so equal options ask for the same run.
+    `threads`, `promotion` and `schedule` are resolved and `seed` is drawn, so equal options describe the same run.
     `candidates` is None for an endless stream, and `workers` is None until the number of threads is known.
     """
 
@@ -428,10 +433,10 @@ class RunOptions:
 class Options(RunOptions):
     """Checked options of one run of `ash.tune`.
 
-    `memory_limit` is resolved; None if the system does not report its memory. `keep` is None where it follows from the
-    data. `planned`: the ladder will be planned from the time or work limit. `epoch_rows` is None for epochs of all
-    rows, and until the data are known. `folds`: those of a planned run, None until the data are known.
-    `worker_timeout`: None waits forever.
+    `memory_limit` is resolved, and None if the system does not report its memory. `keep` is None if it follows from the
+    data. `planned` says whether the ladder will be planned from the time or work limit. `epoch_rows` is None for epochs
+    of all rows, and until the data are known. `folds` is the number of folds of a planned run, and None until the data
+    are known. If `worker_timeout` is None, the run waits forever.
     """
 
     planned: bool
@@ -461,7 +466,7 @@ class Options(RunOptions):
 class FunctionOptions(RunOptions):
     """Checked options of one run of `ash.tune_function`.
 
-    `job_limit`: seconds; `memory_limit`: bytes, None if the system does not report its memory.
+    `job_limit` is in seconds. `memory_limit` is in bytes, and None if the system does not report its memory.
     """
 
     candidates: Annotated[int | None, Option(128, _optional(_whole(1, LARGEST)), FUNCTIONS, "end")]
@@ -478,7 +483,7 @@ class FunctionOptions(RunOptions):
 
     @property
     def least_score(self) -> float | None:
-        """Return the score that ends the run: `stop_score`, negated where values are minimized."""
+        """Return the score that ends the run: `stop_score`, negated if values are minimized."""
         score = self.stop_score
         return -score if score is not None and self.direction == MINIMIZE else score
 
@@ -502,7 +507,7 @@ def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
 
 
 def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller: str = "") -> tuple[str, ...]:
-    """Return the names of the options that decide on something, or that an entry point takes."""
+    """Return the names of the options that decide on `decides` and that `caller` takes, if these are given."""
     return tuple(
         name
         for name, option in option_table(kind).items()
@@ -529,7 +534,7 @@ def virtual_workers(options: RunOptions) -> int:
 
 
 def core_loss(options: Options) -> tuple[str, float]:
-    """Return the core's name for the loss, and its quantile level; absolute_error is the pinball loss at level 0.5."""
+    """Return the core's name for the loss and its quantile level; absolute_error is the pinball loss at level 0.5."""
     level = 0.5 if options.quantile is None else options.quantile
     return {"absolute_error": "pinball", QUANTILE: "pinball"}.get(options.loss, options.loss), level
 
@@ -592,12 +597,12 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
 
 
 def recorded_options(caller: Caller, facts: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
-    """Return the options of a repeated run: the `facts` of its record, and the given options that decide nothing.
+    """Return the options of a repeated run, from the `facts` of its record and the given options that decide nothing.
 
     Raises
     ------
     SettingError
-        A fact is not allowed, or the config has a field that the record has too.
+        A fact is not allowed, or the config has a field that the record determines.
     """
     config, table = read_config(caller, given["config"]), option_table()
     held = [name for name in config.given() if table[name].decides is not None or table[name].planned]
@@ -633,13 +638,13 @@ def read_function_options(given: Mapping[str, Any]) -> FunctionOptions:
         checked["metric"] = NEGATED
     options = FunctionOptions(**checked)
     _check_needed(config, options)
-    if given["record"] is None:  # a record says where the run ends
+    if given["record"] is None:  # otherwise the record determines where the run ends
         check_budget(options)
     return options
 
 
 def check_budget(options: RunOptions) -> None:
-    """Raise SettingError for a run that could not begin, or that could not end."""
+    """Raise SettingError for a run whose limits allow no job, or that would never end."""
     if options.epoch_limit is not None and options.epoch_limit < options.min_epochs:
         raise SettingError(
             f"epoch_limit={options.epoch_limit} allows no job: raise it to min_epochs={options.min_epochs} or more"
@@ -668,8 +673,9 @@ def warn_of_one_rung(
 ) -> None:
     """Warn that the ladder has one rung, so no candidate is promoted.
 
-    `epochs` are those of a job; `candidates` is None for a stream; `size` is that of the space. If there are too few
-    candidates, the warning says so. Otherwise it gives `why` as the reason and `advice` as what to do.
+    `epochs` are the epochs of a job, `candidates` is None for a stream, and `size` is the number of configurations in
+    the space. If there are too few candidates, the warning says so. Otherwise it gives `why` as the reason, and
+    `advice`.
     """
     if candidates is not None and candidates < eta**2:
         is_small = size < eta**2

@@ -1,4 +1,4 @@
-"""Brings rows into a canonical order: sorted by a hash of their content, and a row with weight 3 repeated three times.
+"""Sorts rows by a hash of their content, and repeats them by their weight: a row with weight 3 occurs three times.
 
     rows, weights        hash of x and y        sorted, repeated
     a 2                  a 71                   b
@@ -6,9 +6,9 @@
     a 1                  a 71                   a
                                                 a
 
-So a fit does not depend, to the last bit, on the order of the rows, or on whether a row occurs three times or once with
-weight 3. (Such weights do not count as recurring rows in neighbors.py.) Weights that are not integers, or are too
-large, stay weights of the loss. Different rows with the same 64-bit hash keep their order; one in 3e7 tables of a
+So a fit gives the same bits for any order of the rows, and for a row that occurs three times or once with weight 3.
+(Rows repeated for their weight do not count as recurring rows in neighbors.py.) Weights that are not integers, or are
+too large, remain weights of the loss. Different rows with the same 64-bit hash keep their order; one in 3e7 tables of a
 million rows has such rows.
 """
 
@@ -24,12 +24,12 @@ from ash.encoding.encoding import Encoding
 from ash.encoding.schema import Schema
 
 MOST_COPIES = 10
-"""The most rows after repetition per row of the table; beyond it weights are kept as weights."""
+"""Rows are repeated only if the result has at most this many times the rows of the table."""
 _CELLS = 2**20  # cells that are hashed at a time
 
 
 def sort_rows(table: Table, schema: Schema) -> Table:
-    """Return the rows of a table in the order of their hashes, repeated by their weights if these are counts."""
+    """Return the rows of a table in the order of their hashes, repeated by their weights if these are small counts."""
     hashes = _row_hashes(table, schema)
     if table.weights is None:
         return _taken(table, np.argsort(hashes, kind="stable"), None)

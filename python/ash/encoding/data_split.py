@@ -1,4 +1,4 @@
-"""The split of a table: which rows train, which validate, and the encoding that each fold learns.
+"""Splits a table: decides which rows train and which validate, and learns the encoding of each fold.
 
     validation = 0.2    -> a split of the rows (ash/data/table.py)
     validation = (X, y) -> rows with numbers after those of the training rows
@@ -39,11 +39,11 @@ VALIDATION = 0.2
 """The share of the rows that score the candidates by default."""
 FOLDS = 5
 FEW_ROWS = 5_000
-"""With fewer rows than this, a fifth of them is too few to select a candidate of a planned run."""
+"""With fewer rows, a fifth of them is too few to select candidates, so a planned run uses folds."""
 ROWS_A_SECOND = 250
 """The most rows per second of the time limit for which a planned run has folds. With five folds a candidate takes five
 times as long. This number was chosen, not measured."""
-_STREAM = 3  # spawn key of the order of target statistics; the draw of candidates has 1, the split 2
+_STREAM = 3  # spawn key of the order of target statistics; the draw of candidates uses 1, the split 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +56,11 @@ class Fold:
     held_out : Frame or None
         The columns of a separate validation table; its row numbers follow those of `table`.
     encoding : TrainingEncoding
-        For the columns of both.
+        The encoding of the columns of both tables.
     y : array [rows, outputs]
         Targets of all rows, as in `Table`.
     weights : array [rows] or None
+        Weights of all rows; None if all count equally.
     training, validation : int64 arrays
         Row numbers.
     """
@@ -111,7 +112,7 @@ class Split:
     folds : tuple of Fold
         The folds on which candidates are trained and scored: one, or those of cross-validation.
     whole : Fold or None
-        All rows as training rows, for the final model after cross-validation.
+        A fold with all rows as training rows, for the final model after cross-validation.
     """
 
     folds: tuple[Fold, ...]
@@ -158,10 +159,10 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
     table, schema
         As `read_table` returns them.
     validation : float, int, (X, y), (X, y, weights) or None
-        None: the default for the table, which is five folds for a small one in a run planned for a time limit.
+        None for the default: five folds for a small table in a planned run, else a fifth of the rows.
     cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
     **given
-        X, y and groups, as the user gave them: the arguments of a splitter.
+        X, y and groups, as the user gave them, which are passed to a splitter.
 
     Raises
     ------
@@ -215,7 +216,7 @@ def _beside(table: Table, schema: Schema, validation: tuple[Any, ...], options: 
 
 
 def check_counts(y: Matrix, name: str, frame: Frame) -> None:
-    """Raise DataError unless y suits the Poisson loss. The frame supplies the row number for the message."""
+    """Raise DataError unless y suits the Poisson loss; the frame supplies the row number for the message."""
     if y.shape[1] > 1:
         raise DataError(f"loss='poisson' takes one target, but {name} has {y.shape[1]} columns: pass one of them")
     negative = np.flatnonzero(y[:, 0] < 0)
@@ -245,7 +246,7 @@ def _times(weights: NDArray[np.float64] | None, factors: NDArray[np.float64]) ->
 def _learn_encoding(
     table: Table, schema: Schema, training: NDArray[np.int64], seed: int, validation: NDArray[np.int64] | None = None
 ) -> TrainingEncoding:
-    """Learn from the training rows in a random order, since that of the table may reveal the target."""
+    """Learn the encoding from the training rows in random order, since the table's order may reveal the target."""
     order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_STREAM,))).permutation(training)
     return learn_encoding(
         schema,
@@ -259,7 +260,7 @@ def _learn_encoding(
 
 
 def has_folds(table: Table, time_limit: float) -> bool:
-    """Return whether a table is so small that folds give better scores than a part of its rows."""
+    """Return whether a planned run uses folds: the table must be small, and each class large enough for all folds."""
     if not FOLDS <= table.rows < min(FEW_ROWS, ROWS_A_SECOND * time_limit):
         return False
     return not table.classes or int(np.bincount(table.y[:, 0].astype(np.int64)).min()) >= FOLDS
@@ -295,7 +296,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
     if not pairs:
         raise SettingError(f"cv must have at least one pair of row numbers, got none from {cv!r}")
     numbers = table.frame.numbers_of(np.arange(table.rows))
-    if isinstance(X, Frame) and X.order is not None:  # numbers count rows of the file
+    if isinstance(X, Frame) and X.order is not None:  # the numbers refer to rows of the file
         places = np.empty(int(X.order.max()) + 1, np.int64)
         places[X.order] = np.arange(count)
         numbers = places[numbers]
@@ -304,7 +305,7 @@ def _given(table: Table, cv: Any, X: Any, y: Any, groups: Any) -> Iterator[Pair]
 
 
 def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Rows:
-    """Return the rows of the table for the user's row numbers, each as often as it is given."""
+    """Return the rows of the table for the user's row numbers, each row as often as its number is given."""
     try:
         chosen = np.arange(count)[given] if len(given) else np.empty(0, np.int64)
         times = np.bincount(chosen, minlength=count)

@@ -1,11 +1,11 @@
-"""The features of a date besides its days since 1970-01-01: parts that recur every year, month, week or day.
+"""The features of a date in addition to its days since 1970-01-01: parts that recur every year, month, week or day.
 
     month      one-hot, 12 features
     weekday    one-hot, 7 features, from Monday on
     day        1 to 31
     hour       0 to 24, with a fraction
 
-A column of dates has those parts in which its cells differ in training. A part depends on its own row only.
+A date column has those parts in which its training cells differ. The parts of a row depend only on that row.
 """
 
 from collections.abc import Callable, Sequence
@@ -64,7 +64,7 @@ def varying_parts(days: Floats) -> tuple[str, ...]:
 
 
 def put_parts(block: Floats, parts: Sequence[str], days: Floats) -> None:
-    """Fill the features of the parts of some rows; if a day is missing, with zeros, or with NaN for a value."""
+    """Fill the features of the parts of some rows; for a missing day, one-hot features stay 0 and values are NaN."""
     known = np.flatnonzero(~np.isnan(days))
     first = 0
     for part in parts:

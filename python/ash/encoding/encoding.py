@@ -1,4 +1,4 @@
-"""Encodes the columns of a table as features of the network: numbers, zeros and ones, statistics.
+"""Encodes the columns of a table as features of the network: numbers, zeros and ones, and statistics.
 
     number                             its value, NaN if missing; an indicator of missing cells, if training had any;
                                        target statistics and log count, if its values are also levels
@@ -9,10 +9,12 @@
     category with more levels          its target statistics; log(1 + weight of its training rows)
     all numbers, if rows recur         the mean target of the most similar rows, and how close these are (neighbors.py)
 
-Features are in the order of the table's columns, those of neighbors last. An unknown level is encoded as zeros only, or
-as the priors of the target and log(1) = 0. With many levels, missing is a separate level.
+Features are in the order of the table's columns; neighbor features come last. An unknown level is encoded as zeros, or,
+in a column with target statistics, as the priors of the target and log(1) = 0. In such a column, missing is a separate
+level.
 
-In training, training rows have other statistics and neighbors: those of a ``TrainingEncoding`` (training_encoding.py).
+During training, the training rows have different statistics and neighbors, which a ``TrainingEncoding`` computes
+(training_encoding.py).
 """
 
 from dataclasses import dataclass
@@ -52,7 +54,7 @@ def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
 
 
 class LevelCodes(dict[str | None, int]):
-    """The number of each level, of missing (None) and, for every other text, of unknown."""
+    """A dict that maps each level to its number, None to that of missing, and any other text to that of unknown."""
 
     def __init__(self, levels: tuple[str, ...]) -> None:
         super().__init__(zip(levels, range(len(levels)), strict=True))
@@ -68,12 +70,12 @@ class LevelCodes(dict[str | None, int]):
         return len(self) if plain is None else self._plain.get(plain, len(self))
 
     def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
-        """Return the number of the level in each of some rows of a column: int32 [rows].
+        """Return the level number of each given row of a column: int32 [rows].
 
         Raises
         ------
         DataError
-            There is an unknown level, and unknown is "error"; the message names the first.
+            There is an unknown level, and `unknown` is "error"; the message names the first unknown level.
         """
         cells = column.cells(rows)
         codes = np.fromiter(map(self.__getitem__, cells), np.int32, len(cells))
@@ -86,17 +88,17 @@ class LevelCodes(dict[str | None, int]):
 
 
 class ValueCodes:
-    """The number of each level of a column of numbers."""
+    """Maps the numbers of a column to the numbers of their levels."""
 
     def __init__(self, levels: tuple[float, ...]) -> None:
-        self._levels = np.array([*levels, np.nan])  # numbers above all levels find NaN, which equals nothing
+        self._levels = np.array([*levels, np.nan])  # a number above all levels is compared to NaN, and differs
 
     def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
-        """Return the number of the level in each of some rows of a column: int32 [rows]; new numbers are allowed."""
+        """Return the level number of each given row of a column: int32 [rows]; unseen numbers are always allowed."""
         return self.of(column.numbers(rows))
 
     def of(self, numbers: NDArray[np.float64]) -> Codes:
-        """Return the number of the level for each of some numbers: int32, in their shape."""
+        """Return the level number of each of these numbers: int32, in the shape of `numbers`."""
         missing = len(self._levels) - 1
         places = np.searchsorted(self._levels[:-1], numbers)
         others = np.where(np.isnan(numbers), missing, missing + 1)
@@ -114,7 +116,7 @@ class Encoding:
         For each column with many levels: k target statistics and a log count for each level, for missing and for
         unknown cells; None for other columns.
     targets : tuple of int
-        The outputs, or the classes, of the k statistics.
+        The outputs or classes that the k statistics describe.
     neighbors : Neighbors or None
     """
 
@@ -156,17 +158,17 @@ class Encoding:
 
     @property
     def columns_end(self) -> int:
-        """Number of features of columns; those of neighbors follow them."""
+        """Number of features from columns; the neighbor features follow them."""
         return self.features - (0 if self.neighbors is None else self.neighbors.features)
 
     def statistics_of(self, place: int) -> slice:
-        """Return the slice of features that are statistics of a column; empty if it has none."""
+        """Return the slice of features that are statistics of a column; the slice is empty if there are none."""
         column, table, start = self.schema.columns[place], self.statistics[place], self.starts[place]
         first = start + 1 + column.missing if column.kind == "number" else start
         return slice(first, first if table is None else first + table.shape[1])
 
     def features_of(self, place: int) -> slice:
-        """Return the slice of features of a column, without those of neighbors."""
+        """Return the slice of features of a column, without neighbor features."""
         return slice(self.starts[place], self.starts[place] + self.width(place))
 
     def width(self, place: int) -> int:
@@ -206,7 +208,7 @@ class Encoding:
         return block
 
     def columns_block(self, frame: Frame, rows: slice, unknown: Unknown = "bucket") -> Block:
-        """Return `block` with the features of neighbors not yet filled."""
+        """Return the same as `block`, but with the neighbor features not yet filled."""
         if frame.matrix is not None and self.schema.is_numeric:
             return self._matrix_block(frame.matrix_rows(rows), is_new=not isinstance(frame.matrix, np.ndarray))
         block = np.zeros((len(range(*rows.indices(frame.rows))), self.features))
@@ -225,7 +227,7 @@ class Encoding:
         return block
 
     def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64]) -> None:
-        """Fill the features of a numeric column besides its values: an indicator, statistics, both or none."""
+        """Fill the features of a numeric column besides its values: missing indicator and statistics, if any."""
         codes, table = self._codes[place], self.statistics[place]
         if self.schema.columns[place].missing:
             block[:, self.starts[place] + 1] = np.isnan(numbers)
@@ -233,7 +235,7 @@ class Encoding:
             block[:, self.statistics_of(place)] = table[codes.of(numbers)]
 
     def takes_rows_as_they_are(self, frame: Frame) -> bool:
-        """Return whether the core can read the rows of a table without encoding; then it also checks them."""
+        """Return whether the core can read the rows of a table unencoded; the core then checks them too."""
         if frame.matrix is None or frame.order is not None or not self.schema.is_numeric:
             return False
         if self._wider or self.neighbors is not None:
@@ -244,7 +246,7 @@ class Encoding:
         return is_float and frame.matrix.flags.c_contiguous and self.schema.missing == "indicator"
 
     def put_values(self, frame: Frame, rows: slice, values: Block) -> None:
-        """Write rows of each column into a column of `values` [rows, at least columns]: numbers, or codes of levels."""
+        """Write rows of each column, as values or level numbers, into the first columns of `values` [rows, ...]."""
         if frame.matrix is not None and self.schema.is_numeric:
             with np.errstate(over="ignore", invalid="ignore"):
                 values[:, : len(frame.columns)] = frame.matrix_rows(rows)
@@ -254,7 +256,7 @@ class Encoding:
             values[:, place] = given.numbers(rows) if is_number else self._codes[place].read(given, rows)
 
     def level_codes(self, frame: Frame, place: int) -> Codes:
-        """Return the number of the level in each row of a column: int32 [rows]."""
+        """Return the level number of each row of a column: int32 [rows]."""
         column = frame.columns[place]
         return np.concatenate([self._codes[place].read(column, slice(*each)) for each in blocks(column.rows)])
 
@@ -269,7 +271,7 @@ class Encoding:
         return [place for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)) if end > start + 1]
 
     def _matrix_block(self, rows: NDArray[Any], *, is_new: bool) -> Block:
-        """Return a block of an all-numeric table, without a step per column; new rows are not copied."""
+        """Return a block of an all-numeric table, without a loop over all columns; new rows are not copied."""
         with np.errstate(over="ignore", invalid="ignore"):
             values = (np.asarray if is_new else np.array)(rows, np.float64, order="C")
         if not self._wider and self.neighbors is None:
@@ -304,7 +306,7 @@ class Encoding:
 
 
 def is_many_level(column: ColumnSchema) -> bool:
-    """Return whether a column is encoded by statistics instead of one-hot."""
+    """Return whether a column has so many levels that it gets statistics."""
     return len(column.levels) > ONE_HOT_LEVELS
 
 

@@ -2,23 +2,23 @@
 
     numbers --center, scale, clip--> place of a row --the NEAREST distinct training rows--> weighted mean, closeness
 
-A network, which is a smooth function, hardly recognizes a row that it has seen. These two features help it. Let d be
-the distances of the NEAREST distinct rows and r the largest of them; c the weights and t the targets of the training
-rows equal to each; p the prior, which is the mean target of all training rows:
+A network, which is a smooth function, hardly recognizes a row that it has seen. These two features help it. Each of the
+NEAREST distinct rows has a distance d, and the weight c and mean target t of the training rows that equal it. Let r be
+the largest d, and let the prior p be the mean target of all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
-    closeness = 1 / (1 + sqrt(d))                          d: of the nearest row; 1 for a known row
+    closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 for a known row
 
 So an equal row counts about a thousand times as much as a near one. The farthest row has weight 0, so it does not
 matter which of several equally far rows is chosen. Both features are continuous. A training row is not its own
-neighbor: in training, its sums leave it out.
+neighbor: during training, its sums leave it out.
 
-Only regressions on numbers without weights have these features, and only if rows recur: see `with_neighbors`. In other
-cases they cost accuracy, in trials outside of `bench`.
+Only regressions on numbers, without weights, have these features, and only if rows recur (see `with_neighbors`). In
+other cases they reduced accuracy, in trials outside of `bench`.
 
-Bits:   apart from the choice of the nearest, these are sums in a fixed order, quotients and roots.
-Cost:   one search in a k-d tree per row. At worst it compares a row with all others, which MOST_CELLS bounds.
-Memory: the distinct training rows, 8 bytes per cell, in the model and its file too.
+Bits:   apart from the choice of the nearest rows, only sums in a fixed order, quotients and roots are computed.
+Cost:   one search in a k-d tree per row. At worst it compares a row with all others, whose number MOST_CELLS bounds.
+Memory: 8 bytes per cell of the distinct training rows, also in the model and its file.
 """
 
 from collections.abc import Mapping
@@ -40,18 +40,18 @@ Doubles = NDArray[np.float64]
 NEAREST = 20
 """Number of distinct training rows with which a row is compared."""
 SOFT = 0.01
-"""Rows nearer than this are as good as equal; numbers are scaled by their quartiles."""
+"""Rows nearer than this count almost as equal; numbers are scaled by their quartile distance."""
 LIMIT = 3.0
-"""Scaled numbers are clipped smoothly below it, as in the network."""
+"""Scaled numbers are clipped smoothly to magnitudes below this, as in the network."""
 FAR = 2.0**30
-"""A number this many scales away is as good as infinite."""
+"""Scaled numbers of larger magnitude are treated as having this one."""
 MOST_CELLS = 2**17
-"""The most cells of a table with neighbors: all searches before training then take seconds at worst, on a 2026 core."""
+"""The most cells of a table with neighbors; all searches before training then take seconds at worst, on a 2026 core."""
 FEWEST_ROWS = 256
 LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
-"""The share of rows that equal another one lies between these."""
+"""The bounds for the share of rows that equal another row."""
 AGREEING = 0.5
-"""The most variance among the targets of equal rows, as a share of that among all rows that recur."""
+"""The most variance among the targets of equal rows, as a share of the variance among all recurring rows."""
 _BLOCK = 4096  # rows
 
 
@@ -62,14 +62,16 @@ class Neighbors:
     Attributes
     ----------
     center, inverse : float64 array [columns]
-        z = (x - center) * inverse; then z / sqrt(1 + (z / LIMIT)^2), 0 for a missing x.
+        A cell x is scaled to z = (x - center) * inverse, then clipped to z / sqrt(1 + (z / LIMIT)^2). A missing cell is
+        0.
     rows : float64 array [n, columns]
         The distinct rows, scaled and clipped, sorted; at least NEAREST.
     weights : float64 array [n]
-        Weight of the training rows equal to each.
+        Weight of the training rows that equal each distinct row.
     deviations : float64 array [n, k]
-        Sums of weight times (target - prior).
+        Sums over these rows of weight times (target - prior).
     priors : float64 array [k]
+        Mean targets of all training rows.
     """
 
     center: Doubles
@@ -91,7 +93,7 @@ class Neighbors:
         return KDTree(self.rows)
 
     def of(self, numbers: Doubles, own: "Own | None" = None) -> Doubles:
-        """Return the features of rows: array [rows, k + 1].
+        """Return the neighbor features of rows: array [rows, k + 1].
 
         Parameters
         ----------
@@ -133,7 +135,7 @@ class Own:
     Attributes
     ----------
     places : int64 array [rows]
-        The distinct row of each.
+        The index of the distinct row that each training row equals.
     weights : float64 array [rows]
     deviations : float64 array [rows, k]
     """
@@ -150,9 +152,9 @@ class Own:
 def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema:
     """Return the schema of a regression on numbers, with neighbors if enough rows recur and their targets agree.
 
-    The share of rows that equal another one must lie between LEAST_RECURRING and MOST_RECURRING, and the variance of
-    targets among equal rows must be at most AGREEING of that among all rows that recur. If more rows recur, the table
-    has few distinct rows, which a network sees often enough, or it was drawn with replacement, so that new rows do not
+    The share of rows that equal another row must be from LEAST_RECURRING to MOST_RECURRING, and the variance of targets
+    among equal rows must be at most AGREEING times that among all rows that recur. If more rows recur, the table has
+    few distinct rows, which a network sees often enough, or it was drawn with replacement, so that new rows do not
     recur. `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs].
     """
     distinct, group, counts = _distinct(numbers)
@@ -174,7 +176,7 @@ def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
 
 
 def learn_neighbors(numbers: Doubles, targets: Targets) -> tuple[Neighbors, Doubles]:
-    """Return the neighbors in a table, and the features of all its rows in training: array [rows, k + 1].
+    """Return the neighbors in a table, and the neighbor features of all its rows in training: array [rows, k + 1].
 
     `numbers` [rows, columns] are finite or NaN. Training rows, those of `targets`, are not their own neighbors.
     """
@@ -188,7 +190,7 @@ def learn_neighbors(numbers: Doubles, targets: Targets) -> tuple[Neighbors, Doub
 
 
 def extended(neighbors: Neighbors, numbers: Doubles, targets: Targets) -> Neighbors:
-    """Return the neighbors in more rows of the same table, with the same scale."""
+    """Return the neighbors in more rows of the same table, with the same scaling."""
     return _neighbors(numbers[targets.rows], targets, neighbors.center, neighbors.inverse)[0]
 
 
@@ -251,7 +253,7 @@ def _distinct(rows: Doubles) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int
 
 
 def _scaling(numbers: Doubles) -> tuple[Doubles, Doubles]:
-    """Return median and inverse quartile distance of each column; if that distance is 0, half the range is used."""
+    """Return the median and the inverse quartile distance (if that is 0, of half the range) of each column."""
     center, inverse = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
     for place, column in enumerate(numbers.T):
         there = column[~np.isnan(column)]

@@ -1,7 +1,7 @@
-"""The columns of a table in training, and the check that another table has the same columns.
+"""Describes the columns of a training table, and checks that another table has the same columns.
 
-A category has levels: the texts seen in training, sorted. A column keeps at most MOST_LEVELS of them, the most frequent
-ones (ties in order of text). All other texts, in training or later, are an unknown level. Some numbers have levels too
+A category has levels: the texts seen in training, sorted. A column keeps the most frequent levels, at most MOST_LEVELS
+(ties in order of text). All other texts, in training or later, count as one unknown level. Some numbers have levels too
 (spiked_numbers.py).
 """
 
@@ -30,24 +30,25 @@ MOST_LEVELS = 2**16
 INFINITE_TODO = "replace or drop it, or pass config=ash.SearchConfig(infinite='missing')"
 ISO = DateSpelling("ymd")
 ONE_HOT_LEVELS = 32
-"""A category with more levels has statistics: one-hot features would be mostly zeros, and the first layer wide."""
+"""A category with more levels has target statistics, since one-hot features would be mostly zeros and the first layer
+wide."""
 
 
 @dataclass(frozen=True)
 class ColumnSchema:
-    """A column in training.
+    """The properties of a column in training.
 
     Attributes
     ----------
     kind : "number", "category" or "date"
     dtype : str
-        The name of its type in the library of the table; empty in a loaded model.
+        The name of the column's type in the library of the table; empty in a loaded model.
     levels : tuple of str, or of float
         Sorted; empty for most numbers.
     missing : bool
-        Whether cells were missing.
+        Whether any cells were missing.
     spelling : Spelling or None
-        How text spells its numbers or dates, if not as in Python or ISO 8601.
+        How text spells the numbers or dates of the column; None if as Python does, or as ISO 8601 does.
     parts : tuple of str
         The parts of a date that are features (date_parts.py).
     """
@@ -56,7 +57,7 @@ class ColumnSchema:
     dtype: str
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
-    spelling: Spelling | None = field(default=None, repr=False)  # journals hash the repr, and also the numbers
+    spelling: Spelling | None = field(default=None, repr=False)  # journals hash the repr; they hash the numbers too
     parts: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -69,7 +70,7 @@ class ColumnSchema:
         return cell is None or (is_gap(cell) and cell not in self.levels)
 
     def of(self, given: Column, name: str = "X") -> Column:
-        """Return a column of another table, its text read as numbers or dates as it was in training."""
+        """Return a column of another table, with its text read as numbers or dates as in training."""
         if self.kind == "category" or not isinstance(given, CellColumn) or not given.is_text:
             return given
         if self.spelling is not None or self.kind == "date":
@@ -79,7 +80,7 @@ class ColumnSchema:
         try:
             return given.spelled(NumberSpelling("."), name)
         except DataError:
-            return given  # `Schema.read` reports that it is of another kind
+            return given  # `Schema.read` reports that the column is of another kind
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON that `_column_from_json` reads."""
@@ -90,7 +91,7 @@ class ColumnSchema:
 
 @dataclass(frozen=True)
 class Schema:
-    """A table in training, and how to treat cells that did not occur there.
+    """The columns of a table in training, and how to treat cells that did not occur there.
 
     Attributes
     ----------
@@ -129,9 +130,10 @@ class Schema:
         return all(column.kind == "number" for column in self.columns)
 
     def read(self, frame: Frame, expecting: str = "the network", name: str = "X") -> Frame:
-        """Return these columns of a table, with text read as numbers as in training.
+        """Return the schema's columns of a table, with text read as numbers or dates as in training.
 
-        If both have names, columns are matched by name, in any order and among others; otherwise by position.
+        If both have names, columns are matched by name, in any order and possibly among other columns. Otherwise they
+        are matched by position.
 
         Parameters
         ----------
@@ -141,7 +143,7 @@ class Schema:
         Raises
         ------
         DataError
-            Columns are missing, or are of another kind than in training; the message lists them.
+            Columns are missing, or are of a different kind than in training; the message lists them.
         """
         if frame.names is not None and self.names is not None:
             if not set(self.names) <= set(frame.names):

@@ -1,4 +1,5 @@
-"""Converts an encoding to and from the parts of a model file: a dict for JSON, and arrays with prefixes from ARRAYS."""
+"""Converts an encoding to and from the parts of a model file: a JSON dict, and arrays whose names start as in
+ARRAYS."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +19,7 @@ def encoding_parts(encoding: Encoding) -> tuple[dict[str, Any], dict[str, NDArra
     """Return the parts that `encoding_from_parts` reads: a dict for JSON, and arrays by name."""
     tables = {f"statistics.{place}": table for place, table in enumerate(encoding.statistics) if table is not None}
     tables |= neighbors_parts(encoding.neighbors)
-    schema = encoding.schema.without_dtypes.to_json()  # the same bytes for all libraries of a table
+    schema = encoding.schema.without_dtypes.to_json()  # the same bytes whichever library the table is from
     return {"schema": schema, "targets": list(encoding.targets)}, tables
 
 

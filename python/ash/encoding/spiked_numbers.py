@@ -1,13 +1,13 @@
-"""Numbers that also have levels: columns in which one value is so frequent that both quartiles are equal.
+"""Adds levels to spiked columns of numbers, in which one value is so frequent that both quartiles are equal.
 
     capital gain     0 0 0 0 0 0 7298 0 0 0 0 0 0 0 15024 0 ...      quartiles 0 and 0, levels 0, 594, ..., 7298, ...
 
 Scaled by its range, such a column has nearly all its values close together, and a smooth function of the number cannot
-separate their effects. So, like the levels of a category, its values get target statistics (target_statistics.py) in
-addition to the number. These are the values that occur at least twice. There must be more than ONE_HOT_LEVELS of them,
-and they must leave out most of the steps between the smallest and the largest, as amounts do. Grey levels and counts
-fill these steps, and are better as numbers alone. A table with more than MOST_COLUMNS such columns is not changed: it
-is sparse and would grow a lot, and whether levels help there has not been measured.
+separate their effects. So its values get target statistics (target_statistics.py) in addition to the number, like the
+levels of a category. The levels are the values that occur at least twice. There must be more than ONE_HOT_LEVELS of
+them, and they must leave out most of the steps between the smallest and the largest, as amounts of money do. Gray
+levels and counts fill these steps, and are better without levels. A table with more than MOST_COLUMNS such columns is
+not changed: it is sparse and would become much wider, and whether levels help there has not been measured.
 
 The columns are chosen on a few thousand evenly spaced rows. Each row counts once, whatever its weight.
 """
@@ -28,7 +28,8 @@ _SEEN_CELLS = 2**20  # cells read at a time
 MOST_COLUMNS = 32
 """If more columns qualify, none has levels."""
 FILLED = 1 / 8
-"""The range of the levels has steps as long as their shortest distance; at most this share of the steps are levels."""
+"""The range of the levels is divided into steps as long as their shortest distance; at most this share may be
+levels."""
 _OFTEN = 2  # a value that occurs once says nothing about another row
 
 
@@ -52,7 +53,7 @@ def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
     found: list[int] = []
     for first, stop in blocks(len(numbers), max(1, _SEEN_CELLS // len(rows))):
         places = numbers[first:stop]
-        seen = np.sort(np.stack(list(_columns(frame, rows, places))), axis=1)  # missing ones last
+        seen = np.sort(np.stack(list(_columns(frame, rows, places))), axis=1)  # missing cells last
         there = len(rows) - np.isnan(seen).sum(axis=1)
         column = np.arange(len(places))
         equal = seen[column, there // 4] == seen[column, 3 * there // 4]  # False for NaN
@@ -72,13 +73,13 @@ def _columns(frame: Frame, rows: NDArray[np.int64], places: list[int]) -> Iterat
 
 
 def _is_sparse(levels: NDArray[np.float64]) -> bool:
-    """Return whether sorted levels leave out most of the steps between them."""
+    """Return whether sorted levels leave out most of the steps in their range."""
     smaller = levels / levels.size  # avoids overflow in differences
     return bool(levels.size * np.diff(smaller).min() <= FILLED * np.ptp(smaller))
 
 
 def _recurring(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sorted values that occur at least twice, at most MOST_LEVELS, the frequent ones first."""
+    """Return the sorted values that occur at least twice; at most MOST_LEVELS, of which the most frequent are kept."""
     found, counts = np.unique(values[~np.isnan(values)], return_counts=True)
     often = np.flatnonzero(counts >= _OFTEN)
     kept = often[np.argsort(-counts[often], kind="stable")[:MOST_LEVELS]]

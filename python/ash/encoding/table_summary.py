@@ -1,12 +1,11 @@
 """Describes the columns of a table, their encoding and anything odd about them, for `ash.describe`.
 
-Columns that look odd are found on at most SEEN_ROWS evenly spaced rows. Copies and constants are then compared in all
-rows.
+Odd columns are found on at most SEEN_ROWS evenly spaced rows. Copies and constants are then confirmed on all rows.
 
     constant          one value in all rows
     id                a different text or whole number in each row; numbers must count up or down
     copy              the same cells as an earlier column
-    copy of the target
+    copy of the target    values and targets correspond one to one
 """
 
 from collections import Counter
@@ -26,7 +25,7 @@ from ash.encoding.schema import ONE_HOT_LEVELS, ColumnSchema, Schema
 
 SEEN_ROWS = 4096
 SHOWN = 40
-"""Columns that are printed; `TableSummary.columns` has them all."""
+"""The most columns that are printed; `TableSummary.columns` has all of them."""
 HEADER = ("column", "kind", "dtype", "levels", "missing", "features", "why")
 
 
@@ -37,20 +36,20 @@ class ColumnSummary:
     Attributes
     ----------
     name : str
-        Its name, or x0, x1, ... by position.
+        The column's name, or x0, x1, ... by position.
     kind : "number", "category" or "date"
     dtype : str
-        The name of its type in its library; empty in a loaded model.
+        The name of the column's type in its library; empty in a loaded model.
     levels : int or None
-        Number of distinct values of a category, or of a number that is target-encoded too.
+        Number of levels of a category, or of a numeric column that also has target statistics; else None.
     missing : int or bool
-        Number of missing cells; for a model, whether there were any in training.
+        Number of missing cells; for a model, whether any cells were missing in training.
     features : int
-        Number of its features.
+        Number of features of the column.
     why : str
-        How it is encoded, and why.
+        How the column is encoded, and why.
     notes : tuple of str
-        What is odd about it.
+        What is odd about the column.
     """
 
     name: str
@@ -65,7 +64,7 @@ class ColumnSummary:
 
 @dataclass(frozen=True, repr=False)
 class TableSummary:
-    """The columns of a table, as `ash.describe` returns them. Prints as a table; HTML in a notebook.
+    """The columns of a table, as `ash.describe` returns them; prints as a table, in a notebook as HTML.
 
     Attributes
     ----------
@@ -124,7 +123,7 @@ def table_lines(columns: Sequence[ColumnSummary]) -> list[str]:
 
 
 def table_row(each: ColumnSummary) -> tuple[Any, ...]:
-    """Return the cells of a column in such a table, in the order of HEADER."""
+    """Return the row of a column in such a table, in the order of HEADER."""
     return (
         printable(each.name),
         each.kind,
@@ -161,7 +160,7 @@ def frame_summary(frame: Frame, schema: Schema) -> TableSummary:
 
 
 def model_summary(encoding: Encoding) -> Iterator[ColumnSummary]:
-    """Yield the columns of a model, whose cells are not known."""
+    """Yield the summary of each column of a model, whose cells are not known."""
     for place, column in enumerate(encoding.schema.columns):
         yield _summary(encoding.schema, place, column.missing, encoding.width(place))
 
@@ -277,7 +276,7 @@ def _are_equal(frame: Frame, schema: Schema, one: int, other: int) -> bool:
 def _tell(cells: NDArray[Any], targets: NDArray[np.float64], kind: str) -> bool:
     """Return whether values and targets correspond one to one.
 
-    If most values occur once, that means nothing; then numbers must also grow or fall with the target.
+    If most values occur only once, this means nothing by itself; numbers must then also grow or fall with the target.
     """
     there: dict[Any, float] = {}
     back: dict[float, Any] = {}

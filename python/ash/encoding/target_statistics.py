@@ -1,4 +1,4 @@
-"""Target statistics: a level of a category is encoded as the mean target of the rows where it occurred.
+"""Computes target statistics: a level of a category is encoded as the mean target of the rows where it occurred.
 
 The statistic of a level with weight W and targets y of weight w in its rows is
 
@@ -9,7 +9,8 @@ For all other rows they run over all training rows. Source: ordered target stati
 2018, arXiv:1706.09516). One difference: there is one order, not one per tree. The order should be random, since an
 order by the target would reveal it.
 
-The code sums w (y - prior), in order of rows within a level. In exact arithmetic this is equal; it rounds better.
+The code sums w (y - prior), in order of rows within a level. In exact arithmetic the result is the same; in floating
+point it is more accurate.
 """
 
 import math
@@ -44,10 +45,10 @@ class Targets:
 def choose_targets(
     targets: NDArray[np.float64], classes: int, training: NDArray[np.int64], weights: NDArray[np.float64] | None
 ) -> tuple[int, ...]:
-    """Return which outputs, or which classes above 0, have statistics; sorted, at most MOST_STATISTICS.
+    """Return the sorted outputs, or classes above 0, that have statistics; at most MOST_STATISTICS.
 
-    Outputs are taken from the first on; classes by their weight in training, ties in order of number. Class 0 needs no
-    statistics, since its share follows from the others.
+    These are the first outputs, or the classes with the largest weight in training (ties in order of number). Class 0
+    needs no statistics, since its share follows from the others.
     """
     if not classes:
         return tuple(range(min(targets.shape[1], MOST_STATISTICS)))
@@ -63,7 +64,7 @@ def prepare_targets(
     training: NDArray[np.int64],
     weights: NDArray[np.float64] | None,
 ) -> Targets:
-    """Return the targets of the training rows, minus their mean."""
+    """Return the targets of the training rows in the form that statistics need."""
     if classes:
         values = (targets[training, :1] == np.array(chosen, np.float64)).astype(np.float64)
     else:
@@ -76,7 +77,7 @@ def prepare_targets(
 
 
 def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) -> NDArray[np.float64]:
-    """Return the table of a column: [levels + 2, k + 1]; its last rows are for missing and for unknown levels.
+    """Return the table of statistics of a column, whose last two rows are for missing and for unknown levels.
 
     Parameters
     ----------
@@ -97,18 +98,18 @@ def total_statistics(targets: Targets, codes: NDArray[np.int32], levels: int) ->
         sums = np.bincount(own, weights=targets.deviations[:, place], minlength=levels + 2)
         sums[unknown] = 0.0
         table[:, place] = prior + sums / (counts + 1.0)
-    table[:, -1] = [math.log1p(count) for count in counts.tolist()]  # not NumPy's, which differs by instruction set
+    table[:, -1] = [math.log1p(count) for count in counts.tolist()]  # NumPy's log1p differs by instruction set
     return table
 
 
 def ordered_statistics(targets: Targets, codes: NDArray[np.int32], table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the statistics to train with: array [rows, k]; those of a training row come from the rows before it."""
+    """Return the statistics for training: array [rows, k]; a training row has those of the training rows before it."""
     statistics = table[codes, :-1]
     own = codes[targets.rows]
     order = np.argsort(own, kind="stable")
     own = own[order]
     is_first = np.diff(own, prepend=-1) != 0
-    start = np.flatnonzero(is_first)[np.cumsum(is_first) - 1]  # where the level of each row begins
+    start = np.flatnonzero(is_first)[np.cumsum(is_first) - 1]  # the first position of each row's level
     before = _sums_before(targets.weights[order, None], start)
     sums = _sums_before(targets.deviations[order], start)
     ordered = targets.priors + sums / (before + 1.0)

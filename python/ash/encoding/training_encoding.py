@@ -1,7 +1,7 @@
 """Learns the encoding of a training table, and computes the features of its training rows.
 
-No row may see its own target. So a training row has the statistics of the training rows before it, and neighbors among
-the other training rows. All other rows have the features of `Encoding.block`. After training, neighbors come from all
+No row may see its own target. So a training row has the statistics of the training rows before it, and its neighbors
+are other training rows. All other rows have the features of `Encoding.block`. After training, neighbors come from all
 rows of the table, including validation rows.
 """
 
@@ -30,7 +30,7 @@ class TrainingEncoding(Encoding):
     near : array [rows, k + 1] or None
         The neighbor features in training.
     known : Neighbors or None
-        The neighbors for prediction, from validation rows too.
+        The neighbors for prediction, which include validation rows.
     """
 
     frame: Frame
@@ -86,11 +86,11 @@ def learn_encoding(
     targets : array [rows, outputs]
         Class numbers in the first column for classification.
     classes : int
-        0 for regression.
+        Number of classes; 0 for regression.
     training : int64 array
-        Row numbers without duplicates, in the order of the statistics, which should be random.
+        Row numbers without duplicates, in the order for the statistics, which should be random.
     weights : array [rows], optional
-        At least 0; all 1 if not given.
+        At least 0; by default all 1.
     validation : int64 array, optional
         Rows of this table that become neighbors after training.
     """

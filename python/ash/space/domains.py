@@ -102,7 +102,7 @@ class Domain:
         return value if self.has_list or not is_number(value) else min(max(value, self.levels[0]), self.levels[-1])
 
     def moved(self, value: Any, share: float) -> Any:
-        """Return the level at a distance from a number that is a share of the range, clipped to the range.
+        """Return the level that is a given share of the range above a number, clipped to the range.
 
         An option of a choice is returned unchanged.
 
@@ -213,7 +213,7 @@ def integers(
         numbers. By default all whole numbers can be drawn. A default that is not a level is added as a level.
     log : bool, default False
         Whether numbers are drawn evenly in their logarithm: each number k has a probability proportional to log((k +
-        1/2) / (k - 1/2)), nearly 1 / k. A configuration that was drawn before is drawn again.
+        1/2) / (k - 1/2)), nearly 1 / k. If a configuration was drawn before, another one is drawn.
 
     Returns
     -------

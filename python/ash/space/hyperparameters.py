@@ -1,16 +1,16 @@
-"""The table of all hyperparameters (name, allowed values, default), and their conversion to settings of the core.
+"""The table of all hyperparameters (name, allowed values, default), and their conversion to the core's settings.
 
 A hyperparameter that a candidate does not name has its default. ``activation`` is one name for all hidden layers, or a
 tuple with one name per hidden layer; without hidden layers a name has no effect, and a tuple must be empty.
-``weight_decay`` is decoupled from the gradient. ``adam`` with it is called ``adamw`` (Loshchilov and Hutter,
-arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. beta2 is 0.95 since on tables 0.999 costs 2 %
-(classification) and 23 % (regression) more error (Holzmueller et al., arXiv:2407.04491, table B.1 and B.2).
-With ``parametric_activation`` each hidden neuron computes x + a (f(x) - x), where ``a`` is learned, starting from 1
-(same source).
+``weight_decay`` is decoupled from the gradient. ``adam`` with weight decay is called ``adamw`` (Loshchilov and Hutter,
+arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. The default of ``beta2`` is 0.95, since on
+tables 0.999 increases the error by 2 % (classification) and 23 % (regression) (Holzmueller et al., arXiv:2407.04491,
+tables B.1 and B.2). With ``parametric_activation`` each hidden neuron computes x + a (f(x) - x), where ``a`` is
+learned, starting from 1 (same source).
 
-``model`` is the kind of a candidate: a network or LightGBM's boosted trees. Hyperparameters of trees have LightGBM's
-names. They do not affect networks, and those of networks do not affect trees. ``shrinkage`` replaces the learning rate:
-the rate of a job is shrinkage / rounds.
+``model`` is the kind of a candidate: a network, or boosted trees of LightGBM or CatBoost. Hyperparameters of trees have
+LightGBM's names, except for CatBoost's own ``depth`` and ``l2_leaf_reg``. They do not affect networks, and those of
+networks do not affect trees. ``shrinkage`` replaces the learning rate: the rate of a job is shrinkage / rounds.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +32,7 @@ Params = dict[str, Any]
 
 
 class Hyperparameter(NamedTuple):
-    """One line of the table.
+    """One row of the table of hyperparameters.
 
     ``read`` returns the value in its plain form (int, float, str or tuple), or None for a value that is not allowed.
     ``models`` are the kinds of model that have it.
@@ -183,7 +183,7 @@ def check_value(name: str, value: Any) -> Any:
 
 
 def conflict(params: Mapping[str, Any]) -> str | None:
-    """Return why these hyperparameters exclude each other, or None if they do not or are not named."""
+    """Return why two of these hyperparameters exclude each other, or None if none do."""
     hidden, activation = params.get("hidden"), params.get("activation")
     if hidden is not None and isinstance(activation, tuple) and len(activation) != len(hidden):
         return f"activation={activation!r} names {len(activation)} layers, but hidden={hidden!r} has {len(hidden)}"
@@ -192,7 +192,7 @@ def conflict(params: Mapping[str, Any]) -> str | None:
     return None
 
 
-CONFLICTING = (("hidden", "activation"), ("optimizer", "weight_decay"))  # the pairs that conflict() looks at
+CONFLICTING = (("hidden", "activation"), ("optimizer", "weight_decay"))  # the pairs that conflict() checks
 
 
 def model_of(params: Mapping[str, Any]) -> str:
@@ -203,7 +203,7 @@ def model_of(params: Mapping[str, Any]) -> str:
 def check_params(params: Mapping[str, Any]) -> Params:
     """Return a full configuration in plain form: all hyperparameters of its model, in table order, with defaults.
 
-    The model itself is named unless it is a network.
+    `model` is included unless it is a network.
 
     Raises
     ------
@@ -222,9 +222,9 @@ def check_params(params: Mapping[str, Any]) -> Params:
 
 
 def to_settings(params: Mapping[str, Any], external_cost: float = 1.0) -> _core.Settings:
-    """Return the settings of the core for one candidate's hyperparameters. Raises like `check_params`.
+    """Return the core's settings for one candidate's hyperparameters; raise as `check_params` does.
 
-    `external_cost` is the cost of an epoch, in multiply-adds, of a candidate that is not a network.
+    `external_cost` is the cost in multiply-adds of one epoch of a candidate that is not a network.
     """
     full = check_params(params)
     settings = _core.Settings()

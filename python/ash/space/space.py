@@ -46,32 +46,32 @@ from ash.space.grid import Condition, Grid, Variant, ordered_names
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict, model_of
 
 FRUITLESS = 1000
-"""After this many configurations in a row that were drawn before, few others are assumed to be left."""
+"""After this many repeated configurations in a row, few others are assumed to be left."""
 FEW = 1000
-"""So many candidates fit into any memory, so the free memory, which takes 0.4 ms to read, is not read."""
-_STREAM = 1  # spawn key of the draw of candidates; other streams of the same seed have other keys
+"""Up to this many candidates fit into any memory, so the free memory is not read, which would take 0.4 ms."""
+_STREAM = 1  # spawn key of the draw of candidates; other random streams of the same seed have other keys
 _DRAWS_AT_ONCE = 256  # random numbers per call of NumPy
 
 
 def check_drawn(count: int, params: Params) -> None:
-    """Raise SettingError if `count` candidates like these hyperparameters do not fit into memory."""
+    """Raise SettingError if `count` candidates of the size of `params` do not fit into memory."""
     if count > FEW:
         advice = "lower candidates, or give None, which draws them as they are needed"
         check_room("candidates", count, sys.getsizeof(params), advice)
 
 
 class Space:
-    """Named domains of hyperparameters, validated as a whole. Immutable.
+    """The named domains of the hyperparameters to search, validated as a whole; immutable.
 
     Parameters
     ----------
     **hyperparameters
         For each name in ``ash.space.hyperparameters.HYPERPARAMETERS`` that should not have its default: a domain
-        (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values to choose from, a
-        distribution of Optuna, a frozen one of scipy.stats, a single value, or a list of domains. Of such a list the
-        first domain whose conditions hold applies. A tuple is one value: ``hidden=(64, 32)`` is a network with two
-        hidden layers, ``hidden=[64, 32]`` a choice of two networks. A hyperparameter without a domain that applies is
-        absent from the candidate.
+        (``ash.choice``, ``ash.integers``, ``ash.uniform``, ``ash.log``), a list of values to choose from, an Optuna
+        distribution, a frozen scipy.stats distribution, a single value, or a list of domains. In a list of domains, the
+        first one whose conditions hold applies. A tuple is one value: ``hidden=(64, 32)`` is a network with two hidden
+        layers, ``hidden=[64, 32]`` a choice of two networks. A hyperparameter without a domain that applies is absent
+        from the candidate.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class Space:
     -----
     All configurations are equally likely to be drawn, except for the weights of ``ash.integers(..., log=True)``. If a
     domain without a list of levels, such as ``ash.log(1e-3, 1)``, depends on a condition, the hyperparameters are drawn
-    one after the other, each level equally likely, so a choice with fewer configurations is not left out.
+    one after the other, each level equally likely, so that an option with few configurations is drawn too.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class Space:
 
     @property
     def domains(self) -> Mapping[str, tuple[Domain, ...]]:
-        """The domains of each name, levels in plain form."""
+        """The domains of each name, with their levels in plain form."""
         return MappingProxyType(self._domains)
 
     @property
@@ -128,7 +128,7 @@ class Space:
         Parameters
         ----------
         models : sequence of str
-            At least one of `models`; others have no effect.
+            At least one of the space's `models`; other kinds have no effect.
         """
         if self.models <= set(models):
             return self
@@ -153,7 +153,7 @@ class Space:
         return dict(self._grid.default)
 
     def has(self, params: Params) -> bool:
-        """Return whether the space has a configuration.
+        """Return whether a configuration belongs to the space.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class Space:
         ----------
         ask : callable
             Called with each name that applies, the index of the domain that applies, and that domain; returns the
-            value. Names on which others depend come first.
+            value. Names on which other names depend come first.
         """
         params: Params = {}
         for name in ordered_names(self._variants):
@@ -178,7 +178,7 @@ class Space:
         return {name: params[name] for name in self.domains if name in params}
 
     def read(self, params: Any) -> tuple[Params, bool]:
-        """Return a configuration in plain form, and whether all its values are levels, or some lie between them.
+        """Return a configuration in plain form, and whether all its values are levels, none of them between two.
 
         Parameters
         ----------
@@ -200,14 +200,14 @@ class Space:
         return plain, all([self._is_level(name, plain) for name in self.domains])
 
     def blend(self, params: Params, other: Params, names: Sequence[str]) -> Params:
-        """Return a configuration that combines hyperparameters of two.
+        """Return a configuration that combines the hyperparameters of two configurations.
 
         Parameters
         ----------
         params, other : dict
             Configurations of this space, or parts of them. Hyperparameters that neither has get their defaults.
         names : sequence of str
-            The hyperparameters that are taken from `params` if it has them; the rest is taken from `other`.
+            The hyperparameters to take from `params` if it has them; the others are taken from `other`.
         """
 
         def choose(name: str, domain: Domain) -> Any:
@@ -219,7 +219,7 @@ class Space:
         return found
 
     def completed(self, params: Params) -> Params | None:
-        """Return the default configuration with these hyperparameters; None if the space does not have one of them.
+        """Return the default configuration updated with these values; None if one of them is not in the space.
 
         Parameters
         ----------
@@ -265,19 +265,19 @@ class Space:
         return False
 
     def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:
-        """Return the domain of a name that applies with these values, and its index, or None if none applies."""
+        """Return the domain of a name that applies with these values, preceded by its index; None if none does."""
         for number, variant in enumerate(self._variants[name]):
             if all(other in params and params[other] in wanted for other, wanted in variant.conditions):
                 return number, self._domains[name][number]
         return None
 
     def size_with(self, first: Sequence[Params]) -> int:
-        """Return the number of distinct configurations, including given ones that may lie between levels.
+        """Return the number of distinct configurations, including those in `first` that lie between levels.
 
         Parameters
         ----------
         first : sequence of dict
-            Distinct configurations that `read` has returned.
+            Distinct configurations, as `read` returns them.
         """
         return self.size + sum(not self.read(params)[1] for params in first)
 
@@ -305,7 +305,7 @@ class Space:
         Parameters
         ----------
         n : int
-            How many, at least 1. The first k of n are the sample of k.
+            The number of configurations, at least 1. The first k of n are the same as a sample of k.
         seed : int
             At least 0, of any length. The same seed gives the same configurations on any machine.
 
@@ -332,8 +332,9 @@ class Space:
         Returns
         -------
         iterator of dict
-            It ends when the space is exhausted. The time per configuration does not grow with the number drawn. The
-            iterator keeps at most two integers for each, and a text if not all configurations are equally likely.
+            It ends when the space is exhausted. The time per configuration does not grow with the number drawn. For
+            each configuration drawn, the iterator keeps at most two integers, and a text if not all configurations are
+            equally likely.
 
         Raises
         ------
@@ -435,7 +436,7 @@ class Space:
 
     @staticmethod
     def _by_model(domains: dict[str, tuple[Domain, ...]]) -> dict[str, tuple[Domain, ...]]:
-        """Make each hyperparameter depend on the kinds of model that have it, if the space has other kinds too."""
+        """Make each hyperparameter conditional on the kinds of model that have it, if the space has other kinds too."""
         models, found = _models_of(domains), {}
         for name, several in domains.items():
             own = tuple(model for model in MODELS if model in models and model in HYPERPARAMETERS[name].models)
@@ -471,7 +472,7 @@ class Space:
 
 
 def _may_apply(variant: Variant, variants: Mapping[str, Sequence[Variant]]) -> bool:
-    """Return whether each condition of a variant names a level that is left."""
+    """Return whether each condition of a variant can still hold with the levels in `variants`."""
     return all(
         any(value in one.levels for one in variants[other] for value in values) for other, values in variant.conditions
     )
@@ -486,12 +487,12 @@ Kind = TypeVar("Kind", bound=Space)
 
 
 def read_space(space: Any, kind: type[Kind]) -> Kind:
-    """Return the argument `space` of an entry point as a space of networks or of a function.
+    """Return the argument `space` of an entry point as a space of this kind: `Space` or `FunctionSpace`.
 
     Raises
     ------
     SettingError
-        It is neither a space nor a dict of domains by name, or it is of the other kind.
+        It is neither a space nor a dict of domains by name, or has a name or value that this kind does not allow.
     """
     if type(space) is kind:
         return space
@@ -507,7 +508,7 @@ def read_space(space: Any, kind: type[Kind]) -> Kind:
 
 
 def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterator[Params]:
-    """Yield distinct points, then the rest of `everything`; `points` ends early after many known ones in a row."""
+    """Yield distinct points, then the rest of `everything`; leave `points` after FRUITLESS repeats in a row."""
     seen: set[str] = set()
     fruitless = 0
     for params in points:
@@ -522,13 +523,13 @@ def each_once(points: Iterable[Params], everything: Iterable[Params]) -> Iterato
 
 
 def after(first: Sequence[Params], points: Iterable[Params]) -> Iterator[Params]:
-    """Return an iterator over `first`, distinct configurations, and then over all other points."""
+    """Return an iterator over the distinct configurations in `first`, and then over all other points."""
     own = {key_of(params) for params in first}
     return chain(first, (params for params in points if key_of(params) not in own) if own else points)
 
 
 def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> Iterator[Params]:
-    """Return an iterator over the configurations in `before`, at their numbers, with other points in the gaps.
+    """Return an iterator over the configurations in `before`, each at its number, with other points in the gaps.
 
     It ends at the first gap for which no point is left.
     """
@@ -542,7 +543,7 @@ def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> 
 
 
 def _described(domains: Iterable[Domain]) -> str:
-    """Return the number of levels of a name, or their bounds."""
+    """Return the number of levels of a name, or the bounds if they are not listed."""
     several = list(domains)
     if all(domain.has_list for domain in several):
         return str(sum(len(domain.levels) for domain in several))
@@ -550,12 +551,12 @@ def _described(domains: Iterable[Domain]) -> str:
 
 
 def _shuffled(grid: Grid, seed: int) -> Iterator[Params]:
-    """Return an iterator over the configurations of a grid in random order, the default first."""
+    """Return an iterator over the configurations of a grid in random order, starting with the default."""
     return map(grid.configuration, _shuffle(grid, seed))
 
 
 def _shuffle(grid: Grid, seed: int) -> Iterator[int]:
-    """Yield the numbers of all configurations in random order, that of the default first."""
+    """Yield the numbers of all configurations in random order, starting with that of the default configuration."""
     words = (grid.size.bit_length() + 127) // 64
     first = grid.number(grid.default)
     yield first
