@@ -203,7 +203,10 @@ class Ladder:
 
     @property
     def ending(self) -> str | None:
-        """Why the ladder is `finished`: "finished" (by itself), "stop_score", "patience" or "epoch_limit"; or None."""
+        """Why the ladder is `finished`, or None if it is not.
+
+        The reasons are "finished" (by itself), "stop_score", "patience" and "epoch_limit".
+        """
         with self._lock:
             return self._core.ending
 

@@ -253,9 +253,9 @@ class SearchConfig:
     models : list of {"network", "lightgbm", "catboost"}, optional
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
         of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search and
-        LightGBM is installed. Only networks for a given number of candidates, a `work_limit`, an executor, several
-        targets and sparse tables. No effect if `space` is given, because its hyperparameter `model` sets the kind.
-        Tables only.
+        LightGBM is installed. It is only networks for a given number of candidates, a `work_limit`, an executor,
+        several targets and sparse tables. No effect if `space` is given, because its hyperparameter `model` sets the
+        kind. Tables only.
     draws : {"random", "adaptive"}, optional
         How candidates are drawn. Default: "adaptive" if a `time_limit` or `work_limit` sets the size of the search,
         else "random". "random" draws from the space regardless of the results. "adaptive" starts with the default
@@ -507,7 +507,7 @@ def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
 
 
 def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller: str = "") -> tuple[str, ...]:
-    """Return the names of the options that decide on `decides` and that `caller` takes, if these are given."""
+    """Return the names of all options, or only of those that decide on `decides` and that `caller` takes."""
     return tuple(
         name
         for name, option in option_table(kind).items()
@@ -558,9 +558,9 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     Parameters
     ----------
     caller : str
-        Which entry point it is.
+        The entry point.
     given : dict
-        Its arguments by name. Only options, `config`, `executor`, `validation` and `cv` are read.
+        The arguments of the entry point by name. Only options, `config`, `executor`, `validation` and `cv` are read.
 
     Raises
     ------
@@ -579,7 +579,7 @@ def read_options(caller: Caller, given: Mapping[str, Any]) -> Options:
     checked["min_epochs"] = checked["min_epochs"] or 1
     checked["promotion"] = checked["promotion"] or ("improving" if planned else _promotion(checked["candidates"]))
     checked["schedule"] = checked["schedule"] or "reproducible"
-    # A run with a time limit depends on the machine anyway. Other runs must not depend on what is installed.
+    # A run with a time limit depends on the machine anyway. Other runs must not depend on the installed packages.
     is_timed = planned and checked["time_limit"] is not None and checked["work_limit"] is None
     if config.models is None and is_timed and given["executor"] is None:
         checked["models"] = (NETWORK, LIGHTGBM) if is_installed(LIGHTGBM) else (NETWORK,)

@@ -56,7 +56,7 @@ def column_names(X: Any, name: str) -> tuple[str, ...] | None:
     """
     if not is_frame(X):
         return None
-    columns = list(X.column_names if hasattr(type(X), "column_names") else X.columns)  # pyarrow's columns are arrays
+    columns = list(X.column_names if hasattr(type(X), "column_names") else X.columns)  # pyarrow's `columns` are arrays
     text = [isinstance(column, str) for column in columns]
     if any(text) and not all(text):
         odd = [column for column, is_text in zip(columns, text, strict=True) if not is_text]

@@ -1,4 +1,4 @@
-"""Columns of a table (numbers, dates or text) from any library, which are read in blocks of rows.
+"""Columns of a table from any library (numbers, dates or text), read in blocks of rows.
 
     NumPy numbers                       ArrayColumn     a view of the user's array
     numbers of a series, with nulls     SeriesColumn    cast block by block

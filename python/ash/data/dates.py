@@ -1,6 +1,6 @@
 """Converts dates, times and text that spells them to days since 1970-01-01, with the time of day as a fraction.
 
-    datetime64, dates of objects and of series     ->  microseconds  ->  days_of     ->  days
+    datetime64, date objects, series of dates      ->  microseconds  ->  days_of     ->  days
     learn_dates(texts)  ->  DateSpelling           ->  number(text)              ->  days
 
 Times with a time zone are converted to UTC. A date gives the same bits from any source, because days and the rest of a

@@ -89,7 +89,7 @@ def _contiguous(column: Column, values: "pyarrow.ChunkedArray") -> Column:
 
 @dataclass(frozen=True)
 class DataTable:
-    """A table with its target `y`, in which booleans, integers and text are labels, and other numbers are targets.
+    """A table with its target `y`: booleans, integers and text in `y` are labels, and other numbers are targets.
 
     `groups` and `weights` come from their own columns, if requested; these columns are not in X.
     """
@@ -104,7 +104,7 @@ class DataTable:
 
 @dataclass(frozen=True)
 class Roles:
-    """The roles of a table's columns: its target, and those that are not features.
+    """The roles of a table's columns: which one is the target, and which ones are not features.
 
     Attributes
     ----------

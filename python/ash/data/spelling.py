@@ -30,7 +30,7 @@ GAPS = PLAIN_GAPS | {"?", "#N/A", "#NA", "N/A", "n/a"}
 NUMBER_GAPS = frozenset(map(str.lower, GAPS)) | {"-", "--", "n.a.", "nil", "missing", "unknown"}
 """Text that means a missing number, in upper or lower case, with or without surrounding blanks."""
 NEARLY = 0.9
-"""If at least this share of a text column is numbers, a warning names a cell that is not a number."""
+"""If at least this share of the cells in a text column are numbers, a warning names a cell that is not a number."""
 SAMPLE = 1_000
 """Spellings are first tried on at most this many distinct cells of a column, then on all cells if they read these."""
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
@@ -131,7 +131,7 @@ class Learned:
     Attributes
     ----------
     spelling : Spelling or None
-        None if the column's text is not numbers or dates.
+        None if the text spells neither numbers nor dates.
     example : str
         With a spelling, a cell that shows it or that means a missing cell; empty if no warning is needed. Without a
         spelling, a cell that is not a number.

@@ -5,10 +5,10 @@
 Unusable data raise ``DataError`` before anything runs. A table refers to the user's X, which is never changed, and owns
 its y and weights. The core trains on its own copy.
 
-scikit-learn draws the split: by class for classification (StratifiedShuffleSplit), else by ShuffleSplit. Every class
-keeps a training row. The row of a class with a single row goes to training. If a part is too small for all classes, one
-row of each class is reserved for training, and the others are shuffled regardless of class; then a class may have no
-validation row.
+scikit-learn draws the split, by StratifiedShuffleSplit for classification and by ShuffleSplit for regression. Every
+class keeps a training row. The row of a class with a single row goes to training. If a part is too small for all
+classes, one row of each class is reserved for training, and the others are shuffled regardless of class; then a class
+may have no validation row.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def read_training(
     X : array-like [rows, features]
         As for `read_frame`.
     y : array-like [rows] or [rows, outputs]
-        Labels (text, booleans, numbers) or numbers.
+        Labels (text, booleans or numbers), or numbers to predict.
     task : "classification", "regression" or None
         None to infer it from y, by the rules in ash/data/targets.py.
     sample_weight : array-like [rows], optional
@@ -229,7 +229,7 @@ def split(table: Table, validation: float, seed: int) -> tuple[Rows, Rows]:
 
 
 def _warn_of_single_rows(classes: NDArray[Any]) -> None:
-    """Warn of classes that have a single row."""
+    """Warn about classes that have a single row."""
     names = ", ".join(map(repr, classes[:MOST_NAMED].tolist())) + ", ..." * (len(classes) > MOST_NAMED)
     if len(classes) == 1:
         warn_user(f"class {names} has a single row, which is used for training only")

@@ -24,7 +24,7 @@ from ash.encoding.encoding import Encoding
 from ash.encoding.schema import Schema
 
 MOST_COPIES = 10
-"""Rows are repeated only if the result has at most this many times the rows of the table."""
+"""Rows are repeated only if this increases the number of rows at most by this factor."""
 _CELLS = 2**20  # cells that are hashed at a time
 
 

@@ -5,8 +5,8 @@
     cv = 5              -> shuffled folds of the rows, by class for classification
     cv = splitter, ...  -> row numbers in the user's table -> rows of the table to train on (sorted, repeated)
 
-A candidate is trained on all folds as the parts of one job, and its score is their mean (cpp/ash/run/candidates.hpp).
-The model that predicts is trained on all rows (ash/engine/refit.py).
+A candidate is trained on all folds as the parts of one job, and its score is the mean over them
+(cpp/ash/run/candidates.hpp). The model that predicts is trained on all rows (ash/engine/refit.py).
 
 Memory: each fold has its own float32 matrix, so K folds take K times the memory of one.
 """
@@ -41,8 +41,8 @@ FOLDS = 5
 FEW_ROWS = 5_000
 """With fewer rows, a fifth of them is too few to select candidates, so a planned run uses folds."""
 ROWS_A_SECOND = 250
-"""The most rows per second of the time limit for which a planned run has folds. With five folds a candidate takes five
-times as long. This number was chosen, not measured."""
+"""A planned run has folds only for tables with fewer rows than this per second of its time limit, since with five folds
+a candidate takes five times as long. This number was chosen, not measured."""
 _STREAM = 3  # spawn key of the order of target statistics; the draw of candidates uses 1, the split 2
 
 

@@ -1,5 +1,7 @@
-"""Converts an encoding to and from the parts of a model file: a JSON dict, and arrays whose names start as in
-ARRAYS."""
+"""Converts an encoding to and from the parts of a model file: a dict for JSON, and arrays by name.
+
+The names of the arrays start with the prefixes in ARRAYS.
+"""
 
 from collections.abc import Mapping
 from typing import Any

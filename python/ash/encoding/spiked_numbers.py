@@ -28,13 +28,13 @@ _SEEN_CELLS = 2**20  # cells read at a time
 MOST_COLUMNS = 32
 """If more columns qualify, none has levels."""
 FILLED = 1 / 8
-"""The range of the levels is divided into steps as long as their shortest distance; at most this share may be
-levels."""
+"""The range of the levels is divided into steps as long as the shortest distance between two levels. At most this share
+of the steps may be levels."""
 _OFTEN = 2  # a value that occurs once says nothing about another row
 
 
 def with_recurring(schema: Schema, frame: Frame) -> Schema:
-    """Return the schema of the training table, with levels added to those numeric columns that have them."""
+    """Return the schema of the training table, with levels added to the numeric columns that qualify."""
     places = _with_equal_quartiles(schema, frame)
     if len(places) > MOST_COLUMNS:
         return schema

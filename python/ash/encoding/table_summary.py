@@ -2,9 +2,9 @@
 
 Odd columns are found on at most SEEN_ROWS evenly spaced rows. Copies and constants are then confirmed on all rows.
 
-    constant          one value in all rows
-    id                a different text or whole number in each row; numbers must count up or down
-    copy              the same cells as an earlier column
+    constant              one value in all rows
+    id                    a different text or whole number in each row; numbers must count up or down
+    copy                  the same cells as an earlier column
     copy of the target    values and targets correspond one to one
 """
 

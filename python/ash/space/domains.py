@@ -131,7 +131,7 @@ class Domain:
         Parameters
         ----------
         **conditions
-            ``name=value``, or ``name=(value, value)`` for several. A tuple that is itself a value of that
+            ``name=value``, or ``name=(value, value)`` for several values. A tuple that is itself a value of that
             hyperparameter, such as ``hidden=(64, 32)``, is one value. Repeated calls add conditions.
 
         Raises

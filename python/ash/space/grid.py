@@ -1,4 +1,4 @@
-"""Numbers all configurations of a space; finds their count, and the one with a given number, without enumeration.
+"""Numbers all configurations of a space; finds their count and the configuration of a number without enumeration.
 
 Conditions make the grid irregular, so it is split into regular pieces:
 

@@ -178,7 +178,9 @@ class Space:
         return {name: params[name] for name in self.domains if name in params}
 
     def read(self, params: Any) -> tuple[Params, bool]:
-        """Return a configuration in plain form, and whether all its values are levels, none of them between two.
+        """Return a configuration in plain form, and whether all its values are levels.
+
+        Numbers between two levels of a domain of floats are allowed too.
 
         Parameters
         ----------
