@@ -103,7 +103,7 @@ _NAMES: dict[Caller, str] = {
 
 @dataclass(frozen=True)
 class Check:
-    """The check of an argument.
+    """The type of an argument and the function that checks its values.
 
     `type` is the type as docstrings name it. ``read(name, value)`` returns the value in the form in which it is used,
     or raises SettingError if the value is not allowed.

@@ -2,8 +2,8 @@
 
 pyarrow reads the cells, which may be quoted, and recognizes numbers, booleans and dates. Other text is treated as in
 any other table. The delimiter is the most frequent of comma, semicolon and tab in the first line, outside of quotes.
-Column names come from the first line, unless all its cells are numbers or missing, at least one of them a number. Blank
-lines are skipped.
+Column names come from the first line, unless it consists only of numbers, or of numbers and missing cells. Blank lines
+are skipped.
 """
 
 import codecs

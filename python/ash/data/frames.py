@@ -509,7 +509,7 @@ def _meaning(number: float, kind: Kind) -> str:
 
 
 def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = "X") -> Frame:
-    """Return the frame with columns made categories, which are given by name, by position or by one bool per column."""
+    """Return the frame with the given columns (names, positions or one bool per column) as categories."""
     count, what = len(frame.columns), "categorical_features"
     if isinstance(frame.matrix, SparseMatrix):
         raise SettingError(f"{what} is given, but {name} is sparse: its columns are numbers; leave it out")

@@ -6,8 +6,8 @@
     date                               its days since 1970-01-01; an indicator of missing cells, if training had any;
                                        its parts, such as the month (date_parts.py)
     category with up to 32 levels      one-hot encoded; an indicator of missing cells, if training had any
-    category with more levels          its target statistics; log(1 + weight of its training rows)
-    all numbers, if rows recur         the mean target of the most similar rows, and how close these are (neighbors.py)
+    category with more levels          target statistics of its level; log(1 + weight of the level's training rows)
+    table of numbers, if rows recur    the mean target of the most similar rows, and how close these are (neighbors.py)
 
 Features are in the order of the table's columns; neighbor features come last. An unknown level is encoded as zeros, or,
 in a column with target statistics, as the priors of the target and log(1) = 0. In such a column, missing is a separate
