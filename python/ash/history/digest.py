@@ -1,15 +1,17 @@
-"""The digest of a run: one hash of what was trained, the results and the decisions, in order of decision.
+"""The digest of a run: one hash over its hyperparameters, results and decisions. The hashed bytes are, in this order:
 
     TAG, 13 bytes
-    number of candidates with a job;   each, by number:      candidate, bytes of the JSON, JSON of its hyperparameters
-    number of jobs;                    each, as decided:     candidate, rung, epochs, score, loss, training_loss,
-                                                             diverged, weights_hash
+    number of candidates with a job;   per candidate, in order of number:  candidate, number of bytes of the JSON,
+                                                                           JSON of its hyperparameters
+    number of jobs;                    per job, in order of decision:      candidate, rung, epochs, score, loss,
+                                                                           training_loss, diverged, weights_hash
     best candidate, its rung
 
-The digest is SHA-256 of these bytes, in hexadecimal. Integers are signed, of 8 bytes (weights_hash unsigned, diverged
-one byte), scores and losses IEEE 754 doubles, all little endian without padding; every NaN is 0x7ff8000000000000. The
-JSON has sorted keys, no blanks, only ASCII, and floats as the shortest decimals that read back the same.
-Times, threads, teams and memory are not included. A change of this layout changes the tag.
+The digest is the SHA-256 of these bytes, in hexadecimal. Integers are signed and have 8 bytes, except `weights_hash`
+(unsigned, 8 bytes) and `diverged` (one byte). Scores and losses are IEEE 754 doubles; every NaN is 0x7ff8000000000000.
+Everything is little-endian without padding. The JSON is ASCII with sorted keys and no blanks; floats are the shortest
+decimals that read back as the same value. Times, threads, teams and memory are not included. If this layout changes,
+the tag changes.
 """
 
 import hashlib
@@ -38,14 +40,14 @@ JOB = np.dtype(
         ("weights_hash", "<u8"),
     ]
 )
-"""The bytes of a job."""
+"""The bytes of one job."""
 
 
 def digest_run(params: Sequence[dict[str, Any]], columns: Columns, best: tuple[int, int]) -> str:
     """Return the digest of a run: 64 hexadecimal digits.
 
-    `params` are those of every candidate, indexed by its number, `columns` the jobs in order of decision, and `best` is
-    the best candidate and its rung.
+    `params` has the hyperparameters of every candidate, indexed by its number. `columns` has the jobs in order of
+    decision, and `best` is the best candidate and its rung.
     """
     jobs = _job_bytes(columns)
     ran = np.unique(jobs["candidate"]).tolist()
@@ -60,7 +62,7 @@ def digest_run(params: Sequence[dict[str, Any]], columns: Columns, best: tuple[i
 
 
 def decision_hashes(columns: Columns) -> tuple[str, ...]:
-    """Return a short hash of each job, in order of decision, over the same bytes as in the digest."""
+    """Return a short hash of each job, in order of decision; the bytes of a job are those in the digest."""
     size = JOB.itemsize
     rows = _job_bytes(columns).tobytes()
     return tuple(
@@ -74,5 +76,5 @@ def _job_bytes(columns: Columns) -> NDArray[Any]:
     for name in JOB.names or ():
         jobs[name] = columns[name]
         if JOB[name].kind == "f":
-            jobs[name][np.isnan(columns[name])] = np.nan  # makes all NaN bit-identical
+            jobs[name][np.isnan(columns[name])] = np.nan  # gives every NaN the same bits
     return jobs

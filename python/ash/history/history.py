@@ -1,6 +1,6 @@
-"""The history of a run: its jobs, their times and outcomes, and the tables derived from them.
+"""Contains `History`: the jobs of a run, their times and outcomes, and the tables derived from them.
 
-A run that is still going on has a history too. `ash.result` adds what is known at the end.
+A running run has a history as well. `ash.result` adds what is known only at the end.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from ash.models.model_pool import Kept
 
 RUNNING = "running"
-"""`History.ended` of a run that has not ended yet."""
+"""The value of `History.ended` for a run that has not ended yet."""
 
 
 class WithOptions:
-    """Properties that follow from the options of a run, before and after it."""
+    """Properties that follow from a run's options and are therefore known before the run starts."""
 
     options: RunOptions
 
@@ -39,7 +39,7 @@ class WithOptions:
 
     @property
     def task(self) -> str:
-        """Return "classification" or "regression", or "function" if a user's function is tuned."""
+        """Return "classification", "regression", or "function" if a user's function is tuned."""
         return str(self.options.task)
 
     @property
@@ -49,13 +49,13 @@ class WithOptions:
 
     @property
     def seed(self) -> int:
-        """Return the seed, the one drawn if None was given."""
+        """Return the seed of the run; if None was given, this is the seed that was drawn."""
         return self.options.seed
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class History(WithOptions):
-    """The fields of a `Result` that every run has from its first finished job on; see `Result`."""
+    """The fields of `Result` that are known from the first finished job on; `Result` describes them."""
 
     TABLES: ClassVar[tuple[str, ...]] = ("candidates", "jobs", "rungs")
 
@@ -85,7 +85,7 @@ class History(WithOptions):
 
     @property
     def best_epochs(self) -> int:
-        """Return for how many epochs the best candidate was trained, in all jobs up to the best one."""
+        """Return for how many epochs the best candidate was trained up to its best rung."""
         columns = self.columns
         own = (columns["candidate"] == self.best_candidate) & (columns["rung"] <= self.best_rung)
         epochs = columns["epochs"][own]
@@ -98,28 +98,29 @@ class History(WithOptions):
 
     @cached_property
     def candidates(self) -> RecordTable[dict[str, Any]]:
-        """Return a row for each candidate: candidate, rungs, epochs, score, loss, diverged, params.
+        """Return one row per candidate, with candidate, rungs, epochs, score, loss, diverged and params.
 
-        `score` and `loss` are those of its best job, NaN if none finished; `rungs` and `epochs` count finished ones;
-        `diverged` says whether its last job diverged.
+        `score` and `loss` are those of the candidate's best job, or NaN if it has no score. `rungs` and `epochs` are
+        totals over its finished jobs. `diverged` says whether its last job diverged.
         """
         return RecordTable(candidate_rows(self.columns, self.params), "candidates")
 
     @cached_property
     def jobs(self) -> RecordTable[JobRecord]:
-        """Return a record for each finished job, in order of decision (greedy: of finishing)."""
+        """Return one record per finished job, in order of decision (in the greedy schedule: in order of finishing)."""
         return RecordTable(job_rows(self.columns), "jobs")
 
     @cached_property
     def rungs(self) -> RecordTable[dict[str, Any]]:
-        """Return a row for each rung, lowest first.
+        """Return one row per rung, lowest first.
 
-        The columns are rung; epochs of a job; places (None for `candidates=None`, which lists only rungs that a
-        candidate has reached); how many finished, were promoted, diverged; best_score; rank_correlation; recall;
-        spent_epochs of all its finished jobs. `rank_correlation` is Spearman's, between the scores here and the last
-        ones of the candidates that were promoted; NaN for fewer than three. `recall` is the quality of the promotions:
-        a barrier at the end of the rung would have promoted the best finished // eta, without the diverged; `recall` is
-        the share of these that was promoted, NaN for the last rung or if there are none.
+        The keys are rung, epochs, places, finished, promoted, diverged, best_score, rank_correlation, recall and
+        spent_epochs. `epochs` are those of one job, `spent_epochs` those of all finished jobs of the rung. `finished`,
+        `promoted` and `diverged` count candidates. With `candidates=None`, `places` is None and only rungs that a
+        candidate has reached are listed. `rank_correlation` is Spearman's correlation between the promoted candidates'
+        scores in this rung and their last scores; NaN for fewer than three. `recall` measures the quality of the
+        promotions. A barrier at the end of the rung would have promoted the best finished // eta candidates, without
+        diverged ones. `recall` is the share of these that was promoted; NaN for the last rung or if there are none.
         """
         endless = self.options.candidates is None
         rows = rung_rows(self.columns, self.ladder, self.options.eta, endless=endless, ranking=self.ranking)
@@ -127,17 +128,17 @@ class History(WithOptions):
 
     @property
     def epochs(self) -> int:
-        """Return the epochs of all finished jobs together."""
+        """Return the total number of epochs of all finished jobs."""
         return int(self.columns["epochs"].sum())
 
     @property
     def core_seconds(self) -> float:
-        """Return the total seconds that threads spent in finished jobs, including helpers."""
+        """Return the total seconds that threads, including helping threads, spent in finished jobs."""
         return float(self.columns["core_seconds"].sum())
 
     @property
     def utilization(self) -> float:
-        """Return the share of the threads' time that went into finished jobs, 0 to 1."""
+        """Return the share of the threads' time that was spent in finished jobs, from 0 to 1."""
         return self.core_seconds / (self.threads * self.wall_seconds) if self.wall_seconds > 0 else 0.0
 
     @property
@@ -152,13 +153,14 @@ class History(WithOptions):
 
     @cached_property
     def digest(self) -> str:
-        """Return a hash of the whole outcome, 64 hexadecimal digits; see ash/history/digest.py for the exact bytes.
+        """Return a hash of the whole outcome, 64 hexadecimal digits; ash/history/digest.py defines the exact bytes.
 
-        It covers hyperparameters, the jobs in order of decision with their scores, losses and weights, and the best
-        job, but no times, threads, teams or memory, and no states of functions. It is equal for two runs with the same
-        data, space, settings and seed, on any number of threads and any machine with fused multiply-add, if the
-        schedule was "reproducible", or "greedy" on one thread, and if neither a time limit nor Ctrl-C ended them. A
-        function must also return equal scores. Other runs differ by chance, and so do their digests.
+        The hash covers the hyperparameters, the jobs in order of decision with their scores, losses and weights, and
+        the best job. It does not cover times, threads, teams, memory or the states of functions. Two runs with the same
+        data, space, settings and seed have equal digests, on any number of threads and any machine with fused
+        multiply-add, under two conditions: the schedule was "reproducible", or "greedy" on one thread, and neither a
+        time limit nor Ctrl-C ended the runs. A tuned function must also return equal scores. Otherwise outcomes depend
+        on timing, and so do digests.
         """
         return digest_run(self.params, self.columns, (self.best_candidate, self.best_rung))
 
@@ -180,7 +182,7 @@ class History(WithOptions):
         return to_frame(self.rows(one_of("table", table, self.TABLES)))
 
     def to_polars(self, table: str = "candidates") -> "polars.DataFrame":
-        """Return a table as a polars DataFrame; widths are lists, and missing hyperparameters are null.
+        """Return a table as a polars DataFrame; layer widths are lists, and missing hyperparameters are null.
 
         Parameters
         ----------
@@ -200,20 +202,20 @@ class History(WithOptions):
 
     @property
     def validation_pool(self) -> "Kept | None":
-        """Return the best networks with their predictions of the validation rows, or None if there are none."""
+        """Return the best networks with their predictions for the validation rows, or None if there are none."""
         return None
 
     @property
     def inspected(self) -> "tuple[Member, Sample] | tuple[None, None]":
-        """Return the model and the rows on which it can be inspected, or None if there are none."""
+        """Return the model and the rows on which it can be inspected, or two None if there are none."""
         return None, None
 
     def own_story(self) -> dict[str, Any]:
-        """Return the entries of the JSON that only runs of this kind have."""
+        """Return the JSON entries that only runs of this kind have."""
         return {}
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        """Return a table as flat rows: numbers, strings and, for widths, tuples.
+        """Return a table as flat rows of numbers, strings and, for layer widths, tuples.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""A run as JSON: the document of `Result.to_json`, and the trace of `Result.trace`.
+"""Writes a run as JSON: the document of `Result.to_json`, and the trace of `Result.trace`.
 
 The document:
 
@@ -8,29 +8,29 @@ The document:
       "digest",                               64 hexadecimal digits
       "best":        {"candidate", "rung", "score", "params"},
       "settings":    the checked arguments of the run by name,
-      "space":       {name: [{"kind", "levels", "default", "when": [[name, value or values], ...]}, ...]},
-                     if levels are not listed: "levels" null, "low", "high" and, for whole numbers, "step",
+      "space":       {name: [{"kind", "levels", "default", "when": [[name, value or values], ...]}, ...]};
+                     if levels are not listed, "levels" is null, and "low", "high" and "step" (null for floats) follow,
       "candidates":  [{"candidate", "rungs", "epochs", "score", "loss", "diverged", "params"}, ...]  by number,
-      "rungs":       [the rows of `Result.rungs`, ...]                                             the lowest first,
-      "jobs":        [the fields of `JobRecord`, ...]                                         in order of decision,
+      "rungs":       [the rows of `Result.rungs`, ...]                                               lowest first,
+      "jobs":        [the fields of `JobRecord`, ...]                                                as decided,
       "record":      `Result.record`,
       "memory":      `Result.memory`,
       "failures":    for functions, instead of "memory": [the fields of `FailureRecord`, ...],
       "epochs", "wall_seconds", "core_seconds", "utilization",    numbers
-      "started":     ISO 8601, UTC: second 0 of "start" and "end" of the jobs,
-      "versions":    `ash.versions()` of the machine, at the time of writing
+      "started":     ISO 8601, UTC; the origin of the jobs' "start" and "end",
+      "versions":    `ash.versions()` on the machine that writes, at the time of writing
     }
 
-Numbers that JSON cannot represent (NaN, infinity) are null, and so are values that are not set. Tuples are lists.
-`weights_hash` is a text of 16 hexadecimal digits, since many readers keep only 53 bits of a number. A new version may
-drop or change a key; within a version, keys are only added.
+NaN, infinity and values that are not set are null. Tuples are lists. `weights_hash` is a text of 16 hexadecimal digits,
+since many JSON readers keep only 53 bits of a number. A new version may drop or change a key; within a version, keys
+are only added.
 
-The trace is in the Trace Event Format (Google), which Perfetto (ui.perfetto.dev) and chrome://tracing open:
+The trace is in Google's Trace Event Format, which Perfetto (ui.perfetto.dev) and chrome://tracing open:
 
-    process 1  ash              a row per thread: its jobs, and in category "team" when it helped another's job
-    process 2  virtual workers  a row per worker, in virtual time; only for the reproducible schedule
+    process 1  ash              one row per thread: its own jobs, and in category "team" the jobs that it helped with
+    process 2  virtual workers  one row per worker, in virtual time; only for the reproducible schedule
 
-Jobs are complete events ("ph": "X"). ts and dur are microseconds, rounded to nanoseconds, so that adjacent jobs do not
+Jobs are complete events ("ph": "X"). ts and dur are microseconds, rounded to nanoseconds so that adjacent jobs do not
 overlap in the file. NaN and infinity are null.
 """
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "ash run", 1
 
 THREADS, WORKERS = 1, 2
-"""The numbers of the two processes of a trace."""
+"""Process numbers in a trace."""
 
 Event = dict[str, Any]
 
@@ -90,7 +90,7 @@ def run_document(result: "History") -> dict[str, Any]:
 
 
 def to_json(result: "History", path: str | os.PathLike[str] | None) -> str | None:
-    """Return the document as text, or write it; see `Result.to_json`."""
+    """Return the document as text, or write it to a file; see `Result.to_json`."""
     text = json.dumps(run_document(result), allow_nan=False) + "\n"
     if path is None:
         return text
@@ -99,7 +99,7 @@ def to_json(result: "History", path: str | os.PathLike[str] | None) -> str | Non
 
 
 def space_story(space: Space) -> dict[str, list[dict[str, Any]]]:
-    """Return the domains of each name."""
+    """Return the domains of each name in a form that JSON can represent."""
     return {name: list(map(_domain, domains)) for name, domains in space.domains.items()}
 
 
@@ -112,7 +112,7 @@ def _domain(domain: Domain) -> dict[str, Any]:
 
 
 def write_trace(result: "History", path: str | os.PathLike[str]) -> None:
-    """Write the run to a file; see `Result.trace`."""
+    """Write the trace of a run to a file; see `Result.trace`."""
     about = {"digest": result.digest, "ended": result.ended, "schedule": result.options.schedule}
     args = _job_args(result)
     events = _rows(THREADS, "ash", "thread", range(result.threads))
@@ -147,7 +147,7 @@ def _job_args(result: "History") -> list[dict[str, Any]]:
 
 
 def _bars(table: Columns, args: Sequence[dict[str, Any]], category: str, process: int, row: str) -> list[Event]:
-    """Return a complete event for each row of a table with candidate, rung, start and end in seconds."""
+    """Return one complete event per row of a table with candidate, rung, start and end (in seconds)."""
     start, end = (np.rint(table[name] * 1e9).astype(np.int64) for name in ("start", "end"))
     names = ("candidate", "rung", row)
     columns = zip(*(table[name].tolist() for name in names), start.tolist(), end.tolist(), args, strict=True)
@@ -171,7 +171,7 @@ def _virtual(columns: Columns, scale: float) -> Columns:
 
 
 def finite(value: Any) -> Any:
-    """Return a value that JSON can represent: NaN and infinity become None, also in dicts and sequences."""
+    """Return a value with NaN and infinity replaced by None, including inside dicts and sequences."""
     if isinstance(value, dict):
         return {key: finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,18 +1,21 @@
-"""Converts a run to a study of Optuna: `Result.to_optuna`.
+"""Converts a run to an Optuna study, for `Result.to_optuna`.
 
-    candidate with a finished job -> trial: params and distributions, score by epochs, state, times of its jobs
+Each candidate with a finished job becomes a trial with params and distributions, scores by epochs, a state, and the
+times of its jobs. The states are:
 
-    COMPLETE   the best candidate, and those that have reached the highest rung of all
-    PRUNED     those that have not; the value is that of the best job. It is that of the last job if the best candidate
-               was chosen from the highest rung, so that its score is not the highest of all
-    FAIL       those that have diverged, except the best one, which may have diverged after its best job
+    COMPLETE   the best candidate, and all candidates that have reached the highest rung
+    PRUNED     all candidates that have not reached it
+    FAIL       candidates that have diverged, except the best one, which may have diverged after its best job
 
-Distributions span the levels of the space: a log or uniform domain becomes a float distribution, integers an int one
-(also with log), and a choice is categorical. If a name has several domains they are joined, since Optuna allows one for
-each name. A name with one level is not a parameter, as nothing was searched; it is in the study's user attribute
-"fixed". A tuple becomes text, "(64, 32)", which every storage of Optuna can hold; `ast.literal_eval` reads it. Among
-trials with the same value Optuna's best is the first, ash's the one with the lowest loss; the study's "best_candidate"
-says which.
+The value of a trial is the score of its best job. If the best candidate was chosen from the highest rung although lower
+rungs have higher scores, the value is the score of the trial's last job.
+
+Distributions span the levels of the space. A log or uniform domain becomes a float distribution, integers become an int
+distribution (with log if the domain has it), and a choice becomes a categorical one. If a name has several domains they
+are joined, since Optuna allows one distribution per name. A name with only one level was not searched, so it is not a
+parameter; it is listed in the study's user attribute "fixed". A tuple becomes text such as "(64, 32)", which every
+Optuna storage can hold and `ast.literal_eval` can read. Among trials with equal values, Optuna takes the first as the
+best, and ash the one with the lowest loss; the study's user attribute "best_candidate" has ash's choice.
 """
 
 import logging
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def to_study(result: "History", storage: Any, study_name: str | None, pruned: bool) -> "optuna.Study":
-    """Return the study of a run; see `Result.to_optuna`."""
+    """Return a run as an Optuna study; see `Result.to_optuna`."""
     require_extra("to_optuna", "optuna", "optuna")
     import optuna
 
@@ -65,11 +68,12 @@ def to_study(result: "History", storage: Any, study_name: str | None, pruned: bo
 
 
 def quiet_study(direction: str, **given: Any) -> "optuna.Study":
-    """Return `optuna.create_study` with these arguments, without log messages."""
+    """Return the study that `optuna.create_study` creates from these arguments, without log messages."""
     import optuna
 
     for name in ("_in_memory", "_rdb.storage", "journal._storage"):
-        logging.getLogger(f"optuna.storages.{name}").addFilter(_is_loud)  # added once; the level is shared by threads
+        # A filter, since a changed log level would affect other threads. Adding it again is a no-op.
+        logging.getLogger(f"optuna.storages.{name}").addFilter(_is_loud)
     _quiet.here = True
     try:
         return optuna.create_study(direction=direction, **given)
@@ -89,7 +93,7 @@ def _direction(result: "History") -> str:
 
 
 def _value(result: "History", score: float) -> float:
-    """Return a score as the user's function returned it."""
+    """Return a score with the sign that the user's function gave it."""
     return -score if _direction(result) == MINIMIZE else score
 
 
@@ -122,7 +126,7 @@ def _trials(result: "History", pruned: bool) -> list["optuna.trial.FrozenTrial"]
 
 
 def _state(result: "History", jobs: Sequence[JobRecord], top: int, pruned: bool) -> "optuna.trial.TrialState":
-    """Return the state of the candidate with these jobs; `top` is the highest rung that any candidate finished."""
+    """Return the trial state of the candidate with these jobs; `top` is the highest rung of any finished job."""
     from optuna.trial import TrialState
 
     if jobs[0].candidate == result.best_candidate:
@@ -167,7 +171,7 @@ def _trial(
 
 
 def _distribution(domains: Sequence[Domain], levels: tuple[Any, ...]) -> "optuna.distributions.BaseDistribution":
-    """Return the distribution that spans the levels of all domains of a name."""
+    """Return the Optuna distribution that spans the levels of all domains of a name."""
     from optuna import distributions
 
     kinds = {domain.kind for domain in domains if domain.kind != "choice"}
@@ -191,5 +195,5 @@ def _step(domains: Sequence[Domain], levels: Sequence[int]) -> int:
 
 
 def _choice(value: Any) -> Any:
-    """Return a value in a form that every storage of Optuna can hold."""
+    """Return a value in a form that every Optuna storage can hold."""
     return str(value) if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""Lists of records that are displayed as short tables, in a terminal and as HTML in a notebook."""
+"""Contains `RecordTable`, a list of records that is displayed as a short table in terminals and notebooks."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -9,25 +9,25 @@ Row = TypeVar("Row")
 
 ROWS_SHOWN = 7
 TEXT_SHOWN = 48
-"""The most characters of a candidate's hyperparameters that are shown."""
+"""The most characters that are shown of a candidate's hyperparameters."""
 
 COLUMNS = {
     "candidates": ("candidate", "rungs", "epochs", "score", "loss", "diverged", "params"),
     "jobs": ("candidate", "rung", "epochs", "score", "loss", "diverged", "thread", "start", "end"),
     "rungs": ("rung", "epochs", "places", "finished", "promoted", "diverged", "best_score", "recall"),
 }
-"""The columns of each table that are shown."""
+"""The columns that are shown, by table."""
 
 
 class RecordTable(list[Row]):
-    """A list of the rows of a table, displayed as its first rows.
+    """A list of table rows that shows only its first rows when displayed.
 
     Parameters
     ----------
     rows : iterable of dict or NamedTuple
         The content of the list.
     table : {"candidates", "jobs", "rungs"}
-        The name of the table, as `to_pandas` takes it.
+        The name of the table, as in `to_pandas`.
     """
 
     def __init__(self, rows: Iterable[Row], table: str) -> None:
@@ -35,11 +35,11 @@ class RecordTable(list[Row]):
         self.table = table
 
     def __repr__(self) -> str:
-        """Return the first rows as lines, and how to get all of them."""
+        """Return the first rows as lines of text, and a hint on how to get all rows."""
         return "\n".join([*(line.rstrip() for line in format_table(*self._shown())), self._rest()])
 
     def _repr_html_(self) -> str:
-        """Return the same as HTML."""
+        """Return the same rows and hint as HTML."""
         return f"{html_table(*self._shown())}<p>{self._rest()}</p>"
 
     def _shown(self) -> tuple[list[str], list[list[Any]]]:

@@ -1,13 +1,13 @@
-"""Tables made from the columns of `_core.Tuner.jobs`: jobs, candidates, learning curves, rungs and ranks.
+"""Builds tables from the columns of `_core.Tuner.jobs`: jobs, candidates, learning curves, rungs and ranks.
 
-Rungs are compared with a barrier at their end, which would have promoted the best of all that finished:
+The promotions of each rung are compared with a barrier at its end, which would have promoted the best finished jobs:
 
     rung k:  finished, best first   a  b  c  d | e  f  g  h        eta = 2: a barrier promotes the best floor(8 / 2)
              promoted               *  *     *   *                 recall = 3 of 4
 
-Order: higher score, then lower loss, then lower candidate, as in the ladder. Diverged candidates come last and are
-never promoted, so recall does not count them. Across rungs, a higher rung ranks before a higher score, since scores in
-different rungs come from different amounts of training.
+Order: higher score, then lower loss, then lower candidate number, as in the ladder. Diverged candidates come last and
+are never promoted, so recall does not count them. Across rungs, a higher rung ranks before a higher score, since scores
+in different rungs come from different amounts of training.
 """
 
 import math
@@ -29,24 +29,25 @@ Columns = dict[str, NDArray[Any]]
 """The result of `_core.Tuner.jobs`: one array per field, one row per finished job in order of decision."""
 
 LEAST_PAIRS = 3
-"""With two candidates a rank correlation is 1 or -1."""
+"""The fewest candidates for a rank correlation; with two it could only be 1 or -1."""
 
 METRICS, STORY = "metrics", "suggested"
-"""The entries of the info of a job: its further metrics, and the suggestions of a trial of Optuna."""
+"""Keys in the info of a job: its further metrics, and the parameters that an Optuna trial suggested."""
 OBJECTIVE = "objective"
-"""The name in a journal for the source of an objective of Optuna, which also defines the space. Its scores in different
-rungs are not comparable, so scores of the highest rung rank first."""
+"""The name in a journal for the source code of an Optuna objective, which also defines the space. Its scores in
+different rungs are not comparable, so candidates rank by their highest rung first."""
 
 
 class JobRecord(NamedTuple):
-    """One candidate trained for one rung.
+    """The record of one job: one candidate trained for one rung.
 
-    Higher `score` is better. `loss` is that of the validation rows, `training_loss` the mean over the last epoch.
-    `start` and `end` are seconds since the start of the run. `team` is the most threads that shared the job at once,
-    `core_seconds` the time that all of them spent in it, and `team_limit` the most threads that could have shared it: 1
-    if its steps are too small for a team. `worker` is the virtual worker of the job, `virtual_start` and `virtual_end`
-    are multiply-adds on the virtual clock; all are 0 in the greedy schedule. `weights_hash` is an unsigned 64-bit hash
-    of all weights and biases after the job; 0 if it diverged.
+    Higher `score` is better. `loss` is computed on the validation rows; `training_loss` is the mean over the last
+    epoch. `start` and `end` are seconds since the start of the run. `team` is the largest number of threads that shared
+    the job at once, and `core_seconds` is the time that all of them spent in it. `team_limit` is the most threads that
+    could have shared it; it is 1 if the steps are too small for a team. `worker` is the virtual worker of the job.
+    `virtual_start` and `virtual_end` are multiply-adds on the virtual clock. These three fields are 0 in the greedy
+    schedule. `weights_hash` is an unsigned 64-bit hash of all weights and biases after the job; it is 0 if the job
+    diverged.
     """
 
     candidate: int
@@ -75,7 +76,7 @@ def job_rows(columns: Columns) -> list[JobRecord]:
 
 
 def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a row for each candidate: see `History.candidates`."""
+    """Return one row per candidate; see `History.candidates`."""
     rows: list[dict[str, Any]] = [
         dict(candidate=number, rungs=0, epochs=0, score=math.nan, loss=math.nan, diverged=False, params=own)
         for number, own in enumerate(params)
@@ -92,7 +93,7 @@ def candidate_rows(columns: Columns, params: Sequence[dict[str, Any]]) -> list[d
 
 
 class Point(NamedTuple):
-    """Score and loss of a candidate after `epochs` epochs, and the second of the run at which they were known."""
+    """Score and loss of a candidate after `epochs` epochs; `seconds` counts from the run's start to the job's end."""
 
     epochs: int
     score: float
@@ -101,10 +102,10 @@ class Point(NamedTuple):
 
 
 def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
-    """Return the points of each candidate that has a job which did not diverge.
+    """Return the learning curve of each candidate that has at least one job without divergence.
 
-    Epochs are those for which a network of the candidate has been trained: the sum over its rungs if training was
-    resumed, those of the rung if it was restarted.
+    A point's epochs are those that the network at this point has been trained for. With `training="resume"` this is the
+    sum over the rungs so far, with "restart" only the epochs of the last rung.
     """
     points: dict[int, list[Point]] = {}
     epochs: dict[int, int] = {}
@@ -119,10 +120,10 @@ def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
 def rung_rows(
     columns: Columns, ladder: Sequence[dict[str, int]], eta: int, endless: bool, ranking: Columns
 ) -> list[dict[str, Any]]:
-    """Return a row for each rung: see `Result.rungs`. `ranking` has the scores by which the ladder ranked.
+    """Return one row per rung; see `Result.rungs`. `ranking` has the scores by which the ladder ranked.
 
-    An endless run has more rungs and places than are ever used, so its places are None, and rungs that no candidate has
-    reached are left out.
+    In an endless run the number of places is None, and rungs that no candidate has reached are left out, since there
+    are more rungs and places than are ever used.
     """
     if endless:
         ladder = [rung for rung in ladder if rung["finished"] + rung["running"] > 0]
@@ -143,12 +144,12 @@ def rung_rows(
 
 
 def rank_correlation(columns: Columns, rung: int) -> float:
-    """Return Spearman's correlation of the scores in a rung with the last ones of the candidates promoted from it.
+    """Return Spearman's correlation between a rung's scores and the last scores of the candidates promoted from it.
 
-    NaN if there are fewer than three, or if all scores on one side are equal.
+    NaN if fewer than three promoted candidates have scores, or if all scores on one side are equal.
     """
     scored = np.flatnonzero(~columns["diverged"].astype(bool))
-    by_rung = scored[np.argsort(columns["rung"][scored], kind="stable")]  # the highest rung is written last
+    by_rung = scored[np.argsort(columns["rung"][scored], kind="stable")]  # so that the highest rung is assigned last
     candidate, rungs, scores = (columns[name][by_rung] for name in ("candidate", "rung", "score"))
     last = np.zeros(candidate.max(initial=-1) + 1, np.int64)
     last[candidate] = np.arange(len(by_rung))
@@ -162,7 +163,7 @@ def rank_correlation(columns: Columns, rung: int) -> float:
 
 
 def survivors(columns: Columns, rung: int, eta: int) -> NDArray[np.int64]:
-    """Return the rows of the jobs that a barrier at the end of the rung would have promoted, best first."""
+    """Return the row numbers of the jobs that a barrier at the end of the rung would have promoted, best first."""
     rows: NDArray[np.int64] = np.flatnonzero(columns["rung"] == rung)
     scored: NDArray[np.int64] = rows[~columns["diverged"][rows].astype(bool)]
     order = np.lexsort((columns["candidate"][scored], columns["loss"][scored], -columns["score"][scored]))
@@ -170,15 +171,15 @@ def survivors(columns: Columns, rung: int, eta: int) -> NDArray[np.int64]:
 
 
 def promoted(columns: Columns, rung: int) -> NDArray[np.bool_]:
-    """Return for each job of the rung, in order of decision, whether its candidate has a job in the next one."""
+    """Return for each job of the rung, in order of decision, whether its candidate has a job in the next rung."""
     below, above = (columns["candidate"][columns["rung"] == number] for number in (rung, rung + 1))
     return np.isin(below, above)
 
 
 def recall(columns: Columns, rung: int, eta: int) -> float:
-    """Return the share of `survivors` that has a finished job in the next rung; NaN if there are none.
+    """Return the share of `survivors` that has a finished job in the next rung; NaN without survivors.
 
-    REQUIRES: no job of the next rung was still running when the run ended, since its candidate is not known.
+    REQUIRES: no job of the next rung was still running when the run ended, since `columns` has only finished jobs.
     """
     best = columns["candidate"][survivors(columns, rung, eta)]
     above = columns["candidate"][columns["rung"] == rung + 1]
@@ -187,22 +188,22 @@ def recall(columns: Columns, rung: int, eta: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """The highest rung, the scores and the rank of each candidate, indexed by its number.
+    """The highest rung, the scores and the rank of each candidate, indexed by the candidate's number.
 
-    The worst candidates are those whose last job diverged, then come lower rungs, then lower scores in the same rung.
+    Candidates whose last job diverged rank lowest. The others rank by their highest rung, then by their score in it.
 
     Attributes
     ----------
     rung : int64 array
-        The highest rung in which it has finished a job; -1 if it has none.
+        The highest rung in which the candidate has a job; -1 without jobs.
     last_score : float64 array
-        The score of that job; NaN if it diverged or there is none.
+        The score of that job; NaN if the job diverged or the candidate has no job.
     best_score : float64 array
-        The highest score of all its jobs; NaN likewise.
+        The highest score of all jobs of the candidate; NaN if it has no score.
     diverged : bool array
-        Whether its last job diverged.
+        Whether the candidate's last job diverged.
     rank : float64 array
-        0 is the worst of the candidates with a job; equal ones share the mean of their ranks. NaN without a job.
+        The rank among the candidates with a job, 0 for the worst; ties share their mean rank. NaN without jobs.
     """
 
     rung: NDArray[np.int64]
@@ -216,7 +217,7 @@ def standing_of(columns: Columns, candidates: int) -> Standing:
     """Return the standing of each candidate from `Result.columns`, in O(jobs log jobs)."""
     job_diverged = columns["diverged"].astype(bool)
     scores = np.where(job_diverged, np.nan, columns["score"])
-    by_rung = np.argsort(columns["rung"], kind="stable")  # the highest rung is written last
+    by_rung = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is assigned last
     candidate = columns["candidate"][by_rung]
     rung, last, diverged = np.full(candidates, -1), np.full(candidates, np.nan), np.zeros(candidates, bool)
     rung[candidate], last[candidate] = columns["rung"][by_rung], scores[by_rung]
@@ -236,7 +237,7 @@ def standing_of(columns: Columns, candidates: int) -> Standing:
 
 
 def _mean_ranks(keys: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the rank of each row of the keys, 0 for the lowest; equal rows share the mean of their ranks."""
+    """Return the rank of each row of `keys`, 0 for the lowest; equal rows share the mean of their ranks."""
     _, group, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
     return np.asarray((counts.cumsum() - (counts + 1) / 2)[group.ravel()])
 
@@ -255,7 +256,7 @@ def to_frame(rows: Sequence[dict[str, Any]]) -> "pandas.DataFrame":
 def to_polars(columns: Mapping[str, Any]) -> "polars.DataFrame":
     """Return columns as a polars DataFrame, or raise MissingExtra if polars is not installed.
 
-    If a column has text or tuples as well as other values, all its values become text.
+    If a column mixes types other than integers and floats, all its values are converted to text.
     """
     require_extra("to_polars", "polars", "polars")
     import polars
@@ -264,7 +265,7 @@ def to_polars(columns: Mapping[str, Any]) -> "polars.DataFrame":
 
 
 def columns_of(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Return rows as columns, one for every key that occurs, with None if a row lacks it."""
+    """Return rows as columns, one column for every key that occurs, with None where a row lacks the key."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
 

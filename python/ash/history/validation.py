@@ -1,9 +1,9 @@
-"""The winner on the validation rows that scored it: confusion matrix, calibration and errors.
+"""Evaluates the winner on the validation rows that scored it: confusion matrix, calibration and errors.
 
-    probabilities of classes -> confusion (true class x predicted class), calibration (confidence x share of hits)
-    targets                  -> true and predicted values of an output
+    class probabilities -> confusion (true class x predicted class), calibration (confidence x share of correct rows)
+    targets             -> true and predicted values of an output
 
-These rows chose the winner, so all of this is optimistic. Rows count by their weights.
+These rows chose the winner, so all of this is optimistic. Each row counts with its sample weight.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ash.models.model_pool import Kept
 
 BINS = 10
-"""Number of bins of equal width, from confidence 0 to 1."""
+"""Number of equally wide bins from confidence 0 to 1."""
 
 MOST_CLASSES = 26
-"""The most classes in a confusion matrix; if there are more, those with the most rows, and all others as one."""
+"""The most classes in a confusion matrix; if there are more, the rarest ones are merged into one class."""
 
 OTHERS = "others"
 
@@ -37,9 +37,9 @@ class Confusion:
     Attributes
     ----------
     labels : list of str
-        Labels of the classes; the last is `OTHERS` if there are more than are shown.
+        Labels of the classes; the last is `OTHERS` if classes were merged.
     counts : float64 array [true, predicted]
-        Weights of the rows.
+        Number of rows, or their total weight.
     """
 
     labels: list[str]
@@ -48,17 +48,17 @@ class Confusion:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How often the predicted class was right, by its predicted probability (reliability).
+    """How often the predicted class was right, by its predicted probability (reliability diagram).
 
     Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 2.
 
     Attributes
     ----------
     confidence, right, weight : float64 arrays [bins]
-        For the bins that have rows: the mean probability of the predicted class, the share of rows of that class, and
-        the weight of the rows.
+        For each bin that has rows: the mean probability of the predicted class, the share of rows whose predicted class
+        is right, and the total weight of the rows.
     error : float
-        The expected calibration error: the mean distance of the first two, weighted by rows.
+        The expected calibration error: the mean of ``|confidence - right|``, weighted by `weight`.
     """
 
     confidence: Numbers
@@ -69,7 +69,7 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Residuals:
-    """True and predicted values of one output, in the units of y, and weights of the rows: float64 [rows]."""
+    """True and predicted values of one output, in the units of y, and the row weights; all are float64 [rows]."""
 
     name: str
     true: Numbers
@@ -83,17 +83,17 @@ class Residuals:
 
     @property
     def bias(self) -> float:
-        """Return the mean of predicted minus true values."""
+        """Return the weighted mean of predicted minus true values."""
         return float(np.average(self.predicted - self.true, weights=self.weights))
 
 
 def winner_on_held_out(result: "History", what: str) -> "Kept":
-    """Return the kept networks of the run, the winner first.
+    """Return the run's kept networks, the winner first.
 
     Raises
     ------
     SettingError
-        The run was cross-validated; `what` names the feature in the message.
+        The run was cross-validated, or its predictions were not pickled; `what` names the feature in the message.
     """
     if result.validation_pool is None:
         raise SettingError(
@@ -104,7 +104,7 @@ def winner_on_held_out(result: "History", what: str) -> "Kept":
 
 
 def _labels(kept: "Kept", what: str) -> list[str]:
-    """Return the class labels, or raise SettingError if there are none."""
+    """Return the class labels as text; raise SettingError for a regression."""
     classes = kept.networks[0].classes_
     if classes is None:
         raise SettingError(f"{what} needs probabilities of classes, which a run of regression does not have")
@@ -112,7 +112,7 @@ def _labels(kept: "Kept", what: str) -> list[str]:
 
 
 def confusion_of(result: "History") -> Confusion:
-    """Return the confusion matrix of the winner; raises like `Result.plot_held_out`."""
+    """Return the confusion matrix of the winner; raise the errors of `Result.plot_held_out`."""
     kept = winner_on_held_out(result, "plot_held_out")
     labels = _labels(kept, "plot_held_out")
     true, predicted = kept.targets[:, 0].astype(np.int64), kept.predictions[0].argmax(axis=1)
@@ -129,7 +129,7 @@ def confusion_of(result: "History") -> Confusion:
 
 
 def calibration_of(result: "History") -> Calibration:
-    """Return the calibration of the winner; raises like `Result.plot_calibration`."""
+    """Return the calibration of the winner; raise the errors of `Result.plot_calibration`."""
     kept = winner_on_held_out(result, "plot_calibration")
     _labels(kept, "plot_calibration")
     probabilities = kept.predictions[0].astype(np.float64)
@@ -145,7 +145,7 @@ def calibration_of(result: "History") -> Calibration:
 
 
 def residuals_of(result: "History", output: int = 0) -> Residuals:
-    """Return true and predicted values of an output; raises like `Result.plot_held_out`."""
+    """Return the true and predicted values of an output; raise the errors of `Result.plot_held_out`."""
     kept = winner_on_held_out(result, "plot_held_out")
     check_output(kept, output)
     names = kept.networks[0].target_names
@@ -155,7 +155,7 @@ def residuals_of(result: "History", output: int = 0) -> Residuals:
 
 
 def check_output(kept: "Kept", output: int) -> None:
-    """Raise SettingError unless there is such an output; classes count as one output."""
+    """Raise SettingError if there is no such output; class probabilities count as one output."""
     outputs = kept.targets.shape[1]
     if not is_integer(output) or not 0 <= output < outputs:
         raise SettingError(f"output must be an integer from 0 to {outputs - 1}, got {output!r}")

@@ -1,14 +1,14 @@
-"""The journal of a run: it records every result in a file at once, and a run can continue from it.
+"""The journal of a run: it writes each result to a file as soon as it is known, and a run can be resumed from it.
 
     run.ash              SQLite: facts of the run, candidates, jobs, steps, assists, answers, states (database.py)
-    run.ash-states/      weights and moments that would take long to train again: state_cache.py
-    run.ash-lock         which process writes: lock.py
+    run.ash-states/      weights and moments that would take long to train again (state_cache.py)
+    run.ash-lock         the lock, which names the process that writes (lock.py)
 
-    journal.py           the argument; the methods that a run calls, and their defaults without a journal
+    journal.py           the argument `journal`; the methods that a run calls, and their defaults without a journal
     open_journal.py      the base class of all journals
-    network_journal.py   the journal of a run of networks; that of a function: ash/function/function_journal.py
+    network_journal.py   the journal of a run of networks; for functions see ash/function/function_journal.py
     first.py             the argument `first`, which may be an earlier run
-    identity.py          the facts that must be equal when a run continues, and the call that began it
+    identity.py          the facts that must be equal when a run is resumed, and the call that began the run
 
 Start with journal.py.
 """

@@ -1,17 +1,17 @@
 """The file of a journal: an SQLite database with one writing process and any number of readers.
 
-    changes of one look -> BEGIN, rows, facts, counts of rows, COMMIT        all or none, whenever the process dies
+    changes of one look -> BEGIN, rows, facts, row counts, COMMIT        atomic, even if the process dies
 
-Damage: SQLite notices damage to its own structure, but not a changed bit inside a value. So each row has a hash of its
-other values. Numbers that must come back bit for bit, including -0.0 and NaN, are stored as Python's text.
+Damage: SQLite detects damage to its own structure, but not a flipped bit inside a value. So each row stores a hash of
+its other values. Numbers that must be restored bit for bit, including -0.0 and NaN, are stored as Python's `repr`.
 Durability: the write-ahead log is synced at each commit, so committed data survive a loss of power. The log needs
-memory shared between processes, which network file systems do not provide (sqlite.org/wal.html). There a rollback
-journal is used instead, with a warning, since locks are unreliable there too. Readers see the last commit and change
-nothing. With the log they do not block commits; without it a commit waits for them.
-Errors: every error of SQLite or the system becomes a JournalError that names the file; damage is JournalCorrupt, and
-refusals of the disk or the system are JournalUnwritable. That includes a file that was deleted or replaced meanwhile,
-since SQLite would continue to write to the file that it has open.
-Threads: only the one that opened it. Use in a forked child is refused, since SQLite does not support it.
+memory shared between processes, which network file systems do not provide (sqlite.org/wal.html). On those, a rollback
+journal is used instead. A warning is given, since locks are unreliable there as well. Readers see the last commit and
+change nothing. With the log they do not block commits; without it a commit waits for them.
+Errors: every error of SQLite or the system becomes a JournalError that names the file. Damage is JournalCorrupt;
+refusals of the disk or the system are JournalUnwritable. A file that was deleted or replaced during the run is also
+JournalUnwritable, since SQLite would continue to write to the old file.
+Threads: used only by the thread that opened it. Use in a forked child is refused, since SQLite does not support it.
 """
 
 import contextlib
@@ -33,9 +33,9 @@ VERSION = 1
 """Version of the tables."""
 HEADER = b"SQLite format 3\x00"
 BUSY_SECONDS = 5.0
-"""How long a commit waits for a lock of SQLite, which a reader holds if there is no write-ahead log."""
+"""The longest time that a commit waits for SQLite's lock, which a reader holds if there is no write-ahead log."""
 REFUSALS = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)
-"""SQLite's errors if it cannot create the files that it shares with writers: the disk is full or read-only."""
+"""SQLite's errors when a reader cannot create the files shared with writers because the disk is full or read-only."""
 NETWORK = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ceph|glusterfs|lustre|beegfs|ncpfs|fuse\.(sshfs|s3fs|gcsfuse|rclone|glusterfs)"
 )
@@ -73,23 +73,23 @@ COUNTED = ("candidates", "jobs", "steps", "assists", "answers", "states")
 
 
 class Database:
-    """An open journal.
+    """An open journal database.
 
     Parameters
     ----------
     path : Path
-        Created if it does not exist or is empty.
+        The file; it is created if it does not exist, and may be empty.
     log : bool
         Whether the write-ahead log can be used.
 
     Raises
     ------
     JournalUnwritable
-        It cannot be opened.
+        The file cannot be opened.
     JournalError
-        It is not a journal, or is from a newer version of ash.
+        The file is not a journal, or was written by a newer version of ash.
     JournalCorrupt
-        It is damaged.
+        The file is damaged.
     """
 
     def __init__(self, path: Path, *, log: bool = True) -> None:
@@ -126,7 +126,7 @@ class Database:
             raise
 
     def write(self, changes: "Changes") -> None:
-        """Make all of the changes, or raise JournalError and make none."""
+        """Commit all changes atomically; raise JournalError and change nothing if that fails."""
         if os.getpid() != self._process:
             raise JournalError(f"{self.path} was opened before this process was forked: open it again in this process")
         if _file_of(self.path) != self._file:
@@ -147,7 +147,7 @@ class Database:
         self._is_new = False
 
     def read(self) -> "Contents":
-        """Return the checked contents."""
+        """Return the contents, after checking them for damage."""
         if self._is_new:
             return nothing()
         with _named(self.path):
@@ -158,7 +158,7 @@ class Database:
         return dict.fromkeys(COUNTED, 0) if found is None else dict(json.loads(found[0]))
 
     def close(self) -> None:
-        """Close it and write the log back to the file, even if the file has been moved."""
+        """Close the database and write the log back to the file, even if the file has been moved."""
         if os.getpid() != self._process:
             return
         with _named(self.path):
@@ -166,13 +166,13 @@ class Database:
                 self._connection.close()
                 return
             with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # closing alone would leave the log
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # close() would leave the log behind
             self._connection.close()
         _remove_empty_log(self.path)
 
 
 class Changes:
-    """The changes of one commit: rows to delete, then rows to add, and facts to add or replace."""
+    """The changes of one commit: rows to delete, rows to add after that, and facts to add or replace."""
 
     def __init__(self) -> None:
         self.deleted: list[tuple[str, str, Row]] = []
@@ -183,17 +183,17 @@ class Changes:
         return bool(self.deleted or self.rows or self.facts)
 
     def delete(self, table: str, condition: str = "true", values: Row = ()) -> None:
-        """Delete the rows of a table for which an SQL condition holds, with values for its question marks."""
+        """Delete the table's rows that fulfill an SQL condition; `values` replace its question marks."""
         self.deleted.append((table, condition, values))
 
     def add(self, table: str, rows: Sequence[Row]) -> None:
-        """Add rows, given without checksums; a row whose key already exists is not changed."""
+        """Add rows, given without checksums; existing rows with the same key are kept unchanged."""
         if rows:
             self.rows.setdefault(table, []).extend(rows)
 
 
 class Contents(NamedTuple):
-    """The facts of a journal at one commit, and its rows by table, ordered by their first columns."""
+    """The facts of a journal at one commit, and its rows by table, ordered by their first two columns."""
 
     facts: dict[str, Any]
     rows: dict[str, list[Row]]
@@ -225,7 +225,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 
 
 def _found_by_check(text: str) -> Exception:
-    """Return the error for a line of `quick_check`: damage, or a page that could not be read."""
+    """Return the error for an output line of `quick_check`: damage, or a page that could not be read."""
     codes = {int(code) & 0xFF for code in re.findall(r"error code=(\d{1,9})\b", text)}
     if sqlite3.SQLITE_NOMEM in codes:
         return MemoryError(text)
@@ -235,7 +235,7 @@ def _found_by_check(text: str) -> Exception:
 
 
 def contents_of(path: Path) -> Contents:
-    """Return the contents of a journal, which another process may be writing, or raise JournalError."""
+    """Return the contents of a journal, even while another process writes it; raise JournalError if it has none."""
     if not path.is_file():
         raise JournalError(f"{path} is not a file: give the path of a journal")
     contents = read_only(path)
@@ -245,10 +245,10 @@ def contents_of(path: Path) -> Contents:
 
 
 def read_only(path: Path) -> Contents:
-    """Return the contents of a file, none if it is empty, or raise JournalError.
+    """Return the contents of a journal file, with no rows if the file is empty; raise JournalError on failure.
 
     On a full or read-only disk SQLite cannot create the files that readers and writers share. A journal that was closed
-    is then read without them.
+    is then read without these files.
     """
     with _named(path):
         try:
@@ -272,13 +272,13 @@ def _code_of(error: sqlite3.Error) -> int | None:
 
 
 def _is_closed(path: Path) -> bool:
-    """Return whether all changes are in the file itself, and none in SQLite's temporary files next to it."""
+    """Return whether all changes are in the file itself, so that SQLite's temporary files next to it have none."""
     beside = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-journal")]
     return not any(file.exists() and file.stat().st_size > 0 for file in beside)
 
 
 def real_path(path: Path) -> Path:
-    """Return the target of a link, so that the files next to a journal are found by any name; else the path."""
+    """Return the path with a link resolved, so that the files next to a journal are found by any of its names."""
     with _usable(path):
         if "\0" in str(path):
             raise ValueError("embedded null character")
@@ -286,7 +286,7 @@ def real_path(path: Path) -> Path:
 
 
 def check_place(path: Path) -> None:
-    """Raise JournalError unless a journal exists at a path or can be created there; nothing is created."""
+    """Raise JournalError if no journal can exist or be created at a path; nothing is created."""
     log = path.with_name(f"{path.name}-wal")
     with _usable(path):
         if path.is_symlink() and not path.exists():
@@ -302,7 +302,7 @@ def check_place(path: Path) -> None:
 
 
 def check_head(path: Path) -> None:
-    """Raise JournalError unless a file, if it exists, can be written and begins like a journal."""
+    """Raise JournalError if an existing file cannot be written or does not start like a journal."""
     if not path.exists():
         return
     with _usable(path), path.open("r+b") as file:
@@ -322,9 +322,9 @@ def log_works(path: Path) -> bool:
 
 
 def file_system(path: Path, mounts: str | None = None) -> str | None:
-    """Return the type of the file system of a path, as Linux names it, or None if it is unknown.
+    """Return the type of the file system that contains a path, as Linux names it, or None if it is unknown.
 
-    `mounts` is the text of /proc/self/mountinfo (proc(5)), by default the current one.
+    `mounts` is the text of /proc/self/mountinfo (see proc(5)); by default the file is read.
     """
     if mounts is None:
         try:
@@ -340,7 +340,7 @@ def file_system(path: Path, mounts: str | None = None) -> str | None:
             continue
         point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])
         inside = folder == point or folder.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):  # the last of several on one mount point
+        if inside and len(point) >= len(best):  # of several file systems on one mount point, the last one is visible
             best, kind = point, tail.split(" ", 1)[0]
     return kind
 
@@ -355,7 +355,7 @@ def _schema() -> list[str]:
 
 
 def with_checksum(table: str, row: Row) -> Row:
-    """Return a row with the hash of its table and values as the last value."""
+    """Return a row with an additional last value: the hash of the table's name and the row's values."""
     return (*row, _checksum(table, row))
 
 
@@ -374,7 +374,7 @@ def _checksum(table: str, row: Row) -> str:
 
 
 def _file_of(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of the file at a path, or None if there is none."""
+    """Return the device and inode of the file at a path, or None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -383,7 +383,7 @@ def _file_of(path: Path) -> tuple[int, int] | None:
 
 
 def _remove_empty_log(path: Path) -> None:
-    """Remove the empty log of a journal that was deleted, moved or replaced, so that a new one does not use it."""
+    """Remove the empty log of a journal that was deleted, moved or replaced, so that a new journal does not use it."""
     with contextlib.suppress(OSError):
         log = path.with_name(f"{path.name}-wal")
         if log.stat().st_size == 0:
@@ -392,14 +392,14 @@ def _remove_empty_log(path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Create an empty file, accessible to its owner only, unless it exists."""
+    """Create an empty file that only its owner can access, unless the file exists."""
     with _usable(path):
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of the tables, 0 if there are none; raise JournalError if they are not those of a journal."""
+    """Return the version of the tables, 0 if there are none; raise JournalError if they do not belong to a journal."""
     connection.execute("PRAGMA trusted_schema=OFF")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -418,7 +418,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> int:
-    """Insert rows and return how many were new; facts replace older ones."""
+    """Insert rows and return how many were added; facts replace older facts of the same name."""
     before = connection.total_changes
     if rows:
         marks = ", ".join("?" * (len(rows[0]) + 1))
@@ -445,7 +445,7 @@ def _usable(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn an error of SQLite into one that names the journal and says whether it is damaged."""
+    """Turn an SQLite error into an error that names the journal and says whether it is damaged."""
     try:
         yield
     except (JournalCorrupt, JournalUnwritable) as error:

@@ -1,8 +1,8 @@
-"""The argument `first`: configurations to try before all others, given directly or taken from an earlier run.
+"""Reads the argument `first`: configurations to try before all others, given directly or taken from an earlier run.
 
-    list of configurations    all of them; one that does not fit the space is an error
-    result, journal           the ten best that fit the space; names that they lack get their defaults
-    study of Optuna           the same; trials that were completed come before those that were pruned
+    list of configurations    all are used; a configuration that does not fit the space is an error
+    result, journal           the ten best configurations that fit the space; missing names get their defaults
+    Optuna study              the same; completed trials come before pruned ones
 
 Start with `read_first`.
 """
@@ -25,29 +25,29 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 MOST_OF_EARLIER = 10
-"""How many configurations of an earlier run are tried again."""
+"""The most configurations of an earlier run that are tried again."""
 Ranked = tuple[float, float, int, Params]
-"""The rank of a candidate as two numbers, lowest is best; its number; and its hyperparameters."""
+"""Two numbers that rank a candidate (lowest is best), the candidate's number, and its hyperparameters."""
 
 
 def read_first(first: Any, space: Space | None, candidates: int | None, argument: str = "candidates") -> list[Params]:
-    """Return the argument `first`, each configuration once.
+    """Return the configurations of the argument `first`, without duplicates.
 
     Parameters
     ----------
-    first : sequence of dict, History, path, Journal, study of Optuna or None
+    first : sequence of dict, History, path, Journal, Optuna study or None
         The user's argument.
     space : Space or None
-        The configurations must fit it. None: any names and values are allowed, as for an objective of Optuna.
+        The space that the configurations must fit. None allows any names and values, as for an Optuna objective.
     candidates : int or None
-        The most configurations; None for any number.
+        The most configurations allowed; None for any number.
     argument : str
         The entry point's name for `candidates`.
 
     Raises
     ------
     SettingError
-        It is none of these, a configuration does not fit the space, or nothing in an earlier run has a score.
+        `first` has another type, a configuration does not fit the space, or the earlier run has no scored candidate.
 
     Warns
     -----
@@ -79,7 +79,7 @@ def read_first(first: Any, space: Space | None, candidates: int | None, argument
 
 
 def _read(params: Any, space: Space | None) -> Params:
-    """Return a configuration in plain form, or raise SettingError."""
+    """Return a configuration as a plain dict, or raise SettingError if it is invalid."""
     if space is not None:
         return space.read(params)[0]
     if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
@@ -121,9 +121,9 @@ def _of_earlier(first: Any, space: Space | None, candidates: int | None) -> list
 
 
 def _best_first(earlier: Any) -> list[Params]:
-    """Return the configurations that have a score, the best one first; ties: lower loss, then lower candidate.
+    """Return the configurations that have a score, best first; ties go to the lower loss, then the lower number.
 
-    Raises SettingError if the journal cannot be read, or if nothing has a score.
+    Raises SettingError if the journal cannot be read, or if no configuration has a score.
     """
     try:
         ranked = list(_ranked(earlier))
@@ -176,14 +176,14 @@ def _of_journal(earlier: Any) -> Iterator[Ranked]:
 
 
 def _is_study(value: Any) -> bool:
-    """Return whether a value is a study of Optuna, without importing Optuna."""
+    """Return whether a value is an Optuna study, without importing Optuna."""
     return any(
         each.__name__ == "Study" and each.__module__.partition(".")[0] == "optuna" for each in type(value).__mro__
     )
 
 
 def _of_study(study: Any) -> Iterator[Ranked]:
-    """Yield the trials that have a value. Pruned ones rank last, since their values were measured early."""
+    """Yield the trials that have a value; pruned trials rank last, since their values were measured early."""
     if len(study.directions) > 1:
         raise SettingError(
             f"first must be a study of one objective, got one of {len(study.directions)}: pass configurations, as a "
@@ -197,10 +197,9 @@ def _of_study(study: Any) -> Iterator[Ranked]:
 
 
 def _filled(params: Any, space: Space | None, is_study: bool) -> Any:
-    """Return a configuration of an earlier run, with defaults for names that it lacks, unless all names are unknown.
+    """Return a configuration of an earlier run, with defaults for missing names; unchanged if it has no known name.
 
-    Names of a study that are not in the space are left out. Optuna cannot store tuples, so a tuple may be given as
-    text.
+    A study's names that are not in the space are left out. Optuna cannot store tuples, so a tuple may be given as text.
     """
     if space is None or (params and not params.keys() & space.domains.keys()):
         return params
@@ -216,5 +215,5 @@ def _filled(params: Any, space: Space | None, is_study: bool) -> Any:
 
 
 def _is_fixed(name: str, space: Space) -> bool:
-    """Return whether a hyperparameter has only one value. A study does not search such names."""
+    """Return whether a hyperparameter has only one value; studies do not contain such names."""
     return all(len(domain.levels) == 1 for domain in space.domains[name])

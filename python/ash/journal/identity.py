@@ -1,16 +1,16 @@
-"""The facts that a journal keeps of a run: its identity, and the call that began it.
+"""The facts that a journal stores about a run: its identity, and the call that began it.
 
-A call that continues a journal must agree with its identity; otherwise an error names the differences:
+A call that resumes a journal must have the same identity; otherwise an error names the differences:
 
-    settings   options on which results depend (seed, epochs, ...), and those on which decisions do (eta, workers, ...)
+    settings   options on which results depend (seed, epochs, ...) or decisions depend (eta, workers, ...)
     space      domains, levels and conditions
-    data       shapes, names and classes; hashes of the core's training data: scaled, split and encoded
-    version    of ash, and whether its kernels have fused multiply-adds
+    data       shapes, names and classes; hashes of the core's training data after scaling, splitting and encoding
+    version    the version of ash, and whether its kernels use fused multiply-adds
 
-Runs of functions have settings, a space and a version: ash/function/function_identity.py.
+Runs of functions have settings, a space and a version; see ash/function/function_identity.py.
 
-The number of candidates, the time, the threads and the memory may change, as none of them changes a result. The call
-that began the run lets `ash.resume` repeat it. All facts can be stored as JSON.
+The number of candidates, the time limit, the threads and the memory limit may change, since none of them changes a
+result. `ash.resume` repeats the call that began the run. All facts can be stored as JSON.
 """
 
 import hashlib
@@ -49,31 +49,31 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Kind, Space
 
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
-"""Options that follow from the time limit of a planned run; they are taken from the journal."""
+"""Options that are planned from the time limit; a resumed run takes them from the journal."""
 _TOLD = {name: option for name, option in option_table().items() if option.decides}
 OPEN = ("candidates", "metric", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
 """Arguments of `ash.tune` that are repeated as given, since their resolved values depend on the plan."""
 REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 """Arguments that are repeated with their checked values."""
 GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validation table (X, y)", "cv": "the splitter"}
-"""Arguments that a journal may not be able to keep."""
+"""Arguments whose values a journal may be unable to store, and what the user must pass again."""
 PARTS = ("training", "validation")
 FIRST = "first"
 """The setting that holds the configurations of the argument `first`."""
 BEFORE = "before"
-"""The argument of a record for the candidates that were drawn before the space grew."""
+"""The name in a record's arguments for the candidates that were drawn before the space grew."""
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
-"""Names of arguments in ash 0.1."""
+"""Today's names of arguments, by their names in ash 0.1."""
 _ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs")
-"""Options that journals of ash 0.1 do not have; their runs had today's default."""
+"""Options that are missing in journals of ash 0.1; those runs behaved as with today's defaults."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "
     "each time, or give each fold a journal of its own"
 )
-"""Hint in the error for different data."""
+"""The hint that is added to the error if the data differ."""
 SHOWN = 60
-"""The most characters of a value in a message."""
+"""The most characters of a value that a message shows."""
 
 
 def identity_of(
@@ -84,10 +84,10 @@ def identity_of(
     scoring: str | None,
     first: Sequence[Params] = (),
 ) -> Facts:
-    """Return the facts of a run from its options, with the ladder planned, its folds, and the core's data for each.
+    """Return the facts of a run from its options (with the planned ladder), its folds, and the core's data per fold.
 
-    `scoring` identifies the user's scoring function, as far as possible. `first` was read; the facts contain it in
-    full, so that a record and `ash.resume` do not need it again.
+    `scoring` identifies the user's scoring function as far as possible. `first` has the configurations returned by
+    `read_first`. The facts contain them in full, so that a record and `ash.resume` do not need the argument again.
     """
     own: Facts = {FIRST: list(first)} if first else {}
     return {
@@ -99,14 +99,14 @@ def identity_of(
 
 
 def deciding(options: RunOptions) -> Facts:
-    """Return the options that decide on results, or on which jobs there are and when."""
+    """Return the options on which results, or the choice and order of jobs, depend."""
     kind = type(options)
     names = option_names(kind, decides="results") + option_names(kind, decides="order")
     return {name: getattr(options, name) for name in names}
 
 
 def version_facts(models: Collection[str] = ()) -> Facts:
-    """Return the versions that a journal stores: of ash, and of the packages that train these kinds of trees."""
+    """Return the versions that a journal stores: those of ash and of the tree packages among `models`."""
     build = _core.build_info()
     fused = build["instruction_set"] != "baseline" or platform.machine() in ("aarch64", "arm64")
     facts: Facts = {"version of ash": build["version"], "fused multiply-adds": fused}
@@ -123,7 +123,7 @@ def version_name(package: str) -> str:
 
 
 def space_of_facts(facts: Facts, kind: type[Kind]) -> Kind:
-    """Return the space, of class `kind`, from the JSON facts that `space_story` made of it."""
+    """Return a space of class `kind`, rebuilt from the JSON facts that `space_story` returned."""
     return kind(**{name: list(map(_domain_of_facts, several)) for name, several in facts.items()})
 
 
@@ -144,12 +144,12 @@ def from_json(value: Any) -> Any:
 
 
 def before_of(record: RunRecord) -> dict[int, Params]:
-    """Return the candidates of a record that were drawn before the space grew, by number.
+    """Return a record's candidates that were drawn before the space grew, as hyperparameters by number.
 
     Raises
     ------
     SettingError
-        The record does not hold pairs of a candidate and its params.
+        The record does not contain pairs of a candidate and its hyperparameters.
     """
     before = record.arguments.get(BEFORE, [])
     try:
@@ -161,7 +161,7 @@ def before_of(record: RunRecord) -> dict[int, Params]:
 
 
 def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) -> None:
-    """Raise JournalError, with every difference, unless a run may continue a journal.
+    """Raise JournalError, which lists every difference, unless this run may resume the journal.
 
     `there` and `here` are the facts of the journal and of this run; `allowed` is `Journal.allow_change`.
     """
@@ -181,10 +181,10 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
 def differences(
     there: Facts, here: Facts, allowed: Sequence[str] = (), *, where: str = "in the record", may_grow: bool = False
 ) -> list[str]:
-    """Return in words how the facts of two runs differ, in the parts that `here` has.
+    """Return descriptions of how the facts of two runs differ, for the parts that `here` contains.
 
-    `where` says in words where `there` comes from; `here` belongs to this call. With `may_grow`, a larger space that
-    contains the recorded one does not count as a difference.
+    `here` are the facts of this call, `there` those of the other run, and `where` names the source of `there` in
+    messages. With `may_grow`, a larger space that contains the recorded one does not count as a difference.
     """
     here = json.loads(json.dumps(here))  # tuples become lists, as in `there`
     found = []
@@ -204,10 +204,10 @@ def differences(
 
 
 def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
-    """Return the name of the entry point and its arguments.
+    """Return facts about the call: the entry point, its arguments, and the arguments that must be given again.
 
-    `given` has the user's arguments by name; only those of `ash.tune` are used. `options` are the checked ones. Fields
-    of the config are included as arguments. Arguments without effect are left out.
+    `given` has the user's arguments by name; only the arguments of `ash.tune` are used. `options` are the checked
+    options. Fields of the config are included as arguments. Arguments without effect are left out.
     """
     given = {**given, **read_config("tune", given["config"]).given()}
     taken = [name for name in REPEATED if by != TUNE or "tune" in _TOLD[name].callers or name in CONFIG_FIELDS]
@@ -219,7 +219,7 @@ def asked_of(by: str, given: Mapping[str, Any], options: Options) -> Facts:
 
 
 def seed_of(journal: Journal | None) -> int | None:
-    """Return the seed with which a journal was begun, None if there is none yet; for calls without a seed."""
+    """Return the seed with which a journal was begun, or None for a new journal; used by calls without a seed."""
     if journal is None or not journal.file.is_file() or journal.file.stat().st_size == 0:
         return None
     try:
@@ -233,12 +233,12 @@ def seed_of(journal: Journal | None) -> int | None:
 
 
 def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
-    """Return the space and the arguments with which a journal was begun, and the names of those it could not keep.
+    """Return the space and arguments with which a journal was begun, and the names of arguments it could not store.
 
     Raises
     ------
     JournalError
-        There is no such journal, or an estimator has begun it.
+        There is no such journal, or it was not begun by `ash.tune`.
     """
     facts = _facts_of(journal)
     if "begun" not in facts:
@@ -279,7 +279,7 @@ def _data_differences(there: Facts, here: Facts, where: str) -> list[str]:
     found = _differences(there, here, counted, where)
     if found:
         return found
-    told = "kinds" if "kinds" in there else "names"  # earlier versions also compared the names of types
+    told = "kinds" if "kinds" in there else "names"  # journals of earlier versions have only "names", with the dtypes
     found += ["X has columns of other names, kinds or levels"] if there[told] != here[told] else []
     found += ["y has other labels"] if there["labels"] != here["labels"] else []
     if there["y"] != here["y"] and there["training"] == here["training"]:
@@ -334,7 +334,7 @@ def _hash(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a NumPy number as a Python number."""
+    """Return a NumPy number as a Python number; other values are unchanged."""
     if is_integer(value):
         return int(value)
     return float(value) if is_number(value) else value

@@ -1,4 +1,4 @@
-"""`ash.Journal`, the argument, and `NullJournal`, the interface between a run and its journal."""
+"""Contains `ash.Journal`, the argument `journal`, and `NullJournal`, the interface between a run and its journal."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,38 +18,39 @@ from ash.space.space import Space
 
 ON_ERROR = ("raise", "continue")
 CHANGEABLE = (*option_names(decides="order"), "costs", "function", "version")
-"""Settings that a run may change and still use the recorded results, each of a candidate in a rung."""
+"""Settings that may differ when a run is resumed; they do not change the result of a single job."""
 
 CANDIDATE, RUNG, EPOCHS, SCORE, LOSS = 1, 2, 3, 7, 8
-"""Columns of the table of jobs."""
+"""Column numbers in the table `jobs`."""
 
 Facts = dict[str, Any]
-"""What a journal keeps of a run, as JSON holds it."""
+"""Facts about a run that a journal stores, as JSON values by name."""
 Restored = frozenset[tuple[int, int]]
-"""Candidate and rung of jobs that earlier calls have done."""
+"""Candidate and rung of each job that earlier calls finished."""
 
 
 @dataclass(frozen=True)
 class Journal:
-    """The file in which a run records its results, and from which it can continue.
+    """The file in which a run records its results, and from which it can be resumed.
 
     Usually a path is enough: ``ash.tune(X, y, journal="run.ash")``. This class adds rarely needed options.
 
     Parameters
     ----------
     path : str or path-like
-        An SQLite file, created if it does not exist. A lock and the folder of states are next to it, with its name and
-        their own suffixes; move or delete them together.
+        An SQLite file, created if it does not exist. A lock file and a folder of states are created next to it, as
+        ``run.ash-lock`` and ``run.ash-states``. Move or delete all of them together.
     on_error : {"raise", "continue"}
         What to do if ash cannot write the file, because the disk is full or read-only, a permission is missing or the
-        file was deleted during the run. "raise": end the run with a `JournalUnwritable`; everything written so far
-        stays intact. "continue": warn once and continue without a journal, even if the file cannot be created; the
+        file was deleted during the run. "raise" ends the run with a `JournalUnwritable`; everything written so far
+        stays intact. "continue" warns once and continues without a journal, even if the file cannot be created; the
         results in an existing file are used. A completed run can be read from a disk that is not writable. Other errors
         always end the run: the journal is in use, is damaged or holds another run, or the path cannot be a journal.
     allow_change : sequence of str
-        What may differ from the run that began the journal: "algorithm", "promotion", "schedule", "version" (of ash)
-        and "workers". For `ash.tune_function` also "costs" and "function", which allows another name, or another source
-        of an objective of Optuna. Recorded results are kept, but no uninterrupted run would have the same outcome.
+        The settings that may differ from the run that began the journal: "algorithm", "promotion", "schedule",
+        "version" (of ash) and "workers". `ash.tune_function` also allows "costs" and "function". "function" permits
+        another function name, or changed source code of an Optuna objective. Recorded results are kept, but no
+        uninterrupted run would have the same outcome.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def read_journal(value: Any) -> Journal | None:
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Raise JournalCorrupt for invalid contents, even if their hash is right."""
+    """Turn any error that invalid contents cause into JournalCorrupt, even if their hash is right."""
     try:
         yield
     except (AshError, MemoryError):
@@ -105,7 +106,7 @@ def sound(path: Path) -> Iterator[None]:
 
 
 class NullJournal(AbstractContextManager["NullJournal"]):
-    """The journal that records nothing. Real journals have the same methods, called at the same times.
+    """A journal that records nothing; real journals have the same methods, called at the same times.
 
     `NetworkJournal` records runs of networks, `FunctionJournal` runs of functions. Each overrides the methods that its
     runs need.
@@ -114,64 +115,64 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     restored: Restored = frozenset()
     """The jobs that were reported to callbacks in earlier calls."""
     seconds = 0.0
-    """The time that earlier calls of this run have taken."""
+    """The time in seconds that earlier calls of this run took."""
     params: Mapping[int, Params] = {}
-    """For functions: the hyperparameters of candidates that earlier calls have begun, by number."""
+    """For functions: the hyperparameters of candidates that earlier calls started, by number."""
     before: Mapping[int, Params] = {}
-    """Candidates that were drawn from smaller spaces, by number."""
+    """The hyperparameters of candidates that were drawn from smaller spaces, by number."""
     began: Space | None = None
     """For networks whose space has grown: the space with which the run began."""
     begun = 0
-    """How many candidates earlier calls have begun, as far as the journal says."""
+    """Number of candidates that earlier calls started, according to the journal."""
     steps: Sequence[tuple[int, int, bool]] = ()
-    """For greedy runs of functions: candidate, rung, and whether it has ended or was handed out, in order."""
+    """For greedy runs of functions, in order: candidate, rung, and True if the job ended, False if it was started."""
     folder: Path | None = None
-    """Where a run of a function may have files."""
+    """The folder in which a run of a function may store files."""
 
     @property
     def written(self) -> int | None:
-        """Return how many decided jobs are in the file and so may be reported; None if there is no file."""
+        """Return how many decided jobs are in the file and may therefore be reported; None if there is no file."""
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Write remaining changes after an error, and close the file."""
+        """Write the remaining changes if an error ended the run, and close the file."""
 
     def planned(self, options: Options) -> Options | None:
-        """Return the options with the ladder that was planned when the run was begun, or None if there is none."""
+        """Return the options with the ladder that was planned when the run was begun, or None without such a plan."""
 
     def workers(self) -> int | None:
-        """Return the virtual workers with which the run was begun, or None for a new run."""
+        """Return the number of virtual workers with which the run was begun, or None for a new run."""
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
         """Write the identity of the run, or raise JournalError if the journal holds another run.
 
-        The identity (`identity_of`, or `function_identity`) must be equal; options have the ladder planned. `call` is
-        the entry point and its arguments, for `ash.resume`. `code` has hashes of the sources of a function and of its
-        costs.
+        `identity` comes from `identity_of` or `function_identity`. `options` contains the planned ladder. `call` has
+        the entry point and its arguments, which `ash.resume` needs. `code` has hashes of the source code of a tuned
+        function and of its cost function.
         """
 
     def start(self, run: Any = None) -> tuple[datetime, float]:
-        """Return when the training of this run began, and the seconds of earlier calls; `run` is a FunctionRun."""
+        """Return when the run was begun, and the training seconds of earlier calls; `run` is a FunctionRun or None."""
         return datetime.now(UTC), 0.0
 
     def check_params(self, space: Space) -> None:
-        """Raise JournalCorrupt unless all recorded candidates fit a space."""
+        """Raise JournalCorrupt unless all recorded candidates fit the space."""
 
     def grow(self, space: Space) -> None:
-        """Read the candidates of smaller spaces before others are drawn: all recorded ones if the space has grown."""
+        """Load the candidates of smaller spaces, before others are drawn; all recorded ones if the space has grown."""
 
     def look(self) -> None:
-        """Write the new results since the last look; the run may still be training."""
+        """Write the new results since the previous call; the run may still be training."""
 
     def drawn(self, space: Space) -> list[Params]:
-        """Return the candidates of a space that earlier runs have drawn, by number, if draws depend on results."""
+        """Return the candidates that earlier calls drew from this space, by number; needed if draws use results."""
         return []
 
     def finish(self, ended: str) -> None:
-        """Write the remaining results, and how the run ended (`Result.ended`), after its threads have ended."""
+        """Write the remaining results, and how the run ended (`Result.ended`); called after its threads have ended."""
 
     def sign(self, record: RunRecord) -> None:
-        """Write the record of the run, which has ended."""
+        """Write the record of the completed run."""
 
     def restore(
         self,
@@ -185,13 +186,13 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     ) -> None:
         """Pass the results of earlier runs to a tuner that has not started.
 
-        `params` are those of the candidates so far, by number, and may grow. `failed` says whether the user's scoring
-        function has failed; results of the core after that are ignored. With `keeps_drawn` all drawn candidates are
-        recorded, which is needed if draws depend on results.
+        `params` are the hyperparameters of the candidates drawn so far, by number; the sequence may grow. `failed`
+        returns whether the user's scoring function has failed; the core's results after that are ignored. With
+        `keeps_drawn` all drawn candidates are recorded, which is needed if draws depend on results.
         """
 
     def completing(self) -> AbstractContextManager[None]:
-        """Return a context in which missing networks are trained again; new results are written before."""
+        """Return a context for retraining missing networks; new results are written when it is entered."""
         return nullcontext()
 
     def knows(self, key: tuple[int, int]) -> bool:
@@ -199,14 +200,14 @@ class NullJournal(AbstractContextManager["NullJournal"]):
         return False
 
     def recall(self, task: _core.Task) -> Any:
-        """Return the recorded answer of a function's job, only once, or None; its times are seconds of the run."""
+        """Return and remove the recorded answer of a function's job, or None; times count from the run's start."""
         return None
 
     def retraced(self, exactly: bool) -> None:
         """Handle the end of the replay of earlier jobs; `exactly` says whether it followed the recorded steps."""
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
-        """Log a job that the clock has handed out."""
+        """Log a job that the virtual clock has started."""
 
     def ended(self, task: _core.Task, answer: Any) -> None:
-        """Log the answer of a job, None if it was recalled; its times are on the machine's clock."""
+        """Log the answer of a job, None if it was recalled; times are read from the machine's clock."""

@@ -1,9 +1,9 @@
-"""A lock that lets only one process at a time write a journal; the system releases it when its holder dies.
+"""A lock that lets only one process at a time write a journal; the system releases it when the holding process dies.
 
-It is a POSIX lock on a separate file next to the journal. The file is never deleted, and contains the holder's process
-id and host. A lock of SQLite would not do, since it is held only during a transaction. POSIX locks belong to a process
-and are released when *any* handle of the file is closed. So a table has the paths that this process has locked, and
-their files are not opened a second time. A forked child does not inherit the lock.
+It is a POSIX lock on a separate file next to the journal. The file is never deleted. It contains the holder's process
+id and host. SQLite's own locks are not enough, since they are held only during a transaction. POSIX locks belong to a
+process and are released when *any* handle of the file is closed. Therefore the table `_held` lists the paths that this
+process has locked, and those files are not opened a second time. A forked child does not inherit the lock.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ except ModuleNotFoundError as error:  # on Windows
     raise JournalError("a journal needs POSIX file locks, and this system has none: run without a journal") from error
 
 LOOKS, LOOK_SECONDS = 4, 0.05
-"""How often, and how long apart, a held lock is tried again, since `holder` takes it for a moment."""
+"""Number of retries for a held lock, and seconds between them, since `holder` in another process briefly takes it."""
 _held: dict[str, int] = {}
-"""Real paths of locks, and the process that holds them; a forked child finds those of its parent here."""
-_guard = threading.Lock()  # guards the table
+"""The process id that holds each lock, by the lock's real path; a forked child sees its parent's entries."""
+_guard = threading.Lock()  # guards `_held`
 
 
 class Lock:
@@ -33,9 +33,9 @@ class Lock:
     Raises
     ------
     JournalLocked
-        Another process, or another run in this one, holds it.
+        Another process, or another run in this process, holds the lock.
     JournalUnwritable
-        The file cannot be created.
+        The lock file cannot be created or locked.
     """
 
     def __init__(self, path: Path, journal: Path) -> None:
@@ -49,7 +49,7 @@ class Lock:
             _held[self._name] = os.getpid()
 
     def release(self) -> None:
-        """Release the lock, if this process has taken it."""
+        """Release the lock if this process holds it."""
         with _guard:
             if _held.get(self._name) == os.getpid():
                 del _held[self._name]
@@ -57,7 +57,7 @@ class Lock:
 
 
 def holder(path: Path) -> str | None:
-    """Return the holder of a lock, as "process 7 on host", or None."""
+    """Return the holder of a lock, for example "process 7 on host", or None if the lock is free."""
     with _guard:
         if _held.get(os.path.realpath(path)) == os.getpid():
             return f"process {os.getpid()}, this one"  # do not open the file: closing it would release the lock
@@ -88,14 +88,14 @@ def _locked(path: Path, journal: Path) -> int:
     except OSError as error:
         os.close(handle)
         raise JournalUnwritable(f"{journal} cannot be locked: {path.name}: {error.strerror}") from error
-    with contextlib.suppress(OSError):  # on a full disk the lock is held, but the holder's name is not written
+    with contextlib.suppress(OSError):  # on a full disk the lock is held although the holder's name is not written
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
     return handle
 
 
 def _take(handle: int) -> None:
-    """Take the lock; another process may hold it for a moment in `holder`."""
+    """Take the lock; retry a few times, since another process may hold it briefly in `holder`."""
     for _ in range(LOOKS):
         with contextlib.suppress(BlockingIOError):
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

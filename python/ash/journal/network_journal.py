@@ -1,12 +1,12 @@
-"""The journal of a run of networks: recorded results are passed to the core, and new ones are written.
+"""The journal of a run of networks: it passes recorded results to the core and writes new ones.
 
-    open, agree                     open_journal.py
-    restore: results, states        passed to the core, which uses them when it reaches these jobs
-    look, every 50 ms               new results, one commit; with it states (state_cache.py); then callbacks are called
-    finish                          the rest, and the networks that the result holds
+    open, agree             see open_journal.py
+    restore                 passes results and states to the core, which uses them when it reaches these jobs
+    look, every 50 ms       writes new results and states (state_cache.py) in one commit, before callbacks are called
+    finish                  writes the remaining results, and the networks that the result holds
 
-The core has results as columns, the journal has them as rows.
-Threads: only the calling thread; the others continue training while it writes.
+The core stores results as columns, the journal stores them as rows.
+Threads: used only by the calling thread; the other threads continue training while it writes.
 """
 
 import json
@@ -39,18 +39,18 @@ JOB = (
     *("candidate", "rung", "epochs", "thread", "team", "team_limit", "score", "loss", "training_loss", "weights_hash"),
     *("start", "end"),
 )
-"""The columns of a job that a journal keeps, in the order of its table; virtual times follow from the decisions."""
+"""The columns of a job that a journal stores, in the order of its table; virtual times follow from the decisions."""
 ASSIST = ("candidate", "rung", "thread", "start", "end", "busy")
 TYPES = dict.fromkeys(("score", "loss", "training_loss", "start", "end", "busy"), np.float64)
 EXACT = ("score", "loss", "training_loss")
-"""Numbers that must come back bit for bit, stored as text; SQLite would lose NaN and the sign of zero."""
+"""Numbers that must be restored bit for bit; they are stored as text, since SQLite loses NaN and the sign of zero."""
 
 Scores = dict[tuple[int, int], list[float]]
-"""By candidate and rung: the score of each fold."""
+"""The score of each fold, by candidate and rung."""
 
 
 class NetworkJournal(OpenJournal):
-    """The journal of one run of networks: a context manager that closes it."""
+    """The journal of one run of networks; as a context manager it closes itself."""
 
     def __init__(self, journal: Journal) -> None:
         self._tuner: _core.Tuner | None = None
@@ -58,7 +58,7 @@ class NetworkJournal(OpenJournal):
         self._folder = StateFolder(self._path.with_name(f"{self._path.name}-states"))
 
     def planned(self, options: Options) -> Options | None:
-        """Return the options with the ladder of the journal."""
+        """Return the options with the ladder that the journal has, or None without a planned ladder."""
         plan = self._facts.get("plan")
         if plan is None or not options.planned:
             return None
@@ -67,14 +67,14 @@ class NetworkJournal(OpenJournal):
             return replace(options, **known)
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
-        """Write the identity of the run, or compare it."""
+        """Write the identity of the run, or compare it with the recorded one."""
         is_planned = isinstance(options, Options) and options.planned
         plan = {name: getattr(options, name) for name in PLANNED} if is_planned else None
         began = None if self.began is None else space_story(self.began)
         self._agree(identity, options, call, {"plan": plan, "began": began})
 
     def grow(self, space: Space) -> None:
-        """Read the candidates of smaller spaces, and the smallest of these spaces."""
+        """Load the candidates of smaller spaces, and the smallest of these spaces."""
         self._grow(space_story(space))
         if not self._is_of_space:
             return
@@ -89,9 +89,9 @@ class NetworkJournal(OpenJournal):
                 raise ValueError(f"a candidate of a smaller space is not in the space: {error}") from error
 
     def drawn(self, space: Space) -> list[Params]:
-        """Return the drawn candidates from number 0 up to the first gap; none if the journal has another space."""
+        """Return the recorded candidates from number 0 up to the first gap; none if the journal has another space."""
         if not self._is_of_space:
-            return []  # `agree` says what differs
+            return []  # `agree` reports the differences
         with sound(self._path):
             there = self._on_record()
             found = [there[number] for number in takewhile(there.__contains__, count())]
@@ -157,7 +157,7 @@ class NetworkJournal(OpenJournal):
 
     @contextmanager
     def completing(self) -> Iterator[None]:
-        """Write new results; if a retrained network differs from the recorded one, the journal is corrupt."""
+        """Write new results; in the context, a retrained network that differs from its record is JournalCorrupt."""
         self._try_to_write()
         try:
             yield
@@ -170,7 +170,7 @@ class NetworkJournal(OpenJournal):
             return
         changes, now = Changes(), time.monotonic()
         has_new_jobs = self._pending.take(tuner, changes)
-        if self._failed():  # checked after reading the jobs, when a failed score among them is known
+        if self._failed():  # checked after reading the jobs, so that a failed score among them is already known
             return
         if has_new_jobs:
             self._states.note(self._pending.read, self._pending.new)
@@ -190,14 +190,14 @@ class NetworkJournal(OpenJournal):
 class PendingRows:
     """The core's new records since the last commit, as rows that a journal does not have yet.
 
-    Reading does not change this object; only `committed` does, after the commit. So if a look is interrupted, for
-    example by Ctrl-C, the next one repeats it, and rows that were committed after all already exist.
+    Only `committed`, which is called after a commit, advances the counters. So if `take` or the commit is interrupted,
+    for example by Ctrl-C, the next call takes the same rows again. Rows that already exist are not added twice.
 
-    The core also reports jobs that the journal already has; these are not new. `params` are those of the candidates so
-    far, by number, and may grow. Candidates that have begun are recorded, so that they stay if the space grows. With
-    `keeps_drawn` all candidates are recorded, which is needed if draws depend on results. In a greedy run the order of
-    steps decides, so all steps are written, from the first one. The core repeats those of the restored jobs before any
-    others, and they replace those of the journal.
+    The core also reports jobs that the journal already has; these are not new. `params` are the hyperparameters of the
+    candidates drawn so far, by number; the sequence may grow. Candidates that have started are recorded, so that they
+    remain if the space grows. With `keeps_drawn` all drawn candidates are recorded, which is needed if draws depend on
+    results. In a greedy run decisions depend on the order of steps, so all steps are written from the first one on. The
+    core first repeats the steps of the restored jobs, and these replace the journal's steps.
     """
 
     def __init__(
@@ -213,12 +213,13 @@ class PendingRows:
         self._named = {row[0] for row in rows["candidates"]}
         self._params = params
         self._greedy, self._folds, self._keeps_drawn = greedy, folds, keeps_drawn
-        self._passed = self._begun = 0  # lower numbers are recorded, or will be with the next commit
-        self._steps = self.jobs = 0  # numbers of committed records, in the core's order
+        # All candidates below `_passed` are recorded, and those below `_begun` will be after the next commit.
+        self._passed = self._begun = 0
+        self._steps = self.jobs = 0  # how many of the core's steps and jobs are committed
         self._assists = len(rows["assists"])
-        self._next = (0, 0, 0)  # steps, jobs, assists after the next commit
-        self.read: Columns = {}  # the jobs that were read last
-        self.new: Columns = {}  # those that the journal does not have
+        self._next = (0, 0, 0)  # numbers of steps, jobs and assists after the next commit
+        self.read: Columns = {}  # the jobs that the last call of `take` read
+        self.new: Columns = {}  # those of them that the journal does not have
 
     def take(self, tuner: _core.Tuner, changes: Changes) -> bool:
         """Add new rows to `changes`, and return whether a job has ended since the last commit."""
@@ -236,7 +237,7 @@ class PendingRows:
         is_new = np.array([key not in self._known for key in keys], bool)
         self.new = {name: column[is_new] for name, column in self.read.items()}
         assists = assist_rows(tuner.assists(self._assists), self._assists)
-        scores = scores_of(tuner.fold_scores()) if self._folds > 1 else {}  # with a single fold, a job has its score
+        scores = scores_of(tuner.fold_scores()) if self._folds > 1 else {}  # a single fold's score is in the job
         changes.add("jobs", job_rows(self.new, len(self._known), scores))
         changes.add("candidates", [(each, json.dumps(self._params[each])) for each in self._unnamed()])
         changes.add("assists", assists)
@@ -248,11 +249,11 @@ class PendingRows:
         if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
             self._passed = self._begun
-            self._known.update(_keys(self.read))  # before the counters, since rows are numbered by its length
+            self._known.update(_keys(self.read))  # updated before the counters, since its length numbers the new rows
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
-        """Return the candidates to record: those of new jobs, and all others that have begun or were drawn."""
+        """Return the unrecorded candidates: those of new jobs, and all others that have started or were drawn."""
         return sorted({*self.new["candidate"].tolist(), *range(self._passed, self._begun)} - self._named)
 
 
@@ -261,7 +262,7 @@ def _keys(columns: Columns) -> list[tuple[int, int]]:
 
 
 def job_rows(columns: Columns, first: int, fold_scores: Scores) -> list[Row]:
-    """Return the rows of jobs, numbered from `first` on; `fold_scores` has all jobs that have not diverged."""
+    """Return the rows of jobs, numbered from `first` on; `fold_scores` contains all jobs that have not diverged."""
     fields = [[_to_text(name, value) for value in columns[name].tolist()] for name in JOB]
     rows = zip(*fields, strict=True)
     return [
@@ -295,7 +296,7 @@ def assist_columns(rows: Sequence[Row]) -> Columns:
 
 
 def scores_of(columns: Columns) -> Scores:
-    """Return the recorded fold scores of the core."""
+    """Return the core's fold scores by candidate and rung."""
     return dict(zip(_keys(columns), columns["scores"].tolist(), strict=True))
 
 

@@ -1,13 +1,15 @@
-"""The base class of open journals: lock and database, the facts of the run, and the timing of commits.
+"""The base class of open journals: the lock, the database, the facts of the run, and the timing of commits.
 
-    open: lock, database            another process, another program's file -> JournalError, before any data are read
-                                    the disk refuses -> as `on_error` says, but a run that has ended can be read
-    agree: facts of the run         written the first time, compared later
-    write                           new results, one commit; postponed if the last one was recent and slow
+    open     takes the lock and opens the database. If another process has the lock, or the file is not a journal,
+             JournalError is raised before any data are read. If the disk refuses, `on_error` says what happens, but a
+             completed run can still be read
+    agree    writes the facts of the run the first time, and compares them later
+    write    writes new results in one commit, which is postponed if the last one was recent and slow
 
-Durability: a result is in the file before callbacks receive it. Threads: only the calling thread. Cost: a commit, with
-a sync of the disk, for a look in which a job has ended. Commits take at most COMMIT_SHARE of the calling thread's time,
-but one is made at least every HEARTBEAT seconds.
+Durability: a result is in the file before callbacks receive it.
+Threads: used only by the calling thread.
+Cost: one commit, which syncs the disk, each time `look` finds that a job has ended. Commits take at most COMMIT_SHARE
+of the calling thread's time, but there is at least one every HEARTBEAT seconds.
 """
 
 import contextlib
@@ -41,25 +43,25 @@ from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params
 
 MOST_RUNGS = 63
-"""Epochs at least double from one rung to the next, and are counted in 63 bits."""
+"""The most rungs of any ladder: epochs at least double from one rung to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
-"""Seconds after which the time of the run is written, even if no job has ended or the disk is slow."""
+"""The seconds of the run are written at least this often, in seconds, even if no job has ended or the disk is slow."""
 COMMIT_SHARE = 0.005
-"""Share of the calling thread's time that commits may take; a crash loses the results of 200 times a commit's time."""
+"""Share of the calling thread's time that commits may take, so a crash loses at most 200 times a commit's duration."""
 
 
 class OpenJournal(NullJournal):
-    """The journal of one run: a context manager that closes it. A subclass writes new results in `_write`."""
+    """The journal of one run; as a context manager it closes itself. A subclass writes new results in `_write`."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._started = self._training_started = time.monotonic()
-        self._committed = self._rests = 0.0  # time of the last commit, and earliest time of the next
+        self._committed = self._rests = 0.0  # time of the last commit, and earliest time of the next one
         self._path = path = real_path(journal.file)
         check_place(path)
         self._lock: Lock | None = None
         self._database: Database | None = None
-        self._refusal: JournalUnwritable | None = None  # why nothing can be written any more
+        self._refusal: JournalUnwritable | None = None  # the reason why nothing can be written any more
         try:
             self._load(self._opened())
         except BaseException:
@@ -73,7 +75,7 @@ class OpenJournal(NullJournal):
         path = self._path
         try:
             self._lock = Lock(path.with_name(f"{path.name}-lock"), path)
-            check_head(path)  # under the lock, as closing a file releases the locks that SQLite holds in this process
+            check_head(path)  # under the lock, since closing a file releases SQLite's locks on it in this process
             self._database = Database(path, log=log_works(path))
             return self._database.read()
         except JournalUnwritable as error:
@@ -96,7 +98,7 @@ class OpenJournal(NullJournal):
             self._check_restored()
 
     def _check_restored(self) -> None:
-        """Raise ValueError if the results cannot be those of a run, before anything is drawn or allocated for them."""
+        """Raise ValueError if the results are impossible, before anything is drawn or allocated for them."""
         candidates = {candidate for candidate, _ in self.restored}
         if candidates and not {"run", "begun", "progress"} <= self._facts.keys():
             raise ValueError("it has results and does not say of what")
@@ -108,7 +110,7 @@ class OpenJournal(NullJournal):
             raise ValueError("it has results of rungs that no ladder has")
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Close it after a last commit; if that fails, add a note to the error that ended the run."""
+        """Close the journal, after a last commit if an error ended the run; a failed commit is noted on that error."""
         try:
             if error is not None and self._is_kept:
                 self._write()
@@ -119,21 +121,21 @@ class OpenJournal(NullJournal):
             self._close()
 
     def workers(self) -> int | None:
-        """Return the virtual workers with which the run was begun, or None for a new run."""
+        """Return the number of virtual workers with which the run was begun, or None for a new run."""
         if "run" not in self._facts:
             return None
         with sound(self._path):
             return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
 
     def _grow(self, space: Facts) -> None:
-        """Read the candidates of smaller spaces: all recorded candidates if the space of this call has grown."""
+        """Load the candidates of smaller spaces; these are all recorded candidates if this call's space has grown."""
         if "run" not in self._facts:
             return
         with sound(self._path):
             there, here = ({"space": facts} for facts in (self._facts["run"]["space"], json.loads(json.dumps(space))))
             self._is_of_space = not differences(there, here, may_grow=True)
             if not self._is_of_space:
-                return  # `_agree` says what differs
+                return  # `_agree` reports the differences
             self.before = dict(from_json(self._facts.get("before", [])))
             if there != here:
                 self.before = self._on_record()
@@ -144,7 +146,7 @@ class OpenJournal(NullJournal):
         return {candidate: from_json(dict(json.loads(text))) for candidate, text, *_ in self._rows["candidates"]}
 
     def _agree(self, identity: Facts, options: RunOptions, call: Facts, more: Facts) -> None:
-        """Write the identity of the run, or compare it; `more` are facts that may differ between calls."""
+        """Write or compare the identity of the run; `more` are facts that may differ between calls."""
         if "run" in self._facts:
             with sound(self._path):
                 check_same(str(self._path), self._facts["run"], identity, self._journal.allow_change)
@@ -179,18 +181,18 @@ class OpenJournal(NullJournal):
             )
 
     def start(self, run: Any = None) -> tuple[datetime, float]:
-        """Return when it was begun, and the seconds so far."""
+        """Return when the run was begun, and its training seconds so far."""
         self._training_started = time.monotonic()
         with sound(self._path):
             return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
 
     def look(self) -> None:
-        """Write new results, unless the last commit was just now."""
+        """Write new results, unless the next commit must still wait after the last one."""
         if time.monotonic() >= self._rests:
             self._try_to_write()
 
     def finish(self, ended: str) -> None:
-        """Write all remaining results."""
+        """Write all remaining results, and how the run ended."""
         self._try_to_write(ended)
 
     def sign(self, record: RunRecord) -> None:
@@ -207,20 +209,20 @@ class OpenJournal(NullJournal):
                 self._write(ended)
 
     def _write(self, ended: str | None = None) -> None:
-        """Write new results, if the run has begun, and how it has ended."""
+        """Write new results if the run has begun, and how the run ended if `ended` is given."""
         raise NotImplementedError
 
     @property
     def _is_kept(self) -> bool:
-        """Return whether the run still has its journal, even if it can only be read."""
+        """Return whether the run still has its journal, even if the journal can only be read."""
         return self._database is not None or self._refusal is not None
 
     def _is_time(self, now: float) -> bool:
-        """Return whether to commit although nothing is new, to record the seconds that the run has taken."""
+        """Return whether to commit without new results, only to record the seconds that the run has taken."""
         return now - self._committed >= HEARTBEAT
 
     def _commit(self, changes: Changes, now: float) -> bool:
-        """Write the changes since the last commit, and return whether that was done, as `_save` does."""
+        """Write the changes since the last commit and the time of the run; return whether they were saved."""
         changes.facts["progress"] = {
             "seconds": self.seconds + now - self._started,
             "training seconds": self._training_seconds + now - self._training_started,
@@ -233,7 +235,7 @@ class OpenJournal(NullJournal):
         return is_saved
 
     def _save(self, changes: Changes) -> bool:
-        """Make one commit and return True; return False if the disk refuses it but no result is lost."""
+        """Commit the changes and return True; return False if the disk refuses but no result is lost."""
         if self._refusal is None and self._database is not None:
             try:
                 self._database.write(changes)
@@ -244,14 +246,14 @@ class OpenJournal(NullJournal):
         return False
 
     def _check_refusal(self, changes: Changes | None = None) -> None:
-        """Raise the error of the disk, unless the run had ended and there is no new result."""
+        """Raise the disk's error, unless the run had ended before and there is no new result."""
         is_new = not self._had_ended or (changes is not None and "jobs" in changes.rows)
         if self._refusal is not None and is_new:
             raise self._refusal
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
-        """Handle JournalUnwritable as `on_error` says."""
+        """Handle JournalUnwritable as specified by `on_error`."""
         try:
             yield
         except JournalUnwritable as error:

@@ -2,17 +2,18 @@
 
     run.ash-states/000017.safetensors        states of some candidates: weights, moments and counters of each fold
 
-A file is written atomically (under another name, synced, renamed), and the journal names it only then. Files that the
-journal does not name are left over from a crash, and are deleted when the journal is opened. The journal has a hash of
-the bytes. A file that does not match is not used, and the candidates are trained again, to the same bits.
+A file is written atomically (under another name, then synced and renamed). Only then does the journal name it. Files
+that the journal does not name are left over from a crash, and are deleted when the journal is opened. The journal
+stores a hash of each file. A file whose hash does not match is not used; its candidates are trained again, with
+bit-identical results.
 
-A state saves a resumed run the training from the beginning. So the states that were most costly to train are written
-first, and writing takes only a small share of the training time. A cheap network is trained again faster than it is
-read.
+A stored state saves a resumed run the training of that candidate. So the states that were most costly to train are
+written first, and writing takes only a small share of the training time. Cheap networks are not stored, since training
+them again is faster than reading them.
 
-Invariants: (1) writing takes about SHARE of the time that the jobs of this session have taken: a file is begun only if
-it is not expected to take more; (2) files take at most `limit` bytes; (3) a file is deleted only after the commit that
-no longer names it, and named only after it exists.
+Invariants: (1) writing takes about SHARE of the time that the jobs of this session have taken; a file is started only
+if it is expected to stay within that time. (2) The files take at most `limit` bytes. (3) A file is named in the journal
+only after it exists, and deleted only after a commit has removed its name.
 """
 
 import contextlib
@@ -36,40 +37,40 @@ from ash.journal.database import Changes, Row
 Parts = tuple[Any, ...]
 """The trained parts of a network, as `_core.Tuner.states` returns them."""
 Key = tuple[int, int]
-"""A candidate, and the rung after which it has this state."""
+"""A candidate, and the rung after which it had the state."""
 ARRAYS = ("weights", "first_moment", "second_moment")
 COUNTERS, POWERS = "epochs_and_updates", "powers_of_betas"
 ENDING = ".safetensors"
 NAMED = re.compile(r"(\d{6,18})\.safetensors", re.ASCII)
-"""Names of files of states."""
+"""Pattern for the names of state files."""
 WRITTEN = re.compile(r"\.\d{6,18}\.safetensors-.*", re.ASCII | re.DOTALL)
-"""Names of files that are being written."""
+"""Pattern for the names of files that are still being written."""
 
 SHARE = 0.0025
-"""Writing states may take this share of the seconds that threads have spent in jobs."""
+"""Share of the seconds spent in jobs (summed over threads) that writing states may take."""
 END_SHARE = 0.0025
-"""The same for the networks that the result holds, at the end."""
+"""Additional share at the end of the run, for the networks that the result holds."""
 MOST_AT_END = 0.2
-"""The most seconds for these, as a user with a time limit, or who pressed Ctrl-C, waits for them."""
+"""The most seconds that writing may take at the end, when a time limit or Ctrl-C leaves the user waiting."""
 WORTH = 10.0
-"""A state is written only if training it took at least this many times as long as writing it."""
+"""A state is written only if training it took at least this many times the seconds per file."""
 FIRST_SECONDS, FIRST_SPEED = 0.005, 2e8
-"""Estimates until a file has been written: seconds per file, and bytes per second."""
+"""Estimates used before the first file is written: seconds per file, and bytes per second."""
 SMALL = 1 << 20
-"""The time of a file smaller than this gives the seconds per file; that of a larger one the bytes per second."""
+"""Files below this many bytes update the estimated seconds per file; larger files update the bytes per second."""
 AT_ONCE = 1 << 24
-"""The most bytes in a file with several states, so that Ctrl-C is checked in between."""
+"""No more states are added to a file from this many bytes on, so that Ctrl-C is checked between files."""
 
 
 class StateFolder:
-    """The folder of a journal's states, created when the first one is written."""
+    """The folder of a journal's state files, created when the first file is written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._next = 0
 
     def tidy(self, named: Iterable[str]) -> None:
-        """Delete state files that the journal does not name; new files get numbers above those that it names."""
+        """Delete state files that are not among `named`; new files get higher numbers than all named files."""
         if self.path.is_symlink() or not self.path.is_dir():
             return
         known = set(named)
@@ -81,7 +82,7 @@ class StateFolder:
         self._next = max(numbers, default=-1) + 1
 
     def write(self, states: dict[Key, list[Parts]]) -> tuple[str, int, str]:
-        """Write states into one file and return its name, bytes and hash, or raise JournalError."""
+        """Write states into one file and return its name, size in bytes and hash; raise JournalError on failure."""
         content = save(
             {
                 f"{candidate}.{rung}.{fold}.{name}": array
@@ -102,7 +103,7 @@ class StateFolder:
         return name, len(content), _hash(content)
 
     def read(self, name: str, size: int, expected: str) -> dict[Key, list[Parts]] | None:
-        """Return the states in a file, or None if it is not what was written."""
+        """Return the states in a file, or None if the file is missing or its content has changed."""
         path = self.path / name
         try:
             if Path(name).name != name or path.is_symlink() or path.stat().st_size != size:
@@ -116,17 +117,17 @@ class StateFolder:
             return _states(content)
         except MemoryError:
             raise
-        except Exception:  # an untrusted file may have a matching hash
+        except Exception:  # even a file whose hash matches is not trusted
             return None
 
     def delete(self, name: str) -> None:
         """Delete a file that the journal no longer names."""
-        with contextlib.suppress(OSError):  # the next run that opens the journal tries again
+        with contextlib.suppress(OSError):  # the next call that opens the journal tries again
             (self.path / name).unlink()
 
 
 def _arrays(parts: Parts) -> dict[str, Any]:
-    """Return a state as arrays by name: its three arrays, and one array for its numbers of each type."""
+    """Return a state as arrays by name: its three arrays, an array of its integers and an array of its floats."""
     weights, first, second, epochs, updates, beta1_power, beta2_power = parts
     own = dict(zip(ARRAYS, (weights, first, second), strict=True))
     return {**own, COUNTERS: np.array([epochs, updates]), POWERS: np.array([beta1_power, beta2_power])}
@@ -148,34 +149,34 @@ def _hash(content: bytes) -> str:
 
 
 def _bytes_of(folds: list[Parts]) -> int:
-    """Return how many bytes a state takes in a file, without the header."""
+    """Return how many bytes the weights and moments of a state take in a file."""
     return sum(int(array.nbytes) for parts in folds for array in parts[: len(ARRAYS)])
 
 
 class StateCache:
-    """The states of one run: at most `limit` bytes of files; `rows` are those already in the table `states`."""
+    """The stored states of one run, in files of at most `limit` bytes; `rows` is the current table `states`."""
 
     def __init__(self, folder: StateFolder, limit: int | None, rows: Iterable[Row] = ()) -> None:
         self._folder = folder
         self._limit = limit
         self._file_of: dict[Key, str] = {}
-        self._bytes: dict[str, int] = {}  # size of each file
+        self._bytes: dict[str, int] = {}  # size of each file, by name
         for candidate, rung, name, size, _ in rows:
             self._file_of[candidate, rung] = name
             self._bytes[name] = size
         self._broken = False
         self._retired: set[int] = set()
-        self._staged: tuple[str, int, list[Key]] | None = None  # a file that exists but is not yet named
-        self._dropped: list[Key] = []  # not yet removed from the journal
-        self._worth: list[tuple[float, Key]] = []  # heap, the most costly first: negative seconds to train it
+        self._staged: tuple[str, int, list[Key]] | None = None  # a file that exists but is not yet in the journal
+        self._dropped: list[Key] = []  # states whose removal from the journal is not yet committed
+        self._worth: list[tuple[float, Key]] = []  # unwritten states: a heap keyed by negative training seconds
         self._trained: dict[int, float] = {}  # training seconds, by candidate
-        self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 if it had none
+        self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 if it had no state
         self._allowed = 0.0  # seconds that writing may still take
-        self._core_seconds = 0.0  # of the jobs of this session
-        self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # of small files, and bytes per second of large ones
+        self._core_seconds = 0.0  # thread seconds spent in the jobs of this session
+        self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # seconds per file, bytes per second of large files
 
     def note(self, columns: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """Account for decided jobs, and for those of them that were not restored; both are columns of the core."""
+        """Account for decided jobs; `new` are those that were not restored. Both are columns of the core."""
         core_seconds = float(new["core_seconds"].sum())
         self._core_seconds += core_seconds
         self._allowed += SHARE * core_seconds
@@ -186,7 +187,7 @@ class StateCache:
                 heapq.heappush(self._worth, (-self._trained[candidate], (candidate, rung)))
 
     def write_some(self, tuner: _core.Tuner, changes: Changes) -> None:
-        """Write the most costly states into one file, as many as time and space allow."""
+        """Write the states that were most costly to train into one file, as many as time and space allow."""
         chosen: dict[Key, list[Parts]] = {}
         size = 0
         while self._worth and size < AT_ONCE and not self._broken:
@@ -207,7 +208,7 @@ class StateCache:
         self._write(chosen, changes)
 
     def write_kept(self, tuner: _core.Tuner, changes: Changes) -> None:
-        """Write the networks that the result holds, the best first, as many as time allows."""
+        """Write the networks that the result holds into one file, best first, as many as time allows."""
         self._allowed = min(self._allowed + END_SHARE * self._core_seconds, MOST_AT_END)
         chosen: dict[Key, list[Parts]] = {}
         size = 0
@@ -222,7 +223,7 @@ class StateCache:
         self._write(chosen, changes)
 
     def drop(self, tuner: _core.Tuner, changes: Changes) -> None:
-        """Remove states from the journal that cannot be needed any more."""
+        """Remove states from the journal that can no longer be needed."""
         self._retired.update(tuner.retired().tolist())
         latest: dict[int, int] = {}
         for candidate, rung in self._file_of:
@@ -233,7 +234,7 @@ class StateCache:
         self._forget([key for key in old if key not in kept], changes)
 
     def forget(self, name: str, changes: Changes) -> None:
-        """Remove a file that could not be read from the journal."""
+        """Remove an unreadable state file from the journal."""
         self._forget([key for key, file in self._file_of.items() if file == name], changes)
 
     def committed(self) -> None:
