@@ -1,7 +1,7 @@
-"""What a run returns: `Result` for networks, `FunctionResult` for functions. Both are a history with methods.
+"""Contains the results of runs: `Result` for networks and `FunctionResult` for functions, both a `History`.
 
-The data of the plots come from ash/history, which the report reads too. Plots, reports and exports are imported when
-a method needs them.
+The data of the plots come from ash/history, which the report also reads. Plots, reports and exports are imported only
+when a method needs them.
 """
 
 import html
@@ -47,16 +47,16 @@ ENDED = {
     "stopped": ", stopped by a callback",
     "interrupted": ", interrupted",
 }
-"""What the summary of a run of networks says about how it ended."""
+"""The words with which the summary of a run of networks states how the run ended."""
 
 CAUSES_SHOWN = 10
 
 
 class RunResult(History):
-    """The methods that `Result` and `FunctionResult` share: they show a run, or export it."""
+    """The methods that `Result` and `FunctionResult` share; they display, analyze and export a run."""
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw score against epochs, one line per candidate, the winner on top.
+        """Draw score against epochs, with one line per candidate and the winner on top.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class RunResult(History):
         return plot_scores(self, ax)
 
     def plot_timeline(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw which thread trained which rung when: one bar per job, hatched and pale where a thread was in a team.
+        """Draw when each thread trained which rung: one bar per job, and pale hatched bars where a thread helped.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class RunResult(History):
         return plot_threads(self, ax)
 
     def plot_ladder(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw each candidate's score in each rung: what was promoted, what waits, and where a barrier would cut.
+        """Draw each candidate's score in each rung, whether it was promoted, and where a barrier would have cut.
 
         Parameters
         ----------
@@ -92,11 +92,11 @@ class RunResult(History):
         return plot_rungs(self, ax)
 
     def plot_scaling(self, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
-        """Draw the speed-up by threads, simulated from the costs of this run, with its bounds and this run itself.
+        """Draw the speed-up by number of threads, simulated from this run's costs, with bounds and the measured one.
 
-        W is the work of all jobs, D that of the candidate with the most. SH with barriers, also drawn, waits for each
-        rung to end, without teams. It counts the jobs of a rung as equal, so it may lie above the bound. The speed-up
-        of this run itself is `core_seconds / wall_seconds`.
+        W is the work of all jobs, D the largest work of one candidate. The plot also shows successive halving (SH) with
+        barriers, which waits for each rung to end and has no teams. It assumes that all jobs of a rung are equal, so it
+        may lie above the bound. The measured speed-up of this run is `core_seconds / wall_seconds`.
 
         Parameters
         ----------
@@ -110,16 +110,16 @@ class RunResult(History):
         return plot_speedup(self, threads, ax)
 
     def simulate(self, threads: int | Sequence[int] | None = None, **changes: Any) -> "Simulation":
-        """Simulate the ladder and schedule of this run, with its costs and scores, for any number of threads.
+        """Simulate this run on any number of threads, with its own ladder, schedule, costs and scores.
 
-        Teams are simulated if this run had any; the recorded core seconds then include what sharing costs.
+        Teams are simulated if this run had any. The recorded core seconds then include the overhead of sharing.
 
         Parameters
         ----------
         threads : int or sequence of int, optional
             Numbers of threads; powers of two by default.
         **changes
-            Arguments of `ash.simulate` that should differ from those of this run.
+            Arguments of `ash.simulate` that should differ from this run.
 
         Raises
         ------
@@ -132,10 +132,10 @@ class RunResult(History):
         return simulate_result(self, **chosen)
 
     def trace(self, path: str | os.PathLike[str]) -> None:
-        """Write the run as a file that Perfetto (ui.perfetto.dev) and chrome://tracing open.
+        """Write the run's timeline as a trace file, which Perfetto (ui.perfetto.dev) and chrome://tracing open.
 
-        It has one row per thread, with its own jobs and those that it helped with (category "team"). For the
-        reproducible schedule it also has the virtual workers, their clock scaled to the length of the run.
+        The trace has one row per thread, with its own jobs and those that it helped with (category "team"). For the
+        reproducible schedule it also has one row per virtual worker; their clock is scaled to the length of the run.
 
         Parameters
         ----------
@@ -152,15 +152,15 @@ class RunResult(History):
         write_trace(self, path)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str | None:
-        """Return the whole record of the run as JSON, or write it to a file: ash/history/json_files.py has the keys.
+        """Return the whole record of the run as JSON, or write it to a file; ash/history/json_files.py lists the keys.
 
-        It has settings, space, candidates, jobs, rungs, the best job, digest, costs and versions, but not the weights,
-        which `model.save` writes. NaN and infinity are null.
+        The JSON has settings, space, candidates, jobs, rungs, the best job, digest, costs and versions. It does not
+        have the weights, which `model.save` writes. NaN and infinity are null.
 
         Parameters
         ----------
         path : path-like, optional
-            The file; an existing one is replaced atomically. None: the text is returned.
+            The file; an existing file is replaced atomically. By default the text is returned.
 
         Raises
         ------
@@ -172,29 +172,29 @@ class RunResult(History):
         return to_json(self, path)
 
     def to_optuna(self, storage: Any = None, study_name: str | None = None, *, pruned: bool = True) -> "optuna.Study":
-        """Return the run as a study of Optuna, for its plots, importances, storages and dashboard.
+        """Return the run as an Optuna study, for Optuna's plots, importances, storages and dashboard.
 
-        Each candidate that has finished a job is a trial. It has the hyperparameters, the scores by epochs, the best of
-        these as its value, and the times of its jobs. Its user attributes are candidate, rung, loss, digest (of its
-        last weights), and the further metrics of its best job. The study records the settings of the run and has its
-        direction. Writing a trial into SQLite takes some 20 ms.
+        Each candidate that has finished a job becomes a trial. The trial has the hyperparameters, the scores by epochs,
+        the best score as its value, and the times of its jobs. Its user attributes are candidate, rung, loss, digest
+        (a hash of its last weights), and the further metrics of its best job. The study has the run's direction, and
+        its settings as a user attribute. Writing a trial to SQLite takes about 20 ms.
 
         Parameters
         ----------
         storage : str or optuna storage, optional
-            Where it is written, such as "sqlite:///study.db"; in memory by default.
+            The storage of the study, such as "sqlite:///study.db"; in memory by default.
         study_name : str, optional
-            A name that is not yet in the storage; Optuna makes one by default.
+            A name that is not yet in the storage; Optuna makes one up by default.
         pruned : bool
-            Whether candidates that were not promoted to the highest rung are PRUNED, which importances and most plots
-            leave out. False: they are COMPLETE too, though scored after fewer epochs.
+            Whether candidates that did not reach the highest rung are PRUNED, so that Optuna's importances and most
+            plots leave them out. False makes them COMPLETE, although they were scored after fewer epochs.
 
         Raises
         ------
         MissingExtra
             optuna is not installed.
         SettingError
-            The name is in the storage already. On any error nothing is left in the storage.
+            The name is already in the storage. On any error nothing is left in the storage.
         """
         from ash.history.optuna_study import to_study
 
@@ -203,19 +203,20 @@ class RunResult(History):
     def importance(self) -> dict[str, float]:
         """Return the importance of each hyperparameter for the rank of a candidate.
 
-        It is the permutation importance of a random forest (Breiman, Machine Learning 45, 2001; scikit-learn's, seeded,
-        one thread). The forest predicts the rank of a candidate from its hyperparameters. Candidates rank by the rung
-        that they reached, then by their score there, the diverged last. Importance is measured on candidates that the
-        forest has not seen (five folds), so noise has none, however many values it has. A conditional hyperparameter is
-        shuffled among the candidates that have it; whether it is present counts for the hyperparameter that decides on
-        it. See ash/history/importance.py for why.
+        This is the permutation importance of a random forest (Breiman, Machine Learning 45, 2001), computed by
+        scikit-learn, seeded and on one thread. The forest predicts a candidate's rank from its hyperparameters.
+        Candidates rank by the rung that they reached, then by their score in it; diverged candidates come last. The
+        importance is measured on held-out candidates (five folds), so a hyperparameter that is pure noise has none,
+        however many values it has. A conditional hyperparameter is shuffled among the candidates that have it. The
+        effect of its presence is credited to the hyperparameter in its condition. ash/history/importance.py explains
+        these choices.
 
         Returns
         -------
         dict of str to float
-            Shares that add up to 1. NaN for a hyperparameter with one value, and for all if nothing can be said: fewer
-            than 20 candidates with a job, or a forest that explains nothing. Empty if there are no hyperparameters.
-            It depends on the recorded jobs alone: runs with equal `digest` have equal importance.
+            Shares that add up to 1. A hyperparameter with only one value has NaN. All are NaN if there are fewer than
+            20 candidates with a job, or if the forest explains nothing. Empty if there are no hyperparameters. The
+            shares depend only on the recorded jobs, so runs with equal `digest` have equal importances.
         """
         from ash.history.importance import importance_of
 
@@ -234,26 +235,26 @@ class RunResult(History):
         return plot_shares(self, ax)
 
     def plot_parameter(self, name: str, ax: "Axes | None" = None) -> "Axes":
-        """Draw the best score of each candidate against a hyperparameter, larger and brighter for higher rungs.
+        """Draw the best score of each candidate against a hyperparameter; higher rungs are larger and brighter.
 
         Parameters
         ----------
         name : str
-            The hyperparameter. Levels of `ash.log` have a logarithmic axis, those of a choice stand side by side.
+            The hyperparameter. The axis is logarithmic for `ash.log`; the levels of a choice are equally spaced.
         ax : Axes, optional
             Where to draw; a new figure by default.
 
         Raises
         ------
         SettingError
-            No candidate has such a hyperparameter.
+            No candidate has a hyperparameter of this name.
         """
         from ash.plots.hyperparameter_plots import plot_score_by
 
         return plot_score_by(self, name, ax)
 
     def plot_parallel(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw parallel coordinates: an axis per varying hyperparameter and for the best score, a line per candidate.
+        """Draw parallel coordinates, with an axis per varying hyperparameter and the best score, a line per candidate.
 
         Parameters
         ----------
@@ -265,16 +266,16 @@ class RunResult(History):
         return plot_lines(self, ax)
 
     def report(self, path: str | os.PathLike[str]) -> Path:
-        """Write the whole run as one HTML file that any browser opens, without a network.
+        """Write the whole run as one HTML file, which any browser opens without network access.
 
-        It shows ladder, learning curves, hyperparameters and their importance, the winner on the validation rows,
-        candidates, threads, scaling and settings. The same result gives the same bytes on the same installation. The
-        reports of two runs with the same digest differ only in times, threads, machine and settings.
+        The report shows the ladder, learning curves, hyperparameters and their importance, the winner on the validation
+        rows, candidates, threads, scaling and settings. The same result gives the same bytes on the same installation.
+        The reports of two runs with the same digest differ only in times, threads, machine and settings.
 
         Parameters
         ----------
         path : path-like
-            The file; an existing one is replaced atomically.
+            The file; an existing file is replaced atomically.
 
         Returns
         -------
@@ -291,18 +292,18 @@ class RunResult(History):
         return write_report(self, path)
 
     def __repr__(self) -> str:
-        """Return a few lines: the best, what it cost, its digest, its hyperparameters, the ladder."""
+        """Return a summary in a few lines: best score, cost, digest, best hyperparameters and the ladder."""
         table = format_table(*self._ladder_table())
         return "\n".join([*self._headlines(), "", *show_params(self.best_params), "", *table])
 
     def _repr_html_(self) -> str:
-        """Return the same as HTML for a notebook."""
+        """Return the same summary as HTML for a notebook."""
         params = [[name, show_param(value)] for name, value in self.best_params.items()]
         headlines = "<br>".join(map(html.escape, self._headlines()))
         return f"<p>{headlines}</p>{html_table([], params)}{html_table(*self._ladder_table())}"
 
     def _headlines(self) -> list[str]:
-        """Return the best score, what the run cost, and its digest."""
+        """Return lines of text with the best score, the cost of the run, and its digest."""
         raise NotImplementedError
 
     def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
@@ -318,42 +319,45 @@ class Result(RunResult):
     ----------
     model : Network or Trees
         The model with the highest score (ties: lower loss, candidate, rung). With `cv` it is trained again on all rows
-        for as many epochs; in the `result_` of an estimator with an ensemble it is the network of the first fold.
+        for as many epochs. In the `result_` of an estimator with an ensemble it is instead the network of the first
+        fold.
     kept : ash.models.model_pool.Kept or None
         Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
     sample : ash.models.inspection.Sample or None
-        Some validation rows, for `feature_importance`; None for tables of more than 200 columns.
+        A sample of the validation rows, for `feature_importance`; None for tables with more than 200 columns.
     best_candidate, best_rung : int
         The candidate and the rung that `model` comes from.
     params : tuple of dict
         The hyperparameters of every candidate, indexed by its number.
     columns : dict of str to ndarray
-        The fields of `jobs`, one array each; rows are the finished jobs in order of decision.
+        The fields of `jobs` as arrays; rows are the finished jobs in order of decision.
     assists : dict of str to ndarray
-        When a thread helped with another's job: candidate, rung, thread, start, end (seconds since the start).
+        The times when threads helped with jobs of other threads: candidate, rung, thread, start and end (seconds since
+        the start of the run).
     memory : dict of str to int
-        For waiting states: `limit`, `peak_bytes`, how many were `dropped`, and the `retrained_epochs` that this cost.
+        Memory of waiting states: `limit`, `peak_bytes`, how many states were `dropped`, and the `retrained_epochs` that
+        this cost.
     fold_scores : dict of str to ndarray
-        For each job that has not diverged: candidate, rung, scores [jobs, folds].
+        For each job that has not diverged: candidate, rung, and scores [jobs, folds].
     ladder : list of dict
-        Counts of each rung, as the core reports them.
+        The counts of each rung, as the core reports them.
     options : Options
         The checked arguments of the run.
     space : Space
-        Where the candidates were drawn from.
+        The space that the candidates were drawn from.
     ended : str
-        "finished", "stop_score", "patience", "epoch_limit", "work_limit", "time_limit", "stopped" (by a callback) or
-        "interrupted".
+        How the run ended: "finished", "stop_score", "patience", "epoch_limit", "work_limit", "time_limit", "stopped"
+        (by a callback) or "interrupted".
     started : datetime
-        When the threads were started, in UTC: second 0 of all jobs.
+        The time when the threads were started, in UTC. The times of jobs are seconds since then.
     wall_seconds : float
-        From the start of the threads to the end of the last one.
+        Seconds from the start of the threads to the end of the last one.
     record : RunRecord
-        Repeats the run: ``ash.tune(X, y, record=result.record)``.
+        The record that repeats the run: ``ash.tune(X, y, record=result.record)``.
 
     Notes
     -----
-    Methods that draw return the Axes of matplotlib, and raise MissingExtra where matplotlib is not installed.
+    Methods that draw return matplotlib Axes, and raise MissingExtra if matplotlib is not installed.
 
     Examples
     --------
@@ -391,31 +395,32 @@ class Result(RunResult):
 
     @property
     def work(self) -> float:
-        """Return the multiply-adds of all finished jobs, which ``SearchConfig(work_limit=)`` limits; 0 if greedy."""
+        """Return the multiply-adds of all finished jobs, which ``SearchConfig(work_limit=...)`` limits; 0 if greedy."""
         return float((self.columns["virtual_end"] - self.columns["virtual_start"]).sum())
 
     def own_story(self) -> dict[str, Any]:
-        """Return the entries of the JSON that only runs of networks have."""
+        """Return the JSON entries that only runs of networks have."""
         return {"memory": self.memory, "record": self.record.to_json()}
 
     def ensemble(self, size: int = 16) -> Ensemble:
         """Return a weighted mean of the networks that the run has kept, selected by their validation predictions.
 
-        Greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models, ICML 2004). It
-        begins with `model`. Each further draw takes the network that lowers the validation loss of the average most:
-        the squared loss, the `loss` of the estimator, or the log loss for the metric log_loss. The draws up to the
-        lowest loss are kept. A network that is drawn twice weighs twice as much. The score of the ensemble on the
-        validation rows is optimistic. Prediction time is the sum over its members.
+        The method is greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models,
+        ICML 2004). It starts with `model`. Each further draw adds the network that lowers the validation loss of the
+        mean most. This loss is the squared loss, the `loss` of the estimator, or the log loss for the metric log_loss.
+        The draws up to the lowest loss are kept. A network that is drawn twice has twice the weight. The ensemble's
+        score on the validation rows is optimistic. Its prediction time is the sum over its members.
 
         Parameters
         ----------
         size : int
-            The most draws, 1 to 1024; 1: the best network alone.
+            The most draws, 1 to 1024. With 1 the ensemble has only the best network.
 
         Returns
         -------
         Ensemble
-            It depends on the recorded jobs alone: runs with equal `digest` have equal ensembles, bit for bit.
+            The ensemble. It depends only on the recorded jobs: runs with equal `digest` have equal ensembles, bit for
+            bit.
 
         Raises
         ------
@@ -434,11 +439,12 @@ class Result(RunResult):
         return ensemble
 
     def feature_importance(self, model: Member | Ensemble | None = None) -> dict[str, float]:
-        """Return by how much the score of a model falls when the cells of a column are shuffled, largest first.
+        """Return by how much a model's score falls when the cells of each column are shuffled, largest fall first.
 
-        Permutation importance (Breiman, Machine Learning 45, 2001) on at most 1,000 of the validation rows, the mean of
-        five shuffles. These rows chose the model; with `cv` and after a refit it has been trained on them as well. For
-        rows of your own use ``sklearn.inspection.permutation_importance``. Redundant columns share their importance.
+        This is the permutation importance (Breiman, Machine Learning 45, 2001) on at most 1,000 of the validation rows,
+        averaged over five shuffles. These rows chose the model. With `cv` and after a refit the model was also trained
+        on them. For other rows use ``sklearn.inspection.permutation_importance``. Redundant columns share their
+        importance.
 
         Parameters
         ----------
@@ -448,8 +454,9 @@ class Result(RunResult):
         Returns
         -------
         dict of str to float
-            By column name, or x0, x1, ... by position. In the units of `metric`; in those of log loss or root mean
-            squared error if a function scored the run. Equal for equal models.
+            Importances by column name, or by x0, x1, ... if columns have no names. The units are those of `metric`. If
+            a function scored the run, they are those of the log loss or the root mean squared error. Equal models have
+            equal importances.
 
         Raises
         ------
@@ -461,23 +468,23 @@ class Result(RunResult):
         return {self._column_names()[place]: float(falls[place]) for place in order}
 
     def partial_dependence(self, column: str | int, model: Member | Ensemble | None = None) -> PartialDependence:
-        """Return the mean prediction of a model when all rows have the same value in one column, for some values.
+        """Return the mean prediction of a model when all rows get the same value in one column, for several values.
 
-        Friedman, Annals of Statistics 29, 2001. The rows are those of `feature_importance`. Combinations of values that
-        never occur in the data count as well, so be careful if columns depend on each other.
+        The method is that of Friedman, Annals of Statistics 29, 2001. The rows are those of `feature_importance`. The
+        mean includes combinations of values that never occur in the data, so be careful if columns are correlated.
 
         Parameters
         ----------
         column : str or int
-            Its name, or its position from 0.
+            The column's name, or its position, counted from 0.
         model : Network, Trees or Ensemble, optional
             As for `feature_importance`.
 
         Returns
         -------
         PartialDependence
-            `values`: up to 20 quantiles of numbers and dates, or the 10 most frequent levels. `predictions`: array
-            [values, outputs] of mean probabilities of the classes, or of mean targets.
+            Its `values` are up to 20 quantiles of numbers and dates, or the 10 most frequent levels. Its `predictions`
+            are an array [values, outputs] of mean class probabilities or mean targets.
 
         Raises
         ------
@@ -503,14 +510,14 @@ class Result(RunResult):
         return schema.names or tuple(f"x{place}" for place in range(len(schema.columns)))
 
     def plot_held_out(self, output: int = 0, ax: "Axes | None" = None) -> "Axes":
-        """Draw the winner on the validation rows: a confusion matrix, or predicted against true targets.
+        """Draw the winner's predictions for the validation rows: a confusion matrix, or predicted against true targets.
 
         These rows chose the winner, so it looks better on them than on new rows.
 
         Parameters
         ----------
         output : int
-            Which target, if there are several; 0 for classes.
+            The number of the target to draw, counted from 0; 0 for classification.
         ax : Axes, optional
             Where to draw; a new figure by default.
 
@@ -524,7 +531,7 @@ class Result(RunResult):
         return plot_winner(self, output, ax)
 
     def plot_calibration(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw how often the winner was right against the probability that it predicted, on the validation rows.
+        """Draw how often the winner was right on the validation rows, against its predicted probability.
 
         Parameters
         ----------
@@ -554,13 +561,13 @@ class Result(RunResult):
         ]
 
     def _models(self) -> str:
-        """Return how many candidates there are of each kind of model; empty if all are networks."""
+        """Return as text how many candidates there are of each kind of model; empty if all are networks."""
         counts = Counter(map(model_of, self.params))
         shown = ", ".join(f"{counts[model]} {model}" for model in MODELS if counts[model])
         return f" ({shown})" if counts.keys() - {NETWORK} else ""
 
     def _repeats(self) -> str:
-        """Return a remark if another call with the same arguments may have another digest."""
+        """Return a remark if repeating the call may give another digest."""
         if self.options.schedule == "greedy" and self.threads > 1:
             return " (of this run only: greedy)"
         return " (its record repeats it)" if self.ended in ("time_limit", "stopped", "interrupted") else ""
@@ -581,9 +588,10 @@ def _share(value: float) -> float | str:
 
 
 class FailureRecord(NamedTuple):
-    """A job that has no score: how it ended, and its traceback or whatever is known.
+    """The record of a job without a score: how it ended, and its traceback or another description.
 
-    `kind` is "failed" (the function raised, or did not return a score), "late" or "died".
+    `kind` is "failed" (the function raised, or did not return a score), "late" (the job exceeded `job_limit`) or "died"
+    (its process or executor failed). `text` is the traceback or description.
     """
 
     candidate: int
@@ -600,45 +608,45 @@ class FunctionResult(RunResult):
     Attributes
     ----------
     best_candidate, best_rung : int
-        The candidate with the highest score (ties: lower candidate, lower rung), and after which rung.
+        The candidate with the highest score (ties: lower candidate, lower rung), and the rung after which it had it.
     best_state : object
         The state that the function returned with that score.
     failures : tuple of FailureRecord
         The jobs without a score, in order of decision.
     memory : dict of str to int
-        For waiting states: `limit` and `peak_bytes` of those in memory, how many were `spilled` to files, how many were
-        `dropped` because there was no room for files either, and the `retrained_epochs` of all that was trained again,
-        including states that an earlier process had held.
+        Memory of waiting states: `limit` and `peak_bytes` of states in memory, how many states were `spilled` to files,
+        how many were `dropped` because there was no room for files either, and the `retrained_epochs`. These are all
+        epochs trained again, including those for states that were lost with an earlier process.
     infos : tuple
-        Further facts on each of `jobs`: its metrics, or for `ash.ASHSearchCV` the scores of the folds; None if there
-        are none. Those read from a journal are as JSON has them.
+        Further facts about each of `jobs`: its metrics, or for `ash.ASHSearchCV` the scores of the folds; None if there
+        are none. Facts read from a journal have only JSON types.
     params : tuple of dict
         The hyperparameters of every candidate, indexed by its number.
     columns : dict of str to ndarray
-        The fields of `jobs`, one array each; rows are the finished jobs in order of decision. `loss` is the negated
-        value that the ladder ranked by: the score, or what `ash.ASHSearchCV` expects it to be after the next rung.
+        The fields of `jobs` as arrays; rows are the finished jobs in order of decision. `loss` is the negated value by
+        which the ladder ranked: the score, or for `ash.ASHSearchCV` the score forecast for the next rung.
     assists : dict of str to ndarray
-        Empty: threads do not help each other with the jobs of a function.
+        Empty, since threads do not help each other with the jobs of a function.
     ladder : list of dict
-        Counts of each rung, as the core reports them.
+        The counts of each rung, as the core reports them.
     options : FunctionOptions
         The checked arguments of the run.
     space : FunctionSpace
-        Where the candidates were drawn from.
+        The space that the candidates were drawn from.
     ended : str
-        "finished", "stop_score", "patience", "epoch_limit", "time_limit", "stopped" (by a callback), "interrupted" or
-        "failures" (too many in a row).
+        How the run ended: "finished", "stop_score", "patience", "epoch_limit", "time_limit", "stopped" (by a callback),
+        "interrupted" or "failures" (too many in a row).
     started : datetime
-        When it began, in UTC: second 0 of all jobs.
+        The time when the run started, in UTC. The times of jobs are seconds since then.
     wall_seconds : float
-        From the start to the end of the last job.
+        Seconds from the start of the run to the end of the last job.
     record : RunRecord or None
-        Repeats the run: the same call with ``record=result.record``. None if `train` or an object that it holds cannot
-        be pickled, because a later call could not be checked.
+        The record that repeats the run: make the same call with ``record=result.record``. None if `train` or an object
+        that it holds cannot be pickled, since ash could then not check that the call is the same.
 
     Notes
     -----
-    Methods that draw return the Axes of matplotlib, and raise MissingExtra where matplotlib is not installed.
+    Methods that draw return matplotlib Axes, and raise MissingExtra if matplotlib is not installed.
 
     Examples
     --------
@@ -667,7 +675,7 @@ class FunctionResult(RunResult):
 
     @property
     def metrics(self) -> tuple[dict[str, float], ...]:
-        """Return the further metrics of each of `jobs`, as `Outcome` has them; empty where there are none."""
+        """Return the further metrics of each of `jobs`, as given to `Outcome`; an empty dict if a job has none."""
         return tuple(info.get(METRICS, {}) if isinstance(info, dict) else {} for info in self.infos)
 
     @cached_property
@@ -688,11 +696,11 @@ class FunctionResult(RunResult):
 
     @property
     def best_value(self) -> float:
-        """Return the best score as `train` returned it: `best_score`, negated where the direction is "minimize"."""
+        """Return the best score as `train` returned it: `best_score`, negated if the direction is "minimize"."""
         return -self.best_score if self.options.direction == MINIMIZE else self.best_score
 
     def own_story(self) -> dict[str, Any]:
-        """Return the entries of the JSON that only runs of functions have; `metrics` has one dict per decided job."""
+        """Return the JSON entries that only runs of functions have; `metrics` has one dict per decided job."""
         metrics = {"metrics": list(map(finite, self.metrics))} if any(self.metrics) else {}
         record = None if self.record is None else self.record.to_json()
         return {**metrics, "failures": self.rows("failures"), "record": record}
@@ -715,11 +723,11 @@ class FunctionResult(RunResult):
         return rows
 
     def __repr__(self) -> str:
-        """Return a few lines: the best, what it cost, its digest, its hyperparameters, ladder, causes of failures."""
+        """Return the summary of a run, as for networks, and the causes of failures."""
         return "\n".join([super().__repr__(), *(["", causes(self.failures)] if self.failures else [])])
 
     def _repr_html_(self) -> str:
-        """Return the same as HTML for a notebook."""
+        """Return the same summary as HTML for a notebook."""
         return super()._repr_html_() + f"<pre>{html.escape(causes(self.failures))}</pre>" * bool(self.failures)
 
     def _headlines(self) -> list[str]:
@@ -745,7 +753,7 @@ class FunctionResult(RunResult):
 
 
 def causes(failures: Sequence[FailureRecord]) -> str:
-    """Return a table of the causes, the most frequent first: how often, what kind, the last line of the text."""
+    """Return a table of the causes, most frequent first: how often, which kind, and the last line of the text."""
     found = Counter((failure.kind, (failure.text.strip().splitlines() or [""])[-1][:200]) for failure in failures)
     shown = [(count, kind, line) for (kind, line), count in found.most_common(CAUSES_SHOWN)]
     more = [f"and {len(found) - CAUSES_SHOWN} other causes"] if len(found) > CAUSES_SHOWN else []
@@ -753,13 +761,13 @@ def causes(failures: Sequence[FailureRecord]) -> str:
 
 
 def interruption(result: Result | FunctionResult, journal: object) -> str:
-    """Return the message for a run that Ctrl-C ended: how far it got, and whether the same call continues it."""
+    """Return the message for an interrupted run: the number of finished jobs, and whether the same call resumes it."""
     rest = "" if journal is None else "; the same call continues from the journal"
     return f"interrupted after {len(result.columns['rung'])} jobs{rest}"
 
 
 def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> BaseException:
-    """Return the exception for a run that ended after some seconds without any score."""
+    """Return the exception for a run that ended without any score after this many seconds."""
     if ended == "interrupted":
         return KeyboardInterrupt()
     if failures:

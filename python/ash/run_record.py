@@ -1,10 +1,10 @@
-"""`RunRecord`: everything a run and its model depend on, so that both can be repeated, bit for bit, without a clock.
+"""Contains `RunRecord`, which has everything a run and its model depend on and repeats both bit for bit.
 
-    settings, space, data, version    what every decision depends on (ash/journal/identity.py)
-    plan                              options that no decision depends on, or that a time limit has set
-    arguments                         how the rows were split, and what is done with the best networks
+    settings, space, data, version    everything that decisions depend on (ash/journal/identity.py)
+    plan                              options that do not affect decisions, or that were planned from a time limit
+    arguments                         how the rows were split, and how the model is made from the best networks
     decisions, kept, refit, ended     what depended on time: how far the run got, and what was done after it
-    digest, model                     the outcome
+    digest, model                     hashes of the outcome
 
 All values can be stored as JSON. No time, thread or machine is recorded, so a repeated run has the same record.
 """
@@ -22,44 +22,44 @@ from ash.errors import SettingError
 Facts: TypeAlias = dict[str, Any]
 
 TUNE, TUNE_FUNCTION = "ash.tune", "ash.tune_function"
-"""Entry points that can make a record, besides estimators and searches."""
+"""The entry points that can make a record; estimators and searches can as well."""
 FUNCTION = "function"
-"""The task of functions and searches."""
+"""The value of the setting `task` for functions and searches."""
 DIGITS = 8
 """Number of hexadecimal digits in the hash of a decision."""
 SHORT_DIGEST = 16
-"""Number of digits of a digest that are shown: two different digests agree in all of them once in 2^64."""
+"""Number of digits shown of a digest; two different digests agree in all of them with probability 2^-64."""
 MOST = 2**53
-"""Above any epoch or candidate."""
+"""A bound above any number of epochs and any candidate number."""
 
 
 @dataclass(frozen=True, repr=False)
 class RunRecord:
     """Everything a run and its model depend on; it repeats the run without a clock, on any number of threads.
 
-    It comes from `Result.record`, or from the `record` of a model, saved ones included. Pass it to `ash.tune` or to an
-    estimator as `record=`, with the same rows.
+    Take it from `Result.record`, or from the `record` of a model, including saved models. Pass it as `record=` to
+    `ash.tune` or to an estimator, together with the same rows.
 
     Attributes
     ----------
     by : str
-        What was called: "ash.tune", or the estimator.
+        The caller: "ash.tune", or the name of the estimator.
     settings, plan, arguments, space, version : dict
-        Options, the space, and the version of ash.
+        The options, the space, and the version of ash.
     data : dict
-        Shapes and names of the table, and hashes of the encoded rows: its fingerprint.
+        The fingerprint of the table: its shapes and names, and hashes of the encoded rows.
     missing : tuple of str
-        Arguments that a record cannot hold, such as a function. They must be passed again.
+        Arguments that a record cannot hold, such as functions. They must be passed again.
     ended : str
-        As `Result.ended`.
+        How the run ended, as in `Result.ended`.
     decisions : tuple of str
         A hash of each decided job, in order of decision. Their number says how far the run got.
     kept : tuple of int
-        The candidates whose networks the model was selected from, the best first.
+        The candidates whose networks the model was selected from, best first.
     refit : tuple of int
-        Epochs for which each network of the model was trained on all rows; 0 if there was no time.
+        The epochs for which each network of the model was trained on all rows; 0 if there was no time.
     digest, model : str
-        `Result.digest`, and a hash of the model: 64 hexadecimal digits each.
+        `Result.digest`, and a hash of the model; both have 64 hexadecimal digits.
 
     Examples
     --------
@@ -87,13 +87,13 @@ class RunRecord:
     model: str
 
     def to_json(self) -> Facts:
-        """Return the record as a dict that JSON can hold; `from_json` reads it."""
+        """Return the record as a dict that JSON can represent; `from_json` reads it."""
         facts: Facts = json.loads(json.dumps({**asdict(self), "decisions": "".join(self.decisions)}))
         return facts
 
     @classmethod
     def from_json(cls, facts: Any) -> "RunRecord":
-        """Return the record that `to_json` wrote; raise ValueError for anything else."""
+        """Return a record from the dict that `to_json` returned; raise ValueError for anything else."""
         wanted = {field.name: field.type for field in fields(cls)}
         _check(isinstance(facts, Mapping) and facts.keys() == wanted.keys(), "it has other entries")
         for name, kind in wanted.items():
@@ -122,7 +122,7 @@ class RunRecord:
         Returns
         -------
         int or None
-            From 0; None if both have the same decisions.
+            The number, counted from 0; None if both records have the same decisions.
         """
         pairs = zip(self.decisions, other.decisions, strict=False)
         different = (number for number, (own, theirs) in enumerate(pairs) if own != theirs)
@@ -130,15 +130,15 @@ class RunRecord:
         return next(different, None if len(self.decisions) == len(other.decisions) else shorter)
 
     def __repr__(self) -> str:
-        """Return one line: what was called, how many decisions there were, and both digests."""
+        """Return one line with the caller, the number of decisions, and both digests."""
         model = f", model {self.model[:SHORT_DIGEST]}" if self.model else ""
         return f"RunRecord({self.by}, {len(self.decisions)} decisions, digest {self.digest[:SHORT_DIGEST]}{model})"
 
-    __hash__ = None  # type: ignore[assignment]  # it holds dicts
+    __hash__ = None  # type: ignore[assignment]  # a record contains dicts, which are not hashable
 
 
 def check_record(record: Any) -> None:
-    """Raise SettingError unless the argument `record` is one whose run can be repeated."""
+    """Raise SettingError unless the argument `record` is a RunRecord whose run can be repeated."""
     if not isinstance(record, RunRecord):
         kind = type(record).__name__
         raise SettingError(f"record must be an ash.RunRecord, such as result.record or model.record, got a {kind}")
@@ -151,7 +151,7 @@ def check_record(record: Any) -> None:
 
 
 def of_another(record: RunRecord) -> SettingError:
-    """Return the error for a record of another entry point; it names the call that repeats that run."""
+    """Return the error for a record from another entry point; it names the call that repeats that run."""
     calls = {
         TUNE: "ash.tune(X, y, record=...)",
         TUNE_FUNCTION: "ash.tune_function(train, space, ..., record=...)",
@@ -162,7 +162,7 @@ def of_another(record: RunRecord) -> SettingError:
 
 
 def warn_of_difference(record: RunRecord, again: RunRecord) -> None:
-    """Warn if a repeated run made other decisions than its record."""
+    """Warn if a repeated run made decisions that differ from its record."""
     first = record.first_difference(again)
     if first is not None:
         warn_user(f"the repeated run differs from the one recorded, from decision {first} on")

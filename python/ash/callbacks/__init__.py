@@ -1,8 +1,8 @@
-"""Callbacks for `ash.tune` and the estimators that log a run to other tools; each needs the extra of its name.
+"""Callbacks that log a run to other tools; each needs the package of its tool (`pip install 'ash-tune[mlflow]'`).
 
     result = ash.tune(X, y, callbacks=[ash.callbacks.TensorBoard("runs/wine"), ash.callbacks.MLflow()])
 
-`ash.Callback` is the base class for your own.
+Derive your own callbacks from `ash.Callback`.
 """
 
 from ash.callbacks.trackers import MLflow, TensorBoard, WandB

@@ -1,8 +1,8 @@
-"""`Callback`, the base class for callbacks of users, and `Run`, the description of a run that they get.
+"""Contains `Callback`, the base class for users' callbacks, and `Run`, the description of a run that they receive.
 
     on_start(run) -> on_job(job, params), once for each job -> on_end(result), or on_error(error)
 
-A callback ends the run early by `run.stop()`, like `study.stop()` of Optuna.
+A callback ends the run early by calling `run.stop()`, like Optuna's `study.stop()`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ class RungPlan(NamedTuple):
     Attributes
     ----------
     rung : int
-        Its number; the lowest is 0.
+        The number of the rung; the lowest is 0.
     epochs : int
-        The epochs of a job in this rung.
+        The epochs of each job in this rung.
     places : int or None
-        How many candidates it has room for; None if the stream of candidates is endless.
+        The most candidates in this rung; None if the stream of candidates is endless.
 
     Examples
     --------
@@ -48,34 +48,34 @@ class RungPlan(NamedTuple):
 
 
 def rung_plans(ladder: Sequence[Mapping[str, int]], endless: bool) -> tuple[RungPlan, ...]:
-    """Return the plan of each rung of a ladder, as the core reports it."""
+    """Return the plan of each rung of a ladder that the core has reported."""
     return tuple(RungPlan(k, rung["epochs"], None if endless else rung["places"]) for k, rung in enumerate(ladder))
 
 
 @dataclass(eq=False)
 class Run(WithOptions):
-    """A run that is about to begin, as `Callback.on_start` gets it. Everything except `stop` is read-only.
+    """A run that is about to start, as passed to `Callback.on_start`. Everything except `stop` is read-only.
 
     Attributes
     ----------
     options : RunOptions
-        The checked arguments: seed drawn, threads, metric, task and the ladder resolved.
+        The checked arguments, with the seed drawn and the threads, metric, task and ladder determined.
     space : Space
-        Where the candidates come from: the given space, or the default for this table.
+        The space that candidates are drawn from: the given space, or the default for this table.
     candidates : int or None
         Number of candidates, at most the size of the space; None for an endless stream.
     rungs : tuple of RungPlan
-        The ladder, the lowest first.
+        The rungs of the ladder, lowest first.
     feature_names : tuple of str or None
         Names of the columns of X, if it has any.
     classes : list or None
         The sorted labels; None for regression.
     training_rows, validation_rows : int
-        Numbers of rows of the first fold.
+        Numbers of rows in the first fold.
     folds : int
-        1 without `cv`.
+        Number of folds; 1 without `cv`.
     resumed : int
-        Number of jobs that a journal already holds; `on_job` is not called for them.
+        Number of jobs that the journal already has; `on_job` is not called for them.
     model : Network, Ensemble or None
         The final model, set before `on_end`: `result.model` for `ash.tune`, `model_` for an estimator.
     stopped : bool
@@ -106,10 +106,10 @@ class Run(WithOptions):
     stopped: bool = False
 
     def stop(self) -> None:
-        """Ask the run to end with the best network so far. May be called from any thread and repeatedly.
+        """Ask the run to end with the best network so far; may be called from any thread, and repeatedly.
 
-        The run ends within about 50 ms, and `ended` is then "stopped". Running jobs are dropped, so it depends on
-        timing which jobs have finished, as for a time limit. `on_job` is still called for finished jobs. If it is
+        The run ends within about 50 ms, and `Result.ended` is then "stopped". Running jobs are dropped, so the set of
+        finished jobs depends on timing, as with a time limit. `on_job` is still called for finished jobs. If `stop` is
         called in `on_start`, nothing is trained and NothingFinished is raised.
         """
         self.stopped = True
@@ -118,26 +118,27 @@ class Run(WithOptions):
 class Callback:
     """Base class for callbacks. Its methods do nothing; override those that you need.
 
-    Any object with at least one of the methods is accepted. Pass a list of them as `callbacks` to `ash.tune` or to an
-    estimator.
+    Any object with at least one of the methods is accepted. Pass one callback or a list of them as `callbacks` to
+    `ash.tune` or to an estimator.
 
-    Threads: all methods are called by the thread that called `ash.tune` or `fit`, never by a training thread. Training
-    continues meanwhile, so no locks are needed and no network waits. But while a method runs, Ctrl-C, time limit and
-    progress wait for it, and so does an endless stream once all candidates drawn so far are used.
+    Threads: all methods are called by the thread that called `ash.tune` or `fit`, never by a training thread, so
+    callbacks need no locks. Training continues while a method runs. However, Ctrl-C, the time limit and the progress
+    view wait until it returns, and so does an endless stream once all candidates drawn so far are used.
 
-    Order: the methods of several callbacks are called in the order of the list. Jobs are reported in order of decision,
-    so with the reproducible schedule they come in the same order on any number of threads; with "greedy" as they
-    finish. They are reported in batches, every 50 ms or later, and all of them before `on_end`. With a journal, a job
-    is reported at most once over all calls: jobs that were recorded when a call died are not reported by the next.
+    Order: the methods of several callbacks are called in the order of the list. Jobs are reported in order of decision.
+    With the reproducible schedule this order is the same on any number of threads; with "greedy" it is the order of
+    finishing. Jobs are reported in batches, at intervals of 50 ms or more, and all of them before `on_end`. With a
+    journal, a job is reported at most once over all calls. If a call dies after recording jobs, the next call does not
+    report them.
 
     Errors: an exception in `on_start` or `on_job` ends the run, and `ash.tune` raises it once the threads have ended.
-    An exception in `on_end` becomes a warning, since there is already a result. Ctrl-C in a method is Ctrl-C in the
-    run.
+    An exception in `on_end` becomes a warning, since there is already a result. Ctrl-C in a method acts like Ctrl-C in
+    the run.
 
-    Cost: none without callbacks. With them a few microseconds per job in the calling thread, plus their own time.
+    Cost: none without callbacks. With callbacks, a few microseconds per job in the calling thread, plus their own time.
 
-    scikit-learn clones estimators with their parameters, and pickles them. So a callback of an estimator must support
-    `copy.deepcopy` and pickling, before and after a run. A clone uses its own copies.
+    scikit-learn clones and pickles estimators together with their parameters. So a callback of an estimator must
+    support `copy.deepcopy` and pickling, before and after a run. A clone uses its own copies of the callbacks.
 
     Examples
     --------
@@ -160,7 +161,7 @@ class Callback:
         Parameters
         ----------
         run : Run
-            The run that is about to begin.
+            The run that is about to start.
         """
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
@@ -169,9 +170,9 @@ class Callback:
         Parameters
         ----------
         job : JobRecord
-            As in `Result.jobs`; `core_seconds` may not yet include a thread that has helped.
+            The record that `Result.jobs` will have, but `core_seconds` may still lack the time of helping threads.
         params : dict
-            The hyperparameters of its candidate.
+            The hyperparameters of the job's candidate.
         """
 
     def on_end(self, result: "RunResult") -> None:
@@ -184,10 +185,10 @@ class Callback:
         """
 
     def on_error(self, error: BaseException) -> None:
-        """Handle a run without a result: called instead of `on_end`, if `on_start` had returned.
+        """Handle a run that ended without a result: called instead of `on_end`, if `on_start` had returned.
 
         Parameters
         ----------
         error : BaseException
-            The error that ended the run, which `ash.tune` raises. An exception raised here is added to it as a note.
+            The error that ended the run, and that `ash.tune` raises. An exception raised here is added to it as a note.
         """

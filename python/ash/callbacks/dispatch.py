@@ -1,11 +1,12 @@
-"""Checks the argument `callbacks`, and calls the callbacks of a run (`Reporter`).
+"""Checks the argument `callbacks` (`read_callbacks`), and calls the callbacks of a run (`Reporter`).
 
-    events of the core: has a job finished? -> new rows of its records -> on_job, for at most 50 ms per look
+When the core's events show that a job has finished, its new records are read and passed to `on_job`, for at most 50 ms
+per look.
 
-Threads: only the calling thread, but `Run.stop` may be called from any. Invariants: each callback gets each finished
-job once, in order of decision, between its `on_start` and its `on_end`; each callback whose `on_start` has returned
-gets exactly one of `on_end` and `on_error`. Cost: the core's records are read only when a job has finished, and then
-only the new ones.
+Threads: used only by the calling thread, but `Run.stop` may be called from any thread.
+Invariants: each callback gets each finished job once, in order of decision, between its `on_start` and its `on_end`.
+Each callback whose `on_start` has returned gets exactly one of `on_end` and `on_error`.
+Cost: the core's records are read only when a job has finished, and only the new ones.
 """
 
 import time
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Jobs(Protocol):
-    """Has the records of a run: a tuner of the core, or the run of a function."""
+    """An object that has the job records of a run: the core's tuner, or the run of a function."""
 
     def jobs(self, first: int = 0) -> Columns:
         """Return the jobs from number `first` on, in order of decision."""
@@ -35,16 +36,16 @@ class Jobs(Protocol):
 
 METHODS = ("on_start", "on_job", "on_end", "on_error")
 LOOK_SECONDS = 0.05
-"""How long callbacks are called for jobs before the time limit, Ctrl-C and the stream are checked again."""
+"""How long `on_job` is called per look, before the time limit, Ctrl-C and the stream are checked again."""
 
 
 def read_callbacks(value: Any) -> tuple[Any, ...]:
-    """Return the argument `callbacks`, None, a callback or a sequence of them, as a tuple.
+    """Return the argument `callbacks` (None, one callback or a sequence of callbacks) as a tuple.
 
     Raises
     ------
     SettingError
-        It is none of these, or a class instead of an instance.
+        The argument has another type, or contains a class instead of an instance.
     """
     if value is None:
         return ()
@@ -62,29 +63,29 @@ def _checked(name: str, callback: Any) -> Any:
 
 
 class Reporter:
-    """Calls the callbacks of one run for its start, its jobs and its end. A context manager.
+    """Calls the callbacks of one run at its start, for its jobs and at its end; a context manager.
 
     Parameters
     ----------
     callbacks : tuple
-        Checked callbacks; if there are none, nothing is done.
+        The checked callbacks; without callbacks every method is a no-op.
     """
 
     def __init__(self, callbacks: tuple[Any, ...]) -> None:
         self._callbacks = callbacks
-        self._told: list[Any] = []  # those that got the start, but not yet the end
+        self._told: list[Any] = []  # callbacks notified of the start but not yet of the end
         self._run: Run | None = None
         self._before: Restored = frozenset()
         self._finished = self._read = 0  # jobs that finished according to the events, and jobs that were read
         self._waiting: deque[JobRecord] = deque()
-        self._place = 0  # index of the callback that gets the first waiting job next
+        self._place = 0  # index of the next callback to receive the first waiting job
 
     def __enter__(self) -> Self:
         """Return the reporter."""
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Call `on_error` of the callbacks that got the start."""
+        """After an error, call `on_error` of each callback that was notified of the start but not of the end."""
         if error is None:
             return
         for callback in self._told:
@@ -99,12 +100,14 @@ class Reporter:
         return self._run is not None and self._run.stopped
 
     def start(self, run: Run, told: Restored = frozenset()) -> None:
-        """Report the start.
+        """Report the start of the run.
 
         Parameters
         ----------
+        run : Run
+            The description of the run.
         told : frozenset of (candidate, rung)
-            Jobs of earlier runs, which are not reported again.
+            Jobs that earlier calls reported; they are not reported again.
         """
         self._run, self._before = run, told
         for callback in self._callbacks:
@@ -117,13 +120,13 @@ class Reporter:
         Parameters
         ----------
         tuner : Jobs
-            May be running.
+            The source of the job records; it may be running.
         params : sequence
-            Hyperparameters of the candidates so far, by number.
+            Hyperparameters of the candidates drawn so far, by number.
         events : iterable
             The events since the last look.
         most : int, optional
-            How many jobs may be reported by now, in order of decision; the others must be in the journal first.
+            How many jobs, in order of decision, are in the journal and may be reported; by default all.
         """
         if not self._callbacks:
             return
@@ -135,7 +138,7 @@ class Reporter:
     def finish(self, tuner: Jobs, params: Sequence[Params]) -> bool:
         """Report all remaining jobs after the threads have ended; return whether Ctrl-C was pressed meanwhile.
 
-        A second Ctrl-C ends this at once.
+        A second Ctrl-C stops the reporting at once.
         """
         if not self._callbacks:
             return False
@@ -148,12 +151,14 @@ class Reporter:
         return False
 
     def end(self, result: History, model: "Model | None") -> None:
-        """Report the end; an error of a callback becomes a warning.
+        """Report the end of the run; a callback's exception becomes a warning.
 
         Parameters
         ----------
-        model : Model
-            The final model: that of the result or of an estimator; None if there is none.
+        result : History
+            The result of the run.
+        model : Model or None
+            The final model of the result or the estimator; None if there is none.
         """
         if self._run is not None:
             self._run.model = model
@@ -176,7 +181,7 @@ class Reporter:
         while self._waiting and (until is None or time.monotonic() < until):
             job = self._waiting[0]
             while self._place < len(self._callbacks):
-                self._place += 1  # before the call, so an interrupted callback does not get the job again
+                self._place += 1  # before the call, so that an interrupted callback does not get the job again
                 _call(self._callbacks[self._place - 1], "on_job", job, dict(params[job.candidate]))
             self._waiting.popleft()
             self._place = 0

@@ -1,10 +1,11 @@
-"""Callbacks that log a run to other tools: `MLflow`, `TensorBoard` and `WandB`, and what they share, `Tracker`.
+"""Callbacks that log a run to other tools (`MLflow`, `TensorBoard` and `WandB`), and their base class `Tracker`.
 
-    settings | best score so far, by the epochs of all jobs | winner: hyperparameters, scores by epochs, files
+They log the settings at the start, the best score so far by total epochs during the run, and at the end the winner's
+hyperparameters, scores by epochs, and files.
 
-The tool is called rarely, however many jobs there are: at the start, whenever the best score rises, and at the end. A
-callback holds open objects of the tool only during a run, so that it can be copied and pickled. The package of a tool
-is imported when its callback is used.
+The tool is called only at the start, whenever the best score rises, and at the end, so the number of calls hardly
+depends on the number of jobs. A callback holds open objects of the tool only during a run, so that it can be copied and
+pickled. The package of a tool is imported when its callback is used.
 """
 
 import math
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
     from ash.result import RunResult
 
 MOST_CANDIDATES = 1000
-"""The most candidates with their own run; each takes files or rows of a database."""
+"""The most candidates that are logged as separate runs; each needs its own files or database rows."""
 
 
 class Tracker(Callback, ABC):
-    """Logs a run to a tool; subclasses implement four abstract methods."""
+    """Base class of callbacks that log a run to a tool; subclasses implement four abstract methods."""
 
     def __init__(self) -> None:
         self._run: Run | None = None
@@ -40,7 +41,7 @@ class Tracker(Callback, ABC):
         self._best = -math.inf
 
     def on_start(self, run: Run) -> None:
-        """Open a run of the tool and log the settings."""
+        """Open the tool's run and log the settings."""
         self._run, self._epochs, self._best = run, 0, -math.inf
         with self._closed_on_error():
             self._open(run)
@@ -53,7 +54,7 @@ class Tracker(Callback, ABC):
             self._log(job.score, self._epochs)
 
     def on_end(self, result: "RunResult") -> None:
-        """Log the outcome and close the run of the tool."""
+        """Log the outcome and close the tool's run."""
         with self._closed_on_error(), TemporaryDirectory() as folder:
             self._log(result.best_score, self._epochs)
             self._finish(result, self._files(result, Path(folder)))
@@ -61,13 +62,13 @@ class Tracker(Callback, ABC):
         self._close(None)
 
     def on_error(self, error: BaseException) -> None:
-        """Close the run of the tool as one that has failed."""
+        """Close the tool's run and mark it as failed."""
         self._run = None
         self._close(error)
 
     @contextmanager
     def _closed_on_error(self) -> Iterator[None]:
-        """Close the run of the tool if the tool itself fails, since `on_error` is not called then."""
+        """Close the tool's run if the tool itself raises, since `on_error` is not called then."""
         try:
             yield
         except BaseException as error:
@@ -75,7 +76,7 @@ class Tracker(Callback, ABC):
             raise
 
     def _files(self, result: "RunResult", folder: Path) -> list[Path]:
-        """Write the record of the run, and the final model if there is one; return the paths."""
+        """Write the JSON of the run, and the final model if there is one; return the paths of the files."""
         files, predicts = [folder / "run.json"], None if self._run is None else self._run.model
         result.to_json(files[0])
         if predicts is None and isinstance(result, Result):
@@ -87,7 +88,7 @@ class Tracker(Callback, ABC):
 
     @abstractmethod
     def _open(self, run: Run) -> None:
-        """Open a run of the tool and log the settings."""
+        """Open the tool's run and log the settings."""
 
     @abstractmethod
     def _log(self, best_score: float, epochs: int) -> None:
@@ -95,15 +96,15 @@ class Tracker(Callback, ABC):
 
     @abstractmethod
     def _finish(self, result: "RunResult", files: list[Path]) -> None:
-        """Log the outcome."""
+        """Log the outcome and the files."""
 
     @abstractmethod
     def _close(self, error: BaseException | None) -> None:
-        """Close the run of the tool."""
+        """Close the tool's run; `error` is None if the run has a result."""
 
 
 def _totals(result: "RunResult") -> dict[str, float]:
-    """Return the numbers of a run: epochs, jobs and so on, and the further metrics of its best job."""
+    """Return a run's totals (epochs, jobs and so on), and the further metrics of its best job."""
     return {
         **{f"{METRICS}.{name}": value for name, value in getattr(result, "best_metrics", {}).items()},
         "epochs": result.epochs,
@@ -114,7 +115,7 @@ def _totals(result: "RunResult") -> dict[str, float]:
 
 
 def _labels(result: "RunResult") -> dict[str, str]:
-    """Return the facts of a run that are text."""
+    """Return the facts about a run that are logged as text."""
     return {
         "task": result.task,
         "metric": result.metric,
@@ -125,31 +126,32 @@ def _labels(result: "RunResult") -> dict[str, str]:
 
 
 def best_candidates(result: "RunResult", most: int) -> list[int]:
-    """Return at most `most` of the best candidates that have not diverged, best first (ties: lower loss, candidate)."""
+    """Return the `most` best candidates that have a score, best first (ties: lower loss, then lower number)."""
     rows = [row for row in result.candidates if not math.isnan(row["score"])]
     rows.sort(key=lambda row: (-row["score"], row["loss"], row["candidate"]))
     return [row["candidate"] for row in rows[:most]]
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Return hyperparameters with values that the tools have no type for as text: "(64, 32)", "None"."""
+    """Return hyperparameters with tuples and None as text ("(64, 32)", "None"), for which the tools have no type."""
     return {name: str(value) if value is None or isinstance(value, tuple) else value for name, value in params.items()}
 
 
 class MLflow(Tracker):
-    """Logs to MLflow as one run, nested in the active run if there is one. It is the active run while ash tunes.
+    """Logs to MLflow as one run, nested in the active run if there is one; it is the active run while ash tunes.
 
-    Logged parameters are "settings.<name>" of the run and the winner's hyperparameters. Metrics are `best_score` by the
-    epochs of all jobs, `score` and `loss` of the winner by its own epochs, epochs, jobs, candidates and wall_seconds.
-    Tags are task, metric, ended, best_candidate and digest. Artifacts are model.safetensors (`ash.load`) and run.json
-    (`Result.to_json`). `mlflow.set_tracking_uri` and `mlflow.set_experiment` choose the destination.
+    Logged parameters are the run's settings as "settings.<name>", and the winner's hyperparameters. Logged metrics are
+    `best_score` (by the total epochs of all jobs), the winner's `score` and `loss` (by its own epochs), and the totals
+    epochs, jobs, candidates and wall_seconds. Tags are task, metric, ended, best_candidate and digest. Artifacts are
+    model.safetensors (for `ash.load`) and run.json (from `Result.to_json`). Choose the destination with
+    `mlflow.set_tracking_uri` and `mlflow.set_experiment`.
 
     Parameters
     ----------
     run_name : str, optional
         Name of the run; MLflow makes one up by default.
     candidates : int
-        Number of the best candidates that get their own nested run: hyperparameters, scores and losses by epochs. At
+        How many of the best candidates get their own nested run, with hyperparameters, scores and losses by epochs. At
         most 1000.
     tags : dict of str, optional
         Further tags.
@@ -202,7 +204,7 @@ class MLflow(Tracker):
         for file in files:
             mlflow.log_artifact(str(file), run_id=self._id)
         for candidate in best_candidates(result, self.candidates):
-            nested = client.create_run(  # unlike mlflow.start_run, does not depend on the active run
+            nested = client.create_run(  # unlike mlflow.start_run, this does not depend on the active run
                 client.get_run(self._id).info.experiment_id,
                 run_name=f"candidate {candidate}",
                 tags={"mlflow.parentRunId": self._id},
@@ -229,18 +231,18 @@ def _log_candidate(result: "RunResult", candidate: int, points: Mapping[int, Seq
 
 
 class TensorBoard(Tracker):
-    """Writes event files that `tensorboard --logdir` shows: the curve of the best score while ash tunes, then the rest.
+    """Writes event files for `tensorboard --logdir`: the curve of the best score while ash tunes, then the outcome.
 
-    TensorFlow is not needed. Besides the curve, `logdir` gets the settings as text, model.safetensors (`ash.load`) and
-    run.json (`Result.to_json`). Its subfolder "candidate 17" has the hyperparameters of that candidate, for the tab
-    HPARAMS, and its score and loss by its own epochs.
+    TensorFlow is not needed. Besides the curve, `logdir` contains the settings and the outcome as text,
+    model.safetensors (for `ash.load`) and run.json (from `Result.to_json`). A subfolder such as "candidate 17" has the
+    hyperparameters of that candidate, for the tab HPARAMS, and its score and loss by its own epochs.
 
     Parameters
     ----------
     logdir : path-like
-        The folder of this run, created if it does not exist. Use a new one for each run.
+        The folder of this run, created if it does not exist. Use a new folder for each run.
     candidates : int
-        Number of the best candidates that get a folder with their hyperparameters, scores and losses. At most 1000.
+        How many of the best candidates get a folder with their hyperparameters, scores and losses. At most 1000.
 
     Raises
     ------
@@ -318,7 +320,7 @@ def _scalar_values(**values: float) -> Any:
 
 
 def _markdown_table(tag: str, values: Mapping[str, Any]) -> Any:
-    """Return a table in Markdown."""
+    """Return the values as a Markdown table, in an event summary with this tag."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.text import metadata
     from tensorboard.util.tensor_util import make_tensor_proto
@@ -329,12 +331,13 @@ def _markdown_table(tag: str, values: Mapping[str, Any]) -> Any:
 
 
 class WandB(Tracker):
-    """Logs to Weights & Biases as one run: the current one (`wandb.run`), which then stays open, or a new one.
+    """Logs to Weights & Biases as one run: the active run (`wandb.run`), which then stays open, or else a new run.
 
-    The config has the `settings` of the run, and at the end `best_params`. The history has `best_score` by `epochs` of
-    all jobs, and `score` and `loss` of the winner by `winner_epochs`. The summary has best_score, epochs, jobs,
-    candidates, wall_seconds, task, metric, ended, best_candidate and digest. A table `all_candidates` has one row per
-    candidate, and an artifact of type "model" has model.safetensors (`ash.load`) and run.json (`Result.to_json`).
+    The config has the run's `settings` and, at the end, `best_params`. The history has `best_score` by the total
+    `epochs` of all jobs, and the winner's `score` and `loss` by `winner_epochs`. The summary has best_score, epochs,
+    jobs, candidates, wall_seconds, task, metric, ended, best_candidate and digest. A table `all_candidates` has one row
+    per candidate. An artifact of type "model" has model.safetensors (for `ash.load`) and run.json (from
+    `Result.to_json`).
 
     Parameters
     ----------
@@ -398,6 +401,6 @@ class WandB(Tracker):
 
 
 def _cells(params: dict[str, Any], names: list[str]) -> list[str | None]:
-    """Return hyperparameters as text, since a column of a table has one type; None if a candidate lacks one."""
+    """Return hyperparameters as text, since a table column has only one type; None if a candidate lacks the name."""
     known = _plain(params)
     return [str(known[name]) if name in known else None for name in names]

@@ -1,11 +1,11 @@
-"""The data of the charts of a run, for matplotlib and the report: points of the ladder, axes, parallel lines.
+"""Computes the data of a run's charts for matplotlib and the report: points of the ladder, axes, parallel lines.
 
-Ladder: a point for each job, by score and rung. Scores further below the cut of the lowest rung than the best is above
-it are drawn at the left edge, since one bad regression would squeeze all others together. Diverged jobs, which have no
-score, are drawn further left.
+Ladder: one point per job, by score and rung. A score that is further below the cut of the lowest rung than the best
+score is above it is drawn at the left edge, since one very bad score would squeeze all other points together. Diverged
+jobs, which have no score, are drawn even further left.
 
-Axes of hyperparameters: the values that occur in a run, their order, and the position of each candidate. Numbers are
-ordered by size, widths of layers by their sum, text alphabetically.
+Hyperparameter axes: the values that occur in a run, their order, and the position of each candidate. Numbers are
+ordered by size, layer widths by their sum, text alphabetically.
 
     learning_rate   0.001 ----- 0.01 ----- 0.1      log:     ash.log, and ash.integers with log=True
     dropout         0.0 -- 0.1 -- 0.2 -- 0.3        linear:  ash.uniform and ash.integers
@@ -34,40 +34,40 @@ if TYPE_CHECKING:
 Numbers = NDArray[np.float64]
 
 FORECAST = " (below the top rung: forecast for the next rung)"
-"""Suffix of the axis name if the score is a forecast."""
+"""Suffix of the score axis's name if scores are forecasts."""
 
 GOLDEN = 0.6180339887498949
-"""Its multiples, modulo 1, never fall close together: they spread the points of a rung."""
+"""The golden ratio minus 1; its multiples modulo 1 are well separated, which spreads the points of a rung."""
 
 SPREAD = 0.36
-"""How far above or below its rung a point may be drawn, in rungs."""
+"""How far above or below its rung's line a point may be drawn, as a fraction of the distance between rungs."""
 
 KINDS = ("waiting", "promoted", "worse than shown", "diverged")
 
 ABSENT = "not set"
-"""Shown for a hyperparameter that a candidate does not have because its condition does not hold."""
+"""Label for a hyperparameter that a candidate does not have because its condition does not hold."""
 
 MOST_LEVELS, MOST_NUMBERS = 14, 6
-"""The most values that are labelled on an axis of levels, and on one of numbers."""
+"""The most values that are labeled on an axis of levels, and on an axis of numbers."""
 
 BELOW = -0.12
-"""Position of a candidate that does not have a hyperparameter, in lengths of the axis."""
+"""Position of a candidate that does not have the hyperparameter, where the axis ranges from 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class LadderPoints:
-    """A point for each job, in order of decision.
+    """One point per job, in order of decision.
 
     Attributes
     ----------
     x, y : float64 arrays [jobs]
-        The score by which the ladder ranked, and the rung, spread by the number of the candidate.
+        The score by which the ladder ranked; and the rung, with an offset that depends on the candidate's number.
     kind : int64 array [jobs]
-        The outcome of the job: an index in `KINDS`.
+        The outcome of the job, as an index into `KINDS`.
     low, high : float
-        The lowest and the highest score that are drawn in their own position.
+        The range of scores that are drawn at their own positions.
     left, right : float
-        The ends of the axis of scores.
+        The ends of the score axis.
     forecast : bool
         Whether the scores below the top rung are forecasts for the next rung.
     """
@@ -83,7 +83,7 @@ class LadderPoints:
 
 
 def ladder_points(result: "History") -> LadderPoints:
-    """Return the points of a run."""
+    """Return the points of a run's jobs on the ladder."""
     columns = result.ranking
     diverged = columns["diverged"].astype(bool)
     low, high = score_limits(columns, result.options.eta)
@@ -97,7 +97,7 @@ def ladder_points(result: "History") -> LadderPoints:
 
 
 def score_limits(columns: Columns, eta: int) -> tuple[float, float]:
-    """Return the lowest and highest score that are drawn in their own position."""
+    """Return the lowest and the highest score that are drawn at their own positions."""
     scores = columns["score"][~columns["diverged"].astype(bool)]
     low, high = float(scores.min()), float(scores.max())
     best = survivors(columns, 0, eta)
@@ -116,7 +116,7 @@ def was_promoted(result: "History") -> NDArray[np.bool_]:
 
 
 def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
-    """Return the epochs of a job of a rung as text; if candidates continue, those added from the second rung on."""
+    """Return the epochs of a rung's jobs as text; with a plus sign if they are added to those of lower rungs."""
     epochs = f"{rung['epochs']:,}"
     if rung["rung"] and result.options.training == "resume":
         return f"+{epochs} epochs"
@@ -124,7 +124,7 @@ def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
 
 
 def barrier_cuts(result: "History") -> dict[int, float]:
-    """Return for each rung except the last the score of the last candidate that a barrier would have promoted."""
+    """Return for each rung except the last the lowest score that a barrier would have promoted."""
     cuts, columns = {}, result.ranking
     for rung in result.rungs:
         best = survivors(columns, rung["rung"], result.options.eta)
@@ -134,7 +134,7 @@ def barrier_cuts(result: "History") -> dict[int, float]:
 
 
 def way_of_the_best(result: "History") -> NDArray[np.int64]:
-    """Return the rows of the jobs of the best candidate that have not diverged."""
+    """Return the row numbers of the best candidate's jobs that have not diverged."""
     columns = result.columns
     own: NDArray[np.int64] = np.flatnonzero(
         (columns["candidate"] == result.best_candidate) & ~columns["diverged"].astype(bool)
@@ -144,16 +144,18 @@ def way_of_the_best(result: "History") -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False)
 class ParameterAxis:
-    """One hyperparameter of all candidates.
+    """The axis of one hyperparameter, with the values of all candidates.
 
     Attributes
     ----------
     name : str
+        The hyperparameter.
     kind : {"linear", "log", "levels"}
+        The scale of the axis; "levels" are equally spaced.
     values : tuple
         The distinct values, in order.
     level : int64 array [candidates]
-        The index in `values` of each candidate's value; -1 if it has none.
+        The index of each candidate's value in `values`; -1 if the candidate does not have the hyperparameter.
     """
 
     name: str
@@ -163,23 +165,23 @@ class ParameterAxis:
 
     @property
     def varies(self) -> bool:
-        """Return whether candidates differ in it: there are two values, or one that not all have."""
+        """Return whether candidates differ: there are several values, or some candidates lack the hyperparameter."""
         return len(self.values) + bool((self.level < 0).any()) > 1
 
     @cached_property
     def positions(self) -> NDArray[np.float64]:
-        """Return the positions of the values in units of the axis: the numbers, or 0, 1, 2, ... for levels."""
+        """Return the positions of the values in the units of the axis: the numbers, or 0, 1, 2, ... for levels."""
         return np.arange(len(self.values), dtype=float) if self.kind == "levels" else np.array(self.values, float)
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """Return the positions of the values between the lowest, 0, and the highest, 1; 0.5 if there is only one."""
+        """Return the values' positions, scaled to 0 for the lowest and 1 for the highest; a single value is at 0.5."""
         positions = np.log(self.positions) if self.kind == "log" else self.positions
         span = positions[-1] - positions[0]
         return (positions - positions[0]) / span if span > 0 else np.full(len(positions), 0.5)
 
     def of_candidates(self, of_values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the entry of `of_values` for each candidate's value, NaN if it has none."""
+        """Return for each candidate the entry of `of_values` that belongs to its value; NaN if it has no value."""
         return np.append(of_values, np.nan)[self.level]
 
     @cached_property
@@ -189,7 +191,7 @@ class ParameterAxis:
 
 
 def parameter_axes(history: "History", rows: Sequence[int] | None = None) -> list[ParameterAxis]:
-    """Return an axis for each hyperparameter of these candidates, or of all, in order of first occurrence."""
+    """Return one axis per hyperparameter of these candidates (default: all), in order of first occurrence."""
     params = history.params if rows is None else [history.params[row] for row in rows]
     domains = history.space.domains
     return [_axis(name, params, domains) for name in dict.fromkeys(chain.from_iterable(params))]
@@ -211,14 +213,14 @@ def _axis(name: str, params: Sequence[Params], domains: Mapping[str, tuple[Domai
 
 
 def _axis_kind(values: Sequence[Any], kinds: set[str]) -> str:
-    """Return the kind of an axis with values from these kinds of domains."""
+    """Return the kind of an axis from its values and the kinds of their domains."""
     if not kinds - {"choice"} or not all(map(is_number, values)):
         return "levels"
     return "log" if kinds & {"log", LOG_INTEGERS} and values[0] > 0 else "linear"
 
 
 def _sort_key(value: Any) -> tuple[int, float, str]:
-    """Return a key that orders values of any type."""
+    """Return a sort key that orders values of different types."""
     if is_number(value):
         return 1, float(value), ""
     if isinstance(value, tuple) and all(map(is_number, value)):
@@ -227,16 +229,17 @@ def _sort_key(value: Any) -> tuple[int, float, str]:
 
 
 def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64], Standing]:
-    """Return the axes, the position of each candidate on them and on that of the score, and its standing.
+    """Return the data of parallel coordinates: axes, positions on them, and the standing of the candidates.
 
     Returns
     -------
     axes : list of ParameterAxis
-        Hyperparameters in which the candidates differ.
+        The axes of the hyperparameters in which the candidates differ.
     heights : float64 array [candidates, axes + 1]
-        0 for the lowest value, 1 for the highest one, `BELOW` for none. The last column is the best score, between the
-        `score_limits`; lower scores are 0.
+        The position of each candidate on each axis: 0 for the lowest value, 1 for the highest, `BELOW` for a missing
+        one. The last column is the best score, scaled by the `score_limits`; lower scores are 0.
     standing : Standing
+        The standing of the candidates.
     """
     axes = varying_axes(result)
     standing = standing_of(result.columns, len(result.params))
@@ -248,14 +251,14 @@ def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64
 
 
 def score_labels(result: "History", standing: Standing) -> list[tuple[float, str]]:
-    """Return the labels of the axis of the score."""
+    """Return the positions and texts of the labels of the score axis."""
     low, high = score_limits(result.columns, result.options.eta)
     lower = float(np.nanmin(standing.best_score)) < low
     return [(0.0, show(low) + " or less" * lower), (1.0, show(high))]
 
 
 def axis_labels(axis: ParameterAxis) -> list[tuple[float, str]]:
-    """Return the positions and texts of the labels of an axis, including its ends."""
+    """Return the positions and texts of an axis's labels, including both ends."""
     count = len(axis.values)
     most = MOST_LEVELS if axis.kind == "levels" else MOST_NUMBERS
     chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))

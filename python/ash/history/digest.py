@@ -1,4 +1,6 @@
-"""The digest of a run: one hash over its hyperparameters, results and decisions. The hashed bytes are, in this order:
+"""Computes the digest of a run: one hash over its hyperparameters, results and decisions.
+
+The hashed bytes are, in this order:
 
     TAG, 13 bytes
     number of candidates with a job;   per candidate, in order of number:  candidate, number of bytes of the JSON,

@@ -1,17 +1,17 @@
-"""The importance of each hyperparameter for the rank of a candidate: permutation importance of a random forest.
+"""Computes the importance of each hyperparameter for a candidate's rank, by permutation with a random forest.
 
-    candidates -> fifths -> a forest on the other four predicts the ranks of one -> the same with one hyperparameter
-                            shuffled among the candidates of that fifth: by how much is the squared error larger?
+The candidates are split into five folds. A forest trained on four folds predicts the ranks in the fifth. Then each
+hyperparameter is shuffled among the held-out candidates, and its importance is the increase in squared error.
 
-The forest (Breiman, Random Forests, Machine Learning 45, 2001, section 10) predicts candidates that it has not seen. An
-importance of splits, or a shuffle of the training candidates, would credit noise to hyperparameters with many values
+The forest (Breiman, Random Forests, Machine Learning 45, 2001, section 10) predicts held-out candidates. Split-based
+importance, or shuffling the training candidates, would favor hyperparameters with many values even if they are noise
 (Strobl et al., BMC Bioinformatics 8:25, 2007). Functional analysis of variance (Hutter et al., ICML 2014) averages over
 the whole space, most of which is bad; here only the candidates of the run count. Except for conditions, the
-hyperparameters of a candidate are drawn independently, so a shuffle makes configurations that could have been drawn. A
-conditional hyperparameter is shuffled among the candidates that have it; the effect of its presence counts for the
-hyperparameter that decides on it.
+hyperparameters of a candidate are drawn independently, so shuffling gives configurations that could have been drawn. A
+conditional hyperparameter is shuffled among the candidates that have it. The effect of its presence is credited to the
+hyperparameter in its condition.
 
-Order: seeded, one thread, no times, so equal recorded jobs give equal shares.
+Determinism: the forest is seeded, runs on one thread and uses no times, so equal recorded jobs give equal shares.
 """
 
 import math
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from ash.history.history import History
 
 LEAST = 20
-"""The least candidates with a job; with fewer, a fifth would be too small."""
+"""The fewest candidates with a job for which importances are computed; with fewer, a fold would be too small."""
 
 MOST = 1024
-"""The most candidates on which a forest is grown; more are evenly subsampled."""
+"""The most candidates that are used; more are evenly subsampled."""
 
 FOLDS, TREES, SHUFFLES = 5, 100, 5
 SEED = 0
@@ -41,15 +41,16 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Importance:
-    """The importances that a forest has found.
+    """The importances of the hyperparameters of a run.
 
     Attributes
     ----------
     shares : dict of str to float
-        For each hyperparameter, in the order of the space; they add up to 1, or are NaN if nothing can be said.
+        The share of each hyperparameter, in order of first occurrence. Shares add up to 1. A share is NaN if the
+        hyperparameter has only one value; all are NaN if no importance can be computed.
     explained : float
-        The share of the variance of the ranks that the forest explains for candidates that it has not seen (R2); NaN if
-        there was no forest.
+        The share of the variance of the ranks that the forests explain for held-out candidates (R2); NaN if no forest
+        was trained.
     candidates : int
         The number of candidates used.
     """
@@ -79,7 +80,7 @@ def importance_of(result: "History") -> Importance:
 
 
 def _table(axes: list[ParameterAxis]) -> Numbers:
-    """Return a column for each hyperparameter, from 0 to 1; 0.5 if a candidate does not have it."""
+    """Return one column per hyperparameter, scaled to 0..1; 0.5 for candidates that do not have it."""
     columns = np.column_stack([axis.of_candidates(axis.shares) for axis in axes])
     return np.where(np.isnan(columns), 0.5, columns)
 
@@ -104,7 +105,7 @@ def _errors(X: Numbers, y: Numbers, has: list[NDArray[np.bool_]]) -> tuple[Numbe
 
 
 def _shuffle(rows: Numbers, column: int, own: NDArray[np.bool_], generator: Any) -> Numbers:
-    """Return the rows with a column shuffled among those that have it."""
+    """Return the rows with one column shuffled among the rows that have a value in it."""
     changed = rows.copy()
     changed[own, column] = generator.permutation(rows[own, column])
     return changed

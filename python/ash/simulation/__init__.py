@@ -1,4 +1,4 @@
-"""`ash.simulate`: simulates the ladder and the schedule for any number of threads or processes, without training.
+"""Contains `ash.simulate`, which simulates the ladder and the schedule on any number of threads or processes.
 
-Start with simulate.py. cluster.py describes the network between decisions and threads.
+Start with simulate.py. cluster.py describes the network between the coordinator and the threads.
 """

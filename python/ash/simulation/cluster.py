@@ -1,4 +1,4 @@
-"""`ash.Cluster`: the network between the decisions of a run and the threads of many processes, for `ash.simulate`."""
+"""Contains `ash.Cluster`, which describes processes on many machines and their network for `ash.simulate`."""
 
 import math
 from dataclasses import dataclass
@@ -10,46 +10,47 @@ from ash.errors import SettingError
 
 STATES = ("stay", "travel")
 MOST_IN_FLIGHT = 1024
-"""The most jobs in flight per thread; more would not hide any realistic latency."""
+"""The most jobs in flight per thread; this is enough to hide any realistic latency."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cluster:
-    """Processes connected by lines to one coordinator that decides, for `ash.simulate`. Immutable.
+    """Processes that are connected by lines to one coordinator, for `ash.simulate`; immutable.
 
-    The coordinator takes results and hands out next jobs one after the other, in `decision_seconds` each. A line
-    transmits messages one after the other, independently in each direction. A message arrives `latency` after both the
-    coordinator's line and that of the process have transmitted it. A job goes to the process with its state if that
-    process has a free place, otherwise to the process with the most free places. By default nothing costs anything.
+    The coordinator receives results and sends the next jobs one at a time, taking `decision_seconds` for each job. Each
+    line transmits one message at a time in each direction. A message arrives `latency` seconds after both the
+    coordinator's line and the process's line have transmitted it. A job goes to the process that has its state if that
+    process has a free place, otherwise to the process with the most free places. By default everything is free.
 
     Parameters
     ----------
     threads_per_process : int, default 1
-        Threads of each process; the last one has the remaining ones. `ash.simulate` has the total number of threads.
+        Threads of each process; the last process has the remaining threads. `ash.simulate` takes the total number of
+        threads.
     in_flight : int, default 1
-        Jobs that are handed out per thread of a process before their results are known, including the running one, 1 to
-        1024: with 2 the next job is already there when this one ends.
+        Jobs that are sent per thread of a process before their results are known, including the running job, 1 to 1024.
+        With 2 the next job has already arrived when the running job ends.
     latency : float, default 0.0
-        Seconds from when a message has left until it arrives, each way.
+        Seconds between the transmission of a message and its arrival, each way.
     bandwidth : float, optional
         Bytes per second of the coordinator's line, each way. Unlimited by default.
     process_bandwidth : float, optional
-        Bytes per second of the line of each process, each way. Unlimited by default.
+        Bytes per second of each process's line, each way. Unlimited by default.
     data_bytes : float, default 0.0
-        Bytes that each process needs before its first job. A process that already has them sends them once.
+        Bytes that each process needs before its first job. A process that already has them sends them to each new one.
     state_bytes : number, array, distribution or callable, default 0.0
-        Bytes of a candidate's state after a job. Shape (candidates,): for each candidate. Shape (candidates, rungs):
-        after each rung. Distributions and callables as for ``costs``.
+        Bytes of a candidate's state after a job. An array of shape (candidates,) has a size per candidate, and one of
+        shape (candidates, rungs) a size after each rung. Distributions and callables are used as for ``costs``.
     states : {"stay", "travel"}, default "stay"
-        "stay": a state stays on the process of its last job, and moves directly to another one if the next job runs
-        there. "travel": it goes to the coordinator with each result, and out again with the next job.
+        "stay": a state stays on the process of its last job, and moves directly to another process if the next job runs
+        there. "travel": a state is sent to the coordinator with each result, and back out with the next job.
     decision_seconds : float, default 0.0
         Seconds that the coordinator needs for each job.
 
     Raises
     ------
     SettingError
-        An argument is not allowed; the message names it, its value and what is allowed.
+        An argument is not allowed; the message names the argument, its value and the allowed values.
 
     Examples
     --------
@@ -86,7 +87,7 @@ class Cluster:
 
 
 def core_settings(cluster: Cluster) -> _core.Cluster:
-    """Return the cluster in the form that the core takes, without `state_bytes`."""
+    """Return the cluster in the form that the core expects, without `state_bytes`."""
 
     def width(value: float | None) -> float:
         return math.inf if value is None else float(value)

@@ -1,8 +1,9 @@
-"""`ash.simulate`: simulates the ladder and the schedule of `ash.tune` on any threads or cluster, without training.
+"""Contains `ash.simulate`, which simulates the ladder and schedule of `ash.tune` on any threads, without training.
 
     simulate, or simulate_result (the jobs of a run) -> _core.simulate, once for each number of threads -> Simulation
 
-W: the seconds of all jobs on one thread    D: those of the candidate with the most    p: threads
+W is the seconds of all jobs on one thread, D the largest sum of the seconds of one candidate's jobs, and p the number
+of threads.
 """
 
 from collections.abc import Sequence
@@ -35,11 +36,12 @@ ORDERS = ("finish", "start", "rung")
 MOST_THREADS = 2**16
 MOST_NOISE = 10.0
 TEAM_EFFICIENCY = 0.57
-"""What each thread beyond the first adds to a team, for a wide network on two threads (bench/results/teams.json)."""
+"""The speed that each thread beyond the first adds to a team, relative to one thread. Measured for a wide network on
+two threads (bench/results/teams.json)."""
 
 _CANDIDATE_BYTES = 24
-"""The least bytes of a candidate that waits in a rung of a simulation."""
-_SHORTEST = 1e-9  # the least seconds of a recorded job, so that no job is free
+"""A lower bound for the bytes that the simulation needs per candidate waiting in a rung."""
+_SHORTEST = 1e-9  # shorter recorded jobs count as this many seconds, so that no job is free
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
 
 _COLUMNS = {
@@ -61,56 +63,57 @@ _CLUSTER_COLUMNS = {
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Simulation:
-    """The outcome of `ash.simulate`. Immutable. All times are in seconds, or in the unit of the costs.
+    """The outcome of `ash.simulate`; immutable. All times are in seconds, or in the unit of the costs.
 
     Attributes
     ----------
     rows : list of dict
-        One for each number of threads, in the given order:
+        One row per number of threads, in the given order. The keys are:
 
         threads
             Number of threads, p.
         makespan
             Time from the start to the end of the last job.
         utilization
-            The share of the threads' time that they spent in jobs, including help, 0 to 1.
+            The share of the threads' time that they spent in jobs, including helping others, 0 to 1.
         speedup
-            The makespan on one thread without a cluster, divided by this one.
+            The makespan on one thread without a cluster, divided by the makespan of this row.
         bound
             ``max(W / p, D)``: without teams no schedule of these jobs is shorter.
         work_per_thread
             ``W / p``: with teams no schedule is shorter.
         halving
-            The sum over the rungs of their work divided by ``min(jobs, p)``: these jobs with a barrier after each rung,
-            and at most one thread per job.
+            The makespan of the same jobs with a barrier after each rung and at most one thread per job. It is computed
+            as the sum over rungs of their work divided by ``min(jobs, p)``.
         jobs, epochs
-            How many were finished.
+            Numbers of finished jobs and of their epochs.
         work, chain
             W and D of this row. With ``schedule="greedy"`` decisions depend on the threads, and so do W and D.
 
-        and for a cluster, where seconds are again lower bounds of any schedule:
+        Rows for a cluster also have the following keys; their seconds are again lower bounds of any schedule:
 
         processes
             Number of processes.
         bytes
             Total bytes of data and states that were sent.
         moves
-            How often states that stay were moved from one process to another.
+            Number of moves of states from one process to another, with ``states="stay"``.
         coordinator
             Seconds that the coordinator was busy with decisions.
         line
             Seconds that the busiest line was transmitting in one direction.
         latency
-            Seconds that messages were underway: two latencies for each job of the longest ladder of one candidate, or
-            for each of the jobs that share a place in flight, whichever is more.
+            Seconds in which messages were in transit: twice the latency, times the number of rungs that were reached or
+            the number of jobs per place in flight, whichever is larger.
         bounded_by
-            Which of these is the longest: "work" (``W / p``), "longest chain" (D), "coordinator", "line" or "latency";
-            or "workers", W divided by the virtual workers of a reproducible schedule, which are then too few for the
-            threads. If the makespan is far above all of them, several contribute.
+            The largest lower bound: "work" (``W / p``), "longest chain" (D), "coordinator", "line", "latency" or
+            "workers". The last is W divided by the virtual workers of a reproducible schedule, which are then too few
+            for the threads. If the makespan is far above all bounds, several of them contribute.
     W : float
-        The seconds of all jobs on one thread, in the run on one thread.
+        The seconds of all jobs, in the run on one thread.
     D : float
-        The largest sum of the jobs of one candidate, which must run one after the other, in the run on one thread.
+        The largest sum of the seconds of one candidate's jobs, which must run one after the other, in the run on one
+        thread.
     settings : dict
         The checked arguments.
 
@@ -138,7 +141,7 @@ class Simulation:
         return to_frame(self.rows)
 
     def __repr__(self) -> str:
-        """Show the most important arguments, W and D, and the rows as a table."""
+        """Return text with the most important arguments, W and D, and the rows as a table."""
         own = self.settings
         schedule = f"reproducible with {own['workers']} workers" if own["schedule"] == "reproducible" else "greedy"
         teams = f"teams of efficiency {own['team_efficiency']:g}" if own["teams"] else "no teams"
@@ -169,60 +172,66 @@ def simulate(
     cluster: Cluster | None = None,
     seed: int = 0,
 ) -> Simulation:
-    """Simulate how long a run would take on any number of threads: same ladder, same schedule, no training.
+    """Simulate how long a run would take on any number of threads, with the ladder and schedule of a real run.
 
     Parameters
     ----------
     candidates, eta, min_epochs, max_rungs, algorithm, promotion
         As in `ash.tune`.
     threads : int or sequence of int, default (1, 2, 4, 8, 16, 32, 64)
-        Numbers of threads, 1 to 65536 each; the result has a row for each.
+        Numbers of threads, 1 to 65536 each; the result has one row per number.
     costs : None, number, array, distribution or callable, default None
-        Seconds that jobs take on one thread, positive. None: 1 per epoch. A number: per epoch. Shape (candidates,): per
-        epoch of each candidate. Shape (candidates, rungs): of the whole job in each rung. An object with
-        ``rvs(size=, random_state=)``, such as scipy's frozen distributions: per epoch, drawn for each candidate. A
-        callable: ``costs(generator, candidates)`` with a NumPy generator returns one of the two arrays.
+        Seconds that jobs take on one thread, positive.
+
+        - None: 1 second per epoch.
+        - A number: seconds per epoch.
+        - An array of shape (candidates,): seconds per epoch of each candidate.
+        - An array of shape (candidates, rungs): seconds of the whole job of each candidate in each rung.
+        - An object with ``rvs(size=, random_state=)``, such as scipy's frozen distributions: seconds per epoch, drawn
+          for each candidate.
+        - A callable: ``costs(generator, candidates)`` receives a NumPy generator and returns one of the two arrays.
     scores : None or array, default None
-        Shape (candidates,) or (candidates, rungs); higher is better, NaN for diverged. None: drawn by `seed`, a quality
-        of the candidate, uniform in 0..1, plus noise, uniform in -1/2..1/2, that is divided by the square root of `eta`
-        with each rung, as if it came from as many samples as there are epochs.
+        Scores of shape (candidates,) or (candidates, rungs); higher is better, and NaN is diverged. By default they are
+        drawn with `seed`: a quality of the candidate, uniform in 0..1, plus noise. The noise is uniform in -1/2..1/2 in
+        the lowest rung and shrinks by the square root of `eta` per rung, like an average over the epochs.
     workers : int, default 32
         Virtual workers of ``schedule="reproducible"``.
     schedule : {"reproducible", "greedy"}, default "reproducible"
         As in `ash.tune`. The virtual clock uses `costs` without noise.
     order : {"finish", "start", "rung"}, default "finish"
-        Which outstanding job of the virtual clock a thread takes: the one with the lowest virtual finish (as `ash.tune`
-        does), with the lowest virtual start, or with the highest rung. It does not change any decision.
+        Which outstanding job of the virtual clock a thread takes next: the job with the lowest virtual finish (as in
+        `ash.tune`), with the lowest virtual start, or in the highest rung. It does not change any decision.
     teams : bool, optional
-        Whether a thread without a job helps in the job that has the most work left per thread. Default: True without a
-        cluster; threads of a cluster do not form teams.
+        Whether a thread without a job helps with the job that has the most work left per thread. The default is True
+        without a cluster; threads of a cluster do not form teams.
     team_efficiency : float, default 0.57
-        What each further thread adds to a job, 0 to 1: a team of s is ``1 + (s - 1) * team_efficiency`` times as fast.
+        The speed that each further thread adds to a job, 0 to 1: a team of s threads is
+        ``1 + (s - 1) * team_efficiency`` times as fast as one thread.
     noise : float, default 0.0
-        Noise of the real seconds, which are the costs times a lognormal factor with mean 1, drawn by `seed` for each
-        job. `noise` is the standard deviation of its logarithm, 0 to 10; 0.1 is about 10 %.
+        Noise of the real seconds, which are the costs times a lognormal factor with mean 1, drawn with `seed` for each
+        job. `noise` is the standard deviation of the factor's logarithm, 0 to 10; 0.1 means about 10 %.
     cluster : Cluster, optional
-        The network between decisions and threads, if these are in many processes: latency, lines, bytes, and the time
-        that decisions take. By default it costs nothing.
+        The network between the coordinator and many processes, with its latency and bandwidths, the bytes that are
+        sent, and the time that decisions take. By default all threads are in one process, and decisions are free.
     seed : int, default 0
         Seeds all draws.
 
     Returns
     -------
     Simulation
-        Makespan, utilization and speed-up for each number of threads, and their bounds; for a cluster also bytes and
-        the busy times of its coordinator and its lines.
+        Makespan, utilization, speed-up and their bounds for each number of threads. For a cluster also the bytes sent
+        and the busy times of the coordinator and the lines.
 
     Raises
     ------
     SettingError
-        An argument is not allowed; the message names it, its value and what is allowed.
+        An argument is not allowed; the message names the argument, its value and the allowed values.
 
     Notes
     -----
-    The simulation uses the ladder and the clock of the tuner, not a copy of their rules. A million candidates take a
-    few seconds for each number of threads. W is the work of all jobs, D the longest chain of jobs of one candidate, p
-    the number of threads: no schedule takes less than ``W / p``, and none without teams less than D.
+    The simulation runs the ladder and the clock of the tuner itself, not a copy of their rules. A million candidates
+    take a few seconds per number of threads. W is the work of all jobs, D the longest chain of one candidate's jobs,
+    and p the number of threads. No schedule takes less than ``W / p``, and without teams none takes less than D.
 
     Examples
     --------
@@ -259,16 +268,16 @@ def simulate(
 def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, **changes: Any) -> Simulation:
     """Simulate a run with its own costs and scores; see `Result.simulate`, and `recorded_jobs` for unrecorded jobs.
 
-    Teams are simulated if this run had any. The recorded core seconds then include what sharing costs, so their
-    efficiency is 1; if the run had no teams, it is `TEAM_EFFICIENCY`. A job has at most the helpers that its recorded
-    `team_limit` allows. If rule and schedule are unchanged, a reproducible run that was completed is decided in the
-    same way. A run that was stopped early, or that drew its candidates from a stream, is simulated until all its
-    candidates are done.
+    Teams are simulated if this run had any. The recorded core seconds then include the overhead of sharing, so the
+    default `team_efficiency` is 1; if the run had no teams, it is `TEAM_EFFICIENCY`. A team has at most as many threads
+    as the candidate's recorded `team_limit`. If the ladder and the schedule are unchanged, the simulation makes the
+    same decisions as a completed reproducible run. A run that was stopped early, or that drew its candidates from a
+    stream, is simulated until all its candidates are done.
 
     Raises
     ------
     SettingError
-        `simulate` does not have an argument, or it cannot differ from the run.
+        An argument is unknown, or must not differ from the run.
     """
     options = result.options
     of_run = ("max_rungs", "algorithm", "promotion", "epoch_limit", "stop_score", "patience")
@@ -297,9 +306,9 @@ def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, *
 
 
 def given_rungs(result: "History", epochs: Sequence[int]) -> list[tuple[int, int]] | None:
-    """Return places and epochs of the rungs of a run, or None if its options already give a ladder with these epochs.
+    """Return the places and epochs of a run's rungs, or None if its options already give a ladder with these epochs.
 
-    A stream has as many places as its candidates fill.
+    If the candidates came from a stream, each rung has as many places as its candidates can fill.
     """
     own = [rung["epochs"] for rung in result.ladder]
     if own[: len(epochs)] == list(epochs):
@@ -357,7 +366,7 @@ def _row(threads: int, totals: dict[str, float], rungs: Sequence[tuple[int, floa
 def _cluster_row(
     row: dict[str, Any], totals: dict[str, float], rungs: Sequence[tuple[int, float]], settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the entries for a cluster, and what bounds it."""
+    """Return the additional entries of a row for a cluster, including `bounded_by`."""
     cluster = settings["cluster"]
     reached = sum(1 for jobs, _ in rungs if jobs)
     latency = 2 * cluster.latency * max(reached, row["jobs"] / (row["threads"] * cluster.in_flight))
@@ -375,7 +384,7 @@ def _cluster_row(
 
 
 def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
-    """Return whether there are teams, not yet checked, and check the argument `cluster`."""
+    """Return the setting `teams` with its default applied, not yet checked; check the argument `cluster`."""
     if cluster is None:
         return otherwise if value is None else value
     if not isinstance(cluster, Cluster):
@@ -386,7 +395,7 @@ def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
 
 
 def _check_memory(ladder: LadderSettings) -> None:
-    """Raise SettingError if the candidates do not fit into memory, before anything is allocated for them."""
+    """Raise SettingError if the candidates do not fit into memory; called before anything is allocated for them."""
     check_room("candidates", ladder["candidates"], _CANDIDATE_BYTES, "simulate fewer candidates")
 
 
@@ -396,7 +405,7 @@ def _epochs(ladder: LadderSettings) -> list[int]:
 
 
 def _settings(**given: Any) -> dict[str, Any]:
-    """Return the checked arguments that do not belong to the ladder, in the form that the core takes."""
+    """Return the checked arguments that do not belong to the ladder, in the form that the core expects."""
     return {
         "workers": whole("workers", given["workers"], 1, MOST_WORKERS),
         "schedule": one_of("schedule", given["schedule"], SCHEDULES),
@@ -423,9 +432,10 @@ def _threads(value: Any) -> list[int]:
 
 
 def _amounts(name: str, value: Any, ladder: LadderSettings, seed: int, unit: str, *, zero: bool) -> Table:
-    """Return finite seconds or bytes: [1] for a number, else as `_table` does; positive unless `zero` is allowed.
+    """Return seconds or bytes as a checked array: [1] for a number, else the shape that `_table` returns.
 
-    `value` may be a number, an array, a distribution, or a callable.
+    `value` may be a number, an array, a distribution or a callable. Values must be finite, and positive unless `zero`
+    is allowed.
     """
     candidates = ladder["candidates"]
     if is_number(value):
@@ -457,12 +467,12 @@ def _table(name: str, value: Any, ladder: LadderSettings) -> Table:
 
 
 def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> dict[str, Table]:
-    """Return the times and results of each job, including jobs that are not recorded.
+    """Return the times and results of all jobs; those of unrecorded jobs are estimated.
 
-    A recorded job has the virtual cost that it had in the run (after a greedy run: its seconds) and takes its
-    `core_seconds`. An unrecorded job takes its epochs times the seconds per epoch of the candidate's other jobs, or the
-    median of these over the candidates. Its score and loss are the candidate's latest ones, or the medians of these. A
-    candidate without any recorded job has the median team limit.
+    A recorded job has its virtual cost from the run (after a greedy run, its seconds) and takes its `core_seconds`. An
+    unrecorded job takes its epochs times the seconds per epoch of the candidate's other jobs. Its score and loss are
+    the candidate's latest. A candidate without recorded jobs gets the medians over the other candidates, also for its
+    team limit.
 
     Parameters
     ----------
@@ -470,15 +480,15 @@ def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> d
         `Result.columns`: candidate, rung, epochs, core_seconds, virtual_start, virtual_end, score, loss, diverged,
         team_limit.
     candidates : int
-        Number of candidates, the rows of the tables.
+        Number of candidates, which are the rows of the tables.
     epochs : sequence of int
-        The epochs of a job of each rung, the columns of the tables. Records of higher rungs are only used for the
-        estimates of their candidate.
+        The epochs of a job in each rung; rungs are the columns of the tables. Records of higher rungs are used only to
+        estimate unrecorded jobs.
 
     Returns
     -------
     dict of str to float64 array
-        As `_core.simulate` takes them: virtual `costs`, real `seconds`, `scores` and `losses` [candidates, rungs], and
+        Arguments of `_core.simulate`: virtual `costs`, real `seconds`, `scores` and `losses` [candidates, rungs], and
         `team_limits` [candidates], the most threads that share a job.
     """
     seconds = np.maximum(columns["core_seconds"], _SHORTEST)
@@ -509,7 +519,7 @@ def _durations(columns: Columns, values: Table, candidates: int, epochs: Sequenc
 
 def _results(columns: Columns, values: Table, candidates: int, rungs: int) -> Table:
     latest = np.full(candidates, np.nan)
-    upwards = np.argsort(columns["rung"], kind="stable")  # the highest rung is written last
+    upwards = np.argsort(columns["rung"], kind="stable")  # so that the highest rung is assigned last
     latest[columns["candidate"][upwards]] = values[upwards]
     finite = latest[np.isfinite(latest)]
     unknown = np.ones(candidates, bool)
@@ -521,25 +531,26 @@ def _results(columns: Columns, values: Table, candidates: int, rungs: int) -> Ta
 
 
 def _put(table: Table, columns: Columns, values: Table) -> None:
-    """Write the recorded jobs whose rung the table has."""
+    """Write the values of recorded jobs into the table, except for rungs that the table does not have."""
     here = columns["rung"] < table.shape[1]
     table[columns["candidate"][here], columns["rung"][here]] = values[here]
 
 
 @dataclass(frozen=True)
 class Speedups:
-    """The speed-ups of a run by `ash.simulate`, one for each number of threads; see `Result.plot_scaling`.
+    """The speed-ups of a run for each number of threads, simulated with `ash.simulate`; see `Result.plot_scaling`.
 
     Attributes
     ----------
     threads : list of int
-        Numbers of threads, which are also the bound with teams, W divided by W/p.
+        Numbers of threads. These are also the upper bounds of the speed-up with teams, W divided by W/p.
     bound, halving, alone : list of float
-        The bound without teams, W divided by max(W/p, D); SH with barriers; the schedule of the run, without teams.
+        The upper bound without teams, W divided by max(W/p, D); the speed-up of successive halving with barriers; and
+        the speed-up of the run's schedule without teams.
     shared : list of float or None
-        The schedule of the run with teams of `TEAM_EFFICIENCY`; None if teams were turned off.
+        The speed-up of the run's schedule with teams of `TEAM_EFFICIENCY`; None if teams were turned off.
     measured : float
-        That of the run itself, on its threads: `core_seconds / wall_seconds`.
+        The measured speed-up of the run on its own number of threads: `core_seconds / wall_seconds`.
     """
 
     threads: list[int]
@@ -551,7 +562,7 @@ class Speedups:
 
 
 def speedups_of(result: "History", threads: int | Sequence[int] | None = None) -> Speedups:
-    """Return the speed-ups of a run for some numbers of threads, powers of two by default."""
+    """Return the speed-ups of a run for the given numbers of threads, by default powers of two."""
     counts = THREADS if threads is None else threads
     rows = simulate_result(result, counts, teams=False).rows
     shared = None
@@ -569,5 +580,5 @@ def speedups_of(result: "History", threads: int | Sequence[int] | None = None) -
 
 
 def _speedups(rows: Sequence[dict[str, Any]], name: str) -> list[float]:
-    """Return the work W divided by the seconds in a column of the simulation."""
+    """Return for each row the work W divided by the seconds in a column of the simulation."""
     return [row["threads"] * row["work_per_thread"] / row[name] for row in rows]
