@@ -1,5 +1,5 @@
-"""The functions that start, continue or prepare a run: `ash.tune`, `tune_function`, `resume` and `describe`.
+"""The functions that start, resume or prepare a run: `ash.tune`, `tune_function`, `resume` and `describe`.
 
-Only `ash.sklearn`, `ash.cli` and the package itself import them. They stand in a package of their own since a module
-`ash.tune` would take the place of the function of that name when it is first imported.
+Only `ash.sklearn`, `ash.cli` and the package `ash` import them. They are in a separate package because importing a
+module `ash.tune` would replace the function `ash.tune`.
 """

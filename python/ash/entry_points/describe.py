@@ -1,4 +1,4 @@
-"""`ash.describe`: how ash would encode the columns of a table, without training."""
+"""Contains `ash.describe`, which shows how ash would encode the columns of a table, without training."""
 
 from typing import Any
 
@@ -11,33 +11,33 @@ from ash.options import read_options
 
 
 def describe(X: Any, y: Any = None, *, task: str | None = None, categorical_features: Any = None) -> TableSummary:
-    """Return for each column of a table its kind, how it is encoded and why, and whether it looks odd.
+    """Return for each column of a table its kind, how it is encoded and why, and what looks suspicious.
 
     Parameters
     ----------
     X : array-like or DataFrame of shape (rows, features)
         As for `ash.tune`.
     y : array-like of shape (rows,) or (rows, outputs), optional
-        The target; if it is given, columns that are copies of it are found.
+        The target. If it is given, columns that are copies of it are reported.
     task : {"classification", "regression"}, optional
-        Default: inferred from y.
+        The task; by default it is inferred from y.
     categorical_features : list of str, int or bool, "from_dtype" or None
         As for `ash.tune`.
 
     Returns
     -------
     TableSummary
-        Prints as a table.
+        The summary; printing it shows a table.
 
     Raises
     ------
     DataError, SettingError
-        As `ash.tune` raises before it trains.
+        The errors that `ash.tune` raises before training.
 
     Warns
     -----
     UserWarning
-        Text is read as numbers or dates.
+        A text column is read as numbers or dates.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`ash.resume`: continue a run of `ash.tune` from its journal, without repeating its arguments."""
+"""Contains `ash.resume`, which resumes a run of `ash.tune` from its journal, without its arguments."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,36 +36,36 @@ def resume(
     executor: Any = None,
     config: SearchConfig | None = None,
 ) -> Result:
-    """Continue a run of `ash.tune` from its journal, to the result of an uninterrupted run.
+    """Resume a run of `ash.tune` from its journal, with the same result as an uninterrupted run.
 
     Parameters
     ----------
     journal : path or Journal
         The journal that was passed to `ash.tune`.
     X, y, sample_weight, groups
-        The same data as in that call; the journal keeps hashes to check them.
+        The same data as in that call; the journal has hashes to check them.
     candidates, time_limit
-        As for `ash.tune`. By default those of the call that began the run; larger ones extend it. The time is that of
-        all calls together, without the pauses between them.
+        As for `ash.tune`. By default they have the values of the call that began the run; larger values extend the run.
+        The time limit applies to all calls together, without the pauses between them.
     metric, validation, cv
-        Only needed if they were a function, a table (X, y), or a splitter or indices, which a journal does not keep.
+        Needed only if they were a function, a table (X, y), or a splitter or indices, which a journal does not store.
     threads, progress, callbacks, executor
         As for `ash.tune`. They do not change the outcome of a reproducible run.
     config : SearchConfig, optional
         Fields that replace those of the call that began the run, such as a larger `epoch_limit`. Fields on which
-        results depend must be equal.
+        results depend must have the same values.
 
     Returns
     -------
     Result
-        Covers all calls together. No job is done twice, but networks that the result holds are trained again if the
-        journal does not have them.
+        The result of all calls together. No job is done twice. However, networks that the result holds are trained
+        again if the journal does not have their states.
 
     Raises
     ------
     JournalError
-        There is no such journal, it is in use or damaged, or an estimator began it (fit that again to continue). Or the
-        data or options differ; the message names every difference.
+        There is no such journal, the journal is in use or damaged, or an estimator began it (fit that estimator again
+        to resume). Or the data or options differ; the message names every difference.
     SettingError, DataError, NothingFinished, AllDiverged, KeyboardInterrupt
         As for `ash.tune`.
 

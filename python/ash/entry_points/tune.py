@@ -1,4 +1,4 @@
-"""`ash.tune` and its arguments: train many networks on a table and keep the best. ash/engine/run.py does the work."""
+"""Contains `ash.tune`, which reads the arguments of a run; ash/engine/run.py does the work."""
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
@@ -52,61 +52,73 @@ def tune(
     Parameters
     ----------
     X : array-like or DataFrame of shape (rows, features)
-        Numbers, booleans, dates, text, categories, missing cells: arrays, lists, pandas, polars, pyarrow, sparse.
+        The table, as an array, list, pandas, polars or pyarrow table, or sparse matrix. Its cells may be numbers,
+        booleans, dates, text or categories, and may be missing.
     y : array-like of shape (rows,) or (rows, outputs)
-        Class labels of any dtype, or targets; several columns for regression only.
+        Class labels of any dtype, or targets. Only regression allows several columns.
     space : Space or dict of domains by name, optional
-        Where candidates are drawn from. Default: a space that suits the table.
+        The space that candidates are drawn from; by default a space that suits the table.
     candidates : int, "auto" or None
-        How many to try. "auto": 128, or as many as fit into `time_limit` (`ash.plan`). None: an endless stream, until
-        `time_limit`, or `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config.
+        How many candidates to try. "auto" means 128, or as many as fit into `time_limit` (see `ash.plan`). None means
+        an endless stream, which ends by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or `patience` in
+        the config.
     time_limit : float, optional
-        Seconds after which the run stops with what has finished.
-    first : sequence of dict, result, path, Journal or study of Optuna, optional
+        Seconds after which the run stops and returns the best model so far.
+    first : sequence of dict, result, path, Journal or Optuna study, optional
         Configurations to try before all others; see `ash.tune_function`. A dict names all hyperparameters that apply.
     metric : str or callable, optional
-        What candidates are ranked by: accuracy (default), balanced_accuracy, neg_log_loss or roc_auc; r2 (default),
-        neg_root_mean_squared_error or neg_mean_absolute_error; any scorer of scikit-learn; ``scorer(estimator, X, y)``.
+        The score that ranks candidates. For classification: accuracy (default), balanced_accuracy, neg_log_loss or
+        roc_auc. For regression: r2 (default), neg_root_mean_squared_error or neg_mean_absolute_error. Any scikit-learn
+        scorer and any function ``scorer(estimator, X, y)`` are also allowed.
     task : {"classification", "regression"}, optional
-        Default: inferred from y.
+        The task; by default it is inferred from y.
     categorical_features : list of str, int or bool, "from_dtype" or None
         Numeric columns to treat as categories: names, positions or one bool per column.
     validation : float, int, (X, y) or (X, y, weights), optional
-        Share or number of rows held out to score the candidates, or a separate table. Default 0.2.
+        The share or number of rows that are held out to score candidates, or a separate table. The default is 0.2.
     cv : int, splitter or iterable of (training rows, validation rows), optional
-        Cross-validation instead of `validation`; the model is then trained on all rows. An int: that many folds.
+        Cross-validation instead of `validation`; the model is then trained on all rows. An int is the number of folds.
     groups, sample_weight : array-like of shape (rows,), optional
-        Groups for the splitter `cv`. The weight of each row, in training and in the score.
+        Groups for the splitter `cv`, and the weight of each row in training and in the score.
     threads : int, optional
-        Default: OMP_NUM_THREADS, else all CPUs of this process. -1: all CPUs. With an executor: jobs at a time.
+        Number of threads. The default is OMP_NUM_THREADS if it is set, else all CPUs of this process. -1 means all
+        CPUs. With an executor this is the number of jobs that run at a time.
     seed : int or None
         Seeds the split, the candidates and the training. None draws a seed, which is in `Result.seed`.
     progress : bool, optional
-        None: a live view if stderr is a terminal. True: also in notebooks and logs. False: silent.
+        Whether to show progress. By default a live view is shown if stderr is a terminal. True shows it in notebooks
+        and logs as well; False shows nothing.
     callbacks : Callback or sequence of them, optional
         Objects that are notified of jobs and can end the run; see `ash.Callback`.
     journal : path or Journal, optional
-        Records each result in a file at once. The same call, one with a larger space, or `ash.resume` continues it.
+        A file to which each result is written at once. The same call, a call with a larger space, or `ash.resume`
+        resumes the run.
     executor : object with `submit`, optional
-        Runs the jobs, with the same outcome: a Dask client, or an executor of mpi4py, loky or `concurrent.futures`.
+        Runs the jobs elsewhere, with the same outcome: a Dask client, or an executor of mpi4py, loky or
+        `concurrent.futures`.
     config : SearchConfig, optional
-        All other options: the ladder, the schedule, memory, missing cells.
+        All other options, for example for the ladder, the schedule, memory and missing cells.
     record : RunRecord, optional
         `Result.record` of an earlier run, which is repeated without a clock. Pass nothing else but the same rows.
 
     Returns
     -------
     Result
-        `model` is the best network, and `ended` says why the run ended. Ctrl-C also returns it, if a job had finished.
+        Its `model` is the best network, and `ended` says why the run ended. After Ctrl-C a result is returned as well,
+        if a job had finished.
 
     Raises
     ------
     SettingError, DataError
-        An argument, or X or y, cannot be used. Nothing has been trained.
+        An argument (SettingError), or X or y (DataError), cannot be used. Nothing was trained.
     NothingFinished, KeyboardInterrupt
-        A limit or a callback, or Ctrl-C, ended the run before the first job finished.
-    AllDiverged, ExecutorFailed, JournalError
-        No candidate has a finite loss; the executor is broken; the journal cannot be used or holds another run.
+        A limit or callback (NothingFinished), or Ctrl-C, ended the run before the first job finished.
+    AllDiverged
+        No candidate has a finite loss.
+    ExecutorFailed
+        The executor is broken.
+    JournalError
+        The journal cannot be used or holds another run.
 
     Examples
     --------
@@ -134,12 +146,12 @@ def tune(
 
 
 def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with the threads of this process; with an executor, `threads` counts jobs elsewhere."""
+    """Return the arguments, without `threads` if there is an executor, since it then counts jobs elsewhere."""
     return {**given, "threads": given["threads"] if given["executor"] is None else None}
 
 
 def _new_run(given: dict[str, Any], journal: Journal | None) -> dict[str, Any]:
-    """Return the settings of a new run, in the form in which `repeated` returns those of a record."""
+    """Return the settings of a new run, in the same form as `repeated` returns those of a recorded run."""
     if given["seed"] is None:
         given["seed"] = seed_of(journal)
     metric, scoring = read_scoring("metric", given["metric"])

@@ -1,4 +1,4 @@
-"""`ash.tune_function`: asynchronous successive halving over anything that can be trained further."""
+"""Contains `ash.tune_function`, which tunes any training function by asynchronous successive halving."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ from ash.space.space import read_space
 
 PROCESSES = "processes"
 STEPS = ("max_epochs", "min_epochs", "max_rungs", "eta", "promotion")
-"""Options of ladders with several rungs. They must be 1 for a function that trains each candidate once."""
+"""Options for ladders with several rungs; they have no effect if `train` trains each candidate once."""
 
 
 @explained(CONFIG_FIELDS)
@@ -76,99 +76,106 @@ def tune_function(
     Parameters
     ----------
     train : callable
-        One of these forms; `params` is a dict of hyperparameters, and an epoch is any unit of training (a round, a
-        tree, a pass).
+        The training function, in one of the forms below. `params` is a dict of hyperparameters. An epoch is any unit of
+        training (a round, a tree, a pass).
 
-        - A function, ``train(params) -> score``. It trains a model completely. Each candidate is trained once, so the
-          ladder has one rung of one epoch. It may return (score, state) too.
-        - A function, ``train(params, epochs, state) -> (score, state)``. It trains `epochs` epochs more. `state` is
-          what the previous call for this candidate returned, None in the first call, and always None with
-          ``training="restart"``. Without a state it may return the score alone.
+        - A function, ``train(params) -> score``, which trains a model completely. Each candidate is trained once, so
+          the ladder has one rung of one epoch. The function may also return (score, state).
+        - A function, ``train(params, epochs, state) -> (score, state)``, which trains for `epochs` more epochs. `state`
+          is the state returned by the previous call for this candidate. It is None in the first call, and always None
+          with ``training="restart"``. A function without a state may return only the score.
         - A generator function, ``train(params)``, which yields a score, or (score, state), after each epoch. It is
-          paused between jobs. In another process each job starts it again and advances it to where it was.
-        - A function, ``train(params, report)``, which calls ``report(score)`` after each epoch, and waits there between
+          paused between jobs. In another process each job restarts it and advances it to the epoch it had reached.
+        - A function, ``train(params, report)``, which calls ``report(score)`` after each epoch and waits there between
           jobs. ``report`` also takes ``state=`` and ``metrics=``. It returns False once the candidate will not be
-          trained further, and raises `Retired` if it is called again. For training loops of libraries with callbacks.
-        - A class: ``train(params)`` makes an object with the methods ``fit_more(epochs)`` and ``score()``. The object
+          trained further, and raises `Retired` if it is called again. This form suits the training loops of libraries
+          that have callbacks.
+        - A class: ``train(params)`` creates an object with the methods ``fit_more(epochs)`` and ``score()``. The object
           is the state.
-        - An objective of Optuna, wrapped by `ash.from_optuna`.
+        - An Optuna objective, wrapped by `ash.from_optuna`.
 
         Within a job `current_job` tells which candidate is being trained, and has a directory for checkpoints.
 
-        A score is a number, or an `Outcome`, which adds further metrics. Anything else that the first job returns is an
-        error.
+        A score is a number, or an `Outcome`, which adds further metrics. If the first job returns anything else, this
+        is an error.
     space : FunctionSpace or dict
         Domains of the hyperparameters by name: `ash.choice`, `ash.integers`, `ash.uniform`, `ash.log`, a list of
-        values, a single value, a distribution of Optuna, or a frozen one of scipy.stats. Leave it out with
+        values, a single value, an Optuna distribution, or a frozen scipy.stats distribution. Leave it out with
         `ash.from_optuna`.
     candidates : int or None
-        How many to try; fewer if the space holds fewer. None: no limit; then set `time_limit`, or
+        How many candidates to try, at most the size of the space. None means no limit; then set `time_limit`, or
         `epoch_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which no further job is started. The run does not wait for jobs that are still running in other
         threads. With ``threads=1`` a job in the calling thread is finished first.
     direction : {"maximize", "minimize"}
-        Whether higher or lower scores are better. With "minimize" all scores of the result and of callbacks are
-        negated, so that higher is better. `FunctionResult.best_value` and `stop_score` are not negated: they are values
-        as `train` returns them.
+        Whether higher or lower scores are better. With "minimize" all scores in the result and in callbacks are
+        negated, so that higher is better. `FunctionResult.best_value` and `stop_score` are not negated; they have the
+        sign of the values that `train` returns.
     max_epochs : int, optional
-        The most epochs of a candidate in all its jobs. The rungs follow from it, from the last one down: up to
-        ``max_epochs``, ``max_epochs // eta`` and so on, for as many rungs as the candidates fill. Default: the ladder
-        begins with `min_epochs`, and rung ``k`` trains ``min_epochs * eta**k`` epochs more. Required for an objective
-        of Optuna that reports.
+        The most epochs of a candidate over all its jobs. The rungs are planned from the top: the last one ends at
+        ``max_epochs``, the one below at ``max_epochs // eta`` and so on, for as many rungs as there are candidates to
+        fill. By default the ladder starts with `min_epochs`, and rung ``k`` trains ``min_epochs * eta**k`` more epochs.
+        Required for an Optuna objective that reports.
     costs : callable or FunctionResult, optional
-        How long a job lasts on the virtual clock, in any unit: ``costs(params, epochs) -> float``, positive; or an
-        earlier result, whose seconds per epoch are used. It makes the schedule reproducible: the outcome then depends
-        on arguments and scores alone, on any number of threads. It need not be exact.
+        How long a job takes on the virtual clock, in any unit. Either a function ``costs(params, epochs) -> float``
+        with positive values, or an earlier result, whose seconds per epoch are used. It makes the schedule
+        reproducible: the outcome depends only on arguments and scores, on any number of threads. It need not be exact.
     sampler : {"adaptive", "random", "sobol"} or a sampler of Optuna, optional
-        How candidates are proposed. "adaptive", the default: random draws without repetition, the default configuration
-        first. Once eight candidates have a score, two of three draws are near a good one. "random": random draws only.
-        This is the default for the algorithms "sh" and "random". "sobol": points that fill the space evenly. A sampler
-        such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. It is told how each ranks:
-        by the highest rung with a score, then by the score there. A repeated proposal is not run again; after 20
-        repetitions in a row a candidate is drawn at random. "adaptive" and samplers of Optuna learn from scores.
-        Without `costs`, on several threads, their candidates depend on which job ends first. Objectives of Optuna allow
-        "adaptive" and "random" only.
-    first : sequence of dict, result, path, Journal or study of Optuna, optional
+        How candidates are proposed.
+
+        - "adaptive", the default, draws the default configuration first, and then at random without repetition. Once
+          eight candidates have a score, two of three draws are near a good candidate.
+        - "random" draws at random only. It is the default for the algorithms "sh" and "random".
+        - "sobol" proposes points that fill the space evenly.
+        - An Optuna sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. It is
+          told the rank of each candidate: by the highest rung with a score, then by the score in it. A repeated
+          proposal is not run again. After 20 repetitions in a row a candidate is drawn at random.
+
+        "adaptive" and Optuna samplers learn from scores. Without `costs`, on several threads, their candidates depend
+        on which job ends first. Optuna objectives allow only "adaptive" and "random".
+    first : sequence of dict, result, path, Journal or Optuna study, optional
         Configurations to try before all others. A dict that does not fit the space is an error. An earlier result,
-        journal or study contributes its ten best configurations. Names that these lack get their defaults, and
-        configurations that do not fit are left out, both with a warning. With `ash.from_optuna` a dict may omit names;
-        their values are drawn.
+        journal or study contributes its ten best configurations. Missing names get their defaults, and configurations
+        that do not fit the space are left out, both with a warning. With `ash.from_optuna` a dict may omit names; their
+        values are drawn.
     threads : int, optional
-        Number of jobs that run at a time. Default: as for `ash.tune`, or with an executor the number of its workers.
-        With ``threads=1``, no executor and no `job_limit`, functions and classes run in the calling thread.
+        Number of jobs that run at a time. The default is that of `ash.tune`, or with an executor the number of its
+        workers. With ``threads=1``, no executor and no `job_limit`, functions and classes run in the calling thread.
     seed, progress, callbacks
         As for `ash.tune`.
     journal : path or Journal, optional
-        A file to which each result is written immediately. The same call continues it after any interruption; a call
-        with more candidates or a larger limit extends the run. States are not loaded from files: a candidate that is
-        promoted is trained again through its lower rungs first, unless it has checkpoints (`current_job`). A space that
-        contains the earlier one is accepted: recorded candidates are kept, and new ones come from the larger space. Any
-        other space, another seed or function name is refused. A changed source of the function causes a warning.
+        A file to which each result is written immediately. The same call resumes the run after any interruption; a call
+        with more candidates or a larger limit extends the run. States are not loaded from files, so a promoted
+        candidate is first trained again through its lower rungs, unless it has checkpoints (`current_job`). A space
+        that contains the earlier one is accepted: recorded candidates are kept, and new ones come from the larger
+        space. Any other space, another seed and another function name are refused. If the function's source code has
+        changed, there is a warning.
     executor : None, "processes", or an object with `submit`
-        Where jobs run. None: threads of this process. "processes": child processes, which can be killed; `train` and
-        states are pickled by cloudpickle. Or a `distributed.Client`, or an executor of `concurrent.futures`, loky or
-        mpi4py; it stays open.
+        Where jobs run. None means threads of this process. "processes" means child processes, which can be killed;
+        `train` and states are pickled by cloudpickle. Or pass a `distributed.Client`, or an executor of
+        `concurrent.futures`, loky or mpi4py; ash does not close it.
     error : {"record", "raise"}
-        What happens when a job raises. "record": its candidate is not promoted, its traceback is in `failures`, and the
-        run continues; the first traceback is also shown at once. "raise": the run ends with `JobFailed`. A score that
-        is not finite counts as a failure too.
+        What happens when a job raises. With "record" its candidate is not promoted, its traceback is in `failures`, and
+        the run continues; the first traceback is also shown at once. With "raise" the run ends with `JobFailed`. A
+        score that is not finite also counts as a failure.
     record : RunRecord, optional
-        `FunctionResult.record` of an earlier run with `costs`. The same call with it repeats that run without a
-        clock. It ends after the recorded number of decisions, and jobs that exceeded `job_limit` fail at once. The
-        number of threads may differ if the scores of `train` depend on its arguments alone.
+        `FunctionResult.record` of an earlier run with `costs`. The same call with this record repeats that run without
+        a clock. The run ends after the recorded number of decisions, and jobs that exceeded `job_limit` or whose
+        process died fail at once. The number of threads may differ if the scores of `train` depend only on its
+        arguments.
     config : SearchConfig, optional
-        All other options: the ladder, the schedule, limits.
+        All other options, for example for the ladder, the schedule and limits.
 
     Returns
     -------
     FunctionResult
-        Has `best_params`, `best_score`, `best_state` and the whole history.
+        The result, with `best_params`, `best_score`, `best_state` and the whole history.
 
     Raises
     ------
     SettingError
-        An argument is not allowed, and nothing has run; or the first job returned anything other than a score.
+        An argument is not allowed, and nothing has run. Or the first job returned something other than a score.
     JobFailed
         A job failed, with ``error="raise"``.
     AllFailed
@@ -178,7 +185,7 @@ def tune_function(
     JournalError
         The journal cannot be used or holds another run.
     BaseException
-        SystemExit and the like, raised by `train` in a thread of this process.
+        `train` raised SystemExit or a similar exception in a thread of this process.
 
     Examples
     --------
@@ -241,7 +248,7 @@ def _identity(is_needed: bool, *run: Any) -> Facts | None:
 
 
 def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
-    """Return the checked options; a seed of None becomes that of the record or the journal."""
+    """Return the checked options; a seed of None is replaced by the seed of the record or the journal."""
     record, executor = given["record"], given["executor"]
     _check_executor(executor)
     if given["seed"] is None:
@@ -252,7 +259,10 @@ def _options(given: dict[str, Any], journal: Journal | None) -> FunctionOptions:
 
 
 def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) -> FunctionOptions:
-    """Return the options, with one rung if `train` trains each candidate once; then several rungs are refused."""
+    """Return the options, with a single rung if `train` trains each candidate once.
+
+    Raises SettingError if options for several rungs were given to such a `train`.
+    """
     is_objective = isinstance(train, GeneratorTrainer) and train.is_objective and is_whole(options)
     if not is_objective and not isinstance(train, WholeTrainer):
         return options
@@ -271,9 +281,9 @@ def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) ->
 
 
 def _resolved(options: FunctionOptions, first: Sequence[Params], space: FunctionSpace, sampler: Any) -> Facts:
-    """Return the resolved settings of the identity: the workers and, with `max_epochs`, the epochs of the rungs.
+    """Return settings for the identity that depend on others: the workers and, with `max_epochs`, the rungs' epochs.
 
-    A ladder planned from `max_epochs` depends on the number of candidates.
+    A ladder that is planned from `max_epochs` depends on the number of candidates.
     """
     if options.max_epochs is None:
         return {"workers": options.workers}
@@ -283,7 +293,7 @@ def _resolved(options: FunctionOptions, first: Sequence[Params], space: Function
 
 
 def _check_rungs(run: FunctionRun, options: FunctionOptions, size: int) -> None:
-    """Warn of a ladder with one rung that was not asked for; `size` is that of the space."""
+    """Warn if the ladder has only one rung without a setting that requests it; `size` is the size of the space."""
     is_wanted = options.max_rungs == 1 or options.max_epochs == options.min_epochs or options.algorithm == "random"
     if len(run.rungs) > 1 or run.count == 1 or is_wanted:
         return
@@ -294,12 +304,12 @@ def _check_rungs(run: FunctionRun, options: FunctionOptions, size: int) -> None:
 
 
 def _workers(record: RunRecord | None) -> int | None:
-    """Return the virtual workers of a record."""
+    """Return the number of virtual workers in a record, or None without a record."""
     return None if record is None else whole("workers of the record", record.settings.get("workers"), 1, MOST_WORKERS)
 
 
 def _opened(journal: Journal | None) -> NullJournal:
-    """Return the recorder of the run; without a journal it records nothing."""
+    """Return the open journal of the run, or a NullJournal without a journal."""
     if journal is None:
         return NullJournal()
     from ash.function.function_journal import FunctionJournal  # imports sqlite3
@@ -308,7 +318,7 @@ def _opened(journal: Journal | None) -> NullJournal:
 
 
 def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRun, resumed: int) -> Run:
-    """Return the description of the run that callbacks receive at its start."""
+    """Return the description of the run, which callbacks receive at the start."""
     endless = options.candidates is None
     return Run(
         options=options,
@@ -325,7 +335,7 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
 
 
 def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
-    """Return the space for an objective of Optuna: the trial numbers. Refuse arguments that would have no effect."""
+    """Return the space for an Optuna objective, which consists of trial numbers; refuse arguments without effect."""
     if space is not None:
         raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
     if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):

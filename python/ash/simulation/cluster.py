@@ -37,7 +37,7 @@ class Cluster:
     process_bandwidth : float, optional
         Bytes per second of each process's line, each way. Unlimited by default.
     data_bytes : float, default 0.0
-        Bytes that each process needs before its first job. A process that already has them sends them to each new one.
+        Bytes that each process needs before its first job. Processes that have received them pass them on to others.
     state_bytes : number, array, distribution or callable, default 0.0
         Bytes of a candidate's state after a job. An array of shape (candidates,) has a size per candidate, and one of
         shape (candidates, rungs) a size after each rung. Distributions and callables are used as for ``costs``.
