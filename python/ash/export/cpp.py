@@ -1,24 +1,24 @@
-"""A model as a C++ header: its numbers as constant arrays, and the code of runtime.hpp, the same for every model.
+"""Exports a model as a C++ header, with the model's numbers as constant arrays and the shared code of runtime.hpp.
 
-    what the model is, #include ...
+    comment that describes the model, #include ...
     namespace {
         types of runtime.hpp
         sizes, names, labels; columns with levels and tables; members with layers
         functions of runtime.hpp
     }
 
-Lines of runtime.hpp after `#if` are for some models, and those after `#else` for the others. A header contains only the
-lines for its model, and none of these directives:
+Lines of runtime.hpp between `#if` and `#endif` are only for some models, and lines after `#else` for the others. A
+header contains only the lines for its model, without these directives. The conditions are:
 
-    TREES      models with boosted trees
-    SCALINGS   ensembles whose networks scale their inputs differently, as those of several folds do
-    UNSCALED   both of these: the features of a row are also kept unscaled
+    TREES      the model has boosted trees
+    SCALINGS   the networks of an ensemble scale their inputs differently, as with several folds
+    UNSCALED   TREES or SCALINGS; the features of a row are also kept unscaled
 
-The columns have the first scaling. Networks are in order of their scaling, so each further scaling is applied once per
+The columns have the first scaling. Networks are ordered by their scaling, so each further scaling is applied once per
 row.
 
-Levels are sorted by their UTF-8 bytes, like std::string_view. The user's names, levels and labels enter the header only
-as literals, so nothing in them can be taken for code.
+Levels are sorted by their UTF-8 bytes, like std::string_view. The user's names, levels and labels are written only as
+literals, so they cannot be interpreted as code.
 """
 
 import math
@@ -65,7 +65,7 @@ _RESERVED = """
 
 
 def header(description: Description, namespace: str) -> str:
-    """Return the content of a header, in ASCII; all its names are in `namespace`.
+    """Return the content of the header, in ASCII; everything it defines is in `namespace`.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _conditions(description: Description) -> dict[str, bool]:
 
 
 def _chosen(code: str, conditions: dict[str, bool]) -> str:
-    """Return the lines of the code whose conditions are true."""
+    """Return the lines of the code whose conditions are true, without the directives."""
     lines, is_chosen = [], True
     for line in code.splitlines(keepends=True):
         if line.startswith("#if "):
@@ -127,7 +127,7 @@ def _preamble(description: Description) -> Iterator[str]:
 
 
 def _face(description: Description) -> Iterator[str]:
-    """Yield the public constants on the data: sizes, names of columns and targets, labels."""
+    """Yield the public constants: sizes, column names, and labels or target names."""
     inputs = description.inputs
     yield f"inline constexpr std::size_t kColumns = {len(inputs)};"
     yield f"inline constexpr std::size_t kOutputs = {description.outputs};\n"
@@ -192,7 +192,7 @@ def _column_arrays(place: int, column: ExportColumn, description: Description) -
 
 
 def _column(place: int, column: ExportColumn, description: Description) -> str:
-    """Return the initializer of a struct Column, in braces."""
+    """Return the initializer of a `Column`, in braces."""
     number = ", ".join((_FLAGS[False], "0.0", "0.0"))
     if column.is_number:
         [number] = _scaling_items(description.scalings[0].part(slice(column.first, column.first + 1)))
@@ -207,7 +207,7 @@ def _column(place: int, column: ExportColumn, description: Description) -> str:
 
 
 def _scaling_items(scaling: Scaling) -> Iterator[str]:
-    """Yield for each feature whether it is clipped, its center and its inverse scale."""
+    """Yield for each feature the literals that say whether it is clipped, its center and its inverse scale."""
     columns = (each.tolist() for each in (scaling.clips, scaling.center, scaling.inverse))
     for clips, center, inverse in zip(*columns, strict=True):
         yield f"{_FLAGS[clips]}, {floating(center)}, {floating(inverse)}"
@@ -296,7 +296,7 @@ def _node(threshold: float, feature: int, left: int, right: int, missing_left: b
 
 
 def check_namespace(name: Any) -> None:
-    """Raise SettingError unless `name` is the name of a namespace, nested ones joined by ::."""
+    """Raise SettingError unless `name` is a valid C++ namespace; nested namespaces are joined by "::"."""
     allowed = "pass a name of C++ such as 'model' or 'shop::price'"
     if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in name:
         raise SettingError(f"namespace={name!r}: {allowed}")
@@ -306,7 +306,7 @@ def check_namespace(name: Any) -> None:
 
 
 def floating(value: float, suffix: str = "") -> str:
-    """Return a number as a C++ expression of exactly the same value."""
+    """Return a C++ expression with exactly the value of a number."""
     if math.isinf(value):
         return f"{'-' if value < 0 else ''}std::numeric_limits<double>::infinity()"
     if value in (0.0, 1.0):
@@ -316,26 +316,26 @@ def floating(value: float, suffix: str = "") -> str:
 
 
 def text(value: str) -> str:
-    """Return text as the two arguments of a std::string_view, in braces: UTF-8 and the number of bytes."""
+    """Return the braced arguments of a std::string_view: the text as a UTF-8 literal, and its number of bytes."""
     content = value.encode("utf-8", "surrogatepass")
     escaped = "".join(chr(byte) if byte in _PLAIN else f"\\{byte:03o}" for byte in content)
     return f'{{"{escaped}", {len(content)}}}'
 
 
 def whole(value: int) -> str:
-    """Return a 64-bit integer as a literal, or as an expression for the lowest, which has no literal."""
+    """Return a 64-bit integer as a literal; the lowest one, which has no literal, as an expression."""
     if value == -(2**63):
         return "-9223372036854775807LL - 1"
     return f"{value}ULL" if value >= 2**63 else f"{value}LL"
 
 
 def array(kind: str, name: str, items: Iterable[str]) -> str:
-    """Return the definition of a constant array of at least one item."""
+    """Return the definition of a constant array with at least one item."""
     return f"inline constexpr {kind} {name}[] = {{\n{wrapped(items)}\n}};\n"
 
 
 def wrapped(items: Iterable[str]) -> str:
-    """Return items separated by commas, wrapped into lines that are not too long."""
+    """Return the items separated by commas, wrapped into lines of about `_WIDTH` characters."""
     lines: list[list[str]] = [[]]
     length = 0
     for item in items:
@@ -348,10 +348,10 @@ def wrapped(items: Iterable[str]) -> str:
 
 
 def floats(name: str, values: NDArray[np.float32]) -> str:
-    """Return the definition of an array of float."""
+    """Return the definition of a constant array of float."""
     return array("float", name, (floating(value, "F") for value in values.ravel().tolist()))
 
 
 def doubles(name: str, values: NDArray[np.float64]) -> str:
-    """Return the definition of an array of double."""
+    """Return the definition of a constant array of double."""
     return array("double", name, map(floating, values.ravel().tolist()))

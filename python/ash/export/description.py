@@ -1,19 +1,20 @@
-"""A model as plain steps from the cells of a row to its outputs: the basis of every export format.
+"""Describes a model as plain steps from the cells of a row to its outputs, which is the basis of every export format.
 
-    cell of a number   --> scaled value, 0 where missing --+
-                       and number of its level --> table --+--> features --> members --> mean --> outputs
-    text of a category --> number of its level --> table --+
-    date --> as a number, and as its parts: numbers, or tables
-    all numbers, where rows recur --> neighbors -----------+
+    number              --> scaled value, 0 if missing -----+
+                        and number of its level --> table --+--> features --> members --> mean --> outputs
+    text of a category  --> number of its level --> table --+
+    date and its parts  --> like a number, or table --------+
+    numbers of the row  --> neighbors, if rows recur -------+
 
-A table has a row for each level of a column, then one for missing cells and one for unknown levels. A row holds the
-features of such a cell: ones and zeros, target statistics, or a mark for a missing cell. So a category or a missing
-cell is a single look-up. A member is a network or boosted trees. A network consists of an embedding, if it has one, and
-layers; the outputs of a member are the softmax of its last layer, or its last layer in the units of y. Trees take the
-features unscaled, in double, with NaN for a missing number; the sums of their leaves take the place of the last layer.
+A table has one row per level of a column, then a row for missing cells and a row for unknown levels. Each row has the
+features of such a cell: ones and zeros, target statistics, or an indicator of a missing cell. So encoding a category or
+a missing cell is a single look-up. A member is a network or a boosted-tree model. A network consists of layers, after
+an embedding if it has one. Its outputs are the softmax of the last layer, or the last layer converted to the units of
+y. Trees take the features unscaled, in double, with NaN for a missing number. The sums of their leaves replace the last
+layer.
 
-Each network names the scaling of its inputs. Networks of the same fold share it, and so do all networks that were
-trained without folds. Networks of different folds scale differently, since each has seen the training rows of its fold.
+Each network refers to the scaling of its inputs. Networks of the same fold share a scaling, and so do all networks that
+were trained without folds. Networks of different folds have different scalings, since they had different training rows.
 
 Arrays are read-only views or copies of the model's arrays; a Description does not change.
 """
@@ -39,28 +40,28 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 CLIP = 3.0
-"""The bound that the magnitude of a clipped feature stays below, however large the number is."""
+"""The upper bound for the magnitude of a clipped feature."""
 FAR = 2.0**30
-"""From this multiple of CLIP on, a number is as good as infinite; its square is still a finite float."""
+"""Larger multiples of CLIP are replaced by this one, which clips to the same value and whose square is finite."""
 NEARLY_ZERO = float(np.float32(1e-35))
-"""Trees take a feature for 0 if it is at most this far from 0: cpp/ash/train/trees.hpp."""
+"""Trees treat a feature as 0 if its magnitude is at most this (see cpp/ash/train/trees.hpp)."""
 FREQUENCIES, DIMENSIONS = 16, 3
-"""The number of cosines that an embedding takes of a number, and of the values that it makes from them."""
+"""Number of cosines that an embedding computes per number, and number of values that it computes from them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The scaling of features for a network: z = (x - center) * inverse, in double.
+    """The scaling of a network's input features: z = (x - center) * inverse, in double.
 
-    A feature that is clipped becomes z / sqrt(1 + (z / CLIP)^2).
+    A clipped feature becomes z / sqrt(1 + (z / CLIP)^2).
     """
 
-    center: Doubles  # [features], as are the next two
-    inverse: Doubles
-    clips: NDArray[np.bool_]
+    center: Doubles  # [features]
+    inverse: Doubles  # [features], the inverse scale
+    clips: NDArray[np.bool_]  # [features], whether the feature is clipped
 
     def apply(self, features: Doubles) -> Floats:
-        """Return scaled features [rows, features], 0 for NaN, bit for bit as the core scales them."""
+        """Return scaled features [rows, features], with 0 for NaN; bit-identical to the core's scaling."""
         with np.errstate(over="ignore", invalid="ignore"):
             z = ((features - self.center) * self.inverse).astype(np.float32)
             y = np.clip(z * np.float32(1 / CLIP), -np.float32(FAR), np.float32(FAR))
@@ -68,13 +69,13 @@ class Scaling:
         return np.where(np.isnan(features), np.float32(0), np.where(self.clips, clipped, z))
 
     def part(self, features: slice) -> "Scaling":
-        """Return the scaling of some features."""
+        """Return the scaling of a range of features."""
         return Scaling(self.center[features], self.inverse[features], self.clips[features])
 
 
 @dataclass(frozen=True, eq=False)
 class ExportInput:
-    """A column of the table; `label` is its name in messages."""
+    """A column of the input table; `label` names it in messages."""
 
     label: str
     name: str | None
@@ -82,55 +83,55 @@ class ExportInput:
 
     @property
     def is_text(self) -> bool:
-        """Whether the cells are text; otherwise they are numbers, or days since 1970-01-01."""
+        """Return whether the cells are text; otherwise they are numbers, or days since 1970-01-01."""
         return self.kind == "category"
 
 
 @dataclass(frozen=True, eq=False)
 class ExportColumn:
-    """The features of a column of the table, or of a part of a column of dates."""
+    """The features of a column of the input table, or of one part of a date column."""
 
     source: int
     """The number of the column in the table."""
     part: str
     """The part of a date (see `ash.encoding.date_parts`); empty for the cell itself."""
     kind: Kind
-    """"date" for a part with levels; a date itself, and its other parts, are numbers."""
+    """The kind of the column or part: "date" for a part with levels; a date itself and its other parts are "number"."""
     levels: tuple[str, ...] | tuple[float, ...]
-    """The sorted levels; most numbers have none."""
+    """The sorted levels; most columns of numbers have none."""
     first: int
-    """The first feature: the scaled value of a number, followed by the row of `table`."""
+    """Index of the first feature. A number's scaled value comes first, then the features from its table."""
     table: Doubles
-    """The unscaled features of each level, besides the value of a number: [levels + 2, features]."""
+    """The unscaled features of each level, without the value of a number: [levels + 2, features]."""
 
     @property
     def gaps(self) -> list[str]:
-        """Texts that stand for a missing cell of a category."""
+        """Return the texts that mean a missing cell of a category."""
         return sorted(GAPS.difference(map(str, self.levels))) if self.kind == "category" else []
 
     @property
     def is_number(self) -> bool:
-        """Whether the column is a number; otherwise its features are only the row of the table."""
+        """Return whether the column is a number; otherwise all its features come from the table."""
         return self.kind == "number"
 
     @property
     def table_first(self) -> int:
-        """The first feature that comes from the table."""
+        """Return the index of the first feature that comes from the table."""
         return self.first + self.is_number
 
     def scaled_table(self, scaling: Scaling) -> Floats:
-        """Return the table scaled for networks with that scaling."""
+        """Return the table, scaled for networks with this scaling."""
         return scaling.part(slice(self.table_first, self.table_first + self.table.shape[1])).apply(self.table)
 
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """The values computed from n numbers and appended to all features, ordered by d, then by number.
+    """Values that are computed from n numbers and appended to all features, ordered by d, then by number.
 
-    bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k]))
+    The d-th value of a number x is bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])).
     """
 
-    numbers: NDArray[np.int64]  # [n], the features that are embedded
+    numbers: NDArray[np.int64]  # [n], indices of the features that are embedded
     frequency: Floats  # [FREQUENCIES, n]
     phase: Floats  # [FREQUENCIES, n]
     mix: Floats  # [FREQUENCIES, DIMENSIONS, n]
@@ -139,75 +140,77 @@ class Embedding:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """f(y) with y = x weights + biases, or with shares a of the activation: (1 - a) y + a f(y)."""
+    """A layer, which computes f(y) with y = x weights + biases; if it has shares a, it computes (1 - a) y + a f(y)."""
 
     weights: Floats  # [inputs, outputs]
     biases: Floats  # [outputs]
-    activation: str  # "identity" for the last layer
-    shares: Floats | None  # [outputs]
+    activation: str  # name of f; "identity" for the last layer
+    shares: Floats | None  # [outputs], learned shares of the activation
 
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A network or boosted trees, alone or in an ensemble.
+    """A network or a boosted-tree model, as a model itself or as a member of an ensemble.
 
-    With z from the last layer or the leaves, a target is ``z * scale + mean``, or ``exp(z * scale) * mean`` if
-    `exponential` is set. It is then clipped to the range from least to most. For classification z are logits; those of
-    trees are multiplied by the scale.
+    Let z be the last layer or the sums of leaves. For regression a target is ``z * scale + mean``, or
+    ``exp(z * scale) * mean`` if `exponential` is set. It is then clipped to the range from least to most. For
+    classification z are the logits; those of trees are multiplied by the scale.
     """
 
-    weight: float  # of the member's outputs in the mean
+    weight: float  # weight of the member's outputs in the mean
     target_mean: Doubles  # [outputs]
     target_scale: Doubles  # [outputs]
-    target_least: Doubles  # [outputs], or -infinity
-    target_most: Doubles  # [outputs], or infinity
+    target_least: Doubles  # [outputs], -infinity if there is no lower bound
+    target_most: Doubles  # [outputs], infinity if there is no upper bound
     exponential: bool
 
     @property
     def bounded(self) -> bool:
-        """Whether a bound is finite."""
+        """Return whether any target has a finite bound."""
         return bool(np.isfinite([self.target_least, self.target_most]).any())
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkMember(Member):
-    """A network."""
+    """A member that is a network."""
 
-    scaling: int  # index into the model's scalings
+    scaling: int  # index into `Description.scalings`
     embedding: Embedding | None
     layers: tuple[Layer, ...]
     learns_factors: bool
-    """Whether the network learned a factor for each input of the first layer; its weights contain the factors."""
+    """Whether the network learned a factor for each input; the weights of the first layer contain the factors."""
 
 
 @dataclass(frozen=True, eq=False)
 class TreesMember(Member):
-    """Boosted trees, in the tables of the core (cpp/ash/train/trees.hpp).
+    """A member that is a boosted-tree model, in the core's tables (cpp/ash/train/trees.hpp).
 
-    Each output is the sum of its leaves. A feature goes left if it is at most the threshold.
+    Each output is the sum of the leaves of its trees. A row goes to the left child if its feature is at most the
+    threshold.
     """
 
-    leaf_starts: NDArray[np.int64]  # [trees + 1]; the nodes of tree t begin at leaf_starts[t] - t
-    outputs: NDArray[np.int64]  # [trees], the output that each tree adds to; the first of two classes has none
-    feature: NDArray[np.int32]  # [nodes], as are the next four
-    threshold: Doubles
-    left: NDArray[np.int32]  # at least 0: a node of the same tree; negative: its leaf ~left
-    right: NDArray[np.int32]
-    missing_left: NDArray[np.bool_]  # whether NaN goes left
-    leaves: Doubles
+    leaf_starts: NDArray[np.int64]  # [trees + 1]; the nodes of tree t start at leaf_starts[t] - t
+    outputs: NDArray[np.int64]  # [trees], the output that each tree adds to; with two classes always the second
+    feature: NDArray[np.int32]  # [nodes]
+    threshold: Doubles  # [nodes]
+    left: NDArray[np.int32]  # [nodes], the left child: a node of the same tree if at least 0, else its leaf ~left
+    right: NDArray[np.int32]  # [nodes], the right child in the same form
+    missing_left: NDArray[np.bool_]  # [nodes], whether NaN goes left
+    leaves: Doubles  # [leaves], the values of all leaves
 
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """A model; see the docstring of this module.
+    """A model as plain steps; the module docstring explains them.
 
-    It refuses missing cells, or unknown levels of categories, if `predict` raises an error for them.
+    `refuses_missing` and `refuses_unknown` say whether `predict` raises an error for missing cells and for unknown
+    levels of categories.
     """
 
     inputs: tuple[ExportInput, ...]
     columns: tuple[ExportColumn, ...]  # in order of their features
-    scalings: tuple[Scaling, ...]  # distinct, each for all features; with trees only, one that changes nothing
-    neighbors: Neighbors | None  # their features are the last, scaled like the others
+    scalings: tuple[Scaling, ...]  # the distinct scalings of the networks; an identity scaling if there are only trees
+    neighbors: Neighbors | None  # their features come last and are scaled like the others
     networks: tuple[NetworkMember, ...]
     trees: tuple[TreesMember, ...]
     classes: NDArray[Any] | None  # the labels [outputs]; None for regression
@@ -218,36 +221,36 @@ class Description:
 
     @cached_property
     def features(self) -> int:
-        """Number of features."""
+        """Return the number of features."""
         return len(self.scalings[0].center)
 
     @cached_property
     def outputs(self) -> int:
-        """Number of classes or targets."""
+        """Return the number of classes or targets."""
         return len(self.members[0].target_mean)
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """The networks, then the trees."""
+        """Return the networks, followed by the boosted-tree models."""
         return *self.networks, *self.trees
 
     @property
     def is_numeric(self) -> bool:
-        """Whether all columns are numbers."""
+        """Return whether all columns are numbers."""
         return all(each.kind == "number" for each in self.inputs)
 
     @property
     def neighbor_features(self) -> range:
-        """The indices of the features of neighbors."""
+        """Return the indices of the neighbor features."""
         return range(self.features - (self.neighbors.features if self.neighbors else 0), self.features)
 
     def only_scaling(self, what: str) -> Scaling:
-        """Return the common scaling of all networks, which a `what` needs.
+        """Return the common scaling of all networks; `what` names the export format in messages.
 
         Raises
         ------
         SettingError
-            There are boosted trees, or networks that scale their inputs differently.
+            The model has boosted trees, or networks that scale their inputs differently.
         """
         if self.trees:
             raise SettingError(
@@ -264,28 +267,28 @@ class Description:
 
 
 class TrainedMember(Protocol):
-    """The part of `ash.Network` and `ash.Trees` that is read here."""
+    """The members of `ash.Network` and `ash.Trees` that this module reads."""
 
     params: dict[str, Any]
 
     @property
     def core(self) -> _core.Network | _core.Trees:
-        """The trained numbers of the member."""
+        """Return the trained member in the core."""
 
 
 class TrainedModel(Protocol):
-    """The part of `ash.Network`, `ash.Trees` and `ash.Ensemble` that is read here."""
+    """The members of `ash.Network`, `ash.Trees` and `ash.Ensemble` that this module reads."""
 
     classes_: NDArray[Any] | None
     encoding: Encoding
     target_names: tuple[str, ...] | None
 
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
-        """Return the members, each with its weight in the outputs."""
+        """Return each member with its weight in the outputs."""
 
 
 def describe(model: TrainedModel) -> Description:
-    """Return a network, trees or an ensemble as plain steps."""
+    """Return the description of a network, a boosted-tree model or an ensemble."""
     schema = model.encoding.schema
     members = [(member.core, weight, member.params) for member, weight in model.weighted_members()]
     networks = [(core, weight, params) for core, weight, params in members if isinstance(core, _core.Network)]
@@ -318,7 +321,7 @@ def _scaling(core: _core.Network) -> Scaling:
 
 
 def _scaling_key(core: _core.Network) -> bytes:
-    """Return a key that is equal for networks that scale equally."""
+    """Return a key that is equal for networks with equal scalings."""
     return b"".join(each.tobytes() for each in (core.input_center, core.input_scale, core.input_limit))
 
 

@@ -1,23 +1,23 @@
-"""A model as an ONNX graph: standard operators, plus LabelEncoder for levels and tree ensembles of ai.onnx.ml.
+"""Exports a model as an ONNX graph of standard operators, plus LabelEncoder and tree ensembles from ai.onnx.ml.
 
-    numbers [rows, n] double -- z in double -- clip in float -------------+
-             days of dates: the same, and their parts --------------------+
-             each with a table: number of its level -- row of the table --+-- features [rows, features] float
-    text [rows, 1] string: number of its level -- row of the table -------+      |
-    numbers, where rows recur: neighbors (see `ash.encoding.neighbors`) --+      |
+    numbers [rows, n] double --> z in double --> clip in float -----------+
+    dates, as days: the same as numbers, also for their parts ------------+
+    numbers and parts with levels: number of the level --> row of table --+--> features [rows, features] float
+    text [rows, 1] string: number of the level --> row of table ----------+      |
+    numbers of recurring rows: neighbors (`ash.encoding.neighbors`) ------+      v
                                                                           members, weighted mean
-    rows that `predict` refuses --------------------------------------- NaN ----- | --> probabilities, target; label
+    rows that `predict` refuses -------------------------------------- NaN ----> | --> probabilities, label; or target
 
-If the networks of an ensemble scale differently, as those of several folds do, the graph contains the scaled features
-once per scaling.
+If the networks of an ensemble scale their inputs differently, as with several folds, the graph computes the scaled
+features once per scaling.
 
-Angles are computed in double and rounded once, like the core's fused multiply-add. Imports onnx.
+Angles are computed in double and rounded once, like the core's fused multiply-add. This file imports onnx.
 
-Boosted trees take the features unscaled, in double, and their thresholds are double too: onnxruntime then compares and
-adds in double. It returns the sums in float.
+Boosted trees take the features unscaled, in double, and have double thresholds, so onnxruntime compares and adds in
+double. It returns the sums in float.
 
-Memory: while a model runs, neighbors take 16 bytes per row and distinct training row. Predict a few thousand rows at a
-time.
+Memory: when the graph is evaluated, neighbors take 16 bytes per row and distinct training row. Predict a few thousand
+rows at a time.
 """
 
 import json
@@ -52,29 +52,30 @@ from ash.export.description import (
 )
 
 MATRIX = "X"
-"""The name of the only input if all columns are numbers."""
+"""The name of the single input if all columns are numbers."""
 LABEL, PROBABILITIES, TARGET = OUTPUTS = ("label", "probabilities", "target")
 
 OPSET, ML_OPSET = 17, 4
-"""Versions of the standard operators and of ai.onnx.ml, whose LabelEncoder takes doubles from version 4 on."""
+"""Versions of the standard operators and of ai.onnx.ml, whose LabelEncoder accepts doubles from version 4 on."""
 ML = "ai.onnx.ml"
 _ML_OPERATORS = ("LabelEncoder", "TreeEnsembleRegressor")
-_IR_VERSION = 9  # the first with ai.onnx.ml 4
+_IR_VERSION = 9  # the first version that supports ai.onnx.ml 4
 MOST_BYTES = 2**31 - 2**20
-"""The most bytes of a graph's arrays: a protobuf file cannot hold more."""
+"""The most bytes of a graph's arrays; a protobuf file cannot hold more."""
 
 _LABEL_TYPES = {"i": np.int64, "u": np.uint64, "f": np.float64, "U": object}
-"""The types in which labels of each NumPy kind are returned; other kinds are unchanged."""
+"""The type in which labels are returned, by NumPy kind; labels of other kinds keep their type."""
 _OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "selu": "Selu"}
 
 
 def onnx_bytes(description: Description, missing: str) -> bytes:
-    """Return the content of an ONNX file, in which the text `missing` stands for a missing cell of a category.
+    """Return the content of an ONNX file; its inputs use the text `missing` for missing cells of categories.
 
     Raises
     ------
     SettingError
-        `missing` is not text or is a level of a column, text is not Unicode, or the model is too large for the format.
+        `missing` is not text or is a level of a column, a text is not valid Unicode, or the model is too large for
+        ONNX.
     """
     _check_text(description, missing)
     writer = _Writer(description, missing)
@@ -106,7 +107,7 @@ def _check_unicode(what: str, texts: list[str]) -> None:
 
 
 def input_names(description: Description) -> list[str]:
-    """Return the input name of each column: its own name, made distinct from the outputs and from other inputs."""
+    """Return the input name of each column: its own name, changed if an output or another input has the same name."""
     wished = [f"x{place}" if each.name is None else each.name for place, each in enumerate(description.inputs)]
     taken = {"", *OUTPUTS, *wished}
     names = []
@@ -120,14 +121,14 @@ def input_names(description: Description) -> list[str]:
 
 
 class _Writer:
-    """Writes one model; `self.refused` collects masks of the rows that `predict` refuses, each a bool [rows, 1]."""
+    """Writes one model as a graph; `refused` has the names of masks (bool [rows, 1]) of rows that `predict` refuses."""
 
     def __init__(self, description: Description, missing: str) -> None:
         self.description, self.missing = description, missing
         self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
-        self.numbers: dict[str, str] = {}  # by input: its numbers, NaN for infinite ones
-        self.codes: dict[int, str] = {}  # by column: the row of its table
+        self.numbers: dict[str, str] = {}  # names of an input's numbers with NaN for infinite ones, by input
+        self.codes: dict[int, str] = {}  # names of the table rows that a column's cells select, by column
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:
@@ -159,7 +160,7 @@ class _Writer:
         ]
 
     def _features(self, scaling: Scaling | None) -> str:
-        """Return the features [rows, features] of all columns, in order: scaled as float, or unscaled as double."""
+        """Return the features [rows, features] in order: scaled in float, or without `scaling` unscaled in double."""
         parts, order = [], [column.first for column in self.description.columns if column.is_number]
         if order:
             parts.append(self._scaled(self._numbers, np.array(order), scaling) if scaling else self._numbers)
@@ -178,7 +179,7 @@ class _Writer:
 
     @cached_property
     def _numbers(self) -> str:
-        """All numbers [rows, n], double; also notes the rows with a refused number."""
+        """Return all numbers [rows, n], double; add the mask of rows with a refused number."""
         names = [self._part(column) for column in self.description.columns if column.is_number]
         alone = self.description.is_numeric or len(names) == 1
         numbers = names[0] if alone else self.graph.add("Concat", *names, axis=1)
@@ -191,12 +192,12 @@ class _Writer:
 
     @cached_property
     def _near(self) -> str:
-        """The features of neighbors [rows, k + 1], double; a model with neighbors has only numbers."""
+        """Return the neighbor features [rows, k + 1], double; a model with neighbors has only columns of numbers."""
         assert self.description.neighbors is not None
         return neighbor_features(self.graph, self.description.neighbors, self._finite(MATRIX))
 
     def _scaled(self, numbers: str, features: NDArray[np.int64], scaling: Scaling) -> str:
-        """Return the scaled and clipped numbers, 0 for missing ones, float [rows, n]."""
+        """Return the scaled and clipped numbers, float [rows, n], with 0 for missing ones."""
         graph = self.graph
         centered = graph.add("Sub", numbers, scaling.center[features])
         z = self._cast(graph.add("Mul", centered, scaling.inverse[features]), TensorProto.FLOAT)
@@ -208,12 +209,12 @@ class _Writer:
         return graph.add("Where", graph.add("IsNaN", numbers), np.array(0, np.float32), value)
 
     def _part(self, column: ExportColumn) -> str:
-        """Return the input of a column of numbers, or a part of dates: double [rows, 1], NaN for missing cells."""
+        """Return a column of numbers, or a part of dates, as double [rows, 1] with NaN for missing cells."""
         days = self._finite(self.inputs[column.source])
         return date_part(self.graph, column.part, days) if column.part else days
 
     def _code(self, place: int) -> str:
-        """Return the row of the column's table for each cell, int64 [rows]."""
+        """Return the row number in the column's table for each cell, int64 [rows]."""
         if place not in self.codes:
             self.codes[place] = self._new_code(self.description.columns[place])
         return self.codes[place]
@@ -230,7 +231,7 @@ class _Writer:
         )
 
     def _code_of_number(self, column: ExportColumn) -> str:
-        """Return the row of the table for each number, int64 [rows]."""
+        """Return the row number in the table for each number, int64 [rows]."""
         cells = self._cells(column.source)
         levels = len(column.levels)
         code: str | NDArray[np.int64] = np.array(levels + 1)
@@ -239,7 +240,7 @@ class _Writer:
         return self.graph.add("Where", self.graph.add("IsNaN", cells), np.array(levels), code)
 
     def _code_of_text(self, column: ExportColumn) -> str:
-        """Return the row of the table for each text, int64 [rows]; also notes the rows with a refused text."""
+        """Return the row number in the table for each text, int64 [rows]; add the masks of rows with refused text."""
         levels, gaps = len(column.levels), list(dict.fromkeys([self.missing, *column.gaps]))
         codes = np.minimum(np.arange(levels + len(gaps)), levels)
         keys = np.array([*column.levels, *gaps], object)
@@ -251,13 +252,13 @@ class _Writer:
         return code
 
     def _cells(self, place: int) -> str:
-        """Return the cells of one column: [rows]."""
+        """Return the cells of one column, [rows]."""
         column, name = place if self.description.is_numeric else 0, self.inputs[place]
         cells = name if self.description.inputs[place].is_text else self._finite(name)
         return self.graph.add("Gather", cells, np.array(column), axis=1)
 
     def _finite(self, name: str) -> str:
-        """Return the numbers of an input, double, in its shape; infinite ones are NaN if they count as missing."""
+        """Return the numbers of an input in the same shape, double; infinity is NaN if it counts as missing."""
         if not self.description.infinite_is_missing:
             return name
         if name not in self.numbers:
@@ -275,7 +276,7 @@ class _Writer:
         )
 
     def _members(self) -> Iterator[tuple[Member, str]]:
-        """Add the members one by one, and yield each with the name of its outputs [rows, outputs]."""
+        """Add the members to the graph one by one, and yield each with the name of its outputs [rows, outputs]."""
         networks, trees, classifies = (
             self.description.networks,
             self.description.trees,
@@ -289,7 +290,7 @@ class _Writer:
             yield each, trees_outputs(self.graph, each, unscaled, classifies)
 
     def _outputs(self) -> list[Any]:
-        """Add the members, their mean and the outputs, and return the descriptions of the outputs."""
+        """Add the members, their mean and the outputs to the graph; return the infos of the outputs."""
         graph, classes, count = self.graph, self.description.classes, self.description.outputs
         total, is_alone = "", len(self.description.members) == 1
         for member, name in self._members():
@@ -309,7 +310,7 @@ class _Writer:
         ]
 
     def _refuse(self, values: str, nothing: NDArray[Any], output: str) -> None:
-        """Add an output that has the value `nothing` in refused rows."""
+        """Add an output to the graph that has the values, but `nothing` in refused rows."""
         if not self.refused:
             self.graph.add("Identity", values, output=output)
             return
@@ -323,7 +324,7 @@ class _Writer:
 
 
 class Graph:
-    """Nodes and constants in order, with names that differ from `names`, those of the inputs and outputs."""
+    """The nodes and constants of a graph, in order; their names differ from `names`, the inputs and outputs."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._prefix = "_"
@@ -332,12 +333,12 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self.bytes = 0
-        """The bytes of all constants so far."""
+        """Total bytes of all constants so far."""
 
     def add(self, operator: str, *inputs: str | NDArray[Any], output: str = "", **attributes: Any) -> str:
         """Add a node with one output and return the output's name.
 
-        Inputs are names of values, or constants; `output` is the name if the node gives an output of the graph.
+        Inputs are names of values, or constants. `output` is the output's name if it is an output of the graph.
         """
         name = output or f"{self._prefix}{operator}{len(self._nodes)}"
         self._add(operator, inputs, [name], attributes)
@@ -357,7 +358,7 @@ class Graph:
         self._nodes.append(helper.make_node(operator, names, outputs, domain=domain, **attributes))
 
     def model(self, inputs: list[Any], outputs: list[Any], properties: dict[str, str]) -> onnx.ModelProto:
-        """Return the graph as a model with these inputs and outputs, each a ValueInfoProto, and metadata."""
+        """Return the graph as a model with these inputs and outputs (ValueInfoProto) and metadata properties."""
         graph = helper.make_graph(self._nodes, "ash", inputs, outputs, self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="ash")
@@ -372,9 +373,9 @@ class Graph:
 
 
 def date_part(graph: Graph, part: str, days: str) -> str:
-    """Add a part of dates, double [rows, 1], NaN for missing ones, and return its name.
+    """Add a part of dates, double [rows, 1] with NaN for missing dates, and return its name.
 
-    Source: H. Hinnant, civil_from_days; with integers, from year 0 on.
+    Source: H. Hinnant, civil_from_days, in integers. Dates before year 0 count as its start.
     """
     whole = graph.add("Floor", days)
     if part == "hour":
@@ -418,7 +419,7 @@ def tensor(values: NDArray[Any], name: str = "tensor") -> onnx.TensorProto:
 def network_outputs(graph: Graph, member: NetworkMember, features: str, classifies: bool) -> str:
     """Add a network that takes features, float [rows, features], and return the name of its outputs.
 
-    They are probabilities, float [rows, classes], if it classifies; otherwise targets, double [rows, targets].
+    With `classifies` these are probabilities, float [rows, classes], otherwise targets, double [rows, targets].
     """
     x = features if member.embedding is None else _embed(graph, member.embedding, features)
     for layer in member.layers:
@@ -427,7 +428,7 @@ def network_outputs(graph: Graph, member: NetworkMember, features: str, classifi
 
 
 def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: bool) -> str:
-    """Add trees that take features, double [rows, features], and return their outputs like `network_outputs`."""
+    """Add trees that take features, double [rows, features]; return the name of outputs as in `network_outputs`."""
     scores = graph.add("TreeEnsembleRegressor", features, n_targets=len(member.target_mean), **_nodes(member))
     if not classifies:
         return _in_units(graph, member, scores)
@@ -435,13 +436,13 @@ def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: 
 
 
 def nearly_zero_as_zero(graph: Graph, features: str) -> str:
-    """Return features with 0 for every value that trees take for 0."""
+    """Return the features with every value replaced by 0 that trees treat as 0."""
     is_near = graph.add("LessOrEqual", graph.add("Abs", features), np.array(NEARLY_ZERO))
     return graph.add("Where", is_near, np.array(0.0), features)
 
 
 def _nodes(member: TreesMember) -> dict[str, Any]:
-    """Return the attributes that hold the nodes: for each tree its splits in order, then its leaves."""
+    """Return the attributes of a tree operator, which list for each tree its splits in order, then its leaves."""
     starts, trees, leaves = member.leaf_starts[:-1], np.arange(len(member.outputs)), np.diff(member.leaf_starts)
     split_tree, leaf_tree = np.repeat(trees, leaves - 1), np.repeat(trees, leaves)
     split_number = np.arange(len(split_tree)) - (starts - trees)[split_tree]
@@ -471,7 +472,7 @@ def _nodes(member: TreesMember) -> dict[str, Any]:
 
 
 def _in_units(graph: Graph, member: Member, x: str) -> str:
-    """Add the conversion of the outputs of the last layer or of the leaves, float, to targets, double."""
+    """Add the conversion of a last layer or sums of leaves, float, to targets, double; return the targets' name."""
     wide = graph.add("Cast", x, to=TensorProto.DOUBLE)
     scaled = graph.add("Mul", wide, member.target_scale)
     if member.exponential:
@@ -484,7 +485,7 @@ def _in_units(graph: Graph, member: Member, x: str) -> str:
 
 
 def _embed(graph: Graph, embedding: Embedding, features: str) -> str:
-    """Return features followed by the embedding of their numbers, float [rows, features + DIMENSIONS * n]."""
+    """Return the features followed by the embedding of n numbers, float [rows, features + DIMENSIONS * n]."""
     count = len(embedding.numbers)
     numbers = graph.add("Cast", graph.add("Gather", features, embedding.numbers, axis=1), to=TensorProto.DOUBLE)
     column = graph.add("Unsqueeze", numbers, np.array([1]))  # [rows, 1, n]
@@ -509,7 +510,7 @@ def _activate(graph: Graph, layer: Layer, x: str) -> str:
 
 
 def _function(graph: Graph, name: str, x: str) -> str:
-    """Return an activation of x, made of operators that every version of ONNX has."""
+    """Return an activation of x, composed of operators that every ONNX version has."""
     if name == "silu":
         return graph.add("Mul", x, graph.add("Sigmoid", x))
     if name == "mish":
@@ -526,7 +527,7 @@ def _float(value: float) -> NDArray[np.float32]:
 
 
 def neighbor_features(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
-    """Add the neighbor features [rows, k + 1] of numbers [rows, columns], and return their name."""
+    """Add the neighbor features [rows, k + 1] for numbers [rows, columns], and return their name."""
     squares = _squares(graph, neighbors, _places(graph, neighbors, numbers))
     nearest, which = graph.add_two("TopK", squares, np.array([NEAREST]), largest=0)
     weights = graph.add("Gather", neighbors.weights, which)
@@ -550,7 +551,7 @@ def _places(graph: Graph, neighbors: Neighbors, numbers: str) -> str:
 
 
 def _squares(graph: Graph, neighbors: Neighbors, places: str) -> str:
-    """Return the squared distances [rows, distinct rows], summed column by column."""
+    """Return the squared distances to all distinct training rows, [rows, distinct rows], summed column by column."""
     total = ""
     for column, values in enumerate(neighbors.rows.T):
         own = graph.add("Gather", places, np.array([column]), axis=1)

@@ -1,35 +1,34 @@
-// The code of every header that ash writes: types, then what stands for the data of a model, then functions. It is cut
-// at the line of the data by ash/export/cpp.py, which puts a namespace around the whole and leaves out the lines that
-// are for other models.
+// The code that every exported header contains: types first, then functions. ash/export/cpp.py splits it at the line
+// "data" to insert the data of the model, wraps everything in a namespace, and leaves out the lines for other models.
 
 inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
-inline constexpr double kUnknown = -1.0;  // a level that was not there in training
+inline constexpr double kUnknown = -1.0;  // an unseen level
 
 namespace detail {
 
 enum class Activation { identity, relu, sigmoid, tanh, gelu, silu, selu, mish };
 
-enum class Part { whole, month, weekday, day, hour };  // of a date
+enum class Part { whole, month, weekday, day, hour };  // part of a date; whole for other cells
 
 struct Column {
-    std::size_t source;  // which cell of a row
+    std::size_t source;  // index of the cell in a row
     Part part;
     bool is_number;
-    bool clips;     // of a number: z / sqrt(1 + (z / 3)^2)
-    double center;  // of a number: z = (x - center) * inverse
+    bool clips;     // whether a number is clipped to z / sqrt(1 + (z / 3)^2)
+    double center;  // a number is scaled to z = (x - center) * inverse
     double inverse;
-    const std::string_view* texts;  // [levels] of a category, sorted
-    const double* values;           // [levels] of a number, sorted
+    const std::string_view* texts;  // [levels], the sorted levels of a category
+    const double* values;           // [levels], the sorted levels of a number
     std::size_t levels;
-    const float* table;  // [levels + 2][width]: features of each level, of a missing cell, of an unknown level
+    const float* table;  // [levels + 2][width], the features of each level, of missing cells and of unknown levels
 #if UNSCALED
-    const double* unscaled;  // the same as trees take them
+    const double* unscaled;  // [levels + 2][width], the same features unscaled
 #endif
     std::size_t width;
 };
 
 #if SCALINGS
-// How a feature becomes that of the networks which do not have the scaling of the columns.
+// The scaling of a feature for networks that do not use the scaling of the columns.
 struct Scaling {
     bool clips;
     double center;
@@ -37,20 +36,20 @@ struct Scaling {
 };
 
 #endif
-// What the targets are in the training rows most like a row; features: as numbers of their own, k means and a closeness.
+// Computes features from the targets of the training rows that are nearest to a row: k means and a closeness.
 struct Neighbors {
-    std::size_t count;         // of distinct training rows; 0 where the model has none of this
+    std::size_t count;         // number of distinct training rows; 0 if the model has no neighbor features
     const double* center;      // [columns]
     const double* inverse;     // [columns]
-    const double* rows;        // [count][columns]: places of distinct rows
+    const double* rows;        // [count][columns], the scaled distinct rows
     const double* weights;     // [count]
     const double* deviations;  // [count][targets]
     const double* priors;      // [targets]
     std::size_t targets;
-    const Column* features;  // [targets + 1]
+    const Column* features;  // [targets + 1], the scaling of the features
 };
 
-// The activation of y = x weights + biases; with shares a it is (1 - a) y + a f(y).
+// Computes f(y) with y = x weights + biases; if it has shares a, it computes (1 - a) y + a f(y).
 struct Layer {
     Activation activation;
     std::size_t inputs;
@@ -60,10 +59,10 @@ struct Layer {
     const float* shares;   // [outputs], or null
 };
 
-// bias[d] + sum over k of mix[k][d] cos(2 pi (frequency[k] x + phase[k])) of each number x, behind all features.
+// Appends bias[d] + sum over k of mix[k][d] cos(2 pi (frequency[k] x + phase[k])) for each number x to the features.
 struct Embedding {
     std::size_t count;
-    const std::size_t* numbers;  // [count]: which features
+    const std::size_t* numbers;  // [count], the indices of the features that are embedded
     const float* frequency;      // [16][count]
     const float* phase;          // [16][count]
     const float* mix;            // [16][3][count]
@@ -75,35 +74,35 @@ struct Member {
     Embedding embedding;
     std::size_t depth;
     const Layer* layers;  // [depth]
-    const double* mean;   // [outputs] of targets
-    const double* scale;
-    const double* least;  // what bounds them
-    const double* most;
-    bool exponential;  // mean * exp(scale * x), not scale * x + mean
+    const double* mean;   // [outputs], the mean of each target
+    const double* scale;  // [outputs], the scale of each target
+    const double* least;  // [outputs], the lower bound of each target
+    const double* most;   // [outputs], the upper bound of each target
+    bool exponential;     // whether targets are mean * exp(scale * x) instead of scale * x + mean
 #if SCALINGS
-    const Scaling* scaling;  // [features], or null for that of the columns
+    const Scaling* scaling;  // [features], or null for the scaling of the columns
 #endif
 };
 
 #if TREES
-// A feature goes left if it is at most the threshold, and NaN where the node says.
+// A row goes to the left child if its feature is at most the threshold; for NaN, missing_left decides.
 struct Node {
     double threshold;
     std::int32_t feature;
-    std::int32_t left;  // at least 0: a node of the same tree; below: its leaf ~left
+    std::int32_t left;  // if at least 0, a node of the same tree, else its leaf ~left
     std::int32_t right;
     bool missing_left;
 };
 
-// Each output is the sum of its leaves: tree t adds to output t % kOutputs, of two classes to the second.
+// Each output is the sum of the leaves of its trees. Tree t adds to output t % kOutputs; with two classes to the second.
 struct Trees {
     double weight;
     std::size_t count;
-    const std::size_t* starts;  // [count + 1], of leaves; the nodes of tree t begin at starts[t] - t
-    const Node* nodes;          // or null
+    const std::size_t* starts;  // [count + 1], the first leaf of each tree; the nodes of tree t start at starts[t] - t
+    const Node* nodes;          // null if no tree has a node
     const double* leaves;
-    const double* mean;   // [outputs] of targets
-    const double* scale;  // of logits too
+    const double* mean;   // [outputs], the mean of each target
+    const double* scale;  // [outputs], the scale of each target or logit
     const double* least;
     const double* most;
     bool exponential;
@@ -114,10 +113,10 @@ struct Trees {
 
 // == data ==
 
-using Row = std::array<double, kColumns>;      // numbers, days, numbers of levels; kMissing for a missing cell
-using Outputs = std::array<double, kOutputs>;  // probabilities, or targets in their units
+using Row = std::array<double, kColumns>;      // numbers, dates (see `date`) and levels (see `level`), or kMissing
+using Outputs = std::array<double, kOutputs>;  // probabilities, or targets in their own units
 
-// The place of a column; kColumns if no column is called so.
+// Returns the index of a column, or kColumns if no column has this name.
 constexpr std::size_t column(std::string_view name) noexcept {
     for (std::size_t place = 0; place < kColumnNames.size(); ++place) {
         if (kColumnNames[place] == name) return place;
@@ -125,7 +124,7 @@ constexpr std::size_t column(std::string_view name) noexcept {
     return kColumns;
 }
 
-// The number of a level of a category; kUnknown if there is none of that UTF-8 text, or kMissing if it means a gap.
+// Returns the number of a category's level from its UTF-8 text; kUnknown for an unseen level, kMissing for a gap.
 inline double level(std::size_t column, std::string_view text) noexcept {
     for (const detail::Column& each : detail::kTable) {
         if (each.source != column || each.texts == nullptr) continue;
@@ -137,7 +136,8 @@ inline double level(std::size_t column, std::string_view text) noexcept {
     return kUnknown;
 }
 
-// The cell of a date: days since 1970-01-01, and hours of that day in UTC. Source: H. Hinnant, days_from_civil.
+// Returns the cell of a date: the days since 1970-01-01, plus the hours (in UTC) as a fraction of a day.
+// Source: H. Hinnant, days_from_civil.
 constexpr double date(int year, int month, int day, double hours = 0.0) noexcept {
     const int shifted = month <= 2 ? year - 1 : year;
     const int era = (shifted >= 0 ? shifted : shifted - 399) / 400;
@@ -147,7 +147,7 @@ constexpr double date(int year, int month, int day, double hours = 0.0) noexcept
     return static_cast<double>(146097 * era + days - 719468) + hours / 24.0;
 }
 
-// The number of the largest output, the first of several: of a class.
+// Returns the index of the largest output, which is the predicted class; ties go to the first.
 inline std::size_t decide(const Outputs& outputs) noexcept {
     return static_cast<std::size_t>(std::max_element(outputs.begin(), outputs.end()) - outputs.begin());
 }
@@ -175,10 +175,10 @@ inline std::size_t code_of(const Column& column, double cell) noexcept {
     return found != last && *found == cell ? static_cast<std::size_t>(found - column.values) : unknown;
 }
 
-// A part of a date: a number, or the number of a level. Source: H. Hinnant, civil_from_days.
+// Returns a part of a date, as a number or as the number of a level. Source: H. Hinnant, civil_from_days.
 inline double part_of(Part part, double days) noexcept {
     if (part == Part::whole || std::isnan(days)) return days;
-    const double whole = std::floor(std::clamp(days, -719468.0, 1e8));  // from year 0 on
+    const double whole = std::floor(std::clamp(days, -719468.0, 1e8));  // the formulas need dates from year 0 on
     if (part == Part::hour) return (days - std::floor(days)) * 24.0;
     const std::int64_t shifted = static_cast<std::int64_t>(whole) + 719468;
     if (part == Part::weekday) return static_cast<double>((shifted + 2) % 7);
@@ -204,7 +204,7 @@ inline float scaled(const Column& column, double cell) noexcept {
     return 3.0F * (y / std::sqrt(1.0F + y * y));
 }
 
-// A number as the distances to neighbors take it.
+// Returns a number scaled as in the distances to neighbors.
 inline double placed(double cell, double center, double inverse) noexcept {
     if (std::isnan(cell)) return 0.0;
     const double z = std::clamp((cell - center) * inverse, -0x1p30, 0x1p30);
@@ -237,7 +237,7 @@ inline Nearest nearest_of(const Row& row) noexcept {
     return found;
 }
 
-// Puts the features of neighbors where they belong, if there are any.
+// Writes the neighbor features, if the model has any.
 #if UNSCALED
 inline void put_neighbors(const Row& row, float* features, double* unscaled) noexcept {
 #else
@@ -300,7 +300,7 @@ inline bool encode(const Row& row, float* features) noexcept {
     return true;
 }
 
-// Puts the values of an embedding behind the features.
+// Appends the values of an embedding to the features.
 inline void embed(const Embedding& embedding, float* features) noexcept {
     const std::size_t count = embedding.count;
     if (count == 0) return;
@@ -350,7 +350,7 @@ inline void apply(const Layer& layer, const float* x, float* y) noexcept {
     const float* weights = layer.weights;
     for (std::size_t i = 0; i < layer.inputs; ++i, weights += layer.outputs) {
         const float factor = x[i];
-        if (factor == 0.0F) continue;  // most ones and zeros are zeros
+        if (factor == 0.0F) continue;  // most one-hot features are 0
         for (std::size_t o = 0; o < layer.outputs; ++o) y[o] += factor * weights[o];
     }
     if (layer.activation == Activation::identity) return;
@@ -433,7 +433,7 @@ inline void add(const Trees& trees, const Unscaled& features, Outputs& total) no
 #endif
 }  // namespace detail
 
-// Whether the row could be predicted; if not, the outputs are as before.
+// Predicts a row and returns true; returns false and leaves the outputs unchanged if the row is refused.
 inline bool predict(const Row& row, Outputs& outputs) noexcept {
     Row cells = row;
     for (double& cell : cells) {
@@ -448,7 +448,7 @@ inline bool predict(const Row& row, Outputs& outputs) noexcept {
 #endif
     Outputs total{};
 #if SCALINGS
-    const detail::Scaling* scaling = nullptr;  // networks are in order of their scaling, those with null first
+    const detail::Scaling* scaling = nullptr;  // networks are ordered by their scaling, those with null first
     for (const detail::Member& member : detail::kMembers) {
         if (member.scaling != scaling) {
             scaling = member.scaling;

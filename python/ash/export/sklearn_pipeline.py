@@ -1,16 +1,17 @@
-"""A model as a pipeline of scikit-learn's own classes, so that neither unpickling nor predicting needs ash.
+"""Exports a model as a pipeline of scikit-learn's own classes, so that neither unpickling nor predicting needs ash.
 
     numbers ---------------------> StandardScaler, arctan, sin, SimpleImputer --+
     numbers with gaps or levels -> OneHotEncoder -------------------------------+--> MLP, or Voting of MLPs
     text ------------------------> OneHotEncoder -------------------------------+
 
-A TransformedTargetRegressor around an MLP turns predicted logarithms into targets, and clips targets to their bounds.
+A TransformedTargetRegressor around an MLP exponentiates predicted logarithms and clips targets to their bounds.
 
-The clip z / sqrt(1 + (z / 3)^2) is 3 sin(arctan(z / 3)): the scaler also divides by 3, and the first layer multiplies
-by 3. The row of the table for a level is a linear function of its ones and zeros, so the first layer contains it, minus
-the row of unknown levels, which are all zeros and whose row goes into the biases. For two classes scikit-learn has one
-output, the difference of ours. Everything is fitted to a few made-up rows, so that it is complete in any version of
-scikit-learn, and then gets the model's numbers through public attributes.
+The clip z / sqrt(1 + (z / 3)^2) equals 3 sin(arctan(z / 3)). So the scaler also divides by 3, and the first layer
+multiplies by 3. The table row of a level is a linear function of the level's one-hot code. So the first layer's weights
+contain the table rows minus the row of unknown levels. An unknown level is all zeros, and its row is added to the
+biases. For two classes scikit-learn has one output, which is the difference of the model's two. Everything is first
+fitted to a few artificial rows, so that it is complete in any scikit-learn version. Then it gets the model's numbers
+through public attributes.
 """
 
 from collections.abc import Iterator
@@ -35,10 +36,11 @@ _TODO = "use to_onnx, or tune in a space with"
 
 
 class _Part(NamedTuple):
-    """Some inputs of the pipeline's network: how they are made, and how the network's features follow from them.
+    """A group of inputs of the MLP: the steps that compute them, and how the network's features depend on them.
 
-    `features` are the inputs times `matrix` [inputs, features] plus `offset` [features]. `mean` and `scale` are those
-    of a StandardScaler, if there is one.
+    The steps compute the inputs from the table's `columns`. The network's features with the indices `features` are the
+    inputs times `matrix` [inputs, features] plus `offset` [features]. `mean` and `scale` are the parameters of the
+    StandardScaler, if there is one.
     """
 
     steps: Pipeline
@@ -56,7 +58,7 @@ def pipeline_of(description: Description) -> Pipeline:
     Raises
     ------
     SettingError
-        Something in the model has no counterpart; the error names the first such thing and what to do about it.
+        A part of the model has no counterpart in scikit-learn; the error names the first such part and a remedy.
     """
     scaling = description.only_scaling("scikit-learn form")
     obstacle = next(chain(_obstacles(description), *map(_obstacles_of, description.networks)), None)
@@ -82,7 +84,7 @@ def _preparation(description: Description, parts: list[_Part]) -> ColumnTransfor
 
 
 def _obstacles(description: Description) -> Iterator[str]:
-    """Yield what scikit-learn has no counterpart for, in the model as a whole."""
+    """Yield descriptions of what scikit-learn cannot express in the model as a whole."""
     if any(each.kind == "date" for each in description.inputs):
         yield "dates: use to_onnx, or train with their parts as columns of numbers"
     if description.neighbors is not None:
@@ -95,7 +97,7 @@ def _obstacles(description: Description) -> Iterator[str]:
 
 
 def _obstacles_of(member: NetworkMember) -> Iterator[str]:
-    """Yield what scikit-learn has no counterpart for, in a network."""
+    """Yield descriptions of what scikit-learn cannot express in a network."""
     if member.embedding is not None:
         yield f"an embedding of numbers: {_TODO} embedding='none'"
     names = list(dict.fromkeys(layer.activation for layer in member.layers[:-1]))
@@ -120,7 +122,7 @@ def _parts(description: Description, scaling: Scaling) -> Iterator[_Part]:
 
 
 def _numbers(description: Description, scaling: Scaling, chosen: list[int], clips: bool) -> _Part:
-    """Return the part with the values of the chosen numbers, all of which are clipped, or none."""
+    """Return the part with the values of the chosen columns of numbers, which are all clipped if `clips`, else none."""
     features = [description.columns[place].first for place in chosen]
     center, inverse = scaling.center[features], scaling.inverse[features]
     limit = CLIP if clips else 1.0
@@ -134,7 +136,7 @@ def _numbers(description: Description, scaling: Scaling, chosen: list[int], clip
 
 
 def _levels(description: Description, scaling: Scaling, place: int, column: ExportColumn) -> _Part:
-    """Return the part that encodes the levels of a column and its missing cells as ones and zeros."""
+    """Return the part that one-hot encodes the levels of a column and its missing cells."""
     table, levels = column.scaled_table(scaling).astype(np.float64), len(column.levels)
     missing: list[Any] = [np.nan] if column.is_number else [*column.gaps, None, np.nan]
     if description.refuses_missing:
@@ -149,7 +151,7 @@ def _levels(description: Description, scaling: Scaling, place: int, column: Expo
 
 
 def _floats(description: Description) -> Any:
-    """Return a transformer that reads numbers, and infinite ones as missing if they count as such."""
+    """Return a transformer that converts cells to numbers, and infinity to NaN if it counts as missing."""
     if not description.infinite_is_missing:
         return _as_array(float)
     finite = FunctionTransformer(np.nan_to_num, kw_args=dict.fromkeys(("nan", "posinf", "neginf"), np.nan))
@@ -161,7 +163,7 @@ def _as_array(dtype: type) -> FunctionTransformer:
 
 
 def _predictor(description: Description, parts: list[_Part]) -> Any:
-    """Return the network, or vote of networks, that takes the inputs of all parts."""
+    """Return the MLP, or the voting estimator of several MLPs, that takes the inputs of all parts."""
     networks = [_network(description, member, parts) for member in description.networks]
     if len(networks) == 1:
         return networks[0]
@@ -172,7 +174,7 @@ def _predictor(description: Description, parts: list[_Part]) -> Any:
 
 
 def _network(description: Description, member: NetworkMember, parts: list[_Part]) -> Any:
-    """Return an MLPClassifier or MLPRegressor with a member's weights, wrapped if targets have a link or bounds."""
+    """Return an MLPClassifier or MLPRegressor with a member's weights, wrapped if targets have a log link or bounds."""
     weights = [layer.weights.astype(np.float64) for layer in member.layers]
     biases = [layer.biases.astype(np.float64) for layer in member.layers]
     first = weights[0]
@@ -194,12 +196,12 @@ def _network(description: Description, member: NetworkMember, parts: list[_Part]
             weights[-1], biases[-1] = np.diff(weights[-1]), np.diff(biases[-1])
         network = MLPClassifier(**settings).partial_fit(X, y, classes=description.classes)
     network.coefs_, network.intercepts_ = weights, biases
-    vars(network).pop("_optimizer", None)  # as large as the weights, and useless: nothing was trained
+    vars(network).pop("_optimizer", None)  # it is as large as the weights, and no longer needed
     return _in_units(network, member).fit(X, y) if member.exponential or member.bounded else network
 
 
 def _in_units(network: Any, member: Member) -> TransformedTargetRegressor:
-    """Wrap a network so that predicted logarithms are exponentiated, and predictions clipped to the bounds."""
+    """Return a network wrapped so that predicted logarithms are exponentiated and predictions clipped to the bounds."""
     bounds = {"a_min": member.target_least, "a_max": member.target_most}
     steps = [FunctionTransformer(inverse_func=np.clip, inv_kw_args=bounds, check_inverse=False)]
     if member.exponential:
@@ -208,7 +210,10 @@ def _in_units(network: Any, member: Member) -> TransformedTargetRegressor:
 
 
 def _made_up(description: Description, parts: list[_Part]) -> tuple[Doubles, Any]:
-    """Return two rows per class, or one row, with targets; a single row per class might be taken for regression."""
+    """Return artificial rows and targets: one row for regression, two per class for classification.
+
+    With a single row per class scikit-learn might take the labels for regression targets.
+    """
     inputs = sum(len(part.matrix) for part in parts)
     if description.classes is None:
         return np.zeros((1, inputs)), np.zeros((1, description.outputs) if description.outputs > 1 else 1)

@@ -1,9 +1,9 @@
-"""A model as a PyTorch module: float32, differentiable, from scaled features to logits or targets.
+"""Exports a model as a PyTorch module, which computes logits or targets from scaled features, in float32.
 
     features --> (embedding) --> (factors) --> linear0 --> activation0 --> ... --> linearN --> (targets)
 
-Only some networks have the layers in brackets. A network is a torch.nn.Sequential of layers with these names; an
-ensemble is an `Average`. Imports PyTorch, so it is imported only on request.
+Only some networks have the layers in parentheses. A network is a torch.nn.Sequential of layers with these names; an
+ensemble is an `Average`. The modules are differentiable. This file imports PyTorch, so it is imported only on demand.
 """
 
 import io
@@ -30,9 +30,9 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class PeriodicEmbedding(nn.Module):
-    """Appends to the features values computed from some of them: see `ash.export.description.Embedding`.
+    """Appends values that are computed from some of the features; see `ash.export.description.Embedding`.
 
-    Phases are in turns: their learning rate should be 2 pi times smaller than it would be in radians.
+    Phases are measured in turns, so their learning rate should be 2 pi times smaller than for radians.
     """
 
     def __init__(self, embedding: Embedding) -> None:
@@ -44,9 +44,9 @@ class PeriodicEmbedding(nn.Module):
         self.bias = _parameter(embedding.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return [rows, features + DIMENSIONS * numbers] for [rows, features]."""
+        """Return the features [rows, features] with the values appended: [rows, features + DIMENSIONS * numbers]."""
         turns = torch.addcmul(self.phase, features[:, None, self.numbers], self.frequency)
-        cosines = torch.cos(2 * math.pi * (turns - turns.detach().round()))  # whole turns would cost digits
+        cosines = torch.cos(2 * math.pi * (turns - turns.detach().round()))  # removing whole turns keeps precision
         values = torch.einsum("rkn,kdn->rdn", cosines, self.mix) + self.bias
         return torch.cat([features, values.flatten(1)], dim=1)
 
@@ -59,12 +59,12 @@ class Factors(nn.Module):
         self.factors = nn.Parameter(torch.ones(inputs))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return inputs [rows, inputs] times the factors."""
+        """Return the inputs [rows, inputs] times the factors."""
         return inputs * self.factors
 
 
 class ParametricActivation(nn.Module):
-    """(1 - a) x + a f(x) with a learned share a for each column."""
+    """Computes (1 - a) x + a f(x) with a learned share a for each column."""
 
     def __init__(self, function: nn.Module, shares: Floats) -> None:
         super().__init__()
@@ -72,12 +72,12 @@ class ParametricActivation(nn.Module):
         self.shares = _parameter(shares)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return the activation of inputs [rows, columns]."""
+        """Return the activations of the inputs [rows, columns]."""
         return torch.lerp(inputs, self.function(inputs), self.shares)
 
 
 class TargetUnits(nn.Module):
-    """Converts outputs to targets in the units of y; clips them only in evaluation mode, to keep gradients."""
+    """Converts outputs to targets in the units of y; clips them only in evaluation mode, to preserve gradients."""
 
     def __init__(self, member: Member) -> None:
         super().__init__()
@@ -88,16 +88,16 @@ class TargetUnits(nn.Module):
         self.exponential = member.exponential
 
     def forward(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Return the targets for the outputs of the last layer, both [rows, targets]."""
+        """Return the targets [rows, targets] for the outputs of the last layer, which have the same shape."""
         scaled = outputs * self.scale
         targets = scaled.exp() * self.mean if self.exponential else scaled + self.mean
         return targets if self.training else targets.clamp(self.least, self.most)
 
 
 class Average(nn.Module):
-    """The weighted mean of the members' targets, or of their probabilities, converted back to logits.
+    """Computes the weighted mean of the members' targets or probabilities; probabilities are converted back to logits.
 
-    `weights` is a buffer [members]; the weights sum to 1.
+    `weights` is a buffer [members] whose sum is 1.
     """
 
     def __init__(self, members: list[nn.Module], weights: list[float], classifies: bool) -> None:
@@ -107,7 +107,7 @@ class Average(nn.Module):
         self.classifies = classifies
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return logits or targets [rows, outputs] for [rows, features]."""
+        """Return the logits or targets [rows, outputs] for features [rows, features]."""
         outputs = torch.stack([member(features) for member in self.members])
         if not self.classifies:
             return torch.einsum("m,mro->ro", self.weights, outputs)
@@ -115,12 +115,12 @@ class Average(nn.Module):
 
 
 def module_of(description: Description) -> nn.Module:
-    """Return a model as a module in evaluation mode; its tensors are copies.
+    """Return a model as a module in evaluation mode; its tensors are copies of the model's arrays.
 
     Raises
     ------
     SettingError
-        There are boosted trees, or networks that scale their inputs differently.
+        The model has boosted trees, or networks that scale their inputs differently.
     """
     description.only_scaling("PyTorch form")
     classifies = description.classes is not None
@@ -131,9 +131,9 @@ def module_of(description: Description) -> nn.Module:
 
 
 def program_bytes(description: Description) -> bytes:
-    """Return a model as a program of torch.export, which torch.export.load reads without ash."""
+    """Return a model as the bytes of a torch.export program, which torch.export.load reads without ash."""
     module = module_of(description)
-    examples = (torch.zeros(2, description.features),)  # two rows: with one, the number of rows would be fixed
+    examples = (torch.zeros(2, description.features),)  # torch.export would treat a single row as a fixed size
     rows = torch.export.Dim("rows")
     program = torch.export.export(module, examples, dynamic_shapes=({0: rows},))
     file = io.BytesIO()
@@ -157,7 +157,7 @@ def _network(member: NetworkMember, classifies: bool) -> nn.Module:
 
 
 def _linear(layer: Layer) -> nn.Module:
-    linear = nn.utils.skip_init(nn.Linear, *layer.weights.shape)  # draws nothing from the user's generator
+    linear = nn.utils.skip_init(nn.Linear, *layer.weights.shape)  # does not advance the user's random generator
     linear.weight = _parameter(layer.weights.T)
     linear.bias = _parameter(layer.biases)
     return linear
