@@ -92,7 +92,7 @@ class RunResult(History):
         return plot_rungs(self, ax)
 
     def plot_scaling(self, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
-        """Draw the speed-up by number of threads, simulated from this run's costs, with bounds and the measured one.
+        """Draw the speed-up by number of threads: simulated from this run's costs, its bounds, and as measured.
 
         W is the work of all jobs, D the largest work of one candidate. The plot also shows successive halving (SH) with
         barriers, which waits for each rung to end and has no teams. It assumes that all jobs of a rung are equal, so it
@@ -318,9 +318,9 @@ class Result(RunResult):
     Attributes
     ----------
     model : Network or Trees
-        The model with the highest score (ties: lower loss, candidate, rung). With `cv` it is trained again on all rows
-        for as many epochs. In the `result_` of an estimator with an ensemble it is instead the network of the first
-        fold.
+        The model with the highest score (ties: lower loss, lower candidate, lower rung). With `cv` it is trained again
+        on all rows for as many epochs. In the `result_` of an estimator with an ensemble it is instead the network of
+        the first fold.
     kept : ash.models.model_pool.Kept or None
         Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
     sample : ash.models.inspection.Sample or None
@@ -512,7 +512,7 @@ class Result(RunResult):
     def plot_held_out(self, output: int = 0, ax: "Axes | None" = None) -> "Axes":
         """Draw the winner's predictions for the validation rows: a confusion matrix, or predicted against true targets.
 
-        These rows chose the winner, so it looks better on them than on new rows.
+        These rows chose the winner, so the plot is optimistic.
 
         Parameters
         ----------

@@ -43,7 +43,7 @@ class RunRecord:
     Attributes
     ----------
     by : str
-        The caller: "ash.tune", or the name of the estimator.
+        The entry point that made the record: "ash.tune", or the name of the estimator.
     settings, plan, arguments, space, version : dict
         The options, the space, and the version of ash.
     data : dict
@@ -130,7 +130,7 @@ class RunRecord:
         return next(different, None if len(self.decisions) == len(other.decisions) else shorter)
 
     def __repr__(self) -> str:
-        """Return one line with the caller, the number of decisions, and both digests."""
+        """Return one line with the entry point, the number of decisions, and both digests."""
         model = f", model {self.model[:SHORT_DIGEST]}" if self.model else ""
         return f"RunRecord({self.by}, {len(self.decisions)} decisions, digest {self.digest[:SHORT_DIGEST]}{model})"
 

@@ -1,7 +1,7 @@
 """Checks the argument `callbacks` (`read_callbacks`), and calls the callbacks of a run (`Reporter`).
 
-When the core's events show that a job has finished, its new records are read and passed to `on_job`, for at most 50 ms
-per look.
+When the core's events show that a job has finished, `Reporter.look` reads the new records and passes them to `on_job`,
+for at most 50 ms per call.
 
 Threads: used only by the calling thread, but `Run.stop` may be called from any thread.
 Invariants: each callback gets each finished job once, in order of decision, between its `on_start` and its `on_end`.
@@ -36,7 +36,7 @@ class Jobs(Protocol):
 
 METHODS = ("on_start", "on_job", "on_end", "on_error")
 LOOK_SECONDS = 0.05
-"""How long `on_job` is called per look, before the time limit, Ctrl-C and the stream are checked again."""
+"""The longest time that one `look` calls `on_job`, so that the time limit, Ctrl-C and the stream are checked often."""
 
 
 def read_callbacks(value: Any) -> tuple[Any, ...]:

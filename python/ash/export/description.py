@@ -42,7 +42,7 @@ Doubles = NDArray[np.float64]
 CLIP = 3.0
 """The upper bound for the magnitude of a clipped feature."""
 FAR = 2.0**30
-"""Larger multiples of CLIP are replaced by this one, which clips to the same value and whose square is finite."""
+"""Magnitudes above this multiple of CLIP are limited to it; the clipped value is the same, and squares stay finite."""
 NEARLY_ZERO = float(np.float32(1e-35))
 """Trees treat a feature as 0 if its magnitude is at most this (see cpp/ash/train/trees.hpp)."""
 FREQUENCIES, DIMENSIONS = 16, 3

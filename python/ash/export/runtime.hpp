@@ -94,7 +94,7 @@ struct Node {
     bool missing_left;
 };
 
-// Each output is the sum of the leaves of its trees. Tree t adds to output t % kOutputs; with two classes to the second.
+// Each output is the sum of the leaves of its trees. Tree t adds to output t % kOutputs; for two classes to the second.
 struct Trees {
     double weight;
     std::size_t count;

@@ -1,6 +1,6 @@
 """Contains `History`: the jobs of a run, their times and outcomes, and the tables derived from them.
 
-A running run has a history as well. `ash.result` adds what is known only at the end.
+The history is available during the run as well. `ash.result` adds what is known only at the end.
 """
 
 from dataclasses import asdict, dataclass
@@ -207,7 +207,7 @@ class History(WithOptions):
 
     @property
     def inspected(self) -> "tuple[Member, Sample] | tuple[None, None]":
-        """Return the model and the rows on which it can be inspected, or two None if there are none."""
+        """Return the model and the rows on which it can be inspected, or (None, None) without such rows."""
         return None, None
 
     def own_story(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ The document:
       "record":      `Result.record`,
       "memory":      `Result.memory`,
       "failures":    for functions, instead of "memory": [the fields of `FailureRecord`, ...],
+      "metrics":     for functions that return further metrics: [{name: value} of each job, ...],
       "epochs", "wall_seconds", "core_seconds", "utilization",    numbers
       "started":     ISO 8601, UTC; the origin of the jobs' "start" and "end",
       "versions":    `ash.versions()` on the machine that writes, at the time of writing

@@ -1,6 +1,6 @@
 """The file of a journal: an SQLite database with one writing process and any number of readers.
 
-    changes of one look -> BEGIN, rows, facts, row counts, COMMIT        atomic, even if the process dies
+    new results -> BEGIN, rows, facts, row counts, COMMIT        atomic, even if the process dies
 
 Damage: SQLite detects damage to its own structure, but not a flipped bit inside a value. So each row stores a hash of
 its other values. Numbers that must be restored bit for bit, including -0.0 and NaN, are stored as Python's `repr`.
@@ -235,7 +235,7 @@ def _found_by_check(text: str) -> Exception:
 
 
 def contents_of(path: Path) -> Contents:
-    """Return the contents of a journal, even while another process writes it; raise JournalError if it has none."""
+    """Return the contents of a journal, even while another process writes it; raise JournalError if it is empty."""
     if not path.is_file():
         raise JournalError(f"{path} is not a file: give the path of a journal")
     contents = read_only(path)

@@ -45,7 +45,7 @@ from ash.space.hyperparameters import Params
 MOST_RUNGS = 63
 """The most rungs of any ladder: epochs at least double from one rung to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
-"""The seconds of the run are written at least this often, in seconds, even if no job has ended or the disk is slow."""
+"""The elapsed time is written at least once in this many seconds, even if no job has ended or the disk is slow."""
 COMMIT_SHARE = 0.005
 """Share of the calling thread's time that commits may take, so a crash loses at most 200 times a commit's duration."""
 
