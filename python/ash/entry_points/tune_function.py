@@ -119,8 +119,9 @@ def tune_function(
         Required for an Optuna objective that reports.
     costs : callable or FunctionResult, optional
         How long a job takes on the virtual clock, in any unit. Either a function ``costs(params, epochs) -> float``
-        with positive values, or an earlier result, whose seconds per epoch are used. It makes the schedule
-        reproducible: the outcome depends only on arguments and scores, on any number of threads. It need not be exact.
+        with positive values, or an earlier result, whose seconds per epoch are used. Costs make the schedule
+        reproducible: the outcome depends only on arguments and scores, on any number of threads. They need not be
+        exact.
     sampler : {"adaptive", "random", "sobol"} or a sampler of Optuna, optional
         How candidates are proposed.
 

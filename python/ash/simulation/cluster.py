@@ -1,4 +1,4 @@
-"""Contains `ash.Cluster`, which describes processes on many machines and their network for `ash.simulate`."""
+"""Contains `ash.Cluster`, which describes processes and the network between them for `ash.simulate`."""
 
 import math
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Cluster:
     The coordinator receives results and sends the next jobs one at a time, taking `decision_seconds` for each job. Each
     line transmits one message at a time in each direction. A message arrives `latency` seconds after both the
     coordinator's line and the process's line have transmitted it. A job goes to the process that has its state if that
-    process has a free place, otherwise to the process with the most free places. By default everything is free.
+    process has room for another job, otherwise to the process with the most room. By default nothing takes any time.
 
     Parameters
     ----------
