@@ -64,8 +64,8 @@ def resume(
     Raises
     ------
     JournalError
-        There is no such journal, the journal is in use or damaged, or an estimator began it (fit that estimator again
-        to resume). Or the data or options differ; the message names every difference.
+        There is no such journal, or the journal is in use or damaged. Or `ash.tune` did not begin it; then repeat the
+        call that did, or fit that estimator again. Or the data or options differ; the message names every difference.
     SettingError, DataError, NothingFinished, AllDiverged, KeyboardInterrupt
         As for `ash.tune`.
 
