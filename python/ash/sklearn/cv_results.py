@@ -1,4 +1,4 @@
-"""`cv_results_` of the estimators and of the searches: scikit-learn's columns, per candidate or per job."""
+"""Builds `cv_results_` of the estimators and of the searches, with scikit-learn's columns, per candidate or per job."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -13,10 +13,10 @@ from ash.space.hyperparameters import Params
 
 
 class FoldInfo(NamedTuple):
-    """The results of a job in one fold: times, and scores by name on test rows and, if requested, on training rows.
+    """The results of a job in one fold: its times, and its scores by name on test rows and on request on training rows.
 
-    `curve` has earlier epochs and scores, as far as a forecast needs them. `rounds` is the best number of rounds if
-    boosting has stopped early.
+    `curve` contains the earlier points (epochs, score) that a forecast needs. `rounds` is the best number of boosting
+    rounds, or None without early stopping.
     """
 
     test: dict[str, float]
@@ -28,7 +28,11 @@ class FoldInfo(NamedTuple):
 
 
 class JobInfo(NamedTuple):
-    """The results of a job: epochs so far, epochs trained now, why it was not trained further but anew, and folds."""
+    """The results of a job in all folds.
+
+    `done` is the candidate's total epochs (with early stopping the best number of rounds), `trained` the epochs that
+    this job trained. `why` says why the job trained from scratch; it is empty if the job resumed training.
+    """
 
     done: int
     trained: int
@@ -37,15 +41,15 @@ class JobInfo(NamedTuple):
 
     @property
     def rounds(self) -> int | None:
-        """Return the mean of the best numbers of rounds of the folds, or None if nothing stops early."""
+        """Return the mean over the folds of the best number of rounds, or None without early stopping."""
         found = [fold.rounds for fold in self.folds if fold.rounds is not None]
         return round(float(np.mean(found))) if found else None
 
 
 class ResultRow(NamedTuple):
-    """The subject of a row of a search: a candidate, a rung (-1 for none), and its total epochs by then.
+    """One row of a search's `cv_results_`: a candidate, a rung (-1 for none) and the candidate's total epochs after it.
 
-    `info` is None if the job has failed.
+    `info` has the results of the job; it is None if the job failed.
     """
 
     params: Params
@@ -56,14 +60,15 @@ class ResultRow(NamedTuple):
 
 
 def tuning_results(result: Result) -> dict[str, Any]:
-    """Return a row for each candidate, ordered by number.
+    """Return `cv_results_` of an estimator, with one row per candidate in the order of their numbers.
 
     Returns
     -------
     dict of arrays [candidates]
-        `params` (the list of dicts), `param_<name>` (objects, masked if a candidate has none), `mean_test_score` (of
-        its best job; NaN if none finished or it diverged), `split<fold>_test_score` and `std_test_score` of the same
-        job, `rank_test_score` (from 1), `rungs` and `epochs` that it finished, `fit_time` (seconds of its jobs).
+        `params` (a list of dicts), `param_<name>` (objects, masked for candidates without this hyperparameter),
+        `mean_test_score` (of the best job; NaN if none finished or it diverged), `split<fold>_test_score` and
+        `std_test_score` of the same job, `rank_test_score` (from 1), the finished `rungs` and `epochs`, and `fit_time`
+        (seconds of all jobs of the candidate).
     """
     rows = result.candidates
     scores = np.array([row["score"] for row in rows], np.float64)
@@ -84,7 +89,7 @@ def tuning_results(result: Result) -> dict[str, Any]:
 
 
 def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[ResultRow]:
-    """Return each candidate's best job, of equal ones the lowest; `infos` are the results of each job."""
+    """Return one row per candidate, for its best job (ties: the lowest rung); `infos` are the results of each job."""
     found = [ResultRow(params, candidate, -1, 0, None) for candidate, params in enumerate(result.params)]
     best = np.full(len(found), -np.inf)
     for candidate, rung, score, info in zip(*_of_jobs(result), _infos_of(result, infos), strict=True):
@@ -95,7 +100,7 @@ def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[R
 
 
 def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources: Sequence[int]) -> list[ResultRow]:
-    """Return all jobs, ordered by rung and then by candidate; `resources` are the total epochs after each rung."""
+    """Return one row per job, ordered by rung and candidate; `resources` are the total epochs after each rung."""
     jobs = zip(*_of_jobs(result), _infos_of(result, infos), strict=True)
     rows = [
         ResultRow(result.params[candidate], candidate, rung, resources[rung], info) for candidate, rung, _, info in jobs
@@ -104,24 +109,24 @@ def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources:
 
 
 def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: float, splits: int) -> dict[str, Any]:
-    """Return the columns that all searches of scikit-learn have.
+    """Return the columns that all of scikit-learn's searches have.
 
     Parameters
     ----------
     rows : sequence of ResultRow
     counts : str or None
-        The parameter of the estimator that counts epochs; `params` has it too, with the epochs of the row.
+        The estimator's parameter that counts epochs. It is added to `params`, with the total epochs of the row.
     error_score : float
-        The score of rows without a score.
+        The score of rows without results.
     splits : int
         Number of folds.
 
     Returns
     -------
     dict of arrays [rows]
-        `params` (the list of dicts), `param_<name>`, `split<fold>_test_<score>`, `mean_`, `std_` and
-        `rank_test_<score>` (and `train` if requested), `mean_fit_time`, `std_fit_time`, `mean_score_time`,
-        `std_score_time` (of a fold in that job).
+        `params` (a list of dicts), `param_<name>`, `split<fold>_test_<score>`, `mean_test_<score>` and
+        `std_test_<score>` (if requested, the same for `train`), `rank_test_<score>`, `mean_fit_time`, `std_fit_time`,
+        `mean_score_time` and `std_score_time` (seconds per fold in that job).
     """
     params = [
         dict(row.params) if counts is None or row.rung < 0 else {**row.params, counts: row.resource} for row in rows
@@ -138,10 +143,10 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
 
 
 def best_columns(rows: Sequence[ResultRow], result: FunctionResult) -> dict[str, Any]:
-    """Return the further columns of `ASHSearchCV`, for each candidate's best job.
+    """Return the columns that `ASHSearchCV` adds for each candidate's best job.
 
-    They are its `rung`, its `resource` (total epochs by then), whether it has `continued` from the previous job, and
-    the `fit_time` of all jobs of the candidate.
+    They are its `rung`, its `resource` (total epochs after it), whether it `continued` from the state of the previous
+    job, and `fit_time` (seconds of all jobs of the candidate).
     """
     return {
         "rung": np.array([row.rung for row in rows], np.int64),
@@ -152,7 +157,7 @@ def best_columns(rows: Sequence[ResultRow], result: FunctionResult) -> dict[str,
 
 
 def read_info(info: Any) -> JobInfo | None:
-    """Return the results of a job, which come as lists from a journal."""
+    """Convert the results of a job to JobInfo, since a journal stores them as lists."""
     if info is None:
         return None
     done, trained, why, folds = info
@@ -160,7 +165,7 @@ def read_info(info: Any) -> JobInfo | None:
 
 
 def _values_of(params: Sequence[Params], name: str) -> Any:
-    """Return a hyperparameter of each candidate, masked if the candidate does not have it."""
+    """Return the value of a hyperparameter for each candidate, masked if the candidate does not have it."""
     values = np.ma.MaskedArray(np.empty(len(params), object), mask=[name not in each for each in params])
     for place, each in enumerate(params):
         if name in each:
@@ -169,7 +174,7 @@ def _values_of(params: Sequence[Params], name: str) -> Any:
 
 
 def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the scores [candidates, folds] of the best job of each candidate, NaN if it has none."""
+    """Return the fold scores [candidates, folds] of each candidate's best job, NaN for candidates without one."""
     found = result.fold_scores
     splits = np.full((len(best), found["scores"].shape[1]), np.nan)
     mean = {(job.candidate, job.rung): job.score for job in result.jobs if not job.diverged}
@@ -180,14 +185,14 @@ def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _ranks_of(scores: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return 1 for the highest score; equal scores share the lower rank, NaN comes last."""
+    """Return the rank of each score: 1 for the highest, the same rank for equal scores, the last one for NaN."""
     known = np.sort(-scores[~np.isnan(scores)])
     ranks = np.searchsorted(known, -scores, side="left") + 1
     return np.where(np.isnan(scores), len(known) + 1, ranks).astype(np.int32)
 
 
 def _seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
-    """Return the seconds of all jobs of each candidate."""
+    """Return the total seconds of each candidate's jobs."""
     seconds: NDArray[np.float64] = columns["end"] - columns["start"]
     return np.bincount(columns["candidate"], weights=seconds, minlength=candidates).astype(np.float64)
 
@@ -198,7 +203,7 @@ def _of_jobs(result: FunctionResult) -> list[list[Any]]:
 
 
 def _infos_of(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[JobInfo | None]:
-    """Return the results of each job, None for those without a score."""
+    """Return the results of each job, None for jobs without a score."""
     failed = result.columns["diverged"].tolist()
     return [None if without else info for without, info in zip(failed, infos, strict=True)]
 
@@ -225,7 +230,7 @@ def _times(infos: list[JobInfo | None], splits: int) -> Mapping[str, Any]:
 
 
 def _folds(infos: list[JobInfo | None], splits: int, value: Any, missing: float) -> NDArray[np.float64]:
-    """Return a number of each fold [candidates, folds]."""
+    """Return `value` of each fold [rows, folds]; `missing` for rows without results."""
     rows: list[list[float]] = []
     for info in infos:
         folds: tuple[FoldInfo, ...] = () if info is None else info.folds

@@ -1,4 +1,4 @@
-"""Draws the candidates of `param_distributions` as scikit-learn does, and makes a space of ash that holds them.
+"""Draws candidates from `param_distributions` as scikit-learn does, and builds an ash space that contains them.
 
 {"depth": [3, None], "alpha": loguniform(1e-3, 1)}  --ParameterSampler-->  [{"depth": None, "alpha": 0.017}, ...]
 """
@@ -36,19 +36,19 @@ NAME = "param_distributions"
 def drawn_candidates(
     distributions: Any, count: int, random_state: Any, estimator: Any, first: Any = None, *, warns: bool
 ) -> tuple[EstimatorSpace, list[Params]]:
-    """Return `count` different candidates and their space; if there are fewer, return all of them, and warn if `warns`.
+    """Return a space and `count` different candidates in it, or all of them, with a warning if `warns`, if fewer exist.
 
-    The configurations of the argument `first` come first.
+    The configurations of the argument `first` are the first candidates.
 
     Raises
     ------
     SettingError
         `distributions` is not a dict of lists, domains and distributions, or a list of such dicts; the estimator lacks
-        a parameter; or `first` cannot be used.
+        a parameter; or `first` is invalid.
     """
     spaces, objects = without_objects(with_lists(distributions), NAME)
     known = [] if first is None else _all_of(spaces, objects).read_first(first, count, "n_candidates")
-    if len(spaces) > 1:  # each candidate has the number of its space, which does not change the draws
+    if len(spaces) > 1:  # each candidate gets the number of its space; the draws stay the same
         spaces = [{**space, SPACE: [number]} for number, space in enumerate(spaces)]
     drawn = list(islice(after(known, _each_once(spaces, count, random_state, warns)), count))
     space = _space(spaces, drawn)
@@ -57,7 +57,7 @@ def drawn_candidates(
 
 
 def with_lists(distributions: Any) -> Any:
-    """Return distributions with lists instead of tuples of options, since a tuple is one value for ash."""
+    """Return distributions with each tuple of options as a list, since ash treats a tuple as a single value."""
     if isinstance(distributions, list | tuple):
         return [with_lists(each) for each in distributions]
     if not isinstance(distributions, Mapping):
@@ -66,7 +66,7 @@ def with_lists(distributions: Any) -> Any:
 
 
 def _all_of(spaces: Sequence[Mapping[str, Any]], objects: Objects) -> EstimatorSpace:
-    """Return a space that contains everything that can be drawn."""
+    """Return a space that contains all configurations that can be drawn."""
     domains = [{name: domains_of(NAME, name, given) for name, given in space.items()} for space in spaces]
     return EstimatorSpace(FunctionSpace(**joined(domains)), objects)
 
@@ -77,7 +77,8 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
     except ValueError as error:
         raise SettingError(f"random_state={random_state!r} cannot be used: {error}") from None
     spaces = [{name: _drawable(name, given) for name, given in space.items()} for space in spaces]
-    if any(hasattr(given, "rvs") for space in spaces for given in space.values()):  # else lists limit the number
+    # If all parameters have lists of values, the lists already limit the number of candidates.
+    if any(hasattr(given, "rvs") for space in spaces for given in space.values()):
         check_room("n_candidates", count, sys.getsizeof(dict(spaces[0])), "lower n_candidates")
     found: dict[str, Params] = {}
     before = -1
@@ -92,7 +93,7 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
 
 
 class _Levels:
-    """Adapts a domain whose levels are not listed to a distribution that scikit-learn can draw from."""
+    """Adapts a domain without a list of levels to the interface of distributions that scikit-learn draws from."""
 
     def __init__(self, domain: Domain) -> None:
         self._levels = domain.drawn
@@ -114,7 +115,7 @@ def _drawable(name: str, given: Any) -> Any:
 
 
 def _space(spaces: Sequence[Mapping[str, Any]], drawn: Sequence[Params]) -> FunctionSpace:
-    """Return a space that has all of these candidates."""
+    """Return a space that contains all drawn candidates."""
     domains: dict[str, list[Domain]] = {}
     for number, space in enumerate(spaces):
         own = [params for params in drawn if params.get(SPACE, 0) == number]
@@ -144,11 +145,11 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _domain(given: Any, drawn: list[Any]) -> Domain:
-    """Return the range of a domain, or of a distribution that ash knows; otherwise the values that were drawn."""
+    """Return the range of a given domain or of a distribution known to ash, otherwise a choice of the drawn values."""
     if isinstance(given, Domain) or hasattr(given, "rvs"):
         try:
             domain = as_domain(given)
-        except SettingError:  # such as one without its parameters
+        except SettingError:  # such as a distribution without its parameters
             return choice(*drawn)
         if domain.kind in ("uniform", "log", "integers"):
             return domain

@@ -1,9 +1,9 @@
-"""Checks the arguments of a search and of its `fit` before anything is trained, and routes them.
+"""Checks the arguments of a search before anything is trained, and routes the parameters of its `fit`.
 
-With metadata routing (`sklearn.set_config(enable_metadata_routing=True)`) estimator, scorer and splitter each get the
-parameters of `fit` that they have requested. Without it `groups` go to the splitter, and all others to the estimator.
-`sample_weight` also goes to scorers that take it, as in scikit-learn since 1.9, so that weighted training is scored
-with the same weights.
+With metadata routing (`sklearn.set_config(enable_metadata_routing=True)`) the estimator, the scorer and the splitter
+each get the parameters that they have requested. Without it, the splitter gets `groups`, and the estimator all other
+parameters. Scorers that accept `sample_weight` get it too, as in scikit-learn since 1.9, so that weighted training is
+scored with the same weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
 
 
 def labels_of(estimator: Any, y: Any) -> Any:
-    """Return all labels of a classifier's y, or None if there are none; raise DataError if y does not suit it."""
+    """Return all class labels in y, or None if there are none; raise DataError if y does not suit the estimator."""
     if y is None and get_tags(estimator).target_tags.required:
         raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
     if y is None or not is_classifier(estimator):
@@ -55,12 +55,12 @@ def labels_of(estimator: Any, y: Any) -> Any:
 
 @dataclass(frozen=True)
 class Scorers:
-    """The scores that are measured, and which of them ranks."""
+    """The scores to measure, and the name of the score that ranks the candidates."""
 
     scorer: Any
     """``scorer(estimator, X, y) -> number``, or a dict of numbers by name."""
     ranks: str
-    """The name of the score that ranks; "score" if there is a single one without a name."""
+    """The name of the score that ranks the candidates; "score" if there is a single score without a name."""
 
     def measure(self, estimator: Any, X: Any, y: Any, params: Mapping[str, Any]) -> dict[str, float]:
         """Return the scores of an estimator by name.
@@ -68,7 +68,7 @@ class Scorers:
         Raises
         ------
         SettingError
-            The scorer does not return a number, or not the score that ranks.
+            The scorer returned something other than numbers, or a dict without the score that ranks.
         """
         given = self.scorer(estimator, X, **params) if y is None else self.scorer(estimator, X, y, **params)
         if not isinstance(given, dict):
@@ -78,14 +78,14 @@ class Scorers:
         return {name: _number(value, name) for name, value in given.items()}
 
     def ranking_of_other(self, other: Any, X: Any, y: Any, params: Mapping[str, Any]) -> float | None:
-        """Return the ranking score of another object that predicts, or None if the scorer needs more than that."""
+        """Return the ranking score of an object that can only predict, or None if the scorer needs more than that."""
         try:
             return self.ranking(self.measure(other, X, y, params))
         except Exception:  # a user's scorer may use any attribute of an estimator
             return None
 
     def ranking(self, scores: Mapping[str, float]) -> float:
-        """Return the score that ranks candidates."""
+        """Return the score that ranks the candidates."""
         return scores[self.ranks] if self.ranks in scores else next(iter(scores.values()))
 
 
@@ -95,7 +95,7 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
     Raises
     ------
     SettingError
-        `scoring` is not a scorer, or `refit` does not name the one of several that ranks.
+        `scoring` is not a scorer, or has several scores of which `refit` names none.
     """
     named = isinstance(refit, str)
     if callable(scoring):
@@ -113,7 +113,7 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
 
 
 class SearchPlan(NamedTuple):
-    """The plan of a search: its space, number of candidates and first ones, and how and how far each is trained."""
+    """The plan of a search: its space, the way of training, the number of candidates, the first ones and the ladder."""
 
     space: EstimatorSpace
     way: Way
@@ -123,7 +123,7 @@ class SearchPlan(NamedTuple):
 
 
 class Routed(NamedTuple):
-    """The parameters for estimator, scorer and splitter."""
+    """The parameters of `fit` for the estimator, the scorer and the splitter."""
 
     fit: dict[str, Any]
     score: dict[str, Any]
@@ -136,7 +136,7 @@ def is_on() -> bool:
 
 
 def routed(search: Any, scorer: Any, params: dict[str, Any]) -> Routed:
-    """Return the routed parameters of the `fit` of a search, without those that are None."""
+    """Route the parameters of a search's `fit`, without those that are None."""
     params = {name: value for name, value in params.items() if value is not None}
     if is_on():
         found = process_routing(search, "fit", **params)
@@ -148,7 +148,7 @@ def routed(search: Any, scorer: Any, params: dict[str, Any]) -> Routed:
 
 
 def _accepts_weights(scorer: Any, estimator: Any) -> bool:
-    """Return whether a scorer takes `sample_weight`; if there are several, whether all do."""
+    """Return whether a scorer accepts `sample_weight`; if it combines several scorers, whether all of them do."""
     parts = getattr(scorer, "_scorers", None)
     if isinstance(parts, dict):
         return all(_accepts_weights(part, estimator) for part in parts.values())

@@ -1,6 +1,6 @@
-"""`ash.ASHSearchCV`: a search with scikit-learn's conventions over any estimator, trained further where possible.
+"""`ash.ASHSearchCV`: a hyperparameter search for any scikit-learn estimator, which resumes training where possible.
 
-fit -> the run of `ash.tune_function` over trainer.py -> result_ -> best_estimator_, fitted on all rows, predicts
+fit -> `ash.tune_function` tunes the function in trainer.py -> result_ -> best_estimator_, refitted on all rows
 """
 
 import copy
@@ -59,11 +59,11 @@ from ash.sklearn.trainer import SearchTable, Trainer, constant_score
 from ash.space.hyperparameters import Params
 
 ETA = 2
-"""In equal time better than the 4 of the paper of ASHA: early scores say little, and each start costs time."""
+"""Given equal time, better than the 4 of the ASHA paper: early scores say little, and each new candidate costs time."""
 
 
 def _has(name: str) -> Callable[[Any], bool]:
-    """Return a check that the estimator of a search has a method; it raises AttributeError with the reason if not."""
+    """Return a check that raises AttributeError, with the reason, unless a search's estimator has the method `name`."""
 
     def check(search: Any) -> bool:
         if not search.refit:
@@ -78,7 +78,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before any candidate had all epochs; the refit then has fewer epochs too."""
+    """Warn if the time limit ended the run before any candidate had all epochs, since the refit then has fewer too."""
     reached = 1 + int(result.columns["rung"].max())
     is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
     if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
@@ -153,11 +153,13 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            As the estimator takes it.
+            Any input that the estimator accepts.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
+            Labels or targets.
         **params
-            Parameters for the `fit` of the estimator, such as `sample_weight`; values with one entry per row are split
-            like the rows. `groups` go to the splitter. With metadata routing each goes to the object that requested it.
+            Parameters for the estimator's `fit`, such as `sample_weight`. Values with one entry per row are split like
+            the rows. `groups` are passed to the splitter. With metadata routing, each parameter is passed to the
+            objects that requested it.
 
         Returns
         -------
@@ -166,9 +168,10 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         Raises
         ------
         SettingError, DataError
-            A parameter or y cannot be used; nothing has been trained.
+            A parameter or y is invalid. Nothing has been trained.
         FitsFailed
-            Every fit has failed; the message has a table of causes. With ``error_score="raise"`` the first error.
+            Every fit failed; the message contains a table of causes. With ``error_score="raise"``, the error of the
+            first failed fit is raised instead.
         NothingFinished
             A limit or a callback ended the search before the first job finished.
         KeyboardInterrupt
@@ -182,7 +185,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
         best = self._keep(result, trainer)
         if result.interrupted and self.record is None:  # else a caller such as cross_val_score would continue
-            for name in ("best_estimator_", "refit_time_", "feature_names_in_"):  # of an earlier fit
+            for name in ("best_estimator_", "refit_time_", "feature_names_in_"):  # left from an earlier fit
                 self.__dict__.pop(name, None)
             held = "the results so far are in result_, cv_results_ and best_params_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
@@ -200,14 +203,14 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     inverse_transform = _delegated("inverse_transform", "rows that would be transformed to these")
 
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
-        """Return the score of the best estimator by `scoring`; if it has several scores, the one that `refit` names.
+        """Return the best estimator's score by `scoring`; if there are several scores, the one that `refit` names.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional
         **params
-            Parameters for the scorer, with metadata routing.
+            Parameters for the scorer. They require metadata routing.
 
         Returns
         -------
@@ -226,7 +229,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
 
     @property
     def n_features_in_(self) -> int:
-        """Return how many columns `fit` has seen, according to the best estimator."""
+        """Return the number of columns of X in `fit`, as the best estimator reports it."""
         try:
             check_is_fitted(self)
         except NotFittedError as error:
@@ -235,12 +238,12 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
 
     @property
     def classes_(self) -> Any:
-        """Return the labels, if the estimator is a classifier."""
+        """Return the class labels of the best estimator, which must be a classifier."""
         _has("classes_")(self)
         return self.best_estimator_.classes_
 
     def get_metadata_routing(self) -> Any:
-        """Return which parameters of `fit` and `score` go to estimator, scorer and splitter: a MetadataRouter."""
+        """Return a MetadataRouter that routes parameters of `fit` and `score` to estimator, scorer and splitter."""
         router = MetadataRouter(owner=self)
         router.add(estimator=self.estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
         scoring = MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score")
@@ -258,11 +261,11 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return tags
 
     def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, SearchPlan]:
-        """Return the trainer for these rows and the plan of the search; all errors in arguments are raised here."""
+        """Check all arguments, and return the trainer for these rows and the plan of the search."""
         check_arguments(self.estimator, self.refit, self.error_score)
         X, y = indexable(X, y)
         examples = examples_of(self._given_space(), self.estimator, self._space_argument)
-        scorers = read_scorers(examples[0], self.scoring, self.refit)  # the estimator's own steps may be placeholders
+        scorers = read_scorers(examples[0], self.scoring, self.refit)  # the given estimator may have placeholder steps
         given = routed(self, scorers.scorer, params)
         splitter = check_cv(self.cv, y, classifier=is_classifier(examples[0]))
         splits = list(splitter.split(X, y, **given.split))
@@ -289,7 +292,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         way = plan.way
         ways = [(way_of(each, way.resource), each) for each in examples]
         executor = self._executor(any(own.wants_process(each) for own, each in ways), scorers)
-        begins = self.forecast and any(own.law_of(each) == ROUNDS for own, each in ways)  # curve starts at a constant
+        # The learning curve of boosting begins at the score of a constant prediction.
+        begins = self.forecast and any(own.law_of(each) == ROUNDS for own, each in ways)
         return Trainer(
             caller=type(self).__name__,
             estimator=clone(self.estimator),
@@ -314,21 +318,21 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         )
 
     def _seed(self) -> int:
-        """Return the seed: `random_state`, or the seed of the record if that is None."""
+        """Return the seed: from the record if there is one and `random_state` is None, else from `random_state`."""
         if self.record is None or self.random_state is not None:
             return seed_of(self.random_state)
         repeat_of(self.record)
         return whole("seed of the record", self.record.settings.get("seed"), 0, LARGEST_SEED)
 
     def _inner(self) -> int:
-        """Return how many threads a job may start in libraries; their results may depend on it."""
+        """Return how many threads libraries may start in a job; their results may depend on this number."""
         if self.record is None:
             return max(1, threads_of(-1) // self._jobs())
         repeat_of(self.record)
         return whole("threads of a job in the record", self.record.plan.get("threads of a job"), 1, MOST_WORKERS)
 
     def _rungs(self, table: SearchTable, way: Way, splits: list[Any], count: int | None, size: int) -> Rungs:
-        """Return the ladder for `count` candidates, None for a stream, of a space with `size` configurations."""
+        """Return the ladder for `count` candidates (None: an endless stream) from a space of `size` configurations."""
         config = self._config()
         rungs = rungs_of(
             *(way, whole("eta", config.eta or ETA, 2, 1024), config.min_epochs, self.max_epochs, config.max_rungs),
@@ -348,13 +352,13 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return read_config("search", self.config)
 
     def _executor(self, wants_process: bool, scorers: Scorers) -> Any:
-        """Return where jobs run: in processes if that is better and the estimator can be pickled, unless given."""
+        """Return the given executor; if there is none, PROCESSES if jobs run better there and can be pickled."""
         if self.executor is not None or threads_of(self.n_jobs) == 1 or not wants_process:
             return self.executor
         return PROCESSES if can_pack([self.estimator, scorers.scorer]) else None
 
     def _jobs(self) -> int:
-        """Return how many jobs run at a time; with an executor, as many as it has workers."""
+        """Return how many jobs run at a time: the number of threads, or with an executor that of its workers."""
         if self.executor is None or isinstance(self.executor, str):
             return threads_of(self.n_jobs)
         return workers_of(self.executor, jobs_of(self.n_jobs))
@@ -376,7 +380,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         try:
             with process_limited(trainer.inner), warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=WARNING)
-                warnings.filterwarnings("ignore", message="the run was interrupted")  # this is raised as an error
+                warnings.filterwarnings("ignore", message="the run was interrupted")  # raised as KeyboardInterrupt
                 return tune_function(trainer, plan.space.space, costs=costs, **settings)
         except JobFailed as error:
             raise error.__cause__ or FitsFailed(str(error)) from None
@@ -384,7 +388,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             raise FitsFailed(str(error)) from None
 
     def _keep(self, result: FunctionResult, trainer: Trainer) -> ResultRow:
-        """Set the attributes that follow from a result, and return the row of the best candidate."""
+        """Set the fitted attributes from a result, and return the best candidate's row."""
         way = trainer.way
         self.result_, self.resource_ = result, way.resource
         all_infos = [read_info(info) for info in result.infos]
