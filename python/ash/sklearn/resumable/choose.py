@@ -1,4 +1,4 @@
-"""Finds the resource of an estimator and the way to train it further, by the name of its class, without imports."""
+"""Chooses an estimator's resource and the way to resume its training, by class name, without importing libraries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,18 +22,18 @@ LIBRARIES: dict[tuple[str, str], tuple[type[Continued], str, int]] = {
     ("CatBoost", "catboost"): (CatBoost, "iterations", 1000),
     ("NeuralNet", "skorch"): (Nets, "max_epochs", 10),
 }
-"""By class and package: the way, the parameter that counts epochs, and its value if the user has set none."""
+"""For each class and package: the way to resume training, the parameter that counts epochs, and its default value."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """How an estimator is trained further."""
+    """What an epoch of an estimator is, and how its training is resumed."""
 
     resource: str
-    """What an epoch is, in the user's words: "clf__n_estimators", "epochs", "n_samples"."""
-    parameter: str | None  # of the estimator, or of the last step, that counts epochs
-    usual: int | None  # the epochs that the estimator would take in one fit; None: all rows
-    kind: type[Continued] | None  # the way; None: it is retrained
+    """What an epoch is, by the name that the user gives: "clf__n_estimators", "epochs" or "n_samples"."""
+    parameter: str | None  # the parameter, of the estimator or of a pipeline's last step, that counts epochs
+    usual: int | None  # the epochs of an ordinary fit; None if unknown, or if epochs are rows
+    kind: type[Continued] | None  # the class that resumes training; None if the estimator is retrained
     inner: "Way | None" = None  # for a pipeline, the way of its last step
 
     def wants_process(self, estimator: Any) -> bool:
@@ -41,14 +41,14 @@ class Way:
         return self.kind is not None and self.kind.wants_process(self._trained_on(estimator))
 
     def law_of(self, estimator: Any) -> str:
-        """Return the law that its score follows over the epochs, as `Continued.law`."""
+        """Return the law that the estimator's score follows over the epochs; see `Continued.law`."""
         return "" if self.kind is None else self.kind.law_of(self._trained_on(estimator))
 
     def _trained_on(self, estimator: Any) -> Any:
         return estimator if self.inner is None else self.inner._trained_on(estimator.steps[-1][1])
 
     def begin(self, estimator: Any, seed: int = 0) -> Continued:
-        """Return the estimator as one under training."""
+        """Wrap an unfitted estimator in a `Continued`, ready for its first job."""
         if self.inner is not None and self.inner.kind is not None:
             return Steps(estimator, self.inner.begin(estimator.steps[-1][1], seed))
         if self.kind is None:
@@ -63,7 +63,7 @@ class Way:
 
 
 def way_of(estimator: Any, resource: Any = AUTO) -> Way:
-    """Return how an estimator is trained further; raise SettingError if that resource cannot be used.
+    """Return how an estimator's training is resumed; raise SettingError if it cannot use this resource.
 
     Parameters
     ----------
@@ -88,9 +88,9 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 
 
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
-    """Return the way of the estimators that a candidate may be; with "auto", rows if they share no other resource.
+    """Return the common way of all estimators that a candidate may be; for "auto", rows if their resources differ.
 
-    Its `usual` is the largest number of epochs that any of them takes in one fit.
+    Its `usual` is the largest number of epochs that an ordinary fit of one of them takes.
     """
     ways = [way_of(each, resource) for each in estimators]
     if len({way.resource for way in ways}) > 1:
@@ -108,16 +108,16 @@ class Retrained(Continued):
         self.why = why
         found = _boosting(estimator)
         self.stops = found is not None and found[1].can_stop(found[0].get_params())
-        self._once: Continued | None = None  # under training for one job, which may stop early
+        self._once: Continued | None = None  # the estimator in training of the last job, if it may stop early
 
     @property
     def rounds(self) -> int | None:
-        """Return the best number of rounds of the last job, if it has stopped early."""
+        """Return the best number of rounds of the last job, or None without early stopping."""
         return None if self._once is None else self._once.rounds
 
     @property
     def kept(self) -> int:
-        """Return the best number of rounds if epochs are rounds, else all epochs."""
+        """Return all epochs, or with early stopping the best number of rounds if epochs are rounds."""
         return self.done if self.rounds is None or self.parameter == N_SAMPLES else self.rounds
 
     @property
@@ -126,7 +126,7 @@ class Retrained(Continued):
         return self.estimator if self._once is None else self._once.predictor
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train it anew for all its epochs; if these are rows, for at most as many as there are."""
+        """Train from scratch for all epochs so far and these; if epochs are rows, on no more rows than there are."""
         if self.stopped:
             return
         self.done += epochs
@@ -144,9 +144,9 @@ class Retrained(Continued):
         _predict_alone(self.estimator)
 
     def _stop_early(self, rows: Rows) -> None:
-        """Fit boosting, or a pipeline that ends in it, in its library's way."""
+        """Fit boosting, or a pipeline that ends in boosting, with its library's early stopping."""
         found = _boosting(self.estimator)
-        assert found is not None  # otherwise it would not stop
+        assert found is not None  # only boosting stops early
         last, kind = found
         natural = _natural(last)
         once: Continued = kind(last, natural.parameter)
@@ -157,15 +157,15 @@ class Retrained(Continued):
             self.done, self.stopped = self._once.done, self._once.stopped
 
     def rest(self) -> None:
-        """Drop the fitted estimator, unless it has stopped."""
+        """Drop the fitted estimator, unless it has stopped early."""
         if not self.stopped:
             self.estimator, self._once = self._fresh, None
 
 
 def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
-    """Return the parameters with which boosting is refitted to all rows, without held-out rows for early stopping.
+    """Return the parameters to set before boosting is refitted on all rows, without held-out rows for early stopping.
 
-    They make it quiet, turn off early stopping, and set this number of rounds unless it is None.
+    They silence its output, turn off early stopping, and set the number of rounds unless `rounds` is None.
     """
     found = _boosting(estimator)
     if found is None:
@@ -178,14 +178,14 @@ def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
 
 
 def _boosting(estimator: Any) -> tuple[Any, type[Boosted]] | None:
-    """Return the boosting that an estimator is or ends in, and its way; None if there is none."""
+    """Return the boosting that an estimator is, or that is its last step, and its way; None for other estimators."""
     last = estimator.steps[-1][1] if _is_pipeline(estimator) else estimator
     kind = next((kind for found, (kind, _, _) in LIBRARIES.items() if is_a(last, *found)), None)
     return (last, kind) if kind is not None and issubclass(kind, Boosted) else None
 
 
 def own_threads(estimator: Any) -> str | None:
-    """Return the parameter for the threads that a library itself starts, or None if there is none."""
+    """Return the name of the parameter for a library's own number of threads, or None if there is none."""
     if is_forest(estimator):
         return "n_jobs"
     return next((kind.THREADS for found, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *found)), None)
@@ -206,7 +206,7 @@ def _by_parameter(estimator: Any, resource: str) -> Way:
 
 
 def _natural(estimator: Any) -> Way:
-    """Return the way of `resource="auto"`."""
+    """Return the way for `resource="auto"`."""
     if _is_pipeline(estimator):
         return _of_pipeline(estimator)
     for found, (kind, parameter, usual) in LIBRARIES.items():
@@ -238,7 +238,7 @@ def _of_pipeline(pipeline: Any) -> Way:
 
 
 def _is_pipeline(estimator: Any) -> bool:
-    """Return whether it is scikit-learn's Pipeline; those of other packages may change the number of rows."""
+    """Return whether this is scikit-learn's Pipeline; pipelines of other packages may change the number of rows."""
     kind = type(estimator)
     return kind.__name__ == "Pipeline" and kind.__module__.startswith("sklearn.") and bool(estimator.steps)
 
@@ -248,7 +248,7 @@ def _name(estimator: Any) -> str:
 
 
 def _predict_alone(estimator: Any) -> None:
-    """Make a forest, alone or as the last step, predict on one thread; ensembles.py says why."""
+    """Make a forest, or a pipeline's last step that is a forest, predict on one thread; ensembles.py says why."""
     steps = getattr(estimator, "steps", None)
     last = steps[-1][1] if steps else estimator
     if is_forest(last):

@@ -1,16 +1,16 @@
-"""Ensembles that are trained further by adding trees or rounds of boosting.
+"""Resumes the training of ensembles by adding trees or rounds of boosting.
 
     Trees                        scikit-learn's forests, bagging and boosting, by `warm_start`
-    LightGBM, XGBoost, CatBoost  by the argument of `fit` that takes a model
+    LightGBM, XGBoost, CatBoost  by the argument of `fit` that accepts an earlier model
 
-Scorers can also get an ensemble as it was after its first trees or rounds, since the gain of the second half is
-informative. This trains nothing, and does not change the ensemble:
+An ensemble can also be scored as it was after its first trees or rounds, since a forecast needs the gain of the later
+ones. This trains nothing and does not change the ensemble:
 
     forests, boosting of trees in Python   a copy with the first of `estimators_`
     histograms                             scikit-learn's stages: staged_predict, staged_predict_proba, ...
     LightGBM, XGBoost, CatBoost            the argument of `predict` that limits the rounds
 
-If this is not possible, the result is None, or the scorer raises an AttributeError. It costs as much as a prediction by
+If this is impossible, the result is None, or the scorer raises an AttributeError. It costs as much as a prediction with
 that many trees.
 """
 
@@ -27,27 +27,27 @@ from sklearn.metrics import accuracy_score, r2_score
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Continued, Rows, is_a
 
 WARNING = "class_weight presets"
-"""Start of a warning of forests that class weights should be computed on all rows, as they are here."""
+"""Start of the forests' warning that class weights should be computed on all rows, which does not apply here."""
 HISTOGRAMS = "BaseHistGradientBoosting"
 SEEDS = 2**31
 VOICES = {"verbose", "verbosity", "silent", "logging_level"}
 METHODS = ("predict", "predict_proba", "decision_function")
 HIGHER = ("auc", "aucpr", "map", "ndcg", "pre")
-"""Prefixes of those XGBoost metrics for which higher is better; mape begins with one but is an error."""
+"""Prefixes of the XGBoost metrics for which higher is better; mape begins with map, but is an error."""
 SCORES_USUALLY = ("sklearn.base", "catboost.core")
-"""Modules whose `score` is accuracy or R2."""
+"""Modules in which the `score` method of estimators is accuracy or R2."""
 
 
 class Trees(Continued):
-    """An ensemble of scikit-learn that adds trees to those it has, by `warm_start`.
+    """A scikit-learn ensemble, to which trees are added by `warm_start`.
 
-    Forests, extra trees, bagging, isolation forests and GradientBoosting count `n_estimators`, HistGradientBoosting
-    `max_iter`. Forests draw the seeds of all trees from the random state anew and skip those that they have; boosting
-    keeps its random state. So with a `random_state` the trees are those of one fit. Early stopping (`n_iter_no_change`,
-    `early_stopping`) works as the user has set it: an estimator that has stopped tries a round or a few when it
-    continues, and stops again. Forests grow on several threads but predict on one: with more, they sum probabilities in
-    the order in which threads finish, so ties between classes would be broken by chance. Source: scikit-learn,
-    "Fitting additional trees", User Guide 1.11.2.
+    The epochs of forests, extra trees, bagging, isolation forests and GradientBoosting are their `n_estimators`, those
+    of HistGradientBoosting its `max_iter`. In each fit, forests draw the seeds of all trees from the random state again
+    and skip those of existing trees; boosting keeps its random state. So with a `random_state` the trees are the same
+    as in a single fit. Early stopping (`n_iter_no_change`, `early_stopping`) works as the user has set it: an estimator
+    that has stopped trains one or a few more rounds when it is resumed, and stops again. Forests grow on several
+    threads but predict on one. On several, probabilities would be summed in the order in which threads finish, so ties
+    between classes would be broken at random. Source: scikit-learn, "Fitting additional trees", User Guide 1.11.2.
     """
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
@@ -56,13 +56,13 @@ class Trees(Continued):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return scikit-learn's objection to bagging with `oob_score`."""
+        """Return why bagging with `oob_score` cannot be trained further, "" for other estimators."""
         bagging = is_a(estimator, "BaseBagging")
         return "oob_score of bagging allows no warm_start" if bagging and estimator.oob_score else ""
 
     @staticmethod
     def law_of(estimator: Any) -> str:
-        """Return whether its trees are averaged or added up; "" for other estimators."""
+        """Return AVERAGE for forests, ROUNDS for boosting, "" for other estimators."""
         return AVERAGE if is_forest(estimator) else ROUNDS if _is_boosting(estimator) else ""
 
     @staticmethod
@@ -71,35 +71,35 @@ class Trees(Continued):
         return is_a(estimator, HISTOGRAMS)
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Grow this many more trees, or rounds of them."""
+        """Add this many trees, or rounds of trees."""
         self.done += epochs
         self.estimator.set_params(**{str(self.parameter): self.done, "warm_start": True, **self._jobs})
         rows.fit(self.estimator)
         self.estimator.set_params(**dict.fromkeys(self._jobs, 1))
 
     def at(self, epochs: int) -> Any:
-        """Return the ensemble of its first trees, or rounds of them."""
+        """Return the ensemble with only its first trees or rounds, or None if that is impossible."""
         if not self.law:
             return None
         return _stage(self.estimator, epochs) if self.parameter == "max_iter" else _first_trees(self.estimator, epochs)
 
 
 class Boosted(Continued):
-    """Boosting that adds rounds to a model passed to `fit`; the argument depends on the library.
+    """Boosting that adds rounds to an earlier model, which is passed to `fit`.
 
-                  argument      of fit                           retrained instead
+                  argument      parameter                        retrained from scratch instead
         LightGBM  init_model    n_estimators = the new rounds    dart (drops earlier trees), rf (averages them)
         XGBoost   xgb_model     n_estimators = the new rounds    dart, XGBRF* (its trees are not rounds)
-        CatBoost  init_model    iterations = the new rounds      on a GPU; without a learning_rate, which it chooses by
-                                                                 the rounds; anything else that it refuses
+        CatBoost  init_model    iterations = the new rounds      on a GPU; without a learning_rate, which then depends
+                                                                 on the number of rounds; if CatBoost raises an error
 
-    These libraries restart their random numbers with each fit, so rows and columns would be drawn as in the first rung
-    again. So a given seed is increased by the number of rounds so far.
+    These libraries restart their random number generator in each fit, so each job would draw the same rows and columns
+    as the first one. Therefore a given seed is increased by the number of rounds so far.
 
-    An estimator with one of the parameters STOPPING stops early: it gets the rows that it is scored on, and scores each
-    new round by its own metric. It is scored, and refitted, with the best number of rounds so far. Once the library has
-    ended a job early the estimator is not trained further. The metric is the same in all jobs: the one by which the
-    library stops, for LightGBM the first one.
+    An estimator with one of the parameters in STOPPING stops early: after each new round the library evaluates its own
+    metric on the rows on which the estimator is scored. The estimator is scored, and later refitted, with the best
+    number of rounds so far. Once the library has ended a job early, the estimator is not trained further. All jobs use
+    the same metric: the one by which the library stops, or for LightGBM the first one.
     """
 
     THREADS: ClassVar[str | None] = "n_jobs"
@@ -109,7 +109,7 @@ class Boosted(Continued):
     QUIET: ClassVar[dict[str, Any]] = {}
     """Parameters that keep a library from writing to the terminal and to files, unless the user has set them."""
     STOPPING: ClassVar[dict[str, Any]] = {"early_stopping_rounds": None}
-    """Parameters that make an estimator stop early, with the value that turns it off."""
+    """Parameters that make an estimator stop early, each with the value that turns early stopping off."""
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
         super().__init__(estimator, parameter)
@@ -117,12 +117,12 @@ class Boosted(Continued):
         estimator.set_params(**self.quiet(params))
         self.stops = self.can_stop(params)
         self._seeds = {"random_state": params["random_state"]} if "random_state" in params else {}
-        self._metric: tuple[str, bool] | None = None  # its name, and whether higher is better, once they are known
+        self._metric: tuple[str, bool] | None = None  # its name and whether higher is better, once both are known
         self._history: list[float] = []  # the metric after each round of the model
 
     @classmethod
     def quiet(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters of QUIET that the user has not set in the parameters of the estimator."""
+        """Return the parameters in QUIET that the user has not set; `params` are those of the estimator."""
         said = {name for name, value in params.items() if value is not None}
         said |= VOICES if said & VOICES else set()
         return {name: value for name, value in cls.QUIET.items() if name not in said}
@@ -134,27 +134,27 @@ class Boosted(Continued):
 
     @classmethod
     def unstopped(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters to change so that it does not stop early."""
+        """Return the parameters to change so that an estimator does not stop early."""
         return {name: value for name, value in cls.STOPPING.items() if params.get(name)}
 
     @property
     def rounds(self) -> int | None:
-        """Return the best number of rounds, if it stops early."""
+        """Return the best number of rounds, or None without early stopping."""
         if not self._history:
             return None
-        if self._metric is None:  # one round, or all are equal
+        if self._metric is None:  # a single round, or all values are equal
             return len(self._history)
         best = max(self._history) if self._metric[1] else min(self._history)
         return self._history.index(best) + 1
 
     @property
     def kept(self) -> int:
-        """Return the best number of rounds, if it stops early."""
+        """Return all rounds, or with early stopping the best number of rounds."""
         return self.done if self.rounds is None else self.rounds
 
     @property
     def predictor(self) -> Any:
-        """Return the estimator that predicts with the kept rounds; with all if it has a `score` of its own."""
+        """Return the estimator limited to the kept rounds, or with all rounds if its class defines its own `score`."""
         return (
             self.estimator if self.rounds is None else _stage(self.estimator, self.kept, self.FIRST) or self.estimator
         )
@@ -177,24 +177,24 @@ class Boosted(Continued):
         self._set_as_one_fit()
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
-        """Return the arguments of `fit` for the rows that decide when to stop, unless the user has passed some."""
+        """Return the arguments of `fit` for the held-out rows that early stopping uses, unless the user passed some."""
         held = rows.held
         if held is None or "eval_set" in rows.params:
             return {}
         return {"eval_set": [(held.X, held.y)]} | self._weights_of(held.params.get("sample_weight"))
 
     def _weights_of(self, weights: Any) -> dict[str, Any]:
-        """Return the argument of `fit` for the weights of these rows."""
+        """Return the argument of `fit` for the weights of the held-out rows."""
         return {}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        """Return the values of each metric after each round of the last fit, and the best round of these, from 0."""
+        """Return each metric's values after the rounds of the last fit, and the index of the best of these rounds."""
         raise NotImplementedError
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
         """Infer whether higher values of a metric are better from the round that the library calls the best.
 
-        None if that is undecided. The first metric for which it is decided chooses the rounds from then on.
+        Return None if that is undecided. The first metric for which it is decided is used for all later jobs.
         """
         if max(values) == min(values):
             return None
@@ -213,24 +213,24 @@ class Boosted(Continued):
 
     @staticmethod
     def law_of(estimator: Any) -> str:
-        """Return the law of rounds."""
+        """Return ROUNDS."""
         return ROUNDS
 
     def at(self, epochs: int) -> Any:
-        """Return an estimator that predicts with its first rounds."""
+        """Return an estimator that predicts only with its first rounds."""
         return _stage(self.estimator, epochs, self.FIRST)
 
     def _model(self) -> Any:
-        """Return the model so far, in the form that `fit` takes."""
+        """Return the model so far, in the form that `fit` accepts."""
         return self.estimator
 
     def _set_as_one_fit(self) -> None:
-        """Set the parameters of the estimator to those of a single fit."""
+        """Set the estimator's parameters to those of a single fit with all rounds."""
         self.estimator.set_params(**{str(self.parameter): self.done}, **self._seeds)
 
 
 class LightGBM(Boosted):
-    """LGBMClassifier, LGBMRegressor, LGBMRanker."""
+    """Resumes LGBMClassifier, LGBMRegressor and LGBMRanker."""
 
     ARGUMENT: ClassVar[str] = "init_model"
     FIRST: ClassVar[str] = "num_iteration"
@@ -239,7 +239,7 @@ class LightGBM(Boosted):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return the kind of boosting if it cannot continue from a model, else ""."""
+        """Return why this kind of boosting cannot be trained further, "" if it can."""
         params = estimator.get_params()
         kind = str(params.get("boosting") or params.get("boost") or params.get("boosting_type"))
         return f"LightGBM's {kind} weighs earlier trees anew" if kind in ("dart", "rf", "random_forest") else ""
@@ -268,12 +268,12 @@ class LightGBM(Boosted):
         return {} if weights is None else {"eval_sample_weight": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        """Return the results as the base class does; LightGBM drops the rounds after the one that it considers best."""
+        """Return the results as the base class does; LightGBM has dropped the rounds after its best one."""
         before = len(self._history)
         return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
-        return self._directions.get(name)  # the first metric is the one that the user names, if any
+        return self._directions.get(name)  # if the user has named a metric, it is the first
 
     def _remember(self) -> int:
         ran = super()._remember()
@@ -282,14 +282,14 @@ class LightGBM(Boosted):
 
 
 class XGBoost(Boosted):
-    """XGBClassifier, XGBRegressor, XGBRanker."""
+    """Resumes XGBClassifier, XGBRegressor and XGBRanker."""
 
     ARGUMENT: ClassVar[str] = "xgb_model"
     FIRST: ClassVar[str] = "iteration_range"
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return the kind of boosting if it cannot continue from a model, else ""."""
+        """Return why this kind of boosting cannot be trained further, "" if it can."""
         if "XGBRF" in type(estimator).__name__:
             return "trees of XGBoost's random forests are no rounds"
         return "XGBoost's dart weighs earlier trees anew" if estimator.get_params().get("booster") == "dart" else ""
@@ -305,7 +305,7 @@ class XGBoost(Boosted):
         return {} if weights is None else {"sample_weight_eval_set": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # the last one stops it
+        name, values = list(list(self.estimator.evals_result().values())[-1].items())[-1]  # XGBoost stops by the last
         return {name: values}, self.estimator.best_iteration - len(self._history)
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
@@ -314,7 +314,7 @@ class XGBoost(Boosted):
 
 
 class CatBoost(Boosted):
-    """CatBoostClassifier, CatBoostRegressor."""
+    """Resumes CatBoostClassifier and CatBoostRegressor."""
 
     THREADS: ClassVar[str | None] = "thread_count"
     ARGUMENT: ClassVar[str] = "init_model"
@@ -324,7 +324,7 @@ class CatBoost(Boosted):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why it cannot be trained further, as far as its parameters show."""
+        """Return why an estimator with these parameters cannot be trained further, "" if it can."""
         params = estimator.get_params()
         if params.get("task_type") == "GPU":
             return "CatBoost trains no model on, on a GPU"
@@ -345,7 +345,7 @@ class CatBoost(Boosted):
         self.estimator = rows.fit(clone(self.estimator).set_params(**{str(self.parameter): self.done}))
 
     def _set_as_one_fit(self) -> None:
-        """Do nothing: CatBoost does not allow changes to parameters of a fitted model."""
+        """Do nothing, since CatBoost does not allow the parameters of a fitted model to be changed."""
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
         given = {**super()._validation(rows), "use_best_model": False}  # else the model would lose its last rounds
@@ -363,17 +363,17 @@ class CatBoost(Boosted):
 
 
 class Stage:
-    """A fitted estimator that predicts as it did after its first rounds; all other attributes are unchanged.
+    """A view of a fitted estimator that predicts only with its first rounds; all other attributes are the same.
 
-    The estimator itself is not changed. `argument` is the parameter of its methods that limits the rounds; None if it
-    has staged methods instead.
+    The estimator itself is not changed. `argument` is the parameter of its methods that limits the rounds, or None if
+    it has staged methods instead.
     """
 
     def __init__(self, estimator: Any, count: int, argument: str | None) -> None:
         self._estimator, self._count, self._argument = estimator, count, argument
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_estimator":  # while a copy is being made
+        if name == "_estimator":  # not yet set while a copy is made
             raise AttributeError(name)
         if name in METHODS or (name.startswith("predict_") and self._argument is not None):
             return self._limited(name)
@@ -389,12 +389,12 @@ class Stage:
         raise NotImplementedError("an earlier stage is not fitted again")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy or R2, as the estimator's own method does."""
+        """Return the accuracy for classifiers, or else R2, as the estimator's own method does."""
         metric = accuracy_score if is_classifier(self) else r2_score
         return float(metric(y, self.predict(X), sample_weight=sample_weight))
 
     def _limited(self, name: str) -> Any:
-        """Return the method limited to the first rounds, with its name, which scorers check."""
+        """Return the method limited to the first rounds, under the same name, since scorers check it."""
         if self._argument is None:
             staged = getattr(self._estimator, f"staged_{name}")
 
@@ -414,7 +414,7 @@ class Stage:
 
 
 def is_forest(estimator: Any) -> bool:
-    """Return whether it is a forest of scikit-learn, which grows in threads; bagging would start processes."""
+    """Return whether this is a scikit-learn forest, which grows in threads, while bagging would start processes."""
     return is_a(estimator, "BaseForest")
 
 
@@ -423,13 +423,13 @@ def _is_boosting(estimator: Any) -> bool:
 
 
 def _first_trees(ensemble: Any, count: int) -> Any:
-    """Return an ensemble with the first trees of one that keeps them in `estimators_`."""
+    """Return a copy of an ensemble with only the first of its trees in `estimators_`."""
     made = copy.copy(ensemble)
     made.estimators_ = ensemble.estimators_[:count]
     return made.set_params(n_estimators=count)
 
 
 def _stage(estimator: Any, count: int, argument: str | None = None) -> Any:
-    """Return a `Stage`, or None if the estimator has a `score` of its own."""
+    """Return a `Stage`, or None if the estimator's class defines its own `score`."""
     usual = getattr(getattr(type(estimator), "score", None), "__module__", "") in SCORES_USUALLY
     return Stage(estimator, count, argument) if usual else None

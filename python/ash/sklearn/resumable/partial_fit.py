@@ -1,9 +1,9 @@
-"""Estimators with `partial_fit`: an epoch is a pass over all rows, each time in another order, or a new row.
+"""Resumes estimators with `partial_fit`: an epoch is a pass over all rows, in a new order each time, or one new row.
 
-A call of `partial_fit` with all rows is a pass: row by row for SGDClassifier, in batches for MLPClassifier. With an
-integer `random_state` they shuffle alike in each call. So each epoch passes the rows in its own order, which depends on
-`random_state` and the epoch alone; rows are not reordered with ``shuffle=False``.
-Naive Bayes counts, so a second pass would count all rows twice. Its resource is rows, and further ones are added.
+One call of `partial_fit` with all rows is a pass: row by row for SGDClassifier, in batches for MLPClassifier. With an
+integer `random_state` these estimators shuffle in the same way in each call. So ash passes the rows in a new order in
+each epoch, which depends only on `random_state` and the epoch. With ``shuffle=False`` rows are not reordered.
+Naive Bayes counts rows, so a second pass would count all rows twice. Its resource is rows, and each job adds new rows.
 """
 
 import inspect
@@ -17,12 +17,12 @@ from ash.sklearn.resumable.protocol import Continued, Rows
 
 
 def can_pass(estimator: Any) -> bool:
-    """Return whether its `partial_fit` can be used."""
+    """Return whether an estimator has `partial_fit` and no early stopping, which would prevent its use."""
     return hasattr(estimator, "partial_fit") and not getattr(estimator, "early_stopping", False)
 
 
 class Passes(Continued):
-    """Passes over all rows."""
+    """Resumes training by further passes over all rows."""
 
     @staticmethod
     def refuses(estimator: Any) -> str:
@@ -43,7 +43,7 @@ class Passes(Continued):
 
 
 class FurtherRows(Continued):
-    """New rows, in the order of `rows_in_order`."""
+    """Resumes training with new rows, in the order of `rows_in_order`."""
 
     def more(self, rows: Rows, epochs: int) -> None:
         """Add this many rows, or all that are left."""
@@ -54,15 +54,15 @@ class FurtherRows(Continued):
 
 
 class Nets(Continued):
-    """A PyTorch module in an estimator of skorch: module, optimizer and random state are kept, and epochs are added.
+    """Resumes a skorch estimator, which wraps a PyTorch module, with its optimizer and random state.
 
         NeuralNetClassifier(Module, module__width=64, optimizer=torch.optim.AdamW, lr=0.01)     resource: max_epochs
 
-    Between jobs the state is that of the net: weights, state of the optimizer, history, callbacks. Gradients are
-    dropped. The net is pickled attribute by attribute, since skorch's own pickling needs importable module classes, and
-    those of a notebook or a function are not. Weights and shuffles are drawn from PyTorch's global generator, which is
-    set for the candidate before each job. So results are repeatable unless jobs run in several threads of one process.
-    Source: skorch, NeuralNet.partial_fit.
+    Between jobs the net itself is the state: weights, optimizer state, history and callbacks. Gradients are dropped.
+    The net is pickled attribute by attribute, since skorch's own pickling needs importable module classes, which those
+    defined in a notebook or a function are not. Weights and shuffles are drawn from PyTorch's global generator, whose
+    state is set for the candidate before each job. So results are repeatable unless jobs run in several threads of one
+    process. Source: skorch, NeuralNet.partial_fit.
     """
 
     def __init__(self, estimator: Any, parameter: str | None, seed: int = 0) -> None:
@@ -105,7 +105,7 @@ class Nets(Continued):
 
 
 def learn(estimator: Any, rows: Rows, first: bool) -> None:
-    """Call `partial_fit` once, the first time with all classes if it takes them."""
+    """Call `partial_fit` once; in the first call pass all classes if it accepts them."""
     given = dict(rows.params)
     if first and rows.classes is not None and "classes" in inspect.signature(estimator.partial_fit).parameters:
         given["classes"] = rows.classes
@@ -113,7 +113,7 @@ def learn(estimator: Any, rows: Rows, first: bool) -> None:
 
 
 def rows_in_order(rows: Rows) -> NDArray[np.int64]:
-    """Return row indices in an order drawn once, with a row of each class first, so that any part has all classes."""
+    """Return row indices in a fixed random order, one row of each class first, so that any subset has all classes."""
     order = np.random.default_rng(0).permutation(rows.count)
     if rows.classes is None or np.ndim(rows.y) != 1:
         return order

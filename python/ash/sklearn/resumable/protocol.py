@@ -1,4 +1,4 @@
-"""The base class of every way to train an estimator further, and its rows and fitted transformers."""
+"""Defines `Continued`, the base class of all ways to resume training, and its rows and cached transformers."""
 
 import threading
 from collections import OrderedDict
@@ -15,33 +15,33 @@ N_SAMPLES, EPOCHS = "n_samples", "epochs"
 """Resources that are not parameters of an estimator: rows, and passes over them."""
 
 AVERAGE, ROUNDS = "average", "rounds"
-"""Laws of learning curves: an epoch adds a member to an average, or removes a share of the remaining gap."""
+"""Laws of learning curves: each epoch adds a member to an average, or removes a share of the remaining gap."""
 
 KINDS = 2
 ROWS_BYTES = 2**26
 
 
 class FittedTransformers(NamedTuple):
-    """Fitted transformers, and the rows that they returned, None if these are too large."""
+    """Fitted transformers and the rows that they returned; `rows` is None if these are too large to be kept."""
 
     transformers: Any
     rows: Any
 
     def transformed(self, X: Any) -> Any:
-        """Return the transformed rows, which the caller may change; X are the rows before."""
+        """Return the transformed rows X, in a new table that the caller may change."""
         return self.transformers.transform(X) if self.rows is None else self.rows.copy()
 
 
 class TransformerCache:
-    """Transformers that candidates share: fitted once per fold, although each candidate has its own pipeline.
+    """Fitted transformers that candidates share, so that equal transformers are fitted only once per fold.
 
         hash of the parameters of all steps but the last --> fitted transformers, and the transformed training rows
 
-    Invariants: (1) only transformers whose `fit_transform` equals `fit` and `transform` are kept; (2) a cache belongs
-    to one fold, whose rows and parameters of `fit` do not change; (3) entries are never changed: transformers only
-    transform, in several threads at a time, and rows are copies. A candidate whose transformers have their own random
-    state has its own hash.
-    Cost: a hash for each candidate and fold, a copy of the rows for each job. Memory: rows of KINDS kinds, each at most
+    Invariants: (1) only transformers whose `fit_transform` equals `fit` followed by `transform` are kept; (2) a cache
+    belongs to one fold, whose rows and parameters of `fit` do not change; (3) entries are never changed: transformers
+    only transform, possibly in several threads at a time, and rows are copied. If transformers have a random state,
+    each candidate has its own hash.
+    Cost: one hash per candidate and fold, one copy of the rows per job. Memory: the rows of KINDS entries, each at most
     ROWS_BYTES.
     """
 
@@ -50,7 +50,7 @@ class TransformerCache:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> "tuple[type[TransformerCache], tuple[()]]":
-        return TransformerCache, ()  # another process fits its own
+        return TransformerCache, ()  # another process fits its own transformers
 
     def find(self, key: str | None) -> FittedTransformers | None:
         """Return the transformers with this hash, if they are cached."""
@@ -80,9 +80,9 @@ class TransformerCache:
 class Rows:
     """The rows that an estimator is trained on; y is None for unsupervised learning.
 
-    `params` go to its `fit`; those with one value per row are indexed too. `classes` are all labels, including those of
-    other rows; None for regression. `cache` has transformers that are fitted to these rows, and `held` the rows that
-    the estimator is scored on, for early stopping.
+    `params` are passed to its `fit`; those with one value per row are indexed like the rows. `classes` are all labels,
+    including those that occur only in other rows, or None for regression. `cache` has transformers that are fitted to
+    these rows. `held` are the rows on which the estimator is scored, for early stopping.
     """
 
     X: Any
@@ -110,10 +110,10 @@ class Rows:
 
 
 class Continued:
-    """An estimator under training.
+    """An estimator in training.
 
-    It starts unfitted, with its hyperparameters, and is changed in place. `parameter` is the one that counts epochs, if
-    there is one.
+    It starts unfitted, with its hyperparameters, and is changed in place. `parameter` is the name of the parameter that
+    counts epochs, or None.
 
     Attributes
     ----------
@@ -122,13 +122,13 @@ class Continued:
     done : int
         The epochs for which it has been trained.
     stops : bool
-        Whether it stops early, by the rows that it is scored on.
+        Whether it uses early stopping, on the rows on which it is scored.
     stopped : bool
-        Whether it has stopped, so that it is not trained further.
+        Whether it has stopped early, so that it is not trained further.
     why : str
-        Why it does not continue from its state, "" if it does.
+        Why it cannot continue from its state, "" if it can.
     law : str
-        The law that its score follows over the epochs: AVERAGE, ROUNDS, "" if none is known.
+        The law that its score follows over the epochs: AVERAGE, ROUNDS, or "" if no law is known.
     score : float or None
         Its score when it was last measured, set by the caller.
     """
@@ -146,17 +146,17 @@ class Continued:
 
     @property
     def rounds(self) -> int | None:
-        """Return the best number of rounds, or None if it does not stop early."""
+        """Return the best number of rounds, or None without early stopping."""
         return None
 
     @property
     def kept(self) -> int:
-        """Return the epochs after which it is scored: the best ones, if it stops early."""
+        """Return after how many epochs it is scored: all, or with early stopping the best number."""
         return self.done
 
     @property
     def predictor(self) -> Any:
-        """Return the estimator that predicts and is scored: as it was after `kept` epochs."""
+        """Return the estimator as it was after `kept` epochs, for predictions and scores."""
         return self.estimator
 
     @staticmethod
@@ -175,7 +175,7 @@ class Continued:
         return False
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train this many epochs more on these rows, which are the same each time."""
+        """Train for this many more epochs on these rows, which must be the same in each call."""
         raise NotImplementedError
 
     def at(self, epochs: int) -> Any:
@@ -183,7 +183,7 @@ class Continued:
         return None
 
     def rest(self) -> None:
-        """Free what the next job does not need."""
+        """Free memory that the next job does not need."""
 
 
 def is_a(estimator: Any, name: str, package: str = "") -> bool:
@@ -216,9 +216,9 @@ def key_of_transformers(transformers: Any) -> str | None:
 
 def _bytes_of(rows: Any) -> float:
     """Return the size of rows in memory, infinite for unknown types."""
-    if hasattr(rows, "memory_usage"):  # a frame of pandas
+    if hasattr(rows, "memory_usage"):  # a pandas DataFrame
         return float(rows.memory_usage(deep=True).sum())
-    if hasattr(rows, "tocsr"):  # a sparse matrix of SciPy
+    if hasattr(rows, "tocsr"):  # a SciPy sparse matrix
         sparse = rows.tocsr()
         return float(sparse.data.nbytes + sparse.indices.nbytes + sparse.indptr.nbytes)
     return float(rows.nbytes) if isinstance(rows, np.ndarray) else float("inf")

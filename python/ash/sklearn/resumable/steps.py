@@ -1,12 +1,12 @@
-"""Trains a Pipeline further: its transformers are fitted in the first job of a candidate, its last step in each.
+"""Resumes the training of a Pipeline: a candidate's first job fits the transformers, each job trains the last step.
 
-    rows -> transformers, fitted once -> rows of the last step -> its own way of being trained further
+    rows -> transformers, fitted once -> transformed rows -> last step, resumed in its own way
 
 The parameters of transformers and the rows do not change between the jobs of a candidate, so fitted transformers are
 kept. Other candidates with the same transformers reuse them and the rows that they returned (`TransformerCache`), if
-they are still cached. Transformers whose `fit_transform` differs from `fit().transform()`, such as TargetEncoder, which
-keeps a row's own target out of its code, are detected in the first job and refitted in each. All rows are compared, bit
-by bit, because it may depend on timing which jobs get the output of which method.
+they are still cached. The `fit_transform` of some transformers differs from `fit().transform()`; TargetEncoder, for
+example, keeps a row's own target out of its code. Such transformers are detected in the first job and refitted in each
+job. The check compares all rows bit by bit, because timing can decide which jobs get the output of which method.
 """
 
 import copy
@@ -21,7 +21,7 @@ from ash.sklearn.resumable.protocol import Continued, Rows, TransformerCache, ke
 
 
 class Steps(Continued):
-    """A pipeline of scikit-learn around an estimator under training, its last step."""
+    """A scikit-learn pipeline whose last step is an estimator in training."""
 
     def __init__(self, pipeline: Any, last: Continued) -> None:
         self.parameter, self.done, self.law = last.parameter, 0, last.law
@@ -43,7 +43,7 @@ class Steps(Continued):
         self.done, self.why, self.stopped = self._last.done, self._last.why, self._last.stopped
 
     def rest(self) -> None:
-        """Free what the last step does not need."""
+        """Free memory that the last step does not need."""
         self._last.rest()
 
     def _transformed(self, rows: Rows, params: dict[str, Any]) -> Any:
@@ -72,7 +72,7 @@ class Steps(Continued):
 
     @property
     def estimator(self) -> Any:
-        """Return the pipeline of the fitted transformers and the last step as it is now."""
+        """Return the pipeline of the fitted transformers and the last step as trained so far."""
         return self._with(self._last.estimator)
 
     @property
@@ -119,7 +119,7 @@ def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any],
 def _are_equal(one: Any, other: Any) -> bool:
     """Return whether two tables are equal; False if they cannot be compared."""
     try:
-        if hasattr(one, "tocsr"):  # a sparse matrix of SciPy, which may be far too large to be made dense
+        if hasattr(one, "tocsr"):  # a SciPy sparse matrix, which may be far too large to convert to a dense one
             return bool(one.shape == other.shape and (one != other).nnz == 0)
         first, second = np.asarray(one), np.asarray(other)
         same = first.shape == second.shape and (first == second) | ((first != first) & (second != second))
