@@ -1,4 +1,4 @@
-"""Parameters of the estimators: the fields of their `config`, and the conversion of scikit-learn's to `ash.tune`'s."""
+"""Reads the estimators' parameters: adds the fields of `config`, and converts scikit-learn's to those of `ash.tune`."""
 
 import sys
 import threading
@@ -67,14 +67,14 @@ class Configured(BaseEstimator):  # type: ignore[misc]
 
 
 def set_parameters(estimator: Any, parameters: Mapping[str, Any]) -> None:
-    """Store the arguments of a constructor, its `locals()`, as attributes of the same names, as scikit-learn does."""
+    """Store a constructor's arguments, passed as its `locals()`, in attributes of the same names."""
     vars(estimator).update((name, value) for name, value in parameters.items() if name != "self")
 
 
 def threads_of(n_jobs: Any) -> int:
-    """Return the number of threads for n_jobs: never more than this process may use, or than OMP_NUM_THREADS.
+    """Return the number of threads for n_jobs, at most the CPUs available to this process and OMP_NUM_THREADS.
 
-    Within joblib or Dask, a negative number such as -1 counts from the share of this thread.
+    Within joblib or Dask, a negative number such as -1 refers to the calling thread's share of the CPUs.
     """
     if n_jobs is not None and (not is_integer(n_jobs) or n_jobs == 0):
         raise SettingError(f"n_jobs must be a number of threads, -1 for all of them, or None, got {n_jobs!r}")
@@ -89,9 +89,9 @@ def jobs_of(n_jobs: Any) -> int | None:
 
 
 def _share(threads: int) -> int:
-    """Return the share of the threads for this one of the joblib or Dask threads that run in this process.
+    """Return the calling thread's share of `threads`, if joblib or Dask runs several threads in this process.
 
-    joblib does not say how many it runs; by default it starts one for each CPU.
+    joblib does not report how many threads it runs. By default it starts one per CPU, so the share is then 1.
     """
     backend, _ = get_active_backend()
     in_pool = backend.nesting_level and threading.current_thread() is not threading.main_thread()
@@ -99,18 +99,18 @@ def _share(threads: int) -> int:
 
 
 def _dask_threads() -> int:
-    """Return the number of threads of the Dask worker that runs this one, or 1 if none does."""
+    """Return the number of threads of the Dask worker that runs this thread, or 1 outside Dask."""
     distributed = sys.modules.get("distributed.worker")
     if distributed is None:
         return 1
     try:
         return int(distributed.get_worker().state.nthreads)
-    except ValueError:  # not a task of Dask
+    except ValueError:  # not in a Dask task
         return 1
 
 
 def seed_of(random_state: Any) -> int:
-    """Return the seed for random_state: an integer itself, otherwise a number drawn from it."""
+    """Return the seed for random_state: the integer itself, otherwise a number drawn from the random state."""
     if is_integer(random_state):
         return whole("random_state", random_state, 0, LARGEST_SEED)
     try:
@@ -120,7 +120,7 @@ def seed_of(random_state: Any) -> int:
 
 
 def progress_of(verbose: Any) -> bool | None:
-    """Return `progress` of `ash.tune` for `verbose`: 1 is a live view, 2 and more also lines in logs."""
+    """Convert `verbose` to `progress` of `ash.tune`: 1 shows a live view, 2 or more also prints lines to logs."""
     if not isinstance(verbose, bool) and not is_integer(verbose):
         raise SettingError(f"verbose must be an integer, got {verbose!r}")
     return None if int(verbose) == 1 else verbose > 1

@@ -1,12 +1,13 @@
-"""Converts the space of a search, which may have estimators as values and several parts, to one of plain values.
+"""Converts the space of a search, or a list of spaces, which may have estimators as values, to one of plain values.
 
     {"clf": [forest, svc], "clf__C": ash.log(1e-2, 1e2)}      as given
 
     clf       "RandomForestClassifier()", "SVC()"             an object is represented by its text
-    clf__C    0.01 to 100, where clf is "SVC()"               a nested parameter depends on the options that have it
+    clf__C    0.01 to 100, if clf is "SVC()"                  a nested parameter depends on the options that have it
 
-Records, journals and digests need plain values, which an estimator is not. Jobs get a copy of the object again. A list
-of spaces adds a hyperparameter, `SPACE`, the number of a candidate's space, on which all others depend.
+Records, journals and digests can hold only plain values, not objects such as estimators. Jobs get a copy of the object
+instead of its text. A list of spaces adds the hyperparameter `SPACE`, the number of a candidate's space; all other
+hyperparameters depend on it.
 """
 
 import math
@@ -32,7 +33,7 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 SPACE = "(space)"
-"""The hyperparameter that numbers several spaces. No parameter of an estimator has this name."""
+"""The hyperparameter with the number of a candidate's space. No parameter of an estimator has this name."""
 LONGEST_TEXT = 100
 MUST_BE = "must be ash.FunctionSpace(name=domain, ...), a dict of domains that is not empty, or a list of these"
 
@@ -40,7 +41,7 @@ Domains = dict[str, list[Domain]]
 
 
 class Objects:
-    """The objects of spaces, by hyperparameter and by the text that represents each; equal objects have the same text.
+    """The objects in spaces by hyperparameter, and the text that represents each; equal objects have the same text.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class Objects:
         self._texts: dict[str, dict[str, str]] = {}  # by hyperparameter and key
 
     def add(self, name: str, options: Sequence[Any]) -> None:
-        """Give a text to each option of a hyperparameter that is an object."""
+        """Assign a text to each object among the options of a hyperparameter."""
         plain = [option for option in options if isinstance(option, str)]
         for option in filter(is_object, options):
             texts, of = self._texts.setdefault(name, {}), self.of.setdefault(name, {})
@@ -92,7 +93,7 @@ class Objects:
         return {name: clone(value, safe=False) if name in self.of else value for name, value in values.items()}
 
     def places(self, params: Params) -> Params:
-        """Return a configuration with the index of each object instead of its text, which depends on its repr."""
+        """Return a configuration with each object's index instead of its text, since the text depends on its repr."""
         return {
             name: f"object {list(self.of[name]).index(value)}" if value in self.of.get(name, ()) else value
             for name, value in params.items()
@@ -104,7 +105,7 @@ class Objects:
 
 @dataclass(frozen=True)
 class EstimatorSpace:
-    """A space of plain values, and the objects that texts in it represent."""
+    """A space of plain values, and the objects that its texts represent."""
 
     space: FunctionSpace
     objects: Objects
@@ -136,13 +137,13 @@ class EstimatorSpace:
 
 
 def read_estimator_space(given: Any, estimator: Any, name: str = "space") -> EstimatorSpace:
-    """Return the argument `space`.
+    """Convert the argument `space` of a search to an EstimatorSpace.
 
     Raises
     ------
     SettingError
-        It is not a space, dict of domains or list of dicts; or the estimator, or each option for a part of it, lacks
-        one of the parameters.
+        The argument is not a space, dict of domains or list of dicts; or it has a parameter that neither the estimator
+        nor any option for a part of the estimator has.
     """
     spaces, objects = without_objects(given, name)
     domains = [{key: domains_of(name, key, value) for key, value in space.items()} for space in spaces]
@@ -154,13 +155,13 @@ def read_estimator_space(given: Any, estimator: Any, name: str = "space") -> Est
 
 
 def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: str) -> None:
-    """Raise SettingError unless an estimator, or some option for a part of it, has each parameter of a space."""
+    """Raise SettingError unless the estimator, or an option for a part of it, has each parameter of a space."""
     domains = {each: list(own) for each, own in space.domains.items() if each != SPACE}
     _Nested(domains, objects, estimator, name).check(name)
 
 
 def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
-    """Return the estimator with each option of the hyperparameters that have objects; unchanged if there are none."""
+    """Return a copy of the estimator for each option of a hyperparameter with objects, or itself if there are none."""
     spaces, objects = without_objects(given, name)
     made = []
     for space in spaces:
@@ -170,7 +171,7 @@ def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
 
 
 def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Objects]:
-    """Return the given spaces, one or several, with texts in place of objects; and the objects."""
+    """Return the given space or spaces as a list, with texts in place of objects, and the objects."""
     several = given if isinstance(given, list | tuple) else [given]
     spaces = [_mapping(each, f"{name}[{place}]" if several is given else name) for place, each in enumerate(several)]
     if not spaces or not any(spaces):
@@ -184,7 +185,7 @@ def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Object
 
 
 def is_object(value: Any) -> bool:
-    """Return whether an option is an object such as an estimator, not a plain value that a record can hold."""
+    """Return whether an option is an object such as an estimator, rather than a plain value that a record can hold."""
     if isinstance(value, Number):
         return isinstance(value, float) and not math.isfinite(value)
     if isinstance(value, Domain) or hasattr(value, "rvs") or type(value).__module__.startswith("optuna.distributions"):
@@ -199,9 +200,9 @@ def is_object(value: Any) -> bool:
 class _Nested:
     """A space in which nested parameters depend on the objects that have them.
 
-    The owner of a parameter such as clf__C is the hyperparameter with objects, such as clf, whose name it begins with.
-    If there are several, it is the one with the longest name. If there is none, it is a hyperparameter whose options
-    are lists of named parts, such as steps, if one of these lists has a part clf.
+    The owner of a parameter such as clf__C is the hyperparameter with objects whose name is its prefix, such as clf. If
+    several names are prefixes, the longest one is used. If none is, the owner is a hyperparameter such as steps, whose
+    options are lists of named parts, if one of these lists has a part clf.
     """
 
     def __init__(self, domains: Domains, objects: Objects, estimator: Any, argument: str) -> None:
@@ -232,7 +233,7 @@ class _Nested:
                 yield from (usual | self._example(name, domain, level) for level in domain.levels)
 
     def _depending(self, name: str, domain: Domain) -> Domain:
-        """Return a domain that applies only to options that have the parameter."""
+        """Return the domain restricted to the owner's options that have the parameter `name`."""
         owner, options = self._owner(name), self._options(name)
         having = [option for option in options if self._has(owner, option, name)]
         if not options or len(having) == len(options):
@@ -248,7 +249,7 @@ class _Nested:
         return domain if wanted is not None else domain.when(**{owner: tuple(having)})
 
     def _example(self, name: str, domain: Domain, level: Any) -> Params:
-        """Return a configuration with one value, and with the options that give the estimator this parameter."""
+        """Return a configuration with `level` for `name`, and with options under which the estimator has `name`."""
         owner = self._owner(name)
         if not owner:
             return {name: level}
@@ -279,11 +280,11 @@ class _Nested:
 
 
 def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
-    """Return the part that a parameter belongs to, and its name within the part: empty if it is the part itself.
+    """Return the part that a parameter belongs to, and the parameter's name within it, empty for the part itself.
 
-    `value` is an option of `owner`, such as the steps of a pipeline. Return None if it is not a list that has the part.
+    `value` is an option of `owner`, such as a pipeline's steps. Return None if `value` is not a list with this part.
     """
-    beside = owner.removesuffix(owner.rpartition("__")[2])  # the prefix of the names of the parts
+    beside = owner.removesuffix(owner.rpartition("__")[2])  # the prefix of the parts' names
     if not name.startswith(beside) or not isinstance(value, list):
         return None
     head, _, inner = name.removeprefix(beside).partition("__")
@@ -292,7 +293,7 @@ def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
 
 
 def joined(spaces: Sequence[Domains]) -> Domains:
-    """Combine several spaces into one, in which the domains of each apply where its number is chosen."""
+    """Combine several spaces into one, in which the domains of a space apply if its number is chosen."""
     if len(spaces) == 1:
         return spaces[0]
     joined: Domains = {SPACE: [choice(*range(len(spaces)))]}
@@ -343,7 +344,7 @@ def _options_of(value: Any) -> list[Any]:
 
 
 def _with_texts(objects: Objects, name: str, value: Any) -> Any:
-    """Return the value given for a hyperparameter with texts in place of objects, also in conditions."""
+    """Return the value given for a hyperparameter with texts in place of objects, including those in conditions."""
 
     def text(option: Any) -> Any:
         if not isinstance(option, Domain):
@@ -376,7 +377,7 @@ def _several(values: Any) -> tuple[Any, ...]:
 
 
 def _text_of(value: Any) -> str:
-    """Return a one-line text that is the same in each process."""
+    """Return a one-line text for a value, which is the same in each process."""
     name = getattr(value, "__qualname__", None)  # functions and classes have one
     if isinstance(value, set | frozenset):
         value = sorted(value, key=repr)
@@ -391,6 +392,6 @@ def _key_of(value: Any) -> str:
     for pickle in (None, cloudpickle.dumps):
         try:
             return f"{kind} {joblib.hash(value if pickle is None else pickle(value))}"
-        except Exception:  # joblib pickles no lambdas, cloudpickle does; some objects cannot be pickled at all
+        except Exception:  # joblib cannot pickle lambdas, but cloudpickle can; neither can pickle some objects
             continue
     return f"{kind} at {id(value)}"

@@ -1,8 +1,8 @@
 """Estimators with scikit-learn's conventions: `ASHClassifier` and `ASHRegressor`.
 
-    fit -> the run of `ash.tune` -> result_ -> model_, its best network or an ensemble, predicts
+    fit -> the run of `ash.tune` -> result_ -> model_ (the best network or an ensemble), which predicts
 
-They differ from `ash.tune` in one way: rows are sorted by their contents (ash/encoding/canonical_order.py), so a fit
+They differ from `ash.tune` in one way: rows are sorted by their contents (ash/encoding/canonical_order.py). So a fit
 depends neither on the order of the rows nor on whether a row is repeated or weighted.
 """
 
@@ -84,7 +84,7 @@ class _Estimator(Configured):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state to pickle, without what only methods of `result_` need, such as its other networks."""
+        """Return the state to pickle, without data that only methods of `result_` need, such as its other networks."""
         state = dict(super().__getstate__())
         if "result_" in state:
             state["result_"] = replace(state["result_"], kept=None, sample=None)
@@ -96,12 +96,12 @@ class _Estimator(Configured):
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Numbers, booleans, text and categories; cells may be missing. Arrays, lists, frames of pandas or polars,
-            pyarrow tables, or sparse matrices of SciPy.
+            Numbers, booleans, text and categories; cells may be missing. Arrays, lists, pandas or polars DataFrames,
+            pyarrow tables, or SciPy sparse matrices.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels of any dtype, or targets; several columns for regression only.
         sample_weight : array-like of shape (n_samples,), optional
-            A row with an integer weight counts as that many equal rows, 0 as none, in training and in the score.
+            In training and in the score, a row with integer weight k counts as k equal rows; weight 0 excludes a row.
         groups : array-like of shape (n_samples,), optional
             Passed to the splitter `cv`.
 
@@ -112,11 +112,11 @@ class _Estimator(Configured):
         Raises
         ------
         DataError, SettingError
-            X, y or a parameter cannot be used; both are a ValueError. Nothing has been trained.
+            X, y or a parameter is invalid. Both errors are subclasses of ValueError. Nothing has been trained.
         AllDiverged, NothingFinished
-            There is no network; as for `ash.tune`.
+            No network was trained; see `ash.tune`.
         JournalError
-            As for `ash.tune`.
+            See `ash.tune`.
         KeyboardInterrupt
             Ctrl-C ended the run. If any job had finished, the estimator is fitted with the results so far.
         """
@@ -189,7 +189,7 @@ class _Estimator(Configured):
         Parameters
         ----------
         path : path-like
-            The file, usually named `*.safetensors`. An existing one is replaced. Only its owner can read it.
+            The file, usually named `*.safetensors`. An existing file is replaced. Only the file's owner can read it.
 
         Raises
         ------
@@ -227,7 +227,7 @@ class _Estimator(Configured):
         self.n_iter_ = _epochs_of_best(result)
 
     def _check_names(self, frame: Frame) -> None:
-        """Raise for other names or another order of them, as scikit-learn does; warn if one side has no names."""
+        """Raise if column names or their order differ, as scikit-learn does; warn if only one table has names."""
         names, fitted = self.model_.feature_names, hasattr(self, "feature_names_in_")
         given, name = frame.names is not None, type(self).__name__
         if frame.names is not None and names is not None and frame.names != names:
@@ -250,7 +250,7 @@ class _Estimator(Configured):
 
 
 PARAMETERS = tuple(inspect.signature(_Estimator).parameters)
-"""The names of all parameters; a user's subclass may have others."""
+"""The names of the parameters of both estimators; a user's subclass may have others."""
 
 
 @documented("classifier", score="accuracy")

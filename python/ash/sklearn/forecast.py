@@ -1,8 +1,8 @@
-"""Forecasts a score after the next rung, by the law that the learning curve of an ensemble follows.
+"""Forecasts the score after the next rung, by the law that the learning curve of an ensemble follows.
 
-A ladder ranks candidates by scores after a few trees or rounds, but the best ones then need not be the best in the end:
-deep trees pay off only when many are averaged, low learning rates only after many rounds. Earlier scores allow a
-forecast:
+A ladder ranks candidates by scores after a few trees or rounds, but the best candidates so far need not be the best in
+the end. Deep trees pay off only when many are averaged, low learning rates only after many rounds. Earlier scores allow
+a forecast:
 
     law       known epochs           the score after T epochs
     average   t, u (u > t)           s(u) + (s(u) - s(t)) (1/u - 1/T) / (1/t - 1/u)
@@ -10,12 +10,13 @@ forecast:
                                      where (s(u) - s(t)) / (s(t) - s(0)) = (r^t - r^u) / (1 - r^t)
     rounds    t, u (t > 0)           s(u) + (s(u) - s(t)) log(T/u) / log(u/t)
 
-average: apart from what t trees have in common, the variance of their mean is 1/t of that of a single tree (Breiman,
-Random Forests, 2001). rounds: each round removes a share of the remaining gap, so the gains of the first ones are
-geometric, starting from the score of a constant. That share falls, and later a score grows by a constant amount
-whenever epochs grow by the same factor.
-In the first rung the score after half of its epochs is measured too, in one fold; in the others the score of the last
-rung is known. Forecasts are only used for ranking: they do not change any score.
+average: apart from the part that all trees have in common, the variance of the mean of t trees is 1/t of that of a
+single tree (Breiman, Random Forests, 2001).
+rounds: each round removes a share of the remaining gap, so the first gains are a geometric sequence, which starts at
+the score of a constant prediction. Later this share falls, and the score grows by a constant amount whenever the epochs
+grow by the same factor.
+In the first rung the score after half of the epochs is also measured, in one fold. In later rungs the score of the
+previous rung is known. Forecasts are used only for ranking and do not change any score.
 """
 
 import math
@@ -24,7 +25,7 @@ from collections.abc import Sequence
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
 
 HALVINGS = 60
-"""Bisections of the interval of the rate: enough for its last bit."""
+"""Bisection steps in the search for the rate: enough to determine its last bit."""
 
 Point = tuple[int, float]
 """Epochs of a candidate so far, and its score."""
@@ -36,14 +37,16 @@ def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
     Parameters
     ----------
     law : str
-        "average" or "rounds"; for others there is no forecast.
+        "average" or "rounds"; for any other law the last score is returned.
     points : sequence of (epochs, score)
         The known scores, in increasing order of epochs. For "rounds", the point at 0 epochs is the score of a constant.
+    epochs : int
+        The total epochs at which to forecast the score.
 
     Returns
     -------
     float
-        The last score, if there are no two points above 0 epochs or the law does not hold for them.
+        The forecast, or the last score if fewer than two points are above 0 epochs or the law does not hold for them.
     """
     known = [point for point in points if point[0] > 0]
     score = points[-1][1]
@@ -61,7 +64,7 @@ def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
 def _geometric(t: int, u: int, first: float, second: float, epochs: int) -> float:
     """Return the gain after u, given the gains up to t and from t to u; 0 if they do not shrink as the law requires.
 
-    They do not while all rows get the most frequent label: accuracy does not change until enough rounds have added up.
+    They do not as long as all rows get the most frequent label: accuracy changes only after enough rounds.
     """
     if first <= 0 or second <= 0 or second / first >= (u - t) / t:
         return 0.0

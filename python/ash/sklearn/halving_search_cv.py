@@ -6,7 +6,7 @@
         2             7                 180                         resources:  previous ones * factor
         3             3                 540
 
-A rung is an iteration. The rungs are passed to the core one by one, since it would round down and leave out the last.
+Each iteration is a rung. All rungs are passed to the core explicitly, since it would round down and omit the last one.
 """
 
 from collections.abc import Sequence
@@ -39,12 +39,12 @@ from ash.sklearn.trainer import SearchTable, Trainer
 AUTO, EXHAUST, SMALLEST = "auto", "exhaust", "smallest"
 MOST_ITERATIONS = 63
 OF_THE_LADDER = {"eta": "factor", "min_epochs": "min_resources", "max_rungs": "max_resources"}
-"""Fields of the config that this search has as arguments."""
+"""Fields of the config, and the argument that this search has in place of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Iterations(Rungs):
-    """The rungs of a search as scikit-learn counts them; `resources` are the total of a candidate after each rung."""
+    """The rungs of a search as scikit-learn counts them; `resources` are a candidate's total after each rung."""
 
     resources: tuple[int, ...]
     min_resources: int
@@ -58,15 +58,15 @@ class HalvingSearchCV(ASHSearchCV):
 
     All candidates are trained with few resources, such as trees or rows. The best of them are trained further with
     `factor` times as many, and so on. Parameters, attributes and the columns of `cv_results_` are those of
-    scikit-learn, so that a program changes one import:
-    ``from ash import HalvingSearchCV as HalvingRandomSearchCV``. See Notes for what differs.
+    scikit-learn, so a program only has to change one import:
+    ``from ash import HalvingSearchCV as HalvingRandomSearchCV``. The differences are listed under Notes.
 
     Parameters
     ----------
     estimator : estimator
         An estimator with scikit-learn's interface, as for `ash.ASHSearchCV`.
     param_distributions : dict
-        For each parameter a list of values, a distribution of scipy.stats, or a domain such as ``ash.log(1e-3, 1)``.
+        For each parameter a list of values, a scipy.stats distribution, or a domain such as ``ash.log(1e-3, 1)``.
         Values are None, text, booleans, finite numbers, tuples of these, or objects such as estimators. A list of such
         dicts means several spaces.
     n_candidates : int or "exhaust", default="exhaust"
@@ -78,67 +78,68 @@ class HalvingSearchCV(ASHSearchCV):
         What increases with each iteration: rows, or a parameter of the estimator that takes positive integers, such as
         "n_estimators".
     max_resources : int or "auto", default="auto"
-        The most resources of a candidate. "auto": the number of rows; for another resource it must be given.
+        The most resources that a candidate may get. "auto": the number of rows; other resources require an int.
     min_resources : int, "smallest" or "exhaust", default="smallest"
         The resources of the first iteration. "smallest": for rows ``n_splits * 2``, times the number of classes; for
-        another resource 1. "exhaust": the most with which the last iteration stays within `max_resources`; this needs a
-        number of candidates.
+        other resources 1. "exhaust": the most with which the last iteration stays within `max_resources`; this requires
+        an int as `n_candidates`.
     aggressive_elimination : bool, default=False
-        If `max_resources` allows too few iterations to get down to `factor` candidates: whether to eliminate more of
-        them with the resources of the first iteration. Estimators that can continue are then not trained again, and
-        keep their scores.
+        Whether to repeat the first iteration, without more resources, if `max_resources` allows too few iterations to
+        get down to `factor` candidates. Each repetition eliminates candidates. Estimators that can continue are not
+        trained again for it and keep their scores.
     cv : int, splitter, iterable of (training rows, test rows) or None, default=5
         As in scikit-learn's searches. Splits are made once, so a splitter may shuffle.
     scoring : str, callable, list, dict or None, default=None
         As in scikit-learn's searches. If there are several scores, `refit` names the one that ranks candidates.
     refit : bool, str or callable, default=True
-        Whether the best candidate is fitted to all rows; or the name of the score that ranks; or a function of
-        `cv_results_` that returns `best_index_`.
+        Whether the best candidate is fitted to all rows; or the name of the score that ranks the candidates; or a
+        function that takes `cv_results_` and returns `best_index_`.
     error_score : "raise" or number, default=nan
         The score in `cv_results_` of jobs that failed. "raise": the first error ends the search.
     return_train_score : bool, default=True
         Whether training rows are scored too.
     random_state : int, RandomState or None, default=None
-        Seeds the draw of candidates, which is that of scikit-learn, and the estimator if its own `random_state` is
-        None.
+        Seeds the draw of candidates, which is the same as in scikit-learn, and the estimator if its own `random_state`
+        is None.
     n_jobs : int or None, default=None
-        Jobs at a time, as for `ash.ASHSearchCV`. None: 1, or what `joblib.parallel_config` says.
+        The number of concurrent jobs, as for `ash.ASHSearchCV`. None: 1, or the setting of `joblib.parallel_config`.
     verbose : int, default=0
         Above 0: show the progress on stderr.
     time_limit : float, optional
         Seconds for search and refit, as for `ash.ASHSearchCV`.
     first : list of dict, result, path, ash.Journal, study of Optuna or None, default=None
-        Configurations to try before those that are drawn, as for `ash.ASHSearchCV`. They count as candidates.
+        Configurations to try before the drawn ones, as for `ash.ASHSearchCV`. They count as candidates.
     callbacks : ash.Callback, sequence of them or None, default=None
         Objects that are notified of the start, each finished job and the end; each can end the search.
     journal : str, path-like, ash.Journal or None, default=None
-        A file to which each result is written at once. `fit` again with the same rows, estimator and parameters
-        continues it, if `random_state` is an int.
+        A file to which each result is written immediately. Calling `fit` again with the same rows, estimator and
+        parameters resumes the search, if `random_state` is an int.
     executor : None, "processes", or an object with `submit`, default=None
         Where jobs run, as for `ash.ASHSearchCV`.
     record : ash.RunRecord or None, default=None
-        The record of an earlier fit with an int as `random_state`. The same search with it repeats that fit, as for
-        `ash.ASHSearchCV`.
+        The record of an earlier fit with an int as `random_state`. With this record, the same search repeats that fit,
+        as for `ash.ASHSearchCV`.
     config : ash.SearchConfig or None, default=None
         All other options, such as ``algorithm="sh"``. Its fields are parameters too: ``set_params(config__workers=8)``.
-        `eta`, `min_epochs` and `max_rungs` are arguments here: `factor`, `min_resources` and `max_resources`.
+        Instead of its fields `eta`, `min_epochs` and `max_rungs`, set the arguments `factor`, `min_resources` and
+        `max_resources`.
 
     Attributes
     ----------
     n_resources_, n_candidates_ : list of int
-        The total resources of a candidate, and how many candidates were trained, in each iteration.
+        For each iteration, the total resources of a candidate, and the number of candidates that were trained.
     n_remaining_candidates_ : int
         ``ceil(n_candidates_[-1] / factor)``.
     min_resources_, max_resources_ : int
-        The resources of the first iteration, and the most that an iteration may have.
+        The resources of the first iteration, and the most that any iteration may have.
     n_iterations_, n_possible_iterations_, n_required_iterations_ : int
-        How many iterations there were; how many `max_resources_` allows; how many are needed to get down to `factor`
-        candidates.
+        The number of iterations that there were, that `max_resources_` allows, and that are needed to get down to
+        `factor` candidates.
     cv_results_ : dict of arrays
-        As in scikit-learn: a row per candidate and iteration (`iter`, `n_resources`). Rows of an iteration are in the
-        order in which candidates were drawn.
+        As in scikit-learn: one row per candidate and iteration (`iter`, `n_resources`). The rows of an iteration are in
+        the order in which candidates were drawn.
     best_index_, best_params_, best_score_, best_estimator_
-        Those of the best row of the last iteration.
+        The index, parameters, score and estimator of the best row of the last iteration.
     scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn's searches.
     best_epochs_, resource_, continued_, retrained_, trained_, result_
@@ -152,15 +153,15 @@ class HalvingSearchCV(ASHSearchCV):
     -----
     Differences from scikit-learn:
 
-    - A promoted candidate continues from the trees, rounds or weights that it has, if its library allows it;
-      `n_resources` is its total. scikit-learn trains each iteration from scratch.
-    - A candidate is promoted as soon as it is among the best of those that have finished so far, so jobs never wait for
-      the last one of an iteration. As many candidates are promoted as in scikit-learn, but they may be different ones.
+    - A promoted candidate continues from its existing trees, rounds or weights, if its library allows it, and
+      `n_resources` is its total. scikit-learn trains from scratch in each iteration.
+    - A candidate is promoted as soon as it is among the best of those that have finished so far, so no job waits for
+      the last job of an iteration. As many candidates are promoted as in scikit-learn, but possibly different ones.
       With ``config=ash.SearchConfig(algorithm="sh")`` each iteration is finished first, and then the best are promoted.
-    - Rows are drawn once, so those of an iteration are among those of the next. Training folds are subsampled; test
-      folds are used whole, so that scores are less noisy and can be compared across iterations.
-    - Each configuration is tried once, and the number of iterations is computed in integers: 243 candidates with
-      ``factor=3`` take six, where scikit-learn's logarithm gives five.
+    - Rows are drawn once, so the rows of an iteration are a subset of those of the next. Training folds are subsampled.
+      Test folds are used whole, so that scores are less noisy and can be compared across iterations.
+    - Each configuration is tried only once. The number of iterations is computed in integers: 243 candidates with
+      ``factor=3`` take six iterations, where scikit-learn's logarithm gives five.
     - `sklearn.experimental` need not be imported.
 
     References
@@ -248,7 +249,7 @@ class HalvingSearchCV(ASHSearchCV):
         return whole("max_resources", self.max_resources, 1, LARGEST if rows is None else rows)
 
     def _least(self, table: SearchTable, way: Way, splits: int, most: int) -> int:
-        """Return the resources of the first iteration; for "exhaust" the least that they may be."""
+        """Return the resources of the first iteration, or a lower bound of them for "exhaust"."""
         if isinstance(self.min_resources, str) and self.min_resources in (SMALLEST, EXHAUST):
             if self.min_resources == self.n_candidates == EXHAUST:
                 raise SettingError(
@@ -290,7 +291,7 @@ class HalvingSearchCV(ASHSearchCV):
     def _with_jobs(
         self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
     ) -> Iterations:
-        """Return the iterations with the core's rungs: epochs that a job adds, or for rows, rows of a fold it adds."""
+        """Return the iterations with the core's rungs: the epochs (or the training rows of a fold) that a job adds."""
         totals = list(iterations.resources)
         if way.resource == N_SAMPLES:
             fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)
@@ -339,5 +340,5 @@ class HalvingSearchCV(ASHSearchCV):
 
 def _times(factor: float, most: int) -> int:
     """Return how many times 1 can be multiplied by the factor without exceeding `most`."""
-    near = int(log(most, factor))  # one too few for 243 and 3
+    near = int(log(most, factor))  # rounding makes it one too few for 243 and 3
     return near + 1 if factor ** (near + 1) <= most else near

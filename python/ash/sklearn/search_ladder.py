@@ -1,12 +1,13 @@
-"""The ladder of a search: after the top rung a candidate has as many epochs as one fit would take.
+"""Computes the ladder of a search, so that after the top rung a candidate has as many epochs as an ordinary fit.
 
-With training="resume" rung k trains min_epochs * eta^k epochs more, so that after R rungs a candidate has
+With training="resume" rung k trains min_epochs * eta^k more epochs, so that after R rungs a candidate has
 
     min_epochs * (1 + eta + ... + eta^(R-1)) = min_epochs * (eta^R - 1) / (eta - 1)
 
-epochs. By default there are as many rungs as leave the first one at least a 21st of that, since scores after a single
-tree or round say little about those after a hundred. `min_epochs` is rounded down, so the job of the top rung trains
-more than the ladder says: whatever is missing from the total. 100 epochs, eta 2: 6, 18, 42, 100.
+epochs. By default there are as many rungs as possible with at least 1/21 of this total in the first one, since scores
+after a single tree or round say little about those after a hundred. `min_epochs` is rounded down. So the job of the top
+rung trains more epochs than the ladder says, namely all that are missing from the total. With 100 epochs and eta 2, the
+totals after the rungs are 6, 18, 42 and 100.
 """
 
 from dataclasses import dataclass
@@ -25,11 +26,11 @@ ROWS_OF_A_CLASS = 5
 
 @dataclass(frozen=True)
 class Rungs:
-    """The epochs of the first rung, and the most rungs, None for as many as the candidates fill.
+    """The ladder: the epochs of the first rung, and the most rungs (None: as many as the candidates fill).
 
-    `top_epochs` are the epochs of a job of the top rung on the ladder, `max_epochs` the total epochs of a candidate
-    after it; both are None if the user gave the ladder. `given`: places and epochs of a job in each rung, if these do
-    not follow from `min_epochs` and eta.
+    `top_epochs` are the epochs of a job in the top rung according to the ladder, `max_epochs` the total epochs of a
+    candidate after the top rung. Both are None if the user gave the ladder. `given` has the number of candidates and
+    the epochs of a job for each rung, if these do not follow from `min_epochs` and eta.
     """
 
     min_epochs: int
@@ -39,11 +40,11 @@ class Rungs:
     given: tuple[tuple[int, int], ...] = ()
 
     def is_top(self, epochs: int, eta: int) -> bool:
-        """Return whether a job with this many epochs on the ladder belongs to the top rung."""
+        """Return whether a job that has this many epochs according to the ladder belongs to the top rung."""
         return self.max_rungs is not None and epochs >= self.min_epochs * eta ** (self.max_rungs - 1)
 
     def missing(self, epochs: int, done: int) -> int:
-        """Return how many epochs to train in a job with `epochs` on the ladder that starts after `done` epochs."""
+        """Return how many epochs a job trains that has `epochs` according to the ladder and starts after `done`."""
         return epochs if self.max_epochs is None or epochs != self.top_epochs else self.max_epochs - done
 
 
@@ -61,9 +62,10 @@ def rungs_of(
 ) -> Rungs:
     """Return the ladder for the user's `min_epochs`, `max_epochs` and `max_rungs`.
 
-    `candidates` is None for a stream. With `restart` each rung trains from scratch, so a candidate has the epochs of
-    its last rung. Rows and classes are those of the smallest fold; regression has 1 class. Raises SettingError if one
-    of the three is not allowed, if all three are given, or if nothing determines the number of epochs.
+    `candidates` is None for an endless stream. With `restart` each rung trains from scratch, so a candidate's total is
+    the epochs of its last rung. `rows` are the training rows of the smallest fold; `classes` is 1 for regression.
+    Raises SettingError if one of the three values is invalid, if all three are given, or if nothing determines the
+    number of epochs.
     """
     if min_epochs is not None:
         min_epochs = whole("min_epochs", min_epochs, 1, LARGEST)
@@ -76,7 +78,7 @@ def rungs_of(
             )
         return Rungs(min_epochs, max_rungs)
     most = _most(way, max_epochs, rows)
-    filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)  # eta places in the last
+    filled = 63 if candidates is None else _count(candidates // eta, eta, restart=True)  # last rung: eta or more
     least = min(rows, max(LEAST_ROWS, ROWS_OF_A_CLASS * classes)) if way.resource == N_SAMPLES else 1
     if min_epochs is not None:
         count = _count(most // min_epochs, eta, restart)

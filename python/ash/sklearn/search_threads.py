@@ -1,14 +1,15 @@
-"""Limits the threads that libraries start in a search, and uses the threads that have no job.
+"""Limits the threads that libraries start in a search, and lets threads without a job help other jobs.
 
-Jobs at a time x inner threads never exceed the CPUs:
+The number of concurrent jobs times the inner threads of a job never exceeds the CPUs. Inner threads are limited by:
 
     own argument     n_jobs of forests, LightGBM and XGBoost, thread_count of CatBoost, on the clone that is trained
-    OpenMP, BLAS     threadpoolctl; OpenMP's number is per thread, so it is set in each job; BLAS's is per process
+    OpenMP, BLAS     threadpoolctl; the limit of OpenMP is per thread, so each job sets it; that of BLAS is per process
     PyTorch          set_num_threads, per process
 
-Numbers per process are set once around the run if jobs run in threads of this process, and in each job otherwise. An
-argument that the user has set to a positive number is kept. One that counts from all CPUs is replaced: where it would
-start processes, such as n_jobs=-1 of a ColumnTransformer, by 1.
+Limits per process are set once around the run if jobs run in threads of this process, and in each job otherwise.
+Arguments that the user has set to a positive number are kept. Arguments such as -1, which count from all CPUs, are
+replaced: by the number of inner threads for the estimators above, otherwise by 1, since they would start processes, as
+n_jobs=-1 of a ColumnTransformer would.
 """
 
 import sys
@@ -32,11 +33,11 @@ Given = TypeVar("Given")
 
 
 class IdleThreads:
-    """Trains folds of running jobs in threads that have no job, mostly towards the end of a run.
+    """Lets threads without a job train folds of running jobs, mostly towards the end of a run.
 
-    Jobs and helpers together never exceed the threads, except when a job begins while helpers are at work; helpers then
+    There are never more jobs and helpers than threads, except when a job starts while helpers are running: helpers then
     stop after their current fold. Results do not depend on which thread trains a fold.
-    Thread-safe. Cost: a thread for each helper, and a lock held for a few instructions.
+    Thread-safe. Cost: one thread per helper, and a lock held for a few instructions.
     """
 
     def __init__(self, threads: int) -> None:
@@ -58,9 +59,9 @@ class IdleThreads:
             self._leave()
 
     def each(self, function: Callable[[Item], Given], items: Sequence[Item]) -> list[Given]:
-        """Return the function's result for each item, some computed in idle threads; raise the error of the first item.
+        """Return the function's results for all items, some computed in idle threads, or raise the first item's error.
 
-        It is called within a job.
+        Must be called within a job.
         """
         work = _Work(function, items)
         helpers: list[threading.Thread] = []
@@ -96,7 +97,7 @@ class IdleThreads:
 
 
 class _Work(Generic[Item, Given]):
-    """Items that several threads share, each done once; after an error none is begun."""
+    """Items that several threads share; each is processed once, and none is started after an error."""
 
     def __init__(self, function: Callable[[Item], Given], items: Sequence[Item]) -> None:
         self.left = deque(enumerate(items))
@@ -111,7 +112,7 @@ class _Work(Generic[Item, Given]):
             return
         try:
             self._given[place] = self._function(item)
-        except BaseException as error:  # raised again by the job
+        except BaseException as error:  # `given` raises it in the job's thread
             self._errors[place] = error
             self.left.clear()
 
@@ -135,7 +136,7 @@ def capped(estimator: Any, inner: int) -> dict[str, int]:
 
 @contextmanager
 def process_limited(inner: int) -> Iterator[None]:
-    """Limit BLAS, PyTorch and, in this thread, OpenMP; never raise their number of threads."""
+    """Limit the threads of BLAS, PyTorch and, in this thread, OpenMP; never raise their number."""
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0
     controller = ThreadpoolController()
@@ -152,7 +153,7 @@ def process_limited(inner: int) -> Iterator[None]:
 
 @contextmanager
 def thread_limited(inner: int) -> Iterator[None]:
-    """Limit OpenMP in this thread."""
+    """Limit the threads that OpenMP starts from this thread."""
     with _controller(len(sys.modules)).limit(limits=inner, user_api="openmp"):
         yield
 
@@ -163,5 +164,5 @@ def _counts_from_all(value: Any) -> bool:
 
 @lru_cache(maxsize=1)
 def _controller(modules: int) -> ThreadpoolController:
-    """Return a controller of the loaded libraries; made again, which takes a millisecond, after more are imported."""
+    """Return a controller of the loaded libraries; creating it again after further imports takes a millisecond."""
     return ThreadpoolController()

@@ -1,8 +1,8 @@
-"""The function that a search tunes: a job trains all folds of one candidate further, and scores each.
+"""Defines the function that a search tunes: a job trains all folds of one candidate further, and scores each fold.
 
     params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], results of the folds
 
-Rows belong to the trainer: they are sent to another process once, with the trainer, and never with a job.
+The rows belong to the trainer. They are sent to another process once, with the trainer, and never with a job.
 Threads: jobs of different candidates may run at the same time; a job does not change the trainer.
 """
 
@@ -43,7 +43,7 @@ SEEDS = 2**31 - 1
 
 @dataclass(frozen=True)
 class SearchTable:
-    """All rows of a search, and the parameters for `fit` and scorer that go with them."""
+    """All rows of a search, and the parameters that are passed to `fit` and to the scorer."""
 
     X: Any
     y: Any
@@ -56,31 +56,31 @@ class SearchTable:
 class Trainer:
     """Trains and scores candidates; called by `ash.tune_function`."""
 
-    caller: str  # the class of the search
+    caller: str  # the name of the search's class
     estimator: Any
-    objects: Objects  # replace their texts in candidates
+    objects: Objects  # the objects that texts in candidates represent
     way: Way
     rungs: Rungs
     table: SearchTable
     splits: Sequence[Split]
     scorers: Scorers
-    inner: int  # threads that a job may start in libraries
+    inner: int  # threads that libraries may start in a job
     seed: int
     restart: bool  # whether each rung trains from scratch
-    with_train: bool
+    with_train: bool  # whether training rows are scored too
     refits: bool  # whether the best candidate will be fitted to all rows
-    config: dict[str, Any]
+    config: dict[str, Any]  # scikit-learn's configuration, which each fold is trained with
     executor: Any  # where jobs run: None, "processes" or an executor
     idle_threads: IdleThreads  # shared by all jobs in this process
-    caches: Sequence[TransformerCache]  # for each fold, the fitted transformers that candidates share
+    caches: Sequence[TransformerCache]  # one per fold, with the fitted transformers that candidates share
     eta: int
-    forecasts: bool  # whether candidates are ranked by what their score is expected to be after the next rung
-    constant: float | None  # the score of a constant in the first fold, if known
+    forecasts: bool  # whether candidates are ranked by their forecast score after the next rung
+    constant: float | None  # the score of a constant prediction in the first fold, if known
     failure_warning: ClassVar[type[Warning]] = FitFailedWarning
     here: bool = True  # whether jobs run in this process; a pickled copy has False
 
     def __call__(self, params: Params, epochs: int, state: list[Continued] | None) -> Scored:
-        """Run a job."""
+        """Run a job: train all folds of a candidate further, and score them."""
         with nullcontext() if self.here else process_limited(self.inner), self.idle_threads.job():
             return self._job(params, epochs, state)
 
@@ -91,7 +91,7 @@ class Trainer:
         return repr(self.estimator)
 
     def journal_identity(self) -> dict[str, Any]:
-        """Return what scores depend on, for a journal: hashes of estimator, rows and folds, resource and scoring."""
+        """Return the facts that scores depend on, for a journal: the estimator, data, folds, resource and scoring."""
         table, scorers = self.table, self.scorers
         own: dict[str, Any] = {"rungs": list(map(list, self.given_rungs))} if self.given_rungs else {}
         if self.objects.of:
@@ -108,18 +108,18 @@ class Trainer:
         }
 
     def record_facts(self) -> dict[str, Any]:
-        """Return facts for the record: the class of the search, and the threads of a job, which may affect scores."""
+        """Return facts for the record: the search's class, and the threads of a job, which may affect scores."""
         return {"by": self.caller, "plan": {"threads of a job": self.inner}}
 
     @property
     def given_rungs(self) -> tuple[tuple[int, int], ...]:
-        """Return places and epochs of each rung; empty if `ash.tune_function` makes the ladder."""
+        """Return the candidates and epochs of each rung, or nothing if `ash.tune_function` computes the ladder."""
         return self.rungs.given
 
     def refit_seconds(self, infos: Sequence[Any]) -> float:
-        """Estimate the seconds of a fit of a candidate to all rows from the times of its jobs.
+        """Estimate how many seconds a refit on all rows takes, from the times of the candidate's jobs.
 
-        The time of a job on a part of the rows is scaled up in proportion to their number.
+        The time of a job on part of the rows is scaled up in proportion to the number of rows.
         """
         told = [info for info in map(read_info, infos) if info is not None]
         if not self.refits or not told:
@@ -141,11 +141,11 @@ class Trainer:
         return made.set_params(**unset)
 
     def seed_of(self, params: Params) -> int:
-        """Return the seed of a candidate, different for each."""
+        """Return the seed of a candidate, which depends on its hyperparameters."""
         return seed_of_candidate(self.seed, self.objects.places(params))
 
     def candidate(self, params: Params) -> Any:
-        """Return the estimator of a candidate with the threads of a job."""
+        """Return the unfitted estimator of a candidate, limited to the threads of a job."""
         made = self.prepared(params)
         return made.set_params(**capped(made, self.inner))
 
@@ -171,7 +171,7 @@ class Trainer:
         return Scored(score, None if self.restart else state, info, expected)
 
     def _gain(self, under: Continued, fold: FoldInfo, epochs: int) -> float:
-        """Return the expected gain of a fold in the next rung, after a job with `epochs` epochs on the ladder."""
+        """Return a fold's expected gain of score in the next rung; `epochs` are those of the last job on the ladder."""
         now, following = self.scorers.ranking(fold.test), epochs * self.eta
         after = following if self.restart else under.done + self.rungs.missing(following, under.done)
         return forecast(under.law, [*fold.curve, (under.done, now)], after) - now
@@ -187,7 +187,7 @@ class Trainer:
         X_test, y_test = _safe_split(self.estimator, table.X, table.y, test, train)
         held_out = Rows(X_test, y_test, params_at(table.fit, test, count), table.classes) if under.stops else None
         rows = Rows(X, y, params_at(table.fit, train, count), table.classes, self.caches[number], held_out)
-        if epochs or under.why:  # a rung without epochs only scores again what the rung below trained
+        if epochs or under.why:  # without new epochs, the model is only scored again
             under.more(rows, epochs)
         fitted = time.perf_counter()
         held = X_test, y_test, params_at(table.score, test, count)
@@ -202,9 +202,10 @@ class Trainer:
     def _curve(
         self, number: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
     ) -> tuple[Point, ...]:
-        """Return earlier points of the learning curve of a fold: the score of the last rung.
+        """Return earlier points of a fold's learning curve: the epochs and score of the previous rung.
 
-        In the first rung it is the score after half the epochs, in the first fold only, to save predictions.
+        In the first rung it is the point after half the epochs, measured only in the first fold to save predictions,
+        after the score of a constant at 0 epochs, if known.
         """
         done, score = before
         if not self.forecasts or not under.law or under.stopped:
@@ -230,16 +231,16 @@ def hash_of(what: str, value: Any) -> str:
 
 
 def seed_of_candidate(seed: int, params: Params) -> int:
-    """Return a seed that depends on the hyperparameters of a candidate, and not on when it is drawn."""
+    """Return a seed that depends on a candidate's hyperparameters, and not on when the candidate is drawn."""
     text = f"{seed}:{key_of(params)}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") % SEEDS
 
 
 def constant_score(estimator: Any, table: SearchTable, split: Split, scorers: Scorers) -> float | None:
-    """Return the score of a constant prediction: the mean of the training rows, or their class frequencies.
+    """Return the score of a constant prediction: the training rows' mean target, or their class frequencies.
 
-    The learning curve of boosting begins there, before its first round. None if the estimator is neither a classifier
-    nor a regressor, or if the scorer needs more than predictions.
+    Before its first round, the learning curve of boosting starts at this score. Return None if the estimator is neither
+    a classifier nor a regressor, or if the scorer needs more than predictions.
     """
     if table.y is None or not (is_classifier(estimator) or is_regressor(estimator)):
         return None
