@@ -2,10 +2,10 @@
 
     any table -> schema checks -> blocks of encoded rows -> _predict_rows() of the model -> outputs -> labels, targets
 
-A subclass only predicts a block of encoded rows. Immutable and thread-safe.
+A subclass only has to predict a block of encoded rows. Models are immutable and thread-safe.
 
-Exports are methods too; ash/export implements them. The code of a format is imported on first use, and an error names
-a required package that is not installed.
+Exports are methods too; ash/export implements them. The code of each format is imported on first use. If a required
+package is not installed, an error names it.
 """
 
 import contextlib
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 BLOCK_CELLS = 2**22
-"""Float64 cells that are encoded at a time: 32 MiB."""
+"""The number of float64 cells that are encoded at a time: 32 MiB."""
 ROWS_WORTH_A_THREAD = 1024
-"""With fewer rows a second thread costs more than it saves."""
+"""Up to this many rows, a second thread costs more than it saves."""
 
 
 class Model(ABC):
@@ -64,9 +64,9 @@ class Model(ABC):
     validation_score: float
     record: RunRecord | None = None
     _called = "the model"
-    """Its name in error messages."""
+    """The model's name in error messages."""
     quantile: float | None = None
-    """Which quantile of the target it predicts; None if it predicts the mean."""
+    """The level of the quantile that it predicts; None if it was not trained with the quantile loss."""
 
     @property
     def task(self) -> str:
@@ -91,7 +91,7 @@ class Model(ABC):
     @property
     @abstractmethod
     def is_exponential(self) -> bool:
-        """Return whether its targets are exponentials, and therefore positive."""
+        """Return whether predicted targets are exponentials of the raw outputs, and therefore positive."""
 
     @abstractmethod
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
@@ -99,11 +99,11 @@ class Model(ABC):
 
     @abstractmethod
     def file_parts(self) -> FileParts:
-        """Return the entries and tensors of the model in a file."""
+        """Return the metadata entries and the tensors that represent the model in a file."""
 
     @abstractmethod
     def _predict_rows(self, rows: NDArray[Any], threads: int) -> NDArray[np.float32]:
-        """Return probabilities or targets [rows, outputs] for encoded rows, or raise ValueError for infinite ones."""
+        """Return probabilities or targets [rows, outputs] for encoded rows; raise ValueError for infinite numbers."""
 
     def predict(self, X: Any, *, threads: int | None = None) -> NDArray[Any]:
         """Return labels in the dtype of y, or targets in the units of y.
@@ -111,8 +111,8 @@ class Model(ABC):
         Parameters
         ----------
         X : array-like or DataFrame of shape (rows, n_features_in_)
-            The columns of training, matched by name if both tables have names, else by position. Numbers are finite or
-            missing, unless infinite numbers were treated as missing in training.
+            The same columns as in training, matched by name if both tables have names, else by position. Numbers must
+            be finite or missing, unless infinite numbers were treated as missing in training.
         threads : int, optional
             As for `ash.tune`; by default 1 if there are few rows.
 
@@ -180,7 +180,7 @@ class Model(ABC):
         DataError
             X or y does not fit the model.
         SettingError
-            The metric is unknown or belongs to the other task.
+            The metric is unknown, belongs to the other task, or takes one target only.
         """
         metric = metric_of(self.task, ALIASES.get(metric or "", metric))
         outputs = self._outputs(X, threads)
@@ -201,7 +201,7 @@ class Model(ABC):
         Parameters
         ----------
         path : path-like
-            The file, usually named `*.safetensors`. An existing one is replaced. Only its owner can read it.
+            The file, usually named `*.safetensors`. An existing file is replaced. Only the file's owner can read it.
 
         Raises
         ------
@@ -218,9 +218,9 @@ class Model(ABC):
         return model_digest(self.file_parts(), self.encoding, self.classes_, self.target_names)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
-        """Return the features of a table as a network takes them: scaled and clipped numbers, levels, statistics.
+        """Return a table's features as a network takes them: scaled and clipped numbers, levels and statistics.
 
-        The module of `to_torch` takes them too. `encoding.names` has their names.
+        The module that `to_torch` returns takes the same features. `encoding.names` has their names.
 
         Parameters
         ----------
@@ -230,15 +230,15 @@ class Model(ABC):
         Returns
         -------
         ndarray of shape (rows, encoding.features), float32
-            C-ordered; 0 for a missing number.
+            In row-major order; a missing number is 0.
 
         Raises
         ------
         DataError
             X does not fit the model.
         SettingError
-            There are boosted trees in the model, or the networks of several folds, which scale their inputs
-            differently. The message says what to do.
+            The model contains boosted trees, or networks of several folds, which scale their inputs differently. The
+            message says what to do.
         """
         schema, scaling = self.encoding.schema, describe(self).only_scaling("scaled features")
         frame = schema.read(read_frame(X, wanted=schema.names), self._called)
@@ -250,30 +250,32 @@ class Model(ABC):
         return features
 
     def to_torch(self) -> "torch.nn.Module":
-        """Return a float32 module of PyTorch that takes `encode`'s features, and can be trained further.
+        """Return a float32 PyTorch module that takes the features of `encode` and can be trained further.
 
             module = model.to_torch()
             module(torch.from_numpy(model.encode(X)))
 
-        The weights are copies. Parameters are what the network has learned: an embedding of numbers, factors of the
-        inputs, weights and biases, shares of the activations. The factors are multiplied into the first layer, so those
-        of the module start at 1. Dropout, weight decay and the like are in `params`, not in the module. The module is
-        returned in evaluation mode, which clips targets to their bounds; call ``module.train()`` to train it further.
+        The weights are copied. The module's parameters are everything that the network has learned: an embedding of
+        numbers, factors of the inputs, weights and biases, and shares of the activations. The learned factors are
+        already multiplied into the first layer, so the module's factors start at 1. Dropout, weight decay and the like
+        are in `params`, not in the module. The module is returned in evaluation mode, which clips targets to their
+        bounds. Call ``module.train()`` before training it further.
 
         Returns
         -------
         torch.nn.Module
-            Its output [rows, classes] are logits, for torch.nn.functional.cross_entropy: their softmax is
-            `predict_proba`, in the order of `classes_`. For regression it is [rows, targets] in the units of y. The
-            module of an ensemble has `members` and `weights`; its logits are the logarithms of the mean probabilities.
+            For classification it returns logits [rows, classes], for torch.nn.functional.cross_entropy; their softmax
+            is `predict_proba`, in the order of `classes_`. For regression it returns [rows, targets] in the units of y.
+            The module of an ensemble has `members` and `weights`; its logits are the logarithms of the mean
+            probabilities.
 
         Raises
         ------
         MissingExtra
             PyTorch is not installed.
         SettingError
-            There are boosted trees in the model, or the networks of several folds, which scale their inputs
-            differently. The message says what to do.
+            The model contains boosted trees, or networks of several folds, which scale their inputs differently. The
+            message says what to do.
         """
         require_extra("to_torch", "torch", "torch")
         from ash.export.torch_module import module_of
@@ -281,28 +283,29 @@ class Model(ABC):
         return module_of(describe(self))
 
     def to_onnx(self, path: str | os.PathLike[str], *, missing: str = "") -> None:
-        """Write the model as an ONNX file, from the cells of the table to labels and probabilities or targets.
+        """Write the model as an ONNX file, which takes the cells of a table and returns the predictions.
 
-        If all columns are numbers, the input is `X`, double [rows, columns]. Otherwise there is one input per column,
-        [rows, 1]: double for numbers and for dates, as days since 1970-01-01 in UTC; string for categories, written as
-        in training: a number as "3" or "2.5", a boolean as "True". An input has the name of its column, or x0, x1, ...
-        if columns have no names. An underscore is added to names that are empty or equal to those of outputs. The
-        metadata `columns` (JSON) has them in order.
+        If all columns are numbers, the input is `X`, double [rows, columns]. Otherwise each column is an input
+        [rows, 1]. Numbers are double. Dates are double too, in days since 1970-01-01 in UTC. Categories are strings,
+        written as in training: a number as "3" or "2.5", a boolean as "True". An input has the name of its column, or
+        x0, x1, ... if columns have no names. An underscore is added to names that are empty or equal to the name of an
+        output. The metadata `columns` (JSON) lists the inputs in order.
 
         Outputs: `label` [rows] in the type of y (numbers in 64 bits) and `probabilities`, float [rows, classes];
         for regression `target`, double [rows, targets].
 
-        A missing number is NaN. A level that was not in the training data is treated as in `predict`; some runtimes end
-        a text at a NUL character. A row that `predict` would refuse (infinite numbers, missing cells or unknown levels,
-        depending on the options of training) has NaN as probabilities or targets, and its label is meaningless.
+        A missing number is NaN. A level that was not in the training data is treated as in `predict`. Some runtimes cut
+        off texts at a NUL character. If `predict` would refuse a row (because of infinite numbers, missing cells or
+        unknown levels, depending on the options of training), its probabilities or targets are NaN, and its label is
+        meaningless.
 
-        Boosted trees compare numbers in double, as onnxruntime does too. A runtime that rounds them to float may take
-        the other branch next to a threshold.
+        Boosted trees compare numbers in double, and so does onnxruntime. A runtime that rounds numbers to float may
+        take the other branch for a number next to a threshold.
 
         Parameters
         ----------
         path : path-like
-            The file, usually named `*.onnx`. An existing one is replaced.
+            The file, usually named `*.onnx`. An existing file is replaced.
         missing : str
             The text that represents a missing cell of a category; it must not be a level.
 
@@ -311,7 +314,7 @@ class Model(ABC):
         MissingExtra
             The package onnx is not installed.
         SettingError
-            `missing` is a level, or ONNX cannot hold the model: more than 2 GiB, or text that is not Unicode.
+            `missing` is a level, or ONNX cannot hold the model: it exceeds 2 GiB, or has text that is not Unicode.
         OSError
             The file cannot be written.
         """
@@ -331,13 +334,13 @@ class Model(ABC):
             model::Outputs outputs{};                               // probabilities, or targets in units of y
             if (model::predict(row, outputs)) use(model::kClasses[model::decide(outputs)]);
 
-        Levels are looked up once, by UTF-8 text, and are plain numbers from then on, so a row is one flat array.
-        `model::kUnknown` is a level that was not in the training data, and `model::column("age")` the index of a
-        column. `predict` returns false, and leaves the outputs unchanged, for rows that `predict` here would refuse:
-        infinite numbers, missing cells or unknown levels, depending on the options of training. It is thread-safe. Its
-        buffers are on the stack: 4 bytes per feature and 8 per neuron of the widest layer, and 8 more per feature with
-        boosted trees or the networks of several folds. Weights are exact; sums are in float for networks and in double
-        for trees, so outputs agree to about 1e-6.
+        `model::level` looks up a level by its UTF-8 text and returns a number, so a row is one flat array of numbers.
+        `model::kUnknown` is a level that was not in the training data, and `model::column("age")` is the index of a
+        column. The header's `predict` returns false, and leaves the outputs unchanged, for rows that `Model.predict`
+        would refuse because of infinite numbers, missing cells or unknown levels, depending on the options of training.
+        It is thread-safe. Its buffers are on the stack: 4 bytes per feature and 8 per neuron of the widest layer, and 8
+        more per feature with boosted trees or the networks of several folds. Weights are exact. Sums are computed in
+        float for networks and in double for trees, so outputs agree to about 1e-6.
 
         g++ 12 compiles a network of 256-256-256 on 50 features (145,000 weights, 2.5 MB of text) in about one second,
         an ensemble of four such networks (11 MB) in two, and 1500 trees of 31 leaves (3 MB) in two.
@@ -345,9 +348,9 @@ class Model(ABC):
         Parameters
         ----------
         path : path-like
-            The file, usually named `*.hpp`. An existing one is replaced.
+            The file, usually named `*.hpp`. An existing file is replaced.
         namespace : str
-            The namespace of all names, such as "model" or "shop::price", so that a program can have several models.
+            The C++ namespace, such as "model" or "shop::price", so that a program can include several models.
 
         Raises
         ------
@@ -361,20 +364,20 @@ class Model(ABC):
         replace_file(Path(path), header(describe(self), namespace).encode("ascii"))
 
     def to_sklearn(self) -> "Pipeline":
-        """Return an equivalent scikit-learn pipeline that starts from the cells of the table and does not need ash.
+        """Return an equivalent scikit-learn pipeline, which takes the cells of the table and does not need ash.
 
-        Its classes are scikit-learn's own: ColumnTransformer, StandardScaler, OneHotEncoder, MLPClassifier or
-        MLPRegressor, TransformedTargetRegressor for targets with bounds or logarithms, VotingClassifier or
+        It consists only of scikit-learn's own classes: ColumnTransformer, StandardScaler, OneHotEncoder, MLPClassifier
+        or MLPRegressor, TransformedTargetRegressor for targets with bounds or logarithms, VotingClassifier or
         VotingRegressor for an ensemble. So joblib or pickle can store it. It is meant for prediction; fitting it again
-        trains another model. Categories are passed as text, missing cells as None or NaN. Each level is an input of the
-        network, so the first layer is large if there are many levels.
+        trains a different model. Categories are passed as text, missing cells as None or NaN. Each level is an input of
+        the network, so the first layer is large if there are many levels.
 
         Raises
         ------
         SettingError
-            scikit-learn cannot express the model: boosted trees, networks of several folds, other activations than
-            relu, tanh, sigmoid and identity, several of them, learned shares of activations, embeddings of numbers,
-            ensembles of several targets, labels that are fractions. The message says what to do.
+            scikit-learn cannot express the model: boosted trees, networks of several folds, activations other than
+            relu, tanh, sigmoid and identity, different activations in one network, learned shares of activations,
+            embeddings of numbers, ensembles for several targets, or fractional labels. The message says what to do.
         """
         from ash.export.sklearn_pipeline import pipeline_of
 
@@ -394,7 +397,7 @@ class Model(ABC):
         threads : int, optional
             As for `predict`.
         expecting : str, optional
-            What an error says expects other columns, if they do not match; by default the network, ensemble or model.
+            What an error about mismatched columns says is expecting others; by default "the network" or the like.
 
         Returns
         -------
@@ -404,7 +407,7 @@ class Model(ABC):
         frame = schema.read(frame, expecting or self._called)
         team = _team(frame.rows, threads)
         if self.encoding.takes_rows_as_they_are(frame):
-            with contextlib.suppress(ValueError):  # infinite numbers, or too large for float32: checked below
+            with contextlib.suppress(ValueError):  # infinite or too large for float32: checked below
                 return self._predict_rows(frame.matrix_rows(slice(None)), team)
         frame = schema.checked(frame)
         outputs = [
@@ -414,7 +417,7 @@ class Model(ABC):
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def predict_block(self, block: NDArray[np.float64], threads: int | None = None) -> NDArray[np.float32]:
-        """Return the same as `predict_frame`, for encoded rows.
+        """Return probabilities or targets, as `predict_frame` does, for encoded rows.
 
         Parameters
         ----------
@@ -430,7 +433,7 @@ class Model(ABC):
         return self._predict_rows(block, _team(len(block), threads))
 
     def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
-        """Return labels or targets, as `predict` does, from outputs.
+        """Convert outputs to labels or targets, as `predict` returns them.
 
         Parameters
         ----------
@@ -444,12 +447,12 @@ class Model(ABC):
 
 
 def _team(rows: int, threads: int | None) -> int:
-    """Return the number of threads that predict this many rows: one if they are few, unless `threads` is given."""
+    """Return the number of threads that predict this many rows: `threads` if given, otherwise one for few rows."""
     return 1 if threads is None and rows <= ROWS_WORTH_A_THREAD else resolve_threads(threads)
 
 
 def normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return probabilities [rows, classes] in float64 whose rows sum to 1 up to rounding in float64."""
+    """Return the probabilities [rows, classes] in float64, scaled so that each row sums to 1 up to rounding."""
     result = probabilities.astype(np.float64)
     result /= result.sum(axis=1, keepdims=True)
     return result
