@@ -1,15 +1,15 @@
-"""Boosted trees of CatBoost, written in LightGBM's text format. CatBoost is not needed.
+"""Converts CatBoost's boosted trees to LightGBM's text format. CatBoost is not needed.
 
-    CatBoost's model as JSON ---> its bias: one tree of a single leaf per score    ---> text for lightgbm_text.py
+    CatBoost's model as JSON ---> the bias: one single-leaf tree per score         ---> text for lightgbm_text.py
                                   an oblivious tree: a full binary tree per score
 
 An oblivious tree of depth d has the same d splits on every path. Bit k of a leaf's number is the result of split k. The
 split of the highest bit becomes the root, so the leaves keep their order.
 
 CatBoost rounds a cell to float32 and tests whether it is above a border. LightGBM tests whether a double is at most a
-threshold. The threshold written here is the largest double whose float32 rounding is at most the border. So both send
-each cell to the same side, except that the core, like LightGBM, treats cells within 1e-35 of 0 as 0. Missing cells go
-left in both.
+threshold. The threshold written here is the largest double that rounds to a float32 of at most the border. So both send
+each cell to the same side, except that the core, like LightGBM, treats cells within 1e-35 of 0 as 0. Both send missing
+cells left.
 """
 
 import math
@@ -29,13 +29,13 @@ Splits: TypeAlias = list[tuple[int, float]]
 ABSENT = math.log(1e-15)
 """The raw score of a class without training rows, as in LightGBM."""
 NAN_LEFT = 10
-"""The decision_type of LightGBM for which NaN is missing and goes left."""
+"""The LightGBM decision_type for which NaN is a missing value and goes left."""
 
 
 def lightgbm_text(
     model: Mapping[str, Any], *, features: int, objective: str, dimensions: Sequence[int | None] = (0,)
 ) -> str:
-    """Return CatBoost's trees as a text of LightGBM.
+    """Return CatBoost's trees in LightGBM's text format.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ def lightgbm_text(
     features : int
         Number of columns it was trained on, all numeric.
     objective : str
-        The objective of LightGBM whose raw scores mean the same.
+        The LightGBM objective whose raw scores have the same meaning.
     dimensions : sequence of (int or None)
-        For each score of the text its index in the model; None for a class without training rows.
+        For each score in the text, its index in CatBoost's model; None for a class without training rows.
 
     Raises
     ------
     MalformedError
-        The model is malformed, or has trees other than oblivious ones of numeric features.
+        The model is malformed, or has other trees than oblivious trees on numeric features.
     """
     try:
         columns = [_column(each, features) for each in model["features_info"]["float_features"]]
@@ -74,7 +74,7 @@ def lightgbm_text(
 
 
 def _column(feature: Mapping[str, Any], features: int) -> int:
-    """Return the index of a column in the table."""
+    """Return the index in the table of a numeric feature's column."""
     place = feature["flat_feature_index"]
     check_format(isinstance(place, int) and 0 <= place < features, f"the model of CatBoost has no feature {place}")
     check_format(feature["nan_value_treatment"] != "AsTrue", "the model of CatBoost sends missing values right")
@@ -105,7 +105,7 @@ def thresholds_of(borders: Sequence[float]) -> list[float]:
 
 @cache
 def _shape(depth: int) -> str:
-    """Return the entries of a full binary tree that depend on its depth alone."""
+    """Return the entries of a full binary tree that depend only on its depth."""
     nodes = 2**depth - 1
     children = [2 * node + side for node in range(nodes) for side in (1, 2)]
     numbers = [child if child < nodes else nodes - 1 - child for child in children]
@@ -119,7 +119,7 @@ def _shape(depth: int) -> str:
 
 
 def _tree_text(number: int, features: Sequence[int], thresholds: Sequence[float], leaves: Sequence[float]) -> str:
-    """Return the text of a full binary tree with one question per level."""
+    """Return the text of a full binary tree with one split per level."""
     split_feature = "".join(f"{each} " * 2**level for level, each in enumerate(features))
     threshold = "".join(f"{each!r} " * 2**level for level, each in enumerate(thresholds))
     return (

@@ -4,29 +4,31 @@
                                     member 1 -> outputs * weight 1   + -> float64, in order of members -> float32
                                     ...                             /
 
-Outputs are probabilities or targets. They have the same bits on any number of threads, since those of each member have
+Outputs are probabilities or targets. They are the same bit for bit on any number of threads, since each member's are
 and the order of summation is fixed. Prediction time is the sum over the members.
 
-Selection is greedy, with replacement, by the predictions of the validation rows:
+Selection is greedy, with replacement, by the predictions for the validation rows:
 
-    first draws: the best model; also the next four and the best one of the other type (network or trees), unless
+    first draws: the best model; also the next four and the best model of the other type (network or trees), unless
                  clearly worse
-    draw t + 1: the model that, averaged with the t before, gives the lowest loss
-    after `size` draws: back to the draw with the lowest loss (ties: the earlier) that follows the first ones; the
-    weights are shares of the draws
+    draw t + 1: the model that, averaged with the first t draws, gives the lowest loss
+    after `size` draws: later draws than the one with the lowest loss (ties: the earlier) are undone, except the first
+    draws; the weights are shares of the remaining draws
 
-Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Starting with several
-models is their section 2.2: with few validation rows, a single model that was lucky would be drawn alone. If there are
-more trees than networks, a lucky tree is more likely, so both the best network and the best trees are tried first.
-Clearly worse means by more than two standard errors of the difference, which is paired by rows. There is no bagging.
+Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Starting with
+several models follows their section 2.2: with few validation rows, a single lucky model might be the only one drawn. If
+there are more trees than networks, lucky trees are more likely, so both the best network and the best trees are tried
+first. Clearly worse means worse by more than two standard errors of the difference, paired by rows. Unlike in the
+paper, there is no bagging.
 
-Loss:        per row, the squared error of probabilities (Brier's score) or of standardized targets, averaged over
-             outputs; the pinball loss or Poisson deviance if networks were trained with these; for the metric log_loss
-             the negated logarithm of the label's probability. Then the weighted mean over rows. Also for accuracy and
-             AUC: these depend on labels or ranks only, so with few rows many averages have the same value.
-Order:       among equal losses the first network wins. Sums run over rows in NumPy's fixed order on one thread, so the
-             outcome depends on the predictions alone.
-Cost:        size * networks passes over the rows; 8 bytes per network, row and, for regression, target.
+Loss:        per row, the squared error of probabilities (Brier score) or of standardized targets, averaged over
+             outputs; the pinball loss or Poisson deviance if networks were trained with it; for the metric log_loss
+             the negated logarithm of the label's probability. The loss is the weighted mean over rows. It is also used
+             if the metric is accuracy or AUC. These depend only on labels or ranks, so with few rows many averages
+             would have the same value.
+Order:       among equal losses the first network wins. Rows are summed in NumPy's fixed order on one thread, so the
+             outcome depends only on the predictions.
+Cost:        size * networks passes over the rows. Memory: 8 bytes per network and row; for regression, per target too.
 """
 
 import math
@@ -52,19 +54,19 @@ MOST_FIRST = 5
 CLEARLY = 2.0
 """A network that is worse than another by more standard errors than this is clearly worse."""
 _LEAST_PROBABILITY = np.finfo(np.float32).tiny
-"""As in the core's log_loss: a probability of 0 costs 87, not infinity."""
+"""The lower bound of probabilities, as in the core's log_loss: a probability of 0 costs 87, not infinity."""
 
 
 class Ensemble(Model):
     """A weighted mean of trained networks and boosted trees.
 
-    It comes from `Result.ensemble` or `ash.load`; do not construct it yourself. It predicts, scores, and is saved and
-    pickled like a network. Averages of probabilities are probabilities; targets are averaged in the units of y.
+    It comes from `Result.ensemble` or `ash.load`; do not construct it yourself. It predicts and scores like a network,
+    and can be saved and pickled. Probabilities are averaged as such; targets are averaged in the units of y.
 
     Attributes
     ----------
     members : tuple of Network or Trees
-        The best first. All are from one run, so they share one encoding of the columns.
+        The members, best first. All are from one run, so they share one encoding of the columns.
     weights : ndarray of shape (members,), float64
         The share of each member, above 0; they sum to 1. Read-only.
     task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
@@ -73,10 +75,10 @@ class Ensemble(Model):
         The metric of the run; "neg_log_loss" or "neg_root_mean_squared_error" if a user's scorer scored the run.
     validation_score : float
         Its score in that metric on the rows by which it was selected; higher is better. It is optimistic, like the best
-        score of a run. After cross-validation it is the score of the members' networks of the folds, on rows that these
-        had not seen.
+        score of a run. After cross-validation it is the score of the networks of the folds, each on the rows held out
+        from its training.
     record : RunRecord or None
-        Trains it again; None for files of older versions.
+        The record of the run, which trains the ensemble again; None for files of older versions.
 
     Examples
     --------
@@ -161,13 +163,14 @@ def _rebuild(
 def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
     """Return [networks, rows]: the probability that each network gives to the label of each row.
 
-    `predictions` [networks, rows, classes] are probabilities, and `labels` [rows] class numbers, here and below.
+    `predictions` [networks, rows, classes] are probabilities, and `labels` [rows] are class numbers, also in the
+    functions below.
     """
     return predictions[:, np.arange(len(labels)), labels].astype(np.float64)
 
 
 def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return [networks, rows, classes]: the probabilities minus 1 for the true class and minus 0 for the others."""
+    """Return [networks, rows, classes]: the probabilities, minus 1 for the true class."""
     errors = predictions.astype(np.float64)
     errors[:, np.arange(len(labels)), labels] -= 1
     return errors
@@ -181,7 +184,7 @@ def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Num
 
 
 def elementary(function: str, x: NDArray[Any]) -> Numbers:
-    """Return "exp" or "log" of an array in single precision, computed by the core; NumPy's depend on the processor."""
+    """Return "exp" or "log" of an array in single precision, computed by the core, since NumPy's depend on the CPU."""
     found = _core.evaluate_elementary(function, np.asarray(x, np.float32).ravel())
     return found.reshape(x.shape).astype(np.float64)
 
@@ -228,7 +231,7 @@ def select(
 
     `terms` [networks, rows, ...] are averaged: `label_probabilities`, `class_errors`, `target_errors` or predictions,
     with the best network first. `weights` [rows] are the weights of the rows, and `losses_of` returns the loss of each
-    row for an average of the terms. `others`, the best of another kind of model, are tried in the first draws too.
+    row for an average of the terms. `others` are the best models of the other kind, which the first draws also try.
     """
     tried = [*others, *range(1, min(MOST_FIRST, size, len(terms)))]
     first = sorted(_first_draws(terms, weights, losses_of, tried)[:size])
@@ -249,7 +252,7 @@ def select(
 
 
 def _first_draws(terms: Numbers, weights: Numbers | None, losses_of: RowLosses, tried: Sequence[int]) -> list[int]:
-    """Return the best network, and those of the others tried that are not clearly worse on these rows."""
+    """Return the best network, and those of the networks in `tried` that are not clearly worse on these rows."""
     best = losses_of(terms[0])
     count = len(best) if weights is None else float(weights.sum())
     first = [0]

@@ -1,8 +1,8 @@
-"""Writes a model as one safetensors file: numbers as tensors, and everything else as a JSON text in its metadata.
+"""Writes a model as one safetensors file: numbers as tensors, and everything else as a JSON text in the metadata.
 
     tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
                embedding [parameters, numbers] float32, if numbers are embedded
-               share.0 [outputs] float32, ... of each hidden layer, if activations are parametric
+               share.0 [outputs] float32, ... for each hidden layer, if activations are parametric
                input_center, input_scale, input_limit [features] float64: scale above 0, limit 3 (a smooth clip) or 0
                target_mean, target_scale [outputs] float64
                target_least, target_most [outputs] float64, if predictions have bounds
@@ -11,7 +11,7 @@
     metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), ...}
-               "sha256": of that text and of the tensors
+               "sha256": the hash of that text and of the tensors
 
     trees      trees [bytes] uint8: the text of LightGBM in UTF-8 (lightgbm_text.py); the tensors of targets, statistics
                and neighbors as above; format "ash-trees", version 3, without activations and numbers
@@ -19,10 +19,11 @@
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
                statistics, neighbors once; format "ash-ensemble", in which "members" holds the entries of each member
 
-Invariants: (1) loading runs no code from the file and uses nothing before all of it is checked: names, dtypes, shapes
-against each other and against the metadata, finite numbers; (2) a malformed file raises ModelFormatError, which names
-the path; a missing or unreadable file raises OSError; (3) saving writes a temporary file next to the target, flushes it
-to the disk and then renames it, so a crash leaves the old file intact; (4) the same model has the same bytes.
+Invariants: (1) loading runs no code from the file and uses nothing before everything is checked: names, dtypes, shapes
+(against each other and against the metadata) and that numbers are finite; (2) a malformed file raises ModelFormatError,
+which names the path; a missing or unreadable file raises OSError; (3) saving writes a temporary file next to the
+target, flushes it to disk and then renames it, so a crash leaves the old file intact; (4) equal models have equal
+bytes.
 """
 
 import hashlib
@@ -49,7 +50,7 @@ VERSIONS = (1, 2, 3)
 """Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees. A file
 has the lowest version that can hold the model, so that older versions of ash can read as many files as possible."""
 KEY, DIGEST = "ash", "sha256"
-"""Keys of the metadata: of our JSON text, and of the checksum."""
+"""Metadata keys of our JSON text and of the checksum."""
 HEAD = 8
 """Size in bytes of the header length at the start of a safetensors file."""
 WEIGHTS = "weights"
@@ -59,7 +60,7 @@ TREES = "trees"
 EXPONENTIAL = "exponential"
 """The entry of a network whose targets are target_mean * exp(target_scale * output)."""
 QUANTILE = "quantile"
-"""The entry with the quantile that a network predicts."""
+"""The entry with the level of the quantile that a model predicts."""
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
@@ -72,11 +73,11 @@ FileParts: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 
 
 class MalformedError(Exception):
-    """The error of a malformed file, without its path."""
+    """A file is malformed; the message lacks the file's path, which the caller adds."""
 
 
 def check_format(condition: bool, wrong: str) -> None:
-    """Raise MalformedError, saying what is wrong, unless the condition holds."""
+    """Raise MalformedError with the message `wrong` unless the condition holds."""
     if not condition:
         raise MalformedError(wrong)
 
@@ -118,7 +119,7 @@ def is_trees(tensor: str) -> bool:
 
 
 def _with_sorted_metadata(content: bytes) -> bytes:
-    """Return the content of a file with sorted metadata, since the library's order differs from call to call."""
+    """Return the content of a file with sorted metadata, since the order that safetensors writes varies."""
     start = HEAD + int.from_bytes(content[:HEAD], "little")
     header = json.loads(content[HEAD:start])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
@@ -130,21 +131,21 @@ def _with_sorted_metadata(content: bytes) -> bytes:
 def model_digest(
     parts: FileParts, encoding: Encoding, classes: NDArray[Any] | None, target_names: tuple[str, ...] | None
 ) -> str:
-    """Return a hash of all that predictions depend on, 64 hexadecimal digits: weights, calibration, encoding, ..."""
+    """Return a hash (64 hexadecimal digits) of everything predictions depend on: weights, calibration, encoding, ..."""
     about, tensors = _whole(parts, encoding, target_names)
     about["classes"] = None if classes is None else list(map(repr, classes.tolist()))
     return digest(json.dumps(about, allow_nan=False, default=_plain, sort_keys=True), tensors)
 
 
 def _whole(parts: FileParts, encoding: Encoding, target_names: tuple[str, ...] | None) -> FileParts:
-    """Return the entries and tensors of a model with those of its encoding."""
+    """Return a model's entries and tensors, together with those of its encoding and its target names."""
     about, tensors = parts
     columns, tables = encoding_parts(encoding)
     return {**about, "encoding": columns, "target_names": target_names}, {**tensors, **tables}
 
 
 def core_parts(core: _core.Network) -> dict[str, Any]:
-    """Return the arguments from which the core makes an equal network."""
+    """Return the arguments from which the core builds an equal network."""
     names = ("weights", "biases", "activations", "classes", *VECTORS, "numbers", "embedding", "shares", EXPONENTIAL)
     return {name: getattr(core, name) for name in (*names, *BOUNDS)}
 
@@ -167,7 +168,7 @@ def network_parts(
 
 
 def trees_arguments(core: _core.Trees) -> dict[str, Any]:
-    """Return the arguments from which the core makes equal trees."""
+    """Return the arguments from which the core builds equal trees."""
     tables = ("features", "leaf_starts", "feature", "threshold", "left", "right", "missing", "leaf_values", "classes")
     return {name: getattr(core, name) for name in (*tables, *UNITS, EXPONENTIAL, *BOUNDS)}
 
@@ -193,7 +194,7 @@ def _target_entries(core: _core.Network | _core.Trees, quantile: float | None) -
 
 
 def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
-    """Return the entries and tensors of an ensemble; those of its members have their numbers as prefix."""
+    """Return the entries and tensors of an ensemble; each member's tensors have its number as a prefix."""
     members, tensors = [], {WEIGHTS: np.array(weights)}
     for number, (entries, own) in enumerate(models):
         members.append({key: value for key, value in entries.items() if key != "format"})
@@ -226,7 +227,7 @@ def _write_labels(classes: NDArray[Any] | None, path: str | os.PathLike[str]) ->
 
 
 def _plain(value: Any) -> Any:
-    """Convert NumPy scalars to types that JSON has."""
+    """Convert a NumPy scalar to a Python number, which JSON can hold."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} cannot be saved")

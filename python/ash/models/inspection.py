@@ -1,16 +1,16 @@
-"""The effect of each column on a model: permutation importance and partial dependence.
+"""Computes the effect of each column on a model: permutation importance and partial dependence.
 
     cells of one column shuffled among the rows  ->  the score falls by the importance of the column
-    all rows have the same value in one column   ->  the mean prediction, for some of its values
+    all rows have the same value in one column   ->  the mean prediction is the partial dependence for this value
 
 Both are computed on a sample of the validation rows. A result holds its own copy of these cells, so it does not keep
 the user's table in memory. The sample is encoded once, and the features of a column are shuffled together. If there are
-neighbor features, which depend on several columns, the rows are encoded anew.
+neighbor features, which depend on several columns, the rows are encoded again each time.
 
 Sources: Breiman, Random Forests, Machine Learning 45, 2001; Friedman, Greedy Function Approximation, Annals of
 Statistics 29, 2001.
 
-Order:  the shuffles have a fixed seed, so equal models have equal numbers.
+Order:  the shuffles have a fixed seed, so equal models have equal results.
 Cost:   importance predicts the sample REPEATS times per column, partial dependence once per value.
 """
 
@@ -32,9 +32,9 @@ from ash.models.model import Model
 from ash.options import Options, core_loss
 
 MOST_ROWS = 1_000
-"""The most rows of a sample."""
+"""The most rows in a sample."""
 MOST_COLUMNS = 200
-"""Wider tables have no sample: the cost grows with the square of the number of columns."""
+"""Wider tables are not sampled, since the cost grows with the square of the number of columns."""
 REPEATS = 5
 VALUES, LEVELS = 20, 10
 """The most values of a number or date, and the most levels of a category, in partial dependence."""
@@ -51,7 +51,7 @@ class Sample:
     ----------
     frame : Frame
     targets : float64 array [rows, outputs]
-        Class numbers in one column for classification.
+        The targets; for classification, class numbers in one column.
     weights : float64 array [rows] or None
     level : float
         The quantile that the model predicts; 0.5 if it predicts none.
@@ -69,8 +69,8 @@ class PartialDependence(NamedTuple):
     Attributes
     ----------
     values : list of float, of str or of None
-        Some values of the column: numbers or dates (ISO 8601) in ascending order, or the most frequent levels; None is
-        a missing cell.
+        Selected values of the column: numbers or dates (ISO 8601) in ascending order, or the most frequent levels. None
+        is a missing cell.
     predictions : float64 array [values, outputs]
         Mean probabilities of the classes, or mean targets in the units of y.
     """
@@ -80,7 +80,7 @@ class PartialDependence(NamedTuple):
 
 
 def sample_of(split: Split, options: Options) -> Sample | None:
-    """Return at most MOST_ROWS of the validation rows of all folds, evenly spaced; None for more than MOST_COLUMNS."""
+    """Return up to MOST_ROWS evenly spaced validation rows of all folds; None for more than MOST_COLUMNS columns."""
     fold = split.folds[0]
     schema = fold.encoding.schema
     if len(schema.columns) > MOST_COLUMNS:
@@ -122,7 +122,7 @@ def partial_dependence(model: Model, sample: Sample, place: int, threads: int | 
 
 
 class _Cells:
-    """The rows of a sample; a column can be given the cells of other rows."""
+    """The rows of a sample, scored and predicted after the cells of a column are replaced by those of other rows."""
 
     def __init__(self, model: Model, sample: Sample, threads: int | None) -> None:
         self._model, self._sample, self._threads = model, sample, threads
@@ -155,7 +155,7 @@ class _Cells:
 
 
 def _quantiles(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int], list[float | str | None]]:
-    """Return rows at evenly spaced quantiles of the column, and their numbers, or dates as text."""
+    """Return rows at evenly spaced quantiles of the column, and the rows' numbers, or dates as text."""
     numbers = frame.columns[place].numbers(slice(None))
     order = np.argsort(numbers, kind="stable")[: int(np.count_nonzero(~np.isnan(numbers)))]
     if not len(order):
@@ -169,7 +169,7 @@ def _quantiles(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int
 
 
 def _levels(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int], list[float | str | None]]:
-    """Return one row for each of the column's most frequent levels, and the levels; missing cells are one level."""
+    """Return one row for each of the column's most frequent levels, and the levels; missing cells count as a level."""
     cells = [None if column.is_missing(cell) else cell for cell in frame.columns[place].cells(slice(None))]
     counts = Counter(cells)
     levels = sorted(counts, key=lambda level: (-counts[level], level is None, level or ""))[:LEVELS]

@@ -397,7 +397,7 @@ class Model(ABC):
         threads : int, optional
             As for `predict`.
         expecting : str, optional
-            What an error about mismatched columns says is expecting others; by default "the network" or the like.
+            The model's name in an error about mismatched columns, by default "the network" or the like.
 
         Returns
         -------

@@ -1,7 +1,7 @@
-"""`Network`, the public model of a trained network.
+"""Contains `Network`, the public model of a trained network.
 
-The core's network holds weights and standardization and has only numbers; this one adds classes, names and the facts
-of its training. Immutable and thread-safe.
+The core's network holds only numbers: weights and standardization. `Network` adds classes, names and facts about its
+training. It is immutable and thread-safe.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Network(Model):
     encoding : ash.encoding.encoding.Encoding
         The columns of X in training, and how they are encoded as features of the network.
     feature_names : tuple of str or None
-        Column names of the DataFrame it was trained on.
+        Column names of the DataFrame that it was trained on.
     target_names : tuple of str or None
         Names of the columns of y.
     n_features_in_ : int
@@ -44,7 +44,8 @@ class Network(Model):
     validation_score : float
         Its score in that run; higher is better.
     record : RunRecord or None
-        Trains it again; None for a network of a single fold, and for files of older versions.
+        The record of the run, which trains the model again; None for a network of a single fold, and for files of older
+        versions.
     core : ash._core.Network
         Weights, biases and scaling.
 
@@ -92,11 +93,11 @@ class Network(Model):
         return self.core.exponential
 
     def weighted_members(self) -> "list[tuple[Network, float]]":
-        """Return this network alone."""
+        """Return only this network, with weight 1."""
         return [(self, 1.0)]
 
     def file_parts(self) -> FileParts:
-        """Return the entries and tensors of the network in a file."""
+        """Return the metadata entries and the tensors that represent the network in a file."""
         return network_parts(self.core, self.params, self.metric, self.validation_score, self.quantile)
 
     def sharper(self, factor: float) -> "Network":
@@ -130,7 +131,7 @@ class Network(Model):
 
 
 def sharpen(core: _core.Network, factor: float) -> _core.Network:
-    """Return a network of the core with its logits multiplied."""
+    """Return a core network with its logits multiplied by a factor."""
     if factor == 1:
         return core
     parts = core_parts(core)

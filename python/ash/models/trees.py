@@ -1,6 +1,6 @@
-"""`Trees`, boosted trees as a model. LightGBM or CatBoost trains them; the core predicts from their tables.
+"""Contains `Trees`, the model of boosted trees. LightGBM or CatBoost trains them, and the core predicts with them.
 
-They take the same encoded rows as networks, with unscaled numbers. Immutable and thread-safe.
+Trees take the same encoded rows as networks, but with unscaled numbers. They are immutable and thread-safe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class Boosted(NamedTuple):
 
 
 class Trees(Model):
-    """Boosted trees, trained by LightGBM or CatBoost, with the units of their target.
+    """Boosted trees, trained by LightGBM or CatBoost, with the scaling of their target.
 
     It comes from `Result.model`, `ash.load` or the members of an ensemble; do not construct it yourself. It predicts
     without the library that trained it.
@@ -41,12 +41,12 @@ class Trees(Model):
     validation_score : float
         Its score in that run; higher is better.
     core : ash._core.Trees
-        The tables of the trees, and the units of the target.
+        The tables of the trees, and the scaling of the target.
     text : str
-        The trees in LightGBM's format, also for CatBoost; ``lightgbm.Booster(model_str=text)`` reads it. Its features
-        are those of the encoding.
+        The trees in LightGBM's format, even if CatBoost trained them; ``lightgbm.Booster(model_str=text)`` reads it.
+        Its features are those of the encoding.
     record : RunRecord or None
-        Trains it again; None for the trees of a single fold.
+        The record of the run, which trains the model again; None for the trees of a single fold.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class Trees(Model):
 
     @property
     def n_outputs_(self) -> int:
-        """Return the number of columns of y: one."""
+        """Return the number of columns of y, which is always 1."""
         return 1
 
     @property
@@ -93,11 +93,11 @@ class Trees(Model):
         return self.core.exponential
 
     def weighted_members(self) -> "list[tuple[Trees, float]]":
-        """Return these trees alone."""
+        """Return only these trees, with weight 1."""
         return [(self, 1.0)]
 
     def file_parts(self) -> FileParts:
-        """Return the entries and tensors of the trees in a file."""
+        """Return the metadata entries and the tensors that represent the trees in a file."""
         return trees_parts(self.core, self.text, self.params, self.metric, self.validation_score, self.quantile)
 
     def sharper(self, factor: float) -> "Trees":
@@ -144,7 +144,7 @@ def core_of(
     target_least: Sequence[float] | NDArray[np.float64] = (),
     target_most: Sequence[float] | NDArray[np.float64] = (),
 ) -> _core.Trees:
-    """Return the core's trees for a text of LightGBM.
+    """Build the core's trees from a text in LightGBM's format.
 
     Parameters
     ----------
@@ -153,12 +153,12 @@ def core_of(
     classes : int
         0 for regression.
     target_mean, target_scale : array of shape (1,) or (classes,), optional
-        A target is ``mean + scale * raw score``; by default 0 and 1, as for classes.
+        A target is ``mean + scale * raw score``; the scores of classes are scaled likewise. By default 0 and 1.
     exponential : bool
-        A target is ``mean * exp(scale * raw score)``; then the mean is above 0. Required by objectives whose scores are
-        logarithms.
+        Whether a target is ``mean * exp(scale * raw score)``, with a mean above 0, by default 1. Required by objectives
+        whose scores are logarithms.
     target_least, target_most : array of shape (1,), optional
-        Bounds of targets.
+        Bounds of predicted targets.
 
     Raises
     ------
