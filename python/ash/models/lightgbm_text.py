@@ -2,11 +2,11 @@
 
     header         "tree", version=v4, num_class=1, objective=..., tree_sizes=<characters of each tree>, a blank line
     each tree      Tree=0, num_leaves=31, split_feature=..., threshold=..., two blank lines
-    end of trees   the rest (importances, settings of the training) does not affect predictions
+    end of trees   the rest (importances, training settings) does not affect predictions
 
-A text may come from an untrusted source. It is split and its numbers are converted, so memory is proportional to its
-length; the core checks the structure of the trees (cpp/ash/train/trees.hpp). A text that is malformed, or that predicts
-by rules that the core does not have, raises MalformedError.
+A text may come from an untrusted source. It is only split and its numbers converted, so memory is proportional to its
+length. The core checks the structure of the trees (cpp/ash/train/trees.hpp). A text raises MalformedError if it is
+malformed or uses prediction rules that the core does not support.
 """
 
 import itertools
@@ -35,15 +35,16 @@ TREE_KEYS = {
     *("internal_value", "internal_weight", "internal_count", "is_linear", "shrinkage"),
 }
 MOST = repr(sys.float_info.max)
-"""Replaces a threshold of "inf": every number is at most this, so only missing cells go the other way."""
+"""Replaces a threshold of "inf": every number is at most this, so only missing cells can take the other branch."""
 MISSING = {0: 0, 2: 0, 8: 2, 10: 1}
-"""Where NaN goes (NanGoes of the core) by the decision_type of a node. Its bits: 1: splits categories; 2: what is
-missing goes left; 4: zeros are missing; 8: NaN is missing. Without 4 and 8 NaN counts as zero."""
+"""Where NaN goes (the core's NanGoes), for each decision_type of a node. The bits of decision_type mean: 1: the node
+splits categories; 2: missing values go left; 4: zeros are missing; 8: NaN is missing. Without 4 and 8, NaN counts as
+zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class TreesText:
-    """The contents of a text."""
+    """The contents of a model in LightGBM's text format."""
 
     objective: str
     classes: int
@@ -54,13 +55,13 @@ class TreesText:
 
 
 def predicting_part(text: str) -> str:
-    """Return a text without the part after its trees, such as the number of threads that trained them."""
+    """Return a text without the part after its trees, which has settings such as the number of training threads."""
     trees, end, _ = text.partition("\n" + END)
     return trees + end
 
 
 def read_trees(text: str) -> TreesText:
-    """Return the contents of a text of LightGBM, or raise MalformedError."""
+    """Return the contents of a text in LightGBM's format, or raise MalformedError."""
     head, blank, rest = text.partition("\n\n")
     check_format(head.startswith("tree\n") and bool(blank), "it does not begin as a model of LightGBM")
     header = _entries(head.split("\n")[1:], "its header")
@@ -82,7 +83,7 @@ def read_trees(text: str) -> TreesText:
 
 
 def _classes(header: dict[str, str]) -> int:
-    """Return the number of classes, 0 for regression, that objective and counts agree on."""
+    """Return the number of classes, 0 for regression; raise MalformedError if objective and counts disagree."""
     objective = header["objective"]
     counts = tuple(_count(header[name], name) for name in ("num_class", "num_tree_per_iteration"))
     if objective in REGRESSIONS or objective == "binary sigmoid:1":
@@ -97,7 +98,7 @@ def _classes(header: dict[str, str]) -> int:
 
 
 def _read_tree(tree: str, number: int, columns: dict[str, list[str]]) -> int:
-    """Append the numbers of a tree, still as text, to the columns, and return the number of leaves."""
+    """Append a tree's numbers, still as text, to the columns, and return the tree's number of leaves."""
     name = f"tree {number}"
     is_whole = tree.startswith(f"Tree={number}\n") and tree.endswith("\n\n\n")
     check_format(is_whole, f"{name} does not begin or end where tree_sizes says")
@@ -133,7 +134,7 @@ def _tables(columns: dict[str, list[str]], leaf_starts: list[int]) -> dict[str, 
 
 
 def _entries(lines: Sequence[str], what: str) -> dict[str, str]:
-    """Return the lines "key=value" as a dict."""
+    """Return lines of the form "key=value" as a dict."""
     entries = dict(line.partition("=")[::2] for line in lines)
     check_format(len(entries) == len(lines), f"{what} has an entry twice")
     return entries
@@ -155,7 +156,7 @@ def _integers(values: list[str], name: str) -> NDArray[np.int32]:
 
 
 def _floats(values: list[str], name: str, words: Mapping[str, str] = MappingProxyType({})) -> NDArray[np.float64]:
-    """Return the numbers, after replacing words."""
+    """Convert texts to finite numbers, after replacing the given words."""
     values = [words.get(value, value) for value in values]
     _check_characters(values, name, "-+.e0123456789")  # excludes nan, inf and 1_000
     try:

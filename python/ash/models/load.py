@@ -1,9 +1,9 @@
-"""Reads a model file and checks everything in it before anything is used. ash/models/file.py has the layout.
+"""Reads a model file, and checks everything in it before anything is used. ash/models/file.py describes the layout.
 
     tensors, metadata -> checksum -> metadata of each member -> encoding, labels -> tensors of each member -> the core
 
-A file may come from an untrusted source. No allocation has a size that the file merely claims: tensors have been read,
-so they are as large as the file, and labels are bounded by LARGEST_LABELS.
+A file may come from an untrusted source, so no size that it merely claims is allocated. Tensors have already been read,
+so they are no larger than the file, and labels are bounded by LARGEST_LABELS.
 """
 
 import itertools
@@ -51,15 +51,15 @@ from ash.space.hyperparameters import ACTIVATIONS
 FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
 TREES_KEYS = {"params", "metric", "validation_score"}
 NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
-"""The metadata that each member of an ensemble has; all other metadata are shared."""
+"""The metadata entries that each member of an ensemble has; all members share the other entries."""
 CLIP = 3.0
-"""The limit of a clipped input; for other inputs it is 0."""
+"""The limit of a clipped input; the limit of other inputs is 0."""
 EMBEDDED = 3
-"""Inputs of the first layer that an embedding adds for a number, besides the number itself."""
+"""The number of inputs that an embedding adds to the first layer for each number, besides the number itself."""
 PARAMETERS = 83
-"""Parameters of an embedding, for each number (cpp/ash/kernels/embedding.hpp)."""
+"""The number of parameters of an embedding per number (cpp/ash/kernels/embedding.hpp)."""
 ROOM = 2**20
-"""Bytes that must be allocatable before a file is read."""
+"""The number of bytes that must be allocatable before a file is read."""
 LARGEST_LABELS = 2**28
 """The most bytes of labels, since a dtype such as <U100000000 makes a few labels huge."""
 
@@ -80,7 +80,7 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
     Raises
     ------
     ModelFormatError
-        The file is not a model of ash, is damaged, or is of a newer version.
+        The file is not an ash model, is damaged, or was written in a newer version of the format.
     SettingError
         `path` is not a path.
     OSError
@@ -134,7 +134,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     with open(name, "rb"):  # raises Python's own OSError for a missing or unreadable file
-        bytearray(ROOM)  # raises MemoryError, where safetensors would end the process
+        bytearray(ROOM)  # raises MemoryError, while safetensors would end the process
     try:
         with safe_open(name, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -153,7 +153,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 
 def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Encoding:
-    """Remove the tensors of the encoding from `tensors` and return the encoding."""
+    """Remove the encoding's tensors from `tensors`, and return the encoding."""
     tables = {name: tensors.pop(name) for name in sorted(tensors) if name.startswith(ARRAYS)}
     try:
         return encoding_from_parts(about.get("encoding"), tables)
@@ -246,7 +246,7 @@ def _check_fit(
 
 
 def _facts(about: dict[str, Any]) -> dict[str, Any]:
-    """Return the entries that networks and trees share."""
+    """Return the constructor arguments that networks and trees have in common."""
     targets = about.get("target_names")
     return {
         "target_names": None if targets is None else tuple(targets),
@@ -263,7 +263,7 @@ def _score(about: dict[str, Any]) -> float:
 
 
 def _parse_metadata(text: str) -> dict[str, Any]:
-    """Return the JSON table of a file of our format and version; its entries are not checked yet."""
+    """Return the metadata of a file as a dict; format and version are checked, but not the other entries."""
 
     def refuse(constant: str) -> None:
         raise MalformedError(f"metadata holds {constant}")
@@ -313,7 +313,7 @@ def _check_layer_entries(about: dict[str, Any]) -> None:
 
 
 def _check_score(about: dict[str, Any]) -> None:
-    """Raise MalformedError unless there is a score and a metric, one of ash for that task or another scorer's name."""
+    """Raise MalformedError unless there are a valid score and a metric, which is no ash metric of the other task."""
     metric = about["metric"] = ALIASES.get(str(about.get("metric")), about.get("metric"))
     others = METRICS["classification" if _task(about) == "regression" else "regression"]
     check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")
@@ -328,7 +328,7 @@ def _task(about: dict[str, Any]) -> str:
 def _split_members(
     tensors: Mapping[str, NDArray[Any]], about: dict[str, Any]
 ) -> list[tuple[dict[str, NDArray[Any]], dict[str, Any]]]:
-    """Return tensors and entries of each member of an ensemble, unchecked, in the form of a single model."""
+    """Return each ensemble member's tensors and entries, not yet checked, in the form of a single model's."""
     members = about.get("members")
     if not is_list_of(members, dict) or not members:
         raise MalformedError("members are no list of networks and trees")
@@ -361,7 +361,7 @@ def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[
 
 
 def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[int]) -> None:
-    """Raise MalformedError unless the tensors belong to these layers and numbers, fit each other and are finite."""
+    """Raise MalformedError unless the tensors fit these layers and numbers and each other, and are finite."""
     bounds = BOUNDS if BOUNDS[0] in tensors else ()
     wanted = {name: ("float64", 1) for name in (*VECTORS, *bounds)}
     if numbers:
@@ -404,7 +404,7 @@ def _check_tensors(tensors: dict[str, NDArray[Any]], wanted: Mapping[str, tuple[
 
 
 def _check_units(tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Raise MalformedError unless scales and bounds of targets fit their means, and scales are positive."""
+    """Raise MalformedError unless the targets' scales and bounds fit their means, and the scales are positive."""
     for name in ("target_scale", *BOUNDS):
         fits = name not in tensors or tensors[name].shape == tensors["target_mean"].shape
         check_format(fits, f"{name} does not fit target_mean")

@@ -1,24 +1,24 @@
-"""`Kept`: the best networks of a run, with their validation predictions, and the calibration of classifiers.
+"""Contains `Kept`, the best models of a run with their validation predictions, and calibrates classifiers.
 
-An ensemble can be selected from them (ensemble.py) at any time, without the data of the run.
+An ensemble can be selected from these models (ensemble.py) at any time, without the data of the run.
 
-Smoothed labels make probabilities too even. A classification network that was trained with them is calibrated first:
+Label smoothing makes probabilities too even. A classification network that was trained with it is calibrated first:
 
-    probabilities of validation rows --> factor s of the lowest cross-entropy of softmax(s logits) --> last layer * s
+    probabilities of validation rows --> factor s with the lowest cross-entropy of softmax(s logits) --> last layer * s
 
 This is temperature scaling (Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017,
-section 4.2), with 1 / s as their temperature. Predicted labels do not change. Networks that a user's function has
-scored are not calibrated. Nor are networks trained without smoothed labels: if they are overconfident, they are
-overfitted, and the selection should see that.
+section 4.2); 1 / s is their temperature. Predicted labels do not change. Networks that a user's function has scored are
+not calibrated. Neither are networks trained without label smoothing: if they are overconfident, they are overfitted,
+and the selection should take this into account.
 
-The mean of several networks is less confident than it should be, so the members of an ensemble share one more factor:
-the one with the lowest cross-entropy of their mean.
+The mean of several networks is less confident than it should be. So all members of an ensemble are calibrated again, by
+the common factor with the lowest cross-entropy of their mean.
 
 If there are few rows and all are predicted correctly, the best factor would be infinite. So factors have a prior: their
 logarithm is normally distributed around 0. cpp/ash/train/evaluation.cpp scores candidates with the same factors.
 
-Order:   rows are summed by NumPy on one thread, so factors depend on the predictions alone, and not on whether a row
-         is repeated or has weight 2.
+Order:   rows are summed by NumPy on one thread, so factors depend only on the predictions. They are the same whether a
+         row occurs twice or has weight 2.
 Cost:    the exponentials of the predictions, once per factor that is tried.
 """
 
@@ -57,18 +57,18 @@ from ash.options import Options, core_loss
 from ash.space.hyperparameters import Params, to_settings
 
 KEEP = 32
-"""Networks that a run keeps by default."""
+"""The number of networks that a run keeps by default."""
 KEPT_OF_FOLDS = 12
-"""Candidates whose networks of all folds a cross-validated run keeps; more are rarely drawn."""
+"""The number of candidates whose fold networks a cross-validated run keeps; more are rarely drawn."""
 MOST_DRAWS = 1024
 """The most draws of an ensemble: each takes a pass over the predictions of all networks kept."""
 PREDICTION_BYTES = 2**28
 """The most memory for the predictions of the networks kept by default; beyond it fewer are kept."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
-"""Powers of 2^(1/4), since those of Python differ by platform."""
+"""Powers of 2^(1/4) as constants, since powers computed by Python differ by platform."""
 STEPS = len(ROOTS)
-"""Factors that are tried per octave."""
+"""The number of factors per octave that can be tried."""
 LOWEST, HIGHEST = -2, 3
 """The bounds of a factor, in octaves."""
 SPREAD = 0.5
@@ -83,9 +83,9 @@ class Kept:
     Attributes
     ----------
     members : tuple of tuple of Network
-        For each candidate, at least one, the network of each fold; their `validation_score` is that of the job.
+        For each candidate (at least one), the networks of all folds; their `validation_score` is that of the job.
     candidates, rungs : tuple of int
-        The candidate and the rung of each.
+        The number of each candidate, and its best rung.
     factors : tuple of float
         The calibration factors of their logits; 1 if a network is not calibrated.
     predictions : float32 array [networks, rows, outputs]
@@ -116,7 +116,7 @@ class Kept:
         return tuple(each[0] for each in self.members)
 
     def of(self, candidates: Sequence[int]) -> "Kept":
-        """Return the part for these candidates, in the order of this object; everything if none of them is kept."""
+        """Return only these candidates, in the order of this object, or all candidates if none of these is kept."""
         places = [place for place, candidate in enumerate(self.candidates) if candidate in candidates]
         if not places:
             return self
@@ -134,7 +134,7 @@ class Kept:
         return self._average(self.best_counts(size))
 
     def best_counts(self, size: int) -> NDArray[np.int64]:
-        """Return how often each candidate is drawn; with size 1 only the best one is."""
+        """Return how often each candidate is drawn in at most `size` draws; with size 1 only the best one is drawn."""
         terms, losses = self._terms()
         kinds = [type(each) for each in self.networks]
         others = [place for place, kind in enumerate(kinds) if kind is not kinds[0]][:1]
@@ -146,7 +146,7 @@ class Kept:
         return self.networks[0] if is_alone else self._average(counts)
 
     def _terms(self) -> tuple[Numbers, RowLosses]:
-        """Return the arguments of `select`; they are not cached, since a pickled result would include them."""
+        """Return two arguments of `select`. They are not cached, since a pickled result would include them."""
         best = self.networks[0]
         if self.loss == "poisson":
             return self.predictions.astype(np.float64), poisson_losses(self.targets)
@@ -179,7 +179,7 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return how many networks with predictions [rows, outputs] a run keeps; by default PREDICTION_BYTES limits it."""
+    """Return how many networks with predictions [rows, outputs] are kept: `keep`, or what PREDICTION_BYTES allows."""
     if keep is not None:
         return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
@@ -188,17 +188,17 @@ def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
 def prediction_bytes(kept: int, cells: int) -> int:
     """Return the bytes that the predictions of `kept` networks take until an ensemble is selected from them.
 
-    `cells` are validation rows times outputs. All networks have float32 predictions and errors in double. In addition,
-    `sharpness` or `select` temporarily need five arrays in double for one of them.
+    `cells` are validation rows times outputs. For each network there are float32 predictions and float64 errors. In
+    addition, `sharpness` or `select` temporarily need five float64 arrays for one network.
     """
     return (12 * kept + 40) * cells
 
 
 class KeptTrees(Protocol):
-    """Has the results of boosted-tree jobs: `ash.engine.tree_trainer.TreeTrainer`."""
+    """The interface of `ash.engine.tree_trainer.TreeTrainer` to the results of boosted-tree jobs."""
 
     def job(self, candidate: int, rung: int) -> Any:
-        """Return score, trees of each fold and predictions of a job; None if an earlier run did it."""
+        """Return a job's score, trees of each fold and predictions, or None if the job was done in an earlier run."""
 
 
 def read_kept(
@@ -212,8 +212,8 @@ def read_kept(
     """Return the best models that have been kept so far, or None if nothing was kept.
 
     The number of networks is limited by `work` multiply-adds for predicting the validation rows, but is at least one.
-    Predictions of boosted trees already exist. The predictions are those of the validation rows of all folds, one after
-    the other. Networks and predictions are calibrated. Models of several folds share the encoding of all rows.
+    Boosted trees have already been evaluated. Predictions are those for the validation rows of all folds, one fold
+    after the other. Networks and predictions are calibrated. Models of several folds share the encoding of all rows.
     """
     networks, predictions = tuner.kept(work)
     if trees is not None:
@@ -252,7 +252,7 @@ def read_kept(
 def _with_trees(
     tuner: _core.Tuner, networks: list[Any], predictions: NDArray[np.float32], trees: KeptTrees
 ) -> tuple[list[Any], NDArray[np.float32]]:
-    """Return kept networks and boosted trees and their predictions, the best first."""
+    """Return the kept networks and boosted trees, best first, and their predictions."""
     places = {(candidate, rung): place for place, (candidate, rung, *_) in enumerate(networks)}
     found, rows = [], []
     for candidate, rung, _ in tuner.kept_jobs():
@@ -272,7 +272,7 @@ def _weights(folds: Sequence[Fold]) -> NDArray[np.float64] | None:
 
 
 def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options: Options, score: float) -> Member:
-    """Return the public model for a network or boosted trees of the core."""
+    """Wrap a core network or boosted trees in the public model."""
     about: dict[str, Any] = {
         "encoding": fold.encoding.predicting,
         "classes": fold.table.classes_,
@@ -291,8 +291,8 @@ def sharpness(
     """Return the common factor of the logits of all networks that gives their mean the lowest cross-entropy.
 
     `predictions` [networks, rows, classes] are averaged with `shares` [networks], `labels` [rows] are class numbers,
-    and `weights` [rows] are the weights of the rows. The search starts at 1 and goes in steps of 1 / `STEPS` octave
-    until both neighbors are worse.
+    and `weights` [rows] are the weights of the rows. The search starts at 1 and moves in steps of 1 / `STEPS` octave
+    until neither neighbor is better.
     """
     count = len(labels) if weights is None else float(weights.sum())
 
@@ -317,7 +317,7 @@ def factor_of(step: int) -> float:
 
 
 def sharpened(predictions: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """Return the predictions of a network after its logits are multiplied by a factor; shape as in `sharpness`."""
+    """Return a network's predictions [rows, classes] after its logits are multiplied by a factor."""
     return predictions if factor == 1 else _of_logits(_logits(predictions), factor)
 
 
