@@ -1,4 +1,4 @@
-"""Ensembles of networks and boosted trees of one run, and their selection.
+r"""Ensembles of networks and boosted trees of one run, and their selection.
 
     block of rows --encoded once--> member 0 -> outputs * weight 0  \
                                     member 1 -> outputs * weight 1   + -> float64, in order of members -> float32
@@ -12,8 +12,8 @@ Selection is greedy, with replacement, by the predictions for the validation row
     first draws: the best model; also the next four and the best model of the other type (network or trees), unless
                  clearly worse
     draw t + 1: the model that, averaged with the first t draws, gives the lowest loss
-    after `size` draws: later draws than the one with the lowest loss (ties: the earlier) are undone, except the first
-    draws; the weights are shares of the remaining draws
+    after `size` draws: the draws after the lowest loss (ties: the earlier) are undone, except the first draws; the
+                 weights are shares of the remaining draws
 
 Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Starting with
 several models follows their section 2.2: with few validation rows, a single lucky model might be the only one drawn. If
@@ -118,7 +118,7 @@ class Ensemble(Model):
         return list(zip(self.members, self.weights.tolist(), strict=True))
 
     def file_parts(self) -> FileParts:
-        """Return the entries and tensors of the ensemble in a file."""
+        """Return the metadata entries and the tensors that represent the ensemble in a file."""
         members = [member.file_parts() for member in self.members]
         return ensemble_parts(members, self.weights, self.metric, self.validation_score)
 
@@ -126,7 +126,7 @@ class Ensemble(Model):
         return average((member.core.predict(rows, threads) for member in self.members), self.weights)
 
     def __repr__(self) -> str:
-        """Return one line: how many members of each kind, task and validation score."""
+        """Return one line with the number of members of each kind, the task and the validation score."""
         trees = sum(isinstance(member, Trees) for member in self.members)
         networks = len(self.members) - trees
         counts = [f"{networks} network{'s' * (networks > 1)}"] * (networks > 0)
@@ -136,7 +136,7 @@ class Ensemble(Model):
         return f"Ensemble({', '.join(counts)}, {kind}, {score})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return what pickle and copy need."""
+        """Return the state for pickle and copy."""
         return _rebuild, (self.members, self.weights, self.metric, self.validation_score, self.record)
 
 

@@ -7,7 +7,7 @@
                target_mean, target_scale [outputs] float64
                target_least, target_most [outputs] float64, if predictions have bounds
                statistics.3 [levels + 2, k + 1] float64, for the columns with many levels
-               neighbors.rows [n, columns] float64, .weights [n], ... for a table whose rows recur
+               neighbors.rows [n, columns] float64, .weights [n], ... for a table in which rows recur
     metadata   "ash": {"format": "ash-network", "version": 1, 2 or 3, "activations": [...], "classes": {...} or null,
                "encoding": {"schema", "targets"} (encoding/serialize.py), "params", "metric", "target_names",
                "record": {...} or null (ash/run_record.py), ...}

@@ -11,7 +11,7 @@ Sources: Breiman, Random Forests, Machine Learning 45, 2001; Friedman, Greedy Fu
 Statistics 29, 2001.
 
 Order:  the shuffles have a fixed seed, so equal models have equal results.
-Cost:   importance predicts the sample REPEATS times per column, partial dependence once per value.
+Cost:   importance needs REPEATS predictions of the sample per column, partial dependence one per value.
 """
 
 import math

@@ -48,7 +48,7 @@ class TreesText:
 
     objective: str
     classes: int
-    """0 for regression."""
+    """The number of classes; 0 for regression."""
     features: int
     tables: dict[str, NDArray[Any]]
     """leaf_starts, feature, threshold, left, right, missing and leaf_values, as `_core.Trees` takes them."""

@@ -313,7 +313,7 @@ def _check_layer_entries(about: dict[str, Any]) -> None:
 
 
 def _check_score(about: dict[str, Any]) -> None:
-    """Raise MalformedError unless there are a valid score and a metric, which is no ash metric of the other task."""
+    """Raise MalformedError if the score is invalid, or if the metric is one of ash's metrics for the other task."""
     metric = about["metric"] = ALIASES.get(str(about.get("metric")), about.get("metric"))
     others = METRICS["classification" if _task(about) == "regression" else "regression"]
     check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")

@@ -218,7 +218,7 @@ class Model(ABC):
         return model_digest(self.file_parts(), self.encoding, self.classes_, self.target_names)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
-        """Return a table's features as a network takes them: scaled and clipped numbers, levels and statistics.
+        """Return a table's features as a network takes them: scaled and clipped numbers, one-hot levels, statistics.
 
         The module that `to_torch` returns takes the same features. `encoding.names` has their names.
 

@@ -63,7 +63,7 @@ KEPT_OF_FOLDS = 12
 MOST_DRAWS = 1024
 """The most draws of an ensemble: each takes a pass over the predictions of all networks kept."""
 PREDICTION_BYTES = 2**28
-"""The most memory for the predictions of the networks kept by default; beyond it fewer are kept."""
+"""The most bytes for the predictions of kept networks; by default, a run keeps no more networks than fit."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
 """Powers of 2^(1/4) as constants, since powers computed by Python differ by platform."""
@@ -212,8 +212,9 @@ def read_kept(
     """Return the best models that have been kept so far, or None if nothing was kept.
 
     The number of networks is limited by `work` multiply-adds for predicting the validation rows, but is at least one.
-    Boosted trees have already been evaluated. Predictions are those for the validation rows of all folds, one fold
-    after the other. Networks and predictions are calibrated. Models of several folds share the encoding of all rows.
+    Boosted trees are not limited, since their predictions already exist. Predictions are those for the validation rows
+    of all folds, one fold after the other. Networks and predictions are calibrated. Models of several folds share the
+    encoding of all rows.
     """
     networks, predictions = tuner.kept(work)
     if trees is not None:

@@ -116,7 +116,7 @@ class Network(Model):
         return self.core.predict(rows, threads)
 
     def __repr__(self) -> str:
-        """Return one line: widths, activations, task and validation score."""
+        """Return one line with the widths, activations, task and validation score."""
         widths = [self.n_features_in_, *(len(bias) for bias in self.core.biases)]
         activations = ", ".join(dict.fromkeys(self.core.activations)) or "linear"
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"

@@ -21,7 +21,7 @@ class Boosted(NamedTuple):
 
     core: _core.Trees
     text: str
-    """In LightGBM's format."""
+    """The trees in LightGBM's text format."""
 
 
 class Trees(Model):
@@ -118,7 +118,7 @@ class Trees(Model):
         return self.core.predict(rows, threads)
 
     def __repr__(self) -> str:
-        """Return one line: how many trees, task and validation score."""
+        """Return one line with the number of trees, the task and the validation score."""
         kind = "regression" if self.classes_ is None else f"{len(self.classes_)} classes"
         trees = len(self.core.leaf_starts) - 1
         return f"Trees({trees} trees, {kind}, validation {self.metric} {self.validation_score:.4g})"

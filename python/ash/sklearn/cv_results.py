@@ -185,7 +185,7 @@ def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _ranks_of(scores: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return the rank of each score: 1 for the highest, the same rank for equal scores, the last one for NaN."""
+    """Return the rank of each score: 1 for the highest, the same rank for equal scores, the last rank for NaN."""
     known = np.sort(-scores[~np.isnan(scores)])
     ranks = np.searchsorted(known, -scores, side="left") + 1
     return np.where(np.isnan(scores), len(known) + 1, ranks).astype(np.int32)

@@ -131,7 +131,7 @@ class EstimatorSpace:
         return read_first(plain, self.space, candidates, argument)
 
     def _names(self, number: int) -> set[str]:
-        """Return the hyperparameters of one of several spaces."""
+        """Return the hyperparameters of the space with this number."""
         domains = self.space.domains.items()
         return {name for name, own in domains if any((SPACE, number) in domain.conditions for domain in own)}
 

@@ -36,9 +36,10 @@ NAME = "param_distributions"
 def drawn_candidates(
     distributions: Any, count: int, random_state: Any, estimator: Any, first: Any = None, *, warns: bool
 ) -> tuple[EstimatorSpace, list[Params]]:
-    """Return a space and `count` different candidates in it, or all of them, with a warning if `warns`, if fewer exist.
+    """Draw `count` different candidates, and return a space that contains them, and the candidates.
 
-    The configurations of the argument `first` are the first candidates.
+    The configurations of the argument `first` are the first candidates. If there are fewer than `count` configurations,
+    all of them are returned, with a warning if `warns`.
 
     Raises
     ------

@@ -148,7 +148,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     _space_argument = "space"
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
-        """Search, and fit the best estimator to all rows.
+        """Run the search, and fit the best estimator to all rows.
 
         Parameters
         ----------

@@ -44,7 +44,7 @@ class Rungs:
         return self.max_rungs is not None and epochs >= self.min_epochs * eta ** (self.max_rungs - 1)
 
     def missing(self, epochs: int, done: int) -> int:
-        """Return how many epochs a job trains that has `epochs` according to the ladder and starts after `done`."""
+        """Return how many epochs a job trains, if it has `epochs` according to the ladder and starts after `done`."""
         return epochs if self.max_epochs is None or epochs != self.top_epochs else self.max_epochs - done
 
 
@@ -104,7 +104,7 @@ def _most(way: Way, max_epochs: Any, rows: int) -> int:
 
 
 def _ratio(count: int, eta: int, restart: bool) -> int:
-    """Return the total epochs after `count` rungs, divided by those of the first."""
+    """Return the total epochs after `count` rungs, divided by those after the first rung."""
     return eta ** (count - 1) if restart else sum(eta**rung for rung in range(count))
 
 

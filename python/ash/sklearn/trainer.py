@@ -204,8 +204,8 @@ class Trainer:
     ) -> tuple[Point, ...]:
         """Return earlier points of a fold's learning curve: the epochs and score of the previous rung.
 
-        In the first rung it is the point after half the epochs, measured only in the first fold to save predictions,
-        after the score of a constant at 0 epochs, if known.
+        In the first rung it is the point after half of the epochs, preceded by the score of a constant at 0 epochs if
+        this is known. Only the first fold measures this point, to save predictions.
         """
         done, score = before
         if not self.forecasts or not under.law or under.stopped:

@@ -108,7 +108,7 @@ class Retrained(Continued):
         self.why = why
         found = _boosting(estimator)
         self.stops = found is not None and found[1].can_stop(found[0].get_params())
-        self._once: Continued | None = None  # the estimator in training of the last job, if it may stop early
+        self._once: Continued | None = None  # the boosting of the last job, if it may stop early
 
     @property
     def rounds(self) -> int | None:
@@ -126,7 +126,7 @@ class Retrained(Continued):
         return self.estimator if self._once is None else self._once.predictor
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train from scratch for all epochs so far and these; if epochs are rows, on no more rows than there are."""
+        """Train from scratch for all earlier epochs and these; if epochs are rows, for at most the number of rows."""
         if self.stopped:
             return
         self.done += epochs

@@ -333,7 +333,7 @@ class CatBoost(Boosted):
         return ""
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train this many more rounds, or all of them anew if CatBoost cannot continue."""
+        """Train this many more rounds, or train all rounds from scratch if CatBoost cannot continue."""
         if not self.why:
             try:
                 return super().more(rows, epochs)

@@ -113,7 +113,7 @@ def learn(estimator: Any, rows: Rows, first: bool) -> None:
 
 
 def rows_in_order(rows: Rows) -> NDArray[np.int64]:
-    """Return row indices in a fixed random order, one row of each class first, so that any subset has all classes."""
+    """Return row indices in a fixed random order that begins with one row of each class."""
     order = np.random.default_rng(0).permutation(rows.count)
     if rows.classes is None or np.ndim(rows.y) != 1:
         return order
