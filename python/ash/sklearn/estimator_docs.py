@@ -1,4 +1,4 @@
-"""The docstrings of the estimators and of the search, which are longer than the classes and share parts."""
+"""Contains the docstrings of the estimators and of the search, which are longer than the classes and share parts."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -255,6 +255,6 @@ def documented(kind: str, score: str) -> Callable[[Class], Class]:
 
 
 def documented_search(search: Class) -> Class:
-    """Complete the docstring of the search."""
+    """Complete the docstring of a search class with the text of `ASHSearchCV`."""
     search.__doc__ = _SEARCH_TEXT.format(first=search.__doc__)
     return search
