@@ -13,11 +13,11 @@
                "record": {...} or null (ash/run_record.py), ...}
                "sha256": the hash of that text and of the tensors
 
-    trees      trees [bytes] uint8: the text of LightGBM in UTF-8 (lightgbm_text.py); the tensors of targets, statistics
-               and neighbors as above; format "ash-trees", version 3, without activations and numbers
+    trees      trees [bytes] uint8: the trees in LightGBM's text format, in UTF-8 (lightgbm_text.py); the tensors of
+               targets, statistics and neighbors as above; format "ash-trees", version 3, no activations or numbers
 
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
-               statistics, neighbors once; format "ash-ensemble", in which "members" holds the entries of each member
+               statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member
 
 Invariants: (1) loading runs no code from the file and uses nothing before everything is checked: names, dtypes, shapes
 (against each other and against the metadata) and that numbers are finite; (2) a malformed file raises ModelFormatError,

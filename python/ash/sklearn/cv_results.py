@@ -145,8 +145,8 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
 def best_columns(rows: Sequence[ResultRow], result: FunctionResult) -> dict[str, Any]:
     """Return the columns that `ASHSearchCV` adds for each candidate's best job.
 
-    They are its `rung`, its `resource` (total epochs after it), whether it `continued` from the state of the previous
-    job, and `fit_time` (seconds of all jobs of the candidate).
+    They are its `rung`, its `resource` (total epochs after it), `continued` (False if its estimator cannot continue and
+    was retrained), and `fit_time` (seconds of all jobs of the candidate).
     """
     return {
         "rung": np.array([row.rung for row in rows], np.int64),

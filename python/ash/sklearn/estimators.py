@@ -133,7 +133,7 @@ class _Estimator(Configured):
         )
         result, model = made.run()
         self._keep(result, model)
-        if result.interrupted and self.record is None:  # else a caller such as cross_val_score would continue
+        if result.interrupted and self.record is None:  # returning would let cross_val_score continue
             held = "the results so far are in result_ and model_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         return self

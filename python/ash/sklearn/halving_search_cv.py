@@ -68,15 +68,15 @@ class HalvingSearchCV(ASHSearchCV):
     param_distributions : dict
         For each parameter a list of values, a scipy.stats distribution, or a domain such as ``ash.log(1e-3, 1)``.
         Values are None, text, booleans, finite numbers, tuples of these, or objects such as estimators. A list of such
-        dicts means several spaces.
+        dicts defines several spaces.
     n_candidates : int or "exhaust", default="exhaust"
         Number of candidates in the first iteration. "exhaust": ``max_resources_ // min_resources_``, so that the last
         iteration can use `max_resources`.
     factor : int or float, default=3
         The best ``1 / factor`` of each iteration, rounded up, are promoted, with `factor` times the resources.
     resource : str, default="n_samples"
-        What increases with each iteration: rows, or a parameter of the estimator that takes positive integers, such as
-        "n_estimators".
+        The resource that increases with each iteration: rows, or a parameter of the estimator that takes positive
+        integers, such as "n_estimators".
     max_resources : int or "auto", default="auto"
         The most resources that a candidate may get. "auto": the number of rows; other resources require an int.
     min_resources : int, "smallest" or "exhaust", default="smallest"
@@ -92,7 +92,7 @@ class HalvingSearchCV(ASHSearchCV):
     scoring : str, callable, list, dict or None, default=None
         As in scikit-learn's searches. If there are several scores, `refit` names the one that ranks candidates.
     refit : bool, str or callable, default=True
-        Whether the best candidate is fitted to all rows; or the name of the score that ranks the candidates; or a
+        Whether the best candidate is refitted on all rows; or the name of the score that ranks the candidates; or a
         function that takes `cv_results_` and returns `best_index_`.
     error_score : "raise" or number, default=nan
         The score in `cv_results_` of jobs that failed. "raise": the first error ends the search.

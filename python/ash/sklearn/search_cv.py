@@ -184,7 +184,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         scorer = trainer.scorers.scorer
         self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
         best = self._keep(result, trainer)
-        if result.interrupted and self.record is None:  # else a caller such as cross_val_score would continue
+        if result.interrupted and self.record is None:  # returning would let cross_val_score continue
             for name in ("best_estimator_", "refit_time_", "feature_names_in_"):  # left from an earlier fit
                 self.__dict__.pop(name, None)
             held = "the results so far are in result_, cv_results_ and best_params_"

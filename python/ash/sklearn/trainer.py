@@ -171,7 +171,7 @@ class Trainer:
         return Scored(score, None if self.restart else state, info, expected)
 
     def _gain(self, under: Continued, fold: FoldInfo, epochs: int) -> float:
-        """Return a fold's expected gain of score in the next rung; `epochs` are those of the last job on the ladder."""
+        """Return a fold's expected gain of score in the next rung; `epochs` are those of this job on the ladder."""
         now, following = self.scorers.ranking(fold.test), epochs * self.eta
         after = following if self.restart else under.done + self.rungs.missing(following, under.done)
         return forecast(under.law, [*fold.curve, (under.done, now)], after) - now

@@ -27,10 +27,10 @@ LIBRARIES: dict[tuple[str, str], tuple[type[Continued], str, int]] = {
 
 @dataclass(frozen=True)
 class Way:
-    """What an epoch of an estimator is, and how its training is resumed."""
+    """The resource of an estimator, whose unit is an epoch, and the way in which its training is resumed."""
 
     resource: str
-    """What an epoch is, by the name that the user gives: "clf__n_estimators", "epochs" or "n_samples"."""
+    """The resource, by the name that users give it: "clf__n_estimators", "epochs" or "n_samples"."""
     parameter: str | None  # the parameter, of the estimator or of a pipeline's last step, that counts epochs
     usual: int | None  # the epochs of an ordinary fit; None if unknown, or if epochs are rows
     kind: type[Continued] | None  # the class that resumes training; None if the estimator is retrained
