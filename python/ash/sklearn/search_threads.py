@@ -35,8 +35,8 @@ Given = TypeVar("Given")
 class IdleThreads:
     """Lets threads without a job train folds of running jobs, mostly towards the end of a run.
 
-    There are never more jobs and helpers than threads, except when a job starts while helpers are running: helpers then
-    stop after their current fold. Results do not depend on which thread trains a fold.
+    Jobs and helpers together never outnumber the threads, except when a job starts while helpers are running. Helpers
+    then stop after their current fold. Results do not depend on which thread trains a fold.
     Thread-safe. Cost: one thread per helper, and a lock held for a few instructions.
     """
 
@@ -59,9 +59,9 @@ class IdleThreads:
             self._leave()
 
     def each(self, function: Callable[[Item], Given], items: Sequence[Item]) -> list[Given]:
-        """Return the function's results for all items, some computed in idle threads, or raise the first item's error.
+        """Return the function's results for all items, some of which idle threads compute.
 
-        Must be called within a job.
+        If items fail, the error of the first of them is raised. Must be called within a job.
         """
         work = _Work(function, items)
         helpers: list[threading.Thread] = []
