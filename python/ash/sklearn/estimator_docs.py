@@ -7,25 +7,26 @@ Class = TypeVar("Class", bound=type)
 
 _TEXT = """{first}
 
-Many networks are trained by asynchronous successive halving; the best one predicts, or an ensemble of the best. The
-same data, parameters and `random_state` give the same model, bit for bit, on any number of threads and for any order of
-the rows.
+Many networks are trained by asynchronous successive halving. The best one, or an ensemble of the best, makes the
+predictions. The same data, parameters and `random_state` give the same model, bit for bit, on any number of threads and
+for any order of the rows.
 
 Parameters
 ----------
 space : ash.Space or dict of domains by name, optional
     Where candidates are drawn from. Default: a space that suits the table.
 {loss}candidates : int, "auto" or None, default="auto"
-    How many to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it (`ash.plan`). None:
-    an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or
-    `patience` in the config.
+    The number of candidates to try. "auto": 128, or with a `time_limit` as many as fit, on a ladder planned for it
+    (`ash.plan`). None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `work_limit`,
+    `stop_score` or `patience` in the config.
 time_limit : float, optional
     Seconds that `fit` may take, from reading the table to the refit.
 first : sequence of dict, result, path, ash.Journal, study of Optuna or None, default=None
-    Configurations to try before all others. A dict names all hyperparameters that apply, and one that does not fit the
-    space is an error. An earlier result (such as `result_`), journal or study contributes its ten best configurations.
+    Configurations to try before all others. A dict must name all hyperparameters that apply; if it does not fit the
+    space, an error is raised. An earlier result (such as `result_`), journal or study contributes its ten best
+    configurations.
 scoring : str, callable or None, default=None
-    What candidates are ranked by: the name of a scorer of scikit-learn, or `scorer(estimator, X, y)`; {score} by
+    The score that ranks candidates: the name of a scikit-learn scorer, or `scorer(estimator, X, y)`; {score} by
     default. The native core computes accuracy, balanced_accuracy, neg_log_loss, roc_auc, average_precision, f1,
     f1_macro, f1_weighted, r2, neg_root_mean_squared_error and neg_mean_absolute_error itself. Other scorers block the
     training threads while they run.
@@ -33,21 +34,22 @@ categorical_features : list of str, int or bool, "from_dtype" or None, default=N
     Numeric columns to treat as categories: names, positions from 0, or one bool per column. None, or "from_dtype":
     only columns of a categorical dtype. Text that does not spell numbers is always a category.
 {class_weight}validation : float, int, (X, y), (X, y, weights) or None, default=None
-    The share or number of rows held out to score the candidates, or a separate table. None: 0.2. But None means five
-    folds if the search is planned for a `time_limit` ("auto" candidates) and the table has fewer than 5,000 rows, and
-    fewer than 250 per second, with five of each class.
+    The share or number of rows held out to score the candidates, or a separate table. None: 0.2, or in some searches
+    five folds instead: if the search is planned for a `time_limit` ("auto" candidates), and the table has fewer than
+    5,000 rows, fewer than 250 rows per second of the limit, and at least five rows of each class.
 cv : int, splitter, iterable of (training rows, validation rows) or None, default=None
     Cross-validation instead of `validation`. The score of a candidate is its mean over the folds, and the networks of
     all folds predict together. Memory grows with the number of folds.
 ensemble : int, default=16
-    The most draws of the ensemble (`Result.ensemble`). 1: the best network predicts alone; with folds it is trained
+    The most draws of the ensemble (`Result.ensemble`). 1: only the best network predicts; with folds it is trained
     again on all rows. Prediction time is the sum over the members, which with folds are the networks of all folds.
 refit : bool, default=True
-    Whether the selected networks are fine-tuned on all rows: one short cycle, half as long as their last one, from 0.3
-    of the learning rate. No effect with folds, or with a separate validation table.
+    Whether the selected networks are fine-tuned on all rows, for one short cycle, half as long as their last one, which
+    starts at 0.3 of the learning rate. No effect with folds or with a separate validation table.
 n_jobs : int or None, default=-1
-    Threads. -1: all that this process may use. None: 1, or what `joblib.parallel_config` says. Never more than
-    OMP_NUM_THREADS, or than this thread's share within joblib or Dask. With an executor: jobs at a time.
+    The number of threads. -1: all CPUs available to this process. None: 1, or the setting of `joblib.parallel_config`.
+    Never more than OMP_NUM_THREADS, or within joblib or Dask than this thread's share. With an executor: the number of
+    concurrent jobs.
 random_state : int, RandomState or None, default=None
     Seeds the split, the candidates and the training. Pass an int for the same model each time.
 verbose : int, default=0
@@ -55,15 +57,16 @@ verbose : int, default=0
 callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
-    A file to which each result is written at once. `fit` again with the same data and parameters continues it after any
-    interruption, if `random_state` is an int. The new space may be larger, if it contains the earlier one.
+    A file to which each result is written immediately. Calling `fit` again with the same data and parameters resumes
+    the run after any interruption, if `random_state` is an int. The new space may be larger if it contains the earlier
+    one.
 executor : object with `submit` or None, default=None
     Where networks are trained, as for `ash.tune`. A clone has the same executor.
 config : ash.SearchConfig or None, default=None
     All other options. Its fields are parameters too: ``set_params(config__eta=3)``.
 record : ash.RunRecord or None, default=None
-    `result_.record` of an earlier fit, or the `record` of its model. That fit is repeated, without a clock. Pass the
-    same rows, and leave out the parameters on which the outcome depends.
+    `result_.record` of an earlier fit, or the `record` of its model. That fit is repeated, independently of the clock.
+    Pass the same rows, and leave out the parameters on which the outcome depends.
 
 Attributes
 ----------
@@ -74,12 +77,13 @@ best_score_ : float
 cv_results_ : dict of arrays
     One row per candidate: params, param_<name>, mean_test_score, rank_test_score, rungs, epochs, fit_time.
 model_ : ash.Network or ash.Ensemble
-    The model that predicts; it has `save`.
+    The model that predicts; it has a method `save`.
 result_ : ash.Result
-    The whole run: `result_.model` is the best network; jobs, rungs, plots, digest.
+    The whole run, with jobs, rungs, plots and digest; `result_.model` is the best network.
 {classes}n_features_in_ : int
+    The number of columns of X.
 feature_names_in_ : ndarray of shape (n_features_in_,)
-    If X had column names.
+    The column names of X, if it had any.
 n_iter_ : int
     Epochs for which the best network was trained.
 
@@ -102,8 +106,8 @@ _LOSS = """loss : {"squared_error", "absolute_error", "quantile", "poisson"}, de
     The training loss of the networks. "squared_error" predicts the mean, "absolute_error" the median, and "quantile"
     the quantile given by `quantile`. "poisson" predicts the mean of one non-negative target, such as a count; its
     predictions are above 0. Unless `scoring` is given, the last three rank candidates by neg_mean_absolute_error,
-    neg_mean_pinball_loss and neg_mean_poisson_deviance, which the core computes too. If no training target is negative,
-    no prediction is below the smallest training target.
+    neg_mean_pinball_loss and neg_mean_poisson_deviance, which the core also computes itself. If no training target is
+    negative, no prediction is below the smallest training target.
 quantile : float or None, default=None
     The quantile to predict, between 0 and 1. Required by ``loss="quantile"``, not allowed with other losses.
 """
@@ -113,54 +117,55 @@ _CLASSES = """classes_ : ndarray of shape (n_classes,)
 _SEARCH_TEXT = """{first}
 
 All candidates are trained a little, the best half of those finished so far is trained further, and so on up the
-ladder of `ash.tune_function`. In each fold, promoted candidates continue from the trees, rounds or weights that they
-have, if their library allows it. Others are trained anew, and `retrained_` says why.
+ladder of `ash.tune_function`. In each fold, promoted candidates continue from their existing trees, rounds or weights,
+if their library allows it. Otherwise they are trained from scratch, and `retrained_` says why.
 
 Parameters
 ----------
 estimator : estimator
-    An estimator with scikit-learn's interface: forests, boosting of scikit-learn, LightGBM, XGBoost or CatBoost,
-    anything with `partial_fit`, nets of skorch (PyTorch), a Pipeline that ends in one of these, or anything with `fit`.
+    An estimator with scikit-learn's interface: forests, boosting (scikit-learn, LightGBM, XGBoost or CatBoost),
+    anything with `partial_fit`, skorch nets (PyTorch), a Pipeline that ends in one of these, or anything with `fit`.
 space : FunctionSpace, dict or list of dicts
-    Domains of its parameters by name, as for `ash.tune_function`: lists, `ash.log`, distributions of scipy.stats.
+    Domains of its parameters by name, as for `ash.tune_function`: lists, `ash.log`, scipy.stats distributions.
     Options may be objects, such as alternative estimators of a pipeline: ``{{"clf": [forest, svc], "clf__C": ...}}``. A
     nested parameter is searched only with the options that have it; ``.when(clf=svc)`` restricts a domain further. Each
     dict in a list of dicts is a separate space, and each candidate is drawn from one of them.
 candidates : int or None, default=64
-    How many to try. None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`, `stop_score` or
-    `patience` in the config.
+    The number of candidates to try. None: an endless stream, which must be ended by `time_limit`, or by `epoch_limit`,
+    `stop_score` or `patience` in the config.
 time_limit : float, optional
     Seconds for search and refit. No job is started once only the expected time of the refit is left.
 resource : str, default="auto"
     What an epoch is. "auto": `n_estimators`, `max_iter`, `iterations` or `max_epochs` for estimators that can continue;
-    "epochs", passes over the rows, for those with `partial_fit`; otherwise, and for alternatives without a common
-    resource, "n_samples", rows in a fixed order. Or the name of a parameter that counts something; an estimator that
-    cannot continue by it is trained anew for all its epochs.
+    "epochs" (passes over the rows) for those with `partial_fit`; otherwise, and for alternatives without a common
+    resource, "n_samples" (rows in a fixed order). It can also be the name of any parameter that counts something; an
+    estimator that cannot continue by this parameter is trained from scratch for all its epochs.
 max_epochs : int or None, default=None
-    Total epochs of a candidate after the top rung. None: what the estimator would take in one fit (its own value of the
-    resource; 64 passes; all rows). The first rung has at least a 21st of it, rounded down: for 100 epochs the totals
-    are 6, 18, 42 and 100. With `min_epochs` in the config, rungs grow from there and stop before they exceed
+    Total epochs of a candidate after the top rung. None: as many as an ordinary fit takes (the estimator's own value of
+    the resource, 64 passes, or all rows). The first rung has at least 1/21 of this total, rounded down: for 100 epochs
+    the totals are 6, 18, 42 and 100. With `min_epochs` in the config, rungs grow from there and stop before they exceed
     `max_epochs`.
 scoring : str, callable, list, dict or None, default=None
     As in scikit-learn's searches. If there are several scores, `refit` names the one that ranks candidates.
 cv : int, splitter, iterable of (training rows, test rows) or None, default=None
     As in scikit-learn's searches: None is 5 folds. One job trains all folds of a candidate. Splits are made once.
 refit : bool, str or callable, default=True
-    Whether the best candidate is fitted to all rows, for as many epochs as it had; or the name of the score that ranks;
-    or a function of `cv_results_` that returns `best_index_`.
+    Whether the best candidate is fitted to all rows, for as many epochs as it had; or the name of the score that ranks
+    the candidates; or a function that takes `cv_results_` and returns `best_index_`.
 error_score : "raise" or number, default=nan
     The score in `cv_results_` of candidates whose first job failed. "raise": the first error ends the search.
 return_train_score : bool, default=False
     Whether training rows are scored too.
 forecast : bool, default=True
-    Whether forests and boosting are promoted by their forecast score in the next rung: deep trees pay off when many are
-    averaged, low learning rates after many rounds. In the first rung one fold is also scored after half of its epochs.
+    Whether forests and boosting are promoted by their forecast score in the next rung, since deep trees pay off only
+    when many are averaged, and low learning rates only after many rounds. For this, one fold is also scored after half
+    of the epochs of the first rung.
 costs, sampler, first
     As for `ash.tune_function`; `first` may be the `result_` of an earlier search. Without `costs` the
-    virtual duration of a job is its number of epochs, so the schedule is reproducible unless the config says
+    virtual duration of a job is its number of epochs, so the schedule is reproducible unless the config has
     ``schedule="greedy"``.
 n_jobs : int or None, default=-1
-    Jobs at a time, as for `ash.ASHClassifier`. Each may start CPUs // jobs threads in its libraries.
+    The number of concurrent jobs, as for `ash.ASHClassifier`. Libraries may start CPUs // jobs threads in each job.
 random_state : int, RandomState or None, default=None
     Seeds the candidates, and the estimator if its own `random_state` is None.
 verbose : int, default=0
@@ -168,15 +173,15 @@ verbose : int, default=0
 callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
-    A file to which each result is written at once. `fit` again with the same rows, estimator and parameters continues
-    it, if `random_state` is an int. Estimators are not loaded from files: those that are promoted are trained again.
+    A file to which each result is written immediately. Calling `fit` again with the same rows, estimator and parameters
+    resumes the search, if `random_state` is an int. The file has no estimators, so promoted ones are trained again.
 executor : None, "processes", or an object with `submit`, default=None
-    Where jobs run, as for `ash.tune_function`. None: threads, which also share the folds of a job if there are fewer
-    jobs than threads. But None means processes for `HistGradientBoosting` and for nets of skorch that are not on a GPU,
-    which would wait for Python's lock, if they and the scorer can be pickled.
+    Where jobs run, as for `ash.tune_function`. None: in threads, which also share the folds of a job if there are fewer
+    jobs than threads. Exceptions are `HistGradientBoosting`, and skorch nets that are not on a GPU: since threads would
+    wait for Python's lock, None means processes for these if they and the scorer can be pickled.
 record : ash.RunRecord or None, default=None
-    ``result_.record`` of an earlier fit. The same search with it, and the same rows, repeats that fit without a clock,
-    on any number of threads. The libraries of a job get as many threads as they had then.
+    ``result_.record`` of an earlier fit. With it and the same rows, the same search repeats that fit, independently of
+    the clock, on any number of threads. The libraries get as many threads per job as in that fit.
 config : ash.SearchConfig or None, default=None
     All other options: the ladder, the schedule, limits. Its fields are parameters too: ``set_params(config__eta=3)``.
 
@@ -186,19 +191,19 @@ best_params_, best_score_, best_index_, best_estimator_, cv_results_, scorer_, n
     As in scikit-learn's searches. `cv_results_` has one row per candidate, for the job with its best score, with the
     `rung` and the total epochs (`resource`) of that job. A parameter that counts epochs is in `params` too.
 best_epochs_ : int
-    Epochs of the best candidate. With early stopping: the mean over the folds of the best number of rounds.
+    Epochs of the best candidate; with early stopping, the mean over the folds of the best number of rounds.
 resource_ : str
     What an epoch is.
 continued_ : bool
     Whether all promoted candidates were trained further from their state.
 retrained_ : dict of str to int
-    Why jobs trained from scratch, and how many did.
+    The reasons why jobs trained from scratch, and the number of jobs for each.
 trained_ : int
     Total epochs trained, each in all folds, including those that were trained again.
 result_ : ash.FunctionResult
     The whole run: jobs, rungs, plots, report. `result_.best_state` has the estimators of the folds.
 classes_, n_features_in_, feature_names_in_
-    Of the best estimator.
+    As in the best estimator.
 
 See Also
 --------
@@ -211,13 +216,13 @@ Notes
 LightGBM, XGBoost and CatBoost with `early_stopping_rounds` validate on the test rows of the fold: each round is scored
 by the metric of the library (`eval_metric`). The best number of rounds is kept, scored by `scoring`, and used in the
 refit, which does not stop early. Such scores are a little optimistic, since the rounds are chosen on the same rows.
-Estimators of scikit-learn that hold out their own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so
+scikit-learn's estimators that hold out their own rows for early stopping (`early_stopping`, `n_iter_no_change`) do so
 within each rung.
 
 Forecasts assume that the error of the mean of t trees shrinks as 1/t. Boosting starts from the score of a constant, and
-each of its first rounds removes an equal share of the remaining gap; later a score grows by a constant amount whenever
-the rounds grow by the same factor. The `loss` of a job of `result_` is its negated forecast. It ranks candidates, also
-for a `sampler`, but the best candidate is the one with the best score.
+each of its first rounds removes an equal share of the remaining gap. Later the score grows by a constant amount
+whenever the rounds grow by the same factor. The `loss` of a job in `result_` is its negated forecast, which ranks the
+candidates and guides a `sampler`. The best candidate, however, is the one with the best score.
 
 References
 ----------

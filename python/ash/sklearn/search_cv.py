@@ -101,7 +101,7 @@ def _delegated(name: str, what: str) -> Any:
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            As the estimator takes it.
+            Any input that the estimator accepts.
 
         Returns
         -------
