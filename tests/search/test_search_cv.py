@@ -106,7 +106,8 @@ def test_no_round_is_done_again() -> None:
     restarted = fitted(
         Counting(max_iter=4, early_stopping=False), {"learning_rate": ash.log(0.01, 1)}, refit=False, training="restart"
     )
-    assert sorted(Counting.fits) == [(0, 1)] * 16 + [(0, 2)] * 8 + [(0, 4)] * 4 and not restarted.continued_
+    assert sorted(Counting.fits) == [(0, 1)] * 16 + [(0, 2)] * 8 + [(0, 4)] * 4
+    assert not restarted.continued_ and not restarted.cv_results_["continued"].any()
 
 
 def test_retrained_estimators_are_listed_with_the_reason() -> None:

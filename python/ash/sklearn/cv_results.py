@@ -142,16 +142,16 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
     return columns
 
 
-def best_columns(rows: Sequence[ResultRow], result: FunctionResult) -> dict[str, Any]:
+def best_columns(rows: Sequence[ResultRow], result: FunctionResult, restart: bool) -> dict[str, Any]:
     """Return the columns that `ASHSearchCV` adds for each candidate's best job.
 
-    They are its `rung`, its `resource` (total epochs after it), `continued` (False if its estimator cannot continue and
-    was retrained), and `fit_time` (seconds of all jobs of the candidate).
+    They are its `rung`, its `resource` (total epochs after it), `continued` (False if its estimator cannot continue or,
+    with `restart`, must not), and `fit_time` (seconds of all jobs of the candidate).
     """
     return {
         "rung": np.array([row.rung for row in rows], np.int64),
         "resource": np.array([row.resource for row in rows], np.int64),
-        "continued": np.array([row.info is not None and not row.info.why for row in rows], np.bool_),
+        "continued": np.array([not restart and row.info is not None and not row.info.why for row in rows], np.bool_),
         "fit_time": _seconds_of(result.columns, len(rows)),
     }
 

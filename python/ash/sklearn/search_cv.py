@@ -419,7 +419,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return best_rows(result, infos)
 
     def _own_columns(self, rows: list[ResultRow], result: FunctionResult) -> dict[str, Any]:
-        return best_columns(rows, result)
+        return best_columns(rows, result, restart=self._config().training == "restart")
 
     def _best_row(self, _: list[ResultRow], scores: Any, result: FunctionResult) -> int:
         return result.best_candidate
