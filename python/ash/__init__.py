@@ -4,8 +4,8 @@
     result.best_params, result.best_score
     result.model.predict(X_new)
 
-Importing ash loads numpy and the core. It changes no global state and starts no thread. Each name below is imported
-when it is first used, and with the estimators scikit-learn.
+Importing ash loads numpy and the core. It changes no global state and starts no thread. Each name below is imported on
+first use; the estimators then also import scikit-learn.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""`python -m ash` is the command `ash-tune`."""
+"""Runs the command `ash-tune` for `python -m ash`."""
 
 import sys
 

@@ -1,8 +1,8 @@
-"""The native core as Python sees it: ladder, training data, networks and the tuner.
+"""The interface of the native core to Python: ladder, training data, networks and the tuner.
 
-Private. The Python side checks arguments before it calls the core, so a ValueError or IndexError of the core is a bug
-of that side. The core refuses arrays that are not C-contiguous or not of exactly the dtype named here. Every call that
-may take longer than a millisecond releases the GIL.
+This module is private. The Python side checks arguments before it calls the core, so a ValueError or IndexError of the
+core is a bug of the Python side. The core refuses arrays that are not C-contiguous or do not have exactly the dtype
+named here. Every call that may take longer than a millisecond releases the GIL.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ _Columns = dict[str, NDArray[np.generic]]
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
 _Integers = NDArray[np.int64]
-# What training changes in a network: weights, first and second moments, epochs, updates, powers of beta1 and beta2.
+# The state that training changes: weights, first and second moments, epochs, updates, powers of beta1 and beta2.
 _StateParts = tuple[_Singles, _Singles, _Singles, int, int, float, float]
-# Score, loss, training loss, hash of the weights, scores of the folds (empty: diverged).
+# Score, loss, training loss, hash of the weights, scores of the folds (empty if the job diverged).
 _ResultParts = tuple[float, float, float, int, Sequence[float]]
 _ExternalResult = tuple[float, float, int, list[float]]
 
@@ -43,10 +43,10 @@ class Ladder:
         max_rungs: int = 0,  # 0: no limit
         algorithm: str = "ash",  # "ash" | "sh" | "random"
         promotion: str = "capped",  # "capped" | "paper" | "improving"
-        epoch_limit: int = 0,  # on the epochs of all jobs together; 0: none
+        epoch_limit: int = 0,  # most epochs of all jobs together; 0: no limit
         stop_score: float = ...,  # NaN: none
-        patience: int = 0,  # reports in a row without a better score; 0: none
-        rungs: Sequence[tuple[int, int]] = (),  # (places, epochs) of each, instead of eta, min_epochs and max_rungs
+        patience: int = 0,  # most reports in a row without a better score; 0: no limit
+        rungs: Sequence[tuple[int, int]] = (),  # (places, epochs) per rung, instead of eta, min_epochs and max_rungs
     ) -> None: ...
     def next(self) -> Job | None: ...
     def report(self, job: Job, score: float, loss: float) -> None: ...
@@ -60,7 +60,7 @@ class Ladder:
     def rungs(self) -> list[dict[str, int]]: ...  # places, epochs, running, finished, promoted, diverged
 
 class Task:
-    """A job to run: its worker, start and finish on the virtual clock; all 0 if the schedule is greedy."""
+    """A job to run, with its worker, start and finish on the virtual clock; all three are 0 in a greedy schedule."""
 
     @property
     def candidate(self) -> int: ...
@@ -98,7 +98,7 @@ class Clock:
         epoch_limit: int = 0,
         stop_score: float = ...,
         patience: int = 0,
-        report_limit: int = 0,  # on the number of reported jobs; 0: none
+        report_limit: int = 0,  # most reported jobs; 0: no limit
         schedule: str = "greedy",  # "greedy" | "reproducible"
         workers: int = 1,  # of the virtual clock
         known: int,  # number of candidates already drawn
@@ -106,13 +106,13 @@ class Clock:
         rungs: Sequence[tuple[int, int]] = (),  # as for Ladder
     ) -> None: ...
     def next(self) -> Task | None: ...
-    # The next two return the decisions that they led to, in order.
+    # finish() and provide() return the decisions that they lead to, in order.
     def finish(self, task: Task, score: float, loss: float) -> list[Decision]: ...
     def provide(self, candidates: int) -> list[Decision]: ...
     def release(self) -> None: ...  # from now on next() returns None, and a reproducible clock decides nothing
     def take_retired(self) -> list[int]: ...  # returns each candidate once
     @property
-    def starved(self) -> bool: ...  # the clock stands still until provide()
+    def starved(self) -> bool: ...  # whether the clock has to wait for provide()
     @property
     def finished(self) -> bool: ...
     @property
@@ -136,7 +136,7 @@ class Settings:
     weight_decay: float
     dropout: float
     label_smoothing: float
-    batch_size: int  # 0: the whole training part, one update per epoch
+    batch_size: int  # 0: all training rows, so one update per epoch
     external_cost: float  # multiply-adds per epoch of a candidate that is not a network; 0: a network
     initialization: str  # auto he xavier
     parametrization: str  # standard ntk
@@ -149,7 +149,7 @@ class Settings:
     def __init__(self) -> None: ...
 
 class Data:
-    """Training and validation rows, scaled by the training rows, float32 (cpp/ash/data/data.hpp). Immutable; shared."""
+    """Training and validation rows in float32, scaled by the training rows (cpp/ash/data/data.hpp). Immutable."""
 
     def __init__(
         self,
@@ -165,18 +165,18 @@ class Data:
     @property
     def outputs(self) -> int: ...
     @property
-    def epoch_rows(self) -> int: ...  # rows per epoch, except for candidates that take all rows at once
-    def digests(self) -> dict[str, list[int]]: ...  # of training and validation rows: of inputs, targets, weights
+    def epoch_rows(self) -> int: ...  # rows per epoch, except for full-batch candidates, which use all rows
+    def digests(self) -> dict[str, list[int]]: ...  # of inputs, targets and weights of training and validation rows
     # For the training rows: class numbers [rows], standardized targets [rows, outputs], or standardized logarithms of
     # targets [rows].
     def training_targets(self, log: bool = False) -> NDArray[np.float32]: ...
-    def training_weights(self) -> NDArray[np.float32]: ...  # empty: all equal
-    def output_units(self, log: bool = False) -> dict[str, Any]: ...  # keywords of `Trees`, to turn scores into targets
+    def training_weights(self) -> NDArray[np.float32]: ...  # empty if all are equal
+    def output_units(self, log: bool = False) -> dict[str, Any]: ...  # keywords of `Trees` to turn scores into targets
     @property
-    def constant_features(self) -> list[int]: ...  # dropped: standardized, and constant over the training rows
+    def constant_features(self) -> list[int]: ...  # standardized features dropped as constant over the training rows
 
 class DataBuilder:
-    """Makes Data from blocks of rows: first observe all, then fill all, in the same order. Not thread-safe."""
+    """Builds Data from blocks of rows: observe() all blocks, then fill() them in the same order. Not thread-safe."""
     def __init__(
         self,
         standardized: Sequence[bool],  # one per feature
@@ -184,22 +184,22 @@ class DataBuilder:
         classes: int,
         training: NDArray[np.int64],  # row numbers
         validation: NDArray[np.int64],
-        training_weights: NDArray[np.float64] | None = None,  # above 0, one per row of the part
+        training_weights: NDArray[np.float64] | None = None,  # above 0, one per training row
         validation_weights: NDArray[np.float64] | None = None,
         epoch_rows: int = 0,  # most rows per epoch; 0: all
-        loss: str = "squared_error",  # of a regression; or "pinball", "poisson"
+        loss: str = "squared_error",  # or "pinball" or "poisson"; for regression only
         level: float = 0.5,  # of the pinball loss
-        sparse_cells: int = 0,  # above 0: rows are stored sparsely, with room for this many cells; 0: densely
+        sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely, with room for this many cells
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # the next rows [n, features]; NaN is a missing value
     def fill(self, x: NDArray[np.float64]) -> None: ...  # standardizes the next rows; a missing value becomes 0
     def finish(self) -> Data: ...
 
 def row_digests(x: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """A 64-bit hash of each row [rows, columns]; all NaNs count as equal, as do 0.0 and -0.0."""
+    """Return a 64-bit hash of each row [rows, columns]; all NaNs count as equal, as do 0.0 and -0.0."""
 
 class Network:
-    """A trained network with its standardization. Immutable; any thread may predict."""
+    """A trained network with its standardization. Immutable; thread-safe."""
 
     def __init__(
         self,
@@ -212,15 +212,18 @@ class Network:
         input_limit: NDArray[np.float64],  # 3: clipped smoothly at 3; 0: not clipped
         target_mean: NDArray[np.float64],  # zeros for classification
         target_scale: NDArray[np.float64],
-        numbers: Sequence[int] = ...,  # the features that the embedding takes, in order
-        embedding: NDArray[np.float32] = ...,  # [parameters of a number, numbers]
+        numbers: Sequence[int] = ...,  # the features that are embedded, in order
+        embedding: NDArray[np.float32] = ...,  # [parameters per number, numbers]
         shares: Sequence[NDArray[np.float32]] = ...,  # per hidden layer: [outputs]; or empty
         exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
         target_least: Sequence[float] | NDArray[np.float64] = ...,  # bounds of targets, one per output
         target_most: Sequence[float] | NDArray[np.float64] = ...,
     ) -> None: ...
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
-        """Probabilities [rows, classes], or targets [rows, outputs] in their units; NaN: missing, infinity: refused."""
+        """Return probabilities [rows, classes], or targets [rows, outputs] in their units.
+
+        NaN counts as a missing value; infinity is refused.
+        """
     @property
     def weights(self) -> list[NDArray[np.float32]]: ...
     @property
@@ -253,7 +256,7 @@ class Network:
     def target_scale(self) -> NDArray[np.float64]: ...
 
 class Trees:
-    """Boosted trees with the units of their targets (cpp/ash/train/trees.hpp). Immutable; any thread may predict."""
+    """Boosted trees with the units of their targets (cpp/ash/train/trees.hpp). Immutable; thread-safe."""
 
     def __init__(
         self,
@@ -261,9 +264,9 @@ class Trees:
         leaf_starts: Sequence[int] | _Integers,  # [trees + 1]; the nodes of tree t begin at leaf_starts[t] - t
         feature: NDArray[np.int32],  # [nodes], as are the next four
         threshold: _Floats,
-        left: NDArray[np.int32],  # for x <= threshold; at least 0: a node of the tree; negative: its leaf ~left
+        left: NDArray[np.int32],  # for x <= threshold: a node of the tree if at least 0, else the leaf ~left
         right: NDArray[np.int32],
-        missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: NaN goes left; 2: right
+        missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: NaN goes left; 2: NaN goes right
         leaf_values: Sequence[float] | _Floats,  # [leaves]
         classes: int,
         target_mean: Sequence[float] | _Floats,  # zeros for classification
@@ -273,9 +276,12 @@ class Trees:
         target_most: Sequence[float] | _Floats = ...,
     ) -> None: ...
     def predict(self, x: _Floats | _Singles, threads: int = 1, instruction_set: str = "") -> _Singles:
-        """Probabilities [rows, classes], or targets [rows, outputs] in their units; NaN: missing, infinity: refused."""
+        """Return probabilities [rows, classes], or targets [rows, outputs] in their units.
+
+        NaN counts as a missing value; infinity is refused.
+        """
     def raw_scores(self, x: _Floats | _Singles, threads: int = 1) -> _Floats:
-        """Sums of leaves [rows, scores], from which predictions are computed; one score for two classes."""
+        """Return the sums of leaves [rows, scores] that predictions are computed from; one score for two classes."""
     @property
     def features(self) -> int: ...
     @property
@@ -289,7 +295,7 @@ class Trees:
     @property
     def right(self) -> NDArray[np.int32]: ...
     @property
-    def missing(self) -> NDArray[np.uint8]: ...  # 1 or 2: a 0 was replaced by the side where 0.0 goes
+    def missing(self) -> NDArray[np.uint8]: ...  # 1 or 2; each 0 was replaced by the side to which 0.0 goes
     @property
     def leaf_values(self) -> _Floats: ...
     @property
@@ -306,23 +312,24 @@ class Trees:
     def target_most(self) -> _Floats: ...
 
 class Mailbox:
-    """The jobs of a tuner that are being done elsewhere (cpp/ash/run/mailbox.hpp). Thread-safe."""
+    """Passes a tuner's jobs to other processes and machines (cpp/ash/run/mailbox.hpp). Thread-safe."""
 
-    def __init__(self, capacity: int) -> None: ...  # most jobs that are sent and not yet answered
-    # Waits until there is something new, at most `seconds`. Returns notes ("kept" or "dropped", candidate) on what the
-    # last job of a candidate left, and letters: number, candidate, rung, epochs, states to continue from.
+    def __init__(self, capacity: int) -> None: ...  # most jobs sent and not yet answered
+    # Waits at most `seconds` for notes, letters or wake(). Returns notes ("kept" or "dropped", candidate) on whether
+    # the states of a candidate are still needed, and letters (number, candidate, rung, epochs, states to resume from).
     def take(
         self, seconds: float
     ) -> tuple[list[tuple[str, int]], list[tuple[int, int, int, int, list[_StateParts]]]]: ...
-    def wake(self) -> None: ...  # `take` returns
-    # Result and states as of `train_job`; empty states: they stay with the worker. False: nothing waits for the answer.
+    def wake(self) -> None: ...  # makes take() return
+    # Takes the result and states that `train_job` returned; the states are empty if they stay with the worker. Returns
+    # False if no thread waits for the answer.
     def answer(
         self, number: int, result: _ResultParts, states: Sequence[_StateParts], thread: int, seconds: float
     ) -> bool: ...
-    def close(self) -> None: ...  # ends all waiting
+    def close(self) -> None: ...  # makes all waiting calls return
 
-# Does a job of a run that is decided elsewhere, in the calling thread. Returns its result, the states after it (empty:
-# diverged) and its seconds.
+# Executes, in the calling thread, one job of a run that another process decides. Returns its result, the states after
+# it (empty if it diverged) and its seconds.
 def train_job(
     data: Sequence[Data],  # of each fold
     settings: Settings,
@@ -335,7 +342,7 @@ def train_job(
     training: str,
     metric: str,
     seed: int,
-    states: Sequence[_StateParts] = ...,  # of each fold, after a job in a lower rung; empty: from scratch
+    states: Sequence[_StateParts] = ...,  # per fold, after a job in a lower rung; empty: start from scratch
 ) -> tuple[_ResultParts, list[_StateParts], float]: ...
 
 class Tuner:
@@ -344,9 +351,9 @@ class Tuner:
     def __init__(
         self,
         data: Sequence[Data],  # of each fold; the score of a job is the mean over the folds
-        candidates: Sequence[Settings],  # those known so far, from number 0 on
+        candidates: Sequence[Settings],  # the candidates known so far, from number 0 on
         *,
-        count: int = 0,  # of all candidates; 0: only those known so far
+        count: int = 0,  # number of all candidates; 0: only those known so far
         eta: int = 2,
         min_epochs: int = 1,
         max_rungs: int = 0,
@@ -356,71 +363,75 @@ class Tuner:
         metric: str = "accuracy",  # a key of ash.metrics.METRICS
         threads: int = 1,
         seed: int = 0,
-        instruction_set: str = "",  # "": the best that this processor has
+        instruction_set: str = "",  # "": the best that this processor can run
         schedule: str = "reproducible",  # "reproducible" | "greedy"
         workers: int = 32,  # of the virtual clock
         teams: bool = True,
         cores: int = 0,  # CPU cores that the threads share; 0: one per thread
-        memory_limit: int = 0,  # bytes of waiting states; 0: none
-        epoch_limit: int = 0,  # on the epochs of all jobs together; 0: none
+        memory_limit: int = 0,  # most bytes of waiting states; 0: no limit
+        epoch_limit: int = 0,  # most epochs of all jobs together; 0: no limit
         stop_score: float = ...,  # a score that ends the run; NaN: none
-        patience: int = 0,  # decisions in a row without a better score that end the run; 0: none
-        report_limit: int = 0,  # on the number of decided jobs; 0: none
-        work_limit: float = 0.0,  # multiply-adds after which no job begins; 0: none
-        # One per fold, or empty: score(network, predictions [validation rows, outputs] in the units of y) replaces the
-        # metric. Any thread calls it; it must neither throw nor refer to the tuner. NaN counts as diverged.
+        patience: int = 0,  # decisions in a row without a better score that end the run; 0: no limit
+        report_limit: int = 0,  # most decided jobs; 0: no limit
+        work_limit: float = 0.0,  # multiply-adds after which no job begins; 0: no limit
+        # One function per fold, or empty. score(network, predictions [validation rows, outputs] in the units of y)
+        # replaces the metric. Any thread calls it; it must neither throw nor refer to the tuner. NaN: the job diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
-        mailbox: Mailbox | None = None,  # takes jobs, up to its capacity at a time; `threads` do the rest
-        # external(candidate, rung, epochs, is_stopped) -> score, loss, hash, scores of folds; None if it was stopped.
-        # It does the jobs of candidates that are not networks. As with scorers, any thread calls it; it must not throw.
+        mailbox: Mailbox | None = None,  # passes on up to `capacity` jobs at a time; `threads` do the others
+        # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
+        # score, loss, hash and scores of the folds, or None if it was stopped. Any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # more are wanted when fewer known ones wait to enter; 0: when an idle worker has none left
+        ahead: int = 1024,  # fewer candidates in reserve: more are wanted; 0: only when an idle worker finds none
     ) -> None: ...
     def start(self) -> None: ...
-    # Waits at most `seconds`, less if candidates are wanted. True: all threads have ended. Raises what they raised.
+    # Waits at most `seconds`, or until candidates are wanted. True: all threads have ended. Raises their exceptions.
     def wait(self, seconds: float) -> bool: ...
     def stop(self) -> None: ...  # returns at once; jobs stop within a block of rows and leave no record
-    def limit(self, seconds: float) -> None: ...  # begin no job that would end later; reproducible only
+    def limit(self, seconds: float) -> None: ...  # starts no job that would end later; reproducible schedule only
     @property
-    def short_of_time(self) -> bool: ...  # the next job would end too late
+    def short_of_time(self) -> bool: ...  # whether the next job would end too late
     @property
-    def out_of_time(self) -> bool: ...  # short of time, and no job runs
+    def out_of_time(self) -> bool: ...  # whether time is short and no job runs
     @property
     def wanted(self) -> int: ...  # how many candidates should be provided now; 0: none
     def provide(self, candidates: Sequence[Settings]) -> None: ...  # the next of a stream, at most up to `count`
     def events(self) -> list[tuple[str, int, int, float, float]]:
-        """All since the last call: started, finished, diverged or promoted; candidate, rung (left), seconds, score."""
-    def fold_scores(self) -> dict[str, NDArray[Any]]: ...  # candidate, rung, scores [jobs, folds], as jobs ended
-    # One row per finished job in order of decision (greedy: of finishing), from row `first` on: the fields of JobRecord
-    # in records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
+        """Return the events since the last call.
+
+        Each is (started, finished, diverged or promoted; candidate; rung, the lower one if promoted; seconds; score).
+        """
+    def fold_scores(self) -> dict[str, NDArray[Any]]: ...  # candidate, rung, scores [jobs, folds], as jobs finished
+    # One row per finished job from row `first` on, in order of decision (greedy: of finishing). Columns: the fields of
+    # JobRecord in records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
     def jobs(self, first: int = 0) -> _Columns: ...
-    def steps(self, first: int = 0) -> _Integers: ...  # rows (candidate, rung, 0: begun or 1: ended), in order
+    def steps(self, first: int = 0) -> _Integers: ...  # rows (candidate, rung, 0 for begun or 1 for ended), in order
     def assists(self, first: int = 0) -> _Columns: ...  # one row per assist: candidate, rung, thread, start, end, busy
     @property
-    def threads(self) -> tuple[int, int]: ...  # how many start() started, and how many were asked for
+    def threads(self) -> tuple[int, int]: ...  # number of threads started, and number asked for
     @property
     def memory(self) -> dict[str, int]: ...  # limit, peak_bytes (of states), dropped (states), retrained_epochs
     @property
     def ended(
         self,
     ) -> str: ...  # running, finished, stop_score, patience, epoch_limit, work_limit, report_limit, stopped
-    # Candidate, rung, score and the network of each fold, best first; and their predictions [kept, validation rows of
-    # all folds, outputs]. Returns as many as can predict within `work` multiply-adds, but at least one.
+    # Returns (candidate, rung, score, networks of the folds) of the best candidates, best first, and their predictions
+    # [kept, validation rows of all folds, outputs]; as many as can predict within `work` multiply-adds, at least one.
     def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], NDArray[np.float32]]: ...
-    # Restores what earlier runs left: columns as of `jobs`, `assists`; scores [jobs, folds]; rows as of `steps` if
-    # greedy; and the seconds that those runs took. To be called after restore_state and before start.
+    # Restores the records of earlier runs: the columns of jobs() and assists(), scores [jobs, folds], the rows of
+    # steps() if greedy, and the seconds that those runs took. Call it after restore_state() and before start().
     def restore(
         self, jobs: _Columns, fold_scores: _Floats, steps: _Integers, assists: _Columns, seconds: float
     ) -> None: ...
     def restore_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
     def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...  # of `kept_jobs`
-    def states(self, candidate: int, rung: int) -> list[_StateParts]: ...  # of each fold, if it waits or is kept
-    def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is there; best first
-    # Retrains the first `most` kept networks that have no states; to be called after the threads have ended.
+    def states(self, candidate: int, rung: int) -> list[_StateParts]: ...  # per fold, if the candidate waits or is kept
+    def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is stored; best first
+    # Retrains the first `most` kept networks that have no states. Call it after all threads have ended.
     def complete(self, most: int) -> None: ...
-    def retired(self) -> NDArray[np.int32]: ...  # candidates that have retired since the last call: no further job
-    # Refits candidates of `kept`; None: diverged, not done in time (True in the second list), or other features.
+    def retired(self) -> NDArray[np.int32]: ...  # candidates retired since the last call; they get no further job
+    # Refits candidates of kept(). An entry is None if its network diverged, was not done in time (True in the second
+    # list), or has other features.
     def refit(
         self, data: Data, candidates: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> tuple[list[Network | None], list[bool]]: ...
@@ -440,10 +451,10 @@ def train(
     growth: int = 1,
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
-    """Trains one candidate; returns its network and the loss of every epoch, NaN once diverged. 0 epochs: untrained."""
+    """Train one candidate and return its network and the loss of every epoch, NaN once diverged; epochs may be 0."""
 
-# A native metric; higher is better (errors are negated), NaN if it is undefined. weights: above 0, or empty: all equal;
-# level: of the pinball loss.
+# Computes a native metric: higher is better (errors are negated), NaN if undefined. Weights are above 0; empty if all
+# are equal. `level` is that of the pinball loss.
 def score(
     metric: str,
     y: _Floats,
@@ -452,11 +463,12 @@ def score(
     weights: Sequence[float] = ...,
     level: float = 0.5,
 ) -> float: ...
-def instruction_sets() -> list[str]: ...  # those that were built and that this processor can run, best first
+def instruction_sets() -> list[str]: ...  # those compiled into the core that this processor can run, best first
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str = "") -> NDArray[np.float32]: ...
 def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float: ...
 
-# Bytes of the scratch memory of a thread that can train and score all of these candidates, and of the state of one.
+# workspace_bytes: scratch memory of a thread that can train and score all of these candidates. state_bytes: the state
+# of one candidate.
 def workspace_bytes(
     candidates: Sequence[Settings],
     features: int,
@@ -471,16 +483,16 @@ def workspace_bytes(
 ) -> int: ...
 def state_bytes(settings: Settings, features: int, outputs: int, numbers: int) -> int: ...
 
-# For benchmarks. fma_peak: 1e9 floating-point operations per second of one thread's fused multiply-adds. time_steps:
-# seconds per update in each of `repeats` runs of at least `steps` updates. time_team: the same, alone and shared by
-# `threads` >= 2, in pairs of runs; also the "blocks" that helpers ran and the "round_trip" of a cache line.
+# For benchmarks. fma_peak: GFLOP/s of one thread's fused multiply-adds. time_steps: seconds per update in each of
+# `repeats` runs of at least `steps` updates. time_team: the same, in pairs of runs by one thread and by a team of
+# `threads` >= 2; also the "blocks" that helpers ran and the "round_trip" of a cache line.
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float: ...
 def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]: ...
 def time_team(
     data: Data, settings: Settings, *, steps: int, repeats: int, threads: int, instruction_set: str = ""
 ) -> dict[str, Any]: ...
 def build_info() -> dict[str, str]:
-    """version, commit, compiler, flags, build_type, openmp, instruction_sets, instruction_set."""
+    """Return version, commit, compiler, flags, build_type, openmp, instruction_sets and instruction_set."""
 
 class Cluster:
     """The cluster of a simulated run (cpp/ash/simulate/cluster.hpp); `ash.Cluster` describes the arguments."""
@@ -502,7 +514,7 @@ def simulate(
     candidates: int,
     costs: NDArray[np.float64],  # [1] or [candidates]: virtual seconds per epoch; [candidates, rungs]: per job
     *,
-    seconds: NDArray[np.float64] | None = None,  # real seconds, in one of these shapes; None: as costs
+    seconds: NDArray[np.float64] | None = None,  # real seconds, in one of these shapes; None: equal to costs
     scores: NDArray[np.float64] | None = None,  # [candidates] or [candidates, rungs]; None: random by seed
     losses: NDArray[np.float64] | None = None,  # in one of these shapes; None: 0
     eta: int = 2,
@@ -519,17 +531,17 @@ def simulate(
     threads: int = 1,
     teams: bool = True,
     team_efficiency: float = 1.0,
-    team_limits: NDArray[np.float64] | None = None,  # [1] or [candidates]: most threads of a job; None: all
-    noise: float = 0.0,  # sigma of the logarithm of real seconds
+    team_limits: NDArray[np.float64] | None = None,  # [1] or [candidates]: most threads per job; None: all threads
+    noise: float = 0.0,  # standard deviation of the logarithm of real seconds
     seed: int = 0,
     cluster: Cluster | None = None,  # excludes teams
     state_bytes: NDArray[np.float64] | None = None,  # [1], [candidates] or [candidates, rungs]; None: 0
     keep_jobs: bool = False,
     rungs: Sequence[tuple[int, int]] = (),  # as for Ladder
 ) -> tuple[dict[str, float], list[tuple[int, float]], dict[str, NDArray[np.generic]]]:
-    """A run without training (cpp/ash/simulate/simulator.hpp): totals, (jobs, seconds) of each rung, columns.
+    """Simulate a run (cpp/ash/simulate/simulator.hpp); return totals, (jobs, seconds) per rung, and columns.
 
-    Totals: makespan, busy (seconds of threads), work, chain, jobs, epochs; for a cluster also processes, bytes, moves,
+    Totals: makespan, busy (thread seconds), work, chain, jobs, epochs; for a cluster also processes, bytes, moves,
     coordinator, line. Columns, empty without keep_jobs, have one row per job in order of decision: candidate, rung,
     epochs, thread, team (int64), start, end (float64).
     """

@@ -1,4 +1,4 @@
-"""The metrics that the core computes natively, and which of them fits which task.
+"""Names the metrics that the core computes natively, and the task that each belongs to.
 
 Higher scores are always better. Errors are negated, and are named like scikit-learn's scorers. The pinball loss, for
 which scikit-learn has no scorer, is named in the same way.
@@ -24,7 +24,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 """Names by task; the first of each is the default."""
 LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
-"""By task: the metric that is used in place of a user's function, and of a metric that is undefined."""
+"""The metric of each task that replaces a user's function or an undefined metric."""
 METRIC_OF_LOSS = {
     "absolute_error": "neg_mean_absolute_error",
     "quantile": "neg_mean_pinball_loss",
@@ -47,7 +47,7 @@ _PEERS = {
     "l1": "neg_mean_absolute_error",
     "l2": "neg_root_mean_squared_error",
 }
-"""Names that other libraries use for them, or names of metrics that rank alike."""
+"""Names that other libraries use for these metrics or for metrics that rank candidates in the same order."""
 
 
 def native_metric(name: object) -> str | None:
@@ -57,13 +57,13 @@ def native_metric(name: object) -> str | None:
 
 
 def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
-    """Return the metric if the core can compute it, else the one in `LOSSES`; the deviance needs `are_positive`."""
+    """Return the metric if the core can compute it, else the one in `LOSSES`; deviance needs positive predictions."""
     is_native = metric in METRICS[task] and (are_positive or metric != METRIC_OF_LOSS["poisson"])
     return metric if is_native else LOSSES[task]
 
 
 def did_you_mean(name: str, others: tuple[str, ...] = ()) -> str:
-    """Return the names closest to an unknown metric, of the core's or of `others`; empty if none is close."""
+    """Return a hint with the known names closest to an unknown metric; empty if none is close."""
     known = [*(each for names in METRICS.values() for each in names), *ALIASES, *others]
     near = [_PEERS[name]] if name in _PEERS else near_names(name, known)
     return f"; did you mean {' or '.join(near)}?" if near else ""

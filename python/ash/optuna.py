@@ -1,9 +1,9 @@
-"""A pruner and a sampler for studies of Optuna: the ladder's rule, and proposals that do not depend on the order.
+"""A pruner and a sampler for Optuna studies: successive halving, and proposals that do not depend on their order.
 
     study = optuna.create_study(direction="maximize", sampler=LevelSampler(seed=0), pruner=LadderPruner(eta=2))
 
-Optuna cannot pause a trial: a trial that is not promoted at once is pruned, while `ash.tune_function` lets it wait and
-may resume it later. Like Optuna's own, both may be used by threads and processes that share a storage.
+Optuna cannot pause a trial, so a trial that is not promoted at once is pruned. `ash.tune_function` lets it wait and may
+resume it later. Like Optuna's own, pruner and sampler may be used by threads and processes that share a storage.
 """
 
 import math
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LadderPruner", "LevelSampler"]
 
 LONGEST = 2**62
-"""The largest step; no trial reports more."""
+"""The largest step that a trial can report."""
 
 
 class LadderPruner(BasePruner):  # type: ignore[misc]
@@ -92,7 +92,7 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
 
 
 class LevelSampler(BaseSampler):  # type: ignore[misc]
-    """Draw a level of each distribution, as `ash.FunctionSpace` does, by a hash of seed, trial number and name.
+    """Draw a level of each distribution by a hash of seed, trial number and name, as `ash.FunctionSpace` does.
 
     The proposals for a trial do not depend on other trials, on their order or on the number of workers.
 

@@ -1,4 +1,4 @@
-"""Explains an unknown argument of an entry point: suggests the name that was probably meant."""
+"""Suggests the name that was probably meant when an entry point gets an unknown argument."""
 
 import functools
 import inspect
@@ -39,7 +39,7 @@ SYNONYMS = (
 
 
 def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]], Callable[Given, Answer]]:
-    """Return a decorator that raises UnknownArgument instead of TypeError for an argument that the call does not have.
+    """Return a decorator that raises UnknownArgument, with a suggestion, for an argument that the function lacks.
 
     `fields` are the fields of the argument `config`.
     """

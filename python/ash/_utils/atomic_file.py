@@ -1,4 +1,4 @@
-"""Writes files atomically: under a temporary name first, then flushed to disk and renamed."""
+"""Writes files atomically: to a temporary file, which is flushed to disk and then renamed."""
 
 import contextlib
 import os
@@ -6,11 +6,11 @@ import secrets
 from pathlib import Path
 
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-"""Never open an existing file or follow a link, which someone else may have planted."""
+"""Flags that never open an existing file or follow a link, since someone else may have planted it."""
 
 
 def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
-    """Write `content` to `path` so that after a crash either the old or the new file is there, complete.
+    """Write `content` to `path` so that after a crash either the old or the new file exists in full.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        raise type(error)(error.errno, error.strerror, str(path)) from None  # not the temporary name
+        raise type(error)(error.errno, error.strerror, str(path)) from None  # names the file, not the temporary one
     _sync_folder(path.parent)
 
 
@@ -42,7 +42,7 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; systems whose folders cannot be opened or synced (Windows) do so on their own."""
+    """Make the rename durable; systems that cannot open or sync folders, such as Windows, do so by themselves."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

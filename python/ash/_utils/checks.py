@@ -1,4 +1,4 @@
-"""Checks of single arguments. NumPy's integers and numbers count as such; booleans do not."""
+"""Checks single arguments. NumPy's integers and numbers count as such; booleans do not."""
 
 import math
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 
 def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float = 0.6) -> list[str]:
-    """Return the names spelled most like this one, the likeliest first; case does not count."""
+    """Return the names that are spelled most like this one, the closest first; case does not count."""
     import difflib  # only if there is an error
 
     by_lower: dict[str, str] = {one.lower(): one for one in reversed(list(names))}
@@ -34,7 +34,7 @@ def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float =
 
 
 def is_list_of(values: Any, kind: type) -> bool:
-    """Return whether the value is a list of items of exactly that type (a bool is not an int)."""
+    """Return whether the value is a list whose items all have exactly this type (a bool is not an int)."""
     return isinstance(values, list) and all(type(value) is kind for value in values)
 
 
@@ -68,7 +68,7 @@ def yes_or_no(name: str, value: Any) -> bool:
 
 
 def read_seconds(name: str, value: Any) -> float | None:
-    """Return a limit in seconds; None if there is none."""
+    """Return a limit in seconds, or None for no limit (None or infinity)."""
     if value is None:
         return None
     try:
@@ -81,7 +81,7 @@ def read_seconds(name: str, value: Any) -> float | None:
 
 
 def read_score(name: str, value: Any) -> float | None:
-    """Return a finite score; None if there is none."""
+    """Return a finite score as a float, or None if the value is None."""
     if value is None:
         return None
     if not is_number(value):

@@ -1,4 +1,4 @@
-"""Text for display: numbers, durations, hyperparameters and tables, and the kind of screen that shows them."""
+"""Formats numbers, durations, hyperparameters and tables as text, and detects terminals and notebooks."""
 
 import html
 import math
@@ -16,7 +16,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[s
 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return the same table as escaped HTML, without a header row if the header is empty."""
+    """Return a table as escaped HTML, without a header row if the header is empty."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(_cell(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table>{f'<tr>{head}</tr>' * bool(header)}{body}</table>"
@@ -27,14 +27,14 @@ def _cell(value: Any) -> str:
 
 
 def show(value: Any) -> str:
-    """Return a number with four decimals, or four significant digits where that says more; all else unchanged."""
+    """Return a float with four decimals, or four significant digits if it is small or large; other values as text."""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 0.1 or abs(value) >= 1000 else f"{value:.4f}"
     return str(value)
 
 
 def show_param(value: Any) -> str:
-    """Return a hyperparameter as text: a number in its short form, widths as 64-32, all else unchanged."""
+    """Return a hyperparameter as text: a float in its short form, widths as 64-32, other values by str."""
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple):
@@ -75,7 +75,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def in_notebook() -> bool:
-    """Return whether this process is the kernel of a notebook, without importing anything."""
+    """Return whether this process is a notebook kernel, without importing anything."""
     kernel, ipython = sys.modules.get("ipykernel.zmqshell"), sys.modules.get("IPython")
     if kernel is None or ipython is None:
         return False

@@ -1,4 +1,4 @@
-"""Tells what is installed: the build of ash, its packages, its machine, and the packages of optional features."""
+"""Reports what is installed: the build of ash, Python, packages, the machine, and packages of optional features."""
 
 import importlib.util
 import platform
@@ -13,14 +13,16 @@ from ash.errors import MissingExtra
 
 
 def require_extra(feature: str, module: str, extra: str) -> None:
-    """Raise MissingExtra unless a module can be found, without importing it, which may take seconds.
+    """Raise MissingExtra unless a module can be found; it is not imported, since that may take seconds.
 
     Parameters
     ----------
     feature : str
         The feature that needs the module.
-    module, extra : str
-        The module, and the extra of ash-tune that installs it.
+    module : str
+        The module to look for.
+    extra : str
+        The extra of ash-tune that installs the module.
     """
     if not is_installed(module):
         raise MissingExtra(f"{feature} needs {module}; install it by: pip install 'ash-tune[{extra}]'")
@@ -29,11 +31,11 @@ def require_extra(feature: str, module: str, extra: str) -> None:
 def is_installed(module: str) -> bool:
     """Return whether a module can be found, without importing it."""
     spec = importlib.util.find_spec(module)
-    return spec is not None and spec.origin is not None  # without an origin: a mere folder, such as wandb creates
+    return spec is not None and spec.origin is not None  # a mere folder, such as wandb creates, has no origin
 
 
 def versions() -> dict[str, str]:
-    """Return, in the order to print: ash and its build, CPUs allowed and why, Python, packages, platform.
+    """Return the versions of ash, its build, Python and packages, the platform, and the CPUs allowed and why.
 
     The versions of scikit-learn and rich are looked up without importing them.
 

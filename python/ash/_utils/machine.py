@@ -1,10 +1,10 @@
-"""The CPUs and memory that this process may use, given its affinity mask, its control groups and the environment.
+"""Finds the CPUs and memory that this process may use, from its affinity mask, control groups and environment.
 
     CPUs      min(affinity mask, ceil(quota) of every cgroup level, OMP_THREAD_LIMIT), at least 1
-    memory    min(what the machine has left, what every cgroup level leaves, RLIMIT_AS less the address space in use)
+    memory    min(available memory, remaining memory of every cgroup level, RLIMIT_AS less the address space in use)
 
-A quota of 1.5 CPUs allows two threads: one would leave half a CPU idle, and the kernel slows two down fairly. The
-environment is read, never written, and the thread counts of OpenMP are not changed.
+A quota of 1.5 CPUs allows two threads. One thread would leave half a CPU idle, and the kernel throttles two threads
+evenly. The environment is read, never written, and the thread counts of OpenMP are not changed.
 
 A limit of a control group (cgroup) applies to everything below it, so every level up to the mounted root counts:
 
@@ -46,7 +46,7 @@ beyond the limit can be trained again, but a process that the system kills for i
 
 @dataclass(frozen=True)
 class CpuLimit:
-    """A number of CPUs (or threads), and which limit decided it."""
+    """A number of CPUs (or threads), and the limit that decided it."""
 
     count: int
     reason: str
@@ -55,9 +55,9 @@ class CpuLimit:
 def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = ROOT) -> CpuLimit:
     """Return how many CPUs this process may use, at least 1, and which limit decided.
 
-    On a tie the affinity is named, then the deepest cgroup. `affinity` is the number of CPUs in the affinity mask; by
-    default the system is asked. `proc` and `root`, here and below, are where the kernel's files are. Only tests pass
-    other values.
+    On a tie the affinity mask is named, then the deepest cgroup. `affinity` is the number of CPUs in the affinity mask;
+    by default the system is asked. `proc` and `root`, here and below, are the folders of the kernel's files. Only tests
+    pass these arguments.
     """
     count = _affinity() if affinity is None else affinity
     limits = [CpuLimit(max(1, count), f"affinity mask of {max(1, count)} CPUs")]
@@ -69,7 +69,7 @@ def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = RO
 
 
 def default_threads(limit: CpuLimit | None = None, environment: Mapping[str, str] | None = None) -> CpuLimit:
-    """Return the number of threads used for ``threads=None``: OMP_NUM_THREADS if valid, never more than allowed."""
+    """Return the number of threads for ``threads=None``: OMP_NUM_THREADS if valid, at most the number allowed."""
     environment = os.environ if environment is None else environment
     limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
     wanted = _first_positive(environment.get("OMP_NUM_THREADS", ""))
@@ -86,10 +86,10 @@ def resolve_threads(
     Parameters
     ----------
     threads : int or None
-        None: OMP_NUM_THREADS (the first number of a list such as ``4,2``) if it is positive, else all CPUs allowed.
-        Negative as in joblib: -1 is all allowed, -2 all but one, and so on down to 1.
+        None: OMP_NUM_THREADS (the first number of a list such as ``4,2``) if it is positive, else all allowed CPUs.
+        Negative numbers as in joblib: -1 is all allowed CPUs, -2 all but one, and so on; at least one is used.
     limit, environment
-        The number allowed and the environment variables; None: taken from the system.
+        The number of CPUs allowed and the environment variables; by default those of the system.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def resolve_threads(
     Warns
     -----
     UserWarning
-        More threads than allowed were asked for; the number allowed is used.
+        More threads than allowed were requested; the allowed number is used.
     """
     environment = os.environ if environment is None else environment
     if threads is None:
@@ -127,7 +127,7 @@ def _affinity() -> int:
 
 
 def _with_thread_limit(limit: CpuLimit, environment: Mapping[str, str]) -> CpuLimit:
-    """Apply OMP_THREAD_LIMIT: OpenMP never starts more threads, so a higher number would only mislead."""
+    """Return the limit lowered to OMP_THREAD_LIMIT, since OpenMP never starts more threads."""
     most = _first_positive(environment.get("OMP_THREAD_LIMIT", ""))
     return limit if most is None or most >= limit.count else CpuLimit(most, f"OMP_THREAD_LIMIT={most}")
 
@@ -139,7 +139,7 @@ def _first_positive(text: str) -> int | None:
 
 
 def _quota(version: int, folder: Path) -> float | None:
-    """Return the number of CPUs that one level allows; None if it sets no limit, or none that can be read."""
+    """Return the number of CPUs that one cgroup level allows, or None if it sets no readable limit."""
     if version == 2:
         words = read_text(folder / "cpu.max").split()
     else:
@@ -150,7 +150,7 @@ def _quota(version: int, folder: Path) -> float | None:
 
 
 def _microseconds(word: str) -> float | None:
-    """Return a positive number of microseconds; None for "max", -1, 0, empty text and anything else."""
+    """Return a positive number of microseconds, or None for any other text ("max", -1, 0, empty)."""
     return float(word) if word.isascii() and word.isdecimal() and int(word) > 0 else None
 
 
@@ -179,7 +179,7 @@ def _address_space(proc: Path) -> list[int]:
 
 
 def check_room(name: str, count: int, each: int, advice: str) -> None:
-    """Raise SettingError, with the estimate, if `count` things of at least `each` bytes cannot fit into memory."""
+    """Raise SettingError, with an estimate, if `count` items of at least `each` bytes cannot fit into memory."""
     left = available_bytes()
     needed = count * each
     if left is not None and needed > left:
@@ -196,7 +196,7 @@ def default_limit() -> int | None:
 
 
 class Mount(NamedTuple):
-    """A mounted hierarchy: the part of it that is visible, and where it is mounted."""
+    """A mounted cgroup hierarchy: its version, its visible part and its mount point."""
 
     version: int
     visible: PurePosixPath
@@ -212,7 +212,7 @@ def read_text(path: Path) -> str:
 
 
 def cgroup_folders(controller: str, proc: Path = PROC, root: Path = ROOT) -> list[tuple[int, Path]]:
-    """Return (version, folder) for each existing level that may limit this process, the deepest first.
+    """Return (version, folder) for each existing cgroup level that may limit this process, the deepest first.
 
     `controller` is "cpu" or "memory"; version 1 has a separate hierarchy for each.
     """
@@ -234,7 +234,7 @@ def cgroup_folders(controller: str, proc: Path = PROC, root: Path = ROOT) -> lis
 
 
 def _levels(mount: Mount, path: PurePosixPath) -> list[Path]:
-    """Return all existing folders from the path up to the mount point; only the latter if the path is not visible."""
+    """Return all existing folders from the path up to the mount point, or the mount point if the path is invisible."""
     inside = path.relative_to(mount.visible) if path.is_relative_to(mount.visible) else path.relative_to(path.anchor)
     if ".." in inside.parts:  # the process is outside the part that its cgroup namespace shows
         inside = PurePosixPath()
@@ -244,7 +244,7 @@ def _levels(mount: Mount, path: PurePosixPath) -> list[Path]:
 
 @cache
 def _mounts(controller: str, proc: Path) -> list[Mount]:
-    """Read the hierarchies from mountinfo: ``id parent dev visible point options [fields] - type source options``."""
+    """Return the hierarchies of mountinfo: ``id parent dev visible point options [fields] - type source options``."""
     mounts = []
     for line in read_text(proc / "mountinfo").splitlines():
         left, _, right = line.partition(" - ")

@@ -1,10 +1,10 @@
-"""Starts Python threads, and lets their jobs end before the interpreter does.
+"""Starts Python threads, and lets their jobs finish before the interpreter ends.
 
 The system may refuse a thread because of a process limit, a control group or too little memory.
 
-Before 3.14, CPython ends a daemon thread by unwinding it as soon as it asks for the interpreter's lock after the
-interpreter has ended. C++ code that must not throw, as in NumPy, then aborts the process. So jobs that call other
-libraries run in `at_work`: at its end the interpreter waits for the running jobs, and no further job begins.
+Before 3.14, CPython unwinds a daemon thread that asks for the GIL after the interpreter has ended. C++ code that must
+not throw, as in NumPy, then aborts the process. Therefore jobs that call other libraries run in `at_work`: when the
+interpreter ends, it waits for the running jobs and starts no further ones.
 """
 
 import atexit
@@ -37,7 +37,7 @@ def start_thread(target: Callable[..., None], name: str, arguments: Iterable[Any
 
 
 def start_threads(count: int, target: Callable[[int], None], name: str) -> list[threading.Thread]:
-    """Start up to `count` daemon threads, as many as the system grants; `target` gets the number of its thread.
+    """Start up to `count` daemon threads, or as many as the system grants, and pass each its number.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def start_threads(count: int, target: Callable[[int], None], name: str) -> list[
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """Do a job that the interpreter waits for at its end, up to `END_SECONDS`; after that has begun, block forever."""
+    """Run a job that the ending interpreter waits for, up to `END_SECONDS`; block forever if it is already ending."""
     if threading.current_thread() is threading.main_thread():
         yield  # the interpreter ends in this thread
         return
@@ -72,14 +72,14 @@ def at_work() -> Iterator[None]:
 
 
 def end_jobs() -> None:
-    """Let no further job begin, and wait for the running ones: the interpreter is ending."""
+    """Let no further job begin and wait for the running ones, since the interpreter is ending."""
     with _jobs.changed:
         _jobs.ended = True
         _jobs.changed.wait_for(lambda: not _jobs.running, END_SECONDS)
 
 
 class _Jobs:
-    """The jobs in `at_work`. Threads: any, holding the lock of `changed`."""
+    """The jobs in `at_work`. Any thread may use it while holding the lock of `changed`."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.Lock())
@@ -101,12 +101,12 @@ atexit.register(end_jobs)
 
 
 def refused(reason: object) -> ThreadRefused:
-    """Return an error that says that the system refuses a thread, and what to do."""
+    """Return an error that says why the system refuses a thread, and what to do."""
     return ThreadRefused(f"the system refuses to start a thread ({reason}): {ADVICE}")
 
 
 def warn_of_fewer(count: int, wanted: int) -> None:
-    """Warn if a run has fewer threads than were asked for."""
+    """Warn if a run has fewer threads than requested."""
     if count < wanted:
         warn_user(f"the system grants {count} of {wanted} threads; using {count}: {ADVICE}")
 

@@ -1,10 +1,10 @@
-"""Warnings that point at the user's line, however deep in ash they are raised."""
+"""Issues warnings that point at the user's line, however deep in ash they are raised."""
 
 import sys
 import warnings
 
 BETWEEN = frozenset(("ash", "sklearn", "joblib", "contextlib", "functools", "threading", "concurrent"))
-"""Packages whose frames may lie between the user's line and the warning."""
+"""Packages whose frames are skipped when looking for the user's line."""
 
 
 def warn_user(text: str, category: type[Warning] = UserWarning) -> None:

@@ -1,1 +1,1 @@
-"""The command `ash-tune`. Start with cli.py; the other modules are subcommands, or shared by them."""
+"""The command `ash-tune`. Start with cli.py; the other modules contain subcommands or code that they share."""

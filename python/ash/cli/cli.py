@@ -9,8 +9,9 @@
     ash-tune show        cli_show.py
     ash-tune export      cli_export.py
 
-Exit status: 0 done; 2 an error, one line on stderr; 130 after Ctrl-C and 143 after SIGTERM, both with the files and the
-report of what had finished by then. A reader that closes the pipe early is not an error: the files are written first.
+Exit status: 0 for success; 2 for an error, with one line on stderr; 130 after Ctrl-C and 143 after SIGTERM. After an
+interruption, files and report cover what had finished by then. Files are written before the report is printed, so a
+reader that closes the pipe early causes no error.
 """
 
 import argparse
@@ -64,14 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        The words of the command line; by default those of the process.
+        The arguments of the command line; by default those of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser, act = _COMMANDS.get(words[0] if words else "", (None, None))
     args = _parser().parse_args(words) if parser is None else parser().parse_args(words[1:])
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # the locale's encoding may lack characters of a label
+            stream.reconfigure(errors="backslashreplace")  # the locale's encoding may lack a label's characters
     interruption = _Interruption()
     with interruption, short_warnings():
         try:
@@ -93,7 +94,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     threads = threads_of(args)
     roles = Roles(args.target, args.groups, args.weight, args.ignore, args.categorical_features or ())
     data = read_table(args.data, roles, format_of(args))
-    checked_numbers(data.X, name=args.data)  # also those of the test part, before time is spent
+    checked_numbers(data.X, name=args.data)  # also in the test part, before time is spent
     part = held_out(data, args.task or data.task, args.seed)
     classes = part.table.classes_
     if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":
@@ -137,7 +138,7 @@ ARGUMENTS = ("candidates", "time_limit", "first", "scoring", "categorical_featur
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Raise SettingError, before anything is read, if the run could not end or options exclude each other."""
+    """Raise SettingError, before any file is read, if the run would never end or options exclude each other."""
     limits = (args.time_limit, args.epoch_limit, args.work_limit, args.stop_score, args.patience)
     if args.candidates is None and all(limit is None for limit in limits):
         raise SettingError(
@@ -158,7 +159,7 @@ def _splitter(args: argparse.Namespace) -> Any:
 
 
 def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> float:
-    """Return the score on the test part by the metric of the run; NaN if all its rows have weight 0."""
+    """Return the score of the run's metric on the test part; NaN if all its rows have weight 0."""
     X, y, weights = part.X.take(part.test), part.y[part.test], part.weights(part.test)
     metric, model = estimator.result_.metric, estimator.model_
     if weights is not None and not weights.any():
@@ -177,9 +178,9 @@ def _test_score(estimator: Any, part: HeldOut, args: argparse.Namespace) -> floa
 
 
 class _Interruption:
-    """Turns SIGTERM into the KeyboardInterrupt that ends a run gracefully, and remembers which of the two arrived.
+    """Turns SIGTERM into KeyboardInterrupt, which ends a run gracefully, and remembers the exit status.
 
-    It does so only while the command runs, and only in the main thread: no other thread may set handlers.
+    The handler is set only while the command runs, and only in the main thread, since no other thread may set handlers.
     """
 
     def __init__(self) -> None:
@@ -206,7 +207,7 @@ _COMMANDS: dict[str, tuple[Callable[[], argparse.ArgumentParser], Callable[[argp
     "repeat": (repeat_parser, repeat),
     "show": (show_parser, show_file),
 }
-"""A table whose file has one of these names is passed as ./name."""
+"""Subcommands. A table whose file has one of these names must be passed as ./name."""
 
 
 def _candidates(text: str) -> int | str | None:
@@ -219,7 +220,7 @@ def _candidates(text: str) -> int | str | None:
 
 
 def _bytes(text: str) -> int:
-    """Return a size such as 500M in bytes; the letters stand for powers of 1024."""
+    """Return a size such as 500M in bytes; the letters are powers of 1024."""
     found = re.fullmatch(r"(\d+)([KMGT]?)", text, re.ASCII | re.IGNORECASE)
     if found is None:
         raise argparse.ArgumentTypeError(f"a size must be bytes, or a number followed by K, M, G or T, got {text!r}")
@@ -329,7 +330,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
-    """Add the options for what is written and shown."""
+    """Add the options for output files and the display."""
     parser.add_argument("--force", action="store_true", help="overwrite the model of an earlier run in --out")
     parser.add_argument("--out", default="ash-tune-out", metavar="DIR", help="where to write (default: %(default)s)")
     parser.add_argument(

@@ -1,12 +1,12 @@
-"""Where the command runs its jobs: in its own threads, on a Dask cluster or on MPI ranks.
+"""Chooses where the command runs its jobs: in its own threads, on a Dask cluster or on MPI ranks.
 
-    ash-tune DATA --dask ADDRESS                            a client of that scheduler, closed at the end
+    ash-tune DATA --dask ADDRESS                            a Dask client of this scheduler, closed at the end
     mpiexec -n 4 python -m mpi4py.futures -m ash DATA       rank 0 is the command, ranks 1 to 3 are its workers,
                                                             --threads-per-worker N: with N threads each
 
-mpi4py.futures runs the module only in rank 0, so a single process reads, decides, prints and writes. A status other
-than 0 ends all ranks by MPI_Abort. A rank that dies ends the whole MPI job; --journal keeps everything that had
-finished. Ctrl-C and SIGTERM reach all ranks; workers ignore them, so that rank 0 can still write the files.
+mpi4py.futures runs the module only in rank 0, so a single process reads, decides, prints and writes. An exit status
+other than 0 ends all ranks by MPI_Abort. A rank that dies ends the whole MPI job; --journal keeps all finished jobs.
+Ctrl-C and SIGTERM reach all ranks. Workers ignore them, so rank 0 can still write the files.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
 
 
 def threads_of(args: argparse.Namespace) -> int | None:
-    """Return how many jobs run at the same time; None if no option says so.
+    """Return the number of jobs that run at the same time, or None if no option sets it.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def threads_of(args: argparse.Namespace) -> int | None:
 
 @contextlib.contextmanager
 def open_executor(args: argparse.Namespace) -> Iterator[Any]:
-    """Yield the executor of a run; None for threads of this process.
+    """Yield the executor of a run, or None if jobs run in threads of this process.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def open_executor(args: argparse.Namespace) -> Iterator[Any]:
 
 
 def _ranks() -> int:
-    """Return how many ranks mpi4py.futures has started, this process being the first; 0 if it has started none."""
+    """Return the number of ranks that mpi4py.futures started, including this process; 0 without MPI."""
     mpi = sys.modules.get("mpi4py.MPI")
     if mpi is None or not any(word.removeprefix("-m") == MPI_POOL for word in sys.orig_argv):
         return 0

@@ -1,7 +1,7 @@
-"""`ash-tune predict`: reads a model and a table, and writes a prediction for each row as CSV or Parquet.
+"""Implements `ash-tune predict`, which writes a model's prediction for each row of a table as CSV or Parquet.
 
-If the model has column names, columns are found by name, in any order and among others; otherwise by position. If the
-table also holds the target, the score goes to stderr.
+If the model has column names, columns are found by name, in any order, and other columns are ignored; otherwise they
+are found by position. If the table also contains the target, the score is printed to stderr.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from ash.models.model import Model, normalized
 from ash.models.network import Network
 from ash.models.trees import Trees
 
-LISTED = 10  # most missing columns that an error names
+LISTED = 10  # the most missing columns that an error lists
 
 
 def predict_parser() -> argparse.ArgumentParser:
@@ -46,7 +46,7 @@ def predict_parser() -> argparse.ArgumentParser:
 
 
 def predict(args: argparse.Namespace) -> None:
-    """Write a prediction for each row, and the score if the table holds the target."""
+    """Write a prediction for each row, and the score if the table contains the target."""
     model = load_model(args.model)
     if args.out is not None and args.out.lower().endswith((".xlsx", ".xls", ".json", ".feather")):
         raise SettingError(f"--out must be a CSV or .parquet file, got {args.out}")
@@ -69,7 +69,7 @@ def predict(args: argparse.Namespace) -> None:
 
 
 def load_model(path: str) -> Network | Trees | Ensemble:
-    """Return the model of a file, or raise SettingError if there is no such file."""
+    """Return the model in a file, or raise SettingError if there is no such file."""
     if Path(path).is_dir():
         raise SettingError(f"{path} is a folder: give the model in it, such as {Path(path) / 'model.safetensors'}")
     try:
@@ -87,7 +87,7 @@ def _read_table(model: Model, name: str, form: CsvFormat) -> FileTable:
 
     def choose(names: Sequence[str]) -> dict[str, bool]:
         if schema.names is None:
-            rest = [False] * max(0, len(names) - len(as_text))  # the model reports that they are too many
+            rest = [False] * max(0, len(names) - len(as_text))  # the model reports surplus columns
             return dict(zip(names, [*as_text, *rest], strict=False))
         _check_columns(schema.names, names, name)
         text_labels = model.classes_ is not None and model.classes_.dtype.kind in "UO"
@@ -106,7 +106,7 @@ def _check_columns(wanted: Sequence[str], names: Sequence[str], where: str) -> N
 
 
 def _target_names(model: Model) -> tuple[str, ...]:
-    """Return the names of targets that are not also names of features."""
+    """Return the target names that are not also feature names."""
     return tuple(name for name in model.target_names or () if name not in (model.feature_names or ()))
 
 
@@ -145,7 +145,7 @@ def _rows(model: Model, outputs: NDArray[np.float32], proba: bool) -> Iterator[l
 
 
 def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
-    """Print the score on the rows whose target is known; warn about invalid targets, as the predictions are written."""
+    """Print the score on the rows with a known target; only warn of invalid targets, since predictions are written."""
     targets = _target_names(model)
     if not targets or not set(targets) <= set(table.names) or len(targets) < model.n_outputs_:
         return
@@ -174,7 +174,7 @@ def _known(model: Model, table: FileTable, targets: Sequence[str]) -> tuple[NDAr
 
 
 def _like(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
-    """Return labels of the same type as the classes of the model: as text, or text as booleans."""
+    """Return labels converted to the type of the model's classes: to text, or from text to booleans."""
     if classes.dtype.kind in "UO":
         return labels.astype(str)
     if classes.dtype.kind == "b" and labels.dtype.kind == "U":

@@ -1,9 +1,9 @@
-"""`ash-tune check` and `ash-tune repeat`: test whether a model came from these rows and this code.
+"""Implements `ash-tune check` and `ash-tune repeat`, which test whether a model came from these rows and this code.
 
     check     compares the hashes of the rows and of the model with the model's record, without training
     repeat    repeats the run from the record, and compares every decision and the model
 
-Exit status: 0 the same; 1 different, and prints the difference; 2 impossible to tell.
+Exit status: 0 if they are the same; 1 if they differ, and the difference is printed; 2 if this cannot be determined.
 """
 
 import argparse
@@ -37,7 +37,7 @@ DIFFERENT = 1
 
 
 class Target:
-    """A target with its name, which `ash.tune` reads like a column of a frame."""
+    """A target with a name, which `ash.tune` reads like the column of a data frame."""
 
     def __init__(self, values: NDArray[Any], name: str) -> None:
         self.values, self.name = values, name
@@ -53,7 +53,7 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """A table: `rest` are the rows that the command tunes on, `test` those that it holds out.
+    """A table whose rows are split: the command tunes on the rows `rest` and holds out the rows `test`.
 
     `table` is the whole training table; the estimator is fitted to the `rest` rows of X and y.
     """
@@ -66,21 +66,21 @@ class HeldOut:
     test: NDArray[np.int64]
 
     def target(self, rows: NDArray[np.int64]) -> Target:
-        """Return the target of some rows."""
+        """Return the target of the given rows."""
         return Target(self.y[rows], self.data.target)
 
     def weights(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Return the weights of some rows, if there are any."""
+        """Return the weights of the given rows, or None if rows have no weights."""
         return None if self.data.weights is None else self.data.weights[rows]
 
     @property
     def groups(self) -> NDArray[Any] | None:
-        """The groups of the rows to tune on, if there are any."""
+        """The groups of the rows to tune on, or None if rows have no groups."""
         return None if self.data.groups is None else np.array(self.data.groups, str)[self.rest]
 
 
 def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
-    """Return a table with a part of its rows held out, stratified by class or split by group."""
+    """Return a table with some rows held out, stratified by class or split by group."""
     table = read_training(data.X, data.y, task)
     if data.groups is None:
         rest, test = split(table, TEST_SHARE, seed)
@@ -94,7 +94,7 @@ def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
 
 
 def _with_values(X: Frame, rest: NDArray[np.int64]) -> Frame:
-    """Return the table without text columns that are empty in the rows to tune on: their kind would be unknown."""
+    """Return the table without text columns that are empty in the rows to tune on, since their kind is unknown."""
     kinds = [column.natural for column in X.take(rest).columns]
     kept = [place for place, column in enumerate(X.columns) if column.natural == kinds[place]]
     if len(kept) == len(X.columns):
@@ -135,7 +135,7 @@ def _parser(name: str, does: str) -> argparse.ArgumentParser:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Print whether the rows and the model are those of the record, and return the exit status."""
+    """Print whether the rows and the model match the record, and return the exit status."""
     model, record = _recorded(args.model)
     run, is_part = _run_of(model, record, args, None)
     found = [f"rows: {each}" for each in row_differences(record, run.identity())]
@@ -171,7 +171,7 @@ def repeat(args: argparse.Namespace) -> int:
 
 
 def _altered(model: Model, record: RunRecord) -> list[str]:
-    """Return a line that says that the model of a file is not the one of its record; an empty list if it is."""
+    """Return a line that says that a file's model does not match its record, or no line if it does."""
     if model.digest == record.model:
         return []
     return [f"model: its hash is {model.digest}, and {record.model} is recorded"]
@@ -189,7 +189,7 @@ def _recorded(path: str) -> tuple[Model, RunRecord]:
 
 
 def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: int | None) -> tuple[TuningRun, bool]:
-    """Return the run of the record on the rows of the file, and whether it leaves out the held-out rows."""
+    """Return the recorded run on the rows of the file, and whether it leaves out the held-out rows."""
     given = {"metric": None, "scoring": None, "validation": None, "cv": None, "config": None, "threads": threads}
     run = repeated("tune" if record.by == TUNE else "estimators", tune, given, record)
     data = _table(model, args, run["options"].categorical_features)
@@ -204,7 +204,7 @@ def _run_of(model: Model, record: RunRecord, args: argparse.Namespace, threads: 
 
 
 def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | None) -> DataTable:
-    """Return the table of a file, with only the columns of the model."""
+    """Return the table of a file with only the model's columns."""
     if model.n_outputs_ > 1:
         raise SettingError("a model of several targets cannot be repeated from a file: repeat its run in Python")
     target = args.target or (model.target_names[0] if model.target_names else None)
@@ -219,12 +219,12 @@ def _table(model: Model, args: argparse.Namespace, categorical: Sequence[Any] | 
 
 
 def _named(y: NDArray[Any], model: Model, data: DataTable) -> Any:
-    """Return the target, with its name if the model has target names."""
+    """Return the target, together with its name if the model has target names."""
     return Target(y, data.target) if model.target_names else y
 
 
 def _reason(record: RunRecord) -> str:
-    """Return the likely reason for which a run on the same rows differs."""
+    """Return the likely reason why a run on the same rows differs."""
     found = _version_differences(record)
     if found:
         return f"the likely reason is the code: {'; '.join(found)}"

@@ -1,4 +1,4 @@
-"""Writes the results of `ash-tune`: the folder of files, and the report on the terminal."""
+"""Writes the results of `ash-tune`: files in a folder, and a report on the terminal."""
 
 import csv
 import json
@@ -18,9 +18,9 @@ from ash.result import Result
 
 MODEL = "model.safetensors"
 LONGER = {"time_limit": "--time-limit", "epoch_limit": "--epoch-limit", "work_limit": "--work-limit"}
-"""For each limit that can end a run, the option that raises it."""
+"""The option that raises each limit at which a run can end."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Spreadsheets run a text cell that begins like this; a leading apostrophe makes it text again."""
+"""First characters of text cells that spreadsheets run as formulas; a leading apostrophe prevents that."""
 
 FOUND = ("best_candidate", "best_rung", "best_params", "settings", "rungs")
 SPENT = ("epochs", "wall_seconds", "core_seconds", "utilization", "memory", "ended", "digest")
@@ -39,13 +39,13 @@ class Report:
 
     @property
     def result(self) -> Result:
-        """The run."""
+        """The result of the run."""
         result: Result = self.estimator.result_
         return result
 
 
 def check_outputs(folder: Path, summary: str | None, overwrite: bool) -> None:
-    """Raise SettingError or OSError, before anything is trained, if files could not be written.
+    """Raise SettingError or OSError, before any training, if the files cannot be written.
 
     An existing model is overwritten only if `overwrite` is set.
     """
@@ -60,7 +60,7 @@ def check_outputs(folder: Path, summary: str | None, overwrite: bool) -> None:
 
 
 def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
-    """Write the model, tables and report to a folder, and the summary if asked for; return the paths."""
+    """Write model, tables and report to a folder, and the summary if it has a path; return all paths."""
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / MODEL
     report.estimator.save(model)
@@ -78,7 +78,7 @@ def write_files(report: Report, folder: Path, summary: str | None) -> list[str]:
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows as CSV, with a column for every key that occurs, empty if a row lacks the key or holds NaN."""
+    """Write rows as CSV with one column per key; a cell is empty if its row lacks the key or contains NaN."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -87,7 +87,7 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """Return the text of a CSV cell: numbers so that they read back exactly, widths as JSON, harmless text."""
+    """Return the text of a CSV cell: numbers in full precision, widths as JSON, text that no spreadsheet runs."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, tuple):
@@ -98,7 +98,7 @@ def cell(value: Any) -> str:
 
 
 def summarize(report: Report) -> dict[str, Any]:
-    """Return the run as values that JSON can hold; NaN and infinity become null."""
+    """Return a summary of the run as JSON values; NaN and infinity become null."""
     result = report.result
     classes = result.model.classes_
     summary = {

@@ -1,4 +1,4 @@
-"""`ash-tune show`: describes the model in a file, or the contents of a journal, even while a run writes to it."""
+"""Implements `ash-tune show`, which describes a model file or a journal, even while a run writes to the journal."""
 
 import argparse
 import hashlib
@@ -26,7 +26,7 @@ from ash.models.trees import Trees
 from ash.options import MINIMIZE, NEGATED
 from ash.run_record import FUNCTION, RunRecord
 
-LABELS = 10  # most labels that are listed
+LABELS = 10  # the most labels that are listed
 
 Job = tuple[Any, ...]
 
@@ -64,7 +64,7 @@ def _model_lines(path: str) -> Iterator[str]:
 
 
 def _hyperparameters(model: Network | Trees | Ensemble) -> list[str]:
-    """Return the hyperparameters of a network or of trees, or a line for each member of an ensemble."""
+    """Return lines with the hyperparameters of a network or of trees, or one line per member of an ensemble."""
     if not isinstance(model, Ensemble):
         return show_params(model.params)
     rows = [
@@ -124,7 +124,7 @@ def _columns(model: Model) -> Iterator[str]:
 
 
 def _is_journal(path: str) -> bool:
-    """Return whether a file begins like a database."""
+    """Return whether a file begins like an SQLite database."""
     try:
         with Path(path).open("rb") as file:
             return file.read(len(HEADER)) == HEADER
@@ -183,7 +183,7 @@ def _suggested(contents: Contents, best: Job) -> dict[str, Any]:
 
 
 def _what(run: dict[str, Any]) -> str:
-    """Return a line on what the run trains: the name of a function, or the size of the data."""
+    """Return a line about what the run trains: the name of a function, or the size of the data."""
     if run["settings"]["task"] == FUNCTION:
         return f"function  {run['settings']['function']}"
     data = run["data"]
@@ -192,7 +192,7 @@ def _what(run: dict[str, Any]) -> str:
 
 
 def _beside(contents: Contents) -> str:
-    """Return a line on what the journal holds besides jobs: failures of a function, or states of networks."""
+    """Return a line about failures of a function, or about stored states of networks."""
     if contents.facts["run"]["settings"]["task"] == FUNCTION:
         kinds = Counter(row[2] for row in contents.rows["answers"] if row[2] != FINISHED)
         return f"failures  {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items())) or 'none'}"

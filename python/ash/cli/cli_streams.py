@@ -1,4 +1,4 @@
-"""Output of the commands: errors in one line, readers that may leave early, no control characters."""
+"""Prints the output of the commands: errors as one line, no control characters, no failure if a pipe is closed."""
 
 import argparse
 import os
@@ -55,7 +55,7 @@ def say(message: str) -> None:
 
 
 def print_whole(write: Callable[[IO[str]], None]) -> None:
-    """Let `write` write to stdout, if there is a stdout; a reader that leaves early is not an error."""
+    """Call `write` with stdout, if there is a stdout; a reader that closes the pipe early is not an error."""
     if sys.stdout is None:  # the parent process closed it
         return
     try:
@@ -67,7 +67,7 @@ def print_whole(write: Callable[[IO[str]], None]) -> None:
 
 
 def in_words(error: BaseException) -> str:
-    """Return an error as one line, or the whole table of causes if every candidate diverged."""
+    """Return an error as one line, or as the whole table of causes if every candidate diverged."""
     if isinstance(error, AllDiverged):
         return str(error)
     if isinstance(error, FileNotFoundError) and error.filename is not None:
@@ -81,7 +81,7 @@ def in_words(error: BaseException) -> str:
 
 @contextmanager
 def short_warnings() -> Iterator[None]:
-    """Write each warning in one line and only once: a command may read a table several times."""
+    """Write each warning as one line and only once, since a command may read a table several times."""
     said: set[str] = set()
 
     def show(message: Warning | str, *where: Any, **more: Any) -> None:

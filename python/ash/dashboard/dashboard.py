@@ -1,4 +1,4 @@
-"""`ash.Dashboard`: shows the report of a run in the browser during the run.
+"""Defines `ash.Dashboard`, which shows the report of a run in the browser during the run.
 
 ash.tune -> on_start, on_job, on_end -> LivePage <- LiveServer on 127.0.0.1 <- browser, once a second
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ash.result import RunResult
 
 LINGER_SECONDS = 3.0
-"""How long `close` waits for an open page to fetch the end."""
+"""How long `close` waits for an open page to fetch the last state."""
 LOOKED_SECONDS = 5.0
 """A page that has sent no request for this long counts as closed."""
 
@@ -26,16 +26,16 @@ LOOKED_SECONDS = 5.0
 class Dashboard(Callback):
     """A callback that shows the report of a run in the browser, redrawn as jobs finish.
 
-    The page is at `address`, for this machine only, from the creation of the object until `close` or the end of the
-    process; after a run it shows the run's report. A dashboard can show several runs, one after the other. It draws in
-    its own threads, only while a page is open, and uses at most a tenth of one core; an error there is shown on the
-    page and does not affect the run. A dashboard is also a context manager, which closes it. A copy, such as a clone of
-    an estimator makes, serves on its own free port.
+    The page is served at `address`, to this machine only, from the creation of the object until `close` or the end of
+    the process. After a run it shows the run's report. A dashboard can show several runs, one after another. It draws
+    in its own threads, only while a page is open, and uses at most a tenth of one core. A drawing error is shown on the
+    page and does not affect the run. A dashboard is also a context manager that closes it at the end. A copy of a
+    dashboard, as in a cloned estimator, is served on another free port.
 
     Parameters
     ----------
     port : int
-        The port on 127.0.0.1, 0 to 65535; 0: any free one.
+        The port on 127.0.0.1, from 0 to 65535; 0 chooses any free port.
 
     Raises
     ------
@@ -64,7 +64,7 @@ class Dashboard(Callback):
 
     @property
     def address(self) -> str | None:
-        """Return the address of the page; None once the dashboard is closed."""
+        """Return the address of the page, or None once the dashboard is closed."""
         return None if self._server is None else self._server.address
 
     def on_start(self, run: Run) -> None:
@@ -79,7 +79,7 @@ class Dashboard(Callback):
             self._server.seen = False
 
     def on_job(self, job: JobRecord, params: dict[str, Any]) -> None:
-        """Show the job the next time the page is drawn."""
+        """Add a job, which is shown when the page is next drawn."""
         self._page.job(job)
 
     def on_end(self, result: "RunResult") -> None:
@@ -91,7 +91,7 @@ class Dashboard(Callback):
         self._page.fail(error)
 
     def close(self) -> None:
-        """Stop serving, after giving an open page up to three seconds to fetch the end. May be called again."""
+        """Stop serving, after an open page had up to three seconds to fetch the last state. Idempotent."""
         server, self._server = self._server, None
         if server is None:
             return

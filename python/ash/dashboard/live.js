@@ -1,5 +1,5 @@
 
-// Of a run that goes on: ask once a second for what is new, and put it in the place of what is old.
+// For a run in progress: asks once a second for news and replaces the sections that have changed.
 (() => {
   const PAUSE = 1000;
   const MOST_FAILURES = 3;
@@ -11,7 +11,7 @@
 
   const read = (html) => document.importNode(new DOMParser().parseFromString(html, "text/html").body.firstElementChild, true);
 
-  // Where the reader is in a section: scrolled boxes, unfolded details, the element with the focus.
+  // The reader's position in a section: scrolled boxes, unfolded details, the element with the focus.
   const key = (one) => one.id || one.getAttribute("aria-label") || `${one.tagName} ${one.dataset.c || one.textContent}`;
   const places = (section) => ({
     scrolls: [...section.querySelectorAll(".chart, .table")].map((box) => [box.scrollLeft, box.scrollTop]),

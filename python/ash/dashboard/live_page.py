@@ -1,12 +1,12 @@
-"""The page of a running search: collects what the run reports, draws it on request, and finds what has changed since.
+"""Draws the page of a run in progress: collects what the run reports, draws it on request, and finds what has changed.
 
     calling thread: start, job, job, ..., end | fail   ->   facts   <-   page(), updates(since): threads of a server
-                    (an entry in a list, no more)                        (draw, compare, number what is new)
+                    (only appends to a list)                             (draw, compare, number the changes)
 
-Threads: two locks. The lock of the facts is held for an append or a copy; the calling thread never holds the lock of
-the drawing. After each drawing there is a pause of at least ten times its duration and at least a second, so drawing
-takes at most a tenth of one core, and only while a page is open. What takes long to compute (importance, scaling) waits
-for the end.
+Threads: there are two locks. The lock of the facts is held only for an append or a copy. The calling thread never takes
+the lock of the drawing. After each drawing there is a pause of at least ten times its duration and at least a second,
+so drawing takes at most a tenth of one core, and only while a page is open. The slow sections (importance, scaling) are
+computed only after the run has ended.
 """
 
 import itertools
@@ -30,15 +30,15 @@ from ash.report.page import SECTIONS, asset, fill, render
 from ash.space.hyperparameters import Params
 
 REST, LEAST_REST = 10.0, 1.0
-"""The pause until the next drawing: a multiple of the time that the last one took, and its least seconds."""
+"""The pause until the next drawing, as a multiple of the time of the last one, and its minimum in seconds."""
 
 TYPES = {"diverged": np.bool_, "weights_hash": np.uint64}
-"""The types of columns whose type does not follow from their contents."""
+"""The dtypes of columns that NumPy cannot infer from the contents."""
 
 
 @dataclass(eq=False)
 class _Told:
-    """The facts known about a run; the calling thread writes them."""
+    """The facts known about a run, written by the calling thread."""
 
     run: Run | None = None
     jobs: list[JobRecord] = field(default_factory=list)
@@ -48,15 +48,15 @@ class _Told:
 
     @property
     def running(self) -> bool:
-        """Return whether there may be more to come."""
+        """Return whether the run may still report more."""
         return self.result is None and self.error is None
 
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The page at one time, drawn from `told` and `jobs` jobs.
+    """The page at one time, drawn from `told` with its first `jobs` jobs.
 
-    `sections` and `data` hold, next to each content, the version in which it last changed.
+    `sections` and `data` pair each content with the version in which it last changed.
     """
 
     told: _Told
@@ -70,7 +70,7 @@ class _Drawing:
 
 
 class LivePage:
-    """The page of a run, or of several runs one after the other."""
+    """The page of a run, or of several runs one after another."""
 
     def __init__(self) -> None:
         self._facts, self._drawing = threading.Lock(), threading.Lock()
@@ -115,7 +115,7 @@ class LivePage:
         return fill(now.head, now.titles, body, data_block(now.data[1]), live, script)
 
     def updates(self, since: int) -> dict[str, Any]:
-        """Return what is new since a version, sections as HTML and data of candidates, and all short items."""
+        """Return the sections (as HTML) and data of candidates that changed since a version, and all short items."""
         with self._drawing:
             now = self._draw()
         version, data = now.data
@@ -179,10 +179,10 @@ def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
 
 
 def history_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params], started: datetime) -> History | None:
-    """Return the history up to these jobs; None while all of them have diverged.
+    """Return the history up to these jobs, or None while all of them have diverged.
 
-    Which threads helped which jobs is not known yet, nor is recall. A promotion is known once the job in the next rung
-    has finished. `params` are those of the candidates up to the highest number that has a job.
+    Help between threads and recall are not known yet. A promotion is known once the job in the next rung has finished.
+    `params` are the hyperparameters of the candidates up to the highest number that has a job.
     """
     kept = [job for job in jobs if not job.diverged]
     if not kept:
@@ -209,7 +209,7 @@ def _columns(jobs: Sequence[JobRecord]) -> Columns:
 
 
 def _ladder(run: Run, jobs: Sequence[JobRecord]) -> list[dict[str, int]]:
-    """Return the counts of each rung as the core would; `running` is 1 for each rung where a job may run."""
+    """Return the counts of each rung in the core's form; `running` is 1 for each rung where a job may be running."""
     finished = np.bincount([job.rung for job in jobs], minlength=len(run.rungs) + 1).tolist()
     diverged = np.bincount([job.rung for job in jobs if job.diverged], minlength=len(run.rungs)).tolist()
     return [

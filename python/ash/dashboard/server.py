@@ -1,11 +1,11 @@
-"""The server of a live page: read-only, for this machine only, with two addresses.
+"""Serves a live page, read-only and to this machine only, at two addresses.
 
     GET /                     the page
-    GET /updates?since=3      what is new since version 3, as JSON
+    GET /updates?since=3      the changes since version 3, as JSON
 
-It listens on 127.0.0.1. A request that names another host is refused, so a page whose foreign name is made to point
-here (DNS rebinding) cannot read it. Other pages cannot read it either, since there are no CORS headers and
-Cross-Origin-Resource-Policy is set. Threads: one daemon per request; none of them belongs to the run.
+The server listens on 127.0.0.1. A request that names another host is refused, so a foreign page whose host name is made
+to point here (DNS rebinding) cannot read the report. Other pages cannot read it either, since no CORS headers are sent
+and Cross-Origin-Resource-Policy is set. Threads: one daemon thread per request; none of them belongs to the run.
 """
 
 import json
@@ -39,7 +39,7 @@ class LiveServer:
     ----------
     page : LivePage
     port : int
-        0: any free one.
+        The port; 0 chooses any free port.
 
     Raises
     ------
@@ -88,12 +88,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Bind without asking a name server for the name of this machine, as HTTPServer would."""
+        """Bind without the name server request for this machine's name that HTTPServer would make."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print nothing: a reader that leaves early is not an error of the run."""
+        """Print nothing, since a reader that disconnects early is not an error of the run."""
 
 
 def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
@@ -103,7 +103,7 @@ def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
         sys_version = ""
 
         def do_GET(self) -> None:
-            """Answer the request; an error is reported to the reader, not to the run."""
+            """Answer the request; an error is reported to the browser, not to the run."""
             try:
                 status, kind, text = live.answer(self.path, self.headers.get("Host"))
             except Exception as error:
@@ -119,6 +119,6 @@ def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         def log_message(self, format: str, *arguments: Any) -> None:
-            """Write no log: stderr belongs to the run."""
+            """Write no log, since stderr belongs to the run."""
 
     return Handler

@@ -1,1 +1,1 @@
-"""Plots with matplotlib, one module per subject. They draw what ash/history computes; results call them."""
+"""Draws plots with matplotlib, one module per subject, from data that ash/history computes; results call them."""

@@ -1,4 +1,4 @@
-"""Shared parts of all plots: axes if none were given, and colours that everyone can tell apart."""
+"""Shared parts of all plots: default axes, legends, and colors that everyone can distinguish."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "0.6"
-"""Colours of the palette of Okabe and Ito, which people with any kind of colour blindness can tell apart."""
+"""Colors of Okabe and Ito's palette, which people with any kind of color blindness can distinguish."""
 
 
 def axes_for(method: str, ax: "Axes | None", size: tuple[float, float]) -> "Axes":
-    """Return the given axes, or those of a new figure of this size in inches.
+    """Return the given axes, or the axes of a new figure with the given size in inches.
 
     Raises
     ------
     MissingExtra
-        matplotlib is not installed; `method` is what needs it.
+        matplotlib, which `method` needs, is not installed.
     """
     try:
         import matplotlib.pyplot as plt
@@ -27,7 +27,7 @@ def axes_for(method: str, ax: "Axes | None", size: tuple[float, float]) -> "Axes
 
 
 def rung_colors(rungs: int) -> list[Any]:
-    """Return an RGBA colour for each rung, from dark to bright, even in greyscale and to the colour-blind."""
+    """Return one RGBA color per rung, from dark to bright, also in grayscale and with color blindness."""
     from matplotlib import colormaps
 
     return [colormaps["viridis"](number / max(rungs - 1, 1) * 0.95) for number in range(rungs)]

@@ -1,4 +1,4 @@
-"""Plots of the winner on its validation rows: confusion and calibration of classes, or predictions of targets."""
+"""Plots the winner on its validation rows: confusion and calibration of classes, or predictions of targets."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DARK = 0.6
-"""A cell whose share of its row is above this is so dark that its number is white."""
+"""If a cell's share of its row is above this, the cell is so dark that its number is white."""
 
 MOST_NUMBERS = 12
 """With more classes than this, the cells are too small for numbers."""

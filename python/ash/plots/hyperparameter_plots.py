@@ -1,4 +1,4 @@
-"""Plots of hyperparameters: how much each matters, the score against one of them, and all of them at once."""
+"""Plots hyperparameters: their importance, the score against one of them, and all of them at once."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SPREAD = 0.2
-"""How far a point may be from its level."""
+"""The largest distance of a point from its level."""
 SMALLEST, LARGEST = 8.0, 60.0
-"""The areas in square points of a candidate of the lowest rung and of the highest."""
+"""The areas, in square points, of candidates in the lowest and the highest rung."""
 LABEL: dict[str, Any] = {
     "fontsize": "small",
     "va": "center",
     "zorder": 3,
     "bbox": {"facecolor": "white", "alpha": 0.86, "lw": 0, "pad": 1},
 }
-"""The style of a value on an axis; its background keeps lines away from it."""
+"""The style of a value on an axis; the background hides lines behind it."""
 MOST_LETTERS = 48
 """The names of levels are rotated if the longest one times their number exceeds this."""
 
@@ -98,7 +98,7 @@ def _label_parameter(axis: ParameterAxis, metric: str, ax: "Axes") -> None:
 
 
 def plot_lines(result: History, ax: "Axes | None" = None) -> "Axes":
-    """Draw a line for each candidate across all hyperparameters and its score; see `Result.plot_parallel`."""
+    """Draw one line per candidate across all hyperparameters and the score; see `Result.plot_parallel`."""
     axes, places, standing = lines_of(result)
     ax = axes_for("plot_parallel", ax, (4.0 + 1.3 * len(axes), 4.8))
     from matplotlib.collections import LineCollection

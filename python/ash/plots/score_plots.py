@@ -1,4 +1,4 @@
-"""Plots of scores: against epochs with a line for each candidate, and on the ladder with a mark for each job."""
+"""Plots scores: against epochs with one line per candidate, and on the ladder with one mark per job."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FEW = 1000
-"""As many points or more are drawn smaller."""
+"""If there are at least this many points, they are drawn smaller."""
 
 STYLES: tuple[dict[str, Any], ...] = (
     {"marker": "o", "facecolors": "none", "edgecolors": GREY},
@@ -35,7 +35,7 @@ STYLES: tuple[dict[str, Any], ...] = (
 
 
 def plot_scores(result: History, ax: "Axes | None" = None) -> "Axes":
-    """Draw the score against epochs, a line for each candidate, and return the axes; see `Result.plot`.
+    """Draw the score against epochs, with one line per candidate, and return the axes; see `Result.plot`.
 
     Epochs are counted as in `ash.history.records.curves`. One collection holds all lines, so 10,000 candidates are
     drawn in a second.
@@ -59,7 +59,7 @@ def plot_scores(result: History, ax: "Axes | None" = None) -> "Axes":
 
 
 def plot_rungs(result: History, ax: "Axes | None" = None) -> "Axes":
-    """Draw each job by score and rung, the cuts of barriers and the best's path; see `Result.plot_ladder`."""
+    """Draw each job by score and rung, the cuts of barriers and the best candidate's path; see `Result.plot_ladder`."""
     ax = axes_for("plot_ladder", ax, (7.5, 1.7 + 0.75 * len(result.rungs)))
     points = ladder_points(result)
     size = 18 if len(points.x) < FEW else 5
@@ -76,7 +76,7 @@ def plot_rungs(result: History, ax: "Axes | None" = None) -> "Axes":
 
 
 def _draw_cuts(result: History, ax: "Axes") -> None:
-    """Draw for each rung but the last the lowest score that a barrier would have promoted."""
+    """Draw the lowest score that a barrier would have promoted, for each rung except the last."""
     cuts = barrier_cuts(result)
     if cuts:
         low, high = np.array([*cuts]) - 0.45, np.array([*cuts]) + 0.45

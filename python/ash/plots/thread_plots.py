@@ -1,4 +1,4 @@
-"""Plots of the threads: which rung each trained or helped with, and when, and what more threads would bring."""
+"""Plots the threads: the rungs that each trained or helped with over time, and the speed-up of more threads."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HEIGHT = 0.8
-"""The height of a bar; threads are 1 apart."""
+"""The height of a bar; the distance between threads is 1."""
 HATCH = "/////"
 MOST_TICKS = 16
-"""The most ticks of the thread axis, and the most rungs in a column of the legend."""
+"""The most ticks on the thread axis, and the most rungs in a column of the legend."""
 FEW = 60
-"""With as many jobs per thread or more, there is no room for a white line between them."""
+"""With at least this many jobs per thread there is no room for white lines between them."""
 
 
 def plot_threads(result: History, ax: "Axes | None" = None) -> "Axes":
@@ -65,7 +65,7 @@ def _bars(table: Columns) -> list[NDArray[np.float64]]:
 
 
 def plot_speedup(result: History, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
-    """Draw speed-up by threads, simulated with the costs of the run and measured; see `Result.plot_scaling`."""
+    """Draw the measured speed-up and the one simulated with the run's costs; see `Result.plot_scaling`."""
     ax = axes_for("plot_scaling", ax, (6.4, 5.2))
     found = speedups_of(result, threads)
     x = found.threads

@@ -1,1 +1,1 @@
-"""The progress display of a run. Start with views.py; board.py has the facts that all views show."""
+"""The progress display of a run. Start with views.py; board.py contains the counts that all views show."""

@@ -1,10 +1,10 @@
-"""`Board`, the counts that all views of a run show, and `View`, which shows them.
+"""Defines `Board`, the counts that all views of a run show, and `View`, which shows them.
 
     core threads -> events -> calling thread: Board (counts) -> View (silent | plain lines | live table) -> stderr
-                                                                     (notebook: table in HTML) -> output of the cell
+                                                                     (notebook: HTML table) -> output of the cell
 
-Threads: everything runs in the thread that called `ash.tune`, on batches of events; no thread of the core waits for it.
-A view that can no longer write (closed terminal, broken pipe) falls silent, so a display error does not end a run.
+Threads: everything runs in the thread that called `ash.tune`, on batches of events. No core thread waits for it. A view
+that can no longer write (closed terminal, broken pipe) becomes silent, so a display error does not end a run.
 """
 
 import math
@@ -24,14 +24,14 @@ Event = tuple[str, int, int, float, float]
 """(kind, candidate, rung, seconds since the start, score): see `_core.Tuner.events`."""
 
 LINE_SECONDS = 5.0
-"""Seconds between two plain lines."""
+"""Seconds between plain lines."""
 BAR = 40
-"""Characters of a bar. rich's own bar shows the remaining part only by colour, and writes no end of line."""
+"""Width of a bar in characters. rich's own bar is not used: it shows the rest only by color and ends no line."""
 
 
 @dataclass
 class RungCounts:
-    """Counts of the jobs of one rung so far; `finished` includes diverged ones."""
+    """Counts of the jobs in one rung so far; `finished` includes diverged jobs."""
 
     epochs: int
     running: int = 0
@@ -42,7 +42,7 @@ class RungCounts:
 
     @property
     def waiting(self) -> int:
-        """Return how many jobs are scored and not promoted."""
+        """Return the number of jobs that are scored and not promoted."""
         return self.finished - self.promoted - self.diverged
 
     @property
@@ -54,8 +54,8 @@ class RungCounts:
 class Board:
     """The counts of all rungs, updated by events. Cost: O(1) per event.
 
-    `total_epochs` are those of the whole ladder, or the epoch limit if that is less; an endless ladder without such a
-    limit has no total. `status` returns the status of the workers of an executor, or None without an executor.
+    `total_epochs` is the number of epochs of the whole ladder, or the epoch limit if that is less; None for an endless
+    ladder without such a limit. `status` returns the status of the executor's workers, or None without an executor.
     """
 
     def __init__(
@@ -105,27 +105,27 @@ class Board:
 
     @property
     def seconds_left(self) -> float | None:
-        """Return an estimate from the remaining epochs, at most the time limit; None if neither is known."""
+        """Return the estimated seconds left, at most those of the time limit; None if neither is known."""
         left = [] if self.time_limit is None else [max(0.0, self.time_limit - self.elapsed)]
         if self.done_epochs and self.total_epochs is not None:
             left.append(self.elapsed * max(0, self.total_epochs - self.done_epochs) / self.done_epochs)
         return min(left, default=None)
 
     def time_left(self) -> str:
-        """Return the seconds left in words, empty if they are not known."""
+        """Return the time left as text, or empty text if it is not known."""
         left = self.seconds_left
         return "" if left is None else f"about {show_seconds(left)} left"
 
     @property
     def share(self) -> float | None:
-        """Return the finished share, 0 to 1, of the epochs or else of the time limit; None if neither is known."""
+        """Return the finished share of the epochs, else the used share of the time limit; None if neither is known."""
         if self.total_epochs is not None:
             return min(1.0, self.done_epochs / self.total_epochs)
         return min(1.0, self.elapsed / self.time_limit) if self.time_limit else None
 
     @property
     def shown_rungs(self) -> list[tuple[int, RungCounts]]:
-        """Return the rungs with their numbers; for an endless ladder the lowest and those that have been reached."""
+        """Return the rungs with their numbers; of an endless ladder, only the lowest and those reached."""
         return [
             (number, rung) for number, rung in enumerate(self.rungs) if not (self.endless and number) or rung.reached
         ]
@@ -136,13 +136,13 @@ class Board:
         return "rung", "epochs", "running", "waiting", "promoted", f"best {self.metric}"
 
     def cells(self, number: int, rung: RungCounts) -> tuple[str, ...]:
-        """Return the row of a rung in that table."""
+        """Return the row of a rung in the table of rungs."""
         best = show(self._sign * rung.best_score) if rung.finished > rung.diverged else "-"
         counts = (number, rung.epochs, rung.running, rung.waiting, rung.promoted)
         return *map(str, counts), best
 
     def headline(self) -> str:
-        """Return the finished epochs, the elapsed time, the best score, and how many jobs have no score."""
+        """Return the finished epochs, the elapsed time, the best score, and the number of jobs without a score."""
         score = max(rung.best_score for rung in self.rungs)
         best = f"best {self.metric} {show(self._sign * score)}" if score > -math.inf else "no score"
         total = "" if self.total_epochs is None else f" of {self.total_epochs}"
@@ -151,7 +151,7 @@ class Board:
         return f"{self.done_epochs}{total} epochs in {show_seconds(self.elapsed)}, {best}{lost}"
 
     def workers(self) -> str:
-        """Return the status of the workers of an executor as text, empty without an executor."""
+        """Return the status of the executor's workers as text, or empty text without an executor."""
         status = self.status()
         if status is None:
             return ""
@@ -174,27 +174,27 @@ class Board:
 
 
 def bar_of(share: float) -> str:
-    """Return a bar for a share, 0 to 1."""
+    """Return a text bar for a share from 0 to 1."""
     done = int(BAR * share)
     return "#" * done + "." * (BAR - done)
 
 
 class View:
-    """The silent view, and the interface of all views: a context manager that gets batches of events."""
+    """The silent view and the interface of all views: a context manager that receives batches of events."""
 
     def __enter__(self) -> Self:
         """Begin the display."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the display, also after an error."""
+        """End the display, even after an error."""
 
     def update(self, events: Sequence[Event]) -> None:
-        """Take a batch of events."""
+        """Process a batch of events."""
 
 
 class BoardView(View):
-    """A view that draws the board every `period` seconds and a last time at the end."""
+    """A view that draws the board every `period` seconds and once more at the end."""
 
     period = LINE_SECONDS
 
@@ -209,14 +209,14 @@ class BoardView(View):
         self.guard(self.finish)
 
     def update(self, events: Sequence[Event]) -> None:
-        """Take a batch of events; draw when it is time."""
+        """Process a batch of events; draw if the period has passed."""
         self.board.apply(events)
         if time.monotonic() - self._drawn >= self.period:
             self._drawn = time.monotonic()
             self.guard(self.draw)
 
     def guard(self, write: Callable[[], None]) -> None:
-        """Write, and never again after the stream has failed: OSError when it broke, ValueError when it is closed."""
+        """Call `write`, but not again once the stream has failed (OSError if broken, ValueError if closed)."""
         if not self._writable:
             return
         try:

@@ -1,4 +1,4 @@
-"""The live view of a run on a terminal, by rich: one row per rung, a bar of epochs or time, time left, workers."""
+"""Shows a run live on a terminal, with rich: one row per rung, a bar of epochs or time, time left, workers."""
 
 from typing import NoReturn, Self, TextIO
 
@@ -19,9 +19,9 @@ class _Console(Console):
 
 
 class LiveView(BoardView):
-    """Draws in place ten times per second, and leaves only one line at the end.
+    """Draws the board in place ten times per second, and leaves only one line at the end.
 
-    It has no thread: rich's refresh thread is off, and stdout and stderr are not redirected.
+    It starts no thread: rich's refresh thread is disabled, and stdout and stderr are not redirected.
     """
 
     period = 0.1
@@ -48,12 +48,12 @@ class LiveView(BoardView):
         super().__exit__(*error)
 
     def draw(self) -> None:
-        """Draw the board anew."""
+        """Redraw the board."""
         self._live.update(render(self.board), refresh=True)
 
 
 def render(board: Board) -> RenderableType:
-    """Return the table of rungs, the highest first, above the bar of progress."""
+    """Return the table of rungs, the highest first, above the progress bar."""
     table = Table(box=None, pad_edge=False)
     for name in board.header:
         table.add_column(name, justify="right", no_wrap=True, overflow="crop")  # an ellipsis is not ASCII

@@ -1,6 +1,6 @@
 """Chooses the view of a run: silent, plain lines, a live table (live_view.py), or a table in a notebook.
 
-While a large table is prepared, a bar is shown. In a notebook only IPython is needed, which a notebook has; frontends
+A bar is shown while a large table is prepared. A notebook needs only IPython, which every notebook has; frontends
 without HTML show the plain line. Names from users are escaped. No threads are started.
 """
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from ash.executors.dispatcher import Status
 
 QUIET_SECONDS = 1.0
-"""Seconds before the bar of a preparation appears; most tables are prepared sooner."""
+"""Seconds before the preparation bar appears; most tables are prepared sooner."""
 BAR_SECONDS = 0.1
-"""Seconds between two drawings of that bar."""
+"""Seconds between two drawings of the preparation bar."""
 
 
 def open_view(
     options: RunOptions, ladder: Sequence[dict[str, int]], status: "Callable[[], Status | None]" = lambda: None
 ) -> View:
-    """Return the view for `progress` of the options; it shows `status` too.
+    """Return the view that the option `progress` selects; it also shows `status`.
 
-    None: only on a terminal. True: also a table in a notebook, and plain lines elsewhere. A terminal that cannot move
-    its cursor (TERM=dumb) gets plain lines. False: silent.
+    None: a live view on a terminal only. True: also a table in a notebook, and plain lines elsewhere. False: silent. A
+    terminal that cannot move its cursor (TERM=dumb) gets plain lines.
     """
     stream, moves = _stream_of(options.progress)
     if stream is None:
@@ -54,7 +54,7 @@ def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
 
 
 def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
-    """Write lines to stderr if a run shows its progress there, but not in a notebook; `lines` is called only then."""
+    """Write the lines that `lines` returns to stderr if a run shows its progress there, but not in a notebook."""
     stream, _ = _stream_of(options.progress)
     if stream is None or in_notebook():
         return
@@ -66,7 +66,7 @@ def announce(options: Options, lines: Callable[[], Sequence[str]]) -> None:
 class PreparationBar:
     """Shows the progress of preparing a table: a context manager that is called with the finished share, 0 to 1.
 
-    It shows a bar on a terminal and plain lines elsewhere, both only after a second. It falls silent if the stream
+    It shows a bar on a terminal and plain lines elsewhere, both only after a second. It becomes silent if the stream
     cannot be written to.
     """
 
@@ -81,12 +81,12 @@ class PreparationBar:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Erase the bar, also after an error."""
+        """Erase the bar, even after an error."""
         if self._drawn and self._moves:
             self._write("\r\x1b[K")
 
     def __call__(self, share: float) -> None:
-        """Show the finished share, if it is time to draw."""
+        """Show the finished share if it is time to draw."""
         if self._stream is None or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + (BAR_SECONDS if self._moves else LINE_SECONDS)
@@ -95,7 +95,7 @@ class PreparationBar:
         self._drawn = True
 
     def _write(self, text: str) -> None:
-        """Write, and never again after the stream has failed: OSError when it broke, ValueError when it is closed."""
+        """Write text, but not again once the stream has failed (OSError if broken, ValueError if closed)."""
         if self._stream is None:
             return
         try:
@@ -115,18 +115,18 @@ class NotebookView(BoardView):
         self._handle: Any = None
 
     def __enter__(self) -> Self:
-        """Make the output and draw the empty ladder."""
+        """Create the output and draw the empty ladder."""
         from IPython.display import display
 
         self._handle = display(self._bundle(render(self.board)), raw=True, display_id=True)
         return self
 
     def draw(self) -> None:
-        """Draw the board anew."""
+        """Redraw the board."""
         self._handle.update(self._bundle(render(self.board)), raw=True)
 
     def finish(self) -> None:
-        """Replace the table by the last line."""
+        """Replace the table with the last line."""
         self._handle.update(self._bundle(f"<div>ash: {html.escape(self.board.headline())}</div>"), raw=True)
 
     def _bundle(self, page: str) -> dict[str, str]:
@@ -134,7 +134,7 @@ class NotebookView(BoardView):
 
 
 def render(board: Board) -> str:
-    """Return the table of rungs, the highest first, above the bar of progress."""
+    """Return the table of rungs, the highest first, above the progress bar."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in board.header)
     rows = "".join(_row(board.cells(number, rung), rung.reached) for number, rung in reversed(board.shown_rungs))
     bar = "" if board.share is None else f'<progress value="{board.share:.4f}" max="1"></progress> '

@@ -1,7 +1,7 @@
-"""The report of a run as one HTML file, drawn by Python: `Result.report`, and the page of `ash.Dashboard`.
+"""Draws the report of a run as one HTML file, for `Result.report` and the page of `ash.Dashboard`.
 
-Start with page.py, which lists the sections; each is a function of `Facts`. chart.py draws charts, markup.py escapes
-text.
+Start with page.py, which lists the sections; each section is a function of `Facts`. chart.py draws charts, and
+markup.py escapes text.
 """
 
 from ash.report.page import write_report

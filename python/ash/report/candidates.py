@@ -1,10 +1,10 @@
-"""The sections on all candidates: parallel coordinates and a table, and the data for selecting candidates on the page.
+"""Draws the sections on all candidates: parallel coordinates, a table, and the data for selecting candidates.
 
-    axes -> their parts (`Bins`) -> clickable areas that select the candidates that pass through them
+    axes -> their parts (`Bins`) -> clickable areas that select the candidates whose lines cross them
                                  -> a block of JSON for the script
 
-The block has all texts in their final form, so the script computes nothing, and it has no "<", so nothing in it can end
-the block.
+The block contains all texts in their final form, so the script computes nothing. It contains no "<", so no text in it
+can end the block.
 """
 
 import json
@@ -25,28 +25,28 @@ Job = tuple[int, int, str, str, str]
 """Rung, epochs, score, loss and training loss."""
 
 STRETCHES = 5
-"""Number of parts of the scale of a number that has more values than this."""
+"""Into how many parts a numeric axis is divided if it has more values than this."""
 
 WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 110.0, 58.0, 300.0, 24.0
-"""For the parallel coordinates: the width that the axes share if they are few, the height of an axis, margins."""
+"""Parallel coordinates: the width of the picture if there are few axes, the height of an axis, and the margins."""
 LEAST_STEP, MOST_STEP = 84.0, 180.0
-"""Distance between two axes."""
+"""Bounds of the distance between two axes."""
 LEVEL = 18.0
-"""Height of the part of a level."""
+"""Height of the clickable part of a level."""
 LETTER = 6.4
-"""Width of a character on an axis, roughly."""
+"""Approximate width of a character on an axis."""
 
 COLUMNS = ("candidate", "place", "highest rung", "epochs", "score", "loss")
 
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """The parts of one axis: their labels, their positions as shares of the axis, and their candidates."""
+    """The parts of one axis: their labels, their ends as fractions of the axis, and their candidates."""
 
     labels: list[str]
     ends: list[tuple[float, float]]
     of_candidate: NDArray[np.int64]
-    """[candidates], the part of each candidate; -1: none."""
+    """The part of each candidate, [candidates]; -1 for a candidate in no part."""
 
 
 def parameter_bins(axis: ParameterAxis) -> Bins:
@@ -71,7 +71,7 @@ def score_bins(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> Bins
 
 
 def _stretches(shares: NDArray[np.float64], texts: list[str], level: NDArray[np.int64]) -> Bins:
-    """Return the stretches that have candidates; `texts` and `level` name the values, the lowest first."""
+    """Return equal stretches of an axis, without empty ones; `texts` are the values in ascending order."""
     stretch = np.clip((np.nan_to_num(shares) * STRETCHES).astype(np.int64), 0, STRETCHES - 1)
     known = level >= 0
     held, place = np.unique(stretch[known], return_inverse=True)
@@ -86,7 +86,7 @@ def _stretches(shares: NDArray[np.float64], texts: list[str], level: NDArray[np.
 
 
 def parallel(facts: Facts) -> Section:
-    """Return the section of parallel coordinates: a line for each candidate across all hyperparameters."""
+    """Return the section of parallel coordinates: one line per candidate across all hyperparameters."""
     title = "Parallel coordinates"
     if not facts.varying:
         return Section("parallel", title, tag("p", "All candidates have the same hyperparameters."))
@@ -134,7 +134,7 @@ def _y(share: float) -> float:
 
 
 def _axis(place: int, step: float, room: float, name: str, labels: list[tuple[float, str]]) -> Markup:
-    """Return an axis with `room` beside it; the names of every second axis are higher, so that they fit."""
+    """Return an axis whose labels fit into `room`; every second name is placed higher, so that names do not overlap."""
     x = LEFT + step * place
     title = tag(
         "text",
@@ -151,7 +151,7 @@ def _axis(place: int, step: float, room: float, name: str, labels: list[tuple[fl
 
 
 def _label(x: float, y: float, text: str) -> Markup:
-    """Return the name of a value beside its axis, on a background that covers lines."""
+    """Return the label of a value beside its axis, on a background that covers lines."""
     ground = tag("rect", x=x + 3, y=y - 8, width=LETTER * len(text) + 6, height="16", rx="3", class_="ground")
     return join(ground, tag("text", text, x=x + 6, y=y + 4))
 
@@ -168,7 +168,7 @@ def _parts(place: int, step: float, name: str, bins: Bins) -> Markup:
 
 
 def parts_of(facts: Facts) -> list[tuple[str, Bins]]:
-    """Return the name and the parts of each axis of the parallel coordinates, that of the score last."""
+    """Return the name and parts of each axis of the parallel coordinates; the axis of the score is last."""
     axes, places, standing = lines_of(facts.history)
     named = [(axis.name, parameter_bins(axis)) for axis in axes]
     return [*named, (facts.history.metric, score_bins(standing.best_score, places[:, -1]))]
@@ -187,7 +187,7 @@ def selection_data(facts: Facts) -> dict[str, Any]:
         "axes": [name for name, _ in parts],
         "labels": [bins.labels for _, bins in parts],
         "numbers": known,
-        # A level of -1, none, selects the last of the texts.
+        # A level of -1 (the candidate lacks the hyperparameter) selects the last text.
         "levels": [[int(axis.level[row]) % (len(axis.values) + 1) for axis in facts.axes] for row in known],
         "parts": [[int(bins.of_candidate[row]) for _, bins in parts] for row in known],
         "scores": [_score(float(standing.best_score[row])) for row in known],
@@ -201,13 +201,13 @@ def _score(score: float) -> str:
 
 
 def nothing_known() -> dict[str, Any]:
-    """Return the same data for no candidates."""
+    """Return the data of `selection_data` for no candidates."""
     names = ("names", "texts", "axes", "labels", "numbers", "levels", "parts", "scores", "rungs", "jobs")
     return {"best": None, "metric": "", **{name: [] for name in names}}
 
 
 def data_block(data: dict[str, Any]) -> Markup:
-    """Return the block that holds the data."""
+    """Return the data as a JSON block that the script reads."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,11 +1,11 @@
-"""Charts: scales and their ticks, marks that can be told apart without colour, grid, axes, legend and figure.
+"""Draws charts: scales and ticks, marks that can be distinguished without color, grid, axes, legend and figure.
 
     figure > div.chart > svg[role=img] > title, desc, grid, axes, marks        figcaption        details > table
 
     o waiting   * (filled) promoted   x diverged   < worse than shown   star: the best
 
-Sizes are pixels of an unscaled page. A `wide` or `medium` chart keeps a minimum width and scrolls in its own box, a
-`natural` one is never scaled, a `cell` fills its place, a `plain` one shrinks with the page.
+Sizes are in pixels of an unscaled page. A `wide` or `medium` chart keeps a minimum width and scrolls in its own box. A
+`natural` chart is never scaled, a `cell` chart fills its place, and a `plain` chart shrinks with the page.
 """
 
 import math
@@ -21,15 +21,15 @@ Tick = tuple[float, str]
 """A position on an axis, and its label."""
 
 STEPS = (1.0, 2.0, 5.0)
-"""Steps of ticks, times a power of ten."""
+"""Distances between ticks, to be multiplied by a power of ten."""
 
 SHADES = 8
-"""Number of shades of rungs, from pale to strong; ladders with more rungs share them."""
+"""Number of shades for rungs, from pale to strong; if there are more rungs, some share a shade."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear or logarithmic scale from low, at the pixel `start`, to high, at `stop`; ticks need low < high."""
+    """A linear or logarithmic scale that maps low..high to the pixels start..stop; ticks need low < high."""
 
     low: float
     high: float
@@ -38,7 +38,7 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: ArrayLike) -> NDArray[np.float64]:
-        """Return the pixel of each value; the middle if low equals high."""
+        """Return the pixel of each value, or the middle of the scale if low equals high."""
         low, high, own = self._flat(self.low), self._flat(self.high), self._flat(value)
         share = (own - low) / (high - low) if high != low else np.full_like(own, 0.5)
         return np.asarray(self.start + share * (self.stop - self.start))
@@ -48,7 +48,7 @@ class Scale:
         return float(self(value))
 
     def ticks(self, most: int = 6) -> list[Tick]:
-        """Return round numbers from low to high, and their labels."""
+        """Return round numbers between low and high with their labels."""
         values = _log_ticks(self.low, self.high, most) if self.log else _linear_ticks(self.low, self.high, most)
         return [(value, f"{value:.10g}") for value in values]
 
@@ -59,7 +59,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Canvas:
-    """The size of a picture and its margins; the rest is the area between the axes."""
+    """The size of a picture and its margins; axes and marks are drawn inside the margins."""
 
     width: float
     height: float
@@ -69,18 +69,18 @@ class Canvas:
     bottom: float
 
     def across(self, low: float, high: float, room: float = 0.0, log: bool = False) -> Scale:
-        """Return a scale from left to right; `room` is the space beyond both ends, as a share of their distance."""
+        """Return a horizontal scale; `room` is the space beyond each end as a fraction of the range."""
         return Scale(*_padded(low, high, room, log), self.left, self.width - self.right, log)
 
     def upwards(self, low: float, high: float, room: float = 0.0, log: bool = False) -> Scale:
-        """Return a scale from the bottom to the top."""
+        """Return a vertical scale, from the bottom to the top."""
         return Scale(*_padded(low, high, room, log), self.height - self.bottom, self.top, log)
 
 
 BARS = Canvas(width=560.0, height=16.0, left=190.0, right=60.0, top=8.0, bottom=8.0)
-"""The size of a bar chart without any bar."""
+"""The size of a bar chart without bars."""
 BAR = 26.0
-"""Height of a bar, including the gap to the next one."""
+"""Height of a bar, including the gap to the next bar."""
 
 
 def _padded(low: float, high: float, share: float, log: bool) -> tuple[float, float]:
@@ -116,7 +116,7 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def shade(rung: int, rungs: int) -> str:
-    """Return the class of the shade of a rung."""
+    """Return the CSS class for the shade of a rung."""
     return f"r{round((SHADES - 1) * rung / max(rungs - 1, 1))}"
 
 
@@ -138,7 +138,7 @@ def arrow(x: float, y: float, radius: float, candidate: int | None = None) -> Ma
 
 
 def star(x: float, y: float, radius: float, candidate: int | None = None) -> Markup:
-    """Return a five-pointed star, for the best."""
+    """Return a five-pointed star, which marks the best candidate."""
     corners = []
     for corner in range(10):
         length, angle = radius * (1.0 if corner % 2 == 0 else 0.42), math.pi * corner / 5
@@ -162,12 +162,12 @@ def polyline(places: Iterable[tuple[float, float]], candidate: int | None = None
 
 
 def coordinates(places: Iterable[tuple[float, float]]) -> str:
-    """Return the attribute `points`."""
+    """Return the value of the attribute `points`."""
     return " ".join(f"{num(x)},{num(y)}" for x, y in places)
 
 
 def grouped(marks: Iterable[tuple[str, Markup]]) -> list[Markup]:
-    """Return a group for each class of marks, in the order of the classes."""
+    """Return one group of marks per class, in the order of the classes."""
     groups: dict[str, list[Markup]] = {}
     for classes, mark in marks:
         groups.setdefault(classes, []).append(mark)
@@ -175,11 +175,11 @@ def grouped(marks: Iterable[tuple[str, Markup]]) -> list[Markup]:
 
 
 STAR = tag("g", star(0, 0, 8), class_="winner")
-"""The mark of the best in a legend."""
+"""The mark of the best candidate in a legend."""
 
 
 def svg(name: str, canvas: Canvas, title: str, description: str, *marks: Child) -> Markup:
-    """Return a picture with its text for screen readers; `name` is unique on the page."""
+    """Return a picture with a title and a description for screen readers; `name` is unique on the page."""
     return tag(
         "svg",
         tag("title", title, id=f"{name}-title"),
@@ -216,7 +216,7 @@ def axes(
     x_ticks: Sequence[Tick] | None = None,
     y_ticks: Sequence[Tick] | None = None,
 ) -> Markup:
-    """Return grid, ticks and names of the axes; round numbers if no ticks are given."""
+    """Return grid, ticks and names of the axes; ticks are at round numbers by default."""
     bottom, left = y.start, x.start
     lines, texts = [], []
     for value, text in x.ticks() if x_ticks is None else x_ticks:
@@ -236,7 +236,7 @@ def axes(
 
 
 def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Markup:
-    """Return a bar chart; a value has a name, a length (no bar below 0) and a text."""
+    """Return a bar chart of (name, length, text); a negative length has no bar."""
     canvas = replace(BARS, height=BARS.height + BAR * len(values))
     most = max(value for _, value, _ in values)
     x = canvas.across(0.0, most if most > 0 else 1.0)
@@ -251,7 +251,7 @@ def bars(name: str, title: str, values: Sequence[tuple[str, float, str]]) -> Mar
 
 
 def legend(entries: Sequence[tuple[Markup, str]]) -> Markup:
-    """Return a list of marks, each drawn within -8..8 by -8..8, and their meanings."""
+    """Return a list of marks and their meanings; each mark is drawn within -8..8 by -8..8."""
     items = []
     for mark, text in entries:
         picture = tag("svg", mark, viewBox="-10 -8 20 16", width="20", height="16", aria_hidden="true")

@@ -1,4 +1,4 @@
-"""The table's columns in the section on the winner: permutation importance, and partial dependence on some of them."""
+"""Draws the part of the section on the winner about columns: permutation importance and partial dependence."""
 
 import math
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from ash.report.markup import Markup, join, same_as_table, short, tag
 MOST_BARS, MOST_PANELS, MOST_CLASSES = 20, 6, 4
 PANEL = Canvas(width=300.0, height=200.0, left=52.0, right=12.0, top=30.0, bottom=46.0)
 LETTER = 7.0
-"""Width of a character on an axis, roughly."""
+"""Approximate width of a character on an axis."""
 
 
 class _Curves(NamedTuple):
-    """The outputs whose partial dependence is drawn: their indices and names, and the name of the axis."""
+    """The outputs whose partial dependence is drawn (their indices and names), and the name of the axis."""
 
     outputs: Sequence[int]
     names: Sequence[str]
@@ -28,7 +28,7 @@ class _Curves(NamedTuple):
 
 
 def columns(facts: Facts) -> Markup:
-    """Return how much the winner relies on each column, and how its predictions depend on the top ones."""
+    """Return how much the winner relies on each column, and how its predictions depend on the top columns."""
     if not facts.over:
         return tag("p", "The importance of columns is computed once the run has ended.")
     model, sample = facts.history.inspected
@@ -75,7 +75,7 @@ def _dependence(model: Member, sample: Sample, places: Sequence[int], names: Seq
 
 
 def _curves_of(model: Member, sample: Sample) -> _Curves:
-    """Return the second of two classes, the most frequent ones of more than two, or the first target."""
+    """Return the outputs to draw: the second of two classes, the most frequent of more classes, or the first target."""
     if model.classes_ is None:
         name = "the target" if model.target_names is None else model.target_names[0]
         return _Curves([0], [name], f"the predicted {name.removeprefix('the ')}")
@@ -107,7 +107,7 @@ def _panel(found: PartialDependence, name: str, kind: str, curves: _Curves, y: S
 
 
 def _across(found: PartialDependence, kind: str) -> tuple[Scale, list[Tick], list[float]]:
-    """Return the scale for the values of a column, its labels, and the positions of the values."""
+    """Return the scale for a column's values, its ticks, and the positions of the values."""
     if kind == "number":
         numbers = [value for value in found.values if isinstance(value, float)]
         x = PANEL.across(numbers[0], numbers[-1], room=0.04)

@@ -1,8 +1,8 @@
-"""The facts that the sections of a report use: a history, values computed from it once, and which candidates to draw.
+"""Collects what the sections of a report use: a history, values derived from it, and the candidates to draw.
 
-    ranked: with a job   >=   known: can be selected, MOST_KNOWN   >=   drawn: has a line or a row, MOST_DRAWN
+    ranked (have a job)  >=  known (can be selected; at most MOST_KNOWN)  >=  drawn (line or row; at most MOST_DRAWN)
 
-If there are too many candidates, half of the places go to the best, the other half to an evenly spaced part of the
+If there are too many candidates, half of the places go to the best ones and the other half to an even selection of the
 rest. So a chart shows both what was found and what was tried.
 """
 
@@ -58,12 +58,12 @@ class Facts:
 
     @cached_property
     def standing(self) -> Standing:
-        """Return the standing of each candidate."""
+        """Return the standing (highest rung, best score, rank) of each candidate."""
         return standing_of(self.history.columns, len(self.history.params))
 
     @cached_property
     def ranked(self) -> Rows:
-        """Return the candidates with a job, the winner first, then by rank, ties by number."""
+        """Return the candidates with a job: the winner first, the others by rank, ties by number."""
         standing, best = self.standing, self.history.best_candidate
         rows = np.flatnonzero(standing.rung >= 0)
         order = rows[np.lexsort((rows, -standing.rank[rows], rows != best))]
@@ -100,16 +100,16 @@ class Facts:
         return [axis for axis in self.axes if axis.varies]
 
     def shade(self, rung: int) -> str:
-        """Return the class of the shade of a rung."""
+        """Return the CSS class for the shade of a rung."""
         return shade(rung, len(self.history.rungs))
 
     def shade_of(self, candidate: int) -> str:
-        """Return the class of the shade of the highest rung that a candidate has reached."""
+        """Return the CSS class for the shade of the highest rung that a candidate has reached."""
         return self.shade(int(self.standing.rung[candidate]))
 
     @property
     def drawn_remark(self) -> str:
-        """Return a sentence on the candidates that have no line; empty if all have one."""
+        """Return a sentence about the candidates that are not drawn; empty if all are drawn."""
         drawn, all_of_them = len(self.drawn), len(self.ranked)
         if drawn == all_of_them:
             return ""
@@ -117,7 +117,7 @@ class Facts:
 
 
 def thinned(rows: Rows, most: int) -> Rows:
-    """Return at most `most` of the rows, in order: half of them from the start, the others evenly from the rest."""
+    """Return at most `most` of the rows in order: half from the start, the others evenly spaced in the rest."""
     if len(rows) <= most:
         return rows
     first = most // 2

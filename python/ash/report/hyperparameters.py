@@ -1,4 +1,4 @@
-"""The sections on hyperparameters: their importance, and one chart for each with the best scores."""
+"""Draws the sections on hyperparameters: their importance, and one chart of best scores per hyperparameter."""
 
 import math
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ Numbers = NDArray[np.float64]
 
 PANEL = Canvas(width=300.0, height=200.0, left=52.0, right=12.0, top=30.0, bottom=28.0)
 SPREAD = 0.24
-"""How far from its level a point may be drawn, in distances between two levels."""
+"""How far from its level a point may be drawn, in units of the distance between two levels."""
 SMALLEST, LARGEST = 1.9, 5.0
-"""Radius of a point in the lowest and in the highest rung."""
+"""Radius of a point in the lowest and the highest rung."""
 LETTER = 7.0
-"""Width of a character on an axis, roughly."""
+"""Approximate width of a character on an axis."""
 
 
 def importance(facts: Facts) -> Section:
-    """Return the section on importance: a bar for each hyperparameter."""
+    """Return the section on importance, with one bar per hyperparameter."""
     title = "Importance of hyperparameters"
     if not facts.over:
         return Section("importance", title, tag("p", "Importance is computed once the run has ended."))
@@ -97,7 +97,7 @@ def _panel(facts: Facts, axis: ParameterAxis, place: int) -> Markup:
 
 
 def _across(axis: ParameterAxis) -> tuple[Scale, list[Tick]]:
-    """Return the scale of a hyperparameter, and its labels."""
+    """Return the scale of a hyperparameter and its ticks."""
     positions, log = axis.positions, axis.kind == "log"
     if axis.kind != "levels":
         x = PANEL.across(positions[0], positions[-1], room=0.04, log=log)
@@ -109,7 +109,7 @@ def _across(axis: ParameterAxis) -> tuple[Scale, list[Tick]]:
 
 
 def _marks(facts: Facts, axis: ParameterAxis, px: Numbers, py: Numbers) -> Iterator[tuple[str, Markup]]:
-    """Yield the mark of each candidate except the winner, and the classes of its group."""
+    """Yield the CSS classes of the group and the mark of each candidate except the winner."""
     for number in facts.others:
         if axis.level[number] < 0:
             continue

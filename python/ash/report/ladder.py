@@ -1,4 +1,4 @@
-"""The sections on the ladder, every job by score and rung, and on the learning curves, score against epochs."""
+"""Draws the sections on the ladder (every job by score and rung) and on learning curves (score against epochs)."""
 
 import math
 from collections.abc import Sequence
@@ -28,13 +28,13 @@ Place = tuple[float, float]
 """x and y in pixels."""
 
 LADDER = Canvas(width=880.0, height=78.0, left=96.0, right=150.0, top=30.0, bottom=48.0)
-"""The size without any rung."""
+"""The size of the picture without rungs."""
 RUNG = 58.0
 """Height of a rung."""
 SHAPES = (circle, circle, arrow, cross)
-"""Shapes of the marks, in the order of `KINDS`; waiting and promoted ones differ in their fill."""
+"""Shapes of the marks in the order of `KINDS`; waiting and promoted jobs differ in their fill."""
 FEW = 600
-"""With more points than this they are drawn smaller."""
+"""If there are more points than this, they are drawn smaller."""
 
 CURVES = Canvas(width=880.0, height=420.0, left=64.0, right=20.0, top=34.0, bottom=50.0)
 MOST_TICKS = 10
@@ -80,7 +80,7 @@ def _ladder_picture(facts: Facts, points: LadderPoints) -> Markup:
 
 
 def _marks(facts: Facts, points: LadderPoints, places: Sequence[Place]) -> list[Markup]:
-    """Return a group of marks for each kind."""
+    """Return one group of marks per kind."""
     candidates = facts.history.columns["candidate"]
     radius = 3.6 if len(places) <= FEW else 2.2
     groups = []
@@ -92,7 +92,7 @@ def _marks(facts: Facts, points: LadderPoints, places: Sequence[Place]) -> list[
 
 
 def _best(candidate: int, way: Sequence[Place], tops: Sequence[Place], dot: float, size: float) -> Markup:
-    """Return the path of the best: a line, a dot of this radius for each job, a star of this size at its best job."""
+    """Return the best candidate's path: a line, a dot per job, and a star at its best job."""
     dots = [circle(*place, dot, candidate) for place in way]
     stars = [star(*place, size, candidate) for place in tops]
     return tag("g", polyline(way, candidate), *dots, *stars, class_="winner")
@@ -124,7 +124,7 @@ def _known_remark(facts: Facts) -> str:
 def _legend(facts: Facts, points: LadderPoints) -> Markup:
     entries = [
         (tag("g", SHAPES[kind](0, 0, 4), class_=f"marks {KINDS[kind].split()[0]}"), KINDS[kind])
-        for kind in (1, 0, 2, 3)  # promoted ones first
+        for kind in (1, 0, 2, 3)  # promoted jobs first
         if (points.kind == kind).any()
     ]
     return legend([*entries, (STAR, f"the best, candidate {facts.history.best_candidate}")])
@@ -148,7 +148,7 @@ def _table(facts: Facts) -> Markup:
 
 
 def curves(facts: Facts) -> Section:
-    """Return the section on learning curves: a line for each candidate."""
+    """Return the section on learning curves, with one line per candidate."""
     found = points_of(facts.history.jobs, facts.history.options.training)
     low, high = score_limits(facts.history.columns, facts.history.options.eta)
     below = sum(any(point.score < low for point in points) for points in found.values())
@@ -174,7 +174,7 @@ def _curves_picture(facts: Facts, found: dict[int, list[Point]], low: float, hig
         return [(x.at(point.epochs), y.at(max(point.score, low))) for point in found[candidate]]
 
     def line(candidate: int) -> Markup:
-        """Return the line of a candidate; for a single job it is a dot."""
+        """Return the line of a candidate, or a dot if it has a single job."""
         way = places(candidate)
         return polyline(way, candidate) if len(way) > 1 else circle(*way[0], 1.6, candidate)
 

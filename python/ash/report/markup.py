@@ -1,8 +1,8 @@
-"""HTML and SVG text that is escaped exactly once, by construction: everything except `Markup` is escaped as text.
+"""Builds HTML and SVG in which text is escaped exactly once: everything except `Markup` is escaped as text.
 
     tag("td", "<b>", class_="name")   ->   <td class="name">&lt;b&gt;</td>
 
-Characters that neither HTML nor XML allows (controls, lone surrogates) become U+FFFD.
+Characters that HTML or XML forbids (controls, lone surrogates) become U+FFFD.
 """
 
 import html
@@ -14,37 +14,37 @@ from typing import TypeAlias
 from ash._utils.display import show
 
 Child: TypeAlias = "str | int | Iterable[Child] | None"
-"""The content of an element: `Markup` unchanged, other text escaped, nothing for None."""
+"""The content of an element: `Markup` stays unchanged, other text is escaped, None adds nothing."""
 
 Value = str | int | float | bool | None
-"""The value of an attribute: False and None leave it out, True is only its name, a float is a coordinate."""
+"""The value of an attribute. False and None omit the attribute, True writes only its name, a float is a coordinate."""
 
 EMPTY = frozenset(
     ("br", "circle", "ellipse", "input", "line", "link", "meta", "path", "polygon", "polyline", "rect", "use")
 )
-"""Elements without an end tag: the same in HTML and, with the slash, in XML."""
+"""Elements without content or end tag, written with a slash, which both HTML and XML allow."""
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 class Markup(str):
-    """Text that already is HTML or SVG."""
+    """Text that is already HTML or SVG."""
 
     __slots__ = ()
 
 
 def escape(text: str) -> Markup:
-    """Return text for an element or a quoted attribute."""
+    """Return text escaped for an element or a quoted attribute."""
     return Markup(html.escape(_FORBIDDEN.sub("\ufffd", text), quote=True))
 
 
 def join(*children: Child) -> Markup:
-    """Return the children one after the other."""
+    """Return the children, concatenated."""
     return Markup("".join(_texts(children)))
 
 
 def tag(name: str, *children: Child, **attributes: Value) -> Markup:
-    """Return an element; an underscore in an attribute is a hyphen, one at its end is dropped."""
+    """Return an element. Underscores in attribute names become hyphens; a trailing underscore is dropped."""
     head = name + "".join(_attribute(key, value) for key, value in attributes.items())
     return Markup(f"<{head}/>") if name in EMPTY else Markup(f"<{head}>{join(*children)}</{name}>")
 
@@ -75,14 +75,14 @@ def num(value: float) -> str:
 
 
 def shown(value: float, digits: int | None = None) -> str:
-    """Return a number as ash shows it elsewhere, or with `digits` digits after the point; a dash for NaN."""
+    """Return a number as `show` formats it, or with `digits` digits after the point; a dash for NaN."""
     if math.isnan(value):
         return "\u2013"
     return show(value) if digits is None else f"{value:.{digits}f}"
 
 
 def short(text: str, most: int) -> str:
-    """Return a text of at most `most` characters, truncated if necessary."""
+    """Return the text, truncated to at most `most` characters."""
     return text if len(text) <= most else text[: most - 1] + "\u2026"
 
 
@@ -97,7 +97,7 @@ def shares(value: float) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, classes: str = "") -> Markup:
-    """Return a table in a box that scrolls; the first cell of a row names it."""
+    """Return a table in a scrolling box; the first cell of each row is its header."""
     body = [tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in rest)) for first, *rest in rows]
     return boxed_table(header, body, caption, classes)
 
@@ -105,7 +105,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Child]], caption: str, 
 def boxed_table(
     header: Sequence[str], body: Sequence[Markup], caption: str, classes: str, box: str = "table"
 ) -> Markup:
-    """Return a table of rows that are already elements, in a scrolling box with the classes `box`."""
+    """Return a table of rows that are already elements, in a scrolling box with the CSS classes `box`."""
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in header)))
     named = tag("caption", caption, class_="unseen")
     whole = tag("table", named, head, tag("tbody", *body), class_=classes or None)
@@ -113,15 +113,15 @@ def boxed_table(
 
 
 def pairs(items: Iterable[tuple[str, Child]], classes: str = "pairs") -> Markup:
-    """Return a list of names and values."""
+    """Return a description list of names and values."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in items), class_=classes)
 
 
 def same_as_table(header: Sequence[str], rows: Sequence[Sequence[Child]], caption: str) -> Markup:
-    """Return the numbers of a chart as a folded table."""
+    """Return the numbers of a chart as a table that is folded by default."""
     return folded("The same as a table", table(header, rows, caption, "numbers"))
 
 
 def folded(summary: str, *content: Child) -> Markup:
-    """Return content that a click unfolds, without JavaScript too."""
+    """Return content that a click unfolds, even without JavaScript."""
     return tag("details", tag("summary", summary), *content)

@@ -1,4 +1,4 @@
-"""The first and the last section: task and outcome; settings, versions and digest of the run."""
+"""Draws the first section (task and outcome) and the last one (settings, versions and digest of the run)."""
 
 from ash._utils.display import show, show_seconds
 from ash._utils.installation import versions
@@ -13,7 +13,7 @@ ALGORITHMS = {
     "sh": "successive halving with a barrier after each rung",
     "random": "training every candidate to the last rung",
 }
-"""Metrics that are negated."""
+"""What each algorithm does, as text for a sentence."""
 
 ENDED = {
     "finished": "The search completed.",
@@ -36,7 +36,7 @@ def headline(facts: Facts) -> str:
 
 
 def overview(facts: Facts) -> Section:
-    """Return the first section: sentences and a few figures."""
+    """Return the first section: the outcome in sentences and a few numbers."""
     body = join(tag("p", _found(facts), class_="lead"), tag("p", _asked(facts)), _figures(facts))
     return Section("overview", "Overview", body)
 
@@ -79,7 +79,7 @@ def _asked(facts: Facts) -> str:
 
 
 def _promoted(options: RunOptions) -> str:
-    """Return a sentence on promotion."""
+    """Return a sentence about promotion."""
     best, times = ("half", "twice") if options.eta == 2 else (f"1/{options.eta}", f"{options.eta} times")
     how = f"further, {times} as long as before" if options.training == "resume" else f"from scratch, {times} as long"
     if options.algorithm == "random":
@@ -88,7 +88,7 @@ def _promoted(options: RunOptions) -> str:
 
 
 def _candidates(facts: Facts) -> str:
-    """Return the number of candidates; during a run, only those with a job are known."""
+    """Return the number of candidates as text; during a run, only those with a job are known."""
     wanted, history = facts.history.options.candidates, facts.history
     if wanted is None:
         return "an endless stream of candidates"
@@ -112,7 +112,7 @@ def _figures(facts: Facts) -> Markup:
 
 
 def settings(facts: Facts) -> Section:
-    """Return the section on settings: arguments, memory of the states, versions and machine, digest."""
+    """Return the section on settings: arguments, memory of the states, versions, machine and digest."""
     rows = [[name, _shown(value)] for name, value in facts.history.settings.items()]
     given = folded("Arguments of the run", table(["argument", "value"], rows, "Arguments of the run"))
     machine = table(["what", "which"], [[name, value] for name, value in versions().items()], "Versions and machine")
@@ -123,7 +123,7 @@ def settings(facts: Facts) -> Section:
 
 
 def _columns(facts: Facts) -> Markup | None:
-    """Return the columns of the table and their encoding, once there is a model."""
+    """Return the table's columns and their encoding, or None before there is a model."""
     model = getattr(facts.history, "model", None)
     if model is None:
         return None

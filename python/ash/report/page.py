@@ -1,9 +1,9 @@
-"""The page of a report: its sections in order, in a template that includes style and script of this package.
+"""Builds the page of a report: its sections in order, in a template with the style and script of this package.
 
     History -> Facts -> sections -> page.html( style.css, script.js, data of the candidates )
 
-Nothing is loaded from elsewhere: a Content-Security-Policy allows only the one style and the one script, by their
-hashes. Order: the page depends only on the history and on this installation; no date, no random names.
+Nothing is loaded from elsewhere: a Content-Security-Policy allows only this style and this script, by their hashes. The
+page depends only on the history and this installation; it contains no date and no random names.
 """
 
 import base64
@@ -28,7 +28,7 @@ from ash.report.winner import winner
 
 SECTIONS = (overview, ladder, curves, winner, importance, parameters, parallel, candidates, timeline, scaling, settings)
 OF_TIME = frozenset(("overview", "timeline", "scaling", "settings"))
-"""The sections with seconds, threads or machine: they differ between two runs with the same digest."""
+"""The sections with times, threads or the machine, which differ between two runs with the same digest."""
 
 
 def write_report(result: History, path: str | os.PathLike[str]) -> Path:
@@ -54,9 +54,9 @@ def fill(
     live: int | None = None,
     live_script: str = "",
 ) -> str:
-    """Return the page with these sections, with the outcome in a few words and the names and titles of the sections.
+    """Return the page with the given sections, the outcome in a few words, and links to the sections.
 
-    `live` is the version of a live page, whose `live_script` asks for newer ones.
+    `live` is the version of a live page; its `live_script` asks for newer versions.
     """
     script = asset("script.js") + live_script
     style = asset("style.css")
@@ -90,10 +90,10 @@ def render(section: Section) -> Markup:
 
 @cache
 def asset(name: str, package: str = "ash.report") -> str:
-    """Return a file of a package."""
+    """Return the text of a file in a package."""
     return files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(content: str) -> str:
-    """Return the source expression of an inline element for a Content-Security-Policy."""
+    """Return the hash by which a Content-Security-Policy allows an inline element."""
     return f"sha256-{base64.b64encode(hashlib.sha256(content.encode('utf-8')).digest()).decode('ascii')}"

@@ -1,5 +1,5 @@
-// The page works without any of this; here are selection, filter, sorting and the theme. All texts come ready from Python
-// and are put in as text. What a run that goes on has new is fetched by live.js.
+// Adds selection, filter, sorting and the theme to the page, which also works without them. All texts come from Python in
+// their final form and are inserted as text. live.js fetches the news of a run in progress.
 "use strict";
 const ashPage = (() => {
   const root = document.documentElement;
@@ -8,9 +8,9 @@ const ashPage = (() => {
   let data = JSON.parse(byId("data").textContent);
   let place = new Map();
   let chosen = null;
-  let filter = new Map(); // axis -> the parts chosen
-  let order = null; // of the table: column and direction
-  let opener = null; // what had the focus when the panel was opened
+  let filter = new Map(); // axis -> its chosen parts
+  let order = null; // column and direction by which the table is sorted
+  let opener = null; // the element that had the focus when the panel was opened
 
   const element = (name, text, attributes) => {
     const made = document.createElement(name);
@@ -19,7 +19,7 @@ const ashPage = (() => {
     return made;
   };
 
-  // Selection: one candidate, everywhere.
+  // Selection: one candidate is highlighted in all sections.
 
   const select = (number) => {
     if (!place.has(number)) return;
@@ -79,7 +79,7 @@ const ashPage = (() => {
     if (at >= 0 && at < data.numbers.length) select(data.numbers[at]);
   };
 
-  // A mark may be thin: what lies within a few pixels counts as well.
+  // Marks may be thin, so a click within a few pixels of a mark also selects it.
   const markAt = (event) => {
     const near = [[0, 0], [0, 4], [0, -4], [4, 0], [-4, 0], [6, 6], [-6, -6], [6, -6], [-6, 6]];
     for (const [dx, dy] of near) {
@@ -115,7 +115,7 @@ const ashPage = (() => {
   byId("selected-better").addEventListener("click", () => step(-1));
   byId("selected-worse").addEventListener("click", () => step(1));
 
-  // Filter: the candidates that go through the chosen parts of every axis.
+  // Filter: shows the candidates that pass through chosen parts on every axis.
 
   const choose = (part) => {
     const axis = Number(part.dataset.axis);
@@ -144,7 +144,7 @@ const ashPage = (() => {
     byId("filter-clear").hidden = !filter.size;
   };
 
-  // What has to be done for every section that comes in: buttons where a click does something.
+  // Prepares a new section: adds buttons wherever a click has an effect.
 
   const sortTable = (table, column, downwards) => {
     const heads = all("thead th", table);
@@ -179,7 +179,7 @@ const ashPage = (() => {
 
   const learn = () => { place = new Map(data.numbers.map((number, at) => [number, at])); };
 
-  // Theme: that of the system until the button is pressed.
+  // Theme: the system's theme until the button is pressed.
 
   const isDark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const showTheme = () => {
@@ -197,7 +197,7 @@ const ashPage = (() => {
   showTheme();
   prepare(document);
 
-  // What live.js needs: newer data, and newer sections made ready, with selection, filter and order as they were.
+  // For live.js: replaces the data and prepares new sections; selection, filter and sort order are kept.
   return {
     know: (newer) => {
       data = newer;

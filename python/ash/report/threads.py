@@ -1,4 +1,4 @@
-"""The sections on threads: which thread trained which rung when, and the speed-up with more threads."""
+"""Draws the sections on threads: which thread trained which job when, and the speed-up with more threads."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ from ash.report.markup import Markup, counted, join, table, tag
 from ash.simulation.simulate import TEAM_EFFICIENCY, THREADS, Speedups, speedups_of
 
 TIMELINE = Canvas(width=880.0, height=72.0, left=56.0, right=16.0, top=26.0, bottom=46.0)
-"""The size without any row."""
+"""The size of the picture without rows."""
 ROW, LEAST_ROW, MOST_HEIGHT = 26.0, 6.0, 640.0
 MOST_BARS = 6000
 MOST_TICKS = 16
@@ -35,7 +35,7 @@ SCALING = Canvas(width=640.0, height=420.0, left=56.0, right=16.0, top=34.0, bot
 
 
 def timeline(facts: Facts) -> Section:
-    """Return the section on the threads: a bar for each job."""
+    """Return the section on the threads, with one bar per job."""
     history = facts.history
     jobs, assists = (_longest(_of(rows, facts.known)) for rows in (history.columns, history.assists))
     left_out = len(history.columns["rung"]) - len(jobs["rung"]) + len(history.assists["rung"]) - len(assists["rung"])
@@ -73,7 +73,7 @@ def _timeline_picture(facts: Facts, jobs: Columns, assists: Columns) -> Markup:
 
 
 def _bars(facts: Facts, rows: Columns, x: Scale, y: Scale, height: float, kind: str) -> list[Markup]:
-    """Return a group of bars for each rung."""
+    """Return one group of bars per rung."""
     groups = []
     for rung in np.unique(rows["rung"]).tolist():
         own = {name: rows[name][rows["rung"] == rung] for name in ("start", "end", "thread", "candidate")}
@@ -94,7 +94,7 @@ def _of(rows: Columns, candidates: NDArray[np.int64]) -> Columns:
 
 
 def _longest(rows: Columns) -> Columns:
-    """Return the longest rows of a table with start and end, in their order, if there are too many to draw."""
+    """Return the rows of longest duration, in their order, if there are too many rows to draw."""
     if len(rows["start"]) <= MOST_BARS:
         return rows
     longest = np.sort(np.argsort(rows["start"] - rows["end"], kind="stable")[:MOST_BARS])
@@ -102,7 +102,7 @@ def _longest(rows: Columns) -> Columns:
 
 
 def scaling(facts: Facts) -> Section:
-    """Return the section on scaling: the speed-up by threads, simulated from the costs of the run."""
+    """Return the section on scaling: speed-up by number of threads, simulated from the costs of the run."""
     if not facts.over:
         return Section("scaling", "Scaling", tag("p", "Scaling is simulated once the run has ended."))
     history = facts.history
@@ -123,7 +123,7 @@ def scaling(facts: Facts) -> Section:
 
 
 def _lines(found: Speedups) -> list[tuple[str, str, list[float]]]:
-    """Return the class, the name and the values of each line."""
+    """Return the CSS class, the name and the values of each line."""
     lines = [
         ("even", "bound with teams, W/p", [float(count) for count in found.threads]),
         ("bound", "bound without teams, max(W/p, D)", found.bound),

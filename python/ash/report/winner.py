@@ -1,4 +1,4 @@
-"""The section on the winner: its hyperparameters, its results on the validation rows, and its use of columns."""
+"""Draws the section on the winner: its hyperparameters, results on the validation rows, and use of columns."""
 
 from dataclasses import replace
 
@@ -14,14 +14,14 @@ from ash.run_record import FUNCTION
 
 MOST_OUTPUTS = 4
 MOST_ROWS = 1000
-"""The most points in a chart of predictions."""
+"""The largest number of points in a chart of predictions."""
 SQUARE = Canvas(width=420.0, height=420.0, left=66.0, right=16.0, top=34.0, bottom=50.0)
 
 MATRIX = Canvas(width=108.0, height=86.0, left=96.0, right=12.0, top=34.0, bottom=52.0)
-"""The size of a confusion matrix without any class."""
+"""The size of a confusion matrix without classes."""
 LEAST_WIDTH = 320.0
 CELL, LARGE_CELL, FEW = 26.0, 44.0, 8
-"""Sizes of cells, which are large if there are at most FEW classes."""
+"""Sizes of cells; cells are large if there are at most FEW classes."""
 MOST_NUMBERS = 12
 """With more classes, cells are too small for numbers."""
 FAINTEST = 0.12
@@ -65,7 +65,7 @@ def _held_out(facts: Facts) -> Markup:
 
 
 def _confusion(found: Confusion) -> Markup:
-    """Return a cell for each true and predicted class, filled by the share of the rows of the true one."""
+    """Return a cell per true and predicted class, shaded by its share of the rows of the true class."""
     cell = LARGE_CELL if len(found.labels) <= FEW else CELL
     side = cell * len(found.labels)
     canvas = replace(MATRIX, width=max(MATRIX.width + side, LEAST_WIDTH), height=MATRIX.height + side)

@@ -1,4 +1,4 @@
-"""Scores candidates on their validation rows: by metrics of the core, or by a user's function.
+"""Scores candidates on their validation rows, by metrics of the core or by a user's function.
 
-A run uses fold_scoring.py; scorers.py, which imports scikit-learn, handles scorers of scikit-learn.
+A run uses fold_scoring.py. scorers.py, which imports scikit-learn, handles scikit-learn's scorers and users' functions.
 """

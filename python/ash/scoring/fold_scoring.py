@@ -1,6 +1,6 @@
 """Chooses how the candidates of a run are scored: by a metric that is defined on the validation rows, or a function.
 
-A user's function has one scorer per fold; no two of them run at once.
+A user's function gets one scorer per fold; the scorers never run at the same time.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scoring:
-    """A scorer of scikit-learn, or a user's function, that scores instead of a metric of the core.
+    """A scorer of scikit-learn, or a user's function, that scores candidates instead of a metric of the core.
 
-    `argument` is the argument that it was passed as, and `name` its name.
+    `argument` is the name of the argument it was passed as, and `name` is the name of the scorer.
     """
 
     argument: str
@@ -44,7 +44,7 @@ class Scoring:
 
     @property
     def identity(self) -> str:
-        """Return a text that differs between functions, as far as their code or their repr shows."""
+        """Return a text that differs between functions whose code or repr differs."""
         code = getattr(self.scorer, "__code__", None)
         if code is None:
             return re.sub(r" at 0x[0-9a-f]+", "", repr(self.scorer))
@@ -57,7 +57,7 @@ class Scoring:
 def read_scoring(
     argument: str, value: Any, task: str | None = None, loss: str = ""
 ) -> tuple[str | None, Scoring | None]:
-    """Return the metric of the core, None for the default, and the `Scoring` that replaces it, if any.
+    """Return the metric of the core, or None for the default, and the `Scoring` that replaces it, if any.
 
     Parameters
     ----------
@@ -66,18 +66,18 @@ def read_scoring(
     value : str, callable or None
         The name of a metric of the core or of a scorer of scikit-learn, or ``scorer(estimator, X, y)``.
     task, loss : str, optional
-        Given if they are known.
+        The task and the loss, if they are known.
 
     Raises
     ------
     SettingError
-        It is none of these, or a metric of the other task.
+        `value` is none of these, or a metric of the other task.
     """
     if value is None:
         return None, None
     metric = native_metric(value)
     if metric == METRIC_OF_LOSS["poisson"] and loss != "poisson":
-        metric = None  # networks with other losses may predict numbers below 0, which scikit-learn's scorer refuses
+        metric = None  # other losses may give predictions below 0, which scikit-learn's scorer refuses
     if metric is not None:
         return metric if task is None else metric_of(task, metric, argument), None
     if callable(value):
@@ -99,7 +99,7 @@ def read_scoring(
 def fold_scorers(
     scoring: Scoring | None, X: Any, validation: Any, folds: Sequence[Fold], options: Options
 ) -> "list[ValidationScorer]":
-    """Return a scorer per fold for the user's function, which gets rows of X or `validation` as the user gave them."""
+    """Return one scorer per fold for a function, which gets rows of X or `validation` in the user's form."""
     if scoring is None:
         return []
     lock = Lock()
@@ -131,7 +131,7 @@ def _fold_scorer(
 
 
 def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
-    """Return the targets of some rows of a fold in the user's form; a single column as a vector."""
+    """Return the targets of the given rows of a fold in the user's form; a single column as a vector."""
     targets, classes = fold.y[rows], fold.table.classes_
     y: NDArray[Any] = targets if classes is None else classes[targets[:, 0].astype(np.int64)]
     return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
@@ -149,11 +149,11 @@ def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]"
 
 
 POSITIVE = ("f1", "average_precision")
-"""Metrics for one of two classes, the second one."""
+"""Metrics of the positive class, which is the second of two classes."""
 
 
 def usable_metric(fold: Fold, options: Options) -> str:
-    """Return the metric. If it is undefined on the validation rows, a default is replaced, and a given one refused."""
+    """Return the metric; if undefined on the validation rows, replace a default metric and refuse a given one."""
     metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
     _check_positive(metric, fold.table.classes_)
     targets = fold.y[fold.validation]
@@ -167,12 +167,12 @@ def usable_metric(fold: Fold, options: Options) -> str:
 
 
 def _check_positive(metric: str, classes: NDArray[Any] | None) -> None:
-    """Raise SettingError if it is unclear for which class the metric is."""
+    """Raise SettingError if the metric needs a positive class and it is unclear which class that is."""
     if metric not in POSITIVE or classes is None:
         return
     if metric == "f1" and len(classes) > 2:
         raise SettingError(f"metric 'f1' is of two classes, but y has {len(classes)}; give 'f1_macro' or 'f1_weighted'")
-    if len(classes) == 2 and classes[0] == 1:  # scikit-learn's positive class is 1, that of ash is the second one
+    if len(classes) == 2 and classes[0] == 1:  # scikit-learn's positive class is 1, ash's is the second
         todo = "label the positive class 1 and the other one 0"
         raise SettingError(f"metric {metric!r} needs a positive class, and y has the labels {classes.tolist()}; {todo}")
 
@@ -181,4 +181,4 @@ def _is_defined(metric: str, targets: NDArray[np.float64], classes: int) -> bool
     """Return whether a metric can distinguish candidates on rows with these targets."""
     if metric in ("roc_auc", "average_precision"):
         return len(np.unique(targets)) == classes
-    return metric != "r2" or bool((targets != targets[0]).any())  # for a constant all candidates score 0 or 1
+    return metric != "r2" or bool((targets != targets[0]).any())  # if targets are constant, r2 is 0 or 1

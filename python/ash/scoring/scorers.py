@@ -1,11 +1,11 @@
-"""Scorers that are called for each job: those of scikit-learn, and users' functions.
+"""Calls scikit-learn's scorers and users' functions after each job.
 
     core thread -> GIL -> scorer(trained, X, y) -> score
                                     |
-             predict(X), predict_proba(X): for the validation rows, already computed
+             predict(X), predict_proba(X): already computed for the validation rows
 
-Errors: a scorer that fails is not called again; the run is stopped and fails with its error, including SystemExit.
-Threads: a scorer runs in the threads of the core, one at a time, so it may keep its own state.
+Errors: a scorer that fails is not called again. The run stops and raises the scorer's error, even SystemExit.
+Threads: scorers are called by the core's threads, one call at a time, so a scorer may have state.
 """
 
 import inspect
@@ -42,18 +42,18 @@ class ValidationScorer:
     X, y
         The validation rows in the user's form.
     weights : array [rows] or None
-        Passed as `sample_weight` to scorers of scikit-learn whose metric takes it.
+        Passed as `sample_weight` to scikit-learn's scorers whose metric accepts it.
     network : callable
-        Makes a public model from one of the core, for scorers that predict other rows.
+        Makes a public model from a model of the core, for scorers that predict other rows.
     lock : Lock
-        Held while it scores; one for all folds of a run.
+        Held during each call; shared by all folds of a run.
 
     Attributes
     ----------
     error : BaseException or None
-        The error that a call has raised.
+        The error that a call raised, if any.
     has_scored : bool or None
-        Whether any score was a finite number; None before the first.
+        Whether any score was a finite number; None before the first call.
     """
 
     def __init__(
@@ -68,18 +68,18 @@ class ValidationScorer:
         self._scorer, self._x, self._y, self._network = scorer, X, y, network
         self._keywords = {"sample_weight": weights} if weights is not None and takes_weights(scorer) else {}
         self._lock = lock
-        self._config = get_config()  # that of the calling thread; threads of the core have another one
+        self._config = get_config()  # scikit-learn's settings of the calling thread, for the core's threads
         self.error: BaseException | None = None
         self.has_scored: bool | None = None
 
     @property
     def is_of_sklearn(self) -> bool:
-        """Whether it is a scorer of scikit-learn, and not a user's function."""
+        """Whether this is a scorer of scikit-learn rather than a user's function."""
         return hasattr(self._scorer, "_score_func")
 
     def __call__(self, core: _core.Network | Boosted, outputs: NDArray[np.float32]) -> float:
         """Return the score, or NaN once a call has failed."""
-        with self._lock:  # the GIL alone would let other threads in whenever this one waits
+        with self._lock:  # needed besides the GIL, which a waiting thread releases
             if self.error is not None or not np.isfinite(outputs).all():
                 return math.nan  # scikit-learn's metrics refuse the predictions of a diverged network
             try:
@@ -91,7 +91,7 @@ class ValidationScorer:
             return score
 
     def try_out(self, targets: NDArray[Any], task: str, argument: str) -> None:
-        """Raise SettingError if a scorer of scikit-learn cannot score a constant prediction for all targets.
+        """Raise SettingError if a scorer of scikit-learn cannot score a constant prediction.
 
         A user's function is not called.
         """
@@ -118,14 +118,14 @@ class ValidationScorer:
 
 
 def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:
-    """Return whether it is a scorer of scikit-learn whose metric, or the estimator's `score`, takes sample_weight."""
+    """Return whether scikit-learn's scorer accepts sample_weight, by its metric or by the estimator's `score`."""
     is_own = estimator is not None and type(scorer).__name__ == "_PassthroughScorer"
     metric = getattr(estimator, "score", None) if is_own else getattr(scorer, "_score_func", None)
     return callable(metric) and "sample_weight" in inspect.signature(metric).parameters
 
 
 class _Trained(BaseEstimator):  # type: ignore[misc]
-    """A fitted estimator for a scorer, with the outputs for the validation rows."""
+    """A fitted estimator for a scorer, with precomputed outputs for the validation rows."""
 
     def __init__(self, network: Member, rows: Any = None, outputs: Any = None) -> None:
         self.network = network
@@ -144,7 +144,7 @@ class _Trained(BaseEstimator):  # type: ignore[misc]
 
 
 class TrainedClassifier(ClassifierMixin, _Trained):  # type: ignore[misc]
-    """A fitted classifier for a scorer, with classes and probabilities."""
+    """A fitted classifier for a scorer, which predicts labels and probabilities."""
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return probabilities [rows, classes]."""
@@ -152,4 +152,4 @@ class TrainedClassifier(ClassifierMixin, _Trained):  # type: ignore[misc]
 
 
 class TrainedRegressor(RegressorMixin, _Trained):  # type: ignore[misc]
-    """A fitted regressor for a scorer, with targets."""
+    """A fitted regressor for a scorer, which predicts targets."""
