@@ -1,7 +1,7 @@
-"""The private functions of the core refuse invalid arguments, and never crash.
+"""Tests that the private functions of the core refuse invalid arguments and never crash.
 
-The Python side checks the arguments of users first. These checks are the last ones before memory is read or
-written, so each case is one that a fault of the Python side, or a changed pickle, could lead to.
+The Python side checks users' arguments first. The core's checks are the last ones before memory is read or written, so
+each case could be caused by a bug of the Python side or by an altered pickle.
 """
 
 import math
@@ -48,14 +48,14 @@ def finished(made: _core.Tuner) -> _core.Tuner:
 
 @pytest.fixture(scope="module")
 def ran() -> _core.Tuner:
-    """A run that has ended, which nothing here changes."""
+    """Return a finished tuner that no test changes."""
     return finished(tuner(keep=3))
 
 
 class TestScore:
     @pytest.mark.parametrize("metric", METRICS["classification"])
     @pytest.mark.parametrize("label", [3.0, 5.0, -1.0, 0.5, 1e300, -1e300, NAN, INFINITY])
-    def test_labels_that_are_no_class(self, metric, label):
+    def test_labels_outside_the_classes(self, metric, label):
         with pytest.raises(ValueError, match="class number"):
             _core.score(metric, np.array([[0.0], [label]]), np.full((2, 3), 1 / 3, np.float32), 3)
 
@@ -63,13 +63,13 @@ class TestScore:
     @pytest.mark.parametrize(
         ("y", "predictions", "classes"),
         [
-            ((4, 1), (4, 3), 2),  # of other classes
+            ((4, 1), (4, 3), 2),  # another number of classes
             ((4, 1), (4, 1), 2),
             ((4, 2), (4, 2), 2),  # labels in two columns
             ((4, 0), (4, 2), 2),
             ((4, 1), (4, 2), 0),  # more outputs than targets
             ((4, 2), (4, 1), 0),
-            ((4, 1), (5, 1), 0),  # of other rows
+            ((4, 1), (5, 1), 0),  # another number of rows
             ((4, 1), (4, 1), 1),
             ((4, 1), (4, 1), -1),
         ],
@@ -141,7 +141,7 @@ class TestData:
             _core.Data(X, Y, 2, np.array(rows, np.int64), ROWS[1])
 
     def test_arrays_that_are_not_aligned_are_copied(self):
-        """Arrays from another process may be unaligned; the sanitizers would notice if they were read in place."""
+        """Arrays from other processes may be unaligned; the sanitizers report it if they are read in place."""
 
         def unaligned(values: Any) -> Any:
             made = np.zeros(values.nbytes + 1, np.uint8)[1:].view(values.dtype).reshape(values.shape)
@@ -159,7 +159,7 @@ class TestData:
         network, _ = _core.train(data(), settings(), 1)
         assert (network.predict(unaligned(X)) == network.predict(X)).all()
 
-    def test_a_builder_gives_its_data_once(self):
+    def test_a_builder_returns_its_data_only_once(self):
         builder = _core.DataBuilder([True] * 3, Y, 2, *ROWS)
         with pytest.raises(ValueError, match="rows"):
             builder.finish()
@@ -176,7 +176,7 @@ class TestData:
         with pytest.raises(ValueError, match="column"):
             _core.row_digests(np.zeros((2**40, 0)))
 
-    def test_pickles_that_were_changed(self):
+    def test_altered_pickles(self):
         state = data().__getstate__()
         numbers = [-1, 0, 1, 2**31 - 1, 2**63 - 1, -(2**63)]
         changes: list[Any] = [None, [], (), "", NAN, *numbers, np.zeros(0), np.zeros(10**3), np.zeros((2, 2)), [5, -1]]
@@ -276,7 +276,7 @@ class TestTraining:
             {"epochs": 1, "instruction_set": "x"},
         ],
     )
-    def test_epochs_that_cannot_be(self, arguments):
+    def test_impossible_epochs(self, arguments):
         with pytest.raises(ValueError):
             _core.train(data(), settings(), **arguments)
 
@@ -334,7 +334,7 @@ class TestTraining:
             {"metric": "r3"},
         ],
     )
-    def test_jobs_that_cannot_be(self, changed):
+    def test_impossible_jobs(self, changed):
         arguments = {"data": [data()], "candidate": 0, "rung": 0, "epochs": 1} | RULES | changed
         with pytest.raises(ValueError):
             _core.train_job(settings=settings(), **arguments)
@@ -361,13 +361,13 @@ class TestTraining:
             _core.train_job([data()], settings(), 0, 1, 2, states=[state, state], **RULES)
 
     @pytest.mark.parametrize(("steps", "repeats"), [(0, 1), (-1, 1), (2**63 - 1, 1), (1, 0), (1, -1), (1, 2**31 - 1)])
-    def test_timings_without_an_end(self, steps, repeats):
+    def test_endless_timings(self, steps, repeats):
         with pytest.raises(ValueError, match=r"steps|repeats"):
             _core.time_steps(data(), settings(), steps, repeats)
         with pytest.raises(ValueError, match=r"steps|repeats"):
             _core.time_team(data(), settings(), steps=steps, repeats=repeats, threads=2)
 
-    def test_seconds_that_are_no_number(self):
+    def test_seconds_that_are_not_a_number(self):
         for call in (
             lambda: _core.fma_peak("", NAN),
             lambda: _core.Mailbox(1).take(NAN),
@@ -378,14 +378,14 @@ class TestTraining:
         assert _core.fma_peak("", -INFINITY) == 0.0
         assert _core.Mailbox(1).take(-1e300) == ([], [])
 
-    def test_teams_of_no_threads(self):
+    def test_teams_without_threads(self):
         for threads in (-1, 0, 1, 2**31 - 1):
             with pytest.raises(ValueError, match="threads"):
                 _core.time_team(data(), settings(), steps=1, repeats=1, threads=threads)
 
 
 class TestLadder:
-    def test_jobs_that_do_not_run(self):
+    def test_jobs_that_are_not_running(self):
         ladder, other = _core.Ladder(4), _core.Ladder(40)
         job = ladder.next()
         strange = [other.next() for _ in range(20)][-1]
@@ -412,7 +412,7 @@ class TestLadder:
             {"promotion": "x"},
         ],
     )
-    def test_ladders_that_cannot_be(self, wrong):
+    def test_impossible_ladders(self, wrong):
         arguments = {"candidates": 16} | wrong
         count = arguments.pop("candidates")
         with pytest.raises(ValueError):
@@ -430,7 +430,7 @@ class TestClock:
 
     @pytest.mark.parametrize("schedule", ["greedy", "reproducible"])
     @pytest.mark.parametrize("released", [False, True])
-    def test_tasks_that_do_not_run(self, schedule, released):
+    def test_tasks_that_are_not_running(self, schedule, released):
         clock, other = self.clock(schedule=schedule), self.clock(workers=50)
         task = clock.next()
         strange = [other.next() for _ in range(8)][-1]
@@ -448,14 +448,14 @@ class TestClock:
     def test_tasks_that_were_not_handed_out(self):
         ahead, behind = self.clock(), self.clock()
         ahead.next()
-        task = ahead.next()  # the other clock has this task too, but has not given it
+        task = ahead.next()  # the other clock has this task too, but has not handed it out
         behind.next()
         with pytest.raises(ValueError, match="not running"):
             behind.finish(task, 1.0, 0.0)
 
     @pytest.mark.parametrize("schedule", ["greedy", "reproducible"])
     @pytest.mark.parametrize("known", [-1, 9, 2**62])
-    def test_candidates_that_cannot_be_known(self, schedule, known):
+    def test_impossible_numbers_of_known_candidates(self, schedule, known):
         with pytest.raises(ValueError, match="known"):
             self.clock(schedule=schedule, known=known)
         clock = self.clock(schedule=schedule, known=4)
@@ -464,7 +464,7 @@ class TestClock:
                 clock.provide(wrong)
 
     @pytest.mark.parametrize("workers", [0, -1, 2**16 + 1, 2**31 - 1])
-    def test_workers_that_cannot_be(self, workers):
+    def test_impossible_numbers_of_workers(self, workers):
         with pytest.raises(ValueError, match="workers"):
             self.clock(workers=workers)
 
@@ -474,14 +474,14 @@ class TestClock:
             self.clock(cost=lambda candidate, epochs: cost)
 
     @pytest.mark.parametrize("rungs", [[(7, 1)], [(8, -1)], [(8, 1), (9, 1)], [(8, 1), (0, 1)], [(8, 1)] * 64])
-    def test_rungs_that_cannot_be(self, rungs):
+    def test_impossible_rungs(self, rungs):
         with pytest.raises(ValueError):
             self.clock(rungs=rungs)
 
 
 class TestMailbox:
     @pytest.mark.parametrize("capacity", [0, -1, 2**16 + 1, 2**31 - 1])
-    def test_capacities_that_cannot_be(self, capacity):
+    def test_impossible_capacities(self, capacity):
         with pytest.raises(ValueError, match="capacity"):
             _core.Mailbox(capacity)
 
@@ -532,7 +532,7 @@ class TestTuner:
             {"instruction_set": "x"},
         ],
     )
-    def test_options_that_cannot_be(self, options):
+    def test_impossible_options(self, options):
         with pytest.raises(ValueError):
             tuner(**options)
 
@@ -571,7 +571,7 @@ class TestTuner:
 
     @pytest.mark.parametrize("name", ["candidate", "rung", "thread", "team", "team_limit"])
     @pytest.mark.parametrize("number", [2**32, -(2**32), 2**31, 2**63 - 1])
-    def test_numbers_on_record_that_are_too_large(self, ran, name, number):
+    def test_recorded_numbers_that_are_too_large(self, ran, name, number):
         def changed(columns: dict[str, Any]) -> dict[str, Any]:
             column = columns[name].copy()
             column[0] = number
@@ -593,7 +593,7 @@ class TestTuner:
             with pytest.raises(ValueError, match="out of range"):
                 tuner().restore(columns, scores, rows, help_columns, 0.0)
 
-    def test_tables_on_record_that_do_not_fit(self, ran):
+    def test_recorded_tables_that_do_not_fit(self, ran):
         jobs, steps, assists, scores = ran.jobs(), ran.steps(), ran.assists(), ran.fold_scores()["scores"]
         for wrong in (
             (jobs, scores[:-1], steps, assists),
@@ -610,7 +610,7 @@ class TestTuner:
             tuner().restore({}, scores, steps, assists, 0.0)
 
     @pytest.mark.parametrize(("candidate", "rung"), [(-1, 0), (8, 0), (0, -1), (0, 63), (2**31 - 1, 2**31 - 1)])
-    def test_states_of_jobs_that_cannot_be(self, candidate, rung):
+    def test_states_of_impossible_jobs(self, candidate, rung):
         _, (state,), _ = _core.train_job([data()], settings(), 0, 0, 1, **RULES)
         with pytest.raises(ValueError):
             tuner().restore_state(candidate, rung, [state])
@@ -678,7 +678,7 @@ class TestSimulate:
             {"order": "x"},
         ],
     )
-    def test_options_that_cannot_be(self, options):
+    def test_impossible_options(self, options):
         with pytest.raises(ValueError):
             _core.simulate(8, **{"costs": np.ones(1)} | options)
 
@@ -692,7 +692,7 @@ class TestSimulate:
             *({"latency": value} for value in (NAN, INFINITY, -1.0)),
         ],
     )
-    def test_clusters_that_cannot_be(self, changed):
+    def test_impossible_clusters(self, changed):
         usual = {"threads_per_process": 2, "in_flight": 1, "states_stay": True, "latency": 0.0, "data_bytes": 0.0}
         usual |= {"bandwidth": INFINITY, "process_bandwidth": INFINITY, "decision_seconds": 0.0}
         with pytest.raises(ValueError):
@@ -704,7 +704,7 @@ class TestSimulate:
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 0), (1, 0, 0), (-1, 1, 0), (1, 1, 2), (1, 1, -1), (2**31 - 1, 1, 2**31 - 1)])
-def test_costs_of_networks_that_cannot_be(shape):
+def test_costs_of_impossible_networks(shape):
     own = settings(embedding="periodic")
     rows = {"training_rows": 2**32 - 1, "epoch_rows": 0, "validation_rows": 2**32 - 1}
     usual = {"metric": "accuracy", "weighted": False} | rows

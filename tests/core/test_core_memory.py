@@ -1,6 +1,6 @@
-"""If memory is refused while the core makes objects of Python, it raises MemoryError and does not crash.
+"""Tests that the core raises MemoryError, without a crash, if memory is refused while it creates Python objects.
 
-Not for the sanitizers (so not marked `core`), which have their own allocator and cannot limit the address space.
+These tests are not marked `core`: sanitizers have their own allocator, and the address space cannot be limited there.
 """
 
 import subprocess
@@ -62,7 +62,7 @@ except MemoryError:
 
 
 @pytest.mark.parametrize("call", ["weights", "states", "jobs", "results", "letters", "data", "losses"])
-def test_r2_memory_that_the_system_refuses(call: str) -> None:
+def test_r2_memory_refused_by_the_system(call: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", REFUSED, call], capture_output=True, text=True, timeout=300, check=False
     )
@@ -77,7 +77,7 @@ def settings() -> _core.Settings:
 
 
 def calls() -> dict[str, Callable[[], Any]]:
-    """Return calls by name that make many objects of Python, but none of a class of the core."""
+    """Return, by name, calls that create many Python objects but no instance of a core class."""
     data = _core.Data(X, Y, 2, *ROWS)
     network, _ = _core.train(data, settings(), 1)
     tuner = _core.Tuner([data, data], [settings()] * 16, threads=2, keep=3)
@@ -102,8 +102,8 @@ def calls() -> dict[str, Callable[[], Any]]:
     }
 
 
-def test_each_object_that_the_interpreter_refuses() -> None:
-    """Each allocation fails in turn, except those of instances and keywords, at which pybind11 itself crashes."""
+def test_each_object_refused_by_the_interpreter() -> None:
+    """Each allocation fails in turn, except those of instances and keywords, at which pybind11 itself would crash."""
     try:
         import _testcapi
     except ImportError:

@@ -1,7 +1,7 @@
-"""exp, log, tanh and sigmoid of the kernels against numpy in extended precision, for each instruction set.
+"""Compares exp, log, tanh and sigmoid of the kernels with NumPy in extended precision, for each instruction set.
 
-One unit in the last place (ulp) is the gap between the float32 next to the exact value and the one above it in
-magnitude, of normal numbers.
+One unit in the last place (ulp) is the distance from the float32 next to the exact value to the next larger normal
+float32 in magnitude.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ EXACT: dict[str, Callable[[NDArray[np.longdouble]], NDArray[np.longdouble]]] = {
     "tanh": np.tanh,
     "sigmoid": exact_sigmoid,
 }
-BOUNDS = {"exp": 1.25, "log": 1.0, "tanh": 2.5, "sigmoid": 2.5}  # seen: 1.03, 0.80, 2.23 and 2.14
+BOUNDS = {"exp": 1.25, "log": 1.0, "tanh": 2.5, "sigmoid": 2.5}  # observed: 1.03, 0.80, 2.23 and 2.14
 RANGES = {"exp": (-87.3, 88.7), "log": (1e-37, 3e38), "tanh": (-20.0, 20.0), "sigmoid": (-87.3, 87.3)}
 SETS = _core.instruction_sets()
 
@@ -42,7 +42,7 @@ def errors_in_ulp(function: str, x: Floats, instruction_set: str) -> NDArray[np.
 
 
 def samples(function: str) -> Floats:
-    """Dense over the range, random over it, random over all magnitudes, and dense around difficult arguments."""
+    """Return arguments: dense in the range, random in the range and in all magnitudes, dense at difficult points."""
     low, high = RANGES[function]
     random = np.random.default_rng(0)
     magnitudes = 10.0 ** random.uniform(-37, np.log10(high), 300_000)
@@ -107,7 +107,7 @@ def test_special_values(function: str, instruction_set: str) -> None:
 
 @pytest.mark.parametrize("instruction_set", SETS)
 def test_denormal_arguments_and_results(instruction_set: str) -> None:
-    """A result below the smallest normal number may be flushed to zero, never wrong by more than that number."""
+    """A result below the smallest normal number may be flushed to zero, but errs by at most that number."""
     tiny = np.array([1e-45, 1e-40, 1.1e-38, -1e-40], dtype=np.float32)
     np.testing.assert_allclose(_core.evaluate_elementary("tanh", tiny, instruction_set), tiny, atol=float(TINY))
     np.testing.assert_array_equal(_core.evaluate_elementary("sigmoid", tiny, instruction_set), np.float32(0.5))
@@ -122,7 +122,7 @@ def test_denormal_arguments_and_results(instruction_set: str) -> None:
 @pytest.mark.parametrize("instruction_set", SETS)
 @pytest.mark.parametrize("function", sorted(EXACT))
 def test_monotone_to_within_the_bound(function: str, instruction_set: str) -> None:
-    """A rising function must not fall by more than its error allows, nor leave its range."""
+    """An increasing function must not decrease by more than its error bound, nor leave its range."""
     x = np.sort(samples(function))
     got = _core.evaluate_elementary(function, x, instruction_set).astype(np.float64)
     falls = np.maximum.accumulate(got) - got

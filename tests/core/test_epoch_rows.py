@@ -1,4 +1,4 @@
-"""Epochs of a part of the rows: which rows they take, equal bits on any threads, and the default size."""
+"""Tests epochs that use only some of the rows: which rows, equal bits on any number of threads, the default size."""
 
 import importlib
 import itertools
@@ -27,7 +27,7 @@ TOLERANCE = 5e-6  # as in test_training.py
 
 
 def cut_data(x: Array, y: Array, classes: int, epoch_rows: int) -> _core.Data:
-    """All rows are for training, and an epoch has at most a given number of them."""
+    """Return data whose rows are all for training, with at most `epoch_rows` rows per epoch."""
     rows = np.arange(len(x), dtype=np.int64)
     builder = _core.DataBuilder([True] * x.shape[1], y, classes, rows, rows, None, None, epoch_rows)
     builder.observe(x)
@@ -40,7 +40,7 @@ def cut_data(x: Array, y: Array, classes: int, epoch_rows: int) -> _core.Data:
 
 @pytest.mark.parametrize("most", [1, 4, 7, 12, 22, 23, 50])
 def test_an_epoch_takes_the_rows_of_the_oracle(most: int) -> None:
-    """If a network does not change, the loss of an epoch identifies its rows, since the losses of all rows differ."""
+    """Identify the rows of an epoch by its loss: the network does not change, and all rows have different losses."""
     x, y = table(23, 3, 1, 0)
     data = cut_data(x, y, 0, most)
     network, losses = _core.train(data, settings(batch_size=5, learning_rate=1e-30), 50, seed=9, candidate=3)
@@ -53,7 +53,7 @@ def test_an_epoch_takes_the_rows_of_the_oracle(most: int) -> None:
 
 
 @pytest.mark.parametrize(("rows", "most"), [(1, 1), (11, 2), (11, 3), (11, 6), (100, 30), (100, 100), (97, 1000)])
-def test_the_oracle_takes_no_row_twice_a_pass(rows: int, most: int) -> None:
+def test_the_oracle_takes_no_row_twice_in_a_pass(rows: int, most: int) -> None:
     parts = -(-rows // min(rows, most))
     for number in range(3):
         taken = np.concatenate(
@@ -65,7 +65,7 @@ def test_the_oracle_takes_no_row_twice_a_pass(rows: int, most: int) -> None:
 
 @pytest.mark.parametrize("classes", [0, 3])
 def test_training_on_parts_equals_the_oracle(classes: int) -> None:
-    """Jobs that end in the middle of a pass: 7 epochs of 20 rows, of which three make a pass."""
+    """Jobs end in the middle of a pass: there are 7 epochs of 20 rows, and three epochs make a pass."""
     x, y = table(61, 6, classes or 2, classes, seed=3)
     chosen = settings(hidden=(8,), activations=("tanh",), batch_size=8, optimizer="adamw", epsilon=1e-2)
     data = cut_data(x, y, classes, 21)
@@ -78,7 +78,7 @@ def test_training_on_parts_equals_the_oracle(classes: int) -> None:
         np.testing.assert_allclose(network.weights[number], layer.weights, rtol=TOLERANCE, atol=TOLERANCE)
 
 
-def test_a_batch_of_everything_is_not_cut() -> None:
+def test_a_full_batch_always_has_all_rows() -> None:
     x, y = table(61, 6, 3, 3)
     whole, part = (_core.train(cut_data(x, y, 3, most), settings(batch_size=0), 3)[0] for most in (0, 20))
     assert same_bits(parameters(whole), parameters(part))
@@ -110,22 +110,22 @@ def test_the_same_digest_on_any_threads(kind: str, limit: dict[str, Any]) -> Non
     assert all(same_bits(networks[0], other) for other in networks[1:])
 
 
-def test_states_that_were_dropped_come_back_with_the_same_bits() -> None:
+def test_dropped_states_are_retrained_with_the_same_bits() -> None:
     tight = run(memory_limit=1)
     assert tight.memory["retrained_epochs"] > 0 and tight.digest == run().digest
 
 
-def test_a_job_is_as_long_in_virtual_time_as_the_rows_of_its_epochs() -> None:
-    """288 rows to train on and 72 to score: 3 epochs of 96 a pass."""
+def test_virtual_time_follows_the_rows_of_the_epochs() -> None:
+    """There are 288 rows to train on and 72 to score: 3 epochs of 96 rows per pass."""
     for name, rows in (("whole", 288), ("part", 96)):
         columns = run(epoch_rows=None if name == "whole" else 100).columns
         job = int(np.flatnonzero((columns["candidate"] == 0) & (columns["rung"] == 0))[0])
         spent = float(columns["virtual_end"][job] - columns["virtual_start"][job])
-        forward, trained = 6 * 16 + 8 * 16, 2 * (6 * 16 + 8 * 16) + 3 * 16  # 6-8-3, in whole lines of 16
+        forward, trained = 6 * 16 + 8 * 16, 2 * (6 * 16 + 8 * 16) + 3 * 16  # layers 6-8-3, padded to lines of 16
         assert spent == rows * trained + 72 * forward, name
 
 
-def test_as_many_rows_as_there_are_make_no_difference() -> None:
+def test_epochs_of_all_rows_make_no_difference() -> None:
     assert len({run(epoch_rows=most).digest for most in (None, 288, 10_000)}) == 1
 
 
@@ -146,7 +146,7 @@ def test_a_large_table_has_short_epochs_by_default(cv: int | None, monkeypatch: 
 
 @pytest.mark.filterwarnings("ignore:threads=3")
 @pytest.mark.parametrize("kind", ["classes", "targets"])
-def test_a_refit_takes_parts_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refit_also_uses_some_rows_per_epoch(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, seen = importlib.import_module("ash.engine.refit"), []
     prepare = module.prepare
     monkeypatch.setattr(module, "prepare", lambda parts, **given: seen.append(prepare(parts, **given)) or seen[-1])

@@ -1,9 +1,9 @@
-"""Retirement in all futures of small ladders: exactly the candidates that can no longer be promoted retire.
+"""Tests in all futures of small ladders that exactly the candidates that can no longer be promoted retire.
 
-A state has, for each rung, only what the future depends on: the order of those that finished, how many diverged and how
-many run. All futures are followed from each state that any history reaches. In each step a job is requested, or a
-running job ends, diverged or anywhere in the order. The rules are written here again for this kind of state, without
-retirement. Every state is then reproduced in a real ladder.
+A state contains, per rung, only what the future depends on: the ranking of the finished candidates and the numbers of
+diverged and running ones. All futures are followed from each reachable state. In each step a job is requested, or a
+running job ends: it diverges, or takes any place in the ranking. The rules are implemented here again for such states,
+without retirement. Every state is then reproduced in a real ladder.
 """
 
 import math
@@ -19,7 +19,7 @@ WAITING, PROMOTED = "w", "p"
 
 
 class Standing(NamedTuple):
-    """One rung: a letter for each that finished, the best first; then the others."""
+    """One rung: a letter per scored candidate, the best first, and the numbers of diverged and running ones."""
 
     ranking: str = ""
     diverged: int = 0
@@ -40,7 +40,7 @@ class State(NamedTuple):
 
 
 class Move(NamedTuple):
-    """The next state; ask: the rung and place of the promoted one, if any; report: from which rung to which place."""
+    """A step: the next state, and the rung and place of the promoted (ask) or reported (report) candidate."""
 
     after: State
     kind: Literal["ask", "report"]
@@ -49,12 +49,12 @@ class Move(NamedTuple):
 
 
 class Futures:
-    """All reachable states, and the candidates that are promoted in some future of each."""
+    """All reachable states, each with the candidates that are promoted in some of its futures."""
 
     def __init__(self, candidates: int, *, eta: int, rungs: int, rule: str, workers: int) -> None:
         self.candidates, self.eta, self.rule, self.workers = candidates, eta, rule, workers
         self.places = [candidates // eta**k for k in range(rungs)]
-        self.hopeful: dict[State, frozenset[tuple[int, int]]] = {}  # (rung, place) of each that can be promoted
+        self.hopeful: dict[State, frozenset[tuple[int, int]]] = {}  # (rung, place) of candidates that can be promoted
         self.origin: dict[State, tuple[State, Move]] = {}
         self.start = State(0, (Standing(),) * rungs)
         self.look(self.start)
@@ -81,7 +81,7 @@ class Futures:
             if rung.running == 0:
                 continue
             rest = rung._replace(running=rung.running - 1)
-            last = k + 1 == len(state.rungs)  # in the last rung the order no longer matters
+            last = k + 1 == len(state.rungs)  # in the last rung the ranking does not matter
             for place in range(1 if last else len(rung.ranking) + 1):
                 ranking = rung.ranking[:place] + WAITING + rung.ranking[place:]
                 yield Move(replaced(state, k, rest._replace(ranking=ranking)), "report", k, place)
@@ -126,7 +126,7 @@ class Futures:
 
 
 def before(stand: tuple[int, int], rung: int, newcomer: int) -> tuple[int, int] | None:
-    """Return the place of an entry before a newcomer took the other place; None for the newcomer."""
+    """Return the (rung, place) that an entry had before a newcomer took its place; None for the newcomer itself."""
     if stand == (rung, newcomer):
         return None
     behind = stand[0] == rung and stand[1] > newcomer
@@ -138,7 +138,7 @@ def replaced(state: State, k: int, rung: Standing) -> State:
 
 
 class Replay:
-    """A real ladder brought into a state."""
+    """Brings a real ladder into a given state."""
 
     def __init__(self, ladder: Any, futures: Futures, state: State) -> None:
         self.ladder, self.futures = ladder, futures
@@ -160,7 +160,7 @@ class Replay:
 
     def report(self, move: Move) -> None:
         job = self.running[move.rung].pop(0)
-        if move.place is None:  # diverged, or no better than below, which has the same effect
+        if move.place is None:  # diverged, or no better than in the rung below, which has the same effect
             worse = self.futures.rule == "improving" and move.rung > 0
             self.ladder.report(job, -1.0 if worse else math.nan, 0.0)
             return
@@ -169,11 +169,11 @@ class Replay:
         lower = ranking[move.place][0] if move.place < len(ranking) else 0.0
         score = (higher + lower) / 2
         ranking.insert(move.place, (score, job.candidate))
-        self.ladder.report(job, move.rung + score, 0.0)  # better than whatever there is below
+        self.ladder.report(job, move.rung + score, 0.0)  # better than all scores in lower rungs
 
 
 def check_all_states(futures: Futures, make: Any) -> None:
-    """In each state exactly the candidates that do not run and that no future promotes have retired, each once."""
+    """Check in each state that exactly the candidates that neither run nor are promoted in any future have retired."""
     for state, hopeful in futures.hopeful.items():
         replay = Replay(make(), futures, state)
         expected = set(range(state.entered))
@@ -188,7 +188,7 @@ def arguments(rule: str, eta: int) -> dict[str, Any]:
 
 
 def reference(rule: str, candidates: int, eta: int, rungs: int) -> ReferenceLadder:
-    """The oracle with a given number of rungs, which may be more than so few candidates would have."""
+    """Return the oracle with a given number of rungs, even if so few candidates would have fewer."""
     ladder = ReferenceLadder(candidates, **arguments(rule, eta))
     for k in range(len(ladder._rungs), rungs):
         ladder._rungs.append(Rung(candidates if rule == "random" else candidates // eta**k, eta**k))
@@ -225,7 +225,7 @@ def core(rule: str, candidates: int, eta: int, rungs: int) -> _core.Ladder:
         (core, "random", 4, 2, 2, 4),
     ],
 )
-def test_exactly_those_that_no_future_promotes_retire(
+def test_exactly_the_candidates_that_no_future_promotes_retire(
     make: Any, rule: str, candidates: int, eta: int, rungs: int, workers: int
 ) -> None:
     futures = Futures(candidates, eta=eta, rungs=rungs, rule=rule, workers=workers)

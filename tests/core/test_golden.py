@@ -1,12 +1,12 @@
-"""Golden records: the outcomes of runs, which only an intended change of results may alter.
+"""Compares the outcomes of runs with golden records, which may differ only after an intended change of results.
 
-`golden/runs.json` has one record for each run of `RUNS`:
+`golden/runs.json` contains one record for each run in `RUNS`:
 
-    exact   digests, weights and decisions, which must be equal everywhere
-    near    predictions, within 1e-6 everywhere
-    bytes   hashes of predictions and exports, equal if `HERE` is the same as when they were written
+    exact   digests, weights and decisions, which must be equal on all machines
+    near    predictions, which must agree within 1e-6 on all machines
+    bytes   hashes of predictions and exports, which must be equal if `HERE` is the same as when they were written
 
-`golden/files` has models and journals written by an earlier ash. After an intended change of results,
+`golden/files` contains models and journals written by an earlier ash. After an intended change of results,
 `python tests/core/test_golden.py` writes the records again, and CHANGELOG.md says what has changed.
 """
 
@@ -44,7 +44,7 @@ GOLDEN = TESTS / "golden"
 SAMPLES = TESTS / "samples"
 FILES = GOLDEN / "files"
 SHOWN = 5
-"""Rows whose predictions a record shows."""
+"""Number of rows whose predictions are recorded."""
 HERE = {
     "numpy": np.__version__,
     "pandas": pd.__version__,
@@ -80,31 +80,31 @@ def digits() -> tuple[Any, Any]:
 
 @cache
 def diabetes() -> tuple[Any, Any]:
-    """The numbers of the file, which have four decimals; their last bit differs between versions of libraries."""
+    """Return the table with four decimals, as in its file: the last bits differ between versions of scikit-learn."""
     X, y = load_diabetes(return_X_y=True, scaled=False)
     return np.rint(10_000 * X[:300]) / 10_000, y[:300]
 
 
 @cache
 def linnerud() -> tuple[Any, Any]:
-    """Three targets."""
+    """Return a table with three targets."""
     X, y = load_linnerud(return_X_y=True)
     return np.repeat(X, 3, axis=0), np.repeat(y, 3, axis=0)
 
 
 @cache
 def sample(name: str, rows: int) -> tuple[Any, Any]:
-    """Rows of a sample of a real table; Python reads its numbers, since pandas rounds them by its version."""
+    """Return rows of a real table; Python parses the numbers, since rounding in pandas depends on its version."""
     frame = pd.read_csv(SAMPLES / f"{name}.csv.gz", dtype=str).head(rows)
     for column in frame:
-        with contextlib.suppress(ValueError):  # text
+        with contextlib.suppress(ValueError):  # a column of text
             frame[column] = list(map(float, frame[column]))
     return frame.drop(columns="target"), frame["target"].to_numpy()
 
 
 @cache
 def holes() -> tuple[Any, Any]:
-    """The sample of Adult with every seventh cell missing."""
+    """Return the sample of Adult with every seventh cell missing."""
     X, y = sample("adult", 400)
     missing = (np.arange(X.shape[0])[:, None] * 31 + np.arange(X.shape[1]) * 17) % 7 == 0
     return X.mask(missing), y
@@ -114,7 +114,7 @@ def holes() -> tuple[Any, Any]:
 
 
 def tensors(model: Any, folder: Path) -> str:
-    """Return the hash of everything numeric in the file of a model: weights, scales, tables of levels."""
+    """Return the hash of all numbers in a model file: weights, scales, tables of levels."""
     model.save(folder / "model.ash")
     hasher = hashlib.sha256()
     for name, values in sorted(load_file(folder / "model.ash").items()):
@@ -123,7 +123,7 @@ def tensors(model: Any, folder: Path) -> str:
 
 
 def predicted(model: Any, X: Any) -> tuple[list[Any], str]:
-    """Return the predictions of a few rows and the hash of all predictions; for classes, probabilities."""
+    """Return the predictions (or probabilities) of a few rows, and the hash of those of all rows."""
     task = getattr(model, "task", None) or ("classification" if hasattr(model, "classes_") else "regression")
     values = np.asarray(model.predict_proba(X) if task == "classification" else model.predict(X), np.float64)
     shown = values[np.linspace(0, len(values) - 1, SHOWN).astype(int)]
@@ -131,7 +131,7 @@ def predicted(model: Any, X: Any) -> tuple[list[Any], str]:
 
 
 def run_record(result: Any) -> dict[str, Any]:
-    """Return the parts of any run that must be equal."""
+    """Return the facts of a run that must be equal on all machines."""
     return {
         "digest": result.digest,
         "ended": result.ended,
@@ -142,7 +142,7 @@ def run_record(result: Any) -> dict[str, Any]:
 
 
 def model_record(exact: dict[str, Any], model: Any, X: Any, folder: Path) -> Record:
-    """Return the record of a model and of the run that has led to it."""
+    """Return the record of a model and of the run that produced it."""
     near, bits = predicted(model, X)
     return {
         "exact": {**exact, "tensors": tensors(model, folder)},
@@ -152,7 +152,7 @@ def model_record(exact: dict[str, Any], model: Any, X: Any, folder: Path) -> Rec
 
 
 def tuned(data: Callable[[], tuple[Any, Any]], **arguments: Any) -> Callable[[Path], Record]:
-    """Return a run of `ash.tune`."""
+    """Return a function that records a run of `ash.tune`."""
 
     def run(folder: Path) -> Record:
         X, y = data()
@@ -164,7 +164,7 @@ def tuned(data: Callable[[], tuple[Any, Any]], **arguments: Any) -> Callable[[Pa
 
 
 def fitted(estimator: Any, data: Callable[[], tuple[Any, Any]], **fit: Any) -> Callable[[Path], Record]:
-    """Return a fit of an estimator: the run, and the model after refit and ensemble."""
+    """Return a function that fits an estimator and records the run and the final model."""
 
     def run(folder: Path) -> Record:
         X, y = data()
@@ -179,7 +179,7 @@ def fitted(estimator: Any, data: Callable[[], tuple[Any, Any]], **fit: Any) -> C
 
 
 def ensemble(folder: Path) -> Record:
-    """A run and the ensemble of its best networks."""
+    """Record a run and the ensemble of its best networks."""
     X, y = diabetes()
     result = ash.tune(X, y, SMALL, candidates=24, progress=False)
     model = result.ensemble(8)
@@ -188,7 +188,7 @@ def ensemble(folder: Path) -> Record:
 
 
 def resumed(folder: Path) -> Record:
-    """A run that a limit ends, continued by `ash.resume`, and extended."""
+    """Record a run that ended at a limit, was continued by `ash.resume`, and was extended."""
     X, y = digits()
     journal = folder / "run.journal"
     ash.tune(X, y, SMALL, candidates=24, progress=False, journal=journal, config=ash.SearchConfig(epoch_limit=30))
@@ -198,13 +198,13 @@ def resumed(folder: Path) -> Record:
 
 
 def executed(folder: Path) -> Record:
-    """Jobs that an executor does."""
+    """Record a run whose jobs were done by an executor."""
     with ThreadPoolExecutor(2) as executor:
         return tuned(digits, executor=executor, workers=4)(folder)
 
 
 def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Callable[[Path], Record]:
-    """Return the exports of a model; scikit-learn has no embedding of numbers."""
+    """Return a function that records the exports of a model; scikit-learn cannot embed numbers."""
 
     def run(folder: Path) -> Record:
         X, y = data()
@@ -221,7 +221,7 @@ def exported(data: Callable[[], tuple[Any, Any]], space: ash.Space | None) -> Ca
     return run
 
 
-# Functions and estimators of the user, of plain arithmetic
+# Users' functions and estimators, with plain arithmetic only
 
 
 def quadratic(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
@@ -231,7 +231,7 @@ def quadratic(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, A
 
 
 def fails(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """As `quadratic`, but for some x."""
+    """Return what `quadratic` returns, but fail for some x."""
     if round(params["x"] * 1000) % 5 == 0:
         raise ValueError("a failure that is a result")
     return quadratic(params, epochs, state)
@@ -246,7 +246,7 @@ FUNCTION_SPACE = {"x": ash.uniform(0, 1, levels=1001), "depth": [1, 2, 3], "kind
 
 
 def function_run(train: Any = quadratic, **arguments: Any) -> Callable[[Path], Record]:
-    """Return a run of `ash.tune_function`."""
+    """Return a function that records a run of `ash.tune_function`."""
 
     def run(folder: Path) -> Record:
         settings = {"candidates": 24, "seed": 3, "costs": cost, "threads": 2, "progress": False, **arguments}
@@ -259,7 +259,7 @@ def function_run(train: Any = quadratic, **arguments: Any) -> Callable[[Path], R
 
 
 def function_resumed(folder: Path) -> Record:
-    """The run of a function that a limit ends, continued from its journal."""
+    """Record the run of a function that ended at a limit and was continued from its journal."""
     journal = folder / "run.journal"
     function_run(journal=journal, epoch_limit=30)(folder)
     return function_run(journal=journal)(folder)
@@ -302,7 +302,7 @@ class SlopeClassifier(ClassifierMixin, Slope):
 
 
 class Fitted(RegressorMixin, BaseEstimator):
-    """The same without `partial_fit`."""
+    """The model of `Slope` as an estimator without `partial_fit`."""
 
     def __init__(self, feature: int = 0, rate: float = 0.1, passes: int = 8) -> None:
         self.feature, self.rate, self.passes = feature, rate, passes
@@ -318,20 +318,20 @@ class Fitted(RegressorMixin, BaseEstimator):
 
 
 def half(X: Any) -> Any:
-    """What the pipeline does to the rows."""
+    """Return half of each value; a step of a pipeline."""
     return np.asarray(X) / 2
 
 
 @cache
 def line() -> tuple[Any, Any]:
-    """Three features, whole numbers and halves; the target follows the second."""
+    """Return a table with three features; the target follows the second one."""
     i = np.arange(90)
     X = np.column_stack([(i * 37) % 11 - 5, (i * 53) % 13 - 6, (i * 29) % 7 - 3]) / 4
     return X, 2 * X[:, 1] + (i % 3 - 1) / 8
 
 
 def searched(estimator: Any, prefix: str = "", **arguments: Any) -> Callable[[Path], Record]:
-    """Return a search over an estimator."""
+    """Return a function that records a search over an estimator."""
 
     def run(folder: Path) -> Record:
         X, y = line()
@@ -357,7 +357,7 @@ def searched(estimator: Any, prefix: str = "", **arguments: Any) -> Callable[[Pa
 
 
 def simulated(**arguments: Any) -> Callable[[Path], Record]:
-    """Return a simulation."""
+    """Return a function that records a simulation."""
 
     def run(folder: Path) -> Record:
         simulation = ash.simulate(**{"candidates": 64, "threads": [1, 3, 16], **arguments})
@@ -487,7 +487,7 @@ def test_every_record_has_a_run() -> None:
 
 
 def write_files(folder: Path) -> None:
-    """Write models, and journals of runs that a limit has ended."""
+    """Write models, and journals of runs that ended at a limit."""
     folder.mkdir()
     for name, (data, space) in MODELS.items():
         result = ash.tune(*data(), space, candidates=6 if space is SMALL else 1, progress=False)
@@ -515,7 +515,7 @@ MODELS: dict[str, tuple[Callable[[], tuple[Any, Any]], ash.Space | None]] = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_model_of_an_earlier_ash_predicts_what_it_always_has(name: str) -> None:
+def test_a_model_of_an_earlier_ash_predicts_the_same(name: str) -> None:
     shown, bits = predicted(ash.load(FILES / f"{name}.safetensors"), MODELS[name][0]()[0])
     record = golden()["models"][name]
     assert near(shown, record["near"])
@@ -524,7 +524,7 @@ def test_a_model_of_an_earlier_ash_predicts_what_it_always_has(name: str) -> Non
 
 
 def test_a_journal_of_an_earlier_ash_is_resumed(tmp_path: Path) -> None:
-    """Its jobs are unchanged; later ones are scored as today."""
+    """The recorded jobs stay unchanged; later jobs are scored by the current version."""
     journal = ash.Journal(shutil.copy(FILES / "table.ash", tmp_path), allow_change=["version"])
     ended = ash.resume(journal, *diabetes(), progress=False)
     result = ash.resume(journal, *diabetes(), progress=False, config=ash.SearchConfig(epoch_limit=1000))
@@ -565,4 +565,4 @@ def write() -> None:
 if __name__ == "__main__":
     import test_golden
 
-    test_golden.write()  # not this module: journals know functions by their module
+    test_golden.write()  # not write(): journals store the module of a function, which is __main__ here

@@ -1,4 +1,4 @@
-"""The rules of promotion, retirement and ending, as tests that the reference ladder and the native one pass."""
+"""Tests the rules of promotion, retirement and ending on the reference ladder and the native one."""
 
 import math
 import pickle
@@ -24,7 +24,7 @@ ALGORITHMS = ("ash", "sh", "random")
 
 
 def run_all(ladder: Any, score: Callable[[Any], float], workers: int = 1) -> list[tuple[int, int, int]]:
-    """Run to the end with so many jobs at once, the oldest reported first; return (candidate, rung, epochs)."""
+    """Run a ladder to its end, `workers` jobs at a time, the oldest reported first; return all jobs."""
     running: list[Any] = []
     history = []
     while not ladder.finished:
@@ -37,27 +37,27 @@ def run_all(ladder: Any, score: Callable[[Any], float], workers: int = 1) -> lis
 
 
 def start(ladder: Any, count: int) -> list[Any]:
-    """Ask for so many jobs of rung 0."""
+    """Request `count` jobs of rung 0."""
     jobs = [ladder.next() for _ in range(count)]
     assert [(job.candidate, job.rung) for job in jobs] == [(each, 0) for each in range(count)]
     return jobs
 
 
 def column(ladder: Any, name: str) -> list[int]:
-    """Return one count of every rung."""
+    """Return the named count of every rung."""
     return [rung[name] for rung in ladder.rungs]
 
 
 @pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
 class TestConformance:
-    """The rules as tests; any ladder must pass."""
+    """Tests of the rules that every ladder must pass."""
 
     @pytest.mark.parametrize(
         ("candidates", "eta", "places"),
         [
             (128, 2, [128, 64, 32, 16, 8, 4, 2]),
-            (243, 3, [243, 81, 27, 9, 3]),  # a floating logarithm loses a rung here,
-            (1000, 10, [1000, 100, 10]),  # and here
+            (243, 3, [243, 81, 27, 9, 3]),  # a floating-point logarithm loses a rung here
+            (1000, 10, [1000, 100, 10]),  # as above
             (729, 3, [729, 243, 81, 27, 9, 3]),
             (100, 3, [100, 33, 11, 3]),
             (4, 2, [4, 2]),
@@ -78,11 +78,11 @@ class TestConformance:
 
     @pytest.mark.parametrize("workers", [1, 3, 32, 200])
     @pytest.mark.parametrize("algorithm", ["ash", "sh"])
-    def test_spends_what_successive_halving_spends(self, make, algorithm, workers):
+    def test_spends_as_many_epochs_as_successive_halving(self, make, algorithm, workers):
         history = run_all(make(128, algorithm=algorithm), lambda job: job.candidate % 7, workers)
         assert sum(epochs for _, _, epochs in history) == 896
 
-    def test_random_eliminates_nobody(self, make):
+    def test_random_eliminates_no_candidate(self, make):
         ladder = make(16, algorithm="random")
         assert column(ladder, "places") == [16, 16, 16, 16]
         run_all(ladder, lambda job: NAN if (job.candidate, job.rung) == (5, 1) else 0.0, workers=3)
@@ -124,7 +124,7 @@ class TestConformance:
         assert (job.candidate, job.rung) == (third, 2)
         assert column(ladder, "diverged") == [0, 0, 0, 0]
 
-    def test_the_highest_rung_goes_first(self, make):
+    def test_the_highest_rung_has_priority(self, make):
         ladder = make(16)
         jobs = start(ladder, 6)
         for job in jobs[:4]:
@@ -186,7 +186,7 @@ class TestConformance:
         run_all(ladder, lambda job: 1.0 if job.candidate in (3, 7, 11) else NAN, workers=5)
         assert column(ladder, "finished") == [16, 3, 3, 2]
 
-    def test_no_job_now_is_not_finished(self, make):
+    def test_a_ladder_without_a_job_now_is_not_finished(self, make):
         ladder = make(2)
         first, second = start(ladder, 2)
         assert ladder.next() is None
@@ -197,7 +197,7 @@ class TestConformance:
         assert ladder.finished
         assert ladder.next() is None
 
-    def test_report_of_a_job_that_does_not_run_changes_nothing(self, make):
+    def test_report_of_a_job_that_is_not_running_changes_nothing(self, make):
         ladder = make(8)
         jobs = start(ladder, 2)
         ladder.report(jobs[0], 1.0, 0.0)
@@ -232,7 +232,7 @@ class TestConformance:
 
 
 def report(ladder, jobs, scores):
-    """Report these jobs, and return which candidates retired at each."""
+    """Report the jobs in order and return the candidates that retired at each report."""
     retired = []
     for job, score in zip(jobs, scores, strict=True):
         ladder.report(job, score, 0.0)
@@ -242,7 +242,7 @@ def report(ladder, jobs, scores):
 
 @pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
 class TestRetirement:
-    """Places of 8 candidates with eta 2: 8, 4, 2. test_futures.py has all cases of all rules, for small ladders."""
+    """Tests with 8 candidates and eta 2: 8, 4, 2 places. test_futures.py tests all states of small ladders."""
 
     def test_capped_keeps_as_many_as_may_still_be_promoted(self, make):
         ladder = make(8)
@@ -270,9 +270,9 @@ class TestRetirement:
 
 @pytest.mark.parametrize("make", [ReferenceLadder, _core.Ladder], ids=["reference", "core"])
 class TestBudgets:
-    """The epoch limit, the stop score and how a ladder reports that it has ended."""
+    """Tests of the epoch limit, the stop score, patience, and how a ladder reports its ending."""
 
-    def test_nothing_smaller_is_given_than_what_exceeds_the_limit(self, make):
+    def test_no_smaller_job_replaces_one_that_exceeds_the_limit(self, make):
         ladder = make(8, epoch_limit=5)
         jobs = start(ladder, 4)
         report(ladder, jobs[:2], [1.0, 0.5])
@@ -317,7 +317,7 @@ class TestBudgets:
                 ladder.report(running.pop(draw.randrange(len(running))), draw.choice([NAN, 0.1, 0.2]), 0.0)
             assert ladder.ending in ("epoch_limit", "finished")
 
-    def test_the_stop_score_ends_it_while_others_run(self, make):
+    def test_the_stop_score_ends_the_ladder_while_others_run(self, make):
         ladder = make(8, stop_score=0.9)
         jobs = start(ladder, 4)
         report(ladder, jobs[:2], [0.89, 0.9])
@@ -347,14 +347,14 @@ class TestBudgets:
         report(ladder, start(ladder, 2), [0.4, 0.6])
         assert ladder.ending == "stop_score"
 
-    def test_patience_ends_it_after_reports_without_a_better_score(self, make):
+    def test_patience_ends_the_ladder_after_reports_without_a_better_score(self, make):
         ladder = make(16, patience=3)
         jobs = start(ladder, 8)
-        report(ladder, jobs[:4], [0.5, 0.5, 0.4, 0.6])  # two in a row, then a better one
+        report(ladder, jobs[:4], [0.5, 0.5, 0.4, 0.6])  # two reports without a better score, then a better one
         assert ladder.ending is None
         report(ladder, jobs[4:7], [0.6, NAN, 0.1])
         assert (ladder.ending, ladder.finished, ladder.next()) == ("patience", True, None)
-        report(ladder, jobs[7:], [0.9])  # a job that still ran is reported, and changes nothing
+        report(ladder, jobs[7:], [0.9])  # a job that was still running changes nothing
         assert ladder.ending == "patience"
 
     def test_patience_counts_from_the_first_report(self, make):
@@ -368,7 +368,7 @@ class TestBudgets:
         assert ladder.ending == "stop_score"
 
 
-# Both in step on random histories: jobs, counts, retirement and ending agree
+# Both ladders on the same random histories: jobs, counts, retirement and ending agree
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 0.5, 1.0, -1.0, NAN, INFINITY]) | st.floats(0, 1)
 LOSSES = st.sampled_from([0.0, 0.0, 0.1, 0.1, 2.0, NAN])
@@ -388,27 +388,27 @@ LADDERS = st.fixed_dictionaries(
 
 
 def as_tuple(job: Any) -> tuple[int, int, int] | None:
-    """Return a job of any ladder as something to compare."""
+    """Return a job of any ladder as a tuple that can be compared."""
     return None if job is None else (job.candidate, job.rung, job.epochs)
 
 
 def agree(core: Any, oracle: Any, retired: list[int]) -> None:
-    """Compare everything that two ladders report, and add the retired candidates to the earlier ones."""
+    """Compare everything that two ladders report, and add newly retired candidates to `retired`."""
     assert core.rungs == oracle.rungs
     assert (core.ending, core.finished, core.has_job()) == (oracle.ending, core.ending is not None, oracle.has_job())
     new = core.take_retired()
     assert sorted(new) == oracle.take_retired()
-    assert len(new) <= 1 + len(core.rungs)  # the diverged one, and one per rung
+    assert len(new) <= 1 + len(core.rungs)  # a diverged candidate, and one per rung
     retired += new
 
 
 def walk_in_step(arguments: dict[str, Any], workers: int, choose: Callable[[Sequence[Any]], int], outcome: Any) -> None:
-    """Ask and tell both ladders the same; their answers must agree until nothing runs and no job is left."""
+    """Send the same requests and reports to both ladders; they must agree until no job runs or is left."""
     core, oracle = _core.Ladder(**arguments), ReferenceLadder(**arguments)
     running: list[tuple[Any, Any]] = []
     retired: list[int] = []
     while running or not core.finished:
-        # choose() names a running job to report, or one more than that: ask.
+        # choose() picks a running job to report, or the entry after the last, which means to request a job.
         place = choose(range(len(running) + (len(running) < workers)))
         if place == len(running):
             jobs = core.next(), oracle.next()
@@ -455,7 +455,7 @@ def test_core_and_reference_agree_on_long_histories(algorithm, promotion, candid
         )
 
 
-# `ash.Ladder`: values for jobs, and sentences for mistakes
+# `ash.Ladder`: jobs are values, and errors are sentences
 
 
 def test_jobs_are_values():
@@ -490,7 +490,7 @@ def test_jobs_are_values():
         ({"stop_score": 10**400}, "stop_score must be a finite score, or None, got"),
     ],
 )
-def test_refuses_in_a_sentence(arguments, sentence):
+def test_errors_are_whole_sentences(arguments, sentence):
     with pytest.raises(SettingError, match=sentence):
         Ladder(**{"candidates": 32, **arguments})
 
@@ -513,7 +513,7 @@ def test_only_a_running_job_of_the_ladder_can_be_reported(job, sentence):
 
 @pytest.mark.parametrize("value", [None, "0.5", True, [0.5], 1j])
 @pytest.mark.parametrize("name", ["score", "loss"])
-def test_what_is_not_a_number_leaves_the_job_running(name, value):
+def test_a_result_that_is_not_a_number_leaves_the_job_running(name, value):
     ladder = Ladder(4)
     job = ladder.next()
     with pytest.raises(SettingError, match=f"{name} must be a number, .* got "):
@@ -521,7 +521,7 @@ def test_what_is_not_a_number_leaves_the_job_running(name, value):
     ladder.report(job, 1.0)
 
 
-def test_numbers_of_other_kinds():
+def test_scores_of_other_numeric_types():
     ladder = Ladder(4)
     for score in (1, np.float32(0.5), np.int64(2), 10**400):
         ladder.report(ladder.next(), score)
@@ -529,7 +529,7 @@ def test_numbers_of_other_kinds():
 
 
 def test_threads_may_share_a_ladder():
-    """Every job goes to one thread, and all places are filled."""
+    """Every job is given to only one thread, and all places are filled."""
     ladder = Ladder(500)
 
     def work(seed):
@@ -548,7 +548,7 @@ def test_threads_may_share_a_ladder():
 
 
 def test_checkpoints_of_the_retired_can_be_deleted():
-    """States kept between jobs are there when a job needs them, and gone when nothing is left to do."""
+    """Checkpoints exist whenever a job needs them, and all are deleted at the end."""
     ladder = Ladder(100, eta=3)
     draw = random.Random(5)
     checkpoints = {}

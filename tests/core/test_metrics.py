@@ -1,4 +1,4 @@
-"""The native metrics against scikit-learn."""
+"""Compares the native metrics with scikit-learn's."""
 
 import math
 
@@ -30,7 +30,7 @@ def native(metric, y, predictions, classes=0):
 
 
 def as_sklearn(probabilities):
-    """Return probabilities in double that add up to 1 more closely than float32 can."""
+    """Return probabilities in float64 whose sum is closer to 1 than is possible in float32."""
     wide = probabilities.astype(np.float64)
     return wide / wide.sum(axis=1, keepdims=True)
 
@@ -57,7 +57,7 @@ def test_classification(rows, classes, levels):
         assert native(f"f1_{average}", y, p, classes) == pytest.approx(expected, rel=1e-13)
     if classes == 2:
         assert native("f1", y, p, 2) == pytest.approx(metrics.f1_score(y, labels), rel=1e-14)
-    if classes > 2:  # it ranks values that as_sklearn() has rounded again, which may split or make ties
+    if classes > 2:  # as_sklearn() rounds again, which may split or create ties
         ovr = metrics.roc_auc_score(y, as_sklearn(p), multi_class="ovr", average="macro")
         assert ovr == pytest.approx(auc, abs=0.01)
 
@@ -115,6 +115,6 @@ def test_predictions_that_are_not_finite(metric, value):
     assert math.isnan(native(metric, y, p, 2))
 
 
-def test_unknown_metric_names_those_there_are():
+def test_an_unknown_metric_is_refused_with_a_list_of_metrics():
     with pytest.raises(ValueError, match=r"accuracy.*neg_log_loss.*roc_auc.*r2.*neg_root_mean"):
         native("f2", np.zeros(2), np.zeros((2, 1)))

@@ -1,4 +1,4 @@
-"""The oracle checked by others: numerical differences, scikit-learn and PyTorch, all in double precision."""
+"""Compares the oracle with numerical differences, scikit-learn and PyTorch, all in double precision."""
 
 import itertools
 import math
@@ -25,7 +25,7 @@ INPUTS = FEATURES + 3 * len(NUMBERS)
 
 
 def numerical_gradient(function: Callable[[], float], parameter: Array) -> Array:
-    """Central differences of function() by each element of parameter, which is changed in place and put back."""
+    """Return central differences of function() for each element of `parameter`, which is changed and restored."""
     gradient = np.zeros_like(parameter)
     for index in np.ndindex(parameter.shape):
         middle = parameter[index]
@@ -71,7 +71,7 @@ LAYERS: dict[str, Any] = {
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_gradient_of_the_input_of_a_layer_is_the_numerical_one(name: str) -> None:
     layer, x = LAYERS[name](), np.random.default_rng(1).normal(size=(6, FEATURES)) * 3
-    x[np.abs(x) < 0.01] = 0.5  # a difference across the corner of relu would measure the corner
+    x[np.abs(x) < 0.01] = 0.5  # relu has no derivative at 0
     direction = np.random.default_rng(2).normal(size=layer.forward(x).shape)
     below = layer.backward(direction)
     expected = numerical_gradient(lambda: float((layer.forward(x) * direction).sum()), x)
@@ -96,7 +96,7 @@ def test_the_gradient_of_a_loss_is_the_numerical_one(loss: Any, classes: int, ou
 
 
 def check_gradients(network: Network, x: Array, y: Array, parameters: int) -> None:
-    """Compare the gradients of all that is learned with numerical ones."""
+    """Compare the gradients of all learned parameters with numerical ones."""
     network.gradients(x, y)
     learned = parameters_of(network, ntk=False)
     assert len(learned) == parameters
@@ -139,14 +139,14 @@ SKLEARN_SOLVERS = {
 def sklearn_steps(
     settings: Hyperparameters, classes: int, x: Array, y: Array, weights: list[Array], biases: list[Array], steps: int
 ) -> Any:
-    """A scikit-learn perceptron after so many full-batch steps from the given weights."""
+    """Return a scikit-learn perceptron after `steps` full-batch steps from the given weights."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     activation = {"sigmoid": "logistic"}.get(settings.activations[0], settings.activations[0])
     model = (MLPClassifier if classes else MLPRegressor)(
         hidden_layer_sizes=settings.hidden,
         activation=activation,
-        alpha=settings.l2 * len(x),  # it divides the penalty by the rows of the batch
+        alpha=settings.l2 * len(x),  # scikit-learn divides the penalty by the batch size
         batch_size=len(x),
         learning_rate_init=settings.learning_rate,
         shuffle=False,
@@ -158,7 +158,7 @@ def sklearn_steps(
     model.partial_fit(x, target, **first)
     for mine, theirs in zip([*weights, *biases], [*model.coefs_, *model.intercepts_], strict=True):
         theirs[...] = mine
-    del model._optimizer  # partial_fit makes a fresh one over the weights just set
+    del model._optimizer  # partial_fit then creates a new one for the given weights
     for _ in range(steps):
         model.partial_fit(x, target)
     return model
@@ -168,7 +168,7 @@ def sklearn_steps(
 @pytest.mark.parametrize("optimizer", sorted(SKLEARN_SOLVERS))
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "identity"])
 def test_training_equals_scikit_learn(activation: str, optimizer: str, classes: int) -> None:
-    # epsilon: scikit-learn adds it before the bias correction, PyTorch and ash after it; at 1e-30 it does not matter
+    # scikit-learn adds epsilon before the bias correction, PyTorch and ash after it; 1e-30 makes no difference.
     settings = Hyperparameters(
         hidden=(5, 4),
         activations=(activation, activation),
@@ -181,7 +181,7 @@ def test_training_equals_scikit_learn(activation: str, optimizer: str, classes: 
     x, y = table(30, 6, 1, classes, seed=9)
     weights, biases = random_parameters([6, 5, 4, classes or 1], seed=10)
     theirs = sklearn_steps(settings, classes, x, y, weights, biases, steps=5)
-    if not classes:  # its squared error is halved: twice the penalty and half the rate give the same steps
+    if not classes:  # scikit-learn halves the squared error: double the penalty and halve the rate
         factor = 1.0 if optimizer == "adam" else 0.5
         settings.learning_rate, settings.l2 = settings.learning_rate * factor, settings.l2 * 2
     network = Network(weights, biases, settings, classes)
@@ -271,7 +271,7 @@ def test_training_equals_torch(activation: str, optimizer: str, classes: int) ->
 
 
 def test_orders_decide_which_rows_share_a_batch() -> None:
-    """Two epochs of a linear model, by hand: y = w x, loss (w x - y)^2, so w -= rate * 2 x (w x - y)."""
+    """Two epochs of a linear model, computed by hand: y = w x, loss (w x - y)^2, so w -= rate * 2 x (w x - y)."""
     settings = Hyperparameters(learning_rate=0.1, learning_rate_schedule="constant", batch_size=1)
     x, y = np.array([[1.0], [2.0]]), np.array([[1.0], [0.0]])
     network = Network([np.array([[1.0]])], [np.array([0.0])], settings, 0)
@@ -282,7 +282,7 @@ def test_orders_decide_which_rows_share_a_batch() -> None:
     assert network.dense[0].biases[0] == pytest.approx(-0.16)
 
 
-# The recipe: embedding, factors, shares of activations, ntk
+# RealMLP's recipe: embedding, factors of inputs, parametric activations, ntk
 
 
 def test_an_embedding_is_its_formula_loop_by_loop() -> None:
@@ -304,7 +304,7 @@ def test_an_embedding_is_its_formula_loop_by_loop() -> None:
 
 
 def test_an_update_by_hand() -> None:
-    """x = 2, f x w = 3 * 2 * 0.5 = 3, y = 1: loss 4, so 2 * 2 * x w for f, 2 * 2 * f x for w, 4 for b; ntk shares."""
+    """Update f x w = 3 * 2 * 0.5 = 3 with y = 1, loss 4; gradients: 2 * 2 * x w for f, 2 * 2 * f x for w, 4 for b."""
     settings = Hyperparameters(learning_rate=0.1, learning_rate_schedule="constant", parametrization="ntk", l2=0.5)
     network = Network([np.array([[0.5]])], [np.zeros(1)], settings, 0, scaling=Scaling(np.array([3.0])))
     assert Trainer(network, settings).job(np.array([[2.0]]), np.array([[1.0]]), epochs=1) == [4.0]
@@ -337,7 +337,7 @@ def test_shares_of_ntk() -> None:
 
 
 def recipe_forward(torch: Any, learned: dict[str, Any], x: Any, depth: int, scaled: bool) -> Any:
-    """The same network as torch would have it; scaled: weights divided by sqrt(inputs), as ntk is defined."""
+    """Return the output of the same network in torch; `scaled`: divide by sqrt(inputs), as ntk is defined."""
     numbers = x[:, NUMBERS]
     angle = 2 * math.pi * numbers[:, None, :] * learned["frequency"] + learned["phase"]  # in radians
     values = learned["bias"] + (torch.cos(angle)[:, :, None, :] * learned["mix"]).sum(dim=1)
@@ -364,9 +364,9 @@ def recipe_parameters(torch: Any, network: Network, scaled: bool) -> dict[str, A
 
 
 def recipe_optimizer(torch: Any, settings: Hyperparameters, learned: dict[str, Any], scaled: bool) -> Any:
-    """Groups whose rate is a share; decay is by the whole rate, so its factor is divided by the share.
+    """Return parameter groups with shares of the rate; decay uses the full rate, so it is divided by the share.
 
-    Without Adam, phases in radians go 2 pi times as far as those in turns at 1 / (2 pi) of the rate.
+    Without Adam, phases in radians move 2 pi times as far as phases in turns at 1 / (2 pi) of the rate.
     """
     groups = []
     for name, value in learned.items():

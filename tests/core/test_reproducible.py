@@ -1,4 +1,4 @@
-"""The promise of `schedule="reproducible"`: one outcome, bit for bit, on any number of threads, however computed."""
+"""Tests the promise of `schedule="reproducible"`: the same bits on any number of threads, however computed."""
 
 import itertools
 import os
@@ -43,7 +43,7 @@ Run = Callable[..., ash.Result]
 
 @pytest.fixture
 def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`ash.tune` on any number of threads, even more than CPUs, and on a chosen instruction set."""
+    """Return `ash.tune` with any number of threads, even more than CPUs, and a chosen instruction set."""
     core = _core.Tuner
 
     def run(data: Data, *, threads: int = 1, instruction_set: str = "", **settings: Any) -> ash.Result:
@@ -59,7 +59,7 @@ def tune(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def outcome(result: ash.Result) -> tuple[Any, ...]:
-    """All that must be equal: the parts of the digest, the virtual clock, the ending, the ladder, the model."""
+    """Return everything that must be equal: digest, virtual clock, ending, ladder, best score and model."""
     clock = tuple(result.columns[name].tobytes() for name in ("worker", "virtual_start", "virtual_end"))
     weights = parameters(result.model.core).tobytes()
     return result.digest, clock, result.ended, repr(result.rungs), len(result.params), result.best_score, weights
@@ -89,7 +89,7 @@ def test_the_outcome_is_the_same_however_it_is_computed(tune: Run, data: Data, s
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_teams_change_no_bit(tune: Run, data: Data, seed: int) -> None:
-    """A few networks large enough for teams, so that other threads have nothing else to do."""
+    """Train a few networks that are large enough for teams, so that the other threads have no other jobs."""
     settings = {"space": LARGE, "candidates": 5, "min_epochs": 4, "seed": seed}
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     assert {
@@ -115,19 +115,19 @@ space = ash.Space(hidden=(), embedding="periodic", batch_size=16)
 search = ash.SearchConfig(min_epochs=8)
 y = np.arange(40) % 2
 print(ash.tune(X, y, space=space, candidates=1, threads=int(sys.argv[1]), progress=False, config=search).digest)
-"""  # the weights of a step are more blocks than 16 bits can count
+"""  # the weights have more blocks per step than 16 bits can count
 
 
 @pytest.mark.slow
 def test_two_threads_share_half_a_million_embedded_numbers() -> None:
-    """It takes 5 GB and half a minute. In another process, where a hang is a failure."""
+    """This takes 5 GB and half a minute, in another process, so that a hang is a failure."""
     alone, shared = (python(HALF_A_MILLION, threads) for threads in ("1", "2"))
     assert alone.returncode == 0, alone.stderr
     assert shared.stdout == alone.stdout, shared.stderr
 
 
-def test_what_helpers_compute_changes_no_bit(tune: Run, data: Data) -> None:
-    """A helper that comes too late, as on a busy machine, computes nothing, so this repeats until some helped."""
+def test_help_changes_no_bit(tune: Run, data: Data) -> None:
+    """Repeat until helpers have computed something: on a busy machine they may come too late."""
     settings = {"space": LARGE, "candidates": 3, "min_epochs": 10}
     expected = outcome(tune(data, config=ash.SearchConfig(teams=False), **settings))
     helped = 0
@@ -187,13 +187,13 @@ def test_what_determines_the_outcome_is_in_the_digest(tune: Run, data: Data) -> 
 
 @pytest.fixture
 def busy_machine() -> Iterator[None]:
-    """Other processes that want every CPU, and more."""
+    """Run one more busy process than there are CPUs."""
     spinning = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
     processes = [subprocess.Popen(spinning, stdout=subprocess.PIPE) for _ in range(len(os.sched_getaffinity(0)) + 1)]
     try:
         for process in processes:
             assert process.stdout is not None
-            process.stdout.readline()  # it runs
+            process.stdout.readline()  # the process is running
         yield
     finally:
         for process in processes:
@@ -221,7 +221,7 @@ print(ash.tune(X[:300], y[:300], candidates=8, seed=3, progress=False).digest)
 
 
 @pytest.mark.parametrize("environment", [{"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}, {"OMP_NUM_THREADS": ""}])
-def test_another_process_finds_the_same(diabetes: Data, environment: dict[str, str]) -> None:
+def test_another_process_has_the_same_outcome(diabetes: Data, environment: dict[str, str]) -> None:
     X, y = diabetes
     here = ash.tune(X[:300], y[:300], candidates=8, seed=3, progress=False).digest
     there = python(ELSEWHERE, **environment)
@@ -276,9 +276,9 @@ def test_folds_and_weights_have_the_same_bits_too(tune: Run, training: str) -> N
 
 
 def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run) -> None:
-    """The folds then have networks of different widths; the model has seen all rows."""
+    """The folds have networks of different widths; the model was trained on all rows."""
     x = np.random.default_rng(3).normal(size=(90, 4))
-    x[30:, 2] = 1.0  # a fold that validates on the first rows trains on nothing else
+    x[30:, 2] = 1.0  # constant in the fold that validates on the first rows
     folds = [(np.setdiff1d(np.arange(90), rows), rows) for rows in np.split(np.arange(90), 3)]
     settings = {"space": ash.Space(**RECIPE | {"embedding": "periodic"}), "candidates": 4, "cv": folds}
     results = [tune((x, x[:, 0] ** 2), threads=threads, **settings) for threads in (1, 2)]
@@ -286,8 +286,8 @@ def test_a_column_constant_in_one_fold_is_embedded_in_the_other_folds(tune: Run)
     assert results[0].model.core.numbers == [0, 1, 2, 3]
 
 
-def test_what_a_network_scored_is_what_it_scores() -> None:
-    """The evaluation reads weights and factors separately; the model has them multiplied."""
+def test_a_model_reproduces_the_score_of_its_job() -> None:
+    """During a run, weights and factors are read separately; in the model they are multiplied."""
     for seed in range(3):
         result = ash.tune(X, Y, SMALL_RECIPE, candidates=12, seed=seed, validation=(X[:60], Y[:60]), progress=False)
         assert result.best_score == pytest.approx(result.model.score(X[:60], Y[:60]), abs=1e-6)

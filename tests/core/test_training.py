@@ -1,11 +1,11 @@
-"""The native trainer against the oracle in double precision, step by step from the same initial weights.
+"""Compares the native trainer with the oracle in double precision, step by step from the same initial weights.
 
 Tolerance: the core computes in float32 (unit roundoff u = 6e-8). A sum of K products errs by at most K u times the sum
-of magnitudes. Here K <= 60 rows or 16 inputs and magnitudes are near 1, so one step errs by at most some 1e-6. Five
-steps, each a smooth map of the weights with a rate that expands little, err by less than 2e-5. The largest error seen
-is 1.7e-6 (of 1 + |value|); three times that is allowed. Adam divides by sqrt(second moment) + epsilon. With the usual
-epsilon 1e-8, rounding of a gradient near 0 becomes a step of any size up to the rate. So these tests use epsilon 1e-2,
-which no rate here exceeds, and no error grows; one test below uses 1e-8.
+of magnitudes. Here K <= 60 rows or 16 inputs and magnitudes are near 1, so one step errs by at most about 1e-6. Each
+step is a smooth map of the weights that expands errors little, so five steps err by less than 2e-5. The largest error
+observed is 1.7e-6 (of 1 + |value|); three times that is allowed. Adam divides by sqrt(second moment) + epsilon. With
+the usual epsilon 1e-8, a rounding error in a gradient near 0 can cause a step of any size up to the rate. These tests
+use epsilon 1e-2, which no rate here exceeds, so no error grows; one test below uses 1e-8.
 Corners of relu: a pre-activation within 1e-6 of 0 could fall on either side; the fixed seeds have none.
 """
 
@@ -49,7 +49,7 @@ TASKS = {
 
 
 def assert_equal(network: _core.Network, expected: Network, tolerance: float = TOLERANCE) -> None:
-    """Weights with the factors in them, biases, shares and parameters of the embedding."""
+    """Compare weights (multiplied by the factors of inputs), biases, shares and parameters of the embedding."""
     weights = [layer.weights for layer in expected.dense]
     if expected.scaling is not None:
         weights[0] = weights[0] * expected.scaling.factors[:, None]
@@ -64,7 +64,7 @@ def assert_equal(network: _core.Network, expected: Network, tolerance: float = T
 
 
 def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float = TOLERANCE) -> None:
-    """Train both for jobs of so many epochs: parameters, losses and predictions of new rows must agree."""
+    """Train both networks; parameters, losses and predictions of new rows must agree. `jobs`: epochs of each job."""
     outputs, classes = TASKS[task]
     x, y = table(60, 6, outputs, classes, seed=3)
     data = core_data(x, y, classes)
@@ -87,7 +87,7 @@ def compare(chosen: _core.Settings, task: str, jobs: list[int], tolerance: float
 @pytest.mark.parametrize("depth", range(4))
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_equals_the_oracle(activation: str, depth: int) -> None:
-    """All optimizers, for 1 to 5 full-batch epochs; each activation, depth and optimizer meets each task."""
+    """Use all optimizers for 1 to 5 full-batch epochs; activations, depths and optimizers vary over the tasks."""
     for number, optimizer in enumerate(OPTIMIZERS):
         task = list(TASKS)[(ACTIVATIONS.index(activation) + 5 * depth + number) % len(TASKS)]
         compare(chosen_for(optimizer, task, depth, activations=(activation,) * depth), task, [1 + number])
@@ -134,13 +134,13 @@ def test_activations_differ_layer_by_layer() -> None:
 @pytest.mark.parametrize("hidden", [(1,), (1, 1), (4096,), (4096, 1), (1, 4096), (33, 65)])
 @pytest.mark.parametrize("task", ["regression-1", "classes-10"])
 def test_narrow_and_wide_layers(task: str, hidden: tuple[int, ...]) -> None:
-    """F55: width 1, and 4096: sums of 4096 products, so the tolerance is five times as wide."""
+    """F55: widths 1 and 4096. Sums have 4096 products, so the tolerance is five times as large."""
     chosen = settings(hidden=hidden, activations=("tanh",) * len(hidden), learning_rate=0.01)
     compare(chosen, task, [3], tolerance=5 * TOLERANCE)
 
 
 def test_adam_with_its_usual_epsilon() -> None:
-    """Where a gradient is not tiny the first step is rate * sign(gradient), whatever the gradient's rounding."""
+    """If a gradient is not tiny, the first step is rate * sign(gradient), however the gradient is rounded."""
     x, y = table(60, 6, 3, 3, seed=3)
     data = core_data(x, y, 3)
     chosen = settings(hidden=(8,), activations=("tanh",), optimizer="adam", learning_rate=0.01)
@@ -155,8 +155,8 @@ def test_adam_with_its_usual_epsilon() -> None:
         np.testing.assert_allclose(moved[steady], wanted[steady], atol=2e-5)
 
 
-def test_unscaled_features_are_taken_as_they_are() -> None:
-    """Only the target is standardized then."""
+def test_unscaled_features_stay_unchanged() -> None:
+    """Without standardized features, only the target is standardized."""
     x, y = np.random.default_rng(5).normal(size=(40, 4)), np.random.default_rng(6).normal(size=(40, 2))
     x = x.astype(np.float32).astype(np.float64)
     data = core_data(x, y, 0, standardize=False)
@@ -190,7 +190,7 @@ def test_every_activation_under_ntk(activation: str) -> None:
 @pytest.mark.parametrize("parts", [{}, ALL], ids=["plain", "recipe"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_factors_of_products_are_rounded_to_bfloat16(optimizer: str, parts: dict[str, Any]) -> None:
-    """One or two epochs: a factor that single precision puts on the other side of a tie would be off by 1 in 256."""
+    """Only one or two epochs: a factor that float32 puts on the other side of a tie differs by 1 in 256."""
     changes = {**parts, "learning_rate": 0.05 if optimizer.startswith("adam") else 0.5}
     for task, epochs in (("regression-2", 1), ("classes-3", 2)):
         chosen = chosen_for(optimizer, task, 3, precision="bf16", **changes)

@@ -1,4 +1,4 @@
-"""Training in the tuner: the same bits on any number of threads, divergence, unusual numbers, the state of the host."""
+"""Tests training in the tuner: same bits on any number of threads, divergence, unusual numbers, the host's state."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.core
 
 
 def mixed_candidates(count: int) -> list[_core.Settings]:
-    """Different sizes, optimizers, batches and rates."""
+    """Return candidates with different sizes, optimizers, batch sizes and rates."""
     activations = ["relu", "sigmoid", "tanh", "gelu", "silu", "identity"]
     return [
         settings(
@@ -37,7 +37,7 @@ def three_classes() -> _core.Data:
 @pytest.mark.parametrize("training", ["resume", "restart"])
 @pytest.mark.parametrize("algorithm", ["sh", "random"])
 def test_same_bits_on_any_number_of_threads(three_classes: _core.Data, algorithm: str, training: str) -> None:
-    """With barriers, or without promotions, the greedy schedule runs the same jobs too; only their order may differ."""
+    """With barriers or without promotions, the greedy schedule also runs the same jobs, perhaps in another order."""
     settings = {"algorithm": algorithm, "training": training, "seed": 5}
     found = {
         (schedule, threads): scores(
@@ -62,8 +62,8 @@ def test_a_greedy_job_has_the_bits_of_a_reproducible_one(three_classes: _core.Da
 
 
 @pytest.mark.parametrize("training", ["restart", "resume"])
-def test_a_job_is_the_training_of_its_candidate_alone(three_classes: _core.Data, training: str) -> None:
-    """Resumed at a constant rate, rungs 0..k of 2, 4, ... epochs are one training of their sum."""
+def test_a_job_equals_training_its_candidate_alone(three_classes: _core.Data, training: str) -> None:
+    """If resumed at a constant rate, rungs 0..k of 2, 4, ... epochs equal one training for their sum."""
     candidates = mixed_candidates(8)
     for candidate in candidates:
         candidate.learning_rate_schedule = "constant" if training == "resume" else "cycle"
@@ -74,7 +74,7 @@ def test_a_job_is_the_training_of_its_candidate_alone(three_classes: _core.Data,
     assert same_bits(parameters(network), parameters(alone))
 
 
-def test_best_is_the_highest_score_and_its_network_has_it() -> None:
+def test_the_best_job_has_the_highest_score_and_its_network_has_this_score() -> None:
     x, y = table(260, 6, 3, 3)
     tuner = run_tuner(core_data(x, y, 3, validation=60), mixed_candidates(12), threads=2)
     jobs = tuner.jobs()
@@ -127,7 +127,7 @@ def test_f51_train_stops_at_the_epoch_that_diverged(optimizer: str) -> None:
 
 @pytest.mark.parametrize("scale", [1e30, 1e-30, 1e150, 1e-150])
 def test_f52_features_of_any_size_train_alike(scale: float) -> None:
-    """The scaler works in double, so a factor on the features changes no more than roundings."""
+    """The scaler computes in double, so multiplying features by a factor changes only roundings."""
     x, y = table(120, 5, 3, 3)
     chosen = settings(hidden=(9,), activations=("tanh",))
     plain, losses = _core.train(core_data(x, y, 3), chosen, 5)
@@ -183,8 +183,8 @@ def test_f56_undefined_metrics_are_nan_and_rank_last() -> None:
     assert np.isfinite(jobs["loss"]).all(), "the metric is undefined, the network is not"
 
 
-def test_f54_a_nan_is_seen_in_this_build() -> None:
-    """-ffast-math would remove the checks."""
+def test_f54_this_build_detects_nan() -> None:
+    """The compiler option -ffast-math would remove the checks."""
     nan = np.array([np.nan], dtype=np.float32)
     assert all(np.isnan(_core.evaluate_elementary("exp", nan, name)[0]) for name in _core.instruction_sets())
     assert "fast-math" not in _core.build_info()["flags"]
@@ -226,8 +226,8 @@ HOST_STATE = textwrap.dedent("""
 """)
 
 
-def test_f53_the_hosts_floating_point_is_left_alone() -> None:
-    """Rounding mode and denormals, before and after import and training, in this and in a new thread."""
+def test_f53_the_hosts_floating_point_state_is_unchanged() -> None:
+    """Compare rounding mode and denormals before and after import and training, in this and in a new thread."""
     subprocess.run([sys.executable, "-c", HOST_STATE], check=True, timeout=120)
 
 

@@ -1,4 +1,4 @@
-"""The bytes of a thread's workspace and of a state. tests/cpp/count_allocations.cpp compares them with allocations."""
+"""Tests the bytes of workspaces and states. tests/cpp/count_allocations.cpp compares them with allocations."""
 
 import pytest
 
@@ -11,7 +11,7 @@ LARGE = {"training_rows": 10_000_000, "epoch_rows": 65_536, "validation_rows": 2
 
 
 def workspace_bytes(params, outputs=10, metric="accuracy", **rows):
-    """Call the core for candidates of 20 features."""
+    """Return the core's result for candidates with 20 features."""
     settings = [to_settings(each) for each in params]
     return _core.workspace_bytes(settings, 20, outputs, 20, metric=metric, weighted=False, **{**LARGE, **rows})
 
@@ -22,7 +22,7 @@ def test_only_the_order_of_a_pass_grows_with_the_table():
     assert workspace_bytes([{"batch_size": "full"}], training_rows=1, validation_rows=1) < 2**20
 
 
-def test_auc_keeps_what_it_ranks():
+def test_auc_keeps_the_predictions_that_it_ranks():
     for outputs, ranked in ((2, 1), (10, 10)):
         kept = workspace_bytes([{}], outputs, "roc_auc") - workspace_bytes([{}], outputs)
         assert kept == 4 * (ranked + 1) * LARGE["validation_rows"]
