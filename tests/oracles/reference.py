@@ -1,6 +1,6 @@
-"""The rules of the ladder in plain Python: the oracle for every other ladder.
+"""Implements the rules of the ladder in plain Python, as the oracle for all other ladders.
 
-Nothing is clever here. The results of a rung are in one list, which is sorted again for each question, so that each
+The code is deliberately naive. The results of a rung are in one list, which is sorted again for each query, so each
 rule reads like its definition. The interface is that of `ash._core.Ladder`.
 """
 
@@ -22,21 +22,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one candidate ended in one rung."""
+    """The result of one candidate in one rung."""
 
     candidate: int
     score: float
     loss: float
-    fallen: bool = False  # no better than in the rung below, where that matters
+    fallen: bool = False  # no better than in the rung below (rule "improving")
 
     @property
     def diverged(self) -> bool:
-        """A non-finite score or loss."""
+        """Return whether the score or the loss is not finite."""
         return not (math.isfinite(self.score) and math.isfinite(self.loss))
 
     @property
     def rank(self) -> tuple[bool, float, float, int]:
-        """Sorts the best first: diverged and fallen last, then higher score, lower loss, lower candidate."""
+        """Return a sort key: diverged and fallen ones last, then by higher score, lower loss, lower candidate."""
         if self.diverged or self.fallen:
             return True, 0.0, 0.0, self.candidate
         return False, -self.score, self.loss, self.candidate
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass
 class Rung:
-    """The candidates that run, have finished, or were promoted from this rung."""
+    """The candidates that run in this rung, have finished it, or were promoted from it."""
 
     places: int
     epochs: int
@@ -53,17 +53,17 @@ class Rung:
     promoted: list[int] = field(default_factory=list)
 
     def ranking(self) -> list[Outcome]:
-        """All that finished, the best first."""
+        """Return all finished candidates, the best first."""
         return sorted(self.finished, key=lambda outcome: outcome.rank)
 
     def waiting(self) -> list[Outcome]:
-        """Scored, neither diverged nor fallen, and not promoted, the best first."""
+        """Return the candidates that were scored (not diverged or fallen) and not promoted, the best first."""
         promoted = set(self.promoted)
         return [each for each in self.ranking() if not each.rank[0] and each.candidate not in promoted]
 
 
 def rung_sizes(candidates: int, eta: int) -> list[int]:
-    """Return floor(n / eta^k) of every rung; the last one is the highest with at least eta places."""
+    """Return floor(n / eta^k) for every rung k; the last rung is the highest with at least eta places."""
     sizes = [candidates]
     k = 1
     while candidates // eta**k >= eta:
@@ -73,7 +73,7 @@ def rung_sizes(candidates: int, eta: int) -> list[int]:
 
 
 class ReferenceLadder:
-    """Rungs, promotions and the next job, by ask and tell."""
+    """A ladder that chooses the next job and receives results, with the interface of the core's ladder."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class ReferenceLadder:
         self._rungs = [Rung(places, min_epochs * eta**k) for k, places in enumerate(sizes)]
 
     def next(self) -> Job | None:
-        """The first promotable candidate from the highest rung down; else the next of `candidates`; else nothing."""
+        """Return a job for the first promotable candidate, from the highest rung down; else a new one; else None."""
         job = self._next_job()
         if job is None or self._exceeds_limit(job):
             return None
@@ -127,12 +127,12 @@ class ReferenceLadder:
         return job
 
     def has_job(self) -> bool:
-        """Whether `next` would give a job."""
+        """Return whether `next` would return a job."""
         job = self._next_job()
         return job is not None and not self._exceeds_limit(job)
 
     def report(self, job: Job, score: float, loss: float) -> None:
-        """Take a result; ValueError when the job is not running."""
+        """Store the result of a job, or raise ValueError if the job is not running."""
         if not 0 <= job.rung < len(self._rungs) or job.candidate not in self._rungs[job.rung].running:
             raise ValueError(f"{job} is not running")
         self._rungs[job.rung].running.remove(job.candidate)
@@ -145,7 +145,7 @@ class ReferenceLadder:
             self._ended = "patience"
 
     def _is_fruitless(self) -> bool:
-        """Whether none of the last scores, as many as the patience, is above all before it."""
+        """Return whether none of the last `patience` scores is higher than all scores before it."""
         new = [max(self._told[:place], default=-math.inf) < score for place, score in enumerate(self._told)]
         return 0 < self._patience <= len(new) and not any(new[-self._patience :])
 
@@ -157,12 +157,12 @@ class ReferenceLadder:
 
     @property
     def finished(self) -> bool:
-        """Nothing runs and no job is left, or the stop_score or the patience has ended it."""
+        """Return whether the ladder has ended: no job runs or is left, or a stop score or patience ended it."""
         return self.ending is not None
 
     @property
     def ending(self) -> str | None:
-        """Why the ladder has ended; None while it has not."""
+        """Return why the ladder has ended, or None if it has not ended."""
         if self._ended is not None:
             return self._ended
         if self.has_job() or any(rung.running for rung in self._rungs):
@@ -170,7 +170,7 @@ class ReferenceLadder:
         return "epoch_limit" if self._next_job() is not None else "finished"
 
     def take_retired(self) -> list[int]:
-        """The candidates that will never get another job, the lowest first, without those returned before."""
+        """Return the candidates that will never get another job, in ascending order, each only once."""
         retired = self._retired()
         new = sorted(retired - self._taken)
         self._taken |= retired
@@ -178,7 +178,7 @@ class ReferenceLadder:
 
     @property
     def rungs(self) -> list[dict[str, int]]:
-        """A row of counts per rung."""
+        """Return one dict of counts per rung."""
         return [
             {
                 "places": rung.places,
@@ -192,7 +192,7 @@ class ReferenceLadder:
         ]
 
     def _next_job(self) -> Job | None:
-        """The next job, regardless of the epoch limit."""
+        """Return the next job, regardless of the epoch limit."""
         if self._ended is not None:
             return None
         for k, outcome in self._promotable():
@@ -214,7 +214,7 @@ class ReferenceLadder:
         if self._algorithm == "random":
             return True
         if self._algorithm == "sh":
-            # The barrier: no candidate is below or running here, so all of this rung have finished.
+            # The barrier opens if no candidate is below or running here, so that the whole rung has finished.
             below = any(self._stays_below(j) for j in range(k))
             everyone = not self._candidates and not below and not rung.running
             return everyone and len(rung.promoted) < self._rungs[k + 1].places
@@ -223,15 +223,15 @@ class ReferenceLadder:
         return len(rung.promoted) < m
 
     def _stays_below(self, j: int) -> bool:
-        """Whether rung j still runs a job or still has a candidate to promote."""
+        """Return whether rung j still has a running job or a candidate to promote."""
         rung = self._rungs[j]
         return bool(rung.running) or (bool(rung.waiting()) and len(rung.promoted) < self._rungs[j + 1].places)
 
     def _retired(self) -> set[int]:
-        """The candidates that have diverged, finished in the last rung, or wait but can never be promoted.
+        """Return the candidates that diverged, finished in the last rung, or wait but can never be promoted.
 
-        Going up, `most` is the most that can ever have finished in the rung, and a newcomer one of them that has not
-        finished yet.
+        From the lowest rung up, `most` is the largest number of candidates that can ever finish in the rung. A newcomer
+        is one of them that has not finished yet.
         """
         retired = {each.candidate for rung in self._rungs for each in rung.finished if each.rank[0]}
         most = self._count
@@ -248,10 +248,10 @@ class ReferenceLadder:
         return retired | {each.candidate for each in self._rungs[-1].finished}
 
     def _paper_future(self, rung: Rung, most: int) -> tuple[int, list[int]]:
-        """The most that can ever be promoted here, and the candidates that can be."""
+        """Return the largest number of candidates that this rung can ever promote, and those that it can promote."""
         ranking = [each.candidate for each in rung.ranking() if not each.rank[0]]
         finished = len(rung.finished)
         goes_up = [each for each in ranking[: finished // self._eta] if each not in rung.promoted]
-        # Each newcomer can be the best so far. It is promoted then, unless fewer than eta have finished. That case is
-        # left out, since no candidate has reached the rung above by then.
+        # Each newcomer can be the best so far. It is then promoted, unless fewer than eta candidates have finished.
+        # That case is ignored, since no candidate has reached the rung above by then.
         return len(rung.promoted) + len(goes_up) + most - finished, ranking[: most // self._eta]

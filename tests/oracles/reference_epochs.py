@@ -1,7 +1,7 @@
-"""Which rows an epoch takes, in plain Python: the oracle for shuffles and for passes that are cut into epochs.
+"""Computes the rows of an epoch in plain Python, as the oracle for shuffles and for passes that are cut into epochs.
 
-From the papers: Philox4x32-10 (Salmon et al., SC 2011), SplitMix64 (Steele et al., OOPSLA 2014), Fisher-Yates. A draw
-is keyed by the seed; its counter is (0, candidate, pass, 2 << 24), where 2 stands for shuffles.
+Implemented from the papers: Philox4x32-10 (Salmon et al., SC 2011), SplitMix64 (Steele et al., OOPSLA 2014),
+Fisher-Yates. The key of a draw is the seed. Its counter is (0, candidate, pass, 2 << 24), where 2 means shuffles.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def order_of_pass(seed: int, candidate: int, number: int, rows: int) -> NDArray[
 
 
 def rows_of_epoch(seed: int, candidate: int, epoch: int, rows: int, most: int) -> NDArray[np.int64]:
-    """The rows of an epoch of at most so many rows, in order."""
+    """Return the rows of an epoch with at most `most` rows, in order."""
     parts = -(-rows // min(most, rows))
     size, (number, window) = rows // parts, divmod(epoch, parts)
     return order_of_pass(seed, candidate, number, rows)[window * size : (window + 1) * size]

@@ -1,7 +1,7 @@
-"""The layers and losses of the oracle (`reference_network.py`), all in float64, as naive as their formulas.
+"""Implements the layers and losses of the oracle (`reference_network.py`) naively by their formulas, in float64.
 
-A layer has `forward` and `backward`, which leaves the gradients of its parameters in it. Letters: n rows of a batch,
-i inputs of a layer, o outputs of a layer, k frequencies of a number, d values that are made of it.
+A layer has `forward`, and `backward`, which stores the gradients of its parameters in the layer. Letters: n rows of a
+batch, i inputs and o outputs of a layer, k frequencies per number, d embedded values per number.
 """
 
 import math
@@ -16,35 +16,35 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.673263242354377284
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)) without overflow: exp is only taken of numbers that are not positive."""
+    """Return 1 / (1 + exp(-x)) without overflow: exp is computed only for arguments of at most 0."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
 
 def gelu(x: Array) -> Array:
-    """The tanh form of Hendrycks and Gimpel (arXiv 1606.08415, section 2)."""
+    """Return gelu in the tanh form of Hendrycks and Gimpel (arXiv 1606.08415, section 2)."""
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
 def gelu_slope(x: Array) -> Array:
-    """The derivative of `gelu`, by the product rule."""
+    """Return the derivative of `gelu`, by the product rule."""
     inner = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
     inner_slope = (1 - inner**2) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2)
     return 0.5 * (1 + inner) + 0.5 * x * inner_slope
 
 
 def selu(x: Array) -> Array:
-    """Klambauer et al. (arXiv 1706.02515, section 2); exp is only taken of numbers that are not positive."""
+    """Return selu (Klambauer et al., arXiv 1706.02515, section 2) without overflow, as in `sigmoid`."""
     return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))
 
 
 def mish(x: Array) -> Array:
-    """x tanh(softplus(x)): Misra (arXiv 1908.08681, section 2)."""
+    """Return x tanh(softplus(x)) (Misra, arXiv 1908.08681, section 2)."""
     return x * np.tanh(np.logaddexp(0, x))
 
 
 def mish_slope(x: Array) -> Array:
-    """The derivative of `mish`: that of softplus is the sigmoid."""
+    """Return the derivative of `mish`; the derivative of softplus is the sigmoid."""
     inner = np.tanh(np.logaddexp(0, x))
     return inner + x * (1 - inner**2) * sigmoid(x)
 
@@ -62,7 +62,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] 
 
 
 class Dense:
-    """y = x W + b with W [i, o] and b [o]. With `rounded` all factors of products are rounded to bfloat16."""
+    """y = x W + b with W [i, o] and b [o]; with `rounded`, all factors of products are rounded to bfloat16."""
 
     def __init__(self, weights: Array, biases: Array) -> None:
         self.weights = np.array(weights, dtype=np.float64)
@@ -83,17 +83,17 @@ class Dense:
 
 
 def to_bfloat16(x: Array) -> Array:
-    """Eight significant bits, ties to even."""
+    """Round to eight significant bits, ties to even."""
     mantissa, exponent = np.frexp(x)
     return np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8)
 
 
 class Embedding:
-    """Rows followed by the embedding of their numbers: "PBLD" of Holzmueller et al. (arXiv 2407.04491, section 3.1).
+    """Appends the embedding of its numbers to each row: "PBLD" (Holzmueller et al., arXiv 2407.04491, section 3.1).
 
     x -> bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])) for each number x, in order of d and
-    then of numbers. `parameters` has a row a parameter and a column a number: all frequencies, all phases, the mixes of
-    the first frequency, of the second, ..., the biases.
+    then of numbers. `parameters` has one row per parameter and one column per number: all frequencies, all phases, the
+    mixes of the first frequency, of the second, ..., the biases.
     """
 
     frequencies, dimensions = 16, 3
@@ -128,7 +128,7 @@ class Embedding:
 
 
 class Scaling:
-    """Each input times a factor that is learned."""
+    """Multiplies each input by a learned factor."""
 
     def __init__(self, factors: Array) -> None:
         self.factors = np.array(factors, dtype=np.float64)
@@ -143,7 +143,7 @@ class Scaling:
 
 
 class Activation:
-    """A function f applied to each element, or x + a (f(x) - x) with a share a [o] of each column that is learned."""
+    """Applies f to each element, or computes x + a (f(x) - x) with a learned share a [o] per column."""
 
     def __init__(self, name: str, shares: Array | None = None) -> None:
         self.function, self.derivative = FUNCTIONS[name]
@@ -162,13 +162,13 @@ class Activation:
 
 
 def softmax(logits: Array) -> Array:
-    """Probabilities per row; the largest logit is subtracted first, which only prevents overflow."""
+    """Return probabilities per row; the largest logit is subtracted first, which only prevents overflow."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 class CrossEntropy:
-    """Mean over rows of -sum(target * log softmax); target (1 - eps) onehot + eps / classes."""
+    """Mean over rows of -sum(target * log softmax), where target = (1 - eps) onehot + eps / classes."""
 
     def __init__(self, classes: int, label_smoothing: float) -> None:
         self.classes, self.label_smoothing = classes, label_smoothing

@@ -1,16 +1,16 @@
-"""A multilayer perceptron and its trainer in plain numpy, all in float64: the oracle for the native ones.
+"""Implements a multilayer perceptron and its trainer in plain NumPy and float64, as the oracle for the native ones.
 
-Written from the formulas, as naively as possible: no fusing, no reuse of buffers, one class per layer
-(`reference_layers.py`). Nothing here is shared with the native core, and `test_reference_network.py` checks both files
-against numerical differences, scikit-learn and PyTorch.
+The code follows the formulas as naively as possible: no fusing, no reuse of buffers, one class per layer
+(`reference_layers.py`). It shares nothing with the native core. `test_reference_network.py` compares both files with
+numerical differences, scikit-learn and PyTorch.
 
     x [rows, features] -> (Embedding) -> (Scaling) -> Dense -> Activation -> ... -> Dense -> loss
 
 Order of one update: gradient g of the loss; g += l2 * W (weights only); direction u of the optimizer from g;
-W -= rate * (share * u + weight_decay * W) (decay on weights only, both on the W before the update). The share is 1, but
-1 / (2 pi) for phases, which are in turns. Parametrization "ntk" multiplies it by 1 / sqrt(inputs) for weights, by 0.1
-for biases, shares of activations and an embedding, by 6 for factors of inputs (Holzmueller et al., arXiv 2407.04491,
-A.1).
+W -= rate * (share * u + weight_decay * W) (decay for weights only; both use W from before the update). The share is 1,
+but 1 / (2 pi) for phases, which are in turns. Parametrization "ntk" multiplies the share by 1 / sqrt(inputs) for
+weights, by 0.1 for biases, shares of activations and an embedding, and by 6 for factors of inputs (Holzmueller et al.,
+arXiv 2407.04491, A.1).
 """
 
 import math
@@ -26,7 +26,7 @@ from reference_layers import Activation, Array, CrossEntropy, Dense, Embedding, 
 
 @dataclass
 class Hyperparameters:
-    """The hyperparameters of a candidate; names and meaning as in `ash`, without dropout (it is random)."""
+    """The hyperparameters of a candidate, named as in `ash`; without dropout, which is random."""
 
     hidden: tuple[int, ...] = ()
     activations: tuple[str, ...] = ()
@@ -47,9 +47,9 @@ class Hyperparameters:
 
 
 class Optimizer:
-    """Turns the gradient of one parameter into the direction of its update; keeps that parameter's state.
+    """Turns the gradient of one parameter into the direction of its update, and keeps the optimizer state.
 
-    momentum and nesterov: Sutskever et al. 2013 in the form of PyTorch; adam: Kingma and Ba 2015, Algorithm 1.
+    momentum and nesterov: Sutskever et al. 2013, in PyTorch's form; adam: Kingma and Ba 2015, Algorithm 1.
     """
 
     def __init__(self, settings: Hyperparameters) -> None:
@@ -82,7 +82,7 @@ class Optimizer:
 
 
 class Network:
-    """Dense layers with an activation after each but the last, and a loss; before them an embedding and a scaling."""
+    """An optional embedding and scaling, dense layers with activations after all but the last one, and a loss."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Network:
     ) -> None:
         self.embedding, self.scaling = embedding, scaling
         self.dense = [Dense(w, b) for w, b in zip(weights, biases, strict=True)]
-        for layer in self.dense[1:]:  # numbers of the table need more bits
+        for layer in self.dense[1:]:  # the first layer reads numbers of the table, which need more bits
             layer.rounded = settings.precision == "bf16"
         self.layers: list[Any] = [layer for layer in (embedding, scaling) if layer is not None]
         for number, layer in enumerate(self.dense):
@@ -112,7 +112,7 @@ class Network:
         return x
 
     def gradients(self, x: Array, y: Array) -> float:
-        """Loss of the batch; leaves each layer's gradients in the layer."""
+        """Return the loss of the batch, and store each layer's gradients in the layer."""
         loss = self.loss.forward(self.forward(x), y)
         slope = self.loss.backward()
         for layer in reversed(self.layers):
@@ -121,7 +121,7 @@ class Network:
 
 
 class Parameter(NamedTuple):
-    """An attribute of a layer that is learned, the one with its gradient, and how it is updated."""
+    """A learned attribute of a layer, the attribute with its gradient, and how it is updated."""
 
     layer: Any
     name: str
@@ -131,7 +131,7 @@ class Parameter(NamedTuple):
 
 
 def parameters_of(network: Network, ntk: bool) -> list[Parameter]:
-    """All that is learned, with its share of the learning rate."""
+    """Return all learned parameters with their shares of the learning rate."""
     found = []
     for dense in network.dense:
         share = 1 / math.sqrt(len(dense.weights)) if ntk else 1.0
@@ -149,7 +149,7 @@ def parameters_of(network: Network, ntk: bool) -> list[Parameter]:
 
 
 class Trainer:
-    """Trains a network job after job; the state of the optimizer is kept from job to job."""
+    """Trains a network job by job; the state of the optimizer is kept between jobs."""
 
     def __init__(self, network: Network, settings: Hyperparameters) -> None:
         self.network, self.settings = network, settings
@@ -162,7 +162,7 @@ class Trainer:
         return self.settings.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
 
     def update(self, rate: float) -> None:
-        """All from the gradients of the same batch, so their order does not matter."""
+        """Update all parameters; all gradients are from the same batch, so the order does not matter."""
         for (layer, name, gradient_name, share, shrinks), optimizer in self.learned:
             value, gradient = getattr(layer, name), getattr(layer, gradient_name)
             l2, decay = (self.settings.l2, self.settings.weight_decay) if shrinks else (0.0, 0.0)
@@ -170,9 +170,9 @@ class Trainer:
             setattr(layer, name, value - rate * (share * direction + decay * value))
 
     def job(self, x: Array, y: Array, epochs: int, orders: Sequence[Sequence[int]] | None = None) -> list[float]:
-        """Mean training loss of each epoch (mean over rows of the loss before their update).
+        """Train and return the mean loss of each epoch (over rows, each before its update).
 
-        `orders` has the rows of each epoch, equally many, in order; by default all rows: 0, 1, 2, ...
+        `orders` contains the rows of each epoch in order, equally many per epoch; by default all rows 0, 1, 2, ...
         """
         rows = len(x) if orders is None else len(orders[0])
         batch = min(self.settings.batch_size or rows, rows)
@@ -190,7 +190,7 @@ class Trainer:
 
 
 def random_parameters(sizes: Sequence[int], seed: int) -> tuple[list[Array], list[Array]]:
-    """Weights and biases for layers of these sizes, for the tests of this file alone."""
+    """Return random weights and biases for layers of these sizes, for tests of the oracle only."""
     random = np.random.default_rng(seed)
     pairs = list(pairwise(sizes))
     return [random.normal(size=p) / math.sqrt(p[0]) for p in pairs], [random.normal(size=p[1]) * 0.1 for p in pairs]

@@ -1,11 +1,11 @@
-"""Runs on threads and on clusters in plain Python, over the rules of reference.py: the oracles for the simulator.
+"""Simulates runs on threads and clusters in plain Python, by the rules of reference.py, as oracles for the simulator.
 
-The reproducible schedule is computed differently than in the core. First the ladder is run on its virtual workers
-alone, as if every job took exactly its cost. That settles which tasks there are, the order in which they are decided,
-and how many must be decided before each can begin. Only then threads execute this plan.
+The reproducible schedule is computed differently than in the core. First the ladder is run on its virtual workers only,
+as if every job took exactly its cost. That determines the tasks, the order in which they are decided, and how many
+decisions each task must wait for. Then the threads execute this plan.
 
-Nothing is stored that can be computed again: a line of a cluster remembers all messages that ever entered it and passes
-them again for each question; vacancies and idle threads are counted among all jobs for each question.
+Nothing is stored that can be recomputed. A line of a cluster stores all messages that ever entered it, and computes for
+each query when they pass; vacancies and idle threads are counted among all jobs for each query.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Outcome = Callable[[Job], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Task:
-    """A job that was planned; `after` counts the results that must be known before."""
+    """A planned job; `after` is the number of results that must be known before it starts."""
 
     job: Job
     worker: int = 0
@@ -30,7 +30,7 @@ class Task:
 
 
 class Greedy:
-    """The greedy plan: a decision at the moment a job ends."""
+    """The greedy plan, which decides as soon as a job ends."""
 
     def __init__(self, ladder: ReferenceLadder, outcome: Outcome) -> None:
         self.ladder, self.outcome = ladder, outcome
@@ -46,7 +46,7 @@ class Greedy:
 
 
 class Planned:
-    """A plan made in virtual time; a task may be executed once enough results before it are known."""
+    """A plan made in virtual time; a task may be executed once enough earlier results are known."""
 
     def __init__(self, ladder: ReferenceLadder, outcome: Outcome, cost: Number, workers: int, order: str) -> None:
         self.tasks, self.decisions = plan(ladder, outcome, cost, workers)
@@ -57,7 +57,7 @@ class Planned:
 
     @property
     def decided(self) -> list[Job]:
-        """Return the longest beginning of the decisions whose jobs have all ended."""
+        """Return the longest prefix of the decisions whose jobs have all ended."""
         for count, task in enumerate(self.decisions):
             if task.job not in self.ended:
                 return [each.job for each in self.decisions[:count]]
@@ -75,7 +75,7 @@ class Planned:
 
 
 def plan(ladder: ReferenceLadder, outcome: Outcome, cost: Number, workers: int) -> tuple[list[Task], list[Task]]:
-    """Return all tasks in order of beginning, and in order of decision."""
+    """Return all tasks twice: in order of their start, and in order of decision."""
     tasks: list[Task] = []
     decisions: list[Task] = []
     running: dict[int, Task] = {}
@@ -97,7 +97,7 @@ def plan(ladder: ReferenceLadder, outcome: Outcome, cost: Number, workers: int) 
 
 @dataclass
 class Execution:
-    """A task on a thread, the seconds of work that are left, and the threads that help."""
+    """A task on a thread, its remaining seconds of work, and the threads that help."""
 
     task: Task
     thread: int
@@ -105,7 +105,7 @@ class Execution:
     left: float
     helpers: set[int] = field(default_factory=set)
     team: int = 1
-    most: int = 1  # members
+    most: int = 1  # largest number of members
 
     def rate(self, efficiency: float) -> float:
         return 1 + len(self.helpers) * efficiency
@@ -117,11 +117,11 @@ class Execution:
 
 @dataclass
 class Threads:
-    """The tasks of all threads; everything is computed again at each event."""
+    """Runs tasks on threads; everything is recomputed at each event."""
 
     count: int
     efficiency: float | None  # None: no teams
-    most: Callable[[Job], int] | None = None  # members of a team; None: all threads
+    most: Callable[[Job], int] | None = None  # largest team for a job; None: all threads
     now: float = 0.0
     busy: float = 0.0
     running: dict[int, Execution] = field(default_factory=dict)
@@ -163,12 +163,12 @@ class Threads:
                 self.join(thread)
 
     def idle(self) -> list[int]:
-        """Return the threads that neither have a job nor help in one."""
+        """Return the threads that neither run a job nor help with one."""
         helping = {helper for job in self.running.values() for helper in job.helpers}
         return [thread for thread in range(self.count) if thread not in self.running and thread not in helping]
 
     def join(self, thread: int) -> None:
-        """Help the job with the most left per member that takes one more; of equals, that of the highest thread."""
+        """Help the job with the most work left per member that has room; on a tie, that of the highest thread."""
 
         def need(job: Execution) -> tuple[float, int]:
             return job.left / job.members, job.thread
@@ -184,13 +184,13 @@ class Threads:
 
 @dataclass
 class Line:
-    """One way of a line: (when they came, bytes) of all messages, in their order."""
+    """One direction of a line, with all its messages in order: (time of entering, bytes)."""
 
     bandwidth: float
     entered: list[tuple[float, float]] = field(default_factory=list)
 
     def passed(self) -> list[tuple[float, float]]:
-        """Return from when to when each message passed."""
+        """Return the start and end of the passage of each message."""
         times: list[tuple[float, float]] = []
         for came, size in self.entered:
             begin = max(times[-1][1] if times else 0.0, came)
@@ -198,7 +198,7 @@ class Line:
         return times
 
     def enter(self, now: float, size: float) -> float:
-        """Return when the message has passed; one without bytes does not wait."""
+        """Add a message and return when it has passed; a message without bytes does not wait."""
         if size == 0:
             return now
         self.entered.append((now, size))
@@ -219,13 +219,13 @@ class Process:
 
 @dataclass
 class Flight:
-    """A job from when it is given out until its result is known."""
+    """A job, from being given out until its result is known."""
 
     task: Task
     process: Process
     number: int
     stage: str  # arriving, waiting, running, returning
-    until: float  # the end of the stage; of one that waits, when it arrived
+    until: float  # the end of the stage; for a waiting job, when it arrived
     thread: int = -1
     start: float = 0.0
     end: float = 0.0
@@ -236,7 +236,7 @@ RANKS = {"returning": 0, "free": 1, "arriving": 2, "running": 3}
 
 @dataclass
 class Cluster:
-    """The core's `Cluster`, with the same fields."""
+    """Simulates a run on a cluster, with the settings of the core's `Cluster`."""
 
     threads: int
     settings: dict[str, Any]
@@ -284,7 +284,7 @@ class Cluster:
         return max(out.enter(now, size), into.enter(now, size)) + self.settings["latency"]
 
     def send_data(self) -> None:
-        """Each process that has the data sends them to one more, round by round."""
+        """Distribute the data in rounds: in each round, every process that has the data sends them to another one."""
         holders: list[tuple[Line, float, Process | None]] = [(self.out, 0.0, None)]
         missing = list(self.processes) if self.settings["data_bytes"] else []
         while missing:
@@ -342,7 +342,7 @@ class Cluster:
             clock.finish(flight.task)
 
     def start_waiting(self, seconds: Callable[[Job], float]) -> None:
-        """Let idle threads take the jobs that wait at their process, first come, first served."""
+        """Let idle threads start the jobs that wait at their process, first come, first served."""
         for flight in sorted(self.flights, key=lambda each: (each.until, each.number)):
             taken = {each.thread for each in self.flights if each.stage == "running"}
             idle = [thread for thread in flight.process.threads if thread not in taken]
@@ -351,6 +351,6 @@ class Cluster:
                 flight.until = self.now + seconds(flight.task.job)
 
     def line(self) -> float:
-        """Return the seconds of the busiest one, one way."""
+        """Return the busy seconds of the busiest line in one direction."""
         ways = [self.into, self.out, *(way for each in self.processes for way in (each.into, each.out))]
         return max(way.busy(self.now) for way in ways)
