@@ -13,7 +13,7 @@ thread_local std::int64_t bytes = 0;
 std::atomic<std::int64_t> live{0};
 std::atomic<std::int64_t> until_failure{0};  // 0: never
 
-#if defined(_WIN32)  // which has no std::aligned_alloc
+#if defined(_WIN32)  // Windows has no std::aligned_alloc
 void* aligned_memory(std::size_t alignment, std::size_t size) { return _aligned_malloc(size, alignment); }
 void free_aligned(void* memory) { _aligned_free(memory); }
 #else

@@ -1,5 +1,5 @@
-// allocations.hpp: how often this thread has asked for memory, what is held, and a failure to order; operator new is
-// replaced in allocations.cpp.
+// allocations.hpp: counts the allocations of this thread and the memory not yet freed, and makes a chosen allocation
+// fail; allocations.cpp replaces operator new.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,12 @@
 namespace ash::testing {
 
 std::int64_t allocations();      // since the thread began
-std::int64_t allocated_bytes();  // likewise
+std::int64_t allocated_bytes();  // since the thread began
 
-std::int64_t live_allocations();  // of all threads: what is not yet freed
+std::int64_t live_allocations();  // allocations of all threads that are not yet freed
 
-// The n-th allocation from now on fails, whichever thread asks for it; 0: none does. Returns whether one was still to
-// come.
+// Makes the n-th allocation from now on fail, in whichever thread; 0: none fails. Returns whether an earlier request
+// had not yet taken effect.
 bool fail_at(std::int64_t n);
 
 }  // namespace ash::testing

@@ -1,5 +1,5 @@
-// An epoch allocates nothing. An executable of its own: allocations.cpp replaces operator new, which sanitizers want to
-// keep.
+// Tests that an epoch allocates nothing. This is a separate executable because allocations.cpp replaces operator new,
+// which conflicts with sanitizers.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -18,7 +18,7 @@ using namespace ash::testing;
 
 namespace {
 
-// What a job of so many epochs and a score allocate, in a workspace that both have used before.
+// The number of allocations of a job and its score in a workspace that both have used before.
 std::int64_t allocated(const Data& data, const Settings& settings, std::int64_t epochs) {
     Workspace workspace(data, {&settings, 1});
     State state = initial_state(data.shape(), settings, 0, 0);
@@ -32,7 +32,7 @@ std::int64_t allocated(const Data& data, const Settings& settings, std::int64_t 
     return allocations() - before;
 }
 
-// What a call allocates, freed or not.
+// The bytes that a call allocates, freed or not.
 template <typename Call>
 std::int64_t bytes_of(Call call) {
     const std::int64_t before = allocated_bytes();
@@ -64,7 +64,7 @@ TEST_CASE("an epoch allocates nothing, and neither does a score") {
         const Data mixed = make_mixed_data(500, classes, weighted);
         for (const std::int64_t batch : {0, 1, 32}) {
             const Settings settings = settings_of(Optimizer::adam, batch);
-            // What a job takes at its beginning is all.
+            // All allocations happen at the start of a job.
             CHECK(allocated(plain, settings, 1) == allocated(plain, settings, 4));
             const Settings all = recipe(Optimizer::adam, batch);
             CHECK(allocated(mixed, all, 1) == allocated(mixed, all, 4));
@@ -100,7 +100,7 @@ TEST_CASE("a workspace takes as many bytes as predicted") {
     }
 }
 
-TEST_CASE("a score takes as many bytes as predicted, and keeps predictions for auc alone") {
+TEST_CASE("a score takes as many bytes as predicted, and keeps predictions only for auc") {
     Settings settings = settings_of(Optimizer::adam, 32);
     settings.label_smoothing = 0.1;  // the log loss is calibrated
     for (const int classes : {0, 2, 4}) {

@@ -1,5 +1,5 @@
-// The n-th allocation of a piece of work fails, for every n: one std::bad_alloc, nothing left behind, and the next time the
-// work is whole.
+// Makes the n-th allocation of a piece of work fail, for every n: it throws std::bad_alloc and leaks nothing, and
+// repeating the work gives the usual result.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -28,7 +28,7 @@ using namespace ash::testing;
 
 namespace {
 
-using Hashes = std::vector<std::uint64_t>;  // of what the work has made
+using Hashes = std::vector<std::uint64_t>;  // hashes of the results of the work
 using Work = std::function<Hashes()>;
 
 constexpr int kCandidates = 6;
@@ -47,7 +47,7 @@ Hashes hashes_of(const std::vector<JobRecord>& jobs) {
 
 const TunerSettings kSettings{.ladder = {}, .threads = 2, .workers = 3, .keep = 2};
 
-// A run on two threads, with so little memory for states that some are trained again.
+// A run on two threads with so little memory for states that some are trained again.
 Hashes tune(const Data& data) {
     Tuner tuner(make_candidates(data, 4'000), kSettings);
     tuner.start();
@@ -55,7 +55,7 @@ Hashes tune(const Data& data) {
     return hashes_of(tuner.jobs());
 }
 
-// The same, of which the caller does the jobs.
+// The same run, whose jobs are done by the caller.
 Hashes tune_elsewhere(const Data& data) {
     const auto mailbox = std::make_shared<Mailbox>(2);
     Tuner tuner(make_candidates(data, kNoLimit, mailbox), kSettings);
@@ -83,7 +83,7 @@ Hashes tune_elsewhere(const Data& data) {
     return hashes_of(tuner.jobs());
 }
 
-// All results are known, and the kept networks are trained again; their hashes are checked by complete().
+// A run whose results are all known; the kept networks are trained again, and complete() checks their hashes.
 Hashes resume(const Data& data, const std::vector<JobRecord>& jobs) {
     std::vector<KnownJob> known;
     for (const JobRecord& each : jobs) known.push_back({.record = each, .fold_scores = {each.score, each.score}});
@@ -97,7 +97,7 @@ Hashes resume(const Data& data, const std::vector<JobRecord>& jobs) {
     return hashes;
 }
 
-// One more job for some networks, which two threads share.
+// One more job for each of some networks, on two threads.
 Hashes refit(const Data& data) {
     const std::vector<Settings> settings = make_settings(3);
     const JobRules rules = fold_of(data).rules;
@@ -115,7 +115,7 @@ Hashes read_table() {
     return {digest(std::span(data.training().x.data(), static_cast<std::size_t>(data.training().x.size())))};
 }
 
-// A network out of a state, and another one out of its layers; they predict on three threads.
+// A network made from a state and another one made from its layers; both predict on three threads.
 Hashes predict_twice(const Data& data, const Settings& settings) {
     const Network network(initial_state(data.shape(), settings, kSeed, 0), data);
     std::vector<LayerWeights> layers;
@@ -152,7 +152,7 @@ Hashes simulated() {
     return {jobs};
 }
 
-// Returns how many allocations failed.
+// Does the work once for each n and returns the number of allocations that failed.
 int sweep(const Work& work) {
     const Hashes expected = work();
     int failed = 0;
@@ -162,10 +162,10 @@ int sweep(const Work& work) {
         bool over = false;
         try {
             work();
-            over = fail_at(0);  // it was not reached
+            over = fail_at(0);  // true if the n-th allocation was not reached
         } catch (const std::bad_alloc&) {
             fail_at(0);
-        } catch (const std::system_error&) {  // a thread that there was no memory for
+        } catch (const std::system_error&) {  // no memory for a thread
             fail_at(0);
         }
         REQUIRE(live_allocations() == before);

@@ -1,4 +1,4 @@
-// kernel_help.hpp: which kernels are tested, on what, and how far two results are apart.
+// kernel_help.hpp: the kernels and sizes that are tested, random inputs, and the distance of two results.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ extern void (*const kSimulatedTiles)(const Product&, float*) noexcept;  // unit_
 
 namespace ash::testing {
 
-// The units that this processor can run, and the tiles of AVX-512 even where it cannot.
+// The kernels that this processor can run, and the AVX-512 tiles even if it cannot run them natively.
 inline std::vector<const Kernels*> tested_kernels() {
     std::vector<const Kernels*> tables(available_kernels().begin(), available_kernels().end());
 #if defined(__x86_64__)
@@ -31,7 +31,7 @@ inline std::vector<const Kernels*> tested_kernels() {
     return tables;
 }
 
-// Those whose products of bfloat16 are tested: with the tiles of AMX too, simulated where there are none.
+// The kernels whose bfloat16 products are tested, including AMX tiles, which are simulated if AMX is missing.
 inline std::vector<Kernels> tested_bfloat16() {
     std::vector<Kernels> tables;
     for (const Kernels* table : tested_kernels()) tables.push_back(*table);
@@ -51,8 +51,8 @@ inline constexpr std::initializer_list<Activation> kActivations{
 
 inline constexpr int kLargest = 70;
 
-// The sizes of which all pairs are tested: every one; under a sanitizer, where all pairs would take minutes, the small
-// ones and those around whole vectors and tiles.
+// The sizes of which all pairs are tested: all sizes; under a sanitizer, where all pairs would take minutes, only small
+// sizes and those near whole vectors and tiles.
 inline std::vector<int> sizes() {
     std::vector<int> all(kLargest);
     std::iota(all.begin(), all.end(), 1);
@@ -62,7 +62,7 @@ inline std::vector<int> sizes() {
     return all;
 }
 
-// Numbers in [-1, 1), a function of the seed alone; columns beyond `columns` are zero.
+// Numbers in [-1, 1) that depend only on the seed; padding columns are zero.
 inline AlignedFloats random_block(Block block, std::uint64_t seed) {
     AlignedFloats values(block.rows * block.stride);
     Words words{};
@@ -78,7 +78,7 @@ inline AlignedFloats random_block(Block block, std::uint64_t seed) {
 
 inline Block block_of(std::int64_t rows, std::int64_t columns) { return {rows, columns, padded(columns)}; }
 
-// Largest distance over the columns that mean something; infinite if one is NaN and the other is not.
+// The largest distance over all columns except padding; infinite if only one of two values is NaN.
 inline double distance(const AlignedFloats& a, const AlignedFloats& b, Block block) {
     double largest = 0.0;
     for (std::int64_t row = 0; row < block.rows; ++row) {
@@ -94,7 +94,7 @@ inline double distance(const AlignedFloats& a, const AlignedFloats& b, Block blo
     return largest;
 }
 
-// 0 with fma; without it a sum of k products differs by rounding.
+// The allowed distance: 0 with fma; without fma, sums of `terms` products are rounded differently.
 inline double tolerance(const Kernels& kernels, double terms) { return kernels.fma ? 0.0 : (terms + 2.0) * 1.2e-7; }
 
 }  // namespace ash::testing

@@ -1,5 +1,5 @@
-// recipe_help.hpp: a mixed table, and a candidate that has all of the recipe: embedding, factors of inputs, parametric
-// activations, ntk.
+// recipe_help.hpp: a mixed table, and a candidate with all parts of RealMLP's recipe: embedding, factors of inputs,
+// parametric activations, ntk.
 #pragma once
 
 #include <algorithm>
@@ -17,11 +17,12 @@ namespace ash::testing {
 
 inline constexpr int kMixedFeatures = 24;
 inline constexpr int kConstantFeature = 7;
-inline constexpr int kMixedNumbers = 18;  // more than one block of 16; with them layer 0 has 78 inputs, more than 64
+inline constexpr int kMixedNumbers = 18;  // more than one block of 16; layer 0 then has 78 inputs, more than 64
 
 inline bool is_switch(int feature) { return feature % 5 == 3; }
 
-// Every fifth feature is 0 or 1 and not standardized, one is constant, the others are numbers. weighted: as make_data().
+// Every fifth feature is 0 or 1 and not standardized, one is constant, the others are numbers. weighted: see
+// make_data().
 inline Data make_mixed_data(int rows, int classes, bool weighted = false) {
     std::vector<double> x;
     std::vector<double> y;
@@ -61,7 +62,7 @@ inline Settings recipe(Optimizer optimizer, std::int64_t batch_size) {
     return settings;
 }
 
-// What a candidate leaves and what it scores, after jobs of these epochs.
+// The state, outcome and score of a candidate after jobs of these epochs.
 struct Trained {
     State state;
     Outcome outcome;

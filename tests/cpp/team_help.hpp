@@ -17,15 +17,15 @@ namespace ash::testing {
 
 inline void no_ring(void*) {}
 
-// Returns the processor time of all threads in seconds. On Windows std::clock() returns wall time.
+// Returns the processor time of all threads in seconds. (On Windows, std::clock() would return wall-clock time.)
 inline double processor_seconds() {
     timespec time{};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
     return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-// Threads that join a team whenever it is open, until the end of the scope; with gaps, so that they come and go. The end
-// may find the team open and all of them asleep in it: it rings the bell, which they read before they look for the end.
+// Threads that join and leave a team, with gaps, whenever it is open, until the end of the scope. At the end all of
+// them may be asleep in an open team, so the bell is rung; they read it before they check for the end.
 class Members {
   public:
     Members(Team& team, std::atomic<std::uint32_t>& bell, int count, std::function<void(Workspace&)> prepare = {})

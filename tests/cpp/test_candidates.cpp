@@ -1,4 +1,4 @@
-// Network candidates: resumed, restarted, published, diverged, stopped, appended while others train; hashes and costs.
+// Tests network candidates: resumed, restarted, published, diverged, stopped, appended while others train; hashes, costs.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -18,7 +18,7 @@
 using namespace ash;
 using namespace ash::testing;
 
-TEST_CASE_FIXTURE(Fixture, "resume goes on from the state that the last job left") {
+TEST_CASE_FIXTURE(Fixture, "resume continues from the state after the last job") {
     Candidates all = candidates(Continuation::resume);
     run(all, {4, 0, 1});
     CHECK(weights_after(all, {4, 1, 2}) == trained(data, settings[4], 4, {1, 2}));
@@ -60,10 +60,10 @@ TEST_CASE_FIXTURE(Fixture, "a state that is not needed is freed") {
     CHECK_FALSE(state.expired());
     all.retire(1);
     CHECK(state.expired());
-    all.retire(2);  // has none
+    all.retire(2);  // has no state
 }
 
-TEST_CASE_FIXTURE(Fixture, "a stopped job has no result, also while it trains again; one that diverges has one") {
+TEST_CASE_FIXTURE(Fixture, "a stopped job has no result, even while it retrains a state; a diverged job has one") {
     settings[1].optimizer = Optimizer::sgd;
     settings[1].learning_rate = 1e30;
     settings[1].activations = {Activation::relu};
@@ -85,7 +85,7 @@ TEST_CASE_FIXTURE(Fixture, "a closed team is not helped") {
     CHECK(all.help(5, 0, team, team.invitation(bell)).blocks == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "what cannot be trained is refused") {
+TEST_CASE_FIXTURE(Fixture, "candidates that cannot be trained are refused") {
     CHECK_THROWS_AS(candidates(Continuation::resume, kNoLimit, Metric::r2), std::invalid_argument);
     settings[3].learning_rate = -1.0;
     CHECK_THROWS_AS(candidates(Continuation::resume), std::invalid_argument);
@@ -97,7 +97,7 @@ TEST_CASE_FIXTURE(Fixture, "what cannot be trained is refused") {
     CHECK_THROWS_AS(candidates(Continuation::resume), std::invalid_argument);
 }
 
-TEST_CASE_FIXTURE(Fixture, "more candidates are appended, all or none") {
+TEST_CASE_FIXTURE(Fixture, "either all or none of several candidates are appended") {
     Candidates all({fold_of(data)}, {settings[0]}, 6, 1, kNoLimit);
     CHECK(all.count() == 6);
     CHECK(all.known() == 1);
@@ -111,7 +111,7 @@ TEST_CASE_FIXTURE(Fixture, "more candidates are appended, all or none") {
     CHECK(weights_after(all, {5, 0, 1}) == trained(data, settings[5], 5, {1}));
 }
 
-TEST_CASE_FIXTURE(Fixture, "an endless stream knows nothing at first, and its candidates stay where they are") {
+TEST_CASE_FIXTURE(Fixture, "an endless stream starts without candidates, and appending does not move them") {
     constexpr std::int64_t kMost = (std::int64_t{1} << 31) - 1;
     Candidates all({fold_of(data)}, {}, kMost, 2, kNoLimit);
     CHECK(all.known() == 0);
@@ -130,17 +130,17 @@ TEST_CASE_FIXTURE(Fixture, "an endless stream knows nothing at first, and its ca
     CHECK(weights(*all.publish(1).front()) == trained(data, settings[1], 1, {1, 2, 4, 8, 16, 32, 64, 128}));
 }
 
-TEST_CASE_FIXTURE(Fixture, "costs are those of the epochs of the job, and of rows in a batch") {
+TEST_CASE_FIXTURE(Fixture, "costs depend on the epochs of the job and on the rows of a batch") {
     settings[2].hidden = {10, 9};
     const Candidates all = candidates(Continuation::resume);
-    const double forward = 16 * (5 + 10 + 9);  // columns in whole lines of 16
+    const double forward = 16 * (5 + 10 + 9);  // columns padded to lines of 16
     const double training = 2 * forward + 16 * (9 + 3);
     CHECK(all.cost({2, 3, 8}) == 8 * 100 * training + 50 * forward);
     CHECK(all.step_cost(2) == 18 * training);
-    CHECK(all.step_cost(4) == 100 * 16 * (2 * (5 + 12) + 3));  // one batch of everything
+    CHECK(all.step_cost(4) == 100 * 16 * (2 * (5 + 12) + 3));  // one batch with all rows
 }
 
-TEST_CASE("epochs of rungs are counted up to 2^62, and beyond that refused") {
+TEST_CASE("epochs of rungs are counted up to 2^62 and refused beyond") {
     constexpr std::int64_t kMost = std::int64_t{1} << 62;
     const auto rules = [](std::int64_t min_epochs, std::int64_t eta, Continuation continuation = Continuation::resume) {
         return JobRules{
@@ -167,7 +167,7 @@ TEST_CASE("epochs of rungs are counted up to 2^62, and beyond that refused") {
     refuses(0, 2, 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "states of rungs that no ladder has are refused, and counters that would overflow") {
+TEST_CASE_FIXTURE(Fixture, "states are refused if no ladder has their rung or if counters would overflow") {
     for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
         Candidates all = candidates(continuation);
         State state = initial_state(data.shape(), settings[1], kSeed, 1);
@@ -205,7 +205,7 @@ TEST_CASE_FIXTURE(Fixture, "a job of 2^62 epochs trains until it is stopped") {
     stops.join();
 }
 
-TEST_CASE_FIXTURE(Fixture, "limits of memory are 0 or more, and any number of folds may share one") {
+TEST_CASE_FIXTURE(Fixture, "memory limits are 0 or more, and any number of folds may share one") {
     const auto made = [&](std::int64_t limit) {
         return Candidates({fold_of(data), fold_of(data), fold_of(data)}, settings, std::ssize(settings), 1, limit);
     };

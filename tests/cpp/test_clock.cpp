@@ -1,4 +1,4 @@
-// The clocks: what the virtual one decides is that of a naive simulation, whoever executes its tasks in whatever order.
+// Tests the clocks: the virtual clock decides like a naive simulation, whatever the threads and order of execution.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ using ash::Report;
 using ash::Schedule;
 using ash::Task;
 
-// Any function of the job will do; some diverge, some tie.
+// An arbitrary function of the job, with some diverged jobs and some ties.
 double score_of(const Job& job) {
     const int mixed = (job.candidate * 7919 + job.rung * 104729) % 101;
     return mixed == 0 ? std::numeric_limits<double>::quiet_NaN() : mixed / 2;
@@ -42,7 +42,7 @@ Decision decision(const Task& task) {
     return {task.job.candidate, task.job.rung, task.worker, task.start, task.finish};
 }
 
-// The twin: one look at all workers for every decision, and every job done on the spot.
+// The naive twin: it searches all workers for every decision and does every job at once.
 std::vector<Decision> naive(const LadderSettings& settings, int workers) {
     Ladder ladder(settings);
     std::map<int, Task> running;
@@ -68,7 +68,7 @@ std::vector<Decision> naive(const LadderSettings& settings, int workers) {
     }
 }
 
-// Executes a clock's tasks as `threads` threads might: in random order, with random waits in between.
+// Executes a clock's tasks as `threads` threads might: in random order and with random delays.
 class Execution {
   public:
     Execution(const LadderSettings& settings, Schedule schedule, int workers, Order order, std::uint32_t seed,
@@ -137,7 +137,7 @@ const std::vector<LadderSettings> kLadders = {
 
 }  // namespace
 
-TEST_CASE("the virtual clock decides as the naive simulation, in any order of execution") {
+TEST_CASE("the virtual clock decides like the naive simulation, in any order of execution") {
     for (const LadderSettings& settings : kLadders) {
         for (const int workers : {1, 2, 5, 32}) {
             const std::vector<Decision> expected = naive(settings, workers);
@@ -153,7 +153,7 @@ TEST_CASE("the virtual clock decides as the naive simulation, in any order of ex
     }
 }
 
-TEST_CASE("candidates that are provided late change no decision") {
+TEST_CASE("candidates provided late change no decision") {
     for (const LadderSettings& settings : kLadders) {
         const std::vector<Decision> expected = naive(settings, 6);
         for (const std::int64_t chunk : {1, 3, 17}) {
@@ -185,7 +185,7 @@ TEST_CASE("outstanding tasks are returned in the requested order") {
         while (clock.has_task()) given.push_back(clock.next().value());
         REQUIRE(given.size() == 8);
         CHECK_FALSE(clock.next());
-        if (order == Order::start) continue;  // all start at 0
+        if (order == Order::start) continue;  // all tasks start at 0
         CHECK(std::is_sorted(given.begin(), given.end(),
                              [](const Task& a, const Task& b) { return a.finish < b.finish; }));
     }
@@ -197,7 +197,7 @@ TEST_CASE("outstanding tasks are returned in the requested order") {
     CHECK(clock.next()->job.rung == 0);
 }
 
-TEST_CASE("a result that comes early is held back until the results before it have come") {
+TEST_CASE("an early result is held back until all results before it have arrived") {
     Ladder ladder({.candidates = 4});
     ash::VirtualClock clock(
         ladder, 4, 2, [](const Job& job) { return job.candidate == 0 ? 10.0 : 1.0; }, Order::finish);
@@ -205,7 +205,7 @@ TEST_CASE("a result that comes early is held back until the results before it ha
     const Task slow = clock.next().value();
     CHECK(quick.job.candidate == 1);
     CHECK(slow.job.candidate == 0);
-    clock.finish({slow, 5.0, 0.0});  // really first, virtually last
+    clock.finish({slow, 5.0, 0.0});  // first in real time, last in virtual time
     CHECK(clock.decided().empty());
     CHECK_FALSE(clock.has_task());
     clock.finish({quick, 1.0, 0.0});
@@ -214,7 +214,7 @@ TEST_CASE("a result that comes early is held back until the results before it ha
     CHECK(clock.has_task());
 }
 
-TEST_CASE("a release ends everything, and a virtual clock drops what was held back") {
+TEST_CASE("release() ends all jobs, and a virtual clock drops results that were held back") {
     for (const Schedule schedule : {Schedule::greedy, Schedule::reproducible}) {
         const bool greedy = schedule == Schedule::greedy;
         Ladder ladder({.candidates = 100});
@@ -222,7 +222,7 @@ TEST_CASE("a release ends everything, and a virtual clock drops what was held ba
         std::vector<Task> given;
         for (int i = 0; i < 10; ++i) given.push_back(clock->next().value());
         std::size_t decided = 0;
-        for (std::size_t i = 1; i < 9; ++i) {  // the first is late, the last never comes
+        for (std::size_t i = 1; i < 9; ++i) {  // the first result is late, the last one never arrives
             clock->finish({given[i], 1.0, 0.0});
             decided += clock->decided().size();
         }
@@ -238,7 +238,7 @@ TEST_CASE("a release ends everything, and a virtual clock drops what was held ba
     }
 }
 
-TEST_CASE("a report limit leaves the first decisions, in any order of execution") {
+TEST_CASE("a report limit keeps the first decisions, in any order of execution") {
     for (LadderSettings settings : kLadders) {
         const std::vector<Decision> all = naive(settings, 5);
         const std::int64_t last = std::ssize(all);
@@ -254,7 +254,7 @@ TEST_CASE("a report limit leaves the first decisions, in any order of execution"
     }
 }
 
-TEST_CASE("a result of a task that no worker has is refused, and nothing changes") {
+TEST_CASE("a result of a task that no worker has is refused and changes nothing") {
     for (const bool released : {false, true}) {
         Ladder ladder({.candidates = 4});
         ash::VirtualClock clock(ladder, 4, 2, cost_of, Order::finish);
@@ -290,7 +290,7 @@ TEST_CASE("a clock with invalid settings is refused") {
     }
 }
 
-TEST_CASE("a result of a task that is not running is refused, and nothing changes") {
+TEST_CASE("a result of a task that is not running is refused and changes nothing") {
     for (const Schedule schedule : {Schedule::greedy, Schedule::reproducible}) {
         for (const bool released : {false, true}) {
             Ladder ladder({.candidates = 8});
@@ -301,7 +301,7 @@ TEST_CASE("a result of a task that is not running is refused, and nothing change
             if (released) clock->release();
             std::vector<Task> wrong(7, second);
             wrong[0] = first;
-            wrong[1].job.candidate = 2;  // of the virtual clock: given to a worker, but not handed out
+            wrong[1].job.candidate = 2;  // the virtual clock assigned it, but has not handed it out
             wrong[1].worker = 2;
             wrong[2].job.candidate = 1 << 20;
             wrong[3].job.candidate = -1;
@@ -316,7 +316,7 @@ TEST_CASE("a result of a task that is not running is refused, and nothing change
             for (const Task& task : wrong) CHECK_THROWS_AS(clock->finish({task, 1.0, 0.0}), std::invalid_argument);
             clock->finish({second, 1.0, 0.0});
             CHECK_THROWS_AS(clock->finish({second, 1.0, 0.0}), std::invalid_argument);
-            const bool is_dropped = released && schedule == Schedule::reproducible;  // of the second one
+            const bool is_dropped = released && schedule == Schedule::reproducible;  // the second result
             CHECK(ladder.rungs()[0].finished() == (is_dropped ? 1 : 2));
         }
     }

@@ -1,4 +1,4 @@
-// Simulated clusters: cases computed by hand, and what is refused; the plain Python twin is compared in test_simulate.py.
+// Tests simulated clusters: cases computed by hand, invalid settings. test_simulate.py compares the plain Python twin.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -26,7 +26,7 @@ SimulationSettings settings(std::int64_t candidates, int threads) {
     return made;
 }
 
-// A second an epoch and ten bytes a state; the later the better.
+// One second per epoch and ten bytes per state; later candidates are better.
 Workload workload() {
     return {.seconds = [](const Job& job) { return static_cast<double>(job.epochs); },
             .cost = [](const Job& job) { return static_cast<double>(job.epochs); },
@@ -36,7 +36,7 @@ Workload workload() {
 
 }  // namespace
 
-TEST_CASE("a cluster without costs decides as threads do") {
+TEST_CASE("a cluster without costs decides like threads") {
     for (const int threads : {1, 3, 16}) {
         const ash::Simulation here = ash::simulate(settings(50, threads), workload());
         const ClusterSimulation there =
@@ -51,7 +51,7 @@ TEST_CASE("a cluster without costs decides as threads do") {
     }
 }
 
-TEST_CASE("a result comes back after two latencies, a decision and its job") {
+TEST_CASE("a result arrives after two latencies, a decision and its job") {
     const Cluster cluster{.latency = 1.0, .decision_seconds = 0.5};
     std::vector<SimulatedJob> told;
     const ClusterSimulation found = ash::simulate_cluster(settings(2, 1), cluster, workload(),
@@ -64,7 +64,7 @@ TEST_CASE("a result comes back after two latencies, a decision and its job") {
     CHECK(found.coordinator == 1.0);
 }
 
-TEST_CASE("states travel through the coordinator, or stay") {
+TEST_CASE("states are sent through the coordinator, or stay with their process") {
     Cluster cluster{.states_stay = false, .bandwidth = 5.0};
     const ClusterSimulation travels = ash::simulate_cluster(settings(4, 1), cluster, workload());
     CHECK(travels.run.makespan == 4 * 3.0 + 2 * 6.0);
@@ -77,12 +77,12 @@ TEST_CASE("states travel through the coordinator, or stay") {
     CHECK(stays.bytes == 0.0);
 }
 
-TEST_CASE("data are passed on by the processes that have them") {
+TEST_CASE("processes that have the data pass them on") {
     const Cluster cluster{.bandwidth = 5.0, .process_bandwidth = 10.0, .data_bytes = 10.0};
     SimulationSettings chosen = settings(3, 3);
     chosen.ladder.max_rungs = 1;
     const ClusterSimulation found = ash::simulate_cluster(chosen, cluster, workload());
-    CHECK(found.run.makespan == 5.0);  // there at 2, 4 and 3
+    CHECK(found.run.makespan == 5.0);  // the data arrive at 2, 4 and 3
     CHECK(found.bytes == 30.0);
     CHECK(found.line == 4.0);
 }
@@ -93,7 +93,7 @@ TEST_CASE("the last process has the remaining threads") {
     CHECK(found.run.busy == found.run.work);
 }
 
-TEST_CASE("a stop score ends the run while other jobs run and data are in transit") {
+TEST_CASE("a stop score ends the run while other jobs run and data are being sent") {
     SimulationSettings chosen = settings(64, 8);
     chosen.ladder.stop_score = 3.0;
     const Cluster cluster{.latency = 0.25, .process_bandwidth = 100.0, .data_bytes = 1000.0};

@@ -1,4 +1,4 @@
-// The work of a job: against multiply-adds counted one by one, and by hand.
+// Compares the work of a job with multiply-adds counted one by one, and with cases computed by hand.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -18,7 +18,7 @@ Layout layout_of(int features, const std::vector<int>& hidden, int outputs, int 
     return {{features, outputs, numbers}, settings};
 }
 
-// As the products would be written in loops, whole lines of columns at a time; an embedding where there is one.
+// Counts the products as loops over padded lines of columns would, and the embedding, if any.
 std::int64_t counted(const Layout& layout, std::int64_t training, std::int64_t validation, std::int64_t epochs) {
     std::int64_t count = 0;
     const auto product = [&](std::int64_t rows, std::int64_t columns, std::int64_t terms) {

@@ -1,4 +1,4 @@
-// Data from blocks: moments against two plain passes, the clip, missing values, weights as repeated rows.
+// Tests data from blocks: moments as in two plain passes, the clip, missing values, weights as repeated rows.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ using namespace ash;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// The naive twin: mean and deviation in two passes, each value so many times.
+// The naive twin: weighted mean and deviation in two passes.
 std::pair<double, double> plain_moments(const std::vector<double>& values, const std::vector<double>& weights) {
     long double weight = 0;
     long double sum = 0;
@@ -44,7 +44,7 @@ std::pair<double, double> plain_moments(const std::vector<double>& values, const
     return {static_cast<double>(mean), static_cast<double>(std::sqrt(squares / weight))};
 }
 
-// rows x 3: a table of numbers with gaps, its target, and weights 1, 2, 3.
+// A table of numbers [rows, 3] with missing cells, its target, and weights 1, 2, 3.
 struct Given {
     static constexpr int kFeatures = 3;
     std::vector<double> x;
@@ -88,7 +88,7 @@ Data built(const Given& given, int classes, bool weighted, std::int64_t block) {
     return builder.finish();
 }
 
-// Each row as often as its weight says.
+// Each row, repeated as often as its weight.
 Given repeated(const Given& given) {
     Given result(0, 2);
     for (std::size_t row = 0; row < given.y.size(); ++row) {
@@ -107,13 +107,12 @@ std::vector<float> floats(const AlignedFloats& values) { return {values.data(), 
 
 }  // namespace
 
-TEST_CASE("moments in one pass are those of two, with weights and large means") {
+TEST_CASE("moments in one pass equal those of two passes, with weights and large means") {
     std::mt19937_64 random(1);
     std::normal_distribution<double> normal;
     for (const double offset : {0.0, 1e9, -1e30}) {
         for (const double spread : {1.0, 1e-3, 1e12}) {
-            std::vector<double> values{offset +
-                                       1000 * spread};  // the first one, from which all is counted, lies far out
+            std::vector<double> values{offset + 1000 * spread};  // the first value, the origin of all sums, is far out
             std::vector<double> weights{2.0};
             for (int row = 1; row < 3000; ++row) {
                 values.push_back(offset + spread * normal(random));
@@ -123,7 +122,7 @@ TEST_CASE("moments in one pass are those of two, with weights and large means") 
             for (std::size_t row = 0; row < values.size(); ++row) moments.add(&values[row], weights[row]);
             const auto [mean, deviation] = plain_moments(values, weights);
             CHECK(std::abs(moments.scaling().center[0] - mean) <= 1e-13 * (std::abs(offset) + 1000 * spread));
-            if (std::abs(offset) > 1e15 * spread) continue;  // nothing of the spread is left in a double
+            if (std::abs(offset) > 1e15 * spread) continue;  // a double cannot represent the spread
             CHECK(moments.scaling().scale[0] == doctest::Approx(deviation).epsilon(1e-9));
             CHECK(moments.scaling().limit[0] == 0.0);
         }
@@ -136,10 +135,10 @@ TEST_CASE("columns that are constant or empty have a deviation of 1") {
     CHECK(moments.scaling().scale == std::vector{1.0, 1.0});
     for (int row = 0; row < 5; ++row) moments.add(std::vector{0.1, 1e-200 * row}.data(), 3.0);
     CHECK(moments.scaling().center[0] == 0.1);
-    CHECK(moments.scaling().scale == std::vector{1.0, 1.0});  // the squares of the second are no doubles
+    CHECK(moments.scaling().scale == std::vector{1.0, 1.0});  // squares of the second column overflow
 }
 
-TEST_CASE("blocks make no difference, nor does the order in which a part lists its rows") {
+TEST_CASE("neither blocks nor the order of rows in a part make a difference") {
     for (const int classes : {3, 0}) {
         const Given given(203, classes);
         const Data whole = built(given, classes, true, given.rows());
@@ -163,7 +162,7 @@ TEST_CASE("blocks make no difference, nor does the order in which a part lists i
     }
 }
 
-TEST_CASE("blocks make no difference where quartiles are those of a sample") {
+TEST_CASE("blocks make no difference if quartiles come from a sample") {
     const Given given(40000, 2);
     const Data whole = built(given, 2, true, given.rows());
     for (const std::int64_t block : {1, 1000}) {
@@ -174,7 +173,7 @@ TEST_CASE("blocks make no difference where quartiles are those of a sample") {
     }
 }
 
-TEST_CASE("a missing value stands at the median, and a feature that is not standardized stays as it is") {
+TEST_CASE("a missing value is at the median, and a feature that is not standardized stays unchanged") {
     const Given given(70, 2);
     const Data data = built(given, 2, false, 16);
     for (std::size_t i = 0; i < given.training.size(); ++i) {
@@ -192,7 +191,7 @@ TEST_CASE("a missing value stands at the median, and a feature that is not stand
     CHECK(data.training().weights.empty());
 }
 
-TEST_CASE("weights are repeated rows: in the scaling, in an update of the whole part, in score and loss") {
+TEST_CASE("weights equal repeated rows: in scaling, in a full-batch update, in score and loss") {
     for (const int classes : {3, 0}) {
         const Given given(300, classes);
         const Data weighted = built(given, classes, true, 64);
@@ -254,7 +253,7 @@ TEST_CASE("a builder refuses shapes that do not fit") {
     CHECK_THROWS_AS(builder.fill(given.x.data(), 0), std::invalid_argument);
 }
 
-TEST_CASE("a table with too many columns is refused, or with none") {
+TEST_CASE("a table with too many columns or none is refused") {
     const Given given(20, 2);
     for (const int columns : {-1, 0, kMostColumns + 1, std::numeric_limits<int>::max()}) {
         const auto made = [&](int features, int targets, int classes) {

@@ -1,4 +1,4 @@
-// Denormals are flushed for as long as it was asked for, and training leaves none behind.
+// Tests that denormals are flushed only while requested, and that training leaves none behind.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ using namespace ash::testing;
 
 namespace {
 
-// What the processor makes of 1e-20 * 1e-20, and of a denormal that comes in; volatile: not the compiler.
+// 1e-20 * 1e-20, and below a sum of denormals; volatile, so that the processor computes them and not the compiler.
 float product() {
     volatile float small = 1e-20F;
     volatile float result = small * small;
@@ -42,7 +42,7 @@ std::int64_t denormals(const AlignedFloats& floats) {
     return std::count_if(floats.data(), floats.data() + floats.size(), is_denormal);
 }
 
-// What a weight's moments are after so many updates without a gradient.
+// The moments of weights after updates without a gradient.
 AlignedFloats decayed(const Kernels& kernels, int updates) {
     const Block block{1, 16, 16};
     const AlignedFloats gradient(16);
@@ -57,7 +57,7 @@ AlignedFloats decayed(const Kernels& kernels, int updates) {
 
 }  // namespace
 
-TEST_CASE("denormals are zero on its thread during its lifetime, however it ends") {
+TEST_CASE("denormals are flushed on the guard's thread during its lifetime, however it ends") {
     CHECK(keeps());
     {
         const FlushDenormals outer;
@@ -86,7 +86,7 @@ TEST_CASE("denormals are zero on its thread during its lifetime, however it ends
     }
 }
 
-TEST_CASE("decaying moments would stay denormals, and become zero where these are flushed") {
+TEST_CASE("decaying moments stay denormal, but become zero if denormals are flushed") {
     for (const Kernels* kernels : available_kernels()) {
         CHECK(denormals(decayed(*kernels, 4000)) > 0);
         const FlushDenormals flush;
@@ -95,16 +95,16 @@ TEST_CASE("decaying moments would stay denormals, and become zero where these ar
     }
 }
 
-// Units whose biases are far below zero are dead: their weights get no gradient any more, and decay.
+// Units with biases far below zero are dead: their weights get no gradient and only decay.
 TEST_CASE("a job whose gradients vanish leaves no denormal in weights and moments") {
     const Data data = make_mixed_data(40, 3);
     for (const Optimizer optimizer : {Optimizer::momentum, Optimizer::adam, Optimizer::adamw}) {
         Settings settings = recipe(optimizer, 0);
         settings.activations.assign(2, Activation::relu);
-        settings.parametric_activation = false;  // a unit that has a share of x is never dead
+        settings.parametric_activation = false;  // a unit with a share of x is never dead
         settings.beta2 = 0.95;
         settings.l2 = 0.0;
-        settings.weight_decay = optimizer == Optimizer::adamw ? 10.0 : 0.0;  // at 0.01: 0.9 a step
+        settings.weight_decay = optimizer == Optimizer::adamw ? 10.0 : 0.0;  // times 0.9 per step at rate 0.01
         settings.learning_rate_schedule = LearningRateSchedule::constant;
         Workspace workspace(data, {&settings, 1});
         State state = initial_state(data.shape(), settings, 5, 2);
@@ -122,7 +122,7 @@ TEST_CASE("a job whose gradients vanish leaves no denormal in weights and moment
     }
 }
 
-TEST_CASE("training, scoring, helping and predicting put the mode back") {
+TEST_CASE("training, scoring, helping and predicting restore the mode") {
     const Data data = make_mixed_data(120, 3);
     const Settings settings = recipe(Optimizer::adam, 16);
     const Trained trained = trained_by(data, settings, {2}, kernels(""));
@@ -133,7 +133,7 @@ TEST_CASE("training, scoring, helping and predicting put the mode back") {
     CHECK(keeps());
 }
 
-TEST_CASE("a member flushes as the owner does, and puts the mode back") {
+TEST_CASE("a member flushes like the owner, and restores the mode") {
     std::atomic<std::uint32_t> bell{0};
     Team team(bell);
     team.open(1, no_ring, nullptr);

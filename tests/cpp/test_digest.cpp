@@ -1,4 +1,4 @@
-// The digest of weights: answers of the Python package xxhash, and what any change does.
+// Tests the digest of weights: known results of the Python package xxhash, and the effect of any change.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -33,7 +33,7 @@ void flip(float& value, int bit) {
 
 }  // namespace
 
-TEST_CASE("digests equal known answers, with and without a rest beyond whole stripes") {
+TEST_CASE("digests equal known results, with and without a rest after whole stripes") {
     const std::initializer_list<std::pair<int, std::uint64_t>> known{
         {0, 0xef46db3751d8e999U},  {1, 0x477a7e4f0e7690ddU},   {2, 0x909ae08e5f809693U},
         {7, 0x5c7443f8463ac947U},  {8, 0xc91c2a4007dc13d0U},   {9, 0x1e54ca1d41e5e76aU},
@@ -46,7 +46,7 @@ TEST_CASE("digests equal known answers, with and without a rest beyond whole str
     CHECK(digest(std::vector{-0.0F}) == 0x822e51211bf08373U);
 }
 
-TEST_CASE("floats that arrive in parts have the digest of all at once") {
+TEST_CASE("floats added in parts have the digest of all floats added at once") {
     const std::vector<float> all = ramp(1000);
     CHECK(DigestOfParts().digest() == digest(std::span<const float>()));
     for (const std::size_t part : {8U, 24U, 400U, 1000U}) {
@@ -94,7 +94,7 @@ TEST_CASE("the digest depends on order and length") {
     CHECK(digest(std::vector<float>(16)) != digest(std::vector<float>(32)));
 }
 
-// Why the whole arena may be hashed: what lies between the rows is zero, whatever the width of a vector.
+// The whole arena may be hashed, since the padding between rows is zero for every vector width.
 TEST_CASE("padding of trained weights is positive zero on every instruction set") {
     const Data data = testing::make_data(120, 5, 3);
     for (const Kernels* kernels : available_kernels()) {

@@ -1,5 +1,5 @@
-// The periodic embedding and the factors of inputs against their naive twins, on every instruction set: values, gradients,
-// what they read and write beside them, the error of a cosine and a sine.
+// Compares the periodic embedding and the factors of inputs with naive twins, on every instruction set: values,
+// gradients, memory read and written besides them, errors of cosine and sine.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -28,11 +28,11 @@ constexpr float kUntouched = 7.0F;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr double kPi = 3.14159265358979323846;
 
-// An embedding of so many numbers of kMostRows rows, and deltas of what it makes, as they lie in a network: features in
-// front, others' memory behind.
+// An embedding of `count` numbers in kMostRows rows and the deltas of its values, stored as in a network: features in
+// front, foreign memory behind.
 struct Given {
     std::int64_t numbers;
-    std::int64_t front;   // features, more than numbers
+    std::int64_t front;   // number of features, above that of numbers
     std::int64_t stride;  // of the inputs of layer 0
     Block block;
     AlignedFloats parameters;
@@ -58,7 +58,7 @@ struct Given {
 
     Periodic periodic() const { return {parameters.data(), padded(numbers), numbers}; }
 
-    // [rows][stride], untouched but for what the embedding writes.
+    // [rows][stride]; unchanged except for the values that the embedding writes.
     AlignedFloats embedded(const Kernels& kernels, std::int64_t rows) const {
         AlignedFloats to(kMostRows * stride);
         std::fill_n(to.data(), to.size(), kUntouched);
@@ -66,7 +66,7 @@ struct Given {
         return to;
     }
 
-    // [kRows][padded numbers] from blocks of 16 numbers, which hold what a job before has left there.
+    // [kRows][padded numbers], from blocks of 16 numbers that initially contain garbage.
     AlignedFloats gradient(const Kernels& kernels, std::int64_t rows) const {
         AlignedFloats all(kRows * block.stride);
         AlignedFloats some(kRows * kColumns);
@@ -80,7 +80,7 @@ struct Given {
     }
 };
 
-// All from 1 on where few numbers make it cheap.
+// All row counts if there are few numbers, so that this is cheap; else a selection.
 std::vector<std::int64_t> some_rows(std::int64_t numbers) {
     if (numbers != 3 && numbers != 17) return {1, 2, 7, 16, 17, 64, 65, 129, kMostRows};
     std::vector<std::int64_t> all(kMostRows);
@@ -102,8 +102,8 @@ std::vector<const Kernels*> tested_with_fma() {
     return tables;
 }
 
-// cos(2 pi u), and from the gradient of a phase sin(2 pi u), of each u: the numbers of one row each time. u becomes the
-// argument itself, frequency 1 and phase 0, so that no rounding goes before.
+// cos(2 pi u) from an embedding and sin(2 pi u) from the gradient of its phase, for each u. Frequency 1 and phase 0
+// make u itself the argument, without rounding.
 struct Waves {
     std::vector<double> cosines;
     std::vector<double> sines;
@@ -133,7 +133,7 @@ Waves waves(const Kernels& kernels, const std::vector<float>& turns) {
     return found;
 }
 
-// A grid of a whole turn and a half to both sides, then arguments up to 2^22, where the last ones are halves.
+// A grid from -1.5 to 1.5 turns, then arguments up to 2^22, near which float32 is spaced by a half.
 std::vector<float> arguments() {
     std::vector<float> turns;
     constexpr int kPoints = 1 << 16;
@@ -147,7 +147,7 @@ std::vector<float> arguments() {
 
 }  // namespace
 
-TEST_CASE("a cosine and a sine err by no more than periodic.hpp says") {
+TEST_CASE("cosine and sine have the error bounds of periodic.hpp") {
     const std::vector<float> turns = arguments();
     for (const Kernels* kernels : tested_kernels()) {
         CAPTURE(std::string(kernels->name));
@@ -164,8 +164,8 @@ TEST_CASE("a cosine and a sine err by no more than periodic.hpp says") {
     }
 }
 
-// A value is a sum of 16 cosines times at most 1, rounded as often at a size of 17 at most: 2e-5 at worst, of which a
-// tenth is seen. Without fma an angle of 4 turns is rounded once more: 16 * 2 pi * 2e-7.
+// A value is a sum of 16 cosines times at most 1, with 16 roundings of sums up to 17: at worst 2e-5, observed a tenth
+// of that. Without fma, an angle of 4 turns is rounded once more: 16 * 2 pi * 2e-7.
 TEST_CASE("embedded numbers equal the definition, and nothing else is written") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);
@@ -210,8 +210,8 @@ TEST_CASE("an embedding and its gradient have the same bits on every instruction
     }
 }
 
-// Beyond the numbers lie the deltas of others, and NaN behind the last.
-TEST_CASE("the gradient of padding is positive zero, whatever lies beyond the deltas") {
+// Behind the numbers are foreign deltas, and NaN after the last ones.
+TEST_CASE("the gradient of padding is positive zero, whatever is stored behind the deltas") {
     for (const std::int64_t numbers : kNumbers) {
         const Given given(numbers);
         for (const Kernels* kernels : tested_kernels()) {
@@ -240,7 +240,7 @@ TEST_CASE("a number that is NaN or infinite affects only what is computed from i
             }
             for (int row = 0; row < kRows; ++row) {
                 for (std::int64_t i = 0; i < 19; ++i) {
-                    const bool spoiled = i == 17 && row < kBiases;  // a bias gets the deltas alone
+                    const bool spoiled = i == 17 && row < kBiases;  // the gradient of a bias depends only on deltas
                     CHECK(std::isnan(gradient.data()[row * given.block.stride + i]) == spoiled);
                 }
             }
@@ -265,7 +265,7 @@ TEST_CASE("huge numbers have finite cosines and gradients") {
     }
 }
 
-TEST_CASE("factors of rows and their gradients equal their twins, whatever lies in vectors beyond the last column") {
+TEST_CASE("factors of rows and their gradients equal their twins, whatever the padding contains") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int columns = 1; columns <= kLargest; ++columns) {
             const Block block = block_of(1 + (columns * 7) % 64, columns);

@@ -1,4 +1,4 @@
-// Epochs that are parts of a pass: which rows they take, the bits of a job however it is cut, what they cost.
+// Tests epochs that are parts of a pass: their rows, the bits of a job however it is divided, and their cost.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::uint64_t kSeed = 5;
 
-// Rows whose epochs have at most so many of them.
+// Data with at most `epoch_rows` rows per epoch.
 Data cut_data(int rows, int classes, std::int64_t epoch_rows) {
     std::vector<double> x;
     std::vector<double> y;
@@ -45,8 +45,7 @@ Data cut_data(int rows, int classes, std::int64_t epoch_rows) {
 State left_by(const Data& data, const Settings& settings, const std::vector<std::int64_t>& jobs, Team* team = nullptr) {
     State state = initial_state(data.shape(), settings, kSeed, 2);
     for (const std::int64_t epochs : jobs) {
-        Workspace workspace(data,
-                            {&settings, 1});  // of each job its own: nothing but the state is left of the last one
+        Workspace workspace(data, {&settings, 1});  // one per job, so that only the state is carried over
         train(data, settings, {.epochs = epochs, .seed = kSeed, .candidate = 2, .team = team}, kernels(""), state,
               workspace);
     }
@@ -60,7 +59,7 @@ bool same_state(const State& a, const State& b) {
 
 }  // namespace
 
-TEST_CASE("a pass takes no row twice and leaves out fewer rows than it has parts; no epoch exceeds its limit") {
+TEST_CASE("a pass takes no row twice and omits fewer rows than it has parts; no epoch exceeds its limit") {
     for (const std::int64_t rows : {1, 2, 7, 10, 11, 64, 97, 1000}) {
         for (std::int64_t most = 0; most <= rows + 1; ++most) {
             const EpochCut cut(rows, most);
@@ -93,14 +92,14 @@ TEST_CASE("an epoch of all rows is a whole pass") {
     CHECK_THROWS_AS(cut_data(109, 3, -1), std::invalid_argument);
 }
 
-TEST_CASE("a job resumed in the middle of a pass has the bits of one that was never interrupted") {
+TEST_CASE("a job resumed in the middle of a pass has the bits of an uninterrupted one") {
     for (const int classes : {0, 3}) {
         const Data data = cut_data(109, classes, 30);
         CHECK(data.epochs().parts() == 4);
         Settings settings = settings_of(Optimizer::adamw, 8);
         settings.learning_rate_schedule = LearningRateSchedule::constant;  // so that cycles make no difference
         const State unbroken = left_by(data, settings, {11});
-        CHECK(unbroken.updates == 11 * 4);  // 25 rows, 8 an update
+        CHECK(unbroken.updates == 11 * 4);  // 25 rows per epoch, 8 per update
         for (const std::vector<std::int64_t>& jobs :
              std::vector<std::vector<std::int64_t>>{{1, 10}, {4, 7}, {2, 3, 6}, {1, 1, 1, 8}})
             CHECK(same_state(left_by(data, settings, jobs), unbroken));
@@ -132,7 +131,7 @@ TEST_CASE("a team has the same bits") {
     team.close();
 }
 
-TEST_CASE("a job costs what its epochs and the rows that score it do, and the loss is the mean of its rows") {
+TEST_CASE("a job costs its epochs and its scoring, and its loss is the mean over its rows") {
     const Data data = cut_data(109, 0, 30);
     Settings settings = settings_of(Optimizer::sgd, 8);
     Settings full = settings_of(Optimizer::sgd, 0);
@@ -143,7 +142,7 @@ TEST_CASE("a job costs what its epochs and the rows that score it do, and the lo
     CHECK(all.cost({1, 1, 2}) == job_cost(layout, 100, 9, 2));
     CHECK(all.step_cost(0) == 8 * training_cost(layout));
 
-    settings.learning_rate = 1e-30;  // the weights stay, so the losses of a pass have the mean of all its rows
+    settings.learning_rate = 1e-30;  // weights stay equal, so the mean loss of a pass is that of all its rows
     settings.dropout = 0.0;
     settings.l2 = 0.0;
     std::vector<double> losses(4);
@@ -160,7 +159,7 @@ TEST_CASE("a job costs what its epochs and the rows that score it do, and the lo
     CHECK(*std::ranges::max_element(losses) > *std::ranges::min_element(losses));
 }
 
-TEST_CASE("a refit continues with the epochs of its own rows") {
+TEST_CASE("a refit continues with epochs of its own rows") {
     const Data data = cut_data(109, 3, 30);
     const Data more = cut_data(149, 3, 30);  // 140 rows: 5 parts of 28
     const Settings settings = settings_of(Optimizer::adamw, 8);

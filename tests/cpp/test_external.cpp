@@ -1,4 +1,4 @@
-// Candidates that are not networks, in the ladder of networks: how they are trained, what they cost, and which are kept.
+// Tests candidates that are not networks in the ladder of networks: training, costs, and which ones are kept.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -77,7 +77,7 @@ TEST_CASE("networks and external candidates share one ladder, whatever the threa
         CHECK(kept[false] == 3);
         CHECK(kept[true] == 3);
         CHECK(without_states(tuner.kept()).empty());
-        tuner.complete(100, [] { return false; });  // has nothing to do
+        tuner.complete(100, [] { return false; });  // there is nothing to do
         if (first.empty()) first = records;
         REQUIRE(records.size() == first.size());
         for (std::size_t i = 0; i < records.size(); ++i) {

@@ -1,4 +1,4 @@
-// Folds: a job has the mean of their scores, whatever is dropped between jobs, and each fold is what it is alone.
+// Tests folds: the score of a job is their mean, dropped states change nothing, and each fold equals a run of its own.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -68,7 +68,7 @@ struct Runner {
 
 }  // namespace
 
-TEST_CASE("a job has the mean of its folds, each resumed where it stands, dropped or not") {
+TEST_CASE("a job has the mean score of its folds, each resumed from its own state, dropped or not") {
     const std::vector<Data> data = make_folds(3);
     const std::vector<Settings> settings = make_settings(4);
     for (const std::int64_t limit : {kNoLimit, kNothingWaits}) {
@@ -102,7 +102,7 @@ TEST_CASE("a job has the mean of its folds, each resumed where it stands, droppe
     }
 }
 
-TEST_CASE("states and predictions are those of all folds in order, and can be trained again") {
+TEST_CASE("states and predictions contain all folds in order, and can be trained again") {
     const std::vector<Data> data = make_folds(3);
     const std::vector<Fold> folds = folds_of(data);
     const std::vector<Settings> settings = make_settings(4);
@@ -138,7 +138,7 @@ TEST_CASE("states and predictions are those of all folds in order, and can be tr
     CHECK_THROWS_AS(all->checked(job, result.weights_hash, states), std::invalid_argument);
 }
 
-TEST_CASE("a candidate that diverges in one fold has diverged, and leaves nothing behind") {
+TEST_CASE("a candidate that diverges in one fold has diverged and leaves no state") {
     const std::vector<Data> data = make_folds(2);
     std::vector<Settings> settings = make_settings(2);
     int calls = 0;
@@ -168,7 +168,7 @@ TEST_CASE("candidates are added to all folds, and a stop ends a job") {
     CHECK(all.train({1, 0, 1}, 0, runner.team, runner.stop).stopped);
 }
 
-TEST_CASE("folds of other features or outputs than the first are refused") {
+TEST_CASE("folds with other features or outputs than the first one are refused") {
     const std::vector<double> x(40, 1.0);
     const std::vector<double> y{0, 1, 2, 0, 1};
     const std::vector<std::int64_t> rows{0, 1, 2, 3, 4};

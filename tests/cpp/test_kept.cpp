@@ -1,4 +1,4 @@
-// The best candidates that a run keeps: those of a brute force over its jobs, whatever the order, threads and limits.
+// Compares the best candidates that a run keeps with a brute force over its jobs, for any order, threads and limits.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -49,7 +49,7 @@ JobRecord record_of(std::int32_t candidate, std::int32_t rung, double score, dou
             .diverged = is_diverged(score, loss)};
 }
 
-// The best job of each candidate that has one, sorted, and of these the first of each kind.
+// The best job of each candidate, sorted; of these the first ones of each kind (network or external).
 std::vector<Rank> by_force(const std::vector<JobRecord>& jobs, std::size_t most) {
     std::map<int, Rank> best;
     std::map<int, bool> external;
@@ -73,7 +73,7 @@ std::vector<Rank> ranks(const std::vector<Kept>& kept) {
     return all;
 }
 
-// Few scores and losses, so that there are ties; some have diverged.
+// A job with one of few scores and losses, so that there are ties; some jobs diverge.
 std::vector<JobRecord> random_jobs(std::mt19937& random) {
     std::vector<JobRecord> jobs;
     for (std::int32_t candidate = 0; candidate < 12; ++candidate) {
@@ -160,13 +160,14 @@ TEST_CASE("states of replaced entries are released") {
     CHECK_FALSE(offer(1, 1, 0.6));
     CHECK(offer(0, 1, 0.8));
     CHECK(states[2].expired());
-    CHECK_FALSE(offer(0, 2, 0.8));  // the same again, higher up
+    CHECK_FALSE(offer(0, 2, 0.8));  // the same score in a higher rung
     CHECK(offer(0, 3, 0.85));
     CHECK(states[3].expired());
     CHECK(records.kept().size() == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a run keeps the states of its best candidates: the same bits on any threads and limits") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a run keeps the states of its best candidates, with the same bits for any threads and limits") {
     settings = make_settings(24);
     for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
         std::vector<std::vector<float>> expected;
@@ -187,14 +188,14 @@ TEST_CASE_FIXTURE(Fixture, "a run keeps the states of its best candidates: the s
                 CHECK(digest(found.back()) == own->weights_hash);
                 held += bytes(*each.states.front());
             }
-            CHECK(tuner->memory().held_bytes == held);  // all others are freed, and these are counted
+            CHECK(tuner->memory().held_bytes == held);  // only kept states are counted; all others are freed
             if (expected.empty()) expected = found;
             CHECK(found == expected);
         }
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "their predictions are those that they were scored by") {
+TEST_CASE_FIXTURE(Fixture, "kept candidates have the predictions by which they were scored") {
     settings = make_settings(12);
     const std::size_t each = static_cast<std::size_t>(data.validation().count) * kClasses;
     std::vector<float> expected;
@@ -212,7 +213,8 @@ TEST_CASE_FIXTURE(Fixture, "their predictions are those that they were scored by
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "what is kept so far predicts what it was scored by, also while jobs run") {
+TEST_CASE_FIXTURE(Fixture,
+                  "candidates kept so far have the predictions by which they were scored, even while jobs run") {
     settings = make_settings(64);
     const std::size_t each = static_cast<std::size_t>(data.validation().count) * kClasses;
     const auto [tuner, candidates] = begin(*this, 2, 5, kNothingWaits, Continuation::resume);
@@ -228,6 +230,6 @@ TEST_CASE_FIXTURE(Fixture, "what is kept so far predicts what it was scored by, 
     CHECK(tuner->kept().size() == 5);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a tuner that keeps none is refused") {
+TEST_CASE_FIXTURE(Fixture, "a tuner that keeps no candidates is refused") {
     CHECK_THROWS_AS(tune(*this, 1, 0, kNoLimit, Continuation::resume), std::invalid_argument);
 }

@@ -1,7 +1,6 @@
-// Passes and updates against their naive twins, for every size 1..70 and every instruction set of this processor.
+// Compares passes and updates with their naive twins, for every size 1..70 and every instruction set of this processor.
 //
-// With fma, updates must be equal to the last bit; what goes through exp or log is compared within a
-// bound.
+// With fma, updates must be equal to the last bit. Results that involve exp or log are compared within a bound.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -215,7 +214,7 @@ TEST_CASE("a transposition equals its twin") {
     }
 }
 
-TEST_CASE("gathering takes whole rows in the order asked for") {
+TEST_CASE("gathering copies whole rows in the requested order") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int columns = 1; columns <= kLargest; ++columns) {
             const Block block = block_of(9, columns);
@@ -231,7 +230,7 @@ TEST_CASE("gathering takes whole rows in the order asked for") {
     }
 }
 
-TEST_CASE("rows are standardized as the definition says, to the last bit") {
+TEST_CASE("rows are standardized as defined, to the last bit") {
     for (const Kernels* kernels : tested_kernels()) {
         for (int size = 1; size <= kLargest; ++size) {
             std::vector<double> from;

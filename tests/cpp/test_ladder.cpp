@@ -1,4 +1,4 @@
-// Ladder and greedy clock against the written rules; tests/oracles/reference.py has the same rules in plain Python.
+// Tests ladder and greedy clock by the written rules; tests/oracles/reference.py has the same rules in plain Python.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -50,7 +50,7 @@ struct Counts {
     std::int64_t epochs = 0;
 };
 
-// Runs to the end with `workers` jobs at once, which end in random order, and checks the invariants on the way.
+// Runs a ladder to its end with `workers` jobs at a time, which end in random order, and checks the invariants.
 Counts run_all(Ladder& ladder, std::size_t workers, std::mt19937& random) {
     Counts counts;
     std::vector<Job> running;
@@ -113,7 +113,7 @@ TEST_CASE("a ladder with invalid settings is refused") {
     refuses([](LadderSettings& made) { made.rungs.assign(64, {128, 1}); });
 }
 
-TEST_CASE("a ladder that is given rung by rung fills its places") {
+TEST_CASE("a ladder defined rung by rung fills its places") {
     std::mt19937 random(3);
     for (const Promotion promotion : {Promotion::capped, Promotion::paper, Promotion::improving}) {
         for (const Algorithm algorithm : {Algorithm::ash, Algorithm::sh, Algorithm::random}) {
@@ -138,7 +138,7 @@ TEST_CASE("a ladder that is given rung by rung fills its places") {
         rungs.push_back(job->rung);
         ladder.report(*job, job->candidate, 0.0);
     }
-    // 4 of 10 is one of 3, two of 5, three of 8, four of 10.
+    // A share of 4 of 10 promotes one of 3, two of 5, three of 8, four of 10.
     CHECK(rungs == std::vector<std::int32_t>{0, 0, 0, 1, 0, 0, 1, 2, 0, 0, 0, 1, 0, 0, 1, 2});
 }
 
@@ -192,7 +192,7 @@ TEST_CASE("improving: only candidates that did better than in the rung below are
     }
 }
 
-TEST_CASE("no schedule of capped or sh spends more than the places, and 128 candidates spend 896 epochs") {
+TEST_CASE("no schedule of capped or sh exceeds the places, and 128 candidates take 896 epochs") {
     std::mt19937 random(2);
     for (const Algorithm algorithm : {Algorithm::ash, Algorithm::sh}) {
         for (const std::size_t workers : {1, 2, 7, 500}) {
@@ -212,7 +212,7 @@ TEST_CASE("no schedule of capped or sh spends more than the places, and 128 cand
     }
 }
 
-TEST_CASE("paper and random run to the end with their invariants") {
+TEST_CASE("paper and random keep their invariants to the end") {
     std::mt19937 random(3);
     for (const std::size_t workers : {1, 2, 7, 500}) {
         Ladder paper(settings(500, 2, Algorithm::ash, Promotion::paper));
@@ -250,7 +250,7 @@ TEST_CASE("the barrier also opens if fewer candidates survive than there are pla
     CHECK(ladder.finished());
 }
 
-TEST_CASE("a report of a job that is not running is refused, and nothing changes") {
+TEST_CASE("a report of a job that is not running is refused and changes nothing") {
     Ladder ladder(settings(8));
     const Job job = *ladder.next();
     for (const Job& foreign : {Job{1, 0, 1}, Job{-1, 0, 1}, Job{0, 1, 2}, Job{0, -1, 1}, Job{100, 0, 1}}) {
@@ -261,7 +261,7 @@ TEST_CASE("a report of a job that is not running is refused, and nothing changes
     CHECK(ladder.rungs()[0].finished() == 1);
 }
 
-TEST_CASE("the greedy clock decides as the ladder does") {
+TEST_CASE("the greedy clock decides like the ladder") {
     Ladder ladder(settings(4));
     Ladder twin(settings(4));
     ash::GreedyClock clock(ladder, 4);

@@ -1,4 +1,4 @@
-// Where parameters lie, and what they are before training: each part of the recipe alone and all together.
+// Tests the positions and initial values of parameters, for each part of the recipe alone and for all together.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ Settings chosen(bool embeds, bool scales, bool ntk) {
     return settings;
 }
 
-// All parts as [first, size), in the order of the arena, or of the copies.
+// All parts as (offset, size), in the order of the arena or of the copies.
 std::vector<std::pair<std::int64_t, std::int64_t>> parts(const Layout& layout) {
     std::vector<std::pair<std::int64_t, std::int64_t>> all;
     for (const Layer& layer : layout.layers()) all.emplace_back(layer.offset, layer.size());
@@ -52,7 +52,7 @@ std::vector<std::pair<std::int64_t, std::int64_t>> copies(const Layout& layout) 
     return all;
 }
 
-// One behind the other, on whole lines, from 0 to the end.
+// Checks that parts follow each other on whole lines, from 0 to the end.
 void check_cover(const std::vector<std::pair<std::int64_t, std::int64_t>>& all, std::int64_t end) {
     std::int64_t next = 0;
     for (const auto& [first, size] : all) {
@@ -86,7 +86,7 @@ TEST_CASE("parts are contiguous, and factors do not move the other parts") {
     }
 }
 
-TEST_CASE("shares of activations are a row behind the biases of each hidden layer") {
+TEST_CASE("shares of activations are a row after the biases of each hidden layer") {
     Settings settings = chosen(true, true, false);
     const Layout plain(kShape, settings);
     settings.parametric_activation = true;
@@ -125,7 +125,7 @@ TEST_CASE("shares of the learning rate: 1, or those of ntk") {
     }
 }
 
-TEST_CASE("before training factors are 1, and under ntk the last layer is zero") {
+TEST_CASE("before training, factors are 1, and the last layer is zero under ntk") {
     for (const bool ntk : {false, true}) {
         const State state = initial_state(kShape, chosen(true, true, ntk), 3, 4);
         CHECK(row(state, state.layout.scaling().offset, kInputs) == std::vector<float>(kInputs, 1.0F));
@@ -135,8 +135,8 @@ TEST_CASE("before training factors are 1, and under ntk the last layer is zero")
     }
 }
 
-// So that a part which is left out changes nothing in the others.
-TEST_CASE("initial embeddings depend on the candidate's number alone") {
+// Therefore a part that is left out does not change the others.
+TEST_CASE("initial embeddings depend only on the candidate's number") {
     const auto first_frequencies = [](const Settings& settings, std::uint64_t seed, std::uint32_t candidate) {
         const State state = initial_state(kShape, settings, seed, candidate);
         return row(state, state.layout.embedding().offset, 5);
@@ -165,7 +165,7 @@ TEST_CASE("settings out of range are refused by name") {
     }
 }
 
-TEST_CASE("a layout whose sizes or random numbers would overflow is refused, before anything is allocated") {
+TEST_CASE("a layout whose sizes or random numbers would overflow is refused before any allocation") {
     constexpr int kMost = std::numeric_limits<int>::max();
     Settings settings;
     const auto refuses = [&](const Shape& shape) { CHECK_THROWS_AS(Layout(shape, settings), std::invalid_argument); };

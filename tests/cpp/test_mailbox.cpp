@@ -1,4 +1,4 @@
-// Jobs that are done elsewhere: whoever does them, in whatever order, the run is the one of threads here; and nobody sleeps on.
+// Tests jobs that are done elsewhere, by any worker in any order: the run equals a local one, and no thread hangs.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -28,7 +28,7 @@ std::unique_ptr<Candidates> make_candidates(const Data& data, int threads, std::
                                         std::move(mailbox));
 }
 
-// Does a job as a worker would, from the states of a letter.
+// Does a job like a worker, from the states in a letter.
 Answer done(const Data& data, const Letter& letter, const JobRules& rules) {
     const Settings settings = make_settings(kCount)[static_cast<std::size_t>(letter.job.candidate)];
     Workspace scratch;
@@ -42,7 +42,7 @@ Answer done(const Data& data, const Letter& letter, const JobRules& rules) {
     return answer;
 }
 
-// Carries letters until the tuner has ended, the last one that came first, and each answer twice.
+// Answers letters until the tuner has ended, the latest letter first, and sends each answer twice.
 void carry(Tuner& tuner, Mailbox& mailbox, const Data& data) {
     const JobRules rules = fold_of(data).rules;
     while (!tuner.wait(0.0)) {
@@ -72,7 +72,7 @@ void check_equal(const Tuner& one, const Tuner& other) {
     }
 }
 
-TEST_CASE("a run whose jobs are done elsewhere equals a run on local threads, also where states are dropped") {
+TEST_CASE("a run whose jobs are done elsewhere equals a run on local threads, even if states are dropped") {
     const Data data = make_data();
     Tuner here(make_candidates(data, kSettings.threads, kNoLimit, nullptr), kSettings);
     here.start();
@@ -86,7 +86,7 @@ TEST_CASE("a run whose jobs are done elsewhere equals a run on local threads, al
     }
 }
 
-TEST_CASE("a thread that waits for an answer leaves when the tuner stops") {
+TEST_CASE("a thread that waits for an answer returns when the tuner stops") {
     const Data data = make_data();
     const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);
     Tuner tuner(make_candidates(data, kSettings.threads, kNoLimit, mailbox), kSettings);
@@ -112,7 +112,7 @@ TEST_CASE("states of other processes are trained again by as many threads as the
     std::vector<KnownJob> known;
     for (const JobRecord& each : here.jobs()) known.push_back({.record = each, .fold_scores = {each.score}});
     const auto mailbox = std::make_shared<Mailbox>(settings.threads);
-    Tuner tuner(make_candidates(data, 1, kNoLimit, mailbox), settings);  // of its own threads one would train
+    Tuner tuner(make_candidates(data, 1, kNoLimit, mailbox), settings);  // has only one thread for local training
     tuner.restore(known, {}, {}, 0.0);
     tuner.start();
     REQUIRE(tuner.wait(60.0));

@@ -1,4 +1,4 @@
-// What benches measure with: as many times as were asked for, above zero, and a team that has helped or not.
+// Tests the measurements of benchmarks: the requested number of times, all above zero, and the help of teams.
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -19,11 +19,11 @@ void check_times(const std::vector<double>& times, std::size_t count) {
 
 }  // namespace
 
-TEST_CASE("each instruction set has a peak") {
+TEST_CASE("each instruction set has a measured peak") {
     for (const Kernels* each : available_kernels()) CHECK(fma_peak(*each, 0.01) > 0.0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "steps are timed so often, of full and of small batches") {
+TEST_CASE_FIXTURE(Fixture, "steps of full and small batches are timed as often as requested") {
     for (const std::int64_t batch : {0, 32}) {
         Settings own = settings[1];
         own.batch_size = batch;

@@ -1,4 +1,4 @@
-// What a limit of memory drops is trained again to the same bits, and the schedule is the same.
+// Tests that states dropped by a memory limit are retrained to the same bits, and that the schedule stays the same.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ using namespace ash::testing;
 
 namespace {
 
-constexpr int kWorkers = 4;  // so many states are at work, another may be the best, and one the copy of a published one
+constexpr int kWorkers = 4;  // their states run; one more may be the best, one more a copy of a published state
 
 std::int64_t largest(const Data& data, const std::vector<Settings>& all) {
     std::int64_t most = 0;
@@ -55,7 +55,7 @@ TEST_CASE_FIXTURE(Fixture, "a dropped state is trained again, rung by rung, to t
     CHECK(loose.memory().retrained_epochs == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "the epochs that were missed are those of the ladder") {
+TEST_CASE_FIXTURE(Fixture, "retraining repeats the epochs of the lower rungs") {
     Fold fold = fold_of(data);
     fold.rules.min_epochs = 2;
     fold.rules.eta = 3;
@@ -64,7 +64,7 @@ TEST_CASE_FIXTURE(Fixture, "the epochs that were missed are those of the ladder"
     CHECK(all.memory().retrained_epochs == 8);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a published state is not dropped while it is somebody's best") {
+TEST_CASE_FIXTURE(Fixture, "a published state is not dropped while it is held") {
     Candidates all = candidates(Continuation::resume, kNothingWaits);
     all.train({7, 0, 1}, 0, team, stop);
     std::shared_ptr<const State> best = all.publish(7).front();
@@ -97,7 +97,7 @@ TEST_CASE("a dropped state of a regression is trained again to the same bits") {
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "the same results on any number of threads and any limit, and a best model that scores so") {
+TEST_CASE_FIXTURE(Fixture, "results are the same for any threads and limits, and the best model has its score") {
     using Row = std::tuple<int, int, std::int64_t, double, double, double, std::uint64_t>;
     settings = make_settings(24);
     for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {

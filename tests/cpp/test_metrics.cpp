@@ -1,4 +1,4 @@
-// Metrics against values worked out by hand and against naive twins; scikit-learn is compared in test_metrics.py.
+// Compares metrics with values computed by hand and with naive twins; test_metrics.py compares them with scikit-learn.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 using Values = std::vector<std::vector<float>>;
 
-// Predictions of [rows][outputs], laid out with a gap of NaN after each row that no metric may read.
+// Predictions [rows][outputs], each row followed by a NaN that no metric may read.
 struct Table {
     std::vector<float> values;
     int outputs;
@@ -43,7 +43,7 @@ struct Table {
     Targets targets() const { return {values.data(), stride()}; }
 };
 
-// Of predictions that come in blocks of so many rows.
+// The score of predictions that arrive in blocks of `block` rows.
 double score(RunningScore& running, Metric metric, const Predictions& all, const Truth& truth, std::int64_t block) {
     running.begin(metric, truth);
     for (std::int64_t row = 0; row < all.rows; row += block) {
@@ -53,7 +53,7 @@ double score(RunningScore& running, Metric metric, const Predictions& all, const
     return running.score(0.25);
 }
 
-// All at once; any other blocks must give the same bits.
+// The score of all predictions at once; checks that smaller blocks give the same bits.
 double score(Metric metric, const Predictions& predictions, const Truth& truth) {
     RunningScore running;
     const double all = score(running, metric, predictions, truth, std::max<std::int64_t>(predictions.rows, 1));
@@ -78,7 +78,7 @@ double score(Metric metric, const Table& table, const Table& targets, const std:
     return score(metric, all, Truth{.rows = all.rows, .outputs = all.outputs, .targets = made, .weights = weights});
 }
 
-// The naive twin: all pairs of a positive and a negative.
+// The naive twin: counts all pairs of a positive and a negative row.
 double auc_by_pairs(const std::vector<float>& values, const std::vector<std::int32_t>& labels) {
     double right = 0.0;
     double pairs = 0.0;
@@ -107,7 +107,7 @@ TEST_CASE("metrics have the names that Python uses") {
                          std::invalid_argument);
 }
 
-TEST_CASE("accuracy takes the first of the highest") {
+TEST_CASE("accuracy takes the first of several highest outputs") {
     const Table table({{0.5F, 0.5F, 0.0F}, {0.1F, 0.6F, 0.3F}, {0.2F, 0.4F, 0.4F}, {0.0F, 0.0F, 1.0F}});
     CHECK(score(Metric::accuracy, table, {0, 1, 1, 2}) == 1.0);
     CHECK(score(Metric::accuracy, table, {1, 1, 2, 2}) == 0.5);
@@ -122,7 +122,7 @@ TEST_CASE("log loss is the trainer's, negated") {
     CHECK(score(Metric::log_loss, Table(Values{{1, 0}}), std::vector<std::int32_t>{1}) == -0.25);
 }
 
-TEST_CASE("auc of two classes is the share of pairs in the right order, ties half") {
+TEST_CASE("auc of two classes is the share of pairs in the right order, and ties count half") {
     std::mt19937 random(1);
     for (int round = 0; round < 50; ++round) {
         std::vector<float> values;
@@ -137,13 +137,13 @@ TEST_CASE("auc of two classes is the share of pairs in the right order, ties hal
     }
 }
 
-TEST_CASE("auc of more classes is the mean over one against the rest") {
+TEST_CASE("auc of more classes is the mean over all classes, each against the rest") {
     const Table table({{0.8F, 0.1F, 0.1F}, {0.2F, 0.5F, 0.3F}, {0.3F, 0.4F, 0.3F}, {0.1F, 0.2F, 0.7F}});
     // class 0: 0.8 against 0.2 0.3 0.1; class 1: 0.5 against 0.1 0.4 0.2; class 2: 0.3 0.7 against 0.1 0.3: 3.5 of 4
     CHECK(score(Metric::auc, table, {0, 1, 2, 2}) == (1.0 + 1.0 + 0.875) / 3.0);
 }
 
-TEST_CASE("regression: worked values, many outputs, units of the target") {
+TEST_CASE("regression: values computed by hand, many outputs, units of the target") {
     const Table predictions({{1, 10}, {2, 20}, {3, 33}});
     const Table targets({{1, 10}, {2, 23}, {6, 33}});
     // errors 0 0 3 and 0 3 0; targets minus their means -2 -1 3 and -12 1 11
@@ -154,7 +154,7 @@ TEST_CASE("regression: worked values, many outputs, units of the target") {
     CHECK(score(Metric::r2, predictions, targets, {2.0, 10.0}) == score(Metric::r2, predictions, targets));
 }
 
-TEST_CASE("r2 of a constant output: 1 when it is met, else 0") {
+TEST_CASE("r2 of a constant output is 1 if all predictions are exact, else 0") {
     const Table targets({{0.1F}, {0.1F}, {0.1F}});
     CHECK(score(Metric::r2, targets, targets) == 1.0);
     CHECK(score(Metric::r2, Table({{0.1F}, {0.2F}, {0.1F}}), targets) == 0.0);
@@ -180,7 +180,7 @@ TEST_CASE("an undefined metric is NaN") {
         CHECK(std::isnan(score(metric, Predictions{nullptr, 0, 2, 2}, none)));
 }
 
-TEST_CASE("f1 and average precision by hand") {
+TEST_CASE("f1 and average precision equal values computed by hand") {
     const Table table({{0.9F, 0.1F}, {0.2F, 0.8F}, {0.4F, 0.6F}, {0.3F, 0.7F}});
     CHECK(score(Metric::f1, table, {0, 1, 0, 1}) == doctest::Approx(0.8));  // 2 of 3 predicted, 2 of 2 found
     CHECK(score(Metric::f1_macro, table, {0, 1, 0, 1}) == doctest::Approx((0.8 + 2.0 / 3.0) / 2.0));
@@ -230,7 +230,7 @@ TEST_CASE("a weighted row scores as that many rows") {
     }
 }
 
-TEST_CASE("a score that was used for another table gives the values of a new one") {
+TEST_CASE("a reused score gives the values of a new one") {
     std::mt19937 random(5);
     std::uniform_real_distribution<float> uniform(0.0F, 1.0F);
     RunningScore used;

@@ -15,7 +15,7 @@ using namespace ash;
 namespace {
 
 const std::vector<double> kX{1, 5, 7, 2, 5, -3, 3, 5, 0,
-                             4, 5, 9, 5, 5, 2,  6, 5, 1};  // [6][3], the middle column constant
+                             4, 5, 9, 5, 5, 2,  6, 5, 1};  // [6][3]; the middle column is constant
 const std::vector<std::int64_t> kTraining{0, 1, 2, 3};
 const std::vector<std::int64_t> kValidation{4, 5};
 
@@ -28,7 +28,7 @@ LayerWeights layer(int inputs, int outputs, float value) {
             std::vector<float>(static_cast<std::size_t>(outputs), value)};
 }
 
-// Of so many features, all parameters of a number this value.
+// An embedding of these numbers; all its parameters have this value.
 EmbeddingWeights embedding_of(const std::vector<int>& numbers, float value) {
     return {numbers, std::vector<float>(embedding::kRows * numbers.size(), value)};
 }
@@ -39,7 +39,7 @@ const OutputUnits kPlain = without_bounds(no_scaling(1));
 
 }  // namespace
 
-TEST_CASE("rows are standardized by the training rows alone") {
+TEST_CASE("rows are standardized by the training rows only") {
     const Data data = regression({1, 2, 3, 4, 100, -100});
     CHECK(data.inputs().center[0] == 2.5);
     CHECK(data.inputs().scale[0] == 1.5);
@@ -51,10 +51,10 @@ TEST_CASE("rows are standardized by the training rows alone") {
     for (int row = 0; row < 4; ++row) CHECK(data.training().x.data()[row * data.training().stride + 1] == 0.0F);
     const double z = 2.5 / 1.5;
     CHECK(data.validation().x.data()[0] == doctest::Approx(z / std::sqrt(1.0 + z * z / 9.0)));
-    CHECK(data.validation().targets.data()[0] == doctest::Approx(97.5 / std::sqrt(1.25)));  // no clip
+    CHECK(data.validation().targets.data()[0] == doctest::Approx(97.5 / std::sqrt(1.25)));  // targets are not clipped
 }
 
-TEST_CASE("features of a prediction have the bits of those in training") {
+TEST_CASE("features have the same bits in prediction and in training") {
     std::vector<float> x;
     for (std::uint32_t i = 0; i < 3 * 500; ++i) {
         const float u = unit_float(philox({i, 0, 0, 0}, 5)[0]);
@@ -80,7 +80,7 @@ TEST_CASE("features of a prediction have the bits of those in training") {
     }
 }
 
-TEST_CASE("data of shapes that do not fit are refused") {
+TEST_CASE("data with inconsistent shapes are refused") {
     const std::vector<double> y{0, 1, 2, 1, 0, 1};
     const std::vector<std::int64_t> none;
     const std::vector<std::int64_t> beyond{6};
@@ -88,11 +88,11 @@ TEST_CASE("data of shapes that do not fit are refused") {
     const Table two{kX.data(), y.data(), 6, 3, 1, 2};
     CHECK_THROWS_AS(Data(table, none, kValidation, true), std::invalid_argument);
     CHECK_THROWS_AS(Data(table, kTraining, beyond, true), std::invalid_argument);
-    CHECK_THROWS_AS(Data(two, kTraining, kValidation, true), std::invalid_argument);  // class 2 of 0, 1
+    CHECK_THROWS_AS(Data(two, kTraining, kValidation, true), std::invalid_argument);  // class 2, but only 0 and 1 exist
     CHECK_NOTHROW(Data(table, kTraining, kValidation, true));
 }
 
-TEST_CASE("wide rows do not fall into the same sets of the cache") {
+TEST_CASE("wide rows are not mapped to the same cache sets") {
     CHECK(padded(1) == 16);
     CHECK(padded(16) == 16);
     CHECK(padded(64) == 64);
@@ -101,7 +101,7 @@ TEST_CASE("wide rows do not fall into the same sets of the cache") {
     CHECK(padded(std::numeric_limits<std::int32_t>::max()) > std::numeric_limits<std::int32_t>::max());
 }
 
-TEST_CASE("a linear network predicts what its weights say, in the units of y") {
+TEST_CASE("a linear network predicts by its weights, in the units of y") {
     const std::vector<LayerWeights> layers{{3, 1, {2.0F, 0.0F, -1.0F}, {0.5F}}};
     const Network network(layers, {}, 0, {{1, 0, 0}, {2, 1, 1}, {0, 0, 0}}, without_bounds({{10}, {3}, {0}}));
     std::vector<float> results(6);
@@ -134,7 +134,7 @@ TEST_CASE("a prediction of no rows has no results") {
     Network(layers, {}, 0, kThree, kPlain).predict(static_cast<const double*>(nullptr), 0, 4, kernels(""), nullptr);
 }
 
-TEST_CASE("floats predict as doubles do, missing values as the center, and numbers beyond float32 are refused") {
+TEST_CASE("floats predict like doubles, missing values like the center, and numbers beyond float32 are refused") {
     const std::vector<LayerWeights> layers{layer(3, 1, 1.0F)};
     const Network network(layers, {}, 0, kThree, kPlain);
     std::vector<float> floats(600);
@@ -158,7 +158,7 @@ TEST_CASE("floats predict as doubles do, missing values as the center, and numbe
     CHECK_FALSE(network.predict(floats.data(), 200, 2, kernels(""), other.data()));
 }
 
-TEST_CASE("layers are returned as they were given") {
+TEST_CASE("layers are returned unchanged") {
     const std::vector<LayerWeights> layers{layer(3, 130, 0.25F), layer(130, 1, 0.5F)};
     const Network network(layers, {Activation::relu}, 0, kThree, kPlain);
     for (std::size_t l = 0; l < 2; ++l) {
@@ -190,7 +190,7 @@ TEST_CASE("a network refuses parts that do not fit together") {
     CHECK_NOTHROW(Network(good, one, 0, {{0, 0, 0}, {1, 1, 1}, {0, 0, 3}}, kPlain));
 }
 
-// x = 2, 3, 4, of which 2 and 4 are embedded: 0.25 + 16 * 0.25 * cos(2 pi (0.25 x + 0.25)), for each three times.
+// Of x = 2, 3, 4, the numbers 2 and 4 are embedded, each as three times 0.25 + 16 * 0.25 * cos(2 pi (0.25 x + 0.25)).
 TEST_CASE("the embedding of numbers follows the other features in the inputs of the first layer") {
     const EmbeddingWeights embedding = embedding_of({0, 2}, 0.25F);
     std::vector<float> first(9);

@@ -1,5 +1,5 @@
-// Work on threads: every body once, one at a time in the critical section, no exception lost, and threads that the system
-// refuses.
+// Tests work on threads: every body runs once, one at a time in the critical section, no exception is lost, and the
+// system may refuse threads.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -31,7 +31,7 @@
 
 namespace {
 
-// A region, opened as the tuner opens it.
+// A parallel region, opened in the same way as in the tuner.
 template <typename Body>
 void region(int threads, Body&& body, const std::function<void()>& on_failure = [] {}) {
     std::exception_ptr thrown;
@@ -58,7 +58,7 @@ TEST_CASE("every body runs once, whatever the number of threads") {
     }
 }
 
-TEST_CASE("F85 parallel throws the first exception of any kind, outside, and tells the others") {
+TEST_CASE("F85 parallel tells all bodies about the first exception of any kind, and rethrows it outside") {
     for (const int threads : {1, 2, 7}) {
         std::atomic<bool> told{false};
         const auto first_throws = [&](auto thrown) {
@@ -78,7 +78,7 @@ TEST_CASE("F85 parallel throws the first exception of any kind, outside, and tel
     }
 }
 
-TEST_CASE("on_threads throws the first exception of any kind, once all bodies have run") {
+TEST_CASE("on_threads rethrows the first exception of any kind after all bodies have run") {
     for (const int count : {1, 2, 7}) {
         std::atomic<int> ran{0};
         const auto all_throw = [&](int) {
@@ -90,7 +90,7 @@ TEST_CASE("on_threads throws the first exception of any kind, once all bodies ha
     }
 }
 
-TEST_CASE("the critical section admits one thread at a time, and passes exceptions on") {
+TEST_CASE("the critical section admits one thread at a time and propagates exceptions") {
     int count = 0;
     region(4, [&](int) {
         for (int i = 0; i < 10'000; ++i) ash::in_critical_section([&] { ++count; });
@@ -105,11 +105,11 @@ TEST_CASE("as many threads can be started as are requested") {
     for (const int wanted : {1, 2, 9}) CHECK(ash::startable(wanted) == wanted);
 }
 
-#if !defined(_WIN32)  // which has neither fork nor limits
+#if !defined(_WIN32)  // Windows has neither fork nor limits
 
 namespace {
 
-// Runs a function in a child, within 30 seconds; true if that returned true.
+// Runs a function in a child process and returns whether it returned true within 30 seconds.
 template <typename Function>
 bool in_child(Function function) {
     const pid_t child = fork();
@@ -132,11 +132,11 @@ bool in_child(Function function) {
 // The thread sanitizer does not support threads after a fork.
 #if !defined(__SANITIZE_THREAD__) && !defined(ASH_THREAD_SANITIZER)
 
-// A process that forks after a region, as multiprocessing does, must find the next region working in the child.
+// If a process forks after a region, like multiprocessing, the next region must work in the child.
 TEST_CASE("a fork after use never hangs") {
     region(4, [](int) {});
 #if defined(__SANITIZE_ADDRESS__)
-    // The sanitizer of g++ 12 has locks of its own that do not outlive a fork while a thread ends, as some still may.
+    // Locks of the sanitizer of g++ 12 break if a process forks while a thread ends, so wait until all have ended.
     while (threads_alive() > 1) std::this_thread::yield();
 #endif
     CHECK(in_child([] {
@@ -145,7 +145,7 @@ TEST_CASE("a fork after use never hangs") {
     }));
 }
 
-TEST_CASE("F80 a child that is forked while other threads are in the critical section can enter it") {
+TEST_CASE("F80 a child forked while other threads are in the critical section can enter it") {
     std::atomic<bool> over{false};
     std::vector<std::thread> others;
     for (int i = 0; i < 3; ++i) {
@@ -165,9 +165,9 @@ TEST_CASE("F80 a child that is forked while other threads are in the critical se
     CHECK(entered == 50);
 }
 
-#if !defined(__SANITIZE_ADDRESS__)  // whose shadow needs more address space than such limits leave
+#if !defined(__SANITIZE_ADDRESS__)  // the sanitizer's shadow memory exceeds such limits
 
-// Sets a limit to what the process has and `more` besides.
+// Limits the address space of this process to its current size plus `more` bytes.
 bool limit_memory(std::size_t more) {
     std::size_t pages = 0;
     std::FILE* file = std::fopen("/proc/self/statm", "r");
@@ -178,7 +178,7 @@ bool limit_memory(std::size_t more) {
     return read && setrlimit(RLIMIT_AS, &limit) == 0;
 }
 
-TEST_CASE("R3 threads that memory does not suffice for are not started, and work continues on the others") {
+TEST_CASE("R3 threads without enough memory are not started, and the others do the work") {
     constexpr std::size_t kStack = std::size_t{8} << 20;
     for (const std::size_t stacks : {0, 1, 2, 3, 5, 9}) {
         CAPTURE(stacks);
@@ -197,7 +197,7 @@ TEST_CASE("R3 threads that memory does not suffice for are not started, and work
     }
 }
 
-TEST_CASE("R3 a stack that OpenMP cannot have leaves one thread") {
+TEST_CASE("R3 an impossible stack size of OpenMP leaves one thread") {
     CHECK(in_child([] {
         setenv("OMP_STACKSIZE", "999999G", 1);
         return ash::startable(16) == 1;

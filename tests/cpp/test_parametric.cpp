@@ -1,4 +1,4 @@
-// Parametric activations: kernels against their naive twins, and what they are in a network that has them.
+// Tests parametric activations: kernels against naive twins, and networks that use them.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -74,7 +74,7 @@ TEST_CASE("parametric activations have the same bits on every instruction set wi
     }
 }
 
-TEST_CASE("parametric activations are plain with shares of 1 and the identity with shares of 0") {
+TEST_CASE("parametric activations are plain ones with shares of 1 and the identity with shares of 0") {
     const Block block = block_of(5, 37);
     const AlignedFloats x = wide_block(block, 35);
     AlignedFloats ones(block.stride);
@@ -132,7 +132,7 @@ TEST_CASE("shares and their moments have padding of positive zero on every instr
     }
 }
 
-TEST_CASE("buffers of parametric activations are allocated only where they are needed") {
+TEST_CASE("buffers of parametric activations are allocated only if needed") {
     const Data data = make_mixed_data(120, 3);
     Settings settings = recipe(Optimizer::adam, 16);
     CHECK(Workspace(data, {&settings, 1}).slopes.size() > 0);
@@ -156,7 +156,7 @@ TEST_CASE("a network has shares in each hidden layer or in none") {
     const Network network = make(first, last);
     CHECK(network.layer(0).shares == first.shares);
     CHECK(network.layer(1).shares.empty());
-    const std::vector<float> x{-1.0F, -3.0F};  // -2 in each neuron, of which 3 / 4 are left
+    const std::vector<float> x{-1.0F, -3.0F};  // -2 in each neuron, times 3 / 4
     float found = 0.0F;
     REQUIRE(network.predict(x.data(), 1, 1, kernels(""), &found));
     CHECK(found == -4.5F);

@@ -1,4 +1,4 @@
-// The product kernel against its naive twin: equal to the last bit with fma, for all pairs of sizes() in all three uses.
+// Compares the product kernel with its naive twin for all pairs of sizes() in all three uses, to the last bit with fma.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -16,8 +16,8 @@ namespace {
 
 enum class Kind { usual, wide, tiny, huge, infinite, nan };
 
-// Numbers of a kind: usual ones, of many sizes, with products around the least normal number or beyond the largest one,
-// and with one in 40 that is not finite.
+// Numbers of a kind: usual, of many magnitudes (wide), with products near the smallest normal number (tiny) or beyond
+// the largest number (huge), or with one number in 41 that is infinite or NaN.
 AlignedFloats block_of_kind(Block block, std::uint64_t seed, Kind kind) {
     AlignedFloats values = random_block(block, seed);
     for (std::int64_t i = 0; i < values.size(); ++i) {
@@ -33,7 +33,7 @@ AlignedFloats block_of_kind(Block block, std::uint64_t seed, Kind kind) {
     return values;
 }
 
-// One product and the result of its naive twin, computed once for all instruction sets since the twin is slow.
+// A product and the result of its naive twin, computed once for all instruction sets since the twin is slow.
 class Sample {
   public:
     Sample(int rows, int columns, int terms, Start start, bool turned, bool rounded = false, Kind kind = Kind::usual)
@@ -60,7 +60,7 @@ class Sample {
         run(kReference, product_);
     }
 
-    // The distance of the result of the kernels from that of the naive twin.
+    // The distance between the results of the kernels and of the naive twin.
     double distance(const Kernels& kernels) const {
         AlignedFloats result = before_;
         Product product = product_;
@@ -77,14 +77,14 @@ class Sample {
         kernels.product_bfloat16(product, scratch.data());
     }
 
-    // Products read no padding of A.
+    // Fills the padding of A with NaN, since products must not read it.
     void spoil_padding(Block block) {
         for (std::int64_t row = 0; row < block.rows; ++row) {
             for (std::int64_t i = block.columns; i < block.stride; ++i) a_.data()[row * block.stride + i] = NAN;
         }
     }
 
-    // distance() takes -0 for 0.
+    // Needed because distance() treats -0 as 0.
     bool same_signs(const AlignedFloats& result) const {
         for (std::int64_t row = 0; row < block_.rows; ++row) {
             for (std::int64_t i = row * block_.stride; i < row * block_.stride + block_.columns; ++i) {
@@ -139,7 +139,7 @@ TEST_CASE("products in bfloat16 equal their naive twin bit for bit, on every ins
             const auto start = static_cast<Start>((terms + static_cast<int>(kind)) % 3);
             const Sample sample(1 + terms % 37, 1 + terms % 50, terms, start, terms % 2 == 0, true, kind);
             for (const Kernels& kernels : tested) {
-                // Without fma a product may overflow or vanish on its own; of bfloat16 it is exact otherwise.
+                // Without fma a product may overflow or underflow; otherwise products of bfloat16 are exact.
                 if (!kernels.fma && (kind == Kind::tiny || kind == Kind::huge)) continue;
                 INFO(kernels.name, ", ", terms, " terms, kind ", static_cast<int>(kind));
                 CHECK(sample.distance(kernels) == 0.0);
@@ -148,7 +148,7 @@ TEST_CASE("products in bfloat16 equal their naive twin bit for bit, on every ins
     }
 }
 
-TEST_CASE("one row of every width, as the gradient of biases is") {
+TEST_CASE("products with one row of every width, as in the gradient of biases") {
     for (int columns = 1; columns <= 300; ++columns) {
         for (const Start start : {Start::bias, Start::accumulate}) check(1, columns, 33, start, false);
     }

@@ -1,4 +1,4 @@
-// Median and quartiles against plain definitions: rows repeated and sorted, means of a step function; the sample.
+// Compares medians and quartiles with plain definitions (repeated rows, means of a step function); tests the sample.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -21,7 +21,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr std::array kShares{0.25, 0.5, 0.75};
 using Values = std::vector<double>;
 
-// Center and scale of one column.
+// Center and scale of a column.
 struct Found {
     double center;
     double scale;
@@ -38,7 +38,7 @@ Found found_in(const Values& values, const Values& weights = {}) {
     return {scaling.center[0], scaling.scale[0], quartiles.constant(0)};
 }
 
-// numpy's "linear" of the values that are there, each so many times.
+// NumPy's method "linear" for the values that are not missing, each repeated by its weight.
 double linear(const Values& values, const Values& weights, double p) {
     Values rows;
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -51,7 +51,7 @@ double linear(const Values& values, const Values& weights, double p) {
     return rows[low] + (place - std::floor(place)) * (rows[high] - rows[low]);
 }
 
-// The definition of quartiles.hpp, by the integral of the step function from 0 on.
+// The definition in quartiles.hpp, by the integral of the step function from 0.
 double mean_of_steps(Values values, const Values& weights, double p) {
     std::vector<std::size_t> order;
     double total = 0.0;
@@ -87,7 +87,7 @@ void check_equal(const Found& found, const Found& expected) {
     CHECK(found.scale == doctest::Approx(expected.scale).epsilon(1e-12));
 }
 
-// Random values of both signs with a gap in each five.
+// Random values of both signs; every fifth is missing.
 Values random_values(std::size_t size, std::mt19937_64& random) {
     std::normal_distribution<double> normal;
     Values values{-3.0, 0.0, 2.0};
@@ -102,7 +102,7 @@ std::int64_t size_of(std::int64_t columns, std::int64_t rows) {
 
 }  // namespace
 
-TEST_CASE("quantiles of equal weights are interpolated linearly, those of whole weights equal repeated rows") {
+TEST_CASE("quantiles are interpolated linearly, and integer weights equal repeated rows") {
     std::mt19937_64 random(1);
     for (std::size_t size = 3; size < 60; ++size) {
         const Values values = random_values(size, random);
@@ -113,7 +113,7 @@ TEST_CASE("quantiles of equal weights are interpolated linearly, those of whole 
     }
 }
 
-TEST_CASE("with any weights a quantile is the mean of one unit of weight") {
+TEST_CASE("with arbitrary weights, a quantile is the mean over one unit of weight") {
     std::mt19937_64 random(2);
     std::uniform_real_distribution<double> uniform(0.01, 4.0);
     for (std::size_t size = 3; size < 60; ++size) {
@@ -122,7 +122,7 @@ TEST_CASE("with any weights a quantile is the mean of one unit of weight") {
         for (std::size_t row = 0; row < size; ++row) weights.push_back(uniform(random));
         check_equal(found_in(values, weights), expected_of(values, weights, mean_of_steps));
         for (const double alike : {0.5, 1e-12}) check_equal(found_in(values, Values(size, alike)), found_in(values));
-        Values fewer = values;  // a row that counts next to nothing might as well be missing
+        Values fewer = values;  // a row with negligible weight equals a missing row
         fewer[size / 2] = kNan;
         weights[size / 2] = 1e-15;
         const Found with = found_in(values, weights);
@@ -130,7 +130,7 @@ TEST_CASE("with any weights a quantile is the mean of one unit of weight") {
     }
 }
 
-TEST_CASE("if the quartiles are equal, half the range is the scale; a constant column has none") {
+TEST_CASE("if the quartiles are equal, the scale is half the range; a constant column is not scaled") {
     Values values(100, 7.0);
     CHECK(found_in(values).constant);
     CHECK(found_in(values, Values(100, 0.3)).center == 7.0);
@@ -198,7 +198,7 @@ TEST_CASE("a sample has one row of each stratum, and all rows if there are few")
     }
 }
 
-TEST_CASE("quartiles of many rows are those of the sample, range and constancy those of all") {
+TEST_CASE("quartiles of many rows come from the sample, range and constancy from all rows") {
     for (const bool weighted : {false, true}) {
         for (const std::int64_t columns : {1, 1024}) {
             const std::int64_t rows = columns == 1 ? 50000 : 5000;
@@ -233,14 +233,14 @@ TEST_CASE("quartiles of many rows are those of the sample, range and constancy t
     }
 }
 
-TEST_CASE("quartiles of a sample lie at ranks that are off by four standard deviations or less") {
+TEST_CASE("ranks of quartiles of a sample are off by at most four standard deviations") {
     constexpr std::int64_t kRows = 100000;
     const double most = 4.0 * std::sqrt(0.25 / (1 << 14));
     std::mt19937_64 random(3);
     std::cauchy_distribution<double> cauchy;
     const std::vector<std::function<double(std::int64_t)>> columns{
         [](std::int64_t row) { return static_cast<double>(row); },      // sorted
-        [](std::int64_t row) { return static_cast<double>(row % 6); },  // with a period
+        [](std::int64_t row) { return static_cast<double>(row % 6); },  // periodic
         [&](std::int64_t) { return cauchy(random); },                   // far tails
         [&](std::int64_t row) { return row % 100 == 0 ? cauchy(random) : kNan; },
     };
@@ -260,7 +260,7 @@ TEST_CASE("quartiles of a sample lie at ranks that are off by four standard devi
     }
 }
 
-TEST_CASE("a column that is missing in the whole sample is centered in the middle of its range") {
+TEST_CASE("a column that is missing in the whole sample is centered at the middle of its range") {
     constexpr std::int64_t kRows = 40000;
     Quartiles quartiles({true}, kRows);
     std::int64_t next = 0;

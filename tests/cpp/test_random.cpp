@@ -12,14 +12,14 @@
 
 using namespace ash;
 
-TEST_CASE("philox gives its published answers") {  // Random123, kat_vectors: philox4x32 10
+TEST_CASE("philox gives its published results") {  // Random123, kat_vectors: philox4x32 10
     CHECK(philox({0, 0, 0, 0}, 0) == Words{0x6627e8d5U, 0xe169c58dU, 0xbc57ac4cU, 0x9b00dbd8U});
     CHECK(philox({~0U, ~0U, ~0U, ~0U}, ~std::uint64_t{0}) == Words{0x408f276dU, 0x41c83b0eU, 0xa20bc7c6U, 0x6d5451fdU});
     CHECK(philox({0x243f6a88U, 0x85a308d3U, 0x13198a2eU, 0x03707344U}, 0x299f31d0a4093822U) ==
           Words{0xd16cfe09U, 0x94fdccebU, 0x5001e420U, 0x24126ea1U});
 }
 
-TEST_CASE("a shuffle holds every row once and depends on its place alone") {
+TEST_CASE("a shuffle contains every row once and depends only on its counter") {
     std::vector<std::uint32_t> first(1000);
     std::vector<std::uint32_t> again(1000);
     std::vector<std::uint32_t> other(1000);
@@ -45,7 +45,7 @@ TEST_CASE("each row takes each position of a shuffle about equally often") {
     }
     double chi_square = 0.0;
     for (const int count : counts) chi_square += (count - 1000.0) * (count - 1000.0) / 1000.0;
-    CHECK(chi_square < 85.4);  // 49 degrees of freedom: one in a thousand
+    CHECK(chi_square < 85.4);  // 49 degrees of freedom: exceeded once in a thousand
 }
 
 TEST_CASE("more rows than 32 bits can number are not shuffled") {

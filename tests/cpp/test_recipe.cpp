@@ -1,5 +1,5 @@
-// The recipe of RealMLP in training: the same bits on every instruction set, resumed, and in a used workspace; padding
-// that stays zero; a network that is what its state is. What it computes is checked in tests/core/test_training.py.
+// Tests training with RealMLP's recipe: the same bits on every instruction set, resumed, and in a used workspace; zero
+// padding; a network that predicts like its state. tests/core/test_training.py checks the computed values.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -21,7 +21,7 @@ namespace {
 constexpr Optimizer kOptimizers[] = {Optimizer::sgd, Optimizer::momentum, Optimizer::nesterov, Optimizer::adam,
                                      Optimizer::adamw};
 
-// Candidates with and without each part, of several widths.
+// Candidates with and without each part of the recipe, with several widths.
 std::vector<Settings> mixed_candidates() {
     std::vector<Settings> all;
     for (int i = 0; i < 16; ++i) {
@@ -43,7 +43,7 @@ std::vector<Settings> mixed_candidates() {
 
 bool is_positive_zero(float value) { return std::bit_cast<std::uint32_t>(value) == 0; }
 
-// Rows [count][stride] from `first` on, of which `columns` mean something.
+// Whether columns from `columns` on are positive zero in the rows [count][stride] that start at `first`.
 bool padding_is_zero(const AlignedFloats& floats, std::int64_t first, std::int64_t count, std::int64_t columns,
                      std::int64_t stride) {
     for (std::int64_t row = 0; row < count && floats.size() > 0; ++row) {
@@ -53,7 +53,7 @@ bool padding_is_zero(const AlignedFloats& floats, std::int64_t first, std::int64
     return true;
 }
 
-// The same network for rows that are standardized already.
+// The same network for rows that are already standardized.
 Network with_plain_inputs(const Network& network) {
     std::vector<LayerWeights> layers;
     std::vector<Activation> activations;
@@ -91,7 +91,7 @@ TEST_CASE("the recipe has the same bits on every instruction set with fma, resum
     }
 }
 
-TEST_CASE("each part of the recipe, every optimizer: the same bits on every instruction set with fma") {
+TEST_CASE("each part of the recipe has the same bits with every optimizer and instruction set with fma") {
     const Data data = make_mixed_data(120, 3);
     for (const Settings& settings : mixed_candidates()) {
         const auto all = kernels_with_fma();
@@ -100,7 +100,7 @@ TEST_CASE("each part of the recipe, every optimizer: the same bits on every inst
     }
 }
 
-TEST_CASE("with the recipe too, kernels and naive twins train to nearly the same network") {
+TEST_CASE("kernels and naive twins train nearly the same network with the recipe") {
     const Data data = make_mixed_data(150, 3);
     for (const Optimizer optimizer : {Optimizer::nesterov, Optimizer::adam}) {
         Settings settings = recipe(optimizer, 16);
@@ -129,7 +129,7 @@ TEST_CASE("a job resumed from a copy in another workspace gives the bits of the 
     }
 }
 
-// A constant rate, so that jobs of any length are one.
+// At a constant rate, the division into jobs makes no difference.
 TEST_CASE("at a constant rate, several jobs equal a single one") {
     const Data data = make_mixed_data(190, 3, true);
     Settings settings = recipe(Optimizer::adam, 33);
@@ -139,7 +139,7 @@ TEST_CASE("at a constant rate, several jobs equal a single one") {
     CHECK(same(trained_by(data, settings, {1, 1, 1, 1, 1, 1}, kernels("")), whole));
 }
 
-TEST_CASE("one workspace serves candidates with and without each part, also after one that diverged") {
+TEST_CASE("one workspace serves candidates with and without each part, even after a diverged one") {
     const Data data = make_mixed_data(120, 3);
     Settings wild = recipe(Optimizer::sgd, 16);
     wild.hidden = {90, 90};
@@ -161,7 +161,7 @@ TEST_CASE("one workspace serves candidates with and without each part, also afte
     }
 }
 
-TEST_CASE("a score is that of the state, whatever its workspace has seen before") {
+TEST_CASE("a score depends only on the state, not on earlier use of the workspace") {
     const Data data = make_mixed_data(120, 3);
     const std::vector<Settings> all = mixed_candidates();
     Workspace used(data, all);
@@ -191,7 +191,7 @@ TEST_CASE("padding of embedding, factors and their moments is positive zero on e
     }
 }
 
-TEST_CASE("a network predicts what its state does, to the last bit") {
+TEST_CASE("a network predicts like its state, to the last bit") {
     for (const int classes : {0, 3}) {
         const Data data = make_mixed_data(120, classes);
         for (const Kernels* kernels : available_kernels()) {

@@ -1,4 +1,4 @@
-// Teams with an embedding and factors of inputs: the same bits, and every number in one block.
+// Tests teams with an embedding and factors of inputs: the same bits, and every number in exactly one block.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -31,7 +31,7 @@ std::vector<float> left_by(const Data& data, const Settings& settings, Team* tea
 
 }  // namespace
 
-TEST_CASE("the recipe has the same bits for any team, also if it changes during training") {
+TEST_CASE("the recipe has the same bits for any team, even if the team changes during training") {
     std::int64_t helped = 0;
     for (const auto& [classes, weighted] : {std::pair{3, true}, {0, false}}) {
         const Data data = make_mixed_data(300, classes, weighted);
@@ -41,11 +41,11 @@ TEST_CASE("the recipe has the same bits for any team, also if it changes during 
             const std::vector<float> expected = left_by(data, settings, nullptr);
             for (const int count : {0, 1, 2, 3}) {
                 std::atomic<std::uint32_t> bell{0};
-                Team team(bell);  // a new one, which no pause keeps closed
+                Team team(bell);  // new, so no pause keeps it closed
                 Members members(team, bell, count, [&](Workspace& scratch) {
-                    scratch.prepare_to_help(Layout(data.shape(), settings));  // all that a member has
+                    scratch.prepare_to_help(Layout(data.shape(), settings));  // a member needs nothing else
                 });
-                // Again until a member came in time: on a busy machine some come too late to do anything.
+                // Repeat until a member has helped: on a busy machine members may come too late.
                 for (int run = 0; run < 100 && (run == 0 || (count > 0 && members.blocks() == 0)); ++run) {
                     team.open(count, no_ring, nullptr);
                     CHECK(left_by(data, settings, &team) == expected);

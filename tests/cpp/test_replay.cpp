@@ -1,4 +1,4 @@
-// A run that goes on from what an earlier one has left: the same decisions, results and networks as without a break.
+// Tests that a run resumed from an earlier one has the decisions, results and networks of an uninterrupted run.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -79,7 +79,7 @@ std::uint64_t hash(const State& state) {
     return digest(std::span(state.weights.data(), static_cast<std::size_t>(state.weights.size())));
 }
 
-// What a whole run has left: its results, with the scores of their folds.
+// The results of a whole run, with the scores of their folds.
 std::vector<KnownJob> results(const Made& made) {
     std::map<Key, std::vector<double>> scores;
     for (const FoldScores& each : made.candidates->fold_scores()) {
@@ -95,7 +95,7 @@ std::vector<KnownJob> results(const Made& made) {
     return all;
 }
 
-// The first `cut` results, and now and then one of those that follow, as they are held back at a stop.
+// The first `cut` results and some of the next ones, like results that were held back at a stop.
 std::vector<KnownJob> some(const std::vector<KnownJob>& all, std::size_t cut, std::mt19937& random) {
     std::vector<KnownJob> known(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(cut));
     for (std::size_t later = cut; later < std::min(cut + 3, all.size()); ++later) {
@@ -143,7 +143,7 @@ void check_kept(const Made& made, const Made& whole) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "from any part of its results a reproducible run comes to the same end") {
+TEST_CASE_FIXTURE(Fixture, "a reproducible run resumed from any of its first results has the same outcome") {
     std::mt19937 random(3);
     for (const Continuation continuation : {Continuation::resume, Continuation::restart}) {
         for (const std::size_t folds : {1, 2}) {
@@ -169,7 +169,7 @@ TEST_CASE_FIXTURE(Fixture, "from any part of its results a reproducible run come
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a greedy run goes on after any of its steps") {
+TEST_CASE_FIXTURE(Fixture, "a greedy run can be resumed after any of its steps") {
     Made whole = make(*this, {.schedule = Schedule::greedy});
     go_through(whole);
     const std::vector<KnownJob> all = results(whole);
@@ -181,11 +181,11 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run goes on after any of its steps") {
                                                       [](const Step& step) { return step.finished; }));
         Made made = make(*this, {.schedule = Schedule::greedy});
         made.tuner->restore({all.begin(), all.begin() + ended}, std::span(steps).first(cut), {}, 0.0);
-        CHECK(std::ssize(made.tuner->jobs()) == ended);  // before anything is trained
+        CHECK(std::ssize(made.tuner->jobs()) == ended);  // before any training
         go_through(made);
         CHECK(rows(*made.tuner) == rows(*whole.tuner));
         check_kept(made, whole);
-        // And once more, from what the second run has left.
+        // Once more, from the records of the second run.
         const std::vector<Step> later = steps_of(*made.tuner);
         REQUIRE(later.size() == steps.size());
         const std::size_t next = (cut + 11) % (steps.size() + 1);
@@ -208,7 +208,7 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run that has lost a step still uses every r
     for (std::size_t lost = 0; lost < steps.size(); lost += 5) {
         std::vector<Step> rest = steps;
         rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(lost));
-        // Training one of these jobs again would show its real hash.
+        // If one of these jobs were trained again, it would have its real hash.
         std::vector<KnownJob> known = all;
         for (KnownJob& each : known) each.record.weights_hash ^= 1;
         Made made = make(*this, {.schedule = Schedule::greedy});
@@ -227,7 +227,7 @@ TEST_CASE_FIXTURE(Fixture, "a greedy run that has lost a step still uses every r
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "results of fewer candidates are a beginning for more") {
+TEST_CASE_FIXTURE(Fixture, "results of fewer candidates can be continued with more") {
     for (const Schedule schedule : {Schedule::reproducible, Schedule::greedy}) {
         Made fewer = make(*this, {.candidates = kCandidates / 2, .schedule = schedule});
         go_through(fewer);
@@ -239,7 +239,7 @@ TEST_CASE_FIXTURE(Fixture, "results of fewer candidates are a beginning for more
         if (schedule == Schedule::reproducible) {
             CHECK(rows(*made.tuner) == rows(*fresh.tuner));
             check_kept(made, fresh);
-        } else {  // which job is promoted depends on when it ended; what comes out of it does not
+        } else {  // promotions depend on the times at which jobs ended, but results do not
             std::map<Key, std::uint64_t> hashes;
             for (const JobRecord& each : fresh.tuner->jobs()) {
                 hashes[{each.task.job.candidate, each.task.job.rung}] = each.weights_hash;
@@ -253,7 +253,7 @@ TEST_CASE_FIXTURE(Fixture, "results of fewer candidates are a beginning for more
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed when its network is made again") {
+TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected when its network is retrained") {
     Made whole = make(*this, {});
     go_through(whole);
     std::vector<KnownJob> wrong = results(whole);
@@ -267,8 +267,8 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed when its net
     CHECK_THROWS_AS(made.tuner->restore({}, {}, {}, 0.0), std::logic_error);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed beside a network that takes long, and at a stop") {
-    static std::atomic<int> epochs{0};  // of both
+TEST_CASE_FIXTURE(Fixture, "a result of other candidates is detected next to a slow network, and at a stop") {
+    static std::atomic<int> epochs{0};  // of both networks
     epochs = 0;
     Kernels counted = kernels("");
     counted.finite = [](const float* values, std::int64_t size) noexcept {
@@ -277,7 +277,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed beside a net
     };
     std::vector<Settings> two = make_settings(2);
     for (Settings& each : two) each.batch_size = 0;
-    two[0].l2 = 1e30;  // diverges in an epoch or two; by its result it has not
+    two[0].l2 = 1e30;  // diverges in an epoch or two, but its result says that it has not
     constexpr std::int64_t kLong = std::int64_t{1} << 40;
     for (const int threads : {1, 2}) {
         Tuner tuner(std::make_unique<Candidates>(
@@ -300,7 +300,7 @@ TEST_CASE_FIXTURE(Fixture, "a result of other candidates is noticed beside a net
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "who gives up completing has what was made by then") {
+TEST_CASE_FIXTURE(Fixture, "completing can be continued after it was aborted") {
     Made whole = make(*this, {});
     go_through(whole);
     Made made = make(*this, {});
@@ -313,7 +313,7 @@ TEST_CASE_FIXTURE(Fixture, "who gives up completing has what was made by then") 
     check_kept(made, whole);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a state that is not of a candidate is refused") {
+TEST_CASE_FIXTURE(Fixture, "a state that does not fit its candidate is refused") {
     Made whole = make(*this, {});
     go_through(whole);
     const Kept best = whole.tuner->kept().front();
@@ -327,7 +327,7 @@ TEST_CASE_FIXTURE(Fixture, "a state that is not of a candidate is refused") {
     CHECK_THROWS_AS(made.candidates->restore(best.candidate, best.rung, {smaller}), std::invalid_argument);
 }
 
-TEST_CASE_FIXTURE(Fixture, "states can be had of those that wait and those that are kept, and go on from them") {
+TEST_CASE_FIXTURE(Fixture, "waiting and kept candidates provide their states, from which a run can be resumed") {
     Made whole = make(*this, {.folds = 2});
     std::map<Key, std::vector<std::shared_ptr<const State>>> found;
     whole.tuner->start();

@@ -1,5 +1,5 @@
-// The promise: the same records bit for bit for any number of threads, with and without teams and memory limits, with
-// jobs held up at random; and runs that are stopped at any moment end, all of them.
+// Tests the promise of equal records, bit for bit, for any number of threads, with and without teams and memory limits,
+// and with random delays of jobs; and that runs stopped at any moment end.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace {
 
 using namespace ash;
 
-// What must not depend on timing, a row a job in order of decision.
+// Facts that must not depend on timing: one row per job, in order of decision.
 using Row = std::array<std::uint64_t, 9>;
 
 std::vector<Row> rows(const Tuner& tuner) {
@@ -37,7 +37,7 @@ std::vector<Row> rows(const Tuner& tuner) {
     return all;
 }
 
-// Networks that a team is worth for: Tuner asks step_cost(); jobs that sleep at random.
+// Networks that pretend to be worth a team (Tuner calls step_cost()) and whose jobs sleep at random.
 class Shaken final : public Candidates {
   public:
     Shaken(const Fold& fold, std::vector<Settings> all, int threads, std::int64_t memory_limit, bool sleepy)
@@ -109,7 +109,7 @@ std::vector<Row> outcome(const Data& data, std::uint64_t seed, const Run& run) {
 
 }  // namespace
 
-TEST_CASE("records are the same for any threads, teams, memory limit and delays") {
+TEST_CASE("records are the same for any threads, teams, memory limits and delays") {
     for (const int classes : {3, 0}) {
         const Data data = ash::testing::make_data(150, 6, classes);
         for (const std::uint64_t seed : {0U, 1U}) {
@@ -143,7 +143,7 @@ TEST_CASE("limits of the ladder end a run at the same decision, whichever jobs a
     }
 }
 
-TEST_CASE("no job begins once the work is used up, and the last one is the same on any threads") {
+TEST_CASE("no job begins once the work is used up, and the last job is the same on any threads") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const auto whole = make_tuner(data, 3, {});
     whole->start();
@@ -169,7 +169,7 @@ TEST_CASE("no job begins once the work is used up, and the last one is the same 
     CHECK(outcome(data, 3, {.work_limit = 2.0 * work}) == rows(*whole));
 }
 
-TEST_CASE("a stopped run has the first records of the whole run, and a report limit repeats it") {
+TEST_CASE("a stopped run has the first records of the whole run, and a report limit reproduces it") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const std::vector<Row> all = outcome(data, 4, {});
     const auto first = [&](std::int64_t count) { return std::vector<Row>(all.begin(), all.begin() + count); };
@@ -189,12 +189,12 @@ TEST_CASE("a stopped run has the first records of the whole run, and a report li
     }
 }
 
-TEST_CASE("a job that would end too late does not begin, and begins once there is time") {
+TEST_CASE("a job that would end too late begins only once there is time") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const std::vector<Row> all = outcome(data, 5, {});
     for (const int threads : {1, 3}) {
         const auto tuner = make_tuner(data, 5, {.threads = threads, .sleepy = true});
-        tuner->limit(0.0);  // no effect until a job has ended: the duration of the others is unknown
+        tuner->limit(0.0);  // no effect until a job has ended, since durations are unknown before
         tuner->start();
         while (!tuner->is_out_of_time()) REQUIRE_FALSE(tuner->wait(0.001));
         CHECK(tuner->is_short_of_time());
@@ -221,7 +221,7 @@ TEST_CASE("a greedy run begins jobs until it is stopped") {
     CHECK(tuner.ending() == Ending::finished);
 }
 
-TEST_CASE("one thread in a team of many does all the work when the others come late") {
+TEST_CASE("a job of a team records its members and their time") {
     const Data data = ash::testing::make_data(150, 6, 3);
     const auto tuner = make_tuner(data, 0, {.threads = 7});
     tuner->start();
@@ -237,8 +237,8 @@ TEST_CASE("one thread in a team of many does all the work when the others come l
     }
 }
 
-// ASH_STRESS_RUNS: 10,000 outside of sanitizers; 500 by default.
-TEST_CASE("tiny runs with random threads, stops and limits all end, and leave nothing behind") {
+// ASH_STRESS_RUNS sets the number of runs (500 by default); use 10,000 without sanitizers.
+TEST_CASE("tiny runs with random threads, stops and limits all end and leak nothing") {
     const char* wish = std::getenv("ASH_STRESS_RUNS");
     const int runs = wish == nullptr ? 500 : std::atoi(wish);
     const Data data = ash::testing::make_data(40, 3, 2);

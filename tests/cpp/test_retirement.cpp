@@ -1,5 +1,5 @@
-// Who retires from the ladder and when, what ends it early, and the heap with two ends that is behind it. That nobody
-// retires too late either is shown against all futures of small ladders, in tests/core/test_futures.py.
+// Tests which candidates retire from the ladder and when, what ends a ladder early, and the double-ended heap behind
+// it. tests/core/test_futures.py shows, in all futures of small ladders, that no candidate retires too late.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -50,7 +50,7 @@ Candidates retired_by(Ladder& ladder, const Job& job, double score) {
     return ladder.take_retired();
 }
 
-// Runs to the end with so many jobs at once, and returns all that retired.
+// Runs a ladder to its end with `workers` jobs at a time and returns all retired candidates.
 Candidates run_all(Ladder& ladder, std::size_t workers, std::mt19937& random) {
     Candidates all;
     std::vector<Job> running;
@@ -83,7 +83,7 @@ TEST_CASE("both ends of the heap agree with a sorted set") {
         for (int step = 0; step < 600; ++step) {
             const bool push = twin.empty() || random() % 100 < (step < 300 ? 70U : 30U);
             if (push) {
-                const auto element = static_cast<int>(random() % 50);  // so that many are equal
+                const auto element = static_cast<int>(random() % 50);  // a small range, so that there are many ties
                 heap.push(element);
                 twin.insert(element);
             } else if (random() % 2 == 0) {
@@ -102,7 +102,7 @@ TEST_CASE("both ends of the heap agree with a sorted set") {
     }
 }
 
-TEST_CASE("a candidate retires at most once and is not promoted after it, and a report retires at most one per rung") {
+TEST_CASE("a candidate retires at most once and is never promoted later, and a report retires at most one per rung") {
     std::mt19937 random(2);
     for (const Rule& rule : kRules) {
         for (const std::size_t workers : {1, 3, 20, 500}) {
@@ -134,7 +134,7 @@ TEST_CASE("capped keeps as many as may still be promoted, and a promotion keeps 
     CHECK(retired_by(ladder, jobs[7], -1.5) == Candidates{2});
 }
 
-TEST_CASE("the paper's rule ranks the promoted as well") {
+TEST_CASE("the paper's rule also ranks promoted candidates") {
     Ladder ladder({.candidates = 8, .promotion = Promotion::paper});
     const std::vector<Job> jobs = start(ladder, 8);
     CHECK(retired_by(ladder, jobs[0], 0.2).empty());
@@ -142,10 +142,10 @@ TEST_CASE("the paper's rule ranks the promoted as well") {
     CHECK(ladder.next()->candidate == 0);
     CHECK(retired_by(ladder, jobs[2], 0.5).empty());
     CHECK(retired_by(ladder, jobs[3], 0.4).empty());
-    CHECK(retired_by(ladder, jobs[4], 0.3) == Candidates{1});  // four are better, one of them long gone
+    CHECK(retired_by(ladder, jobs[4], 0.3) == Candidates{1});  // four are better, one of them already promoted
 }
 
-TEST_CASE("a candidate that diverges retires one in the rung above, which fewer can reach") {
+TEST_CASE("a candidate that diverges retires one in the rung above, since fewer can reach that rung") {
     for (const Promotion promotion : {Promotion::capped, Promotion::paper}) {
         Ladder ladder({.candidates = 8, .promotion = promotion});
         const std::vector<Job> jobs = start(ladder, 8);
@@ -156,11 +156,11 @@ TEST_CASE("a candidate that diverges retires one in the rung above, which fewer 
         CHECK(ladder.take_retired() == Candidates{2, 3});
         CHECK(retired_by(ladder, jobs[4], kNan) == Candidates{4});
         CHECK(retired_by(ladder, jobs[5], kNan) == Candidates{5});
-        CHECK(retired_by(ladder, jobs[6], kNan) == Candidates{6, 1});  // rung 1 will not see four any more
+        CHECK(retired_by(ladder, jobs[6], kNan) == Candidates{6, 1});  // four candidates can no longer reach rung 1
     }
 }
 
-TEST_CASE("the epoch limit is never exceeded, and no smaller job is given in place of one that exceeds it") {
+TEST_CASE("the epoch limit is never exceeded, and no smaller job replaces one that would exceed it") {
     std::mt19937 random(3);
     for (const Rule& rule : kRules) {
         for (std::int64_t limit = 1; limit < 500; limit += 13) {
@@ -179,7 +179,7 @@ TEST_CASE("the epoch limit is never exceeded, and no smaller job is given in pla
     ladder.report(jobs[0], 1.0, 0.0);
     ladder.report(jobs[1], 0.0, 0.0);
     CHECK_FALSE(ladder.has_job());
-    CHECK_FALSE(ladder.next());  // one epoch is left, rung 1 takes two
+    CHECK_FALSE(ladder.next());  // one epoch is left, but rung 1 takes two
     CHECK(ladder.ending() == Ending::none);
     ladder.report(jobs[2], kNan, 0.0);
     ladder.report(jobs[3], kNan, 0.0);
@@ -189,7 +189,7 @@ TEST_CASE("the epoch limit is never exceeded, and no smaller job is given in pla
     CHECK_THROWS_AS(Ladder({.candidates = 8, .epoch_limit = -1}), std::invalid_argument);
 }
 
-TEST_CASE("the stop score ends the run while other jobs run, which are counted") {
+TEST_CASE("the stop score ends the run while other jobs run, and these are counted") {
     Ladder ladder({.candidates = 8, .stop_score = 0.9});
     const std::vector<Job> jobs = start(ladder, 4);
     ladder.report(jobs[0], 2.0, kNan);

@@ -1,4 +1,4 @@
-// Refit: a job more for each of several candidates is what it is alone, whoever runs it; and it ends when it is told.
+// Tests refits: one more job of each of several candidates equals that job alone, on any thread, and can be stopped.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ bool never() { return false; }
 
 const JobRules kRules{.kernels = kernels(""), .seed = kSeed};
 
-// Every second one has the recipe, and all differ in width.
+// Every second candidate has the recipe, and all differ in width.
 std::vector<Settings> make_settings(int count) {
     std::vector<Settings> all;
     for (int number = 0; number < count; ++number) {
@@ -36,7 +36,7 @@ std::vector<Settings> make_settings(int count) {
     return all;
 }
 
-// Jobs on `next` of candidates with two epochs on `data` behind them; they differ in epochs to come.
+// Jobs on `next`, with different numbers of epochs, of candidates already trained for two epochs on `data`.
 std::vector<RetrainJob> jobs_on(const Data& data, const Data& next, const std::vector<Settings>& all) {
     std::vector<RetrainJob> jobs;
     for (const Settings& settings : all) {
@@ -52,7 +52,7 @@ std::vector<RetrainJob> jobs_on(const Data& data, const Data& next, const std::v
 
 }  // namespace
 
-TEST_CASE("a refit is the next job of each candidate, on any thread and any number of threads") {
+TEST_CASE("a refit equals the next job of each candidate, on any thread and any number of threads") {
     for (const int classes : {0, 3}) {
         const Data some = make_mixed_data(120, classes);
         const Data all = make_mixed_data(160, classes);
@@ -77,7 +77,7 @@ TEST_CASE("a refit is the next job of each candidate, on any thread and any numb
     }
 }
 
-TEST_CASE("one network that threads may share has the same bits however many there are") {
+TEST_CASE("a network that threads share has the same bits for any number of threads") {
     const Data data = make_mixed_data(512, 3);
     Settings settings = recipe(Optimizer::adamw, 256);
     settings.hidden = {128, 128};
@@ -100,7 +100,7 @@ TEST_CASE("an empty run ends at once") {
     CHECK(none.empty());
 }
 
-TEST_CASE("a diverged candidate is not finished, and delays no other") {
+TEST_CASE("a diverged candidate is not finished and delays no other one") {
     const Data data = make_mixed_data(80, 2);
     const std::vector<Settings> settings = make_settings(4);
     std::vector<RetrainJob> jobs = jobs_on(data, data, settings);
@@ -109,7 +109,7 @@ TEST_CASE("a diverged candidate is not finished, and delays no other") {
     for (std::size_t job = 0; job < jobs.size(); ++job) CHECK(jobs[job].done() == (job != 1));
 }
 
-TEST_CASE("a stop is followed, and an exception of stop() is rethrown after all threads have left") {
+TEST_CASE("a stop ends the refit, and an exception of stop() is rethrown after all threads have left") {
     const Data data = make_mixed_data(80, 2);
     const std::vector<Settings> settings = make_settings(5);
     for (const bool throws : {false, true}) {
@@ -130,7 +130,7 @@ TEST_CASE("a stop is followed, and an exception of stop() is rethrown after all 
     }
 }
 
-TEST_CASE("an exception of a job beside a long one is rethrown, also if stop() is slow") {
+TEST_CASE("an exception of a job next to a long one is rethrown, even if stop() is slow") {
     const Data data = make_mixed_data(80, 2);
     std::vector<Settings> settings = make_settings(2);
     settings[0].hidden = {1 << 20, 1 << 20};  // 4 TiB of weights

@@ -1,4 +1,4 @@
-// One rung of the ladder against its naive twin.
+// Compares a rung of the ladder with its naive twin.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace {
 using ash::Entry;
 using ash::Rung;
 
-// The naive twin of a rung: everything in one list, sorted anew at every question.
+// The naive twin of a rung: one list, which is sorted for every query.
 struct SortedRung {
     std::vector<Entry> finished;
     std::vector<std::int32_t> promoted;
@@ -32,7 +32,7 @@ struct SortedRung {
         return all;
     }
 
-    // Candidates that wait, of these ranks, the best first.
+    // The waiting candidates with ranks first..end - 1, the best first.
     std::vector<std::int32_t> waiting(std::int64_t first, std::int64_t end) const {
         const std::vector<Entry> all = ranking();
         std::vector<std::int32_t> found;
@@ -46,7 +46,7 @@ struct SortedRung {
 
 double random_score(std::mt19937& random) {
     const auto level = static_cast<int>(random() % 12);
-    return level == 0 ? std::numeric_limits<double>::quiet_NaN() : level / 4;  // four levels: most scores are ties
+    return level == 0 ? std::numeric_limits<double>::quiet_NaN() : level / 4;  // few levels, so most scores are ties
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ TEST_CASE("a rung agrees with its sorted twin, in any order of results and promo
         Rung rung(kCount, 1, true);
         SortedRung twin;
         std::int64_t limit = kCount;
-        std::int64_t aside = 0;  // not ranked, and not diverged
+        std::int64_t aside = 0;  // number of entries that are neither ranked nor diverged
         std::vector<std::int32_t> retired;
         for (std::int32_t candidate = 0; candidate < kCount; ++candidate) {
             const Entry entry{random_score(random), random_score(random), candidate};
@@ -85,7 +85,7 @@ TEST_CASE("a rung agrees with its sorted twin, in any order of results and promo
             REQUIRE(rung.waiting() == std::ssize(twin.waiting(0, limit)));
             const std::vector<std::int32_t> promotable = twin.waiting(0, best);
             REQUIRE(rung.promotable() == std::ssize(promotable));
-            if (promotable.empty() || random() % 3 == 0) continue;  // at times nobody asks
+            if (promotable.empty() || random() % 3 == 0) continue;  // sometimes no promotion is requested
             const Entry up = rung.promote();
             REQUIRE(up.candidate == promotable.front());
             twin.promoted.push_back(up.candidate);

@@ -1,4 +1,4 @@
-// Hyperparameters: their names on both sides of the border, and the ranges that the core can work with.
+// Tests hyperparameters: their names in Python and C++, and the ranges that the core accepts.
 #include <doctest/doctest.h>
 
 #include <functional>
@@ -14,7 +14,7 @@ using namespace ash;
 
 namespace {
 
-// Each value by its name and back; the list of names in the error for another.
+// Checks that each value can be parsed from its name, and that the error for another name lists all names.
 template <typename Enum>
 void check_names(int count, const char* list) {
     for (int i = 0; i < count; ++i) {
@@ -58,7 +58,7 @@ TEST_CASE("an error names the setting that is out of range") {
         {"l2", [](Settings& s) { s.l2 = -1.0; }},
         {"weight_decay", [](Settings& s) { s.weight_decay = kNan; }},
         {"dropout", [](Settings& s) { s.dropout = 1.0; }},
-        // As floats, with which the kernels work, these are 1.
+        // Rounded to float, as in the kernels, these are 1.
         {"beta1", [](Settings& s) { s.beta1 = 1.0 - 1e-9; }},
         {"beta2", [](Settings& s) { s.beta2 = 1.0 - 1e-9; }},
         {"dropout", [](Settings& s) { s.dropout = 1.0 - 1e-9; }},

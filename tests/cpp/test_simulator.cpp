@@ -1,4 +1,4 @@
-// The simulator: cases computed by hand, its invariants; the plain Python twin is compared in test_simulate.py.
+// Tests the simulator: cases computed by hand, and invariants. test_simulate.py compares it with the plain Python twin.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -28,7 +28,7 @@ SimulationSettings settings(std::int64_t candidates, int threads, bool teams) {
     return made;
 }
 
-// A second an epoch, give or take; scores by the seed.
+// About one second per epoch; scores depend on the seed.
 Workload workload(double noise = 0.0) {
     return {.seconds =
                 [noise](const Job& job) { return static_cast<double>(job.epochs) * ash::timing_noise(7, job, noise); },
@@ -69,7 +69,7 @@ TEST_CASE("epochs are counted beyond 2^63") {
     CHECK(ash::simulate(chosen, workload()).epochs == 0x1.0p64);
 }
 
-TEST_CASE("no schedule beats its bounds") {
+TEST_CASE("no schedule is faster than its bounds") {
     for (const auto schedule : {ash::Schedule::greedy, ash::Schedule::reproducible}) {
         for (const int threads : {1, 2, 3, 8, 33}) {
             SimulationSettings chosen = settings(100, threads, false);
@@ -87,7 +87,7 @@ TEST_CASE("no schedule beats its bounds") {
     }
 }
 
-TEST_CASE("reproducible decisions depend on neither threads nor teams nor seconds") {
+TEST_CASE("reproducible decisions do not depend on threads, teams or seconds") {
     const auto expected = decisions(settings(100, 1, false), 0.0);
     CHECK(expected.size() == 100 + 50 + 25 + 12 + 6 + 3);
     for (const int threads : {2, 5, 64}) {
@@ -111,13 +111,13 @@ TEST_CASE("a team shortens a job") {
     running.start(0, 0.0, 10.0, 3);
     running.start(1, 0.0, 3.0, 1);
     CHECK(running.neediest(0.0) == 0);
-    running.join(2, 0, 1.0);  // 9 left at 1.5
+    running.join(2, 0, 1.0);  // 9 left at a speed of 1.5
     CHECK(running.job(0).end == 7.0);
-    running.join(3, 0, 3.0);  // 6 left at 2
+    running.join(3, 0, 3.0);  // 6 left at a speed of 2
     CHECK(running.job(0).end == 6.0);
-    CHECK_FALSE(running.neediest(3.0));  // three members are the most of job 0, one is that of job 1
+    CHECK_FALSE(running.neediest(3.0));  // job 0 takes at most three members, job 1 only one
     CHECK(running.end_first() == 1);
-    running.leave(2, 4.0);  // 4 left at 1.5
+    running.leave(2, 4.0);  // 4 left at a speed of 1.5
     CHECK(running.job(0).end == doctest::Approx(4.0 + 4.0 / 1.5));
     CHECK(running.neediest(4.0) == 0);
     CHECK(running.job(0).helpers == std::vector<int>{3});
@@ -127,7 +127,7 @@ TEST_CASE("a team shortens a job") {
     CHECK(running.empty());
 }
 
-TEST_CASE("among equal times the lowest thread ends first, and the highest gets help") {
+TEST_CASE("if times are equal, the lowest thread ends first and the highest gets help") {
     RunningJobs running(9, 1.0);
     for (const int owner : {2, 0, 1}) running.start(owner, 0.0, 1.0, 9);
     CHECK(running.neediest(0.0) == 2);
@@ -148,7 +148,7 @@ TEST_CASE("the lowest thread of a set is found") {
     CHECK(threads.empty());
 }
 
-TEST_CASE("noise has mean one and the deviation that was asked for") {
+TEST_CASE("noise has mean one and the requested deviation") {
     double sum = 0.0;
     double squares = 0.0;
     constexpr int kDraws = 20000;

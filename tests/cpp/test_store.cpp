@@ -1,4 +1,4 @@
-// The store of states: every byte counted, the least promising dropped first, nothing dropped that is in use.
+// Tests the store of states: every byte is counted, the least promising state is dropped first, none in use is dropped.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -35,7 +35,7 @@ void add_waiting(StateStore& store, std::int32_t candidate, std::int32_t rung, d
     store.wait(rung, {score, loss, candidate});
 }
 
-// Those of 0 .. count - 1 that still have a state; they do not wait any more.
+// The candidates among 0 .. count - 1 that still have a state; afterwards they no longer wait.
 std::set<int> kept(StateStore& store, int count) {
     std::set<int> found;
     for (int candidate = 0; candidate < count; ++candidate) {
@@ -85,10 +85,10 @@ TEST_CASE("held bytes and their peak count a state until its last owner releases
     add(*store, 2);
     published = store->publish(2);
     store.reset();
-    CHECK(published->epochs == 3);  // outlives the store
+    CHECK(published->epochs == 3);  // the state outlives the store
 }
 
-TEST_CASE("states are dropped from the lowest rung first, then the worst: score, loss, candidate") {
+TEST_CASE("states are dropped by rung, the lowest first, then the worst by score, loss, candidate") {
     StateStore store(6 * kBytes);
     std::vector<std::weak_ptr<const State>> states;
     const std::vector<std::pair<int, Entry>> waiting{
@@ -103,7 +103,7 @@ TEST_CASE("states are dropped from the lowest rung first, then the worst: score,
     std::set<std::size_t> expected;
     for (const std::size_t next : {3U, 4U, 1U, 2U, 0U, 5U}) {
         expected.insert(next);
-        add(store, 100 + static_cast<std::int32_t>(next));  // at work from here on
+        add(store, 100 + static_cast<std::int32_t>(next));  // in use from here on
         for (std::size_t i = 0; i < states.size(); ++i) CHECK(states[i].expired() == expected.contains(i));
         CHECK(store.use().held_bytes == 6 * kBytes);
     }
@@ -128,7 +128,7 @@ TEST_CASE("running and published states are never dropped, even beyond the limit
     std::shared_ptr<const State> best = store.publish(1);
     store.wait(3, {1.0, 1.0, 1});
     add(store, 2);
-    store.wait(0, {1.0, 1.0, 2});  // the only one that can go
+    store.wait(0, {1.0, 1.0, 2});  // the only state that can be dropped
     CHECK(store.use().dropped == 1);
     CHECK(store.use().peak_bytes == 3 * kBytes);
     CHECK(store.use().held_bytes == 2 * kBytes);
@@ -157,7 +157,7 @@ TEST_CASE("a published state is taken as a copy, which is counted") {
     CHECK(copy->weights.data()[3] == 0.5F);
     CHECK(store.use().held_bytes == 2 * kBytes);
     store.wait(1, {1.0, 1.0, 0});
-    CHECK(store.resume(0) == copy);  // it is its candidate's own again
+    CHECK(store.resume(0) == copy);  // the candidate owns its state again
 }
 
 TEST_CASE("a state that cannot be allocated is not counted") {
@@ -167,8 +167,8 @@ TEST_CASE("a state that cannot be allocated is not counted") {
     CHECK_FALSE(store.resume(0));
 }
 
-// Each thread works on candidates of its own; room is made among all of them.
-TEST_CASE("many threads at once keep the limit, the count and every state that was not dropped") {
+// Each thread works on its own candidates; states of all candidates may be dropped.
+TEST_CASE("many concurrent threads keep the limit, the count and every state that was not dropped") {
     constexpr int kThreads = 4;
     constexpr int kEach = 16;
     constexpr std::int64_t kLimit = 20 * kBytes;
@@ -198,7 +198,7 @@ TEST_CASE("many threads at once keep the limit, the count and every state that w
         for (int thread = 0; thread < kThreads; ++thread) threads.emplace_back(work, thread);
     }
     CHECK(wrong == 0);
-    CHECK(store.use().peak_bytes <= kLimit);  // at work and published are at most 3 a thread
+    CHECK(store.use().peak_bytes <= kLimit);  // at most 3 states per thread are in use or published
     CHECK(store.use().dropped > 0);
     for (std::int32_t candidate = 0; candidate < kThreads * kEach; ++candidate) store.release(candidate);
     CHECK(store.use().held_bytes == 0);

@@ -1,4 +1,4 @@
-// Targets: units and bounds of outputs, logarithms, the losses of a regression, and rows that are kept sparse.
+// Tests targets (units and bounds of outputs, logarithms, losses of a regression) and sparse rows.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -29,7 +29,8 @@ using namespace ash;
 
 constexpr int kRows = 150;
 constexpr int kFeatures = 20;
-constexpr std::int64_t kCells = kRows * kFeatures / 10;  // half of what there are, so rows are moved
+constexpr std::int64_t kCells =
+    kRows * kFeatures / 10;  // half of the nonzero cells, so rows must be moved to more memory
 
 struct Given {
     std::vector<double> x;  // mostly zeros
@@ -48,7 +49,7 @@ struct Given {
             y.push_back(std::exp(sum) + 0.125);
             (row % 5 == 0 ? validation : training).push_back(row);
         }
-        std::ranges::reverse(training);  // rows come in another order than they are kept in
+        std::ranges::reverse(training);  // rows arrive in another order than they are stored
     }
 };
 
@@ -116,7 +117,7 @@ TEST_CASE("outputs become targets, within bounds") {
     CHECK(exponential[7] > 0.0);
 }
 
-TEST_CASE("targets that are never negative are bounded below, exponentials above too") {
+TEST_CASE("targets that are never negative are bounded below, and exponentials also above") {
     const Given given;
     double least = 1e9;
     double most = 0.0;
@@ -155,7 +156,7 @@ TEST_CASE("targets that are never negative are bounded below, exponentials above
     CHECK(built(other, {}).output_units().least.front() == -std::numeric_limits<double>::infinity());
 }
 
-TEST_CASE("a score is that of the network's own predictions, by each loss and by logarithms") {
+TEST_CASE("a score equals that of the network's own predictions, for each loss and for logarithms") {
     const Given given;
     for (const TargetLoss loss : {TargetLoss{}, TargetLoss{Loss::pinball, 0.9}, TargetLoss{Loss::poisson}}) {
         for (const TargetTransform transform : {TargetTransform::none, TargetTransform::log}) {
@@ -192,7 +193,7 @@ TEST_CASE("logarithms of targets that are not positive are refused") {
     CHECK_THROWS_AS(check_fits(settings, ash::testing::make_data(40, 3, 0, 2)), std::invalid_argument);
 }
 
-TEST_CASE("sparse rows are the dense ones, in training and in the score") {
+TEST_CASE("sparse rows give the same training and score as dense rows") {
     const Given given;
     for (const Loss loss : {Loss::squared_error, Loss::poisson}) {
         const Data dense = built(given, {loss});
@@ -216,7 +217,7 @@ TEST_CASE("sparse rows are the dense ones, in training and in the score") {
     }
 }
 
-TEST_CASE("sparse rows are put in any order, and -0 is kept") {
+TEST_CASE("sparse rows may arrive in any order, and -0 is kept") {
     SparseRows rows(3);
     CHECK((SparseRows().unused() && !rows.unused()));
     rows.put(2, std::array{0.0F, 5.0F, -0.0F, 6.0F});

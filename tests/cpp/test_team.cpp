@@ -1,4 +1,4 @@
-// Teams: every block once, whoever comes and goes; nobody waits for a thread that has claimed nothing; sleepers wake.
+// Tests teams: every block runs once while members come and go, only claimed blocks are waited for, sleepers wake up.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -23,23 +23,23 @@ using namespace ash;
 using namespace ash::testing;
 using namespace std::chrono_literals;
 
-constexpr std::chrono::milliseconds kLongest = 10s;  // that another thread may take to come, on a busy machine
+constexpr std::chrono::milliseconds kLongest = 10s;  // allowed until another thread comes, on a busy machine
 
-// Until a condition holds, or the time is over.
+// Waits until a condition holds or the time is over.
 template <typename Condition>
 void wait_for(Condition condition, std::chrono::milliseconds longest = kLongest) {
     const auto end = std::chrono::steady_clock::now() + longest;
     while (!condition() && std::chrono::steady_clock::now() < end) continue;
 }
 
-// Until somebody is there, or the team has closed for a pause.
+// Waits until a member has joined or the team has closed for a pause.
 void await_member(Team& team) {
     while (team.is_open() && team.size() == 1) std::this_thread::yield();
 }
 
 }  // namespace
 
-TEST_CASE("a loop runs every block once, alone and with members, and ends when all are done") {
+TEST_CASE("a loop runs every block once, alone and with members, and ends when all blocks are done") {
     std::atomic<std::uint32_t> bell{0};
     Team team(bell);
     Workspace own;
@@ -84,13 +84,13 @@ TEST_CASE("a loop without blocks ends, and a closed team has no members") {
     CHECK_FALSE(team.joined(true));
     team.share(0, own, [](int, Workspace&) { FAIL("there is no block"); });
     team.close();
-    CHECK(team.help(team.invitation(bell), own).blocks == 0);  // leaves at once
+    CHECK(team.help(team.invitation(bell), own).blocks == 0);  // the helper leaves at once
 }
 
-TEST_CASE("a member leaves when the bell rings, when its job ends, and when it was invited to another one") {
+TEST_CASE("a member leaves when the bell rings, when its job ends, and when its invitation is for another job") {
     for (const bool by_bell : {true, false}) {
         std::atomic<std::uint32_t> bell{0};
-        Team team(bell);  // a new one, which no pause keeps closed
+        Team team(bell);  // new, so no pause keeps it closed
         team.open(1, no_ring, nullptr);
         const Team::Invitation invitation = team.invitation(bell);
         std::thread member([&] {
@@ -98,7 +98,7 @@ TEST_CASE("a member leaves when the bell rings, when its job ends, and when it w
             team.help(invitation, scratch);
         });
         while (team.size() == 1) std::this_thread::yield();
-        std::this_thread::sleep_for(2ms);  // it has fallen asleep
+        std::this_thread::sleep_for(2ms);  // the member falls asleep
         if (by_bell) {
             ++bell;
             team.wake();
@@ -121,7 +121,7 @@ TEST_CASE("a sleeping member is woken by the next loop") {
     const std::thread::id owner = std::this_thread::get_id();
     team.open(1, no_ring, nullptr);
     Members members(team, bell, 1);
-    for (int loop = 0; loop < 20 && team.is_open(); ++loop) {  // a member put aside in its block closes the team
+    for (int loop = 0; loop < 20 && team.is_open(); ++loop) {  // a member preempted in its block closes the team
         await_member(team);
         std::this_thread::sleep_for(1ms);  // longer than a member spins
         std::atomic<int> runs{0};
@@ -155,7 +155,7 @@ TEST_CASE("a member that is delayed in a block closes the team for a while") {
             });
         }
         CHECK(by_member > 0);
-        // A busy owner that has its core for itself ends the pause; elsewhere it goes on.
+        // A busy owner with a core of its own ends the pause; otherwise the pause continues.
         wait_for([&] { return team.joined(true) || team.is_open(); }, 5s);
     }
     CHECK(rings == (team.is_open() ? 1 : 0));
@@ -202,7 +202,7 @@ TEST_CASE("an idle member uses no CPU time") {
     team.close();
 }
 
-TEST_CASE("cuts cover every row once, in blocks that begin on whole lines") {
+TEST_CASE("cuts cover every row once, in blocks that start on whole lines") {
     for (const std::int64_t batch : {1, 16, 31, 64, 100, 1000, 3'000'000}) {
         for (const int threads : {1, 2, 3, 7, 64}) {
             const RowCut cut(batch, threads);
@@ -231,7 +231,7 @@ TEST_CASE("cuts cover every row once, in blocks that begin on whole lines") {
     }
 }
 
-TEST_CASE("training has the same bits for any team, also if it changes during training") {
+TEST_CASE("training has the same bits for any team, even if the team changes during training") {
     for (const auto& [classes, weighted] : {std::pair{3, false}, {0, false}, {3, true}, {0, true}}) {
         const Data data = make_data(400, 21, classes, 2, weighted);
         for (const std::int64_t batch : {0, 100, 33}) {

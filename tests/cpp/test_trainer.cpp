@@ -1,6 +1,5 @@
-// Training as the tuner uses it: the same bits however it is cut into jobs and whatever runs it, and an end
-// when it is told. What it computes is checked against an independent network in
-// tests/core/test_training.py.
+// Tests training as used by the tuner: the same bits however it is divided into jobs and wherever it runs, and stops.
+// tests/core/test_training.py compares the computed values with an independent network.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -46,7 +45,7 @@ TEST_CASE("training has the same bits on every instruction set with fma") {
     }
 }
 
-TEST_CASE("the kernels and their naive twins train to nearly the same network") {
+TEST_CASE("kernels and naive twins train nearly the same network") {
     const Data data = make_data(200, 6, 3);
     for (const Optimizer optimizer : {Optimizer::nesterov, Optimizer::adam}) {
         const Settings settings = settings_of(optimizer, 16);
@@ -92,7 +91,7 @@ TEST_CASE("training lowers the loss") {
     CHECK(run(numbers, settings, {50}, kernels("")).evaluation.score > 0.95);
 }
 
-TEST_CASE("a network that is not finite is found at the end of its epoch") {
+TEST_CASE("a network that is not finite is detected at the end of its epoch") {
     const Data data = make_data(100, 4, 0);
     Settings settings = settings_of(Optimizer::sgd, 10);
     settings.activations = {Activation::relu, Activation::relu};
@@ -131,7 +130,7 @@ TEST_CASE("one workspace serves candidates of every size in any order") {
     }
 }
 
-TEST_CASE("a network that diverged leaves nothing behind for the next one") {
+TEST_CASE("a network that diverged does not affect the next one") {
     const Data data = make_data(200, 5, 3);
     Settings wild = settings_of(Optimizer::sgd, 16);
     wild.hidden = {90, 90, 90};
@@ -151,7 +150,7 @@ TEST_CASE("a network that diverged leaves nothing behind for the next one") {
     }
 }
 
-TEST_CASE("the cosine of the learning rate is libm's to the thirteenth digit") {
+TEST_CASE("the cosine of the learning rate equals libm's to the thirteenth digit") {
     for (int i = 0; i <= 1000; ++i) {
         const double t = i / 1000.0;
         CHECK(std::abs(cosine_of_half_turn(t) - std::cos(3.14159265358979323846 * t)) < 1e-12);

@@ -1,4 +1,4 @@
-// Boosted trees: scores against a naive twin, probabilities and targets, and what is refused.
+// Tests boosted trees: scores against a naive twin, probabilities and targets, and refused inputs.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@ struct Tables {
     std::vector<std::int64_t> leaf_starts{0};
 };
 
-// Numbers that follow from a seed.
+// Random numbers determined by a seed.
 struct Draws {
     std::uint64_t seed;
     std::uint32_t count = 0;
@@ -32,10 +32,10 @@ struct Draws {
     double number() { return unit_float(philox({count++, 0, 0, 0}, seed)[0]) - 0.5; }
 };
 
-// Adds a tree that grows from one leaf, as LightGBM's do.
+// Adds a tree that is grown from one leaf, like LightGBM's trees.
 void grow(Tables& tables, int leaves, Draws& draws) {
     std::vector<TreeNode> nodes;
-    std::vector<std::int32_t*> parents(1, nullptr);  // of each leaf: where it is named
+    std::vector<std::int32_t*> parents(1, nullptr);  // for each leaf, the child index of its parent that refers to it
     nodes.reserve(static_cast<std::size_t>(leaves));
     for (std::int32_t node = 0; node + 1 < leaves; ++node) {
         const auto leaf = draws.below(static_cast<std::uint32_t>(parents.size()));
@@ -70,7 +70,7 @@ std::vector<float> cells(std::int64_t rows) {
     return x;
 }
 
-// The scores of a row by the definition.
+// The scores of a row, computed by definition.
 std::vector<double> naive_scores(const Tables& tables, std::size_t scores, const float* row) {
     std::vector<double> result(scores, 0.0);
     for (std::size_t tree = 0; tree + 1 < tables.leaf_starts.size(); ++tree) {
@@ -133,7 +133,7 @@ TEST_CASE("scores are sums of leaves in order of trees, on any number of threads
     }
 }
 
-TEST_CASE("a cell goes left if it is at most the threshold, and NaN to its side") {
+TEST_CASE("a cell goes left if it is at most the threshold, and NaN goes to its node's side") {
     const Trees trees = made(chain());
     const std::vector<double> x{0.5, 0,    0,    0, 9, 0.51, 0, 0,    0, 0.25, 0.51, 0,   0,
                                 0,   kNan, kNan, 0, 0, 0,    9, 0.51, 0, 0,    0,    0.26};
@@ -259,7 +259,7 @@ TEST_CASE("trees refuse parts that do not fit together") {
     }
     for (const int classes : {1, 3, -1}) CHECK_THROWS_AS(made(chain(), classes, 3), std::invalid_argument);
     CHECK_THROWS_AS(made(chain(), 0, 0), std::invalid_argument);
-    CHECK_THROWS_AS(made(chain(), 0, 2), std::invalid_argument);  // one tree of two scores
+    CHECK_THROWS_AS(made(chain(), 0, 2), std::invalid_argument);  // one tree, but two scores
     CHECK_NOTHROW(made(forest(6, 9, 3), 3, 3));
     CHECK_THROWS_AS(made(forest(7, 9, 3), 3, 3), std::invalid_argument);
     const Tables t = chain();

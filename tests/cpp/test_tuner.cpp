@@ -1,5 +1,5 @@
-// The threads of the tuner: every job once and alone, no lost wake-up, stops and failures; first with candidates that
-// only pretend to train, then with networks.
+// Tests the tuner's threads: every job runs once, on one thread, no wake-up is lost, stops and failures work; first
+// with candidates that only pretend to train, then with networks.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -34,18 +34,18 @@ using ash::Tuner;
 using ash::testing::processor_seconds;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kLong = 60.0;  // seconds; nothing here takes so long unless a thread sleeps for ever
+constexpr double kLong = 60.0;  // seconds; only a thread that sleeps forever takes this long
 
 using Train = std::function<Result(const Job&, const std::atomic<bool>& stop)>;
 
-// Candidates that check that each is trained by one thread at a time.
+// Candidates that check that each of them is trained by only one thread at a time.
 class Pretenders final : public ash::Candidates {
   public:
     Pretenders(std::int64_t count, Train train)
         : Candidates(count), train_(std::move(train)), busy_(static_cast<std::size_t>(count)) {}
 
     double cost(const Job& job) const override { return static_cast<double>(job.epochs); }
-    double step_cost(std::int32_t) const override { return 0.0; }  // nothing to share
+    double step_cost(std::int32_t) const override { return 0.0; }  // not worth a team
 
     Result train(const Job& job, int, ash::Team&, const std::atomic<bool>& stop) override {
         const auto candidate = static_cast<std::size_t>(job.candidate);
@@ -71,7 +71,7 @@ Result scored(double score) { return {.score = score, .loss = -score, .training_
 
 Result by_number(const Job& job, const std::atomic<bool>&) { return scored(job.candidate); }
 
-// Runs until the flag is set.
+// A job that runs until the flag is set.
 Result endless(const Job&, const std::atomic<bool>& stop) {
     while (!stop) std::this_thread::sleep_for(1ms);
     return {.stopped = true};
@@ -85,7 +85,7 @@ void check_records(const Tuner& tuner, int threads) {
         CHECK(record.thread >= 0);
         CHECK(record.thread < threads);
         CHECK(record.start <= record.end);
-        CHECK(record.start >= last_end[record.thread]);  // one job at a time on a thread
+        CHECK(record.start >= last_end[record.thread]);  // one job at a time per thread
         last_end[record.thread] = record.end;
     }
 }
@@ -111,11 +111,11 @@ TEST_CASE("every job runs once, and the epochs are those of successive halving")
         const std::vector<ash::Kept> kept = tuner->kept();
         REQUIRE(kept.size() == 1);
         CHECK(kept.front().candidate == 127);
-        CHECK(kept.front().rung == 0);  // the same score again, higher up, does not replace it
+        CHECK(kept.front().rung == 0);  // the same score in a higher rung does not replace it
     }
 }
 
-TEST_CASE("on one thread the decisions are the ladder's") {
+TEST_CASE("on one thread, decisions equal those of the ladder") {
     for (const ash::Promotion promotion : {ash::Promotion::capped, ash::Promotion::paper}) {
         const LadderSettings settings{.candidates = 50, .promotion = promotion};
         const auto score = [](const Job& job) { return static_cast<double>(job.candidate * 7 % 13); };
@@ -133,7 +133,7 @@ TEST_CASE("on one thread the decisions are the ladder's") {
     }
 }
 
-TEST_CASE("events report all jobs in order, each once") {
+TEST_CASE("events report all jobs in order, each one once") {
     const auto tuner =
         pretend(16, 3, [](const Job& job, const auto&) { return scored(job.candidate == 3 ? kNan : job.candidate); });
     tuner->start();
@@ -169,8 +169,8 @@ TEST_CASE("events report all jobs in order, each once") {
     CHECK(counts[ash::EventKind::promoted] == tuner->jobs().size() - 16);
 }
 
-// The property: a thread with nothing to do wakes up as soon as there is something. With sh and more threads than jobs
-// nearly every thread sleeps between rungs, so that a lost wake-up would leave the run asleep for ever.
+// A sleeping thread must wake up as soon as there is a job. With sh and more threads than jobs, nearly all threads
+// sleep between rungs, so a lost wake-up would make the run hang.
 TEST_CASE("no wake-up is lost") {
     for (int round = 0; round < 30; ++round) {
         const auto tuner = pretend(16, 8, by_number, {.algorithm = ash::Algorithm::sh});
@@ -180,7 +180,7 @@ TEST_CASE("no wake-up is lost") {
     }
 }
 
-TEST_CASE("a stop ends running jobs and waiting threads, and keeps what has finished") {
+TEST_CASE("a stop ends running jobs and waiting threads, and keeps finished jobs") {
     const auto tuner = pretend(8, 4,
                                [](const Job& job, const std::atomic<bool>& stop) {
                                    return job.candidate < 5 ? by_number(job, stop) : endless(job, stop);
@@ -198,13 +198,13 @@ TEST_CASE("a stop ends running jobs and waiting threads, and keeps what has fini
 TEST_CASE("an idle thread uses no CPU time") {
     const auto tuner = pretend(2, 8, endless);
     tuner->start();
-    CHECK_FALSE(tuner->wait(0.05));  // the six others have come to rest
+    CHECK_FALSE(tuner->wait(0.05));  // the six other threads are asleep
     const double start = processor_seconds();
     CHECK_FALSE(tuner->wait(0.3));
     CHECK(processor_seconds() - start < 0.1);
 }
 
-TEST_CASE("a stop works before start, twice, at any moment, and by the destructor") {
+TEST_CASE("a stop works before the start, twice, at any moment, and by the destructor") {
     for (int round = 0; round < 30; ++round) {
         const auto tuner = pretend(64, 4, by_number);
         if (round == 0) tuner->stop();
@@ -260,7 +260,7 @@ TEST_CASE("an exception of a job after the caller has stopped the run is rethrow
     CHECK_THROWS_AS(ended(), std::range_error);
 }
 
-TEST_CASE("the best: higher score, lower loss, lower candidate, lower rung; never one that diverged") {
+TEST_CASE("the best job has the higher score, lower loss, lower candidate, lower rung, and has not diverged") {
     const std::vector<Result> results = {{.score = 1.0, .loss = 0.5},  {.score = 2.0, .loss = 0.5},
                                          {.score = 2.0, .loss = 0.25}, {.score = 2.0, .loss = 0.25},
                                          {.score = kNan, .loss = 0.0}, {.score = 9.0, .loss = kNan}};
@@ -279,7 +279,7 @@ TEST_CASE("the best: higher score, lower loss, lower candidate, lower rung; neve
     CHECK(none->jobs().size() == 4);
 }
 
-TEST_CASE("two tuners at once do not disturb each other") {
+TEST_CASE("two tuners at the same time do not affect each other") {
     const auto first = pretend(64, 2, by_number);
     const auto second = pretend(100, 3, by_number, {.eta = 3});
     first->start();
@@ -290,7 +290,7 @@ TEST_CASE("two tuners at once do not disturb each other") {
     CHECK(second->rungs().back().finished == 3);
 }
 
-TEST_CASE("calls in the wrong order are refused, and the run is not disturbed") {
+TEST_CASE("calls in the wrong order are refused and do not affect the run") {
     const auto tuner = pretend(4, 1, by_number);
     CHECK_THROWS_WITH_AS(tuner->wait(0.0), "this tuner was not started", std::logic_error);
     tuner->start();

@@ -1,5 +1,5 @@
-// No wait of the core is without an end: threads are brought into each wait that there is, and then stopped, by stop(), by
-// the destructor, by a thread that throws, or by the stop score. A watchdog ends the process if one of them sleeps on.
+// Tests that every wait of the core ends: threads are brought into each kind of wait and then stopped by stop(), by the
+// destructor, by a thread that throws, or by the stop score. A watchdog ends the process if a thread keeps sleeping.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -28,7 +28,7 @@ using namespace std::chrono_literals;
 using namespace ash;
 using namespace ash::testing;
 
-// Ends the process after a minute, unless its scope ends before.
+// Aborts the process after a minute unless its scope has ended.
 class Watchdog {
   public:
     explicit Watchdog(std::string what)
@@ -61,11 +61,11 @@ void await(Condition condition) {
     while (!condition()) std::this_thread::sleep_for(1ms);
 }
 
-// What jobs do; candidate 0 ends, throws or scores as soon as it is told to.
+// The behavior of jobs. Depending on `ends`, candidate 0 stops, throws or scores as soon as it is told to.
 enum class Ends : std::uint8_t { by_stop, by_throwing, by_score };
 
 struct Plan {
-    std::function<void(Team& team, const std::atomic<bool>& stop)> train;  // until the flag is set
+    std::function<void(Team& team, const std::atomic<bool>& stop)> train;  // runs until the flag is set
     Ends ends = Ends::by_stop;
     std::atomic<bool> told{false};
 };
@@ -100,7 +100,7 @@ void sleep_on(Team&, const std::atomic<bool>& stop) {
     await([&] { return stop.load(); });
 }
 
-// A tuner whose threads are brought into a wait, which `waits` sees, and then end in each way that there is.
+// Brings a tuner's threads into a wait, which `waits` detects, and then ends them in each possible way.
 void check_ends(const std::string& what, std::int64_t candidates, int threads,
                 const std::function<void(Team&, const std::atomic<bool>&)>& train, const std::function<bool()>& waits) {
     enum class Way : std::uint8_t { stop, destructor, throwing, score };
@@ -155,7 +155,7 @@ TEST_CASE("the owner of a team waits for a block that a member has claimed") {
         Workspace own;
         auto block = [&](int, Workspace& scratch) {
             if (&scratch == &own) {
-                if (!claimed) std::this_thread::sleep_for(1ms);  // and a member takes the next one
+                if (!claimed) std::this_thread::sleep_for(1ms);  // a member takes the next block
                 return;
             }
             claimed = true;
@@ -170,7 +170,7 @@ TEST_CASE("the owner of a team waits for a block that a member has claimed") {
     check_ends("a block of a member", 2, 4, train, [&] { return claimed.load(); });
 }
 
-TEST_CASE("a thread that waits for an answer that never comes can be stopped") {
+TEST_CASE("a thread that waits for an answer that never arrives can be stopped") {
     const Data data = make_data();
     for (const bool stops : {true, false}) {
         const Watchdog watchdog("an answer");
@@ -187,7 +187,7 @@ TEST_CASE("a thread that waits for an answer that never comes can be stopped") {
     }
 }
 
-TEST_CASE("threads and the caller wait for candidates that never come, and can be stopped") {
+TEST_CASE("threads and the caller wait for candidates that never arrive, and can be stopped") {
     const Data data = make_data();
     for (const bool stops : {true, false}) {
         const Watchdog watchdog("candidates");
@@ -203,7 +203,7 @@ TEST_CASE("threads and the caller wait for candidates that never come, and can b
     }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a retraining is asked to stop in the middle, and again fails to ask") {
+TEST_CASE_FIXTURE(Fixture, "a retraining stops in the middle if stop() returns true or throws") {
     const JobRules rules = fold_of(data).rules;
     const auto jobs = [&] {
         std::vector<RetrainJob> all;

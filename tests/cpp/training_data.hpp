@@ -12,7 +12,7 @@
 
 namespace ash::testing {
 
-// Two rings of points (classification) or their radius (regression), learnable in a few epochs. weighted: rows count
+// Rings of points as classes, or their radius as target, learnable in a few epochs. weighted: rows have the weights
 // 0.5, 1.0, 1.5, 2.0, ...
 inline Data make_data(int rows, int features, int classes, int targets = 1, bool weighted = false) {
     const int columns = classes > 0 ? 1 : targets;

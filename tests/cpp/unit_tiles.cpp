@@ -1,4 +1,4 @@
-// The products of AMX with its instructions simulated: their packing and edges are tested on machines without it.
+// AMX products with simulated instructions, so that packing and edges are tested on machines without AMX.
 #define ASH_SIMULATED_TILES
 #include "ash/kernels/tiles.hpp"
 

@@ -1,4 +1,4 @@
-// The tiles and passes of AVX-512 in vectors that the compiler splits: their logic is tested on machines without it.
+// AVX-512 tiles and passes in vectors that the compiler splits, so that their logic is tested without AVX-512.
 #define ASH_LANES 16
 #include "ash/kernels/unit.hpp"
 

@@ -1,8 +1,8 @@
-// Compares a digest of the weights after a few short trainings with kGolden, on each instruction set that has fma. It is
-// the same for every compiler, optimization level, processor and operating system; the rows come from the core's own
-// integers, so no library has a part in them.
+// Compares a digest of the weights after a few short trainings with kGolden, on each instruction set with fma. The
+// digest is the same for every compiler, optimization level, processor and operating system. The rows are computed with
+// integers here, so they depend on no library.
 //
-// To renew kGolden after a change that is meant to alter trained weights: build in preset release, run
+// To update kGolden after an intended change of trained weights, build with preset release, run
 // build/release/tests/cpp/weights_digest, copy the digest that it prints, and say in CHANGELOG.md what has changed.
 #include <array>
 #include <bit>
@@ -27,7 +27,7 @@ struct Golden {
 constexpr std::array<Golden, 2> kGolden{
     {{ash::Precision::fp32, 0x4b97309384bb0ac6}, {ash::Precision::bf16, 0x700d93adfb866723}}};
 
-constexpr int kRows = 203;  // no multiple of a batch or a block
+constexpr int kRows = 203;  // not a multiple of a batch or a block
 constexpr int kFeatures = 13;
 constexpr int kClasses = 3;
 constexpr int kTrainingRows = 150;
@@ -35,7 +35,7 @@ constexpr std::int64_t kEpochs = 4;
 constexpr std::uint64_t kFnvOffset = 14695981039346656037U;
 constexpr std::uint64_t kFnvPrime = 1099511628211U;
 
-// Row and column scattered over 0..996, exact in every arithmetic.
+// A value in 0..996 scattered by row and column, exact in every floating-point format.
 double cell(int row, int column) { return (row * 7919 + column * 104729 + row * column * 31) % 997; }
 
 ash::Data make_data(int classes) {
@@ -52,7 +52,7 @@ ash::Data make_data(int classes) {
         {x.data(), y.data(), kRows, kFeatures, 1, classes}, all.first(kTrainingRows), all.subspan(kTrainingRows), true};
 }
 
-// Every activation, every optimizer, every part of the recipe and both kinds of beginning; dropout, decay and smoothing somewhere.
+// Together: every activation, optimizer, part of the recipe and kind of initialization; dropout, decay and smoothing.
 std::vector<ash::Settings> make_settings() {
     using enum ash::Activation;
     std::vector<ash::Settings> all;

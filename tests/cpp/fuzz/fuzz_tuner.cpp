@@ -1,5 +1,5 @@
-// What an earlier run may have left, as bytes spell it: states, results and steps are refused, or a tuner goes on from them
-// to its end.
+// Reads the states, results and steps of an earlier run from fuzzed bytes: they are refused, or a tuner resumes from
+// them and finishes.
 //
 //     cmake --preset fuzz && cmake --build --preset fuzz
 //     build/fuzz/tests/cpp/fuzz_tuner -max_total_time=60 build/fuzz/tuner tests/cpp/fuzz/corpus/tuner
@@ -93,7 +93,7 @@ class Run {
         return {choices_.below(count_), choices_.below(3), 1};
     }
 
-    // As large as those of the candidate, and of as many epochs, or not.
+    // States with the candidate's sizes and epochs, or sometimes with others.
     std::vector<State> some_states(const Job& job) {
         const bool known = job.candidate >= 0 && job.candidate < count_ && job.rung >= 0 && job.rung < 3;
         const Settings& settings = settings_[known ? static_cast<std::size_t>(job.candidate) : 0];
@@ -144,10 +144,11 @@ class Run {
     void look() const {
         std::set<std::pair<std::int32_t, std::int32_t>> jobs;
         for (const JobRecord& each : tuner_->jobs()) {
-            if (!jobs.insert({each.task.job.candidate, each.task.job.rung}).second) std::abort();  // it ended twice
+            if (!jobs.insert({each.task.job.candidate, each.task.job.rung}).second)
+                std::abort();  // the job ended twice
         }
         for (const Kept& each : tuner_->kept()) {
-            if (!jobs.contains({each.candidate, each.rung})) std::abort();  // it never ended
+            if (!jobs.contains({each.candidate, each.rung})) std::abort();  // the job never ended
         }
         tuner_->memory();
     }
