@@ -32,7 +32,7 @@ class Job:
     def epochs(self) -> int: ...
 
 class Ladder:
-    """Rungs, promotions and the next job, by ask and tell (cpp/ash/search/ladder.hpp). Not thread-safe."""
+    """Chooses jobs by rungs and promotions, and receives results (cpp/ash/search/ladder.hpp). Not thread-safe."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Decision:
     def rung(self) -> int: ...
 
 class Clock:
-    """A ladder and its clock (cpp/ash/search/clock.hpp), for jobs that Python runs. Not thread-safe."""
+    """A ladder with its clock, for jobs that Python executes (cpp/ash/search/clock.hpp). Not thread-safe."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Clock:
     def rungs(self) -> list[dict[str, int]]: ...
 
 class Settings:
-    """Hyperparameters of one candidate; plain attributes."""
+    """The hyperparameters of one candidate, as plain attributes."""
 
     hidden: list[int]
     activations: list[str]  # one per hidden layer: relu sigmoid tanh gelu silu selu mish identity
@@ -137,7 +137,7 @@ class Settings:
     dropout: float
     label_smoothing: float
     batch_size: int  # 0: all training rows, so one update per epoch
-    external_cost: float  # multiply-adds per epoch of a candidate that is not a network; 0: a network
+    external_cost: float  # multiply-adds per epoch of a candidate that is not a network; 0 for a network
     initialization: str  # auto he xavier
     parametrization: str  # standard ntk
     precision: str  # fp32 bf16
@@ -214,7 +214,7 @@ class Network:
         target_scale: NDArray[np.float64],
         numbers: Sequence[int] = ...,  # the features that are embedded, in order
         embedding: NDArray[np.float32] = ...,  # [parameters per number, numbers]
-        shares: Sequence[NDArray[np.float32]] = ...,  # per hidden layer: [outputs]; or empty
+        shares: Sequence[NDArray[np.float32]] = ...,  # per hidden layer: [outputs]; empty if activations are plain
         exponential: bool = False,  # targets are target_mean * exp(target_scale * output)
         target_least: Sequence[float] | NDArray[np.float64] = ...,  # bounds of targets, one per output
         target_most: Sequence[float] | NDArray[np.float64] = ...,
@@ -262,7 +262,7 @@ class Trees:
         self,
         features: int,
         leaf_starts: Sequence[int] | _Integers,  # [trees + 1]; the nodes of tree t begin at leaf_starts[t] - t
-        feature: NDArray[np.int32],  # [nodes], as are the next four
+        feature: NDArray[np.int32],  # [nodes], like the next four arrays
         threshold: _Floats,
         left: NDArray[np.int32],  # for x <= threshold: a node of the tree if at least 0, else the leaf ~left
         right: NDArray[np.int32],
@@ -346,7 +346,7 @@ def train_job(
 ) -> tuple[_ResultParts, list[_StateParts], float]: ...
 
 class Tuner:
-    """Threads that train candidates up a ladder (cpp/ash/run/tuner.hpp)."""
+    """Threads that train the candidates of a ladder (cpp/ash/run/tuner.hpp)."""
 
     def __init__(
         self,
@@ -382,7 +382,7 @@ class Tuner:
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
         # score, loss, hash and scores of the folds, or None if it was stopped. Any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # fewer candidates in reserve: more are wanted; 0: only when an idle worker finds none
+        ahead: int = 1024,  # more are wanted if fewer known ones wait to enter; 0: only if an idle worker has none
     ) -> None: ...
     def start(self) -> None: ...
     # Waits at most `seconds`, or until candidates are wanted. True: all threads have ended. Raises their exceptions.
@@ -395,7 +395,7 @@ class Tuner:
     def out_of_time(self) -> bool: ...  # whether time is short and no job runs
     @property
     def wanted(self) -> int: ...  # how many candidates should be provided now; 0: none
-    def provide(self, candidates: Sequence[Settings]) -> None: ...  # the next of a stream, at most up to `count`
+    def provide(self, candidates: Sequence[Settings]) -> None: ...  # appends candidates of a stream, up to `count`
     def events(self) -> list[tuple[str, int, int, float, float]]:
         """Return the events since the last call.
 
@@ -424,7 +424,7 @@ class Tuner:
         self, jobs: _Columns, fold_scores: _Floats, steps: _Integers, assists: _Columns, seconds: float
     ) -> None: ...
     def restore_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
-    def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...  # of `kept_jobs`
+    def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...  # of one of kept_jobs()
     def states(self, candidate: int, rung: int) -> list[_StateParts]: ...  # per fold, if the candidate waits or is kept
     def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is stored; best first
     # Retrains the first `most` kept networks that have no states. Call it after all threads have ended.
@@ -447,7 +447,7 @@ def train(
     epochs: int,
     seed: int = 0,
     candidate: int = 0,
-    cycles: int = 1,  # number of jobs, each resuming the last: of `epochs`, `epochs` * growth, ... epochs
+    cycles: int = 1,  # jobs of `epochs`, `epochs` * growth, ... epochs, each resuming the previous one
     growth: int = 1,
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
@@ -472,7 +472,7 @@ def training_cost(settings: Settings, features: int, outputs: int, numbers: int)
 def workspace_bytes(
     candidates: Sequence[Settings],
     features: int,
-    outputs: int,  # or classes
+    outputs: int,  # or number of classes
     numbers: int,
     *,
     metric: str,  # implies the task
@@ -527,7 +527,7 @@ def simulate(
     patience: int = 0,
     schedule: str = "reproducible",
     workers: int = 32,
-    order: str = "finish",  # of outstanding jobs: "finish" | "start" | "rung"
+    order: str = "finish",  # which outstanding job is first: by "finish" | "start" | "rung"
     threads: int = 1,
     teams: bool = True,
     team_efficiency: float = 1.0,

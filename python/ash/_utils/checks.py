@@ -11,12 +11,12 @@ Word = TypeVar("Word", bound=str)
 
 
 def is_integer(value: Any) -> TypeGuard[int]:
-    """Return whether the value is an integer of Python or NumPy, and not a bool."""
+    """Return whether the value is a Python or NumPy integer and not a bool."""
     return not isinstance(value, bool) and isinstance(value, Integral)
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Return whether the value is a finite real number of Python or NumPy, and not a bool."""
+    """Return whether the value is a finite real Python or NumPy number and not a bool."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return False
     try:
@@ -27,7 +27,7 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float = 0.6) -> list[str]:
     """Return the names that are spelled most like this one, the closest first; case does not count."""
-    import difflib  # only if there is an error
+    import difflib  # imported late, since only errors need it
 
     by_lower: dict[str, str] = {one.lower(): one for one in reversed(list(names))}
     return [by_lower[one] for one in difflib.get_close_matches(name.lower(), list(by_lower), most, likeness)]

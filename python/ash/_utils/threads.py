@@ -56,7 +56,7 @@ def start_threads(count: int, target: Callable[[int], None], name: str) -> list[
 def at_work() -> Iterator[None]:
     """Run a job that the ending interpreter waits for, up to `END_SECONDS`; block forever if it is already ending."""
     if threading.current_thread() is threading.main_thread():
-        yield  # the interpreter ends in this thread
+        yield  # the interpreter ends in the main thread, so after this job
         return
     jobs = _jobs
     with jobs.changed:

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
-    from ash.sklearn import estimators  # here: it imports scikit-learn
+    from ash.sklearn import estimators  # imported late, since it imports scikit-learn
 
     _check(args)
     threads = threads_of(args)

@@ -58,7 +58,7 @@ def predict(args: argparse.Namespace) -> None:
     outputs = model.predict_frame(frame)
     if args.out is None:
         if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # data, whatever the locale
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # output must not depend on the locale
         print_whole(lambda stream: _write(stream, model, outputs, args.proba))
     elif is_parquet(args.out):
         _write_parquet(Path(args.out), model, outputs, args.proba)

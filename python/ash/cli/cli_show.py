@@ -164,7 +164,7 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     if not (best := _best([job for job in jobs if not by_rung or job[RUNG] == top])):
         return
     params: dict[int, str] = dict(contents.rows["candidates"])
-    metric = settings.get("metric", NEGATED if settings.get("direction") == MINIMIZE else "score")  # for a function
+    metric = settings.get("metric", NEGATED if settings.get("direction") == MINIMIZE else "score")  # a function has none
     yield f"best      {metric} {show(float(best[SCORE]))} by candidate {best[CANDIDATE]} in rung {best[RUNG]}"
     yield ""
     winner = _suggested(contents, best) or json.loads(params[best[CANDIDATE]])
@@ -187,7 +187,7 @@ def _what(run: dict[str, Any]) -> str:
     if run["settings"]["task"] == FUNCTION:
         return f"function  {run['settings']['function']}"
     data = run["data"]
-    rows = " or ".join(map(str, sorted(set(data["training rows"]))))  # of each fold
+    rows = " or ".join(map(str, sorted(set(data["training rows"]))))  # one number per fold
     return f"data      {data['columns of X']} columns, {rows} rows to train on"
 
 

@@ -115,12 +115,12 @@ class Dashboard(Callback):
         self.port, self._server, self._page = state["port"], None, _new_page()
 
     def _serve(self, port: int) -> None:
-        from ash.dashboard.server import LiveServer  # here: it imports http.server
+        from ash.dashboard.server import LiveServer  # imported late, since it imports http.server
 
         self._server = LiveServer(self._page, port)
 
 
 def _new_page() -> "LivePage":
-    from ash.dashboard.live_page import LivePage  # here: it imports the report
+    from ash.dashboard.live_page import LivePage  # imported late, since it imports the report
 
     return LivePage()

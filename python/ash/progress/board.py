@@ -67,7 +67,7 @@ class Board:
         self.rungs = [RungCounts(rung["epochs"]) for rung in ladder]
         is_negated = getattr(options, "direction", None) == MINIMIZE
         self.metric = "value" if is_negated else str(options.metric)
-        self._sign = -1 if is_negated else 1  # of the shown scores
+        self._sign = -1 if is_negated else 1  # sign of the shown scores
         self.without_score = "failed" if options.task == FUNCTION else "diverged"
         self.time_limit = options.time_limit
         self.endless = options.candidates is None

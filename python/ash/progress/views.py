@@ -40,7 +40,7 @@ def open_view(
         return NotebookView(board)
     if not moves:
         return BoardView(board, stream)
-    from ash.progress.live_view import LiveView  # here: it imports rich
+    from ash.progress.live_view import LiveView  # imported late, since it imports rich
 
     return LiveView(board, stream)
 
