@@ -164,7 +164,7 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     if not (best := _best([job for job in jobs if not by_rung or job[RUNG] == top])):
         return
     params: dict[int, str] = dict(contents.rows["candidates"])
-    metric = settings.get("metric", NEGATED if settings.get("direction") == MINIMIZE else "score")  # a function has none
+    metric = settings.get("metric", NEGATED if settings.get("direction") == MINIMIZE else "score")  # for a function
     yield f"best      {metric} {show(float(best[SCORE]))} by candidate {best[CANDIDATE]} in rung {best[RUNG]}"
     yield ""
     winner = _suggested(contents, best) or json.loads(params[best[CANDIDATE]])
