@@ -179,7 +179,7 @@ def test_every_rule_keeps_the_promise(tune: Run, data: Data, space: ash.Space, v
         assert outcome(result) == outcome(first), (threads, teams, limit)
 
 
-def test_what_determines_the_outcome_is_in_the_digest(tune: Run, data: Data) -> None:
+def test_the_digest_covers_everything_that_determines_the_outcome(tune: Run, data: Data) -> None:
     """Conversely, the digest differs if the run differs."""
     changes = [{}, {"seed": 1}, {"workers": 2}, {"eta": 3}, {"training": "restart"}, {"epoch_limit": 30}]
     assert len({tune(data, **change).digest for change in changes}) == len(changes)
@@ -266,7 +266,7 @@ def test_the_recipe_has_one_outcome_however_it_is_computed(tune: Run, data: Data
 
 
 @pytest.mark.parametrize("training", ["resume", "restart"])
-def test_folds_and_weights_have_the_same_bits_too(tune: Run, training: str) -> None:
+def test_runs_with_folds_and_weights_have_the_same_bits(tune: Run, training: str) -> None:
     weights = np.random.default_rng(2).uniform(0.5, 3, 200)
     settings = {"space": SMALL_RECIPE, "candidates": 8, "cv": 3, "sample_weight": weights, "training": training}
     first = tune((X, Y), config=ash.SearchConfig(teams=False), **settings)

@@ -20,7 +20,7 @@ using namespace ash::testing;
 
 namespace {
 
-// 1e-20 * 1e-20, and below a sum of denormals; volatile, so that the processor computes them and not the compiler.
+// 1e-20 * 1e-20, which is denormal; volatile, so that the processor computes it and not the compiler.
 float product() {
     volatile float small = 1e-20F;
     volatile float result = small * small;

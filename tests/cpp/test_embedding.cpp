@@ -33,7 +33,7 @@ constexpr double kPi = 3.14159265358979323846;
 struct Given {
     std::int64_t numbers;
     std::int64_t front;   // number of features, above that of numbers
-    std::int64_t stride;  // of the inputs of layer 0
+    std::int64_t stride;  // stride of the inputs of layer 0
     Block block;
     AlignedFloats parameters;
     AlignedFloats x;

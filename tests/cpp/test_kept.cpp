@@ -120,7 +120,7 @@ double accuracy(const Data& data, const float* predictions) {
 
 }  // namespace
 
-TEST_CASE("records keep what a brute force over the jobs finds, in any order of the jobs") {
+TEST_CASE("records keep the candidates that a brute force finds, in any order of the jobs") {
     std::mt19937 random(7);
     for (int round = 0; round < 400; ++round) {
         std::vector<JobRecord> jobs = random_jobs(random);

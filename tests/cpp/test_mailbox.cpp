@@ -153,7 +153,7 @@ TEST_CASE("every accepted answer is delivered, and no sender waits after the mai
     }
 }
 
-TEST_CASE("a state that is not the candidate's ends the run") {
+TEST_CASE("an answer whose state does not fit its candidate ends the run") {
     const Data data = make_data();
     const auto mailbox = std::make_shared<Mailbox>(kSettings.threads);
     Tuner tuner(make_candidates(data, kSettings.threads, kNoLimit, mailbox), kSettings);

@@ -118,7 +118,7 @@ TEST_CASE("balanced accuracy is the mean recall of the classes that occur") {
     CHECK(score(Metric::balanced_accuracy, table, {0, 0, 0, 1}) == (2.0 / 3.0 + 0.0) / 2.0);
 }
 
-TEST_CASE("log loss is the trainer's, negated") {
+TEST_CASE("log loss is the trainer's loss, negated") {
     CHECK(score(Metric::log_loss, Table(Values{{1, 0}}), std::vector<std::int32_t>{1}) == -0.25);
 }
 
@@ -197,7 +197,7 @@ TEST_CASE("a metric of the other task is refused") {
     CHECK_THROWS_AS(score(Metric::accuracy, table, table), std::invalid_argument);
 }
 
-TEST_CASE("a weighted row scores as that many rows") {
+TEST_CASE("a weighted row counts as that many rows") {
     std::mt19937 random(3);
     std::uniform_real_distribution<float> uniform(0.0F, 1.0F);
     Values few, many, few_targets, many_targets;
