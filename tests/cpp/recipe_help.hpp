@@ -21,7 +21,7 @@ inline constexpr int kMixedNumbers = 18;  // more than one block of 16; layer 0 
 
 inline bool is_switch(int feature) { return feature % 5 == 3; }
 
-// Every fifth feature is 0 or 1 and not standardized, one is constant, the others are numbers; weights as in make_data().
+// Every fifth feature is 0 or 1 and not standardized, one is constant, others are numbers. Weights: see make_data().
 inline Data make_mixed_data(int rows, int classes, bool weighted = false) {
     std::vector<double> x;
     std::vector<double> y;

@@ -1,4 +1,4 @@
-// Tests network candidates: resumed, restarted, published, diverged, stopped, appended while others train; hashes, costs.
+// Tests network candidates: resumed, restarted, published, diverged, stopped, appended during training; hashes, costs.
 #include <doctest/doctest.h>
 
 #include <atomic>

@@ -29,8 +29,7 @@ using namespace ash;
 
 constexpr int kRows = 150;
 constexpr int kFeatures = 20;
-constexpr std::int64_t kCells =
-    kRows * kFeatures / 10;  // half of the nonzero cells, so rows must be moved to more memory
+constexpr std::int64_t kCells = kRows * kFeatures / 10;  // half of the nonzero cells, so rows are moved
 
 struct Given {
     std::vector<double> x;  // mostly zeros
