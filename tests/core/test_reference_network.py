@@ -304,7 +304,7 @@ def test_an_embedding_is_its_formula_loop_by_loop() -> None:
 
 
 def test_an_update_by_hand() -> None:
-    """Update f x w = 3 * 2 * 0.5 = 3 with y = 1, loss 4; gradients: 2 * 2 * x w for f, 2 * 2 * f x for w, 4 for b."""
+    """x = 2, f = 3, w = 0.5, y = 1: loss (f x w - y)^2 = 4, gradients 4 x w for f, 4 f x for w and 4 for b; ntk."""
     settings = Hyperparameters(learning_rate=0.1, learning_rate_schedule="constant", parametrization="ntk", l2=0.5)
     network = Network([np.array([[0.5]])], [np.zeros(1)], settings, 0, scaling=Scaling(np.array([3.0])))
     assert Trainer(network, settings).job(np.array([[2.0]]), np.array([[1.0]]), epochs=1) == [4.0]

@@ -88,7 +88,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Bind without the name server request for this machine's name that HTTPServer would make."""
+        """Bind without the DNS lookup of this machine's name that HTTPServer does."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 

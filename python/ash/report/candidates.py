@@ -28,7 +28,7 @@ STRETCHES = 5
 """Into how many parts a numeric axis is divided if it has more values than this."""
 
 WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 110.0, 58.0, 300.0, 24.0
-"""Parallel coordinates: the width of the picture if there are few axes, the height of an axis, and the margins."""
+"""Parallel coordinates: width (if the distance between axes is within its bounds), height of an axis, margins."""
 LEAST_STEP, MOST_STEP = 84.0, 180.0
 """Bounds of the distance between two axes."""
 LEVEL = 18.0

@@ -1,5 +1,5 @@
 // Adds selection, filter, sorting and the theme to the page, which also works without them. All texts come from Python in
-// their final form and are inserted as text. live.js fetches the news of a run in progress.
+// their final form and are inserted as text. live.js fetches the changes during a run.
 "use strict";
 const ashPage = (() => {
   const root = document.documentElement;

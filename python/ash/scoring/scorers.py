@@ -118,7 +118,7 @@ class ValidationScorer:
 
 
 def takes_weights(scorer: Scorer, estimator: Any = None) -> bool:
-    """Return whether scikit-learn's scorer accepts sample_weight, by its metric or by the estimator's `score`."""
+    """Return whether a scorer of scikit-learn accepts sample_weight, in its metric or in the estimator's `score`."""
     is_own = estimator is not None and type(scorer).__name__ == "_PassthroughScorer"
     metric = getattr(estimator, "score", None) if is_own else getattr(scorer, "_score_func", None)
     return callable(metric) and "sample_weight" in inspect.signature(metric).parameters
