@@ -1,6 +1,6 @@
-"""What all benches share: their command line, how figures are shown, and the record of a measurement.
+"""The parts that all benches share: command line, display of figures, and the record of measurements.
 
-A case is a line of the record, which is valid as long as it would be measured in the same way.
+A case is one line of the record. It stays valid until its code, options, machine or packages change.
 """
 
 import importlib
@@ -28,7 +28,7 @@ from bench_help import options, two_cases
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_list_has_a_line_per_subject(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_has_one_line_per_subject(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 + len(bench.SUBJECTS) <= 13 and all(len(line) <= 120 for line in lines)
@@ -36,7 +36,7 @@ def test_the_list_has_a_line_per_subject(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("subject", bench.SUBJECTS)
-def test_every_subject_has_benches_and_a_command_line_of_its_own(subject: str) -> None:
+def test_every_subject_has_benches_and_a_command_line(subject: str) -> None:
     module = importlib.import_module(f"bench.{subject}")
     assert module.__doc__ and module.BENCHES
     for each in module.BENCHES:
@@ -58,7 +58,7 @@ def test_every_subject_has_benches_and_a_command_line_of_its_own(subject: str) -
         (["report", "--fast"], "unrecognized arguments: --fast"),
     ],
 )
-def test_wrong_arguments_end_in_a_sentence(
+def test_wrong_arguments_are_reported_in_one_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
@@ -70,13 +70,13 @@ def test_wrong_arguments_end_in_a_sentence(
 
 
 @pytest.mark.parametrize("value", ["0", "two", "1,,2", "-1"])
-def test_a_wrong_omp_num_threads_ends_in_a_sentence(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_omp_num_threads_is_reported_in_one_sentence(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", value)
     with pytest.raises(SystemExit, match=f"OMP_NUM_THREADS='{value}' is not allowed; give integers from 1 to 1024"):
         tables.thread_counts()
 
 
-def test_thread_counts_that_there_are_no_cpus_for_are_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thread_counts_above_the_number_of_cpus_are_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     def counts(asked: str, cpus: int) -> tuple[list[int], list[int]]:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
         monkeypatch.setattr(tables, "cpus", lambda: cpus)
@@ -87,7 +87,7 @@ def test_thread_counts_that_there_are_no_cpus_for_are_simulated(monkeypatch: pyt
     assert counts("", 6) == ([1, 2, 4, 6], [8, 16, 32])
 
 
-def test_outcomes_that_depend_on_threads_or_teams_end_the_tables() -> None:
+def test_a_digest_that_depends_on_threads_or_teams_is_an_error() -> None:
     runs = {"sh 1": {"digest": "a"}, "ash 1": {"digest": "b"}, "ash 2": {"digest": "b"}, "teams 2": {"digest": "b"}}
     tables.measure.check_digests("full-batch, 128 models", runs)
     runs["teams 2"] = {"digest": "c"}
@@ -95,7 +95,7 @@ def test_outcomes_that_depend_on_threads_or_teams_end_the_tables() -> None:
         tables.measure.check_digests("full-batch, 128 models", runs)
 
 
-def test_figures() -> None:
+def test_figures_are_summarized_and_formatted() -> None:
     assert spread([3, 1, 2]) == {"min": 1, "median": 2, "max": 3}
     assert ratios([2, 9], [1, 3]) == {"min": 2, "median": 2.5, "max": 3}
     assert (verdict(1.0, "<=", 1.05), verdict(1.1, "<=", 1.05)) == ("<= 1.05 yes", "<= 1.05 NO")
@@ -105,7 +105,7 @@ def test_figures() -> None:
     assert "".join(order) == "abbaab"
 
 
-def test_a_table_as_text_and_as_markdown() -> None:
+def test_a_table_is_written_as_text_and_as_markdown() -> None:
     table = Table("a title", ["name", "n"], [["one|two", "1"], ["x", "100"]], "A note.")
     assert table.as_text() == "a title\nname       n\none|two    1\nx        100\nA note."
     assert table.as_markdown() == (
@@ -123,14 +123,14 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
     assert picture.as_markdown() == "![Speed-up; Seconds](speed.png)\n\nA note.\n"
 
 
-def test_without_ash_it_says_so_in_a_sentence() -> None:
+def test_a_missing_ash_is_reported_in_one_sentence() -> None:
     command = [sys.executable, "-S", "-m", "bench", "tables"]  # -S: without installed packages
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PATH": ""}, check=False)
     assert found.returncode == 2
     assert found.stderr == "python -m bench: ash is not installed for this Python (pip install '.[bench]')\n"
 
 
-def test_the_command_line_is_a_program(tmp_path: Path) -> None:
+def test_the_command_line_runs_as_a_program(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "report", "--results", str(tmp_path)]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=dict(os.environ), check=True)
     assert found.stdout.count("written:") == len(bench.SUBJECTS)
@@ -142,7 +142,7 @@ def test_the_command_line_is_a_program(tmp_path: Path) -> None:
 
 
 def changed(monkeypatch: pytest.MonkeyPatch, **facts: Mapping[str, Any]) -> None:
-    """Pretend from now on that cases are measured on another machine, with other packages or from other code."""
+    """From now on, pretend that cases are measured on another machine, with other packages or with other code."""
     original: Callable[..., dict[str, Any]] = record.stamp
     monkeypatch.setattr(record, "stamp", lambda measures, packages: {**original(measures, packages), **facts})
 
@@ -152,7 +152,7 @@ def chosen(bench: Bench, *keys: str) -> Bench:
     return replace(bench, cases=lambda _: cases)
 
 
-def test_a_case_is_a_line_that_names_its_code(tmp_path: Path) -> None:
+def test_the_line_of_a_case_names_its_code(tmp_path: Path) -> None:
     measure(two_cases([]), options(tmp_path))
     text = (tmp_path / "lengths.json").read_text()
     [line] = [line for line in text.splitlines() if line.startswith('"first"')]
@@ -162,7 +162,7 @@ def test_a_case_is_a_line_that_names_its_code(tmp_path: Path) -> None:
     assert {"processor", "cpus", "flags"} <= set(stamp["machine"]) and {"python", "numpy"} <= set(stamp["packages"])
 
 
-def test_values_say_on_which_processor_they_were_measured_where_all_count(tmp_path: Path) -> None:
+def test_values_from_any_machine_name_their_processor(tmp_path: Path) -> None:
     seen: list[Mapping[str, Any]] = []
     bench = two_cases([], anywhere=True, sections=lambda values: seen.append(values) or [])
     kept = measure(bench, options(tmp_path))
@@ -172,7 +172,7 @@ def test_values_say_on_which_processor_they_were_measured_where_all_count(tmp_pa
     assert kept.values(anywhere=True)["second"] == {"on": "another"}, "what older records say themselves"
 
 
-def test_what_is_on_record_is_measured_again_only_when_asked(tmp_path: Path) -> None:
+def test_recorded_cases_are_measured_again_only_on_request(tmp_path: Path) -> None:
     measured: list[str] = []
     for _ in range(2):
         measure(two_cases(measured), options(tmp_path))
@@ -192,7 +192,7 @@ def test_an_interrupted_bench_continues(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fact", ["machine", "trees", "packages"])
-def test_a_case_of_another_machine_other_packages_or_other_code_does_not_count(
+def test_a_case_from_another_machine_or_other_packages_or_code_does_not_count(
     fact: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
@@ -215,7 +215,7 @@ def test_a_case_with_other_options_does_not_count(tmp_path: Path) -> None:
     assert len(measured) == 6
 
 
-def test_cases_that_were_not_asked_for_stay_where_they_are_of_this_machine(
+def test_cases_that_were_not_selected_are_kept_if_they_are_from_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[str] = []
@@ -233,7 +233,7 @@ def test_cases_that_were_not_asked_for_stay_where_they_are_of_this_machine(
     assert list(Record(tmp_path / "lengths.json").lines) == ["second"]
 
 
-def test_a_case_may_depend_on_other_code_than_its_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_may_depend_on_different_code_than_its_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured: list[str] = []
     [first, second] = two_cases(measured).cases(options(tmp_path))
     bench = two_cases([], cases=lambda _: [first, replace(second, measures=(), packages=("rich",))])
@@ -252,17 +252,17 @@ def test_a_wrong_answer_is_not_timed(tmp_path: Path) -> None:
     assert measured == [] and not (tmp_path / "lengths.json").exists()
 
 
-def test_cases_that_run_at_once_are_kept_as_they_end(tmp_path: Path) -> None:
+def test_parallel_cases_are_recorded_as_they_finish(tmp_path: Path) -> None:
     measured: list[str] = []
     [first, second] = two_cases(measured).cases(options(tmp_path))
-    both = Barrier(2)  # at which each waits for the other
+    both = Barrier(2)  # each case waits here for the other
     last = Case("first", lambda: (both.wait(timeout=60), first.run())[1])
     early = Case("second", lambda: (second.run(), both.wait(timeout=60))[0])
     measure(two_cases([], cases=lambda _: [last, early], at_once=lambda: 2), options(tmp_path))
     assert measured == ["second", "first"]
 
 
-def test_finished_cases_are_kept_if_a_parallel_one_fails(tmp_path: Path) -> None:
+def test_finished_cases_are_kept_if_a_parallel_case_fails(tmp_path: Path) -> None:
     measured: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         measure(two_cases(measured, fails=True, at_once=lambda: 2), options(tmp_path))
@@ -271,12 +271,12 @@ def test_finished_cases_are_kept_if_a_parallel_one_fails(tmp_path: Path) -> None
     assert set(Record(tmp_path / "lengths.json").lines) == {"first", "second"}
 
 
-def test_numbers_are_kept_with_six_digits() -> None:
+def test_numbers_are_recorded_with_six_digits() -> None:
     value = {1: [1234567.0, 1 / 3, 7], "x": (2e-9 / 3, None, True, "text")}
     assert rounded(value) == {"1": [1234570.0, 0.333333, 7], "x": [6.66667e-10, None, True, "text"]}
 
 
-def test_a_case_that_is_skipped_neither_counts_nor_replaces_one_that_was_measured(
+def test_a_skipped_case_neither_counts_nor_replaces_a_measured_case(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[Any] = [{"skipped": "no file"}, {"length": 5}, {"skipped": "no file"}, {"skipped": "no file"}]
@@ -289,7 +289,7 @@ def test_a_case_that_is_skipped_neither_counts_nor_replaces_one_that_was_measure
     assert measure(bench, options(tmp_path)).values() == {"first": {"skipped": "no file"}} and not found
 
 
-def test_a_fresh_process_has_the_variables_that_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fresh_process_gets_the_given_environment_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASH_HIDDEN", "1")
     environment = {"ASH_HIDDEN": None, "ASH_SHOWN": "2"}
     assert [call("os", "getenv", {"key": name}, environment) for name in environment] == [None, "2"]

@@ -1,4 +1,4 @@
-"""The bench `ablation`: what a variant trains, what is planned and measured, and the page from known losses."""
+"""The bench `ablation`: training of variants, planned and measured cases, and the page from known losses."""
 
 import math
 from argparse import Namespace
@@ -40,7 +40,7 @@ OF_NUMBERS = {"activation": "mish", "learning_rate": 0.16, "embedding": "periodi
 # Variants
 
 
-def test_a_variant_changes_what_it_names_and_nothing_else() -> None:
+def test_a_variant_changes_only_what_it_names() -> None:
     assert configurations(VARIANTS["dropout"], OF_CLASSES) == [{**OF_CLASSES, "dropout": 0.0}]
     assert configurations(VARIANTS["rate-halved"], OF_CLASSES) == [{**OF_CLASSES, "learning_rate": 0.02}]
     assert configurations(VARIANTS[RECIPE], OF_CLASSES) == [OF_CLASSES]
@@ -49,24 +49,24 @@ def test_a_variant_changes_what_it_names_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", ["embedding-off", "embedding-frequency", "label-smoothing", "selu"])
-def test_a_variant_that_is_the_recipe_is_left_out(name: str) -> None:
+def test_a_variant_equal_to_the_recipe_is_left_out(name: str) -> None:
     assert configurations(VARIANTS[name], OF_CLASSES) == []
 
 
-def test_what_is_left_out_for_classes_is_there_for_numbers() -> None:
+def test_variants_left_out_for_classification_are_measured_for_regression() -> None:
     left_out = {name for name, variant in VARIANTS.items() if not configurations(variant, OF_NUMBERS)}
     assert left_out >= {"embedding-on", "mish", "label-smoothing"} and not left_out & {"embedding-off", "selu"}
     assert configurations(VARIANTS["embedding-frequency"], OF_NUMBERS)[0]["embedding_frequency"] == pytest.approx(0.4)
 
 
-def test_nothing_of_the_recipe_stays_in_a_variant_that_is_whole() -> None:
+def test_a_whole_variant_takes_nothing_from_the_recipe() -> None:
     [plain] = configurations(VARIANTS["plain"], OF_NUMBERS)
     assert plain["hidden"] == (64, 64) and plain["embedding"] == "none" and "embedding_frequency" not in plain
     doubled = Variant("rate x 2", ({"learning_rate": Times(2)},), whole=True)
     assert configurations(doubled, OF_NUMBERS) == [{"learning_rate": 0.32}]
 
 
-# What is planned and measured
+# Planned and measured cases
 
 
 def options(**changes: Any) -> Namespace:
@@ -83,7 +83,7 @@ def options(**changes: Any) -> Namespace:
         ({"tables": ("wine",), "variants": (RECIPE,), "seeds": 2}, ["wine, recipe"]),
     ],
 )
-def test_the_recipe_is_planned_with_what_is_compared_with_it(changes: dict[str, Any], keys: list[str]) -> None:
+def test_the_recipe_is_planned_with_the_variants_compared_with_it(changes: dict[str, Any], keys: list[str]) -> None:
     cases = ablation.cases(options(**changes))
     assert [case.key for case in cases] == keys
     seeds = changes.get("seeds", 10 if VARIANTS[changes["variants"][0]].search is None else 4)
@@ -91,32 +91,32 @@ def test_the_recipe_is_planned_with_what_is_compared_with_it(changes: dict[str, 
 
 
 @pytest.mark.parametrize(("table", "variant"), [("digits", "logarithms"), ("hitters", "relu")])
-def test_what_is_measured_on_other_tables_is_refused(table: str, variant: str) -> None:
+def test_a_variant_measured_only_on_other_tables_is_refused(table: str, variant: str) -> None:
     with pytest.raises(SystemExit, match=f"{variant}: not measured on {table}"):
         ablation.cases(options(tables=(table,), variants=(variant,)))
 
 
-def test_every_variant_is_planned_on_every_table_and_searches_on_some() -> None:
+def test_every_variant_is_planned_on_every_table_and_searches_on_some_tables() -> None:
     alone = [name for name, variant in VARIANTS.items() if variant.search is None]
-    searched = len(VARIANTS) - len(alone) - 1  # one has tables of its own
+    searched = len(VARIANTS) - len(alone) - 1  # one variant has its own tables
     usual = len(alone) * len((*FILES, *SMALL)) + searched * len(SEARCHED)
     assert len(ablation.cases(options())) == usual + 4 * len(SKEWED)  # the recipe, bf16, a search, logarithms
 
 
-def test_a_table_that_is_not_there_is_skipped_in_words(tmp_path: Path) -> None:
+def test_a_missing_table_is_skipped_with_a_reason(tmp_path: Path) -> None:
     assert ablation._run(options(data=tmp_path), "letter", RECIPE, 1)["skipped"].startswith(
         ("no file ", "pandas is not")
     )
 
 
-def test_a_variant_is_compared_on_the_split_of_the_recipe() -> None:
+def test_a_variant_is_measured_on_the_same_split_as_the_recipe() -> None:
     recipe, other = (measure("wine", name, 2, None, quick=True) for name in (RECIPE, "relu"))
     assert recipe["rows"] == 133 and recipe["epochs"] == 4 and recipe["work"] == other["work"]
     assert len(recipe["error"][0]) == len(recipe["log_loss"][0]) == 2 and recipe["log_loss"] != other["log_loss"]
     assert measure("wine", "selu", 2, None, quick=True)["error"] == [], "it is the recipe of classes"
 
 
-def test_searches_are_compared_with_the_search_as_it_is() -> None:
+def test_search_variants_are_compared_with_the_unchanged_search() -> None:
     found = {name: measure("diabetes", name, 1, None, quick=True) for name in (SEARCH, "refit", "ensemble")}
     errors = [each["error"][0][0] for each in found.values()]
     assert len(set(errors)) == 3 and all(40 < error < 100 for error in errors)
@@ -124,7 +124,7 @@ def test_searches_are_compared_with_the_search_as_it_is() -> None:
     assert log_ratios(values, "diabetes", "refit", "error") == [pytest.approx(math.log(errors[1] / errors[0]))]
 
 
-def test_a_search_is_made_without_logarithms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_can_run_without_logarithms(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(300, 2))
     y = np.exp(2 * x[:, 0])
     monkeypatch.setattr(ablation, "split", lambda *_, **__: Split(x[:200], y[:200], x[200:], y[200:], 0))
@@ -136,7 +136,7 @@ def test_a_search_is_made_without_logarithms(monkeypatch: pytest.MonkeyPatch) ->
     assert row[1] == "-" and float(row[2]) > 0
 
 
-def test_numbers_are_bare_only_in_the_variant_without_their_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_are_not_encoded_as_levels_only_in_the_variant_without_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = np.random.default_rng(0).normal(size=(400, 2)), np.arange(400) % 2
     x[:, 1] = np.where(np.arange(400) % 5 == 0, (np.arange(400) % 200) ** 2, 0)
     lumpy, plain = Split(x, y, x[:40], y[:40], 2), Split(x[:, :1], y, x[:40, :1], y[:40], 2)
@@ -150,7 +150,9 @@ def test_numbers_are_bare_only_in_the_variant_without_their_levels(monkeypatch: 
     assert measure("diabetes", "number-levels", 1, None, quick=True)["error"] == []
 
 
-def test_a_table_whose_rows_recur_is_read_without_neighbors_in_that_variant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_with_recurring_rows_is_read_without_neighbors_in_the_brief_variant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     x, y = np.random.default_rng(0).normal(size=(400, 2)), np.random.default_rng(1).normal(size=400)
     x[320:], y[320:] = x[:80], y[:80]
     seen: list[tuple[str, ...]] = []
@@ -164,7 +166,7 @@ def test_a_table_whose_rows_recur_is_read_without_neighbors_in_that_variant(monk
 
 
 @pytest.mark.parametrize("table", ["diabetes", "wine"])
-def test_what_diverges_counts_as_a_guess(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_diverged_network_counts_as_a_constant_guess(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wild = Variant("wild", ({"learning_rate": 1e30, "optimizer": "sgd", "parametrization": "standard"},))
     monkeypatch.setattr(ablation, "VARIANTS", {**VARIANTS, "wild": wild})
     rows = split(table, None, 0, categories=False)
@@ -174,7 +176,7 @@ def test_what_diverges_counts_as_a_guess(table: str, monkeypatch: pytest.MonkeyP
     assert found["diverged"] == 1 and found["error"][0][0] == pytest.approx(guess, rel=1e-3)
 
 
-def test_epochs_are_fewer_on_large_tables() -> None:
+def test_large_tables_get_fewer_epochs() -> None:
     assert [epochs_of(rows) for rows in (133, 9_999, 10_000, 19_999, 20_000)] == [64, 64, 32, 32, 8]
 
 
@@ -186,10 +188,10 @@ def value(*errors: list[float], work: float = 100.0, diverged: int = 0, **change
     return {**found, "work": [work] * len(errors), **changes}
 
 
-def test_an_interval_is_students() -> None:
+def test_intervals_use_students_t() -> None:
     found = ratio([math.log(2), math.log(8)])
     assert found is not None and found.low is not None and found.high is not None
-    half = 12.7062047 * math.log(2)  # t of one degree of freedom; the standard error is log 2
+    half = 12.7062047 * math.log(2)  # t with one degree of freedom; the standard error is log 2
     assert found.mean == pytest.approx(4) and math.log(found.high / found.mean) == pytest.approx(half)
     assert found.low * found.high == pytest.approx(found.mean**2)
     assert ratio([]) is None and str(ratio([0.0])) == "1.000"
@@ -199,12 +201,12 @@ def test_an_interval_is_students() -> None:
     ("ratios", "verdict"),
     [((1.1, 1.11, 1.12), "pays"), ((0.8, 0.81, 0.79), "costs"), ((0.9, 1.2, 1.0), "not shown"), ((2.0,), "not shown")],
 )
-def test_a_verdict_needs_an_interval_beside_one(ratios: tuple[float, ...], verdict: str) -> None:
+def test_a_verdict_needs_an_interval_that_excludes_one(ratios: tuple[float, ...], verdict: str) -> None:
     found = ratio(map(math.log, ratios))
     assert found is not None and found.verdict == verdict
 
 
-def test_errors_of_classes_are_half_a_row_higher() -> None:
+def test_classification_errors_are_raised_by_half_a_row() -> None:
     values = {"wine, recipe": value([0.0, 0.1]), "wine, relu": value([0.02, 0.1])}
     assert log_ratios(values, "wine", "relu", "error") == [pytest.approx(math.log(3)), 0]
     values = {"diabetes, recipe": value([0.01]), "diabetes, relu": value([0.02])}
@@ -218,14 +220,14 @@ def test_the_best_configuration_counts_on_the_seeds_that_both_have() -> None:
     assert log_ratios(values, "diabetes", "mish", "error") == [] == log_ratios(values, "wine", "relu", "error")
 
 
-def test_all_tables_count_alike_for_the_seeds_that_they_share() -> None:
+def test_all_tables_have_equal_weight_for_the_seeds_that_they_share() -> None:
     values = {"diabetes, recipe": value([1.0, 1.0]), "diabetes, relu": value([2.0, 2.0])}
     values |= {"california, recipe": value([1.0]), "california, relu": value([8.0]), "adult, recipe": value([0.1])}
     found, count = overall(values, "relu", "error", FILES + SMALL)
     assert found is not None and found.mean == pytest.approx(4) and found.low is None and count == 2
 
 
-def test_tables_say_what_pays_and_what_was_not_there() -> None:
+def test_tables_show_which_variants_help_and_which_were_missing() -> None:
     values = {
         "letter, recipe": value([0.1, 0.1, 0.1], log_loss=[[0.2, 0.2, 0.2]]),
         "letter, relu": value([0.22, 0.23, 0.24], log_loss=[[0.1, 0.1, 0.1]], work=50.0),

@@ -1,4 +1,5 @@
-"""The output of benches from their JSON: the student project's tables, the pages, the README, the age of figures."""
+"""The output of benches from their JSON: the tables of the student project, the pages, the README, and outdated
+figures."""
 
 import importlib
 import math
@@ -31,7 +32,7 @@ def run(wall: float, over_sh: float, over_ash: float, job: float = 1.0) -> dict[
 
 
 def values(**changes: Any) -> dict[str, Any]:
-    """Return a case of 128 models on 1 and 2 threads, simulated on 4, and the cases beside it."""
+    """Return a case with 128 models on 1 and 2 threads, simulated on 4 threads, and the other cases of the page."""
     runs = {"sh 1": run(10, 1, 0.8), "ash 1": run(8, 1.25, 1), "sh 2": run(5, 2, 1.6)}
     runs |= {"ash 2": run(5, 2, 1.6, 1.1), "teams 2": run(4, 2.5, 2)}
     simulated = {"ash": {"4": 3.2}, "teams": {"4": 2.0}, "bound": {"4": 2.5}, "sh": {"4": 4.0}}
@@ -48,7 +49,7 @@ def only_row(found: Table) -> dict[str, str]:
     return dict(zip(found.header, row, strict=True))
 
 
-def test_both_bases_stand_in_the_first_table() -> None:
+def test_the_first_table_has_both_baselines() -> None:
     first = next(each for each in page.sections(values()) if isinstance(each, Table))
     row = only_row(first)
     assert first.title == "Speed-up, measured" and row["ASH 1T over SH 1T"] == "1.25 (1.12 to 1.38)"
@@ -56,7 +57,7 @@ def test_both_bases_stand_in_the_first_table() -> None:
     assert row["ASH 2T over ASH 1T"].startswith("1.60") and not any("4T" in column for column in row)
 
 
-def test_what_is_simulated_has_a_table_of_its_own_without_verdicts() -> None:
+def test_simulated_results_have_a_separate_table_without_verdicts() -> None:
     found = table(page.sections(values()), "Speed-up, simulated")
     assert found.header == ["setting, models", "4T"]
     assert {row[0].split(": ")[1]: row[1] for row in found.rows} == {
@@ -64,7 +65,7 @@ def test_what_is_simulated_has_a_table_of_its_own_without_verdicts() -> None:
     }
 
 
-def test_the_tables_of_the_student_project() -> None:
+def test_the_tables_of_the_student_project_are_computed() -> None:
     sections = page.sections(values())
     times = only_row(table(sections, "Table 2"))
     assert times["SH 1T"] == "10 s (1.00x)" and times["ASH 2T, teams"] == "4 s (2.50x)" and times["rounds"] == "3"
@@ -77,14 +78,14 @@ def test_the_tables_of_the_student_project() -> None:
     assert row[1:] == ["1.00", "1.21", "1.60", "2.74", "3.02"]
 
 
-def test_what_the_program_without_python_writes_is_shown_too() -> None:
+def test_results_of_the_program_without_python_are_shown() -> None:
     found = values(simulated={})
     del found["load_digits, full-batch, 128"]["test"], found["load_digits, schedules"]
     titles = [each.title for each in page.sections(found) if isinstance(each, Table)]
     assert "Speed-up, measured" in titles and "Speed-up, simulated" not in titles
 
 
-def test_there_is_one_picture_of_wall_times_and_of_strong_scaling() -> None:
+def test_one_picture_shows_wall_times_and_strong_scaling() -> None:
     [picture] = [each for each in page.sections(values()) if isinstance(each, Picture)]
     wall, scaling = picture.plots
     lines = {line.label: dict(line.points) for line in scaling.lines}
@@ -129,7 +130,7 @@ def test_a_figure_is_marked_once_its_code_has_changed(monkeypatch: pytest.Monkey
     assert unmarked(f"# Title\n\n{mark}\n\nText.\n") == "# Title\n\nText.\n"
 
 
-def test_the_readme_says_when_and_where_it_was_measured() -> None:
+def test_the_readme_states_when_and_where_it_was_measured() -> None:
     text = report.filled(
         "<!-- figures: step -->\n<!-- end of figures -->\n<!-- figures: origin -->\n<!-- end of figures -->\n", RESULTS
     )
@@ -148,7 +149,7 @@ def test_every_result_names_a_commit_of_this_history(path: Path) -> None:
         assert machine.git("merge-base", "--is-ancestor", stamp["commit"], "HEAD") is not None, stamp["commit"]
 
 
-def test_the_results_are_small_and_all_of_a_bench() -> None:
+def test_the_results_are_small_and_belong_to_a_bench() -> None:
     assert sum(path.stat().st_size for path in RESULTS.glob("*.json")) <= 400_000
     names = {bench.name for bench in BENCHES}
     assert {path.stem.split("-")[0] for path in RESULTS.glob("*.json")} <= names
@@ -160,11 +161,11 @@ def lines() -> list[dict[str, Any]]:
 
 
 def unmarked(text: str) -> str:
-    """Return a page without the lines that say how old its figures are."""
+    """Return a page without the lines that state the age of its figures."""
     return "".join(part for part in re.split(rf"({re.escape(report.MARK)}.*\n\n?)", text)[::2])
 
 
-def test_the_pages_are_those_of_the_results() -> None:
+def test_the_pages_match_the_results() -> None:
     names = set()
     for name, text, pictures in report.pages(RESULTS, SUBJECTS):
         page_text = (PAGES / f"{name}.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The script that learns the portfolio: its pool, the order that it finds, and the file that it has written."""
+"""The script that learns the portfolio: its pool, the order that it finds, and the file that it writes."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.core
 
 @pytest.mark.parametrize("rows", [100, SMALL - 1, SMALL, 10**6])
 @pytest.mark.parametrize("classes", [0, 2])
-def test_the_default_space_has_the_pool(rows: int, classes: int) -> None:
+def test_the_default_space_contains_the_pool(rows: int, classes: int) -> None:
     spaces = {model: space_of(rows, classes, model) for model in ("network", "lightgbm")}
     configurations = pool(rows, classes)
     assert len({json.dumps(params) for params in configurations.values()}) == len(configurations) == 38
@@ -24,7 +24,7 @@ def test_the_default_space_has_the_pool(rows: int, classes: int) -> None:
         assert found is not None and {name: found[name] for name in params} == params
 
 
-def test_the_file_holds_configurations_of_the_pool_in_the_order_of_kinds() -> None:
+def test_the_file_holds_configurations_of_the_pool_ordered_by_kind() -> None:
     parts = json.loads(TARGET.read_text(encoding="utf-8"))
     assert [(part["task"], part["rows below"]) for part in parts] == [
         *(("classification", SMALL), ("classification", None)),
@@ -37,7 +37,7 @@ def test_the_file_holds_configurations_of_the_pool_in_the_order_of_kinds() -> No
 
 
 def kept(folder: Path, name: str, errors: dict[str, float], seed: int) -> Table:
-    """A table whose configurations have predictions with errors of these sizes."""
+    """Return a table whose configurations have predictions with the given errors."""
     random = np.random.default_rng(seed)
     targets, held = random.normal(size=(2, ROWS + 50))
     noise = {each: size * random.normal(size=(2, ROWS + 50)) for each, size in errors.items()}
@@ -49,7 +49,7 @@ def kept(folder: Path, name: str, errors: dict[str, float], seed: int) -> Table:
     return read(folder / f"{name}.npz")
 
 
-def test_what_lowers_the_error_of_the_ensemble_is_learned_first(tmp_path: Path) -> None:
+def test_the_configuration_that_most_lowers_the_ensemble_error_comes_first(tmp_path: Path) -> None:
     errors = {"default": 0.5, **{f"ash {n}": 2.0 for n in range(8)}, **{f"tree {n}": 3.0 for n in range(4)}}
     good = [{**errors, "ash 5": 0.4, "tree 2": 0.6}, {**errors, "ash 5": 0.5, "tree 2": 0.7}]
     tables = [

@@ -1,4 +1,4 @@
-"""The bench `quality`: what it plans, how a fit is measured, and its page for known errors."""
+"""The bench `quality`: the planned cases, the measurement of a fit, and the page for known errors."""
 
 import math
 import os
@@ -46,10 +46,10 @@ def options(**changes: Any) -> Namespace:
     return Namespace(**{"quick": False, **chosen, **changes})
 
 
-# What is planned
+# Planned cases
 
 
-def test_contenders_fit_all_tables_and_two_of_them_with_other_limits() -> None:
+def test_contenders_fit_all_tables_and_two_contenders_have_other_limits() -> None:
     planned = list(fits())
     assert len({fit.key for fit in planned}) == len(planned), "a case is planned once"
     usual = [fit for fit in planned if fit.limit == 60]
@@ -60,7 +60,7 @@ def test_contenders_fit_all_tables_and_two_of_them_with_other_limits() -> None:
     assert sum(fit.limit == 300 for fit in planned) == 2 * -(-len(TABLES) // 3), "two fits on a third of the tables"
 
 
-def test_a_quick_run_has_small_tables_and_short_limits() -> None:
+def test_a_quick_run_uses_small_tables_and_short_limits() -> None:
     planned = list(fits(quick=True))
     assert {fit.table for fit in planned} < set(SMALL) and {(fit.limit, fit.seed) for fit in planned} == {(5.0, 0)}
 
@@ -73,7 +73,7 @@ def test_a_quick_run_has_small_tables_and_short_limits() -> None:
         ({"contenders": (OURS,), "limits": ("5", "15"), "seeds": 2}, 2 * len(TABLES)),
     ],
 )
-def test_what_is_chosen_is_a_part_of_the_same_cases(changes: dict[str, Any], count: int) -> None:
+def test_a_selection_is_a_subset_of_the_same_cases(changes: dict[str, Any], count: int) -> None:
     keys = [case.key for case in quality.cases(options(**changes))]
     assert len(keys) == count and set(keys) <= {case.key for case in quality.cases(options())}
 
@@ -86,14 +86,14 @@ def test_only_our_fits_depend_on_our_code() -> None:
     assert "autogluon.tabular" in cases["wine, AutoGluon, best, 60 s, seed 0"].packages
 
 
-def test_what_is_not_there_is_skipped_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tables_and_packages_are_skipped_with_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cases = {case.key: case for case in quality.cases(options(data=tmp_path))}
     assert cases["letter, ash, 60 s, seed 0"].run()["skipped"].startswith(("no file ", "pandas is not"))
     monkeypatch.setattr("bench.quality.contenders.find_spec", lambda name: None)
     assert cases["wine, FLAML, 60 s, seed 0"].run()["skipped"].startswith("flaml is not installed")
 
 
-def test_a_peer_may_fail_and_ours_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_may_fail_but_ash_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(module: str, function: str, given: dict[str, Any], *others: Any) -> dict[str, Any]:
         assert (module, function, given["limit"]) == ("bench.quality.measure", "measure", 60.0)
         assert len(os.sched_getaffinity(0)) == 1, "a fit has a core of its own"
@@ -109,10 +109,10 @@ def test_a_peer_may_fail_and_ours_may_not(monkeypatch: pytest.MonkeyPatch) -> No
     assert os.sched_getaffinity(0) == before
 
 
-# What is measured
+# Measurements
 
 
-def test_ours_of_classes_is_measured_on_held_out_rows() -> None:
+def test_our_classification_fits_are_measured_on_held_out_rows() -> None:
     found = measure(OURS, "wine", None, seed=0, limit=3.0, threads=1)
     assert found["error"] <= 0.1 and 0 < found["log_loss"] < 0.5 and found["seconds"] > 0 and found["utilization"] > 0
     assert (found["rows"], found["text"], found["skew"]) == (178, 0, 0) and found["deviation"] > 0
@@ -125,7 +125,7 @@ def test_regression_errors_are_in_units_of_the_target() -> None:
 
 
 class Known:
-    """A model whose predictions are known."""
+    """A model with known predictions."""
 
     def __init__(self, answers: Any) -> None:
         self.answers = np.asarray(answers, float)
@@ -138,7 +138,7 @@ class Known:
 
 
 class Calls:
-    """A model that notes its calls and how many rows each had. Every call takes 2 ms, the first one much longer."""
+    """A model that records each call and its number of rows. Every call takes 2 ms, the first one much longer."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
@@ -156,7 +156,7 @@ class Calls:
 
 
 class Persisted(Calls):
-    """A model in a folder of its own, like AutoGluon's."""
+    """A model that is saved in a folder, as AutoGluon's models are."""
 
     def persist(self) -> None:
         self.calls.append(("persist", 0))
@@ -181,19 +181,19 @@ def test_the_median_call_with_exactly_1000_rows_is_timed() -> None:
     assert persisted.calls == [("persist", 0), *[("predict", 1000)] * 6]
 
 
-def test_the_size_is_that_of_all_files_of_a_model() -> None:
+def test_the_size_covers_all_files_of_a_model() -> None:
     model = Known([1.0, 2.0])
     assert saved_bytes(model) == len(pickle.dumps(model, pickle.HIGHEST_PROTOCOL))
     assert saved_bytes(Persisted()) == 77
 
 
-def test_scores_of_numbers_have_the_standard_error_of_the_mean_square() -> None:
+def test_regression_scores_have_the_standard_error_of_the_mean_square() -> None:
     found = scores(Known([0.0, 0.0, 0.0, 0.0]), Split(None, None, np.zeros(4), np.array([1.0, 1.0, 1.0, 3.0]), 0))
     assert found["error"] == pytest.approx(math.sqrt(3))
     assert found["deviation"] == pytest.approx(np.std([1, 1, 1, 9], ddof=1) / 2 / (2 * math.sqrt(3)))
 
 
-def test_errors_are_also_those_of_the_rows_without_each_part() -> None:
+def test_errors_are_computed_without_each_tenth_of_the_rows_too() -> None:
     random = np.random.default_rng(0)
     for classes, answers in ((0, random.normal(size=60)), (2, random.random((60, 2))), (3, random.random((60, 3)))):
         y = random.integers(0, classes or 9, 60)
@@ -205,7 +205,7 @@ def test_errors_are_also_those_of_the_rows_without_each_part() -> None:
         assert len(set(found)) == 10
 
 
-def test_scores_of_two_classes_are_those_of_scikit_learn() -> None:
+def test_scores_of_two_classes_match_scikit_learn() -> None:
     random = np.random.default_rng(0)
     y = random.integers(0, 2, 500)
     ones = np.clip(0.5 + 0.2 * (y - 0.5) + random.normal(0, 0.2, 500), 0.01, 0.99).round(2)
@@ -216,7 +216,7 @@ def test_scores_of_two_classes_are_those_of_scikit_learn() -> None:
     assert found["deviation"] == pytest.approx(np.std([auc_error(ones[s], y[s])[0] for s in samples]), rel=0.1)
 
 
-def test_a_split_is_by_seed_and_by_class() -> None:
+def test_a_split_depends_on_the_seed_and_keeps_class_shares() -> None:
     first, again, other = (split("wine", None, seed, categories=False) for seed in (0, 0, 1))
     assert np.array_equal(first.x, again.x) and not np.array_equal(first.x, other.x)
     assert first.classes == 3 and abs(np.bincount(first.y) / len(first.y) - np.bincount(other.y) / 133).max() < 1e-12
@@ -236,7 +236,7 @@ def test_text_stays_text_or_becomes_categories(
 
 
 @pytest.mark.parametrize("name", sorted(name for name, source in TABLES.items() if source.of != FILE))
-def test_tables_of_packages_are_read(name: str) -> None:
+def test_tables_from_packages_are_read(name: str) -> None:
     source = TABLES[name]
     if source.of != SKLEARN:
         needs.package(source.of)
@@ -246,7 +246,7 @@ def test_tables_of_packages_are_read(name: str) -> None:
     assert not {"rownames", source.target, *source.dropped} & set(rows.x)
 
 
-def test_the_log_loss_is_that_of_rows_that_sum_to_one() -> None:
+def test_the_log_loss_normalizes_rows_to_one() -> None:
     halves = np.array([[0.25, 0.25], [0.2, 0.6]], dtype=np.float32)
     assert log_losses(halves, np.array([0, 1]), 2) == pytest.approx([-math.log(0.5), -math.log(0.75)])
     assert log_losses(np.array([[1.0, 0.0]]), np.array([1]), 2) == pytest.approx(-math.log(LEAST_PROBABILITY))
@@ -255,13 +255,13 @@ def test_the_log_loss_is_that_of_rows_that_sum_to_one() -> None:
             log_losses(wrong, np.array([0]), 2)
 
 
-def test_what_is_not_finite_has_no_error() -> None:
+def test_non_finite_predictions_are_refused() -> None:
     assert root_mean_square(np.array([3.0, -4.0])) == pytest.approx(math.sqrt(12.5))
     with pytest.raises(SystemExit, match="not finite"):
         root_mean_square(np.array([1.0, math.inf]))
 
 
-def test_a_trial_stops_at_the_limit_with_the_trees_it_has() -> None:
+def test_a_trial_stops_at_the_limit_and_keeps_its_trees() -> None:
     callback = stopping_at(time.perf_counter())
     with pytest.raises(lightgbm.EarlyStopException) as stopped:
         callback(SimpleNamespace(iteration=7, evaluation_result_list=[("held", "l2", 0.5, False)]))
@@ -277,7 +277,7 @@ def test_tuned_trees_are_fitted_on_all_rows(name: str, kind: str) -> None:
     assert model.booster_.num_trees() >= 1 and len(model.predict(rows.x_test)) == len(rows.y_test)
 
 
-def test_a_fit_that_takes_far_too_long_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_that_takes_far_too_long_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quality, "MOST_SECONDS", 0.5)
     monkeypatch.setattr("bench.quality.contenders.find_spec", lambda name: True)
     case = next(case for case in quality.cases(options()) if case.key == "wine, CatBoost, seed 0")
@@ -290,7 +290,7 @@ def test_a_fit_that_takes_far_too_long_has_failed(monkeypatch: pytest.MonkeyPatc
 def made(
     table: str, contender: str, errors: Iterable[float], limit: float = 60.0, first: int = 0, **changes: Any
 ) -> dict[str, Any]:
-    """Return fits as they are on record, one per seed from the first one on."""
+    """Return recorded fits, one per seed, starting with the given first seed."""
     names = {BINARY: ("error", "log_loss", "auc_error"), CLASSES: ("error", "log_loss"), REGRESSION: ("error",)}
     value = {
         "on": "one",
@@ -318,7 +318,7 @@ def test_contenders_are_compared_on_the_splits_that_both_have() -> None:
     assert found["ash better"] == "1 of 2" and found["worst"] == "2.000, wine"
 
 
-def test_the_best_peer_is_the_one_to_which_we_lose_most_and_losses_come_first() -> None:
+def test_each_table_is_compared_with_its_best_peer_and_losses_come_first() -> None:
     values = made("letter", OURS, (0.02,)) | made("letter", TUNED, (0.01,)) | made("letter", "catboost", (0.04,))
     values |= made("crx", OURS, (0.3,)) | made("crx", "catboost", (0.1,))
     found = table(sections(values), "Losses first")
@@ -330,7 +330,7 @@ def test_the_best_peer_is_the_one_to_which_we_lose_most_and_losses_come_first() 
 
 
 def on_record(path: Path, errors: dict[str, tuple[float, ...]]) -> str:
-    """Write fits of ash by table to a record, and return its path."""
+    """Write ash's fits of each table to a record and return the path of the record."""
     record = Record(path)
     for name, values in errors.items():
         for key, value in made(name, OURS, values).items():
@@ -339,7 +339,7 @@ def on_record(path: Path, errors: dict[str, tuple[float, ...]]) -> str:
 
 
 @pytest.mark.parametrize(("second", "words"), [(0.03, "Better"), (0.04, "Not better")])
-def test_a_change_is_better_if_it_is_so_on_both_halves(
+def test_a_change_is_better_only_if_it_is_better_on_both_halves(
     second: float, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, other = list(TABLES)[:2]
@@ -354,11 +354,11 @@ def test_a_change_is_better_if_it_is_so_on_both_halves(
     assert f" {words} on both halves." in lines[4] and "every other table 0.750 (0.750 to 0.750); the rest " in lines[4]
 
 
-def test_a_loss_counts_where_the_interval_paired_by_rows_is_above_two_percent() -> None:
+def test_a_loss_counts_if_the_interval_paired_by_rows_is_above_two_percent() -> None:
     random = np.random.default_rng(0)
 
     def runs(factor: float) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return fits whose losses per row are alike, ours larger by this factor apart from noise."""
+        """Return fits with similar losses per row. Ours are larger by `factor`, apart from noise."""
         theirs = random.gamma(2.0, size=500)
         ours = factor * theirs * random.uniform(0.8, 1.2, 500)
         kept = [np.arange(500) % 10 != part for part in range(10)]
@@ -383,20 +383,20 @@ def test_an_error_of_zero_does_not_decide() -> None:
     assert found["worst"] == f"{0.015 / 0.005:.3f}, crx", "half of 100 held-out rows"
 
 
-def test_the_interval_is_that_of_samples_of_the_tables() -> None:
+def test_the_interval_comes_from_resampling_the_tables() -> None:
     mean, low, high = geometric_mean([0.5, 2.0] * 50)
     assert mean == pytest.approx(1)
     assert math.log(high) == pytest.approx(1.645 * math.log(2) / 10, rel=0.1) and low == pytest.approx(1 / high, 0.1)
 
 
-def test_what_another_processor_has_fitted_is_not_beside_ours() -> None:
+def test_fits_from_another_processor_are_not_compared_with_ours() -> None:
     values = made("wine", OURS, (0.1,)) | made("wine", "catboost", (0.2,), on="another")
     values |= made("digits", "catboost", (0.3,), on="another")
     assert not Fits(values).of("wine", "catboost")
     assert Fits(values).of("digits", "catboost"), "there is no fit of ours"
 
 
-def test_ratings_are_of_the_contenders_that_have_fitted_all_tables() -> None:
+def test_only_contenders_that_fitted_all_tables_are_rated() -> None:
     values = made("wine", OURS, (0.1,)) | made("wine", TUNED, (0.2,)) | made("digits", OURS, (0.3,))
     values |= made("digits", TUNED, (0.4,)) | made("wine", "flaml", (0.05,))
     found = table(sections(values), "ash by each peer")
@@ -404,7 +404,7 @@ def test_ratings_are_of_the_contenders_that_have_fitted_all_tables() -> None:
     assert ratings[0] > ratings[1] and row(found, "FLAML")["Elo"] == "-"
 
 
-def test_tables_are_grouped_by_what_they_are() -> None:
+def test_tables_are_grouped_by_kind() -> None:
     values = made("letter", OURS, (0.01,), rows=20_000) | made("letter", TUNED, (0.02,))
     values |= made("crx", OURS, (0.1,), text=0.6) | made("crx", TUNED, (0.05,))
     found = table(sections(values), "ash by the best peer, by kind of table")
@@ -412,7 +412,7 @@ def test_tables_are_grouped_by_what_they_are() -> None:
     assert row(found, "half text and more")["worst"] == "2.000" and row(found, "a skewed target")["tables"] == "0"
 
 
-def test_contenders_have_the_medians_of_their_fits() -> None:
+def test_contenders_show_the_medians_of_their_fits() -> None:
     values = made("wine", OURS, (0.1,) * 3) | made("wine", "catboost", (0.2,), ms=1234.56, bytes=2_000_000)
     for seed, ms in enumerate((3.0, 1.0, 2.0)):
         values |= made("digits", OURS, (0.1,), first=seed, ms=ms, bytes=1000 * ms)
@@ -423,7 +423,7 @@ def test_contenders_have_the_medians_of_their_fits() -> None:
     assert shown == [["50", "6.5", "5,000"], ["50", "-", "-"], ["50", "1,235", "2,000,000"]]
 
 
-def test_what_was_skipped_or_failed_is_said() -> None:
+def test_skipped_and_failed_fits_are_reported() -> None:
     values = made("wine", OURS, (0.1,)) | made("wine", TUNED, (0.2,))
     values |= {Fit("digits", TUNED, 60.0, 0).key: {"failed": "ValueError"}}
     values |= {Fit("wine", "flaml", 60.0, 0).key: {"skipped": "flaml is not installed"}}
@@ -434,7 +434,7 @@ def test_what_was_skipped_or_failed_is_said() -> None:
     assert sections({})[0].as_text() == "No fit of ash is on record."
 
 
-def test_scoring_by_the_metric_is_beside_scoring_by_accuracy() -> None:
+def test_selection_by_the_metric_is_compared_with_selection_by_accuracy() -> None:
     values = made("crx", OURS, (0.1, 0.3)) | made("crx", PLAIN, (0.2,), first=1, deviation=0.05)
     values |= made("diabetes", OURS, (50.0, 50.0)) | made("diabetes", PLAIN, (50.0,), first=1)
     values |= made("chess", OURS, (0.0, 0.0)) | made("chess", PLAIN, (0.0,), first=1)
@@ -442,7 +442,7 @@ def test_scoring_by_the_metric_is_beside_scoring_by_accuracy() -> None:
     assert found.rows == [["crx", "0.3", "0.2", "1.400", "+2.00"], ["chess", "0", "0", "1.000", "+0.00"]]
 
 
-def test_curves_tell_the_largest_rise() -> None:
+def test_curves_show_the_largest_rise() -> None:
     values = made("letter", OURS, (0.1, 0.2), deviation=0.05)
     values |= made("letter", OURS, (0.04,), limit=5.0, deviation=0.024)
     *_, errors, picture = sections(values)
@@ -453,13 +453,13 @@ def test_curves_tell_the_largest_rise() -> None:
     assert not any(isinstance(each, Picture) for each in sections(made("letter", OURS, (0.2,))))
 
 
-def test_the_readme_has_the_peers() -> None:
+def test_the_readme_lists_the_peers() -> None:
     values = made("letter", OURS, (0.01,)) | made("letter", TUNED, (0.02,))
     assert "| LightGBM, tuned | 1 | 0.500 (0.500 to 0.500) | 1 of 1 | 0 of 0 |" in readme(values)
     assert readme({})[-1].startswith("|---")
 
 
-def test_rows_recur_in_one_table_as_its_page_says() -> None:
+def test_rows_recur_in_one_table_as_its_page_states() -> None:
     known = {}
     for name in ("winequality_white", "california"):
         rows = split(name, SAMPLES, 0, categories=False)

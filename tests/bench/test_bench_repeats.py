@@ -1,4 +1,4 @@
-"""The bench `repeats`: what it plans, what it measures, and what its tables say."""
+"""The bench `repeats`: the planned cases, their measurement, and the tables on its page."""
 
 from argparse import Namespace
 from typing import Any
@@ -28,7 +28,7 @@ def test_all_cases_are_planned() -> None:
     assert len(repeats.cases(options(quick=True))) == 4
 
 
-def test_what_is_not_there_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_without_its_package_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "find_spec", lambda name: None)
     case = next(case for case in repeats.cases(options()) if case.key.startswith("places: Dask, folds, regression"))
     assert case.run() == {"skipped": "distributed is not installed"}
@@ -36,7 +36,7 @@ def test_what_is_not_there_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A variant on a table that is always there."""
+    """Return the name of a variant on a table that is always available."""
     monkeypatch.setitem(VARIANTS, "small", repeats.Variant("wine", {"validation": 0.3}, weighted=True))
     return "small"
 
@@ -47,24 +47,24 @@ def test_a_fit_is_repeated(small: str) -> None:
     assert set(found["seconds"]) == {"2", "again on 1", "again on 2"}
 
 
-def test_a_fit_on_loaded_cores_is_repeated(small: str) -> None:
+def test_a_fit_on_busy_cores_is_repeated(small: str) -> None:
     found = prove(small, 1.5, 1, loaded=True, data=None)
     assert found["equal"] and set(found["seconds"]) == {"1", "again on 2"}
 
 
-def test_another_model_is_not_equal(small: str) -> None:
+def test_different_models_are_not_equal(small: str) -> None:
     fit = repeats.Fitting(small, None)
     first, second = fit.timed(5.0, 1, candidates=4), fit.timed(5.0, 1, candidates=4, random_state=1)
     assert not repeats.is_equal(first, second)
 
 
-def test_a_fit_that_was_killed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_fit_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repeats, "PLACE_LIMIT", 1.0)
     found = repeats.prove_killed("folds, regression", 0, None)
     assert found["equal"] and found["decisions"] > 0
 
 
-def test_the_price_is_measured() -> None:
+def test_the_cost_of_reproducibility_is_measured() -> None:
     found = price("wine", "reproducible", 0, 1.0, None)
     assert 0 < found["decided"] <= 1 and 0 < found["busy"] < 1.5 and found["rows"] == 178 and found["error"] < 0.2
 
@@ -78,26 +78,26 @@ class Run:
         self.fold_scores, self.columns = columns(ended), columns(ended[:known])
 
 
-def test_the_share_that_was_decided_is_of_epochs() -> None:
+def test_the_decided_share_is_measured_in_epochs() -> None:
     assert decided(Run([(0, 0), (1, 0), (0, 1)], 2)) == pytest.approx(2 / 6)
     assert decided(Run([(0, 0), (1, 0), (0, 1)], 3)) == 1
 
 
-# What the page shows
+# Contents of the page
 
 
 def proved(equal: bool, again: float) -> dict[str, Any]:
     return {"equal": equal, "decisions": 9, "seconds": {"2": 5.0, "again on 1": 8.0, "again on 2": again}}
 
 
-def test_what_is_not_equal_is_counted() -> None:
+def test_unequal_fits_are_counted() -> None:
     values = {"proof: a": proved(True, 5.0), "proof: b": proved(False, 6.0), "proof: c": {"skipped": "no file"}}
     found = table(list(sections(values)), "Timed fits")
     assert row(found, "a")["equal"] == "yes" and row(found, "b")["equal"] == "NO"
     assert "1 of 2 are equal" in found.note and "median 1.10, <= 1.02 NO" in found.note
 
 
-def test_the_price_is_a_ratio_of_errors() -> None:
+def test_the_cost_is_a_ratio_of_errors() -> None:
     def run(error: float, own: float) -> dict[str, Any]:
         return {"error": error, "deviation": 0.0, "rows": 4_000, "decided": own, "busy": 0.96}
 

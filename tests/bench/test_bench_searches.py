@@ -1,4 +1,4 @@
-"""The benches `searches`, `peers` and `executors`: what they plan, what they measure, and what their tables say."""
+"""The benches `searches`, `peers` and `executors`: the planned cases, their measurement, and the tables."""
 
 import os
 from argparse import Namespace
@@ -26,7 +26,7 @@ def options(**changes: Any) -> Namespace:
     return Namespace(**{"quick": False, "seeds": 1, **chosen, **changes})
 
 
-def test_what_is_planned() -> None:
+def test_searches_are_planned() -> None:
     cases = searches.cases(options())
     assert len(cases) == len(TABLES) * len(MODELS) * len(measure.CONTENDERS)
     assert cases[0].key == "adult, random forest, ash, seed 0" and tuple(cases[0].measures or ()) == CORE
@@ -35,14 +35,14 @@ def test_what_is_planned() -> None:
     searches.check(options())
 
 
-def test_what_is_missing_is_a_row(tmp_path: Path) -> None:
+def test_a_missing_table_is_shown_as_a_row(tmp_path: Path) -> None:
     found = searches._run(options(data=tmp_path), "adult", "random forest", "ash", 0)
     assert found["skipped"].startswith("no file adult.csv.gz") or "not installed" in found["skipped"]
     table = searches.sections({"one": found})[0]
     assert isinstance(table, Table) and table.rows[0][:3] == ["random forest, ash", "0", found["skipped"]]
 
 
-def test_pairs_are_won_by_a_score_as_high_in_less_time() -> None:
+def test_a_pair_is_won_by_an_equal_or_higher_score_in_less_time() -> None:
     def run(contender: str, score: float, seconds: float, seed: int = 0) -> dict[str, Any]:
         case = {"table": "adult", "model": "LightGBM", "seed": seed, "epochs": 1.0, "test": score}
         return {**case, "contender": contender, "score": score, "seconds": seconds}
@@ -62,7 +62,7 @@ def test_pairs_are_won_by_a_score_as_high_in_less_time() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_space_is_of_its_model(model: str) -> None:
+def test_a_space_fits_its_model(model: str) -> None:
     for package in (MODELS[model].package, *(["torch"] if model == "PyTorch module" else [])):
         needs.installed(package)
     for classifies in (True, False):
@@ -71,7 +71,7 @@ def test_a_space_is_of_its_model(model: str) -> None:
         assert estimator.set_params(**first) is estimator and MODELS[model].counts in estimator.get_params()
 
 
-def test_rows_as_models_take_them() -> None:
+def test_rows_are_converted_for_each_model() -> None:
     frame = pandas.DataFrame({"number": [1.0, 2.0, 4.0], "text": ["b", "a", "b"]})
     np.testing.assert_array_equal(rows_for("codes", frame), [[1, 1], [2, 0], [4, 1]])
     assert str(rows_for("categories", frame)["text"].dtype) == "category" and rows_for("raw", frame) is frame
@@ -80,7 +80,7 @@ def test_rows_as_models_take_them() -> None:
 
 @pytest.mark.filterwarnings("ignore:time_limit ended the search before")
 @pytest.mark.parametrize("contender", measure.CONTENDERS)
-def test_a_search_of_each(contender: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_contender_runs_a_search(contender: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
     frame = pandas.DataFrame(generator.normal(size=(700, 3)), columns=["a", "b", "c"])
     frame["target"] = frame["a"] * 2 + generator.normal(size=700)
@@ -100,7 +100,7 @@ def run(contender: str, **changes: Any) -> dict[str, Any]:
     return {**known, "seconds": 10.0, "score": 0.87, "test": 0.88, "epochs": 1536, **changes}
 
 
-def test_what_a_table_requires() -> None:
+def test_the_table_shows_which_runs_meet_the_requirement() -> None:
     runs = [run("ash"), run("a", seconds=20.0), run("b", seconds=5.0), run("c", seconds=20.0, score=0.9)]
     [table] = searches.sections({each["contender"]: each for each in runs})
     assert isinstance(table, Table)
@@ -122,14 +122,14 @@ def line(name: str, searches: list[dict[str, Any]], required: float | None = Non
     return {**whose, **summary(searches, ours)}
 
 
-def test_peers_that_are_planned() -> None:
+def test_peers_are_planned() -> None:
     keys = [case.key for case in peers.cases(Namespace(quick=False, data=None))]
     assert len(set(keys)) == len(keys) and sum("small networks" in key for key in keys) == 4
     assert all("default" in key for key in keys if "small networks" not in key)
     assert len(peers.cases(Namespace(quick=True, data=None))) == 3
 
 
-def test_each_search_has_one_of_ash_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_search_is_paired_with_a_search_by_ash(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[tuple[str, int]] = []
 
     def run(peer: str, task: dict[str, Any], threads: int | None) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def test_each_search_has_one_of_ash_beside_it(monkeypatch: pytest.MonkeyPatch) -
     assert found["seeds"] == 2 and found["times_ash"]["median"] == 8 and found["required"] == 40
 
 
-def test_a_peer_that_is_missing_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_peer_is_shown_as_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "find_spec", lambda module: None)
     way = next(way for way in peers.ways(2) if way.module == "ray")
     found = peers._run(way, {"space": "small networks"}, 1)
@@ -180,7 +180,7 @@ def test_peers_are_compared_with_ash_for_the_same_seeds() -> None:
 
 
 @pytest.mark.parametrize("space", SPACES)
-def test_a_candidate_is_the_same_for_scikit_learn(space: str) -> None:
+def test_a_candidate_has_equal_settings_in_scikit_learn(space: str) -> None:
     from sklearn.neural_network import MLPClassifier
 
     for params in SPACES[space].ours().sample(32, 0):
@@ -198,25 +198,25 @@ def only_table(values: dict[str, Any]) -> Table:
     return found
 
 
-def test_executors_that_are_planned() -> None:
+def test_executors_are_planned() -> None:
     keys = [case.key for case in executors.cases(Namespace(quick=False))]
     assert keys == ["2 threads", "1 thread", *executors.PLACES]
 
 
-def test_a_place_is_compared_with_threads() -> None:
+def test_an_executor_is_compared_with_threads() -> None:
     found = executors.measure("ThreadPoolExecutor", 8, 1)
     assert found["jobs"] == 14 and found["overhead"]["median"] > 0
     [row] = only_table({"ThreadPoolExecutor": found}).rows
     assert row[0] == "ThreadPoolExecutor" and row[3] == " / ".join([f"{found['more']['median']:.2f}"] * 3)
 
 
-def test_another_digest_is_not_timed() -> None:
+def test_a_run_with_another_digest_is_refused() -> None:
     runs = {name: lambda name=name: {"seconds": 1.0, "digest": name, "jobs": 2} for name in (executors.BASE, "other")}
     with pytest.raises(SystemExit, match="other: another digest than in threads"):
         executors.compared(runs, "other", 1)
 
 
-def test_an_executor_that_is_missing_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_executor_is_shown_as_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(executors.NEEDS, "loky", "no_such_package")
     found = executors.measure("loky", 8, 1)
     assert only_table({"loky": found}).rows == [["loky", "no_such_package is not installed", "", ""]]

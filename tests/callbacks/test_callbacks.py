@@ -1,4 +1,5 @@
-"""Callbacks: what they are told, in which order and thread, how they end a run, and how their errors are handled."""
+"""Callbacks: the events that they receive, in which order and thread, how they end a run, and how errors are
+handled."""
 
 import contextlib
 import copy
@@ -27,11 +28,11 @@ from result_help import make_result
 
 pytestmark = pytest.mark.core
 
-# What is told
+# Events
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
-def test_start_every_job_once_in_order_and_the_end(schedule: str) -> None:
+def test_callbacks_receive_the_start_every_job_in_order_and_the_end(schedule: str) -> None:
     diary = Diary()
     result = tune(diary, config=ash.SearchConfig(schedule=schedule))
     assert diary.kinds == ["start", *["job"] * len(result.jobs), "end"] and len(result.jobs) > 16
@@ -41,7 +42,7 @@ def test_start_every_job_once_in_order_and_the_end(schedule: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:threads=3")
-def test_the_order_does_not_depend_on_threads() -> None:
+def test_the_order_of_events_does_not_depend_on_threads() -> None:
     diaries = [Diary() for _ in range(3)]
     digests = {tune(diary, threads=threads).digest for threads, diary in enumerate(diaries, 1)}
     orders = {tuple(decided(job) for job, _ in diary.jobs) for diary in diaries}
@@ -49,7 +50,7 @@ def test_the_order_does_not_depend_on_threads() -> None:
     assert tune().digest in digests
 
 
-def test_a_run_is_described() -> None:
+def test_on_start_receives_a_description_of_the_run() -> None:
     diary, wine = Diary(), load_wine()
     frame = pandas.DataFrame(wine.data, columns=wine.feature_names)
     result = ash.tune(frame, Y, candidates=16, seed=None, callbacks=[diary])
@@ -64,7 +65,7 @@ def test_a_run_is_described() -> None:
     assert run.model is result.model
 
 
-def test_a_stream_has_no_number_of_candidates_and_no_places() -> None:
+def test_a_stream_has_neither_a_candidate_count_nor_places() -> None:
     diary = Diary()
     tune(diary, space=None, candidates=None, cv=2, config=ash.SearchConfig(epoch_limit=40))
     run = diary.pages[0][1]
@@ -72,7 +73,7 @@ def test_a_stream_has_no_number_of_candidates_and_no_places() -> None:
     assert [rung.epochs for rung in run.rungs[:4]] == [1, 2, 4, 8]
 
 
-def test_any_object_with_one_method_will_do() -> None:
+def test_any_object_with_a_single_callback_method_is_accepted() -> None:
     class Counter:
         jobs = 0
 
@@ -94,7 +95,7 @@ def test_any_object_with_one_method_will_do() -> None:
         ([ash.Callback(), 3], "callbacks[1] must be a callback, with one of on_start, on_job, on_end, on_error, got 3"),
     ],
 )
-def test_what_is_no_callback_is_refused(callbacks: Any, message: str) -> None:
+def test_objects_without_callback_methods_are_refused(callbacks: Any, message: str) -> None:
     pattern = re.escape(message).replace(re.escape(".*"), ".*")
     with pytest.raises(SettingError, match=pattern):
         ash.tune(X, Y, callbacks=callbacks)
@@ -102,7 +103,7 @@ def test_what_is_no_callback_is_refused(callbacks: Any, message: str) -> None:
         classifier(callbacks=callbacks).fit(X, Y)
 
 
-# The end
+# End of a run
 
 
 def test_a_callback_stops_the_run() -> None:
@@ -125,14 +126,14 @@ def test_any_thread_may_stop_the_run() -> None:
     callback.timer.join()
 
 
-def test_stopped_before_the_first_job() -> None:
+def test_a_run_stopped_before_its_first_job_is_an_error() -> None:
     stopper = Stopper(0)
     with pytest.raises(NothingFinished, match=r"a callback stopped the run after .* s, before the first job ended"):
         tune(stopper)
     assert stopper.kinds == ["start", "error"] and isinstance(stopper.pages[-1][1], NothingFinished)
 
 
-def test_to_stop_what_has_ended_changes_nothing() -> None:
+def test_stopping_a_finished_run_changes_nothing() -> None:
     class Late(Stopper):
         def on_end(self, result: ash.Result) -> None:
             self.run.stop()
@@ -144,7 +145,7 @@ def test_to_stop_what_has_ended_changes_nothing() -> None:
 
 
 class Records:
-    """Columns of finished jobs that grow, as those of a running tuner; counts how often they are read."""
+    """The growing columns of finished jobs, like those of a running tuner. Counts how often they are read."""
 
     def __init__(self) -> None:
         self.columns, self.asked, self.finished = make_result().columns, 0, 0
@@ -162,7 +163,7 @@ def reporter(*callbacks: ash.Callback) -> tuple[Reporter, Any, list[dict[str, An
     return Reporter(callbacks), Records(), [{}] * 16
 
 
-def test_records_are_read_when_a_job_has_finished() -> None:
+def test_records_are_read_only_when_a_job_has_finished() -> None:
     diary = Diary()
     told, tuner, params = reporter(diary)
     for finished, asked, jobs in ((0, 0, 0), (3, 1, 3), (0, 1, 3), (2, 2, 5)):
@@ -172,14 +173,14 @@ def test_records_are_read_when_a_job_has_finished() -> None:
     assert [job for job, _ in diary.jobs] == make_result().jobs[:5]
 
 
-def test_without_callbacks_records_are_never_read() -> None:
+def test_records_are_never_read_without_callbacks() -> None:
     told, tuner, params = reporter()
     told.look(tuner, params, tuner.more(3))
     told.finish(tuner, params)
     assert tuner.asked == 0
 
 
-def test_a_look_ends_in_time_and_the_rest_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dispatch_stops_at_its_time_limit_and_continues_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ash.callbacks.dispatch.LOOK_SECONDS", 0.0)
     diary = Diary()
     told, tuner, params = reporter(diary)
@@ -194,17 +195,17 @@ def test_a_look_ends_in_time_and_the_rest_is_told_later(monkeypatch: pytest.Monk
 
 
 def ticks_of_threads() -> dict[int, int]:
-    """Return for how many ticks of the clock each thread of this process has run."""
+    """Return the number of clock ticks for which each thread of this process has run."""
     ticks = {}
     for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):  # it has ended
+        with contextlib.suppress(OSError):  # the thread has ended
             words = (task / "stat").read_text().rpartition(")")[2].split()
             ticks[int(task.name)] = int(words[11]) + int(words[12])
     return ticks
 
 
 @pytest.mark.parametrize("method", ["on_start", "on_job"])
-def test_an_error_comes_out_as_it_is(method: str) -> None:
+def test_an_error_in_a_callback_is_raised_unchanged(method: str) -> None:
     before, after, error = Diary(), Diary(), LookupError("no such experiment")
     with pytest.raises(LookupError) as raised:
         tune(before, Failing(method, error), after)
@@ -214,7 +215,7 @@ def test_an_error_comes_out_as_it_is(method: str) -> None:
     assert all(what is error for kind, what in before.pages + after.pages if kind == "error")
 
 
-def test_a_result_is_not_lost_for_a_report_of_it() -> None:
+def test_an_error_in_on_end_does_not_lose_the_result() -> None:
     before, after = Diary(), Diary()
     with pytest.warns(UserWarning, match=r"Failing.on_end raised OSError: no such host; the result is complete"):
         result = tune(before, Failing("on_end", OSError("no such host")), after)
@@ -222,12 +223,12 @@ def test_a_result_is_not_lost_for_a_report_of_it() -> None:
 
 
 def test_no_thread_trains_after_an_error() -> None:
-    tune()  # the threads that OpenMP keeps for the next run are there now
+    tune()  # OpenMP has now started the threads that it keeps for later runs
     ours = ticks_of_threads().keys()
     with pytest.raises(LookupError):
         endless(Failing("on_job", LookupError()))
     before = ticks_of_threads()
-    time.sleep(1)  # a training thread runs for a hundred ticks then; a library may have started one that only waits
+    time.sleep(1)  # a training thread would run for 100 ticks; an idle library thread runs for almost none
     now = ticks_of_threads()
     assert {thread: ran for thread, ran in now.items() if thread not in ours and ran > before.get(thread, 0) + 2} == {}
 
@@ -240,7 +241,7 @@ def test_no_thread_trains_after_an_error() -> None:
         (LookupError("no such experiment"), []),  # the core raises its own error again
     ],
 )
-def test_what_the_threads_raise_behind_an_error_is_a_note(of_the_threads: Exception | None, notes: list[str]) -> None:
+def test_a_later_error_of_the_threads_is_added_as_a_note(of_the_threads: Exception | None, notes: list[str]) -> None:
     class Ending:
         stopped = False
 
@@ -257,14 +258,14 @@ def test_what_the_threads_raise_behind_an_error_is_a_note(of_the_threads: Except
     assert tuner.stopped and getattr(error, "__notes__", []) == notes
 
 
-def test_an_error_of_on_error_is_a_note() -> None:
+def test_an_error_in_on_error_is_added_as_a_note() -> None:
     error = LookupError("no such experiment")
     with pytest.raises(LookupError) as raised:
         tune(Failing("on_error", OSError("disk full")), Failing("on_job", error))
     assert raised.value is error and error.__notes__ == ["Failing.on_error raised OSError: disk full"]
 
 
-def test_started_callbacks_are_told_of_a_missing_result() -> None:
+def test_started_callbacks_receive_on_error_if_there_is_no_result() -> None:
     diary = Diary()
     with pytest.raises(AllDiverged):
         tune(diary, space=ash.Space(learning_rate=1e30, optimizer="sgd", hidden=ash.choice((8,), (16,))), candidates=2)
@@ -272,7 +273,7 @@ def test_started_callbacks_are_told_of_a_missing_result() -> None:
     assert all(job.diverged for job, _ in diary.jobs)
 
 
-def test_ctrl_c_in_a_callback_is_ctrl_c_in_the_run() -> None:
+def test_ctrl_c_in_a_callback_interrupts_the_run() -> None:
     diary = Diary()
 
     def interrupt(run: ash.Run) -> None:
@@ -281,10 +282,10 @@ def test_ctrl_c_in_a_callback_is_ctrl_c_in_the_run() -> None:
     with pytest.warns(UserWarning, match=INTERRUPTED):
         result = endless(After(1, interrupt), diary)
     assert result.ended == "interrupted" and diary.kinds[-1] == "end"
-    assert len(diary.jobs) == len(result.jobs)  # including the first one, whose callback was interrupted
+    assert len(diary.jobs) == len(result.jobs)  # including the first job, whose callback was interrupted
 
 
-def test_ctrl_c_while_callbacks_are_told_of_the_last_jobs() -> None:
+def test_ctrl_c_during_the_callbacks_for_the_last_jobs_interrupts_the_run() -> None:
     def constant(params: dict[str, Any], epochs: int, state: Any) -> float:
         return params["a"]
 
@@ -315,7 +316,7 @@ def test_a_single_callback_needs_no_list() -> None:
 # Estimators
 
 
-def test_an_estimator_tells_its_callbacks() -> None:
+def test_an_estimator_calls_its_callbacks() -> None:
     x, y = table(200)
     diary = Diary()
     fitted = classifier(callbacks=[diary]).fit(x, y)
@@ -325,7 +326,7 @@ def test_an_estimator_tells_its_callbacks() -> None:
     assert fitted.result_.digest == classifier().fit(x, y).result_.digest
 
 
-def test_clones_have_callbacks_of_their_own() -> None:
+def test_clones_get_separate_callbacks() -> None:
     x, y = table(90)
     diary = Diary()
     estimator = classifier(callbacks=[diary])
@@ -335,7 +336,7 @@ def test_clones_have_callbacks_of_their_own() -> None:
     assert diary.pages == [] and search.best_estimator_.callbacks[0].kinds[-1] == "end"
 
 
-def test_a_callback_is_copied_and_pickled_after_a_run() -> None:
+def test_a_callback_can_be_copied_and_pickled_after_a_run() -> None:
     x, y = table(90)
     fitted = classifier(callbacks=[Stopper(2)]).fit(x, y)
     for twin in (copy.deepcopy(fitted), pickle.loads(pickle.dumps(fitted))):

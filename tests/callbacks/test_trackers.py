@@ -1,4 +1,4 @@
-"""The callbacks for MLflow, Weights & Biases and TensorBoard, against the real packages with local stores."""
+"""The callbacks for MLflow, Weights & Biases and TensorBoard, tested with the real packages and local stores."""
 
 import copy
 import json
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # these packages use deprecat
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Give mlflow with an empty store in SQLite."""
+    """Yield mlflow, connected to an empty SQLite store."""
     import mlflow
 
     folder = tmp_path_factory.mktemp("mlflow")
@@ -52,7 +52,7 @@ def history(run: Any, name: str) -> list[tuple[int, float]]:
     return [(one.step, one.value) for one in mlflow.MlflowClient().get_metric_history(run.info.run_id, name)]
 
 
-def test_mlflow_has_the_run(logged: Any) -> None:
+def test_mlflow_records_the_run(logged: Any) -> None:
     result, run = logged
     assert run.info.status == "FINISHED" and run.data.tags["of"] == "wine"
     assert run.data.tags["digest"] == result.digest and run.data.tags["ended"] == "finished"
@@ -62,7 +62,7 @@ def test_mlflow_has_the_run(logged: Any) -> None:
     assert set(run.data.params) == {f"settings.{name}" for name in result.settings} | set(result.best_params)
 
 
-def test_mlflow_has_the_curves(logged: Any) -> None:
+def test_mlflow_records_the_curves(logged: Any) -> None:
     result, run = logged
     best = history(run, "best_score")
     assert best[-1] == (result.epochs, result.best_score) and [score for _, score in best] == sorted(s for _, s in best)
@@ -71,7 +71,7 @@ def test_mlflow_has_the_curves(logged: Any) -> None:
     assert history(run, "loss") == [(point.epochs, point.loss) for point in points]
 
 
-def test_mlflow_has_the_files(logged: Any, database: Any, tmp_path: Path) -> None:
+def test_mlflow_stores_the_files(logged: Any, database: Any, tmp_path: Path) -> None:
     result, run = logged
     folder = Path(database.artifacts.download_artifacts(run_id=run.info.run_id, dst_path=str(tmp_path)))
     assert (ash.load(folder / "model.safetensors").predict(X) == result.model.predict(X)).all()
@@ -91,7 +91,7 @@ def test_the_best_candidates_are_nested_runs(logged: Any, database: Any) -> None
         ]
 
 
-def test_each_of_two_has_its_own_candidates(database: Any) -> None:
+def test_each_of_two_callbacks_logs_its_own_candidates(database: Any) -> None:
     result = tune(ash.callbacks.MLflow("one of two", candidates=2), ash.callbacks.MLflow("two of two", candidates=1))
     for name, count in (("one of two", 2), ("two of two", 1)):
         (run,) = runs_of(database, name)
@@ -112,7 +112,7 @@ def test_an_active_run_is_the_parent(database: Any) -> None:
 @pytest.mark.parametrize(
     ("error", "status"), [(LookupError(), "FAILED"), (KeyboardInterrupt(), "KILLED")], ids=["error", "Ctrl-C"]
 )
-def test_mlflow_is_told_of_the_error(error: BaseException, status: str, database: Any) -> None:
+def test_mlflow_records_the_error(error: BaseException, status: str, database: Any) -> None:
     told = ash.callbacks.MLflow(status)
     for callbacks in ((told, Failing("on_job", error)), (Failing("on_job", error), told)):
         with pytest.raises(type(error)):
@@ -131,24 +131,24 @@ def runs_of(database: Any, name: str) -> list[Any]:
 
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give wandb in a folder of its own."""
+    """Yield wandb with a separate, temporary folder."""
     import wandb
 
     settings = {"MODE": "offline", "SILENT": "true", "DIR": str(tmp_path), "CONSOLE": "off"}
     settings |= {f"{name}_DIR": str(tmp_path / name) for name in ("CACHE", "CONFIG", "DATA", "ARTIFACT")}
     for name, value in settings.items():
         monkeypatch.setenv(f"WANDB_{name}", value)
-    wandb.teardown()  # it reads its settings once, and may have done so in an earlier test
+    wandb.teardown()  # wandb reads its settings only once, perhaps in an earlier test
     yield wandb
     wandb.teardown()
 
 
 def records(folder: Path) -> Iterator[Any]:
-    """Read what an offline run has written: records in the format of LevelDB's log, behind 7 bytes."""
+    """Yield the records written by an offline run: 7 bytes of header, then records in LevelDB's log format."""
     import wandb
     from wandb.proto.wandb_internal_pb2 import Record
 
-    wandb.teardown()  # its process writes the last of the file when it ends
+    wandb.teardown()  # the process of wandb writes the rest of the file when it exits
     (path,) = folder.glob("wandb/offline-run-*/*.wandb")
     data, at, whole = path.read_bytes(), 7, b""
     while at + 7 <= len(data):
@@ -158,7 +158,7 @@ def records(folder: Path) -> Iterator[Any]:
         length, kind = struct.unpack_from("<HB", data, at + 4)
         whole += data[at + 7 : at + 7 + length]
         at += 7 + length
-        if kind in (1, 4):  # a whole record, or the last part of one
+        if kind in (1, 4):  # a complete record or the last part of a split record
             yield Record.FromString(whole)
             whole = b""
 
@@ -168,7 +168,7 @@ def values(items: Any) -> dict[str, Any]:
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]], list[Any]]:
-    """Return config, summary, the rows of the history and the artifacts."""
+    """Return the configuration, the summary, the rows of the history and the artifacts."""
     config: dict[str, Any] = {}
     summary: dict[str, Any] = {}
     rows, artifacts = [], []
@@ -182,7 +182,7 @@ def read_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any], list[dict[st
     return config, summary, rows, artifacts
 
 
-def test_wandb_has_the_run(offline: Any, tmp_path: Path) -> None:
+def test_wandb_records_the_run(offline: Any, tmp_path: Path) -> None:
     result = tune(ash.callbacks.WandB(project="wine", name="first"))
     assert offline.run is None
     config, summary, rows, artifacts = read_run(tmp_path)
@@ -203,7 +203,7 @@ def test_wandb_has_the_run(offline: Any, tmp_path: Path) -> None:
     assert len(json.loads(table.read_text())["data"]) == 16
 
 
-def test_an_open_run_of_wandb_stays_open(offline: Any, tmp_path: Path) -> None:
+def test_an_open_wandb_run_stays_open(offline: Any, tmp_path: Path) -> None:
     with offline.init(project="wine") as run:
         result = tune(ash.callbacks.WandB())
         assert offline.run is run
@@ -212,20 +212,22 @@ def test_an_open_run_of_wandb_stays_open(offline: Any, tmp_path: Path) -> None:
     assert summary["digest"] == result.digest and "after" in rows[-1]
 
 
-def test_wandb_is_told_of_the_error(offline: Any, tmp_path: Path) -> None:
+def test_wandb_records_the_error(offline: Any, tmp_path: Path) -> None:
     with pytest.raises(LookupError):
         tune(Failing("on_job", LookupError()), ash.callbacks.WandB())
     assert [record.exit.exit_code for record in records(tmp_path) if record.HasField("exit")] == [1]
 
 
-def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_the_name_of_a_package_does_not_count_as_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "nowhere_installed").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MissingExtra, match="this needs nowhere_installed"):
         require_extra("this", "nowhere_installed", "extra")
 
 
-def test_curves_add_up_epochs_that_were_resumed() -> None:
+def test_curves_add_up_the_epochs_of_resumed_jobs() -> None:
     result = make_result(diverge=0.3)
     found = curves(result.jobs, "resume")
     for candidate, points in found.items():
@@ -239,7 +241,7 @@ def test_curves_add_up_epochs_that_were_resumed() -> None:
     assert {point.epochs for points in curves(result.jobs, "restart").values() for point in points} <= {1, 2, 4, 8}
 
 
-def test_the_best_come_first_and_the_diverged_never() -> None:
+def test_the_best_candidates_come_first_and_diverged_ones_are_left_out() -> None:
     result = make_result(diverge=0.3)
     scores = [result.candidates[candidate]["score"] for candidate in best_candidates(result, 100)]
     assert scores == sorted(scores, reverse=True) and not any(map(math.isnan, scores)) and len(scores) < 16
@@ -258,7 +260,7 @@ def events(folder: Path) -> Any:
     return found
 
 
-def test_the_curve_of_the_best_score(tmp_path: Path) -> None:
+def test_tensorboard_records_the_curve_of_the_best_score(tmp_path: Path) -> None:
     result = tune(ash.callbacks.TensorBoard(tmp_path / "run"))
     best, epochs, expected = -math.inf, 0, []
     for job in result.jobs:
@@ -271,7 +273,7 @@ def test_the_curve_of_the_best_score(tmp_path: Path) -> None:
     assert found == [(step, pytest.approx(score, rel=1e-6)) for step, score in expected]
 
 
-def test_settings_outcome_and_files(tmp_path: Path) -> None:
+def test_tensorboard_records_settings_outcome_and_files(tmp_path: Path) -> None:
     result = tune(ash.callbacks.TensorBoard(tmp_path))
     found = events(tmp_path)
     texts = {tag: found.Tensors(tag)[0].tensor_proto.string_val[0].decode() for tag in ("settings", "outcome")}
@@ -281,7 +283,7 @@ def test_settings_outcome_and_files(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text())["digest"] == result.digest
 
 
-def test_the_best_candidates_have_folders_of_their_own(tmp_path: Path) -> None:
+def test_the_best_candidates_have_separate_folders(tmp_path: Path) -> None:
     result = tune(ash.callbacks.TensorBoard(tmp_path, candidates=3))
     best = best_candidates(result, 3)
     assert {folder.name for folder in tmp_path.iterdir() if folder.is_dir()} == {f"candidate {one}" for one in best}
@@ -301,14 +303,14 @@ def test_the_best_candidates_have_folders_of_their_own(tmp_path: Path) -> None:
         assert given["learning_rate"].number_value == params["learning_rate"]
 
 
-def test_an_estimator_logs_what_predicts(tmp_path: Path) -> None:
+def test_an_estimator_logs_its_final_model(tmp_path: Path) -> None:
     fitted = classifier(callbacks=[ash.callbacks.TensorBoard(tmp_path, candidates=0)]).fit(X, Y)
     assert (ash.load(tmp_path / "model.safetensors").predict_proba(X) == fitted.model_.predict_proba(X)).all()
     twin = pickle.loads(pickle.dumps(copy.deepcopy(fitted)))
     assert twin.callbacks[0].logdir == tmp_path and twin.fit(X, Y).result_.digest == fitted.result_.digest
 
 
-def test_a_run_that_fails_leaves_what_it_had(tmp_path: Path) -> None:
+def test_a_failed_run_keeps_the_scores_logged_so_far(tmp_path: Path) -> None:
     callback = ash.callbacks.TensorBoard(tmp_path / "run")
     with pytest.raises(LookupError):
         tune(callback, Failing("on_job", LookupError()))
@@ -320,7 +322,7 @@ def test_a_run_that_fails_leaves_what_it_had(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["_open", "_finish"])
-def test_what_fails_itself_is_closed(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_callback_that_fails_is_closed(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     callback, closed = ash.callbacks.TensorBoard(tmp_path), []
 
     def full(*_: Any) -> None:
@@ -334,6 +336,6 @@ def test_what_fails_itself_is_closed(method: str, tmp_path: Path, monkeypatch: p
     assert [str(error) for error in closed] == ["disk full"]
 
 
-def test_candidates_are_counted() -> None:
+def test_an_invalid_number_of_candidates_is_refused() -> None:
     with pytest.raises(SettingError, match="candidates must be an integer from 0 to 1000, got -1"):
         ash.callbacks.TensorBoard("folder", candidates=-1)
