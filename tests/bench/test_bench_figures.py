@@ -1,5 +1,4 @@
-"""The output of benches from their JSON: the tables of the student project, the pages, the README, and outdated
-figures."""
+"""The output of benches from their JSON: the student project's tables, the pages, the README, outdated figures."""
 
 import importlib
 import math

@@ -1,5 +1,4 @@
-"""Callbacks: the events that they receive, in which order and thread, how they end a run, and how errors are
-handled."""
+"""Callbacks: which events they receive, in which order and thread, how they end a run, and how errors are handled."""
 
 import contextlib
 import copy

@@ -1,4 +1,4 @@
-"""The command line: real tables in, files and a report out, one line for each mistake."""
+"""The command line: it reads real tables, writes files and a report, and prints one line for each mistake."""
 
 import argparse
 import csv
@@ -36,7 +36,7 @@ def wine_csv(tmp_path):
     return str(tmp_path / "wine.csv")
 
 
-def test_digits_in_an_empty_folder(tmp_path):
+def test_digits_are_tuned_in_an_empty_folder(tmp_path):
     done = run("digits", "--candidates", "32", "--json", "summary.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -56,7 +56,7 @@ def test_digits_in_an_empty_folder(tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"ash-tune-out", "summary.json"}
 
 
-def test_what_the_files_hold(tmp_path, capsys):
+def test_files_hold_candidates_jobs_and_the_summary(tmp_path, capsys):
     assert main(["wine", "--candidates", "8", "--out", str(tmp_path), "--json", str(tmp_path / "s.json")]) == 0
     summary = json.loads((tmp_path / "s.json").read_text())
     candidates, jobs = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("candidates", "jobs"))
@@ -73,8 +73,8 @@ def test_what_the_files_hold(tmp_path, capsys):
     assert f"test {summary['test_score']:.4f}" in capsys.readouterr().out
 
 
-def test_the_test_part_is_never_seen(tmp_path, monkeypatch):
-    """The rows of tuning and those of the test score are disjoint, and together they are all rows."""
+def test_the_test_part_is_never_used_for_tuning(tmp_path, monkeypatch):
+    """The rows used for tuning and those of the test score are disjoint, and together they are all rows."""
     seen = []
 
     def see(X):
@@ -93,7 +93,7 @@ def test_the_test_part_is_never_seen(tmp_path, monkeypatch):
     assert len(seen[0]) + len(seen[1]) == 1797 and not tuned & tested
 
 
-def test_seed_and_threads_and_algorithm(tmp_path):
+def test_seed_threads_and_algorithm_are_passed_on(tmp_path):
     arguments = ["wine", "--candidates", "4", "--threads", "1", "--algorithm", "sh", "--quiet", "--force"]
     arguments += ["--out", str(tmp_path)]
     tables = []
@@ -104,7 +104,7 @@ def test_seed_and_threads_and_algorithm(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["breast_cancer", "wine", "diabetes"])
-def test_tables_of_scikit_learn(name, tmp_path, capsys):
+def test_scikit_learn_tables_are_tuned(name, tmp_path, capsys):
     assert main([name, "--candidates", "4", "--out", str(tmp_path)]) == 0
     assert ("r2" if name == "diabetes" else "accuracy") in capsys.readouterr().out
 
@@ -122,12 +122,12 @@ def test_tables_of_scikit_learn(name, tmp_path, capsys):
         ("x,y\n1,a\n2,a\n3,a\n", r"only one class"),
     ],
 )
-def test_files_that_cannot_be_learned_from(content, complaint, tmp_path, capsys):
+def test_tables_that_cannot_be_learned_from_are_refused(content, complaint, tmp_path, capsys):
     (tmp_path / "bad.csv").write_text(content)
     assert re.search(complaint, refused(capsys, str(tmp_path / "bad.csv")))
 
 
-def test_files_that_are_no_tables(tmp_path, capsys):
+def test_unreadable_files_are_refused(tmp_path, capsys):
     (tmp_path / "a.csv").write_bytes(b"x,y\n\xff\xfe\x00,1\n")
     (tmp_path / "b.csv.gz").write_bytes(b"no gzip")
     (tmp_path / "c.parquet").write_bytes(b"no parquet")
@@ -160,20 +160,20 @@ def test_files_that_are_no_tables(tmp_path, capsys):
         ),
     ],
 )
-def test_other_kinds_of_files_are_named(name, head, said, tmp_path, capsys):
+def test_unsupported_file_formats_are_named(name, head, said, tmp_path, capsys):
     (tmp_path / name).write_bytes(head + b"\x00" * 40)
     assert f"{tmp_path / name} is {said}" in refused(capsys, str(tmp_path / name))
     with pytest.raises(ash.DataError, match=re.escape(said)):
         read_file(str(tmp_path / name), dict.fromkeys)
 
 
-def test_a_target_that_is_spelled_otherwise_is_suggested(wine_csv, capsys):
+def test_a_misspelled_target_is_corrected_in_the_message(wine_csv, capsys):
     said = refused(capsys, wine_csv, "--target", "Alcohol")
     assert "has no column 'Alcohol'; did you mean 'alcohol'" in said and "its columns are alcohol, malic_acid, " in said
     assert "did you mean" not in refused(capsys, wine_csv, "--target", "qqqqqq")
 
 
-def test_numbers_that_are_taken_as_classes_are_announced(wine_csv, tmp_path, capsys):
+def test_numbers_treated_as_classes_are_announced(wine_csv, tmp_path, capsys):
     settings = ["--force", "--candidates", "2", "--out", str(tmp_path / "out")]
     told = "ash-tune: the 3 numbers in 'target' are taken as classes; --task regression predicts numbers\n"
     assert main([wine_csv, *settings]) == 0
@@ -186,7 +186,7 @@ def test_numbers_that_are_taken_as_classes_are_announced(wine_csv, tmp_path, cap
     assert "taken as classes" not in capsys.readouterr().err
 
 
-def test_parquet_columns_that_cannot_be_learned_from(tmp_path, capsys):
+def test_parquet_columns_that_cannot_be_learned_from_are_refused(tmp_path, capsys):
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "s": pd.to_timedelta([1, 2, 3], unit="s"), "y": [0, 1, 0]})
     for cells, todo in ((frame["s"], "numbers first"), ([[1], [2], [3]], "split it"), ([b"a"] * 3, "decode it")):
         frame.assign(s=cells).to_parquet(tmp_path / "a.parquet")
@@ -196,7 +196,7 @@ def test_parquet_columns_that_cannot_be_learned_from(tmp_path, capsys):
         assert "target 'y' lacks 1 of 3" in refused(capsys, str(tmp_path / "c.parquet"))
 
 
-def test_options_that_are_refused(wine_csv, capsys, tmp_path):
+def test_invalid_options_are_refused(wine_csv, capsys, tmp_path):
     assert "no column 'price'" in refused(capsys, wine_csv, "--target", "price")
     assert "no target column" in refused(capsys, "digits", "--target", "price")
     assert "seed must be an integer" in refused(capsys, "wine", "--seed", "-1")
@@ -223,7 +223,7 @@ def test_options_that_are_refused(wine_csv, capsys, tmp_path):
         ["wine", "--x"],
     ],
 )
-def test_arguments_that_are_refused(arguments, capsys):
+def test_invalid_arguments_are_refused_in_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
@@ -231,14 +231,14 @@ def test_arguments_that_are_refused(arguments, capsys):
     assert err.startswith("ash-tune: error: ") and err.count("\n") == 1
 
 
-def test_warnings_are_one_line(tmp_path):
+def test_a_warning_is_one_line(tmp_path):
     done = run("wine", "--candidates", "4", "--quiet", "--threads", "4096", cwd=tmp_path)
     assert done.returncode == 0
     err = done.stderr
     assert err.startswith("ash-tune: warning: threads=4096") and err.count("\n") == 1
 
 
-def test_version_and_help():
+def test_version_and_help_are_printed():
     assert re.fullmatch(r"ash-tune \d+\.\d+\.\d+\n", run("--version").stdout)
     help_text = run("--help").stdout
     for option in (
@@ -260,13 +260,13 @@ def test_version_and_help():
         assert f"--{option}" in help_text
 
 
-def test_quiet_is_quiet(tmp_path):
+def test_quiet_prints_nothing(tmp_path):
     done = run("wine", "--candidates", "4", "--quiet", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("end", ["| true; exit ${PIPESTATUS[0]}", ">&-", "2>&-", ">&- 2>&-"])
-def test_f118_streams_that_end_early_or_are_closed(end, tmp_path):
+def test_f118_closed_streams_do_not_fail_the_run(end, tmp_path):
     script = f"'{sys.executable}' -m ash wine --candidates 4 {end}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0 and "Broken" not in done.stderr and "Traceback" not in done.stderr
@@ -283,7 +283,7 @@ def test_f118_streams_that_end_early_or_are_closed(end, tmp_path):
     ],
     ids=["F118-dumb", "F118-ascii", "F118-ascii-streams", "F118-home"],
 )
-def test_restricted_environments(variables, tmp_path):
+def test_restricted_environments_are_supported(variables, tmp_path):
     WINE.rename(columns={"target": "größe"}).to_csv(tmp_path / "wein.csv", index=False)
     done = run("wein.csv", "--candidates", "4", cwd=tmp_path, env={**os.environ, **variables})
     assert done.returncode == 0, done.stderr
@@ -291,7 +291,7 @@ def test_restricted_environments(variables, tmp_path):
     assert (tmp_path / "ash-tune-out" / "model.safetensors").exists()
 
 
-def test_cells_are_harmless_and_read_back(tmp_path):
+def test_csv_cells_are_safe_for_spreadsheets_and_can_be_read_back(tmp_path):
     assert all(cell(text) == f"'{text}" for text in ("=1+1", "+1", "-1", "@x", "\tx"))
     assert all(cell(text) == text for text in ("plain", "a=b"))
     assert [cell(value) for value in (-0.1, 3, (64, 32), ())] == ["-0.1", "3", "[64, 32]", "[]"]
@@ -303,7 +303,7 @@ def test_cells_are_harmless_and_read_back(tmp_path):
     assert rows[0]["text"] == 'a,"b"\n' and rows[0]["more"] == "" and rows[1]["more"].startswith("'=cmd")
 
 
-def test_the_causes_of_divergence_are_shown_whole(monkeypatch, capsys):
+def test_the_reasons_for_divergence_are_shown_in_full(monkeypatch, capsys):
     wild = ash.Space(learning_rate=1e20, optimizer="sgd", activation="relu", batch_size=ash.choice(16, 32))
     monkeypatch.setattr("ash.sklearn.estimators.ASHRegressor", functools.partial(ash.ASHRegressor, wild))
     assert main(["diabetes", "--candidates", "2", "--quiet"]) == 2
@@ -312,7 +312,7 @@ def test_the_causes_of_divergence_are_shown_whole(monkeypatch, capsys):
     assert "learning_rate" in err and "1e+20" in err
 
 
-def test_schedule_and_limits(tmp_path):
+def test_schedule_and_limits_are_passed_on(tmp_path):
     def summary(*arguments):
         assert (
             main(["wine", "--quiet", "--force", "--out", str(tmp_path), "--json", str(tmp_path / "s.json"), *arguments])
@@ -333,11 +333,11 @@ def test_schedule_and_limits(tmp_path):
 @pytest.mark.parametrize(
     ("text", "size"), [("7", 7), ("2K", 2048), ("500m", 500 << 20), ("2G", 2 << 30), ("1T", 1 << 40)]
 )
-def test_sizes_in_bytes(text, size):
+def test_sizes_in_bytes_are_parsed(text, size):
     assert _bytes(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "M", "2GB", "1.5G", "-1", "2 G", "\u0661"])
-def test_what_is_no_size(text):
+def test_invalid_sizes_are_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="K, M, G or T"):
         _bytes(text)

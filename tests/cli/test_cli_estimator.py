@@ -1,4 +1,4 @@
-"""The command gives the model of the estimator: the same record and the same bytes, at the same budget."""
+"""The command produces the same model as the estimator: the same record and bytes for the same budget."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ ROWS = 200
 
 
 def mixed(regression: bool) -> pd.DataFrame:
-    """Return a table of all kinds of columns, as a CSV file has them."""
+    """Return a table with all kinds of columns, as read from a CSV file."""
     size = RANDOM.normal(size=ROWS)
     color = RANDOM.choice(["red", "blue", "green"], ROWS)
     score = size + (color == "red") + RANDOM.normal(scale=0.3, size=ROWS)
@@ -68,7 +68,7 @@ def test_the_command_and_the_estimator_write_the_same_bytes(name: str, tmp_path:
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
 @pytest.mark.filterwarnings("default:.*numbers the rows")
-def test_groups_weights_and_columns_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_groups_weights_and_dropped_columns_are_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = mixed(False).assign(who=RANDOM.integers(0, 20, ROWS), heavy=RANDOM.integers(1, 4, ROWS) / 2)
     table.to_csv(tmp_path / "a.csv")  # with row numbers
     words = [
@@ -99,7 +99,7 @@ def test_groups_weights_and_columns_left_out(tmp_path: Path, capsys: pytest.Capt
     assert f"{len(rest)} rows to tune on, {len(test)} held out" in said.out
 
 
-def test_outputs_are_tried_before_training_and_models_are_kept(
+def test_outputs_are_checked_before_training_and_models_are_not_overwritten(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["wine", "--candidates", "4", "--quiet", "--out", str(tmp_path / "out")]
@@ -113,11 +113,11 @@ def test_outputs_are_tried_before_training_and_models_are_kept(
     (tmp_path / "file").touch()
     for more in (["--out", str(tmp_path / "file")], ["--json", str(tmp_path / "none" / "s.json"), "--force"]):
         assert main([*words, *more]) == 2
-        assert "ash: " not in capsys.readouterr().err  # the line of a run that has ended
+        assert "ash: " not in capsys.readouterr().err  # printed when a run has ended
 
 
-def test_configurations_of_an_earlier_journal_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first candidate is the best configuration of the earlier run, so a single candidate is that one."""
+def test_configurations_from_an_earlier_journal_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first candidate is the best configuration of the earlier run, and the later run trains only one candidate."""
     words, journal = ["wine", "--quiet", "--ensemble", "1", "--candidates"], str(tmp_path / "run.ash")
     assert main([*words, "8", "--journal", journal, "--out", str(tmp_path / "earlier")]) == 0
     assert main([*words, "1", "--first", journal, "--seed", "1", "--out", str(tmp_path / "later")]) == 0
@@ -128,7 +128,7 @@ def test_configurations_of_an_earlier_journal_come_first(tmp_path: Path, capsys:
     assert "none.ash' cannot be read: " in capsys.readouterr().err
 
 
-def test_a_run_that_its_limit_has_ended_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_ended_by_its_limit_explains_how_to_continue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["wine", "--candidates", "16", "--out", str(tmp_path)]
     assert main([*words, "--epoch-limit", "20"]) == 0
     said = capsys.readouterr().out
@@ -136,5 +136,5 @@ def test_a_run_that_its_limit_has_ended_says_how_to_go_on(tmp_path: Path, capsys
     journal = ["--journal", str(tmp_path / "run.ash")]
     assert main([*words, *journal, "--epoch-limit", "20", "--force"]) == 0
     assert "the same command with a larger --epoch-limit continues it" in capsys.readouterr().out
-    assert main([*words, *journal, "--epoch-limit", "1000"]) == 0  # its own model is overwritten
+    assert main([*words, *journal, "--epoch-limit", "1000"]) == 0  # a run may overwrite the model that it wrote itself
     assert "the same command continues it" in capsys.readouterr().out

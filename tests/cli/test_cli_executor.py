@@ -1,4 +1,4 @@
-"""The command with jobs on executors: `--dask`, and as the first rank of MPI."""
+"""The command with jobs on executors: `--dask`, and started as the first of several MPI ranks."""
 
 import contextlib
 import gc
@@ -37,7 +37,7 @@ def ran(folder: Path, processes: int, *words: str) -> subprocess.CompletedProces
 
 
 def jobs_in(journal: Path) -> int:
-    """Return how many results a journal holds, none while it is being made."""
+    """Return the number of results in a journal, 0 while the journal is being created."""
     try:
         with contextlib.closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as connection:
             return int(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
@@ -54,7 +54,7 @@ def scheduler() -> Iterator[str]:
         yield cluster.scheduler_address
 
 
-def test_dask_does_the_jobs(scheduler: str, digest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dask_runs_the_jobs(scheduler: str, digest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*DIGITS, "--dask", scheduler, "--out", str(tmp_path), "--json", str(tmp_path / "summary.json")]
     assert main(words) == 0
     out, err = capsys.readouterr()
@@ -70,20 +70,20 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return refused(capsys, "wine", "--candidates", "2", "--quiet", *words)
 
 
-@pytest.mark.filterwarnings("ignore")  # Dask drops a client that was not fully created
-def test_a_scheduler_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.filterwarnings("ignore")  # Dask drops a client that was only partly created
+def test_an_unreachable_scheduler_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("distributed").setLevel(logging.INFO)  # Dask's default
-    with socket.socket() as silent:  # no other process has its port, and it does not listen
+    with socket.socket() as silent:  # its port belongs to no other process, and it does not listen
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
         found = complaint(capsys, "--dask", f"tcp://127.0.0.1:{port}", "--worker-timeout", "1")
     assert f"--dask tcp://127.0.0.1:{port}: no scheduler answers there (" in found and "tcp://HOST:8786" in found
     assert "--dask 127.0.0.1: no scheduler answers there (" in complaint(capsys, "--dask", "127.0.0.1")
     assert not logging.getLogger("distributed.batched").isEnabledFor(logging.ERROR), "Dask logs beside our one line"
-    gc.collect()  # a client that is collected while Dask starts a loop makes that start fail: both take one lock
+    gc.collect()  # do not let the client be collected while Dask starts a loop: both need one lock, and the start fails
 
 
-def test_a_scheduler_without_workers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_scheduler_without_workers_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     import distributed
 
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
@@ -91,12 +91,14 @@ def test_a_scheduler_without_workers(capsys: pytest.CaptureFixture[str]) -> None
     assert "has had no worker for worker_timeout=0.5 seconds; start some" in found
 
 
-def test_without_dask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dask_without_its_package_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert "--dask needs distributed; install it by: pip install 'ash-tune[dask]'" in complaint(capsys, "--dask", "x")
 
 
-def test_threads_of_a_worker_are_those_of_a_rank(capsys: pytest.CaptureFixture[str]) -> None:
+def test_threads_per_worker_is_only_for_mpi_ranks(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--threads-per-worker must be an integer from 1 to 65536, got 0" in complaint(
         capsys, "--threads-per-worker", "0"
     )
@@ -108,19 +110,19 @@ def test_threads_of_a_worker_are_those_of_a_rank(capsys: pytest.CaptureFixture[s
     ("processes", "words", "threads"),
     [(1, "--threads 1", 1), (1, "--threads-per-worker 2", 2), (3, "--threads 2", 2), (3, "--threads-per-worker 2", 4)],
 )
-def test_ranks_of_mpi_do_the_jobs(processes: int, words: str, threads: int, digest: str, tmp_path: Path) -> None:
-    """One process prints and writes; alone it trains in threads."""
+def test_mpi_ranks_run_the_jobs(processes: int, words: str, threads: int, digest: str, tmp_path: Path) -> None:
+    """Only one process prints and writes. A single process trains in threads."""
     done = ran(tmp_path, processes, *DIGITS, *words.split(), "--json", "summary.json")
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["digest"] == digest and summary["settings"]["threads"] == threads
     assert done.stdout.count("16 candidates, ") == 1 and done.stdout.splitlines()[-1].startswith("wrote ash-tune-out/")
     assert len(re.findall(r"^ash: 64 of 64 epochs in \S+ s, best accuracy \S+$", done.stderr, re.MULTILINE)) == 1
-    is_quick = len(re.findall("^ash: ", done.stderr, re.MULTILINE)) == 1  # it ended before the first line of progress
+    is_quick = len(re.findall("^ash: ", done.stderr, re.MULTILINE)) == 1  # the run ended before the first progress line
     assert f"workers: {threads}, jobs on their way: " in done.stderr or processes == 1 or is_quick
 
 
-def test_what_is_refused_under_mpi_is_one_line_of_ours(tmp_path: Path) -> None:
+def test_an_error_under_mpi_is_one_line_from_ash_tune(tmp_path: Path) -> None:
     for words, line in [
         (["wine", "--dask", "x"], "ash-tune: error: --dask x and 2 ranks of MPI exclude each other: use one of them"),
         (
@@ -139,7 +141,7 @@ LONG = ("digits", "--candidates", "20000", "--journal", "run.ash", "--json", "su
 
 @contextlib.contextmanager
 def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in the background, with its errors in a file; it has ended at the end of the block."""
+    """Run a command in the background with its stderr in a file, and terminate it at the end of the block."""
     with (folder / "err").open("w") as err, subprocess.Popen(words, cwd=folder, stderr=err, text=True) as process:
         try:
             yield process
@@ -148,7 +150,7 @@ def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def ended_by(number: int, process: subprocess.Popen[str], folder: Path) -> int:
-    """Return the exit status of a run of LONG after this signal, and check that its files are there."""
+    """Send this signal to a run of LONG, check that its files were written, and return its exit status."""
     wait_until(lambda: jobs_in(folder / "run.ash") >= 4)
     process.send_signal(number)
     status = process.wait(HANG_SECONDS)
@@ -158,19 +160,19 @@ def ended_by(number: int, process: subprocess.Popen[str], folder: Path) -> int:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_that_mpiexec_passes_on_to_all_ranks_end_a_run_with_its_files(
+def test_a_signal_that_mpiexec_forwards_to_all_ranks_ends_a_run_with_its_files(
     number: int, status: int, tmp_path: Path
 ) -> None:
     with running(tmp_path, *under_mpi(3, "-m", "ash", *LONG)) as process:
         assert ended_by(number, process, tmp_path) == status
 
 
-def test_ctrl_c_ends_a_run_on_dask_with_its_files(scheduler: str, tmp_path: Path) -> None:
+def test_ctrl_c_ends_a_dask_run_with_its_files(scheduler: str, tmp_path: Path) -> None:
     with running(tmp_path, sys.executable, "-m", "ash", *LONG, "--dask", scheduler) as process:
         assert ended_by(signal.SIGINT, process, tmp_path) == 130
 
 
-def test_a_run_in_threads_imports_neither(tmp_path: Path) -> None:
+def test_a_run_in_threads_imports_neither_dask_nor_mpi(tmp_path: Path) -> None:
     code = "import sys; from ash.cli.cli import main;"
     code += "main(['wine', '--candidates', '2', '--quiet', '--out', sys.argv[1]]);"
     code += "sys.exit(any(each.partition('.')[0] in ('distributed', 'mpi4py') for each in sys.modules))"

@@ -1,4 +1,4 @@
-"""`ash-tune export`: a file of each format, or one line that says why there is none."""
+"""`ash-tune export`: it writes a file of each format, or prints one line that says why it cannot."""
 
 from pathlib import Path
 from typing import Any
@@ -23,20 +23,20 @@ PLAIN = {"plain": True, "activations": ["relu"], "classes": 0}
 
 @pytest.fixture
 def model(tmp_path: Path) -> str:
-    """The file of a network that every format can express."""
+    """Return the path of a network that every format can express."""
     random_network(np.random.default_rng(3), **PLAIN).save(tmp_path / "model.safetensors")
     return str(tmp_path / "model.safetensors")
 
 
 def exported(model: str, format: str, *more: str) -> tuple[Any, Any, Path]:
-    """The model, a table for it, and the file that the command wrote."""
+    """Return the model, a table for it, and the path of the file that the command wrote."""
     path = Path(model).parent / "out.pt2"
     assert main(["export", model, "--format", format, "--out", str(path), *more]) == 0
     loaded = ash.load(model)
     return loaded, random_rows(np.random.default_rng(4), loaded), path
 
 
-def test_onnx(model: str) -> None:
+def test_a_model_is_exported_as_onnx(model: str) -> None:
     import onnxruntime
 
     loaded, X, path = exported(model, "onnx", "--missing", MISSING)
@@ -45,31 +45,31 @@ def test_onnx(model: str) -> None:
     assert np.abs(probabilities - loaded.predict_proba(X)).max() < TOLERANCE
 
 
-def test_torch(model: str) -> None:
+def test_a_model_is_exported_for_torch(model: str) -> None:
     torch = needs.package("torch")
     loaded, X, path = exported(model, "torch")
     outputs = torch.export.load(path).module()(torch.from_numpy(loaded.encode(X)))
     assert np.abs(outputs.softmax(dim=1).detach().numpy() - loaded.predict_proba(X)).max() < TOLERANCE
 
 
-def test_cpp(model: str, tmp_path: Path) -> None:
+def test_a_model_is_exported_as_cpp(model: str, tmp_path: Path) -> None:
     loaded, _, path = exported(model, "cpp", "--namespace", "a::b")
     loaded.to_cpp(tmp_path / "model.hpp", namespace="a::b")
     assert path.read_bytes() == (tmp_path / "model.hpp").read_bytes()
 
 
-def test_sklearn(model: str) -> None:
+def test_a_model_is_exported_for_sklearn(model: str) -> None:
     loaded, X, path = exported(model, "sklearn")
     assert np.abs(joblib.load(path).predict_proba(X) - loaded.predict_proba(X)).max() < TOLERANCE
 
 
-def test_ensembles(tmp_path: Path) -> None:
+def test_an_ensemble_is_exported(tmp_path: Path) -> None:
     random_ensemble(np.random.default_rng(3), **PLAIN).save(tmp_path / "model.safetensors")
     loaded, X, path = exported(str(tmp_path / "model.safetensors"), "sklearn")
     assert np.abs(joblib.load(path).predict_proba(X) - loaded.predict_proba(X)).max() < TOLERANCE
 
 
-def test_faults_are_one_line(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_faults_are_reported_in_one_line(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ["--out", str(tmp_path / "out")]
     assert "none: no such file; MODEL must be a file" in refused(
         capsys, "export", str(tmp_path / "none"), "--format", "cpp", *out
@@ -91,7 +91,7 @@ def test_faults_are_one_line(model: str, tmp_path: Path, capsys: pytest.CaptureF
     assert not (tmp_path / "out").exists()
 
 
-def test_what_must_be_said(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_or_invalid_arguments_are_refused(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([model], [model, "--format", "cpp"], [model, "--format", "jar", "--out", "x"], []):
         with pytest.raises(SystemExit, match="2"):
             main(["export", *arguments])

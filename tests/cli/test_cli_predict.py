@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def make_rows(count, seed=0):
-    """Return rows of a table with text, gaps and codes; the target depends on three of them."""
+    """Return rows of a table with text, missing cells and codes. The target depends on three of them."""
     rng = np.random.default_rng(seed)
     rows = []
     for _ in range(count):
@@ -42,7 +42,7 @@ def write(path, rows, columns=None):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with data.csv and the model.safetensors that the command made of it."""
+    """Return a folder with data.csv and the model.safetensors that the command trained on it."""
     path = tmp_path_factory.mktemp("model")
     data = write(path / "data.csv", make_rows(300))
     assert main([data, "--candidates", "6", "--quiet", "--out", str(path)]) == 0
@@ -55,7 +55,7 @@ def model(folder):
 
 
 def predicted(capsys, *arguments):
-    """Return header, rows and the output on stderr."""
+    """Return the header, the rows and the output on stderr."""
     capsys.readouterr()
     assert main(["predict", *arguments]) == 0
     out, err = capsys.readouterr()
@@ -63,7 +63,7 @@ def predicted(capsys, *arguments):
     return header, rows, err
 
 
-def test_predictions_are_those_of_the_model(folder, model, capsys):
+def test_predictions_match_the_model(folder, model, capsys):
     header, rows, err = predicted(capsys, model, str(folder / "data.csv"))
     network, data = ash.load(model), read_table(str(folder / "data.csv"), None)
     assert header == ["target"] == list(network.target_names)
@@ -80,7 +80,7 @@ def test_probabilities_are_exact_and_in_order(folder, model, capsys):
     assert (probabilities == ash.load(model).predict_proba(frame)).all()
 
 
-def test_columns_are_found_by_their_names(folder, model, tmp_path, capsys):
+def test_columns_are_matched_by_name(folder, model, tmp_path, capsys):
     rows = [row | {"day": "2020-01-01", "n": 1} for row in make_rows(300)]
     data = write(tmp_path / "b.csv", rows, ["n", "code", "day", "color", "age"])
     _, expected, _ = predicted(capsys, model, str(folder / "data.csv"))
@@ -97,7 +97,7 @@ def test_missing_columns_are_listed(model, tmp_path, capsys):
     assert "a.csv lacks 2 of the 3 columns of the model: add 'age', 'code'" in refused(capsys, "predict", model, data)
 
 
-def test_text_that_looks_like_numbers_and_unseen_levels(model, tmp_path, capsys):
+def test_text_that_looks_like_numbers_stays_text(model, tmp_path, capsys):
     rows = [{"age": 25, "color": "5", "code": code} for code in ("007", "7", "8", "")]
     _, given, _ = predicted(capsys, model, write(tmp_path / "a.csv", rows), "--proba")
     lists = [[25.0, "5", code or None] for code in ("007", "7", "8", "")]
@@ -106,12 +106,12 @@ def test_text_that_looks_like_numbers_and_unseen_levels(model, tmp_path, capsys)
     assert given[0] != given[1]
 
 
-def test_text_for_numbers_is_refused(model, tmp_path, capsys):
+def test_text_in_a_number_column_is_refused(model, tmp_path, capsys):
     data = write(tmp_path / "a.csv", [{"age": "old", "color": "red", "code": "7"}])
     assert re.search(r"column 0 \('age'\) has dtype string .*was number", refused(capsys, "predict", model, data))
 
 
-def test_rows_without_a_target_are_predicted_not_scored(model, tmp_path, capsys):
+def test_rows_without_a_target_are_predicted_but_not_scored(model, tmp_path, capsys):
     rows = make_rows(20)
     rows[3]["target"] = "?"
     _, given, err = predicted(capsys, model, write(tmp_path / "a.csv", rows))
@@ -120,7 +120,7 @@ def test_rows_without_a_target_are_predicted_not_scored(model, tmp_path, capsys)
     assert len(given) == 1 and err == ""
 
 
-def test_a_file_to_write_to(folder, model, tmp_path, capsys):
+def test_predictions_are_written_to_a_file(folder, model, tmp_path, capsys):
     expected = predicted(capsys, model, str(folder / "data.csv"))
     assert main(["predict", model, str(folder / "data.csv"), "--out", str(tmp_path / "p.csv")]) == 0
     assert capsys.readouterr() == ("", expected[2])
@@ -130,13 +130,13 @@ def test_a_file_to_write_to(folder, model, tmp_path, capsys):
         assert list(csv.reader(file)) == [expected[0], *expected[1]]
 
 
-def test_folders_and_other_outputs_are_refused(folder, model, capsys):
+def test_folders_and_other_output_formats_are_refused(folder, model, capsys):
     assert "is a folder: give the model in it" in refused(capsys, "predict", str(folder), str(folder / "data.csv"))
     complaint = refused(capsys, "predict", model, str(folder / "data.csv"), "--out", "p.xlsx")
     assert "--out must be a CSV or .parquet file, got p.xlsx" in complaint
 
 
-def test_predictions_as_parquet(folder, model, tmp_path, capsys):
+def test_predictions_are_written_as_parquet(folder, model, tmp_path, capsys):
     header, rows, _ = predicted(capsys, model, str(folder / "data.csv"), "--proba")
     path = tmp_path / "p.parquet"
     assert main(["predict", model, str(folder / "data.csv"), "--proba", "--out", str(path)]) == 0
@@ -145,7 +145,7 @@ def test_predictions_as_parquet(folder, model, tmp_path, capsys):
     assert (table.iloc[:, 1:].to_numpy() == np.array([row[1:] for row in rows], float)).all()
 
 
-def test_columns_by_place_where_the_model_has_no_names(tmp_path, capsys):
+def test_columns_are_matched_by_position_if_the_model_has_no_names(tmp_path, capsys):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 3))
     y = np.column_stack([X[:, 0], X[:, 1] + X[:, 2]])
@@ -176,7 +176,7 @@ def test_several_named_targets_are_scored(tmp_path, capsys):
     assert given == rows and err.startswith("ash-tune: warning: no score: ") and err.count("\n") == 1
 
 
-def test_booleans_of_parquet_are_labels(tmp_path, capsys):
+def test_parquet_booleans_are_labels(tmp_path, capsys):
     frame = pandas.DataFrame({"x": np.arange(40.0), "y": np.arange(40) % 2 == 1})
     frame.to_parquet(tmp_path / "a.parquet")
     frame.to_csv(tmp_path / "a.csv", index=False)
@@ -188,7 +188,7 @@ def test_booleans_of_parquet_are_labels(tmp_path, capsys):
     assert of_parquet[0] == ["y", "probability_False", "probability_True"]
 
 
-def test_streams_that_end_early_or_are_closed(folder, model):
+def test_closed_streams_do_not_fail_a_prediction(folder, model):
     for end, lines in (("| head -1", 1), (">&-", 0), ("2>&-", 301)):
         script = f"'{sys.executable}' -m ash predict '{model}' '{folder / 'data.csv'}' {end}"
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
@@ -196,7 +196,7 @@ def test_streams_that_end_early_or_are_closed(folder, model):
         assert "Broken" not in done.stderr and "Traceback" not in done.stderr
 
 
-def test_files_that_are_no_models(folder, tmp_path, capsys):
+def test_files_that_are_not_models_are_refused(folder, tmp_path, capsys):
     for command in (["show"], ["predict"]):
         data = [str(folder / "data.csv")] * (command == ["predict"])
         assert "none: no such file; MODEL must be a file" in refused(capsys, *command, str(tmp_path / "none"), *data)
@@ -208,14 +208,14 @@ def test_files_that_are_no_models(folder, tmp_path, capsys):
         assert err.startswith(f"ash-tune {arguments[0]}: error: ") and err.count("\n") == 1
 
 
-def test_a_file_called_as_a_command_is(tmp_path, capsys, monkeypatch):
+def test_a_file_named_like_a_command_is_tuned(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "show", make_rows(40))
     assert main(["./show", "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
     assert predicted(capsys, "model.safetensors", "./show")[0] == ["target"]
 
 
-def test_show(model, capsys):
+def test_show_describes_the_model(model, capsys):
     assert main(["show", model]) == 0
     out = capsys.readouterr().out
     network = ash.load(model)
@@ -241,7 +241,7 @@ def test_show_escapes_control_characters(tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("always:left out")
-def test_a_column_that_only_the_test_part_fills_is_left_out(tmp_path, capsys):
+def test_a_column_filled_only_in_the_test_part_is_left_out(tmp_path, capsys):
     rows = make_rows(40)
     _, test = ash.data.table.split(
         ash.data.table.read_training(np.zeros((40, 1)), [row["target"] for row in rows]), 0.2, 0

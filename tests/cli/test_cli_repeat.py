@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def run(capfd: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str]:
-    """Run the command and return its exit status and what it says."""
+    """Run the command and return its exit status and its output."""
     capfd.readouterr()
     status = main([str(word) for word in words])
     told = capfd.readouterr()
@@ -29,7 +29,7 @@ def run(capfd: pytest.CaptureFixture[str], *words: Any) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a CSV file of numbers and text with gaps."""
+    """Return the path of a CSV file with numbers, text and missing cells."""
     path = tmp_path_factory.mktemp("table") / "table.csv"
     columns = mixed_columns()
     frame = pd.DataFrame({name: values for name, values in columns.items() if not isinstance(values[0], bool)})
@@ -39,14 +39,14 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def made(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the model that the command makes of it."""
+    """Return the path of the model that the command trains on `table`."""
     folder = tmp_path_factory.mktemp("made")
     assert main([str(table), "--candidates", "8", "--out", str(folder), "--quiet", "--seed", "3"]) == 0
     return folder / "model.safetensors"
 
 
 def changed(model: Path, folder: Path, change: Any) -> Path:
-    """Return a model whose record was changed: by `change`, which is called with it."""
+    """Return the path of a copy of the model whose record was changed in place by `change`."""
     with safe_open(model, framework="numpy") as file:
         about, tensors = json.loads(file.metadata()[KEY]), {name: file.get_tensor(name) for name in list(file.keys())}
     change(about["record"])
@@ -93,7 +93,9 @@ def test_an_ensemble_and_a_regression_are_repeated(tmp_path: Path, capfd: pytest
     assert (status, said.splitlines()[0]) == (0, "identical")
 
 
-def test_other_rows_are_different(table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_other_rows_are_reported_as_different(
+    table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     lines = table.read_text().splitlines()
     (tmp_path / "less.csv").write_text("\n".join(lines[:-1]) + "\n")
     frame = pd.read_csv(table)
@@ -110,7 +112,7 @@ def test_other_rows_are_different(table: Path, made: Path, tmp_path: Path, capfd
 
 
 @pytest.mark.filterwarnings("default:the repeated run")
-def test_another_decision_and_another_model_are_named(
+def test_a_different_decision_and_a_different_model_are_named(
     table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def other_decision(record: dict[str, Any]) -> None:
@@ -132,7 +134,7 @@ def test_another_decision_and_another_model_are_named(
 
 
 @pytest.mark.parametrize("command", ["check", "repeat"])
-def test_what_cannot_be_told_is_an_error(
+def test_a_comparison_that_is_impossible_is_an_error(
     command: str, table: Path, made: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     frame = pd.read_csv(table)
@@ -155,8 +157,8 @@ def test_what_cannot_be_told_is_an_error(
 
 
 @pytest.mark.filterwarnings("always::UserWarning")
-def test_a_warning_about_the_table_is_said_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The target is read for the comparison of rows, and again for the repetition."""
+def test_a_warning_about_the_table_is_printed_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The target is read twice: to compare the rows and to repeat the run."""
     size = np.random.default_rng(0).uniform(10, 99, 60).round(2)
     lines = [f"{number};{2 * number:.2f}" for number in size.tolist()]
     path = tmp_path / "table.csv"

@@ -1,4 +1,4 @@
-"""Bad input of any kind is an error of ash that names the argument; no exception of another library comes through."""
+"""Invalid input of any kind raises an ash error that names the argument. No other library's exception leaks out."""
 
 import tempfile
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Y = np.where(X[:, 0] > 0, 1, 0)
 
 
 class Weird:
-    """An object that raises at any access."""
+    """An object that raises an exception on any access."""
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise RuntimeError("no array")
@@ -112,7 +112,7 @@ def test_bad_arguments_of_functions_are_named(name: str, value: Any) -> None:
         tune_function(**{"candidates": 2, name: value})
 
 
-def test_groups_that_do_not_fit() -> None:
+def test_invalid_groups_are_refused() -> None:
     for groups in ([1, 2], None, [None] * 60):
         with pytest.raises(AshError, match="cv=GroupKFold"):
             tune(cv=GroupKFold(2), groups=groups)
@@ -132,12 +132,12 @@ DOMAINS: list[Callable[[], object]] = [
 
 
 @pytest.mark.parametrize("make", DOMAINS)
-def test_bad_domains_are_refused(make: Callable[[], object]) -> None:
+def test_invalid_domains_are_refused(make: Callable[[], object]) -> None:
     with pytest.raises(ash.SettingError, match=r" must |needs"):
         make()
 
 
-def test_what_cannot_be_predicted_or_loaded() -> None:
+def test_invalid_input_to_predict_and_load_is_refused() -> None:
     fitted = ash.ASHClassifier(small_space(), candidates=2, random_state=0, n_jobs=1).fit(X, Y)
     for rows in (X[:, :2], None, [["a", "b", "c"]], X[0], X[:0], Weird()):
         for predict in (fitted.predict, fitted.model_.predict):

@@ -29,20 +29,20 @@ def kinds(given: Any, categorical: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("categorical", [["code"], [0], [-3], [True, False, False], np.array([0]), pd.Index(["code"])])
-def test_columns_are_declared_by_name_place_or_bool(categorical: Any) -> None:
+def test_columns_are_declared_by_name_index_or_mask(categorical: Any) -> None:
     model = ash.tune(FRAME, Y, categorical_features=categorical, **RUN).model
     assert [column.kind for column in model.encoding.schema.columns] == ["category", "number", "number"]
     assert model.encoding.schema.columns[0].levels == tuple("12345")
     assert model.encoding.names[:2] == ("code=1", "code=2")
 
 
-def test_nothing_is_declared_by_default() -> None:
+def test_no_column_is_declared_by_default() -> None:
     for categorical in (None, "from_dtype", [], [False] * 3):
         model = ash.tune(FRAME, Y, categorical_features=categorical, **RUN).model
         assert all(column.kind == "number" for column in model.encoding.schema.columns)
 
 
-def test_a_model_takes_declared_columns_of_any_type(tmp_path: Path) -> None:
+def test_a_model_accepts_declared_columns_of_any_type(tmp_path: Path) -> None:
     model = ash.tune(FRAME, Y, categorical_features=["code", "flag"], **RUN).model
     assert model.encoding.schema.columns[2].levels == ("False", "True")
     expected = model.predict_proba(FRAME)
@@ -64,7 +64,7 @@ def test_a_model_takes_declared_columns_of_any_type(tmp_path: Path) -> None:
     assert np.array_equal(model.predict_proba(FRAME.assign(code=None)), model.predict_proba(FRAME.assign(code="NA")))
 
 
-def test_text_that_spells_numbers_is_the_same_category() -> None:
+def test_number_like_text_is_the_same_category_as_the_number() -> None:
     zips = [f"{code:05}" for code in CODES]
     models = [
         ash.tune(FRAME.assign(code=codes), Y, categorical_features=["code"], **RUN).model
@@ -75,7 +75,7 @@ def test_text_that_spells_numbers_is_the_same_category() -> None:
     assert odd.encoding.schema.columns[0].levels[:2] == ("00001", "00002")
 
 
-def test_an_array_can_have_categories() -> None:
+def test_an_array_can_have_declared_categories() -> None:
     assert kinds(X, [0]) == ["category", "number"]
     fit = ash.ASHClassifier(categorical_features=[0], candidates=4, random_state=0, n_jobs=1).fit(X, Y)
     assert fit.model_.encoding.names[:5] == tuple(f"x0={code}" for code in range(1, 6))
@@ -84,7 +84,7 @@ def test_an_array_can_have_categories() -> None:
     assert again.model_.digest == fit.model_.digest
 
 
-def test_what_is_no_column_is_refused() -> None:
+def test_unknown_columns_are_refused() -> None:
     for categorical, message in [
         (["kode"], "categorical_features has 'kode', which is no column of X; did you mean 'code'"),
         (["zzz"], "which is no column of X; its columns are code, x, flag"),
@@ -103,7 +103,9 @@ def test_what_is_no_column_is_refused() -> None:
         ash.tune(FRAME.assign(code=pd.Timestamp(0)), Y, categorical_features=["code"], **RUN)
 
 
-def test_the_command_declares_and_repeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_declares_categories_and_repeats_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     FRAME.assign(y=Y).to_csv(tmp_path / "a.csv", index=False)
     run = [str(tmp_path / "a.csv"), "--categorical", "code", "--categorical", "flag", "--candidates", "2", "--quiet"]
     assert main([*run, "--out", str(tmp_path)]) == 0
@@ -115,7 +117,7 @@ def test_the_command_declares_and_repeats(tmp_path: Path, capsys: pytest.Capture
     assert "did you mean 'code'" in capsys.readouterr().err
 
 
-def test_text_that_is_declared_is_kept_and_not_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_declared_text_is_kept_without_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     days = [f"2024-01-{day:02}" for day in CODES]
     FRAME.assign(day=days, cost=[f"${code}" for code in CODES], y=Y).to_csv(tmp_path / "a.csv", index=False)
     words = [str(tmp_path / "a.csv"), "--candidates", "2", "--quiet", "--out", str(tmp_path)]
@@ -126,7 +128,7 @@ def test_text_that_is_declared_is_kept_and_not_announced(tmp_path: Path, capsys:
     assert main(["check", str(tmp_path / "model.safetensors"), str(tmp_path / "a.csv")]) == 0
 
 
-def test_columns_for_several_purposes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_column_with_conflicting_roles_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     FRAME.assign(day=pd.Timestamp("2024-01-01"), word="a", y=Y).to_csv(tmp_path / "a.csv", index=False)
     for words, message in [
         (["--target", "y", "--ignore", "y"], "'y' is needed, so it cannot be ignored"),
@@ -139,7 +141,7 @@ def test_columns_for_several_purposes_are_refused(tmp_path: Path, capsys: pytest
         assert message in capsys.readouterr().err
 
 
-def test_the_form_of_a_file_can_be_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_csv_format_can_be_specified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = FRAME.assign(x=FRAME["x"].round(3), größe=Y)
     table.to_csv(tmp_path / "a.csv", index=False, sep="|", decimal=",", encoding="latin-1")
     form = ["--sep", "|", "--decimal", ",", "--encoding", "latin-1"]

@@ -1,4 +1,4 @@
-"""Features for training and prediction, and those that are refused (F01-F03, F05, F06, F13-F16, F29)."""
+"""Features for training and prediction, and features that are refused (F01-F03, F05, F06, F13-F16, F29)."""
 
 import threading
 from typing import Any
@@ -33,10 +33,10 @@ def with_cell(value: Any, dtype: Any = float) -> np.ndarray:
     return changed
 
 
-# Features that can be read
+# Valid features
 
 
-def test_frames_give_their_column_names() -> None:
+def test_column_names_are_read_from_frames() -> None:
     frame = pandas.DataFrame(X, columns=["a", "b", "c"], index=[7, 7, 7, 1, 2, 3])
     frame["b"] = frame["b"].astype("int8")
     frame["c"] = frame["c"] > 2
@@ -48,7 +48,7 @@ def test_frames_give_their_column_names() -> None:
     assert (polar.frame.names, polar.target_names) == (table.frame.names, table.target_names)
 
 
-def test_missing_cells_are_learned_from_or_refused() -> None:
+def test_missing_cells_are_imputed_or_refused() -> None:
     for given in (with_cell(NAN), with_cell(None, object), with_cell("nan", "U9"), pandas.DataFrame(with_cell(NAN))):
         parts = parts_from(given, Y, validation=(X, Y))
         assert parts.encoding.names == ("x0", "x1", "x1 is missing", "x2")
@@ -60,7 +60,7 @@ def test_missing_cells_are_learned_from_or_refused() -> None:
 
 
 class Overwriter:
-    """Replaces the core's tuner: a thread overwrites arrays as soon as the core has its data."""
+    """A replacement for the core's tuner. A thread overwrites the arrays as soon as the core has its data."""
 
     def __init__(self, arrays: list[np.ndarray]) -> None:
         self.arrays, self.over = arrays, threading.Event()
@@ -79,7 +79,7 @@ class Overwriter:
 
 
 @pytest.mark.parametrize("kind", ["numbers", "text"])
-def test_a_change_during_training_changes_nothing(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overwriting_the_input_during_training_has_no_effect(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     table = np.random.default_rng(0).normal(size=(60, 3))
     weights, y = np.linspace(0.5, 2, 60), table[:, 0] + table[:, 1]
     if kind == "text":
@@ -98,7 +98,7 @@ def test_a_change_during_training_changes_nothing(kind: str, monkeypatch: pytest
     assert np.array_equal(result.model.predict(table), expected.model.predict(table))
 
 
-def test_constant_missing_and_duplicate_columns_do_no_harm() -> None:
+def test_constant_missing_and_duplicate_columns_are_harmless() -> None:
     x = np.column_stack([X[:, 0], np.full(6, 5.0), X[:, 0], np.array([0.0, -0.0] * 3), np.full(6, NAN)])
     parts = parts_from(x, Y)
     assert parts.encoding.names == ("x0", "x1", "x2", "x3", "x4", "x4 is missing")
@@ -107,7 +107,7 @@ def test_constant_missing_and_duplicate_columns_do_no_harm() -> None:
     assert np.isfinite(start(parts).predict(parts.encoding.block(parts.table.frame, slice(0, 6)))).all()
 
 
-def test_large_and_small_numbers_within_float32_are_fine() -> None:
+def test_very_large_and_very_small_numbers_are_accepted() -> None:
     for factor in (1e30, 1e-300):
         parts = parts_from(X * factor, Y, validation=(X, Y))
         assert np.allclose(start(parts).input_center, np.median(X, axis=0) * factor, rtol=1e-12, atol=0)
@@ -116,10 +116,10 @@ def test_large_and_small_numbers_within_float32_are_fine() -> None:
         assert bits(parts)
 
 
-# Features to predict from
+# Features for prediction
 
 
-def test_features_to_predict_from() -> None:
+def test_prediction_accepts_all_forms_of_features() -> None:
     frame = pandas.DataFrame(X, columns=["a", "b", "c"])
     model, named = (quick(given, Y, candidates=1, validation=2).model for given in (X, frame))
     expected = model.predict_proba(X)
@@ -135,7 +135,7 @@ def test_features_to_predict_from() -> None:
         named.predict(frame[["b", "a"]])
 
 
-# Features that are refused
+# Refused features
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def model() -> ash.Network:
         ("table.csv", "X is text or a path"),
     ],
 )
-def test_what_is_neither_trained_on_nor_predicted_from(model: ash.Network, bad: Any, message: str) -> None:
+def test_invalid_features_are_refused_in_training_and_prediction(model: ash.Network, bad: Any, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
         parts_from(bad, Y)
     assert isinstance(caught.value, ValueError)
@@ -173,15 +173,15 @@ def test_what_is_neither_trained_on_nor_predicted_from(model: ash.Network, bad: 
         (pandas.Categorical(["u", None, "v"] * 2), r"NaN in column 1 \('b'\) \(2 of 6 rows, first row 1\)"),
     ],
 )
-def test_bad_columns_of_frames_are_named(column: Any, message: str) -> None:
+def test_invalid_columns_of_frames_are_named(column: Any, message: str) -> None:
     frame = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(b=column)
     with pytest.raises(DataError, match=message):
         parts_from(frame, Y, missing="error")
 
 
-def test_a_table_beyond_memory_is_refused_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_larger_than_memory_is_refused_with_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = np.tile(X, (2**15, 1)), np.tile(Y, 2**15)
-    needed = len(x) * 64  # a row is padded to a cache line
+    needed = len(x) * 64  # each row is padded to a cache line
     monkeypatch.setattr(machine, "available_bytes", lambda: needed - 2**16)
     for given in (x, x.tolist(), pandas.DataFrame(x)):
         with pytest.raises(DataError, match=r"X of shape \(196608, 3\) needs about 0.0117 GiB .* only 0.0117 GiB are"):
@@ -192,7 +192,7 @@ def test_a_table_beyond_memory_is_refused_with_the_estimate(monkeypatch: pytest.
     assert read_training(x, y).rows == len(x)
 
 
-def test_the_limits_of_memory_are_not_read_for_a_small_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_limits_are_not_read_for_a_small_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "available_bytes", lambda: 1 / 0)
     for given in (X, X.tolist(), pandas.DataFrame(X)):
         assert read_training(given, Y).rows == len(X)
@@ -200,7 +200,7 @@ def test_the_limits_of_memory_are_not_read_for_a_small_table(monkeypatch: pytest
         check_memory(2**14, 3, "X")
 
 
-def test_sizes_do_not_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_estimates_do_not_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "available_bytes", lambda: 2**50)
     rows, columns = np.int32(2**30), np.int32(2**30)
     with pytest.raises(DataError, match=r"needs about 4.29e\+09 GiB"):

@@ -1,4 +1,4 @@
-"""Dates: what is read as a date, from any source; the parts that become features; and models that store them."""
+"""Dates: what is read as a date from any source, the parts that become features, and models that store them."""
 
 import datetime
 import itertools
@@ -37,10 +37,10 @@ def text_of(cells: list[str]) -> Frame:
     return spelled_frame(read_frame(pd.DataFrame({"x": np.array(cells, object)})))
 
 
-# What is read
+# Reading
 
 
-def test_dates_of_all_libraries_are_the_same_numbers() -> None:
+def test_dates_from_all_libraries_are_the_same_numbers() -> None:
     stamps = pd.Series(MOMENTS)
     sources: dict[str, Any] = {
         "pandas": stamps.to_frame(),
@@ -60,7 +60,7 @@ def test_dates_of_all_libraries_are_the_same_numbers() -> None:
         assert days_in(source) == DAYS, name
 
 
-def test_days_without_a_time_are_whole() -> None:
+def test_dates_without_a_time_are_whole_numbers_of_days() -> None:
     days = [datetime.date(2024, 2, 29), datetime.date(1900, 3, 1), datetime.date(1969, 12, 31)]
     expected = [each.toordinal() - EPOCH for each in days]
     table = pyarrow.table({"x": days})
@@ -68,7 +68,7 @@ def test_days_without_a_time_are_whole() -> None:
         assert days_in(source) == expected
 
 
-def test_missing_dates() -> None:
+def test_missing_dates_are_nan() -> None:
     first = datetime.datetime(2020, 1, 1)
     for source in (
         pd.DataFrame({"x": [first, None]}),
@@ -102,7 +102,7 @@ def test_text_is_read_as_dates(form: str) -> None:
     assert frame.columns[0].numbers(slice(None)).tolist() == DAYS
 
 
-def test_zones_and_fractions_of_seconds() -> None:
+def test_time_zones_and_fractions_of_seconds_are_read() -> None:
     read = DateSpelling("ymd").number
     assert read("1970-01-02T01:30:00+01:30") == 1 and read("1970-01-01 22:30-0130") == 1
     assert read("1970-01-01 00:00:00.000001") == 1 / DAY == read("1970-01-01 00:00:00,000001999")
@@ -132,7 +132,7 @@ def test_other_text_stays_a_category(cells: list[str]) -> None:
     assert text_of(cells).columns[0].natural == "category"
 
 
-def test_what_can_be_two_dates_is_announced() -> None:
+def test_ambiguous_dates_are_announced() -> None:
     with pytest.warns(
         UserWarning, match=r"can be read as different dates \(column 0 \('x'\): '03/04/2021' is 2021-03-04"
     ):
@@ -145,7 +145,7 @@ def test_what_can_be_two_dates_is_announced() -> None:
         text_of([*(f"2021-01-{day:02}" for day in range(1, 31)), "soon"])
 
 
-def test_declared_categories_and_numbers_among_dates() -> None:
+def test_declared_categories_stay_and_numbers_among_dates_are_refused() -> None:
     frame = spelled_frame(read_frame(pd.DataFrame({"x": pd.Categorical(["2020-01-01", "2020-01-02"])})))
     assert frame.columns[0].natural == "category"
     with pytest.raises(DataError, match=r"X in column 0 \('x'\) holds 0 among dates"):
@@ -155,7 +155,7 @@ def test_declared_categories_and_numbers_among_dates() -> None:
         read_frame(mixed)
 
 
-def test_a_spelling_comes_back_from_json() -> None:
+def test_a_spelling_survives_json() -> None:
     for order in ("ymd", "mdy", "dmy"):
         assert date_spelling_from_json({"order": order}) == DateSpelling(order)  # type: ignore[arg-type]
     for data in (None, {}, {"order": "ydm"}, {"order": ["ymd"]}, {"order": "ymd", "more": 1}):
@@ -164,7 +164,7 @@ def test_a_spelling_comes_back_from_json() -> None:
     assert learn_dates({"?", "-"}).spelling is None
 
 
-def test_text_of_dates() -> None:
+def test_dates_are_formatted_as_text() -> None:
     assert [date_text(days) for days in (0, 18_262.5, -1)] == ["1970-01-01", "2020-01-01T12:00:00", "1969-12-31"]
     assert date_text(1 / DAY) == "1970-01-01T00:00:00.000001"
 
@@ -172,7 +172,7 @@ def test_text_of_dates() -> None:
 # Features
 
 
-def test_parts_are_those_of_the_calendar() -> None:
+def test_date_parts_match_the_calendar() -> None:
     days = np.array(DAYS)
     expected = {
         "month": [each.month - 1 for each in MOMENTS],
@@ -192,7 +192,7 @@ def test_parts_that_do_not_vary_are_left_out() -> None:
     assert varying_parts(np.array([np.nan])) == varying_parts(np.array([])) == ()
 
 
-def test_a_missing_date_has_no_part() -> None:
+def test_a_missing_date_has_no_parts() -> None:
     parts = tuple(PARTS)
     block = np.zeros((2, sum(map(width, parts))))
     put_parts(block, parts, np.array([np.nan, 3.25]))  # Sunday, 4 January, 6 in the morning
@@ -206,7 +206,7 @@ def test_a_missing_date_has_no_part() -> None:
     ]
 
 
-def test_a_schema_of_dates_comes_back_from_json() -> None:
+def test_a_schema_with_dates_survives_json() -> None:
     frame = spelled_frame(read_frame(pd.DataFrame({"x": [1.0] * ROWS, "when": pd.Series(MOMENTS)})))
     schema = learn_schema(frame, missing="indicator")[1]
     assert schema.columns[1].parts == tuple(PARTS) and not schema.is_numeric
@@ -243,7 +243,9 @@ def test_a_model_learns_from_dates(table: tuple[pd.DataFrame, Any]) -> None:
 
 @pytest.mark.filterwarnings("ignore:X holds text that is read as dates")
 @pytest.mark.parametrize("form", [None, "%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"])
-def test_a_model_takes_dates_of_any_source(table: tuple[pd.DataFrame, Any], form: str | None, tmp_path: Path) -> None:
+def test_a_model_accepts_dates_from_any_source(
+    table: tuple[pd.DataFrame, Any], form: str | None, tmp_path: Path
+) -> None:
     frame, y = table
     given = frame if form is None else frame.assign(when=frame["when"].dt.strftime(form))
     model = ash.tune(given, y, candidates=2, progress=False, threads=1).model

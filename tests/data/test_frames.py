@@ -1,4 +1,4 @@
-"""Tables: the same cells are read from any library, and errors name what cannot be trained on."""
+"""Tables: the same cells are read from every library, and errors name the cells that cannot be trained on."""
 
 import datetime
 import enum
@@ -24,7 +24,7 @@ NAN = float("nan")
 
 
 def values(frame: Frame) -> list[list[Any]]:
-    """Return the table by columns: floats of number columns, texts of the others, None where missing."""
+    """Return the columns as lists: floats in number columns, text in the others, None where a cell is missing."""
     return [
         [None if number != number else number for number in column.numbers(slice(0, frame.rows)).tolist()]
         if column.natural == "number"
@@ -40,7 +40,7 @@ def values(frame: Frame) -> list[list[Any]]:
     "dtype", ["f2", "f4", "f8", "g", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">f4", ">i2", ">f8", "O", "U9"]
 )
 @pytest.mark.parametrize("layout", [*LAYOUTS, "read-only"])
-def test_dtype_order_and_stride_make_no_difference(dtype: str, layout: str) -> None:
+def test_dtype_order_and_strides_make_no_difference(dtype: str, layout: str) -> None:
     given = LAYOUTS.get(layout, np.copy)(X.astype(dtype))
     given.flags.writeable = layout != "read-only"
     frame = read_frame(given)
@@ -52,7 +52,7 @@ def test_dtype_order_and_stride_make_no_difference(dtype: str, layout: str) -> N
     assert not np.shares_memory(block, given)
 
 
-def test_booleans_lists_files_and_the_array_protocol(tmp_path: Path) -> None:
+def test_booleans_lists_files_and_the_array_protocol_are_read(tmp_path: Path) -> None:
     class Wrapped:
         def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
             return X
@@ -70,7 +70,7 @@ def test_numbers_beside_text_in_a_list_stay_numbers() -> None:
     assert values(read_frame([[1, "a", 0.1], [2, "b", NAN]])) == [[1.0, 2.0], ["a", "b"], [0.1, None]]
 
 
-def test_text_that_spells_numbers_is_read_as_both() -> None:
+def test_number_like_text_can_be_read_as_numbers_or_as_categories() -> None:
     column = read_frame(np.array([["1"], ["2.50"], [None], [" -3e2 "]], object)).columns[0]
     assert (column.natural, column.can_be("number"), column.can_be("category")) == ("number", True, True)
     assert column.numbers(slice(0, 3)).tolist()[:2] == [1.0, 2.5]
@@ -79,7 +79,7 @@ def test_text_that_spells_numbers_is_read_as_both() -> None:
     assert (column.natural, column.can_be("number")) == ("category", False)
 
 
-def test_objects_of_numbers_are_numbers_and_beside_text_their_text() -> None:
+def test_number_objects_are_numbers_but_become_text_beside_text() -> None:
     numbers = [1, True, Decimal("2.5"), np.float32(3), Fraction(1, 2), np.bool_(False), None, NAN, Decimal("nan")]
     numbers += [np.float32("nan"), Decimal("sNaN")]
     column = read_frame(np.array(numbers, object)[:, None]).columns[0]
@@ -91,7 +91,7 @@ def test_objects_of_numbers_are_numbers_and_beside_text_their_text() -> None:
     assert column.cells(slice(0, 12)) == ["1", "True", "2.5", "3", "0.5", "False", None, None, None, None, None, "x"]
 
 
-def test_text_is_the_text_itself() -> None:
+def test_text_is_kept_unchanged() -> None:
     class Color(enum.StrEnum):
         RED = "red"
 
@@ -101,7 +101,7 @@ def test_text_is_the_text_itself() -> None:
     assert {type(cell) for cell in column.cells(slice(0, 10))} == {str}
 
 
-def test_a_column_without_values_is_both() -> None:
+def test_an_empty_column_can_be_a_number_or_a_category() -> None:
     for given in (np.full((2, 1), NAN), np.full((2, 1), None), [[None], [NAN]]):
         column = read_frame(given).columns[0]
         assert (column.natural, column.can_be("number"), column.can_be("category")) == ("number", True, True)
@@ -184,14 +184,14 @@ def test_all_libraries_give_the_same_cells(make: Callable[[], Any]) -> None:
     assert (frame.rows, frame.matrix) == (3, None)
 
 
-def test_the_types_of_columns_are_in_the_words_of_the_library() -> None:
+def test_column_types_use_the_names_of_the_library() -> None:
     assert [column.dtype for column in read_frame(of_polars()).columns][:4] == ["Int64", "Float64", "Boolean", "String"]
     words = ["Int64", "Float64", "boolean", "string", "category", "object"]
     assert [column.dtype for column in read_frame(of_pandas()).columns] == words
     assert [column.dtype for column in read_frame(of_pyarrow()).columns][:3] == ["int64", "double", "bool"]
 
 
-def test_declared_categories_are_no_numbers() -> None:
+def test_declared_categories_are_not_numbers() -> None:
     dictionary = pyarrow.array([2, 1, None], pyarrow.int8()).dictionary_encode()
     for given, cells in [
         (pandas.DataFrame({"a": pandas.Categorical([2, 1, None])}), ["2", "1", None]),
@@ -237,7 +237,7 @@ def test_a_pandas_frame_of_one_block_is_a_matrix_without_a_copy() -> None:
     assert values(read_frame(blocks.set_axis([0, 0, 0], axis=1))) == [*X[:, :2].T.tolist(), [0, 1, 2, 3, 4, 5]]
 
 
-def test_a_frame_that_narwhals_does_not_know_is_read_as_an_array() -> None:
+def test_a_frame_unknown_to_narwhals_is_read_as_an_array() -> None:
     class Other:
         columns, shape = ("a", "b", "c"), X.shape
 
@@ -273,17 +273,17 @@ def test_rows_can_be_taken_from_every_table(make: Callable[[], Any]) -> None:
     assert values(frame) == whole
 
 
-def test_a_matrix_is_not_copied_where_rows_are_taken() -> None:
+def test_taking_rows_does_not_copy_the_matrix() -> None:
     x = X.astype("i8")
     x[3, 1] = 2**53 + 1
     taken = read_frame(x).take(np.array([5, 0]))
     assert taken.matrix is x
     assert taken.matrix_rows(slice(1, 2)).tolist() == X[:1].tolist()
     assert values(taken) == X[[5, 0]].T.tolist()
-    assert not checked_numbers(taken)[1].any()  # without a warning of the row that is left out
+    assert not checked_numbers(taken)[1].any()  # no warning for the row that was not taken
 
 
-def test_what_a_column_looks_like_is_seen_of_the_rows_taken() -> None:
+def test_the_kind_of_a_column_is_inferred_from_the_rows_taken() -> None:
     frame = read_frame([["1", NAN], ["x", 1.0]])
     assert [column.natural for column in frame.columns] == ["category", "number"]
     taken = frame.take(np.array([0]))
@@ -292,7 +292,7 @@ def test_what_a_column_looks_like_is_seen_of_the_rows_taken() -> None:
     assert frame.columns[0].natural == "category"
 
 
-# Tables that are refused
+# Refused tables
 
 
 def with_cell(cell: Any, dtype: Any = object) -> np.ndarray:
@@ -335,12 +335,12 @@ def with_cell(cell: Any, dtype: Any = object) -> np.ndarray:
         (np.ma.masked_equal(X, 2), "X is a masked array"),
     ],
 )
-def test_what_is_not_a_table_is_refused(bad: Any, message: str) -> None:
+def test_invalid_tables_are_refused(bad: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_frame(bad)
 
 
-def test_columns_of_neither_numbers_nor_text_are_named() -> None:
+def test_columns_with_neither_numbers_nor_text_are_named() -> None:
     numbers, split = "turn it into numbers first, for example seconds", "split it into columns"
     for column, dtype, todo in [
         (pandas.to_timedelta([1], "s"), "timedelta64", numbers),
@@ -363,7 +363,7 @@ def test_columns_of_neither_numbers_nor_text_are_named() -> None:
             read_frame(pyarrow.table({"a": [1], "b": [cell]}))
 
 
-def test_frames_of_odd_names_and_empty_ones_are_refused() -> None:
+def test_frames_with_invalid_names_and_empty_frames_are_refused() -> None:
     twice = pandas.DataFrame(X, columns=["a", "a", "c"])
     with pytest.raises(DataError, match=re.escape("names that are not text ([2])")):
         read_frame(twice.set_axis(["a", "b", 2], axis=1))
@@ -375,13 +375,13 @@ def test_frames_of_odd_names_and_empty_ones_are_refused() -> None:
         read_frame(twice.iloc[:, :0])
 
 
-def test_a_lazy_frame_is_to_be_collected() -> None:
+def test_a_lazy_frame_is_refused_until_it_is_collected() -> None:
     lazy = polars.LazyFrame({"a": [1]})
     with pytest.raises(DataError, match=r"X is lazy \(LazyFrame\): collect it first, by X.collect\(\)"):
         read_frame(lazy)
 
 
-def test_numbers_beyond_float32_are_refused_and_missing_ones_are_not() -> None:
+def test_numbers_beyond_float32_are_refused_and_missing_numbers_are_not() -> None:
     for make in (lambda x: x, lambda x: polars.DataFrame(x), lambda x: x.astype(object)):
         for bad, fact in [
             (np.inf, r"infinity or a value too large for dtype\('float64'\)"),

@@ -1,4 +1,4 @@
-"""Tables that were once misread, or ended in a traceback."""
+"""Tables that were once misread or caused a traceback."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ def numbers(path: str, *form: str) -> list[list[float]]:
 # Categories of numbers
 
 
-def test_long_ids_are_different_levels() -> None:
+def test_long_ids_are_separate_levels() -> None:
     ids = np.arange(6).repeat(20) + 2**60
     y = ids % 2 == 0
     frames = [pd.DataFrame({"id": ids}), pd.DataFrame({"id": ids.astype(str)}), polars.DataFrame({"id": ids})]
@@ -55,7 +55,7 @@ def test_long_ids_are_different_levels() -> None:
         (["01", "02", "2A", "10"], [1, 2, 10, 10]),
     ],
 )
-def test_a_level_is_the_same_however_its_number_is_written(trained: list[Any], given: list[Any]) -> None:
+def test_a_level_is_recognized_however_its_number_is_written(trained: list[Any], given: list[Any]) -> None:
     cells = np.array(trained * 20, object)
     model = ash.tune(pd.DataFrame({"x": cells}), np.arange(80) % 4 > 1, **RUN).model
     expected = model.predict_proba(pd.DataFrame({"x": cells[:4]}))
@@ -65,7 +65,7 @@ def test_a_level_is_the_same_however_its_number_is_written(trained: list[Any], g
     assert len(np.unique(expected[known][:, 0])) > 1
 
 
-def test_booleans_and_single_precision_as_levels() -> None:
+def test_booleans_and_single_precision_numbers_can_be_levels() -> None:
     flags = np.arange(ROWS) % 2 == 0
     model = ash.tune(pd.DataFrame({"x": flags}), flags, categorical_features=[0], **RUN).model
     assert np.array_equal(
@@ -76,7 +76,7 @@ def test_booleans_and_single_precision_as_levels() -> None:
     assert model.encoding.schema.columns[0].levels == ("0", "0.1", "0.2")
 
 
-def test_dates_are_no_levels_and_intervals_are() -> None:
+def test_dates_are_refused_as_levels_but_intervals_are_accepted() -> None:
     cells = np.array(["01", "02", "2A", "10"] * 20, object)
     model = ash.tune(pd.DataFrame({"x": cells}), np.arange(80) % 2 == 0, **RUN).model
     with pytest.raises(DataError, match=r"\(date\), but was category"):
@@ -88,13 +88,13 @@ def test_dates_are_no_levels_and_intervals_are() -> None:
 # Numbers and dates that Arrow cannot cast
 
 
-def test_numbers_that_arrow_does_not_round() -> None:
+def test_large_numbers_that_arrow_refuses_to_round_are_read() -> None:
     large = [1234567890123456789, 5, None]
     for table in (pyarrow.table({"x": large}), pd.DataFrame({"x": pd.array(large, dtype="int64[pyarrow]")})):
         assert np.array_equal(read_frame(table).columns[0].numbers(slice(2)), [1234567890123456768, 5])
 
 
-def test_dates_far_away(tmp_path: Path) -> None:
+def test_dates_in_the_distant_past_and_future_are_read(tmp_path: Path) -> None:
     path = written(tmp_path, "d,y\n9999-12-31,1\n0001-01-01,2\n2020-05-05,3\n")
     assert numbers(path) == [[2932896, -719162, 18387]]
 
@@ -109,11 +109,11 @@ def test_dates_far_away(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore:X holds text that is read as dates")
-def test_words_are_no_months(cells: list[str], kind: str) -> None:
+def test_only_month_names_are_read_as_months(cells: list[str], kind: str) -> None:
     assert spelled_frame(read_frame(pd.DataFrame({"x": cells}))).columns[0].natural == kind
 
 
-def test_a_fraction_of_a_second_says_nothing_of_the_order() -> None:
+def test_fractions_of_seconds_do_not_settle_the_order_of_day_and_month() -> None:
     cells = ["03/04/2026 10:00:00.000", "05/06/2026 11:30:00.500"]
     with pytest.warns(UserWarning, match="can be read as different dates"):
         frame = spelled_frame(read_frame(pd.DataFrame({"x": cells})))
@@ -123,13 +123,13 @@ def test_a_fraction_of_a_second_says_nothing_of_the_order() -> None:
 # Files
 
 
-def test_a_decimal_comma_holds_for_text_too(tmp_path: Path) -> None:
+def test_a_decimal_comma_applies_to_text_columns_too(tmp_path: Path) -> None:
     path = written(tmp_path, "a;b;y\n1.234;2,5;1.000\n980;4;2.500\n12.500;1,0;7\n")
     assert numbers(path, ";", ",") == [[1234, 980, 12500], [2.5, 4, 1]]
     assert read_table(path, None, CsvFormat(";", ",")).y.tolist() == [1000, 2500, 7]
 
 
-def test_names_that_pandas_makes_up(tmp_path: Path) -> None:
+def test_names_generated_by_pandas_are_read(tmp_path: Path) -> None:
     frame = pd.DataFrame(RANDOM.normal(size=(5, 3)))
     for index in (False, True):
         frame.to_csv(tmp_path / "a.csv", index=index)
@@ -139,7 +139,7 @@ def test_names_that_pandas_makes_up(tmp_path: Path) -> None:
     assert read_table(str(tmp_path / "a.parquet")).X.names == ("x0", "x1")
 
 
-def test_blank_lines_and_encodings(tmp_path: Path) -> None:
+def test_blank_lines_and_encodings_are_handled(tmp_path: Path) -> None:
     assert numbers(written(tmp_path, "\n\na,y\n1,2\n\n3,4\n")) == [[1, 3]]
     with pytest.raises(DataError, match="is not text in utf-16"):
         read_table(written(tmp_path, "a,y\n1,2\n"), None, CsvFormat(encoding="utf-16"))
@@ -148,7 +148,7 @@ def test_blank_lines_and_encodings(tmp_path: Path) -> None:
             CsvFormat(encoding=encoding)
 
 
-def test_one_long_text_takes_its_own_memory_only() -> None:
+def test_one_long_text_does_not_multiply_memory_use() -> None:
     cells = np.array(["a", "b"] * 10_000, object)
     cells[7] = "x" * 100_000
     assert ash.describe(pd.DataFrame({"x": cells}), np.arange(20_000) % 3).columns[0].kind == "category"
@@ -167,7 +167,7 @@ def table(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("metric", ["matthews_corrcoef", "jaccard_macro", "f1", "roc_auc"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_any_metric_with_and_without_weights(
+def test_any_metric_works_with_and_without_weights(
     metric: str, weighted: bool, table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = ["--weight", "w"] if weighted else ["--ignore", "w"]
@@ -176,7 +176,7 @@ def test_any_metric_with_and_without_weights(
     assert found is not None and all(0.4 < float(score) <= 1 for score in found.groups())
 
 
-def test_weights_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_weights_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for weight, shown in (("", "contains NaN: nan in row 7"), ("-1", "`sample_weight`: -1.0 in row 7")):
         rows = "".join(f"{row},{weight if row == 7 else 1},{row % 2}\n" for row in range(40))
         assert main([written(tmp_path, f"x,w,y\n{rows}"), "--weight", "w"]) == 2
@@ -184,7 +184,7 @@ def test_weights_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert "the weights in 'w' cannot be used: " in said and shown in said
 
 
-def test_an_empty_journal_does_not_let_a_model_be_overwritten(table: str, tmp_path: Path) -> None:
+def test_an_empty_journal_does_not_allow_overwriting_a_model(table: str, tmp_path: Path) -> None:
     (tmp_path / "run.ash").touch()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "model.safetensors").write_text("precious")
@@ -203,7 +203,7 @@ def infinite(frame: Any, place: int = 0) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "Fortran", "object", "pandas", "polars", "pyarrow"])
-def test_infinite_numbers_are_missing_where_that_is_asked_for(kind: str) -> None:
+def test_infinite_numbers_are_treated_as_missing_on_request(kind: str) -> None:
     x = RANDOM.normal(size=(ROWS, 2)).round(3)
     y, given, gaps = x[:, 0] > 0, infinite(x), x.copy()
     gaps[[3, 9], 0] = np.nan
@@ -227,7 +227,7 @@ def test_infinite_numbers_are_missing_where_that_is_asked_for(kind: str) -> None
     assert np.array_equal(predicted, expected.model.predict_proba(make(gaps)))
 
 
-def test_infinite_numbers_of_validation_rows_and_of_some_rows() -> None:
+def test_infinite_numbers_in_validation_rows_and_row_subsets_are_handled() -> None:
     x = RANDOM.normal(size=(ROWS, 2))
     y, config = x[:, 0] > 0, ash.SearchConfig(infinite="missing")
     weights = np.arange(ROWS) % 4 > 0
@@ -257,7 +257,7 @@ def test_infinite_numbers_are_refused_by_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pandas", "pyarrow", "csv"])
-def test_names_that_recur_are_numbered(kind: str, tmp_path: Path) -> None:
+def test_duplicate_names_are_numbered(kind: str, tmp_path: Path) -> None:
     x = RANDOM.normal(size=(ROWS, 4)).round(3)
     names = ["a", "a", "a.1", "a"]
     told = r"has columns with the name of an earlier one: they are called 'a.2', 'a.3'"

@@ -21,7 +21,7 @@ SOURCES = ("pandas", "polars", "pyarrow", "numpy", "csv", "parquet")
 
 
 def gaps(values: Any, share: float = 0.1) -> list[Any]:
-    """Return the values, some of them missing."""
+    """Return the values with some of them replaced by missing cells."""
     return [None if RANDOM.random() < share else value for value in list(values)]
 
 
@@ -53,7 +53,7 @@ ARROW = pyarrow.table(COLUMNS)
 
 
 def written(folder: Path) -> dict[str, Path]:
-    """Write the table as files, "new", and with its target, "old"."""
+    """Write the table to files named "new", and with its target to files named "old"."""
     for name, table in {"new": ARROW, "old": ARROW.append_column("target", pyarrow.array(TARGET))}.items():
         parquet.write_table(table, folder / f"{name}.parquet")
         polars.from_arrow(table).write_csv(folder / f"{name}.csv")  # type: ignore[union-attr]
@@ -72,7 +72,7 @@ def table_of(source: str) -> Any:
 
 
 def trained(source: str, files: dict[str, Path], folder: Path, declared: bool) -> Path:
-    """Return the file of a model that was trained on a source."""
+    """Return the path of a model that was trained on a source."""
     path = folder / f"{source}.safetensors"
     if source in files:
         more = ["--categorical", "code"] if declared else []
@@ -95,7 +95,9 @@ def predicted(source: str, model: Path, files: dict[str, Path], folder: Path) ->
 @pytest.mark.filterwarnings("ignore:.*holds text that")
 @pytest.mark.parametrize("declared", [False, True])
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_model_of_one_source_predicts_alike_from_all(source: str, declared: bool, tmp_path: Path) -> None:
+def test_a_model_from_one_source_predicts_the_same_from_all_sources(
+    source: str, declared: bool, tmp_path: Path
+) -> None:
     files = written(tmp_path)
     model = trained(source, files, tmp_path, declared)
     kinds = [column.kind for column in ash.load(model).encoding.schema.columns]
@@ -110,7 +112,7 @@ def test_a_model_of_one_source_predicts_alike_from_all(source: str, declared: bo
 
 @pytest.mark.filterwarnings("ignore:.*holds text that")
 def test_every_source_gives_the_same_model() -> None:
-    """Except for files, of which the command holds out a part."""
+    """Files are left out, because the command holds out some of their rows."""
     models = [
         ash.ASHClassifier(candidates=2, random_state=0, n_jobs=1).fit(table_of(source), TARGET).model_
         for source in ("pandas", "polars", "pyarrow", "numpy")

@@ -1,4 +1,4 @@
-"""Sparse matrices are read like the equal dense ones, without a dense copy."""
+"""Sparse matrices are read like equal dense ones, without a dense copy."""
 
 import tracemalloc
 from typing import Any
@@ -32,7 +32,7 @@ def made(kind: str, table: Any = DENSE) -> Any:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_the_model_is_that_of_the_dense_table(kind: str) -> None:
+def test_the_model_matches_that_of_the_dense_table(kind: str) -> None:
     expected = ash.tune(DENSE, Y, **RUN)
     for matrix in (made(kind), getattr(sparse, f"{kind}_matrix")(DENSE)):
         found = ash.tune(matrix, Y, **RUN)
@@ -44,7 +44,7 @@ def test_the_model_is_that_of_the_dense_table(kind: str) -> None:
 
 @pytest.mark.parametrize("given", [{"cv": 3}, {"validation": 0.3, "ensemble": 1}, {"time_limit": 2.0, "cv": 3}])
 @pytest.mark.parametrize("kind", ["csr", "csc"])
-def test_estimators_take_them(kind: str, given: dict[str, Any]) -> None:
+def test_estimators_accept_sparse_matrices(kind: str, given: dict[str, Any]) -> None:
     weights = np.arange(ROWS) % 3
     target = DENSE.sum(axis=1)
     first = ash.ASHRegressor(candidates=4, random_state=0, **given).fit(made(kind), target, sample_weight=weights)
@@ -54,8 +54,8 @@ def test_estimators_take_them(kind: str, given: dict[str, Any]) -> None:
     assert np.array_equal(first.predict(made(kind)), again.predict(DENSE))
 
 
-def test_what_is_stored() -> None:
-    """NaN is a missing cell, cells that are stored twice are summed, and the user's matrix stays as it is."""
+def test_stored_cells_are_read_correctly() -> None:
+    """NaN is a missing cell, cells that are stored twice are summed, and the user's matrix is not changed."""
     data, rows, columns = [1.0, 2.0, np.nan, 0.0], [0, 0, 1, 2], [1, 1, 0, 1]
     given = sparse.coo_array((data, (rows, columns)), shape=(3, 2)).tocsr(copy=False)
     assert np.array_equal(read_frame(given).all_numbers(), [[0, 3], [np.nan, 0], [0, 0]], equal_nan=True)
@@ -69,14 +69,14 @@ def test_what_is_stored() -> None:
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, np.float32, ">f8"])
-def test_dtypes(dtype: Any) -> None:
+def test_all_dtypes_are_read(dtype: Any) -> None:
     table = (DENSE > 0).astype(dtype)
     assert np.array_equal(
         read_frame(sparse.csr_array(table.astype(np.dtype(dtype).newbyteorder("=")))).all_numbers(), table
     )
 
 
-def test_rows_and_columns_in_any_order() -> None:
+def test_rows_and_columns_can_be_taken_in_any_order() -> None:
     frame = read_frame(made("csc"))
     order = RANDOM.permutation(ROWS)[:50]
     taken = frame.take(order).take(np.arange(0, 50, 3))
@@ -88,7 +88,7 @@ def test_rows_and_columns_in_any_order() -> None:
     assert np.array_equal(frame.matrix[order[:, None], places], DENSE[order[:, None], places])
 
 
-def test_infinite_numbers() -> None:
+def test_infinite_numbers_are_refused_or_treated_as_missing() -> None:
     table = DENSE.copy()
     table[3, 0], table[9, 0] = np.inf, -np.inf
     with pytest.raises(DataError, match=r"infinity .* in column 0 \(2 of 120 rows, first row 3\)"):
@@ -101,7 +101,7 @@ def test_infinite_numbers() -> None:
     assert found[0] == found[1]
 
 
-def test_rows_of_weight_zero_are_not_there() -> None:
+def test_rows_of_weight_zero_are_ignored() -> None:
     table, weights = DENSE.copy(), (np.arange(ROWS) % 4 > 0).astype(float)
     table[0, 0], table[4, 1], table[8, 2] = np.nan, np.inf, 1e300
     found = ash.tune(made("csr", table), Y, sample_weight=weights, **RUN)
@@ -109,7 +109,7 @@ def test_rows_of_weight_zero_are_not_there() -> None:
     assert found.digest == expected.digest and not any(each.missing for each in found.model.encoding.schema.columns)
 
 
-def test_what_is_refused() -> None:
+def test_invalid_sparse_input_is_refused() -> None:
     with pytest.raises(DataError, match="Complex data not supported: X has dtype complex128"):
         ash.tune(made("csr") * 1j, Y, **RUN)
     with pytest.raises(SettingError, match="categorical_features is given, but X is sparse"):
@@ -125,7 +125,7 @@ def test_what_is_refused() -> None:
         read_frame(sparse.csr_array(np.array([[2**53 + 1]])))
 
 
-def test_scorers_see_their_rows() -> None:
+def test_scorers_receive_the_sparse_validation_rows() -> None:
     def scorer(model: Any, X: Any, y: Any) -> float:
         assert sparse.issparse(X) and X.shape == (24, COLUMNS)
         return float(np.mean(model.predict(X) == y))
@@ -134,20 +134,20 @@ def test_scorers_see_their_rows() -> None:
         ash.tune(made(kind), Y, metric=scorer, **RUN)
 
 
-def test_a_pipeline_over_counts_of_words() -> None:
+def test_a_pipeline_over_word_counts_learns() -> None:
     words = [f"{'good' if label else 'bad'} film number {number}" for number, label in enumerate(Y)]
     model = make_pipeline(CountVectorizer(), ash.ASHClassifier(candidates=8, random_state=0)).fit(words, Y)
     assert model.score(words, Y) == 1.0
 
 
 def stored_bytes(data: Any) -> int:
-    """Return the bytes of the inputs of both parts that the core keeps."""
+    """Return the number of bytes in which the core stores the inputs of both parts."""
     parts = data.__getstate__()[6:8]
     return int(sum(part[3].nbytes + sum(each.nbytes for each in part[8]) for part in parts))
 
 
 def test_the_core_keeps_the_smaller_copy() -> None:
-    """If more than half of a column is not zero, its median is not 0, so it is dense once it is standardized."""
+    """A column with more than half non-zero cells has a non-zero median, so it is dense once it is standardized."""
     sizes = {}
     for name, densities in {
         "thin": [0.1] * 64,
@@ -173,8 +173,8 @@ def test_the_core_keeps_the_smaller_copy() -> None:
         assert found <= whole and (found < whole) == is_sparse and found == pytest.approx(foretold, rel=0.05)
 
 
-def test_the_core_bytes_of_a_table_whose_dense_copy_would_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A matrix whose dense copy would take 400 GB can be read."""
+def test_a_matrix_whose_dense_copy_would_not_fit_in_memory_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dense copy of the matrix would take 373 GiB."""
     rows, columns = 1_000, 100_000_000
     wide = sparse.csr_array((np.ones(rows), (np.arange(rows), np.arange(rows))), shape=(rows, columns))
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 2**30)
@@ -183,7 +183,7 @@ def test_the_core_bytes_of_a_table_whose_dense_copy_would_not_fit(monkeypatch: p
         check_memory(rows, columns, "X")
 
 
-def test_one_batch_of_all_rows_needs_a_dense_table() -> None:
+def test_full_batches_need_a_dense_table() -> None:
     space = ash.Space(batch_size=ash.choice(32, "full"), learning_rate=ash.log(0.001, 0.1))
     with pytest.raises(SettingError, match=r"batch_size='full' needs a dense table: pass X\.toarray"):
         ash.tune(made("csr"), Y, space, **RUN)
@@ -191,7 +191,7 @@ def test_one_batch_of_all_rows_needs_a_dense_table() -> None:
 
 
 def test_no_dense_copy_is_made() -> None:
-    """The core's own copy is not counted here."""
+    """The core's own copy is not counted."""
     rows, columns = 20_000, 1_500
     wide = sparse.random_array((rows, columns), density=0.002, rng=0, format="csc")
     y = np.asarray(wide.sum(axis=1) > 0).astype(int)

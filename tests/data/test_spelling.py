@@ -1,4 +1,4 @@
-"""Numbers that are written as text: what is read, the warnings, and models that read other tables in the same way."""
+"""Numbers written as text: what is read, the warnings, and models that read other tables in the same way."""
 
 import warnings
 from collections.abc import Callable
@@ -59,11 +59,11 @@ def numbers_of(frame: Frame) -> list[float]:
     return frame.columns[0].numbers(slice(None)).tolist()
 
 
-# What is read
+# Reading
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_what_is_written_is_read(name: str) -> None:
+def test_numbers_are_read_in_every_spelling(name: str) -> None:
     write, spelling = WRITTEN[name]
     with pytest.warns(UserWarning, match=r"^X holds text that is read as numbers \(column 0 \('x'\): '.*' is -?\d"):
         frame = spelled([*map(write, NUMBERS.tolist()), None])
@@ -72,7 +72,7 @@ def test_what_is_written_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("gap", ["?", "N/A", " - ", "#N/A", "Unknown"])
-def test_text_for_missing_cells_does_not_make_a_category(gap: str) -> None:
+def test_placeholders_for_missing_cells_do_not_make_a_category(gap: str) -> None:
     with pytest.warns(UserWarning, match=f"read as numbers .*: '{gap}' is missing".replace("?", r"\?")):
         frame = spelled(["1.5", gap, "1e3", "-2"])
     assert np.array_equal(numbers_of(frame), [1.5, np.nan, 1000, -2], equal_nan=True)
@@ -123,7 +123,7 @@ def test_an_ambiguous_column_is_announced(cells: list[str], number: float) -> No
 
 
 @pytest.mark.parametrize(("cells", "first"), [(["0,123", "0,456"], 0.123), (["1,234", "0,5"], 1.234)])
-def test_an_unambiguous_column_is_not(cells: list[str], first: float) -> None:
+def test_an_unambiguous_column_is_not_announced_as_ambiguous(cells: list[str], first: float) -> None:
     with pytest.warns(UserWarning, match="read as numbers") as said:
         assert numbers_of(spelled(cells))[0] == first
     assert len(said) == 1
@@ -131,7 +131,7 @@ def test_an_unambiguous_column_is_not(cells: list[str], first: float) -> None:
 
 @pytest.mark.parametrize("count", [50, 5000])
 @pytest.mark.parametrize("odd", ["abc", "5 %"])
-def test_a_column_of_nearly_all_numbers_is_announced(count: int, odd: str) -> None:
+def test_a_column_with_almost_only_numbers_is_announced(count: int, odd: str) -> None:
     words = (
         rf"columns of numbers or dates with some other text \(column 0 \('x'\): '{odd}'\): they are categories unless"
     )
@@ -157,7 +157,7 @@ def test_at_most_five_columns_are_named() -> None:
     ],
     ids=["pandas", "string", "polars", "pyarrow", "objects", "text"],
 )
-def test_every_library_alike(make: Callable[[Any], Any]) -> None:
+def test_every_library_is_read_alike(make: Callable[[Any], Any]) -> None:
     with pytest.warns(UserWarning, match="read as numbers"):
         frame = spelled_frame(read_frame(make({"x": ["0,5", "1,5", "2,5"], "c": ["a", "b", "a"]})))
     assert numbers_of(frame) == [0.5, 1.5, 2.5] and [column.natural for column in frame.columns] == [
@@ -168,7 +168,7 @@ def test_every_library_alike(make: Callable[[Any], Any]) -> None:
     assert numbers_of(taken) == [2.5, 0.5] and taken.columns[0].spelling == NumberSpelling(",")
 
 
-def test_rows_that_were_taken_before_are_read_too() -> None:
+def test_numbers_are_learned_from_the_rows_taken() -> None:
     frame = read_frame(pd.DataFrame({"x": ["a", "0,5", "1,5", "2,5"]})).take(np.array([3, 1]))
     with pytest.warns(UserWarning, match="read as numbers"):
         frame = spelled_frame(frame)
@@ -186,7 +186,7 @@ def fitted() -> tuple[ash.ASHClassifier, pd.DataFrame]:
     return model, table
 
 
-def test_a_model_reads_other_tables_as_it_was_trained(tmp_path: Path) -> None:
+def test_a_model_reads_other_tables_in_the_spelling_of_its_training(tmp_path: Path) -> None:
     model, table = fitted()
     assert model.score(table, LABELS) > 0.9
     as_numbers = table.assign(x=np.where(np.arange(ROWS) == 3, np.nan, NUMBERS))
@@ -197,7 +197,7 @@ def test_a_model_reads_other_tables_as_it_was_trained(tmp_path: Path) -> None:
         for given in (table, as_numbers, polars.from_pandas(table)):
             assert one.predict_proba(given).tobytes() == expected.tobytes()
     assert loaded.encoding.schema == model.model_.encoding.schema.without_dtypes
-    few = table.iloc[:1].assign(x="1.234")  # which Python reads as another number
+    few = table.iloc[:1].assign(x="1.234")  # float("1.234") would be another number
     many = table.iloc[:1].assign(x=1234.0)
     assert loaded.predict_proba(few).tobytes() == loaded.predict_proba(many).tobytes()
 
@@ -212,7 +212,7 @@ def test_text_in_another_spelling_is_refused_in_predict(cells: list[str]) -> Non
         model.predict(table[: len(cells)].assign(x=cells))
 
 
-def test_text_for_missing_cells_is_read_though_training_had_none() -> None:
+def test_placeholders_for_missing_cells_are_read_even_if_training_had_none() -> None:
     table = pd.DataFrame({"x": NUMBERS, "c": RANDOM.choice(["a", "b"], ROWS)})
     model = ash.ASHClassifier(candidates=2, random_state=0).fit(table, LABELS)
     few, gap = table[:2].assign(x=["?", "1.5"]), table[:2].assign(x=[np.nan, 1.5])
@@ -221,7 +221,7 @@ def test_text_for_missing_cells_is_read_though_training_had_none() -> None:
         model.predict(table[:2].assign(x=["?", "large"]))
 
 
-def test_a_validation_table_and_weights_of_zero() -> None:
+def test_spellings_are_learned_with_a_validation_table_and_weights_of_zero() -> None:
     table, spoiled = pd.DataFrame({"x": [*map(german, NUMBERS.tolist())]}), pd.DataFrame({"x": ["large"]})
     weights = np.array([*np.ones(ROWS), 0])
     with pytest.warns(UserWarning, match="read as numbers"):
@@ -263,7 +263,7 @@ def test_files_are_read_alike(kind: str, tmp_path: Path, capsys: pytest.CaptureF
     made = str(tmp_path / "out" / "model.safetensors")
     given = str(tmp_path / f"table.{kind}")
     with warnings.catch_warnings():
-        warnings.simplefilter("always")  # the command prints them
+        warnings.simplefilter("always")  # the command prints the warnings
         assert main([given, "--candidates", "4", "--quiet", "--out", str(tmp_path / "out")]) == 0
         assert capsys.readouterr().err.count("holds text that is read as numbers") == 2
         assert main(["repeat", made, given]) == 0
@@ -279,7 +279,7 @@ def test_files_are_read_alike(kind: str, tmp_path: Path, capsys: pytest.CaptureF
 # Targets
 
 
-def test_a_target_is_read_alike() -> None:
+def test_a_target_is_read_like_a_column() -> None:
     X = np.arange(4.0)[:, None]
     with pytest.warns(UserWarning, match=r"^y holds text that is read as numbers \('-?1,25 \u20ac' is 1.25\)"):
         target = read_target(["0,5 \u20ac", "1,25 \u20ac", "2 \u20ac", "3 \u20ac"], len(X), "regression")
@@ -294,13 +294,13 @@ def test_a_target_is_read_alike() -> None:
 @pytest.mark.parametrize(
     "y", [["1", "2", "1", "2"], ["1,000", "2,000", "1,000", "2,000"], ["a", "b", "a", "b"], [*map(str, range(90))]]
 )
-def test_text_that_can_be_labels_is_labels(y: list[str]) -> None:
+def test_text_that_can_be_labels_is_used_as_labels(y: list[str]) -> None:
     for task in (None, "classification"):
         target = read_target(y, len(y), task)
         assert target.classes is not None and target.classes.tolist() == sorted(set(y))
 
 
-def test_a_target_with_gaps_is_refused() -> None:
+def test_a_target_with_missing_cells_is_refused() -> None:
     with pytest.raises(ash.DataError, match="y holds text that is not a number"):
         read_target(["0,5", "?", "1,5"], 3, "regression")
 
@@ -327,12 +327,12 @@ def test_invalid_spellings_are_refused(data: Any) -> None:
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_spelling_comes_back_from_json(name: str) -> None:
+def test_a_spelling_survives_json(name: str) -> None:
     spelling = WRITTEN[name][1]
     assert spelling_from_json(asdict(spelling)) == spelling and spelling.number(spelling.example) == 1234.5
 
 
-def test_a_spelling_reads_no_more_than_it_says() -> None:
+def test_a_spelling_reads_only_its_own_numbers() -> None:
     spelling = learn_spelling({"1.234,5", "6"}).spelling
     assert spelling == NumberSpelling(",", ".")
     found: list[NDArray[Any] | float] = [spelling.number(text) for text in ("1.234", "-1.234.567,25", "?")]
@@ -342,7 +342,7 @@ def test_a_spelling_reads_no_more_than_it_says() -> None:
             spelling.number(text)
 
 
-# Warnings for numbers that may be something else
+# Warnings for numbers that may be meant otherwise
 
 
 def test_leading_zeros_are_announced() -> None:
@@ -356,7 +356,7 @@ def test_leading_zeros_are_announced() -> None:
         spelled(["0", "0.5", "10"])
 
 
-def test_a_word_among_numbers_of_python_is_announced() -> None:
+def test_a_word_among_python_numbers_is_announced() -> None:
     with pytest.warns(UserWarning, match=r"columns of numbers or dates with some other text \(column 0.*: 'unclear'\)"):
         frame = spelled([*range(50), "unclear"])
     assert frame.columns[0].natural == "category"
@@ -365,7 +365,7 @@ def test_a_word_among_numbers_of_python_is_announced() -> None:
         assert spelled([*range(5), *["red", "blue"] * 9]).columns[0].natural == "category"
 
 
-def test_two_currencies_are_no_numbers() -> None:
+def test_two_currencies_are_not_numbers() -> None:
     assert learn_spelling({"USD 5", "EUR 5", "7 EUR"}).spelling is None
     assert learn_spelling({"USD EUR 5", "USD EUR 6"}).spelling is None
     assert learn_spelling({"(5)", "(-5)"}).spelling is None

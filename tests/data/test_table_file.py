@@ -1,4 +1,4 @@
-"""The tables that the command reads: training uses exactly the content of a file."""
+"""Tables that the command reads from files: training uses exactly the content of a file."""
 
 import decimal
 import gzip
@@ -16,7 +16,7 @@ import ash
 from ash.data.files import Roles, read_file, read_table
 from ash.errors import DataError
 
-BLOCK = 2**14  # rows: some blocks of 1 MiB
+BLOCK = 2**14  # rows, several blocks of 1 MiB
 WINE = load_wine(as_frame=True).frame
 TEXT = '''id;color;gap;code;note;y
 1;red;0.5;007;"two
@@ -41,7 +41,7 @@ def written(tmp_path, text, name="a.csv"):
 
 
 def cells(frame):
-    """Return the columns by name: floats of numbers, texts of the others, None where missing."""
+    """Return the columns by name: floats for numbers, text for the others, None where a cell is missing."""
     return {
         name: [None if cell != cell else cell for cell in column.numbers(slice(None)).tolist()]
         if column.natural == "number"
@@ -67,7 +67,7 @@ def test_csv_gz_and_parquet_are_the_same_table(wine_csv, tmp_path):
         assert data.target == "target"
 
 
-def test_target_is_named_or_last(tmp_path):
+def test_the_target_is_named_or_the_last_column(tmp_path):
     (tmp_path / "a.csv").write_text("x,target,z\n1,2,3.5\n4,5,6.5\n")
     (tmp_path / "b.csv").write_text("x;y;z\n1;2;a\n4;5;b\n\n")
     assert read_table(str(tmp_path / "a.csv"), None).y.tolist() == [2, 5]
@@ -79,7 +79,7 @@ def test_target_is_named_or_last(tmp_path):
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_text_gaps_and_quotes(name, mark, end, tmp_path):
+def test_text_missing_cells_and_quotes_are_read(name, mark, end, tmp_path):
     data = read_table(written(tmp_path, mark + TEXT.replace("\n", end).replace(f"two{end}", "two\n"), name), None)
     assert cells(data.X) == COLUMNS
     assert data.y.tolist() == ["a", "b", "a", "b"]
@@ -88,7 +88,7 @@ def test_text_gaps_and_quotes(name, mark, end, tmp_path):
     assert data.X.columns[3].label == "column 3 ('code')"
 
 
-def test_text_stays_text_in_any_rows(tmp_path):
+def test_text_stays_text_in_any_row(tmp_path):
     frames = [read_table(written(tmp_path, TEXT), None).X]
     pandas.DataFrame(COLUMNS | {"y": [1, 2, 3, 4]}).to_parquet(tmp_path / "a.parquet")
     frames.append(read_table(str(tmp_path / "a.parquet"), None).X)
@@ -98,24 +98,24 @@ def test_text_stays_text_in_any_rows(tmp_path):
         assert not code.can_be("number")
 
 
-def test_a_file_without_names_gets_them(tmp_path):
+def test_a_file_without_names_gets_generated_names(tmp_path):
     data = read_table(written(tmp_path, "1,,0\n3,4,1\n"), None)
     assert cells(data.X) == {"column_0": [1.0, 3.0], "column_1": [None, 4.0]}
 
 
-def test_names_that_are_numbers_are_warned_of(tmp_path):
+def test_numbers_in_the_line_of_names_cause_a_warning(tmp_path):
     with pytest.warns(UserWarning, match="first line is read as names, though '39' is a number"):
         data = read_table(written(tmp_path, "39,State-gov,<=50K\n50,Private,>50K\n"), None)
     assert data.X.names == ("39", "State-gov")
 
 
-def test_a_delimiter_in_a_quoted_name_does_not_count(tmp_path):
+def test_a_delimiter_in_a_quoted_name_is_ignored(tmp_path):
     data = read_table(written(tmp_path, '\ufeff"größe, cm, ""a"", b";y\r\n"1.5";ja\r\n2e3;nein\r\n'), None)
     assert cells(data.X) == {'größe, cm, "a", b': [1.5, 2000.0]}
     assert data.y.tolist() == ["ja", "nein"]
 
 
-def test_many_blocks(tmp_path):
+def test_a_file_of_many_blocks_is_read(tmp_path):
     rows = np.random.default_rng(0).normal(size=(20_000, 3))
     np.savetxt(tmp_path / "a.csv", rows, delimiter="\t", header="a\tb\tc", comments="", fmt="%.17g")
     data = read_table(str(tmp_path / "a.csv"), None)
@@ -123,7 +123,7 @@ def test_many_blocks(tmp_path):
 
 
 def late(rows):
-    """Return codes, labels and numbers of which one is text far down, and a gap."""
+    """Return columns of codes, labels and numbers. The codes have a text far down and a missing cell."""
     codes = [f"{row:06}" for row in range(rows)]
     codes[2 * BLOCK + 5], codes[3] = "no number", ""
     labels = ["01", "1.0"] * (rows // 2 - 1) + ["z", "z"]
@@ -131,7 +131,7 @@ def late(rows):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "pipe"])
-def test_text_that_comes_late_is_as_it_stands_in_the_file(name, tmp_path):
+def test_text_far_down_in_a_file_is_kept_unchanged(name, tmp_path):
     columns = late(3 * BLOCK + 10)
     text = "\ufeffcode,y,x\n" + "".join(f"{','.join(row)}\n" for row in zip(*columns, strict=True))
     with pytest.warns(UserWarning, match=r"numbers or dates with some other text \(column 0 \('code'\): 'no number'\)"):
@@ -147,7 +147,7 @@ def test_text_that_comes_late_is_as_it_stands_in_the_file(name, tmp_path):
     assert data.y.tolist() == columns[1]
 
 
-def test_columns_that_are_not_chosen_are_not_read(tmp_path):
+def test_columns_that_are_not_selected_are_not_read(tmp_path):
     frame = pandas.DataFrame({"day": pandas.to_datetime(["2020-01-01"] * 2), "a.b": ["1", "02"], "c": [1, 2]})
     frame.to_parquet(tmp_path / "a.parquet")
     frame.to_csv(tmp_path / "a.csv", index=False)
@@ -169,7 +169,7 @@ def test_columns_that_are_not_chosen_are_not_read(tmp_path):
         (["1", "2", "2"], np.array(["1", "2", "2"])),
     ],
 )
-def test_targets_in_parquet(values, labels, tmp_path):
+def test_parquet_targets_keep_their_type(values, labels, tmp_path):
     column = arrow.chunked_array([values[:1], values[1:]])
     parquet.write_table(arrow.table({"x": [1, 2, 3], "y": column}), tmp_path / "a.parquet")
     y = read_table(str(tmp_path / "a.parquet"), None).y
@@ -177,7 +177,7 @@ def test_targets_in_parquet(values, labels, tmp_path):
 
 
 def types_of_parquet():
-    """Return a table of all the types that are read, as Arrow and as CSV holds them."""
+    """Return an Arrow table with all the Parquet types that are read."""
     rng = np.random.default_rng(5)
     rows = 200
     gaps = rng.random(rows) < 0.1
@@ -209,13 +209,13 @@ def test_parquet_and_csv_give_the_same_run(tmp_path):
     assert len(digests) == 1
 
 
-def test_a_built_in_table_is_tuned_as_a_frame_is():
+def test_a_built_in_table_is_tuned_like_a_frame():
     data = read_table("wine", None)
     results = [ash.tune(X, data.y, candidates=2, progress=False) for X in (data.X, WINE.drop(columns="target"))]
     assert results[0].digest == results[1].digest
 
 
-def test_no_column_of_a_parquet_file_twice(tmp_path):
+def test_duplicate_parquet_columns_are_refused(tmp_path):
     table = arrow.Table.from_arrays([arrow.array([1, 2])] * 2, names=["x", "x"])
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(DataError, match="more than one column named 'x'"):

@@ -1,4 +1,4 @@
-"""Targets: labels and numbers of any kind, the task that they imply, the split of the rows (F04, F08-F12, F30)."""
+"""Targets: labels and numbers of any kind, the inferred task, and the split of the rows (F04, F08-F12, F30)."""
 
 import warnings
 from typing import Any
@@ -30,7 +30,7 @@ Y = np.array([0, 1, 0, 1, 0, 1])
         (np.array([2, 0, 2, 0, 2, 0], ">u2"), [0, 2]),
     ],
 )
-def test_labels_of_any_kind(y: Any, labels: list[Any]) -> None:
+def test_labels_of_any_kind_are_read(y: Any, labels: list[Any]) -> None:
     table = read_training(X, y)
     assert table.task == "classification"
     assert table.classes_ is not None
@@ -40,7 +40,7 @@ def test_labels_of_any_kind(y: Any, labels: list[Any]) -> None:
     assert (table.y.dtype, table.y.shape) == (np.dtype(np.float64), (6, 1))
 
 
-def test_labels_of_frames() -> None:
+def test_labels_of_frames_are_read() -> None:
     for y in (
         pandas.Series(list("babacc"), dtype="category"),
         pandas.Series(list("babacc"), dtype="string"),
@@ -56,7 +56,7 @@ def test_the_task_is_inferred_as_documented() -> None:
     def task(y: Any) -> str:
         y = np.asarray(y)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of floats that are taken as classes
+            warnings.simplefilter("ignore")  # warnings for floats that are treated as classes
             return read_training(np.arange(len(y), dtype=float)[:, None], y).task
 
     assert task([0.5, 1, 2, 3]) == "regression"
@@ -84,7 +84,7 @@ def test_the_task_can_be_given() -> None:
             read_training(X, Y, wrong)  # type: ignore[arg-type]
 
 
-def test_regression_of_several_columns() -> None:
+def test_a_target_with_several_columns_is_regression() -> None:
     y = X[:, :2] + 0.5
     table = read_training(X, y)
     assert (table.task, table.classes, table.y.shape) == ("regression", 0, (6, 2))
@@ -92,7 +92,7 @@ def test_regression_of_several_columns() -> None:
     assert read_training(X, pandas.DataFrame(y, columns=["u", "v"])).target_names == ("u", "v")
 
 
-def test_one_column_in_two_dimensions_warns() -> None:
+def test_a_two_dimensional_target_with_one_column_warns() -> None:
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed when a 1d array was expected"):
         table = read_training(X, Y[:, None])
     assert table.task == "classification"
@@ -140,12 +140,12 @@ def test_one_hot_targets_warn() -> None:
         (np.ma.masked_equal(Y, 1), None, "y is a masked array"),
     ],
 )
-def test_targets_that_cannot_be_learned(y: Any, task: str | None, message: str) -> None:
+def test_targets_that_cannot_be_learned_are_refused(y: Any, task: str | None, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_training(X, y, task)
 
 
-def test_one_sample_and_one_feature() -> None:
+def test_a_single_sample_is_refused_and_a_single_feature_is_accepted() -> None:
     with pytest.raises(DataError, match="n_samples=1"):
         read_training(X[:1], [0.5])
     with pytest.raises(DataError, match="n_samples=1"):
@@ -156,7 +156,7 @@ def test_one_sample_and_one_feature() -> None:
 # The split into training and validation rows
 
 
-def test_floats_that_are_taken_as_classes_are_announced() -> None:
+def test_floats_treated_as_classes_are_announced() -> None:
     rows, few = np.arange(60.0)[:, None], np.arange(60) % 5
     for y in (few * 1.0, [float(label) for label in few], pandas.Series(few * 1.0), np.array(few * 1.0, object)):
         told = (
@@ -182,14 +182,14 @@ def assert_split(table: Table, training: np.ndarray, validating: np.ndarray) -> 
     assert np.all(np.diff(validating) > 0)
 
 
-def test_split_by_class_keeps_the_shares() -> None:
+def test_a_split_by_class_keeps_the_shares() -> None:
     table = table_of(np.repeat(["a", "b", "c"], [100, 50, 10]))
     training, validating = split(table, 0.2, 0)
     assert_split(table, training, validating)
     assert np.bincount(table.y[validating, 0].astype(int)).tolist() == [20, 10, 2]
 
 
-def test_split_of_numbers() -> None:
+def test_a_regression_split_has_the_requested_size() -> None:
     table = table_of(np.linspace(0.5, 9.7, 103))
     for validation, count in ((0.2, 21), (np.float32(0.5), 52), (7, 7), (np.int64(102), 102), (1e-9, 1), (0.9999, 102)):
         training, validating = split(table, validation, 1)  # type: ignore[arg-type]
@@ -197,14 +197,14 @@ def test_split_of_numbers() -> None:
         assert len(validating) == count
 
 
-def test_same_seed_same_split() -> None:
+def test_the_same_seed_gives_the_same_split() -> None:
     for table in (table_of(np.arange(200) % 4), table_of(np.linspace(0.5, 9, 200))):
         first = split(table, 0.25, 2**80)
         assert all(np.array_equal(one, other) for one, other in zip(first, split(table, 0.25, 2**80), strict=True))
         assert not np.array_equal(first[1], split(table, 0.25, 1)[1])
 
 
-def test_a_class_with_one_row_trains() -> None:
+def test_a_class_with_one_row_is_used_for_training_only() -> None:
     table = table_of(["a"] * 10 + ["b"] * 9 + ["c"])
     with pytest.warns(UserWarning, match="^class 'c' has a single row, which is used for training only$"):
         training, validating = split(table, 0.3, 0)
@@ -227,12 +227,12 @@ def test_few_validation_rows_may_miss_classes_but_training_never_does() -> None:
 
 
 @pytest.mark.parametrize("validation", [0, -1, 6, 7, 0.0, 1.0, 1.5, -0.1, float("nan"), "0.2", True, None])
-def test_impossible_sizes_of_the_validation_part(validation: Any) -> None:
+def test_impossible_validation_sizes_are_refused(validation: Any) -> None:
     with pytest.raises(SettingError, match="validation"):
         split(read_training(X, Y), validation, 0)
 
 
-def test_too_few_rows_to_train_every_class() -> None:
+def test_too_few_training_rows_for_every_class_are_refused() -> None:
     with pytest.raises(SettingError, match="leaves 1 rows to train, fewer than the 2 classes"):
         split(read_training(X, Y), 5, 0)
     with (
@@ -245,7 +245,7 @@ def test_too_few_rows_to_train_every_class() -> None:
             split(read_training(X, Y), 2, seed)  # type: ignore[arg-type]
 
 
-def test_nothing_warns_on_ordinary_data() -> None:
+def test_ordinary_data_causes_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         split(read_training(X, Y), 2, 0)

@@ -1,4 +1,4 @@
-"""Sample weights: what they may be, and that a whole weight equals as many repeated rows (F17, F18, F10)."""
+"""Sample weights: valid and invalid weights. An integer weight equals as many repeated rows (F17, F18, F10)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ X, Y = table()
 XR, YR = targets()
 
 
-# What they may be
+# Valid and invalid weights
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_invalid_weights_are_refused(bad: Any, message: str) -> None:
         read_weights(bad, 3)
 
 
-def test_weights_of_any_container() -> None:
+def test_weights_can_be_in_any_container() -> None:
     import polars
     import pyarrow
 
@@ -101,17 +101,18 @@ def test_equal_weights_count_as_no_weights() -> None:
     assert quick(X, Y, sample_weight=3).digest == quick(X, Y).digest == quick(X, Y, sample_weight=[0.1] * 60).digest
 
 
-# Zero is no row
+# Weights of zero
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_row_of_weight_zero_is_not_there(seed: int) -> None:
+def test_a_row_of_weight_zero_is_ignored(seed: int) -> None:
     random = np.random.default_rng(seed)
     weights = random.permutation([0] * 30 + [1] * 90 + [2] * 30)
     columns = mixed_columns(150)
     x = np.array(list(zip(*columns.values(), strict=True)), object)
     y, labels = mixed_target(columns), np.array(["u", "v", "w"])[random.integers(0, 3, 150)]
-    x[weights == 0, 1:4] = [[10**400, "yes", "violet"]]  # refused as a number, no boolean, a level of its own
+    # a number out of range, text that is no boolean, and a level that is otherwise absent
+    x[weights == 0, 1:4] = [[10**400, "yes", "violet"]]
     labels[weights == 0] = "x"
     there = weights > 0
     for given, estimator in ((y, ash.ASHRegressor), (labels, ash.ASHClassifier)):
@@ -129,7 +130,7 @@ def test_a_row_of_weight_zero_is_not_there(seed: int) -> None:
     assert schemas[0] == schemas[1]
 
 
-def test_classes_task_and_rows_are_those_that_weigh() -> None:
+def test_classes_task_and_row_count_ignore_rows_of_weight_zero() -> None:
     weights = np.where(Y == 1, 0.0, 1.0)
     with pytest.raises(DataError, match=r"y has only one class \(0, n_samples=\d+\)"):
         read_training(X, Y, sample_weight=weights)
@@ -154,7 +155,7 @@ def test_a_row_of_weight_zero_needs_no_target(cell: Any) -> None:
     assert fit.result_.digest == expected.result_.digest
 
 
-# A whole weight equals as many repeated rows
+# Integer weights equal repeated rows
 
 
 def fitted(estimator: Callable[..., Any], *data: Any) -> Any:
@@ -163,7 +164,7 @@ def fitted(estimator: Callable[..., Any], *data: Any) -> Any:
 
 @pytest.mark.parametrize("estimator", [ash.ASHClassifier, ash.ASHRegressor])
 @pytest.mark.parametrize("kind", ["numbers", "mixed"])
-def test_f18_whole_weights_are_repeated_rows_in_any_order(estimator: Callable[..., Any], kind: str) -> None:
+def test_f18_integer_weights_equal_repeated_rows_in_any_order(estimator: Callable[..., Any], kind: str) -> None:
     columns = mixed_columns(120)
     x = np.array(list(zip(*columns.values(), strict=True)), object)
     y = mixed_target(columns)
@@ -185,7 +186,7 @@ def test_f18_whole_weights_are_repeated_rows_in_any_order(estimator: Callable[..
 
 
 @pytest.mark.parametrize("scale", [0.37, 1000.0], ids=["parts", "too many to repeat"])
-def test_other_weights_count_in_any_order_of_rows(scale: float) -> None:
+def test_other_weights_do_not_depend_on_the_order_of_rows(scale: float) -> None:
     weights = np.random.default_rng(9).integers(1, 9, 60) * scale
     expected = fitted(ash.ASHRegressor, XR, YR, weights)
     order = np.random.default_rng(10).permutation(60)
@@ -194,7 +195,7 @@ def test_other_weights_count_in_any_order_of_rows(scale: float) -> None:
     assert parts_from(XR, YR, sample_weight=weights, sort=True).table.rows == 60
 
 
-# The score
+# Scores
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,7 @@ def test_rows_of_a_validation_table_have_equal_weights() -> None:
     assert result.digest != quick(XR, YR, metric="mae", validation=(XR[:20], YR[:20])).digest
 
 
-# Weights of classes, and of a validation table
+# Class weights, and weights of a validation table
 
 
 SKEWED = np.where(np.arange(len(Y)) % 4 == 0, "rare", "usual")
@@ -245,7 +246,7 @@ def weighted_fit(**given: Any) -> Any:
     return ash.ASHClassifier(**{**FIT, **given}).fit(X, SKEWED, sample_weight=weight)
 
 
-def test_weights_of_classes_are_weights_of_rows() -> None:
+def test_class_weights_act_as_row_weights() -> None:
     by_hand = weighted_fit(sample_weight=np.where(SKEWED == "rare", 2.5, 1.0))
     for class_weight in ({"rare": 2.5}, {"rare": 2.5, "usual": 1}, {"usual": np.float32(1), np.str_("rare"): 2.5}):
         assert weighted_fit(class_weight=class_weight).result_.digest == by_hand.result_.digest
@@ -255,7 +256,7 @@ def test_weights_of_classes_are_weights_of_rows() -> None:
     assert weighted_fit(class_weight="balanced").result_.digest == weighted_fit(class_weight=balanced).result_.digest
 
 
-def test_weights_of_classes_multiply_those_of_rows() -> None:
+def test_class_weights_multiply_row_weights() -> None:
     weights = np.random.default_rng(0).random(len(Y)) + 0.5
     both = weighted_fit(class_weight={"rare": 3.0}, sample_weight=weights)
     by_hand = weighted_fit(sample_weight=weights * np.where(SKEWED == "rare", 3.0, 1.0))
@@ -263,7 +264,7 @@ def test_weights_of_classes_multiply_those_of_rows() -> None:
     assert weighted_fit(class_weight="balanced", cv=3).best_score_ != weighted_fit(cv=3).best_score_
 
 
-def test_a_fit_with_weights_of_classes_is_repeated() -> None:
+def test_a_fit_with_class_weights_is_repeated() -> None:
     fit = weighted_fit(class_weight={"rare": 3.0})
     again = ash.ASHClassifier(record=fit.result_.record, n_jobs=1).fit(X, SKEWED)
     assert again.model_.digest == fit.model_.digest and again.result_.options.class_weight == (("rare", 3.0),)
@@ -282,7 +283,7 @@ def test_a_fit_with_weights_of_classes_is_repeated() -> None:
         ({"rar": 2.0}, "class_weight has 'rar', which is no class of y; these are 'rare', 'usual'"),
     ],
 )
-def test_invalid_weights_of_classes_are_refused(bad: Any, message: str) -> None:
+def test_invalid_class_weights_are_refused(bad: Any, message: str) -> None:
     with pytest.raises(ash.SettingError, match=message):
         weighted_fit(class_weight=bad)
 

@@ -1,6 +1,6 @@
-"""The documentation is correct: the blocks of its pages run, and the reference has every public name.
+"""The documentation is correct: the code blocks of its pages run, and the reference lists every public name.
 
-`sphinx-build`, which .ci/run calls with warnings as errors, runs the same blocks, and the examples of the gallery.
+`sphinx-build`, which .ci/run calls with warnings as errors, runs the same blocks and the gallery examples.
 """
 
 import re
@@ -25,12 +25,12 @@ def blocks(page: str) -> list[Block]:
 
 
 def lacking(block: Block) -> list[str]:
-    """Return the missing requirements of a block, beyond those that the tests need anyway."""
+    """Return the missing requirements of a block, without those that all tests need anyway."""
     return [name for name in missing(block) if name in needs.HOW]
 
 
 def runs() -> Iterator[tuple[str, str]]:
-    """Yield each page that has blocks to run, with the missing requirements of its blocks."""
+    """Yield each page that has blocks to run, once with "" and once with each missing requirement of its blocks."""
     for page in PAGES:
         to_run = [block for block in blocks(page) if block.runs]
         if to_run:
@@ -50,21 +50,21 @@ def test_the_blocks_of_a_page_run(page: str, absent: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_looks_like_output_is_output(page: str) -> None:
-    """A fence is code to run, code with a reason not to be run, or a directive."""
+def test_every_fence_has_a_known_purpose(page: str) -> None:
+    """A fence is code to run, code with a reason not to run it, or a directive."""
     for block in blocks(page):
         assert block.language in LANGUAGES or block.language.startswith("{"), f"{page}, line {block.first + 1}"
         assert block.wishes.get("not run") != ""
 
 
-def test_the_reference_has_every_public_name() -> None:
+def test_the_reference_lists_every_public_name() -> None:
     pages = "".join((DOCS / "reference" / page).read_text(encoding="utf-8") for page in ("index.md", "errors.md"))
     listed = set(re.findall(r"^   (\w+)$", pages, re.MULTILINE))
     listed |= set(re.findall(r"^\.\. (?:autoexception|py:data):: (\w+)$", pages, re.MULTILINE))
     assert listed == set(ash.__all__) - {"callbacks"} | set(ash.callbacks.__all__)
 
 
-def test_the_glossary_defines_the_words_of_the_design_and_links_each() -> None:
+def test_the_glossary_defines_and_links_every_word_of_the_design() -> None:
     [block] = [block for block in blocks("reference/glossary.md") if block.language == "{glossary}"]
     entries = dict(entry.split("\n", 1) for entry in block.source.strip().split("\n\n"))
     words = (DOCS.parent / "cpp" / "DESIGN.md").read_text(encoding="utf-8").split("\n## ")[1]
@@ -75,7 +75,7 @@ def test_the_glossary_defines_the_words_of_the_design_and_links_each() -> None:
 
 
 @pytest.mark.parametrize("name", list(DRAWINGS))
-def test_a_drawing_is_well_formed_and_inside_of_its_frame(name: str) -> None:
+def test_a_drawing_is_well_formed_and_fits_its_frame(name: str) -> None:
     picture = ElementTree.fromstring(DRAWINGS[name]())[0]
     width, height = map(float, picture.attrib["viewBox"].split()[2:])
     boxes = [each.attrib for each in picture.iter() if each.tag.endswith("rect")]
@@ -103,17 +103,17 @@ def test_a_figure_is_shown(tmp_path: Path) -> None:
     assert "<svg" in path.read_text(encoding="utf-8")
 
 
-def test_a_page_that_a_block_has_written_is_shown(tmp_path: Path) -> None:
+def test_a_page_written_by_a_block_is_shown(tmp_path: Path) -> None:
     [block] = blocks_of("```python shows: run.html\n__import__('pathlib').Path('run.html').touch()\n```")
     assert Session("page", tmp_path).run(block).page == tmp_path / "run.html"
 
 
-def test_a_warning_that_is_expected_is_shown(tmp_path: Path) -> None:
+def test_an_expected_warning_is_shown(tmp_path: Path) -> None:
     text = "```python warns: careful\nimport warnings\nwarnings.warn('be careful')\n```"
     assert run(text, tmp_path) == ["UserWarning: be careful\n"]
 
 
-def test_an_error_that_is_expected_is_shown(tmp_path: Path) -> None:
+def test_an_expected_error_is_shown(tmp_path: Path) -> None:
     assert run("```python raises: ValueError\nint('x')\n```", tmp_path)[0].startswith("ValueError: invalid literal")
 
 
@@ -132,15 +132,15 @@ def test_an_error_that_is_expected_is_shown(tmp_path: Path) -> None:
         ("```console\nash-tune digits\n```", ValueError),
     ],
 )
-def test_a_block_that_is_wrong_fails(text: str, error: type[Exception], tmp_path: Path) -> None:
+def test_an_incorrect_block_fails(text: str, error: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(error):
         run(text, tmp_path)
 
 
-def test_a_command_shows_what_it_prints(tmp_path: Path) -> None:
+def test_a_command_shows_its_output(tmp_path: Path) -> None:
     assert run("```console\n$ ash-tune --version\n```", tmp_path) == [f"ash-tune {ash.__version__}\n"]
 
 
-def test_what_is_not_there_is_named() -> None:
+def test_missing_requirements_are_named() -> None:
     [block] = blocks_of("```python needs: numpy, no_such_package, sh\nx = 1\n```")
     assert block.runs and missing(block) == ["no_such_package"]

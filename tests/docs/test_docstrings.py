@@ -49,14 +49,14 @@ def by_name(names: list[Public]) -> Any:
 
 
 def parameters(call: Any) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a signature, of any number of arguments with their stars."""
+    """Return the parameters of a signature, with the stars of `*args` and `**kwargs` in their names."""
     stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
     found = inspect.signature(call).parameters.values()
     return {stars.get(each.kind, "") + each.name: each for each in found if each.name != "self"}
 
 
 def types_of(annotation: Any) -> set[str]:
-    """Return the names of the types that an annotation allows, without what they hold."""
+    """Return the names of the types that an annotation allows, without the types of their elements."""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     while "[" in text:
         text = re.sub(r"\[[^][]*\]", "", text)
@@ -68,20 +68,20 @@ def test_every_error_is_public() -> None:
 
 
 @by_name(NAMES)
-def test_it_begins_with_one_line_that_is_a_sentence(each: Public) -> None:
+def test_the_first_line_is_a_sentence(each: Public) -> None:
     first, *rest = each.doc.splitlines()
     assert re.fullmatch(r"[A-Z`].* .*\.", first), first
     assert rest[:1] in ([], [""])
 
 
 @by_name([each for each in NAMES if inspect.isclass(each.value) or each.name.count(".") < 2])
-def test_it_has_an_example(each: Public) -> None:
+def test_a_docstring_has_an_example(each: Public) -> None:
     assert each.value in ERRORS - WITH_EXAMPLE or ">>>" in each.doc
 
 
 @by_name(EXAMPLES)
 @pytest.mark.filterwarnings("error:the ladder has one rung")
-def test_its_examples_print_what_they_show(each: Public, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_print_what_they_show(each: Public, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     if each.name.startswith("ash.callbacks."):
@@ -92,7 +92,7 @@ def test_its_examples_print_what_they_show(each: Public, tmp_path: Path, monkeyp
 
 
 @by_name(CALLS)
-def test_it_describes_its_parameters_and_no_others(each: Public) -> None:
+def test_all_parameters_and_no_others_are_described(each: Public) -> None:
     told, own = entries(each.doc, "Parameters"), parameters(each.value)
     if not told and (each.overridden or "Attributes" in sections(each.doc)):
         return
@@ -101,7 +101,7 @@ def test_it_describes_its_parameters_and_no_others(each: Public) -> None:
 
 
 @by_name([each for each in CALLS if "Attributes" in sections(each.doc)])
-def test_it_describes_attributes_that_it_has(each: Public) -> None:
+def test_described_attributes_exist(each: Public) -> None:
     told, own = entries(each.doc, "Attributes"), parameters(each.value)
     declared = {name for kind in each.value.__mro__ for name in inspect.get_annotations(kind)}
     set_by_fit = {name for name in told if name.endswith("_")}
@@ -113,7 +113,7 @@ def test_it_describes_attributes_that_it_has(each: Public) -> None:
 
 
 def check_types(told: dict[str, str], own: dict[str, inspect.Parameter]) -> None:
-    """Check that the words beside a parameter name all types of its annotation, and no others of the basic ones."""
+    """Check that the text beside a parameter names all types of its annotation and no other basic types."""
     for name, parameter in own.items():
         kinds = types_of(parameter.annotation)
         if not told[name] or kinds & {"Any", "_empty"}:
@@ -124,6 +124,6 @@ def check_types(told: dict[str, str], own: dict[str, inspect.Parameter]) -> None
         assert BASIC & set(re.findall(r"(?<! of )(?<! to )\b\w+", told[name])) <= allowed, name
 
 
-def test_no_public_call_has_many_parameters() -> None:
+def test_no_public_call_has_too_many_parameters() -> None:
     counts = {each.name: len(parameters(each.value)) for each in CALLS}
     assert len(counts) > 100 and max(counts.values()) <= MOST_PARAMETERS, counts

@@ -1,4 +1,4 @@
-"""llms.txt lists every page of a documentation, and is written beside its HTML pages only."""
+"""llms.txt lists every page of a documentation. It is written only beside HTML pages."""
 
 import os
 import subprocess
@@ -51,10 +51,10 @@ def build(folder: Path, builder: str, *settings: str) -> Path:
 
 
 @pytest.mark.parametrize("home", ["", "https://ash.example/docs/"])
-def test_it_lists_every_page_by_title_address_and_first_sentence(home: str, tmp_path: Path) -> None:
+def test_llms_txt_lists_every_page_by_title_address_and_first_sentence(home: str, tmp_path: Path) -> None:
     index = build(tmp_path, "html", f"html_baseurl={home}")
     assert index.read_text(encoding="utf-8") == INDEX.replace("HOME", home)
 
 
-def test_other_formats_have_none(tmp_path: Path) -> None:
+def test_other_builders_write_no_llms_txt(tmp_path: Path) -> None:
     assert not build(tmp_path, "text").exists()

@@ -1,4 +1,4 @@
-"""The page of likely mistakes shows what really happens."""
+"""The page about likely mistakes shows the real outcome of each mistake."""
 
 import json
 
@@ -9,7 +9,7 @@ LIKELY = 120
 REFUSED = ("DataError", "SettingError", "UnknownArgument", "ModelFormatError", "NotFittedError")
 
 
-def test_the_page_says_what_happens() -> None:
+def test_the_page_shows_the_real_outcomes() -> None:
     found = mistakes.outcomes()
     before = json.loads(mistakes.BEFORE.read_text(encoding="utf-8"))
     assert len(found) >= LIKELY and before.keys() == found.keys()
@@ -20,5 +20,5 @@ def test_the_page_says_what_happens() -> None:
     assert all(hasattr(ash, name) or name == "NotFittedError" for name in REFUSED)
     shown = mistakes.PAGE.read_text(encoding="utf-8")
     assert all(f"| {case.what} |" in shown for cases in mistakes.CASES.values() for case in cases)
-    if mistakes.made_with() in shown:  # other libraries have other messages and types
+    if mistakes.made_with() in shown:  # other library versions raise other messages and types
         assert shown == mistakes.page(before, found)

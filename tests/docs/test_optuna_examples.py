@@ -1,4 +1,4 @@
-"""The examples of `examples/optuna`: each finds a good score, and README.md has its row."""
+"""The examples in `examples/optuna`: each finds a good score and has a row in README.md."""
 
 import importlib
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_an_example_finds_a_good_score(name: str, example: Any) -> None:
 
 
 @pytest.mark.parametrize("name", UNCHANGED)
-def test_an_unchanged_objective_is_one_of_optuna(name: str, example: Any) -> None:
+def test_an_unchanged_objective_is_a_valid_optuna_objective(name: str, example: Any) -> None:
     module = example(name)
     assert module.__doc__.splitlines()[0] == "Runs Optuna's objective unchanged."
     objective = module.objective if name == "pruning" else module.Objective(load_iris())
@@ -78,7 +78,7 @@ def test_lines_of_code_are_counted(example: Any) -> None:
     assert example("compare").lines_of_code(text) == 3 + 2 + 2
 
 
-def test_an_original_of_another_version_is_refused(example: Any, tmp_path: Path) -> None:
+def test_an_original_from_another_version_is_refused(example: Any, tmp_path: Path) -> None:
     (tmp_path / "pytorch").mkdir()
     (tmp_path / "pytorch" / "skorch_simple.py").write_text("x = 28 * 28\n", encoding="utf-8")
     with pytest.raises(ValueError, match="SUBSET_RATIO"):

@@ -1,4 +1,4 @@
-"""The README is correct: blocks print what it shows, all names exist, its figures are those of bench/results."""
+"""The README is correct: blocks print what it shows, all names exist, its figures match bench/results."""
 
 import inspect
 import re
@@ -28,7 +28,7 @@ PICTURES = "https://raw.githubusercontent.com/ash-tune/ash/main/"
 
 
 def blocks() -> Iterator[tuple[Block, str]]:
-    """Yield each block of Python and what the README shows of its output."""
+    """Yield each Python block together with the output that the README shows for it."""
     tokens = [token for token in MarkdownIt("commonmark").parse(README) if token.type in ("fence", "code_block")]
     for block, output in zip(tokens, [*tokens[1:], None], strict=True):
         if block.type == "fence" and block.info == "python" and block.map is not None:
@@ -39,13 +39,13 @@ def blocks() -> Iterator[tuple[Block, str]]:
             yield Block("python", source, *block.map), output.content
 
 
-def test_it_is_short() -> None:
+def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= MOST_LINES
     assert all(len(block.source.split("\n")) <= 16 for block, _ in blocks())
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # other packages use deprecated parts of each other
-def test_every_block_prints_what_is_shown(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # packages use deprecated parts of each other
+def test_every_block_prints_the_output_shown(tmp_path: Path) -> None:
     session = Session("README.md", tmp_path)
     found = [(session.run(block).text, shown) for block, shown in blocks()]
     assert len(found) == 3
@@ -55,7 +55,7 @@ def test_every_block_prints_what_is_shown(tmp_path: Path) -> None:
         assert numbers[0] == pytest.approx(numbers[1], abs=TOLERANCE)
 
 
-def test_what_it_names_exists() -> None:
+def test_all_names_in_the_readme_exist() -> None:
     prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
     code = " ".join([*(block.source for block, _ in blocks()), *re.findall(r"`([^`\n]+)`", prose)])
     arguments = set(re.findall(r"\b(\w+)=", code)) & {*inspect.signature(ash.tune).parameters, *CONFIG_FIELDS, "target"}
@@ -69,18 +69,18 @@ def test_what_it_names_exists() -> None:
     assert "tune" in names and names <= set(ash.__all__)
 
 
-def test_links_are_absolute_and_lead_somewhere() -> None:
+def test_links_are_absolute_and_their_targets_exist() -> None:
     links = re.findall(r"\]\(([^)]+)\)", README)
     assert len(links) > 15 and all(link.startswith("https://") for link in links)
     own = [link.removeprefix(home) for link in links for home in (HOME, PICTURES) if link.startswith(home)]
     assert len(own) > 12 and [path for path in own if not (ROOT / path).exists()] == []
 
 
-def test_the_figures_are_those_of_the_benches() -> None:
+def test_figures_match_the_benches() -> None:
     found = report.filled(README, RESULTS)
     assert found == README, "run: python -m bench report"
     assert set(re.findall(r"<!-- figures: (\w+) -->", README)) == {"quality", "peers", "step", "tables", "origin"}
 
 
-def test_the_commands_of_the_set_up_are_there() -> None:
-    assert len(re.findall(r"^ +pip install .*&&", README, re.MULTILINE)) == 2  # .ci/run gives them
+def test_the_setup_commands_are_present() -> None:
+    assert len(re.findall(r"^ +pip install .*&&", README, re.MULTILINE)) == 2  # .ci/run runs these commands

@@ -1,4 +1,4 @@
-"""Models as C++ headers: compiled with all warnings as errors, compared with the model's own predictions."""
+"""Models exported as C++ headers: compiled with all warnings as errors, compared with the model's own predictions."""
 
 import subprocess
 from pathlib import Path
@@ -36,7 +36,7 @@ def check(model: Any, program: Path, X: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_networks_of_every_kind(seed: int, tmp_path: Path) -> None:
+def test_networks_of_every_kind_are_exported(seed: int, tmp_path: Path) -> None:
     random = np.random.default_rng(seed)
     several = {"classes": [None, 2][seed // 4], "scalings": 1 + seed // 4}
     model = random_ensemble(random, **several) if seed % 4 == 0 else random_network(random)
@@ -46,7 +46,7 @@ def test_networks_of_every_kind(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_trees_of_every_kind(seed: int, tmp_path: Path) -> None:
+def test_trees_of_every_kind_are_exported(seed: int, tmp_path: Path) -> None:
     random = np.random.default_rng(seed)
     classes = [None, 0, 5][seed % 3]
     model = (random_mixture if seed % 4 == 0 else random_trees)(random, classes=classes)
@@ -57,7 +57,7 @@ def test_trees_of_every_kind(seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", COMPILERS)
 @pytest.mark.parametrize("make", [random_ensemble, random_mixture])
-def test_networks_that_scale_their_inputs_differently(make: Any, name: str, tmp_path: Path) -> None:
+def test_networks_with_different_input_scalings_are_exported(make: Any, name: str, tmp_path: Path) -> None:
     """Members with the same scaling are not adjacent in the ensemble."""
     random = np.random.default_rng(list(COMPILERS).index(name))
     model = make(random, classes=[None, 0][make is random_mixture], scalings=2)
@@ -74,7 +74,7 @@ def test_thresholds_are_compared_in_double(missing: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", COMPILERS)
-def test_every_activation_with_and_without_shares(name: str, tmp_path: Path) -> None:
+def test_every_activation_is_exported_with_and_without_learned_shares(name: str, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     model = random_ensemble(random, activations=list(ACTIVATIONS), classes=None)
     model.to_cpp(tmp_path / "model.hpp", namespace="shop::price")
@@ -83,7 +83,7 @@ def test_every_activation_with_and_without_shares(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("make", [random_network, random_trees, random_mixture])
-def test_what_predict_refuses_is_false(make: Any, tmp_path: Path) -> None:
+def test_rows_that_predict_refuses_return_false(make: Any, tmp_path: Path) -> None:
     columns = (ColumnSchema("number", "float64"), ColumnSchema("category", "str", ("a", "b")))
     encoding = Encoding(Schema(columns, None, missing="error", unknown="error"), (None, None), ())
     make(np.random.default_rng(5), encoding=encoding, classes=0).to_cpp(tmp_path / "model.hpp")
@@ -103,7 +103,7 @@ def run_main(folder: Path, body: str, *flags: str) -> subprocess.CompletedProces
     return done if done.returncode else subprocess.run([str(folder / "main")], capture_output=True, text=True)
 
 
-def test_text_of_users_arrives_byte_by_byte(tmp_path: Path) -> None:
+def test_text_from_users_is_preserved_byte_by_byte(tmp_path: Path) -> None:
     names = (*HOSTILE, "\udcff", "age")
     columns = tuple(ColumnSchema("category", "str", tuple(sorted([*HOSTILE, f"{n}"]))) for n in range(len(names)))
     encoding = Encoding(Schema(columns, names), (None,) * len(names), ())
@@ -124,7 +124,7 @@ def test_text_of_users_arrives_byte_by_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("labels", [2, 3, 4, 5])
-def test_labels_are_of_their_type(labels: int, tmp_path: Path) -> None:
+def test_labels_keep_their_type(labels: int, tmp_path: Path) -> None:
     network = random_network(np.random.default_rng(5), classes=labels)
     network.to_cpp(tmp_path / "model.hpp")
     kind, form = _PRINTED[LABELS[labels].dtype.kind]
@@ -134,7 +134,7 @@ def test_labels_are_of_their_type(labels: int, tmp_path: Path) -> None:
     assert [read(line) for line in printed.stdout.split()] == LABELS[labels].tolist()
 
 
-def test_two_models_in_one_program_and_no_allocation(tmp_path: Path) -> None:
+def test_two_models_fit_in_one_program_and_allocate_nothing(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     for name, make in (("one", random_ensemble), ("two", random_mixture)):
         make(random, plain=False, scalings=2).to_cpp(tmp_path / f"{name}.hpp", namespace=name)
@@ -158,7 +158,7 @@ def test_fast_math_is_refused(tmp_path: Path) -> None:
     assert "compile without -ffast-math" in run_main(tmp_path, "", "-ffast-math").stderr
 
 
-def test_floats_are_exact() -> None:
+def test_floats_are_written_exactly() -> None:
     values = np.random.default_rng(0).normal(size=1000).astype(np.float32).tolist()
     for value in [*values, 0.0, -0.0, 1.0, -1.0, 2.0**-149, -(2.0**127), 0.1, 5e-324, 1.7976931348623157e308]:
         assert float.fromhex(floating(value)) == value
@@ -166,7 +166,7 @@ def test_floats_are_exact() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "1a", "_a", "a__b", "a::", "ä", "a;b", "int", "std", "a::class", None, 7])
-def test_namespaces_that_are_no_names(name: Any, tmp_path: Path) -> None:
+def test_invalid_namespaces_are_refused(name: Any, tmp_path: Path) -> None:
     with pytest.raises(ash.SettingError, match=r"namespace=.*pass a name of C\+\+ such as"):
         random_network(np.random.default_rng(3)).to_cpp(tmp_path / "model.hpp", namespace=name)
     assert not (tmp_path / "model.hpp").exists()

@@ -1,4 +1,4 @@
-"""Models as ONNX: checked by onnx, run by onnxruntime, compared with the model's own predictions."""
+"""Models exported as ONNX: checked by onnx, run by onnxruntime, compared with the model's own predictions."""
 
 import json
 from pathlib import Path
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:X holds infinite numbers")
 
 
 def session(model: Any, path: Path, missing: str = MISSING) -> Any:
-    """Write a model, let onnx check all of it, and load it."""
+    """Export a model, check the file with onnx, and load it in onnxruntime."""
     model.to_onnx(path / "model.onnx", missing=missing)
     onnx.checker.check_model(onnx.load(path / "model.onnx"), full_check=True)
     return onnxruntime.InferenceSession(path / "model.onnx")
 
 
 def without_nul(X: Any) -> Any:
-    """The rows without a NUL in a text, which ends the text in both runtimes."""
+    """Return the rows without a NUL in their text. NUL ends the text in both runtimes."""
     return X[["\0" not in "".join(map(str, row)) for row in cells(X)]]
 
 
@@ -63,7 +63,7 @@ def check(model: Any, path: Path, X: Any) -> dict[str, NDArray[Any]]:
 
 
 @given(seed=st.integers(0, 2**32))
-def test_networks_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_networks_of_every_kind_are_exported(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     random = np.random.default_rng(seed)
     several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 3}
     model = random_ensemble(random, **several) if seed % 4 == 0 else random_network(random)
@@ -71,7 +71,7 @@ def test_networks_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFact
 
 
 @given(seed=st.integers(0, 2**32))
-def test_trees_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_trees_of_every_kind_are_exported(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     random = np.random.default_rng(seed)
     several = {"classes": [None, 0, 5][seed % 3], "scalings": 1 + seed // 4 % 2}
     model = random_mixture(random, **several) if seed % 4 == 0 else random_trees(random)
@@ -80,14 +80,14 @@ def test_trees_of_every_kind(seed: int, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.parametrize("missing", ["as zero", "left", "right"])
 def test_thresholds_are_compared_in_double(missing: str, tmp_path: Path) -> None:
-    """As the types of the tensors say; in float, cells on both sides of a threshold would be equal."""
+    """The tensors are double. In float, cells on both sides of a threshold would be equal."""
     trees, X = two_leaves(0.1, missing), around(0.1)
     assert (run(trees, tmp_path, X)["target"][:, 0] == trees.predict(X)).all()
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_reference_of_onnx_agrees(seed: int, tmp_path: Path) -> None:
-    """It implements only the specification, independent of any runtime."""
+def test_the_onnx_reference_evaluator_agrees(seed: int, tmp_path: Path) -> None:
+    """The reference evaluator implements only the specification, independently of any runtime."""
     from onnx.reference import ReferenceEvaluator
 
     random = np.random.default_rng(seed)
@@ -100,14 +100,14 @@ def test_the_reference_of_onnx_agrees(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("labels", range(len(LABELS)))
-def test_labels_of_every_type(labels: int, tmp_path: Path) -> None:
+def test_labels_of_every_type_are_exported(labels: int, tmp_path: Path) -> None:
     random = np.random.default_rng(labels)
     network = random_network(random, classes=labels)
     label = check(network, tmp_path, random_rows(random, network))["label"]
     assert label.dtype == (network.classes_.dtype if network.classes_.dtype.kind != "U" else object)
 
 
-def test_a_trained_network_its_ensemble_and_both_from_files(tmp_path: Path) -> None:
+def test_a_trained_network_and_ensemble_are_exported_directly_and_from_files(tmp_path: Path) -> None:
     frame = mixed_frame(300)
     result = ash.tune(
         frame, mixed_y(frame), candidates=4, threads=1, progress=False, config=ash.SearchConfig(max_rungs=1)
@@ -127,7 +127,7 @@ def numbers(count: int, **policies: Any) -> Encoding:
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_few_rows(rows: int, tmp_path: Path) -> None:
+def test_tables_of_zero_and_one_row_are_predicted(rows: int, tmp_path: Path) -> None:
     random = np.random.default_rng(4)
     given = {"classes": 1, "plain": False, "activations": ["selu"]}
     for encoding, make in ((numbers(3), random_network), (random_encoding(random), random_mixture)):
@@ -137,13 +137,13 @@ def test_few_rows(rows: int, tmp_path: Path) -> None:
         assert outputs["probabilities"].shape == (rows, 4) and outputs["label"].shape == (rows,)
 
 
-def test_numbers_alone_are_one_input(tmp_path: Path) -> None:
+def test_a_table_of_only_numbers_is_one_input(tmp_path: Path) -> None:
     network = random_network(np.random.default_rng(4), encoding=numbers(5))
     [given] = session(network, tmp_path).get_inputs()
     assert (given.name, given.type, given.shape) == ("X", "tensor(double)", ["rows", 5])
 
 
-def test_inputs_are_called_as_the_columns(tmp_path: Path) -> None:
+def test_inputs_have_the_names_of_the_columns(tmp_path: Path) -> None:
     names = ("label", "", "probabilities", "probabilities_", "_", "__constant0", "x\n")
     columns = (*[ColumnSchema("number", "float64")] * 6, ColumnSchema("category", "str", ("a", "b")))
     encoding = Encoding(Schema(columns, names), (None,) * 7, ())
@@ -162,7 +162,7 @@ def test_inputs_are_called_as_the_columns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [random_network, random_trees, random_mixture])
 @pytest.mark.parametrize("classes", [None, 0])
-def test_what_predict_refuses_is_nan(classes: int | None, make: Any, tmp_path: Path) -> None:
+def test_rows_that_predict_refuses_give_nan(classes: int | None, make: Any, tmp_path: Path) -> None:
     columns = (ColumnSchema("number", "float64"), ColumnSchema("category", "str", ("a", "b")))
     encoding = Encoding(Schema(columns, None, missing="error", unknown="error"), (None, None), ())
     network = make(np.random.default_rng(5), encoding=encoding, classes=classes)
@@ -177,7 +177,7 @@ def test_what_predict_refuses_is_nan(classes: int | None, make: Any, tmp_path: P
             network.predict(rows[row : row + 1])
 
 
-def test_the_text_of_missing_cells_is_no_level(tmp_path: Path) -> None:
+def test_the_text_for_missing_cells_must_not_be_a_level(tmp_path: Path) -> None:
     columns = (ColumnSchema("category", "str", ("", "b"), True),)
     network = random_network(
         np.random.default_rng(6), encoding=Encoding(Schema(columns, ("c",)), (None,), ()), classes=0
@@ -193,7 +193,7 @@ def test_the_text_of_missing_cells_is_no_level(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["level", "name", "label"])
-def test_text_that_is_no_unicode_is_refused(where: str, tmp_path: Path) -> None:
+def test_text_that_is_not_unicode_is_refused(where: str, tmp_path: Path) -> None:
     bad = {one: "ok" if one != where else "\udcff" for one in ("level", "name", "label")}
     encoding = Encoding(Schema((ColumnSchema("category", "str", (bad["level"],)),), (bad["name"],)), (None,), ())
     labels = np.array(["a", bad["label"]], object)
@@ -202,7 +202,7 @@ def test_text_that_is_no_unicode_is_refused(where: str, tmp_path: Path) -> None:
         network.to_onnx(tmp_path / "model.onnx")
 
 
-def test_a_model_beyond_the_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_too_large_for_the_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ash.export.onnx.MOST_BYTES", 100)
     with pytest.raises(
         ash.SettingError,

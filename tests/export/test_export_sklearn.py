@@ -1,4 +1,4 @@
-"""Models as pipelines of scikit-learn: the same predictions without ash, or an error that says what is impossible."""
+"""Models exported as scikit-learn pipelines: the same predictions without ash, or an error that names the obstacle."""
 
 import pickle
 import subprocess
@@ -22,7 +22,7 @@ SIMPLE = (0, 1, 2, 3, 4, 6, None)
 
 
 def expressible(random: np.random.Generator, seed: int) -> dict[str, Any]:
-    """Arguments that limit a random network to what scikit-learn supports."""
+    """Return arguments that limit a random network to the features that scikit-learn supports."""
     encoding = random_encoding(random, dates=False)
     activations = [NAMES[seed % 4]] * (seed % 3)
     return {"plain": True, "encoding": encoding, "activations": activations, "classes": SIMPLE[seed % len(SIMPLE)]}
@@ -38,14 +38,14 @@ def check(model: Any, pipeline: Any, X: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_networks(seed: int) -> None:
+def test_networks_are_exported(seed: int) -> None:
     random = np.random.default_rng(seed)
     network = random_network(random, **expressible(random, seed))
     check(network, network.to_sklearn(), random_rows(random, network))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_ensembles(seed: int) -> None:
+def test_ensembles_are_exported(seed: int) -> None:
     random = np.random.default_rng(seed)
     ensemble = random_ensemble(random, **expressible(random, seed))
     if ensemble.n_outputs_ > 1:
@@ -65,13 +65,13 @@ def trained() -> tuple[Any, Any]:
     return frame, result.ensemble(4)
 
 
-def test_frames_as_they_are(trained: Any) -> None:
+def test_a_pipeline_reads_frames(trained: Any) -> None:
     frame, model = trained
     pipeline = model.to_sklearn()
     check(model, pipeline, frame)
     check(model, pipeline, odd_rows())
     shuffled = pipeline.predict_proba(frame[frame.columns[::-1]])
-    assert (shuffled == pipeline.predict_proba(frame)).all()  # columns are found by their names
+    assert (shuffled == pipeline.predict_proba(frame)).all()  # columns are matched by name
     import polars
 
     assert (pipeline.predict_proba(polars.from_pandas(frame)) == shuffled).all()
@@ -79,7 +79,7 @@ def test_frames_as_they_are(trained: Any) -> None:
         pipeline.predict(frame.drop(columns="age"))
 
 
-def test_the_pipeline_needs_no_ash(trained: Any, tmp_path: Path) -> None:
+def test_a_pipeline_does_not_need_ash(trained: Any, tmp_path: Path) -> None:
     frame, model = trained
     pipeline = model.to_sklearn()
     joblib.dump(pipeline, tmp_path / "pipeline.joblib")
@@ -103,13 +103,13 @@ def parts_of(pipeline: Any) -> list[Any]:
     return [pipeline, *inner]
 
 
-def test_it_is_pickled_without_waste(trained: Any) -> None:
+def test_a_pickled_pipeline_is_small(trained: Any) -> None:
     _, model = trained
     weights = sum(part.size for member in model.members for part in member.core.weights)
     assert len(pickle.dumps(model.members[0].to_sklearn())) < 60_000 + 16 * weights
 
 
-def test_missing_cells_and_unknown_levels_are_refused_where_the_model_does() -> None:
+def test_missing_cells_and_unseen_levels_are_refused_as_in_the_model() -> None:
     random = np.random.default_rng(4)
     encoding = random_encoding(random, dates=False, missing="error", unknown="error")
     network = random_network(random, encoding=encoding, plain=True, activations=["relu"], classes=0)
@@ -133,7 +133,7 @@ def test_missing_cells_and_unknown_levels_are_refused_where_the_model_does() -> 
         ({"classes": LABELS[5]}, r"labels that are fractions: use to_onnx, or train with labels that are text"),
     ],
 )
-def test_what_has_no_counterpart_is_named(changes: dict[str, Any], complaint: str) -> None:
+def test_settings_without_a_counterpart_are_named(changes: dict[str, Any], complaint: str) -> None:
     wanted = {"plain": True, "activations": ["relu"], "classes": 0} | changes
     with pytest.raises(ash.SettingError, match=f"scikit-learn cannot express {complaint}"):
         random_network(np.random.default_rng(2), **wanted).to_sklearn()
@@ -146,7 +146,7 @@ def test_what_has_no_counterpart_is_named(changes: dict[str, Any], complaint: st
         ({"parametric_activation": True}, "learned shares of activations: .* parametric_activation=False"),
     ],
 )
-def test_what_was_learned_and_has_no_counterpart_is_named(settings: dict[str, Any], complaint: str) -> None:
+def test_learned_parts_without_a_counterpart_are_named(settings: dict[str, Any], complaint: str) -> None:
     frame = mixed_frame(100)
     space = ash.Space(hidden=(4,), activation="relu", **settings)
     model = ash.tune(frame, mixed_y(frame), space, candidates=1, progress=False).model

@@ -29,7 +29,7 @@ SEEDS = range(25)
 
 
 def looked_up(description: Description, row: list[str | float | None]) -> list[float]:
-    """The features of a row, cell by cell: numbers as they are, NaN where missing, and scaled rows of the tables."""
+    """Return the features of a row. Numbers are unscaled, NaN where missing; table rows are scaled."""
     features: list[float] = []
     for column in description.columns:
         cell = row[column.source]
@@ -47,7 +47,7 @@ def looked_up(description: Description, row: list[str | float | None]) -> list[f
 
 
 def outputs_of(member: NetworkMember, features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The last layer of a member, by the layers of the oracle in double."""
+    """Return the output of the last layer of a member, computed by the oracle's layers in double."""
     x = features.astype(np.float64)
     if member.embedding is not None:
         e = member.embedding
@@ -59,7 +59,7 @@ def outputs_of(member: NetworkMember, features: NDArray[np.float32]) -> NDArray[
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_features_are_scaled_by_the_bits_of_the_core(seed: int) -> None:
+def test_features_are_scaled_bit_for_bit_like_the_core(seed: int) -> None:
     network = random_network(np.random.default_rng(seed))
     core, count = network.core, network.encoding.features
     rows = 100 * np.random.default_rng(seed).normal(size=(50, count))
@@ -75,12 +75,12 @@ def test_features_are_scaled_by_the_bits_of_the_core(seed: int) -> None:
         np.ones(count),
     )
     own = describe(network).scalings[0].apply(rows)
-    is_finite = np.isfinite(own).all(axis=1)  # a product with zero would make NaN of an infinity
+    is_finite = np.isfinite(own).all(axis=1)  # a product of zero and infinity would be NaN
     assert is_finite.sum() >= 48 and (own == identity.predict(rows))[is_finite].all()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_encode_looks_every_cell_up(seed: int) -> None:
+def test_encode_matches_a_lookup_of_every_cell(seed: int) -> None:
     random = np.random.default_rng(seed)
     network = random_network(random)
     X, description = random_rows(random, network), describe(network)
@@ -94,7 +94,7 @@ def test_encode_looks_every_cell_up(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_its_members_predict_as_the_model(seed: int) -> None:
+def test_the_described_members_predict_like_the_model(seed: int) -> None:
     random = np.random.default_rng(seed)
     model = random_network(random) if seed % 2 else random_ensemble(random, scalings=1 + seed // 2 % 3)
     X, description = random_rows(random, model), describe(model)
@@ -118,7 +118,7 @@ def test_its_members_predict_as_the_model(seed: int) -> None:
         (partial(random_ensemble, scalings=2), "networks of several folds .* have no common {}: use to_onnx or to_cpp"),
     ],
 )
-def test_what_needs_one_scaling_of_all_features_is_refused(make: Any, complaint: str) -> None:
+def test_exports_that_need_a_common_scaling_are_refused(make: Any, complaint: str) -> None:
     model = make(np.random.default_rng(0))
     exports = {
         "scaled features": lambda: model.encode([]),

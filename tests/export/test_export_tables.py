@@ -90,7 +90,7 @@ TABLES_OF_TREES: dict[str, tuple[Callable[[], tuple[Any, Any]], dict[str, Any]]]
 
 @cache
 def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
-    """The best network and an ensemble of a short run on most rows of a table, and some other rows."""
+    """Return the best network and an ensemble of a short run on most rows of a table, and the remaining rows."""
     read, settings = (TABLES | TABLES_OF_TREES)[name]
     if settings is CATBOOST:
         needs.installed("catboost")
@@ -102,7 +102,7 @@ def tuned(name: str) -> tuple[tuple[Any, ...], Any]:
 
 
 @pytest.mark.parametrize("table", [*TABLES, *TABLES_OF_TREES])
-def test_onnx(table: str, tmp_path: Path) -> None:
+def test_onnx_matches_the_model(table: str, tmp_path: Path) -> None:
     import onnx
     import onnxruntime
 
@@ -118,7 +118,7 @@ def test_onnx(table: str, tmp_path: Path) -> None:
 
 @cache
 def folded(table: str, models: tuple[str, ...]) -> tuple[Any, Any]:
-    """The model of an estimator with folds on some rows of a table, and other rows."""
+    """Return an estimator's model, trained with folds on some rows of a table, and the remaining rows."""
     X, y = {"wine": gaps_in_wine, "diabetes": diabetes, "adult": adult, "winequality": graded_wine}[table]()
     X, y = X[:1000], y[:1000]
     new = np.arange(len(X)) % 7 == 3
@@ -129,8 +129,8 @@ def folded(table: str, models: tuple[str, ...]) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("models", [("network",), ("network", "lightgbm")], ids=["networks", "networks and trees"])
 @pytest.mark.parametrize("table", ["wine", "diabetes", "adult", "winequality"])
-def test_networks_of_several_folds(table: str, models: tuple[str, ...], tmp_path: Path) -> None:
-    """Each fold scales the inputs by its own training rows, so they have three scalings."""
+def test_networks_from_several_folds_are_exported(table: str, models: tuple[str, ...], tmp_path: Path) -> None:
+    """Each fold scales the inputs by its own training rows, so the networks have three scalings."""
     import onnxruntime
 
     model, X = folded(table, models)
@@ -145,7 +145,7 @@ def test_networks_of_several_folds(table: str, models: tuple[str, ...], tmp_path
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_torch(table: str) -> None:
+def test_torch_matches_the_model(table: str) -> None:
     torch = needs.package("torch")
     models, X = tuned(table)
     for model in models:
@@ -155,7 +155,7 @@ def test_torch(table: str) -> None:
 
 
 @pytest.mark.parametrize("table", [*TABLES, *TABLES_OF_TREES])
-def test_cpp(table: str, tmp_path: Path) -> None:
+def test_cpp_matches_the_model(table: str, tmp_path: Path) -> None:
     models, X = tuned(table)
     model = models[-1]
     model.to_cpp(tmp_path / "model.hpp")
@@ -164,7 +164,7 @@ def test_cpp(table: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("table", [table for table in TABLES if TABLES[table][1].get("space") is PLAIN])
-def test_sklearn(table: str) -> None:
+def test_sklearn_matches_the_model(table: str) -> None:
     models, X = tuned(table)
     for model in models if models[0].n_outputs_ == 1 else models[:1]:
         pipeline = model.to_sklearn()
@@ -173,14 +173,14 @@ def test_sklearn(table: str) -> None:
         check_outputs(model, outputs, X)
 
 
-def test_sklearn_has_no_neighbors() -> None:
+def test_sklearn_refuses_neighbor_features() -> None:
     for model in tuned("winequality")[0]:
         with pytest.raises(ash.SettingError, match=r"cannot express the targets of neighbors, .*: use to_onnx"):
             model.to_sklearn()
 
 
-def test_the_tables_have_what_exports_must_hold() -> None:
-    """Without these columns the tests above would be of little value."""
+def test_the_tables_have_the_properties_that_exports_need() -> None:
+    """Without these columns the tests above would prove little."""
     (model, _), X = tuned("adult")
     columns = model.encoding.schema.columns
     assert {(column.kind, bool(column.levels)) for column in columns} == {
@@ -191,7 +191,7 @@ def test_the_tables_have_what_exports_must_hold() -> None:
     assert any(column.missing for column in columns)
     assert any(table is not None for table in model.encoding.statistics)
     assert X.isna().any(axis=None)
-    assert tuned("california")[0][0].core.numbers  # are embedded
+    assert tuned("california")[0][0].core.numbers  # numbers that are embedded
     assert tuned("winequality")[0][0].encoding.neighbors is not None
     for table, (_, settings) in TABLES_OF_TREES.items():
         if settings is CATBOOST and importlib.util.find_spec("catboost") is None:

@@ -1,4 +1,4 @@
-"""Models as modules of PyTorch: the same outputs, trainable parameters, programs that do not need ash."""
+"""Models exported as PyTorch modules: the same outputs, trainable parameters, programs that do not need ash."""
 
 import copy
 import io
@@ -35,7 +35,7 @@ def check(model: Any, module: Any, X: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_networks_of_every_kind(seed: int) -> None:
+def test_networks_of_every_kind_are_exported(seed: int) -> None:
     random = np.random.default_rng(seed)
     model = random_ensemble(random, classes=[None, 0, 5][seed % 3]) if seed % 4 == 0 else random_network(random)
     X = random_rows(random, model)
@@ -44,7 +44,7 @@ def test_networks_of_every_kind(seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def recipe() -> tuple[Any, NDArray[np.float64]]:
-    """A network with all kinds of parameters, and the table that it was trained on."""
+    """Return a network with all kinds of parameters and its training table."""
     random = np.random.default_rng(0)
     X = random.normal(size=(200, 4))
     space = ash.Space(
@@ -53,7 +53,7 @@ def recipe() -> tuple[Any, NDArray[np.float64]]:
     return ash.tune(X, 100 + 9 * np.sin(3 * X[:, 0]) + X[:, 1], space, candidates=1, progress=False).model, X
 
 
-def test_names_of_what_was_learned(recipe: Any) -> None:
+def test_learned_parameters_have_stable_names(recipe: Any) -> None:
     model, _ = recipe
     module = model.to_torch()
     embedding = [f"embedding.{name}" for name in ("frequency", "phase", "mix", "bias")]
@@ -68,7 +68,7 @@ def test_names_of_what_was_learned(recipe: Any) -> None:
     assert (parameters["factors.factors"] == 1).all()
 
 
-def test_it_goes_on_training(recipe: Any) -> None:
+def test_a_module_can_be_trained_further(recipe: Any) -> None:
     model, X = recipe
     before = model.predict(X)
     module, features = model.to_torch(), torch.from_numpy(model.encode(X))
@@ -87,13 +87,13 @@ def test_it_goes_on_training(recipe: Any) -> None:
     assert (model.predict(X) == before).all()  # the weights are copies
 
 
-def test_gradients_of_an_embedding_are_those_of_its_formula(recipe: Any) -> None:
+def test_embedding_gradients_match_its_formula(recipe: Any) -> None:
     model, X = recipe
     module, features = model.to_torch().double(), torch.from_numpy(model.encode(X[:3])).double().requires_grad_()
     assert torch.autograd.gradcheck(module.embedding, (features,))
 
 
-def test_modules_are_copied_pickled_and_restored(recipe: Any) -> None:
+def test_modules_can_be_copied_pickled_and_restored(recipe: Any) -> None:
     model, X = recipe
     module = model.to_torch()
     expected_outputs = run(module, model.encode(X))
@@ -108,7 +108,7 @@ def test_modules_are_copied_pickled_and_restored(recipe: Any) -> None:
     assert (run(fresh, model.encode(X)) == expected_outputs).all()
 
 
-def test_members_of_an_ensemble() -> None:
+def test_members_of_an_ensemble_are_modules() -> None:
     random = np.random.default_rng(2)
     ensemble = random_ensemble(random, classes=1)
     module = ensemble.to_torch()
@@ -121,7 +121,7 @@ def test_members_of_an_ensemble() -> None:
     assert loss.item() == pytest.approx(-np.log(ensemble.predict_proba(X)[:, 0]).mean(), rel=1e-4)
 
 
-def test_programs_take_any_number_of_rows() -> None:
+def test_exported_programs_accept_any_number_of_rows() -> None:
     from ash.export.torch_module import program_bytes
 
     random = np.random.default_rng(5)
@@ -132,7 +132,7 @@ def test_programs_take_any_number_of_rows() -> None:
         check(ensemble, program, X)
 
 
-def test_no_random_number_of_the_user_is_drawn() -> None:
+def test_export_does_not_advance_the_user_random_generator() -> None:
     state = torch.get_rng_state()
     random_network(np.random.default_rng(0)).to_torch()
     assert torch.equal(torch.get_rng_state(), state)

@@ -14,7 +14,7 @@ NAMES = ["area", "area", "district", "heating", "garden", "sold", "price per roo
 
 
 def messy(rows: int, seed: int) -> tuple[Any, Any]:
-    """Two columns of one name, missing cells, infinities, booleans, dates, few and many levels; a skewed target."""
+    """Return a table with duplicate names, missing cells, infinities, booleans, dates, levels, and a skewed target."""
     random = np.random.default_rng(seed)
     area, rooms = random.gamma(4, 30, rows), random.integers(0, 6, rows)
     agents = np.array([f"agent {number}" for number in random.geometric(0.05, rows)], object)
@@ -38,7 +38,7 @@ def messy(rows: int, seed: int) -> tuple[Any, Any]:
 @pytest.mark.filterwarnings("ignore:X has columns with the name of an earlier one:UserWarning")
 @pytest.mark.filterwarnings("ignore:X holds infinite numbers:UserWarning")
 @pytest.mark.parametrize("cv", [None, 3])
-def test_a_messy_frame_through_all_entry_points(cv: int | None, tmp_path: Path) -> None:
+def test_a_messy_frame_passes_through_all_entry_points(cv: int | None, tmp_path: Path) -> None:
     import onnxruntime
 
     X, y = messy(600, seed=0)
