@@ -1,4 +1,4 @@
-"""The encoding: features of columns, in memory and from a file, and target statistics row by row."""
+"""The encoding: features of columns, in memory and from a file, and target statistics compared row by row."""
 
 import json
 import math
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.core
 NAN = float("nan")
 
 
-def test_features_come_column_by_column() -> None:
+def test_features_are_ordered_by_column() -> None:
     frame = mixed([[1.5, "red", 1, "u"], [NAN, "blue", 2, None], [2.0, "red", 3, "v"]])
     encoding = learned(frame)
     names = ("x0", "x0 is missing", "x1=blue", "x1=red", "x2", "x3=u", "x3=v", "x3 is missing")
@@ -37,12 +37,12 @@ def test_features_come_column_by_column() -> None:
         assert np.array_equal(encoding.block(frame, slice(first, stop)), expected[first:stop], equal_nan=True)
 
 
-def test_names_of_columns_are_in_names_of_features() -> None:
+def test_feature_names_contain_column_names() -> None:
     frame = read_frame(pandas.DataFrame({"age": [1.0, None], "color": ["red", "blue"]}))
     assert learned(frame).names == ("age", "age is missing", "color=blue", "color=red")
 
 
-def test_unknown_levels_and_new_gaps_are_zeros() -> None:
+def test_unseen_levels_and_new_missing_cells_are_zeros() -> None:
     encoding = learned(mixed([["u", "p", 1.0], ["v", None, 2.0]]))
     assert encoding.names == ("x0=u", "x0=v", "x1=p", "x1 is missing", "x2")
     later = mixed([["w", "q", 3.0], [None, None, None], ["v", "p", "4"]])
@@ -57,7 +57,7 @@ def test_unknown_levels_and_new_gaps_are_zeros() -> None:
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f8", "i1", "u8", "?"])
 @pytest.mark.parametrize("layout", ["C", "F"])
-def test_a_matrix_is_encoded_as_its_columns_are(dtype: str, layout: Any) -> None:
+def test_a_matrix_is_encoded_like_its_separate_columns(dtype: str, layout: Any) -> None:
     x = np.random.default_rng(0).integers(0, 9, (50, 7)).astype(dtype).copy(layout)
     if x.dtype.kind == "f":
         x[3, 0] = x[4, 3] = x[5, 4] = x[:, 5] = NAN
@@ -72,7 +72,7 @@ def test_a_matrix_is_encoded_as_its_columns_are(dtype: str, layout: Any) -> None
     assert np.array_equal(block[:, encoding.starts], x[2:40], equal_nan=True)
 
 
-def test_up_to_32_levels_have_features_of_their_own() -> None:
+def test_up_to_32_levels_are_one_hot_encoded() -> None:
     levels = [f"{number:02d}a" for number in range(ONE_HOT_LEVELS + 1)]
     few, many = learned(mixed([[level] for level in levels[:-1]])), learned(mixed([[level] for level in levels]))
     assert few.names == tuple(f"x0={level}" for level in levels[:-1])
@@ -81,7 +81,7 @@ def test_up_to_32_levels_have_features_of_their_own() -> None:
     assert many.scaled.all()
 
 
-def test_values_are_numbers_and_numbers_of_levels() -> None:
+def test_put_values_writes_numbers_and_level_numbers() -> None:
     frame = mixed([[1.5, "red", 1], [NAN, "blue", 2], [2.0, None, 3]])
     encoding, values = learned(frame), np.full((2, 5), 7.0)
     encoding.put_values(frame, slice(1, 3), values)
@@ -90,7 +90,7 @@ def test_values_are_numbers_and_numbers_of_levels() -> None:
     assert np.array_equal(values[0], [3, 3, NAN, 7, 7], equal_nan=True)
 
 
-def test_rows_that_were_taken_are_encoded_as_the_table_of_them() -> None:
+def test_taken_rows_are_encoded_like_a_table_of_these_rows() -> None:
     x = np.random.default_rng(1).normal(size=(9, 3))
     x[4, 1] = NAN
     rows = np.array([8, 4, 4, 0])
@@ -115,7 +115,7 @@ def test_rows_that_were_taken_are_encoded_as_the_table_of_them() -> None:
 def ordered_by_loops(
     cells: list[str | None], values: NDArray[np.float64], order: list[int], weights: list[float]
 ) -> NDArray[np.float64]:
-    """Return the statistics by the definition: training rows see those before them, others see all."""
+    """Return the statistics by their definition: a training row uses the rows before it, other rows use all of them."""
     total = sum(weights[row] for row in order)
     prior = sum(weights[row] * values[row] for row in order) / total
     sums: dict[str | None, Any] = {}
@@ -133,7 +133,7 @@ def ordered_by_loops(
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_statistics_of_a_regression(weighted: bool, outputs: int) -> None:
+def test_regression_statistics_match_their_definition(weighted: bool, outputs: int) -> None:
     random = np.random.default_rng(1)
     cells, y = cities(), random.normal(5.0, 2.0, (ROWS, outputs))
     weights = random.integers(0, 4, ROWS).astype(float) if weighted else None
@@ -155,7 +155,7 @@ def test_statistics_of_a_regression(weighted: bool, outputs: int) -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_statistics_of_a_classification(classes: int) -> None:
+def test_classification_statistics_match_their_definition(classes: int) -> None:
     random = np.random.default_rng(2)
     cells, labels = cities(), random.integers(0, classes, ROWS)
     training = random.permutation(ROWS)[:350]
@@ -168,7 +168,7 @@ def test_statistics_of_a_classification(classes: int) -> None:
     assert fitted.targets == tuple(range(1, classes))
 
 
-def test_predictions_use_all_training_rows_and_the_prior_for_unknown_levels() -> None:
+def test_predictions_use_all_training_rows_and_the_prior_for_unseen_levels() -> None:
     cells, y = cities(), np.random.default_rng(3).normal(size=(ROWS, 1))
     encoding = learned(mixed([[cell] for cell in cells]), y)
     later = mixed([["nowhere"], [None], ["city 1"]])
@@ -182,7 +182,7 @@ def test_predictions_use_all_training_rows_and_the_prior_for_unknown_levels() ->
         encoding.block(later, slice(0, 3), unknown="error")
 
 
-def test_a_missing_level_that_training_had_not_has_the_prior() -> None:
+def test_a_missing_cell_gets_the_prior_if_training_had_none() -> None:
     cells, y = [cell or "city 3" for cell in cities()], np.random.default_rng(3).normal(size=(ROWS, 1))
     encoding = learned(mixed([[cell] for cell in cells]), y)
     assert np.allclose(encoding.block(mixed([[None]]), slice(0, 1)), [[y.mean(), 0.0]], rtol=1e-12)
@@ -196,7 +196,7 @@ def test_no_training_row_sees_its_own_target_or_a_later_one() -> None:
     for place in (0, 20, 50, 100, 250):
         changed, row = y.copy(), training[place]
         changed[row] += 3.0
-        changed[training[-1]] -= 3.0  # so that the prior stays
+        changed[training[-1]] -= 3.0  # keeps the prior unchanged
         after = learned(frame, changed, training=training).fitting_block(slice(0, ROWS))[:, 0]
         sees = np.array([cells[later] == cells[row] for later in training]) & (np.arange(300) > place)
         assert np.allclose(after[training[~sees]], before[training[~sees]], rtol=1e-12)
@@ -205,7 +205,7 @@ def test_no_training_row_sees_its_own_target_or_a_later_one() -> None:
     assert seen > 10
 
 
-def test_levels_that_are_not_kept_are_unknown_in_training_too() -> None:
+def test_levels_that_are_not_kept_are_treated_as_unseen_in_training_too() -> None:
     cells, y = [*cities(), "rare"], np.random.default_rng(6).normal(size=(ROWS + 1, 1))
     frame = mixed([[cell] for cell in cells])
     few = learn_schema(frame, missing="indicator", most_levels=40)[1]
@@ -228,12 +228,12 @@ def test_at_most_16_outputs_or_frequent_classes_have_statistics() -> None:
     assert encoding.features == MOST_STATISTICS + 1
 
 
-def test_no_weight_at_all_gives_finite_statistics() -> None:
+def test_zero_total_weight_gives_finite_statistics() -> None:
     fitted = learned(mixed([[cell] for cell in cities()]), np.ones((ROWS, 1)), weights=np.zeros(ROWS))
     assert not fitted.fitting_block(slice(0, ROWS)).any()
 
 
-# In a file
+# Encodings in files
 
 
 def saved() -> tuple[Encoding, Frame, dict[str, Any], dict[str, NDArray[np.float64]]]:
@@ -243,7 +243,7 @@ def saved() -> tuple[Encoding, Frame, dict[str, Any], dict[str, NDArray[np.float
     return encoding, frame, json.loads(json.dumps(data)), arrays
 
 
-def test_an_encoding_comes_back_from_its_parts() -> None:
+def test_an_encoding_is_restored_from_its_parts() -> None:
     encoding, frame, data, arrays = saved()
     assert set(arrays) == {"statistics.1"}
     read = encoding_from_parts(data, arrays)

@@ -1,4 +1,4 @@
-"""Features of neighbors: which tables have them, their values, models that store them, and files that do not fit."""
+"""Neighbor features: which tables have them, their values, models that store them, and invalid files."""
 
 import json
 import math
@@ -26,7 +26,7 @@ ROWS = 600
 
 
 def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int = 0) -> tuple[Doubles, Doubles]:
-    """Return rows of which a share are copies, and targets: a smooth function plus a value of each distinct row."""
+    """Return rows, a share of which are copies, and targets: a smooth function plus a value for each distinct row."""
     random = np.random.default_rng(seed)
     fresh = rows - int(share * rows)
     x = random.normal(size=(fresh, columns)).round(3)
@@ -37,7 +37,7 @@ def recurring(rows: int = ROWS, share: float = 0.2, columns: int = 3, seed: int 
 
 
 def schema_of(x: Any, y: Any) -> Schema:
-    """Return the schema that the Python border makes of a table."""
+    """Return the schema that ash learns from a table."""
     frame = read_frame(x)
     schema = learn_schema(frame, missing="indicator")[1]
     y = np.reshape(np.asarray(y, float), (len(y), -1))
@@ -53,10 +53,10 @@ def learned(x: Any, y: Any, training: Any = None, **options: Any) -> TrainingEnc
 NAN = float("nan")
 
 
-# Which tables have them
+# Which tables have neighbor features
 
 
-def test_a_table_whose_rows_recur() -> None:
+def test_a_table_with_recurring_rows_has_neighbors() -> None:
     x, y = recurring()
     assert schema_of(x, y).neighbors
     assert schema_of(x, np.column_stack([y, -y])).neighbors
@@ -76,17 +76,17 @@ def test_a_table_whose_rows_recur() -> None:
         ("one of two targets of their own", (recurring()[0], np.column_stack([recurring()[1], np.arange(ROWS)]))),
     ],
 )
-def test_tables_without(what: str, table: Any) -> None:
+def test_other_tables_have_no_neighbors(what: str, table: Any) -> None:
     assert not schema_of(*table).neighbors, what
 
 
-def test_missing_cells_are_equal() -> None:
+def test_rows_with_equal_missing_cells_are_equal() -> None:
     x, y = recurring()
     holes = np.where((x > 0.5) & (np.arange(3) == 0), NAN, x)
     assert schema_of(holes, y).neighbors
 
 
-def test_only_regressions_on_numbers_that_are_not_too_many() -> None:
+def test_only_numeric_regressions_of_limited_size_have_neighbors() -> None:
     x, _ = recurring()
     schema = learn_schema(read_frame(x), missing="indicator")[1]
     assert may_have_neighbors(schema, MOST_CELLS // 3, 0) and not may_have_neighbors(schema, MOST_CELLS // 3 + 1, 0)
@@ -113,7 +113,7 @@ def test_weights_do_not_make_rows_recur() -> None:
 
 
 def places(x: Doubles, by: Doubles) -> list[tuple[float, ...]]:
-    """Return where rows are, scaled by the quartiles of some rows, in plain Python."""
+    """Return the positions of the rows of `x`, scaled by the quartiles of `by`, in plain Python."""
     low, middle, high = np.nanquantile(by, [0.25, 0.5, 0.75], axis=0).tolist()
 
     def scaled(value: float, column: int) -> float:
@@ -124,7 +124,7 @@ def places(x: Doubles, by: Doubles) -> list[tuple[float, ...]]:
 
 
 def naive(where: list[tuple[float, ...]], y: Doubles, weights: Doubles, known: list[int], row: int) -> list[float]:
-    """Return the features of a row that is not its own neighbor, by the rows known, in plain Python."""
+    """Return the features of a row from the rows `known`, without the row itself, in plain Python."""
     prior = np.average(y[known], axis=0, weights=weights[known]).tolist()
     groups: dict[tuple[float, ...], list[int]] = {}
     for other in known:
@@ -145,7 +145,7 @@ def naive(where: list[tuple[float, ...]], y: Doubles, weights: Doubles, known: l
 @pytest.mark.parametrize("outputs", [1, 2])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("holes", [False, True])
-def test_as_in_plain_python(outputs: int, weighted: bool, holes: bool) -> None:
+def test_features_match_plain_python(outputs: int, weighted: bool, holes: bool) -> None:
     x, y = recurring(400)
     y = np.column_stack([y, 3 - 2 * y])[:, :outputs]
     if holes:
@@ -179,8 +179,8 @@ def test_features_are_the_same_in_blocks_and_from_a_frame() -> None:
     assert not matrix.takes_rows_as_they_are(matrix.frame)
 
 
-def test_rows_that_differ_by_less_than_a_square_can_tell() -> None:
-    """More rows than NEAREST have distance 0, so a row need not be among its own nearest."""
+def test_rows_with_distances_too_small_to_square_are_handled() -> None:
+    """More than NEAREST rows have distance 0, so a row need not be among its own nearest neighbors."""
     x, y = recurring()
     x[: 3 * NEAREST, 0] = np.arange(3 * NEAREST) * 1e-200
     x[: 3 * NEAREST, 1:] = 0.25
@@ -188,7 +188,7 @@ def test_rows_that_differ_by_less_than_a_square_can_tell() -> None:
     assert np.isfinite(block).all() and (block[: 3 * NEAREST, -1] == 1).all()
 
 
-def test_huge_numbers_and_constant_columns() -> None:
+def test_huge_numbers_and_constant_columns_give_finite_features() -> None:
     x, y = recurring()
     x[:, 1], x[0, 2], x[1, 2] = 7.0, 3e38, -3e38
     assert np.isfinite(learned(x, y).fitting_block(slice(0, ROWS))).all()
@@ -202,7 +202,7 @@ def fitted(**settings: Any) -> ash.Result:
     return ash.tune(x, y, candidates=8, progress=False, seed=0, config=ash.SearchConfig(max_rungs=2), **settings)
 
 
-def test_known_rows_are_predicted_better_than_without_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_rows_are_predicted_better_with_neighbors(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = recurring(1200, columns=6, seed=2)
     train, test = slice(0, 900), slice(900, 1200)
     known = (x[test, None] == x[None, train]).all(axis=2).any(axis=1)
@@ -227,14 +227,14 @@ def test_the_result_is_the_same_on_any_number_of_threads_and_with_folds() -> Non
         assert neighbors is not None and neighbors.weights.sum() == ROWS
 
 
-def test_a_table_to_validate_on_is_not_known() -> None:
+def test_rows_of_a_validation_table_are_not_neighbors() -> None:
     x, y = recurring()
     result = ash.tune(x[:500], y[:500], candidates=4, validation=(x[500:] + 1e-3, y[500:]), progress=False, seed=0)
     neighbors = result.model.encoding.neighbors
     assert neighbors is not None and neighbors.weights.sum() == 500
 
 
-def test_models_come_back_from_files_and_pickles(tmp_path: Path) -> None:
+def test_models_are_restored_from_files_and_pickles(tmp_path: Path) -> None:
     x, _ = recurring()
     result = fitted()
     assert all(member.encoding is result.model.encoding for member in result.ensemble(3).members)
@@ -245,7 +245,7 @@ def test_models_come_back_from_files_and_pickles(tmp_path: Path) -> None:
             assert np.array_equal(twin.predict(x + 0.01), model.predict(x + 0.01))
 
 
-# In a file
+# Files
 
 
 def saved() -> tuple[Encoding, dict[str, Any], dict[str, NDArray[np.float64]]]:
@@ -254,7 +254,7 @@ def saved() -> tuple[Encoding, dict[str, Any], dict[str, NDArray[np.float64]]]:
     return encoding, json.loads(json.dumps(data)), arrays
 
 
-def test_the_command_says_that_rows_are_in_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_says_that_training_rows_are_in_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = ash.tune(*recurring(), candidates=2, progress=False).model
     model.save(tmp_path / "model.safetensors")
     assert main(["show", str(tmp_path / "model.safetensors")]) == 0
@@ -263,7 +263,7 @@ def test_the_command_says_that_rows_are_in_the_model(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().out.endswith(f"rows recur: {rows} distinct rows of training are in the model\n")
 
 
-def test_arrays_that_are_no_neighbors() -> None:
+def test_arrays_that_are_not_neighbors_are_refused() -> None:
     _, data, arrays = saved()
     few = {name: array[: NEAREST - 1] if len(array) > 3 else array for name, array in arrays.items()}
     changes: list[tuple[dict[str, Any], str]] = [
@@ -283,7 +283,7 @@ def test_arrays_that_are_no_neighbors() -> None:
             encoding_from_parts(data, bad)
 
 
-def test_a_schema_that_does_not_fit_neighbors() -> None:
+def test_a_schema_that_does_not_match_its_neighbors_is_refused() -> None:
     _, data, arrays = saved()
     text = [{"kind": "category", "dtype": "str", "levels": ["a"], "missing": False}]
     with pytest.raises(ValueError, match="does not say whether rows have neighbors"):

@@ -1,4 +1,4 @@
-"""Numbers whose values are levels too: which columns they are, and their features."""
+"""Number columns whose values are also levels: which columns they are, and their features."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ ROWS = 1000
 
 
 def gains(rows: int = ROWS, values: int = 40, seed: int = 0) -> NDArray[np.float64]:
-    """Return mostly zeros, and sometimes one of a few values at uneven distances."""
+    """Return mostly zeros, with a few other values at uneven distances."""
     random = np.random.default_rng(seed)
     others = np.concatenate([[1, 2], 2 + np.cumsum(random.integers(100, 999, values - 2))])
     return np.where(random.random(rows) < 0.8, 0, random.choice(others, rows)).astype(float)
@@ -39,7 +39,7 @@ def levels_of(values: Any) -> tuple[Any, ...]:
     return learned_schema(read_frame(np.asarray(values, float).reshape(-1, 1))).columns[0].levels
 
 
-def test_levels_are_the_values_that_occur_twice() -> None:
+def test_levels_are_the_values_that_occur_at_least_twice() -> None:
     values = gains()
     found, counts = np.unique(values, return_counts=True)
     assert len(found) > ONE_HOT_LEVELS and counts.min() >= 1
@@ -62,23 +62,23 @@ def test_levels_are_the_values_that_occur_twice() -> None:
         ("one row", [3.0]),
     ],
 )
-def test_numbers_without_levels(what: str, values: Any) -> None:
+def test_other_number_columns_have_no_levels(what: str, values: Any) -> None:
     assert levels_of(values) == (), what
 
 
-def test_a_table_with_many_such_columns_has_no_levels() -> None:
+def test_a_table_with_too_many_such_columns_has_no_levels() -> None:
     columns = np.stack([gains(seed=seed) for seed in range(MOST_COLUMNS + 1)], axis=1)
     assert all(column.levels for column in learned_schema(read_frame(columns[:, 1:])).columns)
     assert not any(column.levels for column in learned_schema(read_frame(columns)).columns)
 
 
-def test_a_quartile_is_one_of_the_values_that_are_there() -> None:
+def test_quartiles_ignore_missing_cells() -> None:
     missing = np.random.default_rng(3).random(3 * ROWS) < 0.6
     assert levels_of(np.where(missing, NAN, gains(3 * ROWS)))
     assert not levels_of(np.where(missing, 0.0, NAN))
 
 
-def test_levels_are_the_same_from_any_library_and_in_a_wide_or_long_table() -> None:
+def test_levels_do_not_depend_on_the_library_or_the_shape_of_the_table() -> None:
     values = gains(3 * SEEN_ROWS)
     expected = levels_of(values)
     wide = np.random.default_rng(4).normal(size=(len(values), 300))
@@ -97,7 +97,7 @@ def test_levels_are_the_same_from_any_library_and_in_a_wide_or_long_table() -> N
         assert all(columns[place].levels == expected for place in places)
 
 
-def test_features_are_the_number_and_the_statistics_of_its_category() -> None:
+def test_features_are_the_number_and_the_statistics_of_its_level() -> None:
     values, targets = gains(), np.random.default_rng(5).normal(size=(ROWS, 2))
     values[:100] = NAN
     other = np.arange(ROWS, dtype=float)
@@ -116,13 +116,14 @@ def test_features_are_the_number_and_the_statistics_of_its_category() -> None:
         (numbers.fitting_block(slice(3, ROWS)), category.fitting_block(slice(3, ROWS))),
         (numbers.block(numbers.frame, slice(3, ROWS)), category.block(twin, slice(3, ROWS))),
     ):
-        assert block[:, 2:5] == pytest.approx(expected[:, :3], rel=1e-12, abs=1e-14)  # sums go over levels in order
+        # sums follow the order of the levels, so they differ in the last bits
+        assert block[:, 2:5] == pytest.approx(expected[:, :3], rel=1e-12, abs=1e-14)
         assert np.array_equal(block[:, 0], values[3:], equal_nan=True)
         assert np.array_equal(block[:, 1], np.isnan(values[3:]))
         assert np.array_equal(block[:, 5], other[3:])
 
 
-def test_new_numbers_are_no_error_and_have_the_priors() -> None:
+def test_new_numbers_are_accepted_and_get_the_priors() -> None:
     fitted = encoded(
         read_frame(np.column_stack([gains(), np.arange(ROWS)])), np.random.default_rng(6).normal(size=(ROWS, 1))
     )
@@ -136,7 +137,7 @@ def test_new_numbers_are_no_error_and_have_the_priors() -> None:
     assert np.array_equal(block[:, 1:3], [unknown, table[place], unknown, unknown, missing])
 
 
-def test_a_matrix_has_the_features_of_its_columns_one_by_one() -> None:
+def test_a_matrix_has_the_same_features_as_its_separate_columns() -> None:
     plain = np.random.default_rng(8).normal(size=(ROWS, 3))
     gaps = np.where(np.random.default_rng(9).random((ROWS, 2)) < 0.1, NAN, plain[:, :2])
     for columns in (
@@ -153,7 +154,7 @@ def test_a_matrix_has_the_features_of_its_columns_one_by_one() -> None:
             assert np.array_equal(whole.block(whole.frame, part), single.block(single.frame, part), equal_nan=True)
 
 
-def test_levels_of_tiny_and_of_huge_numbers() -> None:
+def test_tiny_and_huge_numbers_have_levels() -> None:
     for factor in (np.finfo(float).smallest_subnormal, 1e-300, 1e30):
         assert len(levels_of(gains() * factor)) == len(levels_of(gains()))
 
@@ -175,7 +176,7 @@ MANY = [float(level) for level in range(ONE_HOT_LEVELS + 1)]
         (dict.fromkeys(MANY), "levels that are no numbers"),
     ],
 )
-def test_levels_of_a_file_that_no_number_has(levels: Any, reason: str) -> None:
+def test_invalid_levels_in_a_file_are_refused(levels: Any, reason: str) -> None:
     schema = learned_schema(read_frame(gains()[:, None])).to_json()
     schema["columns"][0]["levels"] = MANY
     assert schema_from_json(schema).columns[0].levels == tuple(MANY)
@@ -185,7 +186,7 @@ def test_levels_of_a_file_that_no_number_has(levels: Any, reason: str) -> None:
 
 
 def lumpy_table(rows: int = ROWS, seed: int = 8) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return features of which one has values that mean something each, and classes that these decide."""
+    """Return features and classes. Each frequent value of the first feature decides the class."""
     random = np.random.default_rng(seed)
     values = gains(rows, seed=9)
     meaning = {value: random.random() < 0.5 for value in np.unique(values).tolist()}
@@ -193,7 +194,7 @@ def lumpy_table(rows: int = ROWS, seed: int = 8) -> tuple[NDArray[np.float64], N
     return x, np.array([meaning[value] if value else x[row, 1] > 0 for row, value in enumerate(values)]).astype(int)
 
 
-def test_a_network_learns_what_the_values_mean(tmp_path: Path) -> None:
+def test_a_network_learns_the_meaning_of_the_values(tmp_path: Path) -> None:
     x, y = lumpy_table(3 * ROWS)
     given: dict[str, Any] = {"candidates": 4, "min_epochs": 16, "max_rungs": 1, "random_state": 0}
     fitted = ash.ASHClassifier(**configured(given)).fit(x[:2000], y[:2000])
@@ -211,7 +212,7 @@ def test_a_network_learns_what_the_values_mean(tmp_path: Path) -> None:
         loaded.predict(np.full((1, 3), np.inf))
 
 
-def test_estimators_do_not_depend_on_the_order_of_rows_or_on_how_they_are_weighted() -> None:
+def test_estimators_do_not_depend_on_row_order_or_on_weights_versus_repetition() -> None:
     x, y = lumpy_table()
     order = np.random.default_rng(11).permutation(ROWS)
     weights = np.random.default_rng(12).integers(0, 3, ROWS)

@@ -1,4 +1,4 @@
-"""An order of rows that is independent of the given one: sorted by content, repeated by whole weights (F18)."""
+"""An order of rows that does not depend on the given order: sorted by content, repeated by integer weights (F18)."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ def ordered(X: Any, y: Any, weights: Any = None) -> Table:
 
 
 def rows_of(read: Table) -> list[tuple[str, ...]]:
-    """The rows as text, so that NaN equals NaN."""
+    """Return the rows as text, so that NaN equals NaN."""
     cells = [column.cells(slice(0, read.rows)) for column in read.frame.columns]
     return list(zip(*([str(cell) for cell in column] for column in [*cells, *read.y.T.tolist()]), strict=True))
 
 
-def test_rows_are_the_same_in_an_order_of_their_own() -> None:
+def test_rows_are_sorted_into_an_order_independent_of_the_given_one() -> None:
     columns = mixed_columns(300)
     mixed, y = np.array(list(zip(*columns.values(), strict=True)), object), np.arange(300.0)
     numbers = np.random.default_rng(0).normal(size=(300, 3))
@@ -46,7 +46,7 @@ def test_rows_are_the_same_in_an_order_of_their_own() -> None:
             assert rows_of(ordered(x[order], y[order])) == rows_of(expected)
 
 
-def test_the_target_tells_rows_apart() -> None:
+def test_rows_are_distinguished_by_their_targets() -> None:
     x = np.zeros((50, 1))
     forward, backward = ordered(x, np.arange(50.0)), ordered(x, np.arange(50.0)[::-1])
     assert forward.y.tolist() == backward.y.tolist()
@@ -55,7 +55,7 @@ def test_the_target_tells_rows_apart() -> None:
     assert ordered(x, several).y.tolist() == ordered(x, several[::-1]).y.tolist()
 
 
-def test_the_table_is_not_touched_and_not_copied() -> None:
+def test_the_table_is_neither_changed_nor_copied() -> None:
     x = np.random.default_rng(1).normal(size=(20, 2))
     read = table(x, np.arange(20.0))
     taken = sort_rows(read, learn_schema(read.frame, missing="indicator")[1])
@@ -89,14 +89,14 @@ def hashes_of(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return canonical_order._row_hashes(read, learn_schema(read.frame, missing="indicator")[1])
 
 
-def test_rows_of_one_hash_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_with_equal_hashes_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canonical_order, "_row_hashes", lambda table, schema: np.zeros(table.rows, np.uint64))
     assert ordered(X, Y).y[:, 0].tolist() == Y.tolist()
     weights = [3, 1.5, 3, 1, 1, 2, 1, 3]
     assert ordered(X, Y, weights).y[:, 0].tolist() == [3, 3, 5, 1, 4, 0.5, 2, 6]
 
 
-def test_whole_weights_become_rows() -> None:
+def test_integer_weights_repeat_rows() -> None:
     weights = np.array([2, 1, 3, 0, 1, 1, 4, 1])
     read = ordered(X, Y, weights)
     assert (read.weights, read.rows) == (None, 13)
@@ -112,7 +112,7 @@ def test_other_weights_stay_with_their_rows() -> None:
         assert read.y.tolist() == ordered(X, Y, weights).y.tolist()
 
 
-def test_weights_become_at_most_so_many_rows() -> None:
+def test_repetition_by_weights_is_limited() -> None:
     most = np.ones(8)
     most[2] = 8 * MOST_COPIES - 7
     assert ordered(X, Y, most).rows == 8 * MOST_COPIES

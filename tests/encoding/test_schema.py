@@ -36,7 +36,7 @@ def fit(schema: Schema, frame: Frame, *expecting: str) -> Frame:
     return read
 
 
-def test_what_is_learned() -> None:
+def test_a_schema_is_learned() -> None:
     expected = (
         ColumnSchema("number", "object", (), True),
         ColumnSchema("category", "object", ("blue", "red"), True),
@@ -66,7 +66,7 @@ def test_missing_cells_can_be_refused(rows: list[list[Any]], message: str) -> No
     assert learn_schema(mixed(rows), missing="indicator")[1].columns
 
 
-def test_numbers_beyond_float32_are_refused_in_training_and_later() -> None:
+def test_numbers_beyond_float32_are_refused_in_training_and_prediction() -> None:
     with pytest.raises(DataError, match="Input X contains infinity"):
         learned(mixed([["a", np.inf]]))
     schema = learned(mixed([["a", 1.0]]))
@@ -75,7 +75,7 @@ def test_numbers_beyond_float32_are_refused_in_training_and_later() -> None:
     fit(schema, mixed([[None, None]]))
 
 
-def test_odd_levels_are_kept_as_they_are() -> None:
+def test_unusual_levels_are_kept_unchanged() -> None:
     levels = ["\0", "a\0b", "\N{PILE OF POO}", "\ud800", "x" * 10_000, " a ", "-", "1"]
     gaps = ["", "nan", "None", "NA", "?", "n/a"]
     schema = learned(read_frame(np.array(levels + gaps, object)[:, None]))
@@ -90,17 +90,17 @@ def test_the_most_frequent_levels_are_kept() -> None:
     assert kept == [("c",), ("c", "e"), ("a", "c", "e"), ("a", "b", "c", "e")]
 
 
-def test_a_hundred_thousand_levels_are_bounded() -> None:
+def test_the_number_of_levels_is_bounded() -> None:
     cells = np.array([f"level {number:06d}" for number in range(100_000)] + ["level 099999"], object)
     levels = learned(read_frame(cells[:, None])).columns[0].levels
     assert len(levels) == MOST_LEVELS
     assert levels == tuple([*cells[: MOST_LEVELS - 1], "level 099999"])
 
 
-# Another table
+# Tables for prediction
 
 
-def test_the_number_of_columns() -> None:
+def test_a_wrong_number_of_columns_is_refused() -> None:
     schema = learned(mixed())
     message = "X has 3 features, but the network is expecting 4 features as input"
     with pytest.raises(DataError, match=re.escape(message)):
@@ -117,7 +117,7 @@ def test_the_number_of_columns() -> None:
         ("f", "e", "d", "c", "b", "a", "g"),
     ],
 )
-def test_names_are_compared_in_the_words_of_scikit_learn(given: tuple[str, ...]) -> None:
+def test_the_message_for_wrong_names_matches_scikit_learn(given: tuple[str, ...]) -> None:
     from sklearn.preprocessing import StandardScaler
 
     trained = pandas.DataFrame(np.eye(4), columns=list(NAMES))
@@ -129,7 +129,7 @@ def test_names_are_compared_in_the_words_of_scikit_learn(given: tuple[str, ...])
     assert str(ours.value) == str(theirs.value)
 
 
-def test_columns_are_found_by_name_in_any_order_and_among_others() -> None:
+def test_columns_are_matched_by_name_in_any_order() -> None:
     schema = learned(named(*NAMES))
     rows = [[None, "7", 8, 1.5, "red"]]
     frames = [named("empty", "text", "more", "size", "color", rows=rows), named(*NAMES, rows=[[1.5, "red", None, "7"]])]
@@ -142,7 +142,7 @@ def test_columns_are_found_by_name_in_any_order_and_among_others() -> None:
     assert read.all_numbers().tolist() == [[1, 2], [4, 5]]
 
 
-def test_numbers_are_levels_in_any_type() -> None:
+def test_numbers_of_any_type_can_be_levels() -> None:
     schema = learned(mixed([["1"], ["2.5"], ["x"], ["True"]]))
     assert schema.columns[0].levels == ("1", "2.5", "True", "x")
     for given, first in [([[1], [2]], "1"), ([[1.0], [2.5]], "1"), ([[True], [False]], "True")]:
@@ -152,7 +152,7 @@ def test_numbers_are_levels_in_any_type() -> None:
         fit(learned(mixed([["1 a"], ["x"]])), read_frame(np.eye(1)))
 
 
-def test_names_on_one_side_are_fine() -> None:
+def test_names_in_only_one_of_the_tables_are_accepted() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(learned(mixed()), named(*NAMES))
@@ -160,7 +160,7 @@ def test_names_on_one_side_are_fine() -> None:
 
 
 @pytest.mark.parametrize("trained", [1.0, True, "7"])
-def test_text_that_spells_numbers_fits_numbers(trained: Any) -> None:
+def test_number_like_text_fits_number_columns(trained: Any) -> None:
     schema = learned(mixed([[trained], [trained]]))
     for cell in (2, 2.5, False, "3", None, NAN):
         fit(schema, mixed([[cell]]))
@@ -168,7 +168,7 @@ def test_text_that_spells_numbers_fits_numbers(trained: Any) -> None:
         fit(schema, mixed([["red"]]))
 
 
-def test_real_numbers_do_not_fit_categories() -> None:
+def test_floats_do_not_fit_categories() -> None:
     schema = learned(mixed([["red", 1.0], ["blue", 2.0]]))
     for cell in ("red", "7", 7, True, None):
         fit(schema, mixed([[cell, "1"]]))
@@ -181,7 +181,7 @@ def test_real_numbers_do_not_fit_categories() -> None:
         fit(schema, read_frame(np.eye(2)))
 
 
-def test_all_columns_that_differ_are_listed_but_at_most_five() -> None:
+def test_at_most_five_mismatched_columns_are_listed() -> None:
     schema = learned(mixed([["u"] * 7]))
     with pytest.raises(DataError) as caught:
         fit(schema, read_frame(np.zeros((1, 7))))
@@ -194,10 +194,10 @@ def test_all_columns_that_differ_are_listed_but_at_most_five() -> None:
     assert "..." not in str(caught.value)
 
 
-# In a file
+# Schemas in files
 
 
-def test_a_schema_comes_back_from_json() -> None:
+def test_a_schema_is_restored_from_json() -> None:
     strict = learn_schema(read_frame(np.eye(2)), missing="error", unknown="error")[1]
     for schema in (learned(mixed()), learned(named(*NAMES)), learned(read_frame(np.eye(2))), strict):
         assert schema_from_json(json.loads(json.dumps(schema.to_json()))) == schema

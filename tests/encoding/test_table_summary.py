@@ -1,4 +1,4 @@
-"""What `ash.describe` says about columns, and where a run shows it."""
+"""The description of columns by `ash.describe`, and where a run shows it."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def fitted() -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:X holds text that is read as numbers")
-def test_a_model_describes_its_columns_as_the_table_did() -> None:
+def test_a_model_describes_its_columns_like_the_table() -> None:
     table, model = ash.describe(FRAME, Y).columns, tuple(model_summary(fitted().encoding))
     for one, other in zip(table, model, strict=True):
         assert (one.name, one.kind, one.levels, one.features, one.why) == (
@@ -60,7 +60,7 @@ def test_a_model_describes_its_columns_as_the_table_did() -> None:
 
 
 @pytest.mark.parametrize("rows", [ROWS, 3 * SEEN_ROWS])
-def test_odd_columns_are_named(rows: int) -> None:
+def test_suspicious_columns_are_named(rows: int) -> None:
     x, labels = RANDOM.normal(size=rows), RANDOM.choice(["a", "b", "c"], rows)
     odd = pd.DataFrame(
         {
@@ -94,7 +94,7 @@ def test_odd_columns_are_named(rows: int) -> None:
     assert {each.name for each in ash.describe(nearly, labels).odd} == {"none", "word", "number", "key", "label"}
 
 
-def test_distinct_numbers_are_no_copy_of_a_distinct_target() -> None:
+def test_distinct_numbers_are_not_a_copy_of_a_distinct_target() -> None:
     x, y = RANDOM.normal(size=(2, ROWS))
     table = pd.DataFrame(
         {"x": x, "order": RANDOM.permutation(ROWS), "grows": y**3, "falls": -y, "days": [f"d{v}" for v in x]}
@@ -106,7 +106,7 @@ def test_distinct_numbers_are_no_copy_of_a_distinct_target() -> None:
     }
 
 
-def test_without_a_target_and_by_place() -> None:
+def test_a_table_is_described_without_target_and_names() -> None:
     summary = ash.describe(np.array([[1, "a"], [1, "b"], [1, "a"]], object), categorical_features=[0])
     assert [each.name for each in summary.columns] == ["x0", "x1"] and summary.target == ""
     assert summary.columns[0].kind == "category" and summary.columns[0].notes
@@ -116,7 +116,7 @@ def test_without_a_target_and_by_place() -> None:
         ash.describe(FRAME, Y, task="clustering")
 
 
-def test_it_prints_as_text_and_html() -> None:
+def test_the_description_is_shown_as_text_and_html() -> None:
     wide = pd.DataFrame(RANDOM.normal(size=(5, 60)), columns=[f"<c{place}>" for place in range(60)])
     lines = repr(ash.describe(wide)).splitlines()
     assert lines[0] == "5 rows, 60 columns" and lines[-1] == "... and 20 columns more" and len(lines) == 43
@@ -124,7 +124,7 @@ def test_it_prints_as_text_and_html() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:X holds text that is read as numbers")
-def test_a_run_that_shows_its_progress_begins_with_it(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
+def test_progress_output_starts_with_the_description(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
     result = ash.tune(FRAME, Y, candidates=2, progress=True, threads=1)
     assert capsys.readouterr().err.startswith(f"{ROWS} rows, 5 columns; regression of 1 target\ncolumn ")
     ash.tune(FRAME, Y, candidates=2, progress=False, threads=1)

@@ -33,7 +33,7 @@ def quick(X=WINE[0], y=WINE[1], space=SPACE, **settings):
 # Epochs
 
 
-def test_all_jobs_together_keep_to_the_epoch_limit():
+def test_all_jobs_together_stay_within_the_epoch_limit():
     whole = quick()
     assert whole.ended == "finished" and whole.epochs == 64
     for limit in (1, 2, 17, 63):
@@ -43,14 +43,14 @@ def test_all_jobs_together_keep_to_the_epoch_limit():
     assert quick(epoch_limit=64).digest == quick(epoch_limit=10**18).digest
 
 
-def test_a_run_under_an_epoch_limit_is_the_beginning_of_the_whole_run():
+def test_a_run_with_an_epoch_limit_is_the_start_of_the_full_run():
     whole, part = quick(threads=1), quick(threads=1, epoch_limit=40)
     assert 0 < len(part.jobs) < len(whole.jobs)
     scores = {(job.candidate, job.rung): job.score for job in whole.jobs}
     assert all(scores[job.candidate, job.rung] == job.score for job in part.jobs)
 
 
-def test_an_epoch_limit_of_one_job():
+def test_an_epoch_limit_can_allow_a_single_job():
     result = quick(min_epochs=7, epoch_limit=7)
     assert [(job.candidate, job.rung, job.epochs) for job in result.jobs] == [(0, 0, 7)]
     assert result.best_candidate == 0 and result.ended == "epoch_limit"
@@ -59,7 +59,7 @@ def test_an_epoch_limit_of_one_job():
 # Work
 
 
-def test_no_job_begins_once_the_work_is_used_up():
+def test_no_job_starts_once_the_work_limit_is_reached():
     whole = quick()
     costs = [job.virtual_end - job.virtual_start for job in whole.jobs]
     assert whole.work == sum(costs)
@@ -74,7 +74,7 @@ def test_no_job_begins_once_the_work_is_used_up():
     assert quick(schedule="greedy", work_limit=0.3 * whole.work).ended == "work_limit"
 
 
-def test_a_ladder_is_planned_for_work_without_a_clock(monkeypatch):
+def test_a_ladder_for_a_work_limit_is_planned_without_a_clock(monkeypatch):
     def timed(*_):
         raise AssertionError("the speed of the machine was asked for")
 
@@ -90,7 +90,7 @@ def test_a_ladder_is_planned_for_work_without_a_clock(monkeypatch):
 
 
 @pytest.mark.parametrize("work", [0, -1.0, math.inf, math.nan, "much", True])
-def test_work_must_be_a_number(work):
+def test_an_invalid_work_limit_is_refused(work):
     with pytest.raises(ash.SettingError, match="work_limit must be a number of multiply-adds above 0, got"):
         ash.SearchConfig(work_limit=work)
 
@@ -110,18 +110,18 @@ def test_the_first_score_that_reaches_the_stop_score_ends_the_run():
     assert result.jobs[-1].score == result.best_score >= stop_score
 
 
-def test_a_stop_score_that_is_not_reached_changes_nothing():
+def test_an_unreached_stop_score_changes_nothing():
     result = quick(stop_score=1.5)
     assert result.ended == "finished" and result.digest == quick().digest
 
 
-def test_errors_are_negated_in_the_stop_score_too():
+def test_stop_scores_of_errors_are_negative():
     result = quick(metric="log_loss", stop_score=-0.5)
     assert result.ended == "stop_score" and -0.5 <= result.best_score <= 0
     assert quick(metric="log_loss", stop_score=0.5).ended == "finished"
 
 
-def test_a_stop_score_of_every_kind_of_number():
+def test_a_stop_score_can_be_any_kind_of_number():
     for stop_score in (0, np.float32(0.25)):
         assert quick(stop_score=stop_score).ended == "stop_score"
 
@@ -129,7 +129,7 @@ def test_a_stop_score_of_every_kind_of_number():
 # Patience
 
 
-def test_jobs_without_a_better_score_end_the_run():
+def test_a_run_without_improvement_ends_by_patience():
     whole = quick()
     best, without = -np.inf, []
     for job in whole.jobs:
@@ -143,10 +143,10 @@ def test_jobs_without_a_better_score_end_the_run():
     assert [job.score for job in result.jobs] == [job.score for job in whole.jobs[: len(result.jobs)]]
     assert quick(patience=patience + 1).digest == whole.digest
     assert quick(patience=patience, threads=2).digest == result.digest
-    assert quick(candidates=None, patience=5).ended == "patience"  # an endless stream too
+    assert quick(candidates=None, patience=5).ended == "patience"  # endless streams end too
 
 
-def test_a_patience_is_a_whole_number_of_jobs():
+def test_patience_must_be_an_integer():
     for patience in (0, 2.5, True):
         with pytest.raises(ash.SettingError, match="patience must be"):
             quick(patience=patience)
@@ -156,7 +156,7 @@ def test_a_patience_is_a_whole_number_of_jobs():
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
-def test_what_had_finished_when_time_was_over_is_kept(schedule, monkeypatch):
+def test_jobs_finished_before_the_time_limit_are_kept(schedule, monkeypatch):
     X, y = load_digits(return_X_y=True)
     validation = (X[1500:], y[1500:])
     limit = {"candidates": None, "time_limit": 1000, "callbacks": [TimeIsUp(monkeypatch, 1000)]}
@@ -167,7 +167,7 @@ def test_what_had_finished_when_time_was_over_is_kept(schedule, monkeypatch):
     assert result.model.score(*validation) == pytest.approx(result.best_score, abs=1e-6)
 
 
-def test_what_comes_before_the_training_is_in_the_limit_too(monkeypatch):
+def test_the_time_limit_includes_the_preparation(monkeypatch):
     module, left = importlib.import_module("ash.engine.run"), []
     read, planned = module.TuningRun._read, module.planned
     monkeypatch.setattr(module.TuningRun, "_read", lambda *given: time.sleep(0.5) or read(*given))
@@ -177,8 +177,8 @@ def test_what_comes_before_the_training_is_in_the_limit_too(monkeypatch):
     assert seconds <= 100 - deadline.LONGEST_REST - 0.5
 
 
-def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run(monkeypatch):
-    """The decisions within the time are those of every run."""
+def test_the_jobs_of_a_run_ended_by_time_are_those_of_the_full_run(monkeypatch):
+    """Decisions made before the deadline match those of any other run."""
     settings = {"candidates": 64, "min_epochs": 50}
     whole = quick(**settings)
     part = quick(time_limit=1000, callbacks=[TimeIsUp(monkeypatch, 1000, 20)], **settings)
@@ -189,7 +189,7 @@ def test_jobs_of_a_run_cut_short_are_those_of_the_whole_run(monkeypatch):
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
 @pytest.mark.parametrize("candidates", [4, None])
-def test_no_time_for_a_single_job(schedule, candidates):
+def test_a_time_limit_too_short_for_one_job_is_an_error(schedule, candidates):
     with pytest.raises(ash.NothingFinished, match=r"^time_limit=0 was over before the first job ended") as caught:
         quick(candidates=candidates, time_limit=0, schedule=schedule)
     said = re.search(
@@ -199,8 +199,8 @@ def test_no_time_for_a_single_job(schedule, candidates):
     assert needed > prepared + job > 0
 
 
-def test_a_limit_that_reading_uses_up_is_an_error_at_once(monkeypatch):
-    """The error comes before the rows are encoded and names the time needed; with that time, the run has a model."""
+def test_a_time_limit_used_up_by_reading_is_an_error_at_once(monkeypatch):
+    """The error is raised before the rows are encoded and names the time needed, which is enough for a model."""
     split, encoded = run.split_table, []
 
     def slow(*given, **more):
@@ -218,8 +218,8 @@ def test_a_limit_that_reading_uses_up_is_an_error_at_once(monkeypatch):
     assert needed > 0.3 and ash.ASHClassifier(time_limit=needed, n_jobs=1).fit(*WINE).result_.jobs
 
 
-def test_without_time_for_training_on_all_rows_the_network_of_a_fold_predicts(monkeypatch):
-    """The limit also holds for a ladder of the user's, whose best candidate would take a third of the time again."""
+def test_the_network_of_a_fold_predicts_if_no_time_is_left_to_train_on_all_rows(monkeypatch):
+    """The time limit also applies with a user's ladder, where the refit would take another third of the time."""
     given = {"cv": 3, "ensemble": 1, "candidates": 8, "min_epochs": 2, "random_state": 0, "n_jobs": 1}
     monkeypatch.setattr(Refit, "wall_seconds", lambda *_: 1000.0)
     with pytest.warns(UserWarning, match="no time is left to train the best network on all rows: the model is"):
@@ -237,7 +237,7 @@ def test_the_tightest_of_several_limits_ends_the_run(monkeypatch):
     assert result.ended == "time_limit"
 
 
-# The deadline: it reserves the time that a refit needs, and no more
+# The deadline reserves only the time that a refit needs
 
 
 @pytest.fixture
@@ -248,44 +248,44 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def train(clock: list[float], given: Deadline, needed: list[float]) -> float:
-    """Train until no job is left, and return when that was; the needed time changes with every look."""
+    """Train until no time is left and return that moment. `needed` has the refit time at each look."""
     looks = iter(needed)
     while (left := given.left(lambda: next(looks))) > 0:
         clock[0] += left
     return clock[0]
 
 
-def test_without_a_limit_there_is_no_end(clock: list[float]) -> None:
+def test_without_a_limit_the_deadline_is_infinite(clock: list[float]) -> None:
     assert Deadline(100.0, None).left() == math.inf
 
 
-def test_the_rest_is_kept_free_and_what_is_reserved(clock: list[float]) -> None:
+def test_the_deadline_keeps_the_rest_and_the_reserve_free(clock: list[float]) -> None:
     assert Deadline(100.0, 10.0).left() == pytest.approx(10 * (1 - deadline.REST - deadline.RESERVE))
     assert Deadline(100.0, 1000.0, 0.04).left() == pytest.approx(1000 * 0.96 - deadline.LONGEST_REST)
 
 
-def test_a_refit_that_needs_all_gets_all(clock: list[float]) -> None:
+def test_a_refit_that_needs_all_the_reserve_gets_it(clock: list[float]) -> None:
     given = Deadline(100.0, 100.0)
     assert train(clock, given, [60.0]) == pytest.approx(given.end - 100 * deadline.RESERVE)
 
 
-def test_time_that_the_refit_does_not_need_is_used_for_training(clock: list[float]) -> None:
+def test_time_not_needed_by_the_refit_is_used_for_training(clock: list[float]) -> None:
     given = Deadline(100.0, 100.0)
     assert train(clock, given, [4.0, 3.5]) == pytest.approx(given.end - 4.0)
     given = Deadline(clock[0], 100.0)
     assert train(clock, given, [8.0, 2.0, 2.0]) == pytest.approx(given.end - 2.0)
 
 
-def test_more_needed_than_before_ends_it_at_once(clock: list[float]) -> None:
+def test_training_ends_at_once_if_the_refit_needs_more_than_before(clock: list[float]) -> None:
     given = Deadline(100.0, 100.0)
     assert train(clock, given, [8.0, 12.0]) == pytest.approx(given.end - 8.0)
 
 
-def test_the_time_of_the_call_counts(clock: list[float]) -> None:
+def test_time_is_counted_from_the_call(clock: list[float]) -> None:
     assert Deadline(90.0, 20.0, 0.0).left() == pytest.approx(20 * (1 - deadline.REST) - 10)
 
 
-# Memory of waiting candidates: a limit costs time and changes no outcome
+# Memory of waiting candidates: a limit costs time but changes no outcome
 
 
 def wide(X=WINE[0], y=WINE[1], **settings):
@@ -296,12 +296,12 @@ def wide(X=WINE[0], y=WINE[1], **settings):
 
 
 @pytest.mark.parametrize(("left", "limit"), [(1001, 500), (1, 1), (0, 1), (None, None)])
-def test_the_default_is_half_of_what_is_left(left, limit, monkeypatch):
+def test_the_default_memory_limit_is_half_of_the_available_memory(left, limit, monkeypatch):
     monkeypatch.setattr(machine, "available_bytes", lambda: left)
     assert machine.default_limit() == limit
 
 
-def test_the_limit_of_the_run_is_in_the_result(monkeypatch):
+def test_the_result_contains_the_memory_limit(monkeypatch):
     monkeypatch.setattr(machine, "available_bytes", lambda: 10**9)
     assert wide().settings["memory_limit"] == 500_000_000 == wide().memory["limit"]
     assert wide(memory_limit=12_345).settings["memory_limit"] == 12_345
@@ -310,19 +310,19 @@ def test_the_limit_of_the_run_is_in_the_result(monkeypatch):
 
 
 @pytest.mark.parametrize("data", [WINE, load_diabetes(return_X_y=True)], ids=["classes", "targets"])
-def test_a_tight_limit_retrains_to_the_same_outcome(data):
+def test_a_tight_memory_limit_retrains_to_the_same_outcome(data):
     loose = wide(*data, threads=1)
     assert loose.memory["dropped"] == loose.memory["retrained_epochs"] == 0 < loose.memory["peak_bytes"]
     for threads in (1, 2):
         tight = wide(*data, threads=threads, memory_limit=1)
         assert tight.digest == loose.digest and tight.best_params == loose.best_params
         assert tight.memory["dropped"] > 0 and tight.memory["retrained_epochs"] > 0
-        # On more threads a result may wait for the decision before it, with its state at work: the peak depends on
+        # On more threads, a finished job may keep its state until an earlier decision is made. The peak then depends on
         # timing.
         assert threads > 1 or tight.memory["peak_bytes"] < loose.memory["peak_bytes"]
 
 
-def test_what_is_kept_for_an_ensemble_is_counted_and_never_dropped():
+def test_networks_kept_for_an_ensemble_are_counted_and_never_dropped():
     few, many = (wide(threads=1, memory_limit=1, keep=keep) for keep in (1, 32))
     assert few.digest == many.digest
     assert many.memory["dropped"] < few.memory["dropped"] and many.memory["peak_bytes"] > few.memory["peak_bytes"]
@@ -330,11 +330,11 @@ def test_what_is_kept_for_an_ensemble_is_counted_and_never_dropped():
     assert many.memory["peak_bytes"] > arenas
 
 
-def test_retrained_epochs_do_not_count_and_restarts_retrain_none():
+def test_retrained_epochs_do_not_count_and_restarts_retrain_nothing():
     assert wide(memory_limit=1).epochs == wide().epochs == wide(memory_limit=1, epoch_limit=10**6).epochs
     assert wide(training="restart", memory_limit=1).memory["retrained_epochs"] == 0
 
 
-def test_a_limit_of_an_endless_stream():
+def test_an_endless_stream_respects_a_memory_limit():
     free, tight = (wide(candidates=None, epoch_limit=300, memory_limit=limit) for limit in (None, 10_000))
     assert free.digest == tight.digest and tight.memory["dropped"] > 0

@@ -1,4 +1,4 @@
-"""`first=` of `ash.tune` and the estimators: networks that are trained before all others."""
+"""`first=` of `ash.tune` and the estimators: configurations that are trained before all others."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ READ = [{"hidden": (8,), "learning_rate": 0.0123456}, {"hidden": (4,), "learning
 GIVEN: dict[str, Any] = {"candidates": 8, "threads": 1, "progress": False}
 
 
-def test_configurations_come_first_and_once() -> None:
+def test_given_configurations_come_first_and_only_once() -> None:
     drawn = ash.tune(X, Y, SPACE, **GIVEN)
     found = ash.tune(X, Y, SPACE, **GIVEN, first=FIRST)
     assert list(found.params) == [*READ, *drawn.params[:6]] and found.digest != drawn.digest
@@ -31,7 +31,7 @@ def test_configurations_come_first_and_once() -> None:
     assert [params["hidden"] for params in both.params] == [(8,), (4,)]
 
 
-def test_an_adaptive_stream_begins_with_them() -> None:
+def test_an_adaptive_stream_starts_with_the_given_configurations() -> None:
     begin = [SPACE.default, {"hidden": (8,), "learning_rate": 0.002}]
     usual = AdaptiveCandidates(SPACE, 0, begin, (), 6).params
     found = AdaptiveCandidates(SPACE, 0, begin, (), 8, READ)
@@ -45,27 +45,27 @@ def test_an_adaptive_stream_begins_with_them() -> None:
 
 
 @pytest.mark.parametrize("kind", ["result", "journal", "study"])
-def test_the_best_of_an_earlier_run_come_first(kind: str, tmp_path: Path) -> None:
+def test_the_best_configurations_of_an_earlier_run_come_first(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     earlier = ash.tune(X, Y, SPACE, **{**GIVEN, "candidates": 16}, journal=path)
     first = {"result": earlier, "journal": path, "study": earlier.to_optuna()}[kind]
     model = ash.ASHClassifier(SPACE, candidates=12, first=first, random_state=9, n_jobs=1)
     found = model.fit(X, Y).result_
     rows = sorted(earlier.candidates, key=lambda row: (-row["score"], row["loss"]))
-    if kind == "study":  # which knows no loss
+    if kind == "study":  # a study does not store the loss
         assert found.params[0] in [row["params"] for row in rows if row["score"] == earlier.best_score]
     else:
         assert list(found.params[:10]) == [row["params"] for row in rows[:10]]
     assert clone(model).fit(X, Y).result_.digest == found.digest
 
 
-def test_an_endless_stream_begins_with_them() -> None:
+def test_an_endless_stream_starts_with_the_given_configurations() -> None:
     limited = ash.SearchConfig(epoch_limit=20)
     found = ash.tune(X, Y, SPACE, **{**GIVEN, "candidates": None}, first=FIRST, config=limited)
     assert list(found.params[:2]) == READ
 
 
-def test_they_are_part_of_the_journal_and_the_record(tmp_path: Path) -> None:
+def test_given_configurations_are_part_of_the_journal_and_the_record(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     found = ash.tune(X, Y, SPACE, **GIVEN, first=FIRST, journal=path)
     longer = ash.tune(X, Y, SPACE, **{**GIVEN, "candidates": 16}, first=FIRST)
@@ -88,7 +88,7 @@ OUTSIDE: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_what_does_not_fit_the_space_is_refused(name: str) -> None:
+def test_configurations_outside_the_space_are_refused(name: str) -> None:
     first, message = OUTSIDE[name]
     with pytest.raises(ash.SettingError, match=message):
         ash.tune(X, Y, SPACE, **{**GIVEN, "candidates": 1}, first=first)

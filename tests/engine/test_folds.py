@@ -1,4 +1,4 @@
-"""Cross-validation within one job, and the model after it: the networks of all folds, selected together."""
+"""Cross-validation within one job, and the model that follows: the networks of all folds, selected together."""
 
 import importlib
 from collections.abc import Callable
@@ -43,8 +43,8 @@ def test_the_score_of_a_job_is_the_mean_of_its_folds(cv: Any) -> None:
     assert result.best_score == max(job.score for job in result.jobs)
 
 
-def test_a_fold_is_what_a_run_with_its_rows_is() -> None:
-    """The first fold trains with the seed of the run, so its scores are those of a run on its split."""
+def test_a_fold_trains_like_a_run_on_its_rows() -> None:
+    """The first fold uses the seed of the run, so its scores equal those of a run on the same split."""
     first = np.arange(len(WINES)) % 4 != 0
     pairs = [(np.flatnonzero(first), np.flatnonzero(~first)), (np.flatnonzero(~first), np.flatnonzero(first))]
     space = ash.Space(hidden=ash.choice((8,), (16,)), learning_rate=ash.log(1e-3, 1e-2))
@@ -62,7 +62,7 @@ def test_a_fold_is_what_a_run_with_its_rows_is() -> None:
 
 
 @pytest.mark.parametrize("training", ["resume", "restart"])
-def test_the_model_is_trained_on_all_rows_as_long_as_the_candidate(training: str) -> None:
+def test_the_model_is_trained_on_all_rows_for_as_long_as_the_candidate(training: str) -> None:
     result = ash.tune(WINES, CULTIVARS, cv=3, config=ash.SearchConfig(training=training), **FEW)
     rung, candidate = result.best_rung, result.best_candidate
     whole = ash._core.Data(WINES, CULTIVARS[:, None].astype(float), 3, np.arange(len(WINES)), np.arange(1))
@@ -75,7 +75,7 @@ def test_the_model_is_trained_on_all_rows_as_long_as_the_candidate(training: str
     assert np.allclose(result.model.core.input_center, np.median(WINES, axis=0))
 
 
-def test_groups_and_time_by_any_splitter() -> None:
+def test_any_splitter_for_groups_or_time_is_accepted() -> None:
     groups = np.arange(len(WINES)) % 5
     by_group = ash.tune(WINES, CULTIVARS, cv=GroupKFold(5), groups=groups, **FEW)
     assert by_group.fold_scores["scores"].shape == (14, 5)
@@ -85,7 +85,7 @@ def test_groups_and_time_by_any_splitter() -> None:
     assert in_time.fold_scores["scores"].shape[1] == 3
 
 
-def test_estimators_with_folds() -> None:
+def test_estimators_accept_folds() -> None:
     model = ash.ASHClassifier(candidates=8, random_state=0, cv=3).fit(WINES, CULTIVARS)
     table = model.cv_results_
     folds = np.column_stack([table[f"split{fold}_test_score"] for fold in range(3)])
@@ -97,7 +97,7 @@ def test_estimators_with_folds() -> None:
     assert np.array_equal(turned.predict(WINES), model.predict(WINES))
 
 
-def test_weights_are_repeated_rows_in_the_folds_of_a_splitter() -> None:
+def test_weights_equal_repeated_rows_in_the_folds_of_a_splitter() -> None:
     times = np.random.default_rng(2).integers(0, 3, len(WINES))
     place = np.arange(len(WINES)) % 3
     repeated = np.repeat(np.arange(len(WINES)), times)
@@ -149,7 +149,7 @@ def fitted(y: Any = Y, **changes: Any) -> Any:
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Return a list that receives, at the end of each run, its kept candidates, folds and options."""
+    """Return a list that receives the kept candidates, folds and options at the end of each run."""
     seen: list[dict[str, Any]] = []
     finish = RUN.finish
 
@@ -166,7 +166,7 @@ def members(model: Any) -> tuple[Any, ...]:
 
 
 def trained(end: dict[str, Any], place: int, parts: Any, seed: int) -> _core.Network:
-    """Train a kept candidate on the training rows of these parts, by hand."""
+    """Train a kept candidate on the training rows of `parts`, as the engine does."""
     kept, options = end["kept"], end["options"]
     settings = ash.space.hyperparameters.to_settings(kept.networks[place].params)
     data = ALL_ROWS.prepare(parts, options=options)
@@ -180,7 +180,7 @@ def seed_of_fold(end: dict[str, Any], number: int) -> int:
 
 
 def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
-    """Train a kept candidate on every fold, and return its predictions for their validation rows."""
+    """Train a kept candidate on every fold and return the predictions for the validation rows of all folds."""
     kept, options, found = end["kept"], end["options"], []
     for number, parts in enumerate(end["folds"]):
         core = trained(end, place, parts, seed_of_fold(end, number))
@@ -191,7 +191,9 @@ def by_hand(end: dict[str, Any], place: int) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
-def test_predictions_are_those_of_networks_that_have_not_seen_the_rows(y: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_for_a_row_come_from_networks_that_have_not_seen_it(
+    y: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ends = watched(monkeypatch)
     fitted(y)
     kept = ends[0]["kept"]
@@ -241,7 +243,7 @@ def test_a_single_network_is_trained_on_all_rows() -> None:
 
 
 @pytest.mark.parametrize("training", ["resume", "restart"])
-def test_the_same_bits_on_any_threads(training: str) -> None:
+def test_the_bits_do_not_depend_on_the_number_of_threads(training: str) -> None:
     one, two = (fitted(n_jobs=threads, training=training) for threads in (1, 2))
     assert len(members(one.model_)) > 1
     assert one.predict_proba(X).tobytes() == two.predict_proba(X).tobytes()
@@ -259,7 +261,7 @@ def test_folds_may_overlap_or_leave_rows_out(cv: Any, monkeypatch: pytest.Monkey
 
 
 def retrained_by(change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Let tuners change the network that they have trained on all rows; return a list that gets it."""
+    """Apply `change` to each network that a tuner trains on all rows. Return a list that receives these networks."""
     seen: list[Any] = []
 
     class Changed(_core.Tuner):
@@ -271,7 +273,7 @@ def retrained_by(change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) 
     return seen
 
 
-def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_network_of_a_fold_predicts_if_training_on_all_rows_diverges(monkeypatch: pytest.MonkeyPatch) -> None:
     retrained_by(lambda core: None, monkeypatch)
     with pytest.warns(UserWarning, match="training on all rows diverged, though no fold did"):
         search = fitted(ensemble=1)
@@ -279,7 +281,7 @@ def test_where_the_best_diverges_on_all_rows_a_network_of_a_fold_predicts(monkey
     assert np.isfinite(search.predict_proba(X)).all()
 
 
-def test_where_training_on_all_rows_is_interrupted_a_network_of_a_fold_predicts(
+def test_the_network_of_a_fold_predicts_if_training_on_all_rows_is_interrupted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def interrupt(core: Any) -> Any:
@@ -298,7 +300,7 @@ def test_where_training_on_all_rows_is_interrupted_a_network_of_a_fold_predicts(
     assert ash.ASHClassifier(record=record).fit(X, Y).result_.record == record
 
 
-def test_an_interrupted_run_has_the_ensemble_that_another_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_has_the_same_ensemble(monkeypatch: pytest.MonkeyPatch) -> None:
     cores, finish = retrained_by(lambda core: core, monkeypatch), RUN.finish
     whole = fitted()
     monkeypatch.setattr(RUN, "finish", lambda *given, **last: finish(*given, **{**last, "interrupted": True}))
@@ -317,7 +319,7 @@ def folds_of(x: Any, y: Any, monkeypatch: pytest.MonkeyPatch, **changes: Any) ->
     return len(ends[0]["folds"])
 
 
-def test_a_small_table_has_folds_where_a_time_is_to_be_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timed_run_on_a_small_table_uses_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     for x, y in (load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)):
         x, y = x[: ROWS_A_SECOND - 1], y[: ROWS_A_SECOND - 1]
         assert folds_of(x, y, monkeypatch) == 5
@@ -327,7 +329,7 @@ def test_a_small_table_has_folds_where_a_time_is_to_be_filled(monkeypatch: pytes
         assert folds_of(x, y, monkeypatch, time_limit=None, candidates=4, min_epochs=1) == 1
 
 
-def test_larger_tables_and_rare_classes_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_larger_tables_and_rare_classes_get_no_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).normal(size=(ROWS_A_SECOND, 3))
     y = (x[:, 0] > 0).astype(int)
     assert folds_of(x, y, monkeypatch) == 1, "the time is too short"
@@ -365,10 +367,10 @@ def test_a_fit_resumed_from_a_journal_predicts_the_same(
     assert again.model_.validation_score == whole.model_.validation_score
 
 
-def test_an_embedding_of_numbers_that_are_constant_in_some_folds(
+def test_an_embedding_handles_numbers_that_are_constant_in_some_folds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Networks of such folds have other sizes, also where states come from a journal or another worker."""
+    """Networks of such folds have other sizes, even if their states come from a journal or another worker."""
     with_states(monkeypatch)
     x = np.random.default_rng(0).normal(size=(90, 4))
     y = (x[:, 0] > 0).astype(int)

@@ -1,4 +1,4 @@
-"""The memory of a run is known before anything is allocated: it limits the threads, or the run is refused."""
+"""The memory of a run is computed before anything is allocated: it limits the threads, or the run is refused."""
 
 import re
 import sys
@@ -27,7 +27,7 @@ GIB = 2**30
 
 @pytest.fixture
 def needs(monkeypatch: pytest.MonkeyPatch) -> list[Needs]:
-    """Collect the needs of each run."""
+    """Return a list that receives the needs of each run."""
     collected: list[Needs] = []
 
     def collect(needs: Needs, *arguments: Any) -> Any:
@@ -39,7 +39,7 @@ def needs(monkeypatch: pytest.MonkeyPatch) -> list[Needs]:
 
 
 def leave(monkeypatch: pytest.MonkeyPatch, left: int | None) -> None:
-    """Pretend that only so many bytes are left."""
+    """Pretend that only `left` bytes are available."""
     monkeypatch.setattr(machine, "available_bytes", lambda: left)
 
 
@@ -49,7 +49,7 @@ def quick(X: Any = WINE[0], y: Any = WINE[1], **changes: Any) -> ash.Result:
     return ash.tune(X, y, **configured({"space": space, **given}))
 
 
-# Refused
+# Refused runs
 
 
 def test_100_000_classes_on_200_000_rows_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_100_000_classes_on_200_000_rows_are_refused_at_once(monkeypatch: pytest
     monkeypatch.setattr(run, "prepare_all", lambda *_: pytest.fail("the run has begun"))
     X, y = np.zeros((200_000, 2), np.float32), np.arange(200_000) % 100_000
     X[:, 0] = np.arange(len(X))
-    for metric in ("accuracy", "neg_log_loss", "neg_brier_score"):  # the last is a scorer of scikit-learn
+    for metric in ("accuracy", "neg_log_loss", "neg_brier_score"):  # the last metric is a scorer of scikit-learn
         tracemalloc.start()
         with pytest.raises(DataError, match=r"needs about (19|2[0-9])\d GiB .*only 64 GiB are left: validate on fewer"):
             ash.tune(X, y, task="classification", metric=metric, progress=False)
@@ -81,12 +81,12 @@ def test_a_run_that_does_not_fit_on_one_thread_is_refused(needs: list[Needs], mo
         ("predictions", {"validation": 0.9, "space": {"hidden": [(), (1,)], "batch_size": 1}}, "validate on fewer"),
     ],
 )
-def test_the_advice_is_about_the_largest_part(
+def test_the_advice_concerns_the_largest_part(
     part: str, changes: dict[str, Any], advice: str, needs: list[Needs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     X, y = np.repeat(WINE[0], 20, axis=0), np.repeat(WINE[1], 20)
     leave(monkeypatch, 100_000)
-    monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # the table alone would not fit either
+    monkeypatch.setattr("ash.data.frames.check_memory", lambda *_: None)  # the table itself would not fit either
     with pytest.raises(DataError, match=re.escape(advice)):
         quick(X, y, **{"candidates": 2, **changes})
     parts = needs[0].parts(1)
@@ -97,10 +97,10 @@ def test_the_advice_is_about_the_largest_part(
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
-def test_fewer_threads_are_used_where_that_makes_a_run_fit(
+def test_fewer_threads_are_used_if_the_run_then_fits(
     schedule: str, needs: list[Needs], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ash.options.resolve_threads", lambda threads: threads)  # however few CPUs there are
+    monkeypatch.setattr("ash.options.resolve_threads", lambda threads: threads)  # no matter how few CPUs there are
     expected = quick(threads=3, schedule=schedule)
     for threads in (2, 1):
         leave(monkeypatch, needs[0].total(threads))
@@ -111,7 +111,7 @@ def test_fewer_threads_are_used_where_that_makes_a_run_fit(
         assert max(job.thread for job in result.jobs) < threads
 
 
-def test_a_run_that_fits_is_left_alone(needs: list[Needs], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_fits_is_not_changed(needs: list[Needs], monkeypatch: pytest.MonkeyPatch) -> None:
     quick()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -120,7 +120,7 @@ def test_a_run_that_fits_is_left_alone(needs: list[Needs], monkeypatch: pytest.M
             assert quick().settings["threads"] == 2
 
 
-def test_the_memory_limit_leaves_room_for_the_rest(needs: list[Needs], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_limit_leaves_room_for_other_needs(needs: list[Needs], monkeypatch: pytest.MonkeyPatch) -> None:
     expected = quick()
     leave(monkeypatch, needs[0].total(2))
     result = quick(memory_limit=GIB)
@@ -131,7 +131,7 @@ def test_the_memory_limit_leaves_room_for_the_rest(needs: list[Needs], monkeypat
     assert quick(memory_limit=GIB).memory["limit"] == GIB
 
 
-def test_a_refit_for_which_no_memory_is_left_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_refit_is_skipped_if_no_memory_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     class Taken(ash.Callback):
         def on_job(self, *_: Any) -> None:
             leave(monkeypatch, 100)
@@ -143,16 +143,16 @@ def test_a_refit_for_which_no_memory_is_left_is_not_done(monkeypatch: pytest.Mon
     assert np.array_equal(estimator.model_.core.weights[0], estimator.result_.model.core.weights[0])
 
 
-# What is counted
+# What the estimate counts
 
 
-def test_what_is_counted(needs: list[Needs]) -> None:
+def test_scratch_and_states_are_counted_per_thread_and_candidate(needs: list[Needs]) -> None:
     quick(candidates=1, threads=1)
     quick(candidates=8, threads=1)
     one, many = needs
     assert one.parts(1)["scratch"] == one.parts(2)["scratch"] < many.parts(2)["scratch"] == 2 * many.parts(1)["scratch"]
-    assert one.parts(1)["states"] == 2 * one.states[0]  # at work, and kept
-    assert many.parts(1)["states"] == 2 * sum(many.states)  # all may be at work, and all may be kept
+    assert one.parts(1)["states"] == 2 * one.states[0]  # in training, and kept
+    assert many.parts(1)["states"] == 2 * sum(many.states)  # all may be in training, and all may be kept
     assert list(many.states) == sorted(many.states, reverse=True)
     quick(candidates=8, threads=1, schedule="greedy", keep=2)
     assert needs[2].parts(2)["states"] == 2 * sum(many.states[:2])
@@ -166,7 +166,7 @@ def test_folds_a_refit_and_a_scorer_are_counted(needs: list[Needs]) -> None:
 
     plain, alone, folds = fit(), fit(refit=False), fit(cv=3, refit=False)
     assert plain.scratch == 2 * alone.scratch
-    assert folds.table == 4 * alone.table  # three folds, and all rows
+    assert folds.table == 4 * alone.table  # three folds and all rows
     assert folds.states[0] == 3 * alone.states[0]
     scored = fit(refit=False, scoring="f1_micro")
     rows = alone.predictions // prediction_bytes(alone.kept, 3)
@@ -174,7 +174,7 @@ def test_folds_a_refit_and_a_scorer_are_counted(needs: list[Needs]) -> None:
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "neg_log_loss", None])
-def test_predictions_take_no_more_than_is_foretold(metric: str | None) -> None:
+def test_predictions_use_no_more_memory_than_estimated(metric: str | None) -> None:
     draw = np.random.default_rng(0)
     X = draw.normal(size=(4000, 3))
     y = draw.normal(size=(4000, 40)) if metric is None else draw.integers(40, size=4000).astype(str)
@@ -215,7 +215,7 @@ print(0.6 * foretold < grown < 1.1 * foretold + 2**24, grown, foretold)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_a_run_takes_about_what_is_foretold() -> None:
+def test_a_run_uses_about_the_estimated_memory() -> None:
     done = python(PEAK)
     assert done.stdout.startswith("True"), done.stdout + done.stderr
 
@@ -223,7 +223,7 @@ def test_a_run_takes_about_what_is_foretold() -> None:
 # Metrics
 
 
-def test_whether_a_metric_is_defined_follows_from_the_targets_alone() -> None:
+def test_whether_a_metric_is_defined_depends_only_on_the_targets() -> None:
     X, y = load_diabetes(return_X_y=True)
     with pytest.warns(UserWarning, match="metric 'r2' is undefined"):
         assert quick(X, y, validation=(X[:5], np.full(5, y[0]))).metric == "neg_root_mean_squared_error"

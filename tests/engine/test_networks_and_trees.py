@@ -1,4 +1,4 @@
-"""Boosted trees and networks in one run: the ladder, the ensemble, records, journals, and what is refused."""
+"""Boosted trees and networks in one run: the ladder, the ensemble, records, journals, and refused settings."""
 
 import importlib.util
 import json
@@ -123,9 +123,7 @@ def test_a_run_is_the_same_on_any_number_of_threads_and_from_its_record(case: st
 
 @pytest.mark.parametrize("models", [TREES, CATBOOST], ids="".join)
 @pytest.mark.parametrize("case", ["classes", "targets", "columns of all kinds", "folds"])
-def test_an_ensemble_of_trees_is_saved_and_lightgbm_reads_its_texts(
-    case: str, models: list[str], tmp_path: Path
-) -> None:
+def test_a_saved_ensemble_of_trees_can_be_read_by_lightgbm(case: str, models: list[str], tmp_path: Path) -> None:
     given = {**CASES[case], "refit": False}
     model = fitted(**given, scoring=given.get("scoring"), models=models, ensemble=4)
     X = given.get("X", WINE[0])
@@ -139,7 +137,7 @@ def test_an_ensemble_of_trees_is_saved_and_lightgbm_reads_its_texts(
         assert booster.num_trees() == len(member.core.leaf_starts) - 1
 
 
-def test_kept_predictions_are_those_of_the_members() -> None:
+def test_kept_predictions_match_those_of_the_members() -> None:
     result = ash.tune(*WINE, **configured({"candidates": 12, "models": BOTH, "validation": 0.3}))
     kept, rows = result.kept, result.sample
     assert kept is not None and rows is not None
@@ -152,7 +150,7 @@ def test_kept_predictions_are_those_of_the_members() -> None:
         assert right == pytest.approx(network.validation_score)
 
 
-def test_the_best_of_the_other_kind_is_tried_in_the_first_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_member_of_the_other_kind_is_tried_in_the_first_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     kept, found = fitted(refit=False).result_.kept, []
     monkeypatch.setattr(model_pool, "select", lambda *given: found.append(given[4]) or select(*given))
     kept.ensemble(8)
@@ -161,7 +159,7 @@ def test_the_best_of_the_other_kind_is_tried_in_the_first_draws(monkeypatch: pyt
     assert found[0] != [0]
 
 
-def test_catboost_does_one_job_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_catboost_runs_one_job_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """CatBoost's logger is not thread-safe."""
     kind = needs.package("catboost").CatBoost
     fit, running, most = kind.fit, [], []
@@ -180,7 +178,7 @@ def test_catboost_does_one_job_at_a_time(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(most) >= 12 and max(most) == 1
 
 
-def test_more_rounds_make_the_same_model_more_finely() -> None:
+def test_more_rounds_come_with_a_smaller_shrinkage() -> None:
     params = {"model": "lightgbm", "shrinkage": 6.0, "num_leaves": 4, "min_data_in_leaf": 5}
     result = ash.tune(
         *WINE,
@@ -198,7 +196,7 @@ def test_more_rounds_make_the_same_model_more_finely() -> None:
     assert min(MOST_RATE, 6.0 / rounds) == pytest.approx(min(rates), rel=1e-4)
 
 
-def test_a_rung_costs_trees_what_it_costs_networks_on_the_virtual_clock() -> None:
+def test_a_rung_costs_trees_about_as_much_as_networks_on_the_virtual_clock() -> None:
     result = ash.tune(*WINE, **configured({"candidates": 24, "models": BOTH, "validation": 0.3}))
     costs: dict[str, list[float]] = {"network": [], "lightgbm": []}
     for job in result.jobs:
@@ -209,7 +207,7 @@ def test_a_rung_costs_trees_what_it_costs_networks_on_the_virtual_clock() -> Non
 
 
 @pytest.mark.parametrize("models", [BOTH, ALL], ids=len)
-def test_a_journal_is_resumed_with_trees(models: list[str], tmp_path: Path) -> None:
+def test_a_run_with_trees_is_resumed_from_its_journal(models: list[str], tmp_path: Path) -> None:
     given = {**FEW, "candidates": 24, "random_state": 3, "models": models}
     whole = fitted(**given)
     with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
@@ -223,9 +221,7 @@ def finished_journal(tmp_path: Path, **given: Any) -> Any:
     return fitted(**{"models": TREES, "candidates": 6, **given}, journal=tmp_path / "run.ash")
 
 
-def test_trees_of_an_earlier_run_are_trained_again_and_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trees_from_a_journal_are_retrained_and_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = finished_journal(tmp_path)
     assert content(finished_journal(tmp_path).model_, tmp_path) == content(whole.model_, tmp_path)
     monkeypatch.setattr("ash.engine.tree_trainer._hash_of", lambda folds: 7)
@@ -233,7 +229,7 @@ def test_trees_of_an_earlier_run_are_trained_again_and_compared(
         finished_journal(tmp_path)
 
 
-def test_ctrl_c_ends_the_training_of_trees_of_an_earlier_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_the_retraining_of_trees_from_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finished_journal(tmp_path)
     begun: list[int] = []
 
@@ -249,9 +245,7 @@ def test_ctrl_c_ends_the_training_of_trees_of_an_earlier_run(tmp_path: Path, mon
     assert len(begun) < 6
 
 
-def test_after_ctrl_c_one_of_the_trees_of_an_earlier_run_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_is_available_after_ctrl_c_during_retraining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {**FEW, "candidates": 40, "models": TREES, "ensemble": 1, "refit": False, "n_jobs": 1}
     with pytest.raises(KeyboardInterrupt, match=INTERRUPTED):
         fitted(**given, journal=tmp_path / "run.ash", callbacks=After(9, press_ctrl_c))
@@ -287,7 +281,7 @@ def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(began) == 1
 
 
-def test_trees_that_no_number_scores_have_diverged(tmp_path: Path) -> None:
+def test_trees_without_a_finite_score_have_diverged(tmp_path: Path) -> None:
     given = {"models": TREES, "scoring": lambda *_: math.nan, "journal": tmp_path / "run.ash"}
     with pytest.raises(ash.AllDiverged, match="has returned no finite number"):
         fitted(**given)
@@ -295,7 +289,7 @@ def test_trees_that_no_number_scores_have_diverged(tmp_path: Path) -> None:
         fitted(**given)
 
 
-def test_the_memory_of_histograms_lowers_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_histograms_limits_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.random.default_rng(0).normal(size=(400, 50))
     bins = 50 * 255
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: int(1.6 * 16 * 256 * bins))
@@ -303,7 +297,7 @@ def test_the_memory_of_histograms_lowers_the_threads(monkeypatch: pytest.MonkeyP
         fitted(X=X, y=X[:, 0] > 0, n_jobs=2)
 
 
-def test_what_lightgbm_raises_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_lightgbm_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError("no room for bins")
 
@@ -313,7 +307,7 @@ def test_what_lightgbm_raises_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("given", [{}, {"cv": 3, "ensemble": 1}, {"schedule": "greedy"}])
-def test_a_timed_run_with_trees_has_both_kinds_and_is_repeated(given: dict[str, Any], tmp_path: Path) -> None:
+def test_a_timed_run_has_networks_and_trees_and_is_repeated(given: dict[str, Any], tmp_path: Path) -> None:
     model = fitted(candidates="auto", validation=None, time_limit=2.0, min_epochs=None, n_jobs=2, **given)
     assert model.result_.ended == "time_limit" and min(kinds(model.result_)[kind] for kind in BOTH) > 0
     if "schedule" not in given:
@@ -337,13 +331,13 @@ MUST_BE = "models must be 'network' or 'lightgbm' or 'catboost', or a list of th
         ({"executor": ThreadPoolExecutor(1)}, "boosted trees cannot be trained by an executor: remove executor=, or"),
     ],
 )
-def test_what_cannot_be_trained_is_refused(given: dict[str, Any], words: str) -> None:
+def test_untrainable_models_are_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingError, match=words):
         fitted(**given)
 
 
 def resolved(kind: Any = ash.ASHClassifier, X: Any = WINE[0], y: Any = WINE[1], **given: Any) -> list[str]:
-    """Return the kinds of model that the record of a fit names."""
+    """Return the kinds of model listed in the record of a fit."""
     model = kind(**configured({"random_state": 0, "n_jobs": 2, **given})).fit(X, y)
     models: list[str] = model.model_.record.settings["models"]
     assert set(kinds(model.result_)) <= set(models)
@@ -366,11 +360,11 @@ ALONE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", ALONE)
-def test_networks_alone_are_searched(case: str) -> None:
+def test_only_networks_are_searched(case: str) -> None:
     assert resolved(**ALONE[case]) == ["network"]
 
 
-def test_a_time_limit_searches_lightgbm_where_it_is_installed_and_says_so(
+def test_a_timed_run_searches_lightgbm_if_installed_and_shows_it(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert resolved(time_limit=2, verbose=2) == BOTH
@@ -380,17 +374,17 @@ def test_a_time_limit_searches_lightgbm_where_it_is_installed_and_says_so(
     assert "models:" not in capfd.readouterr().err
 
 
-def test_the_kinds_of_model_are_those_of_a_space_that_is_given() -> None:
+def test_a_given_space_determines_the_kinds_of_model() -> None:
     result = ash.tune(*WINE, {"hidden": [(8,), (16,)]}, time_limit=1, seed=0)
     assert result.record.settings["models"] == ["network"]
 
 
-def test_several_targets_are_left_to_networks() -> None:
+def test_only_networks_are_trained_on_several_targets() -> None:
     model = fitted(ash.ASHRegressor, DIABETES[0], np.stack([DIABETES[1], -DIABETES[1]], axis=1))
     assert set(kinds(model.result_)) == {"network"}
 
 
-def test_hyperparameters_that_no_model_of_the_space_has_are_refused() -> None:
+def test_hyperparameters_of_absent_models_are_refused() -> None:
     with pytest.raises(SettingError, match="num_leaves does not apply to model='network', only"):
         Space(num_leaves=[7, 31])
     with pytest.raises(SettingError, match="hidden does not apply to model='lightgbm', only to model='network'"):
@@ -399,7 +393,7 @@ def test_hyperparameters_that_no_model_of_the_space_has_are_refused() -> None:
     assert space.size == 3
 
 
-# Which candidates are drawn
+# Drawing of candidates
 
 
 def jobs_of(scores: dict[int, float]) -> Any:
@@ -418,7 +412,7 @@ def adaptive(known: Any = (), space: Space = SPACE, first: int = 4) -> AdaptiveC
 
 
 def drawn(scores: dict[int, float]) -> str:
-    """Return the kinds of the next 40 candidates after 16, of which these have scores."""
+    """Return the kinds of 16 candidates and of the next 40, given the scores of some of the first 16."""
     made = adaptive(first=16)
     made.more(40, jobs_of(scores))
     return "".join(model_of(params)[0] for params in made.params)
@@ -436,7 +430,7 @@ def test_the_better_kind_gets_more_of_the_next_candidates() -> None:
     assert counts["trees"] > same == 10 > counts["networks"] > 0
 
 
-def test_each_kind_begins_with_its_default_and_the_portfolio() -> None:
+def test_each_kind_starts_with_its_default_and_the_portfolio() -> None:
     made = adaptive(first=60)
     trees, networks = (
         [params for params in made.params if model_of(params) == kind] for kind in ("lightgbm", "network")
@@ -461,7 +455,7 @@ def test_every_second_later_draw_is_near_a_good_candidate() -> None:
     assert len(set(map(key_of, made.params))) == 232
 
 
-def test_good_candidates_are_the_best_quarter_of_their_kind() -> None:
+def test_the_best_quarter_of_each_kind_counts_as_good() -> None:
     made = adaptive(first=40)
     made.more(1, jobs_of({place: place % 10 - 10 * (place < 20) for place in range(40)}))
     for of_trees, count in ((False, 7), (True, 4)):
@@ -470,8 +464,8 @@ def test_good_candidates_are_the_best_quarter_of_their_kind() -> None:
         assert made._good[of_trees] == [made.params[place] for place in best]
 
 
-def test_a_draw_takes_as_long_however_many_candidates_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counts how often the kind of a candidate is asked for; ranking asks once per candidate and request."""
+def test_the_cost_of_a_draw_does_not_grow_with_the_number_of_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test counts how often a candidate's kind is looked up. Ranking does it once per candidate and request."""
     asked = []
     monkeypatch.setattr(candidates, "_is_trees", lambda params: asked.append(1) or model_of(params) != "network")
     made, requests = adaptive(first=8), 0
@@ -496,11 +490,11 @@ def test_a_resumed_run_draws_the_same_candidates(scores: dict[int, float]) -> No
 
 
 def json_of(params: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return candidates in the form of a journal."""
+    """Return candidates in the form in which a journal stores them."""
     return [from_json(json.loads(json.dumps(each))) for each in params]
 
 
-def test_a_portfolio_is_used_as_far_as_the_space_has_it() -> None:
+def test_a_portfolio_is_used_where_it_fits_the_space() -> None:
     few = {"hidden": (256, 256), "dropout": 0.3}
     assert Space(hidden=[(256, 256), (8,)], dropout=[0.0, 0.3], l2=[0.0, 0.1]).completed(few) == {**few, "l2": 0.0}
     assert Space(hidden=[(256, 256)], dropout=[0.0, 0.1]).completed(few) is None
@@ -515,7 +509,7 @@ def test_a_portfolio_is_used_as_far_as_the_space_has_it() -> None:
     assert [params["target_transform"] for params in trees[:3]] == ["none", "none", "log"]
 
 
-def test_networks_of_another_recipe_do_not_begin_with_the_portfolio() -> None:
+def test_networks_of_another_recipe_do_not_start_with_the_portfolio() -> None:
     first = portfolio("classification", 500)
     all_else = default_space(500, 20, 1, 2, numbers=20, metric="roc_auc").domains.items()
     few = Space(hidden=[(128, 128, 128), (8,)], learning_rate=ash.log(1e-4, 1))
@@ -535,7 +529,7 @@ TWO_DOMAINS = {
 }
 
 
-def test_a_configuration_is_one_of_the_space_by_the_domain_that_applies() -> None:
+def test_a_space_contains_configurations_of_the_applicable_domain() -> None:
     space = Space(**TWO_DOMAINS)
     assert all(space.has(params) for params in islice(space.stream(0), 300))
     assert not space.has({"optimizer": "adamw", "learning_rate": 0.05, "dropout": 0.1})
@@ -556,7 +550,7 @@ def test_a_configuration_is_one_of_the_space_by_the_domain_that_applies() -> Non
         },
     ],
 )
-def test_a_domain_for_one_kind_of_model_and_one_for_the_others(space: dict[str, Any]) -> None:
+def test_a_hyperparameter_can_have_one_domain_per_kind_of_model(space: dict[str, Any]) -> None:
     whole = Space(**space)
     found = AdaptiveCandidates(whole, 0, first=min(whole.size, 20)).params
     assert {model_of(params) for params in found} == whole.models and all(map(whole.has, found))
@@ -572,7 +566,7 @@ def test_the_adaptive_sampler_needs_a_stream() -> None:
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 @pytest.mark.parametrize("rows", [100, 3_000, 1_000_000])
-def test_the_default_space_has_the_whole_portfolio(task: str, rows: int) -> None:
+def test_the_default_space_contains_the_whole_portfolio(task: str, rows: int) -> None:
     classes = 2 * (task == "classification")
     space = default_space(rows, 20, 1, classes, numbers=20, metric="roc_auc" if classes else "r2", models=BOTH)
     configurations = portfolio(task, rows)
@@ -583,7 +577,7 @@ def test_the_default_space_has_the_whole_portfolio(task: str, rows: int) -> None
         assert {name for name in params if found[name] != params[name]} <= {"min_data_in_leaf"}
 
 
-def test_trees_of_both_libraries_share_one_source() -> None:
+def test_trees_of_both_libraries_share_one_source_of_candidates() -> None:
     space = default_space(1000, 10, 1, 2, numbers=8, metric="roc_auc", models=ALL)
     made = adaptive(space=space, first=160)
     trees = [params for params in made.params if model_of(params) != "network"]
@@ -621,7 +615,7 @@ SMALL: dict[str, Any] = {"model": BOTH, "hidden": [(4,), (8,)], "optimizer": "sg
         {**SMALL, "num_leaves": [4, 6, 9, 12], "min_data_in_leaf": [1, 3, 9]},
     ],
 )
-def test_when_one_kind_is_used_up_the_other_goes_on(space: dict[str, Any]) -> None:
+def test_drawing_continues_with_the_other_kind_once_one_is_used_up(space: dict[str, Any]) -> None:
     made = adaptive(space=Space(**space), first=14)
     random = draw(Space(**space), options(candidates=14))
     for params in (made.params, random.params):
@@ -629,7 +623,7 @@ def test_when_one_kind_is_used_up_the_other_goes_on(space: dict[str, Any]) -> No
         assert min(Counter(map(model_of, params)).values()) in (2, 4)
 
 
-def test_the_first_of_more_candidates_are_those_of_fewer() -> None:
+def test_fewer_candidates_are_the_first_of_more() -> None:
     space = Space(**SMALL, num_leaves=[4, 6, 9, 12])
     few, all_of_them = (draw(space, options(candidates=count)).params for count in (4, 6))
     assert all_of_them[:4] == few and len(set(map(key_of, all_of_them))) == 6 == space.size
@@ -637,7 +631,7 @@ def test_the_first_of_more_candidates_are_those_of_fewer() -> None:
         assert draw(space, options(candidates=9)).params == all_of_them
 
 
-def test_the_adaptive_sampler_draws_each_configuration_of_a_space_once() -> None:
+def test_the_adaptive_sampler_draws_each_configuration_once() -> None:
     space = Space(model=BOTH, hidden=[(4,), (8,), (16,)], num_leaves=[7, 8, 9], shrinkage=[5.0, 30.0])
     made = adaptive(space=space)
     while len(made.params) < space.size:
@@ -645,7 +639,7 @@ def test_the_adaptive_sampler_draws_each_configuration_of_a_space_once() -> None
     assert len(set(map(key_of, made.params))) == space.size == made.count == 9
 
 
-def test_hyperparameters_apply_to_the_kinds_of_model_that_have_them() -> None:
+def test_hyperparameters_apply_only_to_their_kinds_of_model() -> None:
     space = Space(model=BOTH, hidden=[(4,)], num_leaves=[7, 9], target_transform=["none", "log"])
     assert space.size == 6
     for params in space.stream(0):
@@ -654,7 +648,7 @@ def test_hyperparameters_apply_to_the_kinds_of_model_that_have_them() -> None:
     assert space_of_facts(json.loads(json.dumps(space_story(space))), ash.Space).size == 6
 
 
-def test_a_small_space_of_both_kinds_is_used_up() -> None:
+def test_a_small_space_with_both_kinds_is_used_up() -> None:
     space = {"model": ["network", "lightgbm"], "num_leaves": ash.choice(4, 8, 16).when(model="lightgbm")}
     result = ash.tune(*WINE, space, candidates=None, time_limit=20.0, validation=0.3, progress=False)
     assert result.ended == "finished" and len(result.params) == 4
@@ -665,7 +659,7 @@ FORGED = [{"model": "forest"}, {"hidden": [3]}, {"model": "lightgbm", "num_leave
 
 
 @pytest.mark.parametrize("kill", [9, 30])
-def test_a_stream_whose_draws_depend_on_results_is_resumed(kill: int, tmp_path: Path) -> None:
+def test_an_adaptive_stream_is_resumed_from_its_journal(kill: int, tmp_path: Path) -> None:
     given: dict[str, Any] = {
         **{"candidates": None, "models": BOTH, "validation": 0.3, "random_state": 5, "epoch_limit": 700},
         **{"min_epochs": 2, "workers": 6, "draws": "adaptive"},
@@ -720,7 +714,7 @@ def test_a_journal_of_another_adaptive_run_is_refused_with_the_differences(tmp_p
 @pytest.mark.parametrize(
     "given", [{"schedule": "greedy", "workers": None}, {"cv": 3}, {"algorithm": "random", "max_rungs": 2}]
 )
-def test_the_adaptive_sampler_goes_with_other_options(given: dict[str, Any]) -> None:
+def test_the_adaptive_sampler_works_with_other_options(given: dict[str, Any]) -> None:
     first, second = (adaptive_run(**given, threads=threads) for threads in (1, 2))
     assert min(len(first.params), len(second.params)) >= 5
     if "schedule" not in given:
@@ -729,7 +723,7 @@ def test_the_adaptive_sampler_goes_with_other_options(given: dict[str, Any]) -> 
         assert again.record == second.record
 
 
-def test_memory_is_checked_for_candidates_that_are_not_drawn_yet() -> None:
+def test_memory_is_checked_for_candidates_that_are_not_yet_drawn() -> None:
     large = {"hidden": [(8,)] * 1 + [(4_000,) * 3], "learning_rate": ash.log(1e-4, 1)}
     asked: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -750,7 +744,7 @@ def test_a_library_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPa
 # Bits
 
 MASKED = "glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F,-AVX512VL,-AVX512DQ,-AVX512BW"
-"""Without these instructions glibc computes exponentials and logarithms in another way."""
+"""Without these instructions, glibc computes exponentials and logarithms with other algorithms."""
 CHILD = """
 import sys
 import ash, numpy as np
@@ -792,7 +786,7 @@ def test_repeating_a_run_with_trees_needs_lightgbm(monkeypatch: pytest.MonkeyPat
         ash.SearchConfig(models=TREES)
 
 
-def test_the_summary_counts_kinds_and_the_record_names_the_version_of_lightgbm() -> None:
+def test_the_summary_counts_kinds_and_the_record_names_the_lightgbm_version() -> None:
     result = fitted().result_
     counts = Counter(model_of(params) for params in result.params)
     assert f"12 candidates ({counts['network']} network, {counts['lightgbm']} lightgbm), " in repr(result)
@@ -848,8 +842,8 @@ def test_catboost_stops_after_the_round_in_which_it_is_told_to() -> None:
     assert len(asked) == 4 and set(asked) == {threading.get_ident()}  # three rounds, and once more at the end
 
 
-def test_catboost_trains_beside_other_threads() -> None:
-    """Neither the interpreter's lock nor the shared pool makes one job wait for another, or changes its trees."""
+def test_catboost_trains_in_several_threads_at_once() -> None:
+    """Neither the interpreter's lock nor the shared pool makes one job wait for another or changes its trees."""
     rows = catboost_rows(*DIABETES)
     alone = boosted(rows)
     inside = threading.Barrier(2, timeout=60)
@@ -857,7 +851,7 @@ def test_catboost_trains_beside_other_threads() -> None:
 
     def is_stopped() -> bool:
         if not hasattr(first, "passed"):
-            first.passed = inside.wait()  # in the first round of both
+            first.passed = inside.wait()  # both jobs wait here in their first round
         return False
 
     with ThreadPoolExecutor(2) as pool:
@@ -866,7 +860,7 @@ def test_catboost_trains_beside_other_threads() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 60])
-def test_catboost_takes_few_rows_and_constant_columns(rows: int) -> None:
+def test_catboost_accepts_few_rows_and_constant_columns(rows: int) -> None:
     random = np.random.default_rng(0)
     for cells in (np.ones((rows, 3)), random.normal(size=(rows, 3))):
         for classes, targets in ((0, np.ones(rows)), (0, np.arange(rows)), (2, np.zeros(rows)), (3, np.full(rows, 2))):
@@ -876,7 +870,7 @@ def test_catboost_takes_few_rows_and_constant_columns(rows: int) -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
-def test_the_least_regularization_of_catboost_is_enough(classes: int) -> None:
+def test_the_smallest_regularization_of_catboost_is_sufficient(classes: int) -> None:
     least = 1e-3
     assert check_params({"model": "catboost", "l2_leaf_reg": least})["l2_leaf_reg"] == least
     targets = np.argsort(np.argsort(DIABETES[1])) * classes // len(DIABETES[1])
@@ -898,7 +892,7 @@ def test_a_class_that_catboost_has_not_seen_is_the_least_likely() -> None:
     assert np.array_equal(probabilities.argmax(axis=1), np.where(WINE[1] == 1, 3, WINE[1]))
 
 
-def test_what_catboost_raises_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_catboost_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError("no room for borders")
 
@@ -907,7 +901,7 @@ def test_what_catboost_raises_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> N
         fitted(models=CATBOOST)
 
 
-def test_a_round_of_catboost_costs_more_where_there_is_more_to_do() -> None:
+def test_the_estimated_cost_of_a_catboost_round_grows_with_each_size() -> None:
     shape = {"rows": 200, "features": 5, "bins": 1000, "depth": 2, "trees": 1}
     least = round_cost_of_catboost(**shape)
     assert all(round_cost_of_catboost(**{**shape, name: 2 * most}) > least for name, most in shape.items())

@@ -44,7 +44,7 @@ X, Y = load_wine(return_X_y=True)
 
 
 def parameters_of(caller):
-    """Return the parameters of an entry point; those of both estimators together."""
+    """Return the parameters of an entry point. The parameters of both estimators are merged."""
     functions = [CALLERS[caller][0], *([ash.ASHRegressor] if caller == "estimators" else [])]
     return {name: each for function in functions for name, each in inspect.signature(function).parameters.items()}
 
@@ -53,7 +53,7 @@ def parameters_of(caller):
 
 
 @pytest.mark.parametrize(("caller", "name"), TAKEN)
-def test_entry_points_take_the_options_of_the_table_with_its_defaults_and_types(caller, name):
+def test_entry_points_have_the_options_of_the_table_with_its_defaults_and_types(caller, name):
     function, kind = CALLERS[caller]
     if name not in inspect.signature(function).parameters:
         function = ash.ASHRegressor
@@ -65,31 +65,30 @@ def test_entry_points_take_the_options_of_the_table_with_its_defaults_and_types(
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_entry_points_take_no_option_that_the_table_does_not_give_them(caller):
+def test_entry_points_have_no_other_options(caller):
     _, kind = CALLERS[caller]
     given = option_table(kind).keys() & parameters_of(caller).keys()
     assert given == set(option_names(kind, caller=caller)) - set(CONFIG_FIELDS)
 
 
 @pytest.mark.parametrize("name", CONFIG_FIELDS)
-def test_a_field_of_the_config_is_an_option_with_its_type(name):
+def test_a_config_field_is_an_option_with_its_type(name):
     told = documented_types(inspect.getdoc(ash.SearchConfig))
     assert told[name] == TABLE[name].check.type.removesuffix(" or None")
     assert inspect.signature(ash.SearchConfig).parameters[name].default is None
 
 
 @pytest.mark.parametrize("call", [each for each, _ in CALLERS.values()])
-def test_an_entry_point_takes_no_arguments_of_any_name(call):
+def test_entry_points_accept_no_arbitrary_arguments(call):
     kinds = {parameter.kind for parameter in inspect.signature(call).parameters.values()}
     assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
 
 
-def test_resume_takes_the_limits_and_what_decides_on_nothing():
+def test_resume_accepts_only_limits_and_options_that_decide_nothing():
     parameters = inspect.signature(ash.resume).parameters
     for name, option in option_table().items():
-        if (
-            name in CONFIG_FIELDS or name == "metric" or not option.callers
-        ):  # a metric may be a function, to be given again
+        # a metric may be a function, which must be passed again
+        if name in CONFIG_FIELDS or name == "metric" or not option.callers:
             continue
         if option.decides == "end":
             assert parameters[name].default == "unchanged"
@@ -115,14 +114,14 @@ def test_a_default_of_the_table_passes_its_check(kind):
 # The config
 
 
-def test_a_config_shows_what_is_given():
+def test_a_config_shows_its_given_fields():
     config = ash.SearchConfig(eta=np.int64(3), workers=4)
     assert repr(config) == f"SearchConfig(eta={np.int64(3)!r}, workers=4)" and config == replace(config, eta=3)
     assert hash(config) == hash(ash.SearchConfig(eta=3, workers=4)) and pickle.loads(pickle.dumps(config)) == config
 
 
 @pytest.mark.parametrize("config", [{"eta": 3}, 3, ash.SearchConfig])
-def test_a_config_is_a_search_config(config):
+def test_other_types_of_config_are_refused(config):
     with pytest.raises(ash.SettingError, match=r"config must be an ash\.SearchConfig\(\.\.\.\), or None, got"):
         ash.tune(X, Y, config=config)
 
@@ -136,7 +135,7 @@ def test_a_config_is_a_search_config(config):
         (lambda config: ash.ASHSearchCV(SGDClassifier(), {"alpha": [1, 2]}, config=config).fit(X, Y), "teams"),
     ],
 )
-def test_a_field_that_an_entry_point_does_not_use_is_refused(call, field):
+def test_a_config_field_unused_by_an_entry_point_is_refused(call, field):
     value = {"missing": "error", "teams": True}.get(field, 3)
     with pytest.raises(
         ash.SettingError, match=rf"config has {field}={value!r}, which has no effect in .*: leave it out"
@@ -152,7 +151,7 @@ ESTIMATORS = {
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
-def test_fields_of_the_config_are_parameters_of_an_estimator(estimator):
+def test_config_fields_are_parameters_of_an_estimator(estimator):
     changed = clone(estimator).set_params(config__eta=3, random_state=5)
     assert (changed.config, changed.random_state) == (ash.SearchConfig(eta=3), 5)
     assert changed.set_params(config__min_epochs=2).config == ash.SearchConfig(eta=3, min_epochs=2)
@@ -168,7 +167,7 @@ def test_fields_of_the_config_are_parameters_of_an_estimator(estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
-def test_set_params_refuses_other_fields_and_values(estimator):
+def test_set_params_refuses_other_fields_and_invalid_values(estimator):
     with pytest.raises(ash.SettingError, match="SearchConfig has no argument 'etaa'; did you mean eta"):
         clone(estimator).set_params(config__etaa=3)
     with pytest.raises(ash.SettingError, match="eta must be an integer from 2 to 2147483647, got 1"):
@@ -177,7 +176,7 @@ def test_set_params_refuses_other_fields_and_values(estimator):
         clone(estimator).set_params(eta=3)
 
 
-def test_a_grid_search_goes_over_fields_of_the_config():
+def test_a_grid_search_can_vary_config_fields():
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=9))
     model = ash.ASHClassifier(space, candidates=9, ensemble=1, refit=False, random_state=0, n_jobs=1)
     found = GridSearchCV(model, {"config__eta": [2, 3]}, cv=2).fit(X, Y)
@@ -185,7 +184,7 @@ def test_a_grid_search_goes_over_fields_of_the_config():
     assert {len(clone(model).set_params(config__eta=eta).fit(X, Y).result_.rungs) for eta in (2, 3)} == {2, 3}
 
 
-# Arguments of other names
+# Misspelled arguments
 
 
 @pytest.mark.parametrize(
@@ -216,13 +215,13 @@ def test_a_grid_search_goes_over_fields_of_the_config():
         (lambda: ash.Ladder(64, target=3), "Ladder has no argument 'target'; did you mean stop_score?"),
     ],
 )
-def test_an_argument_of_another_name_is_refused_with_the_one_that_is_meant(call, hint):
+def test_a_misspelled_argument_is_refused_with_a_suggestion(call, hint):
     with pytest.raises(ash.UnknownArgument, match=hint) as raised:
         call()
     assert isinstance(raised.value, TypeError) and isinstance(raised.value, ash.SettingError)
 
 
-# Arguments that contradict each other
+# Conflicting arguments
 
 
 @pytest.mark.parametrize(
@@ -239,17 +238,17 @@ def test_an_argument_of_another_name_is_refused_with_the_one_that_is_meant(call,
         ({"groups": Y}, "groups .*cv="),
     ],
 )
-def test_arguments_that_contradict_each_other_are_refused_by_name(arguments, names):
+def test_conflicting_arguments_are_refused_by_name(arguments, names):
     with pytest.raises(ash.SettingError, match=names):
         ash.tune(X, Y, **configured(arguments))
 
 
-def test_costs_contradict_the_greedy_schedule():
+def test_costs_conflict_with_the_greedy_schedule():
     with pytest.raises(ash.SettingError, match=r"costs= .*schedule='greedy'"):
         ash.tune_function(lambda p, e, s: 0.0, {"x": [1]}, costs=len, config=ash.SearchConfig(schedule="greedy"))
 
 
-def test_a_schedule_that_is_asked_for_is_kept_where_the_ladder_is_planned():
+def test_an_explicit_schedule_is_kept_in_a_planned_run():
     space = ash.Space(hidden=(4,), learning_rate=ash.log(1e-3, 1e-1, levels=99))
     arguments = {"time_limit": 0.5, "threads": 1, "progress": False}
     greedy, few = ash.SearchConfig(schedule="greedy"), ash.SearchConfig(workers=2)
@@ -301,13 +300,13 @@ def step(params, epochs, state):
     ],
     ids=["tune", "function", "search", "grid", "epochs"],
 )
-def test_a_ladder_of_one_rung_is_a_warning_at_the_line_of_the_call(call, told):
+def test_a_ladder_with_one_rung_causes_a_warning_at_the_line_of_the_call(call, told):
     with pytest.warns(UserWarning, match=f"the ladder has one rung, since {told}") as warned:
         call()
     assert [each.filename for each in warned if "one rung" in str(each.message)] == [__file__]
 
 
-def test_a_time_that_holds_one_rung_is_a_warning(monkeypatch):
+def test_a_time_limit_that_allows_only_one_rung_causes_a_warning(monkeypatch):
     monkeypatch.setattr("ash.engine.planning._seconds_a_cost", lambda *_: 1e-6)
     with pytest.warns(
         UserWarning, match="the ladder has one rung, since time_limit=1.0 holds no more: .* give more time"
@@ -326,7 +325,7 @@ def test_a_time_that_holds_one_rung_is_a_warning(monkeypatch):
     "arguments",
     [{"candidates": 1}, {"candidates": 4}, {"candidates": 3, "max_rungs": 1}, {"candidates": 3, "algorithm": "random"}],
 )
-def test_a_ladder_of_one_rung_that_is_asked_for_is_none(arguments):
+def test_a_requested_ladder_with_one_rung_causes_no_warning(arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ash.tune(X, Y, ash.Space(hidden=(4,), batch_size=[16, 32, 64, 8]), progress=False, **configured(arguments))
@@ -337,7 +336,7 @@ def test_a_ladder_of_one_rung_that_is_asked_for_is_none(arguments):
     [{"max_epochs": 1}, {"max_rungs": 1}, {"max_epochs": 3, "min_epochs": 3}, {"algorithm": "random"}],
     ids=str,
 )
-def test_functions_and_searches_may_ask_for_one_rung(arguments):
+def test_functions_and_searches_may_request_one_rung(arguments):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = ash.tune_function(step, {"x": [1, 2, 3]}, candidates=3, progress=False, **configured(arguments))
@@ -355,7 +354,7 @@ def test_the_help_of_tune_fits_on_three_screens():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_virtual_workers_follow_the_threads_where_a_time_is_filled(threads: int) -> None:
+def test_virtual_workers_depend_on_the_threads_in_a_planned_run(threads: int) -> None:
     planned = options(time_limit=60, threads=threads)
     assert planned.planned and planned.schedule == "reproducible"
     assert planned.workers is None and virtual_workers(planned) == 4 * threads
@@ -366,7 +365,7 @@ def test_virtual_workers_follow_the_threads_where_a_time_is_filled(threads: int)
     assert virtual_workers(options(work_limit=1e9, threads=threads)) == 8
 
 
-def test_a_search_that_fills_a_time_has_virtual_workers_by_its_threads(tmp_path: Path) -> None:
+def test_a_planned_function_search_takes_its_virtual_workers_from_the_threads(tmp_path: Path) -> None:
     def train(params: dict[str, Any], epochs: int, state: Any) -> float:
         return float(params["x"])
 

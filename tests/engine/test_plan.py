@@ -1,4 +1,4 @@
-"""The ladder for a time limit: its arithmetic, that it depends on this machine, and that it fills the time."""
+"""The ladder for a time limit: its arithmetic, its dependence on this machine, and that it fills the time."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ DRAWN = SPACE.sample(8, 0)
 @pytest.mark.parametrize("eta", [2, 3, 4])
 @pytest.mark.parametrize("updates", [1, 40, 3_000])
 @pytest.mark.parametrize("epochs", [0.0, 0.5, 10, 300, 5_000, 1e7])
-def test_the_ladder_keeps_its_promises(epochs: float, updates: float, eta: int, finishers: int) -> None:
+def test_the_ladder_satisfies_its_constraints(epochs: float, updates: float, eta: int, finishers: int) -> None:
     first, rungs = plans.ladder(epochs, updates, eta, finishers=finishers)
     least = max(1, -(-plans.LEAST_UPDATES // int(updates)))
     assert first >= 1 and 1 <= rungs <= plans.MOST_RUNGS
@@ -34,9 +34,9 @@ def test_the_ladder_keeps_its_promises(epochs: float, updates: float, eta: int, 
         return
     highest = first * eta ** (rungs - 1)
     assert first >= least and highest <= plans.MOST_EPOCHS
-    assert finishers * rungs * highest <= epochs  # so many candidates reach the top rung in time
+    assert finishers * rungs * highest <= epochs  # `finishers` candidates reach the top rung in time
     more = min(plans.MOST_EPOCHS, epochs / (finishers * (rungs + 1))) / eta**rungs
-    assert rungs == plans.MOST_RUNGS or more < least  # with one rung more the first would be too small
+    assert rungs == plans.MOST_RUNGS or more < least  # with one more rung the first would be too small
 
 
 def test_more_time_never_makes_the_ladder_lower() -> None:
@@ -44,7 +44,7 @@ def test_more_time_never_makes_the_ladder_lower() -> None:
     assert heights == sorted(heights) and heights[0] < heights[-1]
 
 
-def test_a_plan_follows_from_the_cost_of_the_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_depends_on_the_cost_of_the_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-9)
     found = ash.plan(2_000, 10, DRAWN, time_limit=100, threads=2, classes=3)
     twice = ash.plan(4_000, 10, DRAWN, time_limit=100, threads=2, classes=3)
@@ -54,7 +54,7 @@ def test_a_plan_follows_from_the_cost_of_the_candidates(monkeypatch: pytest.Monk
     assert ash.plan(2_000, 10, DRAWN, time_limit=0, threads=1, classes=3).max_rungs == 1
 
 
-def test_with_more_threads_more_come_to_the_end_and_the_longest_job_never_takes_longer_than_two_threads_would(
+def test_more_threads_never_make_the_longest_job_longer_than_on_two_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-11)
@@ -83,21 +83,21 @@ def test_the_first_job_leaves_time_for_more_jobs(
     share = plans.FIRST_SHARE * seconds * 2
     fewest = min(rows, max(plans.FEWEST_ROWS, plans.FEWEST_UPDATES * BATCH, plans.SCORING * validation))
     assert usual >= own >= min(usual, int(fewest))
-    if own < usual:  # no shorter than it must be, and one epoch is the first job
+    if own < usual:  # shorter epochs are only used if needed, and the first job is one epoch
         assert found.min_epochs == 1 and usual * row_seconds + of_scoring > share
         longer = rows // (rows // own - 1)
         assert longer * row_seconds + of_scoring > share or longer >= usual
     if own * row_seconds + of_scoring > share:
         assert rows // (rows // own + 1) < fewest
-    if found.max_rungs > 1:  # so many reach the top rung in time, scoring included
+    if found.max_rungs > 1:  # FINISHERS candidates reach the top rung in time, scoring included
         jobs = [2**k for k in range(found.max_rungs)]
         spent = sum(found.min_epochs * found.epoch_seconds * jobs[-1] + of_scoring * many for many in jobs)
         assert plans.FINISHERS * spent <= seconds * 2
         assert found.min_epochs * jobs[-1] * own <= plans.MOST_EPOCHS * rows
 
 
-def test_seconds_on_a_million_rows_are_enough_to_compare() -> None:
-    """At the speed of one core of 2026, an epoch of all rows would take all of the seconds."""
+def test_a_few_seconds_on_a_million_rows_allow_comparisons() -> None:
+    """At the speed of one core of 2026, an epoch of all rows would take the whole time."""
     given = {"threads": 2, "classes": 3, "validation": 1_000}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plans, "_seconds_a_cost", lambda *_: 2e-11)
@@ -107,7 +107,7 @@ def test_seconds_on_a_million_rows_are_enough_to_compare() -> None:
     assert fixed.max_rungs == 1 and fixed.epochs < 2 and fixed.epoch_rows == 10**6
 
 
-def test_full_batches_take_all_rows_per_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_batches_use_all_rows_per_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1e-9)
     full = [{"hidden": (8,), "batch_size": "full"}]
     found = ash.plan(10**6, 10, full, time_limit=1, threads=1)
@@ -115,7 +115,7 @@ def test_full_batches_take_all_rows_per_epoch(monkeypatch: pytest.MonkeyPatch) -
     assert found.epoch_seconds == pytest.approx(10**6 * work * 1e-9)
 
 
-def test_a_step_is_timed_here() -> None:
+def test_a_step_is_timed_on_this_machine() -> None:
     found = ash.plan(2_000, 10, DRAWN, time_limit=10, threads=1, classes=3)
     assert 1e-6 < found.epoch_seconds < 60
 
@@ -127,7 +127,7 @@ def test_a_step_is_timed_here() -> None:
         *(("classes", -1), ("numbers", 11), ("eta", 1), ("epoch_rows", 0), ("validation", -1)),
     ],
 )
-def test_its_arguments_are_checked(name: str, value: Any) -> None:
+def test_arguments_of_plan_are_checked(name: str, value: Any) -> None:
     given = {"rows": 100, "features": 10, "candidates": DRAWN, "time_limit": 1, "threads": 1, name: value}
     with pytest.raises(SettingError, match=f"{name} must be .*, got "):
         ash.plan(**given)
@@ -135,13 +135,13 @@ def test_its_arguments_are_checked(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("eta", [2, 2**31 - 1])
 @pytest.mark.parametrize("time_limit", [1e300, 1.7e308])
-def test_a_time_limit_has_no_largest_value(time_limit: float, eta: int) -> None:
+def test_a_time_limit_has_no_upper_bound(time_limit: float, eta: int) -> None:
     found = ash.plan(100_000, 10, DRAWN, time_limit=time_limit, threads=2, eta=eta)
     assert found.min_epochs >= 1 and found.epochs > 1e290
 
 
-def test_the_table_that_is_timed_has_as_many_numbers_and_not_too_many_cells() -> None:
-    """Each number that is embedded costs some 600 multiply-adds a row; features that are 0 or 1 have no part in it."""
+def test_the_timed_table_has_the_right_numbers_and_a_limited_number_of_cells() -> None:
+    """Each embedded number costs about 600 multiply-adds per row. Features that are 0 or 1 are not embedded."""
     data = plans._random_table(50, (12, 3, 5), 3)
     assert (data.features, data.outputs, list(data.constant_features)) == (12, 3, [])
     params = {**SPACE.default, "embedding": "periodic"}
@@ -150,7 +150,7 @@ def test_the_table_that_is_timed_has_as_many_numbers_and_not_too_many_cells() ->
     assert ash.plan(1_000, 200_000, [{"hidden": (4,)}], time_limit=10, threads=1, numbers=0).epochs > 0
 
 
-def test_a_time_limit_alone_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_only_a_time_limit_fills_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the time limit ends the run."""
     up = TimeIsUp(monkeypatch, 60, 30)
     result = ash.tune(*load_wine(return_X_y=True), time_limit=60, threads=2, progress=False, callbacks=[up])
@@ -164,7 +164,7 @@ def test_a_time_limit_alone_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "given", [{"candidates": 8}, {"min_epochs": 2}, {"max_rungs": 2}, {"algorithm": "sh"}, {"time_limit": None}]
 )
-def test_explicit_arguments_are_not_planned(given: dict[str, object]) -> None:
+def test_explicit_arguments_prevent_planning(given: dict[str, object]) -> None:
     settings = {"time_limit": 60, "epoch_limit": 4, "progress": False, **given}
     result = ash.tune(*load_digits(return_X_y=True), **configured(settings))  # type: ignore[arg-type]
     assert not result.options.planned
@@ -172,7 +172,7 @@ def test_explicit_arguments_are_not_planned(given: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(("cv", "rows", "expected"), [(None, 1437, 479), (2, 898, 449)])
-def test_rows_of_an_epoch_are_planned_unless_the_user_says(
+def test_rows_per_epoch_are_planned_unless_given(
     cv: int | None, rows: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: 1.0)
@@ -186,7 +186,7 @@ def test_rows_of_an_epoch_are_planned_unless_the_user_says(
 
 
 @pytest.mark.parametrize(("cost_seconds", "expected"), [(1e-12, 32), (1.0, 1)])
-def test_as_many_networks_are_kept_as_there_is_time_to_predict_with(
+def test_the_number_of_kept_networks_depends_on_the_time_to_predict(
     cost_seconds: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plans, "_seconds_a_cost", lambda *_: cost_seconds)

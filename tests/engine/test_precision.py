@@ -1,4 +1,4 @@
-"""The hyperparameter `precision`: "bf16" has another result than single precision, and the same one everywhere."""
+"""The hyperparameter `precision`: "bf16" gives other results than single precision, but the same ones everywhere."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,7 +31,7 @@ def weights(result: ash.Result) -> dict[tuple[int, int], int]:
     return {(job.candidate, job.rung): job.weights_hash for job in result.jobs}
 
 
-def test_the_result_differs_from_single_precision_and_not_between_places(tmp_path: Path) -> None:
+def test_bf16_differs_from_single_precision_but_not_between_threads_and_executors(tmp_path: Path) -> None:
     rounded = {"precision": "bf16"}
     expected = tuned(rounded, threads=1)
     assert weights(tuned({})) == weights(tuned({"precision": "fp32"})) != weights(expected)
@@ -43,12 +43,12 @@ def test_the_result_differs_from_single_precision_and_not_between_places(tmp_pat
     assert expected.best_score > 0.9 and expected.best_params["precision"] == "bf16"
 
 
-def test_both_precisions_may_be_tried() -> None:
+def test_both_precisions_can_be_searched() -> None:
     result = tuned({"precision": ["fp32", "bf16"]})
     assert {each["precision"] for each in result.params} == {"fp32", "bf16"}
 
 
-def test_the_refit_has_the_precision_of_the_search() -> None:
+def test_the_refit_uses_the_precision_of_the_search() -> None:
     found = {}
     for precision in ("fp32", "bf16"):
         given: dict[str, Any] = {"candidates": 1, "validation": 0.2, "random_state": 0}

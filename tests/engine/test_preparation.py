@@ -29,7 +29,7 @@ WEIGHTS = RANDOM.uniform(0.1, 4, 90)
 
 
 def moments(targets: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each column, in long doubles."""
+    """Return the mean and the standard deviation of each column, computed in long doubles."""
     y, shares = targets.astype(np.longdouble), weights[:, None].astype(np.longdouble) / weights.sum()
     mean = (y * shares).sum(axis=0)
     deviation = np.sqrt(((y - mean) ** 2 * shares).sum(axis=0))
@@ -46,7 +46,7 @@ def quick(X: Any, y: Any, **changes: Any) -> ash.Result:
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
 @pytest.mark.parametrize("own", [False, True], ids=["share", "table of its own"])
-def test_scales_are_those_of_the_training_rows(weights: np.ndarray | None, own: bool) -> None:
+def test_scales_are_computed_from_the_training_rows(weights: np.ndarray | None, own: bool) -> None:
     held_out = (NUMBERS * 100, TARGETS * 100)
     parts = parts_from(NUMBERS, TARGETS, sample_weight=weights, validation=held_out if own else 0.3)
     rows, counts = parts.training, np.ones(90) if weights is None else weights
@@ -66,7 +66,7 @@ def test_scales_are_those_of_the_training_rows(weights: np.ndarray | None, own: 
     assert list(prepare(parts).constant_features) == [6]
 
 
-def test_statistics_of_the_target_are_scaled_as_they_are_trained_on() -> None:
+def test_target_statistics_are_scaled_as_in_training() -> None:
     columns = mixed_columns()
     parts = parts_from(sheet(columns), mixed_target(columns), validation=0.25)
     encoding = parts.encoding
@@ -80,7 +80,7 @@ def test_statistics_of_the_target_are_scaled_as_they_are_trained_on() -> None:
 
 
 def test_the_core_trains_on_the_encoded_rows() -> None:
-    """Against the network that is written in NumPy; numbers are scaled, gaps 0, zeros and ones as they are."""
+    """The reference is a network in NumPy. Numbers are scaled, missing cells are 0, and 0/1 features are unchanged."""
     columns = mixed_columns(120)
     parts = parts_from(sheet(columns), mixed_target(columns), validation=20)
     rows = parts.training
@@ -111,7 +111,7 @@ def test_blocks_of_any_size_give_the_same_bits(kind: str, cells: int, monkeypatc
         assert np.array_equal(result.model.core.input_scale, expected.model.core.input_scale)
 
 
-def test_the_share_that_is_done_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_as_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(core_data, "BLOCK_CELLS", 70)
     shares: list[float] = []
     prepare(parts_from(NUMBERS, TARGETS, validation=(NUMBERS[:35], TARGETS[:35])), shares.append)
@@ -119,7 +119,7 @@ def test_the_share_that_is_done_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     assert shares == pytest.approx(expected.tolist())
 
 
-def test_what_text_becomes_must_fit_into_memory_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_encoded_text_must_fit_in_memory_too(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.array([[f"level {row % 30}"] for row in range(9000)], object)
     y = np.arange(9000) % 90 / 2
     monkeypatch.setattr(machine, "available_bytes", lambda: 9000 * 64)  # the column itself fits
@@ -130,7 +130,7 @@ def test_what_text_becomes_must_fit_into_memory_as_well(monkeypatch: pytest.Monk
 # Libraries
 
 
-def test_numbers_of_any_layout_give_the_same_result() -> None:
+def test_numbers_in_any_layout_give_the_same_result() -> None:
     x = np.round(np.random.default_rng(1).normal(size=(90, 4)) * 64) / 64
     x[[2, 7], 1] = NAN
     y = TARGETS[:, 0]

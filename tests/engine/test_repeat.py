@@ -1,4 +1,4 @@
-"""`ash.RunRecord`: a run that ended by time is repeated without a clock, to the same digest and model bytes."""
+"""`ash.RunRecord`: a run that was ended by time is repeated without a clock, to the same digest and model bytes."""
 
 import json
 import os
@@ -83,8 +83,8 @@ def test_a_record_is_the_same_on_any_number_of_threads() -> None:
         assert ash.tune(*WINE, record=record, executor=pool).record == record
 
 
-def test_a_run_that_reaches_the_same_decision_by_itself_has_the_same_digest(tmp_path: Path) -> None:
-    """Stopped by a callback, and by a record that is cut: the first decisions of the same run."""
+def test_stopping_at_the_same_decision_gives_the_same_digest(tmp_path: Path) -> None:
+    """One run is stopped by a callback, the other by a shortened record. Both have the first decisions of one run."""
     given: dict[str, Any] = {"candidates": 512, "progress": False}
     whole = ash.tune(*WINE, **given)
     stopped = ash.tune(*WINE, **given, callbacks=Stopper(9))
@@ -98,7 +98,7 @@ def test_a_run_that_reaches_the_same_decision_by_itself_has_the_same_digest(tmp_
     assert ash.tune(*WINE, record=stopped.record).record == stopped.record
 
 
-def test_ctrl_c_is_repeated(tmp_path: Path) -> None:
+def test_a_run_ended_by_ctrl_c_is_repeated(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
         first = ash.tune(*WINE, candidates=5_000, progress=False, callbacks=After(40, press_ctrl_c))
     assert first.ended == "interrupted" and 0 < len(first.jobs) < 5_000
@@ -108,7 +108,7 @@ def test_ctrl_c_is_repeated(tmp_path: Path) -> None:
     assert content(again.ensemble(8), tmp_path) == content(first.ensemble(8), tmp_path)
 
 
-def test_a_fit_that_is_interrupted_is_repeated(tmp_path: Path) -> None:
+def test_an_interrupted_fit_is_repeated(tmp_path: Path) -> None:
     first = ash.ASHRegressor(candidates=5_000, validation=0.2, callbacks=After(40, press_ctrl_c))
     with pytest.raises(
         KeyboardInterrupt, match=f"^ASHRegressor.fit was {INTERRUPTED}; the results so far are in result_ and model_"
@@ -122,14 +122,14 @@ def test_a_fit_that_is_interrupted_is_repeated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "limit", [{"stop_score": 0.97}, {"epoch_limit": 100}, {"epoch_limit": 10}, {"work_limit": 1e8}]
 )
-def test_limits_are_repeated(limit: dict[str, Any]) -> None:
+def test_runs_ended_by_other_limits_are_repeated(limit: dict[str, Any]) -> None:
     first = ash.tune(*WINE, candidates=64, config=ash.SearchConfig(**limit))
     assert first.ended in limit
     again = ash.tune(*WINE, record=first.record)
     assert again.ended in limit and again.record == first.record
 
 
-def test_a_run_of_a_journal_is_repeated(tmp_path: Path) -> None:
+def test_a_run_with_a_journal_is_repeated(tmp_path: Path) -> None:
     given: dict[str, Any] = {"candidates": 512, "progress": False}
     first = ash.tune(*WINE, **given, journal=tmp_path / "run.ash", callbacks=Stopper(20))
     resumed = ash.tune(*WINE, **given, journal=tmp_path / "run.ash", callbacks=Stopper(40))
@@ -142,8 +142,8 @@ def test_a_run_of_a_journal_is_repeated(tmp_path: Path) -> None:
         ash.resume(tmp_path / "again.ash", *WINE)
 
 
-def test_a_resumed_run_selects_from_all_that_it_has_kept(tmp_path: Path) -> None:
-    """Networks that the journal does not have are trained again, also where the run was ended early."""
+def test_a_resumed_run_selects_from_all_kept_networks(tmp_path: Path) -> None:
+    """Networks missing from the journal are retrained, even if the run was ended early."""
     given: dict[str, Any] = {"candidates": 512, "progress": False, "journal": tmp_path / "run.ash"}
     first = ash.tune(*WINE, **given, callbacks=Stopper(30))
     assert not (tmp_path / "run.ash-states").exists(), "the run was too short for states to be written"
@@ -154,7 +154,7 @@ def test_a_resumed_run_selects_from_all_that_it_has_kept(tmp_path: Path) -> None
     assert content(again.ensemble(8), tmp_path) == content(resumed.ensemble(8), tmp_path)
 
 
-def test_a_repeat_that_is_interrupted_is_no_result(tmp_path: Path) -> None:
+def test_an_interrupted_repeat_gives_no_result(tmp_path: Path) -> None:
     record = ash.tune(*WINE, candidates=512, progress=False).record
     given: dict[str, Any] = {"record": record, "journal": tmp_path / "run.ash"}
     with pytest.raises(KeyboardInterrupt, match="interrupted before it had repeated the recorded one"):
@@ -162,17 +162,17 @@ def test_a_repeat_that_is_interrupted_is_no_result(tmp_path: Path) -> None:
     assert ash.tune(*WINE, **given).record == record
 
 
-def test_a_repeat_that_a_callback_stops_continues_from_its_journal(tmp_path: Path) -> None:
+def test_a_repeat_stopped_by_a_callback_continues_from_its_journal(tmp_path: Path) -> None:
     record = ash.tune(*WINE, candidates=512, progress=False).record
     part = ash.tune(*WINE, record=record, journal=tmp_path / "run.ash", callbacks=Stopper(9))
     assert part.ended == "stopped" and part.record.first_difference(record) == len(part.jobs)
     assert ash.tune(*WINE, record=record, journal=tmp_path / "run.ash").record == record
 
 
-# What must be passed again
+# Arguments that must be passed again
 
 
-def test_what_a_record_cannot_hold_is_passed_again(tmp_path: Path) -> None:
+def test_arguments_that_a_record_cannot_hold_are_passed_again(tmp_path: Path) -> None:
     def scorer(model: Any, X: Any, y: Any) -> float:
         return float(np.mean(model.predict(X) == y))
 
@@ -202,7 +202,7 @@ def test_what_a_record_cannot_hold_is_passed_again(tmp_path: Path) -> None:
         ({"config": ash.SearchConfig(eta=3, teams=False)}, "eta"),
     ],
 )
-def test_what_a_record_holds_is_not_given_again(given: dict[str, Any], held: str) -> None:
+def test_recorded_arguments_cannot_be_given_again(given: dict[str, Any], held: str) -> None:
     record = ash.tune(*WINE, candidates=4).record
     with pytest.raises(ash.SettingError, match=f"{held}.* cannot be given with record=.*: leave it out"):
         ash.tune(*WINE, record=record, **given)
@@ -210,7 +210,7 @@ def test_what_a_record_holds_is_not_given_again(given: dict[str, Any], held: str
     assert ash.tune(*WINE, record=record, config=allowed, progress=False).record == record
 
 
-def test_a_record_of_another_entry_point_and_of_a_greedy_run() -> None:
+def test_records_of_other_entry_points_and_greedy_runs_are_refused() -> None:
     of_tune = ash.tune(*WINE, candidates=4).record
     of_fit = ash.ASHClassifier(candidates=4).fit(*WINE).result_.record
     for call in (ash.ASHClassifier(record=of_tune).fit, ash.ASHRegressor(record=of_tune).fit):
@@ -231,7 +231,7 @@ def test_a_record_of_another_entry_point_and_of_a_greedy_run() -> None:
 # Other rows, other versions
 
 
-def test_other_rows_are_an_error_that_says_what_differs() -> None:
+def test_other_rows_are_refused_with_the_differences() -> None:
     X, y = WINE
     record = ash.tune(X, y, candidates=4).record
     other = X.copy()
@@ -245,7 +245,7 @@ def test_other_rows_are_an_error_that_says_what_differs() -> None:
             ash.tune(*rows, record=record)
 
 
-def test_another_version_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_from_another_version_causes_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     record = ash.tune(*WINE, candidates=4).record
     old = replace(record, version={**record.version, "version of ash": "0.1.0"})
     with pytest.warns(UserWarning, match=r"the repeated run may differ .*version of ash: '0.1.0' in the record"):
@@ -253,10 +253,10 @@ def test_another_version_warns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert again.record == record
 
 
-# A record as such
+# The record itself
 
 
-def test_a_record_travels_with_models_and_results(tmp_path: Path) -> None:
+def test_a_record_is_saved_with_models_and_results(tmp_path: Path) -> None:
     result = ash.tune(*WINE, candidates=8)
     fit = ash.ASHClassifier(candidates=8).fit(*WINE)
     for number, model in enumerate((result.model, result.ensemble(3), fit.model_)):
@@ -270,7 +270,7 @@ def test_a_record_travels_with_models_and_results(tmp_path: Path) -> None:
     )
 
 
-def test_the_hashes_of_decisions_name_the_first_that_differs() -> None:
+def test_hashes_of_decisions_show_the_first_difference() -> None:
     one = ash.tune(*WINE, candidates=8).record
     assert len(one.decisions) == 14 and {len(each) for each in one.decisions} == {DIGITS}
     assert one.first_difference(one) is None
@@ -292,13 +292,13 @@ def test_the_hashes_of_decisions_name_the_first_that_differs() -> None:
         {"more": 1},
     ],
 )
-def test_what_is_no_record_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+def test_a_damaged_record_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     facts = ash.tune(*WINE, candidates=4).record.to_json()
     with pytest.raises(ValueError, match="the record of the run is damaged"):
         RunRecord.from_json({**facts, **change})
 
 
-def test_a_forged_record_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_forged_record_raises_an_ash_error(tmp_path: Path) -> None:
     record = ash.tune(*WINE, candidates=4).record
     for change in (
         {"space": {"hidden": [{"kind": "x"}]}},
@@ -316,7 +316,7 @@ def test_a_forged_record_is_an_error_of_ours(tmp_path: Path) -> None:
         ash.tune(*WINE, record=replace(record, decisions=()))
 
 
-def test_the_same_model_is_the_same_file(tmp_path: Path) -> None:
+def test_the_same_model_gives_the_same_file(tmp_path: Path) -> None:
     model = ash.ASHClassifier(candidates=8).fit(*WINE).model_
     assert len({content(model, tmp_path) for _ in range(20)}) == 1
 
@@ -339,9 +339,9 @@ for scoring in ("neg_log_loss", None):
 """
 
 
-def test_calibration_and_selection_have_the_same_bits_on_lesser_processors() -> None:
-    """NumPy's exponential function differs between processors, so it is not used."""
-    features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]  # beyond those that NumPy needs
+def test_calibration_and_selection_have_the_same_bits_on_older_processors() -> None:
+    """NumPy's exponential function differs between processors, so ash does not use it."""
+    features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]  # beyond the minimum that NumPy needs
     printed = []
     for disabled in ("", " ".join(features)):
         environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled}

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM end runs gracefully, and the library never installs a handler of its own.
+"""Ctrl-C and SIGTERM end runs gracefully, and the library never installs a signal handler.
 
-These tests do not measure how soon: the interrupted work would otherwise take forever, or nearly so.
+These tests do not measure how quickly: the interrupted work would otherwise take almost forever.
 """
 
 import importlib
@@ -20,7 +20,7 @@ import data_help
 from ash.cli.cli import main
 from fault_help import HANG_SECONDS
 
-# A signal comes a moment after the first event of a kind: a run is then under way, however slow the machine is.
+# Each signal is sent shortly after the first event of a given kind, so the run has started even on a slow machine.
 CHILD = """
 import importlib, os, signal, sys, threading
 import ash
@@ -91,7 +91,7 @@ def child(code, status=0, **settings):
 
 
 @pytest.mark.parametrize("candidates", ["candidates=5_000", "candidates=None, progress=False"])
-def test_f76_ctrl_c_returns_what_has_finished_and_another_run_may_follow(candidates):
+def test_f76_ctrl_c_returns_finished_jobs_and_allows_another_run(candidates):
     done = child(PARTIAL.replace("CANDIDATES", candidates))
     assert done.stderr.count("UserWarning: the run was interrupted after") == 1
 
@@ -99,18 +99,18 @@ def test_f76_ctrl_c_returns_what_has_finished_and_another_run_may_follow(candida
 @pytest.mark.parametrize(
     "how", ["cross_val_score(estimator, X, y)", "GridSearchCV(estimator, {'random_state': [0, 1]}).fit(X, y)"]
 )
-def test_ctrl_c_in_a_fit_ends_what_has_called_it(how):
-    """Otherwise a half-trained fold would be scored like all others."""
+def test_ctrl_c_in_a_fit_ends_its_caller_too(how):
+    """Otherwise a half-trained fold would be scored like the other folds."""
     assert child(FIT.replace("HOW", how)).stdout == "stopped\n"
 
 
-def test_f76_ctrl_c_before_the_first_job_is_a_keyboard_interrupt():
-    """In the middle of a job that would take hours."""
+def test_f76_ctrl_c_before_the_end_of_the_first_job_is_a_keyboard_interrupt():
+    """The signal arrives during a job that would take hours."""
     assert child(NOTHING).stdout == "nothing\n"
 
 
 def test_a_second_ctrl_c_raises_at_once():
-    """Of a core that needs long to end: the first comes while the threads run, the second while they are waited for."""
+    """The core is slow to stop. The first Ctrl-C arrives while its threads run, the second while ash waits for them."""
     module = importlib.import_module("ash.engine.event_loop")
     tuner = Mock(rungs=({"epochs": 1, "places": 1},))
     tuner.events.return_value = []
@@ -144,7 +144,7 @@ def test_a_failing_view_stops_the_threads(monkeypatch):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
-def test_f76_f77_the_command_writes_what_there_is(tmp_path, number, status):
+def test_f76_f77_an_interrupted_command_writes_its_files(tmp_path, number, status):
     done = child(COMMAND.replace("NUMBER", str(int(number))), status, cwd=tmp_path)
     assert "Traceback" not in done.stderr and "interrupted" in done.stdout and "test" in done.stdout
     names = {file.name for file in (tmp_path / "out").iterdir()}
@@ -153,13 +153,13 @@ def test_f76_f77_the_command_writes_what_there_is(tmp_path, number, status):
     assert ash.load(tmp_path / "out" / "model.safetensors").score(*load_digits(return_X_y=True)) > 0.5
 
 
-def test_the_command_gives_its_handler_back(tmp_path):
+def test_the_command_restores_the_signal_handler(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
     assert main(["wine", "--candidates", "2", "--quiet", "--out", str(tmp_path)]) == 0
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_the_command_outside_of_the_main_thread(tmp_path):
+def test_the_command_runs_outside_of_the_main_thread(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(main, ["wine", "--candidates", "2", "--quiet", "--out", str(tmp_path)]).result() == 0
     assert os.listdir(tmp_path)

@@ -1,4 +1,4 @@
-"""ash.tune from end to end on real data, and what it refuses before anything runs."""
+"""ash.tune from end to end on real data, and the input that it refuses before training."""
 
 import asyncio
 import math
@@ -33,7 +33,7 @@ def test_digits_are_learned():
     assert result.best_score == max(job.score for job in result.jobs if not job.diverged)
 
 
-def test_regression_in_the_units_of_the_target():
+def test_regression_errors_are_in_the_units_of_the_target():
     X, y = load_diabetes(return_X_y=True)
     for metric in ("r2", "rmse", "mae"):
         result = quick(X[:350], y[:350], validation=(X[350:], y[350:]), metric=metric, candidates=16)
@@ -63,27 +63,27 @@ def test_predictions_are_the_users_labels(labels):
     assert np.mean(model.predict(X) == labels[y]) > 0.9
 
 
-def test_validation_table_is_not_trained_on():
+def test_a_validation_table_is_not_trained_on():
     X, X_other, y, y_other = train_test_split(*WINE, random_state=0)
     result = quick(X, y, validation=(X_other + 1000, y_other))
     assert result.model.core.input_center == pytest.approx(np.median(X, axis=0))
 
 
-def test_default_metric_that_is_undefined_gives_way_with_a_warning():
+def test_an_undefined_default_metric_is_replaced_with_a_warning():
     X, y = load_diabetes(return_X_y=True)
     with pytest.warns(UserWarning, match="ranked by 'neg_root_mean_squared_error'"):
         result = quick(X, y, validation=1)
     assert result.metric == "neg_root_mean_squared_error" and result.best_score < 0
 
 
-def test_constant_target_of_a_regression():
+def test_a_constant_regression_target_is_learned():
     X, _ = load_diabetes(return_X_y=True)
     with pytest.warns(UserWarning, match="r2.* is undefined"):
         model = quick(X, np.full(len(X), 2.5), task="regression").model
     assert model.predict(X) == pytest.approx(np.full(len(X), 2.5), abs=1.0)
 
 
-def test_all_diverged_lists_the_causes():
+def test_the_error_after_complete_divergence_lists_the_reasons():
     space = ash.Space(learning_rate=ash.choice(1e29, 1e30), optimizer="sgd", hidden=(8,))
     with pytest.raises(ash.AllDiverged, match="all 2 candidates") as refusal:
         quick(space=space, candidates=2)
@@ -103,20 +103,20 @@ def test_a_diverged_candidate_is_recorded_and_never_promoted():
     assert result.rungs[0]["diverged"] == len(diverged) == 4
 
 
-def test_a_diverged_candidate_leaves_nothing_behind_for_the_next():
-    """On one thread the narrow network is trained in the workspace of a wide one, which was full of NaN."""
+def test_a_diverged_candidate_does_not_affect_the_next_one():
+    """On one thread, a narrow network is trained in the workspace that a wide network has filled with NaN."""
     space = ash.Space(
         hidden=ash.choice((16,), (3,), default=(16,)),
         learning_rate=[ash.choice(1e30).when(hidden=(16,)), ash.choice(0.05).when(hidden=(3,))],
         optimizer="sgd",
     )
-    result = quick(space=space, candidates=2, threads=1, schedule="greedy")  # in order of candidates
+    result = quick(space=space, candidates=2, threads=1, schedule="greedy")  # trains the candidates in order
     assert [job.diverged for job in result.jobs if job.rung == 0] == [True, False]
     assert result.best_candidate == 1
 
 
 @pytest.mark.parametrize("schedule", ["reproducible", "greedy"])
-def test_one_thread_and_one_seed_give_one_answer(schedule):
+def test_one_thread_and_one_seed_give_one_result(schedule):
     runs = [quick(candidates=16, threads=1, seed=seed, schedule=schedule) for seed in (3, 3, 4)]
     assert runs[0].digest == runs[1].digest != runs[2].digest
     assert runs[0].model.predict_proba(WINE[0]).tolist() == runs[1].model.predict_proba(WINE[0]).tolist()
@@ -131,7 +131,7 @@ def test_a_drawn_seed_can_be_used_again():
 
 @pytest.mark.parametrize("algorithm", ["ash", "sh", "random"])
 @pytest.mark.parametrize("training", ["resume", "restart"])
-def test_every_algorithm_climbs_the_same_ladder(algorithm, training):
+def test_every_algorithm_uses_the_same_ladder(algorithm, training):
     result = quick(algorithm=algorithm, training=training, candidates=9, eta=3)
     assert [rung["epochs"] for rung in result.rungs] == [1, 3]
     places = [9, 9] if algorithm == "random" else [9, 3]
@@ -141,12 +141,12 @@ def test_every_algorithm_climbs_the_same_ladder(algorithm, training):
 
 @pytest.mark.parametrize("hidden", [(), (1,), (4, 4, 4)])
 @pytest.mark.parametrize("batch_size", [1, 1000, "full"])
-def test_extreme_shapes(hidden, batch_size):
+def test_extreme_shapes_are_trained(hidden, batch_size):
     space = ash.Space(hidden=hidden, batch_size=batch_size, learning_rate=ash.choice(0.003, 0.01))
     assert 0 <= quick(space=space, candidates=2).best_score <= 1
 
 
-def test_outside_of_the_main_thread():
+def test_tune_runs_outside_of_the_main_thread():
     results = []
     threads = [threading.Thread(target=lambda: results.append(quick())) for _ in range(2)]
     for thread in threads:
@@ -156,7 +156,7 @@ def test_outside_of_the_main_thread():
     assert len(results) == 2 and all(result.ended == "finished" for result in results)
 
 
-def test_inside_an_event_loop():
+def test_tune_runs_inside_an_event_loop():
     async def run():
         ticks = 0
         task = asyncio.get_running_loop().run_in_executor(None, lambda: quick(candidates=64))
@@ -169,7 +169,7 @@ def test_inside_an_event_loop():
     assert ticks > 0 and result.ended == "finished" and direct.ended == "finished"
 
 
-def test_import_is_light():
+def test_importing_ash_loads_no_heavy_package():
     heavy = "('sklearn', 'rich', 'pandas', 'matplotlib', 'safetensors', 'pyarrow', 'scipy', 'sqlite3')"
     there = f"[name for name in {heavy} if name in sys.modules]"
     code = (
@@ -179,20 +179,20 @@ def test_import_is_light():
     assert shown.stdout.strip() == "[]"
 
 
-def test_import_loads_the_core_and_leaves_the_rest_for_later():
+def test_importing_ash_loads_only_the_core():
     code = "import sys, numpy; before = set(sys.modules); import ash; print(*sorted(set(sys.modules) - before))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = [name for name in shown.stdout.split() if name.partition(".")[0] == "ash"]
     assert loaded == ["ash", "ash._core", "ash._utils", "ash.errors"]
 
 
-def test_functions_are_not_hidden_by_modules_of_their_name():
+def test_functions_are_not_hidden_by_modules_of_the_same_name():
     code = "import ash, ash.entry_points.resume, ash.cli.cli; print(ash.tune.__name__, ash.resume.__name__)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.split() == ["tune", "resume"]
 
 
-# What is refused
+# Refused input
 
 
 NUMBERS = "an integer from 1"
@@ -240,7 +240,7 @@ def test_refused_settings_name_argument_and_value(setting, allowed, values):
         assert setting in str(refusal.value)
 
 
-def test_an_endless_stream_must_end_and_have_no_barrier():
+def test_an_endless_stream_needs_a_limit_and_an_asynchronous_algorithm():
     for limit in ({}, {"time_limit": math.inf}):
         with pytest.raises(ash.SettingError, match="candidates=None never ends by itself: give time_limit"):
             quick(candidates=None, **limit)
@@ -255,7 +255,7 @@ def test_an_epoch_limit_must_allow_one_job():
         quick(epoch_limit=4, min_epochs=5)
 
 
-def test_a_target_is_not_compared_with_another_metric():
+def test_a_stop_score_is_not_compared_with_a_replacement_metric():
     """Without a stop score, r2 on one row would be replaced by rmse."""
     X, y = load_diabetes(return_X_y=True)
     with pytest.raises(ash.SettingError, match="'r2' is undefined on the 1 validation rows"):
@@ -267,7 +267,7 @@ def test_settings_are_checked_before_the_data_is_read():
         quick(None, None, eta=2.5)
 
 
-def test_validation_table_must_fit():
+def test_an_invalid_validation_table_is_refused():
     X, y = WINE
     with pytest.raises(ash.DataError, match="features"):
         quick(validation=(X[:, :5], y))
@@ -277,7 +277,7 @@ def test_validation_table_must_fit():
         quick(validation=(X, y[:-1]))
 
 
-def test_an_explicit_metric_that_is_undefined_is_refused():
+def test_an_undefined_explicit_metric_is_refused():
     X, y = load_breast_cancer(return_X_y=True)
     ones = np.flatnonzero(y == 1)[:20]
     with pytest.raises(ash.SettingError, match="undefined on the 20 validation rows"):
@@ -291,14 +291,14 @@ def test_an_explicit_metric_that_is_undefined_is_refused():
     ("plain", "name"),
     [("log_loss", "neg_log_loss"), ("auc", "roc_auc"), ("roc_auc_ovr", "roc_auc"), ("accuracy", "accuracy")],
 )
-def test_a_metric_may_have_its_plain_name(plain, name):
+def test_a_metric_can_be_given_by_its_plain_name(plain, name):
     result = quick(candidates=2, metric=plain)
     assert result.metric == result.model.metric == name
     assert result.digest == quick(candidates=2, metric=name).digest
     assert result.model.score(*WINE, plain) == result.model.score(*WINE, name)
 
 
-def test_a_scorer_of_scikit_learn_or_a_function_ranks_the_candidates():
+def test_a_scikit_learn_scorer_or_a_function_ranks_the_candidates():
     by_name = quick(candidates=4, metric="recall_macro", threads=1)
     by_object = quick(candidates=4, metric=get_scorer("recall_macro"), threads=1)
     ours = quick(candidates=4, metric=lambda model, X, y: recall_score(y, model.predict(X), average="macro"), threads=1)
@@ -307,7 +307,7 @@ def test_a_scorer_of_scikit_learn_or_a_function_ranks_the_candidates():
     assert by_name.best_score == max(scores) and scores != [job.score for job in quick(candidates=4).jobs]
 
 
-def test_what_the_users_function_raises_comes_out_as_it_is():
+def test_an_error_in_the_users_metric_is_raised_unchanged():
     with pytest.raises(ZeroDivisionError):
         quick(candidates=2, metric=lambda model, X, y: 1 / 0)
 

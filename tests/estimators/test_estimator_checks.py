@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator: all of them, none expected to fail."""
+"""scikit-learn's estimator checks: all are run, and none is expected to fail."""
 
 import os
 import re
@@ -17,14 +17,15 @@ from fault_help import table
 
 
 @scikit_learn_checks(ash.ASHClassifier(candidates=16, random_state=0), ash.ASHRegressor(candidates=16, random_state=0))
-@pytest.mark.filterwarnings("default")  # checks catch their expected warnings, not that of a class with one row
+# checks catch their expected warnings, but not the one about a class with one row
+@pytest.mark.filterwarnings("default")
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     with all_switched_on():
         check(estimator)
 
 
 def test_checks_with_the_array_api_and_metadata_routing() -> None:
-    """All checks once more in a process of their own, with those that `scikit_learn_checks` leaves out."""
+    """A separate process runs all checks, including those that `scikit_learn_checks` leaves out."""
     scikit_learn_of("1.9")
     searches = Path(__file__).parents[1] / "search"
     modules = [__file__, *(str(searches / f"test_{name}_cv.py") for name in ("search", "halving_search"))]
@@ -42,8 +43,8 @@ def test_checks_with_the_array_api_and_metadata_routing() -> None:
     assert passed is not None and int(passed[1]) > 200 and "skipped" not in done.stdout, done.stdout
 
 
-def test_arrays_of_another_library() -> None:
-    """F32: they are read as NumPy's, and NumPy's are returned."""
+def test_arrays_of_another_library_are_accepted() -> None:
+    """F32: they are read like NumPy arrays, and NumPy arrays are returned."""
     strict = needs.package("array_api_strict")
     x, y = table(80)
     ours = classifier().fit(strict.asarray(x), strict.asarray(y))

@@ -1,4 +1,4 @@
-"""The estimators inside meta-estimators of scikit-learn and joblib, and their threads, on which no bit depends."""
+"""The estimators inside meta-estimators of scikit-learn and joblib. The number of threads does not change a bit."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ def routing() -> Iterator[None]:
         yield
 
 
-def test_pipelines() -> None:
+def test_an_estimator_works_in_a_pipeline() -> None:
     scaled = make_pipeline(StandardScaler(), classifier()).fit(X, Y)
     assert np.array_equal(
         scaled.predict(X), classifier().fit(StandardScaler().fit_transform(X), Y).predict(scaled[0].transform(X))
@@ -45,7 +45,7 @@ def test_pipelines() -> None:
     assert list(scaled.classes_) == [0, 1] and scaled.predict_proba(X).shape == (120, 2)
 
 
-def test_a_pipeline_that_hands_on_a_frame() -> None:
+def test_a_pipeline_can_pass_on_a_frame() -> None:
     frame, y = framed("pandas"), np.arange(200) % 2
     encode = ColumnTransformer(
         [("one hot", OneHotEncoder(sparse_output=False), ["color"])],
@@ -57,7 +57,7 @@ def test_a_pipeline_that_hands_on_a_frame() -> None:
     assert fitted.predict(frame).shape == (200,)
 
 
-def test_searches_over_our_parameters() -> None:
+def test_our_parameters_can_be_searched() -> None:
     grid = {"candidates": [2, 6], "config__eta": [2, 3]}
     search = GridSearchCV(classifier(), grid, n_jobs=2, cv=2).fit(X, Y)
     assert set(search.best_params_) == {"candidates", "config__eta"}
@@ -67,8 +67,8 @@ def test_searches_over_our_parameters() -> None:
     assert serial.best_estimator_.result_.digest == search.best_estimator_.result_.digest
 
 
-def test_an_invalid_setting_fails_its_fold_only() -> None:
-    """F48: `error_score`."""
+def test_an_invalid_setting_fails_only_its_fold() -> None:
+    """F48: this is the behavior of `error_score`."""
     search = GridSearchCV(classifier(), {"candidates": [0, 2]}, cv=2, error_score=np.nan)
     with pytest.warns(Warning):
         search.fit(X, Y)
@@ -77,7 +77,7 @@ def test_an_invalid_setting_fails_its_fold_only() -> None:
         GridSearchCV(classifier(), {"candidates": [0, 2]}, cv=2, error_score="raise").fit(X, Y)
 
 
-def test_cross_validation() -> None:
+def test_estimators_can_be_cross_validated() -> None:
     scores = cross_val_score(regressor(), XR, YR, cv=3, n_jobs=2, scoring="neg_mean_absolute_error")
     assert scores.shape == (3,) and (scores < 0).all()
     assert cross_val_predict(classifier(), X, Y, cv=3, method="predict_proba").shape == (120, 2)
@@ -85,7 +85,7 @@ def test_cross_validation() -> None:
     assert all(0.5 < one.best_score_ <= 1 for one in found["estimator"])
 
 
-def test_ensembles() -> None:
+def test_scikit_learn_ensembles_accept_our_estimators() -> None:
     members = [("one", classifier(random_state=1)), ("two", classifier(random_state=2))]
     voting = VotingClassifier(members, voting="soft").fit(X, Y)
     mean = np.mean([member.predict_proba(X) for member in voting.estimators_], axis=0)
@@ -98,7 +98,7 @@ def test_ensembles() -> None:
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
-def test_calibration(method: str) -> None:
+def test_an_estimator_can_be_calibrated(method: str) -> None:
     calibrated = CalibratedClassifierCV(classifier(min_epochs=8), method=method, cv=2).fit(
         X, np.array(["no", "yes"])[Y]
     )
@@ -107,7 +107,7 @@ def test_calibration(method: str) -> None:
     assert calibrated.score(X, np.array(["no", "yes"])[Y]) > 0.6
 
 
-def test_several_targets_at_once_and_one_by_one() -> None:
+def test_several_targets_are_trained_together_or_one_by_one() -> None:
     y = np.column_stack([YR, -2 * YR + XR[:, 1]])
     together, apart = regressor(candidates=16).fit(XR, y), MultiOutputRegressor(regressor(candidates=16)).fit(XR, y)
     assert together.predict(XR).shape == apart.predict(XR).shape == (120, 2)
@@ -121,7 +121,7 @@ def test_several_targets_at_once_and_one_by_one() -> None:
 
 
 def test_weights_are_routed_through_a_pipeline_and_a_search(routing: None) -> None:
-    scikit_learn_of("1.8")  # the first in which Pipeline.score routes weights
+    scikit_learn_of("1.8")  # the first version in which Pipeline.score routes weights
     asked = classifier().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
     pipeline = Pipeline([("same", FunctionTransformer()), ("network", asked)])
     assert pipeline.fit(X, Y, sample_weight=WEIGHTS)[-1].result_.digest == digest(classifier(), X, Y, WEIGHTS)
@@ -130,7 +130,7 @@ def test_weights_are_routed_through_a_pipeline_and_a_search(routing: None) -> No
     assert search.best_estimator_[-1].result_.digest == expected
 
 
-def test_weights_that_were_not_asked_for_are_not_routed(routing: None) -> None:
+def test_unrequested_weights_are_not_routed(routing: None) -> None:
     refusing = classifier().set_fit_request(sample_weight=False).set_score_request(sample_weight=False)
     with pytest.raises(TypeError, match="sample_weight"):
         GridSearchCV(refusing, {"config__eta": [2]}, cv=2).fit(X, Y, sample_weight=WEIGHTS)
@@ -138,7 +138,7 @@ def test_weights_that_were_not_asked_for_are_not_routed(routing: None) -> None:
         GridSearchCV(classifier(), {"config__eta": [2]}, cv=2).fit(X, Y, sample_weight=WEIGHTS)
 
 
-def test_groups_are_routed_to_our_own_folds(routing: None) -> None:
+def test_groups_are_routed_to_our_folds(routing: None) -> None:
     groups = np.arange(120) // 10
     asked = classifier(cv=GroupKFold(2)).set_fit_request(groups=True, sample_weight=False)
     found = cross_validate(
@@ -159,7 +159,7 @@ def test_weights_are_routed_to_the_score(routing: None) -> None:
     assert found["test_score"][0] == expected != found["estimator"][0].score(X[rows], Y[rows])
 
 
-# Threads: what n_jobs means
+# Threads: the meaning of n_jobs
 
 CPUS = resolve_threads(None)
 
@@ -172,7 +172,7 @@ def threads(**changes: Any) -> int:
     ("n_jobs", "expected"),
     [(None, 1), (1, 1), (2, min(2, CPUS)), (np.int64(1), 1), (-1, CPUS), (-2, max(1, CPUS - 1)), (-99, 1), (99, CPUS)],
 )
-def test_n_jobs_as_in_joblib(n_jobs: Any, expected: int) -> None:
+def test_n_jobs_is_interpreted_as_in_joblib(n_jobs: Any, expected: int) -> None:
     assert threads(n_jobs=n_jobs) == expected
 
 
@@ -184,7 +184,7 @@ def test_invalid_n_jobs_is_refused(n_jobs: Any) -> None:
             call()
 
 
-def test_the_context_of_joblib_counts_where_none_is_asked_for() -> None:
+def test_a_joblib_context_sets_the_threads_if_n_jobs_is_none() -> None:
     for backend in ("loky", "threading"):
         with joblib.parallel_config(backend, n_jobs=2):
             assert [threads(n_jobs=n_jobs) for n_jobs in (None, 1, -1)] == [min(2, CPUS), 1, CPUS]
@@ -205,13 +205,13 @@ print(json.dumps([classifier(candidates=2, n_jobs=n_jobs).fit(X, Y).result_.thre
 @pytest.mark.parametrize(
     ("limit", "most"), [("1", 1), ("2,1", min(2, allowed_cpus().count)), ("abc", allowed_cpus().count)]
 )
-def test_never_more_than_omp_num_threads(limit: str, most: int) -> None:
+def test_threads_never_exceed_omp_num_threads(limit: str, most: int) -> None:
     done = python(LIMITED, OMP_NUM_THREADS=limit, PYTHONPATH=":".join(sys.path))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [1, 1, min(2, most), most]
 
 
-# No bit depends on it
+# Results do not depend on the number of threads
 
 
 @pytest.mark.parametrize("scoring", [None, "explained_variance"])
@@ -230,17 +230,17 @@ def test_the_order_of_the_rows_makes_no_difference() -> None:
         assert digest(one, X, Y, weights) == digest(one, X[order], Y[order], weights[order]) != digest(one, X, Y)
 
 
-# Inside others
+# Inside parallel meta-estimators
 
 
 def recording(estimator: Any, X: Any, y: Any) -> float:
-    """A score for others that tells how many threads the fit had."""
+    """Return the number of threads of the fit as the score."""
     return float(estimator.result_.threads)
 
 
 @pytest.mark.parametrize("n_jobs", [None, -1])
-def test_workers_of_joblib_share_the_processors(n_jobs: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F81: together no more threads than processors, each at least one. (joblib passes on the user's settings.)"""
+def test_joblib_workers_share_the_processors(n_jobs: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F81: workers use at most one thread per processor in total, each at least one (joblib keeps user settings)."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     cpus = resolve_threads(None)
     found = cross_validate(classifier(candidates=2, n_jobs=n_jobs), X, Y, cv=2, n_jobs=2, scoring=recording)
@@ -250,11 +250,12 @@ def test_workers_of_joblib_share_the_processors(n_jobs: int | None, monkeypatch:
     )
     search.fit(X, Y)
     assert search.cv_results_["mean_test_score"].max() <= max(1, cpus // 2)
-    assert search.best_estimator_.result_.threads == (1 if n_jobs is None else cpus)  # the refit is alone again
+    # the refit runs without other jobs
+    assert search.best_estimator_.result_.threads == (1 if n_jobs is None else cpus)
 
 
-def test_threads_of_joblib_fit_beside_each_other() -> None:
-    """Several runs at once, and predictions of one estimator from several threads."""
+def test_joblib_threads_fit_and_predict_at_the_same_time() -> None:
+    """Several runs happen at once, and several threads predict with one estimator."""
     fits = joblib.Parallel(n_jobs=4, backend="threading")(
         joblib.delayed(digest)(classifier(random_state=seed % 2), X, Y) for seed in range(8)
     )

@@ -1,4 +1,4 @@
-"""The ensemble of the estimators: its members and predictions; threads, rows, weights, pickles."""
+"""The ensemble of the estimators: members and predictions, and their dependence on threads, rows, weights, pickles."""
 
 import importlib
 import pickle
@@ -39,7 +39,7 @@ def bits(estimator: Estimator) -> bytes:
     return repr(estimator.model_).encode() + estimator.predict(X).tobytes()
 
 
-def test_an_ensemble_that_is_better_predicts() -> None:
+def test_a_better_ensemble_makes_the_predictions() -> None:
     both = classifier().fit(X, Y), regressor().fit(X, YR)
     assert np.array_equal(both[0].predict_proba(X), both[0].model_.predict_proba(X))
     for fitted in both:
@@ -51,7 +51,7 @@ def test_an_ensemble_that_is_better_predicts() -> None:
         assert fitted.best_score_ == fitted.result_.best_score == fitted.result_.model.validation_score
 
 
-def test_one_means_a_single_network() -> None:
+def test_an_ensemble_of_one_is_a_single_network() -> None:
     fitted = classifier(ensemble=1).fit(X, Y)
     assert fitted.model_ is fitted.result_.model
     assert fitted.result_.kept is not None and len(fitted.result_.kept.networks) == 1
@@ -59,14 +59,14 @@ def test_one_means_a_single_network() -> None:
 
 
 @pytest.mark.parametrize("ensemble", [0, 1025, 1.5, True, "16", None])
-def test_invalid_ensemble_sizes_are_refused_before_anything_runs(ensemble: Any) -> None:
+def test_invalid_ensemble_sizes_are_refused_before_training(ensemble: Any) -> None:
     estimator = classifier(ensemble=ensemble)
     with pytest.raises(ash.SettingError, match="ensemble must be an integer from 1 to 1024, got"):
         estimator.fit(X, Y)
     assert not hasattr(estimator, "result_")
 
 
-def test_the_same_bits_on_any_threads_rows_and_repeats() -> None:
+def test_the_bits_do_not_depend_on_threads_row_order_or_repetition() -> None:
     order = np.random.default_rng(0).permutation(len(X))
     for make, y in ((classifier, Y), (regressor, YR)):
         expected = bits(make().fit(X, y))
@@ -80,14 +80,14 @@ def test_the_same_bits_on_any_threads_rows_and_repeats() -> None:
     assert isinstance(weighted.model_, ash.Ensemble)
 
 
-def test_pickles_and_clones() -> None:
+def test_pickles_and_clones_predict_the_same() -> None:
     fitted = classifier().fit(X, Y)
     twin = pickle.loads(pickle.dumps(fitted))
     assert bits(twin) == bits(fitted) and twin.result_.digest == fitted.result_.digest
     assert not hasattr(clone(fitted), "model_") and bits(clone(fitted).fit(X, Y)) == bits(fitted)
 
 
-def test_a_second_fit_leaves_nothing_of_the_first() -> None:
+def test_a_second_fit_discards_the_first_model() -> None:
     fitted = classifier().fit(X, Y)
     assert isinstance(fitted.model_, ash.Ensemble)
     rows, labels = table(80)
@@ -95,13 +95,13 @@ def test_a_second_fit_leaves_nothing_of_the_first() -> None:
     assert fitted.model_ is fitted.result_.model and fitted.predict(rows).shape == (80,)
 
 
-def test_a_users_scorer_ranks_the_networks_and_the_loss_selects() -> None:
+def test_a_users_scorer_ranks_networks_but_the_loss_selects_members() -> None:
     fitted = classifier(scoring="f1_micro", candidates=8).fit(X, Y)
     assert fitted.result_.metric == "f1_micro" and fitted.result_.ensemble().metric == "neg_log_loss"
 
 
 @pytest.mark.parametrize("kind", ["classes", "targets"])
-def test_a_refit_trains_the_same_members_on(kind: str) -> None:
+def test_a_refit_trains_the_same_members_further(kind: str) -> None:
     estimator, y = (classifier, Y) if kind == "classes" else (regressor, YR)
     plain, trained = (estimator(refit=refit).fit(X, y) for refit in (False, True))
     assert trained.result_.digest == plain.result_.digest and trained.best_score_ == plain.best_score_
@@ -127,9 +127,9 @@ def test_a_refit_trains_on_all_rows(weights: Any, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("kind", ["classes", "targets"])
-def test_the_last_cycle_is_at_a_share_of_the_rate(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_cycle_uses_a_share_of_the_learning_rate(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     estimator, y = (classifier, Y) if kind == "classes" else (regressor, YR)
-    monkeypatch.setattr("ash.engine.refit.RATE", 0.0)  # so nothing is learned in it
+    monkeypatch.setattr("ash.engine.refit.RATE", 0.0)  # nothing is learned in the last cycle
     plain, trained = (estimator(refit=refit).fit(X, y) for refit in (False, True))
     for one, other in zip(members(trained), members(plain), strict=True):
         assert all(np.array_equal(*pair) for pair in zip(one.core.weights, other.core.weights, strict=True))
@@ -161,7 +161,7 @@ def test_the_last_cycle_has_a_share_of_the_epochs(monkeypatch: pytest.MonkeyPatc
 
 
 def test_time_is_reserved_for_a_refit_or_for_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A planned run selects from few enough networks for a 25th of its time; all others may take longer."""
+    """Planned runs limit the selection to a 25th of their time. In other runs it may take longer."""
     module, left = importlib.import_module("ash.engine.run"), []
     monkeypatch.setattr(module, "planned", lambda options, space, folds, seconds: left.append(seconds) or options)
     trained_on: list[dict[str, Any]] = [{"refit": True, "validation": 0.3}, {"refit": False, "cv": 2, "ensemble": 1}]
@@ -182,13 +182,15 @@ def test_a_separate_validation_table_is_not_trained_on() -> None:
 
 @pytest.mark.filterwarnings("ignore:threads=3")
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_a_refit_has_the_same_bits_on_any_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bits_of_a_refit_do_not_depend_on_the_number_of_threads(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = bits(classifier(refit=True, n_jobs=1).fit(X, Y))
     monkeypatch.setattr("ash.sklearn.estimators.threads_of", lambda _: threads)
     assert bits(classifier(refit=True).fit(X, Y)) == expected
 
 
 @pytest.mark.parametrize("refit", [None, 1, "yes"])
-def test_refit_is_a_switch(refit: Any) -> None:
+def test_refit_must_be_true_or_false(refit: Any) -> None:
     with pytest.raises(ash.SettingError, match="refit must be True or False, got"):
         classifier(refit=refit).fit(X, Y)

@@ -1,10 +1,11 @@
-"""scikit-learn's own tests of its multilayer perceptron, as they are installed, run on our estimators.
+"""scikit-learn's own tests of its multilayer perceptron, as installed, run on our estimators.
 
-    test_mlp.py -> its source, with the import of MLPClassifier and MLPRegressor replaced by the adapters below
-                -> each of its tests is one of this file, or is listed in LEFT_OUT with the reason
+    test_mlp.py -> its source, in which the import of MLPClassifier and MLPRegressor is replaced by the adapters below
+                -> each of its tests becomes a test of this file, or is listed in LEFT_OUT with the reason
 
-An adapter turns the arguments of the MLP into a space of one candidate, which trains for `max_iter` epochs on all rows,
-or on those that `early_stopping` does not hold out. Adam on small batches replaces L-BFGS.
+An adapter turns the arguments of the MLP into a space with one candidate, which trains for `max_iter` epochs on all
+rows,
+or on the rows that `early_stopping` does not hold out. Adam on mini-batches replaces L-BFGS.
 """
 
 import importlib.util
@@ -25,7 +26,7 @@ OPTIMIZERS = {"lbfgs": "adamw", "sgd": "nesterov", "adam": "adamw"}
 
 
 def one_candidate(mlp: Any, rows: int) -> ash.Space:
-    """The hyperparameters of an MLP as a space of one configuration."""
+    """Return the hyperparameters of an MLP as a space with one configuration."""
     like_lbfgs = mlp.solver == "lbfgs"
     batch = 16 if like_lbfgs else 200 if mlp.batch_size == "auto" else mlp.batch_size
     hidden = mlp.hidden_layer_sizes
@@ -42,7 +43,7 @@ def one_candidate(mlp: Any, rows: int) -> ash.Space:
 
 
 class Adapter:
-    """The base of both adapters: the arguments of an MLP."""
+    """The base of both adapters: it takes the arguments of an MLP."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Adapter:
         n_iter_no_change: float = 10,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        super().__init__()  # ours, with our defaults
+        super().__init__()  # our estimator with its defaults
         vars(self).update(given)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
@@ -90,7 +91,7 @@ class MLPRegressor(Adapter, ash.ASHRegressor):
 
 
 def installed_tests() -> types.ModuleType:
-    """scikit-learn's file with the adapters in place of its own estimators."""
+    """Return scikit-learn's test module with the adapters in place of its estimators."""
     spec = importlib.util.find_spec("sklearn.neural_network.tests.test_mlp")
     if spec is None or spec.origin is None:
         needs.not_here("scikit-learn is installed without its tests")
@@ -152,7 +153,7 @@ def test_every_test_of_scikit_learn_is_run_or_left_out_for_a_reason() -> None:
     assert all(LEFT_OUT.values())
 
 
-def test_the_adapter_is_no_other_estimator() -> None:
+def test_the_adapter_passes_on_the_arguments_of_the_mlp() -> None:
     mlp = MLPClassifier(hidden_layer_sizes=7, alpha=0.5, batch_size=10, max_iter=5, random_state=2)
     fitted = mlp.fit(MLP.X_iris, MLP.y_iris)
     expected = {"hidden": (7,), "activation": "relu", "batch_size": 10, "l2": 0.05, "learning_rate": 0.001}

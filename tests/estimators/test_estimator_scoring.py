@@ -1,4 +1,4 @@
-"""The metrics by which candidates are ranked: the core's own, scorers of scikit-learn, functions of the user (F48)."""
+"""The metrics by which candidates are ranked: built-in metrics, scikit-learn scorers, and user functions (F48)."""
 
 import math
 import re
@@ -59,7 +59,7 @@ SCORED = [
 
 
 @pytest.mark.parametrize(("kind", "name"), SCORED)
-def test_scores_of_rows_held_out_are_those_of_scikit_learn(kind: str, name: str) -> None:
+def test_scores_on_held_out_rows_match_scikit_learn(kind: str, name: str) -> None:
     if name not in get_scorer_names():
         needs.not_here(f"this scikit-learn has no scorer {name}")
     make, x, y = DATA[kind]
@@ -68,7 +68,7 @@ def test_scores_of_rows_held_out_are_those_of_scikit_learn(kind: str, name: str)
     assert best.result_.metric == ALIASES.get(name, name)
 
 
-def test_native_scores_come_without_python() -> None:
+def test_native_metrics_are_computed_by_the_core() -> None:
     for name, metric in ALIASES.items():
         estimator, data = (regressor(), (XR, YR)) if metric in REGRESSION else (classifier(), (X, Y))
         assert estimator.set_params(scoring=name).fit(*data).result_.metric == metric
@@ -76,7 +76,7 @@ def test_native_scores_come_without_python() -> None:
         assert digest(direct, *data) == estimator.result_.digest
 
 
-def test_the_positive_class_of_text_is_the_second_one() -> None:
+def test_the_second_text_label_is_the_positive_class() -> None:
     make, x, y = DATA["two texts"]
     scores = {"f1": f1_score, "average_precision": average_precision_score}
     for name, score in scores.items():
@@ -85,10 +85,10 @@ def test_the_positive_class_of_text_is_the_second_one() -> None:
         assert best.best_score_ == pytest.approx(score(y[HELD_OUT], given, pos_label="yes"), abs=1e-6)
 
 
-# Functions of the user
+# User functions
 
 
-def test_a_scorer_is_given_the_users_own_rows() -> None:
+def test_a_scorer_receives_the_users_rows() -> None:
     frame, labels = framed("pandas"), np.array(["no", "yes"])[np.arange(200) % 2]
     seen = []
 
@@ -105,7 +105,7 @@ def test_a_scorer_is_given_the_users_own_rows() -> None:
 
 
 @pytest.mark.parametrize("library", ["numpy", "list", "pandas", "polars", "pyarrow"])
-def test_a_scorer_may_predict_other_rows_than_its_own(library: str) -> None:
+def test_a_scorer_may_predict_other_rows(library: str) -> None:
     table = cells() if library == "numpy" else cells().tolist() if library == "list" else framed(library)
     whole = {}
 
@@ -124,8 +124,8 @@ def test_a_scorer_may_predict_other_rows_than_its_own(library: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["f1_micro", "f1_macro", "balanced_accuracy"])
-def test_weights_count_in_the_score(name: str) -> None:
-    """Fractions go to the scorer; rows of weight 0 and 3 are left out and repeated."""
+def test_weights_are_used_in_the_score(name: str) -> None:
+    """Fractional weights are passed to the scorer. Integer weights leave out or repeat rows."""
     seen = []
 
     def metric(y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
@@ -144,13 +144,13 @@ def test_weights_count_in_the_score(name: str) -> None:
     assert weighted.result_.digest == repeated.result_.digest
 
 
-def test_a_metric_that_takes_no_weights_is_called_without_them() -> None:
+def test_a_metric_without_sample_weight_is_called_without_weights() -> None:
     fitted = regressor(scoring="neg_max_error").fit(XR, YR, WEIGHTS)
     assert math.isfinite(fitted.best_score_)
     assert 0 <= classifier(scoring=make_scorer(lambda a, b: np.mean(a == b))).fit(X, Y, WEIGHTS).best_score_ <= 1
 
 
-def test_a_scorer_of_each_fold() -> None:
+def test_a_scorer_is_called_for_each_fold() -> None:
     ours, native = (classifier(scoring=scoring, cv=3).fit(X, Y) for scoring in (get_scorer("accuracy"), "accuracy"))
     assert ours.best_score_ == pytest.approx(native.best_score_, abs=1e-6)
     assert [job.candidate for job in ours.result_.jobs] == [job.candidate for job in native.result_.jobs]
@@ -172,7 +172,7 @@ def test_a_scorer_is_never_called_twice_at_once(cv: int | None) -> None:
     assert len(most) >= 8 and max(most) == 1
 
 
-def test_a_scorer_sees_the_configuration_of_the_caller() -> None:
+def test_a_scorer_sees_the_scikit_learn_configuration_of_the_caller() -> None:
     seen = set()
 
     def scorer(estimator: Any, X: Any, y: Any) -> float:
@@ -184,12 +184,12 @@ def test_a_scorer_sees_the_configuration_of_the_caller() -> None:
     assert seen == {True}
 
 
-# What goes wrong
+# Errors
 
 
 @pytest.mark.parametrize("error", [RuntimeError("mine"), KeyboardInterrupt(), SystemExit(3), StopIteration()])
-def test_what_a_scorer_raises_ends_the_run(error: BaseException) -> None:
-    """F48, F86: at once, with that error; it is not called again and no thread is left."""
+def test_an_error_in_a_scorer_ends_the_run(error: BaseException) -> None:
+    """F48, F86: the same error is raised at once, the scorer is not called again, and no thread is left running."""
     before = threading.active_count()
     calls = []
 
@@ -223,13 +223,13 @@ def test_a_score_must_be_a_number(returned: Any, shown: str) -> None:
 
 
 @pytest.mark.parametrize("returned", [1, True, np.float32(1), np.array(1.0), np.array([1.0])])
-def test_what_is_a_number(returned: Any) -> None:
+def test_anything_convertible_to_one_number_is_a_score(returned: Any) -> None:
     assert classifier(candidates=2, scoring=lambda estimator, X, y: returned).fit(X, Y).best_score_ == 1.0
 
 
 @pytest.mark.parametrize("returned", [math.nan, math.inf, -math.inf])
-def test_scores_that_are_no_numbers_rank_last(returned: float) -> None:
-    """F56: NaN is not promoted while there are other scores; if there is nothing else, a message says so."""
+def test_non_finite_scores_rank_last(returned: float) -> None:
+    """F56: NaN is not promoted while there are other scores. If there are none, the error message says so."""
     with pytest.raises(AllDiverged, match="scoring='<lambda>' has returned no finite number for any of the candidates"):
         classifier(scoring=lambda estimator, X, y: returned).fit(X, Y)
     calls = []
@@ -242,7 +242,7 @@ def test_scores_that_are_no_numbers_rank_last(returned: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["explained_variance", "neg_median_absolute_error"])
-def test_a_network_that_has_diverged_is_not_scored(name: str) -> None:
+def test_a_diverged_network_is_not_scored(name: str) -> None:
     space = ash.Space(
         hidden=(4,), learning_rate=ash.choice(1e-2, 1e20, 1e25), optimizer="sgd", learning_rate_schedule="constant"
     )
@@ -280,7 +280,7 @@ def test_a_scorer_that_does_not_fit_the_table_is_refused_before_training(
 
 
 class Never(ash.Callback):
-    """Fails when a run begins."""
+    """A callback that fails when a run starts."""
 
     def on_start(self, run: ash.Run) -> None:
         raise AssertionError("the run has begun")

@@ -1,6 +1,6 @@
-"""The estimators alone: parameters, attributes, copies, the seed, what is shown, tables of any library, labels.
+"""The estimators by themselves: parameters, attributes, copies, the seed, output, tables of any library, labels.
 
-Refused arguments and weights are tested in tests/data and by scikit-learn's own checks.
+Refused arguments and weights are tested in tests/data and by scikit-learn's checks.
 """
 
 import copy
@@ -39,7 +39,7 @@ KINDS: tuple[Kind, ...] = (ash.ASHClassifier, ash.ASHRegressor)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_init_stores_what_it_is_given_and_looks_at_nothing(kind: Kind) -> None:
+def test_init_stores_its_arguments_without_looking_at_them(kind: Kind) -> None:
     names = inspect.signature(kind).parameters
     given: dict[str, Any] = {name: object() for name in names}
     estimator = kind(**given)
@@ -49,8 +49,8 @@ def test_init_stores_what_it_is_given_and_looks_at_nothing(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_have_the_parameters_of_tune(kind: Kind) -> None:
-    """Under the names that scikit-learn has for four of them; the task follows from the estimator."""
+def test_both_estimators_have_the_parameters_of_tune(kind: Kind) -> None:
+    """Four parameters have the names used by scikit-learn. The task follows from the estimator."""
     of_tune = inspect.signature(ash.tune).parameters
     ours = inspect.signature(kind).parameters
     renamed = {"metric": "scoring", "threads": "n_jobs", "seed": "random_state", "progress": "verbose"}
@@ -62,7 +62,7 @@ def test_both_have_the_parameters_of_tune(kind: Kind) -> None:
     assert [name for name in ours if ours[name].kind is not inspect.Parameter.KEYWORD_ONLY] == ["space"]
 
 
-def test_params_are_set_and_survive_fit() -> None:
+def test_parameters_are_set_and_survive_fit() -> None:
     estimator = classifier().set_params(candidates=4, config__eta=3)
     before = estimator.get_params()
     assert estimator.fit(X, Y) is estimator
@@ -94,7 +94,7 @@ def test_a_clone_is_unfitted_and_fits_the_same(fitted: bool) -> None:
         ({"candidates": None}, "candidates=None never ends by itself: give time_limit"),
     ],
 )
-def test_bad_parameters_are_named_by_fit(changes: dict[str, Any], message: str) -> None:
+def test_invalid_parameters_are_named_by_fit(changes: dict[str, Any], message: str) -> None:
     estimator = classifier(**changes)
     with pytest.raises(SettingError, match=re.escape(message)):
         estimator.fit(X, Y)
@@ -105,13 +105,13 @@ def test_bad_parameters_are_named_by_fit(changes: dict[str, Any], message: str) 
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "save"])
-def test_an_unfitted_one_says_so(method: str) -> None:
+def test_an_unfitted_estimator_raises_not_fitted_error(method: str) -> None:
     with pytest.raises(NotFittedError, match="This ASHClassifier instance is not fitted yet"):
         getattr(classifier(), method)(X)
 
 
 @pytest.mark.parametrize("ensemble", [1, 8])
-def test_a_saved_one_is_read_as_a_model(ensemble: int, tmp_path: Path) -> None:
+def test_a_saved_estimator_is_loaded_as_a_model(ensemble: int, tmp_path: Path) -> None:
     for estimator, y in ((classifier(ensemble=ensemble).fit(X, Y), Y), (regressor(ensemble=ensemble).fit(XR, YR), YR)):
         table = X if y is Y else XR
         estimator.save(tmp_path / "model.safetensors")
@@ -144,13 +144,13 @@ def test_n_iter_counts_the_epochs_of_the_network(training: str) -> None:
     assert result.n_iter_ == (sum(epochs.values()) if training == "resume" else max(epochs.values()))
 
 
-def test_names_come_and_go_with_the_table() -> None:
+def test_feature_names_are_set_only_if_the_table_has_names() -> None:
     estimator = classifier(candidates=2).fit(pandas.DataFrame(X, columns=["a", "b", "c"]), Y)
     assert (estimator.feature_names_in_.tolist(), estimator.feature_names_in_.dtype) == (["a", "b", "c"], object)
     assert not hasattr(estimator.fit(X, Y), "feature_names_in_")
 
 
-def test_cv_results_are_a_table() -> None:
+def test_cv_results_can_become_a_table() -> None:
     diverging = small_space(learning_rate=ash.choice(1e-2, 1e20, 3e-3), optimizer="sgd")
     estimator = classifier(space=diverging, candidates=9).fit(X, Y)
     found = estimator.cv_results_
@@ -168,7 +168,7 @@ def test_cv_results_are_a_table() -> None:
     assert frame["rungs"].sum() == len(estimator.result_.jobs)
 
 
-def test_cv_results_mask_what_a_candidate_does_not_have() -> None:
+def test_cv_results_mask_hyperparameters_that_a_candidate_lacks() -> None:
     space = ash.Space(
         hidden=(3,),
         optimizer=ash.choice("adamw", "momentum"),
@@ -226,7 +226,7 @@ def test_copies_predict_the_same(way: str, kind: str, tmp_path: Path) -> None:
     assert fitted.n_features_in_ == 3 and np.array_equal(fitted.predict(X), before)
 
 
-# The seed
+# Pickle size and the seed
 
 
 def test_a_pickle_is_not_much_larger_than_the_model(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_a_pickle_is_not_much_larger_than_the_model(tmp_path: Path) -> None:
     assert fit.result_.ensemble(2).members
 
 
-def test_an_int_for_the_same_run_each_time() -> None:
+def test_an_integer_seed_gives_the_same_run_each_time() -> None:
     same = {digest(classifier(random_state=seed), X, Y) for seed in (5, 5, np.int64(5))}
     assert len(same) == 1 and digest(classifier(random_state=6), X, Y) not in same
     assert classifier(random_state=2**64 - 1).fit(X, Y).result_.seed == 2**64 - 1
@@ -253,7 +253,7 @@ def test_each_fit_draws_from_a_given_random_state() -> None:
     assert digest(classifier(random_state=one), X, Y) != first == digest(classifier(random_state=other), X, Y)
 
 
-def test_none_follows_numpy() -> None:
+def test_random_state_none_uses_the_global_numpy_generator() -> None:
     kept = np.random.get_state()
     try:
         np.random.seed(7)
@@ -264,10 +264,10 @@ def test_none_follows_numpy() -> None:
         np.random.set_state(kept)
 
 
-# What is shown
+# Output
 
 
-def test_verbose_asks_for_the_progress(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbose_controls_the_progress_output(capsys: pytest.CaptureFixture[str]) -> None:
     for verbose, progress in ((0, False), (False, False), (1, None), (True, None), (2, True), (10, True)):
         assert classifier(verbose=verbose, candidates=2).fit(X, Y).result_.options.progress is progress
     capsys.readouterr()
@@ -276,7 +276,7 @@ def test_verbose_asks_for_the_progress(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize("fitted", [False, True])
-def test_it_is_shown_in_a_notebook(fitted: bool) -> None:
+def test_an_estimator_is_shown_in_a_notebook(fitted: bool) -> None:
     estimator = classifier(candidates=5)
     if fitted:
         estimator.fit(X, Y)
@@ -285,7 +285,7 @@ def test_it_is_shown_in_a_notebook(fitted: bool) -> None:
     assert "candidates=5" in repr(estimator)
 
 
-def test_the_docstrings_tell_what_fit_sets() -> None:
+def test_docstrings_describe_the_attributes_set_by_fit() -> None:
     for kind in KINDS:
         names = {name for name in entries(inspect.getdoc(kind) or "", "Attributes") if name.endswith("_")}
         fitted = kind(candidates=2, space=small_space()).fit(X, Y)
@@ -302,8 +302,8 @@ WEIGHTS = np.linspace(0.1, 2, 80)
 
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("scoring", [None, "explained_variance"])
-def test_every_library_gives_the_run_of_numpy(library: str, scoring: str | None) -> None:
-    """F25 for the estimators: numbers, whole numbers, booleans, text, categories, with gaps in each."""
+def test_every_library_gives_the_same_run_as_numpy(library: str, scoring: str | None) -> None:
+    """F25 for the estimators: floats, integers, booleans, text and categories, with missing cells in each."""
     estimator = regressor(scoring=scoring)
     expected = digest(estimator, cells(), MIXED)
     assert digest(estimator, framed(library), MIXED) == expected
@@ -313,14 +313,14 @@ def test_every_library_gives_the_run_of_numpy(library: str, scoring: str | None)
 
 
 @pytest.mark.parametrize("fitted", LIBRARIES)
-def test_predictions_of_every_library_are_equal(fitted: str) -> None:
+def test_predictions_for_frames_of_every_library_are_equal(fitted: str) -> None:
     estimator = classifier().fit(framed(fitted), MIXED > 5)
     expected = estimator.predict_proba(framed("pandas"))
     for library in LIBRARIES:
         assert np.array_equal(estimator.predict_proba(framed(library)), expected), library
 
 
-def test_names_on_one_side_only_warn_and_other_numbers_of_columns_raise() -> None:
+def test_missing_names_warn_and_a_wrong_number_of_columns_raises() -> None:
     """F19, F20."""
     frame = pandas.DataFrame(X, columns=["a", "b", "c"])
     plain, named = classifier(candidates=2).fit(X, Y), classifier(candidates=2).fit(frame, Y)
@@ -332,8 +332,8 @@ def test_names_on_one_side_only_warn_and_other_numbers_of_columns_raise() -> Non
         plain.predict(X[:, :2])
 
 
-def test_levels_that_are_new() -> None:
-    """F22: all libraries give the same, or an error that names column, row and level."""
+def test_unseen_levels_share_a_bucket_or_are_refused() -> None:
+    """F22: all unseen levels give the same prediction, or an error that names the column, row and level."""
     frame = framed("pandas")
     purple, brown = frame.assign(color="purple"), frame.assign(color="brown")
     bucket, strict = (classifier(unknown=unknown).fit(frame, MIXED > 5) for unknown in ("bucket", "error"))
@@ -348,8 +348,8 @@ def test_levels_that_are_new() -> None:
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_a_class_of_one_row_keeps_its_column(weights: np.ndarray | None) -> None:
-    """F11: its row is used for training, and there is a warning."""
+def test_a_class_with_one_row_keeps_its_column(weights: np.ndarray | None) -> None:
+    """F11: its row is used for training, and a warning is issued."""
     labels = np.where(np.arange(80) == 17, "rare", np.array(["no", "yes"])[Y])
     with pytest.warns(UserWarning, match="class 'rare' has a single row, which is used for training only"):
         fitted = classifier().fit(X, labels, weights)
@@ -360,7 +360,7 @@ def test_a_class_of_one_row_keeps_its_column(weights: np.ndarray | None) -> None
 
 
 def labels(kind: str) -> tuple[Any, list[Any]]:
-    """Labels of a kind, and how they are to come back: sorted."""
+    """Return labels of the given kind and the expected sorted classes."""
     library, _, dtype = kind.partition(" ")
     if library == "numpy":
         pair = {
@@ -393,8 +393,8 @@ def labels(kind: str) -> tuple[Any, list[Any]]:
         *("polars text", "polars enum", "pyarrow text", "pyarrow dictionary"),
     ],
 )
-def test_labels_come_back_as_they_were(kind: str) -> None:
-    """F12: sorted in `classes_`, of the user's own type in predictions."""
+def test_labels_keep_their_type(kind: str) -> None:
+    """F12: labels are sorted in `classes_` and keep the user's type in predictions."""
     y, expected = labels(kind)
     fitted = classifier().fit(X, y)
     assert fitted.classes_.tolist() == expected

@@ -1,4 +1,4 @@
-"""Networks that are trained with the absolute error, a quantile or the Poisson loss."""
+"""Networks trained with the absolute error, a quantile loss or the Poisson loss."""
 
 import pickle
 from pathlib import Path
@@ -39,7 +39,7 @@ def fitted(y: Any = SKEWED, **given: Any) -> ash.ASHRegressor:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_metrics_are_those_of_scikit_learn(weighted: bool) -> None:
+def test_metrics_match_scikit_learn(weighted: bool) -> None:
     weights = RANDOM.uniform(0.5, 2.0, ROWS) if weighted else None
     given = [] if weights is None else weights.tolist()
     p = RATE.astype(np.float32)[:, None]
@@ -54,13 +54,13 @@ def test_metrics_are_those_of_scikit_learn(weighted: bool) -> None:
     assert own == pytest.approx(-mean_pinball_loss(both, np.hstack([p, p]), alpha=0.9, sample_weight=weights), rel=1e-5)
 
 
-def test_a_prediction_of_zero_has_no_deviance() -> None:
+def test_the_deviance_of_a_zero_prediction_is_nan() -> None:
     assert np.isnan(_core.score("neg_mean_poisson_deviance", np.ones((2, 1)), np.float32([[1], [0]]), 0))
     with pytest.raises(ValueError, match="poisson: one target"):
         _core.score("neg_mean_poisson_deviance", np.ones((2, 2)), np.ones((2, 2), np.float32), 0)
 
 
-# What is predicted
+# Predictions
 
 
 def test_the_absolute_error_predicts_the_median() -> None:
@@ -72,7 +72,7 @@ def test_the_absolute_error_predicts_the_median() -> None:
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.9])
-def test_a_quantile_lies_above_its_share_of_the_targets(quantile: float) -> None:
+def test_a_quantile_prediction_lies_above_its_share_of_the_targets(quantile: float) -> None:
     fit = fitted(loss="quantile", quantile=quantile)
     predicted = fit.predict(X[TEST])
     assert np.mean(predicted >= SKEWED[TEST]) == pytest.approx(quantile, abs=0.06)
@@ -101,11 +101,11 @@ def test_poisson_predicts_means_above_zero() -> None:
     assert mean_squared_error(RATE[TEST], predicted) < np.var(RATE[TEST])
 
 
-# Everything else is as with the squared error
+# Other properties are the same as with the squared error
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_same_model_on_any_number_of_threads_and_again(name: str) -> None:
+def test_the_model_is_the_same_on_any_number_of_threads_and_in_a_repetition(name: str) -> None:
     y = COUNT if name == "poisson" else SKEWED
     one, two = (fitted(y, n_jobs=threads, cv=3, **LOSSES[name]) for threads in (1, 2))
     assert one.result_.digest == two.result_.digest and one.model_.digest == two.model_.digest
@@ -117,7 +117,7 @@ def test_the_same_model_on_any_number_of_threads_and_again(name: str) -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("ensemble", [1, 8])
-def test_files_pickles_and_exports(name: str, ensemble: int, tmp_path: Path) -> None:
+def test_files_pickles_and_exports_predict_the_same(name: str, ensemble: int, tmp_path: Path) -> None:
     import onnxruntime
 
     fit = fitted(COUNT if name == "poisson" else SKEWED, ensemble=ensemble, **LOSSES[name])
@@ -134,7 +134,7 @@ def test_files_pickles_and_exports(name: str, ensemble: int, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_torch(name: str) -> None:
+def test_the_torch_export_matches_the_model(name: str) -> None:
     torch = needs.package("torch")
     model = fitted(COUNT if name == "poisson" else SKEWED, **LOSSES[name]).model_
     with torch.no_grad():
@@ -142,14 +142,14 @@ def test_torch(name: str) -> None:
 
 
 @pytest.mark.parametrize("ensemble", [1, 8])
-def test_scikit_learn_has_exponentials(ensemble: int) -> None:
+def test_the_scikit_learn_export_applies_the_exponential(ensemble: int) -> None:
     space = ash.Space(hidden=(16,), activation="relu", learning_rate=ash.log(0.003, 0.03))
     model = fitted(COUNT, loss="poisson", ensemble=ensemble, candidates=8, space=space).model_
     outputs = pickle.loads(pickle.dumps(model.to_sklearn())).predict(X[TEST])
     check_outputs(model, outputs[:, None], X[TEST])
 
 
-def test_the_quantile_is_in_the_file(tmp_path: Path) -> None:
+def test_the_quantile_is_saved_in_the_file(tmp_path: Path) -> None:
     model = fitted(ensemble=4, **LOSSES["quantile"]).model_
     model.save(tmp_path / "model")
     again = ash.load(tmp_path / "model")
@@ -158,7 +158,7 @@ def test_the_quantile_is_in_the_file(tmp_path: Path) -> None:
         assert scores[0] == scores[1] and other.quantile == 0.9
 
 
-def test_the_deviance_takes_one_target() -> None:
+def test_the_deviance_supports_only_one_target() -> None:
     model = fitted(np.column_stack([COUNT, COUNT]), candidates=2).model_
     with pytest.raises(SettingError, match="'neg_mean_poisson_deviance' takes one target, but the model has 2"):
         model.score(X[TEST], np.column_stack([COUNT, COUNT])[TEST], "neg_mean_poisson_deviance")
@@ -167,7 +167,7 @@ def test_the_deviance_takes_one_target() -> None:
         assert np.isnan(model.score(X[TEST], -COUNT[TEST], "neg_mean_poisson_deviance"))
 
 
-# Per loss: targets, predictions that are better by it, and predictions that are better by the squared error.
+# Per loss: targets, predictions that this loss prefers, and predictions that the squared error prefers.
 AVERAGED: dict[str, tuple[list[float], list[float], list[float]]] = {
     "absolute_error": ([0, 0, 0, 10], [0, 0, 0, 0], [2.5, 2.5, 2.5, 2.5]),
     "quantile": ([0, 0, 0, 10], [10, 10, 10, 10], [2.5, 2.5, 2.5, 2.5]),
@@ -176,7 +176,7 @@ AVERAGED: dict[str, tuple[list[float], list[float], list[float]]] = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_an_average_is_selected_by_the_loss(name: str) -> None:
+def test_members_are_selected_by_the_loss(name: str) -> None:
     targets, *predictions = (np.tile(values, 50)[:, None].astype(float) for values in AVERAGED[name])
     if name == "poisson":
         terms, losses = np.stack(predictions), poisson_losses(targets)
@@ -215,7 +215,7 @@ def test_a_run_selects_by_its_loss(name: str) -> None:
     np.testing.assert_allclose(own - own[0], theirs - theirs[0], atol=1e-5)
 
 
-def test_an_older_reader_refuses_exponentials(tmp_path: Path) -> None:
+def test_files_with_exponentials_have_a_newer_version(tmp_path: Path) -> None:
     import json
 
     from safetensors import safe_open
@@ -228,14 +228,14 @@ def test_an_older_reader_refuses_exponentials(tmp_path: Path) -> None:
     assert versions == {"absolute_error": 1, "quantile": 2, "poisson": 2}
 
 
-def test_several_targets_by_a_quantile() -> None:
+def test_several_targets_are_predicted_at_a_quantile() -> None:
     both = np.column_stack([SKEWED, 10 * SKEWED])
     fit = fitted(both, loss="quantile", quantile=0.9)
     shares = np.mean(fit.predict(X[TEST]) >= both[TEST], axis=0)
     np.testing.assert_allclose(shares, 0.9, atol=0.07)
 
 
-def test_weighted_rows_count_as_so_many() -> None:
+def test_integer_weights_equal_repeated_rows() -> None:
     times = np.arange(800) % 3
     given = {"candidates": 4, "random_state": 0, **LOSSES["poisson"]}
     weighted = ash.ASHRegressor(**given).fit(X[TRAIN], COUNT[TRAIN], sample_weight=times)
@@ -243,7 +243,7 @@ def test_weighted_rows_count_as_so_many() -> None:
     assert weighted.result_.digest == repeated.result_.digest
 
 
-# What cannot be
+# Refused input
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_weighted_rows_count_as_so_many() -> None:
         ),
     ],
 )
-def test_settings_that_are_refused(given: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         fitted(**given)
 
@@ -271,12 +271,12 @@ def test_settings_that_are_refused(given: dict[str, Any], message: str) -> None:
         (np.column_stack([COUNT, COUNT]), "takes one target, but y has 2 columns"),
     ],
 )
-def test_targets_that_are_no_counts(y: Any, message: str) -> None:
+def test_targets_that_are_not_counts_are_refused(y: Any, message: str) -> None:
     with pytest.raises(DataError, match=f"loss='poisson' {message}"):
         fitted(y, loss="poisson")
 
 
-def test_a_fold_without_a_count() -> None:
+def test_a_fold_without_a_positive_count_is_refused() -> None:
     rare = np.where(np.arange(ROWS) == 7, 3.0, 0.0)
     pairs = [(np.arange(0, 400), np.arange(400, 800)), (np.arange(400, 800), np.arange(0, 400))]
     with pytest.raises(DataError, match="all targets of the training part of fold 1 are 0"):
@@ -291,13 +291,13 @@ def test_a_record_holds_the_loss() -> None:
         ash.ASHRegressor(record=record, loss="poisson").fit(X[TRAIN], COUNT[TRAIN])
 
 
-def test_validation_targets_that_are_no_counts() -> None:
+def test_validation_targets_that_are_not_counts_are_refused() -> None:
     with pytest.raises(DataError, match="targets of at least 0, but validation y has"):
         fitted(COUNT, loss="poisson", validation=(X[TEST], SKEWED[TEST]))
 
 
-def test_the_deviance_of_other_networks_is_left_to_scikit_learn() -> None:
-    """They may predict numbers below 0, which its scorer refuses."""
+def test_the_deviance_of_networks_with_other_losses_is_computed_by_scikit_learn() -> None:
+    """Such networks may predict negative numbers, which scikit-learn's scorer refuses."""
     with pytest.raises(SettingError, match="scoring='neg_mean_poisson_deviance' cannot score these rows"):
         fitted(COUNT - COUNT.mean(), scoring="neg_mean_poisson_deviance", candidates=2)
     given = {"loss": "poisson", "scoring": "r2", "candidates": 4}

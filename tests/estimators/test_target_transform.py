@@ -1,4 +1,4 @@
-"""Targets above 0: networks that are trained by their logarithms, and predictions within bounds."""
+"""Positive targets: networks trained on their logarithms, and predictions within bounds."""
 
 import pickle
 from pathlib import Path
@@ -38,7 +38,7 @@ def networks(model: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("batch_size", [0, 16])
-def test_a_network_is_trained_as_the_oracle_is_on_logarithms(batch_size: int) -> None:
+def test_a_network_trained_on_logarithms_matches_the_oracle(batch_size: int) -> None:
     x, y = table(60, 4, 1, 0)
     y = np.exp(y / 4)
     data = core_data(x, y, 0)
@@ -62,16 +62,16 @@ def test_a_network_is_trained_as_the_oracle_is_on_logarithms(batch_size: int) ->
 
 
 def test_scores_are_those_of_the_predictions() -> None:
-    """The core scores its outputs in other units; the score equals scikit-learn's on the network's predictions."""
+    """The core scores its outputs in other units. The score still equals scikit-learn's score of the predictions."""
     fit = fitted(space=LOG, ensemble=1, refit=False, validation=(X[TEST], PRICE[TEST]))
     assert networks(fit.model_)[0].exponential
     assert fit.best_score_ == pytest.approx(fit.score(X[TEST], PRICE[TEST]), abs=1e-5)
 
 
-# The choice
+# Choice of the transform
 
 
-def test_the_validation_rows_choose() -> None:
+def test_the_transform_is_chosen_by_the_validation_score() -> None:
     space = ash.Space(**{**LOG, "target_transform": ["none", "log"]})
     wide, line = np.exp(3 * X[:, 0]), X[:, 0] - X[:, 0].min() + 0.01
     for y, winner in ((wide, "log"), (line, "none")):
@@ -81,7 +81,7 @@ def test_the_validation_rows_choose() -> None:
         assert networks(fit.model_)[0].exponential == (winner == "log")
 
 
-def test_the_default_space_has_the_logarithm_for_skewed_targets_above_zero() -> None:
+def test_the_default_space_has_the_logarithm_for_skewed_positive_targets() -> None:
     def has(y: Any, **given: Any) -> bool:
         params = ash.ASHRegressor(candidates=2, random_state=0, **given).fit(X[TRAIN], y[TRAIN]).result_.params
         return any("target_transform" in each for each in params)
@@ -90,7 +90,7 @@ def test_the_default_space_has_the_logarithm_for_skewed_targets_above_zero() -> 
     assert has(PRICE, loss="quantile", quantile=0.9) and not has(PRICE, loss="poisson")
     for y in (np.log(PRICE), -PRICE, PRICE - PRICE.min(), RANDOM.random(ROWS) + 5, np.column_stack([PRICE, PRICE])):
         assert not has(y)
-    many = RANDOM.gamma(shape=4.5, size=50_000)  # its skewness is 2 / sqrt(shape): just below 1
+    many = RANDOM.gamma(shape=4.5, size=50_000)  # its skewness, 2 / sqrt(shape), is just below 1
     assert not _is_skewed(many) and _is_skewed(RANDOM.gamma(shape=3.0, size=50_000)) and not _is_skewed(np.ones(9))
     space = default_space(2000, 5, 1, 0, numbers=5, metric="r2", skewed=True)
     assert space.default["target_transform"] == "none"
@@ -107,25 +107,25 @@ def test_the_default_space_has_the_logarithm_for_skewed_targets_above_zero() -> 
         (PRICE, {"loss": "poisson"}, "cannot be combined with loss='poisson'"),
     ],
 )
-def test_what_has_no_logarithms(y: Any, given: dict[str, Any], reason: str) -> None:
+def test_targets_without_logarithms_are_refused(y: Any, given: dict[str, Any], reason: str) -> None:
     with pytest.raises(SettingError, match=f"target_transform='log' {reason}.*: leave 'log' out of the space"):
         fitted(y, space=LOG, **given)
 
 
-def test_classes_have_no_logarithms() -> None:
+def test_logarithms_of_classes_are_refused() -> None:
     with pytest.raises(SettingError, match="target_transform='log' is for regression, but y has classes"):
         ash.ASHClassifier(LOG, candidates=2).fit(X[TRAIN], X[TRAIN, 0] > 0)
 
 
-def test_the_core_refuses_what_has_no_logarithms() -> None:
+def test_the_core_refuses_targets_without_logarithms() -> None:
     x, y = table(40, 3, 1, 0)
     for data in (core_data(x, y - y.min(), 0), core_data(x, (y > y.mean()).astype(float), 2)):
         with pytest.raises(ValueError, match="target_transform: log takes one target"):
             _core.train(data, settings(target_transform="log"), 1)
 
 
-def test_a_zero_among_the_validation_rows_alone_counts_too() -> None:
-    """The refit trains on them."""
+def test_a_zero_found_only_in_the_validation_rows_is_refused() -> None:
+    """The refit trains on the validation rows too."""
     y = np.where(np.arange(800) == 799, 0.0, PRICE[TRAIN])
     with pytest.raises(SettingError, match="needs targets above 0 within the range of float32, but y ranges from 0 to"):
         ash.ASHRegressor(LOG, candidates=2, cv=[(np.arange(600), np.arange(600, 800))]).fit(X[TRAIN], y)
@@ -135,7 +135,7 @@ def test_a_zero_among_the_validation_rows_alone_counts_too() -> None:
 
 
 @pytest.mark.parametrize("transform", ["none", "log"])
-def test_predictions_of_targets_above_zero_stay_there(transform: str) -> None:
+def test_predictions_for_positive_targets_are_bounded_below(transform: str) -> None:
     model = fitted(space={**LOG, "target_transform": transform}, ensemble=4).model_
     predicted = model.predict(FAR)
     least = PRICE[TRAIN].min()
@@ -151,7 +151,7 @@ def test_other_targets_have_no_bounds() -> None:
     assert predicted.min() < line.min() - 1 and predicted.max() > line.max() + 1
 
 
-def test_counts_are_not_extrapolated_without_end() -> None:
+def test_extrapolated_counts_are_bounded() -> None:
     counts = RANDOM.poisson(np.exp(X[:, 0])).astype(np.float64)
     predicted = fitted(counts, loss="poisson").predict(FAR)
     assert predicted.max() <= 2 * counts[TRAIN].max() and predicted.min() >= 0 and np.isfinite(predicted).all()
@@ -163,20 +163,20 @@ def test_each_target_has_its_own_bound() -> None:
     assert predicted[:, 0].min() >= np.float32(PRICE[TRAIN].min()) and predicted[:, 1].min() < -1
 
 
-# Everything else is as with other networks
+# Other properties are the same as for other networks
 
 
 @pytest.mark.parametrize(
     "given", [{}, {"cv": 3}, {"loss": "absolute_error"}, {"time_limit": 2.0, "candidates": "auto"}]
 )
-def test_the_same_model_on_any_number_of_threads_and_again(given: dict[str, Any]) -> None:
+def test_the_model_is_the_same_on_any_number_of_threads_and_in_a_repetition(given: dict[str, Any]) -> None:
     one = fitted(n_jobs=1, **given)
     again = ash.ASHRegressor(record=one.result_.record, n_jobs=2).fit(X[TRAIN], PRICE[TRAIN])
     assert again.result_.record == one.result_.record and again.model_.digest == one.model_.digest
     assert any(each["target_transform"] == "log" for each in one.result_.params)
 
 
-def test_weighted_rows_count_as_so_many() -> None:
+def test_integer_weights_equal_repeated_rows() -> None:
     times = np.arange(800) % 3
     given: dict[str, Any] = {"space": LOG, "candidates": 4, "random_state": 0}
     weighted = ash.ASHRegressor(**given).fit(X[TRAIN], PRICE[TRAIN], sample_weight=times)
@@ -186,7 +186,7 @@ def test_weighted_rows_count_as_so_many() -> None:
 
 @pytest.mark.parametrize("ensemble", [1, 8])
 @pytest.mark.parametrize("transform", ["none", "log"])
-def test_files_pickles_and_exports(transform: str, ensemble: int, tmp_path: Path) -> None:
+def test_files_pickles_and_exports_predict_the_same(transform: str, ensemble: int, tmp_path: Path) -> None:
     import onnxruntime
 
     rows = np.vstack([X[TEST], FAR])
@@ -207,7 +207,7 @@ def test_files_pickles_and_exports(transform: str, ensemble: int, tmp_path: Path
 
 
 @pytest.mark.parametrize("transform", ["none", "log"])
-def test_torch(transform: str) -> None:
+def test_the_torch_export_matches_the_model(transform: str) -> None:
     torch = needs.package("torch")
     model = fitted(space={**LOG, "target_transform": transform}).model_
     rows = np.vstack([X[TEST], FAR])
@@ -215,7 +215,7 @@ def test_torch(transform: str) -> None:
         check_outputs(model, model.to_torch()(torch.from_numpy(model.encode(rows))), rows)
 
 
-def test_an_ensemble_of_both_kinds(tmp_path: Path) -> None:
+def test_an_ensemble_can_mix_networks_with_and_without_logarithms(tmp_path: Path) -> None:
     import onnxruntime
 
     space = {"hidden": (32,), "activation": "relu", "learning_rate": ash.log(0.003, 0.1)}
@@ -239,8 +239,8 @@ def test_an_ensemble_of_both_kinds(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.ravel(found), model.predict(of), rtol=1e-4)
 
 
-def test_kept_predictions_are_those_of_the_networks() -> None:
-    """Also of targets that are far smaller than their deviation."""
+def test_kept_predictions_match_those_of_the_networks() -> None:
+    """This holds even for targets far smaller than their standard deviation."""
     y = np.exp(3 * X[:, 0])
     kept = fitted(y, space=LOG, validation=(X[TEST], y[TEST]), refit=False).result_.kept
     assert kept is not None
@@ -248,8 +248,8 @@ def test_kept_predictions_are_those_of_the_networks() -> None:
         assert np.array_equal(network.predict(X[TEST]), predictions[:, 0])
 
 
-def test_logarithms_of_targets_that_are_all_large() -> None:
-    """Their differences are kept, though they are small beside the targets."""
+def test_logarithms_of_large_similar_targets_are_precise() -> None:
+    """The differences between the logarithms are kept, though they are small relative to the targets."""
     y = 1e6 + RANDOM.lognormal(size=ROWS)[:, None]
     data = core_data(X, y, 0)
     logarithms = data.__getstate__()[6][6]  # type: ignore[attr-defined]
@@ -257,7 +257,7 @@ def test_logarithms_of_targets_that_are_all_large() -> None:
     assert len(np.unique(logarithms)) > 50
 
 
-def test_the_report_names_it(tmp_path: Path) -> None:
+def test_the_report_mentions_the_logarithm(tmp_path: Path) -> None:
     result = fitted(space=LOG).result_
     result.report(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
