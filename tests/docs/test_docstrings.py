@@ -20,7 +20,7 @@ NAMES = [each for module in (ash, ash.callbacks, ash.optuna) for each in public(
 CALLS = [each for each in NAMES if not (inspect.isclass(each.value) and issubclass(each.value, BaseException))]
 ERRORS = {kind for kind in vars(ash.errors).values() if isinstance(kind, type)}
 WITH_EXAMPLE = {ash.AshError, ash.DataError, ash.ModelFormatError, ash.SettingError, ash.UnknownArgument}
-"""Errors that have an example; the others need too much to be raised in a few lines."""
+"""Errors with an example. The other errors cannot be raised in a few lines."""
 EXAMPLES = [each for each in NAMES if ">>>" in each.doc]
 MOST_PARAMETERS = 24
 WORDS = {
@@ -38,10 +38,10 @@ WORDS = {
     "TextIO": "text file",
     "tuple": r"tuple|\(",
 }
-"""How docstrings refer to types that they do not call by name: regular expressions."""
+"""Regular expressions for types that docstrings describe by other words than their names."""
 BASIC = {"bool", "dict", "float", "int", "str"}
 IMPLIED = {"float": ["int"], "Mapping": ["dict"]}
-"""Types that an annotation allows besides its own."""
+"""Types that an annotation also allows."""
 
 
 def by_name(names: list[Public]) -> Any:

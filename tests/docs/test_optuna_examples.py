@@ -36,7 +36,7 @@ LEAST = {
     "skorch_simple": (16, 0.8),
     "xgboost_simple": (64, 0.93),
 }
-"""Candidates, and the score that the best of them must exceed."""
+"""The number of candidates, and the score that the best of them must exceed."""
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 MOST_LINES = 130
 NUMBER = re.compile(r"\d+\.\d+(?:e-?\d+)?|\d+")
 TOLERANCE = 0.03
-"""The tolerance of a printed number: the time limit decides how far the first block gets, and libraries differ."""
+"""The tolerance for printed numbers: results depend on the time limit and on versions of libraries."""
 SHORTER = {"time_limit=10": "time_limit=100, config=ash.SearchConfig(epoch_limit=400)"}
-"""A busy machine may be slow, so an epoch limit ends the run; the time limit stays far off."""
+"""A busy machine may be slow, so an epoch limit ends the run, well before the raised time limit."""
 HOME = "https://github.com/ash-tune/ash/blob/main/"
 PICTURES = "https://raw.githubusercontent.com/ash-tune/ash/main/"
 

@@ -31,7 +31,7 @@ WEIGHTS = np.random.default_rng(0).uniform(0.1, 2, 120)
 
 CLASSIFICATION = [*METRICS["classification"], "roc_auc_ovr"]
 REGRESSION = [*METRICS["regression"][:3]]
-"""The others belong to losses: test_losses.py."""
+"""The metrics of the squared error. Those of other losses are in test_losses.py."""
 DATA: dict[str, tuple[Any, Any, Any]] = {
     "two classes": (classifier, X, Y),
     "two texts": (classifier, X, np.array(["no", "yes"])[Y]),
@@ -48,7 +48,7 @@ OTHERS = {
     "three texts": ["f1_micro", "roc_auc_ovo", "roc_auc_ovr_weighted"],
     "numbers": ["neg_median_absolute_error", "explained_variance", "neg_max_error", "neg_mean_squared_error"],
 }
-"""Scorers of scikit-learn that the core does not have."""
+"""scikit-learn scorers that the core does not implement."""
 SCORED = [
     *(("two classes", name) for name in CLASSIFICATION),
     *(("two texts", name) for name in CLASSIFICATION if name not in ("f1", "average_precision")),

@@ -1,6 +1,6 @@
-"""F96: a client of Dask that is closed at each call that a run makes to it, and futures whose every call fails.
+"""F96: a Dask client that is closed at any of the calls that a run makes to it, and futures whose calls fail.
 
-Whatever the call, a run still has its result, or ends with an error of ash that says why; none waits forever.
+Whatever the call, a run still returns its result or ends with an ash error that explains why. No run waits forever.
 """
 
 import math
@@ -29,15 +29,15 @@ FAILED = r"(the workers cannot be asked|the executor (takes no more jobs|does no
 IN_WORDS = re.compile(f"^({CLOSED}|{FAILED})")
 HOLD_SECONDS = 120
 FREE = 5
-"""Jobs that end before the others are held."""
+"""The number of jobs that may end before all others are held."""
 
 TELL, STATES = dask_pool._tell, dask_pool._states
 UNDERWAY: dict[str, Any] = {"schedule": "greedy", "workers": None}
-"""Settings with which each ended job is decided at once, so that it does not matter which jobs are held."""
+"""Settings with which each ended job is decided at once, regardless of which jobs are held."""
 
 
 class Gate:
-    """Holds all but the first jobs of a test until it is opened."""
+    """Lets the first jobs of a test through and holds the others until it is opened."""
 
     def __init__(self) -> None:
         self._open, self._lock, self._count = threading.Event(), threading.Lock(), 0
@@ -54,7 +54,7 @@ class Gate:
 
 
 gates: list[Gate] = []
-"""The gate of each test. Jobs know theirs by its number, since they reach the workers of this process as pickles."""
+"""The gate of each test. Jobs refer to it by number, since they are pickled for the workers in this process."""
 
 
 def held_tell(gate: int, trained: Any) -> Any:
@@ -100,7 +100,7 @@ def gate() -> Iterator[int]:
 
 @pytest.fixture
 def close_at(client: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a patch that closes the client just before the n-th call of this name to it or to its futures."""
+    """Return a patch that closes the client just before the n-th call of the given method of it or of its futures."""
 
     def patch(name: str, number: int = 1, function: Any = None) -> None:
         owner = distributed.Future if name in ("add_done_callback", "result") else client
@@ -126,14 +126,16 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("name", "number"), CALLS)
-def test_f96_a_client_that_is_closed_ends_a_run_in_words(name: str, number: int, client: Any, close_at: Any) -> None:
+def test_f96_closing_the_client_ends_the_run_with_a_clear_error(
+    name: str, number: int, client: Any, close_at: Any
+) -> None:
     close_at(name, number)
     with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
         tuned(executor=client, worker_timeout=math.inf)
     assert client.status == "closed"
 
 
-def test_f96_a_client_that_is_closed_while_jobs_are_underway(
+def test_f96_closing_the_client_during_jobs_ends_the_run_with_a_clear_error(
     client: Any, gate: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
@@ -141,14 +143,14 @@ def test_f96_a_client_that_is_closed_while_jobs_are_underway(
         tuned(executor=client, worker_timeout=math.inf, callbacks=[After(FREE, lambda run: client.close())], **UNDERWAY)
 
 
-def test_f96_a_client_that_is_closed_while_jobs_of_a_function_are_underway(client: Any, gate: int) -> None:
+def test_f96_jobs_of_a_function_underway_on_a_closed_client_count_as_died(client: Any, gate: int) -> None:
     result = functions(client, partial(held_climb, gate), callbacks=[After(FREE, lambda run: client.close())])
     assert {failure.kind for failure in result.failures} == {"died"} and result.ended == "finished"
     assert {job.candidate for job in result.jobs} == set(range(32))
 
 
 @pytest.mark.parametrize("of_a_function", [False, True])
-def test_f96_a_client_that_is_closed_when_jobs_are_cancelled(
+def test_f96_a_client_closed_during_cancellation_does_not_prevent_the_result(
     of_a_function: bool, client: Any, gate: int, close_at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dask_pool, "_tell", partial(held_tell, gate))
@@ -162,17 +164,17 @@ def test_f96_a_client_that_is_closed_when_jobs_are_cancelled(
 
 
 @pytest.mark.parametrize(("name", "function"), [("submit", STATES), ("result", None)])
-def test_f96_a_client_that_is_closed_when_states_are_fetched(
+def test_f96_states_are_recomputed_if_the_client_is_closed_while_they_are_fetched(
     name: str, function: Any, client: Any, close_at: Any
 ) -> None:
-    """They are made again here."""
+    """The states are recomputed in this process."""
     close_at(name, function=function)
     assert tuned(executor=client).digest == expected()
     assert client.status == "closed"
 
 
 @pytest.mark.parametrize("name", ["nthreads", "scatter"])
-def test_f96_a_client_that_is_closed_before_a_function_is_tuned(name: str, client: Any, close_at: Any) -> None:
+def test_f96_a_client_closed_before_a_function_is_tuned_is_refused(name: str, client: Any, close_at: Any) -> None:
     close_at(name)
     with pytest.raises(ash.ExecutorFailed, match=IN_WORDS):
         functions(client)
@@ -182,7 +184,7 @@ def test_f96_a_client_that_is_closed_before_a_function_is_tuned(name: str, clien
 
 
 @pytest.mark.parametrize(("name", "number"), [(name, n) for name in ("submit", "add_done_callback") for n in (1, 12)])
-def test_f96_a_client_that_is_closed_while_a_function_is_tuned(
+def test_f96_a_client_closed_while_a_function_is_tuned_fails_its_jobs(
     name: str, number: int, client: Any, close_at: Any
 ) -> None:
     close_at(name, number)
@@ -196,7 +198,7 @@ def test_f96_a_client_that_is_closed_while_a_function_is_tuned(
 
 
 class Refusing:
-    """A future of which one method fails."""
+    """A future with one method that fails."""
 
     def __init__(self, future: Future[Any], name: str) -> None:
         self._future = future
@@ -210,7 +212,7 @@ class Refusing:
 
 
 @pytest.mark.parametrize("name", ["submit", "add_done_callback"])
-def test_f96_an_executor_that_takes_no_more_jobs(name: str) -> None:
+def test_f96_an_executor_that_accepts_no_more_jobs_ends_the_run_with_a_clear_error(name: str) -> None:
     def submit(threads: Any, number: int, call: Any, arguments: Any) -> Any:
         future = threads.submit(call, *arguments)
         refusing = Refusing(future, name)
@@ -223,7 +225,7 @@ def test_f96_an_executor_that_takes_no_more_jobs(name: str) -> None:
     assert {(failure.kind, failure.text) for failure in result.failures} == {("died", words)}
 
 
-def test_f96_jobs_that_cannot_be_cancelled() -> None:
+def test_f96_jobs_that_cannot_be_cancelled_do_not_prevent_the_result() -> None:
     def submit(threads: Any, number: int, call: Any, arguments: Any) -> Any:
         return threads.submit(call, *arguments) if number <= FREE else Refusing(Future(), "cancel")
 

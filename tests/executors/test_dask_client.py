@@ -1,4 +1,4 @@
-"""A cluster of Dask as `executor=`: processes of this machine, with a scheduler in between."""
+"""A Dask cluster as `executor=`: worker processes on this machine and a scheduler."""
 
 import os
 import signal
@@ -37,14 +37,14 @@ def client(cluster: Any) -> Iterator[Any]:
         yield client
 
 
-def test_the_digest_is_that_of_threads(client: Any, tmp_path: Path) -> None:
+def test_the_digest_matches_a_run_in_threads(client: Any, tmp_path: Path) -> None:
     result = tuned(executor=client, journal=tmp_path / "run.ash")
     assert result.digest == expected() and result.threads == 4
     assert 2 <= len(set(result.columns["thread"])) <= 4
     assert ash.resume(tmp_path / "run.ash", *digits(), executor=client).digest == expected()
 
 
-def test_what_is_kept_is_fetched_and_the_rest_let_go(client: Any) -> None:
+def test_kept_results_are_fetched_and_all_others_released(client: Any) -> None:
     found, wanted = tuned(executor=client).kept, tuned(threads=2).kept
     assert found is not None and wanted is not None and found.candidates == wanted.candidates
     assert np.array_equal(found.predictions, wanted.predictions)
@@ -55,7 +55,7 @@ def test_what_is_kept_is_fetched_and_the_rest_let_go(client: Any) -> None:
     raise AssertionError(client.has_what())
 
 
-def test_states_stay_and_data_go_once(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_states_stay_on_the_workers_and_data_are_sent_once(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     scattered, orders = [], []
     scatter, submit = client.scatter, client.submit
     monkeypatch.setattr(client, "scatter", lambda *given, **more: scattered.append(given) or scatter(*given, **more))
@@ -71,11 +71,11 @@ def test_states_stay_and_data_go_once(client: Any, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("given", [{"training": "restart"}, {"cv": 3}])
-def test_the_options_of_a_run_hold(client: Any, given: dict[str, Any]) -> None:
+def test_other_options_give_the_same_digest_as_in_threads(client: Any, given: dict[str, Any]) -> None:
     assert tuned(executor=client, **given).digest == tuned(threads=2, **given).digest
 
 
-def test_an_estimator_refits_what_has_stayed_elsewhere(client: Any) -> None:
+def test_an_estimator_refits_networks_whose_states_are_on_workers(client: Any) -> None:
     given: dict[str, Any] = {"candidates": 16, "random_state": 0}
     found = ash.ASHClassifier(**configured(given), executor=client).fit(*digits())
     wanted = ash.ASHClassifier(**configured(given)).fit(*digits())
@@ -85,8 +85,8 @@ def test_an_estimator_refits_what_has_stayed_elsewhere(client: Any) -> None:
 @pytest.mark.faults
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("most", [1, 2])
-def test_f93_workers_that_die_change_nothing(most: int) -> None:
-    """Twice in a run one process ends, or both with all data; others replace them."""
+def test_f93_dead_workers_do_not_change_the_result(most: int) -> None:
+    """Twice in a run, one process is killed, or both processes, which hold all the data. They are replaced."""
     given: dict[str, Any] = {"candidates": 64, "min_epochs": 4}
     wanted = tuned(threads=2, **given)
 
@@ -115,7 +115,7 @@ def test_f93_workers_that_die_change_nothing(most: int) -> None:
     assert len(set(zip(columns["candidate"], columns["rung"], strict=True))) == len(columns["rung"])
 
 
-def test_workers_that_are_gone_are_counted() -> None:
+def test_lost_workers_are_counted() -> None:
     present = {"tcp://a": 1, "tcp://b": 1}
     data = SimpleNamespace(status="finished")
     client = SimpleNamespace(
@@ -145,7 +145,7 @@ def napping(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int
     return climb(params, epochs, state)
 
 
-def test_a_function_is_tuned_there(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_is_tuned_on_a_cluster(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     scattered = []
     scatter = client.scatter
     monkeypatch.setattr(client, "scatter", lambda *given, **more: scattered.append(given) or scatter(*given, **more))
@@ -164,7 +164,7 @@ def test_the_workers_of_a_function_are_shown(
     assert max(int(line.split("on their way: ")[1].split(";")[0]) for line in lines) == 4
 
 
-def test_a_function_counts_the_workers_that_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_search_counts_lost_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_runners, "COUNT_SECONDS", 0.0)
     present = {"tcp://a": 1, "tcp://b": 1}
     members = {"status": "running", "submit": lambda *_, **__: None, "scatter": lambda *_, **__: None}
@@ -178,7 +178,7 @@ def test_a_function_counts_the_workers_that_are_gone(monkeypatch: pytest.MonkeyP
     assert places.status[:3] == (0, 2, 0)
 
 
-def test_an_estimator_is_searched_over_there(client: Any) -> None:
+def test_an_estimator_is_searched_on_a_cluster(client: Any) -> None:
     from sklearn.linear_model import SGDClassifier
 
     X, y = digits()

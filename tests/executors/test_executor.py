@@ -1,4 +1,4 @@
-"""`executor=` of `ash.tune`: the same bits as in threads, even if something fails."""
+"""`executor=` of `ash.tune`: the same bits as in threads, even after failures."""
 
 import multiprocessing
 import pickle
@@ -31,7 +31,7 @@ def run_here(function: Any, arguments: Any) -> Future[Any]:
     return future
 
 
-def test_threads_of_an_executor() -> None:
+def test_a_thread_pool_gives_the_same_digest() -> None:
     with ThreadPoolExecutor(3) as executor:
         result = tuned(executor=executor)
     assert result.digest == expected() == tuned(threads=2).digest
@@ -47,7 +47,7 @@ POOLS = {
 
 
 @pytest.mark.parametrize("kind", POOLS)
-def test_processes(kind: str, tmp_path: Path) -> None:
+def test_process_pools_give_the_same_digest(kind: str, tmp_path: Path) -> None:
     with POOLS[kind]() as executor:
         result = tuned(executor=executor, journal=tmp_path / "run.ash")
     assert result.digest == expected()
@@ -55,7 +55,7 @@ def test_processes(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [{"training": "restart"}, {"cv": 3}, {"algorithm": "sh"}, {"memory_limit": 1}])
-def test_the_options_of_a_run_hold(given: dict[str, Any]) -> None:
+def test_other_options_give_the_same_results_as_in_threads(given: dict[str, Any]) -> None:
     with ThreadPoolExecutor(2) as executor:
         found = tuned(executor=executor, **given)
     wanted = tuned(threads=2, **given)
@@ -66,14 +66,14 @@ def test_the_options_of_a_run_hold(given: dict[str, Any]) -> None:
     assert np.array_equal(found.model.predict_proba(X), wanted.model.predict_proba(X))
 
 
-def test_kept_networks_are_the_same() -> None:
+def test_kept_networks_match_those_of_a_run_in_threads() -> None:
     with ThreadPoolExecutor(2) as executor:
         found, wanted = tuned(executor=executor).kept, tuned(threads=2).kept
     assert found is not None and wanted is not None and found.candidates == wanted.candidates
     assert np.array_equal(found.predictions, wanted.predictions)
 
 
-def test_a_run_goes_on_with_an_executor_from_its_journal(tmp_path: Path) -> None:
+def test_a_run_can_continue_from_its_journal_with_an_executor(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     tuned(threads=2, journal=path, epoch_limit=30)
     with ThreadPoolExecutor(2) as executor:
@@ -83,7 +83,7 @@ def test_a_run_goes_on_with_an_executor_from_its_journal(tmp_path: Path) -> None
         )
 
 
-def test_estimators_have_it_too() -> None:
+def test_estimators_accept_an_executor() -> None:
     given: dict[str, Any] = {"space": SPACE, "candidates": 16, "random_state": 0}
     wanted = ash.ASHClassifier(**configured(given)).fit(*digits())
     with ThreadPoolExecutor(2) as executor:
@@ -92,8 +92,8 @@ def test_estimators_have_it_too() -> None:
     assert np.array_equal(found.predict_proba(digits()[0]), wanted.predict_proba(digits()[0]))
 
 
-def test_data_go_once_to_each_process_and_only_where_they_lack() -> None:
-    """Two processes are simulated by their memory; they do two jobs in turn, and cannot read the file."""
+def test_data_are_sent_once_to_each_process_that_lacks_them() -> None:
+    """Two processes are simulated by their memories. They take turns, two jobs each, and cannot read the data file."""
     memories: list[dict[str, Any]] = [{}, {}]
     sent = []
 
@@ -106,13 +106,13 @@ def test_data_go_once_to_each_process_and_only_where_they_lack() -> None:
         memories[number // 2 % 2] = dict(jobs._known)
         return future
 
-    result = tuned(executor=Wrapped(submit), threads=1, workers=1)  # so there is one job at a time
+    result = tuned(executor=Wrapped(submit), threads=1, workers=1)  # one job at a time
     jobs._known.clear()
     assert result.digest == tuned(threads=1, workers=1).digest
     assert len([size for size in sent if size]) == 2 and len(sent) == len(result.columns["score"]) + 2
 
 
-def test_the_file_of_the_data_goes_with_the_run() -> None:
+def test_the_data_file_is_removed_at_the_end_of_the_run() -> None:
     seen: list[Path] = []
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
@@ -125,7 +125,7 @@ def test_the_file_of_the_data_goes_with_the_run() -> None:
     assert seen[0].parent.parent == Path(tempfile.gettempdir())
 
 
-def test_states_go_with_promoted_candidates_only() -> None:
+def test_states_are_sent_only_with_promoted_candidates() -> None:
     orders: list[Order] = []
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
@@ -137,7 +137,9 @@ def test_states_go_with_promoted_candidates_only() -> None:
     assert all(bool(order.states) == (order.rung > 0) for order in orders)
 
 
-def test_its_workers_are_shown(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_workers_of_the_executor_are_shown(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("ash.progress.board.BoardView.period", 0.0)
     with ThreadPoolExecutor(2) as executor:
         tuned(executor=executor, min_epochs=8, progress=True)
@@ -149,14 +151,14 @@ def test_its_workers_are_shown(monkeypatch: pytest.MonkeyPatch, capfd: pytest.Ca
 
 
 @pytest.mark.faults
-def test_f97_a_job_that_fails_is_done_again_and_late_results_do_not_count() -> None:
+def test_f97_a_failed_job_is_repeated_and_late_results_are_ignored() -> None:
     late = {}
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
         future, job = threads.submit(function, *arguments), arguments[-1][:2]
-        if number % 5 or job in late:  # a job fails once: one that fails on three workers ends the run
+        if number % 5 or job in late:  # a job fails only once: one that fails on three workers ends the run
             return future
-        late[job] = future  # it is done, but its future does not say so
+        late[job] = future  # the job is done, but its future does not report it
         return failing(OSError("the worker is lost"))
 
     result = tuned(executor=Wrapped(submit), threads=2)
@@ -164,7 +166,7 @@ def test_f97_a_job_that_fails_is_done_again_and_late_results_do_not_count() -> N
 
 
 @pytest.mark.faults
-def test_f94_a_job_that_always_fails_ends_the_run_by_its_name(tmp_path: Path) -> None:
+def test_f94_a_job_that_always_fails_ends_the_run_and_is_named(tmp_path: Path) -> None:
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
         if arguments[-1][:2] == (3, 0):
             return failing(OSError("the worker is lost"))
@@ -178,7 +180,7 @@ def test_f94_a_job_that_always_fails_ends_the_run_by_its_name(tmp_path: Path) ->
 
 
 @pytest.mark.faults
-def test_f95_a_broken_executor_ends_the_run_and_its_journal_goes_on(tmp_path: Path) -> None:
+def test_f95_a_broken_executor_ends_the_run_and_its_journal_can_be_continued(tmp_path: Path) -> None:
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
         if number == 20:
             return failing(BrokenProcessPool("a process has died"))
@@ -194,7 +196,7 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_goes_on(tmp_path: Pa
 
 
 @pytest.mark.faults
-def test_f95_a_process_that_dies_ends_the_run(tmp_path: Path) -> None:
+def test_f95_a_dead_process_ends_the_run(tmp_path: Path) -> None:
     def kill(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
         if number == 12:
             next(iter(executor._processes.values())).kill()
@@ -222,7 +224,7 @@ def test_f99_another_version_is_refused(change: dict[str, Any], words: str, monk
         tuned(executor=executor)
 
 
-def test_a_time_limit_ends_it_and_so_does_a_stop_score(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_limits_and_stop_scores_end_a_run_with_an_executor(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor(2) as executor:
         limit = {"time_limit": 1000, "callbacks": [TimeIsUp(monkeypatch, 1000)]}
         assert tuned(executor=executor, candidates=128, min_epochs=64, **limit).ended == "time_limit"
@@ -241,17 +243,17 @@ def test_a_time_limit_ends_it_and_so_does_a_stop_score(monkeypatch: pytest.Monke
         ({"worker_timeout": -1}, "worker_timeout must be a number of seconds, 0 or more, or None for no limit, got -1"),
     ],
 )
-def test_arguments_that_are_not_allowed(given: dict[str, Any], words: str) -> None:
+def test_invalid_executor_arguments_are_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ash.SettingError, match=words):
         tuned(**given)
 
 
-def test_a_function_that_scores_is_not_sent() -> None:
+def test_a_scoring_function_is_refused_with_an_executor() -> None:
     with ThreadPoolExecutor(2) as executor, pytest.raises(ash.SettingError, match=r"scoring=.* cannot be sent"):
         ash.ASHClassifier(SPACE, executor=executor, scoring="f1_micro").fit(*digits())
 
 
-def test_a_clone_has_the_same_executor_and_its_other_parameters_are_its_own() -> None:
+def test_a_clone_shares_the_executor_but_not_its_callbacks() -> None:
     with ThreadPoolExecutor(2) as executor:
         told: dict[str, Any] = {"candidates": 4, "min_epochs": 1, "random_state": 0}
         estimator = ash.ASHClassifier(SPACE, callbacks=[ash.Callback()], executor=executor, **configured(told))
@@ -273,7 +275,7 @@ def digits_data(classes: int = 10) -> _core.Data:
 
 
 @pytest.mark.parametrize("classes", [10, 0])
-def test_data_are_the_same_when_they_arrive(classes: int) -> None:
+def test_dense_data_are_unchanged_by_pickling(classes: int) -> None:
     data = digits_data(classes)
     again = pickle.loads(pickle.dumps(data))
     assert again.digests() == data.digests()
@@ -282,7 +284,7 @@ def test_data_are_the_same_when_they_arrive(classes: int) -> None:
 
 
 def counted_data(loss: str, is_sparse: bool) -> _core.Data:
-    """Return pixels with a count as the target."""
+    """Return pixels as features and a count as the target."""
     X, y = (np.ascontiguousarray(each, np.float64) for each in digits())
     rows = np.arange(len(X), dtype=np.int64)
     builder = _core.DataBuilder(
@@ -301,7 +303,7 @@ def counted_data(loss: str, is_sparse: bool) -> _core.Data:
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "pinball", "poisson"])
-def test_losses_and_sparse_rows_arrive_too(loss: str) -> None:
+def test_losses_and_sparse_rows_are_unchanged_by_pickling(loss: str) -> None:
     settings = _core.Settings()
     settings.hidden = [16]
     trained = []
@@ -312,7 +314,7 @@ def test_losses_and_sparse_rows_arrive_too(loss: str) -> None:
     assert trained[1:] == trained[:-1]
 
 
-def test_logarithms_of_targets_arrive_too() -> None:
+def test_logarithms_of_targets_are_unchanged_by_pickling() -> None:
     X, y = (np.ascontiguousarray(each, np.float64) for each in digits())
     rows = np.arange(len(X), dtype=np.int64)
     data = _core.Data(X, np.exp(y[:, None]), 0, rows[:1000], rows[1000:])
@@ -335,7 +337,7 @@ def test_logarithms_of_targets_arrive_too() -> None:
         (12, 0, False, "data: logarithms"),
     ],
 )
-def test_units_of_targets_that_do_not_fit_are_refused(place: int, inner: int, wrong: Any, words: str) -> None:
+def test_inconsistent_units_of_targets_are_refused(place: int, inner: int, wrong: Any, words: str) -> None:
     X, y = (np.ascontiguousarray(each, np.float64) for each in digits())
     rows = np.arange(len(X), dtype=np.int64)
     parts = _core.Data(X, np.exp(y[:, None]), 0, rows[:1000], rows[1000:]).__getstate__()  # type: ignore[attr-defined]
@@ -344,19 +346,19 @@ def test_units_of_targets_that_do_not_fit_are_refused(place: int, inner: int, wr
 
 
 def wrong_parts(parts: Any, place: int, inner: int, wrong: Any) -> Any:
-    """Return the parts with another entry in one of them."""
+    """Return the parts with one entry of one part replaced."""
     own = (*parts[place][:inner], wrong, *parts[place][inner + 1 :])
     return (*parts[:place], own, *parts[place + 1 :])
 
 
-def test_data_that_do_not_fit_are_refused() -> None:
+def test_inconsistent_data_are_refused() -> None:
     parts = digits_data().__getstate__()  # type: ignore[attr-defined]
     for place, wrong in ((0, 65), (1, 5), (4, [99]), (6, (*parts[6][:3], parts[6][3][:-1], *parts[6][4:]))):
         with pytest.raises(ValueError, match=r"data: |standardization: "):
             _core.Data.__new__(_core.Data).__setstate__((*parts[:place], wrong, *parts[place + 1 :]))
 
 
-def test_sparse_rows_that_do_not_fit_are_refused() -> None:
+def test_inconsistent_sparse_rows_are_refused() -> None:
     parts = counted_data("poisson", is_sparse=True).__getstate__()  # type: ignore[attr-defined]
     first, size, columns, values = sparse = parts[6][8]
     for place, wrong, words in [
@@ -378,8 +380,8 @@ def test_sparse_rows_that_do_not_fit_are_refused() -> None:
         _core.Data.__new__(_core.Data).__setstate__((*parts[:7], dense[7], *parts[8:]))
 
 
-def test_settings_that_do_not_fit_the_data_are_refused() -> None:
-    """They come from another process, so they are checked where the job is done."""
+def test_settings_that_do_not_match_the_data_are_refused() -> None:
+    """The settings come from another process, so they are checked where the job runs."""
     rules = {"min_epochs": 1, "eta": 2, "training": "resume", "metric": "r2", "seed": 0}
     dense, sparse = (counted_data("squared_error", is_sparse=each) for each in (False, True))
     for data, params, change, words in [
@@ -406,7 +408,7 @@ def test_states_of_other_networks_are_refused() -> None:
         jobs.train(shared, Order(0, 1, 2, {"hidden": (32,)}, first.states))
 
 
-def test_a_process_keeps_the_data_of_few_runs() -> None:
+def test_a_process_keeps_the_data_of_only_a_few_runs() -> None:
     for number in range(5):
         jobs.know(Shared(str(number), [], {}))
     assert list(jobs._known) == ["3", "4"]
@@ -417,7 +419,7 @@ def test_a_process_keeps_the_data_of_few_runs() -> None:
     assert jobs.do(Where("7", versions(), "/nowhere/at/all"), None, Order(0, 0, 1, {}, ())) == JobAnswer(jobs.LACKS)
 
 
-def test_a_run_of_this_process_keeps_its_data_beside_any_number_of_others() -> None:
+def test_the_process_of_a_run_keeps_its_data_regardless_of_other_runs() -> None:
     for token in ("own", "first", "second", "third"):
         jobs.know(Shared(token, [], {}), notified=token == "own")
     assert list(jobs._known) == ["own", "second", "third"]

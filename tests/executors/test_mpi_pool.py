@@ -1,4 +1,4 @@
-"""MPI as `executor=`: processes of mpiexec, one of which decides; and the threads of a single rank."""
+"""MPI as `executor=`: processes started by mpiexec, one of which makes all decisions, and the threads of a rank."""
 
 import json
 import pickle
@@ -66,8 +66,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(
     ("processes", "threads", "each"), [(1, None, 1), (3, None, 1), (1, 3, 3), (2, 3, 3), (3, 4, 2)]
 )
-def test_the_digest_is_that_of_threads(processes: int, threads: int | None, each: int, tmp_path: Path) -> None:
-    """Interrupted and resumed; where a rank has several threads, none ends a job before all of all ranks have one."""
+def test_the_digest_matches_a_run_in_threads(processes: int, threads: int | None, each: int, tmp_path: Path) -> None:
+    """The run is interrupted and resumed. If ranks have several threads, no job ends until every thread has one."""
     given = {"journal": str(tmp_path / "run.ash"), **({} if threads is None else {"threads": threads})}
     meeting = tmp_path / "meeting"
     meeting.mkdir()
@@ -101,7 +101,7 @@ def wait_to_go_on(value: int) -> int:
 
 
 @pytest.mark.parametrize("bad", [BadPickle, BadUnpickle])
-def test_an_error_that_cannot_be_sent_is_told_all_the_same(bad: Any) -> None:
+def test_an_error_that_cannot_be_pickled_is_still_reported(bad: Any) -> None:
     threads = RankThreads(1)
     try:
         [(_, error)] = answers(threads.exchange([packed(0, raises, bad)], 0.0)[1])
@@ -111,7 +111,7 @@ def test_an_error_that_cannot_be_sent_is_told_all_the_same(bad: Any) -> None:
     assert "in raises" in error.__notes__[0], "where it was raised"
 
 
-def test_a_rank_with_a_free_thread_comes_back_and_keeps_what_is_underway() -> None:
+def test_a_rank_with_a_free_thread_returns_while_other_jobs_continue() -> None:
     _go_on.clear()
     threads = RankThreads(3)
     try:
@@ -130,7 +130,7 @@ def test_a_rank_with_a_free_thread_comes_back_and_keeps_what_is_underway() -> No
 
 
 class Played:
-    """An executor of one rank, which this test simulates: the jobs that it was given, with the futures."""
+    """An executor with one simulated rank. It records the jobs that it receives and their futures."""
 
     num_workers = 1
 
@@ -151,7 +151,7 @@ class Played:
 
 @pytest.fixture
 def played() -> tuple[Played, list[Future[JobAnswer]]]:
-    """Return a rank of two threads that has the first of four jobs, and the futures of these."""
+    """Return an executor whose rank has two threads and the first of four jobs, and the futures of all four jobs."""
     executor = Played()
     pool = MPIPool(executor, 2)
     pool.open(Shared("token", [], {}))
@@ -160,7 +160,9 @@ def played() -> tuple[Played, list[Future[JobAnswer]]]:
     return executor, futures
 
 
-def test_a_rank_has_one_exchange_and_jobs_for_its_free_threads(played: tuple[Played, list[Future[JobAnswer]]]) -> None:
+def test_a_rank_has_one_exchange_at_a_time_and_jobs_for_its_free_threads(
+    played: tuple[Played, list[Future[JobAnswer]]],
+) -> None:
     executor, futures = played
     executor.exchanges[0][1].set_result((1, []))
     assert futures[2].cancel()
@@ -170,13 +172,13 @@ def test_a_rank_has_one_exchange_and_jobs_for_its_free_threads(played: tuple[Pla
     assert isinstance(futures[3].exception(0), KeyError) and not futures[1].done()
     executor.exchanges[3][1].set_result((2, [(1, b"no pickle")]))
     assert isinstance(futures[1].exception(0), pickle.UnpicklingError)
-    assert [numbers for numbers, _ in executor.exchanges] == [[0], [1], [3], []]  # the last one asks for job 1
+    assert [numbers for numbers, _ in executor.exchanges] == [[0], [1], [3], []]  # the last exchange asks for job 1
 
 
 @pytest.mark.parametrize(
     ("how", "error"), [("fails", OSError), ("is cancelled", CancelledError), ("is the last", RuntimeError)]
 )
-def test_an_exchange_that_no_other_follows_fails_all_jobs(
+def test_a_failed_or_final_exchange_fails_all_jobs(
     how: str, error: type[Exception], played: tuple[Played, list[Future[JobAnswer]]]
 ) -> None:
     executor, futures = played

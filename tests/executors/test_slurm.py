@@ -1,4 +1,4 @@
-"""The job scripts of examples/slurm, run by an `srun` of these tests that starts one copy per task."""
+"""The job scripts of examples/slurm, run by a replacement of `srun` that starts one copy per task."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ OPTIONS = {
     *("array", "cpus-per-task", "job-name", "mem-per-cpu", "no-kill", "nodes", "ntasks", "ntasks-per-node"),
     *("requeue", "signal", "time"),
 }
-"""Some options of sbatch, from its manual."""
+"""The options of sbatch that the scripts may use, from its manual."""
 
 
 def text(name: str) -> str:
@@ -35,9 +35,9 @@ def text(name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port that dask.sh may use: 20000 plus the number of the job modulo 20000.
+    """Return a port that dask.sh may use: 20000 plus the job number modulo 20000.
 
-    The system assigns none of these to a program that does not ask for a specific one.
+    The system assigns these ports only to programs that ask for a specific port.
     """
     for port in random.sample(range(20_000, 30_000), 1_000):
         with contextlib.suppress(OSError), socket.create_server(("", port)):
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 
 def submitted(name: str, folder: Path, tasks: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as Slurm would, with a number of tasks of one core; those of MPI have two."""
+    """Run a script as Slurm would, with tasks of one CPU each, or two CPUs with MPI."""
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     (programs / "srun").write_text(SRUN.format(mpiexec=mpiexec()))
@@ -71,7 +71,7 @@ def submitted(name: str, folder: Path, tasks: int, *words: str) -> subprocess.Co
         ("dask", 2, ["--workers", "128"]),
     ],
 )
-def test_a_script_does_what_the_command_does(name: str, tasks: int, given: list[str], tmp_path: Path) -> None:
+def test_a_script_gives_the_same_result_as_the_command(name: str, tasks: int, given: list[str], tmp_path: Path) -> None:
     done = submitted(name, tmp_path, tasks, *RUN, "--json", "summary.json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "summary.json").read_text())
@@ -83,16 +83,16 @@ def test_a_script_does_what_the_command_does(name: str, tasks: int, given: list[
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_script_fails_as_the_command_does(name: str, tmp_path: Path) -> None:
+def test_a_script_fails_like_the_command(name: str, tmp_path: Path) -> None:
     done = submitted(name, tmp_path, 2 if name == "mpi" else 1, "none.csv")
-    # mpiexec, which replaces srun, may print that it has ended a worker, but nothing of a run.
+    # mpiexec, which replaces srun, may print that it has stopped a worker, but nothing about a run.
     assert done.returncode == 2 and "ash" not in done.stdout and "candidates" not in done.stdout
     assert done.stderr.count("ash-tune: error: none.csv: no such file") == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_script_is_sound(name: str) -> None:
-    """Options must come before the first command, or sbatch ignores them; errors end the script."""
+def test_a_script_is_valid(name: str) -> None:
+    """Options must precede the first command, or sbatch ignores them. Errors end the script."""
     lines = text(name).splitlines()
     assert lines[0] == "#!/bin/bash" and os.access(SCRIPTS / f"{name}.sh", os.X_OK)
     options = [number for number, line in enumerate(lines) if line.startswith("#SBATCH")]
@@ -110,6 +110,6 @@ def test_shellcheck_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_documentation_has_it(name: str) -> None:
+def test_the_documentation_mentions_every_script(name: str) -> None:
     page = (SCRIPTS.parents[1] / "docs" / "guide" / "cluster.md").read_text(encoding="utf-8")
     assert f"examples/slurm/{name}.sh" in page and f"`{name}.sh`" in (SCRIPTS.parent / "README.md").read_text()

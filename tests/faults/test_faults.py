@@ -1,7 +1,7 @@
-"""The faults of data, settings and numerics (F01 to F57), one per line: a call and its expected error, or none.
+"""The faults of data, settings and numerics (F01 to F57): one call per line, with its expected error, or none.
 
-The details are tested with the parts. These tables ensure that no fault is forgotten and that each is tested through
-the public functions. F29 is in test_data.py, and faults of processes and machines are in the files beside this one.
+The details are tested with the parts. These tables ensure that every fault is tested through the public functions.
+F29 is in test_data.py, and faults of processes and machines are in the other files of this folder.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def changed(row: int, column: int, value: float) -> np.ndarray:
 
 
 def labels(values: Any, dtype: Any = None) -> np.ndarray:
-    """Y with two labels of the user's."""
+    """Return Y with the two given labels."""
     return np.array(values, dtype=dtype)[Y]
 
 
@@ -108,8 +108,10 @@ REFUSED: list[tuple[str, Callable[[], Any], type[AshError], str]] = [
 
 
 @pytest.mark.parametrize(("call", "error", "pattern"), [pytest.param(*c[1:], id=c[0]) for c in REFUSED])
-def test_refused(call: Callable[[], Any], error: type[AshError], pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By an error of ash that is also a ValueError, says what is wrong, and is raised before any training."""
+def test_invalid_input_is_refused(
+    call: Callable[[], Any], error: type[AshError], pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each error is an ash error and a ValueError. It says what is wrong and is raised before any training."""
 
     def trained(*_: Any, **__: Any) -> None:
         raise AssertionError("training has begun")
@@ -136,7 +138,7 @@ ACCEPTED: list[tuple[str, Callable[[], ash.Result]]] = [
 
 
 @pytest.mark.parametrize("call", [pytest.param(c[1], id=c[0]) for c in ACCEPTED])
-def test_accepted(call: Callable[[], ash.Result]) -> None:
+def test_unusual_but_valid_input_is_accepted(call: Callable[[], ash.Result]) -> None:
     result = call()
     assert np.isfinite(result.best_score)
     assert all(np.isfinite(w).all() for w in result.model.core.weights)
@@ -154,21 +156,21 @@ def test_accepted(call: Callable[[], ash.Result]) -> None:
         pytest.param(X[:, :, None], id="F31-three-dimensional"),
     ],
 )
-def test_refused_by_predict(x: Any) -> None:
+def test_invalid_input_is_refused_by_predict(x: Any) -> None:
     model = quick(X, Y).model
     with pytest.raises(DataError):
         model.predict(x)
 
 
 @pytest.mark.parametrize("value", [pytest.param(np.nan, id="F05-nan"), pytest.param(np.inf, id="F06-inf")])
-def test_the_column_is_named(value: float) -> None:
+def test_the_faulty_column_is_named(value: float) -> None:
     with pytest.raises(DataError, match="weight"):
         quick(pandas.DataFrame(changed(2, 1, value), columns=["height", "weight", "age"]), Y, missing="error")
     with pytest.raises(DataError, match=r"column.*\b1\b"):
         quick(changed(2, 1, value), Y, missing="error")
 
 
-def test_f05_a_gap_where_training_had_none() -> None:
+def test_f05_a_missing_cell_is_predicted_even_if_training_had_none() -> None:
     """A missing cell predicts as if it were the median."""
     model = quick(X, Y).model
     filled = np.where(np.isnan(changed(0, 1, np.nan)), model.core.input_center, X)
@@ -177,16 +179,16 @@ def test_f05_a_gap_where_training_had_none() -> None:
     assert quick(changed(2, 1, np.nan), Y).model.encoding.names[2] == "x1 is missing"
 
 
-def test_f07_integers_beyond_double_precision() -> None:
-    """They lose digits, which a warning says, and nothing else."""
+def test_f07_integers_beyond_double_precision_are_rounded() -> None:
+    """The numbers only lose digits, and a warning says so."""
     x = (X * 2**55).astype(np.int64)
     with pytest.warns(UserWarning, match=r"2\*\*53"):
         result = quick(x, Y)
     assert result.best_score == pytest.approx(quick(X, Y).best_score, abs=0.1)
 
 
-def test_f11_a_class_with_one_member() -> None:
-    """It keeps its column of probabilities, whichever part of the split has its row."""
+def test_f11_a_class_with_one_row_is_kept() -> None:
+    """The class keeps its column of probabilities, whichever part of the split contains its row."""
     y = Y.copy()
     y[7] = 2
     with pytest.warns(UserWarning, match=r"class"):
@@ -207,7 +209,7 @@ def test_f11_a_class_with_one_member() -> None:
         pytest.param(labels([0.0, 1.0]), [0.0, 1.0], id="F12-whole-floats"),
     ],
 )
-def test_labels_come_back(y: np.ndarray, expected: list[Any]) -> None:
+def test_labels_keep_their_type(y: np.ndarray, expected: list[Any]) -> None:
     result = quick(X, y, task="classification")
     assert result.model.classes_.tolist() == expected
     predictions = result.model.predict(X)
@@ -216,7 +218,7 @@ def test_labels_come_back(y: np.ndarray, expected: list[Any]) -> None:
     assert (predictions == y).mean() > 0.6
 
 
-def test_f12_categorical_labels() -> None:
+def test_f12_categorical_labels_are_predicted() -> None:
     result = quick(X, pandas.Series(labels(["no", "yes"]), dtype="category"))
     assert result.model.classes_.tolist() == ["no", "yes"]
 
@@ -241,7 +243,7 @@ LAYOUTS: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
 def test_equal_numbers_give_equal_results(layout: str, tmp_path: Path) -> None:
-    """Whatever their type and layout; the caller's array is not written to."""
+    """The result does not depend on dtype and layout, and the caller's array is not changed."""
     x = LAYOUTS[layout](tmp_path)
     before = np.array(x)
     result, expected = quick(x, Y), quick(WHOLE, Y)
@@ -250,14 +252,14 @@ def test_equal_numbers_give_equal_results(layout: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["u1", "u2", "u4", "u8", "?"])
-def test_f15_unsigned_and_bool(kind: str) -> None:
+def test_f15_unsigned_integers_and_booleans_equal_floats(kind: str) -> None:
     x = (np.abs(WHOLE) % 2 if kind == "?" else np.abs(WHOLE)).astype(kind)
     expected = quick(x.astype(np.float64), Y).model.predict_proba(x.astype(np.float64))
     np.testing.assert_array_equal(quick(x, Y).model.predict_proba(x), expected)
 
 
-def test_f21_constant_columns() -> None:
-    """There is no division by zero, and a column that was constant in training has no effect on predictions either."""
+def test_f21_constant_columns_have_no_effect() -> None:
+    """Nothing is divided by zero. A column that was constant in training has no effect on predictions either."""
     x = np.column_stack([X, np.full(60, 7.0), np.zeros(60)])
     model = quick(x, Y).model
     assert np.isfinite(model.predict_proba(x)).all()
@@ -267,7 +269,7 @@ def test_f21_constant_columns() -> None:
 
 
 @pytest.mark.parametrize("y", [pytest.param(Y, id="F30-classes"), pytest.param(YR, id="F30-targets")])
-def test_a_target_in_one_column_is_warned_of(y: np.ndarray) -> None:
+def test_a_two_dimensional_target_with_one_column_warns(y: np.ndarray) -> None:
     from sklearn.exceptions import DataConversionWarning
 
     with pytest.warns(DataConversionWarning):
@@ -287,12 +289,12 @@ def test_a_target_in_one_column_is_warned_of(y: np.ndarray) -> None:
         pytest.param(1, 2, [1], id="F37-one"),
     ],
 )
-def test_rungs_are_whole_numbers(candidates: int, eta: int, epochs: list[int]) -> None:
-    """Powers by integers: a floating logarithm loses the last rung at 243 / 3 and 1000 / 10."""
+def test_rungs_are_integers(candidates: int, eta: int, epochs: list[int]) -> None:
+    """Powers are computed with integers. A floating-point logarithm would lose the last rung at 243/3 and 1000/10."""
     assert rows_of(ash.Ladder(candidates, eta=eta)) == epochs
 
 
-def test_f16_sparse_matrices_are_read_as_dense_ones() -> None:
+def test_f16_sparse_matrices_are_read_like_dense_ones() -> None:
     expected = quick(X, Y).digest
     for kind in (sparse.csr_matrix, sparse.csc_matrix, sparse.coo_matrix, sparse.csr_array):
         for integers in (np.int32, np.int64):
@@ -303,7 +305,7 @@ def test_f16_sparse_matrices_are_read_as_dense_ones() -> None:
             assert quick(matrix, Y).digest == expected
 
 
-def test_f24_many_levels_and_odd_names() -> None:
+def test_f24_many_levels_and_unusual_names_are_accepted() -> None:
     rows = 100_000
     names = [f"level {number}" for number in range(rows - 4)] + ["a\0b", "\N{GRINNING FACE}", "x" * 10_000, "\u202e"]
     frame = pandas.DataFrame({"level": names, "number": np.arange(rows, dtype=float)})
@@ -313,7 +315,7 @@ def test_f24_many_levels_and_odd_names() -> None:
     assert result.model.predict(frame[-10:]).shape == (10,)
 
 
-def test_f26_columns_of_other_kinds_are_named() -> None:
+def test_f26_columns_of_unsupported_types_are_named() -> None:
     times = pandas.date_range("2026-01-01", periods=len(Y))
     odd = {
         "timedelta": times - times[0],
@@ -333,7 +335,7 @@ def test_f27_an_index_has_no_effect() -> None:
         assert quick(pandas.DataFrame(X, index=index), pandas.Series(Y, index=index)).digest == expected
 
 
-def test_f39_threads_as_in_joblib() -> None:
+def test_f39_threads_are_interpreted_as_in_joblib() -> None:
     for wrong in (0, 1.5, "2"):
         with pytest.raises(ash.SettingError, match="threads"):
             quick(X, Y, threads=wrong)
@@ -345,7 +347,7 @@ def test_f39_threads_as_in_joblib() -> None:
 EXPLODING = {"hidden": (20, 20), "activation": "identity", "optimizer": "sgd", "batch_size": 8}
 
 
-def test_f49_all_diverged_has_the_table_of_causes() -> None:
+def test_f49_the_error_after_complete_divergence_lists_the_reasons() -> None:
     space = ash.Space(**EXPLODING, learning_rate=ash.choice(1e6, 2e6, 3e6, 4e6))
     with pytest.raises(AllDiverged) as caught:
         quick(XR, YR, space, min_epochs=4)
@@ -353,7 +355,7 @@ def test_f49_all_diverged_has_the_table_of_causes() -> None:
         assert word in str(caught.value)
 
 
-def test_f50_equal_scores_are_promoted_by_number() -> None:
+def test_f50_equal_scores_are_promoted_by_candidate_number() -> None:
     ladder = ash.Ladder(16, algorithm="sh")
     order = []
     while (job := ladder.next()) is not None:
@@ -362,7 +364,7 @@ def test_f50_equal_scores_are_promoted_by_number() -> None:
     assert order == [(rung, candidate) for rung in range(4) for candidate in range(16 >> rung)]
 
 
-def test_f51_divergence_ranks_last_and_poisons_nothing() -> None:
+def test_f51_diverged_candidates_rank_last_and_affect_no_others() -> None:
     space = ash.Space(**EXPLODING, learning_rate=ash.choice(0.01, 0.011, 0.012, 0.013, 1e6, 1.1e6, 1.2e6, 1.3e6))
     result = quick(XR, YR, space, candidates=8, min_epochs=4)
     exploded = [row for row in result.candidates if row["params"]["learning_rate"] > 1]
@@ -372,13 +374,13 @@ def test_f51_divergence_ranks_last_and_poisons_nothing() -> None:
 
 
 @pytest.mark.parametrize("scale", [pytest.param(1e30, id="F52-huge"), pytest.param(1e-30, id="F52-tiny")])
-def test_features_of_any_scale(scale: float) -> None:
+def test_features_of_any_scale_are_learned(scale: float) -> None:
     result = quick(X * scale, Y)
     assert result.best_score == pytest.approx(quick(X, Y).best_score, abs=0.1)
     assert np.isfinite(result.model.predict_proba(X * scale)).all()
 
 
-def test_f54_f57_the_build_checks_nan_and_knows_its_instruction_set() -> None:
+def test_f54_f57_the_build_keeps_nan_semantics_and_reports_its_instruction_set() -> None:
     from ash import _core
 
     build = _core.build_info()
@@ -398,11 +400,11 @@ def test_f54_f57_the_build_checks_nan_and_knows_its_instruction_set() -> None:
         pytest.param({"hidden": ()}, id="F55-depth-0"),
     ],
 )
-def test_sizes_at_the_edge(changes: dict[str, object]) -> None:
+def test_extreme_sizes_are_trained(changes: dict[str, object]) -> None:
     assert quick(X, Y, small_space(**changes)).best_score > 0.3
 
 
-def test_f56_constant_target_and_undefined_metric() -> None:
+def test_f56_a_constant_target_and_an_undefined_metric_are_handled() -> None:
     with pytest.warns(UserWarning, match="undefined"):
         result = quick(XR, np.full(60, 4.5), min_epochs=50)
     np.testing.assert_allclose(result.model.predict(XR), 4.5, atol=0.5)
@@ -410,7 +412,7 @@ def test_f56_constant_target_and_undefined_metric() -> None:
         quick(XR, np.full(60, 4.5), metric="r2")
 
 
-def test_f78_inside_asyncio() -> None:
+def test_f78_tune_runs_inside_asyncio() -> None:
     async def both() -> tuple[ash.Result, ash.Result]:
         return quick(X, Y), await asyncio.to_thread(quick, X, Y)
 
@@ -425,7 +427,7 @@ def test_every_fault_has_a_test_or_a_reason() -> None:
     assert [f"F{number:02}" for number in sorted(found & NOT_DUE.keys())] == []
 
 
-def test_the_table_of_faults_counts_what_was_tried() -> None:
+def test_the_table_of_faults_counts_the_tested_faults() -> None:
     rows = counts(["test_f58_a", "test_x[F64-b]", "test_f103_f05_c"], ["test_f61_d"], ["test_f115_e"])
     found = {
         row["section"]: tuple(row[name] for name in ("faults", "due", "tried", "survived", "skipped")) for row in rows

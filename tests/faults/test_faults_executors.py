@@ -1,7 +1,7 @@
-"""The faults of executors other than clusters (F97, F98, F100): slow workers, bad pickles, pools that cannot begin.
+"""The faults of executors other than clusters (F97, F98, F100): slow workers, bad pickles, pools that cannot start.
 
-The faults are those of mpi4py's and loky's own tests of their executors. No run may hang: each ends with an error that
-says why, and its journal can be continued.
+The faults are taken from the executor tests of mpi4py and loky. No run may hang: each run ends with an error that
+explains why, and its journal can be continued.
 """
 
 import multiprocessing
@@ -41,7 +41,7 @@ POOLS: dict[str, Callable[..., Executor]] = {"processes": processes, "loky": of_
 
 
 @pytest.mark.parametrize("make", POOLS.values(), ids=[f"F100-{name}" for name in POOLS])
-def test_bad_pickles_end_the_run_in_words(
+def test_bad_pickles_end_the_run_with_a_clear_error(
     make: Callable[..., Executor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for bad, function in BAD.items():
@@ -56,13 +56,13 @@ def test_bad_pickles_end_the_run_in_words(
     "make", [*POOLS.values(), lambda **given: ThreadPoolExecutor(2, **given)], ids=[*POOLS, "threads"]
 )
 @pytest.mark.faults
-def test_f100_a_pool_that_cannot_begin(make: Callable[..., Executor]) -> None:
+def test_f100_a_pool_that_cannot_start_ends_the_run(make: Callable[..., Executor]) -> None:
     with make(initializer=cannot_begin) as executor, pytest.raises(ash.ExecutorFailed, match=r"is broken|no more"):
         tuned(executor=executor)
 
 
-def test_f100_a_pool_that_is_shut_down_in_the_middle(tmp_path: Path) -> None:
-    """Jobs that had not begun are cancelled, and no more are taken."""
+def test_f100_shutting_down_a_pool_during_a_run_ends_the_run(tmp_path: Path) -> None:
+    """Jobs that have not started are cancelled, and the executor accepts no more jobs."""
     path, executor = tmp_path / "run.ash", ThreadPoolExecutor(2)
 
     shut = After(1, lambda run: executor.shutdown(wait=False, cancel_futures=True))
@@ -71,7 +71,7 @@ def test_f100_a_pool_that_is_shut_down_in_the_middle(tmp_path: Path) -> None:
     assert tuned(threads=2, journal=path, min_epochs=8).digest == tuned(threads=1, min_epochs=8).digest
 
 
-def test_f97_jobs_that_are_cancelled_are_done_again() -> None:
+def test_f97_cancelled_jobs_are_repeated() -> None:
     cancelled = set()
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
@@ -87,8 +87,8 @@ def test_f97_jobs_that_are_cancelled_are_done_again() -> None:
     assert tuned(executor=Wrapped(submit), threads=2).digest == expected() and cancelled
 
 
-def test_f97_a_job_whose_answer_is_told_after_the_run_has_ended() -> None:
-    """An executor that answers nothing for a while, then all at once, the last one first, and much of it twice."""
+def test_f97_late_unordered_and_repeated_answers_do_not_change_the_result() -> None:
+    """The executor gives no answers for a while, then many at once in reverse order. Each job is run twice."""
     kept: list[tuple[Future[Any], Any]] = []
     lock = threading.Lock()
 
@@ -116,8 +116,8 @@ def test_f97_a_job_whose_answer_is_told_after_the_run_has_ended() -> None:
         thread.join()
 
 
-def test_f98_a_worker_that_does_not_end_holds_nobody_where_it_is_decided_greedily() -> None:
-    """The held job is released when the others have done everything else."""
+def test_f98_a_job_that_does_not_end_holds_up_no_others_in_greedy_runs() -> None:
+    """The slow job is released once all others have finished."""
     others, first = [0], threading.Event()
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
@@ -133,7 +133,7 @@ def test_f98_a_worker_that_does_not_end_holds_nobody_where_it_is_decided_greedil
         return own.submit(slow) if number == 1 else threads.submit(quick)
 
     def let_go() -> int:
-        """Release it once nothing has been done for some seconds."""
+        """Release the slow job once no other job has finished for three seconds."""
         seen = -1
         while seen != others[0] or not seen:
             seen = others[0]
@@ -147,8 +147,8 @@ def test_f98_a_worker_that_does_not_end_holds_nobody_where_it_is_decided_greedil
     assert told.result() >= 0.9 * len(result.jobs)
 
 
-def test_f98_a_slow_worker_changes_nothing() -> None:
-    """One of three takes a hundred times as long as the others."""
+def test_f98_a_slow_worker_does_not_change_the_result() -> None:
+    """Every third job takes a hundred times as long as the others."""
 
     def submit(threads: Any, number: int, function: Any, arguments: Any) -> Future[Any]:
         def timed() -> Any:

@@ -1,4 +1,4 @@
-"""The faults of files, and some more (F103 to F117): untrusted models, hostile names, missing packages."""
+"""The faults of files and some others (F103 to F117): untrusted models, hostile names, missing packages."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("ending", ["ash", "safetensors", "onnx", "json"], ids=lambda ending: f"F103-{ending}")
-def test_nothing_in_a_file_is_run(ending: str, tmp_path: Path) -> None:
+def test_no_code_in_a_file_is_executed(ending: str, tmp_path: Path) -> None:
     path, mark = tmp_path / f"model.{ending}", tmp_path / "mark"
     path.write_bytes(pickle.dumps(Canary(mark)))
     with pytest.raises(ModelFormatError):
@@ -87,7 +87,7 @@ SAFETENSORS = {
 
 
 @pytest.mark.parametrize("fault", SAFETENSORS, ids=lambda fault: f"F104-{fault}")
-def test_files_that_are_no_safetensors(fault: str, tmp_path: Path) -> None:
+def test_invalid_safetensors_files_are_refused(fault: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(SAFETENSORS[fault])
     with pytest.raises(ModelFormatError):
@@ -99,13 +99,13 @@ def test_files_that_are_no_safetensors(fault: str, tmp_path: Path) -> None:
     ["[" * 10_000, "{}", "null", '{"format": 1e400}', '{"layers": [-1]}', "NaN"],
     ids=lambda value: f"F105-{value[:12]}",
 )
-def test_metadata_are_checked_before_anything_is_made(value: str, tmp_path: Path) -> None:
+def test_metadata_is_checked_before_anything_is_created(value: str, tmp_path: Path) -> None:
     save_file({"weights": np.zeros(3, np.float32)}, tmp_path / "a", {"ash": value})
     with pytest.raises(ModelFormatError):
         ash.load(tmp_path / "a")
 
 
-def test_f107_truncations_and_flipped_bits(saved: Path, tmp_path: Path) -> None:
+def test_f107_truncated_files_and_flipped_bits_are_detected(saved: Path, tmp_path: Path) -> None:
     content = saved.read_bytes()
     random = np.random.default_rng(0)
     expected = ash.load(saved).predict_proba(X)
@@ -144,7 +144,7 @@ def test_f109_a_planted_link_is_not_followed(saved: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_the_modes_of_files_follow_the_umask(mask: int, mode: int, tmp_path: Path) -> None:
+def test_file_permissions_follow_the_umask(mask: int, mode: int, tmp_path: Path) -> None:
     result = quick(X, Y)
     before = os.umask(mask)
     try:
@@ -162,7 +162,7 @@ def test_the_modes_of_files_follow_the_umask(mask: int, mode: int, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["trace", "to_json", "report", "save", "to_cpp", "to_onnx"])
-def test_a_file_is_written_whole_or_not_at_all(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_written_completely_or_not_at_all(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, path = quick(X, Y), tmp_path / "file"
     write = getattr(result if hasattr(result, name) else result.model, name)
     write(path)
@@ -182,7 +182,7 @@ def test_a_file_is_written_whole_or_not_at_all(name: str, tmp_path: Path, monkey
         write(tmp_path)
 
 
-def test_f110_hostile_names_are_only_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f110_hostile_names_have_no_effect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     frame = pandas.DataFrame(np.tile(X, (1, 3))[:, : len(HOSTILE)], columns=HOSTILE)
     labels = np.array(HOSTILE)[:2][Y]
@@ -199,7 +199,7 @@ def test_f110_hostile_names_are_only_names(tmp_path: Path, monkeypatch: pytest.M
     assert quick(frame, labels, journal=path).digest == result.digest
 
 
-def test_f112_the_command_runs_no_code_of_a_file(tmp_path: Path) -> None:
+def test_f112_the_command_executes_no_code_in_a_file(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     table_file = tmp_path / "table.csv"
     table_file.write_text(
@@ -207,7 +207,7 @@ def test_f112_the_command_runs_no_code_of_a_file(tmp_path: Path) -> None:
     )
     subprocess.run(command_line(str(table_file), "--candidates", "1"), cwd=tmp_path, capture_output=True, check=False)
     assert not mark.exists()
-    # What a run sends to its own workers is unpickled.
+    # Only these files unpickle data, which a run sends to its own workers.
     workers = {f"executors/{name}.py" for name in ("jobs", "mpi_pool")}
     workers |= {"function/answers.py"}
     files = [
@@ -217,12 +217,13 @@ def test_f112_the_command_runs_no_code_of_a_file(tmp_path: Path) -> None:
     assert not re.search(r"(?<![\w.])(eval|exec)\(|yaml\.load|pickle\.load", source)
 
 
-def test_f115_a_processor_without_avx() -> None:
+def test_f115_a_processor_without_avx_is_supported() -> None:
     from ash import _core
 
     code = "from ash import _core; print(_core.instruction_sets())"
     words = [needs.program("qemu-x86_64"), "-cpu", "Nehalem", sys.executable, "-c", code]
-    here = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS")}  # of a newer one
+    # these settings may be for a newer processor
+    here = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS")}
     done = subprocess.run(words, env=here, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0 and "baseline" in done.stdout and "x86-64-v3" not in done.stdout, done.stderr
     assert "baseline" in _core.instruction_sets()
@@ -237,7 +238,7 @@ EXTRAS = {
     **{name: (package, package) for name, package in (("to_onnx", "onnx"), ("to_torch", "torch"))},
     **{name: (name.lower(), name.lower()) for name in ash.callbacks.__all__},
 }
-"""Calls that need a package, that package, and the extra that installs it."""
+"""Maps each call that needs a package to the package and the extra that installs it."""
 
 
 @pytest.mark.parametrize("name", EXTRAS, ids=lambda name: f"F117-{name}")

@@ -1,7 +1,7 @@
-"""The faults of many machines on hosts (F95, F102): frames that are late or lost, hosts that are cut off or join.
+"""The faults of many machines on hosts (F95, F102): delayed or lost frames, and hosts that are cut off or added.
 
-The outcome must be that of threads on this machine: the same digest, and the same rows of the journal.
-test_faults_machines.py, which needs no hosts, cuts the whole wire to a scheduler.
+The outcome must equal that of threads on this machine: the same digest and the same rows of the journal.
+test_faults_machines.py cuts the whole connection to a scheduler, and needs no hosts.
 """
 
 import json
@@ -24,9 +24,9 @@ from mpi_help import under_mpi
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 COUNT, DELAY, LOSS = 3, 0.02, 0.01
 LONG: dict[str, Any] = {"min_epochs": 8}
-"""Settings with which a run is still going on when something fails."""
+"""Settings that make a run long enough for a failure during it."""
 PATIENCE = 11
-"""Seconds without an answer after which Dask gives up a host: the least value that it accepts."""
+"""Seconds without an answer after which Dask gives up on a host. Dask accepts no smaller value."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def made() -> Iterator[Hosts]:
         yield made
 
 
-def test_f102_late_and_lost_frames_and_a_host_that_is_cut_off_for_some_seconds(
+def test_f102_late_and_lost_frames_and_a_short_disconnection_do_not_change_the_result(
     made: Hosts, undisturbed: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "cut.ash"
@@ -50,7 +50,9 @@ def test_f102_late_and_lost_frames_and_a_host_that_is_cut_off_for_some_seconds(
         assert (started.run(path, partial(made.cut_for, 3, 1), **LONG), jobs_in(path)) == undisturbed
 
 
-def test_f95_all_hosts_are_cut_off_for_good_and_threads_go_on(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
+def test_f95_a_run_that_loses_all_hosts_can_be_continued_in_threads(
+    made: Hosts, undisturbed: Any, tmp_path: Path
+) -> None:
     path = tmp_path / "run.ash"
     with cluster_on(made, [1, 2], PATIENCE) as started:
         told = started.run(path, partial(made.cut, 1, 2), worker_timeout=2, **LONG)
@@ -63,7 +65,7 @@ def test_f95_all_hosts_are_cut_off_for_good_and_threads_go_on(made: Hosts, undis
     assert sorted(jobs_in(path)) == sorted(jobs), "what had to wait for others when all were lost stands before these"
 
 
-def test_f95_the_only_host_is_cut_off_and_another_one_joins(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
+def test_f95_another_host_can_replace_the_only_one(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with cluster_on(made, [1], PATIENCE) as started:
 
@@ -86,8 +88,8 @@ if __name__ == "__main__":
 """
 
 
-def test_f102_mpi_with_late_and_lost_frames(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
-    """A rank on each host, where mpiexec has it started as it would by ssh: -x HOST COMMAND."""
+def test_f102_late_and_lost_frames_do_not_change_an_mpi_run(made: Hosts, undisturbed: Any, tmp_path: Path) -> None:
+    """There is one rank per host. mpiexec starts each rank as it would by ssh: -x HOST COMMAND."""
     journal, script, launch = tmp_path / "run.ash", tmp_path / "script.py", tmp_path / "launch"
     script.write_text(RANKS, encoding="utf-8")
     cases = "\n".join(f"{address(host)}) inside='{' '.join(made.inside(host))}' ;;" for host in range(COUNT))
@@ -105,12 +107,12 @@ def test_f102_mpi_with_late_and_lost_frames(made: Hosts, undisturbed: Any, tmp_p
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    *spaces, digest = re.findall(r"net:\[\d+\]|[0-9a-f]{16,}", done.stdout)  # ranks may share a line
+    *spaces, digest = re.findall(r"net:\[\d+\]|[0-9a-f]{16,}", done.stdout)  # two ranks may print on the same line
     assert len(spaces) == len(set(spaces)) == COUNT
     assert (digest, jobs_in(journal)) == undisturbed
 
 
-# The hosts themselves: the network between them has the requested delay and loss, and can be cut
+# The hosts: the network between them has the requested delay and loss, and can be cut
 
 LOSSY, SENT = 0.1, 1000
 ANSWER = """
@@ -144,27 +146,27 @@ print(json.dumps([len(took), min(took, default=0)]))
 
 @pytest.fixture(scope="module")
 def answering() -> Iterator[Hosts]:
-    """Three hosts, of which the first answers each datagram with itself."""
+    """Yield three hosts, the first of which answers each datagram with a copy of it."""
     with hosts(3, DELAY, LOSSY) as made:
         command = [*made.inside(0), sys.executable, "-c", ANSWER]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None and process.stdout.readline()
             for host in (1, 2):
-                while asked(made, host, 1)[0] == 0:  # a host that was not found is asked for again after a second
+                while asked(made, host, 1)[0] == 0:  # a host that was not found is looked up again after a second
                     pass
             yield made
             process.kill()
 
 
 def asked(made: Hosts, host: int, datagrams: int = SENT) -> tuple[int, float]:
-    """Return how many datagrams have come back to a host, and the shortest time that one took."""
+    """Return how many datagrams came back to a host, and the shortest round-trip time of a datagram."""
     command = [*made.inside(host), sys.executable, "-c", ASK, address(0), str(datagrams)]
     count, shortest = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return count, shortest
 
 
-def test_frames_are_late_and_some_are_lost(answering: Hosts) -> None:
-    """Each datagram may be lost on its way out or back, so of a thousand 810 remain, give or take 12.4."""
+def test_frames_are_delayed_and_some_are_lost(answering: Hosts) -> None:
+    """A datagram may be lost on its way out or back, so 810 of 1000 should return (standard deviation 12.4)."""
     count, shortest = asked(answering, 1)
     assert shortest >= 2 * DELAY
     assert abs(count - SENT * (1 - LOSSY) ** 2) < 6 * 12.4
@@ -180,6 +182,6 @@ def test_a_cut_off_host_receives_nothing(answering: Hosts) -> None:
     assert asked(answering, 1, 100)[0] > 50
 
 
-def test_hosts_reach_nothing_but_each_other(answering: Hosts) -> None:
+def test_hosts_can_only_reach_each_other(answering: Hosts) -> None:
     routes = subprocess.run([*answering.inside(1), "ip", "route"], capture_output=True, text=True, check=True).stdout
     assert [line.split()[:3] for line in routes.splitlines()] == [["10.77.0.0/24", "dev", "cable"]]

@@ -1,6 +1,6 @@
-"""The faults of many machines with Dask (F93 to F102): workers, a scheduler, a wire that fail in the middle of a run.
+"""The faults of many machines with Dask (F93 to F102): workers, schedulers and connections that fail during a run.
 
-The outcome must be that of threads on this machine: the same digest, and the same rows of the journal.
+The outcome must equal that of threads on this machine: the same digest and the same rows of the journal.
 """
 
 import math
@@ -22,11 +22,11 @@ from executor_help import BAD, climb, deadly, deadly_job, tuned
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 LONG: dict[str, Any] = {"min_epochs": 8}
-"""Settings with which a run is still going on when something fails."""
+"""Settings that make a run long enough for a failure during it."""
 LOST = (
     r"has had no worker for worker_timeout=2 seconds; start some|is closed, by its close\(\) or because its scheduler"
 )
-"""Errors that end a run without a scheduler: timing decides which of the two comes first."""
+"""Errors that end a run without a scheduler. Which of the two comes first depends on timing."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Any
 
 
 def gone_on(journal: Path, **given: Any) -> tuple[str, list[Any]]:
-    """Return the outcome of a run after an error, from its journal, which also has jobs that waited for others."""
+    """Return the outcome of a run resumed from the journal of a failed run. The order of its jobs may differ."""
     return in_any_order((tuned(journal=journal, **LONG, **given).digest, jobs_in(journal)))
 
 
@@ -53,7 +53,7 @@ def connected(started: Cluster, workers: int = 2) -> Any:
 
 @pytest.fixture(autouse=True)
 def impatient() -> Iterator[None]:
-    """Let Dask give up a connection after some seconds, instead of half a minute."""
+    """Let Dask give up connecting after 5 seconds instead of 30."""
     import dask
 
     with dask.config.set({"distributed.comm.timeouts.connect": "5s"}):
@@ -61,16 +61,16 @@ def impatient() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("mode", ["segfault", "sys.exit"])
-def test_f93_workers_that_die_at_random_change_nothing(mode: str) -> None:
+def test_f93_randomly_dying_workers_do_not_change_the_result(mode: str) -> None:
     found = killed(2, mode)
     assert found["kills"] >= 2
     assert (found["unlike"], found["wrong"]) == (0, 0), found
 
 
-def test_f94_a_candidate_that_kills_its_workers_ends_the_run_by_its_name(
+def test_f94_a_candidate_that_kills_its_workers_ends_the_run_and_is_named(
     undisturbed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dask blames all tasks that wait on a worker that dies, so it may be another job that fails three times."""
+    """Dask blames all tasks queued on a worker that dies, so another job may be the one that fails three times."""
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "0")
     monkeypatch.setattr(dask_pool, "_train", deadly_job)
     path = tmp_path / "run.ash"
@@ -81,7 +81,7 @@ def test_f94_a_candidate_that_kills_its_workers_ends_the_run_by_its_name(
     assert gone_on(path, threads=2) == in_any_order(undisturbed)
 
 
-def test_f94_a_function_that_kills_its_workers_goes_on_with_the_others(
+def test_f94_a_function_that_kills_its_workers_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")
@@ -89,13 +89,13 @@ def test_f94_a_function_that_kills_its_workers_goes_on_with_the_others(
         result = ash.tune_function(deadly, {"x": list(range(16))}, executor=client, candidates=16, progress=False)
     died = {result.params[each.candidate]["x"] for each in result.failures}
     scored = {row["params"]["x"] for row in result.candidates if math.isfinite(row["score"])}
-    assert 13 in died - scored and died | scored == set(range(16))  # Dask also blames some jobs that wait
+    assert 13 in died - scored and died | scored == set(range(16))  # Dask also blames some queued jobs
     assert [each for each in result.failures if each.kind != "died" or "KilledWorker" not in each.text] == []
     assert result.ended == "finished" and result.best_params == {"x": max(scored)}
 
 
-def test_f95_workers_may_come_late(undisturbed: Any, tmp_path: Path) -> None:
-    """The only worker dies; another one comes some seconds later."""
+def test_f95_a_late_worker_continues_the_run(undisturbed: Any, tmp_path: Path) -> None:
+    """The only worker dies. Another worker arrives a few seconds later."""
     with cluster(tmp_path, workers=1) as started, connected(started, 1) as client:
 
         def leave() -> None:
@@ -107,7 +107,7 @@ def test_f95_workers_may_come_late(undisturbed: Any, tmp_path: Path) -> None:
     assert (result.digest, jobs_in(tmp_path / "run.ash")) == undisturbed
 
 
-def test_f95_a_function_that_is_lost_with_the_only_worker_is_sent_again(tmp_path: Path) -> None:
+def test_f95_a_job_of_a_function_lost_with_the_only_worker_is_sent_again(tmp_path: Path) -> None:
     with cluster(tmp_path, workers=1) as started, connected(started, 1) as client:
 
         def leave() -> None:
@@ -121,7 +121,7 @@ def test_f95_a_function_that_is_lost_with_the_only_worker_is_sent_again(tmp_path
     assert result.best_params["x"] == pytest.approx(0.3, abs=0.04) and len(result.columns["rung"]) > 16
 
 
-def test_f96_a_scheduler_that_dies_ends_the_run_and_a_new_cluster_goes_on(undisturbed: Any, tmp_path: Path) -> None:
+def test_f96_a_dead_scheduler_ends_the_run_and_a_new_cluster_can_continue_it(undisturbed: Any, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with cluster(tmp_path) as started, connected(started) as client:
 
@@ -137,19 +137,19 @@ def test_f96_a_scheduler_that_dies_ends_the_run_and_a_new_cluster_goes_on(undist
         assert gone_on(path, executor=client) == in_any_order(undisturbed)
 
 
-def test_f102_a_wire_that_is_dead_for_some_seconds() -> None:
-    """Nothing passes from or to the scheduler; afterwards everything continues as if nothing had happened."""
+def test_f102_a_short_interruption_of_the_connection_changes_nothing() -> None:
+    """Nothing passes from or to the scheduler for a while. Then everything continues as if nothing had happened."""
     found = held(3)
     assert found["seconds"] >= 3
     assert (found["unlike"], found["wrong"]) == (0, 0), found
 
 
-def test_f102_a_wire_that_is_cut_ends_the_run(tmp_path: Path) -> None:
+def test_f102_a_cut_connection_ends_the_run(tmp_path: Path) -> None:
     with cluster(tmp_path) as started, connected(started) as client, pytest.raises(ash.ExecutorFailed, match=LOST):
         tuned(executor=client, worker_timeout=2, callbacks=[After(9, lambda run: started.wire.close())], **LONG)
 
 
-def test_f100_bad_pickles_end_the_run_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f100_bad_pickles_end_the_run_with_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with cluster(tmp_path) as started, connected(started) as client:
         for bad, function in BAD.items():
             monkeypatch.setattr(dask_pool, "_tell", function)

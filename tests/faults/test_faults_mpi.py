@@ -1,6 +1,6 @@
-"""The faults of MPI (F94, F100, F101): ranks that die, and the faults of mpi4py's own tests of its futures.
+"""The faults of MPI (F94, F100, F101): ranks that die, and the faults tested by mpi4py for its futures.
 
-mpiexec ends all ranks when one dies; the same command line resumes from the journal.
+mpiexec ends all ranks when one dies. Running the same command again resumes from the journal.
 """
 
 import re
@@ -32,7 +32,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(("who", "threads"), [("worker", 2), ("worker", 4), ("decides", 2)])
-def test_f101_a_rank_that_dies_ends_the_job_and_the_same_line_goes_on(who: str, threads: int, tmp_path: Path) -> None:
+def test_f101_a_dead_rank_ends_the_job_and_the_same_command_resumes_it(who: str, threads: int, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     dead = run_script(3, KILLED, tmp_path, str(path), who, str(threads))
     assert dead.returncode != 0
@@ -130,7 +130,9 @@ if __name__ == "__main__":
     ids=lambda text: f"F100-{text}" if isinstance(text, str) else "",
 )
 @pytest.mark.parametrize("threads", [2, 4])
-def test_what_fails_in_a_rank_ends_the_run_in_words(what: str, ends: list[str], threads: int, tmp_path: Path) -> None:
+def test_errors_in_a_rank_end_the_run_with_a_clear_error(
+    what: str, ends: list[str], threads: int, tmp_path: Path
+) -> None:
     path = tmp_path / "run.ash"
     done = run_script(3, FAILS, tmp_path, what, str(path), str(threads))
     told = [line for line in done.stdout.splitlines() if line.startswith("ended: ")]
@@ -142,8 +144,8 @@ def test_what_fails_in_a_rank_ends_the_run_in_words(what: str, ends: list[str], 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("size", [3 * PIECE + 1, pytest.param(2**31 + 2**20, marks=pytest.mark.slow)])
-def test_f101_data_of_many_pieces(size: int, tmp_path: Path) -> None:
-    """An executor of MPI would wait forever for one argument of more than 2 GiB."""
+def test_f101_data_are_sent_in_many_pieces(size: int, tmp_path: Path) -> None:
+    """An MPI executor would wait forever for a single argument larger than 2 GiB."""
     free = available_bytes()
     if free is None or free < 6 * size:
         needs.not_here(f"{(free or 0) / 2**30:.0f} GiB of free memory, of {6 * size / 2**30:.0f} that this takes")
@@ -151,13 +153,13 @@ def test_f101_data_of_many_pieces(size: int, tmp_path: Path) -> None:
     assert done.stdout.split() == [str(size)], done.stderr
 
 
-def test_f101_data_that_no_rank_can_read_are_sent(tmp_path: Path) -> None:
+def test_f101_data_are_sent_if_no_rank_can_read_the_file(tmp_path: Path) -> None:
     done = run_script(3, UNSEEN, tmp_path)
     assert done.stdout.split() == [expected()], done.stderr
 
 
 @pytest.mark.faults
-def test_f99_data_that_one_rank_cannot_read_end_the_run_in_words(tmp_path: Path) -> None:
-    """As if another version is installed there: the other rank does not wait for it."""
+def test_f99_data_that_one_rank_cannot_read_end_the_run_with_a_clear_error(tmp_path: Path) -> None:
+    """One rank fails as if another version were installed there. The other rank does not wait for it."""
     done = run_script(3, UNREADABLE, tmp_path)
     assert done.stdout.strip() == "the executor does not take the data: ValueError: not for this rank", done.stderr

@@ -1,6 +1,6 @@
 """The faults of processes (F79 to F92): forks, workers of other libraries, interpreter exits, threads, copies, memory.
 
-Each runs in a fresh interpreter, since the outcome depends on what a process has done before.
+Each test runs in a fresh interpreter, since the outcome depends on what a process has done before.
 """
 
 import itertools
@@ -17,7 +17,7 @@ def digest() -> str:
     return run("print(quick(X, Y).digest)")
 
 
-def test_f79_fits_in_children_after_one_in_the_parent(digest: str) -> None:
+def test_f79_children_can_fit_after_their_parent(digest: str) -> None:
     code = """
 import multiprocessing
 def again(_):
@@ -37,7 +37,7 @@ if __name__ == "__main__":
     assert run(code, expected=digest) == "[0, 0, 0]\nTrue"
 
 
-def test_f80_a_fork_while_another_thread_tunes(digest: str) -> None:
+def test_f80_a_fork_while_another_thread_tunes_does_no_harm(digest: str) -> None:
     code = """
 found = []
 thread = threading.Thread(target=lambda: found.append(quick(X, Y, candidates=64, min_epochs=8, threads=2).digest))
@@ -55,7 +55,7 @@ print(found == [quick(X, Y, candidates=64, min_epochs=8).digest] and set(statuse
     assert run("warnings.simplefilter('ignore')\n" + code, expected=digest) == "True"
 
 
-def test_f80_children_that_are_forked_while_another_thread_tunes_can_tune(digest: str) -> None:
+def test_f80_children_forked_while_another_thread_tunes_can_tune(digest: str) -> None:
     code = """
 quick(X, Y, threads=2)  # all is imported: a fork beside an import leaves a lock of Python's behind
 over = threading.Event()
@@ -114,8 +114,8 @@ RUNS = {
 
 @pytest.mark.parametrize("kind", RUNS, ids=lambda kind: f"F80-{kind}")
 @pytest.mark.parametrize("way", IN_CHILD)
-def test_a_child_forked_in_the_middle_of_a_run_ends(way: str, kind: str, digest: str, tmp_path: Path) -> None:
-    """It has none of the threads; if it continues the run, that ends with an error."""
+def test_a_child_forked_during_a_run_can_exit(way: str, kind: str, digest: str, tmp_path: Path) -> None:
+    """The child has none of the threads. If it continues the run, the run ends with an error."""
     does, status = IN_CHILD[way]
     code = ON_JOB.format(does=does, run=RUNS[kind])
     assert run(code, expected=digest, folder=tmp_path) == f"stopped {status}"
@@ -139,7 +139,7 @@ print(threading.active_count())
     assert run(code) == "1"
 
 
-def test_f87_scorers_and_callbacks_that_import_log_lock_and_call_ash() -> None:
+def test_f87_scorers_and_callbacks_may_import_log_lock_and_call_ash() -> None:
     code = """
 import logging, io
 logging.basicConfig(stream=io.StringIO(), level=logging.DEBUG)
@@ -215,11 +215,11 @@ long()
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: f"F88-{ending}")
-def test_the_interpreter_ends_in_the_middle(ending: str) -> None:
+def test_the_interpreter_can_exit_during_a_run(ending: str) -> None:
     run("warnings.simplefilter('ignore')\n" + LONG + ENDINGS[ending])
 
 
-def test_f89_threads_that_fit_and_predict_at_once() -> None:
+def test_f89_threads_can_fit_and_predict_at_once() -> None:
     code = """
 from concurrent.futures import ThreadPoolExecutor
 model = quick(X, Y).model
@@ -256,7 +256,7 @@ print(found is None and quick(X, Y).digest == EXPECTED)
     assert run(code, expected=digest) == "True"
 
 
-def test_f91_copies_of_estimators_and_results() -> None:
+def test_f91_estimators_and_results_can_be_copied() -> None:
     code = """
 import copy, pickle, joblib, io
 import cloudpickle
@@ -277,8 +277,8 @@ print((clone(fitted).fit(X, Y).predict_proba(X) == expected).all())
 
 
 @pytest.mark.parametrize(("warm", "more"), [(50, 100), pytest.param(200, 800, marks=pytest.mark.slow)])
-def test_f92_many_fits_leave_nothing_behind(warm: int, more: int) -> None:
-    """Less than 10 kB of memory per fit, which a table or a network would exceed, and no file or thread at all."""
+def test_f92_many_fits_leak_nothing(warm: int, more: int) -> None:
+    """Each fit may leave less than 10 kB of memory, which any table or network would exceed, and no file or thread."""
     code = f"""
 def held():
     pages = int(open("/proc/self/statm").read().split()[1])
@@ -298,7 +298,7 @@ print(after[0] - before[0] < {more} * 1e4, after[1] - before[1], after[2] <= bef
     assert run(code) == "True 0 True"
 
 
-def test_f92_too_little_memory_is_refused_beforehand(digest: str) -> None:
+def test_f92_insufficient_memory_is_refused_beforehand(digest: str) -> None:
     code = """
 import resource
 quick(X, Y)
@@ -323,7 +323,7 @@ CPUS = len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"], ids=lambda backend: f"F81-{backend}")
-def test_workers_of_joblib_share_the_processors(backend: str) -> None:
+def test_joblib_workers_share_the_processors(backend: str) -> None:
     code = f"""
 import joblib
 if __name__ == "__main__":
@@ -336,7 +336,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("processes", [True, False], ids=["F81-dask-processes", "F81-dask-threads"])
-def test_workers_of_dask_share_the_processors(processes: bool, digest: str, tmp_path: Path) -> None:
+def test_dask_workers_share_the_processors(processes: bool, digest: str, tmp_path: Path) -> None:
     code = f"""
 warnings.simplefilter("ignore")
 import dask, distributed
@@ -360,7 +360,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("order", [*itertools.permutations(["ash", "sklearn"]), *[
     pair for name in ("torch", "lightgbm", "xgboost") for pair in ((name, "ash"), ("ash", name))
 ]], ids=lambda order: f"F82-{'-'.join(order)}")  # fmt: skip
-def test_any_order_of_imports(order: tuple[str, str], digest: str) -> None:
+def test_ash_can_be_imported_before_or_after_other_libraries(order: tuple[str, str], digest: str) -> None:
     for name in order:
         needs.installed(name)
     imports = "".join(f"import {name}\n" for name in order)

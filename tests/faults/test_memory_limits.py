@@ -1,4 +1,4 @@
-"""If the system refuses memory, at any amount, there is the right answer, a MemoryError or an error of ash."""
+"""If the system refuses memory at any point, the result is correct or the error is a MemoryError or an ash error."""
 
 import json
 import sys
@@ -16,14 +16,14 @@ LIMITS = pytest.mark.parametrize("limits", [5, pytest.param(30, marks=pytest.mar
 
 @LIMITS
 @pytest.mark.parametrize("operation", ["fit", "predict", "resume", "load", "report"])
-def test_each_limit_of_memory_gives_the_right_answer_or_an_error(operation: str, limits: int) -> None:
+def test_each_memory_limit_gives_the_right_answer_or_an_error(operation: str, limits: int) -> None:
     wrong = [(more, what) for more, what in _tried(operation, limits) if not _is_allowed(what)]
     assert wrong == []
 
 
 @LIMITS
-def test_a_library_that_is_first_needed_then_may_not_be_imported(limits: int) -> None:
-    """Python reports it as an ImportError with the reason of the system, which is passed on unchanged."""
+def test_a_lazily_imported_library_may_fail_to_load(limits: int) -> None:
+    """Python reports an ImportError with the reason given by the system. ash passes it on unchanged."""
     found = _tried("load", limits, "lazy")
     assert any("ImportError" in what for _, what in found)
     assert [what for _, what in found if not _is_allowed(what) and "failed to map segment" not in what] == []

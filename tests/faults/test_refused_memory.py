@@ -1,7 +1,7 @@
-"""Memory that is refused to the core: the n-th of its allocations fails, in calls of public functions.
+"""Memory refused to the core: the n-th of its allocations fails during calls of public functions.
 
-tests/cpp/fail_allocations.cpp does the same in the core alone, for each allocation. These tests include the bindings:
-arrays, records and networks on their way to Python.
+tests/cpp/fail_allocations.cpp tests every allocation of the core by itself. These tests include the bindings, which
+pass arrays, records and networks to Python.
 """
 
 import subprocess
@@ -84,7 +84,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_f63_an_allocation_of_the_core_fails(library: Path, tmp_path: Path) -> None:
+def test_f63_failed_allocations_of_the_core_are_handled(library: Path, tmp_path: Path) -> None:
     digest = run("print(quick(X, Y).digest)")
     code = f"LIBRARY = {str(library)!r}\n" + SWEEP
     print(run(code, expected=digest, folder=tmp_path, LD_PRELOAD=str(library)))

@@ -1,7 +1,7 @@
-"""Threads that the system refuses: by RLIMIT_NPROC, by pids.max of a control group, or because there is no memory.
+"""Threads refused by the system: by RLIMIT_NPROC, by pids.max of a control group, or for lack of memory.
 
-A run then has fewer threads and the same result; if it can have none, it raises `ash.ThreadRefused`. Each limit is
-tried in a child of an interpreter that has imported everything.
+A run then has fewer threads and the same result. If it can have no thread at all, it raises `ash.ThreadRefused`.
+Each limit is set in a child of an interpreter that has already imported everything.
 """
 
 import os
@@ -83,7 +83,7 @@ sweep(limit, [1, 2, 3, 4, 5, 6, 8, 64])
 
 
 ONE = {"OPENBLAS_NUM_THREADS": "1"}
-"""OpenBLAS interrupts the process, like Ctrl-C, if it is refused a thread."""
+"""If OpenBLAS is refused a thread, it raises SIGINT in the process, like Ctrl-C."""
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +91,13 @@ def digest() -> str:
     return run("print(quick(X, Y).digest)")
 
 
-def test_a_limit_of_processes(digest: str) -> None:
+def test_a_process_limit_reduces_the_threads(digest: str) -> None:
     if os.geteuid() != 0:
         needs.not_here("only root can become a user without processes")
     assert run(SWEEP + CALLS + PROCESSES, expected=digest, **ONE).startswith("survived")
 
 
-def test_a_control_group_with_few_processes(digest: str) -> None:
+def test_a_control_group_with_few_processes_reduces_the_threads(digest: str) -> None:
     group = new_group()
     try:
         assert run(f"GROUP = {str(group)!r}\n" + SWEEP + CALLS + GROUP, expected=digest, **ONE).startswith("survived")
@@ -118,7 +118,7 @@ def new_group() -> Path:
     needs.not_here("no control group that limits processes can be made here")
 
 
-def test_stacks_for_which_there_is_no_room(digest: str) -> None:
+def test_stacks_too_large_for_memory_reduce_the_threads(digest: str) -> None:
     code = """
 os.environ["OMP_STACKSIZE"] = "999999G"
 with warnings.catch_warnings(record=True) as found:

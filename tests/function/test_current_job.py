@@ -26,7 +26,7 @@ from journal_help import rows
 
 Told = list[dict[str, Any]]
 EPOCHS = 8
-"""The most epochs of a candidate: rungs end at 1, 2, 4 and 8 epochs."""
+"""The largest number of epochs per candidate. Rungs end at 1, 2, 4 and 8 epochs."""
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +112,7 @@ PLACES: dict[str, Any] = {
 
 CASES = [(form, place) for place in PLACES for form in ("function", "generator", "report", "class", "objective")]
 SLOW = {("generator", "processes"), ("class", "processes"), ("objective", "processes")}
-"""They begin new interpreters, and do nothing there that the process pool does not."""
+"""Slow cases: they start new interpreters, but test little that the process pool does not."""
 
 
 @pytest.mark.parametrize(("form", "place"), [case for case in CASES if case not in SLOW])

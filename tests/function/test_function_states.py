@@ -24,7 +24,7 @@ from function_help import FAILURES, run, train
 from function_journal_help import outcome, tune
 
 SIZE = 1000
-"""How many numbers a state has."""
+"""The number of floats in a state."""
 
 
 def with_array(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:

@@ -188,7 +188,7 @@ def test_a_search_goes_on_where_the_run_has_ended(result: ash.Result) -> None:
 # Optuna's use of the study
 
 SEVERAL_OBJECTIVES = ("plot_hypervolume_history", "plot_pareto_front")
-"""Plots that do not apply to a study of one objective."""
+"""Plots that need a study with several objectives."""
 
 
 def plots(module: str) -> list[Any]:

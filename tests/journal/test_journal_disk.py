@@ -30,7 +30,7 @@ from function_journal_help import tune as tune_function
 from journal_help import JOBS, copy, outcome, rows, run, stopped
 
 STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
-"""By default every third call fails in turn; the slow tests let every call fail."""
+"""The stride of failing calls. By default, each third call is made to fail in turn; slow tests try every call."""
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def _make_read_only(folder: Path) -> None:
 
 
 NOT_WRITTEN = {"full": _fill, "read-only": _make_read_only}
-"""Ways to make a disk unwritable."""
+"""The ways to make a disk unwritable."""
 
 
 def test_f62_a_disk_that_is_full_at_any_time(tmp_path: Path, small_files: Any) -> None:
@@ -252,7 +252,7 @@ POINTS = {
     "rename": ("posix/io/dir/rename", errno.EIO, False),
     "unlink": ("posix/io/dir/unlink", errno.EACCES, False),
 }
-"""Calls that libfiu makes fail: its name of each, the error of the system, and whether rows are lost without it."""
+"""Calls that libfiu makes fail: libfiu's name, the system's error, and whether rows are lost without the call."""
 
 
 @STEPS

@@ -32,9 +32,9 @@ pytestmark = [
 ]
 
 EVERY = pytest.mark.parametrize("each", [60, pytest.param(1, marks=pytest.mark.slow)])
-"""One in this many forgeries is tried."""
+"""The stride: one in this many forgeries is tried."""
 HUGE = "huge"
-"""A placeholder for an integer beyond any float, which json.dumps does not write."""
+"""A placeholder for an integer larger than any float, which json.dumps cannot write."""
 DEEP = "[" * 100_000
 FACTS: list[Any] = [
     *(None, True, 0, -1, 1, 2**31, 2**63 - 1, 2**64, HUGE, 0.5, math.nan, math.inf, 1e308),
@@ -49,7 +49,7 @@ COLUMNS: dict[str, list[Any]] = {
     "REAL": [-1.0, 0.0, -0.0, 0.5, 1e308, math.inf, -math.inf],
 }
 Forgery = tuple[str, tuple[Any, ...]]
-"""A statement of SQL and its values."""
+"""An SQL statement and its values."""
 
 
 def forgeries(path: Path) -> Iterator[Forgery]:

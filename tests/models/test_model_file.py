@@ -63,7 +63,7 @@ MODELS = {
     "trees of columns": lambda: (trees_beside(train(TARGET, MIXED), target_most=[1.5]), MIXED),
     "ensemble with trees": lambda: (with_trees(run(space=MANY, candidates=12).ensemble()), X),
 }
-"""A model of each kind, and rows for it."""
+"""Maps each kind of model to a function that returns a model and rows for it."""
 
 
 def with_trees(ensemble):

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MAXIMUM_FUNCTION_LINES = 60
 FORBIDDEN_FLAGS = re.compile(r"-ffast-math|-Ofast|-march=native|-funsafe-math|-ffinite-math-only|-fassociative-math")
 LAYERS = ("kernels", "data", "model", "search", "train", "run", "simulate", "measure")
-"""Folders of the core: each includes only those before it."""
+"""The folders of the core. Each may include only headers of the folders before it."""
 # What a part of the core may include, besides what these include themselves: dependencies point one way.
 ALLOWED_INCLUDES = {
     "rung": {"minmax_heap"},

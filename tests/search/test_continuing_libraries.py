@@ -248,7 +248,7 @@ LIGHTGBM = ("LGBMClassifier", "LGBMRegressor")
 XGBOOST = ("XGBClassifier", "XGBRegressor")
 CATBOOST = ("CatBoostClassifier", "CatBoostRegressor")
 PLAIN = {"learning_rate": 0.1, "bootstrap_type": "No", "random_strength": 0}
-"""Without random sampling, CatBoost's later trees equal those of a longer training."""
+"""Settings without random sampling, with which CatBoost's resumed training equals one long training."""
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ HELPERS = """from sklearn.model_selection.tests.test_search import (
     check_cv_results_keys,
 )
 """
-"""An import that is removed: only a test that is left out uses it, and its module needs a plugin of pytest."""
+"""An import to remove: only a test that is left out needs it, and the imported module needs a pytest plugin."""
 TEXT_OF_A_PARAMETER = 'params[chr(char)] = "whatever"'
-"""It is replaced by a number, since our search refuses a resource that is not a number in the estimator."""
+"""A text to replace by a number, since our search requires the resource to be a number in the estimator."""
 
 
 class HalvingRandomSearchCV(ash.HalvingSearchCV):

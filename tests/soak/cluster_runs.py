@@ -28,7 +28,7 @@ LIFE = "3 s"
 """The average lifetime of a worker."""
 WORKERS = 2
 AFTER = 9
-"""The number of jobs after which a run is in its middle."""
+"""The number of jobs after which a run is about half done."""
 
 
 class Runs:

@@ -33,7 +33,7 @@ OF_THEIRS = {
 
 
 made: list[str] = []
-"""The classes whose place ours have taken in this process."""
+"""The names of the classes that ours have replaced in this process."""
 
 
 def replaced(name: str) -> Any:
