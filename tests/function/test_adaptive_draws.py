@@ -30,7 +30,7 @@ Places = dict[int, tuple[int, float]]
 
 
 def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Adaptive:
-    """Return a source that is told the rung and score of each candidate in `places` as soon as it is drawn."""
+    """Return a source that receives the rung and score in `places` for each candidate as soon as it is drawn."""
     source = Adaptive([], space, count, seed, NullJournal())
     for number in range(count):
         assert source.more()
@@ -41,7 +41,7 @@ def told(space: ash.FunctionSpace, count: int, seed: int, places: Places) -> Ada
 
 
 def near_by_hand(params: list[Params], number: int, seed: int, places: Places) -> Params:
-    """Draw near one of the best sixteenth (at least two candidates): a simple second implementation to compare with."""
+    """Draw near one of the best sixteenth (at least two candidates). This simple implementation is the reference."""
     ranked = sorted((candidate for candidate in places if candidate < number), key=lambda each: (*places[each], -each))
     good = ranked[::-1][: max(2, len(ranked) // 16)]
     stream = np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(2, number)))
@@ -121,7 +121,7 @@ def test_moved_numbers_stay_in_their_domain() -> None:
 
 
 @pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 2, "executor": "processes"}], ids=str)
-def test_a_run_with_costs_is_the_same_on_threads_and_processes(places: dict[str, Any]) -> None:
+def test_a_run_with_costs_is_the_same_in_threads_and_processes(places: dict[str, Any]) -> None:
     expected = run(costs=cost, candidates=60, threads=1)
     found = run(costs=cost, candidates=60, workers=expected.record.settings["workers"], **places)
     assert found.digest == expected.digest and found.params == expected.params
@@ -184,7 +184,7 @@ def test_adaptive_draws_find_more_than_random_ones() -> None:
     assert sum(best(seed) > best(seed, sampler="random") for seed in seeds) >= 5
 
 
-# Trials of Optuna
+# Optuna trials
 
 
 def valley(trial: optuna.Trial) -> float:
@@ -201,13 +201,12 @@ def trials(**changes: Any) -> ash.FunctionResult:
     given = {"candidates": 60, "direction": "minimize", "max_epochs": 4, "threads": 1, "progress": False}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Choices for a categorical")
-        warnings.filterwarnings(
-            "error", message="first: "
-        )  # every value that is given to a trial is within its suggestion
+        # every value given to a trial is within the range that it suggests
+        warnings.filterwarnings("error", message="first: ")
         return ash.tune_function(ash.from_optuna(valley), **{**given, **changes})
 
 
-def test_trials_of_optuna_are_drawn_near_good_ones() -> None:
+def test_optuna_trials_are_drawn_near_good_ones() -> None:
     random, found = trials(sampler="random"), trials()
     assert found.params[:8] == random.params[:8]
     assert sum(mine != other for mine, other in zip(found.params, random.params, strict=True)) > 25
@@ -218,7 +217,7 @@ def test_trials_of_optuna_are_drawn_near_good_ones() -> None:
     assert kinds == {"(1, 2)", "b", "None"}
 
 
-def test_trials_of_optuna_are_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_optuna_trials_are_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at(monkeypatch)
     costs, path = (lambda params, epochs: epochs), tmp_path / "run.ash"
     expected = trials(costs=costs)
@@ -231,13 +230,13 @@ def test_trials_of_optuna_are_reproducible(tmp_path: Path, monkeypatch: pytest.M
     assert trials(costs=costs, record=resumed.record).digest == expected.digest
 
 
-def test_the_sampler_of_an_objective_is_checked() -> None:
+def test_other_samplers_are_refused_for_an_objective() -> None:
     for wrong in ("sobol", optuna.samplers.TPESampler(), 3):
         with pytest.raises(ash.SettingError, match=r"sampler must be 'adaptive' or 'random' with ash\.from_optuna"):
             trials(sampler=wrong)
 
 
-def test_what_a_trial_has_suggested_is_not_proposed_again() -> None:
+def test_suggested_values_are_not_proposed_again() -> None:
     source, rng = AdaptiveTrials([], 120, 0, NullJournal()), np.random.default_rng(0)
     space: dict[str, Any] = {"kind": [*"abcdef"], "count": [*range(1, 31)]}
     facts = space_story(ash.FunctionSpace(kind=space["kind"], count=ash.integers(1, 30)))

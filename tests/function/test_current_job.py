@@ -1,4 +1,4 @@
-"""`ash.current_job`: each job is told which one it is, and finds the files of its candidate's earlier jobs."""
+"""`ash.current_job`: each job can see its own description, and finds the files of its candidate's earlier jobs."""
 
 import json
 import os
@@ -31,7 +31,7 @@ EPOCHS = 8
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of temporary files. There is a look at the run after each job."""
+    """Return the folder for temporary files. The run is looked at after each job."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
@@ -44,18 +44,18 @@ def score(x: float, epochs: int) -> float:
 
 
 def note(log: Path, x: float) -> None:
-    """Log what a job is told, and the epochs that it finds in its directory; then count one more there."""
+    """Log the current job and the number of epochs found in its directory, then add one to that number."""
     job = ash.current_job()
     count = job.directory / "count"
     found = int(count.read_text()) if count.exists() else 0
     count.write_text(str(found + 1))
     told = {"x": x, "job": job[:4], "directory": str(job.directory), "found": found}
-    with (log / f"{os.getpid()} {threading.get_ident()}").open("a") as file:  # one writer each
+    with (log / f"{os.getpid()} {threading.get_ident()}").open("a") as file:  # each file has one writer
         file.write(json.dumps(told) + "\n")
 
 
 def forms(log: Path) -> dict[str, Any]:
-    """The forms of `train`, each of which notes every epoch."""
+    """Return `train` in all its forms, each of which calls `note` in every epoch."""
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         for _ in range(epochs):
@@ -112,11 +112,13 @@ PLACES: dict[str, Any] = {
 
 CASES = [(form, place) for place in PLACES for form in ("function", "generator", "report", "class", "objective")]
 SLOW = {("generator", "processes"), ("class", "processes"), ("objective", "processes")}
-"""Slow cases: they start new interpreters, but test little that the process pool does not."""
+"""Cases that are left out: they start new interpreters and test nothing beyond the process pool."""
 
 
 @pytest.mark.parametrize(("form", "place"), [case for case in CASES if case not in SLOW])
-def test_each_job_is_told_which_it_is(form: str, place: str, tmp_path: Path, temporary: Path) -> None:
+def test_each_job_sees_its_description_and_its_directory(
+    form: str, place: str, tmp_path: Path, temporary: Path
+) -> None:
     log, given = tmp_path / "log", dict(PLACES[place])
     log.mkdir()
     train = forms(log)[form]
@@ -143,7 +145,7 @@ def test_each_job_is_told_which_it_is(form: str, place: str, tmp_path: Path, tem
     assert list(temporary.iterdir()) == []
 
 
-def test_outside_of_a_job_there_is_none() -> None:
+def test_current_job_is_refused_outside_of_a_job() -> None:
     words = r"must be called by the function that ash\.tune_function runs"
     caught: list[str] = []
 
@@ -173,7 +175,7 @@ def test_outside_of_a_job_there_is_none() -> None:
         ash.current_job()
 
 
-def test_a_function_that_is_retired_has_no_job_and_one_behind_its_last_report_has() -> None:
+def test_a_retired_function_has_no_job_but_has_one_after_its_last_report() -> None:
     ends: dict[int, str] = {}
 
     def function(params: dict[str, Any], report: Callable[[float], bool]) -> None:
@@ -192,7 +194,7 @@ def test_a_function_that_is_retired_has_no_job_and_one_behind_its_last_report_ha
 
 
 @pytest.mark.parametrize("training", ["resume", "restart"])
-def test_epochs_in_all_follow_from_the_training(training: str) -> None:
+def test_total_epochs_depend_on_the_training(training: str) -> None:
     told: set[tuple[int, int]] = set()
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -205,7 +207,7 @@ def test_epochs_in_all_follow_from_the_training(training: str) -> None:
 
 
 class Kept:
-    """Trains in directories, and sees before each job which there are."""
+    """Trains in directories, and records before each job which directories exist."""
 
     def __init__(self, folder: Callable[[], Path]) -> None:
         self.folder = folder
@@ -222,7 +224,7 @@ class Kept:
 
 
 def left_by_hand(result: ash.FunctionResult) -> Iterator[set[int]]:
-    """Yield which directories there are in each job, by the rules of the ladder."""
+    """Yield the directories that should exist in each job, according to the rules of the ladder."""
     ladder, retired, started = ash.Ladder(len(result.params)), set[int](), set[int]()
     best: Any = None
     for job in result.jobs:
@@ -252,11 +254,11 @@ def test_directories_of_retired_candidates_are_deleted(with_journal: bool, tmp_p
         assert modes == {0o700}
 
 
-def test_a_new_journal_begins_without_directories_and_leaves_other_files(tmp_path: Path) -> None:
+def test_a_new_journal_starts_without_directories_but_keeps_other_files(tmp_path: Path) -> None:
     states = tmp_path / "run.ash-states"
     left = states / "candidate-000003" / "epochs"
     left.parent.mkdir(parents=True)
-    left.write_text("99")  # of a journal that is gone
+    left.write_text("99")  # belongs to a journal that no longer exists
     for each in (states / "notes.txt", tmp_path / "run.ash-notes.txt"):
         each.write_text("mine")
     result = run(Kept(lambda: states), threads=1, journal=tmp_path / "run.ash", candidates=8)
@@ -268,7 +270,7 @@ def test_a_new_journal_begins_without_directories_and_leaves_other_files(tmp_pat
 
 @pytest.mark.parametrize("learns", [False, True])
 def test_a_directory_is_not_passed_on_to_other_hyperparameters(learns: bool, tmp_path: Path) -> None:
-    """A sampler that learns may draw another candidate if the last results before a crash were lost."""
+    """A learning sampler may draw another candidate if the last results before a crash were lost."""
     path, found = tmp_path / "run.ash", dict[int, bool]()
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
@@ -324,8 +326,8 @@ print(result.digest, result.best_candidate, result.memory["retrained_epochs"] > 
 
 
 @pytest.mark.parametrize("returns_state", [False, True])
-def test_a_run_that_was_killed_trains_no_epoch_again(returns_state: bool, tmp_path: Path) -> None:
-    """Even if states are lost, so that candidates are called again for their lower rungs."""
+def test_a_killed_run_repeats_no_epoch(returns_state: bool, tmp_path: Path) -> None:
+    """This holds even if states are lost, so that candidates are called again for their lower rungs."""
 
     def called(name: str, end: str = "") -> Any:
         (tmp_path / name).mkdir(exist_ok=True)
@@ -348,7 +350,7 @@ def test_a_run_that_was_killed_trains_no_epoch_again(returns_state: bool, tmp_pa
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_a_directory_behind_a_link_is_refused(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     other = elsewhere / "candidate-000000"
     other.mkdir(parents=True)
@@ -358,7 +360,7 @@ def test_a_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     assert list(elsewhere.iterdir()) == [other]
 
 
-def test_functions_that_do_not_ask_need_no_folder_for_temporary_files(
+def test_functions_that_do_not_call_current_job_need_no_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gettempdir() -> str:

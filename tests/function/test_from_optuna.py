@@ -1,4 +1,4 @@
-"""`ash.from_optuna`: objectives of Optuna that run unchanged on the ladder."""
+"""`ash.from_optuna`: Optuna objectives that run unchanged on the ladder."""
 
 import logging
 import math
@@ -22,7 +22,7 @@ REPORTS = 8
 
 
 def descend(trial: optuna.Trial) -> float:
-    """The error of a weight that approaches 1; suggestions depend on earlier ones."""
+    """Return the error of a weight that approaches 1. Later suggestions depend on earlier ones."""
     rate = trial.suggest_float("rate", 1e-2, 1.0, log=True)
     kind = trial.suggest_categorical("kind", ["plain", "damped", None])
     damping = trial.suggest_int("damping", 1, 9) if kind == "damped" else 0
@@ -57,7 +57,7 @@ def test_an_objective_runs_unchanged() -> None:
     assert all(("damping" in params) == (params["kind"] == "damped") for params in found.params)
 
 
-def test_ash_tune_show_prints_what_the_best_trial_suggested(tmp_path: Path) -> None:
+def test_ash_tune_show_prints_the_suggestions_of_the_best_trial(tmp_path: Path) -> None:
     found = run(journal=tmp_path / "run.ash")
     lines = list(journal_lines(str(tmp_path / "run.ash")))
     names = [line.split()[0] for line in lines if line]
@@ -81,7 +81,7 @@ def test_numeric_user_attributes_are_metrics_of_every_job(tmp_path: Path) -> Non
     assert run(objective, journal=tmp_path / "run.ash").metrics == found.metrics
 
 
-def test_a_run_repeats_anywhere_and_resumes(tmp_path: Path) -> None:
+def test_a_run_is_repeated_on_other_workers_and_resumed(tmp_path: Path) -> None:
     expected = run(costs=cost_of, threads=1)
     journal = tmp_path / "run.ash"
     for places in ({"threads": 2}, {"threads": 2, "executor": "processes"}, {"threads": 1, "journal": journal}):
@@ -98,7 +98,7 @@ def cost_of(params: dict[str, Any], epochs: int) -> float:
     return float(epochs)
 
 
-def test_what_is_suggested_depends_on_number_seed_and_name_alone() -> None:
+def test_suggestions_depend_only_on_number_seed_and_name() -> None:
     few, many = run(candidates=4), run(candidates=16, threads=2)
     assert many.params[:4] == few.params
 
@@ -111,8 +111,8 @@ def test_what_is_suggested_depends_on_number_seed_and_name_alone() -> None:
     ]
 
 
-def test_a_trial_is_told_when_it_is_retired() -> None:
-    """Each ends by TrialPruned, except those that reach the end; no thread is left."""
+def test_a_trial_learns_that_it_is_retired() -> None:
+    """Trials that do not reach the end are ended by TrialPruned. No thread is left running."""
     ends: list[tuple[int, int, str]] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -152,7 +152,7 @@ def test_a_trial_is_told_when_it_is_retired() -> None:
         wait_until(lambda: threading.active_count() == before)
 
 
-def test_what_reports_nothing_runs_to_its_end_once() -> None:
+def test_an_objective_without_reports_runs_once_to_its_end() -> None:
     calls: list[int] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -163,8 +163,8 @@ def test_what_reports_nothing_runs_to_its_end_once() -> None:
     assert sorted(calls) == list(range(16)) and found.best_value == min(params["x"] for params in found.params)
 
 
-def test_a_loop_longer_than_max_epochs_is_cut() -> None:
-    """It learns this in the report after the last one, whose value does not count."""
+def test_a_loop_longer_than_max_epochs_is_cut_off() -> None:
+    """The loop is ended in the first report beyond max_epochs, whose value does not count."""
     reports: list[int] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -197,7 +197,7 @@ def test_an_objective_may_prune_itself() -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_what_an_objective_does_wrong_is_said() -> None:
+def test_errors_of_an_objective_are_reported() -> None:
     def raises(trial: optuna.Trial) -> float:
         if trial.suggest_int("x", 0, 1):
             raise ValueError("x is 1")
@@ -215,7 +215,7 @@ def test_what_an_objective_does_wrong_is_said() -> None:
 
 
 def faulty(trial: optuna.Trial) -> Any:
-    """Fail in each way once in four trials. Before that suggest `x`, and after a report also `late`."""
+    """Fail in four different ways, depending on the trial number. Suggest `x` first, and `late` after a report."""
     kind = trial.number % 4
     trial.suggest_float("x", 0, 1)
     if kind == 0:
@@ -234,8 +234,8 @@ def faulty(trial: optuna.Trial) -> Any:
 
 @pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2, "executor": "processes"}], ids=str)
-def test_a_failed_trial_keeps_what_it_had_suggested(places: dict[str, Any], tmp_path: Path) -> None:
-    """The values are in the result, in everything made from it, and in a journal that is read again."""
+def test_a_failed_trial_keeps_its_suggestions(places: dict[str, Any], tmp_path: Path) -> None:
+    """The values are in the result, in everything made from it, and in the journal when it is read again."""
     given = {"costs": cost_of, "max_epochs": 2, "candidates": 16}
     found = run(faulty, **given, **places, journal=tmp_path / "run.ash")
     assert len(found.failures) == 13 and (3, 1) in {(each.candidate, each.rung) for each in found.failures}
@@ -247,7 +247,7 @@ def test_a_failed_trial_keeps_what_it_had_suggested(places: dict[str, Any], tmp_
     assert run(faulty, **given, threads=1, record=found.record).digest == found.digest
 
 
-def test_an_error_names_what_the_failed_trial_had_suggested() -> None:
+def test_an_error_names_the_suggestions_of_the_failed_trial() -> None:
     def raises(trial: optuna.Trial) -> float:
         trial.suggest_categorical("x", [5])
         raise ValueError("always")
@@ -283,8 +283,8 @@ def folds(trial: optuna.Trial) -> float:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_best_trial_is_from_the_highest_rung(seed: int, tmp_path: Path) -> None:
-    """Values after fewer folds are noisier, so the highest value of all is often that of a single fold."""
+def test_the_best_trial_comes_from_the_highest_rung(seed: int, tmp_path: Path) -> None:
+    """Values after fewer folds are noisier, so the highest value overall often comes from a single fold."""
     journal = tmp_path / "run.ash"
     given: dict[str, Any] = {"direction": "maximize", "max_epochs": 5, "candidates": 24, "seed": seed}
     found = run(folds, costs=cost_of, **given, journal=journal)
@@ -298,7 +298,7 @@ def test_the_best_trial_is_from_the_highest_rung(seed: int, tmp_path: Path) -> N
         assert run(folds, costs=cost_of, **given, **again).digest == found.digest
 
 
-def test_an_objective_that_reports_needs_max_epochs() -> None:
+def test_an_objective_with_reports_needs_max_epochs() -> None:
     with pytest.raises(ash.SettingError, match="the objective reports values, so its run needs max_epochs, the number"):
         run(max_epochs=None)
     words = "max_rungs=3 has no effect with an objective without max_epochs, .*: leave it out, or give max_epochs, the"
@@ -306,7 +306,9 @@ def test_an_objective_that_reports_needs_max_epochs() -> None:
         run(max_epochs=None, config=ash.SearchConfig(max_rungs=3))
 
 
-def test_an_objective_that_never_reports_runs_once(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_an_objective_without_reports_runs_once_without_max_epochs(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     numbers: list[int] = []
 
     def objective(trial: optuna.Trial) -> float:
@@ -325,7 +327,7 @@ def test_an_objective_that_never_reports_runs_once(tmp_path: Path, recwarn: pyte
     states = [trial.state.name for trial in found.to_optuna().trials]
     assert states.count("COMPLETE") == 15
     more = run(objective, max_epochs=None, journal=journal, candidates=20)
-    again = numbers[16:-4] + numbers[20:]  # the best trial runs again: its attributes are not in the journal
+    again = numbers[16:-4] + numbers[20:]  # the best trial runs again, since the journal does not hold its attributes
     assert numbers[:16] == list(range(16)) and set(numbers[16:]) - set(range(16)) == set(range(16, 20))
     assert len(numbers) == 21 and more.best_candidate in again and more.params[:16] == found.params
 
@@ -377,8 +379,8 @@ def test_a_trial_that_prunes_itself_is_not_trained_further() -> None:
     assert reached.ended == "stop_score" and reached.best_value >= 0.43 and reached.best_epochs == REPORTS
 
 
-def test_partial_values_given_first_are_the_same_after_an_interruption(tmp_path: Path) -> None:
-    """A proposal equal to these values is not a repetition, since the trials draw the other values."""
+def test_partial_first_values_are_the_same_after_an_interruption(tmp_path: Path) -> None:
+    """A proposal equal to the first values is not a repetition, since trials draw the other values themselves."""
     given: dict[str, Any] = {"first": [{"kind": "plain"}, {}], "costs": cost_of, "direction": "maximize"}
 
     def objective(trial: optuna.Trial) -> float:
@@ -403,7 +405,7 @@ def test_bounds_that_depend_on_other_values_cause_no_warning(recwarn: pytest.War
 
 
 @pytest.mark.parametrize("kind", ["result", "journal"])
-def test_the_best_trials_of_an_earlier_run_are_from_the_highest_rung(kind: str, tmp_path: Path) -> None:
+def test_the_best_trials_of_an_earlier_run_come_from_the_highest_rung(kind: str, tmp_path: Path) -> None:
     journal = tmp_path / "run.ash"
     given: dict[str, Any] = {"direction": "maximize", "max_epochs": 5, "candidates": 64, "journal": journal}
     earlier = run(folds, **given)
@@ -416,7 +418,7 @@ def test_the_best_trials_of_an_earlier_run_are_from_the_highest_rung(kind: str, 
     assert f"by candidate {earlier.best_candidate} in rung {earlier.best_rung}" in shown
 
 
-def test_errors_of_objectives_say_what_is_wrong() -> None:
+def test_invalid_arguments_of_from_optuna_are_explained() -> None:
     with pytest.raises(ash.SettingError, match=r"the objective returned \(1\.0, 2\.0\), but must return one number"):
         run(lambda trial: (1.0, 2.0), max_epochs=None)
 
@@ -432,7 +434,7 @@ FIRST: list[dict[str, Any]] = [{"rate": 0.3, "kind": "damped", "damping": 4}, {"
 
 @pytest.mark.parametrize("places", [{"threads": 2}, {"threads": 1, "executor": "processes"}], ids=str)
 def test_given_values_are_suggested_first(places: dict[str, Any]) -> None:
-    """Parameters that a dict does not name are drawn, as in any other trial of that number."""
+    """Parameters missing from a dict are drawn as in any other trial with that number."""
     found, drawn = run(costs=cost_of, first=FIRST, **places), run(costs=cost_of)
     assert found.params[0] == FIRST[0]
     assert found.params[1] == {"rate": drawn.params[1]["rate"], "kind": "plain"}
@@ -473,12 +475,12 @@ def test_a_given_value_out_of_range_is_drawn_with_a_warning() -> None:
     assert found.params[0] == run().params[0]
 
 
-def test_an_objective_that_is_passed_as_it_is_gets_advice() -> None:
+def test_an_unwrapped_objective_is_refused_with_advice() -> None:
     with pytest.raises(ash.SettingError, match=r"an objective of Optuna: pass ash\.from_optuna\("):
         ash.tune_function(descend, {"rate": [0.1, 0.2]})
 
 
-def test_bounds_that_depend_on_other_values_and_odd_choices_are_shown() -> None:
+def test_dynamic_bounds_and_unusual_choices_are_shown() -> None:
     def objective(trial: optuna.Trial) -> float:
         most = trial.suggest_int("most", 1, 3)
         trial.suggest_int("layers", 1, most)
@@ -495,8 +497,8 @@ def test_bounds_that_depend_on_other_values_and_odd_choices_are_shown() -> None:
     assert study.best_value == 1.0 and len(study.trials) == 16
 
 
-def test_nothing_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On several threads too; the user's own studies are logged as before."""
+def test_optuna_logs_nothing_during_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This holds on several threads too. The user's own studies are logged as before."""
     logged: list[str] = []
     handler = logging.Handler()
     monkeypatch.setattr(handler, "emit", lambda record: logged.append(record.getMessage()))
@@ -513,7 +515,7 @@ def test_nothing_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
         optuna.logging.set_verbosity(before)
 
 
-def test_one_objective_runs_at_a_time_on_one_thread() -> None:
+def test_one_thread_runs_one_objective_at_a_time() -> None:
     running: list[int] = []
     most: list[int] = []
 
@@ -532,8 +534,8 @@ def test_one_objective_runs_at_a_time_on_one_thread() -> None:
     assert not [each for each in threading.enumerate() if each.name.startswith("ash reports")], "all have ended"
 
 
-def test_attributes_of_a_trial_that_is_cut_are_those_of_its_report() -> None:
-    """It continues to set attributes while the last ones are read."""
+def test_attributes_of_a_cut_off_trial_are_those_of_its_last_report() -> None:
+    """The objective continues to set attributes while those of the last report are read."""
 
     def objective(trial: optuna.Trial) -> float:
         value = trial.suggest_float("x", 0, 1)
@@ -545,7 +547,7 @@ def test_attributes_of_a_trial_that_is_cut_are_those_of_its_report() -> None:
     assert run(objective).best_state == {"epoch": REPORTS - 1}, "the best score is of the highest rung"
 
 
-def test_a_callback_is_told_what_was_suggested() -> None:
+def test_a_callback_receives_the_suggestions() -> None:
     told: list[dict[str, Any]] = []
 
     class Told(ash.Callback):

@@ -1,4 +1,4 @@
-"""Faults of the user's function: it raises, returns nonsense, hangs or dies; none of this ends the run."""
+"""Faults of the user's function: it raises, returns invalid values, hangs or dies. None of these ends the run."""
 
 import itertools
 import math
@@ -63,7 +63,7 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", BAD, ids=lambda name: f"F41-{name}")
-def test_what_is_no_score_is_a_failure_with_a_reason(name: str) -> None:
+def test_an_invalid_score_is_a_failure_with_a_reason(name: str) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         return BAD[name] if params["depth"] == 2 else train(params, epochs, state)
 
@@ -80,14 +80,14 @@ WRONG = [name for name in BAD if name not in ("nan", "inf", "huge")]
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_score_in_the_first_job_ends_the_run(name: str) -> None:
+def test_an_invalid_score_in_the_first_job_ends_the_run(name: str) -> None:
     with pytest.raises(ash.SettingError, match="train returned") as caught:
         run(lambda params, epochs, state: BAD[name], threads=1)
     said = str(caught.value)
     assert "ash.Outcome(score" in said or "metrics must be a dict of numbers" in said
 
 
-def test_the_first_job_decides_on_any_number_of_threads(tmp_path: Path) -> None:
+def test_the_first_job_is_checked_on_any_number_of_threads(tmp_path: Path) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         return None if params == wrong else train(params, epochs, state)
 
@@ -100,7 +100,7 @@ def test_the_first_job_decides_on_any_number_of_threads(tmp_path: Path) -> None:
     assert not run(function, threads=1, journal=journal).failures, "the wrong answer is not on record"
 
 
-def test_the_first_traceback_is_shown_at_once_and_all_causes_at_the_end() -> None:
+def test_the_first_traceback_is_shown_at_once_and_all_reasons_at_the_end() -> None:
     shown: list[int] = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -120,7 +120,7 @@ def test_the_first_traceback_is_shown_at_once_and_all_causes_at_the_end() -> Non
     assert shown[-1] == 1
 
 
-def test_an_error_is_raised_where_the_user_asks_for_it() -> None:
+def test_an_error_is_raised_if_the_user_asks_for_it() -> None:
     class Odd(Exception):
         pass
 
@@ -168,20 +168,20 @@ def reporting(params: dict[str, Any], report: Any) -> None:
 
 @pytest.mark.parametrize("function", [returning, yielding, reporting])
 @pytest.mark.parametrize("places", [{"threads": 1}, {"executor": "processes", "threads": 1}], ids=["here", "process"])
-def test_f43_a_traceback_begins_with_the_users_function(function: Any, places: dict[str, Any]) -> None:
+def test_f43_a_traceback_starts_with_the_users_function(function: Any, places: dict[str, Any]) -> None:
     lines = run(function, **places, candidates=9).failures[0].text.splitlines()
     assert lines[0] == "Traceback (most recent call last):" and lines[-1] == "ValueError: too deep"
     assert __file__ in lines[1] and lines[1].endswith(f"in {function.__name__}") and len(lines) <= 8
 
 
-def test_f43_a_traceback_without_code_of_the_user_is_complete() -> None:
-    answer = attempt(ash.uniform, job_of(), {}, None)  # called with a dict as its low bound
+def test_f43_a_traceback_without_user_code_is_complete() -> None:
+    answer = attempt(ash.uniform, job_of(), {}, None)  # called with a dict as its lower bound
     assert "in attempt" in answer.text.splitlines()[1] and "both bounds must be" in answer.text
 
 
-def test_f43_a_traceback_is_on_record() -> None:
+def test_f43_a_traceback_is_recorded() -> None:
     class Odd(Exception):
-        def __init__(self, first: Any, second: Any) -> None:  # cannot be unpickled
+        def __init__(self, first: Any, second: Any) -> None:  # this exception cannot be unpickled
             super().__init__("odd")
             self.lock = threading.Lock()
 
@@ -201,7 +201,7 @@ def test_f43_a_traceback_is_on_record() -> None:
         assert "Odd: odd" in repr(result)
 
 
-def test_f49_all_that_fail_are_an_error_with_causes() -> None:
+def test_f49_complete_failure_is_an_error_with_reasons() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         raise KeyError(params["kind"])
 
@@ -218,7 +218,7 @@ def test_f49_all_that_fail_are_an_error_with_causes() -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_f49_a_run_of_a_fixed_function_continues_with_other_candidates(tmp_path: Path) -> None:
+def test_f49_a_run_with_a_corrected_function_continues_with_other_candidates(tmp_path: Path) -> None:
     is_wrong = [True]
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -234,7 +234,7 @@ def test_f49_a_run_of_a_fixed_function_continues_with_other_candidates(tmp_path:
     assert len(result.failures) == 20 and len({job.candidate for job in result.jobs}) == 40
 
 
-def test_f44_what_a_function_changes_is_of_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f44_side_effects_of_a_function_do_not_change_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -249,8 +249,8 @@ def test_f44_what_a_function_changes_is_of_no_account(tmp_path: Path, monkeypatc
     assert run(function, threads=1).digest == run(train, threads=1).digest
 
 
-def test_f47_a_job_that_hangs_in_a_thread_costs_its_place() -> None:
-    """The others take no time: none of them is late even on the busiest machine."""
+def test_f47_a_hanging_job_in_a_thread_occupies_its_place() -> None:
+    """The other jobs take no time, so none of them is late even on a very busy machine."""
     release, calls = threading.Event(), itertools.count()
     hung: list[Any] = []
 
@@ -267,10 +267,10 @@ def test_f47_a_job_that_hangs_in_a_thread_costs_its_place() -> None:
     assert result.params[result.failures[0].candidate] == hung[0]
     assert len({job.candidate for job in result.jobs}) == 40
     others = sorted((job for job in result.jobs if not job.diverged), key=lambda job: job.start)
-    assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # one at a time
+    assert all(one.end <= other.start for one, other in itertools.pairwise(others))  # one job at a time
 
 
-def test_f47_where_every_thread_hangs_the_run_ends() -> None:
+def test_f47_the_run_ends_if_every_thread_hangs() -> None:
     release = threading.Event()
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -285,7 +285,7 @@ def test_f47_where_every_thread_hangs_the_run_ends() -> None:
     assert any("all threads exceeded job_limit" in str(each.message) for each in warned)
 
 
-def test_what_cannot_be_pickled_fails_alone() -> None:
+def test_an_unpicklable_state_fails_only_its_job() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         return 1.0, threading.Lock() if params["depth"] == 1 else params["depth"]
 
@@ -294,7 +294,7 @@ def test_what_cannot_be_pickled_fails_alone() -> None:
     assert len(result.failures) == sum(params["depth"] == 1 for params in result.params)
 
 
-def test_a_worker_of_an_executor_that_dies() -> None:
+def test_a_dead_worker_fails_its_jobs() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if params["depth"] == 2 and epochs == 1:
             os._exit(3)
@@ -315,7 +315,7 @@ def test_a_worker_of_an_executor_that_dies() -> None:
 @pytest.mark.parametrize(
     "error", [SystemExit(3), GeneratorExit(), KeyboardInterrupt()], ids=lambda error: f"F86-{type(error).__name__}"
 )
-def test_what_ends_more_than_a_job_comes_out(error: BaseException, threads: int) -> None:
+def test_exceptions_that_end_the_process_are_raised(error: BaseException, threads: int) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         raise error
 
@@ -323,7 +323,7 @@ def test_what_ends_more_than_a_job_comes_out(error: BaseException, threads: int)
         run(function, threads=threads)
 
 
-def test_f87_functions_that_import_log_and_call_ash_again() -> None:
+def test_f87_functions_may_import_log_and_call_ash() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         import logging
 
@@ -335,7 +335,7 @@ def test_f87_functions_that_import_log_and_call_ash_again() -> None:
     assert len(run(function, threads=2).jobs) > 40
 
 
-def test_f88_the_interpreter_ends_while_threads_hang() -> None:
+def test_f88_the_interpreter_can_exit_while_threads_hang() -> None:
     code = """
 import time, warnings
 import ash
@@ -372,8 +372,8 @@ ash.tune_function(train, {"x": [0.1, 0.9]}, candidates=2, threads=1, executor="p
     wait_until(lambda: not Path(f"/proc/{child.name}").exists())
 
 
-def test_a_job_that_dask_cancels_is_not_handed_out_for_ever() -> None:
-    """A late job is over, and one that was handed out three times has died."""
+def test_a_job_cancelled_by_dask_is_not_submitted_forever() -> None:
+    """A late job is over, and a job that was submitted three times counts as died."""
     with ThreadPoolExecutor(1) as executor:
         runners = job_runners.Submitted(lambda params, epochs, state: 1.0, 1, 5.0, executor)
         cancelled = job_runners._Cancelled("died", text="cancelled")

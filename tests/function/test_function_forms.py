@@ -1,4 +1,4 @@
-"""The forms of `train` (functions, generators and classes), directions, ladders set by their top, further metrics."""
+"""The forms of `train` (functions, generators and classes), directions, ladders with a given top, further metrics."""
 
 import copy
 import json
@@ -25,7 +25,7 @@ begun: list[float] = []
 
 
 def yielding(params: dict[str, Any]) -> Iterator[Any]:
-    """The same scores as `train`, which has the state `done`."""
+    """Give the same scores as `train` as a generator. `done` is the state."""
     begun.append(params["x"])
     done = 0
     while True:
@@ -34,7 +34,7 @@ def yielding(params: dict[str, Any]) -> Iterator[Any]:
 
 
 class Trained:
-    """The same as an object."""
+    """Gives the same scores as an object."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.params, self.done = params, 0
@@ -48,7 +48,7 @@ class Trained:
 
 
 def reporting(params: dict[str, Any], report: Any) -> None:
-    """The same as a callback of a library."""
+    """Give the same scores through a callback."""
     for done in range(1, 65):
         report(1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, state={"done": done})
 
@@ -62,7 +62,7 @@ def test_all_forms_give_the_scores_of_the_function(form: Any, places: dict[str, 
     assert done == expected.best_state
 
 
-def test_a_generator_is_paused_and_continued() -> None:
+def test_a_generator_is_paused_and_resumed() -> None:
     begun.clear()
     found = run(yielding, threads=2)
     assert len(begun) == len(found.params), "each begins once"
@@ -70,7 +70,7 @@ def test_a_generator_is_paused_and_continued() -> None:
     assert len(begun) == len(found.params) + len(restarted.jobs), "and once per job, if the user wants that"
 
 
-def test_a_generator_that_cannot_be_kept_is_begun_anew_and_advanced() -> None:
+def test_a_lost_generator_is_restarted_and_advanced() -> None:
     train_further = GeneratorTrainer(yielding, yielding)
     params = {"x": 0.5, "depth": 1}
     whole = train_further(params, 8, None)
@@ -83,8 +83,8 @@ def test_a_generator_that_cannot_be_kept_is_begun_anew_and_advanced() -> None:
         assert len(begun) == (0 if paused is kept else 1)
 
 
-def test_a_report_says_whether_the_candidate_is_trained_further() -> None:
-    """One that asks ends at once; one that does not is ended in its next report, even if it catches errors."""
+def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
+    """A function that checks the returned value ends at once. Others end in their next report, despite `except`."""
     ends: dict[float, str] = {}
 
     def asks(params: dict[str, Any], report: Any) -> None:
@@ -100,7 +100,7 @@ def test_a_report_says_whether_the_candidate_is_trained_further() -> None:
         for epoch in range(8):
             try:
                 report(params["x"] + epoch)
-            except Exception as error:  # must not stop Retired; the last assertion would show this word
+            except Exception as error:  # this must not catch Retired; otherwise the last assertion would show the text
                 ends[params["x"]] = f"an error: {error}"
             except ash.Retired:
                 ends[params["x"]] = f"retired in {epoch}"
@@ -116,7 +116,7 @@ def test_a_report_says_whether_the_candidate_is_trained_further() -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_what_a_function_that_reports_returns_is_its_last_score() -> None:
+def test_the_value_returned_after_reports_is_the_last_score() -> None:
     def returns(params: dict[str, Any], report: Any) -> float:
         report(0.0)
         return params["x"]
@@ -136,8 +136,8 @@ def test_what_a_function_that_reports_returns_is_its_last_score() -> None:
     assert found.best_score == found.best_params["x"] and found.best_metrics == {"depth": found.best_params["depth"]}
 
 
-def test_the_best_state_is_that_of_the_best_score() -> None:
-    """The generator changes what it has yielded in place."""
+def test_the_best_state_belongs_to_the_best_score() -> None:
+    """The generator changes its yielded state in place."""
 
     def worse(params: dict[str, Any]) -> Iterator[Any]:
         state = {"epochs": 0}
@@ -169,13 +169,13 @@ def test_a_generator_that_ends_keeps_its_last_score() -> None:
         (type("Two", (Trained,), {"__init__": lambda self, a, b: None}), "a class that is made of parameters, got "),
     ],
 )
-def test_what_is_no_form_is_refused(train: Any, message: str) -> None:
+def test_other_forms_are_refused(train: Any, message: str) -> None:
     with pytest.raises(ash.SettingError, match=message):
         run(train)
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_what_a_generator_or_an_object_does_wrong_is_said() -> None:
+def test_errors_of_generators_and_objects_are_reported() -> None:
     def nothing(params: dict[str, Any]) -> Iterator[float]:
         yield from ()
 
@@ -214,8 +214,8 @@ class Another(Callable_):
     pass
 
 
-def test_a_journal_knows_which_function_it_is_of(tmp_path: Path) -> None:
-    """Of objects, and of functions with arguments given, too."""
+def test_a_journal_belongs_to_one_function(tmp_path: Path) -> None:
+    """This holds for objects and for partial functions too."""
     run(Callable_(0), threads=1, costs=cost, journal=tmp_path / "object.ash")
     with pytest.raises(ash.JournalError, match="function: 'Callable_' in the journal, 'Another' in this call"):
         run(Another(100), threads=1, costs=cost, journal=tmp_path / "object.ash")
@@ -225,7 +225,7 @@ def test_a_journal_knows_which_function_it_is_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_a_thread_that_is_refused_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_thread_is_not_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run ends, and the same call continues it."""
     path, start, started = tmp_path / "run.ash", reports.start_thread, []
 
@@ -243,15 +243,15 @@ def test_a_thread_that_is_refused_is_no_failure(tmp_path: Path, monkeypatch: pyt
     assert not found.failures and found.digest == run(reporting, threads=1, costs=cost).digest
 
 
-def test_waiting_generators_beyond_the_limit_of_memory_begin_anew() -> None:
+def test_waiting_generators_beyond_the_memory_limit_are_restarted() -> None:
     begun.clear()
     found = run(yielding, threads=1, memory_limit=5 * 2**20, costs=cost)
     assert found.digest == run(train, threads=1, costs=cost).digest
     assert found.memory["spilled"] > 0 and len(begun) > len(found.params)
 
 
-def test_an_interpreter_ends_while_a_retired_function_computes() -> None:
-    """Its thread would be ended in the middle of a call, which would abort the process."""
+def test_the_interpreter_can_exit_while_a_retired_function_computes() -> None:
+    """Otherwise its thread would be ended during a call, which would abort the process."""
     code = """
 import numpy as np, scipy.fft
 import ash
@@ -275,7 +275,7 @@ print("ends", flush=True)
     assert done.stdout == "ends\n" and done.returncode == 0, done.stderr
 
 
-# A function of parameters alone
+# Functions with only parameters
 
 
 def whole(params: dict[str, Any]) -> Any:
@@ -285,7 +285,7 @@ def whole(params: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 2}])
-def test_a_function_of_parameters_alone_is_called_once_per_candidate(
+def test_a_function_with_only_params_is_called_once_per_candidate(
     places: dict[str, Any], recwarn: pytest.WarningsRecorder
 ) -> None:
     expected = run(train, costs=cost, threads=1, max_rungs=1)
@@ -308,7 +308,7 @@ def test_arguments_with_defaults_are_not_mistaken_for_epochs_and_state() -> None
     assert len(run(steps, threads=1, max_rungs=3).rungs) == 3
 
 
-def test_a_function_of_parameters_may_have_other_arguments_and_be_minimized() -> None:
+def test_a_function_with_only_params_may_have_other_arguments_and_be_minimized() -> None:
     def value(params: dict[str, Any], shift: float = 0.0, *, sign: int = 1) -> Any:
         return sign * params["x"] + shift
 
@@ -320,7 +320,7 @@ def test_a_function_of_parameters_may_have_other_arguments_and_be_minimized() ->
     assert run(value, candidates=None, time_limit=0.2, threads=1).ended == "time_limit"
 
 
-def test_a_run_of_a_function_of_parameters_is_continued_and_repeated(tmp_path: Path) -> None:
+def test_a_run_of_a_function_with_only_params_is_continued_and_repeated(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     given = {"threads": 1, "costs": cost}
     expected = run(whole, **given)
@@ -354,7 +354,7 @@ def test_a_journal_of_complete_trainings_is_not_continued_in_steps(tmp_path: Pat
 @pytest.mark.parametrize(
     "given", [{"max_epochs": 8}, {"min_epochs": 2}, {"max_rungs": 3}, {"eta": 3}, {"promotion": "paper"}]
 )
-def test_options_of_a_ladder_are_refused_with_a_function_of_parameters(given: dict[str, Any]) -> None:
+def test_ladder_options_are_refused_for_a_function_with_only_params(given: dict[str, Any]) -> None:
     name, value = next(iter(given.items()))
     message = rf"{name}={value!r} has no effect with train\(params\).*write train\(params, epochs, state\)"
     with pytest.raises(ash.SettingError, match=message):
@@ -362,7 +362,7 @@ def test_options_of_a_ladder_are_refused_with_a_function_of_parameters(given: di
     assert run(whole, threads=1, max_epochs=1, min_epochs=1, max_rungs=1).best_epochs == 1
 
 
-def test_errors_of_a_function_of_parameters_say_what_is_wrong() -> None:
+def test_errors_of_a_function_with_only_params_are_explained() -> None:
     with pytest.raises(ash.SettingError, match="train returned <tuple_iterator"):
         run(lambda params: iter(()), threads=1)
     with pytest.raises(ash.JobFailed, match="ZeroDivisionError"):
@@ -377,7 +377,7 @@ def loss(params: dict[str, Any], epochs: int, state: Any) -> Any:
     return 1 - score, done
 
 
-def test_minimizing_a_loss_is_maximizing_its_negation(tmp_path: Path) -> None:
+def test_minimizing_a_loss_equals_maximizing_its_negation(tmp_path: Path) -> None:
     def negated(params: dict[str, Any], epochs: int, state: Any) -> Any:
         value, done = loss(params, epochs, state)
         return -value, done
@@ -417,7 +417,7 @@ def test_minimized_values_are_printed_without_negation(capsys: pytest.CaptureFix
     assert "best value 0" in told and "neg_value" not in told
 
 
-def test_stop_score_has_the_sign_of_the_functions_values(tmp_path: Path) -> None:
+def test_the_stop_score_has_the_sign_of_the_returned_values(tmp_path: Path) -> None:
     path, given = tmp_path / "run.ash", {"costs": cost, "direction": "minimize", "stop_score": 0.02, "threads": 1}
     assert run(loss, **given, journal=path, epoch_limit=9).ended == "epoch_limit"
     assert run(loss, **given | {"stop_score": -0.02}).ended == "finished"
@@ -430,7 +430,7 @@ def test_stop_score_has_the_sign_of_the_functions_values(tmp_path: Path) -> None
     assert found.simulate(1).rows[0]["jobs"] < found.simulate(1, stop_score=-0.02).rows[0]["jobs"]
 
 
-def test_a_study_of_what_was_minimized_has_its_values() -> None:
+def test_a_study_of_a_minimized_run_has_the_original_values() -> None:
     found = run(loss, threads=1, direction="minimize")
     study = found.to_optuna()
     assert study.direction.name == "MINIMIZE" and study.best_value == found.best_value
@@ -445,7 +445,7 @@ def test_a_study_of_what_was_minimized_has_its_values() -> None:
 @pytest.mark.parametrize("eta", [2, 3])
 @pytest.mark.parametrize(("least", "rungs"), [(1, 63), (2, 63), (1, 2)])
 @pytest.mark.parametrize("training", ["resume", "restart"])
-def test_a_ladder_is_laid_from_the_top(most: int, eta: int, least: int, rungs: int, training: str) -> None:
+def test_a_ladder_is_computed_down_from_max_epochs(most: int, eta: int, least: int, rungs: int, training: str) -> None:
     totals: list[int] = []
 
     def counted(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -467,7 +467,7 @@ def test_a_ladder_is_laid_from_the_top(most: int, eta: int, least: int, rungs: i
     assert repr(found).startswith(shown)
 
 
-def test_a_ladder_from_the_top_is_simulated_as_it_was() -> None:
+def test_a_ladder_from_max_epochs_is_simulated_correctly() -> None:
     for given in ({"candidates": 16}, {"candidates": None, "epoch_limit": 200}):
         found = run(train, max_epochs=4, threads=1, costs=cost, **given)
         simulated = found.simulate([1, 2])
@@ -477,12 +477,12 @@ def test_a_ladder_from_the_top_is_simulated_as_it_was() -> None:
     assert found.simulate([1], max_rungs=1).rows[0]["epochs"] == len(found.params)
 
 
-def test_a_stream_has_a_ladder_from_the_top_too() -> None:
+def test_a_stream_can_have_a_ladder_from_max_epochs() -> None:
     found = run(train, candidates=None, max_epochs=8, epoch_limit=500, threads=1)
     assert [row["epochs"] for row in found.rungs] == [1, 1, 2, 4] and found.best_state == 8
 
 
-def test_a_run_whose_ladder_would_be_another_is_not_extended(tmp_path: Path) -> None:
+def test_a_run_whose_ladder_would_change_is_not_extended(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = run(candidates=4, max_epochs=8, threads=1, costs=cost, journal=path)
     assert [row["epochs"] for row in first.rungs] == [2, 2, 4]
@@ -494,7 +494,7 @@ def test_a_run_whose_ladder_would_be_another_is_not_extended(tmp_path: Path) -> 
     assert more.digest == run(candidates=16, max_epochs=8, threads=1, costs=cost).digest
 
 
-def test_what_allows_no_rung_is_refused() -> None:
+def test_limits_that_allow_no_rung_are_refused() -> None:
     with pytest.raises(ash.NothingFinished, match="epoch_limit allows no job: raise it, or lower max_epochs"):
         run(max_epochs=100, candidates=4, epoch_limit=5, threads=1)
     assert run(max_epochs=8, candidates=None, algorithm="random", epoch_limit=80, threads=1).best_epochs == 8
@@ -517,7 +517,7 @@ def test_a_metric_may_have_any_name() -> None:
     assert found.best_metrics == names and "metrics.suggested" in found.to_pandas("jobs")
 
 
-def test_further_metrics_are_everywhere(tmp_path: Path) -> None:
+def test_further_metrics_are_in_all_outputs(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     plain, found = run(train, costs=cost, threads=1), run(measured, costs=cost, threads=2, journal=path)
     assert found.digest == plain.digest and found.best_state == plain.best_state
@@ -551,6 +551,6 @@ def test_candidates_and_trials_have_the_metrics_of_their_best_job() -> None:
     assert (attributes[3]["loss"], attributes[3]["metrics.loss"]) == (-3, None), "the names of ash stay"
 
 
-def test_a_metric_that_is_not_finite_is_recorded() -> None:
+def test_a_non_finite_metric_is_recorded() -> None:
     found = run(lambda params, epochs, state: ash.Outcome(params["x"], metrics={"loss": math.nan}), threads=1)
     assert math.isnan(found.best_metrics["loss"]) and json.loads(str(found.to_json()))["metrics"][0] == {"loss": None}

@@ -1,4 +1,4 @@
-"""The journal of a function: an ended run resumes as if uninterrupted, wherever its jobs were done."""
+"""The journal of a function: an interrupted run resumes as if uninterrupted, on any kind of worker."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def every_job_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_that_was_ended_comes_to_the_same_end(kind: str, tmp_path: Path) -> None:
+def test_an_interrupted_run_has_the_same_result_as_an_uninterrupted_one(kind: str, tmp_path: Path) -> None:
     changes = KINDS[kind]
     expected = tune(None, **changes)
     for jobs in (1, 9, len(expected.jobs) // 2):
@@ -62,11 +62,11 @@ def test_a_run_that_was_ended_comes_to_the_same_end(kind: str, tmp_path: Path) -
         found = rows(path, "SELECT candidate, rung FROM jobs")
         on_record = set(found)
         assert len(found) == len(on_record)
-        held_back = on_record - set(order)  # answers that came before the end, and were not decided
+        held_back = on_record - set(order)  # answers that arrived before the end but were not decided
         assert on_record >= set(order) and (kind in ("target", "patience") or not held_back)
 
 
-def test_what_is_on_record_is_not_done_again(tmp_path: Path) -> None:
+def test_recorded_jobs_are_not_repeated(tmp_path: Path) -> None:
     path, first, second = tmp_path / "run.ash", Counted(), Counted()
     told = broken(path, 20, function=first, training="restart")
     result = tune(path, function=second, config=ash.SearchConfig(training="restart"))
@@ -75,14 +75,15 @@ def test_what_is_on_record_is_not_done_again(tmp_path: Path) -> None:
     assert result.best_state == 2**result.best_rung
 
 
-def test_states_that_are_gone_are_trained_again(tmp_path: Path) -> None:
+def test_lost_states_are_recomputed(tmp_path: Path) -> None:
     path, first, second = tmp_path / "run.ash", Counted(), Counted()
     broken(path, 45, function=first)
     there = set(rows(path, "SELECT candidate, rung FROM jobs"))
     result = tune(path, function=second)
     assert outcome(result) == outcome(tune(None, function=Counted()))
     after = [job for job in result.jobs if (job.candidate, job.rung) not in there]
-    below = {job.candidate: 2**job.rung - 1 for job in reversed(after)}  # of the first job of each in this call
+    # epochs below the first job of each candidate in this call
+    below = {job.candidate: 2**job.rung - 1 for job in reversed(after)}
     again = sum(below.values())
     assert (result.best_candidate, result.best_rung) not in there
     assert result.memory["retrained_epochs"] == again > 0
@@ -90,7 +91,7 @@ def test_states_that_are_gone_are_trained_again(tmp_path: Path) -> None:
     assert done == sum(job.epochs for job in after) + again
 
 
-def test_a_function_without_a_state_has_nothing_to_train_again(tmp_path: Path) -> None:
+def test_a_function_without_state_needs_no_recomputation(tmp_path: Path) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
         return -abs(params["x"] - 0.3) - 0.1 / epochs
 
@@ -101,18 +102,18 @@ def test_a_function_without_a_state_has_nothing_to_train_again(tmp_path: Path) -
     assert outcome(result) == outcome(tune(None, function=function))
 
 
-def test_f73_a_run_that_is_over_is_not_done_again(tmp_path: Path) -> None:
+def test_f73_a_finished_run_is_not_repeated(tmp_path: Path) -> None:
     path, function = tmp_path / "run.ash", Counted()
     first = tune(path, function=function)
     again, diary = Counted(), Diary()
     second = tune(path, diary, function=again)
-    assert outcome(second) == outcome(first) and repr(second.jobs) == repr(first.jobs)  # times too
+    assert outcome(second) == outcome(first) and repr(second.jobs) == repr(first.jobs)  # including times
     assert sum(epochs for _, epochs, _ in again.calls) == first.best_state == second.memory["retrained_epochs"]
     assert diary.jobs == [] and diary.pages[0][1].resumed == len(first.jobs)
     assert second.started == first.started
 
 
-def test_f74_ten_breaks_in_a_row(tmp_path: Path) -> None:
+def test_f74_ten_interruptions_in_a_row_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     expected = tune(None)
     told: list[tuple[int, int]] = []
@@ -127,7 +128,7 @@ def test_f74_ten_breaks_in_a_row(tmp_path: Path) -> None:
     assert len(told) == len(set(told)) and sorted(told, key=list(keys(expected.jobs)).index) == told
 
 
-def test_jobs_that_have_ended_are_on_record_before_they_are_decided(tmp_path: Path) -> None:
+def test_finished_jobs_are_recorded_before_they_are_decided(tmp_path: Path) -> None:
     path, release = tmp_path / "run.ash", threading.Event()
     expected = tune(None, config=ash.SearchConfig(workers=8))
 
@@ -147,14 +148,15 @@ def test_jobs_that_have_ended_are_on_record_before_they_are_decided(tmp_path: Pa
     first, second = Diary(), Diary()
     with pytest.raises(SystemExit):
         tune(path, first, function=function, threads=2, **slow)
-    assert not first.jobs and held() >= 5  # nothing could be decided
+    assert not first.jobs and held() >= 5  # no job could be decided
     release.set()
     again = tune(path, second, function=function, threads=1, **slow)
-    assert list(keys(job for job, _ in second.jobs)) == list(keys(again.jobs))  # reported when they are decided
+    # jobs are reported when they are decided
+    assert list(keys(job for job, _ in second.jobs)) == list(keys(again.jobs))
     assert again.digest == tune(None, **slow).digest
 
 
-def test_more_candidates_go_on_as_if_there_had_been_so_many(tmp_path: Path) -> None:
+def test_adding_candidates_gives_the_same_run_as_starting_with_all(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     tune(path, candidates=20)
     assert outcome(tune(path, candidates=40)) == outcome(tune(None))
@@ -162,7 +164,7 @@ def test_more_candidates_go_on_as_if_there_had_been_so_many(tmp_path: Path) -> N
         tune(path, candidates=20)
 
 
-def test_more_candidates_of_a_greedy_run_lose_nothing(tmp_path: Path) -> None:
+def test_adding_candidates_to_a_greedy_run_loses_nothing(tmp_path: Path) -> None:
     path, second = tmp_path / "run.ash", Counted()
     first = tune(path, candidates=20, config=ash.SearchConfig(training="restart"), **GREEDY)
     longer = tune(path, candidates=40, function=second, config=ash.SearchConfig(training="restart"), **GREEDY)
@@ -179,9 +181,9 @@ def test_more_candidates_of_a_greedy_run_lose_nothing(tmp_path: Path) -> None:
     "changes", [{"epoch_limit": 40}, {"max_rungs": 2}, {"stop_score": 0.8}, {"patience": 4}], ids=str
 )
 @pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
-def test_more_of_a_limit_goes_on(changes: dict[str, Any], schedule: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_continues_with_a_larger_limit(changes: dict[str, Any], schedule: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    if "max_rungs" in changes:  # fewer rungs change the ranks, and with them adaptive draws
+    if "max_rungs" in changes:  # fewer rungs change the ranks, and thereby adaptive draws
         schedule = {**schedule, "sampler": "random"}
     expected = tune(None, **schedule)
     assert len(tune(path, **changes, **schedule).jobs) < len(expected.jobs)
@@ -190,7 +192,7 @@ def test_more_of_a_limit_goes_on(changes: dict[str, Any], schedule: dict[str, An
         assert outcome(tune(path, **schedule)) == outcome(expected)
 
 
-def test_the_time_limit_is_one_of_all_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_limit_covers_all_calls_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.ash"
     endless = {"candidates": None, "function": wait}
     first = tune(path, TimeIsUp(monkeypatch, 100), time_limit=100, **endless)
@@ -221,7 +223,7 @@ def test_a_greedy_run_in_threads_keeps_every_result(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_failures_are_results(tmp_path: Path) -> None:
+def test_failures_are_recorded_as_results(tmp_path: Path) -> None:
     calls = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -244,7 +246,7 @@ def test_failures_are_results(tmp_path: Path) -> None:
     assert texts == {"ValueError", "the score is nan"}
 
 
-def test_f43_many_failures_in_a_row_end_it_again_until_more_are_allowed(tmp_path: Path) -> None:
+def test_f43_many_failures_in_a_row_end_the_run_again_unless_more_are_allowed(tmp_path: Path) -> None:
     function, path = Counted(), tmp_path / "run.ash"
 
     def fails(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -265,7 +267,7 @@ def test_f43_many_failures_in_a_row_end_it_again_until_more_are_allowed(tmp_path
     assert len(more.jobs) > 15 and sum(failure.rung == 0 for failure in more.failures) >= 5
 
 
-def test_ctrl_c_leaves_a_journal_that_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_journal_that_can_be_continued(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     raised = []
 
@@ -283,7 +285,7 @@ def test_ctrl_c_leaves_a_journal_that_goes_on(tmp_path: Path) -> None:
     assert outcome(tune(path, function=function)) == outcome(tune(None))
 
 
-def test_ctrl_c_while_the_best_state_is_trained_again(tmp_path: Path) -> None:
+def test_ctrl_c_while_the_best_state_is_recomputed_keeps_the_result(tmp_path: Path) -> None:
     path, over = tmp_path / "run.ash", []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -301,7 +303,7 @@ def test_ctrl_c_while_the_best_state_is_trained_again(tmp_path: Path) -> None:
     assert outcome(tune(path, function=function)) == outcome(first)
 
 
-def test_nothing_has_finished_yet(tmp_path: Path) -> None:
+def test_a_journal_without_finished_jobs_can_be_continued(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with pytest.raises(NothingFinished):
         tune(path, Stopper(0))
@@ -311,7 +313,7 @@ def test_nothing_has_finished_yet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
-def test_a_sampler_with_a_seed_stands_where_it_stood(schedule: dict[str, Any], tmp_path: Path) -> None:
+def test_a_seeded_sampler_continues_where_it_stopped(schedule: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
 
     def settings() -> dict[str, Any]:
@@ -323,7 +325,7 @@ def test_a_sampler_with_a_seed_stands_where_it_stood(schedule: dict[str, Any], t
         assert outcome(tune(path, **settings())) == outcome(tune(None, **settings()))
 
 
-def test_a_sampler_without_a_seed_keeps_the_candidates_that_there_are(tmp_path: Path) -> None:
+def test_a_sampler_without_a_seed_keeps_the_recorded_candidates(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     broken(path, 21, sampler=optuna.samplers.RandomSampler())
     there = {number: json.loads(text) for number, text, _ in rows(path, "SELECT * FROM candidates")}
@@ -343,7 +345,7 @@ def test_an_executor_and_the_calling_thread_may_take_turns(tmp_path: Path) -> No
     assert outcome(tune(path)) == outcome(tune(None))
 
 
-def test_costs_of_an_earlier_run(tmp_path: Path) -> None:
+def test_costs_can_be_an_earlier_run(tmp_path: Path) -> None:
     earlier, path = tune(None, function=wait), tmp_path / "run.ash"
     broken(path, 15, costs=earlier)
     assert tune(path, costs=earlier).digest == tune(None, costs=earlier).digest
@@ -352,7 +354,7 @@ def test_costs_of_an_earlier_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("schedule", [{}, GREEDY], ids=("virtual", "greedy"))
-def test_ctrl_c_while_it_is_read_again_changes_nothing(schedule: dict[str, Any], tmp_path: Path) -> None:
+def test_ctrl_c_while_the_journal_is_read_changes_nothing(schedule: dict[str, Any], tmp_path: Path) -> None:
     path, expected = tmp_path / "run.ash", tune(None, **schedule)
     broken(path, 30, **schedule)
     tables = "jobs", "steps", "candidates", "answers"
@@ -373,7 +375,7 @@ def test_ctrl_c_while_it_is_read_again_changes_nothing(schedule: dict[str, Any],
     assert outcome(tune(path, **schedule)) == outcome(expected)
 
 
-def test_what_was_held_back_is_told_though_a_call_did_not_come_to_it(tmp_path: Path) -> None:
+def test_undecided_answers_are_reported_even_after_an_interrupted_resume(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     slow = {"costs": lambda params, epochs: epochs * (1 if params["x"] == 0.5 else 9), "workers": 8}
     expected = list(keys(tune(None, **slow).jobs))

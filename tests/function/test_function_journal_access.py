@@ -1,4 +1,4 @@
-"""Reasons to refuse the journal of a function: another run, and changes from outside."""
+"""Reasons to refuse the journal of a function: a different run, or changes from outside."""
 
 import importlib.util
 import itertools
@@ -45,7 +45,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", OTHERS, ids=lambda name: f"F66-{name}")
-def test_another_run_is_refused_with_the_difference(name: str, tmp_path: Path) -> None:
+def test_a_different_run_is_refused_with_the_difference(name: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     tune(ash.Journal(path), candidates=8)
     before = path.read_bytes()
@@ -61,7 +61,7 @@ def test_another_run_is_refused_with_the_difference(name: str, tmp_path: Path) -
         tune(ash.Journal(path), candidates=8, **everything)
 
 
-def test_what_may_be_allowed_to_change(tmp_path: Path) -> None:
+def test_options_in_allow_change_may_change(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = tune(ash.Journal(path))
     allowed = ash.Journal(path, allow_change=["costs", "function", "promotion", "workers", "schedule"])
@@ -73,7 +73,7 @@ def test_what_may_be_allowed_to_change(tmp_path: Path) -> None:
     assert greedy.schedule == "greedy" and len(greedy.jobs) > 60
 
 
-def test_a_journal_of_networks_is_none_of_a_function_and_the_other_way_round(tmp_path: Path) -> None:
+def test_journals_of_networks_and_functions_are_not_interchangeable(tmp_path: Path) -> None:
     networks, function = tmp_path / "networks.ash", tmp_path / "function.ash"
     run_networks(networks, candidates=2)
     tune(function, candidates=2)
@@ -94,7 +94,7 @@ def module(path: Path, body: str) -> ModuleType:
     return found
 
 
-def test_a_function_that_was_changed_goes_on_with_a_warning(tmp_path: Path) -> None:
+def test_a_changed_function_continues_with_a_warning(tmp_path: Path) -> None:
     import linecache
 
     journal, source = ash.Journal(tmp_path / "run.ash"), tmp_path / "changing.py"
@@ -110,7 +110,7 @@ def test_a_function_that_was_changed_goes_on_with_a_warning(tmp_path: Path) -> N
     assert max(job.score for job in result.jobs) > 1
 
 
-def test_names_of_functions() -> None:
+def test_functions_are_named() -> None:
     class Object:
         def __call__(self) -> None: ...
 
@@ -118,7 +118,7 @@ def test_names_of_functions() -> None:
     assert name_of(Object()) == name_of(Object()) and name_of(Object()).endswith("Object") and name_of(None)
 
 
-def test_f70_a_reader_sees_the_run_go_on_and_does_not_disturb_it(tmp_path: Path) -> None:
+def test_f70_a_reader_sees_the_progress_of_a_run_and_does_not_disturb_it(tmp_path: Path) -> None:
     path, seen = tmp_path / "run.ash", []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -133,7 +133,7 @@ def test_f70_a_reader_sees_the_run_go_on_and_does_not_disturb_it(tmp_path: Path)
     assert "ended: finished" in text and ".function" in text and "best score" in text and "failures  none" in text
 
 
-def test_f103_no_state_of_an_earlier_process_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f103_states_of_an_earlier_process_are_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "run.ash"
     tune(path, config=ash.SearchConfig(epoch_limit=40))
@@ -149,7 +149,7 @@ def test_f103_no_state_of_an_earlier_process_is_loaded(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_f75_a_journal_of_many_results_is_read_again(count: int, tmp_path: Path) -> None:
+def test_f75_a_journal_with_many_results_is_read_again(count: int, tmp_path: Path) -> None:
     path, again = tmp_path / "run.ash", Counted()
     settings = {"space": {"x": ash.uniform(0, 1, levels=20_001), "depth": 1, "kind": "a"}, "candidates": count}
     first = tune(path, config=ash.SearchConfig(max_rungs=1), **settings)
@@ -158,7 +158,7 @@ def test_f75_a_journal_of_many_results_is_read_again(count: int, tmp_path: Path)
     assert rows(path, "SELECT count(*) FROM jobs") == [(count,)]
 
 
-def test_costs_are_compared_by_their_source_too(tmp_path: Path) -> None:
+def test_the_source_of_costs_is_compared_too(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     tune(ash.Journal(path), costs=lambda params, epochs: epochs, config=ash.SearchConfig(epoch_limit=20))
     with pytest.warns(UserWarning, match="the source of costs has changed"):
@@ -187,7 +187,7 @@ FORGED: dict[str, tuple[str, int, dict[int, Any], str]] = {
 
 @pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.parametrize("name", FORGED, ids=lambda name: f"F61-{name}")
-def test_what_cannot_be_is_damage_though_its_hash_is_right(name: str, tmp_path: Path) -> None:
+def test_impossible_records_are_damage_even_with_a_correct_hash(name: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     tune(path, function=fails)
     table, place, values, message = FORGED[name]
@@ -207,7 +207,7 @@ def test_what_cannot_be_is_damage_though_its_hash_is_right(name: str, tmp_path: 
         tune(path, function=fails)
 
 
-def test_f62_a_run_may_go_on_without_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f62_a_run_may_continue_without_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count, real = itertools.count(1), Database.write
 
     def write(self: Database, changes: Changes) -> None:

@@ -36,7 +36,7 @@ def descendants() -> set[int]:
 
 @pytest.fixture(autouse=True)
 def before() -> Iterator[set[int]]:
-    """The processes that other tests have left; each test must leave no more."""
+    """Yield the processes left by other tests, and check that the test leaves no more."""
     found = descendants()
     yield found
     assert descendants() <= found
@@ -49,7 +49,7 @@ def kind_of(what: int) -> str | None:
     return "died" if what < 10 else "late" if what < 15 else "failed" if what < 215 else None
 
 
-def test_f47_candidates_that_fail_hang_and_die_at_random_are_all_accounted_for(
+def test_f47_candidates_that_fail_hang_or_die_at_random_are_all_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def random_faults(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -78,12 +78,12 @@ def test_f47_candidates_that_fail_hang_and_die_at_random_are_all_accounted_for(
     assert again.failures == result.failures and again.digest == result.digest
 
 
-def test_what_a_function_imports_is_not_its_job_s_time() -> None:
+def test_import_time_does_not_count_as_job_time() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         return train(params, epochs, state)
 
     class Slow:
-        """A function that takes long to be unpickled."""
+        """A function that takes a long time to unpickle."""
 
         def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> Any:
             return function(params, epochs, state)
@@ -118,10 +118,10 @@ def function(params, epochs, state):
     ],
     ids=["safe", "safe threads", "threads", "exit"],
 )
-def test_what_a_function_needs_is_imported_once_where_a_fork_is_safe(
+def test_imports_happen_once_if_forking_is_safe(
     more: str, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Otherwise each child imports it: a process that has threads is not forked, nor one that has died."""
+    """Otherwise each child imports the module: a process that has threads or has died cannot be forked."""
     folder = tmp_path / "imports"
     folder.mkdir()
     text = MODULE.format(folder=str(folder), here=os.getpid(), more=more)
@@ -134,7 +134,7 @@ def test_what_a_function_needs_is_imported_once_where_a_fork_is_safe(
     assert not result.failures and (imports == 1 if most == 1 else 1 < imports <= most)
 
 
-def test_there_is_one_process_more_than_places(before: set[int], tmp_path: Path) -> None:
+def test_there_is_one_more_process_than_places(before: set[int], tmp_path: Path) -> None:
     seen: list[int] = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -149,7 +149,7 @@ def test_there_is_one_process_more_than_places(before: set[int], tmp_path: Path)
     assert max(seen) == 3
 
 
-def test_children_do_not_draw_the_same(tmp_path: Path) -> None:
+def test_children_draw_different_random_numbers(tmp_path: Path) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         (tmp_path / f"drawn {os.getpid()} {np.random.random()} {random.random()}").touch()
         meet(tmp_path, 2)
@@ -161,12 +161,12 @@ def test_children_do_not_draw_the_same(tmp_path: Path) -> None:
     assert len({number for _, *numbers in found for number in numbers}) == 16
 
 
-def test_a_fork_server_that_was_killed_is_replaced() -> None:
+def test_a_killed_fork_server_is_replaced() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if params["depth"] == 3:
             parent = os.getppid()
             command = Path(f"/proc/{parent}/cmdline").read_bytes()
-            if b"serve_forks" in command:  # and not a process that has adopted its children
+            if b"serve_forks" in command:  # not a process that has adopted its children
                 os.kill(parent, signal.SIGKILL)
             time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -194,7 +194,7 @@ ENDS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_how_a_child_has_ended_is_told(name: str) -> None:
+def test_the_end_of_a_child_is_reported(name: str) -> None:
     end, text = ENDS[name]
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -206,7 +206,7 @@ def test_how_a_child_has_ended_is_told(name: str) -> None:
     assert {failure.text for failure in result.failures} == {f"the process of the job has ended {text}"}
 
 
-def test_a_child_that_dies_between_jobs_costs_nobody_a_job() -> None:
+def test_a_child_that_dies_between_jobs_loses_no_job() -> None:
     with Processes(train, 1, None) as places:
         for epochs in (1, 2):
             places.start(job_of(rung=epochs, epochs=epochs), {"x": 0.3, "depth": 1}, None)
@@ -218,7 +218,7 @@ def test_a_child_that_dies_between_jobs_costs_nobody_a_job() -> None:
             wait_until(lambda child=child: not child.alive)
 
 
-def test_what_is_registered_for_the_end_is_done(tmp_path: Path) -> None:
+def test_atexit_functions_of_children_run(tmp_path: Path) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         import atexit
 
@@ -229,20 +229,20 @@ def test_what_is_registered_for_the_end_is_done(tmp_path: Path) -> None:
     assert 1 <= len(list(tmp_path.iterdir())) <= 2
 
 
-def test_a_fork_server_by_hand() -> None:
+def test_a_fork_server_reports_the_end_of_a_child_only_once() -> None:
     server = ForkServer(b"")
     child, connection = server.child()
     server.kill(child)
     assert server.ended(child) == "by SIGKILL" and server.ended(child) == "in a way that nobody knows"
-    server.kill(child)  # it no longer exists
+    server.kill(child)  # the child no longer exists
     connection.close()
     server.close()
     assert server.ended(child) == "in a way that nobody knows"
     server.close()
 
 
-def test_a_fork_server_that_is_killed_before_it_can_tell_of_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That child would read messages meant for the one that replaced it."""
+def test_a_fork_server_killed_before_it_reports_a_child_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unreported child must end. Otherwise it would read messages meant for its replacement."""
     ask, lost = ForkServer._ask, []
 
     def killed_first(self: ForkServer, message: bytes, *handles: int) -> str:
@@ -263,7 +263,7 @@ def test_a_fork_server_that_is_killed_before_it_can_tell_of_a_child(monkeypatch:
     server.close()
 
 
-def test_a_script_without_a_guard_is_not_run_again() -> None:
+def test_a_script_without_a_main_guard_is_not_run_again() -> None:
     code = """
 import ash
 print("begun")

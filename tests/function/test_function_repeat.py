@@ -1,4 +1,4 @@
-"""`ash.tune_function(..., record=)`: a run that ended by time is repeated without a clock, to the same digest."""
+"""`ash.tune_function(..., record=)`: a run that was ended by time is repeated without a clock, to the same digest."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def test_a_timed_run_is_repeated_on_other_threads(case: dict[str, Any]) -> None:
         check_repeated(first, run(wait, **{**others, "executor": pool, "record": first.record}))
 
 
-def test_a_sampler_that_learns_is_repeated() -> None:
+def test_a_learning_sampler_is_repeated() -> None:
     needs.package("optuna")
     import optuna
 
@@ -87,14 +87,14 @@ def test_a_sampler_that_learns_is_repeated() -> None:
     ],
     ids=lambda case: case if isinstance(case, str) else "",
 )
-def test_every_end_is_repeated(limit: dict[str, Any], ended: str) -> None:
+def test_a_run_ended_for_any_reason_is_repeated(limit: dict[str, Any], ended: str) -> None:
     first = run(wait, costs=cost, threads=2, candidates=100, **limit)
     assert first.ended == ended
     again = {name: value for name, value in limit.items() if name != "callbacks"}
     check_repeated(first, run(wait, costs=cost, threads=1, candidates=100, record=first.record, **again))
 
 
-def test_ctrl_c_is_repeated() -> None:
+def test_a_run_ended_by_ctrl_c_is_repeated() -> None:
     given: dict[str, Any] = {"costs": cost, "candidates": 100}
     with pytest.warns(UserWarning, match=f"^the run was {INTERRUPTED}$"):
         first = run(wait, **given, threads=2, callbacks=After(30, press_ctrl_c))
@@ -102,8 +102,8 @@ def test_ctrl_c_is_repeated() -> None:
     check_repeated(first, run(wait, **given, threads=1, record=first.record))
 
 
-def test_a_repeat_that_is_interrupted_is_no_result(tmp_path: Path) -> None:
-    is_told = threading.Event()  # a callback is told of a job once it is on the disk, which may be slow
+def test_an_interrupted_repeat_gives_no_result(tmp_path: Path) -> None:
+    is_told = threading.Event()  # callbacks wait until a job is on the disk, which may be slow
     is_told.set()
     begun: list[int] = []
 
@@ -127,7 +127,7 @@ def test_a_repeat_that_is_interrupted_is_no_result(tmp_path: Path) -> None:
     check_repeated(first, run(function, **again))
 
 
-def test_a_repeat_that_is_interrupted_once_all_is_repeated_is_complete() -> None:
+def test_a_repeat_interrupted_after_its_last_job_is_complete() -> None:
     first = run(costs=cost)
     last = After(len(first.jobs), press_ctrl_c)
     check_repeated(first, run(costs=cost, record=first.record, callbacks=last))
@@ -135,7 +135,7 @@ def test_a_repeat_that_is_interrupted_once_all_is_repeated_is_complete() -> None
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_a_run_that_failures_have_ended_is_repeated() -> None:
+def test_a_run_ended_by_failures_is_repeated() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         score = wait(params, epochs, state)
         if params["depth"] > 1:
@@ -154,8 +154,8 @@ def test_a_run_that_failures_have_ended_is_repeated() -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_jobs_that_were_late_fail_at_once() -> None:
-    hangs = threading.Event()  # set once the first run is over: in the repeated one the job would be fast
+def test_late_jobs_fail_at_once_in_a_repetition() -> None:
+    hangs = threading.Event()  # set once the first run is over, so the job would be fast in the repetition
     slow: list[float] = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -183,7 +183,7 @@ def dies_once(params: dict[str, Any], epochs: int, state: Any) -> Any:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_jobs_whose_processes_died_fail_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_of_dead_processes_fail_at_once_in_a_repetition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dies").touch()
     monkeypatch.setenv("ASH_TEST_DIES", str(tmp_path / "dies"))
     first = run(dies_once, costs=cost, threads=2, executor="processes", candidates=12)
@@ -202,22 +202,22 @@ def test_a_resumed_run_is_repeated(tmp_path: Path) -> None:
     assert again.record == resumed.record and again.best_state is not None
 
 
-def test_a_seed_that_was_drawn_is_in_the_record() -> None:
+def test_a_drawn_seed_is_recorded() -> None:
     first = run(**{**TIMED, "seed": None})
     check_repeated(first, run(**{**TIMED, "seed": None}, record=first.record))
 
 
-def test_a_run_that_reaches_the_same_decision_by_itself_has_the_same_digest() -> None:
+def test_stopping_at_the_same_decision_gives_the_same_digest() -> None:
     whole, stopped = run(wait, costs=cost, threads=2), run(wait, costs=cost, threads=2, callbacks=Stopper(9))
     count = len(stopped.jobs)
     cut = replace(record_of(whole), decisions=record_of(whole).decisions[:count], ended="stopped")
     assert run(costs=cost, threads=1, record=cut, function=wait).record == stopped.record
 
 
-# What the record contains
+# Contents of the record
 
 
-def test_a_record_is_the_same_out_of_a_file(tmp_path: Path) -> None:
+def test_a_record_is_restored_from_a_file(tmp_path: Path) -> None:
     result = run(costs=cost, journal=tmp_path / "run.ash")
     document = json.loads(result.to_json() or "")
     assert RunRecord.from_json(document["record"]) == result.record
@@ -228,7 +228,7 @@ def test_a_record_is_the_same_out_of_a_file(tmp_path: Path) -> None:
     )
 
 
-# What is refused
+# Refused records
 
 
 ANOTHER: dict[str, tuple[dict[str, Any], str]] = {
@@ -246,7 +246,7 @@ ANOTHER: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", ANOTHER)
-def test_another_call_is_refused_before_anything_runs(name: str) -> None:
+def test_a_different_call_is_refused_before_anything_runs(name: str) -> None:
     changes, words = ANOTHER[name]
     record = run(costs=cost).record
 
@@ -258,7 +258,7 @@ def test_another_call_is_refused_before_anything_runs(name: str) -> None:
         run(**{"function": never, "costs": cost, **changes}, record=record)
 
 
-def test_another_space_is_refused() -> None:
+def test_a_different_space_is_refused() -> None:
     record = run(costs=cost).record
     with pytest.raises(ash.SettingError, match=r"another run: .*depth has other levels or conditions in the space"):
         ash.tune_function(train, {**SPACE, "depth": [1, 2]}, candidates=40, seed=3, costs=cost, record=record)
@@ -278,12 +278,12 @@ def test_another_space_is_refused() -> None:
         ),
     ],
 )
-def test_what_cannot_be_repeated_is_refused(made: Any, words: str) -> None:
+def test_unrepeatable_records_are_refused(made: Any, words: str) -> None:
     with pytest.raises(ash.SettingError, match=words):
         run(costs=cost, record=made())
 
 
-def test_records_of_functions_and_of_tables_are_told_apart() -> None:
+def test_records_of_functions_and_tables_are_not_interchangeable() -> None:
     X, y = [[0.0], [1.0], [2.0], [3.0]] * 10, [0, 1, 1, 0] * 10
     table = ash.tune(X, y, candidates=2).record
     with pytest.raises(
@@ -296,7 +296,7 @@ def test_records_of_functions_and_of_tables_are_told_apart() -> None:
         ash.tune(X, y, record=run(costs=cost).record)
 
 
-def test_a_function_that_scores_otherwise_is_noticed() -> None:
+def test_a_function_with_other_scores_causes_a_warning() -> None:
     record = record_of(run(costs=cost))
 
     def other(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -308,8 +308,8 @@ def test_a_function_that_scores_otherwise_is_noticed() -> None:
         assert run(other, costs=cost, record=record).record != record
 
 
-def test_a_repeated_run_does_not_wait_for_jobs_that_are_not_decided() -> None:
-    whole = run(costs=cost, sampler="random")  # there is always another job to begin
+def test_a_repeated_run_does_not_wait_for_undecided_jobs() -> None:
+    whole = run(costs=cost, sampler="random")  # there is always another job to start
     count = 20
     cut = replace(record_of(whole), decisions=record_of(whole).decisions[:count], ended="stopped")
     numbers = {tuple(params.items()): number for number, params in enumerate(whole.params)}
@@ -325,7 +325,7 @@ def test_a_repeated_run_does_not_wait_for_jobs_that_are_not_decided() -> None:
         if job not in needed:
             other.set()
             over.wait(HANG_SECONDS)
-        elif is_last:  # the last job that is needed: meanwhile the other thread begins one that is not
+        elif is_last:  # during the last needed job, the other thread starts a job that is not needed
             other.wait(HANG_SECONDS)
         return train(params, epochs, state)
 

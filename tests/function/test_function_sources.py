@@ -1,4 +1,4 @@
-"""Sources of the candidates of a function: known configurations, Sobol points, samplers of Optuna."""
+"""Sources of the candidates of a function: given configurations, Sobol points, Optuna samplers."""
 
 import math
 import warnings
@@ -17,7 +17,7 @@ from fault_help import small_space
 from function_help import FAILURES, SPACE, cost, run, train, wait
 
 
-def test_what_is_known_comes_first_and_once() -> None:
+def test_given_configurations_come_first_and_only_once() -> None:
     known = [{"x": 0.3, "depth": 1, "kind": None}, {"x": 0.30003, "depth": 1, "kind": "a"}]
     result = run(threads=1, first=[*known, known[0]], sampler="random")
     assert list(result.params[:2]) == known and result.best_candidate in (0, 1)
@@ -32,7 +32,7 @@ def test_what_is_known_comes_first_and_once() -> None:
 
 
 @pytest.mark.parametrize("kind", ["result", "text", "path", "journal"])
-def test_the_best_of_an_earlier_run_come_first(kind: str, tmp_path: Path) -> None:
+def test_the_best_candidates_of_an_earlier_run_come_first(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     earlier = run(threads=1, journal=path)
     first = {"result": earlier, "text": str(path), "path": path, "journal": ash.Journal(path)}[kind]
@@ -44,7 +44,7 @@ def test_the_best_of_an_earlier_run_come_first(kind: str, tmp_path: Path) -> Non
     assert list(endless.params[:10]) == best[:10]
 
 
-def test_what_is_not_of_this_space_is_left_out(tmp_path: Path) -> None:
+def test_configurations_outside_the_space_are_left_out(tmp_path: Path) -> None:
     earlier = run(threads=1, sampler="random")
     best = [row["params"] for row in sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))]
     space = {**SPACE, "depth": [2, 3]}
@@ -59,7 +59,7 @@ def test_what_is_not_of_this_space_is_left_out(tmp_path: Path) -> None:
 
 
 def study_of(direction: str = "maximize") -> Any:
-    """A study with a trial of each state; the values of completed trials are their x, of pruned ones more."""
+    """Return a study with a trial in each state. Completed trials have the value x, and pruned trials a higher one."""
     import optuna
 
     study = optuna.create_study(direction=direction)
@@ -85,7 +85,7 @@ def study_of(direction: str = "maximize") -> Any:
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_best_trials_of_a_study_come_first(direction: str) -> None:
-    """Pruned trials come last, whatever their value."""
+    """Pruned trials come last, whatever their values."""
     result = run(threads=1, first=study_of(direction))
     best = [0.25, 0.5, 0.75] if direction == "minimize" else [0.75, 0.5, 0.25]
     assert [params["x"] for params in result.params[:4]] == [*best, 0.9]
@@ -93,7 +93,7 @@ def test_the_best_trials_of_a_study_come_first(direction: str) -> None:
     assert [params["x"] for params in run(threads=1, first=study_of(direction), candidates=2).params] == best[:2]
 
 
-def test_parameters_of_a_study_that_are_not_in_the_space_are_left_out() -> None:
+def test_parameters_of_a_study_outside_the_space_are_left_out() -> None:
     study = study_of()
     with pytest.warns(UserWarning, match="first: 1 parameters of the study are not in this space .*: kind"):
         result = ash.tune_function(
@@ -105,7 +105,7 @@ def test_parameters_of_a_study_that_are_not_in_the_space_are_left_out() -> None:
     assert [params["x"] for params in result.params[:3]] == [0.75, 0.5, 0.25]
 
 
-def test_names_that_an_earlier_run_lacks_get_their_defaults(tmp_path: Path) -> None:
+def test_hyperparameters_that_an_earlier_run_lacks_get_their_defaults(tmp_path: Path) -> None:
     path, small = tmp_path / "run.ash", {"x": ash.uniform(0, 1), "kind": ["a", "b"]}
     later = {**small, "wide": ash.integers(1, 9).when(kind="a"), "deep": [True, False], "fixed": 3}
     earlier = ash.tune_function(lambda params, _, __: params["x"], small, candidates=30, threads=1, journal=path)
@@ -122,14 +122,14 @@ def test_names_that_an_earlier_run_lacks_get_their_defaults(tmp_path: Path) -> N
         ash.tune_function(lambda *_: 1.0, later, candidates=10, first=[earlier.best_params])
 
 
-def test_a_study_of_a_run_holds_no_single_values_and_no_tuples() -> None:
+def test_a_study_without_fixed_values_and_tuples_can_be_an_earlier_run() -> None:
     space = {"x": ash.uniform(0, 1), "depth": 2, "shape": [(1, 2), (3,)]}
     earlier = ash.tune_function(train, space, candidates=8, threads=1)
     later = ash.tune_function(train, space, candidates=8, threads=1, first=earlier.to_optuna(), seed=5)
     assert later.params[0] == earlier.best_params and set(later.params[0]) == {"x", "depth", "shape"}
 
 
-def test_a_study_that_cannot_come_first() -> None:
+def test_unusable_studies_are_refused() -> None:
     import optuna
 
     with pytest.raises(ash.SettingError, match="first must be a study of one objective, got one of 2: pass"):
@@ -138,7 +138,7 @@ def test_a_study_that_cannot_come_first() -> None:
         run(first=optuna.create_study())
 
 
-def test_networks_may_be_an_earlier_run(tmp_path: Path) -> None:
+def test_a_run_of_networks_can_be_an_earlier_run(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     space = small_space(hidden=ash.choice((2,), ()))
     result = ash.tune([[0.0], [1.0]] * 20, [0, 1] * 20, space, candidates=2, journal=path, progress=False)
@@ -156,7 +156,7 @@ NO_EARLIER: dict[str, tuple[str | None, str]] = {
 
 
 @pytest.mark.parametrize("name", NO_EARLIER, ids=lambda name: f"F64-{name}")
-def test_what_is_no_journal_of_an_earlier_run(name: str, tmp_path: Path) -> None:
+def test_files_that_are_not_journals_are_refused(name: str, tmp_path: Path) -> None:
     content, message = NO_EARLIER[name]
     path = tmp_path / "run.ash"
     if content is not None:
@@ -166,7 +166,7 @@ def test_what_is_no_journal_of_an_earlier_run(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_an_earlier_run_without_a_score(tmp_path: Path) -> None:
+def test_an_earlier_run_without_a_score_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with pytest.raises(ash.AllFailed):
         run(lambda params, epochs, state: math.nan, threads=1, journal=path)
@@ -198,7 +198,7 @@ OUTSIDE: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_what_is_known_must_be_of_the_space(name: str) -> None:
+def test_given_configurations_must_be_in_the_space(name: str) -> None:
     first, message = OUTSIDE[name]
     with pytest.raises(ash.SettingError, match=message):
         ash.tune_function(train, CONDITIONAL, candidates=4, first=first)
@@ -218,7 +218,7 @@ def test_lists_and_frozen_distributions_are_domains(name: str) -> None:
     assert ash.FunctionSpace(x=given).domains["x"][0].levels == expected.levels
 
 
-def test_other_distributions_are_levels_at_their_quantiles() -> None:
+def test_other_distributions_become_levels_at_their_quantiles() -> None:
     normal = ash.FunctionSpace(x=stats.norm(5, 2)).domains["x"][0]
     levels = normal.levels
     assert len(levels) == 1001 and levels[500] == normal.default == 5.0
@@ -228,7 +228,7 @@ def test_other_distributions_are_levels_at_their_quantiles() -> None:
     assert set(counts.levels) <= set(range(12)) and counts.default == 3 and type(counts.levels[0]) is int
 
 
-def test_distributions_of_optuna_are_domains() -> None:
+def test_optuna_distributions_are_domains() -> None:
     import optuna
 
     of = optuna.distributions
@@ -256,14 +256,14 @@ UNKNOWN: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_distributions_that_are_no_domain(name: str) -> None:
+def test_unsupported_distributions_are_refused(name: str) -> None:
     given, message = UNKNOWN[name]
     for kind in (ash.FunctionSpace, ash.Space):
         with pytest.raises(ash.SettingError, match=message.replace("x=", "(x|l2)=")):
             kind(**{"x" if kind is ash.FunctionSpace else "l2": given})
 
 
-def test_networks_take_the_same_domains() -> None:
+def test_networks_accept_the_same_domains() -> None:
     import optuna
 
     space = ash.Space(
@@ -280,12 +280,12 @@ def test_networks_take_the_same_domains() -> None:
     assert len(space.domains["momentum"]) == 2
 
 
-def test_sobol_points_are_spread_and_come_once() -> None:
+def test_sobol_points_are_spread_out_and_unique() -> None:
     space = {"x": ash.uniform(0, 1, levels=64), "y": ash.uniform(0, 1, levels=64), "depth": 1}
     found = ash.tune_function(train, space, candidates=257, sampler="sobol", threads=1, seed=1, progress=False).params
     assert len({tuple(params.values()) for params in found}) == 257 and found[0] == ash.FunctionSpace(**space).default
     cells = {(int(params["x"] * 7.99), int(params["y"] * 7.99)) for params in found}
-    assert len(cells) == 64  # all 8 x 8, of which a random draw sometimes misses one
+    assert len(cells) == 64  # all 8 x 8 cells, while a random draw sometimes misses one
     small = ash.tune_function(train, {"x": [1, 2, 3], "depth": [1, 2]}, candidates=6, sampler="sobol", threads=1)
     assert len(small.params) == 6
 
@@ -299,7 +299,7 @@ TREE = {
 
 
 @pytest.mark.parametrize("name", ["TPESampler", "RandomSampler", "GPSampler", "CmaEsSampler"])
-def test_samplers_of_optuna_are_told_in_virtual_time(name: str) -> None:
+def test_optuna_samplers_are_told_results_in_virtual_time(name: str) -> None:
     import optuna
 
     if name == "GPSampler":
@@ -309,7 +309,7 @@ def test_samplers_of_optuna_are_told_in_virtual_time(name: str) -> None:
         sampler = getattr(optuna.samplers, name)(seed=0)
         settings = {"sampler": sampler, "costs": cost, "workers": 4, "threads": threads, "progress": False}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of independent sampling, under conditions
+            warnings.simplefilter("ignore")  # warnings about independent sampling under conditions
             return ash.tune_function(wait, TREE, candidates=24, first=[FIRST], **configured(settings))
 
     one, two = found(1), found(2)
@@ -337,21 +337,21 @@ class Told:
         return sampler
 
 
-def test_a_sampler_runs_no_configuration_twice() -> None:
+def test_no_configuration_of_a_sampler_runs_twice() -> None:
     sampler = Told()
     first = [{"x": 0.2, "depth": 2, "kind": "a"}]
     with pytest.warns(UserWarning, match="candidates=20 exceeds the 6 configurations of the space"):
         result = ash.tune_function(train, SMALL, candidates=20, sampler=sampler, first=first, threads=1)
     assert len({*map(str, result.params)}) == len(result.params) == 6 and result.ended == "finished"
     assert len(sampler.told) > 6
-    for _, state, (share,) in sampler.told:  # of its proposals, new or repeated
+    for _, state, (share,) in sampler.told:  # the sampler's proposals, new or repeated
         assert state == "COMPLETE" and share in {number / count for count in range(1, 7) for number in range(1, 7)}
 
 
 @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
 @pytest.mark.parametrize("limit", [{"candidates": 15}, {"candidates": None, "epoch_limit": 40}], ids=str)
-def test_a_sampler_that_only_repeats_itself_is_helped_out(limit: dict[str, Any]) -> None:
-    """The first configuration is proposed, the others are drawn."""
+def test_random_draws_replace_repetitions_by_a_sampler(limit: dict[str, Any]) -> None:
+    """The first configuration is proposed by the sampler. The others are drawn."""
     import optuna
 
     def sampler() -> Any:
@@ -366,7 +366,7 @@ def test_a_sampler_that_only_repeats_itself_is_helped_out(limit: dict[str, Any])
     assert len(result.params) > 5 and list(result.params[1:]) == others[: len(result.params) - 1]
 
 
-def test_a_run_goes_on_with_a_sampler_that_repeats_itself(tmp_path: Path) -> None:
+def test_a_run_with_a_sampler_that_repeats_itself_is_resumed(tmp_path: Path) -> None:
     import optuna
 
     def found(candidates: int, journal: Path | None) -> ash.FunctionResult:
@@ -381,7 +381,7 @@ def test_a_run_goes_on_with_a_sampler_that_repeats_itself(tmp_path: Path) -> Non
     assert len({*map(str, found(12, path).params)}) == 12
 
 
-def test_a_sampler_that_learns_finds_what_a_draw_does_not() -> None:
+def test_a_learning_sampler_finds_better_candidates_than_random_draws() -> None:
     import optuna
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
@@ -407,7 +407,7 @@ def test_a_sampler_that_learns_finds_what_a_draw_does_not() -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_failures_are_told_too() -> None:
+def test_failures_are_passed_to_the_sampler() -> None:
     import optuna
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
@@ -424,7 +424,7 @@ def in_epochs(params: dict[str, Any], epochs: int) -> float:
 
 
 class Watched:
-    """A sampler of Optuna that records, whenever it is asked, the trials with a value that it sees."""
+    """An Optuna sampler that records, whenever it is asked, which trials with a value it sees."""
 
     def __new__(cls, seen: list[Any]) -> Any:
         import optuna
@@ -439,23 +439,23 @@ class Watched:
 
 
 def ranked(jobs: Sequence[Any], params: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], float]]:
-    """The values that a sampler should see after these jobs: the share of candidates that rank no higher, by trial."""
-    reached = {
-        job.candidate: (job.rung, job.score) for job in jobs if not job.diverged
-    }  # later jobs are of higher rungs
+    """Return what a sampler should see after these jobs: per trial, the share of candidates that rank no higher."""
+    # later jobs have higher rungs
+    reached = {job.candidate: (job.rung, job.score) for job in jobs if not job.diverged}
     share = {key: sum(other <= own for other in reached.values()) / len(reached) for key, own in reached.items()}
     return [(params[candidate], share[candidate]) for candidate in sorted(share)]
 
 
 @pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.parametrize("schedule", [{"costs": in_epochs, "workers": 1}, {"schedule": "greedy"}])
-def test_a_sampler_is_told_the_rank_of_each_by_its_highest_rung(schedule: dict[str, Any]) -> None:
+def test_a_sampler_is_told_the_rank_of_each_candidate_in_its_highest_rung(schedule: dict[str, Any]) -> None:
     seen: list[Any] = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> float:
         if params["x"] > 0.9 and epochs > 1:
             raise ValueError("too far")
-        return (params["x"] if epochs == 1 else -params["x"]) + params["kind"] - 10 * epochs  # lower in higher rungs
+        # scores are lower in higher rungs
+        return (params["x"] if epochs == 1 else -params["x"]) + params["kind"] - 10 * epochs
 
     space = {"x": ash.uniform(0, 1), "kind": [1, 2, 3]}
     settings = {"sampler": Watched(seen), "threads": 1, "progress": False, **schedule}
@@ -463,7 +463,7 @@ def test_a_sampler_is_told_the_rank_of_each_by_its_highest_rung(schedule: dict[s
     assert len(seen) == 30 and max(job.rung for job in result.jobs) > 2 and result.failures
     order = [(job.candidate, job.rung) for job in result.jobs]
     told = 0
-    for number, trials in enumerate(seen):  # it is asked a little ahead, with all results decided by then
+    for number, trials in enumerate(seen):  # the sampler is asked a little ahead, and sees all results decided by then
         begun = order.index((number, 0))
         told = next(count for count in range(told, begun + 1) if trials == ranked(result.jobs[:count], result.params))
         assert told >= begun - 3
@@ -491,7 +491,7 @@ def test_first_configurations_are_ranked_with_the_others() -> None:
         ([1, True, 1.0], {"int 1", "bool True", "float 1.0"}),
     ],
 )
-def test_samplers_see_the_options_themselves(levels: list[Any], seen: set[Any]) -> None:
+def test_samplers_see_the_original_options(levels: list[Any], seen: set[Any]) -> None:
     asked: list[Any] = []
     space = {"kind": levels, "x": ash.uniform(0, 1)}
     result = ash.tune_function(
@@ -501,7 +501,7 @@ def test_samplers_see_the_options_themselves(levels: list[Any], seen: set[Any]) 
     assert {encode(params["kind"]) for params in result.params} == set(map(encode, levels))
 
 
-def test_samplers_that_fix_or_enumerate_options() -> None:
+def test_samplers_may_fix_or_enumerate_options() -> None:
     import optuna
 
     space = {"x": ash.uniform(0, 1), "kind": ["a", "b"]}
@@ -515,10 +515,10 @@ def test_samplers_that_fix_or_enumerate_options() -> None:
     points = [(params["kind"], params["x"]) for params in found.params]
     assert set(points[:4]) == {(kind, x) for kind in "ab" for x in (0.25, 0.75)}
     drawn = [(params["kind"], params["x"]) for params in ash.FunctionSpace(**space).sample(2)]
-    assert points[4:] == drawn and found.ended == "finished"  # the end of the sampler does not end the run
+    assert points[4:] == drawn and found.ended == "finished"  # the run continues after the sampler has ended
 
 
-def test_nothing_is_logged_by_optuna(capfd: pytest.CaptureFixture[str]) -> None:
+def test_optuna_logs_nothing_with_a_sampler(capfd: pytest.CaptureFixture[str]) -> None:
     import optuna
 
     sampler = optuna.samplers.TPESampler(seed=0)

@@ -1,4 +1,4 @@
-"""States of waiting candidates: bounded in memory, beyond that in files of this process, trained again if lost."""
+"""States of waiting candidates: limited in memory, otherwise in temporary files, and recomputed if lost."""
 
 import contextlib
 import errno
@@ -33,7 +33,7 @@ def with_array(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, 
 
 
 class Model:
-    """An object that can only be measured by pickling it."""
+    """An object whose size can only be measured by pickling it."""
 
     def __init__(self, done: int) -> None:
         self.weights = np.full(SIZE, done)
@@ -67,7 +67,9 @@ def comparable(result: ash.FunctionResult) -> list[Any]:
 
 @pytest.mark.parametrize("function", [train, with_array, with_model], ids=lambda each: str(each.__name__))
 @pytest.mark.parametrize("places", [{}, {"threads": 2}, {"executor": "processes"}], ids=str)
-def test_what_has_no_room_comes_back_from_files(function: Any, places: dict[str, Any], files: Path) -> None:
+def test_states_that_do_not_fit_in_memory_are_restored_from_files(
+    function: Any, places: dict[str, Any], files: Path
+) -> None:
     limit = 3 * 28 if function is train and not places.get("executor") else 30_000 if function is not train else 40
     tight = tune(None, function=function, config=ash.SearchConfig(memory_limit=limit), **places)
     assert comparable(tight) == comparable(tune(None, function=function))
@@ -77,7 +79,7 @@ def test_what_has_no_room_comes_back_from_files(function: Any, places: dict[str,
     assert list(files.iterdir()) == []
 
 
-def test_f109_files_are_for_their_owner_alone(files: Path) -> None:
+def test_f109_files_can_be_accessed_only_by_their_owner(files: Path) -> None:
     modes: set[tuple[int, int]] = set()
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
@@ -111,7 +113,7 @@ DAMAGE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", DAMAGE, ids=lambda name: f"F72-F103-{name}")
-def test_a_file_that_was_changed_is_not_loaded(name: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_file_is_not_loaded(name: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files.parent)
     changed: set[Path] = set()
 
@@ -126,7 +128,7 @@ def test_a_file_that_was_changed_is_not_loaded(name: str, files: Path, monkeypat
     assert changed and result.memory["retrained_epochs"] > 0 and not Path("canary").exists()
 
 
-def test_f62_a_full_disk_costs_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f62_a_full_disk_only_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.open
 
     def full(path: Any, *arguments: Any, **named: Any) -> int:
@@ -141,7 +143,7 @@ def test_f62_a_full_disk_costs_time_alone(monkeypatch: pytest.MonkeyPatch) -> No
     assert result.memory["dropped"] > 0 and result.memory["retrained_epochs"] > 0 == result.memory["spilled"]
 
 
-def test_f109_the_folder_of_a_journal_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_f109_a_journal_folder_behind_a_link_is_not_used(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "run.ash-states").symlink_to(elsewhere)
@@ -166,7 +168,7 @@ class Shy(Model):
 
 
 @pytest.mark.parametrize("kind", [Locked, Shy])
-def test_what_does_not_come_back_from_a_pickle_is_trained_again(kind: type[Model]) -> None:
+def test_states_that_cannot_be_unpickled_are_recomputed(kind: type[Model]) -> None:
     function = partial(with_model, kind=kind)
     result = tune(None, function=function, config=ash.SearchConfig(memory_limit=1))
     assert comparable(result) == comparable(tune(None, function=function))
@@ -174,14 +176,14 @@ def test_what_does_not_come_back_from_a_pickle_is_trained_again(kind: type[Model
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_a_rung_that_fails_when_it_is_trained_again_fails_the_job() -> None:
+def test_a_rung_that_fails_during_recomputation_fails_the_job() -> None:
     calls: list[Any] = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if epochs == 1 and params in calls:
             raise OSError("not again")
         calls.append(params)
-        return train(params, epochs, None)[0], threading.Lock()  # which has no place in a file
+        return train(params, epochs, None)[0], threading.Lock()  # cannot be stored in a file
 
     result = tune(None, function=function, config=ash.SearchConfig(memory_limit=1, max_rungs=2))
     above = [job for job in result.jobs if job.rung == 1]
@@ -204,11 +206,12 @@ def test_memory_is_bounded(files: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(result.jobs) > 150 and result.memory["spilled"] > 60
-    assert result.memory["peak_bytes"] <= limit and peak < limit + 6 * megabyte  # at work, the best one, a pickle
+    # beyond the limit: states in training, the best state, a pickle
+    assert result.memory["peak_bytes"] <= limit and peak < limit + 6 * megabyte
     assert list(files.iterdir()) == []
 
 
-def test_the_least_promising_go_first() -> None:
+def test_the_least_promising_states_are_moved_to_files_first() -> None:
     with States(1000, None, packed=True) as states:
         for candidate, (rung, score) in enumerate([(1, 0.1), (0, 0.9), (0, 0.2), (2, 0.0), (0, 0.2)]):
             states.keep(candidate, rung, score, bytes(200))
@@ -224,7 +227,7 @@ def test_the_least_promising_go_first() -> None:
         assert states.take(8) is None
 
 
-def test_files_go_with_their_candidates(files: Path) -> None:
+def test_files_are_deleted_with_their_candidates(files: Path) -> None:
     with States(1, None, packed=False) as states:
         for candidate in range(4):
             states.keep(candidate, 0, 0.5, [candidate] * 100)
@@ -247,7 +250,7 @@ SIZES: dict[str, tuple[Any, bool]] = {
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_sizes(name: str) -> None:
+def test_sizes_of_states_are_estimated(name: str) -> None:
     state, known = SIZES[name]
     found = size_of(state)
     assert (found is not None) == known
@@ -264,7 +267,7 @@ def test_measuring_takes_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPat
     assert result.memory["peak_bytes"] > 20 * 8 * SIZE
 
 
-def test_a_run_that_fails_leaves_no_files(files: Path) -> None:
+def test_a_failed_run_leaves_no_files(files: Path) -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> Any:
         if epochs == 2 and len(list(files.glob("*/*"))) > 3:
             raise SystemExit

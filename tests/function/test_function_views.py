@@ -1,4 +1,4 @@
-"""Views of a run of a function: the same as of networks, except the best model on validation rows."""
+"""Views of a run of a function: the same as those of networks, except for the best model on validation rows."""
 
 import json
 import math
@@ -35,7 +35,7 @@ def test_the_progress_counts_failures(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err.splitlines()[-1].endswith(f", {failures} failed")
 
 
-def test_the_report(result: ash.FunctionResult, tmp_path: Path) -> None:
+def test_a_function_run_has_a_report(result: ash.FunctionResult, tmp_path: Path) -> None:
     text = result.report(tmp_path / "run.html").read_text(encoding="utf-8")
     headings = {heading for _, heading in Outline(text).headings}
     assert {"Overview", "Ladder", "Winner", "Importance of hyperparameters", "Scaling"} <= headings
@@ -43,14 +43,14 @@ def test_the_report(result: ash.FunctionResult, tmp_path: Path) -> None:
     assert result.report(tmp_path / "again.html").read_bytes() == (tmp_path / "run.html").read_bytes()
 
 
-def test_json(result: ash.FunctionResult) -> None:
+def test_a_function_run_is_written_as_json(result: ash.FunctionResult) -> None:
     story = json.loads(str(result.to_json()))
     assert story["task"] == "function" and story["digest"] == result.digest and "memory" not in story
     assert [failure["candidate"] for failure in story["failures"]] == [each.candidate for each in result.failures]
     assert "three" in story["failures"][0]["text"] and story["settings"]["schedule"] == "reproducible"
 
 
-def test_pictures_and_importance(result: ash.FunctionResult, tmp_path: Path) -> None:
+def test_pictures_and_importance_are_available(result: ash.FunctionResult, tmp_path: Path) -> None:
     for draw in (result.plot, result.plot_ladder, result.plot_timeline, result.plot_parallel, result.plot_importance):
         assert draw().has_data()
     assert result.plot_parameter("x").has_data() and result.plot_scaling([1, 2]).has_data()
@@ -61,13 +61,13 @@ def test_pictures_and_importance(result: ash.FunctionResult, tmp_path: Path) -> 
     assert len(json.loads((tmp_path / "run.json").read_text())["traceEvents"]) > len(result.jobs)
 
 
-def test_other_machines() -> None:
+def test_more_threads_are_simulated() -> None:
     simulated = run(wait, costs=cost, threads=1).simulate([1, 2, 4])
     assert [row["threads"] for row in simulated.rows] == [1, 2, 4]
     assert simulated.rows[1]["speedup"] > 1.5
 
 
-def test_a_study(result: ash.FunctionResult) -> None:
+def test_a_function_run_becomes_a_study(result: ash.FunctionResult) -> None:
     import optuna
 
     study = result.to_optuna()
@@ -91,7 +91,7 @@ with ash.Dashboard() as dashboard:
 
 
 @pytest.mark.parametrize("tool", ["MLflow()", "TensorBoard('events')"])
-def test_trackers_and_the_dashboard(tool: str, tmp_path: Path) -> None:
+def test_trackers_and_the_dashboard_show_a_function_run(tool: str, tmp_path: Path) -> None:
     done = python(TRACKED.replace("{tool}", tool), folder=tmp_path)
     assert done.returncode == 0 and done.stdout.endswith("finished\n"), done.stderr
     assert list(tmp_path.rglob("run.json")) and not list(tmp_path.rglob("model.safetensors"))

@@ -33,7 +33,7 @@ def every_job_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def continued(path: Path, *callbacks: Any, **changes: Any) -> ash.FunctionResult:
-    """Continue with the large space; the warning that it has grown is ignored."""
+    """Continue the run with the large space, and ignore the warning that the space has grown."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* the space has grown: ")
         result: ash.FunctionResult = tune(path, *callbacks, **{"space": LARGE, **changes})
@@ -42,7 +42,7 @@ def continued(path: Path, *callbacks: Any, **changes: Any) -> ash.FunctionResult
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> None:
-    """Candidates on record stay; the rest are drawn from the whole space, each once, and the same if repeated."""
+    """Recorded candidates stay. The others are drawn from the whole space, each once, and reproducibly."""
     changes, path = KINDS[kind], tmp_path / "run.ash"
     broken(path, 9, space=SMALL, **changes)
     twin, space, diary = copy(path, tmp_path / "twin.ash"), ash.FunctionSpace(**LARGE), Diary()
@@ -65,7 +65,7 @@ def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("kind", ["virtual", "greedy", "sobol"])
-def test_a_run_that_has_grown_may_be_broken_again(kind: str, tmp_path: Path) -> None:
+def test_a_run_with_a_larger_space_can_be_interrupted_again(kind: str, tmp_path: Path) -> None:
     changes, path = KINDS[kind], tmp_path / "run.ash"
     broken(path, 9, space=SMALL, **changes)
     twin = copy(path, tmp_path / "twin.ash")
@@ -95,7 +95,7 @@ def test_the_same_number_of_candidates_adds_no_new_ones(tmp_path: Path) -> None:
     assert outcome(continued(path, candidates=8))[:4] == outcome(expected)[:4]
 
 
-def test_a_record_repeats_a_run_whose_space_has_grown(tmp_path: Path) -> None:
+def test_a_run_whose_space_has_grown_is_repeated_from_its_record(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     broken(path, 9, space=SMALL)
     found = continued(path)
@@ -113,7 +113,7 @@ def test_a_record_with_a_damaged_list_is_refused(before: Any) -> None:
         tune(None, candidates=4, record=damaged)
 
 
-def test_a_sampler_is_told_of_what_was_there(tmp_path: Path) -> None:
+def test_a_sampler_is_told_the_earlier_candidates(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
 
     def changes() -> dict[str, Any]:
@@ -126,7 +126,7 @@ def test_a_sampler_is_told_of_what_was_there(tmp_path: Path) -> None:
     assert any(params["kind"] == "b" for params in found.params)
 
 
-def test_a_search_may_grow(tmp_path: Path) -> None:
+def test_the_space_of_a_search_may_grow(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     small, large = (
         {"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]},
@@ -173,14 +173,14 @@ def domains_of(given: Any) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_a_larger_domain_must_contain(name: str) -> None:
+def test_domains_that_lack_earlier_values_are_refused(name: str) -> None:
     there, here, message = REFUSED[name]
     with pytest.raises(AssertionError, match=message):
         assert not (why := misfit(domains_of(there), domains_of(here))), why
 
 
 @pytest.mark.parametrize("name", CONTAINED)
-def test_what_contains_a_domain(name: str) -> None:
+def test_domains_that_contain_the_earlier_one_are_accepted(name: str) -> None:
     there, here = map(domains_of, CONTAINED[name])
     assert misfit(there, here) is None and misfit(there, there) is None
 
@@ -194,7 +194,7 @@ def test_what_contains_a_domain(name: str) -> None:
         (dict(reversed(LARGE.items())), "the names of the space are in another order"),
     ],
 )
-def test_another_space_is_refused(space: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_a_different_space_is_refused(space: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     tune(path, space=SMALL, candidates=4, eta=2)
     with pytest.raises(ash.JournalError, match=f"holds another run: .*{message}"):

@@ -1,4 +1,4 @@
-"""`ash.tune_function`: the rules of the ladder for a function of the user's, in one thread and in many."""
+"""`ash.tune_function`: the rules of the ladder for a user's function, in one thread and in many."""
 
 import copy
 import itertools
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.core
     [{}, {"eta": 3, "min_epochs": 2}, {"promotion": "paper"}, {"algorithm": "sh"}, {"max_rungs": 2}],
     ids=lambda settings: "-".join(map(str, settings.values())) or "default",
 )
-def test_one_thread_does_as_the_rules_say(settings: dict[str, Any]) -> None:
+def test_one_thread_follows_the_rules(settings: dict[str, Any]) -> None:
     result = run(threads=1, **settings)
     assert decided(result) == by_hand(list(result.params), **settings)
     assert result.schedule == "greedy" and result.ended == "finished" and not result.failures
@@ -34,7 +34,7 @@ def test_one_thread_does_as_the_rules_say(settings: dict[str, Any]) -> None:
     assert result.best_params == result.params[best.candidate]
 
 
-def test_from_scratch_there_is_no_state() -> None:
+def test_restarted_training_gets_no_state() -> None:
     seen: list[Any] = []
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
@@ -57,7 +57,7 @@ EXECUTORS = {
 
 
 @pytest.mark.parametrize("name", EXECUTORS)
-def test_a_reproducible_run_is_the_same_wherever_jobs_are_done(name: str) -> None:
+def test_a_reproducible_run_is_the_same_on_all_workers(name: str) -> None:
     places = EXECUTORS[name]()
     result = run(wait, costs=cost, workers=8, **places)
     if hasattr(places.get("executor"), "shutdown"):
@@ -70,21 +70,21 @@ def test_a_reproducible_run_is_the_same_wherever_jobs_are_done(name: str) -> Non
     ]
 
 
-def test_costs_of_an_earlier_run() -> None:
+def test_costs_can_be_an_earlier_run() -> None:
     first = run(wait, threads=2)
     assert first.schedule == "greedy"
     results = [run(wait, threads=threads, costs=first, workers=8) for threads in (1, 2)]
     assert results[0].digest == results[1].digest
 
 
-def test_virtual_ends_are_costs() -> None:
+def test_virtual_durations_are_the_given_costs() -> None:
     result = run(costs=cost, workers=4, threads=1)
     for job in result.jobs:
         assert job.virtual_end - job.virtual_start == cost(result.params[job.candidate], job.epochs)
     assert [job.virtual_end for job in result.jobs] == sorted(job.virtual_end for job in result.jobs)
 
 
-def test_a_stream_ends_by_a_limit() -> None:
+def test_a_stream_is_ended_by_a_limit() -> None:
     result = run(candidates=None, epoch_limit=1000, threads=1, sampler="random")
     assert result.ended == "epoch_limit" and 900 < result.epochs <= 1000 and len(result.params) > 50
     virtual = [run(candidates=None, epoch_limit=1000, threads=n, costs=cost).digest for n in (1, 2)]
@@ -92,7 +92,7 @@ def test_a_stream_ends_by_a_limit() -> None:
     assert run(candidates=None, stop_score=0.9, threads=1).ended == "stop_score"
 
 
-def test_a_state_that_is_changed_in_place_is_still_the_best_one() -> None:
+def test_changing_a_state_in_place_does_not_change_the_best_state() -> None:
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
         state = [] if state is None else state
         state.append(epochs)
@@ -124,12 +124,12 @@ def test_states_of_retired_candidates_are_freed() -> None:
         return score, State(done)
 
     result = run(function, candidates=256, threads=1, algorithm="sh")
-    assert most[0] < 256 + 3  # the rung, and the best
+    assert most[0] < 256 + 3  # the states of the rung, and the best one
     del result
     assert alive[0] == 0
 
 
-def test_callbacks_are_told_in_order_of_decision() -> None:
+def test_callbacks_are_called_in_the_order_of_decisions() -> None:
     diary = Diary()
     result = run(costs=cost, threads=2, callbacks=[diary])
     assert [repr(job) for job, _ in diary.jobs] == [repr(job) for job in result.jobs]
@@ -139,7 +139,7 @@ def test_callbacks_are_told_in_order_of_decision() -> None:
     assert stopped.ended == "stopped" and len(stopped.jobs) < 500
 
 
-def test_tables_and_text() -> None:
+def test_a_result_is_shown_as_tables_and_text() -> None:
     result = run(threads=1)
     assert list(result.to_pandas().columns[-3:]) == ["x", "depth", "kind"]
     assert len(result.to_pandas("jobs")) == len(result.jobs) and len(result.to_pandas("failures")) == 0
@@ -149,8 +149,8 @@ def test_tables_and_text() -> None:
     assert again.digest == result.digest and again.best_state == result.best_state
 
 
-def test_jobs_are_done_at_once_in_threads_and_never_more_than_that() -> None:
-    """The first two meet."""
+def test_jobs_run_in_parallel_but_never_in_more_threads_than_given() -> None:
+    """The first two jobs wait for each other."""
     running, most, lock, calls, meeting = [0], [0], threading.Lock(), itertools.count(), threading.Barrier(2)
 
     def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
@@ -171,7 +171,7 @@ def test_jobs_are_done_at_once_in_threads_and_never_more_than_that() -> None:
         assert not thread.is_alive()
 
 
-def test_ctrl_c_gives_what_there_is() -> None:
+def test_ctrl_c_returns_the_partial_result() -> None:
     code = """
 import _thread, itertools, time
 import ash
@@ -245,7 +245,7 @@ def test_arguments_are_checked(name: str) -> None:
         ash.tune_function(arguments.pop("train"), arguments.pop("space"), **configured(arguments))
 
 
-def test_conditions_hold() -> None:
+def test_conditions_are_respected() -> None:
     space = ash.FunctionSpace(
         model=["tree", "linear"], depth=ash.integers(1, 9).when(model="tree"), c=ash.log(0.1, 10).when(model="linear")
     )

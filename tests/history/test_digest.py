@@ -1,4 +1,4 @@
-"""The digest: its exact bytes, what it includes and what it does not, and runs that must have the same one."""
+"""The digest: its exact bytes, what it includes and omits, and runs that must have the same digest."""
 
 import dataclasses
 import hashlib
@@ -52,14 +52,14 @@ def test_every_byte_is_as_documented(small):
 
 
 @pytest.mark.parametrize("name", ["candidate", "rung", "epochs", "score", "loss", "training_loss", "weights_hash"])
-def test_it_sees_the_last_bit_of_everything(small, name):
+def test_the_digest_depends_on_the_last_bit_of_every_column(small, name):
     table = {key: values.copy() for key, values in small.columns.items()}
     one = table[name][-1:]
     one[...] = np.nextafter(one, np.inf) if one.dtype.kind == "f" else one ^ one.dtype.type(1)
     assert dataclasses.replace(small, columns=table).digest != small.digest
 
 
-def test_it_sees_decisions_parameters_and_the_best(small):
+def test_the_digest_depends_on_decisions_parameters_and_the_best(small):
     swapped = {key: values[[1, 0, 2]] for key, values in small.columns.items()}
     healthy = {**small.columns, "diverged": np.zeros(3, bool)}
     other = ({**PARAMS[0], "learning_rate": np.nextafter(0.1, 1)}, PARAMS[1])
@@ -76,7 +76,7 @@ def test_it_sees_decisions_parameters_and_the_best(small):
     assert len(digests) == 8
 
 
-def test_it_sees_no_times_threads_teams_and_memory(small):
+def test_the_digest_ignores_times_threads_teams_and_memory(small):
     elsewhere = {**small.columns}
     for name in ("thread", "worker", "team", "start", "end", "virtual_start", "virtual_end", "core_seconds"):
         elsewhere[name] = small.columns[name] + 1
@@ -91,7 +91,7 @@ def test_it_sees_no_times_threads_teams_and_memory(small):
     assert other.digest == small.digest
 
 
-def test_it_sees_neither_how_numbers_lie_in_memory_nor_what_never_ran(small):
+def test_the_digest_ignores_memory_layout_and_candidates_that_never_ran(small):
     big_endian = {name: values.astype(values.dtype.newbyteorder(">")) for name, values in small.columns.items()}
     assert dataclasses.replace(small, columns=big_endian).digest == small.digest
     other_nan = struct.unpack("<d", bytes.fromhex("01000000000cf8ff"))[0]
@@ -102,7 +102,7 @@ def test_it_sees_neither_how_numbers_lie_in_memory_nor_what_never_ran(small):
     assert dataclasses.replace(small, params=(turned, PARAMS[1], {"dropout": 0.5})).digest == small.digest
 
 
-def test_it_is_shown(result):
+def test_the_digest_is_shown(result):
     assert f"digest {result.digest[:16]};" in repr(result) and f"digest {result.digest[:16]};" in result._repr_html_()
     greedy = dataclasses.replace(result, options=dataclasses.replace(result.options, schedule="greedy"))
     assert f"digest {result.digest[:16]} (of this run only: greedy);" in repr(greedy)
@@ -124,7 +124,7 @@ def test_runs_agree_on_any_threads_and_only_with_the_same_seed(load):
     assert ash.tune(X, y, threads=2, config=ash.SearchConfig(workers=3), **wished).digest != first.digest
 
 
-def test_the_command_prints_its_beginning_and_writes_all_of_it(tmp_path, capsys):
+def test_the_command_prints_part_of_the_digest_and_writes_all_of_it(tmp_path, capsys):
     arguments = ["wine", "--force", "--candidates", "8", "--out", str(tmp_path), "--json", str(tmp_path / "s.json")]
     digests = set()
     for threads in ("1", "2"):

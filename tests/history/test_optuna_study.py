@@ -1,4 +1,4 @@
-"""A run as a study of Optuna, read back by Optuna itself: its trials, storages, plots, importances and dashboard."""
+"""A run as an Optuna study, read by Optuna itself: trials, storages, plots, importances and the dashboard."""
 
 import ast
 import dataclasses
@@ -63,7 +63,7 @@ def test_every_candidate_is_a_trial(result: ash.Result, study: Any) -> None:
     assert study.user_attrs["settings"]["seed"] == result.seed == study.user_attrs["seed"]
 
 
-def test_scores_by_epochs_and_times(result: ash.Result, study: Any) -> None:
+def test_scores_and_times_of_jobs_are_in_the_trials(result: ash.Result, study: Any) -> None:
     for trial in study.trials:
         jobs = [job for job in result.jobs if job.candidate == trial.number]
         assert list(trial.intermediate_values.values()) == [job.score for job in jobs]
@@ -74,12 +74,12 @@ def test_scores_by_epochs_and_times(result: ash.Result, study: Any) -> None:
         assert began == pytest.approx(jobs[0].start, abs=1e-5) and ended == pytest.approx(jobs[-1].end, abs=1e-5)
 
 
-def test_restarted_jobs_count_their_own_epochs() -> None:
+def test_restarted_jobs_count_only_their_own_epochs() -> None:
     result = make_result(training="restart")
     assert {epochs for trial in result.to_optuna().trials for epochs in trial.intermediate_values} == {1, 2, 4, 8}
 
 
-def test_states(result: ash.Result, study: Any) -> None:
+def test_trials_have_the_right_states(result: ash.Result, study: Any) -> None:
     top = max(job.rung for job in result.jobs)
     complete = {job.candidate for job in result.jobs if job.rung == top} | {result.best_candidate}
     assert {trial.number for trial in study.trials if trial.state is States.COMPLETE} == complete
@@ -87,7 +87,7 @@ def test_states(result: ash.Result, study: Any) -> None:
     assert {trial.state for trial in result.to_optuna(pruned=False).trials} == {States.COMPLETE}
 
 
-def test_the_diverged_have_failed() -> None:
+def test_diverged_candidates_are_failed_trials() -> None:
     result = make_result(diverge=0.4)
     gone = {job.candidate for job in result.jobs if job.diverged}
     trials = result.to_optuna().trials
@@ -96,7 +96,7 @@ def test_the_diverged_have_failed() -> None:
     assert all(trials[number].user_attrs["loss"] is None for number in gone)
 
 
-def test_the_best_is_complete_though_it_has_diverged_later() -> None:
+def test_the_best_trial_is_complete_even_if_it_diverged_later() -> None:
     result = make_result()
     jobs = np.flatnonzero(result.columns["candidate"] == result.best_candidate)
     columns = {name: column.copy() for name, column in result.columns.items()}
@@ -106,7 +106,7 @@ def test_the_best_is_complete_though_it_has_diverged_later() -> None:
     assert len(trial.intermediate_values) == len(jobs) - 1
 
 
-def test_candidates_that_never_ran_are_no_trials() -> None:
+def test_candidates_that_never_ran_are_left_out() -> None:
     result = ash.tune(
         *load_wine(return_X_y=True), SPACE, candidates=32, progress=False, config=ash.SearchConfig(epoch_limit=8)
     )
@@ -114,7 +114,7 @@ def test_candidates_that_never_ran_are_no_trials() -> None:
     assert len(ran) < 32 and {trial.user_attrs["candidate"] for trial in result.to_optuna().trials} == ran
 
 
-def test_distributions_span_the_domains(study: Any) -> None:
+def test_distributions_cover_the_domains(study: Any) -> None:
     kinds = optuna.distributions
     found = {name: trial.distributions[name] for trial in study.trials for name in trial.params}
     assert found == {
@@ -129,7 +129,7 @@ def test_distributions_span_the_domains(study: Any) -> None:
     assert without and all("dropout" not in trial.params for trial in without)
 
 
-def test_domains_that_no_range_joins_are_categorical() -> None:
+def test_domains_without_a_common_range_are_categorical() -> None:
     domains = [ash.integers(8, 32, step=8).when(hidden=(32,)), ash.choice("full", 64)]
     space = ash.Space(
         hidden=ash.choice((32,), (8,)), batch_size=domains, l2=[ash.log(1e-3, 1.0).when(hidden=(8,)), 0.0]
@@ -150,9 +150,11 @@ def storages(folder: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # SQLAlchemy's connections are closed by the collector
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # SQLAlchemy's connections are closed by the garbage collector
 @pytest.mark.parametrize("kind", ["sqlite", "journal"])
-def test_it_is_written_to_a_storage_and_read_back(kind: str, result: ash.Result, study: Any, tmp_path: Path) -> None:
+def test_a_study_is_written_to_a_storage_and_read_back(
+    kind: str, result: ash.Result, study: Any, tmp_path: Path
+) -> None:
     result.to_optuna(storages(tmp_path)[kind], "wine")
     again = optuna.load_study(storage=storages(tmp_path)[kind], study_name="wine")
     names = ("number", "state", "value", "params", "distributions", "user_attrs", "intermediate_values")
@@ -164,7 +166,7 @@ def test_it_is_written_to_a_storage_and_read_back(kind: str, result: ash.Result,
     assert len(optuna.load_study(storage=storages(tmp_path)[kind], study_name="wine").trials) == 32
 
 
-def test_nothing_is_left_of_a_study_that_could_not_be_written(
+def test_a_study_that_cannot_be_written_leaves_nothing_behind(
     result: ash.Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> None:
@@ -177,7 +179,7 @@ def test_nothing_is_left_of_a_study_that_could_not_be_written(
     assert optuna.get_all_study_names(storage) == []
 
 
-def test_a_search_goes_on_where_the_run_has_ended(result: ash.Result) -> None:
+def test_optuna_can_continue_the_search(result: ash.Result) -> None:
     study = result.to_optuna(pruned=False)
     study.sampler = optuna.samplers.TPESampler(seed=0, multivariate=False)
     trial = study.ask(dict(study.trials[0].distributions))
@@ -198,7 +200,7 @@ def plots(module: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def small() -> ash.Result:
-    """Few trials: a plot fits a Gaussian process to each beginning of the study."""
+    """Return a run with few candidates. One plot fits a Gaussian process to each prefix of the study."""
     space = ash.Space(
         hidden=ash.choice((8,), ()),
         optimizer=ash.choice("adamw", "momentum"),
@@ -220,27 +222,27 @@ def draw(module: str, name: str, study: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of axes whose values are all alike
+@pytest.mark.filterwarnings("ignore::UserWarning")  # about axes whose values are all equal
 @pytest.mark.parametrize(("module", "name"), plots("optuna.visualization") + plots("optuna.visualization.matplotlib"))
-def test_every_plot_draws_it(module: str, name: str, small: ash.Result) -> None:
+def test_every_plot_draws_a_study(module: str, name: str, small: ash.Result) -> None:
     draw(module, name, small.to_optuna(pruned=False))
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of plots in which few trials are left
+@pytest.mark.filterwarnings("ignore::UserWarning")  # about plots with few trials left
 @pytest.mark.parametrize("name", ["plot_intermediate_values", "plot_timeline", "plot_slice", "plot_param_importances"])
-def test_plots_of_a_study_with_pruned_trials(name: str, small: ash.Result) -> None:
+def test_plots_accept_a_study_with_pruned_trials(name: str, small: ash.Result) -> None:
     draw("optuna.visualization", name, small.to_optuna())
 
 
-def test_importances(result: ash.Result) -> None:
+def test_importances_can_be_computed(result: ash.Result) -> None:
     found = optuna.importance.get_param_importances(result.to_optuna(pruned=False))
     assert {"hidden", "learning_rate"} <= found.keys() <= SPACE.domains.keys() - {"activation"}
     assert sum(found.values()) == pytest.approx(1.0)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_the_dashboard_shows_it(result: ash.Result, tmp_path: Path) -> None:
+def test_the_dashboard_shows_a_study(result: ash.Result, tmp_path: Path) -> None:
     import optuna_dashboard
 
     result.to_optuna(storages(tmp_path)["sqlite"], "wine")
@@ -260,7 +262,7 @@ def test_the_dashboard_shows_it(result: ash.Result, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("storage", [3, "study.db", object])
-def test_what_is_no_storage_ends_in_a_sentence(storage: Any, result: ash.Result) -> None:
+def test_invalid_storages_are_refused(storage: Any, result: ash.Result) -> None:
     with pytest.raises(
         SettingError, match=r"storage must be a URL such as 'sqlite:///study\.db', a storage of Optuna, or None, got"
     ):

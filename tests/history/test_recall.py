@@ -1,4 +1,4 @@
-"""The rungs of a Result: recall compared with a naively computed barrier, epochs spent, endless runs."""
+"""The rungs of a Result: recall compared with a naively computed barrier, spent epochs, and endless runs."""
 
 import dataclasses
 import math
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.core
 
 
 def jobs(rungs):
-    """Columns from [(candidate, score, loss), ...] for each rung; a score of None diverged."""
+    """Return columns from [(candidate, score, loss), ...] for each rung. A score of None means diverged."""
     rows = [
         {"candidate": candidate, "rung": rung, "epochs": 2**rung, "loss": loss}
         | {"score": np.nan if score is None else score, "diverged": score is None}
@@ -35,7 +35,7 @@ def slow_recall(entries, above, eta):
     return sum(candidate in above for candidate in best) / len(best) if best else math.nan
 
 
-def test_the_order_is_that_of_the_ladder():
+def test_candidates_are_ranked_as_in_the_ladder():
     table = jobs(
         [[(5, 0.5, 1.0), (4, 0.9, 2.0), (3, 0.9, 1.0), (2, 0.9, 1.0), (1, 0.1, 0.0), (0, None, 0.0)], [(2, 1.0, 1.0)]]
     )
@@ -45,7 +45,7 @@ def test_the_order_is_that_of_the_ladder():
     assert promoted(table, 0).tolist() == [False, False, False, True, False, False]
 
 
-def test_recall_is_full_if_a_barrier_promotes_none():
+def test_recall_is_undefined_if_a_barrier_promotes_none():
     assert math.isnan(recall(jobs([[(0, 0.5, 1.0)]]), 0, 2))
     assert math.isnan(recall(jobs([[(0, None, 1.0), (1, None, 1.0)]]), 0, 2))
     assert survivors(jobs([[(0, None, 1.0), (1, 0.5, 1.0), (2, None, 1.0), (3, None, 1.0)]]), 0, 2).tolist() == [1]
@@ -57,7 +57,7 @@ def test_recall_is_full_if_a_barrier_promotes_none():
     st.sets(st.integers(0, 11)),
     st.randoms(use_true_random=False),
 )
-def test_it_is_that_of_sorting_everything(outcomes, eta, above, random):
+def test_recall_matches_sorting_all_candidates(outcomes, eta, above, random):
     entries = [(candidate, *outcome) for candidate, outcome in enumerate(outcomes)]
     above = {candidate for candidate in above if candidate < len(entries)}
     random.shuffle(entries)
@@ -66,7 +66,7 @@ def test_it_is_that_of_sorting_everything(outcomes, eta, above, random):
 
 
 @pytest.mark.parametrize("promotion", PROMOTIONS)
-def test_rows_of_rungs(promotion):
+def test_rows_of_rungs_match_their_jobs(promotion):
     result = make_result(candidates=27, eta=3, min_epochs=2, diverge=0.2, promotion=promotion, threads=3)
     assert [row["rung"] for row in result.rungs] == [0, 1, 2]
     for row in result.rungs:
@@ -80,7 +80,7 @@ def test_rows_of_rungs(promotion):
     assert sum(row["spent_epochs"] for row in result.rungs) == result.epochs
 
 
-def test_endless_runs_have_no_places_and_no_rungs_beyond_reach():
+def test_endless_runs_have_no_places_and_no_unreached_rungs():
     result = make_result(candidates=16)
     empty = {"places": 2**20, "epochs": 16, "running": 0, "finished": 0, "promoted": 0, "diverged": 0}
     endless = dataclasses.replace(
@@ -98,13 +98,13 @@ def test_endless_runs_have_no_places_and_no_rungs_beyond_reach():
     assert len(running.rungs) == 5
 
 
-def test_a_barrier_misses_nobody():
+def test_synchronous_halving_has_full_recall():
     X, y = load_wine(return_X_y=True)
     result = ash.tune(X, y, candidates=16, threads=2, seed=2, progress=False, config=ash.SearchConfig(algorithm="sh"))
     assert [row["recall"] for row in result.rungs[:-1]] == [1.0, 1.0, 1.0]
 
 
-def test_rank_correlation_is_that_of_scipy_with_the_last_scores():
+def test_rank_correlation_with_the_last_scores_matches_scipy():
     random = np.random.default_rng(0)
     first = [(candidate, round(float(random.random()), 1), 1.0) for candidate in range(20)]
     second = [(candidate, round(score + 0.3 * float(random.random()), 1), 1.0) for candidate, score, _ in first[:10]]
@@ -118,7 +118,7 @@ def test_rank_correlation_is_that_of_scipy_with_the_last_scores():
     assert math.isnan(rank_correlation(table, 2))
 
 
-def test_rank_correlation_of_few_or_equal_scores_is_unknown():
+def test_rank_correlation_of_few_or_equal_scores_is_undefined():
     two = [[(0, 0.1, 1.0), (1, 0.2, 1.0), (2, 0.3, 1.0)], [(1, 0.5, 1.0), (2, 0.6, 1.0)]]
     equal = [[(n, 0.5, 1.0) for n in range(4)], [(n, 0.1 * n, 1.0) for n in range(4)]]
     assert math.isnan(rank_correlation(jobs(two), 0)) and math.isnan(rank_correlation(jobs(equal), 0))

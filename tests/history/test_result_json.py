@@ -1,4 +1,4 @@
-"""A result as JSON, as a frame of polars and as a trace: nothing is lost, and all agree with the result."""
+"""A result as JSON, as a polars frame and as a trace: nothing is lost, and all of them agree with the result."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ def same(ours: Any, theirs: Any) -> bool:
 # JSON
 
 
-def test_the_whole_story(result: ash.Result, tmp_path: Path) -> None:
+def test_the_json_document_contains_the_whole_run(result: ash.Result, tmp_path: Path) -> None:
     assert result.to_json(tmp_path / "run.json") is None and (tmp_path / "run.json").read_text() == result.to_json()
     document = read_json(result.to_json())
     assert (document["format"], document["version"]) == ("ash run", 1)
@@ -51,7 +51,7 @@ def test_the_whole_story(result: ash.Result, tmp_path: Path) -> None:
     assert [row["params"] for row in document["candidates"]] == json.loads(json.dumps(result.params))
 
 
-def test_jobs_read_back_exactly(result: ash.Result) -> None:
+def test_jobs_are_restored_exactly(result: ash.Result) -> None:
     jobs = read_json(result.to_json())["jobs"]
     assert len(jobs) == len(result.jobs)
     for ours, theirs in zip(result.jobs, jobs, strict=True):
@@ -61,13 +61,13 @@ def test_jobs_read_back_exactly(result: ash.Result) -> None:
         assert all(same(fields[name], theirs[name]) for name in fields)
 
 
-def test_the_space_is_told(result: ash.Result) -> None:
+def test_the_space_is_described(result: ash.Result) -> None:
     space = read_json(result.to_json())["space"]
     assert space["hidden"] == [{"kind": "choice", "levels": [[32], [16, 8], []], "default": [32], "when": []}]
     assert space["momentum"][0]["kind"] == "uniform" and space["momentum"][0]["when"] == [["optimizer", "momentum"]]
 
 
-def test_what_is_no_number_is_null() -> None:
+def test_non_finite_numbers_are_null() -> None:
     document = read_json(make_result(diverge=0.4).to_json())
     gone = [job for job in document["jobs"] if job["diverged"]]
     assert gone and all(job["score"] is None and job["loss"] is None for job in gone)
@@ -77,7 +77,7 @@ def test_what_is_no_number_is_null() -> None:
 # polars
 
 
-def test_polars_has_what_pandas_has(result: ash.Result) -> None:
+def test_polars_tables_match_pandas_tables(result: ash.Result) -> None:
     import polars
 
     for table in ("candidates", "jobs", "rungs"):
@@ -89,7 +89,7 @@ def test_polars_has_what_pandas_has(result: ash.Result) -> None:
     assert all(np.array_equal(jobs[name].to_numpy(), result.columns[name], equal_nan=True) for name in jobs.columns)
 
 
-def test_columns_of_several_types(result: ash.Result) -> None:
+def test_columns_of_mixed_types_are_converted(result: ash.Result) -> None:
     import polars
 
     frame = result.to_polars()
@@ -99,12 +99,12 @@ def test_columns_of_several_types(result: ash.Result) -> None:
     assert frame.schema["momentum"] == polars.Float64 and frame["score"].max() == result.best_score
 
 
-def test_what_polars_cannot_be_asked_for(result: ash.Result) -> None:
+def test_unknown_tables_are_refused(result: ash.Result) -> None:
     with pytest.raises(SettingError, match="table must be one of 'candidates', 'jobs', 'rungs', got 'threads'"):
         result.to_polars("threads")
 
 
-# Traces: JSON that Perfetto reads, with nothing on a row at the same time
+# Traces: JSON for Perfetto, in which bars of a row never overlap
 
 
 def written(result, path):
@@ -121,7 +121,7 @@ def bars(content, process, category=None):
 
 
 def check_rows(events):
-    """No two bars of a row overlap, to the nanosecond, and none is negative."""
+    """Check that bars of a row do not overlap, to the nanosecond, and that none has a negative duration."""
     rows = {}
     for event in events:
         start, length = round(event["ts"] * 1000), round(event["dur"] * 1000)
@@ -139,7 +139,7 @@ def names(content, what):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_a_bar_a_job_and_a_bar_an_assist(tmp_path, threads):
+def test_each_job_and_each_assist_has_a_bar(tmp_path, threads):
     result = make_result(candidates=32, threads=threads, diverge=0.2)
     content = written(result, tmp_path / "trace.json")
     assert len(bars(content, 1, "job")) == len(result.jobs) == len(bars(content, 2))
@@ -156,7 +156,7 @@ def test_a_bar_a_job_and_a_bar_an_assist(tmp_path, threads):
     assert content["otherData"]["digest"] == result.digest
 
 
-def test_a_bar_says_what_it_was(tmp_path):
+def test_a_bar_describes_its_job(tmp_path):
     result = make_result(candidates=16, diverge=0.3, seed=1)
     content = written(result, tmp_path / "trace.json")
     for job, event in zip(result.jobs, bars(content, 1, "job"), strict=True):
@@ -172,7 +172,7 @@ def test_a_bar_says_what_it_was(tmp_path):
     assert any(job.diverged for job in result.jobs)
 
 
-def test_virtual_time_ends_with_the_run(tmp_path):
+def test_virtual_time_is_scaled_to_the_run(tmp_path):
     result = make_result(candidates=16, wall_seconds=3.0)
     content = written(result, tmp_path / "trace.json")
     ends = [event["ts"] + event["dur"] for event in bars(content, 2)]
@@ -192,7 +192,7 @@ def test_greedy_runs_have_no_virtual_workers(tmp_path):
     assert "virtual_time" not in content["otherData"]
 
 
-def test_a_real_run(tmp_path):
+def test_a_real_run_has_a_valid_trace(tmp_path):
     X, y = load_wine(return_X_y=True)
     result = ash.tune(X, y, candidates=16, threads=2, seed=1, progress=False)
     content = written(result, tmp_path / "trace.json")
