@@ -1,4 +1,4 @@
-"""The journal: a run that was interrupted in any way resumes to the same result as without an interruption."""
+"""The journal: a run interrupted in any way resumes to the same result as an uninterrupted run."""
 
 import re
 import shutil
@@ -38,7 +38,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_that_was_stopped_comes_to_the_same_end(kind: str, tmp_path: Path) -> None:
+def test_a_stopped_run_has_the_same_result_as_an_uninterrupted_one(kind: str, tmp_path: Path) -> None:
     changes = KINDS[kind]
     expected = run(None, **changes)
     for number, jobs in enumerate((1, 4, len(expected.jobs) // 2)):
@@ -50,20 +50,20 @@ def test_a_run_that_was_stopped_comes_to_the_same_end(kind: str, tmp_path: Path)
         assert rows(path, "SELECT count(*) FROM jobs") == [(len(expected.jobs),)]
 
 
-def test_f73_a_run_that_is_over_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f73_a_finished_run_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     path = tmp_path / "run.ash"
     first = run(path)
     diary = Diary()
     again = run(path, diary)
     assert outcome(again) == outcome(first)
-    assert (again.jobs, again.memory["retrained_epochs"]) == (first.jobs, 0)  # times and threads too
+    assert (again.jobs, again.memory["retrained_epochs"]) == (first.jobs, 0)  # including times and threads
     assert diary.jobs == [] and diary.pages[0][1].resumed == JOBS
     assert (again.model.predict_proba(X) == first.model.predict_proba(X)).all()
     assert (again.ensemble().predict_proba(X) == first.ensemble().predict_proba(X)).all()
 
 
-def test_f74_ten_breaks_in_a_row(tmp_path: Path) -> None:
+def test_f74_ten_interruptions_in_a_row_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     expected = run(None)
     told: list[tuple[int, int]] = []
@@ -77,10 +77,10 @@ def test_f74_ten_breaks_in_a_row(tmp_path: Path) -> None:
     last = Diary()
     assert outcome(run(path, last)) == outcome(expected)
     told += [(job.candidate, job.rung) for job, _ in last.jobs]
-    assert sorted(told) == sorted((job.candidate, job.rung) for job in expected.jobs)  # each once
+    assert sorted(told) == sorted((job.candidate, job.rung) for job in expected.jobs)  # each job once
 
 
-def test_more_candidates_go_on_as_if_there_had_been_so_many(tmp_path: Path) -> None:
+def test_adding_candidates_gives_the_same_run_as_starting_with_all(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     run(path, candidates=8)
     assert outcome(run(path, candidates=16)) == outcome(run(None))
@@ -90,13 +90,13 @@ def test_more_candidates_go_on_as_if_there_had_been_so_many(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("changes", [{"epoch_limit": 160}, {"max_rungs": 2}, {"stop_score": 0.3}], ids=str)
-def test_more_of_a_limit_goes_on(changes: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_continues_with_a_larger_limit(changes: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     assert len(run(path, **changes).jobs) < JOBS
     assert outcome(run(path)) == outcome(run(None))
 
 
-def test_the_time_limit_is_one_of_all_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_limit_covers_all_calls_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.ash"
     endless = {"candidates": None, "space": small_space(learning_rate=ash.log(1e-3, 1e-1, levels=20_000))}
     first = run(path, TimeIsUp(monkeypatch, 100), **endless, time_limit=100)
@@ -108,7 +108,7 @@ def test_the_time_limit_is_one_of_all_calls(tmp_path: Path, monkeypatch: pytest.
     assert max(job.end for job in longer.jobs) <= longer.wall_seconds
 
 
-def test_a_greedy_run_keeps_every_result_and_goes_on_with_what_was_running(tmp_path: Path) -> None:
+def test_a_greedy_run_keeps_every_result_and_repeats_running_jobs(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = stopped(path, 12, schedule="greedy")
     again = run(path, schedule="greedy", threads=1)
@@ -119,7 +119,7 @@ def test_a_greedy_run_keeps_every_result_and_goes_on_with_what_was_running(tmp_p
     assert all(expected[job.candidate, job.rung] == job.weights_hash for job in again.jobs)
 
 
-def test_a_planned_run_goes_on_with_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planned_run_continues_with_its_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.ash"
     first = run(path, TimeIsUp(monkeypatch, 20), candidates="auto", min_epochs=None, time_limit=20.0)
     longer = run(path, TimeIsUp(monkeypatch, 60), candidates="auto", min_epochs=None, time_limit=60.0)
@@ -128,7 +128,7 @@ def test_a_planned_run_goes_on_with_its_plan(tmp_path: Path, monkeypatch: pytest
     assert len(longer.jobs) > len(first.jobs)
 
 
-def test_states_that_were_written_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_written_states_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     path = tmp_path / "run.ash"
     slow = {"min_epochs": 40}
@@ -148,7 +148,7 @@ def test_states_that_were_written_are_used(tmp_path: Path, monkeypatch: pytest.M
     assert files == {name for (name,) in rows(path, "SELECT DISTINCT file FROM states")}
 
 
-def test_f46_a_callback_that_fails_has_its_job_in_the_journal(tmp_path: Path) -> None:
+def test_f46_a_failing_callback_leaves_its_job_in_the_journal(tmp_path: Path) -> None:
     path, diary = tmp_path / "run.ash", Diary()
 
     def fails(run: ash.Run) -> None:
@@ -162,7 +162,7 @@ def test_f46_a_callback_that_fails_has_its_job_in_the_journal(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("method", ["on_start", "on_end"])
-def test_callbacks_that_fail_before_and_after_lose_nothing(method: str, tmp_path: Path) -> None:
+def test_callbacks_failing_before_or_after_a_run_lose_nothing(method: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -173,7 +173,7 @@ def test_callbacks_that_fail_before_and_after_lose_nothing(method: str, tmp_path
     assert outcome(run(path)) == outcome(run(None))
 
 
-def test_nothing_has_finished_yet(tmp_path: Path) -> None:
+def test_a_journal_without_finished_jobs_can_be_continued(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     with pytest.raises(NothingFinished):
         run(path, Stopper(0))
@@ -182,26 +182,26 @@ def test_nothing_has_finished_yet(tmp_path: Path) -> None:
     assert outcome(run(path)) == outcome(run(None))
 
 
-def test_a_seed_that_is_left_open_is_the_one_of_the_journal(tmp_path: Path) -> None:
+def test_the_seed_of_the_journal_is_used_if_none_is_given(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = run(path, seed=None)
     assert outcome(run(path, seed=None)) == outcome(first)
     assert first.seed == run(path, seed=first.seed).seed
 
 
-def test_estimators_go_on_too(tmp_path: Path) -> None:
+def test_estimators_continue_from_a_journal(tmp_path: Path) -> None:
     settings = {"space": small_space(), "candidates": 8, "min_epochs": 20, "random_state": 0, "n_jobs": 2}
     expected = classifier(**settings).fit(X, Y)
     path = tmp_path / "run.ash"
     classifier(**settings, journal=path, epoch_limit=100).fit(X, Y)
     again = classifier(**settings, journal=path).fit(X, Y)
     assert again.result_.digest == expected.result_.digest
-    assert (again.predict_proba(X) == expected.predict_proba(X)).all()  # ensemble and refit included
+    assert (again.predict_proba(X) == expected.predict_proba(X)).all()  # including ensemble and refit
     with pytest.raises(JournalError, match=r"was begun by ASHClassifier: fit the same estimator again"):
         ash.resume(path, X, Y)
 
 
-def test_a_scorer_is_asked_once_and_its_failure_is_no_score(tmp_path: Path) -> None:
+def test_a_scorer_is_called_once_per_job_and_its_error_is_not_recorded(tmp_path: Path) -> None:
     path, calls, failing = tmp_path / "run.ash", [], [True]
 
     def share_right(estimator: Any, x: Any, y: Any) -> float:
@@ -221,13 +221,13 @@ def test_a_scorer_is_asked_once_and_its_failure_is_no_score(tmp_path: Path) -> N
     assert classifier(**settings, journal=path).fit(X, Y).result_.digest == expected and len(calls) == before
 
 
-def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+def test_numpy_numbers_are_accepted_as_settings(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = run(path, candidates=np.int64(8), validation=np.float64(0.25), min_epochs=np.int32(4))
     assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(first)
 
 
-def test_folds_and_their_scores_come_back(tmp_path: Path) -> None:
+def test_folds_and_their_scores_are_restored(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     groups = np.arange(len(Y)) % 7
     settings = {"cv": GroupKFold(3), "groups": groups, "candidates": 8}
@@ -235,7 +235,7 @@ def test_folds_and_their_scores_come_back(tmp_path: Path) -> None:
     stopped(path, 6, **settings)
     again = run(path, **settings)
     assert outcome(again) == outcome(expected)
-    assert scores_of(again.fold_scores) == scores_of(expected.fold_scores)  # which are in order of their ends
+    assert scores_of(again.fold_scores) == scores_of(expected.fold_scores)  # sorted by the end of the jobs
     with pytest.raises(ash.SettingError, match="cv=None: pass the splitter that the run began with"):
         ash.resume(path, X, Y)
     assert outcome(
@@ -245,21 +245,21 @@ def test_folds_and_their_scores_come_back(tmp_path: Path) -> None:
     ) == outcome(expected)
 
 
-def test_resume_needs_no_more_than_the_data(tmp_path: Path) -> None:
+def test_resume_needs_only_the_data(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     settings = {"promotion": "paper", "eta": 3, "candidates": 18, "metric": "log_loss", "validation": 0.3}
     stopped(path, 7, **settings)
-    assert ash.resume(path, X, Y, progress=False).ended == "epoch_limit"  # as it was begun
+    assert ash.resume(path, X, Y, progress=False).ended == "epoch_limit"  # the original limit still applies
     again = ash.resume(path, X, Y, threads=1, progress=False, config=ash.SearchConfig(epoch_limit=10**6))
     assert outcome(again) == outcome(run(None, **settings))
     more = ash.resume(str(path), X, Y, candidates=27, progress=False, config=ash.SearchConfig(epoch_limit=10**6))
     assert outcome(more) == outcome(run(None, **{**settings, "candidates": 27}))
-    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the extension is known
+    assert outcome(ash.resume(path, X, Y, progress=False)) == outcome(more)  # the new limit is now stored
     with pytest.raises(JournalError, match=re.escape(f"{tmp_path / 'none.ash'} is not a file")):
         ash.resume(tmp_path / "none.ash", X, Y)
 
 
-def test_the_default_space_comes_back_from_the_file(tmp_path: Path) -> None:
+def test_the_default_space_is_restored_from_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = run(path, space=None)
     assert ash.resume(path, X, Y, progress=False).digest == first.digest

@@ -33,7 +33,7 @@ with NetworkJournal(Journal(sys.argv[1])):
 """
 
 
-def test_f67_f68_one_process_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+def test_f67_f68_a_journal_has_one_writer_and_a_dead_process_holds_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     stopped(path, 5)
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True) as holder:
@@ -46,7 +46,7 @@ def test_f67_f68_one_process_at_a_time_and_a_dead_one_holds_nothing(tmp_path: Pa
     assert outcome(run(path)) == outcome(run(None))
 
 
-def test_f67_two_runs_of_one_process(tmp_path: Path) -> None:
+def test_f67_a_second_run_in_the_same_process_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
 
     class Inner(Stopper):
@@ -67,7 +67,7 @@ def _in_child(path: Path, queue: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_f69_a_child_of_fork_is_refused(tmp_path: Path) -> None:
+def test_f69_a_forked_child_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     context = multiprocessing.get_context("fork")
     database = Database(tmp_path / "other.ash")
@@ -85,7 +85,7 @@ def test_f69_a_child_of_fork_is_refused(tmp_path: Path) -> None:
     assert outcome(run(path, Forks(99))) == outcome(run(None))
     assert re.search(rf"in use by process {os.getpid()} on ", told[0])
     child = os.fork()
-    if child == 0:  # the connection of the parent is not touched
+    if child == 0:  # the connection of the parent is not used
         try:
             database.write(Changes())
         except JournalError as error:
@@ -107,11 +107,13 @@ MOUNTS = """
     ("folder", "kind"),
     [("/tmp", "ext4"), ("/home", "nfs4"), ("/home/a b/c", "xfs"), ("/home/share/x", "cifs"), ("/homer", "ext4")],
 )
-def test_f69_the_file_system_of_a_path(folder: str, kind: str) -> None:
+def test_f69_the_file_system_of_a_path_is_found(folder: str, kind: str) -> None:
     assert file_system(Path(folder) / "run.ash", MOUNTS) == kind
 
 
-def test_f69_a_network_has_no_log_and_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f69_a_network_file_system_gets_no_log_and_causes_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text("1 1 0:1 / / rw - nfs4 server:/ rw\n")
     monkeypatch.setattr("ash.journal.database.MOUNTS", mounts)
@@ -127,7 +129,7 @@ def test_f69_a_network_has_no_log_and_a_warning(tmp_path: Path, monkeypatch: pyt
 
 def test_each_commit_is_synced(tmp_path: Path) -> None:
     database = Database(tmp_path / "run.ash")
-    full = 2  # a loss of power cannot be tried
+    full = 2  # a power failure cannot be tested
     assert database._connection.execute("PRAGMA synchronous").fetchone() == (full,)
     database.close()
 
@@ -149,7 +151,7 @@ def test_commits_take_a_small_share_of_the_time(tmp_path: Path, monkeypatch: pyt
     journal._close()
 
 
-def test_f69_here_there_is_a_log(tmp_path: Path) -> None:
+def test_f69_a_local_file_system_gets_a_log(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     seen: list[bool] = []
 
@@ -164,7 +166,7 @@ def test_f69_here_there_is_a_log(tmp_path: Path) -> None:
 
 def test_f70_a_reader_sees_reported_jobs_and_blocks_no_writer(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    long = {"min_epochs": 400}  # so that there are looks at the run before it ends
+    long = {"min_epochs": 400}  # long enough for looks at the run before it ends
     open_while_it_runs = []
     seen: list[bool] = []
     there: list[int] = []
@@ -174,7 +176,7 @@ def test_f70_a_reader_sees_reported_jobs_and_blocks_no_writer(tmp_path: Path) ->
             super().on_start(run_)
             reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
             reader.execute("BEGIN")
-            reader.execute("SELECT count(*) FROM jobs").fetchone()  # from here on it holds its snapshot
+            reader.execute("SELECT count(*) FROM jobs").fetchone()  # the reader holds its snapshot from now on
             open_while_it_runs.append(reader)
 
         def on_job(self, job: Any, params: Any) -> None:

@@ -1,4 +1,4 @@
-"""Damaged journals and states are reported, or have no effect: no result is wrong, and no row is without its file."""
+"""Damaged journals and states are reported or have no effect: no result is wrong, and no row is without its file."""
 
 import os
 import random
@@ -38,7 +38,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def left_with_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A journal of a run that was ended in the middle, with states beside it."""
+    """Return the journal of a run that was stopped halfway, with states beside it."""
     with_states(monkeypatch)
     path = tmp_path / "states.ash"
     stopped(path, 20, **SLOW)
@@ -47,7 +47,7 @@ def left_with_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ended_well(path: Path, expected: list[Any]) -> bool:
-    """Resume a journal that may be damaged; the result must be right, or the damage reported."""
+    """Resume a journal that may be damaged. Check the result and return True, or return False if damage is reported."""
     try:
         result = run(path)
     except DAMAGED as error:
@@ -57,7 +57,7 @@ def ended_well(path: Path, expected: list[Any]) -> bool:
     return True
 
 
-def test_f61_truncated_anywhere(begun: Path, tmp_path: Path, expected: list[Any]) -> None:
+def test_f61_truncation_anywhere_is_detected(begun: Path, tmp_path: Path, expected: list[Any]) -> None:
     size = begun.stat().st_size
     generator = random.Random(0)
     for number, length in enumerate(sorted({*range(0, 110, 11), *generator.sample(range(size), 25), size - 1})):
@@ -66,7 +66,7 @@ def test_f61_truncated_anywhere(begun: Path, tmp_path: Path, expected: list[Any]
         ended_well(path, expected)
 
 
-def test_f61_bits_flipped_anywhere(begun: Path, tmp_path: Path, expected: list[Any]) -> None:
+def test_f61_bits_flipped_anywhere_are_detected(begun: Path, tmp_path: Path, expected: list[Any]) -> None:
     content = begun.read_bytes()
     generator = random.Random(1)
     said = 0
@@ -80,7 +80,7 @@ def test_f61_bits_flipped_anywhere(begun: Path, tmp_path: Path, expected: list[A
     assert said > 10  # the other changes are outside of any row
 
 
-def test_f61_a_log_that_was_cut_or_changed(tmp_path: Path, expected: list[Any]) -> None:
+def test_f61_a_truncated_or_changed_log_is_detected(tmp_path: Path, expected: list[Any]) -> None:
     path = tmp_path / "run.ash"
     code = """
 import os, sys
@@ -118,14 +118,14 @@ run(sys.argv[1], After(9, lambda run: os._exit(9)))
         "DROP TABLE assists",
     ],
 )
-def test_f61_rows_that_somebody_has_changed(statement: str, begun: Path, tmp_path: Path) -> None:
+def test_f61_rows_changed_from_outside_are_detected(statement: str, begun: Path, tmp_path: Path) -> None:
     path = copy(begun, tmp_path / "run.ash")
     change(path, statement)
     with pytest.raises(JournalCorrupt, match="damaged"):
         run(path)
 
 
-def test_f72_states_that_are_damaged_are_trained_again(left_with_states: Path, tmp_path: Path) -> None:
+def test_f72_damaged_states_are_recomputed(left_with_states: Path, tmp_path: Path) -> None:
     expected = outcome(run(None, **SLOW))
     generator = random.Random(3)
     for number, damage in enumerate(("cut", "flip", "gone", "empty", "link")):
@@ -148,10 +148,11 @@ def test_f72_states_that_are_damaged_are_trained_again(left_with_states: Path, t
         assert outcome(result) == expected
 
 
-def test_states_that_nobody_needs_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_states_no_longer_needed_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     stopped(tmp_path / "run.ash", 20, **SLOW, keep=1)
-    assert rows(tmp_path / "run.ash", "SELECT count(*) FROM states")[0][0] > 1  # of candidates that may be promoted
+    # states of candidates that may be promoted
+    assert rows(tmp_path / "run.ash", "SELECT count(*) FROM states")[0][0] > 1
     result = run(tmp_path / "run.ash", **SLOW, keep=1)
     left = [(result.best_candidate, result.best_rung)]
     assert rows(tmp_path / "run.ash", "SELECT candidate, rung FROM states") == left
@@ -165,13 +166,13 @@ def test_f59_a_file_without_its_row_is_removed(left_with_states: Path) -> None:
     result = run(left_with_states, **SLOW)
     assert outcome(result) == outcome(run(None, **SLOW))
     assert {file.name for file in folder.iterdir()} == {
-        "notes.txt",  # is not a file of ash
+        "notes.txt",  # not a file of ash
         *(name for (name,) in rows(left_with_states, "SELECT DISTINCT file FROM states")),
     }
 
 
 @pytest.mark.parametrize("place", ["file", "row"])
-def test_f59_killed_between_the_file_and_its_row(place: str, tmp_path: Path) -> None:
+def test_f59_a_kill_between_the_file_and_its_row_loses_nothing(place: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     code = """
 import os, sys
@@ -202,7 +203,7 @@ run(Path(sys.argv[1]), min_epochs=40)
     assert outcome(run(path, **SLOW)) == outcome(run(None, **SLOW))
 
 
-def test_results_of_other_data_are_noticed_where_a_network_is_made_again(tmp_path: Path) -> None:
+def test_results_of_other_data_are_noticed_when_a_network_is_recomputed(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     run(path)
     for row in rows(path, "SELECT * FROM jobs"):
@@ -222,14 +223,14 @@ def test_a_folder_of_states_behind_a_link_is_refused(tmp_path: Path, monkeypatch
     assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["mine.txt"]
 
 
-def test_f62_states_that_cannot_be_written_are_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f62_a_run_continues_without_writing_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     (tmp_path / "run.ash-states").write_text("a file, where the folder should be")
     with pytest.warns(UserWarning, match="the run continues without writing more states"):
         first = run(tmp_path / "run.ash")
     assert outcome(first) == outcome(run(None))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it may have nothing to write this time
+        warnings.simplefilter("ignore")  # there may be nothing to write this time
         assert outcome(run(tmp_path / "run.ash")) == outcome(first)
 
 
@@ -242,7 +243,7 @@ def test_names_that_lead_out_of_the_folder_are_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("refused", ["state_cache._states", "network_journal.job_columns", "identity.space_of_facts"])
-def test_memory_that_is_refused_is_no_damage(
+def test_refused_memory_is_not_reported_as_damage(
     refused: str, left_with_states: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = sorted(left_with_states.with_name("states.ash-states").iterdir())
@@ -259,8 +260,8 @@ def test_memory_that_is_refused_is_no_damage(
 
 
 @pytest.mark.parametrize(("code", "error"), [(7, MemoryError), (10, JournalUnwritable), (11, JournalCorrupt)])
-def test_a_page_that_cannot_be_read_is_no_damage(code: int, error: type[Exception]) -> None:
-    """As SQLite's `quick_check` says it; the codes are SQLITE_NOMEM, SQLITE_IOERR and SQLITE_CORRUPT."""
+def test_an_unreadable_page_is_reported_by_its_cause(code: int, error: type[Exception]) -> None:
+    """The message is that of SQLite's `quick_check`. The codes are SQLITE_NOMEM, SQLITE_IOERR and SQLITE_CORRUPT."""
     connection = mock.MagicMock()
     connection.execute.return_value = [(f"Tree 5 page 23: unable to get the page. error code={code}",)]
     with pytest.raises(error, match="unable to get the page"):

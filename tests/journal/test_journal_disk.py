@@ -1,4 +1,4 @@
-"""A journal on a full, read-only or failing disk, which fails at the first system call, the second, ...; and kills."""
+"""A journal on a full, read-only or failing disk, on which the first, second, ... system call fails; and kills."""
 
 import contextlib
 import errno
@@ -35,7 +35,7 @@ STEPS = pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.sl
 
 @pytest.fixture
 def small_files() -> Iterator[Any]:
-    """A limit of the bytes of a file, which acts like a full disk; Python ignores its signal."""
+    """Yield a function that limits the size of files, which acts like a full disk. Python ignores the signal."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -43,7 +43,7 @@ def small_files() -> Iterator[Any]:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Any]:
-    """A function that mounts a small disk of a size in KiB, at the folder that it returns."""
+    """Yield a function that mounts a small disk of the given size in KiB and returns its folder."""
     mounted: list[Path] = []
 
     def mount(size: int) -> Path:
@@ -78,7 +78,7 @@ NOT_WRITTEN = {"full": _fill, "read-only": _make_read_only}
 """The ways to make a disk unwritable."""
 
 
-def test_f62_a_disk_that_is_full_at_any_time(tmp_path: Path, small_files: Any) -> None:
+def test_f62_a_disk_that_fills_up_at_any_time_loses_nothing(tmp_path: Path, small_files: Any) -> None:
     expected = outcome(run(None))
     failed = 0
     for number, size in enumerate([0, 1, 4096, 8192, *range(12_000, 200_000, 13_000)]):
@@ -100,8 +100,8 @@ def test_f62_a_disk_that_is_full_at_any_time(tmp_path: Path, small_files: Any) -
 
 
 @pytest.mark.parametrize(("jobs", "number"), [(5, 3), (30, 1)], ids=["begun", "over"])
-def test_f62_a_run_may_go_on_without_its_journal(jobs: int, number: int, tmp_path: Path) -> None:
-    """A finished run is not trained again, and loses nothing that is worth a warning."""
+def test_f62_a_run_may_continue_without_its_journal(jobs: int, number: int, tmp_path: Path) -> None:
+    """A finished run is not trained again. It loses nothing, so there is no warning."""
     path, diary, calls, real = tmp_path / "run.ash", Diary(), itertools.count(1), database._insert
     failure = sqlite3.OperationalError("disk I/O error")
     failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -123,7 +123,7 @@ def test_f62_a_run_may_go_on_without_its_journal(jobs: int, number: int, tmp_pat
 
 
 @pytest.mark.parametrize("size", [4, 16], ids=["first byte", "first commit"])
-def test_f62_a_disk_that_is_full_from_the_beginning(size: int, disk: Any) -> None:
+def test_f62_a_disk_that_is_full_from_the_start_is_reported(size: int, disk: Any) -> None:
     path = disk(size) / "run.ash"
     with pytest.raises(JournalUnwritable, match=re.escape(str(path))):
         run(path)
@@ -138,7 +138,7 @@ def test_f62_a_disk_that_is_full_from_the_beginning(size: int, disk: Any) -> Non
 
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
-def test_f62_a_run_that_has_ended_needs_no_disk_to_write_to(what: str, disk: Any, capsys: Any) -> None:
+def test_f62_a_finished_run_can_be_read_from_an_unwritable_disk(what: str, disk: Any, capsys: Any) -> None:
     folder = disk(1024)
     path, function = folder / "run.ash", folder / "function.ash"
     greedy = {"schedule": "greedy", "threads": 1}
@@ -163,8 +163,8 @@ def test_f62_a_run_that_has_ended_needs_no_disk_to_write_to(what: str, disk: Any
 
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
-def test_f62_new_results_of_a_run_that_had_ended_are_not_lost_silently(what: str, disk: Any) -> None:
-    """A journal of a function does not store how far a run goes: the first job shows that there is more to do."""
+def test_f62_new_results_of_a_finished_run_are_not_lost_silently(what: str, disk: Any) -> None:
+    """The journal of a function does not store how far a run goes. The first job shows that there is more to do."""
     folder = disk(1024)
     tune_function(folder / "run.ash", max_rungs=1)
     NOT_WRITTEN[what](folder)
@@ -173,8 +173,8 @@ def test_f62_new_results_of_a_run_that_had_ended_are_not_lost_silently(what: str
 
 
 @pytest.mark.parametrize("what", NOT_WRITTEN)
-def test_f62_a_run_that_was_interrupted_uses_what_is_known(what: str, disk: Any) -> None:
-    folder, long = disk(1024), {"min_epochs": 400}  # so that there are looks at the run before it ends
+def test_f62_an_interrupted_run_on_an_unwritable_disk_uses_its_results(what: str, disk: Any) -> None:
+    folder, long = disk(1024), {"min_epochs": 400}  # long enough for looks at the run before it ends
     path = folder / "run.ash"
     code = "import os; from callback_help import After; from journal_help import run; "
     assert python(f"{code} run({str(path)!r}, After(5, lambda _: os._exit(9)), min_epochs=400)").returncode == 9
@@ -192,7 +192,7 @@ def test_f62_a_run_that_was_interrupted_uses_what_is_known(what: str, disk: Any)
         run(ash.Journal(path, on_error="continue"), seed=6, **long)
 
 
-def test_f62_a_journal_that_cannot_even_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f62_an_unreadable_journal_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.ash"
     run(path)
     failure = sqlite3.OperationalError("disk I/O error")
@@ -215,12 +215,12 @@ MOVED = {
 
 @pytest.mark.parametrize("on_error", ["raise", "continue"])
 @pytest.mark.parametrize("what", MOVED)
-def test_f62_a_journal_that_is_deleted_during_a_run(
+def test_f62_deleting_or_moving_a_journal_during_a_run_is_noticed(
     what: str, on_error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
     monkeypatch.setattr("ash.engine.event_loop.WAKE_SECONDS", 1e-3)
-    long = {"min_epochs": 400}  # so that there are looks at the run before it ends
+    long = {"min_epochs": 400}  # long enough for looks at the run before it ends
     path = tmp_path / "run.ash"
     stopped(tmp_path / "other.ash", 5)
 
@@ -257,22 +257,22 @@ POINTS = {
 
 @STEPS
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: f"F62-{point}")
-def test_the_nth_call_of_sqlite_or_ours_fails(point: str, step: int, tmp_path: Path) -> None:
+def test_the_nth_failing_call_of_sqlite_or_ash_loses_nothing(point: str, step: int, tmp_path: Path) -> None:
     library = Path("/usr/lib/fiu/fiu_posix_preload.so")
     if not library.exists():
         needs.lacks("libfiu")
     name, code, needed = POINTS[point]
-    step = 1 if point == "truncation" else step  # there are three
+    step = 1 if point == "truncation" else step  # there are only three truncations
     done = python_file("fail_calls.py", name, str(code), str(step), str(tmp_path), LD_PRELOAD=str(library))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["failed"] > 0 and (found["ended"] > 0) == needed, found
 
 
-def test_f64_a_folder_that_must_not_be_written(tmp_path: Path) -> None:
+def test_f64_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o500)
-    # Root may write everywhere except with this restriction.
+    # Root can write everywhere without this restriction.
     forbidden = [needs.program("setpriv"), "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
     code = f"from journal_help import run; run({str(folder / 'run.ash')!r})"
     done = subprocess.run(
@@ -286,7 +286,7 @@ def test_f64_a_folder_that_must_not_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("on_error", ["raise", "continue"])
-def test_f64_what_is_no_file_is_no_journal(on_error: str, tmp_path: Path) -> None:
+def test_f64_devices_pipes_sockets_and_folders_are_refused(on_error: str, tmp_path: Path) -> None:
     devices = set(os.listdir("/dev"))
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
@@ -301,7 +301,7 @@ def test_f64_what_is_no_file_is_no_journal(on_error: str, tmp_path: Path) -> Non
     assert {file.name for file in tmp_path.iterdir()} == {"pipe", "socket"}
 
 
-def test_f71_the_clock_of_the_wall_is_of_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f71_changes_of_the_system_clock_have_no_effect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import datetime
 
     path = tmp_path / "run.ash"
@@ -319,7 +319,7 @@ def test_f71_the_clock_of_the_wall_is_of_no_account(tmp_path: Path, monkeypatch:
     assert all(0 <= job.start <= job.end <= result.wall_seconds for job in result.jobs)
 
 
-def test_f75_a_journal_of_many_results_is_read_again(tmp_path: Path) -> None:
+def test_f75_a_journal_with_many_results_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     space = ash.Space(hidden=(), learning_rate=ash.log(1e-3, 1e-1, levels=5000), batch_size=128)
     settings = {"space": space, "candidates": 3000, "max_rungs": 1}
@@ -329,7 +329,7 @@ def test_f75_a_journal_of_many_results_is_read_again(tmp_path: Path) -> None:
     assert rows(moved, "SELECT count(*) FROM jobs") == [(3000,)]
 
 
-def test_the_command_goes_on_from_its_journal(tmp_path: Path) -> None:
+def test_the_command_continues_from_its_journal(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "ash", "wine", "--candidates", "16", "--journal", "run.ash"]
     first = subprocess.run([*words, "--epoch-limit", "20"], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "journal" in first.stdout

@@ -1,7 +1,7 @@
-"""Journals in which one value was replaced, under a matching hash: refused, or without effect; never another error.
+"""Journals with one value replaced under a matching hash: they are refused or work, and raise no other errors.
 
-Each fact and each part of one is replaced by each kind of JSON value and size, and each column of a row by each kind of
-value that its table takes. By default some of these are tried, drawn at random; the slow tests try all.
+Each fact and each part of a fact is replaced by JSON values of each kind and size. Each column of a row is replaced by
+values of each kind that its table accepts. By default a random sample of these is tried; slow tests try all.
 """
 
 import json
@@ -28,7 +28,7 @@ from journal_help import change, copy, run, stopped, with_states
 
 pytestmark = [
     pytest.mark.core,
-    pytest.mark.filterwarnings("ignore:.*the space has grown"),  # since the forged one is smaller
+    pytest.mark.filterwarnings("ignore:.*the space has grown"),  # since the forged space is smaller
 ]
 
 EVERY = pytest.mark.parametrize("each", [60, pytest.param(1, marks=pytest.mark.slow)])
@@ -76,7 +76,7 @@ def forgeries(path: Path) -> Iterator[Forgery]:
 
 
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of the parts of a fact, the whole fact first; of lists the first two items."""
+    """Yield the paths of the parts of a fact: first the whole fact, and for lists only the first two items."""
     yield at
     parts = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
     for name, part in parts:
@@ -92,7 +92,7 @@ def replaced(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 
 
 def survives(path: Path, each: int, **calls: Callable[[Path], Any]) -> None:
-    """Assert that each call succeeds with each forgery, or ends with an error of ash."""
+    """Check that each call either accepts each forgery or raises an ash error, and that both happen."""
     outcomes = {name: Counter[bool]() for name in calls}
     chosen, folder = random.Random(0), path.parent / "forged"
     for statement, values in forgeries(path):
@@ -121,15 +121,15 @@ def show(path: Path) -> None:
 @EVERY
 @pytest.mark.parametrize("changes", [{}, {"cv": 3}, {"schedule": "greedy"}], ids=["plain", "folds", "greedy"])
 @pytest.mark.filterwarnings("ignore:.*are damaged or missing and are trained again")
-@pytest.mark.filterwarnings("ignore:candidates=.* exceeds the .* configurations of the space")  # a forged one
-def test_f61_a_forged_journal_of_networks(
+@pytest.mark.filterwarnings("ignore:candidates=.* exceeds the .* configurations of the space")  # a forged number
+def test_f61_a_forged_journal_of_networks_raises_only_ash_errors(
     changes: dict[str, Any], each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_states(monkeypatch)
     settings = {"threads": 1, **changes}
     path = tmp_path / "run.ash"
     stopped(path, 20, **settings)
-    limit = ash.SearchConfig(epoch_limit=320)  # whatever the arguments say that it was begun with
+    limit = ash.SearchConfig(epoch_limit=320)  # limits runs whose forged arguments would make them longer
 
     def resume(forged: Path) -> None:
         ash.resume(forged, X, Y, threads=1, progress=False, config=limit)
@@ -138,19 +138,21 @@ def test_f61_a_forged_journal_of_networks(
 
 
 @EVERY
-def test_f61_a_forged_plan(each: int, tmp_path: Path) -> None:
+def test_f61_a_forged_plan_raises_only_ash_errors(each: int, tmp_path: Path) -> None:
     def call(forged: Path) -> None:
         ash.tune(X, Y, time_limit=5, threads=1, progress=False, seed=0, callbacks=Stopper(2), journal=forged)
 
     path = tmp_path / "run.ash"
     call(path)
-    survives(path, 4 * each, call=call)  # of the other facts, all are tried above
+    survives(path, 4 * each, call=call)  # the other facts are all tried above
 
 
 @EVERY
 @pytest.mark.parametrize("changes", [VIRTUAL, GREEDY], ids=["reproducible", "greedy"])
 @pytest.mark.filterwarnings("ignore:.*the source of", "ignore:first. .* configurations of the earlier run are not in")
-def test_f61_a_forged_journal_of_a_function(changes: dict[str, Any], each: int, tmp_path: Path) -> None:
+def test_f61_a_forged_journal_of_a_function_raises_only_ash_errors(
+    changes: dict[str, Any], each: int, tmp_path: Path
+) -> None:
     path = tmp_path / "run.ash"
     broken(path, 9, **changes)
 

@@ -63,7 +63,7 @@ def spaces(changes: dict[str, Any]) -> tuple[ash.Space, ash.Space, dict[str, Any
 
 
 def continued(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
-    """Continue with a larger space; the warning that it has grown is ignored."""
+    """Continue the run with a larger space, and ignore the warning that it has grown."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* the space has grown: ")
         return run(journal, *callbacks, **changes)
@@ -78,7 +78,7 @@ def facts(path: Path) -> dict[str, Any]:
 
 
 def results(path: Path) -> dict[Any, Any]:
-    """Return what is on record of each job, except when and where it was done."""
+    """Return the recorded results of each job, without its times and place."""
     columns = "candidate, rung, epochs, score, loss, training_loss, weights_hash, fold_scores"
     found = rows(path, f"SELECT {columns} FROM jobs ORDER BY number")
     return {row[:2]: row[2:] for row in found}
@@ -86,7 +86,7 @@ def results(path: Path) -> dict[Any, Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> None:
-    """Candidates on record stay, bit for bit. New ones are drawn from the whole space, each once."""
+    """Recorded candidates stay, bit for bit. New ones are drawn from the whole space, each once."""
     small, large, given = spaces(KINDS[kind])
     path = tmp_path / "run.ash"
     first = stopped(path, 9, space=small, **given)
@@ -126,7 +126,7 @@ continued({path!r}, After(2, lambda _: os.kill(os.getpid(), signal.SIGKILL)), sp
 
 
 @pytest.mark.parametrize("kind", ["trees", "adaptive trees"])
-def test_a_run_with_a_larger_space_survives_being_killed(kind: str, tmp_path: Path) -> None:
+def test_a_run_with_a_larger_space_survives_a_kill(kind: str, tmp_path: Path) -> None:
     """The killed process has a lower limit, so there are always jobs left to do."""
     small, large, given = spaces(KINDS[kind])
     path = tmp_path / "run.ash"
@@ -137,14 +137,14 @@ def test_a_run_with_a_larger_space_survives_being_killed(kind: str, tmp_path: Pa
     assert facts(path)["run"]["space"] == json.loads(json.dumps(space_story(large)))
     assert len(results(path)) < len(expected.jobs)
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".* the space has grown: ")  # this was warned of before
+        warnings.filterwarnings("error", message=".* the space has grown: ")  # the warning was issued before
         again = run(path, space=large, **{**given, "threads": 1})
     assert outcome(again) == outcome(expected)
 
 
 @pytest.mark.parametrize("names", [["jobs"], ["jobs", "candidates"]], ids=" and ".join)
-def test_candidates_that_were_running_stay_if_they_are_on_record(names: list[str], tmp_path: Path) -> None:
-    """A journal lacks the results of two candidates, as after a crash, or these candidates too, as in ash 0.1."""
+def test_running_candidates_are_kept_if_they_are_recorded(names: list[str], tmp_path: Path) -> None:
+    """The journal lacks the results of two candidates, as after a crash, or also these candidates, as in ash 0.1."""
     path, lost = tmp_path / "run.ash", (3, 5)
     first = run(path, space=ash.Space(**SMALL), candidates=12, max_rungs=1)
     changes, database = Changes(), Database(path)
@@ -177,7 +177,7 @@ run({path!r}, killed, space=ash.Space(**own.SMALL), metric=own.accuracy, threads
 
 
 def accuracy(estimator: Any, x: Any, y: Any) -> float:
-    """Return the accuracy. The last call that SCORED has numbers for does not return."""
+    """Return the accuracy. The call that takes the last number from SCORED never returns."""
     if SCORED:
         SCORED.pop()
         if not SCORED:
@@ -185,8 +185,8 @@ def accuracy(estimator: Any, x: Any, y: Any) -> float:
     return float((estimator.predict(x) == y).mean())
 
 
-def test_candidates_that_have_begun_are_on_record(tmp_path: Path) -> None:
-    """Decided jobs are decided again in the same order, since jobs that were running keep their costs."""
+def test_started_candidates_are_recorded(tmp_path: Path) -> None:
+    """Jobs are decided again in the same order, since jobs that were running keep their costs."""
     path, given = tmp_path / "run.ash", {**STREAM, "metric": accuracy}
     code = STUCK.format(places=[str(Path(__file__).parent)], path=str(path))
     assert python(code).returncode == -signal.SIGKILL
@@ -222,7 +222,7 @@ def test_the_same_number_of_candidates_adds_no_new_ones(tmp_path: Path) -> None:
 
 
 def test_every_configuration_of_a_larger_space_is_tried(tmp_path: Path) -> None:
-    """The grid of the smaller space has levels that the larger one lacks."""
+    """The grid of the smaller space has levels that the larger space lacks."""
     small, large = ({"hidden": [()], "dropout": ash.uniform(0, most, levels=3)} for most in (0.2, 0.5))
     for number, changes in enumerate(({"candidates": 50}, {**STREAM, "draws": "adaptive"}, STREAM)):
         path = tmp_path / f"{number}.ash"
@@ -237,7 +237,7 @@ def test_every_configuration_of_a_larger_space_is_tried(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["random", "folds", "adaptive", "adaptive trees"])
-def test_a_record_repeats_a_run_whose_space_has_grown(kind: str, tmp_path: Path) -> None:
+def test_a_run_whose_space_has_grown_is_repeated_from_its_record(kind: str, tmp_path: Path) -> None:
     small, large, given = spaces(KINDS[kind])
     stopped(tmp_path / "run.ash", 9, space=small, **given)
     found = continued(tmp_path / "run.ash", space=large, **given)
@@ -308,7 +308,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED, ids=lambda each: "".join(each) if each else "")
-def test_another_space_is_refused(changes: dict[str, Any], message: str, begun: Path) -> None:
+def test_a_different_space_is_refused(changes: dict[str, Any], message: str, begun: Path) -> None:
     with pytest.raises(JournalError, match=f"holds another run: .*{message}.*Nothing was changed"):
         run(begun, space=ash.Space(**{**SMALL, **changes}))
     adaptive = {**ADAPTIVE, "space": ash.Space(**{**SMALL, **changes})}

@@ -1,4 +1,4 @@
-"""What a journal refuses: another run, another program's file, another process; each with an error that says why."""
+"""Journals that are refused: another run, another program's file, another process. Each error explains why."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
-def test_f66_another_run_is_refused_with_the_difference(what: str, begun: Path) -> None:
+def test_f66_a_different_run_is_refused_with_the_difference(what: str, begun: Path) -> None:
     changes, difference = DIFFERENT[what]
     before = begun.read_bytes()
     with pytest.raises(JournalError) as caught:
@@ -82,14 +82,14 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", PAIRS)
-def test_f66_a_run_that_differs_from_one_of_a_kind(what: str, tmp_path: Path) -> None:
+def test_f66_a_run_with_a_hidden_difference_is_refused(what: str, tmp_path: Path) -> None:
     first, second, difference = PAIRS[what]
     stopped(tmp_path / "run.ash", 5, **first)
     with pytest.raises(JournalError, match=difference):
         run(tmp_path / "run.ash", **second)
 
 
-def test_f66_another_function_of_the_same_name(tmp_path: Path) -> None:
+def test_f66_a_different_function_with_the_same_name_is_refused(tmp_path: Path) -> None:
     settings = {"space": small_space(), "candidates": 4, "random_state": 0, "journal": tmp_path / "run.ash"}
     classifier(**settings, scoring=lambda estimator, x, y: float((estimator.predict(x) == y).mean())).fit(X, Y)
     with pytest.raises(JournalError, match="scoring: "):
@@ -97,7 +97,7 @@ def test_f66_another_function_of_the_same_name(tmp_path: Path) -> None:
     classifier(**settings, scoring=lambda estimator, x, y: float((estimator.predict(x) == y).mean())).fit(X, Y)
 
 
-def test_f66_results_that_no_run_can_have(tmp_path: Path) -> None:
+def test_f66_impossible_results_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     stopped(path, 5, candidates=None)
     found = rows(path, "SELECT * FROM jobs")[0]
@@ -110,7 +110,7 @@ def test_f66_results_that_no_run_can_have(tmp_path: Path) -> None:
             run(path, candidates=None, epoch_limit=500)
 
 
-def test_f66_another_version_is_refused_unless_allowed(tmp_path: Path) -> None:
+def test_f66_a_different_version_is_refused_unless_allowed(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     stopped(path, 5)
     database = Database(path)
@@ -125,7 +125,7 @@ def test_f66_another_version_is_refused_unless_allowed(tmp_path: Path) -> None:
     assert outcome(run(ash.Journal(path, allow_change=["version"]))) == outcome(run(None))
 
 
-def test_what_changes_no_result_may_be_allowed(tmp_path: Path) -> None:
+def test_options_in_allow_change_may_change(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     stopped(path, 9)
     result = run(ash.Journal(path, allow_change=("promotion", "workers")), promotion="paper", workers=2)
@@ -147,7 +147,7 @@ def test_what_changes_no_result_may_be_allowed(tmp_path: Path) -> None:
         (lambda: ash.resume(None, X, Y), "journal must be a path or an ash.Journal, got None"),
     ],
 )
-def test_arguments_are_checked(call: Callable[[], Any], message: str) -> None:
+def test_invalid_journal_arguments_are_refused(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(SettingError, match=re.escape(message)):
         call()
 
@@ -180,7 +180,7 @@ FACTS = {
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in FACTS.items() for text in texts])
-def test_f105_facts_that_somebody_has_made_up(name: str, text: str, tmp_path: Path) -> None:
+def test_f105_forged_facts_are_refused(name: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     stopped(path, 5)
     *_, hashed = with_checksum("facts", (name, text))
@@ -193,7 +193,7 @@ def test_f105_facts_that_somebody_has_made_up(name: str, text: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_f64_what_can_be_no_journal_is_left_as_it_is(place: str, tmp_path: Path) -> None:
+def test_f64_invalid_journals_are_left_unchanged(place: str, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     make, message = PLACES[place]
     make(path)
@@ -208,12 +208,12 @@ def test_f64_what_can_be_no_journal_is_left_as_it_is(place: str, tmp_path: Path)
 @pytest.mark.parametrize(
     "name", [":memory:/a", "n" * 300, "no/such/folder/run.ash", "a\0b"], ids=["memory", "long", "folder", "nul"]
 )
-def test_f64_paths_that_cannot_be(name: str, tmp_path: Path) -> None:
+def test_f64_impossible_paths_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(JournalError):
         run(f"{tmp_path}/{name}")
 
 
-def test_f64_memory_is_a_file_name_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f64_memory_is_an_ordinary_file_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run(":memory:")
     assert (tmp_path / ":memory:").stat().st_size > 0
@@ -227,7 +227,7 @@ def test_f64_a_link_is_followed_to_the_journal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"SQLite format 3\0"], ids=["empty", "header"])
-def test_f60_a_file_that_was_only_begun(content: bytes, tmp_path: Path) -> None:
+def test_f60_an_empty_file_is_used_and_an_incomplete_header_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     path.write_bytes(content)
     if content:
@@ -237,7 +237,7 @@ def test_f60_a_file_that_was_only_begun(content: bytes, tmp_path: Path) -> None:
         assert outcome(run(path)) == outcome(run(None))
 
 
-def test_f60_a_database_without_tables_is_begun_anew(tmp_path: Path) -> None:
+def test_f60_a_database_without_tables_is_used(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -257,7 +257,7 @@ def test_f65_a_newer_journal_is_refused(tmp_path: Path) -> None:
         run(path)
 
 
-def test_the_files_are_for_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_accessible_only_to_their_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_states(monkeypatch)
     path = tmp_path / "run.ash"
     mask = os.umask(0)
@@ -279,7 +279,7 @@ def test_the_facts_are_readable(tmp_path: Path) -> None:
 
 
 def test_folds_cannot_share_a_journal(tmp_path: Path) -> None:
-    """scikit-learn's output for the folds that fail says why, and what to do."""
+    """scikit-learn's output for the failing folds explains why, and what to do."""
     estimator = classifier(candidates=2, journal=tmp_path / "run.ash")
     with pytest.warns(FitFailedWarning, match="A journal belongs to one fit: leave journal= out in cross_val_score"):
         scores = cross_val_score(estimator, X, Y, cv=3)
