@@ -1,4 +1,4 @@
-"""Trees of CatBoost in LightGBM's format: every cell goes where CatBoost sends it, and broken models are refused."""
+"""CatBoost trees in LightGBM's format: every cell reaches the same leaf as in CatBoost. Invalid models are refused."""
 
 import copy
 import json
@@ -35,7 +35,7 @@ LOSSES: dict[str, tuple[str, NDArray[Any], int]] = {
 
 
 def trained(loss: str, folder: Path, **given: Any) -> tuple[Any, dict[str, Any]]:
-    """Return a model of CatBoost and its JSON."""
+    """Return a CatBoost model and its JSON."""
     catboost = needs.package("catboost")
     params = {"loss_function": loss, "iterations": 40, "thread_count": 1, "logging_level": "Silent", **given}
     pool = catboost.Pool(X, LOSSES[loss][1].astype(float), weight=WEIGHTS)
@@ -45,8 +45,8 @@ def trained(loss: str, folder: Path, **given: Any) -> tuple[Any, dict[str, Any]]
 
 
 def cells_around(borders: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return doubles on, next to and half a step from each border, and some that are odd."""
-    borders = borders[borders > -3e38]  # below this one only missing cells are
+    """Return doubles on, next to and half a step from each border, and some special values."""
+    borders = borders[borders > -3e38]  # only missing cells are below this border
     upper, lower = (np.nextafter(borders, np.float32(end)) for end in (np.inf, -np.inf))
     doubles = borders.astype(np.float64)
     halves = [(doubles + upper) / 2, (doubles + lower) / 2]
@@ -57,7 +57,7 @@ def cells_around(borders: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("depth", [1, 6])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_raw_scores_are_those_of_catboost(loss: str, depth: int, tmp_path: Path) -> None:
+def test_raw_scores_match_catboost(loss: str, depth: int, tmp_path: Path) -> None:
     model, content = trained(loss, tmp_path, depth=depth)
     objective, _, classes = LOSSES[loss]
     scores = max(1, classes if classes > 2 else 1)
@@ -73,7 +73,7 @@ def test_raw_scores_are_those_of_catboost(loss: str, depth: int, tmp_path: Path)
     assert booster.predict(rows, raw_score=True).reshape(len(rows), -1).tobytes() == core.raw_scores(rows).tobytes()
 
 
-def test_a_threshold_is_the_largest_double_that_rounds_to_the_border_or_less() -> None:
+def test_a_threshold_is_the_largest_double_that_rounds_to_at_most_the_border() -> None:
     largest = np.finfo(np.float32).max
     borders = np.array([0, 1, -1, 1.1, -0.3, 1e-38, 1e-45, -largest, np.nextafter(largest, np.float32(0))], np.float32)
     thresholds = np.array(thresholds_of(borders.tolist()))
@@ -103,7 +103,7 @@ def test_a_class_without_rows_has_the_lowest_score() -> None:
 
 
 def model_of_two_scores() -> dict[str, Any]:
-    """Return the JSON of a tree of depth 2, whose two scores are equal, by hand."""
+    """Return the JSON of a handwritten tree of depth 2 with two equal scores."""
     column = {"nan_value_treatment": "AsIs", "borders": [1]}
     splits = [
         {"split_type": "FloatFeature", "float_feature_index": 1, "border": 1},
@@ -147,20 +147,20 @@ TREE, COLUMN = ("oblivious_trees", 0), ("features_info", "float_features", 0)
         (changed(*COLUMN, "nan_value_treatment", value="AsTrue"), "sends missing values right"),
     ],
 )
-def test_broken_models_are_refused(change: Callable[[dict[str, Any]], Any], complaint: str) -> None:
+def test_invalid_models_are_refused(change: Callable[[dict[str, Any]], Any], complaint: str) -> None:
     model = copy.deepcopy(model_of_two_scores())
     change(model)
     with pytest.raises(MalformedError, match=complaint):
         lightgbm_text(model, features=3, objective="regression")
 
 
-def test_other_trees_than_oblivious_ones_are_refused(tmp_path: Path) -> None:
+def test_trees_that_are_not_oblivious_are_refused(tmp_path: Path) -> None:
     _, content = trained("RMSE", tmp_path, grow_policy="Depthwise")
     with pytest.raises(MalformedError, match="oblivious_trees"):
         lightgbm_text(content, features=6, objective="regression")
 
 
-def test_numbers_that_are_not_finite_are_refused() -> None:
+def test_non_finite_numbers_are_refused() -> None:
     model = model_of_two_scores()
     model["oblivious_trees"][0]["leaf_values"][0] = float("nan")
     text = lightgbm_text(model, features=3, objective="regression")

@@ -36,7 +36,7 @@ def regression() -> ash.Result:
 
 
 def bits(ensemble: ash.Ensemble) -> bytes:
-    """All parts of an ensemble."""
+    """Return all parts of an ensemble as bytes."""
     layers = [part.tobytes() for one in ensemble.members for part in (*one.core.weights, *one.core.biases)]
     return b"".join(
         [ensemble.weights.tobytes(), *layers, ensemble.predict_frame(ash.data.frames.read_frame(X)).tobytes()]
@@ -48,7 +48,7 @@ def bits(ensemble: ash.Ensemble) -> bytes:
 
 @pytest.mark.parametrize("keep", [1, 5, 1024])
 @pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
-def test_the_kept_are_those_of_a_brute_force_over_the_jobs(y: Any, keep: int) -> None:
+def test_kept_networks_match_a_brute_force_search_over_the_jobs(y: Any, keep: int) -> None:
     result = tune(y, config=ash.SearchConfig(keep=keep))
     best: dict[int, tuple[float, float, int, int]] = {}
     for job in result.jobs:
@@ -62,7 +62,7 @@ def test_the_kept_are_those_of_a_brute_force_over_the_jobs(y: Any, keep: int) ->
     assert result.kept.networks[0] is result.model
 
 
-def test_predictions_are_those_of_the_networks_for_the_validation_rows() -> None:
+def test_kept_predictions_match_the_networks_on_the_validation_rows() -> None:
     held_out = slice(280, 360)
     for y in (Y, YR):
         result = ash.tune(X[:280], y[:280], validation=(X[held_out], y[held_out]), candidates=8, progress=False)
@@ -73,17 +73,17 @@ def test_predictions_are_those_of_the_networks_for_the_validation_rows() -> None
             again = network.predict_frame(ash.data.frames.read_frame(X[held_out]))
             if factor == 1:
                 assert np.array_equal(again, predictions)
-            else:  # calibrated, one by weights, one by logits
+            else:  # calibrated: one calculation scales the weights, the other the logits
                 assert np.allclose(again, predictions, rtol=1e-5, atol=1e-6)
         assert y.ndim == 1 or set(kept.factors) == {1.0}
 
 
 @pytest.mark.parametrize("changes", [{"keep": 1}, {"keep": 7}, {"threads": 2}, {"memory_limit": 1}])
-def test_how_many_are_kept_is_no_part_of_the_outcome(result: ash.Result, changes: dict[str, Any]) -> None:
+def test_the_number_of_kept_networks_does_not_change_the_outcome(result: ash.Result, changes: dict[str, Any]) -> None:
     assert tune(**changes).digest == result.digest
 
 
-def test_fewer_are_kept_by_default_where_predictions_are_large() -> None:
+def test_fewer_networks_are_kept_by_default_if_predictions_are_large() -> None:
     assert networks_to_keep(None, 1000, 10) == KEEP == 32
     assert networks_to_keep(None, PREDICTION_BYTES // 40, 1) == 10
     assert networks_to_keep(None, PREDICTION_BYTES, 3) == 1
@@ -93,7 +93,7 @@ def test_fewer_are_kept_by_default_where_predictions_are_large() -> None:
 # The ensemble
 
 
-def test_it_averages_probabilities(result: ash.Result) -> None:
+def test_an_ensemble_averages_probabilities(result: ash.Result) -> None:
     ensemble = result.ensemble()
     assert len(ensemble.members) > 1 and ensemble.members[0].params == result.model.params
     shares = zip(ensemble.weights, (member.predict_proba(X) for member in ensemble.members), strict=True)
@@ -106,7 +106,7 @@ def test_it_averages_probabilities(result: ash.Result) -> None:
     assert ensemble.score(X, Y, "log_loss") == pytest.approx(-log_loss(Y, ensemble.predict_proba(X)), abs=1e-5)
 
 
-def test_it_averages_targets(regression: ash.Result) -> None:
+def test_an_ensemble_averages_regression_predictions(regression: ash.Result) -> None:
     ensemble = regression.ensemble()
     assert len(ensemble.members) > 1 and ensemble.n_outputs_ == 2
     shares = zip(ensemble.weights, (member.predict(X) for member in ensemble.members), strict=True)
@@ -117,7 +117,7 @@ def test_it_averages_targets(regression: ash.Result) -> None:
         ensemble.predict_proba(X)
 
 
-def test_what_it_says_of_itself(result: ash.Result, regression: ash.Result) -> None:
+def test_an_ensemble_describes_itself(result: ash.Result, regression: ash.Result) -> None:
     ensemble = result.ensemble(8)
     assert ensemble.task == "classification" and ensemble.classes_.tolist() == [0, 1, 2] and ensemble.n_outputs_ == 1
     assert ensemble.metric == "accuracy" and ensemble.encoding is result.model.encoding
@@ -132,7 +132,7 @@ def test_what_it_says_of_itself(result: ash.Result, regression: ash.Result) -> N
 
 
 @pytest.mark.parametrize("metric", [name for name in METRICS["classification"] if name != "f1"])
-def test_its_validation_score_is_in_the_metric_of_the_run(metric: str) -> None:
+def test_the_validation_score_uses_the_metric_of_the_run(metric: str) -> None:
     split = slice(280, 360)
     validation = (X[split], Y[split])
     result = ash.tune(X[:280], Y[:280], metric=metric, validation=validation, candidates=8, progress=False)
@@ -140,7 +140,8 @@ def test_its_validation_score_is_in_the_metric_of_the_run(metric: str) -> None:
     assert ensemble.metric == metric
     assert ensemble.validation_score == pytest.approx(ensemble.score(*validation, metric), abs=1e-6)
     alone = result.ensemble(1).validation_score
-    if metric in ("roc_auc", "average_precision"):  # of several classes they change with calibration, undone here
+    # these change with calibration if there are several classes, so it is undone
+    if metric in ("roc_auc", "average_precision"):
         plain = sharpened(result.kept.predictions[0], 1 / result.kept.factors[0])
         alone = _core.score(metric, result.kept.targets, plain, len(np.unique(Y)), [])
     assert alone == pytest.approx(result.best_score, abs=1e-6)
@@ -165,7 +166,7 @@ def test_more_draws_lower_the_weighted_validation_loss(y: Any) -> None:
     assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]
 
 
-def test_weights_have_a_part_in_the_selection() -> None:
+def test_weights_are_used_in_the_selection() -> None:
     kept = tune(sample_weight=WEIGHTS).kept
     assert kept is not None
     other = copy.copy(kept)
@@ -174,7 +175,7 @@ def test_weights_have_a_part_in_the_selection() -> None:
 
 
 @pytest.mark.parametrize("y", [Y, YR], ids=["classes", "targets"])
-def test_the_same_bits_on_any_threads(y: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bits_do_not_depend_on_the_number_of_threads(y: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some networks are large enough for teams, there are more threads than CPUs, and enough rows for two threads."""
     core = _core.Tuner
     wide = ash.Space(
@@ -192,7 +193,7 @@ def test_the_same_bits_on_any_threads(y: Any, monkeypatch: pytest.MonkeyPatch) -
         assert np.array_equal(ensemble.predict(rows), first.predict(rows, threads=1))
 
 
-def test_what_does_not_fit_is_refused(result: ash.Result) -> None:
+def test_invalid_input_is_refused(result: ash.Result) -> None:
     ensemble = result.ensemble()
     with pytest.raises(ash.DataError, match="X has 2 features, but the ensemble is expecting 6 features"):
         ensemble.predict(X[:, :2])
@@ -225,13 +226,13 @@ def test_a_pickled_result_gives_the_same_ensemble(result: ash.Result) -> None:
 
 
 @pytest.mark.parametrize("count", [0, -1, 1025, 1.5, True, "16"])
-def test_invalid_numbers_of_networks_are_refused(result: ash.Result, count: Any) -> None:
+def test_invalid_sizes_are_refused(result: ash.Result, count: Any) -> None:
     for name, call in (("size", result.ensemble), ("keep", lambda keep: tune(config=ash.SearchConfig(keep=keep)))):
         with pytest.raises(ash.SettingError, match=f"{name} must be an integer from 1 to 1024, got "):
             call(count)
 
 
-def test_a_cross_validated_run_has_none() -> None:
+def test_a_cross_validated_run_has_no_kept_networks() -> None:
     result = tune(cv=3, candidates=4)
     assert result.kept is None
     with pytest.raises(ash.SettingError, match=r"pass validation= instead of cv= to ash\.tune") as refusal:
@@ -240,14 +241,14 @@ def test_a_cross_validated_run_has_none() -> None:
     assert pickle.loads(pickle.dumps(result)).kept is None
 
 
-def test_of_one_network_that_was_kept() -> None:
+def test_an_ensemble_of_a_single_kept_network_is_that_network() -> None:
     result = tune(config=ash.SearchConfig(keep=1))
     ensemble = result.ensemble()
     assert ensemble.members == (result.model,) and ensemble.weights.tolist() == [1.0]
     assert np.array_equal(ensemble.predict_proba(X), result.model.predict_proba(X))
 
 
-# In a file; test_model_file.py has what holds for every kind of model
+# Files. test_model_file.py tests the properties common to all kinds of models
 
 Tensors, About = dict[str, Any], dict[str, Any]
 NAMES = [*"abcdef"]
@@ -267,7 +268,7 @@ def path(ensemble: ash.Ensemble, tmp_path: Path) -> Path:
     return path
 
 
-def test_two_targets_and_columns_of_many_levels(tmp_path: Path) -> None:
+def test_an_ensemble_with_two_targets_and_many_levels_is_restored(tmp_path: Path) -> None:
     frame = pd.DataFrame(X, columns=NAMES)
     frame["city"] = [f"city {number % 60}" for number in range(len(X))]
     result = ash.tune(frame, pd.DataFrame(YR, columns=["u", "v"]), candidates=12, progress=False)
@@ -280,7 +281,7 @@ def test_two_targets_and_columns_of_many_levels(tmp_path: Path) -> None:
     assert twin.encoding.statistics[-1] is not None
 
 
-def test_a_network_is_saved_as_a_network(ensemble: ash.Ensemble, tmp_path: Path) -> None:
+def test_a_member_is_saved_as_a_network(ensemble: ash.Ensemble, tmp_path: Path) -> None:
     ensemble.members[1].save(tmp_path / "model")
     twin = ash.load(tmp_path / "model")
     assert isinstance(twin, ash.Network) and np.array_equal(twin.predict(X), ensemble.members[1].predict(X))
@@ -288,7 +289,7 @@ def test_a_network_is_saved_as_a_network(ensemble: ash.Ensemble, tmp_path: Path)
     assert about["format"] == "ash-network" and about["version"] == 1 and "0.bias.0" not in tensors
 
 
-def test_a_model_that_a_users_scorer_has_scored_comes_back(tmp_path: Path) -> None:
+def test_models_scored_by_a_users_scorer_are_restored(tmp_path: Path) -> None:
     fitted = ash.ASHClassifier(candidates=8, scoring="f1_micro", random_state=0).fit(X, Y)
     network, ensemble = fitted.result_.model, fitted.result_.ensemble()
     assert network.metric == "f1_micro" and ensemble.metric == "neg_log_loss"
@@ -342,7 +343,7 @@ def of_member(key: str, value: Any) -> Callable[[Tensors, About], Any]:
         (lambda tensors, about: about.clear(), "format"),
     ],
 )
-def test_contents_that_do_not_fit(path: Path, change: Callable[[Tensors, About], Any], complaint: str) -> None:
+def test_invalid_contents_are_refused(path: Path, change: Callable[[Tensors, About], Any], complaint: str) -> None:
     check_refused(path, change, complaint)
 
 

@@ -1,4 +1,4 @@
-"""Permutation importance and partial dependence, against plain Python and against scikit-learn."""
+"""Permutation importance and partial dependence, compared with plain Python and with scikit-learn."""
 
 import pickle
 from typing import Any
@@ -30,7 +30,7 @@ RUN: dict[str, Any] = {"candidates": 8, "seed": 0, "threads": 1, "progress": Fal
 
 
 def validated(result: ash.Result) -> tuple[pd.DataFrame, np.ndarray]:
-    """The validation rows of a run on FRAME in order, found again by their days."""
+    """Return the validation rows of a run on FRAME in order, identified by their days, and their row numbers."""
     assert result.sample is not None
     days = result.sample.frame.columns[4].numbers(slice(None))
     rows = (days - pd.Timestamp("2020-01-01").timestamp() / 86_400).astype(int)
@@ -38,7 +38,7 @@ def validated(result: ash.Result) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 @pytest.mark.parametrize("given", [{}, {"validation": (FRAME[200:], NUMBER[200:])}, {"cv": 3}])
-def test_importance_is_the_fall_of_the_score(given: dict[str, Any]) -> None:
+def test_importance_is_the_decrease_of_the_score(given: dict[str, Any]) -> None:
     X, y = (FRAME[:200], NUMBER[:200]) if "validation" in given else (FRAME, NUMBER)
     result = ash.tune(X, y, metric="rmse", **given, **RUN)
     rows, places = validated(result)
@@ -57,8 +57,8 @@ def test_importance_is_the_fall_of_the_score(given: dict[str, Any]) -> None:
     assert list(found) == sorted(found, key=lambda name: -found[name]) and next(iter(found)) == "strong"
 
 
-def test_importance_of_classes_by_a_function_that_scores() -> None:
-    """It is measured by log loss, and rows count by their weights."""
+def test_importance_with_a_scoring_function_uses_the_log_loss() -> None:
+    """Rows are weighted by their sample weights."""
     weights = 1.0 + np.arange(ROWS) % 3
 
     def scorer(model: Any, X: Any, y: Any) -> float:
@@ -75,7 +75,7 @@ def test_importance_of_classes_by_a_function_that_scores() -> None:
     assert result.feature_importance()["strong"] == pytest.approx(np.mean(falls), abs=1e-5)
 
 
-def test_partial_dependence_is_that_of_scikit_learn() -> None:
+def test_partial_dependence_matches_scikit_learn() -> None:
     fit = ash.ASHClassifier(candidates=8, ensemble=1, refit=False, random_state=0).fit(FRAME, LABEL)
     rows, _ = validated(fit.result_)
     for name in ("strong", "gaps"):
@@ -94,7 +94,7 @@ def test_partial_dependence_is_that_of_scikit_learn() -> None:
     assert dates == sorted(dates) and set(dates) <= set(FRAME["day"].astype(str))
 
 
-def test_the_importance_of_the_model_of_an_estimator() -> None:
+def test_the_importance_of_an_estimators_model_is_computed() -> None:
     fit = ash.ASHRegressor(candidates=8, random_state=0).fit(FRAME, NUMBER)
     found = fit.result_.feature_importance(fit.model_)
     assert next(iter(found)) == "strong" and found != fit.result_.feature_importance()
@@ -105,8 +105,8 @@ def test_the_importance_of_the_model_of_an_estimator() -> None:
     np.testing.assert_allclose(predictions[0, 0], fit.predict(rows.assign(strong=values[0])).mean(), rtol=1e-6)
 
 
-def test_columns_of_which_rows_have_neighbors() -> None:
-    """Their features depend on all columns, so rows are encoded anew."""
+def test_importance_works_with_neighbor_features() -> None:
+    """Neighbor features depend on all columns, so rows are encoded again."""
     x = RANDOM.normal(size=(ROWS, 3)).round(2)
     x = np.vstack([x, x[:60]])
     y = x[:, 0] + x[:, 1] + x[:, 2] / 20
@@ -134,7 +134,7 @@ def test_a_result_does_not_keep_the_table_and_can_be_pickled() -> None:
     assert list(long.feature_importance()) == ["x0", "x1"]
 
 
-def test_what_cannot_be_inspected_is_said() -> None:
+def test_impossible_inspections_are_refused() -> None:
     result = ash.tune(FRAME, LABEL, **RUN)
     with pytest.raises(SettingError, match=r"column must be one of 'strong', 'color', .*, got 'size'"):
         result.partial_dependence("size")
@@ -148,7 +148,7 @@ def test_what_cannot_be_inspected_is_said() -> None:
         fit.result_.feature_importance()
 
 
-def test_a_column_without_values() -> None:
+def test_a_column_without_values_has_no_importance() -> None:
     empty = FRAME.assign(nothing=np.nan)
     result = ash.tune(empty, NUMBER, **RUN)
     assert result.feature_importance()["nothing"] == 0

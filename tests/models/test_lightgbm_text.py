@@ -1,4 +1,4 @@
-"""Models in LightGBM's text format: what is read, and that everything malformed or unsupported is refused."""
+"""Models in LightGBM's text format: what is read, and that all malformed or unsupported texts are refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,10 +25,10 @@ def trained(y: Any = Y, data: dict[str, Any] | None = None, **params: Any) -> st
     return lightgbm.train(params, lightgbm.Dataset(X, y, **(data or {})), 5).model_to_string()
 
 
-# What is read
+# Reading
 
 
-def test_the_tables_are_those_of_the_text() -> None:
+def test_the_tables_match_the_text() -> None:
     read = read_trees(text_of([TREE, LEAF, {**TREE, "decision_type": "10 0", "threshold": "inf +1e3"}]))
     assert (read.objective, read.classes, read.features) == ("regression", 0, 2)
     expected = {
@@ -44,24 +44,24 @@ def test_the_tables_are_those_of_the_text() -> None:
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3, 10])
-def test_the_number_of_classes(classes: int) -> None:
+def test_the_number_of_classes_is_read(classes: int) -> None:
     assert read_trees(random_text(4, classes, trees=20)).classes == classes
 
 
-def test_monotone_constraints_have_no_part_in_predictions() -> None:
+def test_monotone_constraints_do_not_affect_predictions() -> None:
     text = text_of([TREE])
     constrained = text.replace("feature_infos", "monotone_constraints=1 0\nfeature_infos")
     assert read_trees(constrained).tables.keys() == read_trees(text).tables.keys()
 
 
-def test_what_follows_the_trees_is_left_out() -> None:
+def test_text_after_the_trees_is_removed() -> None:
     text = text_of([TREE, LEAF])
     assert text.endswith(END + REST) and predicting_part(text) == text.removesuffix(REST)
     assert predicting_part(predicting_part(text)) == predicting_part(text)
     assert read_trees(predicting_part(text)).tables["leaf_starts"].tolist() == [0, 3, 4]
 
 
-def test_lightgbm_reads_what_is_left() -> None:
+def test_lightgbm_reads_the_remaining_text() -> None:
     lightgbm = needs.package("lightgbm")
     text = trained(objective="regression")
     whole, part = (lightgbm.Booster(model_str=each).predict(X) for each in (text, predicting_part(text)))
@@ -70,7 +70,7 @@ def test_lightgbm_reads_what_is_left() -> None:
     assert np.array_equal(by_hand, core_of(text_of([TREE, LEAF]), classes=0).raw_scores(X[:, :2].copy())[:, 0])
 
 
-# What LightGBM trains and the core does not predict
+# Models that LightGBM trains but the core cannot predict with
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def test_lightgbm_reads_what_is_left() -> None:
         ("its header has the entries", {"objective": lambda *_: (np.ones(300), np.ones(300))}),
     ],
 )
-def test_models_that_are_not_supported(complaint: str, params: dict[str, Any]) -> None:
+def test_unsupported_models_are_refused(complaint: str, params: dict[str, Any]) -> None:
     labels = Y if params.get("reg_sqrt") or "objective" not in params else (Y > 0).astype(float)
     with pytest.raises(MalformedError, match=complaint):
         read_trees(trained(labels, **params))
 
 
-def test_categorical_splits_are_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_categorical_splits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("test_lightgbm_text.X", RANDOM.integers(0, 5, (300, 4)).astype(float))
     with pytest.raises(MalformedError, match="categorical splits"):
         read_trees(trained(data={"categorical_feature": [0, 1, 2, 3]}, min_data_per_group=1, cat_smooth=0.0))
@@ -103,7 +103,7 @@ def test_categorical_splits_are_not_supported(monkeypatch: pytest.MonkeyPatch) -
 
 
 def of_tree(**changes: str) -> str:
-    """The second of two trees is changed in this way; its size is right."""
+    """Return a text of two trees, with these changes to the second tree and a matching size."""
     return text_of([TREE, {**TREE, **changes}])
 
 
@@ -193,7 +193,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("text", "complaint"), MALFORMED)
-def test_malformed_texts(text: str, complaint: str) -> None:
+def test_malformed_texts_are_refused(text: str, complaint: str) -> None:
     with pytest.raises(MalformedError, match=complaint):
         read_trees(text)
 
@@ -213,7 +213,7 @@ def test_malformed_texts(text: str, complaint: str) -> None:
         ({"right_child": "1 -3"}, "a child of two parents"),
     ],
 )
-def test_the_core_refuses_what_is_no_tree(changes: dict[str, str], complaint: str) -> None:
+def test_the_core_refuses_invalid_trees(changes: dict[str, str], complaint: str) -> None:
     with pytest.raises(MalformedError, match=f"the core refuses the trees: .*{complaint}"):
         core_of(of_tree(**changes), classes=0)
 
@@ -235,7 +235,7 @@ def test_the_core_refuses_what_is_no_tree(changes: dict[str, str], complaint: st
         (GOOD, {"classes": 0, "exponential": True, "target_mean": [-1.0]}, "the core refuses"),
     ],
 )
-def test_texts_that_do_not_fit_the_target(text: str, settings: dict[str, Any], complaint: str) -> None:
+def test_texts_that_do_not_match_the_target_are_refused(text: str, settings: dict[str, Any], complaint: str) -> None:
     with pytest.raises(MalformedError, match=complaint):
         core_of(text, **settings)
 

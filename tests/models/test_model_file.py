@@ -1,4 +1,4 @@
-"""Models on disk: they are loaded bit for bit, and every damaged or foreign file is an error."""
+"""Models in files: they are loaded bit for bit, and every damaged or foreign file is an error."""
 
 import copy
 import json
@@ -81,7 +81,7 @@ def trained(kind):
 
 @pytest.fixture
 def path(tmp_path):
-    """A file of a plain network."""
+    """Return the path of a plain network's file."""
     return saved("network", tmp_path)
 
 
@@ -92,15 +92,15 @@ def saved(kind, folder):
 
 
 def outputs(model, rows):
-    """The predictions of a model: probabilities if there are classes."""
+    """Return the predictions of a model: probabilities if there are classes."""
     return model.predict(rows) if model.classes_ is None else model.predict_proba(rows)
 
 
-# Every kind of model
+# All kinds of models
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_it_comes_back_bit_for_bit(kind, tmp_path):
+def test_a_model_is_restored_bit_for_bit(kind, tmp_path):
     (model, rows), path = trained(kind), saved(kind, tmp_path)
     twin = ash.load(str(path))
     assert "ensemble" not in kind or len(twin.members) > 1
@@ -116,7 +116,7 @@ def test_it_comes_back_bit_for_bit(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["network", "ensemble"])
-def test_it_comes_back_in_another_process(kind, tmp_path):
+def test_a_model_is_restored_in_another_process(kind, tmp_path):
     code = (
         "import ash, sys; from sklearn.datasets import load_wine;"
         "print(ash.load(sys.argv[1]).predict_proba(load_wine().data).tobytes().hex())"
@@ -151,7 +151,7 @@ def test_copies_are_the_same_model(kind, way, tmp_path):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_truncations_are_found(kind, tmp_path):
+def test_truncations_are_detected(kind, tmp_path):
     content, cut = saved(kind, tmp_path).read_bytes(), tmp_path / "cut"
     for length in [*range(0, len(content), max(37, len(content) // 100)), len(content) - 1]:
         cut.write_bytes(content[:length])
@@ -163,7 +163,7 @@ def test_truncations_are_found(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_flipped_bits_are_found(kind, tmp_path):
+def test_flipped_bits_are_detected(kind, tmp_path):
     content, random, refused = saved(kind, tmp_path).read_bytes(), np.random.default_rng(0), 0
     model, rows = trained(kind)
     for place in random.integers(0, len(content), 200):
@@ -203,7 +203,7 @@ def test_labels_survive_with_their_dtype(labels, tmp_path):
     assert twin.predict(X).tolist() == model.predict(X).tolist()
 
 
-def test_regression_with_names(tmp_path):
+def test_regression_with_names_is_restored(tmp_path):
     data = load_diabetes(as_frame=True)
     model = train(data.target, data.data)
     model.save(tmp_path / "model")
@@ -213,7 +213,7 @@ def test_regression_with_names(tmp_path):
     assert (twin.predict(data.data) == model.predict(data.data)).all()
 
 
-def test_labels_that_the_format_does_not_hold(tmp_path):
+def test_labels_that_the_format_cannot_hold_are_refused(tmp_path):
     odd = pickle.loads(pickle.dumps(trained("network")[0]))
     odd.classes_ = np.array([1, "two", None], dtype=object)
     with pytest.raises(ash.ModelFormatError, match="labels of dtype object"):
@@ -224,7 +224,7 @@ def test_labels_that_the_format_does_not_hold(tmp_path):
 # Files that are not models
 
 
-def test_missing_and_unreadable_files_are_errors_of_the_system(tmp_path):
+def test_missing_and_unreadable_files_raise_system_errors(tmp_path):
     with pytest.raises(FileNotFoundError):
         ash.load(tmp_path / "none")
     with pytest.raises(IsADirectoryError):
@@ -250,7 +250,7 @@ class Canary:
     ],
     ids=["empty", "zeros", "no tensors", "ones", "random", "pickle", "json", "huge header"],
 )
-def test_foreign_files(content, tmp_path, monkeypatch):
+def test_foreign_files_are_refused(content, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(ash.ModelFormatError, match=r"model\.safetensors"):
@@ -258,13 +258,13 @@ def test_foreign_files(content, tmp_path, monkeypatch):
     assert not (tmp_path / "canary").exists()
 
 
-def test_safetensors_files_of_other_programs(tmp_path):
+def test_safetensors_files_of_other_programs_are_refused(tmp_path):
     save_file({"weight": np.zeros(3, np.float32)}, tmp_path / "other")
     with pytest.raises(ash.ModelFormatError, match=r".*: not a model of ash"):
         ash.load(tmp_path / "other")
 
 
-# Contents that do not fit
+# Invalid contents
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_safetensors_files_of_other_programs(tmp_path):
         (lambda tensors, about: about.clear(), "format"),
     ],
 )
-def test_f106_contents_that_do_not_fit(path, change, complaint):
+def test_f106_invalid_contents_are_refused(path, change, complaint):
     check_refused(path, change, complaint)
 
 
@@ -329,7 +329,7 @@ def test_metadata_that_is_not_a_json_object(path, text):
         ash.load(path)
 
 
-def test_a_sound_file_with_other_numbers_is_found_by_its_checksum(path):
+def test_a_well_formed_file_with_other_numbers_is_detected_by_its_checksum(path):
     tensors, about = read(path)
     tensors["bias.0"] += 1
     save_file(tensors, path, metadata={"ash": json.dumps(about), "sha256": "0" * 64})
@@ -337,11 +337,11 @@ def test_a_sound_file_with_other_numbers_is_found_by_its_checksum(path):
         ash.load(path)
 
 
-# An embedding
+# Embeddings
 
 
-def test_numbers_are_embedded_and_nothing_else_is():
-    """Not constants, and not the 0 and 1 of levels and missing cells; the statistics of many levels are numbers."""
+def test_only_numbers_are_embedded():
+    """Constants and the 0/1 features of levels and missing cells are not embedded. Target statistics are numbers."""
     model = trained("embedding")[0]
     core, names = model.core, model.encoding.names
     assert [names[feature] for feature in core.numbers] == ["x0", "x1", "x2", "x4: target mean", "x4: log count"]
@@ -400,7 +400,7 @@ def test_a_file_from_before_embeddings_is_read(path):
         (replaced("embedding.1", np.zeros((PARAMETERS, 3), np.float32)), "not those of"),
     ],
 )
-def test_an_embedding_that_does_not_fit(change, complaint, tmp_path):
+def test_an_invalid_embedding_is_refused(change, complaint, tmp_path):
     check_refused(saved("embedding", tmp_path), change, complaint)
 
 
@@ -408,7 +408,7 @@ def test_an_embedding_that_does_not_fit(change, complaint, tmp_path):
     ("numbers", "shape"),
     [([0], (PARAMETERS * 2,)), ([0, 1], (2, PARAMETERS)), ([0, 1], (PARAMETERS, 1)), ([], (PARAMETERS, 1))],
 )
-def test_the_core_takes_a_column_a_number(numbers, shape):
+def test_the_core_requires_one_embedding_column_per_number(numbers, shape):
     zeros, ones = np.zeros(2), np.ones(2)
     weights = np.zeros((2 + 3 * len(numbers), 1), np.float32)
     about = ([weights], [np.zeros(1, np.float32)], [], 0, zeros, ones, zeros, zeros[:1], ones[:1])
@@ -420,13 +420,13 @@ def test_the_core_takes_a_column_a_number(numbers, shape):
 # Parametric activations
 
 
-def test_each_hidden_neuron_has_a_share_of_its_own():
+def test_each_hidden_neuron_has_a_separate_share():
     shares = trained("parametric activations")[0].core.shares
     assert [len(share) for share in shares] == [6, 4] and len(set(np.concatenate(shares).tolist())) == 10
 
 
 @pytest.mark.parametrize("hidden", [(), (5,)])
-def test_a_file_without_shares_is_that_of_plain_activations(hidden, tmp_path):
+def test_a_file_without_shares_has_plain_activations(hidden, tmp_path):
     model = train(space=ash.Space(hidden=hidden, parametric_activation=not hidden))
     model.save(tmp_path / "plain")
     tensors, about = read(tmp_path / "plain")
@@ -447,12 +447,12 @@ def test_a_file_without_shares_is_that_of_plain_activations(hidden, tmp_path):
         (poisoned("share.0", 2, np.inf), "share.0 holds NaN or infinity"),
     ],
 )
-def test_shares_that_do_not_fit(change, complaint, tmp_path):
+def test_invalid_shares_are_refused(change, complaint, tmp_path):
     check_refused(saved("parametric activations", tmp_path), change, complaint)
 
 
 @pytest.mark.parametrize("shapes", [[(3,)], [(2,), (1,)], [(1, 2)], [(2,), (2,)]])
-def test_the_core_takes_a_share_for_each_output_of_a_hidden_layer(shapes):
+def test_the_core_requires_one_share_per_output_of_a_hidden_layer(shapes):
     zeros, ones = np.zeros(2), np.ones(2)
     weights = [np.zeros((2, 2), np.float32), np.zeros((2, 1), np.float32)]
     biases = [np.zeros(2, np.float32), np.zeros(1, np.float32)]
@@ -480,7 +480,7 @@ def test_a_crash_while_saving_leaves_the_old_file(path, monkeypatch):
         assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_saving_replaces_a_link_and_not_what_it_points_to(tmp_path):
+def test_saving_replaces_a_link_and_not_its_target(tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("precious")
     link = tmp_path / "model"
@@ -490,7 +490,7 @@ def test_saving_replaces_a_link_and_not_what_it_points_to(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "error"), [("none/model", FileNotFoundError), ("folder", IsADirectoryError)])
-def test_saving_where_there_can_be_no_file(name, error, tmp_path):
+def test_saving_to_an_impossible_path_is_an_error(name, error, tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(error) as refusal:
         trained("network")[0].save(tmp_path / name)

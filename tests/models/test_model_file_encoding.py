@@ -1,4 +1,4 @@
-"""Models of text, missing cells and many levels on disk: they predict the same bits, and refuse a damaged encoding.
+"""Models of text, missing cells and many levels in files: they predict the same bits, and refuse a damaged encoding.
 
 test_schema.py and test_encoding.py test files without a valid schema or encoding.
 """
@@ -49,18 +49,18 @@ def path(model: ash.Network, tmp_path: Path) -> Path:
 
 
 def later() -> Any:
-    """Rows with levels and missing cells, both new and seen in training."""
+    """Return rows with levels and missing cells, both new and seen in training."""
     cells = {name: [*column[:50], None, column[0]] for name, column in COLUMNS.items()}
     return frame(
         cells | {"color": [*cells["color"][:50], "violet", None], "city": [*ODD, *cells["city"][:38], None, ""]}
     )
 
 
-# Encodings that are restored
+# Restored encodings
 
 
 @pytest.mark.parametrize("labels", [None, ["low", "middle", "high"], [False, True]], ids=["numbers", "3", "2"])
-def test_it_predicts_the_same_bits(labels: Any, tmp_path: Path) -> None:
+def test_a_restored_model_predicts_the_same_bits(labels: Any, tmp_path: Path) -> None:
     y = TARGET
     if labels is not None:
         cuts = np.quantile(TARGET, np.arange(1, len(labels)) / len(labels))
@@ -78,7 +78,7 @@ def test_it_predicts_the_same_bits(labels: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("few", [True, False])
-def test_odd_levels_come_back(few: bool, tmp_path: Path) -> None:
+def test_unusual_levels_are_restored(few: bool, tmp_path: Path) -> None:
     cells = np.array((ODD if few else [*ODD, *(f"level {number}" for number in range(40))]) * 5, object)[:, None]
     model = train(cells, np.random.default_rng(0).normal(size=len(cells)))
     model.save(tmp_path / "model")
@@ -87,7 +87,7 @@ def test_odd_levels_come_back(few: bool, tmp_path: Path) -> None:
     assert np.array_equal(twin.predict(cells), model.predict(cells))
 
 
-def test_what_is_refused_stays_refused(tmp_path: Path) -> None:
+def test_policies_for_missing_cells_and_unseen_levels_are_restored(tmp_path: Path) -> None:
     whole = {name: [column[0] if cell is None else cell for cell in column] for name, column in COLUMNS.items()}
     strict = train(frame(whole), TARGET, unknown="error", missing="error")
     strict.save(tmp_path / "model")
@@ -100,18 +100,18 @@ def test_what_is_refused_stays_refused(tmp_path: Path) -> None:
                 network.predict(frame(whole | {name: COLUMNS[name]}))
 
 
-def test_several_targets_have_statistics_of_each(tmp_path: Path) -> None:
+def test_statistics_of_several_targets_are_restored(tmp_path: Path) -> None:
     model = train(frame(), np.stack([TARGET, -TARGET, TARGET**2], axis=1))
     model.save(tmp_path / "model")
     assert ash.load(tmp_path / "model").encoding.statistics[4].shape[1] == 4
     assert np.array_equal(ash.load(tmp_path / "model").predict(later()), model.predict(later()))
 
 
-# Encodings that do not fit
+# Invalid encodings
 
 
 def schema_of(about: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an encoding, to be changed."""
+    """Return the schema of an encoding, to be changed in place."""
     return about["encoding"]["schema"]
 
 
@@ -158,11 +158,11 @@ def as_statistics_of(name: str) -> Change:
         (poisoned(CITY, (3, 1), -1.0), "statistics.4 holds a negative count"),
     ],
 )
-def test_an_encoding_that_does_not_fit(path: Path, change: Change, complaint: str) -> None:
+def test_an_invalid_encoding_is_refused(path: Path, change: Change, complaint: str) -> None:
     check_refused(path, change, complaint)
 
 
-def test_an_unchanged_file_is_taken(model: ash.Network, path: Path) -> None:
-    """Shows that the files above are refused because of their damage."""
+def test_an_unchanged_file_is_accepted(model: ash.Network, path: Path) -> None:
+    """This shows that the files above are refused because of their damage."""
     write(path, *read(path))
     assert np.array_equal(ash.load(path).predict(later()), model.predict(later()))

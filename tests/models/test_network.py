@@ -1,4 +1,4 @@
-"""The public methods of a network: predictions, scores, what it refuses, copies."""
+"""The public methods of a network: predictions, scores, refused input, copies."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,7 +26,7 @@ def regression():
     return ash.tune(*load_diabetes(return_X_y=True), candidates=8, progress=False).model
 
 
-def test_probabilities(model):
+def test_probabilities_are_valid(model):
     probabilities = model.predict_proba(X)
     assert probabilities.shape == (len(X), 3) and probabilities.dtype == np.float64
     assert (probabilities >= 0).all()
@@ -41,14 +41,14 @@ def test_predictions_depend_neither_on_threads_nor_on_other_rows(model):
     assert (model.predict_proba(many[5:6]) == expected[5:6]).all()
 
 
-def test_many_threads_may_share_a_network(model):
+def test_several_threads_may_share_a_network(model):
     expected = model.predict_proba(X)
     with ThreadPoolExecutor(4) as pool:
         for prediction in pool.map(lambda _: model.predict_proba(X), range(40)):
             assert (prediction == expected).all()
 
 
-def test_scores_are_those_of_scikit_learn(model):
+def test_scores_match_scikit_learn(model):
     probabilities = model.predict_proba(X)
     expected = {
         "accuracy": metrics.accuracy_score(Y, model.predict(X)),
@@ -61,7 +61,7 @@ def test_scores_are_those_of_scikit_learn(model):
     assert model.score(X, Y) == expected["accuracy"]
 
 
-def test_regression_scores_are_those_of_scikit_learn(regression):
+def test_regression_scores_match_scikit_learn(regression):
     data, target = load_diabetes(return_X_y=True)
     prediction = regression.predict(data)
     expected = {
@@ -74,7 +74,7 @@ def test_regression_scores_are_those_of_scikit_learn(regression):
     assert regression.score(data, target) == regression.score(data, target, "r2")
 
 
-def test_labels_it_never_saw(model):
+def test_unseen_labels_count_as_wrong_or_are_refused(model):
     strange = np.where(Y == 0, 9, Y)
     assert model.score(X, strange) == pytest.approx(np.mean(model.predict(X) == strange))
     assert model.score(X, np.array(["wine"] * len(X))) == 0.0
@@ -82,13 +82,13 @@ def test_labels_it_never_saw(model):
         model.score(X, strange, "log_loss")
 
 
-def test_scores_of_labels_in_any_container(model):
+def test_labels_in_any_container_can_be_scored(model):
     expected = model.score(X, Y, "balanced_accuracy")
     for labels in (Y.tolist(), pd.Series(Y), Y.astype(float), Y.astype(object), Y.reshape(-1, 1)):
         assert model.score(X, labels, "balanced_accuracy") == expected
 
 
-def test_undefined_score_is_nan_with_a_warning(model, regression):
+def test_an_undefined_score_is_nan_with_a_warning(model, regression):
     with pytest.warns(UserWarning, match="auc is undefined on these 3 rows"):
         assert np.isnan(model.score(X[:3], Y[:3], "auc"))
     data, target = load_diabetes(return_X_y=True)
@@ -96,7 +96,7 @@ def test_undefined_score_is_nan_with_a_warning(model, regression):
         assert np.isnan(regression.score(data[:1], target[:1]))
 
 
-def test_scores_that_are_refused(model, regression):
+def test_invalid_scores_are_refused(model, regression):
     with pytest.raises(ash.DataError, match=r"y must have shape \(178,\), one label per row of X, got \(5,\)"):
         model.score(X, Y[:5])
     with pytest.raises(ash.SettingError, match="does not fit classification"):
@@ -116,12 +116,12 @@ def test_regression_has_no_probabilities(regression):
     assert regression.classes_ is None and regression.task == "regression"
 
 
-def test_one_line_says_what_it_is(model):
+def test_a_network_is_described_in_one_line(model):
     line = repr(model)
     assert line.startswith("Network(13-") and "3 classes" in line and "\n" not in line
 
 
-def test_of_equal_probabilities_the_first_class_wins():
+def test_the_first_of_equally_probable_classes_is_predicted():
     even = network(0.5, {})
     assert even.predict(np.zeros((3, 2))).tolist() == [0] * 3
     assert even.predict_proba(np.zeros((1, 2))).tolist() == [[0.5, 0.5]]

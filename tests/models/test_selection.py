@@ -1,4 +1,4 @@
-"""The selection of networks, compared with plain Python, and factors of logits, compared with scipy's minimum."""
+"""The selection of networks, compared with plain Python, and calibration factors, compared with a search over all."""
 
 import math
 from itertools import pairwise
@@ -23,14 +23,14 @@ ROWS = 23
 
 
 def probabilities(networks: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Predictions [networks, rows, 3] and labels."""
+    """Return predictions [networks, rows, 3] and labels."""
     random = np.random.default_rng(seed)
     raw = random.gamma(0.7, size=(networks, ROWS, 3))
     return (raw / raw.sum(axis=2, keepdims=True)).astype(np.float32), random.integers(0, 3, ROWS)
 
 
 def oracle_losses(rows: list[list[float]], truth: list[list[float]], scale: list[float]) -> list[float]:
-    """The loss of each row; truth holds a label or targets."""
+    """Return the loss of each row. `truth` holds labels or targets."""
     losses = []
     for row, true in zip(rows, truth, strict=True):
         if not scale:
@@ -44,7 +44,7 @@ def oracle_losses(rows: list[list[float]], truth: list[list[float]], scale: list
 def oracle(
     predictions: list[list[list[float]]], truth: list[list[float]], weights: list[float], scale: list[float], size: int
 ) -> list[int]:
-    """How often each network is drawn, by the rules in words of ensemble.py."""
+    """Return how often each network is drawn, by the rules described in ensemble.py."""
 
     def mean(values: list[float]) -> float:
         return sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
@@ -71,7 +71,7 @@ def oracle(
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("weighted", [False, True])
-def test_classes_as_in_plain_python(seed: int, weighted: bool) -> None:
+def test_selection_for_classes_matches_plain_python(seed: int, weighted: bool) -> None:
     predictions, labels = probabilities(2 + seed % 6, seed)
     weights = np.random.default_rng(seed).uniform(0.1, 4, ROWS) if weighted else None
     counts = select(label_probabilities(predictions, labels), weights, 1 + 2 * seed)
@@ -81,7 +81,7 @@ def test_classes_as_in_plain_python(seed: int, weighted: bool) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("weighted", [False, True])
-def test_two_targets_as_in_plain_python(seed: int, weighted: bool) -> None:
+def test_selection_for_two_targets_matches_plain_python(seed: int, weighted: bool) -> None:
     random = np.random.default_rng(seed)
     targets, scale = random.normal(size=(ROWS, 2)) * [1, 50], np.array([1.0, 50.0])
     predictions = (targets + random.normal(size=(2 + seed % 6, ROWS, 2)) * scale).astype(np.float32)
@@ -92,21 +92,21 @@ def test_two_targets_as_in_plain_python(seed: int, weighted: bool) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_probabilities_by_their_squared_errors(seed: int) -> None:
+def test_selection_by_squared_errors_of_probabilities_matches_plain_python(seed: int) -> None:
     predictions, labels = probabilities(2 + seed % 6, seed)
     counts = select(class_errors(predictions, labels), None, 1 + 2 * seed)
     known = np.eye(3)[labels].tolist()
     assert counts.tolist() == oracle(predictions.tolist(), known, [1.0] * ROWS, [1.0] * 3, 1 + 2 * seed)
 
 
-def test_of_equal_networks_the_first_is_drawn() -> None:
+def test_the_first_of_equal_networks_is_drawn() -> None:
     predictions, labels = probabilities(6, 1)
     twice = np.concatenate([predictions, predictions[1:], predictions[1:]])
     counts = select(label_probabilities(twice, labels), None, 30)
     assert counts.sum() > 5 and counts[6:].tolist() == [0] * 10
 
 
-def test_networks_that_are_clearly_worse_are_no_first_draws() -> None:
+def test_clearly_worse_networks_are_not_in_the_first_draws() -> None:
     errors = np.random.default_rng(0).normal(size=(6, 200, 1))
     errors = errors[np.argsort(np.square(errors).mean(axis=(1, 2)))]
     assert select(errors, None, 5)[:5].tolist() == [1] * 5, "all are about as good"
@@ -115,7 +115,7 @@ def test_networks_that_are_clearly_worse_are_no_first_draws() -> None:
     assert counts[2] == 0 and counts[[0, 1, 3, 4]].min() == 1
 
 
-def test_the_best_of_the_other_kind_of_model_is_among_the_first_draws() -> None:
+def test_the_best_of_the_other_kind_of_model_is_in_the_first_draws() -> None:
     errors = np.random.default_rng(1).normal(size=(9, 200, 1))
     errors = errors[np.argsort(np.square(errors).mean(axis=(1, 2)))]
     assert select(errors, None, 5).tolist() == [1] * 5 + [0] * 4
@@ -133,7 +133,7 @@ def test_one_draw_is_the_best_network() -> None:
     assert select(label_probabilities(predictions, labels), None, 1).tolist() == [1, 0, 0, 0, 0]
 
 
-def test_draws_after_the_first_are_never_worse_and_a_prefix_that_is_worse_is_taken_back() -> None:
+def test_more_draws_never_increase_the_loss_and_draws_that_do_not_lower_it_are_dropped() -> None:
     for seed in range(20):
         predictions, labels = probabilities(8, seed)
         parts = label_probabilities(predictions, labels)
@@ -144,7 +144,7 @@ def test_draws_after_the_first_are_never_worse_and_a_prefix_that_is_worse_is_tak
     assert select(same, None, 16).tolist() == [1] * 5 + [0, 0]
 
 
-def test_whole_weights_are_repeated_rows() -> None:
+def test_integer_weights_equal_repeated_rows() -> None:
     predictions, labels = probabilities(6, 7)
     times = np.random.default_rng(3).integers(1, 4, ROWS)
     parts = label_probabilities(predictions, labels)
@@ -163,7 +163,7 @@ DRAWN, CLASSES = 400, 4
 
 
 def drawn(seed: int, evenness: float) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
-    """Probabilities that are right except for a power, labels drawn by the right ones, and weights."""
+    """Return probabilities that are right up to a power, labels drawn from the right ones, and weights."""
     random = np.random.default_rng(seed)
     right = random.dirichlet([0.4] * CLASSES, DRAWN)
     labels = np.array([random.choice(CLASSES, p=p) for p in right])
@@ -175,7 +175,7 @@ TRIED = [2.0 ** (step / STEPS) for step in range(LOWEST * STEPS, HIGHEST * STEPS
 
 
 def best_factor(predictions: Any, shares: Any, labels: Any, weights: Any) -> float:
-    """The factor of those tried with the lowest loss of the mean of the predictions, its prior included."""
+    """Return the tried factor with the lowest loss of the averaged predictions, including the prior."""
 
     def loss(factor: float) -> float:
         powers = np.maximum(predictions, np.finfo(np.float32).tiny).astype(np.float64) ** factor
@@ -190,16 +190,16 @@ ALONE = np.ones(1)
 
 @pytest.mark.parametrize("evenness", [0.3, 0.6, 1.0, 2.0])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_factor_has_the_lowest_loss_of_all_that_are_tried(evenness: float, weighted: bool) -> None:
+def test_the_calibration_factor_has_the_lowest_loss_of_all_tried(evenness: float, weighted: bool) -> None:
     for seed in range(5):
         predictions, labels, weights = drawn(seed, evenness)
         counts = weights if weighted else np.ones(DRAWN)
         found = sharpness(predictions[None], ALONE, labels, weights if weighted else None)
         assert found == best_factor(predictions[None], ALONE, labels, counts)
-        assert 0.7 < found * evenness < 1.4  # the power that made probabilities too even is found
+        assert 0.7 < found * evenness < 1.4  # finds the power that made the probabilities too even
 
 
-def test_whole_weights_are_repeated_rows_for_the_factor() -> None:
+def test_integer_weights_equal_repeated_rows_in_calibration() -> None:
     predictions, labels, weights = drawn(7, 0.5)
     times = np.round(weights).astype(np.int64)
     repeated = sharpness(np.repeat(predictions, times, axis=0)[None], ALONE, np.repeat(labels, times), None)
@@ -212,7 +212,7 @@ def test_few_correct_rows_need_little_calibration() -> None:
         assert least <= sharpness(predictions, ALONE, np.zeros(rows, np.int64), None) <= most
 
 
-def test_sure_and_wrong_stays_finite() -> None:
+def test_calibration_of_certain_but_wrong_predictions_is_finite() -> None:
     predictions = np.array([[[1.0, 0.0], [1.0, 0.0]]], np.float32)
     assert sharpness(predictions, ALONE, np.array([1, 1]), None) == min(TRIED)
     assert sharpness(predictions, ALONE, np.array([0, 0]), None) == 1
@@ -231,7 +231,7 @@ def run(digits: tuple[Any, ...], **changes: Any) -> ash.Result:
     )
 
 
-def test_no_label_changes_and_unseen_probabilities_are_better(digits: tuple[Any, ...]) -> None:
+def test_calibration_changes_no_label_and_improves_unseen_probabilities(digits: tuple[Any, ...]) -> None:
     _, x_test, _, y_test = digits
     kept = run(digits).kept
     assert kept is not None and len(set(kept.factors)) > 1
@@ -246,13 +246,13 @@ def test_no_label_changes_and_unseen_probabilities_are_better(digits: tuple[Any,
             assert factor == 1
 
 
-def test_what_a_function_scores_is_left_as_it_was_scored(digits: tuple[Any, ...]) -> None:
+def test_networks_scored_by_a_function_are_not_calibrated(digits: tuple[Any, ...]) -> None:
     for metric, factors in (("log_loss", False), ("auc", False), ("balanced_accuracy", False), ("f1_micro", True)):
         kept = run(digits, metric=metric).kept
         assert kept is not None and (set(kept.factors) == {1.0}) is factors
 
 
-def test_the_log_loss_that_ranks_candidates_is_that_of_calibrated_probabilities(digits: tuple[Any, ...]) -> None:
+def test_candidates_are_ranked_by_the_log_loss_of_calibrated_probabilities(digits: tuple[Any, ...]) -> None:
     kept = run(digits, metric="log_loss").kept
     assert kept is not None and {network.params["label_smoothing"] for network in kept.networks} > {0.0}
     labels = kept.targets[:, 0].astype(int)
@@ -262,7 +262,7 @@ def test_the_log_loss_that_ranks_candidates_is_that_of_calibrated_probabilities(
         assert own < uncalibrated - 0.01 or not network.params["label_smoothing"]
 
 
-def test_members_share_the_factor_of_the_lowest_loss_of_their_mean() -> None:
+def test_members_share_the_factor_with_the_lowest_loss_of_their_average() -> None:
     random = np.random.default_rng(0)
     labels = random.integers(0, 3, 2000)
     logits = 2 * np.eye(3)[labels] + random.normal(0, 1.5, (4, 2000, 3))
@@ -274,7 +274,7 @@ def test_members_share_the_factor_of_the_lowest_loss_of_their_mean() -> None:
     assert twice == sharpness(predictions, shares, labels, np.full(2000, 2.0)) >= found, "the prior counts less"
 
 
-def test_a_refit_keeps_the_factor(digits: tuple[Any, ...]) -> None:
+def test_a_refit_keeps_the_calibration_factor(digits: tuple[Any, ...]) -> None:
     x, x_test, y, y_test = digits
     space = ash.Space(hidden=(64,), label_smoothing=0.3, optimizer="adamw")
     config = ash.SearchConfig(min_epochs=8)

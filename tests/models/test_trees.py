@@ -1,4 +1,4 @@
-"""Boosted trees as models: the bits of LightGBM, in files, in ensembles, and what they refuse."""
+"""Boosted trees as models: LightGBM's bits, files, ensembles, and refused input."""
 
 import pickle
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def with_gaps(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def odd(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return rows with cells that differ only in their bits: missing, zeros, denormal, tiny and huge ones."""
+    """Return rows with special cells: missing, zeros of both signs, denormal, tiny and huge numbers."""
     random = np.random.default_rng(2)
     zero = float(np.float32(1e-35))
     cells = [np.nan, 0.0, -0.0, 5e-324, -5e-324, 1e-40, zero, -zero, np.nextafter(zero, 1), -1e-34, 3e38, -3e38]
@@ -83,7 +83,7 @@ def test_raw_scores_have_the_bits_of_lightgbm(table: str, gaps: bool) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_predictions_are_those_of_lightgbm(table: str) -> None:
+def test_predictions_match_lightgbm(table: str) -> None:
     model, rows, classes = booster(table, gaps=True)
     found, expected = core_of(model.model_to_string(), classes=classes).predict(rows), model.predict(rows)
     if classes:
@@ -94,14 +94,14 @@ def test_predictions_are_those_of_lightgbm(table: str) -> None:
 
 
 @pytest.mark.parametrize("objective", ["poisson", "gamma", "tweedie"])
-def test_scores_that_are_logarithms(objective: str) -> None:
+def test_log_link_scores_are_exponentiated(objective: str) -> None:
     lightgbm = needs.package("lightgbm")
     model = lightgbm.train({"objective": objective, "verbose": -1}, lightgbm.Dataset(X[:, 1:], X[:, 0]), 20)
     found = core_of(model.model_to_string(), classes=0, exponential=True).predict(X[:, 1:].copy())
     assert found[:, 0] == pytest.approx(model.predict(X[:, 1:]), rel=1e-6)
 
 
-def test_trees_of_a_run_predict_as_lightgbm_on_encoded_rows(network: ash.Network) -> None:
+def test_trees_of_a_run_predict_like_lightgbm_on_encoded_rows(network: ash.Network) -> None:
     lightgbm = needs.package("lightgbm")
     rows = encoded(network, X)
     params = {"objective": "multiclass", "num_class": 3, "verbose": -1}
@@ -115,7 +115,7 @@ def test_trees_of_a_run_predict_as_lightgbm_on_encoded_rows(network: ash.Network
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
-def test_the_same_bits_on_any_threads_and_in_any_part(classes: int) -> None:
+def test_the_bits_do_not_depend_on_threads_or_on_how_rows_are_divided(classes: int) -> None:
     core = core_of(random_text(5, classes, trees=30), classes=classes)
     rows = odd(np.random.default_rng(0).normal(size=(1500, 5)))
     expected = core.predict(rows)
@@ -126,7 +126,7 @@ def test_the_same_bits_on_any_threads_and_in_any_part(classes: int) -> None:
         assert np.concatenate(parts).tobytes() == expected.tobytes()
 
 
-def test_targets_are_in_the_units_of_y() -> None:
+def test_predictions_are_in_the_units_of_y() -> None:
     text, rows = text_of([TREE, LEAF]), np.array([[0.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [np.nan, np.nan]])
     units = {"target_mean": [10.0], "target_scale": [2.0]}
     assert core_of(text, classes=0).raw_scores(rows)[:, 0].tolist() == [5.5, 4.5, 3.75, 5.5]
@@ -137,7 +137,7 @@ def test_targets_are_in_the_units_of_y() -> None:
     assert powers == pytest.approx(10 * np.exp(2 * np.array([5.5, 4.5, 3.75, 5.5])), rel=1e-6)
 
 
-def test_rows_that_the_core_refuses() -> None:
+def test_the_core_refuses_invalid_rows() -> None:
     core = core_of(text_of([TREE]), classes=0)
     for cell in (np.inf, -np.inf, 1e39):
         for call in (core.predict, core.raw_scores):
@@ -152,7 +152,7 @@ def test_rows_that_the_core_refuses() -> None:
     assert core.predict(np.zeros((0, 2))).shape == (0, 1)
 
 
-def test_the_tables_make_the_same_trees() -> None:
+def test_the_tables_of_a_model_make_the_same_trees() -> None:
     core = core_of(random_text(5, 0), classes=0)
     tables = ("features", "leaf_starts", "feature", "threshold", "left", "right", "missing", "leaf_values", "classes")
     twin = _core.Trees(
@@ -171,7 +171,7 @@ def test_the_tables_make_the_same_trees() -> None:
 # The model
 
 
-def test_it_is_a_model(network: ash.Network, regression: ash.Network) -> None:
+def test_trees_are_a_complete_model(network: ash.Network, regression: ash.Network) -> None:
     trees = trees_beside(network)
     assert isinstance(trees, Trees) and trees.task == "classification" and trees.n_outputs_ == 1
     assert np.abs(trees.predict_proba(X).sum(axis=1) - 1).max() < 1e-15
@@ -200,7 +200,7 @@ def test_an_ensemble_averages_networks_and_trees(network: ash.Network) -> None:
     assert np.array_equal(several.predict_proba(X), trees_beside(network).predict_proba(X))
 
 
-def test_the_importance_of_columns() -> None:
+def test_columns_without_splits_have_no_importance() -> None:
     result = ash.tune((X - X.mean(axis=0)) / X.std(axis=0), Y, candidates=2, progress=False)
     trees = trees_beside(result.model, random_text(13, 3, trees=6))
     falls = result.feature_importance(trees)
@@ -209,7 +209,7 @@ def test_the_importance_of_columns() -> None:
     assert any(falls.values()) and not any(fall for name, fall in falls.items() if name not in split)
 
 
-# In a file; test_model_file.py has what holds for every kind of model
+# Files. test_model_file.py tests the properties common to all kinds of models
 
 
 def saved(model: ash.Ensemble | Trees, folder: Path) -> Path:
@@ -218,7 +218,7 @@ def saved(model: ash.Ensemble | Trees, folder: Path) -> Path:
     return path
 
 
-def test_what_a_file_holds(network: ash.Network, tmp_path: Path) -> None:
+def test_a_file_holds_the_text_of_the_trees(network: ash.Network, tmp_path: Path) -> None:
     trees = trees_beside(network)
     tensors, about = read(saved(trees, tmp_path))
     assert tensors["trees"].tobytes().decode() == trees.text
@@ -230,7 +230,7 @@ def test_what_a_file_holds(network: ash.Network, tmp_path: Path) -> None:
     assert ash.load(tmp_path / "model.safetensors").digest == mixed(network).digest != trees.digest
 
 
-def test_quantiles_exponentials_and_bounds_come_back(regression: ash.Network, tmp_path: Path) -> None:
+def test_quantiles_exponentials_and_bounds_are_restored(regression: ash.Network, tmp_path: Path) -> None:
     units = {"target_mean": [3.0], "target_scale": [0.25], "target_least": [0.5], "target_most": [3.5]}
     for exponential in (False, True):
         trees = trees_beside(regression, **units, exponential=exponential)
@@ -290,7 +290,7 @@ def as_text(text: str) -> NDArray[np.uint8]:
         (text_edited("max_feature_idx=12", "max_feature_idx=11"), "feature_names"),
     ],
 )
-def test_contents_that_do_not_fit(
+def test_invalid_contents_are_refused(
     network: ash.Network, change: Callable[..., Any], complaint: str, tmp_path: Path
 ) -> None:
     check_refused(saved(trees_beside(network), tmp_path), change, complaint)
@@ -316,7 +316,7 @@ def of_member(key: str, value: Any) -> Callable[..., Any]:
         (replaced("weights", np.zeros(2, np.uint8)), "weights' has dtype U8"),
     ],
 )
-def test_ensembles_that_do_not_fit(
+def test_invalid_ensembles_are_refused(
     network: ash.Network, change: Callable[..., Any], complaint: str, tmp_path: Path
 ) -> None:
     check_refused(saved(mixed(network), tmp_path), change, complaint)

@@ -1,4 +1,4 @@
-"""The progress of a run, on a terminal and in a notebook: the counts, the choice of the view, and failing outputs."""
+"""The progress of a run on a terminal and in a notebook: the counts, the choice of the view, and failing outputs."""
 
 import contextlib
 import io
@@ -45,7 +45,7 @@ class Broken(Terminal):
 
 
 def read_all(terminal):
-    """Return all that is written to a terminal until its other side is closed, which Linux reports as an error."""
+    """Return everything written to a pseudo-terminal until its other end is closed, which Linux reports as an error."""
     parts = []
     with os.fdopen(terminal, "rb", buffering=0) as file, contextlib.suppress(OSError):
         while part := file.read(1 << 16):
@@ -82,7 +82,7 @@ def test_events_are_counted():
     assert lower.best_score == 0.75 and upper.best_score == -math.inf
 
 
-def test_time_left():
+def test_the_remaining_time_is_estimated():
     counts = board()
     assert counts.seconds_left is None
     counts.apply(EVENTS)
@@ -94,7 +94,7 @@ def test_time_left():
     assert limited.seconds_left == pytest.approx(1.0, abs=0.1)
 
 
-def test_epochs_left_by_an_epoch_limit():
+def test_the_remaining_epochs_follow_an_epoch_limit():
     limited = board(epoch_limit=5)
     limited.apply(EVENTS)
     limited.started -= 3.0
@@ -117,7 +117,7 @@ def test_an_endless_ladder_has_no_total():
     assert board(candidates=None, epoch_limit=12).total_epochs == 12
 
 
-def test_a_line_says_it_all():
+def test_one_line_contains_everything():
     counts = board()
     assert "0 of 8 epochs" in counts.line() and "no score" in counts.line()
     counts.apply(EVENTS)
@@ -144,7 +144,7 @@ def test_the_workers_of_an_executor_have_a_line(status, line):
     assert line in board(status).line().split("; ") and "workers" not in board().line()
 
 
-def test_plain_lines_come_every_few_seconds_and_at_the_end():
+def test_plain_lines_are_printed_every_few_seconds_and_at_the_end():
     stream = io.StringIO()
     with BoardView(board(), stream) as view:
         view.update(EVENTS[:3])
@@ -169,19 +169,19 @@ def test_plain_lines_come_every_few_seconds_and_at_the_end():
         (True, None, "xterm", "View"),
     ],
 )
-def test_who_sees_what(progress, stream, term, kind, monkeypatch):
+def test_the_view_depends_on_the_output(progress, stream, term, kind, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", term)
     assert type(open_view(options(progress), LADDER)).__name__ == kind
 
 
-def test_silent_is_silent(capfd):
+def test_nothing_is_printed_without_progress(capfd):
     ash.tune(*load_wine(return_X_y=True), candidates=4, progress=False)
     ash.tune(*load_wine(return_X_y=True), candidates=4)
     assert capfd.readouterr() == ("", "")
 
 
-def test_plain_lines_of_a_run(capfd):
+def test_a_run_prints_plain_lines(capfd):
     ash.tune(*load_wine(return_X_y=True), candidates=4, progress=True)
     out, err = capfd.readouterr()
     assert out == "" and err.splitlines()[-1].startswith("ash: 8 of 8 epochs in ")
@@ -189,7 +189,7 @@ def test_plain_lines_of_a_run(capfd):
 
 @pytest.mark.parametrize("failing", [Broken, Terminal], ids=["broken pipe", "closed"])
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
-def test_a_run_outlives_its_terminal(failing, term, monkeypatch):
+def test_a_run_survives_the_end_of_its_terminal(failing, term, monkeypatch):
     stream = failing()
     if failing is Terminal:
         stream.isatty = lambda: True
@@ -202,7 +202,7 @@ def test_a_run_outlives_its_terminal(failing, term, monkeypatch):
 
 @pytest.mark.parametrize("width", [20, 80, 300])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_the_live_table_fits(width, encoding):
+def test_the_live_table_fits_the_terminal(width, encoding):
     counts = board()
     counts.apply(EVENTS)
     lines = live_table(counts, width, encoding).splitlines()
@@ -211,7 +211,7 @@ def test_the_live_table_fits(width, encoding):
         assert any(line.split()[:5] == ["0", "1", "0", "1", "1"] and "0.7500" in line for line in lines)
 
 
-def test_the_live_table_of_an_endless_ladder_shows_what_was_reached():
+def test_the_live_table_of_an_endless_ladder_shows_the_rungs_reached():
     counts = board(candidates=None, time_limit=100.0)
     assert [line.split()[0] for line in live_table(counts).splitlines()[:2]] == ["rung", "0"]
     counts.started -= 50.0
@@ -223,8 +223,8 @@ def test_the_live_table_of_an_endless_ladder_shows_what_was_reached():
 
 
 @pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}, {"COLUMNS": "20"}], ids=["plain", "no color", "narrow"])
-def test_live_on_a_terminal(variables, monkeypatch):
-    """A real terminal: the table is drawn and wiped, one line stays, the cursor is shown again."""
+def test_a_live_table_is_drawn_on_a_terminal(variables, monkeypatch):
+    """On a real terminal, the table is drawn and erased, one line remains, and the cursor is shown again."""
     master, slave = pty.openpty()
     monkeypatch.setenv("TERM", "xterm-256color")
     for name, value in variables.items():
@@ -258,7 +258,7 @@ def test_an_error_in_a_run_restores_the_terminal(monkeypatch):
     assert stream.getvalue().count("\x1b[?25h") == 1
 
 
-# In a notebook: a real one is executed, and what its kernel sends is read
+# Notebooks: a real notebook is executed, and the messages of its kernel are read
 
 
 CELL = """
@@ -271,7 +271,7 @@ result = ash.tune(*load_wine(return_X_y=True), space, candidates=16, progress={p
 
 
 def outputs(*cells: str) -> tuple[list[Any], list[Any]]:
-    """Execute cells in one kernel; return what was displayed, each message, and what is left in the cells."""
+    """Execute cells in one kernel. Return all displayed messages, and the outputs left in the cells."""
     import nbclient
     import nbformat
 
@@ -288,7 +288,7 @@ def outputs(*cells: str) -> tuple[list[Any], list[Any]]:
     return shown, [output for cell in notebook.cells for output in cell.outputs]
 
 
-@pytest.mark.filterwarnings("ignore")  # of the notebook's own packages
+@pytest.mark.filterwarnings("ignore")  # warnings of the notebook's own packages
 def test_a_notebook_shows_a_table_that_becomes_a_line() -> None:
     shown, left = outputs(CELL.format(progress=True), CELL.format(progress=None), CELL.format(progress=False))
     assert len({content["transient"]["display_id"] for content in shown}) == 1
@@ -316,7 +316,7 @@ def test_a_table_is_complete_and_escaped() -> None:
     assert "<progress" not in render(endless) and "opacity" in render(endless)
 
 
-def test_a_terminal_of_ipython_is_no_notebook() -> None:
+def test_an_ipython_terminal_is_not_a_notebook() -> None:
     code = "import ipykernel.zmqshell, ash._utils.display; print('notebook', ash._utils.display.in_notebook())"
     command = [sys.executable, "-m", "IPython", "--no-banner", "--quick", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

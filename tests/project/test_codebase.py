@@ -1,6 +1,6 @@
 """The rules of CONTRIBUTING.md that neither the linter nor the type checker checks, as ordinary tests.
 
-They check the repository of these tests and, where said, the installed `ash`.
+They check the repository of these tests and, where stated, the installed `ash`.
 """
 
 import ast
@@ -21,7 +21,7 @@ MAXIMUM_FUNCTION_LINES = 60
 FORBIDDEN_FLAGS = re.compile(r"-ffast-math|-Ofast|-march=native|-funsafe-math|-ffinite-math-only|-fassociative-math")
 LAYERS = ("kernels", "data", "model", "search", "train", "run", "simulate", "measure")
 """The folders of the core. Each may include only headers of the folders before it."""
-# What a part of the core may include, besides what these include themselves: dependencies point one way.
+# Headers that a part of the core may include, besides those that these headers include: dependencies point one way.
 ALLOWED_INCLUDES = {
     "rung": {"minmax_heap"},
     "ladder": {"rung", "minmax_heap"},
@@ -35,7 +35,7 @@ ALLOWED_INCLUDES = {
 
 
 def sources(*patterns: str) -> list[Path]:
-    """Return the files of the repository that match, sorted; never an empty list."""
+    """Return the matching files of the repository, sorted. There must be at least one."""
     folders = ("cpp", "python", "tests", "bench", "docs")
     found = sorted(path for pattern in patterns for folder in folders for path in (ROOT / folder).rglob(pattern))
     assert found, f"no file matches {patterns} under {ROOT}"
@@ -51,7 +51,7 @@ def project() -> dict[str, Any]:
     return table
 
 
-def test_public_names_are_imported_from_where_type_checkers_see_them() -> None:
+def test_public_names_are_imported_where_type_checkers_see_them() -> None:
     tree = ast.parse(Path(ash.__file__).read_text())
     blocks = [tree, *(each for each in tree.body if isinstance(each, ast.If))]
     at_once, later = (
@@ -94,11 +94,11 @@ def test_python_functions_are_short() -> None:
 
 
 def docstring_lines(node: ast.FunctionDef) -> int:
-    """Return how long the docstring is, which says shapes and errors and so may be longer than the function."""
+    """Return the length of the docstring, which describes shapes and errors and may be longer than the function."""
     return len((ast.get_docstring(node) or "").splitlines())
 
 
-def test_no_module_imports_what_ash_gives_to_users() -> None:
+def test_no_module_imports_the_public_names_of_ash() -> None:
     """The contracts of import-linter in pyproject.toml treat `from ash import _core` as an import of all of ash."""
     package = ROOT / "python" / "ash"
     found = [
@@ -113,7 +113,7 @@ def test_no_module_imports_what_ash_gives_to_users() -> None:
     assert found == []
 
 
-def test_no_flag_breaks_bits_or_portability() -> None:
+def test_no_flag_breaks_reproducibility_or_portability() -> None:
     build_files = [ROOT / "CMakeLists.txt", ROOT / "CMakePresets.json", ROOT / "pyproject.toml"]
     build_files += [*(ROOT / "cmake").iterdir(), *ROOT.glob("*/**/CMakeLists.txt")]
     found = [
@@ -143,7 +143,7 @@ def test_every_source_of_the_core_is_built() -> None:
     assert missing == []
 
 
-def test_only_the_bindings_know_python() -> None:
+def test_only_the_bindings_include_python() -> None:
     guilty = [
         f"{name(path)}: {header}"
         for path in sources("*.cpp", "*.hpp")
@@ -154,7 +154,7 @@ def test_only_the_bindings_know_python() -> None:
     assert guilty != []
 
 
-def test_the_core_includes_one_way() -> None:
+def test_folders_of_the_core_include_only_earlier_folders() -> None:
     core = ROOT / "cpp" / "ash"
     found = [
         f"{name(path)}: {header}"
@@ -168,7 +168,7 @@ def test_the_core_includes_one_way() -> None:
 
 
 @pytest.mark.parametrize("part", ALLOWED_INCLUDES)
-def test_decisions_know_neither_threads_nor_training(part: str) -> None:
+def test_decisions_depend_on_neither_threads_nor_training(part: str) -> None:
     files = list((ROOT / "cpp" / "ash").rglob(f"{part}.[ch]pp"))
     assert files
     for path in files:
@@ -177,7 +177,7 @@ def test_decisions_know_neither_threads_nor_training(part: str) -> None:
         assert not {"omp.h", "thread", "mutex", "atomic", "chrono"} & set(includes(path))
 
 
-def test_the_trainer_knows_no_rungs() -> None:
+def test_the_trainer_does_not_include_rungs() -> None:
     training = {"trainer", "propagation", "team", "sharing", "network", "state", "data", "workspace", "cost", "digest"}
     files = list((ROOT / "cpp" / "ash").rglob("*.[ch]pp"))
     assert training <= {path.stem for path in files}

@@ -1,4 +1,4 @@
-"""Skips are counted by their reasons, ASH_REQUIRE turns them into failures, and no failure may be expected."""
+"""Skips are counted by reason, ASH_REQUIRE turns them into failures, and expected failures are not allowed."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ TORCH = "torch is missing: pip install '.[test-all]'"
 
 
 def outcome(folder: Path, required: str, processes: int = 0, module: str = MODULE) -> tuple[int, list[str]]:
-    """Return the exit status of pytest on the modules above under ASH_REQUIRE, and what it prints."""
+    """Run pytest on the modules above under ASH_REQUIRE. Return its exit status and its output."""
     (folder / "test_some.py").write_text(module)
     (folder / "test_whole.py").write_text(WHOLE_MODULE)
     words = ["-p", "needs", "-p", "no:cacheprovider", "-n", str(processes), "--continue-on-collection-errors"]
@@ -51,7 +51,7 @@ def outcome(folder: Path, required: str, processes: int = 0, module: str = MODUL
 
 
 @pytest.mark.parametrize("processes", [0, 2])
-def test_skips_are_counted_by_their_reasons(processes: int, tmp_path: Path) -> None:
+def test_skips_are_counted_by_reason(processes: int, tmp_path: Path) -> None:
     status, lines = outcome(tmp_path, "", processes)
     first = next(number for number, line in enumerate(lines) if "6 skipped ==" in line)
     assert lines[first + 1] == "2  chromium is missing: apt-get install chromium"
@@ -60,7 +60,7 @@ def test_skips_are_counted_by_their_reasons(processes: int, tmp_path: Path) -> N
     assert status == 0 and "1 passed, 6 skipped" in lines[-1]
 
 
-def test_all_or_some_are_required(tmp_path: Path) -> None:
+def test_all_or_some_requirements_can_be_enforced(tmp_path: Path) -> None:
     status, lines = outcome(tmp_path, "all", processes=2)
     assert status == 1 and "3 failed, 1 passed, 1 skipped, 2 errors in" in lines[-1]
     assert "1  does not apply here: one CPU only" in lines
@@ -71,12 +71,12 @@ def test_all_or_some_are_required(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("body", ["raise AssertionError", "pass"])
-def test_a_failure_that_is_expected_is_a_failure(body: str, tmp_path: Path) -> None:
+def test_an_expected_failure_is_a_failure(body: str, tmp_path: Path) -> None:
     module = f"import pytest\n\n@pytest.mark.xfail\ndef test_expected():\n    {body}\n"
     status, lines = outcome(tmp_path, "", module=module)
     assert status == 1 and "1 failed, 1 skipped" in lines[-1] and needs.EXPECTED in lines
 
 
-def test_a_name_that_is_unknown() -> None:
+def test_an_unknown_requirement_is_refused() -> None:
     with pytest.raises(pytest.UsageError, match="ASH_REQUIRE names 'pytorch'; allowed are all, accelerate, "):
         needs.names_in("torch, pytorch")

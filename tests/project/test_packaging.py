@@ -1,4 +1,4 @@
-"""What pyproject.toml and the files beside it say about the package is correct and consistent."""
+"""The statements of pyproject.toml and the files beside it about the package are correct and consistent."""
 
 import ast
 import re
@@ -39,7 +39,7 @@ def test_a_lower_bound_becomes_a_constraint() -> None:
 
 
 def imports(path: Path) -> set[str]:
-    """Return the modules that importing a test module imports, those of its local modules too, by their first names."""
+    """Return the top-level names of all modules that a test module imports, directly or through its local modules."""
     found, waiting = set(), [path]
     while waiting:
         statements = ast.parse(waiting.pop().read_text(encoding="utf-8")).body
@@ -51,7 +51,7 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def test_a_wheel_is_tested_with_what_is_there() -> None:
+def test_a_wheel_is_tested_only_with_available_modules() -> None:
     settings = PYPROJECT["tool"]["cibuildwheel"]
     assert all((ROOT / source).exists() for source in settings["test-sources"])
     required = {re.split(r"[\[>]", each)[0] for each in (*PROJECT["dependencies"], *settings["test-requires"])}
@@ -62,7 +62,7 @@ def test_a_wheel_is_tested_with_what_is_there() -> None:
         assert found - allowed - LOCAL.keys() == set(), name
 
 
-def test_the_citation_is_of_this_version() -> None:
+def test_the_citation_describes_this_version() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     found = dict(re.findall(r"^([\w-]+): (.+)$", citation, re.MULTILINE))
     assert found["version"] == PROJECT["version"]
@@ -70,7 +70,7 @@ def test_the_citation_is_of_this_version() -> None:
     assert found["repository-code"] == SOURCE
 
 
-def test_the_readme_has_links_that_a_package_index_can_follow() -> None:
+def test_the_links_of_the_readme_work_on_a_package_index() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     links = re.findall(r"\]\(([^)]+)\)", readme)
     assert links != [] and all(link.startswith("https://") for link in links)
@@ -80,7 +80,7 @@ def test_the_readme_has_links_that_a_package_index_can_follow() -> None:
             assert (ROOT / own[1]).exists(), link
 
 
-def test_there_is_one_address_of_the_repository() -> None:
+def test_all_files_use_one_address_of_the_repository() -> None:
     files = [ROOT / "README.md", *ROOT.glob(".github/**/*.yml"), *ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
     owner = SOURCE.removeprefix("https://")
     for path in files:
@@ -88,7 +88,7 @@ def test_there_is_one_address_of_the_repository() -> None:
             assert found == owner, path
 
 
-def test_without_posix_locks_all_but_journals_works(tmp_path: Path) -> None:
+def test_everything_but_journals_works_without_posix_locks(tmp_path: Path) -> None:
     code = """
 import sys
 sys.modules["fcntl"] = None  # as on Windows

@@ -1,4 +1,4 @@
-"""The live dashboard: what it serves to whom, that it follows the run, ends as the report and never harms a run."""
+"""The live dashboard: what it serves to whom, that it follows the run, ends as the report and never harms the run."""
 
 import copy
 import http.client
@@ -41,7 +41,7 @@ def restless(monkeypatch):
 
 
 class Reader(ash.Callback):
-    """Requests the updates after every `every` jobs, in the middle of the run."""
+    """A callback that requests the updates after every `every` jobs during the run."""
 
     def __init__(self, dashboard, every=5):
         self.dashboard, self.every, self.jobs, self.seen = dashboard, every, 0, []
@@ -73,7 +73,7 @@ def tune(*callbacks, **settings):
     return ash.tune(X, Y, small_space(), callbacks=[*callbacks], **configured(wanted))
 
 
-def test_it_grows_with_the_run_and_ends_as_the_report(dashboard, restless, tmp_path):
+def test_the_dashboard_grows_with_the_run_and_ends_as_the_report(dashboard, restless, tmp_path):
     assert updates(dashboard)["head"] == "No score yet" and "No run has begun yet." in get(dashboard)[2]
     reader = Reader(dashboard)
     result = tune(dashboard, reader)
@@ -91,7 +91,7 @@ def test_it_grows_with_the_run_and_ends_as_the_report(dashboard, restless, tmp_p
     assert updates(dashboard, end["version"])["sections"] == {} and updates(dashboard, end["version"])["data"] is None
 
 
-def test_only_what_is_new_is_sent(dashboard, restless):
+def test_only_changed_sections_are_sent(dashboard, restless):
     tune(dashboard)
     first = updates(dashboard)
     tune(dashboard, threads=1)
@@ -100,7 +100,7 @@ def test_only_what_is_new_is_sent(dashboard, restless):
     assert {"overview", "timeline", "scaling", "settings"} >= second["sections"].keys() >= {"overview", "timeline"}
 
 
-def test_it_is_not_drawn_again_at_once(dashboard, monkeypatch):
+def test_the_page_is_not_drawn_again_at_once(dashboard, monkeypatch):
     monkeypatch.setattr(live_page, "LEAST_REST", 1e9)
     reader = Reader(dashboard)
     tune(dashboard, reader)
@@ -111,7 +111,7 @@ def test_it_is_not_drawn_again_at_once(dashboard, monkeypatch):
     assert second.seen and all(seen["running"] for _, seen in second.seen), "and so is the next beginning"
 
 
-def test_the_outcome_is_the_same_with_it(dashboard, restless):
+def test_the_dashboard_does_not_change_the_outcome(dashboard, restless):
     assert tune(dashboard, Reader(dashboard)).digest == tune().digest
 
 
@@ -140,11 +140,11 @@ def test_other_hosts_and_paths_are_refused(dashboard):
     assert headers["Access-Control-Allow-Origin"] is None and headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_f114_it_listens_on_this_machine_alone(dashboard):
+def test_f114_the_dashboard_listens_only_on_this_machine(dashboard):
     port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
     assert dashboard.address == f"http://127.0.0.1:{port}/"
     with socket.socket() as other:
-        other.bind(("127.0.0.2", port))  # free, since it does not listen on all addresses
+        other.bind(("127.0.0.2", port))  # this succeeds, since the dashboard does not listen on all addresses
     dashboard.close()
     dashboard.close()
     assert dashboard.address is None
@@ -152,7 +152,7 @@ def test_f114_it_listens_on_this_machine_alone(dashboard):
         socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
-def test_ports_that_cannot_be_had():
+def test_unavailable_ports_are_refused():
     for wrong in (-1, 65536, "80", 1.5, True, None):
         with pytest.raises(ash.SettingError, match="port must be an integer from 0 to 65535, got "):
             ash.Dashboard(wrong)
@@ -164,7 +164,7 @@ def test_ports_that_cannot_be_had():
             ash.Dashboard(port)
 
 
-def test_what_goes_wrong_in_it_does_the_run_no_harm(dashboard, restless, monkeypatch):
+def test_an_error_in_the_dashboard_does_not_harm_the_run(dashboard, restless, monkeypatch):
     def fails(*_):
         raise RuntimeError("<b>no</b>")
 
@@ -182,7 +182,7 @@ def test_what_goes_wrong_in_it_does_the_run_no_harm(dashboard, restless, monkeyp
     assert result.digest == tune().digest and get(dashboard)[0] == 200
 
 
-def test_a_reader_that_leaves_early_is_no_error(dashboard, capfd):
+def test_a_client_that_disconnects_early_causes_no_error(dashboard, capfd):
     port = int(dashboard.address.rsplit(":", 1)[1].strip("/"))
     for content in (b"", b"GET / HTTP/1.1\r\n", f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()):
         with socket.create_connection(("127.0.0.1", port)) as leaver:
@@ -191,7 +191,7 @@ def test_a_reader_that_leaves_early_is_no_error(dashboard, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_without_a_result(dashboard):
+def test_a_run_without_a_result_is_shown(dashboard):
     with pytest.raises(ash.NothingFinished):
         tune(dashboard, Stopper(0))
     end = updates(dashboard)
@@ -202,7 +202,7 @@ def test_a_run_without_a_result(dashboard):
     assert "AllDiverged" in get(dashboard)[2]
 
 
-def test_copies_serve_on_ports_of_their_own(dashboard):
+def test_copies_serve_on_separate_ports(dashboard):
     for other in (copy.deepcopy(dashboard), pickle.loads(pickle.dumps(dashboard))):
         assert other.address is None
         tune(other)
@@ -226,7 +226,7 @@ def test_the_command_shows_its_run(tmp_path):
         urllib.request.urlopen(address, timeout=5)
 
 
-def test_the_command_is_quiet_where_it_is_to_be(tmp_path):
+def test_a_quiet_command_prints_no_address(tmp_path):
     words = [sys.executable, "-m", "ash", "wine", "--candidates", "4", "--quiet", "--force", "--dashboard", "0"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -239,7 +239,8 @@ def test_the_page_follows_a_run_and_ends_as_the_report(dashboard, tmp_path):
     stopper, results = Stopper(-1), []
 
     def work():
-        space = small_space(learning_rate=ash.log(1e-3, 1e-2, levels=10_000))  # more than will ever be drawn
+        # more configurations than will ever be drawn
+        space = small_space(learning_rate=ash.log(1e-3, 1e-2, levels=10_000))
         wanted = {"candidates": None, "time_limit": 100, "min_epochs": 300, "progress": False}
         results.append(ash.tune(X, Y, space, callbacks=[dashboard, stopper], **configured(wanted)))
 

@@ -1,4 +1,4 @@
-"""The report as a file: it shows what happened, hostile names are inert, and equal results give equal bytes."""
+"""The report as a file: it shows what happened, hostile names have no effect, and equal results give equal bytes."""
 
 import dataclasses
 import math
@@ -41,7 +41,7 @@ def made():
     return with_predictions(make_result(candidates=32, threads=4, diverge=0.2, seed=1), ["a", "b", "c"])
 
 
-def test_it_is_one_whole_file(wine, tmp_path):
+def test_the_report_is_one_complete_file(wine, tmp_path):
     path = wine.report(tmp_path / "run.html")
     assert path == tmp_path / "run.html" and [*tmp_path.iterdir()] == [path]
     text = path.read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def test_f111_nothing_is_loaded_from_elsewhere(wine):
     assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy
 
 
-def test_headings_are_in_order_and_charts_have_words(made):
+def test_headings_are_in_order_and_charts_have_descriptions(made):
     text = page(made)
     levels = [level for level, _ in Outline(text).headings]
     assert levels[0] == 1 and levels.count(1) == 1 and set(levels) == {1, 2, 3}
@@ -77,7 +77,7 @@ def test_headings_are_in_order_and_charts_have_words(made):
         assert re.search(r"<figcaption>.+|<p[ >].+|<table", section(text, name), re.DOTALL)
 
 
-def test_the_ladder_has_a_mark_a_job_and_a_row_a_rung(made):
+def test_the_ladder_has_one_mark_per_job_and_one_row_per_rung(made):
     text = page(made)
     picture = pictures(text)["ladder-chart"]
     points = ladder_points(made)
@@ -94,7 +94,7 @@ def test_the_ladder_has_a_mark_a_job_and_a_row_a_rung(made):
         assert row[-1] == show(rung["best_score"])
 
 
-def test_parameters_and_importance_are_those_of_the_run():
+def test_parameters_and_importance_match_the_run():
     random = np.random.default_rng(0)
     params = tuple({"rate": float(rate), "width": (int(rate * 7) % 3,)} for rate in random.uniform(0.1, 1, 60))
     rows = [
@@ -136,7 +136,7 @@ def test_the_rung_of_the_best_score_is_the_same_everywhere(best_rung):
     assert [row["rung"] for row in found.rungs] == [0, 1, 2, 3]
 
 
-def test_labels_of_the_parallel_coordinates_have_a_ground(made):
+def test_labels_of_the_parallel_coordinates_have_a_background(made):
     picture = pictures(page(made))["parallel-chart"]
     grounds = [one for one in picture.iter(f"{SVG}rect") if one.attrib["class"] == "ground"]
     texts = [one for one in picture.iter(f"{SVG}text") if one.attrib.get("class") != "name"]
@@ -146,12 +146,12 @@ def test_labels_of_the_parallel_coordinates_have_a_ground(made):
         assert x < float(text.attrib["x"]) < x + width and y < float(text.attrib["y"]) < y + height
 
 
-def test_importance_is_named_as_that_of_hyperparameters(wine):
+def test_importance_is_called_importance_of_hyperparameters(wine):
     assert page(wine).count('<a href="#importance">Importance of hyperparameters</a>') == 1
     assert "Importance of hyperparameters\n" in wine.plot_importance().get_title()
 
 
-def test_scaling_is_the_simulation(made):
+def test_scaling_matches_the_simulation(made):
     text = page(made)
     head, *rows = table(text, "Speed-up by threads")
     found = speedups_of(made, [int(row[0]) for row in rows])
@@ -160,7 +160,7 @@ def test_scaling_is_the_simulation(made):
     assert [float(row[3]) for row in rows] == pytest.approx(found.bound, abs=0.006)
 
 
-def test_the_time_on_other_threads_is_that_of_the_run_by_the_speed_up(made):
+def test_times_on_other_threads_follow_from_the_speed_up(made):
     _, *rows = table(page(made), "Speed-up by threads")
     took = {int(row[0]): row[1] for row in rows}
     assert took[made.threads] == show_seconds(made.wall_seconds)
@@ -170,7 +170,7 @@ def test_the_time_on_other_threads_is_that_of_the_run_by_the_speed_up(made):
     assert f"by simulation the same jobs take {took[8]} on 8 and {took[64]} on 64. No schedule" in page(made)
 
 
-def test_the_candidates_are_there_the_best_first(made):
+def test_candidates_are_listed_with_the_best_first(made):
     text = page(made)
     head, *rows = table(text, "Candidates")
     assert [int(row[0]) for row in rows] == Facts(made).ranked.tolist() and int(rows[0][0]) == made.best_candidate
@@ -189,7 +189,7 @@ def test_the_candidates_are_there_the_best_first(made):
         assert shown["learning_rate"] == f"{made.params[number]['learning_rate']:g}"
 
 
-def test_the_parts_of_an_axis_hold_what_they_say():
+def test_the_bins_of_an_axis_contain_what_their_labels_say():
     space = ash.Space(
         optimizer=ash.choice("adam", "momentum"),
         learning_rate=ash.log(1e-4, 1.0),
@@ -209,7 +209,7 @@ def test_the_parts_of_an_axis_hold_what_they_say():
     assert score_bins(scores, scores).of_candidate.tolist() == [0, 1, -1, 2]
 
 
-def test_hostile_names_are_text():
+def test_hostile_names_are_shown_as_text():
     text = page(hostile_result())
     outline = Outline(text)
     assert not {"img", "b"} & {kind for kind, _ in outline.elements}
@@ -222,7 +222,7 @@ def test_hostile_names_are_text():
     assert labels[0] == HOSTILE.replace("\x00", "\ufffd").replace("\ud800", "\ufffd")
 
 
-def test_markup_escapes_all_that_is_no_markup():
+def test_markup_escapes_everything_that_is_not_markup():
     assert tag("td", "<b>", Markup("<i></i>"), 3, None, ["&"], class_='a"b', data_c=1, hidden=True, role=None) == (
         '<td class="a&quot;b" data-c="1" hidden="">&lt;b&gt;<i></i>3&amp;</td>'
     )
@@ -230,7 +230,7 @@ def test_markup_escapes_all_that_is_no_markup():
     assert escape("\x07\ufffe\udfff\t\n") == "\ufffd\ufffd\ufffd\t\n"
 
 
-def test_scales_put_values_where_they_belong_and_ticks_are_round():
+def test_scales_map_values_correctly_and_ticks_are_round():
     assert Scale(0, 10, 100, 200).at(5) == 150 and Scale(1, 100, 0, 10, log=True).at(10) == pytest.approx(5)
     assert Scale(3, 3, 0, 10).at(3) == 5 and Scale(3.5, -0.5, 40, 0).at(3) == 35
     assert Scale(0.813, 0.998, 0, 1).ticks() == [(0.85, "0.85"), (0.9, "0.9"), (0.95, "0.95")]
@@ -243,7 +243,7 @@ def test_scales_put_values_where_they_belong_and_ticks_are_round():
         assert 2 <= len(ticks) <= 7 and low - length * 1e-6 <= ticks[0] and ticks[-1] <= low + length * (1 + 1e-6)
 
 
-def test_the_same_result_is_the_same_bytes(wine):
+def test_equal_results_give_equal_bytes(wine):
     again = ash.tune(*load_wine(return_X_y=True), candidates=24, seed=1, threads=1, progress=False)
     text, other = page(wine), page(again)
     assert text == page(wine) == page(pickle.loads(pickle.dumps(wine))) and again.digest == wine.digest
@@ -262,7 +262,7 @@ def test_a_regression_shows_predicted_against_true():
 
 
 @pytest.mark.parametrize("settings", [{"cv": 3}, {"epoch_limit": 3}, {"candidates": None, "epoch_limit": 40}])
-def test_runs_of_other_kinds(settings):
+def test_cross_validated_and_limited_runs_have_a_report(settings):
     result = ash.tune(
         *load_wine(return_X_y=True), **configured({"candidates": 6, "seed": 0, "progress": False, **settings})
     )
@@ -272,7 +272,7 @@ def test_runs_of_other_kinds(settings):
     assert ("unlimited" in section(text, "ladder")) == (settings.get("candidates", 6) is None)
 
 
-def test_runs_of_one_job_and_of_many_candidates(tmp_path):
+def test_runs_with_one_job_and_with_many_candidates_have_a_report(tmp_path):
     smallest = page(make_result(candidates=1, threads=1))
     assert len(data(smallest)["numbers"]) == 1 and "1 candidate," in smallest
     large = make_result(candidates=2048, threads=16, diverge=0.1)
@@ -291,17 +291,17 @@ def test_thinning_keeps_the_best_and_the_ends():
     assert np.unique(thinned(np.arange(21), 20)).size == 20
 
 
-def test_it_needs_no_matplotlib(wine, monkeypatch):
+def test_the_report_needs_no_matplotlib(wine, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("matplotlib")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert page(wine)
 
 
-# The positions in drawings are those of the numbers of the run
+# Positions in drawings match the numbers of the run
 
 
-def test_curves_have_a_line_for_each_candidate(made):
+def test_each_candidate_has_a_curve(made):
     picture = pictures(page(made))["curves-chart"]
     found = curves(made.jobs, made.options.training)
     drawn = {int(one.attrib["data-c"]) for one in picture.iter() if "data-c" in one.attrib}
@@ -319,7 +319,7 @@ def test_curves_have_a_line_for_each_candidate(made):
     assert np.corrcoef(y[inside], scores[inside])[0, 1] == pytest.approx(-1, abs=1e-4) and inside.sum() > 20
 
 
-def test_lines_of_the_parallel_coordinates_go_through_their_places(made):
+def test_lines_of_the_parallel_coordinates_pass_through_their_values(made):
     axes, places, _ = lines_of(made)
     lines = list(pictures(page(made))["parallel-chart"].iter(f"{SVG}polyline"))
     heights = [[float(point.split(",")[1]) for point in line.attrib["points"].split()] for line in lines]
@@ -328,7 +328,7 @@ def test_lines_of_the_parallel_coordinates_go_through_their_places(made):
     assert np.corrcoef(np.ravel(heights), expected.ravel())[0, 1] == pytest.approx(-1, abs=1e-4)
 
 
-def test_the_timeline_has_a_bar_a_job_and_a_bar_an_assist(made):
+def test_the_timeline_has_one_bar_per_job_and_per_assist(made):
     picture = pictures(page(made))["timeline-chart"]
     bars = [one for one in picture.iter(f"{SVG}g") if (one.get("class") or "").startswith("bars")]
     jobs = [int(bar.attrib["data-c"]) for one in bars if "team" not in one.attrib["class"] for bar in one]
@@ -336,7 +336,7 @@ def test_the_timeline_has_a_bar_a_job_and_a_bar_an_assist(made):
     assert sorted(jobs) == sorted(made.columns["candidate"]) and sorted(helped) == sorted(made.assists["candidate"])
 
 
-def test_bars_that_are_left_out_are_counted(made, monkeypatch):
+def test_omitted_bars_are_counted(made, monkeypatch):
     monkeypatch.setattr(facts, "MOST_KNOWN", 12)
     monkeypatch.setattr(threads, "MOST_BARS", 9)
     text = page(made)

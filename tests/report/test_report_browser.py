@@ -17,7 +17,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """Addresses of reports by the kind of their run."""
+    """Return the addresses of reports by the kind of their run."""
     folder = tmp_path_factory.mktemp("reports")
     X, y = load_digits(return_X_y=True)
     space = ash.Space(
@@ -35,7 +35,7 @@ def reports(tmp_path_factory):
     return results, {name: one.report(folder / f"{name}.html").as_uri() for name, one in results.items()}
 
 
-def test_it_logs_nothing_and_requests_nothing(browser, reports):
+def test_the_report_logs_nothing_and_requests_nothing(browser, reports):
     for name, address in reports[1].items():
         with visit(browser, address) as seen:
             assert seen.asked == [address], name
@@ -56,7 +56,7 @@ def test_all_charts_show_without_javascript(browser, reports, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_it_fits_and_is_drawn_in_both_schemes(browser, reports, scheme, size, tmp_path):
+def test_the_report_fits_the_screen_in_both_color_schemes(browser, reports, scheme, size, tmp_path):
     for name, address in reports[1].items():
         with visit(browser, address, viewport=size, color_scheme=scheme) as seen:
             assert seen.number("document.documentElement.scrollWidth") <= size["width"]
@@ -66,7 +66,7 @@ def test_it_fits_and_is_drawn_in_both_schemes(browser, reports, scheme, size, tm
             assert (sum(background) < 200) == (scheme == "dark")
 
 
-def test_the_button_turns_the_scheme_around(browser, reports):
+def test_the_button_switches_the_color_scheme(browser, reports):
     with visit(browser, reports[1]["one"], color_scheme="dark") as seen:
         dark = seen.color("section")
         seen.page.click("#theme")
@@ -120,7 +120,7 @@ def test_a_click_with_the_mouse_hits_a_thin_line(browser, reports):
         assert f"Candidate {reports[0]['digits'].best_candidate}, the best" in seen.page.inner_text("#selected-title")
 
 
-def test_parts_of_axes_filter(browser, reports):
+def test_ranges_of_axes_filter_candidates(browser, reports):
     results, addresses = reports
     params = results["digits"].params
     with visit(browser, addresses["digits"]) as seen:
@@ -142,7 +142,7 @@ def test_parts_of_axes_filter(browser, reports):
         assert seen.shown("#candidates tbody tr") == 32 - len(momentum)
 
 
-def test_the_table_is_sorted_by_each_column(browser, reports):
+def test_the_table_can_be_sorted_by_each_column(browser, reports):
     with visit(browser, reports[1]["digits"]) as seen:
         page = seen.page
         values = "all => all.map(row => row.cells[{}].innerText)"
@@ -159,7 +159,7 @@ def test_the_table_is_sorted_by_each_column(browser, reports):
             assert downwards == sorted(upwards, reverse=True) and head.get_attribute("aria-sort") == "descending"
 
 
-def test_the_keyboard_goes_everywhere(browser, reports):
+def test_everything_can_be_reached_by_keyboard(browser, reports):
     result = reports[0]["digits"]
     with visit(browser, reports[1]["digits"]) as seen:
         page = seen.page
@@ -181,12 +181,12 @@ def test_the_keyboard_goes_everywhere(browser, reports):
         assert page.eval_on_selector_all(".chart, .table", unreachable) == 0
 
 
-def test_nothing_moves_where_motion_is_unwanted(browser, reports):
+def test_nothing_moves_if_reduced_motion_is_requested(browser, reports):
     with visit(browser, reports[1]["one"], reduced_motion="reduce") as seen:
         assert seen.page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
-def test_hostile_names_do_nothing(browser, reports):
+def test_hostile_names_have_no_effect(browser, reports):
     with visit(browser, reports[1]["hostile"]) as seen:
         page = seen.page
         assert page.locator("main img, aside img, main b").count() == 0

@@ -77,7 +77,7 @@ def points(axes):
 
 
 def inside(axes):
-    """No part of the axes, legend and labels included, extends beyond the figure."""
+    """Return whether the axes, including legend and labels, are completely inside the figure."""
     figure = axes.figure
     figure.canvas.draw()
     box, page = axes.get_tightbbox(), figure.bbox
@@ -85,7 +85,7 @@ def inside(axes):
 
 
 @pytest.mark.parametrize("method", [*PICTURES, *OF_PARAMETERS, *HELD_OUT])
-def test_it_fits_into_its_figure_and_into_given_axes(result, wine, method):
+def test_a_plot_fits_its_figure_and_accepts_given_axes(result, wine, method):
     import matplotlib.pyplot as plt
 
     draw = getattr(wine if method in HELD_OUT else result, method)
@@ -98,13 +98,13 @@ def test_it_fits_into_its_figure_and_into_given_axes(result, wine, method):
 
 
 @pytest.mark.parametrize("method", PICTURES[:3])
-def test_runs_of_one_thread_and_few_jobs(method):
+def test_runs_with_one_thread_or_few_jobs_are_drawn(method):
     smallest = make_result(candidates=1, threads=1)
     assert inside(getattr(smallest, method)())
     assert inside(getattr(make_result(candidates=40, threads=3, diverge=0.9, seed=1), method)())
 
 
-def test_timeline_has_a_bar_a_job_and_a_bar_an_assist(result):
+def test_the_timeline_has_one_bar_per_job_and_per_assist(result):
     axes = result.plot_timeline()
     jobs, assists = (one for one in axes.collections if isinstance(one, PolyCollection))
     assert bars(jobs) == sorted((job.thread, job.start, job.end) for job in result.jobs)
@@ -119,7 +119,7 @@ def test_timeline_has_a_bar_a_job_and_a_bar_an_assist(result):
     assert axes.get_ylim()[0] > axes.get_ylim()[1] and axes.get_xlim()[1] >= max(job.end for job in result.jobs)
 
 
-def test_timeline_without_teams(result):
+def test_a_timeline_without_teams_is_drawn(result):
     alone = make_result(candidates=8, threads=1)
     axes = alone.plot_timeline()
     assert len(axes.collections) == 1 and "in a team" not in labels(axes)
@@ -128,14 +128,14 @@ def test_timeline_without_teams(result):
     assert len(wide.plot_timeline().get_yticks()) <= 16
 
 
-def test_rungs_get_brighter():
+def test_colors_of_rungs_get_brighter():
     from ash.plots.axes import rung_colors
 
     light = [np.dot(color[:3], (0.2126, 0.7152, 0.0722)) for color in rung_colors(12)]
     assert all(before < after for before, after in pairwise(light)) and len(rung_colors(1)) == 1
 
 
-def test_ladder_shows_promoted_candidates(result):
+def test_the_ladder_shows_promoted_candidates(result):
     axes = result.plot_ladder()
     found = points(axes)
     above = {(job.candidate, job.rung - 1) for job in result.jobs}
@@ -152,7 +152,7 @@ def test_ladder_shows_promoted_candidates(result):
     assert [*way.get_xdata()] == [job.score for job in own] and [*star.get_xdata()] == [result.best_score]
 
 
-def test_ladder_shows_what_a_barrier_would_cut(result):
+def test_the_ladder_shows_the_cuts_of_a_barrier(result):
     axes = result.plot_ladder()
     (cuts,) = (one for one in axes.collections if isinstance(one, LineCollection))
     last = [survivors(result.columns, rung, 2)[-1] for rung in range(len(result.rungs) - 1)]
@@ -165,7 +165,7 @@ def test_ladder_shows_what_a_barrier_would_cut(result):
     assert axes.get_yticklabels()[0].get_text() == "rung 0\n1 epoch"
 
 
-def test_one_terrible_score_does_not_squeeze_the_ladder(result):
+def test_one_outlier_does_not_squeeze_the_ladder(result):
     scores = result.columns["score"].copy()
     worst = np.nanargmin(scores)
     scores[worst] = -1e9
@@ -174,14 +174,14 @@ def test_one_terrible_score_does_not_squeeze_the_ladder(result):
     assert "worse than shown" not in labels(result.plot_ladder())
 
 
-def test_ladder_of_equal_scores():
+def test_a_ladder_of_equal_scores_is_drawn():
     result = make_result(candidates=8)
     equal = dataclasses.replace(result, columns={**result.columns, "score": np.full(len(result.jobs), 0.5)})
     low, high = equal.plot_ladder().get_xlim()
     assert low < 0.5 < high
 
 
-def test_ladder_whose_cut_is_the_best_score_shows_the_rest_at_its_place(result):
+def test_a_ladder_cut_at_the_best_score_shows_the_lower_scores(result):
     scores = np.where(result.columns["score"] > np.nanquantile(result.columns["score"], 0.2), 1.0, 0.7)
     axes = dataclasses.replace(result, columns={**result.columns, "score": scores}).plot_ladder()
     assert axes.get_xlim()[0] < 0.7 < 1.0 < axes.get_xlim()[1] and "worse than shown" not in labels(axes)
@@ -201,14 +201,14 @@ def test_scaling_shows_the_simulation_and_its_bounds(result):
     assert [*result.plot_scaling().lines[0].get_xdata()] == [row["threads"] for row in result.simulate().rows]
 
 
-def test_changes_of_a_simulation_are_handed_on(result):
+def test_arguments_of_a_simulation_are_passed_on(result):
     teams, alone = (result.simulate(threads=16, teams=wish).rows[0] for wish in (True, False))
     assert teams["makespan"] < alone["makespan"] and alone["makespan"] >= alone["bound"] * (1 - 1e-9)
     with pytest.raises(ash.SettingError, match="speed"):
         result.simulate(speed=2)
 
 
-def test_ten_thousand_jobs_are_a_handful_of_artists():
+def test_ten_thousand_jobs_are_drawn_with_few_artists():
     result = make_result(candidates=5000, threads=16, teams=False)
     assert len(result.jobs) > 9000
     for method in PICTURES[:3]:
@@ -217,7 +217,7 @@ def test_ten_thousand_jobs_are_a_handful_of_artists():
         axes.figure.canvas.draw()
 
 
-def test_pictures_of_a_real_run():
+def test_plots_of_a_real_run_fit_their_figures():
     X, y = load_wine(return_X_y=True)
     result = ash.tune(X, y, candidates=16, threads=2, seed=1, progress=False)
     for method in PICTURES:
@@ -229,12 +229,12 @@ def job(candidate, rung, score, diverged=False):
 
 
 def changed(result, params, scores):
-    """A result of one rung with these hyperparameters and scores."""
+    """Return a result with one rung, these hyperparameters and these scores."""
     rows = [job(number, 0, score) | {"epochs": 1, "end": 1.0} for number, score in enumerate(scores)]
     return dataclasses.replace(result, params=tuple(params), columns=columns(rows))
 
 
-def test_standing_is_by_rung_then_score_and_the_diverged_are_last():
+def test_candidates_are_ranked_by_rung_then_score_with_diverged_last():
     jobs = [job(0, 0, 0.9), job(1, 0, 0.5), job(2, 0, 0.5), job(3, 0, np.nan, True), job(1, 1, 0.4)]
     jobs += [job(5, 0, 0.7), job(5, 1, np.nan, True)]
     found = standing_of(columns(jobs), 7)
@@ -247,7 +247,7 @@ def test_standing_is_by_rung_then_score_and_the_diverged_are_last():
     assert ties.rank.tolist() == [1, 1, 1]
 
 
-def test_axes_are_of_the_kind_of_their_domains():
+def test_axes_match_the_kind_of_their_domains():
     space = ash.Space(
         learning_rate=[ash.log(1e-4, 1e-1).when(optimizer=("sgd", "adam")), 0.5],
         dropout=ash.uniform(0.0, 0.5, levels=3),
@@ -276,7 +276,7 @@ def test_axes_are_of_the_kind_of_their_domains():
     assert [axis.name for axis in varying_axes(result, [0])] == []
 
 
-def test_what_a_score_is_made_of_is_important_and_noise_is_not():
+def test_hyperparameters_that_determine_the_score_are_important_and_noise_is_not():
     random = np.random.default_rng(0)
     drawn = zip(random.uniform(0, 1, 300), random.normal(size=300), random.integers(0, 2, 300), strict=True)
     params = [{"rate": float(rate), "noise": float(noise), "kind": str(kind), "same": 1} for rate, noise, kind in drawn]
@@ -292,7 +292,7 @@ def test_what_a_score_is_made_of_is_important_and_noise_is_not():
     assert changed(make_result(), [{}] * 30, np.arange(30.0)).importance() == {}
 
 
-def test_that_a_hyperparameter_is_there_counts_for_what_decides_on_it():
+def test_the_presence_of_a_hyperparameter_counts_for_the_one_that_decides_it():
     random = np.random.default_rng(1)
     params = [
         {"optimizer": "momentum", "momentum": float(random.uniform(0.5, 1))} if row % 2 else {"optimizer": "adam"}
@@ -308,7 +308,7 @@ def test_importance_is_the_same_for_the_same_jobs(wine):
     assert set(wine.importance()) == {"hidden", "optimizer", "learning_rate", "momentum"}
 
 
-def test_confusion_and_calibration_are_those_of_the_winner(wine):
+def test_confusion_and_calibration_match_the_winner(wine):
     kept = wine.kept
     true, probabilities = kept.targets[:, 0].astype(int), kept.predictions[0]
     predicted = probabilities.argmax(axis=1)
@@ -322,7 +322,7 @@ def test_confusion_and_calibration_are_those_of_the_winner(wine):
     assert calibration.error == pytest.approx(np.average(np.abs(right - sure), weights=calibration.weight))
 
 
-def test_rows_count_by_their_weights_and_many_classes_are_put_together(wine):
+def test_rows_are_weighted_and_many_classes_are_merged(wine):
     random = np.random.default_rng(0)
     targets = random.integers(0, 40, (500, 1)).astype(float)
     outputs = random.dirichlet(np.ones(40), (1, 500)).astype(np.float32)
@@ -348,13 +348,13 @@ def test_rows_count_by_their_weights_and_many_classes_are_put_together(wine):
 
 
 def copy_with(network, classes):
-    """The network, changed to so many classes."""
+    """Return a copy of the network with the given number of classes."""
     other = pickle.loads(pickle.dumps(network))
     other.classes_ = np.arange(classes)
     return other
 
 
-def test_residuals_are_those_of_the_winner(diabetes, wine):
+def test_residuals_match_the_winner(diabetes, wine):
     kept = diabetes.kept
     for output in (0, 1):
         found = residuals_of(diabetes, output)
@@ -377,7 +377,7 @@ def test_residuals_are_those_of_the_winner(diabetes, wine):
         diabetes.plot_calibration()
 
 
-def test_a_cross_validated_run_says_that_it_has_no_predictions():
+def test_a_cross_validated_run_reports_that_it_has_no_predictions():
     for method in ("plot_held_out", "plot_calibration"):
         with pytest.raises(ash.SettingError, match=rf"^{method} needs .* cv= .*: pass validation= instead of cv="):
             getattr(make_result(), method)()
@@ -410,14 +410,14 @@ def test_candidates_without_a_hyperparameter_are_counted(wine):
     assert len(lines.get_segments()) == 48 and len(below) == without
 
 
-def test_parameters_of_one_candidate():
+def test_parameters_of_a_single_candidate_are_drawn():
     smallest = make_result(candidates=1, threads=1)
     for draw in (smallest.plot_parallel, smallest.plot_importance, lambda: smallest.plot_parameter("learning_rate")):
         draw().figure.canvas.draw()
     assert all(map(math.isnan, smallest.importance().values()))
 
 
-def test_importance_is_drawn_as_it_is():
+def test_the_plot_of_importance_matches_the_numbers():
     params = [{"rate": row / 64, "width": (row * 7 % 5,), "same": 1} for row in range(64)]
     result = changed(make_result(), params, [one["rate"] + one["width"][0] / 9 for one in params])
     axes = result.plot_importance()

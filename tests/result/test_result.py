@@ -25,7 +25,7 @@ def result():
     return ash.tune(X, Y, candidates=16, threads=2, seed=1, progress=False)
 
 
-def test_jobs_tell_the_whole_run(result):
+def test_jobs_describe_the_whole_run(result):
     assert len(result.jobs) == sum(rung["finished"] for rung in result.rungs) == 16 + 8 + 4 + 2
     assert result.epochs == sum(job.epochs for job in result.jobs) == 16 + 16 + 16 + 16
     assert len({(job.candidate, job.rung) for job in result.jobs}) == len(result.jobs)
@@ -34,13 +34,13 @@ def test_jobs_tell_the_whole_run(result):
         assert 0 <= job.worker < 32 and 0 <= job.virtual_start < job.virtual_end and 0 < job.weights_hash < 2**64
         assert 0 <= job.start < job.end <= result.wall_seconds + 0.01
         assert math.isfinite(job.training_loss) and not job.diverged
-        assert job.loss > 0 or (job.loss == 0 and job.score == 1.0)  # probabilities of 1, in float32
+        assert job.loss > 0 or (job.loss == 0 and job.score == 1.0)  # a probability of 1 in float32 has loss 0
     decided = [(job.virtual_end, job.worker) for job in result.jobs]
     assert decided == sorted(decided)
     assert len({job.weights_hash for job in result.jobs}) == len(result.jobs)
 
 
-def test_records_are_those_of_the_columns(result):
+def test_records_match_the_columns(result):
     assert set(JobRecord._fields) == set(result.columns)
     assert all(values.shape == (len(result.jobs),) for values in result.columns.values())
     assert set(result.assists) == {"candidate", "rung", "thread", "start", "end", "busy"}
@@ -48,7 +48,7 @@ def test_records_are_those_of_the_columns(result):
     assert result.memory["peak_bytes"] > 0 == result.memory["dropped"] == result.memory["retrained_epochs"]
 
 
-def test_helpers_count_in_core_seconds():
+def test_the_time_of_helpers_counts_as_core_seconds():
     result = make_result(candidates=16, threads=4)
     helped = {(job.candidate, job.rung): 0.0 for job in result.jobs}
     names = ("candidate", "rung", "start", "end")
@@ -76,21 +76,21 @@ def test_candidates_agree_with_their_jobs(result):
         assert row["params"] == result.params[row["candidate"]]
 
 
-def test_the_best_is_the_best(result):
+def test_the_best_candidate_has_the_best_score(result):
     best = max(result.jobs, key=lambda job: (job.score, -job.loss, -job.candidate, -job.rung))
     assert (best.candidate, best.rung) == (result.best_candidate, result.best_rung)
     assert result.best_score == best.score == max(rung["best_score"] for rung in result.rungs)
     assert result.best_params == result.candidates[best.candidate]["params"] == result.model.params
 
 
-def test_costs(result):
+def test_core_seconds_and_utilization_are_consistent(result):
     assert 0 < result.core_seconds <= 2 * result.wall_seconds
     assert result.utilization == pytest.approx(result.core_seconds / (2 * result.wall_seconds))
     assert result.threads == 2 and result.seed == 1
     assert result.settings["candidates"] == 16 and result.settings["task"] == "classification"
 
 
-def test_it_is_immutable_and_can_be_pickled(result):
+def test_a_result_is_immutable_and_can_be_pickled(result):
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.wall_seconds = 0.0
     result.best_params["hidden"] = "changed"
@@ -100,7 +100,7 @@ def test_it_is_immutable_and_can_be_pickled(result):
     assert (twin.model.predict(X) == result.model.predict(X)).all()
 
 
-def test_frames(result):
+def test_a_result_is_converted_to_frames(result):
     candidates, jobs, rungs = (result.to_pandas(table) for table in ("candidates", "jobs", "rungs"))
     assert list(candidates["candidate"]) == list(range(16)) and "learning_rate" in candidates
     assert len(jobs) == len(result.jobs) and jobs["score"].max() == result.best_score
@@ -110,7 +110,7 @@ def test_frames(result):
         result.to_pandas("trials")
 
 
-def test_plot(result):
+def test_the_scores_are_plotted(result):
     import matplotlib.pyplot as plt
 
     axes = result.plot()
@@ -124,7 +124,7 @@ def test_plot(result):
     plt.close("all")
 
 
-def test_text(result):
+def test_a_result_is_shown_as_text(result):
     text = repr(result)
     assert text == str(result)
     assert f"accuracy {result.best_score:.4f} by candidate {result.best_candidate}" in text
@@ -135,7 +135,7 @@ def test_text(result):
 
 
 @pytest.mark.parametrize("ended", ["finished", "stop_score", "epoch_limit", "time_limit", "stopped", "interrupted"])
-def test_text_says_how_it_ended_and_what_memory_it_took(result, ended):
+def test_the_text_shows_the_end_of_the_run_and_its_memory(result, ended):
     use = {"limit": 2_000_000, "peak_bytes": 1_500_000, "dropped": 3, "retrained_epochs": 12}
     text = repr(dataclasses.replace(result, ended=ended, memory=use))
     said = {"finished": "", "stop_score": ", stop score reached", "epoch_limit": ", epoch limit reached"}
@@ -170,7 +170,7 @@ def test_tables_are_lists_that_show_their_first_rows(result, table):
     assert page.count("<tr>") == 1 + len(lines) and f"<th>{header.split()[0]}</th>" in page
 
 
-def test_hyperparameters_in_a_table_are_cut_short_and_escaped(result):
+def test_hyperparameters_in_a_table_are_shortened_and_escaped(result):
     twin = dataclasses.replace(result, params=({"<b>": 0.5, "long": "x" * 90},) * 16)
     assert "  <b>=0.5, long=xxx" in repr(twin.candidates) and "xxx..." in repr(twin.candidates)
     assert "&lt;b&gt;=0.5" in twin.candidates._repr_html_() and "<b>" not in twin.candidates._repr_html_()
@@ -186,7 +186,7 @@ def test_an_empty_rung_shows_a_dash():
     assert "<td>-</td></tr></table>" in twin._repr_html_() and "<td>-</td></tr></table>" in twin.rungs._repr_html_()
 
 
-def test_the_html_of_a_function_names_the_causes_of_failures():
+def test_the_html_of_a_function_names_the_reasons_of_failures():
     def train(params, epochs, state):
         if params["a"] == 2:
             raise RuntimeError("<no>")
@@ -197,14 +197,14 @@ def test_the_html_of_a_function_names_the_causes_of_failures():
     assert page.count("<table>") == 2 and "RuntimeError: &lt;no&gt;" in page and "digest" in page
 
 
-def test_what_json_does_not_know_is_null():
+def test_values_unknown_to_json_are_null():
     assert finite({"a": [1.5, float("nan")], "b": (float("inf"), "x", None, 7)}) == {
         "a": [1.5, None],
         "b": [None, "x", None, 7],
     }
 
 
-def test_numbers_as_text():
+def test_numbers_are_formatted_as_text():
     assert [show(value) for value in (0.98765, 0.012345, 12345.6)] == ["0.9877", "0.01235", "1.235e+04"]
     assert [show(value) for value in (3, "x")] == ["3", "x"]
     assert [show_param(value) for value in (0.95, (64, 32), (), "relu", 32)] == ["0.95", "64-32", "none", "relu", "32"]

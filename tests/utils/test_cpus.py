@@ -1,4 +1,4 @@
-"""The number of allowed CPUs: affinity, cgroups of both versions in made-up trees and in the kernel, OpenMP."""
+"""The number of allowed CPUs: affinity, both versions of cgroups in simulated trees and in the kernel, OpenMP."""
 
 import os
 import warnings
@@ -17,7 +17,7 @@ EIGHT = CpuLimit(8, "affinity mask of 8 CPUs")
 
 
 class Machine:
-    """A tree of the kernel's files in a folder: /proc/self and the mounted cgroup hierarchies."""
+    """A copy of the kernel's files in a folder: /proc/self and the mounted cgroup hierarchies."""
 
     def __init__(self, folder: Path) -> None:
         self.proc = folder / "proc"
@@ -46,11 +46,11 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_affinity_alone(machine: Machine) -> None:
+def test_affinity_is_the_only_limit_without_cgroups(machine: Machine) -> None:
     assert machine.allowed(3) == CpuLimit(3, "affinity mask of 3 CPUs")
 
 
-def test_affinity_is_asked_from_the_system(machine: Machine) -> None:
+def test_affinity_is_read_from_the_system(machine: Machine) -> None:
     assert allowed_cpus(proc=machine.proc, root=machine.root).count == len(os.sched_getaffinity(0))
 
 
@@ -77,7 +77,7 @@ def test_f84_version_2_quota_is_rounded_up(machine: Machine, text: str, count: i
     assert machine.allowed().count == count
 
 
-def test_every_level_up_counts_and_the_reason_names_it(machine: Machine) -> None:
+def test_the_lowest_quota_of_all_levels_counts_and_is_named(machine: Machine) -> None:
     machine.belongs_to("0::/user/session/job")
     machine.write("user/session/job/cpu.max", "max 100000")
     machine.write("user/session/cpu.max", "600000 100000")
@@ -87,7 +87,7 @@ def test_every_level_up_counts_and_the_reason_names_it(machine: Machine) -> None
 
 
 @pytest.mark.parametrize("controllers", ["cpu", "cpu,cpuacct", "cpuacct,cpu"])
-def test_version_1(machine: Machine, controllers: str) -> None:
+def test_quotas_of_version_1_are_read(machine: Machine, controllers: str) -> None:
     machine.belongs_to("5:memory:/elsewhere", f"4:{controllers}:/docker/abc", "0::/")
     machine.write(f"{controllers}/docker/abc/cpu.cfs_quota_us", "-1")
     machine.write(f"{controllers}/docker/abc/cpu.cfs_period_us", "100000")
@@ -104,7 +104,7 @@ def test_version_1_without_a_period_is_no_limit(machine: Machine) -> None:
     assert machine.allowed().count == 8
 
 
-def test_both_versions_at_once(machine: Machine) -> None:
+def test_quotas_of_both_versions_are_combined(machine: Machine) -> None:
     machine.belongs_to("4:cpu:/a", "0::/b")
     machine.write("cpu/a/cpu.cfs_quota_us", "500000")
     machine.write("cpu/a/cpu.cfs_period_us", "100000")
@@ -112,13 +112,13 @@ def test_both_versions_at_once(machine: Machine) -> None:
     assert machine.allowed().count == 4
 
 
-def test_a_path_that_the_mount_does_not_show_is_read_at_the_mount(machine: Machine) -> None:
+def test_a_path_outside_of_the_mount_is_read_at_the_mount(machine: Machine) -> None:
     machine.belongs_to("0::/../../host/job")
     machine.write("cpu.max", "200000 100000")
     assert machine.allowed().count == 2
 
 
-def test_mountinfo_says_which_part_is_visible(machine: Machine, tmp_path: Path) -> None:
+def test_mountinfo_determines_which_part_is_visible(machine: Machine, tmp_path: Path) -> None:
     point = tmp_path / "other place"
     machine.belongs_to("0::/docker/abc/inner")
     machine.mounts(
@@ -146,12 +146,12 @@ def test_mountinfo_of_version_1_needs_the_controller(machine: Machine, tmp_path:
 
 def test_unreadable_files_are_no_limit(machine: Machine) -> None:
     machine.belongs_to("0::/job")
-    (machine.root / "job" / "cpu.max").mkdir(parents=True)  # reading it fails, for root too
+    (machine.root / "job" / "cpu.max").mkdir(parents=True)  # reading it fails, even for root
     machine.write("cpu.max", "500000 100000").write_bytes(b"\xff\xfe\x00")
     assert machine.allowed().count == 8
 
 
-def test_lines_that_are_no_cgroup_lines(machine: Machine) -> None:
+def test_malformed_cgroup_lines_are_ignored(machine: Machine) -> None:
     machine.belongs_to("", "garbage", "1:2", "::", "0::")
     machine.write("cpu.max", "500000 100000")
     assert machine.allowed().count == 5
@@ -179,20 +179,20 @@ def test_threads_none_follows_openmp(environment: dict[str, str], count: int) ->
     assert resolve_threads(None, EIGHT, environment) == count
 
 
-def test_the_reason_names_the_variable() -> None:
+def test_the_reason_names_the_environment_variable() -> None:
     assert default_threads(EIGHT, {"OMP_NUM_THREADS": "4,2"}).reason == "OMP_NUM_THREADS=4,2"
     assert default_threads(EIGHT, {"OMP_THREAD_LIMIT": "1"}).reason == "OMP_THREAD_LIMIT=1"
     assert default_threads(EIGHT, {}) == EIGHT
 
 
 @pytest.mark.parametrize(("threads", "count"), [(1, 1), (8, 8), (-1, 8), (-2, 7), (-8, 1), (-100, 1)])
-def test_numbers_as_in_joblib(threads: int, count: int) -> None:
+def test_negative_numbers_are_interpreted_as_in_joblib(threads: int, count: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert resolve_threads(threads, EIGHT, {"OMP_NUM_THREADS": "2"}) == count
 
 
-def test_too_many_are_capped_with_a_warning() -> None:
+def test_too_many_threads_are_capped_with_a_warning() -> None:
     with pytest.warns(UserWarning, match=r"threads=9 .*\(affinity mask of 8 CPUs\); using 8"):
         assert resolve_threads(9, EIGHT, {}) == 8
     with pytest.warns(UserWarning, match="OMP_THREAD_LIMIT=1"):
@@ -200,12 +200,12 @@ def test_too_many_are_capped_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize("threads", [0, 1.0, "2", True, (1,), float("nan")])
-def test_what_is_no_number_of_threads(threads: object) -> None:
+def test_invalid_numbers_of_threads_are_refused(threads: object) -> None:
     with pytest.raises(SettingError, match="threads must be a positive integer"):
         resolve_threads(threads, EIGHT, {})  # type: ignore[arg-type]
 
 
-def test_memory_is_the_smallest_of_machine_and_cgroups(machine: Machine, tmp_path: Path) -> None:
+def test_available_memory_is_the_smallest_of_machine_and_cgroups(machine: Machine, tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
     assert available_bytes(meminfo, machine.proc, machine.root) is None
     meminfo.write_text("MemTotal:       99 kB\nMemAvailable:   64 kB\n")
@@ -219,7 +219,7 @@ def test_memory_is_the_smallest_of_machine_and_cgroups(machine: Machine, tmp_pat
     assert available_bytes(meminfo, machine.proc, machine.root) == 25_000
 
 
-def test_memory_is_at_most_what_a_limit_of_the_address_space_leaves(
+def test_available_memory_is_limited_by_the_address_space(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resource = pytest.importorskip("resource")
@@ -275,7 +275,7 @@ def hierarchy(version: int) -> Path:
 
 
 @pytest.mark.parametrize("version", [1, 2], ids=lambda version: f"F84-version-{version}")
-def test_a_quota_of_the_kernel_two_levels_up(version: int) -> None:
+def test_a_quota_two_levels_up_is_respected_by_the_kernel(version: int) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         needs.not_here("one CPU only")
     with group(hierarchy(version)) as outer, group(outer) as inner:
@@ -313,14 +313,14 @@ print(result.threads, len({job.thread for job in result.jobs}))
         pytest.param({"OMP_THREAD_LIMIT": "1"}, 2, 1, id="F83-limit"),
     ],
 )
-def test_environment_of_openmp(environment: dict[str, str], threads: int | None, most: int | None) -> None:
+def test_openmp_variables_are_respected(environment: dict[str, str], threads: int | None, most: int | None) -> None:
     done = python(RUN, repr(threads), **environment)
     assert done.returncode == 0, done.stderr
     resolved, used = map(int, done.stdout.split())
     assert 1 <= used <= resolved <= min(most or 10**6, len(os.sched_getaffinity(0)))
 
 
-def test_f84_one_processor_is_one_thread() -> None:
+def test_f84_one_processor_gives_one_thread() -> None:
     pin = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
     done = python(pin + RUN, "None", OMP_NUM_THREADS="")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The jobs of daemon threads when the interpreter ends."""
+"""Jobs in daemon threads when the interpreter exits."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def run(code: str) -> str:
     return found.stdout
 
 
-def test_a_running_job_ends_before_the_interpreter_and_none_begins() -> None:
+def test_a_running_job_ends_before_the_interpreter_and_no_other_starts() -> None:
     code = """
 def work():
     for job in range(3):
@@ -42,7 +42,7 @@ raise SystemExit(3)
     assert "begun 1" not in found
 
 
-def test_a_job_that_hangs_is_not_waited_for_longer() -> None:
+def test_waiting_for_a_hanging_job_is_limited() -> None:
     code = """
 threads.END_SECONDS = 0.5
 def work():
@@ -57,7 +57,7 @@ raise SystemExit(3)
     assert run(code) == "begun\nended\n"
 
 
-def test_no_thread_is_started_once_the_interpreter_ends() -> None:
+def test_no_thread_is_started_while_the_interpreter_exits() -> None:
     code = """
 def late():
     threads.end_jobs()

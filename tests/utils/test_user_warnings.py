@@ -1,4 +1,4 @@
-"""Warnings point at the user's line, whatever calls lead from there to ash."""
+"""Warnings point at the user's line, whichever calls lead from there to ash."""
 
 import warnings
 from collections.abc import Callable
@@ -38,6 +38,7 @@ CALLS: dict[str, Callable[[], object]] = {
 def test_a_warning_points_at_the_line_of_the_user(name: str) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        warnings.filterwarnings("ignore", "the ladder has one rung")  # of two candidates; test_options.py expects it
+        # caused by only two candidates; tested in test_options.py
+        warnings.filterwarnings("ignore", "the ladder has one rung")
         CALLS[name]()
     assert [(warning.filename, warning.category) for warning in caught] == [(__file__, UserWarning)]

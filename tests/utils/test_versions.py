@@ -24,7 +24,7 @@ assert not heavy, heavy
 """
 
 
-def test_all_that_a_bug_report_needs() -> None:
+def test_versions_contain_everything_that_a_bug_report_needs() -> None:
     lines = versions()
     assert lines["ash"] == _core.build_info()["version"]
     assert set(lines) >= {"commit", "compiler", "flags", "OpenMP", "instruction set", "CPUs allowed", "threads"}
@@ -33,13 +33,13 @@ def test_all_that_a_bug_report_needs() -> None:
     assert lines["instruction set"].startswith(_core.instruction_sets()[0])
 
 
-def test_the_cpus_come_with_the_limit_that_decided(monkeypatch) -> None:
+def test_the_cpus_are_shown_with_the_deciding_limit(monkeypatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert "(" in versions()["CPUs allowed"]
     assert versions()["threads"].startswith("1 (")
 
 
-def test_printed_a_line_each(capsys) -> None:
+def test_versions_are_printed_one_per_line(capsys) -> None:
     file = io.StringIO()
     show_versions(file)
     assert len(file.getvalue().splitlines()) == len(versions())
@@ -48,10 +48,10 @@ def test_printed_a_line_each(capsys) -> None:
     assert capsys.readouterr().out == file.getvalue()
 
 
-def test_a_missing_package_is_said_to_be_missing() -> None:
+def test_a_missing_package_is_reported_as_not_installed() -> None:
     assert _installed("no-such-package-as-this") == "not installed"
 
 
-def test_f53_import_changes_no_global_state_and_is_light() -> None:
+def test_f53_importing_ash_changes_no_global_state() -> None:
     done = subprocess.run([sys.executable, "-c", CHANGES_NOTHING], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
