@@ -32,11 +32,12 @@ def makespans(simulation: Simulation) -> list[float]:
     return [row["makespan"] for row in simulation.rows]
 
 
-def test_four_candidates_by_hand() -> None:
-    """Seconds 3, 1, 2, 2 per epoch; the second and the third are promoted for two epochs. Greedy on two threads:
+def test_four_candidates_match_a_calculation_by_hand() -> None:
+    """The costs are 3, 1, 2 and 2 seconds per epoch. Candidates 1 and 2 are promoted for two epochs. Greedy, two
+    threads:
 
-    thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]     At 3 thread 0 comes first, and of two finished
-    thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]                             "1" is better; "2" must wait for all four.
+    thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]     At 3, thread 0 is served first. Of two finished
+    thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]                             "1" is better. "2" must wait for all four.
               0  1             3            5                      9
     """
     arguments = {"costs": [3, 1, 2, 2], "scores": [0.1, 0.3, 0.4, 0.2], "schedule": "greedy", "teams": False}
@@ -50,8 +51,8 @@ def test_four_candidates_by_hand() -> None:
     }
 
 
-def test_helpers_computed_by_hand() -> None:
-    """One job of 12 seconds, three threads: each further one adds half of its time."""
+def test_helpers_match_a_calculation_by_hand() -> None:
+    """One job takes 12 seconds on three threads. Each helper contributes half of its time."""
     alone, helped = (simulate(1, costs=12, threads=3, team_efficiency=0.5, teams=teams) for teams in (False, True))
     assert makespans(alone) == [12] and makespans(helped) == [6]
     assert alone.rows[0]["utilization"] == pytest.approx(1 / 3) and helped.rows[0]["utilization"] == 1
@@ -68,7 +69,7 @@ def test_one_epoch_costs_one_second_by_default() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["greedy", "reproducible"])
-def test_halving_with_threads_for_all_takes_the_longest_job_of_each_rung(schedule: str) -> None:
+def test_halving_with_enough_threads_takes_the_longest_job_of_each_rung(schedule: str) -> None:
     costs = np.random.default_rng(1).uniform(1, 9, (40, 5))
     scores = np.random.default_rng(2).uniform(0, 1, 40)
     found = simulate(
@@ -79,7 +80,7 @@ def test_halving_with_threads_for_all_takes_the_longest_job_of_each_rung(schedul
 
 
 class Drawn:
-    """Arguments of a run that are drawn from a seed, and the clock of the oracle that decides it."""
+    """Arguments of a run that are drawn from a seed, and the oracle's clock, which decides the run."""
 
     def __init__(self, seed: int) -> None:
         self.draw, self.generator = random.Random(seed), np.random.default_rng(seed)
@@ -113,13 +114,13 @@ class Drawn:
 
 
 def jobs_of(columns: Any, *names: str) -> dict[Job, tuple[Any, ...]]:
-    """The columns of each job, in order of decision."""
+    """Return the columns of each job, in the order of decisions."""
     rows = zip(*(columns[name].tolist() for name in ("candidate", "rung", "epochs", *names)), strict=True)
     return {Job(*row[:3]): row[3:] for row in rows}
 
 
 @pytest.mark.parametrize("seed", range(32))
-def test_against_the_oracle(seed: int) -> None:
+def test_simulations_match_the_oracle(seed: int) -> None:
     drawn = Drawn(seed)
     efficiency = drawn.draw.choice([None, 0.0, 0.3, 1.0])
     limits = drawn.generator.integers(1, 5, drawn.count) if drawn.draw.random() < 0.5 else None
@@ -170,7 +171,7 @@ def test_teams_are_never_slower(seed: int) -> None:
     assert all(a <= b * (1 + 1e-12) for a, b in zip(makespans(with_teams), makespans(without), strict=True))
 
 
-def test_reproducible_decisions_depend_on_no_thread_no_noise_no_order_no_team() -> None:
+def test_reproducible_decisions_do_not_depend_on_threads_noise_order_or_teams() -> None:
     def decisions(**arguments: Any) -> tuple[list[int], list[int]]:
         _, _, columns = _core.simulate(100, np.ones(1), seed=5, keep_jobs=True, **arguments)
         return columns["candidate"].tolist(), columns["rung"].tolist()
@@ -184,14 +185,14 @@ def test_reproducible_decisions_depend_on_no_thread_no_noise_no_order_no_team() 
     assert decisions(threads=7, schedule="greedy") != decisions(threads=2, schedule="greedy")
 
 
-def test_seed_and_noise() -> None:
+def test_noise_depends_only_on_the_seed() -> None:
     assert makespans(simulate(noise=0.1, seed=1)) == makespans(simulate(noise=0.1, seed=1))
     assert makespans(simulate(noise=0.1, seed=1)) != makespans(simulate(noise=0.1, seed=2))
     exact, noisy = simulate(2000, threads=1), simulate(2000, threads=1, noise=0.1)
     assert 0 < abs(noisy.W / exact.W - 1) < 0.03
 
 
-def test_kinds_of_costs() -> None:
+def test_all_kinds_of_costs_are_accepted() -> None:
     class Doubled:
         def rvs(self, size: int, random_state: np.random.Generator) -> Any:
             return 2 + 0 * random_state.uniform(size=size)
@@ -208,7 +209,7 @@ def test_kinds_of_costs() -> None:
         assert simulate(20, costs=costs).rows == an_epoch.rows
 
 
-def test_scores_decide() -> None:
+def test_scores_decide_promotions() -> None:
     scores = np.full((8, 3), np.nan)
     scores[2, :] = 1.0
     found = simulate(8, scores=scores, threads=1)
@@ -249,12 +250,12 @@ def test_scores_decide() -> None:
         ({"scores": 1.0}, r"scores must be numbers of shape \(4,\) or \(4, 2\), got shape \(\)"),
     ],
 )
-def test_refuses_in_a_sentence(arguments: dict[str, Any], sentence: str) -> None:
+def test_invalid_arguments_are_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ash.SettingError, match=sentence):
         simulate(**{"candidates": 4, **arguments})
 
 
-def test_the_outcome_is_a_value_and_a_table() -> None:
+def test_a_simulation_is_immutable_and_shown_as_a_table() -> None:
     found = simulate(128, threads=(1, 8), teams=False)
     assert repr(pickle.loads(pickle.dumps(found))) == repr(found)
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -282,8 +283,8 @@ def row_of(candidates: int, threads: int, cluster: Cluster, **arguments: Any) ->
     return simulate(candidates, threads=threads, cluster=cluster, schedule="greedy", **arguments).rows[0]
 
 
-def test_latency_and_decisions_by_hand() -> None:
-    """Four jobs of 10 seconds on two processes; a decision takes half a second, a message one.
+def test_latency_and_decisions_match_a_calculation_by_hand() -> None:
+    """Four jobs of 10 seconds run on two processes. A decision takes 0.5 seconds, and a message 1 second.
 
     in flight 1   0.5 1.5 [ 0      ] 11.5 12.5 13 14 [ 2     ] 24 25       in flight 2   1.5 [ 0    ] 11.5 [ 2    ] 21.5
                   1.0 2.0 [ 1      ] 12.0 13.0 13.5 14.5 [ 3 ] 24.5 25.5                 2.0 [ 1    ] 12.0 [ 3    ] 22.0
@@ -299,8 +300,8 @@ def test_latency_and_decisions_by_hand() -> None:
     assert two["latency"] == 2.0, "two places a thread share the messages"
 
 
-def test_moving_a_state_computed_by_hand() -> None:
-    """At 3, candidate 2 occupies the home process when 0 may be promoted: told at 4, its state has left at 5.
+def test_moving_a_state_matches_a_calculation_by_hand() -> None:
+    """At 3, candidate 0 may be promoted, but 2 occupies its home process. At 4 it is told, at 5 its state has left.
 
     process 0   1 [ 0 ] 2      4 [ 2: rung 0, 10 seconds           ] 14
     process 1   1 [ 1 ] 2           6 [ 0: rung 1 ] 7   9 [ 3 ] 10              16 [ 3: rung 1 ] 17
@@ -311,7 +312,7 @@ def test_moving_a_state_computed_by_hand() -> None:
 
 
 @pytest.mark.parametrize("seed", range(64))
-def test_clusters_against_the_oracle(seed: int) -> None:
+def test_clusters_match_the_oracle(seed: int) -> None:
     drawn = Drawn(seed)
     draw = drawn.draw
     states = drawn.generator.uniform(0, 9, drawn.shape) * (draw.random() < 0.8)
@@ -341,7 +342,7 @@ def test_clusters_against_the_oracle(seed: int) -> None:
 @pytest.mark.parametrize("schedule", ["greedy", "reproducible"])
 @pytest.mark.parametrize("costs", ["equal", "varied"])
 @pytest.mark.parametrize("threads", [1, 3, 8, 64])
-def test_a_cluster_that_costs_nothing_is_threads(schedule: str, costs: str, threads: int) -> None:
+def test_a_cluster_without_costs_equals_threads(schedule: str, costs: str, threads: int) -> None:
     table = np.ones(1) if costs == "equal" else np.random.default_rng(threads).lognormal(0, 1, 90)
     given = {"schedule": schedule, "teams": False, "noise": 0.3 * (costs == "varied"), "keep_jobs": True}
     totals, rungs, columns = _core.simulate(90, table, threads=threads, **given)
@@ -385,12 +386,12 @@ def test_no_cluster_beats_its_bounds(seed: int) -> None:
         ("latency", {"threads": 8, "cluster": {"latency": 99.0}}),
     ],
 )
-def test_what_bounds_it(word: str, arguments: dict[str, Any]) -> None:
+def test_the_bounding_resource_is_named(word: str, arguments: dict[str, Any]) -> None:
     cluster = Cluster(**arguments.get("cluster", {}))
     assert simulate(128, **{**arguments, "cluster": cluster}).rows[0]["bounded_by"] == word
 
 
-def test_reproducible_decisions_depend_on_no_cluster() -> None:
+def test_reproducible_decisions_do_not_depend_on_the_cluster() -> None:
     given = {"threads": 16, "teams": False, "keep_jobs": True, "seed": 5}
     expected = _core.simulate(100, np.ones(1), **given)[2]["candidate"].tolist()
     for cluster in (Cluster(), Cluster(latency=3.0, in_flight=2), Cluster(decision_seconds=0.7, threads_per_process=5)):
@@ -407,7 +408,7 @@ def test_more_jobs_in_flight_hide_latency() -> None:
     assert shares[0] < 0.6 and shares[1] > 0.98 and shares[2] > 0.98
 
 
-def test_a_recorded_run_on_a_cluster() -> None:
+def test_a_recorded_run_is_simulated_on_a_cluster() -> None:
     generator = np.random.default_rng(0)
     X = generator.normal(size=(90, 3)).astype(np.float32)
     space = ash.Space(hidden=ash.choice((4,), (8,)), learning_rate=ash.log(1e-3, 1e-1))
@@ -433,12 +434,12 @@ def test_a_recorded_run_on_a_cluster() -> None:
         ({"state_bytes": "few"}, r"state_bytes must be numbers of shape \(4,\) or \(4, 2\), got 'few'"),
     ],
 )
-def test_clusters_refuse_in_a_sentence(arguments: dict[str, Any], sentence: str) -> None:
+def test_invalid_clusters_are_refused(arguments: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ash.SettingError, match=sentence):
         simulate(4, cluster=Cluster(**arguments))
 
 
-def test_teams_and_invalid_clusters_are_refused() -> None:
+def test_teams_and_other_types_of_clusters_are_refused() -> None:
     with pytest.raises(
         ash.SettingError, match="teams=True does not go with a cluster, whose threads form no teams: leave teams out"
     ):
@@ -448,7 +449,7 @@ def test_teams_and_invalid_clusters_are_refused() -> None:
     assert simulate(4, cluster=Cluster(), teams=False).settings["teams"] is False
 
 
-def test_the_outcome_of_a_cluster_is_a_value_and_a_table() -> None:
+def test_the_simulation_of_a_cluster_is_shown_as_a_table() -> None:
     found = simulate(128, threads=(1, 8), cluster=Cluster(latency=0.5, state_bytes=100))
     lines = repr(pickle.loads(pickle.dumps(found))).splitlines()
     assert lines == repr(found).splitlines() and len(lines) == 6
@@ -458,13 +459,13 @@ def test_the_outcome_of_a_cluster_is_a_value_and_a_table() -> None:
     assert list(found.to_pandas()["bounded_by"]) == [row["bounded_by"] for row in found.rows]
 
 
-# A run simulated on its own record: the same decisions, the recorded costs, what stands in for a missing job
+# Recorded runs: the same decisions, the recorded costs, and the replacement of missing jobs
 
 CANDIDATES, RUNGS = 40, 5
 
 
 def tables(seed: int) -> dict[str, np.ndarray]:
-    """Whole multiply-adds, seconds that have little to do with them, and scores of which some are NaN."""
+    """Return integer multiply-adds, seconds almost unrelated to them, and scores, some of which are NaN."""
     generator = np.random.default_rng(seed)
     epochs = 2 ** np.arange(RUNGS)
     shape = (CANDIDATES, RUNGS)
@@ -483,7 +484,7 @@ RULE = ("eta", "min_epochs", "max_rungs", "algorithm", "promotion")
 
 
 def recorded(seed: int = 0, **arguments: Any) -> Any:
-    """Run the core on such tables and return what a Result would hold of it."""
+    """Run the core on such tables, and return what a Result would hold."""
     own = tables(seed)
     own |= {name: table[:, : arguments.get("max_rungs")].copy() for name, table in own.items() if table.ndim == 2}
     options = {
@@ -529,7 +530,7 @@ def recorded(seed: int = 0, **arguments: Any) -> Any:
         {"teams": False, "workers": 3},
     ],
 )
-def test_a_reproducible_run_is_decided_as_it_was(arguments: dict[str, Any]) -> None:
+def test_a_recorded_reproducible_run_makes_the_same_decisions(arguments: dict[str, Any]) -> None:
     result = recorded(**arguments)
     again = recorded_jobs(result.columns, CANDIDATES, [2**k for k in range(arguments.get("max_rungs", RUNGS))])
     core = {"workers": 8, **arguments}
@@ -542,14 +543,14 @@ def test_a_reproducible_run_is_decided_as_it_was(arguments: dict[str, Any]) -> N
     assert {row["jobs"] for row in found.rows} == {len(result.columns["rung"])}
 
 
-def test_a_run_that_reached_its_target_ends_there() -> None:
+def test_a_recorded_run_with_a_stop_score_ends_there() -> None:
     result = recorded(stop_score=0.9)
     jobs = simulate_result(result, threads=3).rows[0]["jobs"]
     assert jobs == pytest.approx(len(result.columns["rung"]), abs=8) and jobs < CANDIDATES
     assert simulate_result(result, threads=3, stop_score=None).rows[0]["jobs"] > CANDIDATES
 
 
-def test_changes_are_made() -> None:
+def test_changed_arguments_are_applied() -> None:
     result = recorded()
     expected = {"algorithm": "sh", "schedule": "greedy", "order": "start", "teams": False, "workers": 5, "seed": 4}
     found = simulate_result(result, threads=4, **expected, noise=0.1, promotion="paper", max_rungs=2)
@@ -558,7 +559,7 @@ def test_changes_are_made() -> None:
     assert found.rows[0]["jobs"] <= CANDIDATES + CANDIDATES // 2
 
 
-def test_a_greedy_run_has_its_seconds_as_costs() -> None:
+def test_a_recorded_greedy_run_uses_its_seconds_as_costs() -> None:
     result = recorded(schedule="greedy")
     again = recorded_jobs(result.columns, CANDIDATES, [1, 2, 4, 8, 16])
     assert (again["costs"] == again["seconds"]).all()
@@ -575,7 +576,7 @@ def columns(*jobs: tuple[int, int, float, float, bool]) -> dict[str, np.ndarray]
     }
 
 
-def test_what_stands_in_for_a_missing_job() -> None:
+def test_missing_jobs_are_estimated() -> None:
     jobs = columns(
         (0, 0, 1.0, 0.5, False), (1, 0, 3.0, 0.6, False), (1, 1, 9.0, 0.8, False), (3, 0, 5.0, math.nan, True)
     )
@@ -589,7 +590,7 @@ def test_what_stands_in_for_a_missing_job() -> None:
     assert recorded_jobs(jobs, 4, [1])["seconds"].tolist() == [[1], [3], [4], [5]]
 
 
-def test_no_job_gets_more_help_than_its_steps_are_worth() -> None:
+def test_no_job_gets_more_helpers_than_its_team_limit() -> None:
     result = recorded()
     alone = simulate_result(result, threads=16, teams=False).rows
     shared = simulate_result(result, threads=16, teams=True).rows
@@ -599,7 +600,7 @@ def test_no_job_gets_more_help_than_its_steps_are_worth() -> None:
 
 
 @pytest.mark.parametrize("teams", [True, False])
-def test_a_job_says_how_many_threads_its_steps_are_worth(teams: bool) -> None:
+def test_the_team_limit_follows_from_the_cost_of_a_step(teams: bool) -> None:
     space = ash.Space(hidden=ash.choice((256, 256), (16,)), batch_size=128)
     given = {"candidates": 2, "max_rungs": 1, "threads": 2, "teams": teams, "progress": False}
     result = ash.tune(*load_digits(return_X_y=True), space, **configured(given))
@@ -609,17 +610,18 @@ def test_a_job_says_how_many_threads_its_steps_are_worth(teams: bool) -> None:
     assert sorted(job.team_limit for job in result.jobs) == [1, 40]
 
 
-def test_teams_that_the_run_had_not_are_as_good_as_measured_ones() -> None:
+def test_the_default_team_efficiency_matches_the_measured_one() -> None:
     result = recorded()
     assert simulate_result(result, threads=4).settings["team_efficiency"] == TEAM_EFFICIENCY
     result.columns["team"][0] = 2
     assert simulate_result(result, threads=4).settings["team_efficiency"] == 1.0
     measured = Record(RESULTS / "teams.json").values()[f"{WIDE.name}, 2 threads"]["speedup"]
-    # It depends on the distance of the cores: 1.56 to 1.86 times on machines of one kind. The least is promised.
+    # The speed-up depends on the distance of the cores: 1.56 to 1.86 on machines of one kind. The lowest value is
+    # assumed.
     assert measured["min"] - 1 > TEAM_EFFICIENCY - 0.02 and measured["max"] - 1 < TEAM_EFFICIENCY + 0.3
 
 
-def test_a_job_without_time_is_not_free() -> None:
+def test_a_job_without_recorded_time_is_not_free() -> None:
     found = recorded_jobs(columns((0, 0, 0.0, math.nan, True)), 2, [1])
     assert (found["seconds"] > 0).all() and (found["costs"] > 0).all()
     assert math.isnan(found["scores"][0, 0]) and found["scores"][1, 0] == 0
@@ -636,12 +638,12 @@ def test_a_job_without_time_is_not_free() -> None:
         ),
     ],
 )
-def test_changes_that_are_refused(changes: dict[str, Any], sentence: str) -> None:
+def test_invalid_changes_are_refused(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ash.SettingError, match=sentence):
         simulate_result(recorded(), **changes)
 
 
-def test_the_same_as_simulate_where_all_jobs_are_on_record() -> None:
+def test_a_completely_recorded_run_matches_simulate() -> None:
     own = tables(0)
     result = recorded(algorithm="random", workers=2)
     changed = simulate_result(result, algorithm="random", schedule="greedy", threads=[1, 4], teams=False)
@@ -657,7 +659,7 @@ def test_the_same_as_simulate_where_all_jobs_are_on_record() -> None:
     assert [row["makespan"] for row in changed.rows] == [row["makespan"] for row in expected.rows]
 
 
-def test_a_real_run() -> None:
+def test_a_real_run_is_simulated() -> None:
     result = ash.tune(*load_wine(return_X_y=True), candidates=16, threads=2, seed=1, progress=False)
     found = result.simulate(threads=[1, 2, 8])
     assert math.isclose(found.W, result.core_seconds)
@@ -696,7 +698,7 @@ def test_more_candidates_than_memory_are_refused_before_anything_is_drawn(
         simulate(10**9, threads=[1], **changes)
 
 
-def test_a_run_of_more_candidates_than_memory_is_not_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_more_candidates_than_memory_is_not_simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     result = ash.tune(*load_wine(return_X_y=True), candidates=4, seed=0, progress=False)
     monkeypatch.setattr("ash._utils.machine.available_bytes", lambda: 90)
     with pytest.raises(ash.SettingError, match="candidates=4 needs at least"):

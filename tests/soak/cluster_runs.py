@@ -1,10 +1,10 @@
-"""Runs on a cluster of Dask with faults, and their outcomes.
+"""Runs on a Dask cluster with faults, and their outcomes.
 
     python cluster_runs.py --kills 50 --mode segfault     workers die at random
-    python cluster_runs.py --seconds 20                   the wire to the scheduler is dead for this long
+    python cluster_runs.py --seconds 20                   the connection to the scheduler is dead for this long
 
-Prints JSON. `unlike` counts runs with another digest than threads have, `wrong` those whose journal has other rows than
-that of threads: a job too many, too few, or with other bits.
+Prints JSON. `unlike` counts runs whose digest differs from that of threads. `wrong` counts runs whose journal has rows
+other than in threads: an additional job, a missing job, or a job with other bits.
 """
 
 import argparse
@@ -56,7 +56,7 @@ class Runs:
 
 
 def killed(kills: int, mode: str) -> dict[str, Any]:
-    """Make runs until so many workers have died during one."""
+    """Start runs until `kills` workers have died during them."""
     import distributed
     from distributed.chaos import KillWorker
     from distributed.diagnostics.plugin import SchedulerPlugin
@@ -73,7 +73,7 @@ def killed(kills: int, mode: str) -> dict[str, Any]:
         runs = Runs(Path(folder))
         with distributed.LocalCluster(**shape) as local, distributed.Client(local, set_as_default=False) as client:
             client.wait_for_workers(WORKERS)
-            local.adapt(minimum=WORKERS, maximum=WORKERS)  # otherwise a worker that exits is not started again
+            local.adapt(minimum=WORKERS, maximum=WORKERS)  # otherwise a worker that exits is not restarted
             local.scheduler.add_plugin(lost)
             client.register_plugin(KillWorker(delay=LIFE, mode=mode), name="kill")
             while during < kills:
@@ -84,7 +84,7 @@ def killed(kills: int, mode: str) -> dict[str, Any]:
 
 
 def held(seconds: float) -> dict[str, Any]:
-    """Make a run in the middle of which nothing passes from or to the scheduler for so many seconds."""
+    """Run with an interruption halfway, during which nothing passes from or to the scheduler."""
     import distributed
 
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as file:

@@ -1,11 +1,11 @@
-"""Runs examples of scikit-learn's gallery with ASHClassifier and ASHRegressor in place of its own estimators.
+"""Runs examples from scikit-learn's gallery with ASHClassifier and ASHRegressor in place of its estimators.
 
-    python tests/soak/gallery.py scikit_learn-1.9.1/examples      the folder of a source distribution
+    python tests/soak/gallery.py scikit_learn-1.9.1/examples      the examples folder of a source distribution
 
-Examples that use MLPClassifier, MLPRegressor or HistGradientBoosting are run as they are, each in a process of its own,
-without a display. Those that download data are left out. So are those that pass a parameter that only their class has,
-since there is nothing to pass it to, and those that only name such a class. Prints a line per example: ran, left out
-and why, or the error.
+Examples that use MLPClassifier, MLPRegressor or HistGradientBoosting are run unchanged, each in a separate process
+without a display. Left out are examples that download data, examples that pass a parameter that only scikit-learn's
+class has, and examples that only mention such a class. Prints one line per example: that it ran, why it was left out,
+or its error.
 """
 
 import argparse
@@ -37,7 +37,7 @@ made: list[str] = []
 
 
 def replaced(name: str) -> Any:
-    """Return what makes our estimator of this name, from the parameters that both have."""
+    """Return a function that makes our estimator in place of the named class, from the parameters that both have."""
     import ash
 
     kind = ash.ASHClassifier if name.endswith("Classifier") else ash.ASHRegressor
@@ -46,7 +46,7 @@ def replaced(name: str) -> Any:
         own = [each for each in given if each not in signature(kind).parameters]
         if values or own:
             print(f"parameters of {name} alone: {', '.join(own) or values}", file=sys.stderr)
-            os._exit(LEFT_OUT)  # whatever the example would catch
+            os._exit(LEFT_OUT)  # at once, regardless of what the example would catch
         made.append(name)
         return kind(**{"candidates": CANDIDATES, **given})
 
@@ -70,7 +70,7 @@ def run(path: str) -> None:
 
 
 def outcome(path: Path) -> str:
-    """Return in words what became of an example."""
+    """Return the outcome of an example in words."""
     if DOWNLOADS.search(path.read_text(encoding="utf-8")):
         return "left out: it downloads data"
     if path.name in OF_THEIRS:
@@ -84,7 +84,7 @@ def outcome(path: Path) -> str:
 
 
 def main() -> int:
-    """Return the exit status: 1 where an example has failed, or none has run."""
+    """Return the exit status: 1 if an example failed or none ran."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--run", action="store_true", help=argparse.SUPPRESS)

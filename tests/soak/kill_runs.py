@@ -1,18 +1,18 @@
-"""Kills runs with a journal at random, resumes them, and counts what was lost, which must be nothing.
+"""Kills runs with a journal at random times, resumes them, and counts the losses, which must be zero.
 
     python tests/soak/kill_runs.py --kills 200                    part of the tests
-    python tests/soak/kill_runs.py --kills 20 --what functions    of functions; else of networks
-    python tests/soak/kill_runs.py --kills 20000 --seed 1         a soak of half an hour
+    python tests/soak/kill_runs.py --kills 20 --what functions    runs of functions instead of networks
+    python tests/soak/kill_runs.py --kills 20000 --seed 1         a soak test of half an hour
 
-Each run is a process of its own, forked from this one, which has imported everything and used nothing: forking takes a
-millisecond where a new interpreter would take a second. A run reports on a pipe which results a callback was told of:
-those are acknowledged. There are three kinds of runs of networks: with a number of candidates, with folds, and an
-endless stream with an epoch limit. There are four of functions: from states, from scratch, from states that exceed the
-memory, and an endless stream. One in four is greedy. A run is killed by SIGKILL after a random time, and so are the
-runs that resume its journal, until one reaches its end.
-States and rows are written regardless of the cost, so that most kills happen while folder and file are in use.
+Each run is a separate process, forked from this one, which has imported everything and used nothing. Forking takes a
+millisecond, while a new interpreter would take a second. A run writes to a pipe which results its callback received:
+these are the acknowledged results. There are three kinds of runs of networks: with a number of candidates, with folds,
+and an endless stream with an epoch limit. There are four kinds of runs of functions: resumed from states, restarted,
+with states that exceed the memory, and an endless stream. One run in four is greedy. A run is killed by SIGKILL after a
+random time, and so are the runs that resume its journal, until one of them finishes. States and rows are written
+regardless of the cost, so that most kills happen while the folder and the file are in use.
 
-It prints one line of JSON: kills, runs, acknowledged results, and what must be 0: lost, changed, twice, unlike, stray.
+Prints one line of JSON: kills, runs, acknowledged results, and what must be 0: lost, changed, twice, unlike, stray.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def table() -> tuple[Any, Any]:
 
 
 def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """A score that grows with the epochs, and sometimes fails."""
+    """Return a score that grows with the epochs, and sometimes fail."""
     time.sleep(0.0003 * params["depth"])
     if round(params["x"] * 1000) % 7 == 0:
         raise ValueError(params["x"])
@@ -73,7 +73,7 @@ def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
 
 
 class Tells(ash.Callback):
-    """Writes each job that it is told of to a pipe, and does nothing else."""
+    """Writes each job that it receives to a pipe, and does nothing else."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe
@@ -83,7 +83,7 @@ class Tells(ash.Callback):
 
 
 class Whole(NamedTuple):
-    """The facts of a run that was not killed."""
+    """The outcome of a run that was not killed."""
 
     kind: str
     seconds: float
@@ -100,7 +100,7 @@ def tuned(kind: str, schedule: str = "reproducible", **given: Any) -> Any:
 
 
 def child(path: Path, pipe: int, kind: str, **given: Any) -> None:
-    """Run to the end, in a process that ends here."""
+    """Run to the end, and end this process."""
     status = 1
     try:
         state_cache.SHARE, state_cache.MOST_AT_END, state_cache.WORTH = 1e6, 1e6, 0.0
@@ -129,7 +129,7 @@ def run(path: Path, seconds: float | None, kind: str, **given: Any) -> tuple[lis
 
 
 def jobs_in(path: Path) -> list[tuple[int, int, str, str]]:
-    """Return the results in a journal, by SQLite alone."""
+    """Return the results in a journal, read only with SQLite."""
     if not path.exists() or path.stat().st_size == 0:
         return []
     connection = sqlite3.connect(path)
@@ -143,7 +143,7 @@ def jobs_in(path: Path) -> list[tuple[int, int, str, str]]:
 
 
 def check(path: Path, told: dict[tuple[int, int], tuple[str, str]], found: Counter[str]) -> None:
-    """Count what is wrong with a journal whose run was killed, or has ended."""
+    """Count the errors in the journal of a killed or finished run."""
     there = jobs_in(path)
     results = {(candidate, rung): (score, text) for candidate, rung, score, text in there}
     found["twice"] += len(there) - len(results)
@@ -153,7 +153,7 @@ def check(path: Path, told: dict[tuple[int, int], tuple[str, str]], found: Count
 
 
 def stray(path: Path) -> int:
-    """Return how many files lie beside a journal that has ended, and are not named by it."""
+    """Return the number of files beside the journal of a finished run that the journal does not name."""
     connection = sqlite3.connect(path)
     named = {name for (name,) in connection.execute("SELECT DISTINCT file FROM states")}
     connection.close()
@@ -163,7 +163,7 @@ def stray(path: Path) -> int:
 
 
 def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str]) -> None:
-    """Kill a run and about half of those that resume it, until one has ended."""
+    """Kill a run and about half of the runs that resume it, until one finishes."""
     schedule = "greedy" if generator.random() < 0.25 else "reproducible"
     told: dict[tuple[int, int], tuple[str, str]] = {}
     while True:
@@ -187,7 +187,7 @@ def one(path: Path, generator: random.Random, whole: Whole, found: Counter[str])
 
 
 def unkilled(folder: Path, kind: str) -> Whole:
-    """Return the outcome of a run that is not killed; the first of two finds nothing in the caches of the system."""
+    """Return the outcome of an uninterrupted run. The run is done twice, since the first finds cold system caches."""
     for name in ("first", "second"):
         began = time.monotonic()
         lines, status = run(folder / f"{kind}-{name}.ash", None, kind, threads=2)
@@ -198,7 +198,7 @@ def unkilled(folder: Path, kind: str) -> Whole:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Kill runs, print what was found, and return 0 if nothing was lost."""
+    """Kill runs, print the findings, and return 0 if nothing was lost."""
     parser = argparse.ArgumentParser(description="Kills runs with a journal at random, and counts what is lost.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)

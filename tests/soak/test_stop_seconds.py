@@ -1,6 +1,6 @@
-"""A run ends within half a second after Ctrl-C or after a callback's stop, its result included (F76).
+"""A run ends within half a second after Ctrl-C or a callback's stop, including its result (F76).
 
-The best of five tries counts, since a loaded machine may delay any of them.
+The best of five tries counts, since a busy machine may delay some of them.
 """
 
 import os
@@ -23,7 +23,7 @@ WIDE = ash.Space(hidden=(512, 512), learning_rate=ash.log(0.0001, 0.01))
 
 
 def many(rows: int, features: int, classes: int) -> tuple[Any, Any]:
-    """A table of many rows."""
+    """Return a table with the given size, in which the largest of some features decides the class."""
     x = np.random.default_rng(0).normal(size=(rows, features)).astype(np.float32)
     return x, x[:, :classes].argmax(axis=1)
 
@@ -73,7 +73,7 @@ def test_a_run_ends_within_half_a_second(how: str, space: ash.Space | None) -> N
 
 
 class Timer(ash.Callback):
-    """Interrupts the run some seconds after its start, in whatever step it is."""
+    """Interrupts the run some seconds after its start, whatever it is doing."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self.ended_at = seconds, 0.0
@@ -116,7 +116,7 @@ def test_a_large_run_ends_within_half_a_second(load: str) -> None:
         timer = Timer(1.5 + 0.3 * attempt)
         try:
             ended = ash.tune(x, y, space, threads=2, callbacks=[timer], progress=False, config=config, **given).ended
-        except KeyboardInterrupt:  # no job had ended
+        except KeyboardInterrupt:  # no job had finished
             ended = "interrupted"
         seconds.append(time.monotonic() - timer.ended_at)
         assert ended == "interrupted"

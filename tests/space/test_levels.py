@@ -1,4 +1,4 @@
-"""Levels that are computed on demand: order, bounds, indices, and how they are drawn."""
+"""Levels that are computed on demand: their order, bounds and indices, and how they are drawn."""
 
 import copy
 import math
@@ -21,7 +21,7 @@ POSITIVE = st.floats(1e-300, allow_infinity=False)
 
 
 def check_levels(domain: Domain, low: float, high: float) -> None:
-    """Check the properties of all levels: at the ends, around the default, and in between."""
+    """Check properties of the levels: at both ends, around the default, and in between."""
     levels, count = domain.levels, len(domain.levels)
     assert (levels[0], levels[-1], count) == (low, high, len(domain.drawn))
     assert domain.default in levels and low <= domain.default <= high
@@ -43,7 +43,7 @@ def check_levels(domain: Domain, low: float, high: float) -> None:
 @example(-1e308, 1e308, 0.3)
 @example(0.8, 0.99, None)
 @example(-0.0, 1e-300, None)
-def test_levels_of_uniform(one: float, other: float, share: float | None) -> None:
+def test_levels_of_uniform_domains_are_correct(one: float, other: float, share: float | None) -> None:
     low, high = min(one, other), max(one, other)
     default = None if share is None else min(max(low + share * (high / 2 - low / 2), low), high)
     domain = ash.uniform(low, high, default=default)
@@ -59,7 +59,7 @@ def test_levels_of_uniform(one: float, other: float, share: float | None) -> Non
 @example(1.0, 1.0 + 2**-52, None)
 @example(1.0, 1.0 + 2**-45, 0.5)
 @example(0.999, 1.0, None)
-def test_levels_of_log(one: float, other: float, share: float | None) -> None:
+def test_levels_of_log_domains_are_correct(one: float, other: float, share: float | None) -> None:
     low, high = min(one, other), max(one, other)
     default = None if share is None else min(max(low + share * (high / 2 - low / 2), low), high)
     domain = ash.log(low, high, default=default)
@@ -70,7 +70,7 @@ def test_levels_of_log(one: float, other: float, share: float | None) -> None:
     assert default is None or domain.default == default
 
 
-def test_there_are_about_a_billion_levels() -> None:
+def test_continuous_domains_have_about_a_billion_levels() -> None:
     assert len(ash.uniform(0, 1).levels) == 10**9 + 1
     assert all(10**9 < len(ash.uniform(low, low + 0.19).levels) < 10**10 for low in (-7.0, 0.0, 0.8, 1000.0))
     assert len(ash.log(1e-4, 1e-1).levels) == 10**9 + 2, "and the default"
@@ -78,14 +78,14 @@ def test_there_are_about_a_billion_levels() -> None:
     assert ash.uniform(0, 1).levels[123_456_789] == 0.123456789
 
 
-def test_levels_are_near_the_exact_ones() -> None:
+def test_levels_are_close_to_the_exact_values() -> None:
     log, even = ash.log(1e-5, 10, default=10).levels, ash.uniform(-3, 5, default=5).levels
     for share in (0.1, 0.25, 0.5, 0.9):
         assert log[int(share * 10**9)] == pytest.approx(1e-5 * 10 ** (6 * share), rel=1e-8)
         assert even[int(share * len(even))] == pytest.approx(-3 + 8 * share, abs=1e-8)
 
 
-def test_levels_do_not_depend_on_the_context_of_the_caller() -> None:
+def test_levels_do_not_depend_on_the_callers_decimal_context() -> None:
     def some() -> list[Any]:
         domains = (ash.log(1e-4, 1e-1), ash.uniform(0, 1 / 3), ash.integers(1, 10**9, log=True))
         return [domain.drawn[place] for domain in domains for place in (12_345, 67_890_123, 987_654_321)]
@@ -96,7 +96,7 @@ def test_levels_do_not_depend_on_the_context_of_the_caller() -> None:
         assert some() == usual
 
 
-def test_defaults_are_pleasant_numbers() -> None:
+def test_defaults_are_short_numbers() -> None:
     assert ash.uniform(0, 1).default == 0.5 and ash.uniform(0.8, 0.99).default == 0.895
     assert ash.uniform(1000, 1001).default == 1000.5 and ash.uniform(0, 1 / 3).default == 0.167
     assert ash.log(1e-4, 1e-1).default == 0.00316 and ash.log(1e-4, 1e-2).default == 1e-3
@@ -116,7 +116,7 @@ def test_domains_are_equal_after_pickle_and_copy(domain: Domain) -> None:
     assert ash.uniform(0, 1).levels != ash.uniform(0, 1, default=0.25).levels
 
 
-def test_what_is_no_number_is_no_level() -> None:
+def test_other_values_are_not_levels() -> None:
     levels = ash.uniform(0, 1).levels
     assert not any(value in levels for value in ("0", None, (0.5,), math.nan, True, -1, 2))
     with pytest.raises(ValueError, match="is not a level"):
@@ -129,10 +129,10 @@ def test_what_is_no_number_is_no_level() -> None:
     assert whole.has(10**18) and whole.has(np.int64(3)) and not any(map(whole.has, (2.5, 3.0, "3", None, True, -1)))
 
 
-# Whole numbers
+# Integers
 
 
-def test_levels_of_integers() -> None:
+def test_levels_of_integer_domains_are_correct() -> None:
     assert ash.integers(1, 10**18).levels == range(1, 10**18 + 1)
     assert ash.integers(0, 10**9, step=10).levels == range(0, 10**9 + 1, 10)
     assert ash.integers(1, 1000).levels == tuple(range(1, 1001)), "listed, as there are few"
@@ -144,7 +144,7 @@ def test_levels_of_integers() -> None:
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 3), (1, 30), (7, 20), (1, 10**18), (10**17, 10**18)])
-def test_whole_numbers_are_as_often_as_they_weigh(low: int, high: int) -> None:
+def test_integers_are_drawn_in_proportion_to_their_weights(low: int, high: int) -> None:
     drawn = ash.integers(low, high, log=True).drawn
     assert drawn[0] == pytest.approx(low, rel=1e-7) and drawn[-1] == pytest.approx(high, rel=1e-7)
     assert type(drawn[0]) is int and drawn[0] >= low and drawn[-1] <= high
@@ -157,7 +157,7 @@ def test_whole_numbers_are_as_often_as_they_weigh(low: int, high: int) -> None:
             assert (stop - place) / len(drawn) == pytest.approx(share, abs=1e-8)
 
 
-def test_whole_numbers_are_drawn_evenly_in_their_logarithm() -> None:
+def test_integers_are_drawn_evenly_on_a_logarithmic_scale() -> None:
     space = ash.FunctionSpace(a=ash.integers(1, 1000, log=True), b=ash.uniform(0, 1))
     counts = Counter(params["a"] for params in islice(space.stream(5), 1, 8001))
     weights = {number: math.log(2 * number + 1) - math.log(2 * number - 1) for number in range(1, 1001)}
@@ -166,10 +166,10 @@ def test_whole_numbers_are_drawn_evenly_in_their_logarithm() -> None:
     for group in groups:
         expected = 8000 * sum(weights[number] for number in group) / sum(weights.values())
         chi_square += (sum(counts[number] for number in group) - expected) ** 2 / expected
-    assert chi_square < 22.5  # 6 degrees of freedom: exceeded by one seed of 1,000
+    assert chi_square < 22.5  # 6 degrees of freedom: exceeded by one seed in 1,000
 
 
-def test_weights_leave_no_repetition() -> None:
+def test_weighted_draws_do_not_repeat() -> None:
     space = ash.FunctionSpace(a=ash.integers(1, 400, log=True), kind=["x", "y"])
     assert space.size == 800
     found = [(params["a"], params["kind"]) for params in space.stream(1)]
@@ -179,7 +179,7 @@ def test_weights_leave_no_repetition() -> None:
     assert found != [(params["a"], params["kind"]) for params in space.stream(2)]
 
 
-# Spaces of many levels
+# Spaces with many levels
 
 
 def space_of_all() -> ash.Space:
@@ -192,7 +192,7 @@ def space_of_all() -> ash.Space:
     )
 
 
-def test_draws_are_distinct_and_begin_with_the_default() -> None:
+def test_draws_are_distinct_and_start_with_the_default() -> None:
     space = space_of_all()
     drawn = space.sample(3000, seed=4)
     assert (
@@ -211,8 +211,8 @@ def test_draws_are_distinct_and_begin_with_the_default() -> None:
     assert len(set(with_momentum)) > 1000 and all(0.8 <= value <= 0.99 for value in with_momentum)
 
 
-def test_the_draw_of_many_levels_does_not_depend_on_the_versions() -> None:
-    """Fixed once: computed in decimal arithmetic, which is the same everywhere."""
+def test_draws_from_many_levels_do_not_depend_on_library_versions() -> None:
+    """The expected values are fixed. They are computed in decimal arithmetic, which is the same everywhere."""
     domains = {"rate": ash.log(1e-4, 1e-1), "share": ash.uniform(0, 0.9)}
     assert ash.FunctionSpace(**domains, trees=ash.integers(1, 10**9)).sample(3, seed=2026) == [
         {"rate": 0.00316, "share": 0.45, "trees": 500000000},
@@ -237,7 +237,7 @@ def test_draws_are_even_over_the_range() -> None:
     }
     for values in shares.values():
         counts = np.histogram(values, 20, (0, 1))[0]
-        assert sum((counts - 200) ** 2 / 200) < 43.9  # 19 degrees of freedom: exceeded by one seed of 1,000
+        assert sum((counts - 200) ** 2 / 200) < 43.9  # 19 degrees of freedom: exceeded by one seed in 1,000
 
 
 def test_a_condition_on_a_continuous_domain_leaves_all_choices_equally_likely() -> None:
@@ -265,7 +265,7 @@ def test_a_condition_on_a_continuous_domain_leaves_all_choices_equally_likely() 
 
 @st.composite
 def mixed_spaces(draw: st.DrawFn) -> ash.FunctionSpace:
-    """A space of all kinds of domains, some of which depend on those before them."""
+    """Return a space with all kinds of domains, some of which depend on earlier ones."""
     kinds = [
         ash.uniform(0, 1),
         ash.log(1e-3, 2, default=0.5),
@@ -287,7 +287,7 @@ def mixed_spaces(draw: st.DrawFn) -> ash.FunctionSpace:
 
 
 @given(mixed_spaces(), st.integers(0, 2**70))
-def test_configurations_of_any_space_come_once_and_are_of_it(space: ash.FunctionSpace, seed: int) -> None:
+def test_configurations_are_unique_and_in_the_space(space: ash.FunctionSpace, seed: int) -> None:
     count = min(space.size, 60)
     drawn = space.sample(count, seed)
     assert len({key_of(params) for params in drawn}) == count and drawn[0] == space.default
@@ -295,20 +295,20 @@ def test_configurations_of_any_space_come_once_and_are_of_it(space: ash.Function
     assert all(space.read(params) == (params, True) for params in drawn)
 
 
-def test_a_small_branch_beside_a_continuous_one_comes_whole() -> None:
+def test_a_small_branch_beside_a_continuous_one_is_exhausted() -> None:
     space = ash.FunctionSpace(a=["x", "y", "z"], b=[ash.uniform(0, 1).when(a="x"), ash.choice(*range(99)).when(a="y")])
     drawn = space.sample(3000, seed=0)
     assert len({encode(tuple(params.items())) for params in drawn}) == 3000
     assert Counter(params["a"] for params in drawn) == {"x": 2900, "y": 99, "z": 1}
 
 
-def test_whole_spaces_are_drawn_to_their_end() -> None:
+def test_finite_spaces_are_drawn_to_their_end() -> None:
     space = ash.FunctionSpace(a=["x", "y", "z"], b=ash.integers(1, 2000).when(a="x"), c=[1, 2])
     drawn = [encode(tuple(params.items())) for params in space.stream(3)]
     assert len(drawn) == len(set(drawn)) == space.size == 2002 * 2
 
 
-def test_conditions_on_whole_numbers_of_many_levels() -> None:
+def test_conditions_on_integers_with_many_levels_are_counted() -> None:
     space = ash.FunctionSpace(trees=ash.integers(1, 50_000), depth=ash.choice(1, 2).when(trees=(7, 9)))
     assert space.size == 49_998 + 4
     with pytest.raises(ash.SettingError, match="condition on trees, which may be anything from 1 to 1000000"):
@@ -324,7 +324,7 @@ def test_repr_shows_the_range() -> None:
     assert repr(mixed) == "<ash.Space (a: 2, b: 0.0 to 1.0 or 1)>"
 
 
-def test_configurations_that_the_user_names() -> None:
+def test_given_configurations_are_read_with_values_between_levels() -> None:
     space = ash.FunctionSpace(a=ash.uniform(0, 1), n=ash.integers(1, 10**9), k=ash.integers(1, 99, log=True))
     assert space.read({"a": 0.25, "n": 5, "k": 98}) == ({"a": 0.25, "n": 5, "k": 98}, True)
     assert space.read({"a": 1 / 3, "n": 5, "k": 98})[1] is False

@@ -1,4 +1,4 @@
-"""The pruner and the sampler for studies of Optuna: their rules, and Optuna's own tests of samplers."""
+"""The pruner and the sampler for Optuna studies: their rules, and Optuna's own tests of samplers."""
 
 import importlib.util
 import math
@@ -36,7 +36,7 @@ class TestLevelSamplerOfSeveralObjectives(samplers.MultiObjectiveSamplerTestCase
 
 
 def study(scores: list[list[float]], direction: str = "maximize", **settings: Any) -> list[int]:
-    """How many steps each trial has reported before it was pruned; the scores of each by step."""
+    """Return how many steps each trial reported before it was pruned. `scores` has one list of steps per trial."""
     reported: list[int] = []
 
     def objective(trial: Any) -> float:
@@ -55,11 +55,12 @@ def study(scores: list[list[float]], direction: str = "maximize", **settings: An
 
 def test_the_best_half_is_not_pruned() -> None:
     flat = [[score] * 8 for score in (0.5, 0.4, 0.6, 0.3, 0.55, 0.7)]
-    # The only one; the worse of two; the best of three; the last; the second of five, and of three in rung 1; the best.
+    # The only trial; the worse of two; the best of three; the last; the second of five, then of three in rung 1; the
+    # best.
     assert study(flat) == [8, 1, 8, 1, 2, 8]
     assert study([[-score for score in one] for one in flat], "minimize") == study(flat)
     assert study(flat, min_epochs=3)[1] == 3
-    assert study([[0.5] * 4] * 3) == [4, 4, 4]  # ties continue
+    assert study([[0.5] * 4] * 3) == [4, 4, 4]  # trials with equal scores continue
 
 
 def test_rungs_are_at_powers_of_eta() -> None:
@@ -77,7 +78,7 @@ def test_f42_a_trial_that_skips_rungs_is_scored_at_each_and_nan_ends_it() -> Non
         f"ash:rung:{rung}" for rung in range(4)
     ]
     second = own.ask()
-    assert not second.should_prune()  # nothing is reported yet
+    assert not second.should_prune()  # nothing has been reported yet
     second.report(0.4, 3)
     assert second.should_prune()
     third = own.ask()
@@ -86,7 +87,7 @@ def test_f42_a_trial_that_skips_rungs_is_scored_at_each_and_nan_ends_it() -> Non
 
 
 def proposals(order: list[int], workers: int = 1, seed: int = 3) -> list[dict[str, Any]]:
-    """The parameters of trials that are asked for theirs in some order."""
+    """Return the parameters of trials that suggest them in the given order."""
     own = optuna.create_study(sampler=LevelSampler(seed=seed))
     trials = [own.ask() for _ in order]
 
@@ -100,13 +101,13 @@ def proposals(order: list[int], workers: int = 1, seed: int = 3) -> list[dict[st
     return [trial.params for trial in own.trials]
 
 
-def test_proposals_depend_on_no_order() -> None:
+def test_proposals_do_not_depend_on_the_order() -> None:
     one = proposals([*range(30)])
     assert one == proposals([*range(29, -1, -1)], workers=4) != proposals([*range(30)], seed=4)
     assert len({tuple(each.values()) for each in one}) > 20
 
 
-def test_levels_are_those_of_a_space() -> None:
+def test_levels_match_those_of_a_space() -> None:
     of = optuna.distributions
     assert levels_of(of.FloatDistribution(1e-3, 1, log=True)) == ash.log(1e-3, 1).levels
     assert levels_of(of.IntDistribution(1, 9, log=True)) == ash.integers(1, 9, log=True).drawn
@@ -116,6 +117,6 @@ def test_levels_are_those_of_a_space() -> None:
 @pytest.mark.parametrize(
     "make", [lambda: LadderPruner(eta=1), lambda: LadderPruner(min_epochs=0), lambda: LevelSampler(-1)]
 )
-def test_arguments_are_checked(make: Callable[[], Any]) -> None:
+def test_invalid_arguments_of_the_tools_are_refused(make: Callable[[], Any]) -> None:
     with pytest.raises(SettingError, match=r" must be .*, got "):
         make()

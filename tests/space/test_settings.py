@@ -1,4 +1,4 @@
-"""The table of hyperparameters: allowed values, errors for others, and the settings that reach the core."""
+"""The table of hyperparameters: allowed values, errors for others, and the settings passed to the core."""
 
 import inspect
 from typing import Any
@@ -18,7 +18,7 @@ def test_errors_are_value_errors_too() -> None:
 
 
 @pytest.mark.parametrize("name", HYPERPARAMETERS)
-def test_every_default_is_allowed_and_in_plain_form(name: str) -> None:
+def test_every_default_is_allowed_and_in_its_standard_form(name: str) -> None:
     default = HYPERPARAMETERS[name].default
     assert check_value(name, default) == default
     assert type(check_value(name, default)) is type(default)
@@ -46,7 +46,7 @@ PLAIN: dict[str, list[tuple[Any, Any]]] = {
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_plain_form(name: str) -> None:
+def test_values_are_converted_to_their_standard_form(name: str) -> None:
     for value, plain in PLAIN[name]:
         read = check_value(name, value)
         assert read == plain and type(read) is type(plain)
@@ -91,7 +91,7 @@ REFUSED: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("name", HYPERPARAMETERS)
-def test_a_refused_value_is_named_with_what_is_allowed(name: str) -> None:
+def test_a_refused_value_is_named_with_the_allowed_ones(name: str) -> None:
     for value in REFUSED[name]:
         with pytest.raises(SettingError) as caught:
             to_settings({name: value})
@@ -118,7 +118,7 @@ def test_a_refused_value_is_named_with_what_is_allowed(name: str) -> None:
         ("zzzzzzzz", "there are hidden, activation, optimizer"),
     ],
 )
-def test_unknown_names_get_the_nearest(name: str, hint: str) -> None:
+def test_an_unknown_name_gets_the_nearest_suggestion(name: str, hint: str) -> None:
     with pytest.raises(SettingError, match="unknown hyperparameter") as caught:
         check_params({name: 1})
     assert hint in str(caught.value)
@@ -131,19 +131,19 @@ def test_unknown_names_get_the_nearest(name: str, hint: str) -> None:
         (["seed", "metric", "validation", "random_state"], "an argument of ash.tune"),
     ],
 )
-def test_budget_and_arguments_of_the_run_are_not_searched(names: list[str], words: str) -> None:
+def test_budgets_and_arguments_of_the_run_are_not_hyperparameters(names: list[str], words: str) -> None:
     for name in names:
         with pytest.raises(SettingError, match=f"'{name}' is {words}"):
             check_params({name: 1})
 
 
 @pytest.mark.parametrize("name", [*inspect.signature(ash.tune).parameters][3:])
-def test_no_argument_of_tune_is_taken_for_a_misspelt_hyperparameter(name: str) -> None:
+def test_arguments_of_tune_are_not_mistaken_for_misspelled_hyperparameters(name: str) -> None:
     with pytest.raises(SettingError, match=rf"'{name}' is .*argument of ash\.tune"):
         check_params({name: 1})
 
 
-def test_activations_and_layers_must_agree() -> None:
+def test_the_numbers_of_activations_and_layers_must_agree() -> None:
     with pytest.raises(SettingError, match=r"names 2 layers, but hidden=\(64,\) has 1"):
         to_settings({"hidden": (64,), "activation": ("relu", "tanh")})
     assert to_settings({"hidden": (64, 32), "activation": ("relu", "tanh")}).activations == ["relu", "tanh"]
@@ -195,7 +195,7 @@ def test_every_hyperparameter_reaches_the_core() -> None:
     assert to_settings({"batch_size": "full"}).batch_size == 0
 
 
-def test_omitted_hyperparameters_have_their_defaults() -> None:
+def test_omitted_hyperparameters_get_their_defaults() -> None:
     settings = to_settings({})
     for name in [name for name in OF_NETWORKS if name not in ("hidden", "activation")]:
         assert getattr(settings, name) == HYPERPARAMETERS[name].default, name
@@ -206,16 +206,14 @@ def test_omitted_hyperparameters_have_their_defaults() -> None:
 @pytest.mark.parametrize(
     ("model", "name", "other"), [("lightgbm", "num_leaves", "depth"), ("catboost", "depth", "num_leaves")]
 )
-def test_boosted_trees_have_their_own_hyperparameters_and_are_external_to_the_core(
-    model: str, name: str, other: str
-) -> None:
+def test_hyperparameters_of_boosted_trees_do_not_reach_the_core(model: str, name: str, other: str) -> None:
     full = check_params({"model": model, name: 8, other: 8, "hidden": (7,), "target_transform": "log"})
     assert list(full) == [each for each, line in HYPERPARAMETERS.items() if model in line.models]
     assert full[name] == 8 and full["target_transform"] == "log" and full.keys().isdisjoint(("hidden", other))
     assert to_settings(full, 5.0).external_cost == 5.0 and to_settings({name: 8}).external_cost == 0.0
 
 
-def test_full_configuration_in_the_order_of_the_table_and_input_unchanged() -> None:
+def test_a_full_configuration_has_the_order_of_the_table_and_leaves_the_input_unchanged() -> None:
     given = {"batch_size": 16, "hidden": [8]}
     full = check_params(given)
     assert list(full) == OF_NETWORKS

@@ -1,4 +1,4 @@
-"""Domains and spaces of hyperparameters: levels, conditions, sizes, how candidates are drawn (F33-F35)."""
+"""Domains and spaces of hyperparameters: levels, conditions, sizes, and how candidates are drawn (F33-F35)."""
 
 import math
 from collections import Counter
@@ -21,7 +21,7 @@ from ash.space.domains import encode
 from ash.space.hyperparameters import check_params, to_settings
 
 
-def test_levels_are_rounded_and_the_bounds_exact() -> None:
+def test_levels_are_rounded_but_the_bounds_are_exact() -> None:
     assert ash.log(1e-4, 1e-1, levels=4).levels == (0.0001, 0.001, 0.01, 0.1)
     assert ash.log(1e-3, 1e-1, levels=5).levels == (0.001, 0.00316, 0.01, 0.0316, 0.1)
     assert ash.uniform(0.0, 1.0, levels=5).levels == (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -38,7 +38,7 @@ def test_close_levels_get_more_digits() -> None:
 
 
 @given(st.floats(1e-12, 1e12), st.floats(1.0, 1e6), st.integers(2, 60))
-def test_log_levels_are_near_the_exact_ones(low: float, ratio: float, count: int) -> None:
+def test_log_levels_are_close_to_the_exact_values(low: float, ratio: float, count: int) -> None:
     high = low * ratio
     if not high > low * (1 + 1e-9):
         assert ash.log(low, low).levels == (low,)
@@ -49,7 +49,7 @@ def test_log_levels_are_near_the_exact_ones(low: float, ratio: float, count: int
     assert np.allclose(levels, exact, rtol=6e-3, atol=0)
 
 
-def test_default_levels() -> None:
+def test_the_default_level_is_in_the_middle_unless_given() -> None:
     assert ash.choice("a", "b").default == "a"
     assert ash.choice("a", "b", default="b").default == "b"
     assert ash.integers(1, 5).default == 3
@@ -66,7 +66,7 @@ def test_low_equals_high_is_one_level() -> None:
     assert ash.log(0.5, 0.5).levels == (0.5,)
 
 
-def test_duplicate_unhashable_and_nan_options() -> None:
+def test_duplicate_options_are_merged_and_invalid_ones_refused() -> None:
     assert ash.choice(1, 2, 1, 2).levels == (1, 2)
     assert ash.choice([64, 32], (64, 32), [8]).levels == ((64, 32), (8,))
     nan = ash.choice(float("nan"), float("nan"), 1.0, default=float("nan"))
@@ -116,12 +116,12 @@ def test_duplicate_unhashable_and_nan_options() -> None:
         lambda: ash.choice(1).when(optimizer="sgd").when(optimizer="adam"),
     ],
 )
-def test_domains_that_make_no_sense(make: Any) -> None:
+def test_invalid_domains_are_refused(make: Any) -> None:
     with pytest.raises(SettingError):
         make()
 
 
-def test_a_list_of_options_is_meant_as_options() -> None:
+def test_a_list_of_options_must_be_unpacked() -> None:
     with pytest.raises(SettingError, match=r"choice\(\[32, 64\]\) is one option, .* as choice\(32, 64\)"):
         ash.choice([32, 64])
     assert ash.choice((32, 64)).levels == ((32, 64),), "a tuple is one"
@@ -234,12 +234,12 @@ def momentum_space() -> Space:
         (lambda: Space(activation=("relu",)), "names 1 layers, but hidden=\\(64, 64\\) has 2"),
     ],
 )
-def test_spaces_that_make_no_sense(make: Any, message: str) -> None:
+def test_invalid_spaces_are_refused(make: Any, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         make()
 
 
-def test_exclusive_levels_are_kept_apart_by_conditions() -> None:
+def test_conditions_separate_incompatible_levels() -> None:
     space = Space(
         optimizer=ash.choice("adam", "adamw"),
         weight_decay=ash.choice(0.01, 0.1).when(optimizer="adamw"),
@@ -262,7 +262,7 @@ def test_inactive_hyperparameters_are_absent_and_do_not_count() -> None:
     assert all(list(params)[:2] == ["learning_rate", "optimizer"] for params in drawn)
 
 
-def test_several_conditions_and_chains() -> None:
+def test_several_conditions_and_chains_are_counted() -> None:
     space = Space(
         optimizer=ash.choice("sgd", "momentum", "adam"),
         batch_size=ash.choice(16, 32),
@@ -283,7 +283,7 @@ def test_the_first_domain_whose_conditions_hold_applies() -> None:
         assert (params["learning_rate"] >= 0.5) == (params["optimizer"] == "sgd")
 
 
-def test_conditions_on_tuples() -> None:
+def test_conditions_can_refer_to_tuples() -> None:
     space = Space(
         hidden=ash.choice((64,), (64, 32), (32,)),
         dropout=ash.choice(0.1, 0.2).when(hidden=(64, 32)),
@@ -295,7 +295,7 @@ def test_conditions_on_tuples() -> None:
     assert all(("l2" in params) == (len(params["hidden"]) == 1) for params in drawn)
 
 
-def test_levels_that_conditions_treat_alike_stay_one_case() -> None:
+def test_levels_that_conditions_do_not_distinguish_are_counted_together() -> None:
     space = Space(
         batch_size=ash.integers(1, 50_000),
         dropout=ash.choice(0.1, 0.2).when(batch_size=7),
@@ -306,7 +306,7 @@ def test_levels_that_conditions_treat_alike_stay_one_case() -> None:
 
 @st.composite
 def spaces(draw: st.DrawFn) -> tuple[Space, dict[str, tuple[list[Any], list[tuple[str, list[Any]]]]]]:
-    """A random space of at most five hyperparameters, and its levels and conditions in plain lists."""
+    """Return a random space with at most five hyperparameters, and its levels and conditions in plain lists."""
     names = draw(st.permutations(["dropout", "l2", "momentum", "beta1", "label_smoothing"]))
     plain: dict[str, tuple[list[Any], list[tuple[str, list[Any]]]]] = {}
     for name in names[: draw(st.integers(1, 5))]:
@@ -328,7 +328,7 @@ def spaces(draw: st.DrawFn) -> tuple[Space, dict[str, tuple[list[Any], list[tupl
 
 
 def every_configuration(plain: dict[str, tuple[list[Any], list[tuple[str, list[Any]]]]]) -> set[Any]:
-    """All configurations by brute force: every assignment, without its inactive hyperparameters."""
+    """Return all configurations by brute force: every assignment, without its inactive hyperparameters."""
     found = set()
     for values in product(*(levels for levels, _ in plain.values())):
         params: dict[str, Any] = {}
@@ -340,7 +340,7 @@ def every_configuration(plain: dict[str, tuple[list[Any], list[tuple[str, list[A
 
 
 @given(spaces(), st.integers(0, 2**70))
-def test_the_grid_is_exactly_all_configurations(pair: Any, seed: int) -> None:
+def test_the_grid_contains_exactly_all_configurations(pair: Any, seed: int) -> None:
     space, plain = pair
     drawn = [key(params) for params in space.sample(space.size, seed)]
     assert len(drawn) == len(set(drawn)) == space.size
@@ -353,7 +353,7 @@ def test_the_grid_is_exactly_all_configurations(pair: Any, seed: int) -> None:
 
 @pytest.mark.parametrize("rows", [20, 500, 4_000, 50_000, 1_000_000])
 @pytest.mark.parametrize(("features", "outputs", "classes"), [(1, 1, 2), (64, 1, 10), (5000, 1, 0), (8, 300, 0)])
-def test_default_space_is_valid_everywhere(rows: int, features: int, outputs: int, classes: int) -> None:
+def test_the_default_space_is_valid_everywhere(rows: int, features: int, outputs: int, classes: int) -> None:
     metric = "accuracy" if classes else "r2"
     space = default_space(rows, features, outputs, classes, numbers=features, metric=metric)
     assert space.size > 40_000
@@ -367,7 +367,7 @@ def test_default_space_is_valid_everywhere(rows: int, features: int, outputs: in
     assert {len(level) for level in space.domains["hidden"][0].levels} == {0, 1, 2, 3, 5}
 
 
-def test_default_space_grows_with_the_table() -> None:
+def test_the_default_space_grows_with_the_table() -> None:
     def widest(rows: int, features: int, classes: int) -> int:
         space = default_space(rows, features, 1, classes, numbers=features, metric="accuracy")
         return max(max(level, default=0) for level in space.domains["hidden"][0].levels)
@@ -381,7 +381,7 @@ def test_default_space_grows_with_the_table() -> None:
     ("rows", "numbers", "classes", "embedding"),
     [(6000, 8, 2, "periodic"), (500, 8, 2, "none"), (500, 8, 0, "periodic"), (6000, 0, 2, None), (6000, 201, 2, None)],
 )
-def test_numbers_are_embedded_where_there_are_few_of_them(
+def test_the_default_embedding_depends_on_rows_numbers_and_task(
     rows: int, numbers: int, classes: int, embedding: str | None
 ) -> None:
     space = default_space(rows, 250, 1, classes, numbers=numbers, metric="accuracy" if classes else "r2")
@@ -394,13 +394,13 @@ def test_numbers_are_embedded_where_there_are_few_of_them(
 @pytest.mark.parametrize(
     ("classes", "metric", "default"), [(2, "accuracy", 0.1), (2, "roc_auc", 0.0), (3, "neg_log_loss", 0.1)]
 )
-def test_labels_may_be_smoothed(classes: int, metric: str, default: float) -> None:
+def test_label_smoothing_depends_on_classes_and_metric(classes: int, metric: str, default: float) -> None:
     (smoothing,) = default_space(6000, 8, 1, classes, numbers=8, metric=metric).domains["label_smoothing"]
     assert smoothing.default == default and smoothing.levels == (0.0, 0.03, 0.1)
     assert "label_smoothing" not in default_space(6000, 8, 1, 0, numbers=8, metric="r2").domains
 
 
-# The draw: the default first, no repetition, uniform, the same everywhere
+# Draws: the default first, no repetition, uniform, the same everywhere
 
 
 def test_candidate_0_is_the_default_and_nothing_repeats() -> None:
@@ -409,13 +409,13 @@ def test_candidate_0_is_the_default_and_nothing_repeats() -> None:
     assert len({key(params) for params in drawn}) == 16_384
 
 
-def test_the_first_k_of_n_are_the_draw_of_k() -> None:
+def test_fewer_candidates_are_the_first_of_more() -> None:
     whole = LARGE.sample(300, seed=5)
     for k in (1, 2, 17, 299):
         assert LARGE.sample(k, seed=5) == whole[:k]
 
 
-def test_seeds() -> None:
+def test_seeds_are_integers_of_any_size() -> None:
     assert LARGE.sample(50, seed=1) == LARGE.sample(50, seed=np.int64(1))
     assert LARGE.sample(50, seed=1) != LARGE.sample(50, seed=2)
     assert len(LARGE.sample(5, seed=2**200)) == 5
@@ -427,8 +427,8 @@ def test_seeds() -> None:
             LARGE.sample(n)  # type: ignore[arg-type]
 
 
-def test_the_draw_does_not_depend_on_the_versions() -> None:
-    """Fixed once: PCG64's raw words and the levels are the same everywhere."""
+def test_draws_do_not_depend_on_library_versions() -> None:
+    """The expected values are fixed: PCG64's raw words and the levels are the same everywhere."""
     fixed = [
         {"learning_rate": 0.00316, "hidden": (64,), "momentum": 0.45},
         {"learning_rate": 0.000398, "hidden": (64,), "momentum": 0.63},
@@ -444,15 +444,15 @@ def test_the_draw_does_not_depend_on_the_versions() -> None:
     assert space.sample(5, seed=2026) == fixed
 
 
-def test_the_draw_is_uniform() -> None:
+def test_draws_are_uniform() -> None:
     space = momentum_space()
     counts = Counter(key(space.sample(2, seed)[1]) for seed in range(2700))
     assert len(counts) == space.size - 1
     chi_square = sum((count - 100) ** 2 / 100 for count in counts.values())
-    assert chi_square < 60  # 26 degrees of freedom: exceeded once in 6,000 seeds' choices
+    assert chi_square < 60  # 26 degrees of freedom: exceeded by one seed in 6,000
 
 
-def test_more_than_the_space_gives_all_of_it_with_a_warning() -> None:
+def test_requesting_more_than_the_space_gives_all_of_it_with_a_warning() -> None:
     space = momentum_space()
     with pytest.warns(UserWarning, match="candidates=29 exceeds the 28 configurations"):
         drawn = space.sample(29, seed=4)
@@ -460,7 +460,7 @@ def test_more_than_the_space_gives_all_of_it_with_a_warning() -> None:
     assert drawn == space.sample(28, seed=4)
 
 
-def test_a_stream_begins_as_every_sample_and_ends_with_the_space() -> None:
+def test_a_stream_starts_like_every_sample_and_ends_with_the_space() -> None:
     space = momentum_space()
     for seed in (0, 7, 2**90):
         whole = list(space.stream(seed))
@@ -469,29 +469,30 @@ def test_a_stream_begins_as_every_sample_and_ends_with_the_space() -> None:
             assert space.sample(n, seed) == whole[:n]
     assert list(Space().stream()) == [{}]
     with pytest.raises(SettingError, match=r"seed must be an integer of at least 0, got "):
-        space.stream(-1)  # before anything is drawn
+        space.stream(-1)  # raised before anything is drawn
 
 
 def test_every_order_of_a_small_space_is_equally_likely() -> None:
-    """All six orders after the default occur equally often, so the shuffle is right to its end."""
+    """After the default, all six orders are equally frequent, so the shuffle is correct to its end."""
     space = Space(dropout=ash.choice(0.0, 0.1, 0.2, 0.3))
     counts = Counter(tuple(params["dropout"] for params in space.stream(seed)) for seed in range(1200))
     assert len(counts) == 6 and all(order[0] == 0.0 for order in counts)
-    assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 20.5  # 5 degrees of freedom: once in 1,000
+    # 5 degrees of freedom: exceeded by one seed in 1,000
+    assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 20.5
 
 
-def test_a_stream_of_many_ends_with_its_space() -> None:
+def test_a_long_stream_ends_with_its_space() -> None:
     space = Space(dropout=ash.uniform(0, 0.9, levels=200), momentum=ash.uniform(0, 0.9, levels=200))
     assert sum(1 for _ in space.stream(3)) == 40_000
 
 
-def test_a_space_without_choice() -> None:
+def test_a_space_without_choices_has_one_configuration() -> None:
     assert Space().size == 1
     assert Space().sample(1) == [{}]
     assert Space(batch_size="full", hidden=(4, 2)).sample(1) == [{"batch_size": "full", "hidden": (4, 2)}]
 
 
-def test_a_list_is_a_choice_and_a_tuple_a_value() -> None:
+def test_a_list_is_a_choice_and_a_tuple_is_a_value() -> None:
     assert Space(hidden=[4, 2]).domains["hidden"][0].levels == ((4,), (2,))
     assert Space(hidden=[[4, 2], (8,)]).domains["hidden"][0].levels == ((4, 2), (8,))
     assert Space(hidden=(4, 2)).size == 1
@@ -499,7 +500,7 @@ def test_a_list_is_a_choice_and_a_tuple_a_value() -> None:
     assert several.size == 1 + 2
 
 
-def test_a_grid_beyond_64_bits() -> None:
+def test_a_grid_beyond_64_bits_is_drawn_from() -> None:
     names = ("learning_rate", "epsilon", "l2", "weight_decay", "momentum", "beta1", "beta2")
     space = Space(**{name: ash.log(1e-9, 0.9, levels=1000) for name in names})
     assert space.size == 1000**7 > 2**64
@@ -508,7 +509,7 @@ def test_a_grid_beyond_64_bits() -> None:
     assert 0.4 < np.mean([params["l2"] > 3e-5 for params in drawn]) < 0.6
 
 
-def test_a_sample_is_the_callers_own() -> None:
+def test_changing_a_sample_does_not_change_the_space() -> None:
     space = momentum_space()
     space.sample(3)[0]["optimizer"] = "changed"
     space.default["optimizer"] = "changed"
@@ -518,7 +519,7 @@ def test_a_sample_is_the_callers_own() -> None:
         space.domains["optimizer"] = ()  # type: ignore[index]
 
 
-def test_repr_says_how_much_there_is() -> None:
+def test_repr_shows_the_number_of_configurations() -> None:
     assert repr(momentum_space()).startswith("<ash.Space of 28 configurations (learning_rate: 4, optimizer: 3")
 
 

@@ -1,4 +1,4 @@
-"""The argument `space` of the entry points, and runs over domains whose levels are not listed."""
+"""The argument `space` of the entry points, and runs with domains whose levels are not listed."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def tuned(space: Any = SPACE, **changes: Any) -> ash.FunctionResult:
     return ash.tune_function(train, space, **{**SETTINGS, **changes})
 
 
-def test_networks_take_spaces_and_dicts() -> None:
+def test_networks_accept_spaces_and_dicts() -> None:
     expected = ash.tune(X, Y, ash.Space(**DOMAINS), **SETTINGS)
     for space in (DOMAINS, ash.FunctionSpace(**DOMAINS)):
         result = ash.tune(X, Y, space, **SETTINGS)
@@ -54,7 +54,7 @@ def test_networks_take_spaces_and_dicts() -> None:
     assert one.space is DOMAINS
 
 
-def test_functions_take_spaces_of_networks() -> None:
+def test_functions_accept_spaces_of_networks() -> None:
     space = ash.Space(learning_rate=ash.log(1e-3, 1), batch_size=[16, 32])
 
     def train(params: dict[str, Any], epochs: int, state: Any) -> float:
@@ -76,24 +76,24 @@ def test_functions_take_spaces_of_networks() -> None:
         (ash.FunctionSpace(hidden=["wide", "deep"]), "hidden must be a tuple of widths .*, got 'wide'"),
     ],
 )
-def test_what_is_no_space_of_networks(space: Any, message: str) -> None:
+def test_invalid_spaces_of_networks_are_refused(space: Any, message: str) -> None:
     with pytest.raises(ash.SettingError, match=message):
         ash.tune(X, Y, space, **SETTINGS)
     with pytest.raises(ash.SettingError, match=message):
         ash.ASHClassifier(space).fit(X, Y)
 
 
-def test_what_is_no_space_of_a_function() -> None:
+def test_invalid_spaces_of_a_function_are_refused() -> None:
     with pytest.raises(ash.SettingError, match=r"space must be ash\.FunctionSpace\(.*, got None"):
         tuned(None)
     with pytest.raises(ash.SettingError, match=r"space\[0\] must be ash\.FunctionSpace\(.*, got 3"):
         ash.ASHSearchCV(SGDClassifier(), [3]).fit(X, Y)
 
 
-# Runs over levels that are not listed
+# Runs with levels that are not listed
 
 
-def test_documents_hold_bounds_in_place_of_levels() -> None:
+def test_json_holds_bounds_instead_of_levels() -> None:
     result = tuned()
     story = json.loads(result.to_json())["space"]
     assert story["x"] == [
@@ -105,7 +105,7 @@ def test_documents_hold_bounds_in_place_of_levels() -> None:
     assert len(result.to_json()) < 20_000
 
 
-def test_a_journal_goes_on_over_such_a_space(tmp_path: Path) -> None:
+def test_a_run_with_unlisted_levels_is_resumed_from_its_journal(tmp_path: Path) -> None:
     whole = tuned(journal=tmp_path / "whole.ash")
     tuned(journal=tmp_path / "run.ash", candidates=3)
     assert tuned(journal=tmp_path / "run.ash").params == whole.params
@@ -121,7 +121,7 @@ def test_a_journal_goes_on_over_such_a_space(tmp_path: Path) -> None:
         assert again.space.domains[name] == domains
 
 
-def test_samplers_and_studies_know_the_ranges() -> None:
+def test_samplers_and_studies_receive_the_ranges() -> None:
     import optuna
 
     of = optuna.distributions
@@ -147,7 +147,7 @@ def sobol_space() -> dict[str, Any]:
     return {"x": ash.uniform(0, 1), "n": ash.integers(1, 10**6)}
 
 
-def test_pictures_and_reports_use_the_values_that_occur(tmp_path: Path) -> None:
+def test_plots_and_reports_use_the_values_that_occur(tmp_path: Path) -> None:
     result = tuned(candidates=40)
     assert set(result.importance()) == set(SPACE)
     result.report(tmp_path / "report.html")
@@ -156,6 +156,6 @@ def test_pictures_and_reports_use_the_values_that_occur(tmp_path: Path) -> None:
     assert axis.get_xscale() == "log" and result.plot_parameter("n").get_xscale() == "linear"
 
 
-def test_known_values_between_levels_come_first() -> None:
+def test_given_values_between_levels_come_first() -> None:
     known = {"x": 1 / 3, "n": 7, "k": 500, "grid": 10, "kind": "a", "rate": 0.12345678901234}
     assert tuned(first=[known]).params[0] == known

@@ -1,4 +1,4 @@
-"""`candidates=None`: an endless stream from the space, drawn as the core asks for more."""
+"""`candidates=None`: an endless stream from the space, drawn when the core asks for more."""
 
 import itertools
 
@@ -17,7 +17,7 @@ def endless(space=SPACE, **settings):
     return ash.tune(*WINE, space, **configured(settings))
 
 
-def test_candidates_are_those_of_the_spaces_stream():
+def test_candidates_match_the_stream_of_the_space():
     result = endless(epoch_limit=200)
     assert result.ended == "epoch_limit" and result.epochs <= 200
     entered = {job.candidate for job in result.jobs}
@@ -26,7 +26,7 @@ def test_candidates_are_those_of_the_spaces_stream():
     assert len(result.candidates) == len(result.params)
 
 
-def test_an_endless_stream_promotes_by_the_papers_rule():
+def test_an_endless_stream_promotes_by_the_rule_of_the_paper():
     result = endless(epoch_limit=100)
     assert result.settings["promotion"] == "paper" and result.settings["candidates"] is None
     assert endless(epoch_limit=100, promotion="capped").settings["promotion"] == "capped"
@@ -41,7 +41,7 @@ def test_the_ladder_has_the_rungs_that_were_reached():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_how_many_are_drawn_together_changes_nothing(threads, monkeypatch):
+def test_the_number_of_candidates_drawn_at_once_changes_nothing(threads, monkeypatch):
     expected = endless(epoch_limit=150, threads=1)
     for chunk in (1, 3, 5000):
         monkeypatch.setattr("ash.engine.candidates.CHUNK", chunk)
@@ -56,21 +56,21 @@ def test_greedy_streams_keep_drawing_candidates(monkeypatch):
     assert result.params == tuple(itertools.islice(SPACE.stream(5), len(result.params)))
 
 
-def test_a_small_space_is_searched_whole_and_ends_the_run():
+def test_a_small_space_is_searched_completely_and_ends_the_run():
     space = ash.Space(learning_rate=ash.log(1e-3, 1e-1, levels=6), hidden=ash.choice((3,), ()))
     result = endless(space, time_limit=100)
     assert result.ended == "finished" and len(result.params) == space.size == 12
     assert {job.candidate for job in result.jobs} == set(range(12))
 
 
-def test_a_stream_ends_with_the_largest_number_of_a_candidate(monkeypatch):
+def test_a_stream_ends_at_the_largest_candidate_number(monkeypatch):
     monkeypatch.setattr("ash.engine.candidates.LARGEST", 10)
     monkeypatch.setattr("ash.engine.candidates.CHUNK", 4)
     result = endless(time_limit=100)
     assert result.ended == "finished" and len(result.params) == 10
 
 
-def test_random_search_without_end():
+def test_random_search_can_run_endlessly():
     result = endless(algorithm="random", max_rungs=2, epoch_limit=90)
     assert {job.epochs for job in result.jobs} == {1, 2}
     assert result.rungs[0]["finished"] - result.rungs[1]["finished"] <= 32

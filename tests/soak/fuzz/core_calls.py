@@ -1,9 +1,9 @@
-"""Calls of the private functions of the core, decoded from bytes: each succeeds or is refused, whatever it is given.
+"""Calls of the core's private functions, decoded from bytes: each call succeeds or is refused, whatever its arguments.
 
-    bytes   ->   a call and its arguments, again and again; what a call returns may be an argument of a later one
+    bytes   ->   calls and their arguments; the result of a call may be an argument of a later call
 
-Arguments come from few values, most of which are edge cases: sizes that do not fit each other, numbers of 2**31
-and 2**32, NaN, None. Valid ones are small, so that no call takes long.
+Arguments are drawn from a few values, most of which are edge cases: sizes that do not match, numbers around 2**31
+and 2**32, NaN, None. Valid arguments are small, so that no call takes long.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ NAMES = {
 }
 RATES = ("learning_rate", "momentum", "beta1", "beta2", "epsilon", "l2", "weight_decay", "dropout", "label_smoothing")
 ACTIVATIONS = ("relu", "selu", "identity", "mish")
-ROWS = 24  # of most tables
+ROWS = 24  # the number of rows of most tables
 
 
 def core(content: bytes) -> None:
@@ -48,7 +48,7 @@ def core(content: bytes) -> None:
 
 
 class Calls:
-    """The objects made by the calls so far, by kind; an argument is one of these, or sometimes of the wrong kind."""
+    """The objects made by the calls so far, by kind. An argument is one of them, or sometimes of a wrong kind."""
 
     def __init__(self, words: Words) -> None:
         self.words = words
@@ -108,7 +108,7 @@ class Calls:
         return self.words.pick(DOUBLES)
 
     def some(self, kind: str) -> Any:
-        """Return one that was made, or a new one; rarely something else."""
+        """Return an existing object or a new one, rarely something else."""
         made = self.made.get(kind, [])
         if self.rarely():
             return self.words.pick((None, 1, "", [], *(each for others in self.made.values() for each in others)))
@@ -121,7 +121,7 @@ class Calls:
         return made
 
     def array(self, *shape: int, kind: Any = np.float64) -> Any:
-        """Return random values of this shape, or rarely of another, of another kind, or with strange ones."""
+        """Return random values of this shape. Rarely the shape or kind differs, or some values are unusual."""
         if self.rarely():
             shape = tuple(self.words.pick(SIZES) for _ in range(self.words.byte() % 4))
         if self.rarely():
@@ -217,7 +217,7 @@ class Calls:
         return self.keep("mailbox", _core.Mailbox(self.pick((1, 2), NUMBERS)))
 
     def network(self) -> Any:
-        """Make one by hand, whose parts may not fit each other."""
+        """Make a network by hand, whose parts may not match."""
         features, hidden, outputs = (self.words.pick((3, 3, 17)) for _ in range(3))
         weights = [self.array(features, hidden, kind=np.float32), self.array(hidden, outputs, kind=np.float32)]
         biases = [self.array(each, kind=np.float32) for each in (hidden, outputs)]
@@ -260,7 +260,7 @@ class Calls:
         return self.keep("tuner", _core.Tuner(folds, candidates, **options))
 
     def trained(self) -> Any:
-        """Return the state after a job, sometimes with another part."""
+        """Return the state after a job, sometimes with one part changed."""
         words = self.words
         settings, data = self.some("settings"), self.some("data")
         rung = self.pick((0, 1, 2), (-1, 63, 2**31 - 1))
@@ -279,7 +279,7 @@ class Calls:
         other = self.words.pick((self.array(3, kind=np.float32), self.number(), self.double(), None))
         return (*state[:place], other, *state[place + 1 :])
 
-    # Their use
+    # Uses of the objects
 
     def train(self) -> None:
         epochs = self.pick((1, 2, 0), (-1, 2**40, 2**62))
@@ -378,7 +378,7 @@ class Calls:
             self.words.pick(tuple(uses.values()))()
 
     def restore(self) -> None:
-        """Give a tuner the results of another, with a change."""
+        """Give a tuner the results of another tuner, with a change."""
         source, target = self.some("tuner"), self.some("tuner")
         jobs, assists = dict(source.jobs()), dict(source.assists())
         scores, steps = source.fold_scores()["scores"], source.steps()

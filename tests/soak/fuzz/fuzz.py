@@ -1,11 +1,11 @@
 """Fuzzes the code that reads untrusted bytes, guided by coverage.
 
     pip install atheris
-    python tests/soak/fuzz/fuzz.py model -runs=100000            # a target of targets.py; options of libFuzzer
+    python tests/soak/fuzz/fuzz.py model -runs=100000            # a target of targets.py and options of libFuzzer
     python tests/soak/fuzz/fuzz.py journal -max_total_time=3600
 
-It begins with the files of tests/soak/fuzz/corpus/NAME and adds to build/fuzz/NAME. Its findings are added to the
-corpus, and tests/soak/fuzz/test_fuzz_corpus.py tries them from then on.
+It starts with the files of tests/soak/fuzz/corpus/NAME and adds to build/fuzz/NAME. Findings are added to the corpus by
+hand, and tests/soak/fuzz/test_fuzz_corpus.py tests them from then on.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Targets of the fuzzers: each takes untrusted bytes and must give a result or an error of ash; all else is a fault.
+"""Targets of the fuzzers: each takes untrusted bytes and must return or raise an ash error. Anything else is a fault.
 
     model      `ash.load` of a file
     journal    `ash-tune show` of a journal: its database, hashes and facts
@@ -6,7 +6,7 @@
     space      a Space of domains decoded from the bytes, and its first candidates
     core       calls of private functions of the core: core_calls.py
 
-Each is a function of the bytes, without any state: tests run it on the corpus, and fuzz.py on what it finds.
+Each target is a stateless function of the bytes. Tests run it on the corpus, and fuzz.py runs it on new bytes.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 @contextlib.contextmanager
 def file_of(content: bytes, ending: str) -> Iterator[Path]:
-    """Put bytes into a file while the block lasts, in memory if the system can."""
+    """Yield the path of a temporary file with this content, in memory if the system supports that."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         path = Path(folder) / f"file{ending}"
@@ -48,7 +48,7 @@ def journal(content: bytes) -> None:
 
 
 def csv(content: bytes) -> None:
-    """Read a table, with the last column as the target, or one that the first byte names."""
+    """Read a table. The target is the last column, or one that the first byte selects."""
     wanted = None if not content or content[0] % 2 else "target"
     with file_of(content[1:], ".csv") as path, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -57,7 +57,7 @@ def csv(content: bytes) -> None:
 
 
 def space(content: bytes) -> None:
-    """Make a space from the bytes, and draw from it."""
+    """Make a space from the bytes and draw from it."""
     words = Words(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

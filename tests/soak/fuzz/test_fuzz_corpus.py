@@ -1,4 +1,4 @@
-"""Each file of the fuzzers' corpus, and changed copies of it, give a result or an error of ash."""
+"""Each file of the fuzzers' corpus, and changed copies of it, give a result or an ash error."""
 
 import random
 from pathlib import Path
@@ -8,16 +8,16 @@ from targets import CORPUS, TARGETS
 
 pytestmark = pytest.mark.core
 
-CHANGES = 40  # of each file
+CHANGES = 40  # changed copies per file
 FILES = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 
 
-def test_there_is_a_corpus_of_each_target() -> None:
+def test_each_target_has_a_corpus() -> None:
     assert {path.parent.name for path in FILES} == set(TARGETS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_each_file_and_changed_copies_of_it(path: Path) -> None:
+def test_each_file_and_its_changed_copies_give_a_result_or_an_ash_error(path: Path) -> None:
     target, content = TARGETS[path.parent.name], path.read_bytes()
     target(content)
     generator = random.Random(len(content))

@@ -10,14 +10,14 @@ NAMES = ("hidden", "learning_rate", "batch_size", "optimizer", "dropout", "activ
 
 
 class Words:
-    """Values decoded from bytes: the same bytes give the same values."""
+    """Values decoded from bytes. The same bytes always give the same values."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._place = 0
 
     def byte(self) -> int:
-        """Return the next byte, 0 after the last."""
+        """Return the next byte, or 0 after the end."""
         self._place += 1
         return self._content[self._place - 1] if self._place <= len(self._content) else 0
 
