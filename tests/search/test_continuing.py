@@ -1,4 +1,4 @@
-"""Training further: k epochs and l more equal k + l at once, nothing is repeated, and earlier stages can be read."""
+"""Training further: k epochs and l more equal k + l at once, nothing is repeated, and earlier stages can be scored."""
 
 import pickle
 from functools import partial
@@ -45,17 +45,17 @@ OURS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", OURS)
-@pytest.mark.filterwarnings("ignore:class_weight presets")  # a search ignores it around the whole run
-def test_scikit_learn_s_estimators(name: str) -> None:
+@pytest.mark.filterwarnings("ignore:class_weight presets")  # a search ignores this warning during the whole run
+def test_resumed_scikit_learn_estimators_equal_ones_trained_at_once(name: str) -> None:
     at_once, on = trained(OURS[name], 9), trained(OURS[name], 2, 3, 4)
     assert on.done == 9 and not on.why
-    if "histograms" in name or name == "boosting":  # sums of trees are made anew, in another order
+    if "histograms" in name or name == "boosting":  # sums over trees are computed again, in another order
         np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-9)
     else:
         np.testing.assert_array_equal(predicted(on), predicted(at_once))
 
 
-def test_what_counts_in_each() -> None:
+def test_each_estimator_has_a_resource() -> None:
     found = {name: way_of(estimator).resource for name, estimator in OURS.items()}
     assert set(found.values()) == {"n_estimators", "max_iter", "epochs"}
     assert found["histograms"] == "max_iter" and found["network"] == "epochs"
@@ -71,7 +71,7 @@ def test_trees_are_kept() -> None:
     assert under.estimator.estimators_[:5] == before and len(under.estimator.estimators_) == 8
 
 
-def test_without_labels() -> None:
+def test_estimators_without_labels_are_trained_further() -> None:
     under = way_of(IsolationForest()).begin(IsolationForest(random_state=0))
     for _ in range(2):
         under.more(Rows(X, None), 4)
@@ -91,7 +91,7 @@ def test_boosting_that_stopped_early_stops_again_when_trained_further() -> None:
         assert under.done == 120 and rounds < 40
 
 
-def test_passes_are_over_all_rows_in_an_order_of_their_own() -> None:
+def test_each_pass_uses_all_rows_in_a_different_order() -> None:
     class Counting(SGDClassifier):
         def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
             seen.append((X[:, 0].copy(), y.copy(), classes, sample_weight))
@@ -131,7 +131,7 @@ def test_a_single_tree_is_retrained_on_more_rows() -> None:
     np.testing.assert_array_equal(predicted(under), DecisionTreeRegressor(random_state=0).fit(X, TARGETS).predict(X))
 
 
-def test_few_rows_have_all_classes() -> None:
+def test_a_small_sample_of_rows_contains_all_classes() -> None:
     rare = np.where(np.arange(len(Y)) == 250, 7, Y % 2)
     under = way_of(DecisionTreeClassifier()).begin(DecisionTreeClassifier())
     under.more(Rows(X, rare, {}, np.unique(rare)), 5)
@@ -153,7 +153,7 @@ def test_estimators_that_cannot_be_trained_further_are_retrained() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:class_weight presets")
-def test_a_state_is_picklable_and_small() -> None:
+def test_a_state_is_small_and_can_be_pickled() -> None:
     for name, estimator in OURS.items():
         under = trained(estimator, 2)
         under.rest()
@@ -188,12 +188,12 @@ def test_invalid_resources_are_refused(estimator: Any, resource: Any, words: str
         way_of(estimator, resource)
 
 
-def test_a_candidate_without_partial_fit() -> None:
+def test_a_candidate_without_partial_fit_is_refused() -> None:
     with pytest.raises(SettingError, match="MLPClassifier with these parameters has no partial_fit"):
         way_of(MLPClassifier()).begin(MLPClassifier(solver="lbfgs"))
 
 
-# An ensemble cut to its first trees predicts and scores like one that was trained for only these
+# An ensemble cut to its first trees predicts and scores like one trained for only these
 
 ALL, FEW = 7, 3
 
@@ -219,7 +219,7 @@ LIBRARIES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("make", [*STAGED.values(), *LIBRARIES.values()], ids=[*STAGED, *LIBRARIES])
-def test_stages_score_as_they_did(make: Any) -> None:
+def test_earlier_stages_score_as_they_did_then(make: Any) -> None:
     estimator = make()
     whole, few = trained(estimator, ALL), trained(estimator, FEW)
     assert whole.at(FEW) is not None
@@ -232,7 +232,7 @@ def test_stages_score_as_they_did(make: Any) -> None:
         assert score(whole.at(ALL), X, y) == score(whole.estimator, X, y)
 
 
-def test_laws() -> None:
+def test_each_estimator_has_a_law_of_its_learning_curve() -> None:
     laws = {name: way_of(make()).begin(make()).law for name, make in STAGED.items()}
     averages = {name: AVERAGE for name in ("forest", "extra trees")}
     assert laws == {**dict.fromkeys(STAGED, ROUNDS), **averages}
@@ -241,7 +241,7 @@ def test_laws() -> None:
         assert under.law == "" and under.at(1) is None
 
 
-def test_nothing_of_the_whole_is_changed() -> None:
+def test_a_stage_does_not_change_the_whole_estimator() -> None:
     for make in (STAGED["forest"], STAGED["boosting"], STAGED["histograms"]):
         whole = trained(make(), ALL)
         before = whole.estimator.predict_proba(X)
@@ -250,7 +250,7 @@ def test_nothing_of_the_whole_is_changed() -> None:
         assert getattr(whole.estimator, str(whole.parameter)) == ALL
 
 
-def test_what_an_earlier_stage_cannot_tell_is_not_there() -> None:
+def test_a_stage_lacks_methods_that_it_cannot_provide() -> None:
     stage = trained(STAGED["histograms"](), ALL).at(FEW)
     assert not hasattr(stage, "predict_log_proba") and list(stage.classes_) == [0, 1, 2]
     with pytest.raises(NotImplementedError):

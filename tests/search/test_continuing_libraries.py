@@ -27,7 +27,7 @@ FITS: list[Any] = []
 
 
 class Scaler(StandardScaler):
-    """Records when it is fitted, and with which weights."""
+    """Records each fit and its sample weights."""
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         FITS.append(sample_weight)
@@ -51,7 +51,7 @@ def test_transformers_are_fitted_once() -> None:
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_passes_over_transformed_rows(sparse: bool) -> None:
+def test_passes_use_transformed_rows(sparse: bool) -> None:
     first = OneHotEncoder(handle_unknown="ignore", sparse_output=sparse)
     pipeline = make_pipeline(first, SGDClassifier(random_state=0, loss="log_loss"))
     assert way_of(pipeline).resource == "epochs"
@@ -65,7 +65,7 @@ def test_passes_over_transformed_rows(sparse: bool) -> None:
     np.testing.assert_array_equal(*found)
 
 
-def test_transformers_of_the_same_parameters_are_fitted_once_for_all() -> None:
+def test_equal_transformers_are_fitted_once_for_all_candidates() -> None:
     cache, rows = TransformerCache(), Rows(X, Y, {}, np.unique(Y))
     common = replace(rows, cache=cache)
     found = []
@@ -84,7 +84,7 @@ def test_transformers_of_the_same_parameters_are_fitted_once_for_all() -> None:
 
 
 class Spoiler(SGDClassifier):
-    """Writes into the rows that it is given."""
+    """Overwrites the rows that it receives."""
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Any:
         super().partial_fit(X, y, classes, sample_weight)
@@ -94,7 +94,8 @@ class Spoiler(SGDClassifier):
 
 def test_a_candidate_cannot_change_the_rows_of_another() -> None:
     rows = Rows(X, Y, {}, np.unique(Y), TransformerCache())
-    pipeline = make_pipeline(StandardScaler(), Spoiler(random_state=0, shuffle=False))  # else it is given a copy
+    # with shuffle it would receive a copy
+    pipeline = make_pipeline(StandardScaler(), Spoiler(random_state=0, shuffle=False))
     found = []
     for _ in range(3):
         under = way_of(pipeline).begin(sklearn.clone(pipeline))
@@ -120,7 +121,7 @@ def test_only_rows_that_are_not_too_large_are_kept(dense: bool, monkeypatch: pyt
     assert pickle.loads(pickle.dumps(heads)).find("three") is None
 
 
-def test_what_cannot_be_compared_is_not_shared() -> None:
+def test_transformers_that_cannot_be_compared_are_not_shared() -> None:
     parts = FunctionTransformer(func=lambda cells: cells)
     assert key_of_transformers(make_pipeline(parts)) is None
     assert key_of_transformers(make_pipeline(StandardScaler())) == key_of_transformers(make_pipeline(StandardScaler()))
@@ -130,7 +131,7 @@ def test_what_cannot_be_compared_is_not_shared() -> None:
 
 
 class Apart(TransformerMixin, BaseEstimator):
-    """Like TargetEncoder: its output for the rows that it is fitted to differs from that for other rows."""
+    """Like TargetEncoder: its output for the rows of its fit differs from that for other rows."""
 
     def fit(self, X: Any, y: Any) -> Any:
         self.mean_ = np.asarray(y).mean()
@@ -144,7 +145,7 @@ class Apart(TransformerMixin, BaseEstimator):
         return np.column_stack([X, np.full(len(X), self.mean_)])
 
 
-def test_transformers_that_leave_out_a_row_s_own_target_are_refitted() -> None:
+def test_transformers_that_exclude_a_rows_own_target_are_refitted() -> None:
     pipeline = make_pipeline(Apart(), RandomForestClassifier(random_state=0))
     on, alone = trained(pipeline, 3, 5), sklearn.clone(pipeline).set_params(randomforestclassifier__n_estimators=8)
     assert len(FITS) == 2
@@ -152,7 +153,7 @@ def test_transformers_that_leave_out_a_row_s_own_target_are_refitted() -> None:
 
 
 class Late(TransformerMixin, BaseEstimator):
-    """Its output for the rows that it is fitted to differs in the last bit of the last one."""
+    """Its output for the rows of its fit differs only in the last bit of the last row."""
 
     def fit(self, X: Any, y: Any = None) -> Any:
         self.fitted_ = True
@@ -168,7 +169,7 @@ class Late(TransformerMixin, BaseEstimator):
         return X + 1
 
 
-def test_one_bit_of_one_row_keeps_transformers_apart() -> None:
+def test_a_difference_of_one_bit_prevents_sharing_of_transformers() -> None:
     rows = Rows(X, Y, {}, np.unique(Y), TransformerCache())
     for _ in range(2):
         under = way_of(pipeline := make_pipeline(Late(), SGDClassifier(random_state=0))).begin(sklearn.clone(pipeline))
@@ -177,7 +178,7 @@ def test_one_bit_of_one_row_keeps_transformers_apart() -> None:
     assert len(FITS) == 4, "fitted in each job of each candidate"
 
 
-def test_parameters_of_fit_go_to_their_steps() -> None:
+def test_fit_parameters_are_passed_to_their_steps() -> None:
     weights = np.linspace(0.1, 1, len(Y))
     pipeline = Pipeline([("scaler", Scaler()), ("forest", RandomForestClassifier(random_state=0))])
     on = trained(pipeline, 2, 3, scaler__sample_weight=weights, forest__sample_weight=weights)
@@ -187,7 +188,7 @@ def test_parameters_of_fit_go_to_their_steps() -> None:
     np.testing.assert_array_equal(predicted(on), alone.predict_proba(X))
 
 
-def test_metadata_routing_inside_of_a_pipeline() -> None:
+def test_metadata_is_routed_inside_a_pipeline() -> None:
     weights = np.linspace(0.1, 1, len(Y))
     with sklearn.config_context(enable_metadata_routing=True):
         forest = RandomForestClassifier(random_state=0).set_fit_request(sample_weight=True)
@@ -200,7 +201,7 @@ def test_metadata_routing_inside_of_a_pipeline() -> None:
         np.testing.assert_array_equal(predicted(on), alone.predict_proba(X))
 
 
-def test_without_transformers_and_within_each_other() -> None:
+def test_pipelines_without_transformers_and_nested_pipelines_are_trained_further() -> None:
     forest = RandomForestClassifier(random_state=0)
     alone = RandomForestClassifier(5, random_state=0).fit(X, Y).predict_proba(X)
     for pipeline in (make_pipeline(forest), make_pipeline("passthrough", make_pipeline("passthrough", forest))):
@@ -209,7 +210,7 @@ def test_without_transformers_and_within_each_other() -> None:
         np.testing.assert_array_equal(predicted(on), alone)
 
 
-def test_a_last_step_that_cannot_be_trained_further() -> None:
+def test_a_last_step_that_cannot_be_trained_further_is_retrained() -> None:
     on = trained(make_pipeline(Scaler(), BaggingClassifier(oob_score=True, random_state=0, n_estimators=30)), 20, 10)
     assert on.why == "oob_score of bagging allows no warm_start" and len(on.estimator[-1].estimators_) == 30
     FITS.clear()
@@ -220,12 +221,12 @@ def test_a_last_step_that_cannot_be_trained_further() -> None:
 
 def test_pipelines_of_other_packages_are_retrained() -> None:
     class Pipeline(sklearn.pipeline.Pipeline):
-        """As of a package that samples rows on the way."""
+        """Like that of a package whose pipelines sample rows."""
 
     assert way_of(Pipeline([("forest", RandomForestClassifier())])).resource == "n_samples"
 
 
-def test_rows_that_cannot_be_compared_are_transformed_anew() -> None:
+def test_transformed_rows_that_cannot_be_compared_are_not_shared() -> None:
     class Odd(TransformerMixin, BaseEstimator):
         def fit(self, X: Any, y: Any = None) -> Any:
             FITS.append(None)
@@ -267,7 +268,7 @@ def test_boosting_is_trained_further(make: Any, kind: str, params: dict[str, Any
     np.testing.assert_allclose(predicted(on), predicted(at_once), rtol=1e-4, atol=1e-5)
 
 
-def test_lightgbm_adds_to_its_trees_and_draws_others() -> None:
+def test_lightgbm_keeps_its_trees_and_draws_other_columns() -> None:
     estimator = lightgbm(random_state=0, subsample=0.5, subsample_freq=1, colsample_bytree=0.4)
     trees = trained(estimator, 6, 6).estimator.booster_.dump_model()["tree_info"]
     assert trained(estimator, 6).estimator.booster_.dump_model()["tree_info"] == trees[: len(trees) // 2]
@@ -275,7 +276,7 @@ def test_lightgbm_adds_to_its_trees_and_draws_others() -> None:
     assert columns[: len(columns) // 2] != columns[len(columns) // 2 :]
 
 
-def test_lightgbm_that_cannot_be_trained_further() -> None:
+def test_some_kinds_of_lightgbm_are_retrained() -> None:
     for kind, more in (("dart", {}), ("rf", {"subsample": 0.5, "subsample_freq": 1})):
         estimator = lightgbm(boosting_type=kind, random_state=0, **more)
         on = trained(estimator, 3, 7)
@@ -283,7 +284,7 @@ def test_lightgbm_that_cannot_be_trained_further() -> None:
         np.testing.assert_array_equal(predicted(on), predicted(trained(estimator, 10)))
 
 
-def test_xgboost_that_cannot_be_trained_further() -> None:
+def test_some_kinds_of_xgboost_are_retrained() -> None:
     for kind, params, why in (
         ("XGBClassifier", {"booster": "dart"}, "XGBoost's dart weighs earlier trees anew"),
         ("XGBRFClassifier", {}, "trees of XGBoost's random forests are no rounds"),
@@ -291,12 +292,12 @@ def test_xgboost_that_cannot_be_trained_further() -> None:
         assert trained(xgboost(kind, **params), 2, 3).why == why
 
 
-def test_catboost_chooses_a_rate_by_the_rounds() -> None:
+def test_catboost_without_a_learning_rate_is_retrained() -> None:
     on = trained(catboost(), 3, 5)
     assert on.why.startswith("CatBoost chooses a learning_rate") and on.estimator.tree_count_ == 8
 
 
-def test_catboost_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_catboost_is_retrained_if_it_refuses_to_continue(monkeypatch: pytest.MonkeyPatch) -> None:
     estimator = catboost(learning_rate=0.1)
     under = trained(estimator, 3)
     fit = type(estimator).fit
@@ -316,7 +317,7 @@ def test_catboost_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("package", "kind"), [("lightgbm", "LGBMClassifier"), ("catboost", "CatBoostClassifier")])
-def test_libraries_are_quiet_in_jobs(
+def test_libraries_print_nothing_in_jobs(
     package: str, kind: str, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -335,7 +336,7 @@ HALVES = np.arange(200), np.arange(200, 300)
 
 
 def stopped_alone(estimator: Any, rounds: str) -> tuple[Any, int]:
-    """The estimator fitted once with early stopping by the second half, and its best number of rounds."""
+    """Return an estimator fitted once with early stopping by the second half, and its best number of rounds."""
     (train, test), limits = HALVES, {rounds: 400}
     given = {"eval_set": [(X[test], Y[test])]} | ({} if "LGBM" in type(estimator).__name__ else {"verbose": False})
     with warnings.catch_warnings():
@@ -367,7 +368,7 @@ def test_boosting_stops_early_at_the_best_round(make: Any, params: dict[str, Any
 
 
 @pytest.mark.parametrize(("make", "params"), STOPPING)
-def test_rungs_of_boosting_that_stops_early(make: Any, params: dict[str, Any]) -> None:
+def test_early_stopping_works_across_rungs(make: Any, params: dict[str, Any]) -> None:
     estimator = make(random_state=0, **params)
     rounds = way_of(estimator).resource
     under = way_of(estimator).begin(sklearn.clone(estimator))
@@ -377,14 +378,14 @@ def test_rungs_of_boosting_that_stops_early(make: Any, params: dict[str, Any]) -
         under.more(rows, epochs)
         losses[under.kept] = log_loss(Y[HALVES[1]], under.predictor.predict_proba(X[HALVES[1]]))
         done.append(under.done)
-    assert done[:2] == [4, 8] and done[2] == done[3] < 108 and under.stopped  # once stopped, it is trained no further
+    assert done[:2] == [4, 8] and done[2] == done[3] < 108 and under.stopped  # once stopped, it is not trained further
     assert losses[under.kept] == min(losses.values()) and under.kept < under.done
     alone, best = stopped_alone(estimator, rounds)
     assert make is lightgbm or under.kept == best
     np.testing.assert_allclose(losses[under.kept], log_loss(Y[HALVES[1]], alone.predict_proba(X[HALVES[1]])), rtol=0.05)
 
 
-def test_what_stops_early_in_a_pipeline_or_anew() -> None:
+def test_early_stopping_works_in_a_pipeline_and_with_retraining() -> None:
     settings = {"cv": [HALVES], "scoring": "neg_log_loss", "candidates": 1, "max_epochs": 60, "max_rungs": 1}
     estimator = xgboost(random_state=0, early_stopping_rounds=5, learning_rate=0.4)
     alone = fitted(estimator, {"max_depth": [3]}, **settings)
@@ -397,17 +398,18 @@ def test_what_stops_early_in_a_pipeline_or_anew() -> None:
     np.testing.assert_allclose(anew.best_score_, alone.best_score_, rtol=1e-6)
 
 
-def test_rows_that_the_user_passes_decide_when_to_stop() -> None:
+def test_validation_rows_passed_by_the_user_decide_early_stopping() -> None:
     estimator = xgboost(random_state=0, early_stopping_rounds=5, learning_rate=0.4)
     settings = {"cv": [HALVES], "candidates": 1, "max_epochs": 400, "max_rungs": 1}
     train = HALVES[0]
-    given = {"eval_set": [(X[train][:50], Y[train][:50])], "verbose": False}  # on training rows it gets ever better
+    # the loss on training rows never stops improving
+    given = {"eval_set": [(X[train][:50], Y[train][:50])], "verbose": False}
     assert search(estimator, {"max_depth": [3]}, **settings).fit(X, Y, **given).trained_ == 400
 
 
 @pytest.mark.parametrize("labels", [("b", "a", "c"), (1, 2, 3)], ids=str)
 @pytest.mark.parametrize(("make", "params"), [STOPPING[0], STOPPING[2]])
-def test_labels_of_any_kind_stop_early(make: Any, params: dict[str, Any], labels: tuple[Any, ...]) -> None:
+def test_early_stopping_accepts_labels_of_any_kind(make: Any, params: dict[str, Any], labels: tuple[Any, ...]) -> None:
     settings = {"cv": [HALVES], "scoring": "neg_log_loss", "candidates": 1, "max_epochs": 200, "max_rungs": 1}
     order = np.array(sorted(labels))
     plain = search(make(random_state=0, **params), {"random_state": [0]}, **settings).fit(X, Y)
@@ -415,8 +417,8 @@ def test_labels_of_any_kind_stop_early(make: Any, params: dict[str, Any], labels
     assert named.best_epochs_ == plain.best_epochs_ > 5 and named.best_score_ == plain.best_score_
 
 
-def test_rounds_are_chosen_by_one_metric_in_all_jobs() -> None:
-    """Of LightGBM the one that the user names, though it stops by others too; of rungs of a single round as well."""
+def test_the_best_round_is_chosen_by_one_metric_in_all_jobs() -> None:
+    """LightGBM uses the user's metric, though it also stops by others. The rule holds even for rungs of one round."""
     binary = (Y > 0).astype(int)
     for make, metric, jobs in ((lightgbm, {}, (6, 30, 30)), (xgboost, {"eval_metric": "auc"}, (1, 1, 1, 1, 1, 20))):
         stops = {"early_stopping_round" if make is lightgbm else "early_stopping_rounds": 8}
@@ -429,13 +431,14 @@ def test_rounds_are_chosen_by_one_metric_in_all_jobs() -> None:
             for rounds in range(len(best) + 1, under.done + 1):
                 stage = under.at(rounds)
                 best[rounds] = roc_auc_score(binary[200:], stage.predict_proba(X[200:])[:, 1])
-            trees = under.estimator.n_iter_ if make is lightgbm else under.done  # LightGBM drops those behind its best
+            # LightGBM drops the trees after its best round
+            trees = under.estimator.n_iter_ if make is lightgbm else under.done
             left = {rounds: score for rounds, score in best.items() if rounds <= trees}
             assert best[under.kept] == pytest.approx(max(left.values()), abs=1e-6)
 
 
-def test_folds_that_stop_apart_are_trained_apart() -> None:
-    """The first fold has few rows and stops in the first rung; the other one is trained for all epochs."""
+def test_folds_that_stop_at_different_rounds_are_trained_independently() -> None:
+    """The first fold has few rows and stops in the first rung. The other fold is trained for all epochs."""
     few, many = (np.arange(12), HALVES[1]), HALVES
     estimator = xgboost(random_state=0, early_stopping_rounds=10, learning_rate=0.02)
     space = {"max_depth": [2, 3, 4, 6]}
@@ -448,7 +451,7 @@ def test_folds_that_stop_apart_are_trained_apart() -> None:
     assert all(info.folds[0].rounds < 20 < info.folds[1].rounds for info in further)
 
 
-def test_boosting_stops_early_though_rows_are_the_resource() -> None:
+def test_boosting_stops_early_even_if_rows_are_the_resource() -> None:
     stopping = lightgbm(random_state=0, early_stopping_round=5, learning_rate=0.3, n_estimators=80)
     settings = {"scoring": "neg_log_loss", "cv": 2, "candidates": 2, "algorithm": "random", "max_rungs": 1}
     alone = fitted(stopping, {"random_state": [0]}, **{**settings, "candidates": 1, "max_epochs": 80})
@@ -463,7 +466,7 @@ def test_boosting_stops_early_though_rows_are_the_resource() -> None:
     assert best.n_estimators < 80 and not best.early_stopping_round
 
 
-def test_halving_refits_the_best_number_of_rounds() -> None:
+def test_halving_refits_with_the_best_number_of_rounds() -> None:
     estimator = xgboost(random_state=0, early_stopping_rounds=4, learning_rate=0.4)
     settings = {"resource": "n_estimators", "max_resources": 90, "min_resources": 30, "n_candidates": 3, "cv": 2}
     ours = ash.HalvingSearchCV(estimator, {"max_depth": [2, 3, 6]}, random_state=0, **settings).fit(X, Y)
@@ -471,7 +474,7 @@ def test_halving_refits_the_best_number_of_rounds() -> None:
     assert ours.best_estimator_.early_stopping_rounds is None
 
 
-def test_catboost_with_rows_of_the_user_s_and_a_rate_of_its_own() -> None:
+def test_catboost_stops_early_with_user_rows_and_with_its_default_rate() -> None:
     train = HALVES[0]
     given = {"eval_set": [(X[HALVES[1]], Y[HALVES[1]])]}
     estimator = catboost(random_state=0, early_stopping_rounds=5, learning_rate=0.4)
@@ -486,10 +489,10 @@ def test_catboost_with_rows_of_the_user_s_and_a_rate_of_its_own() -> None:
         max_rungs=2,
         candidates=4,
     )
-    assert not anew.continued_ and anew.trained_ < 4 * 20 + 2 * 60  # those that have stopped are not fitted again
+    assert not anew.continued_ and anew.trained_ < 4 * 20 + 2 * 60  # candidates that have stopped are not fitted again
 
 
-def test_weights_of_the_test_rows_count() -> None:
+def test_weights_of_the_test_rows_are_used_in_early_stopping() -> None:
     weights = np.where(np.arange(300) < 250, 1.0, 1e-6)
     for make, params in STOPPING:
         settings = {"cv": [HALVES], "candidates": 1, "max_epochs": 200, "max_rungs": 1}
@@ -499,7 +502,7 @@ def test_weights_of_the_test_rows_count() -> None:
         assert ours.best_epochs_ == search(estimator, {"random_state": [0]}, **fewer).fit(X, Y).best_epochs_
 
 
-def test_scorers_pass_what_they_like_to_the_kept_rounds() -> None:
+def test_scorers_may_pass_arguments_to_predictions_at_the_best_round() -> None:
     def raw(estimator: Any, X: Any, y: Any) -> float:
         values = estimator.predict(X, raw_score=True)
         return -log_loss(y, softmax(values, axis=1))
@@ -549,7 +552,7 @@ def test_a_pytorch_module_is_trained_further_with_its_optimizer_state() -> None:
     assert all(weight.grad is None for weight in on.estimator.module_.parameters())
 
 
-def test_modules_are_trained_in_processes_and_are_the_same_there() -> None:
+def test_modules_trained_in_processes_match_those_trained_here() -> None:
     rows = (X.astype(np.float32), Y)
     space = {"lr": [1e-3, 1e-2], "module__width": [4, 8]}
     one, two = (
@@ -560,7 +563,7 @@ def test_modules_are_trained_in_processes_and_are_the_same_there() -> None:
     assert way_of(net()).wants_process(net()) and not way_of(net()).wants_process(net(device="cuda"))
 
 
-def test_the_state_of_a_module_is_its_weights_and_its_optimizer_s() -> None:
+def test_the_state_of_a_module_is_its_weights_and_optimizer_state() -> None:
     import cloudpickle
 
     way, rows = way_of(net()), Rows(X.astype(np.float32), Y, {}, np.unique(Y))
@@ -569,7 +572,7 @@ def test_the_state_of_a_module_is_its_weights_and_its_optimizer_s() -> None:
     under.rest()
     packed = cloudpickle.dumps(under)
     weights = sum(each.numel() * 4 for each in under.estimator.module_.parameters())
-    assert 3 * weights < len(packed) < 3 * weights + 20_000  # the two moments of Adam
+    assert 3 * weights < len(packed) < 3 * weights + 20_000  # the weights and the two moments of Adam
     again = pickle.loads(packed)
     for each in (again, under):
         each.more(rows, 2)

@@ -1,4 +1,4 @@
-"""Spaces of a search that hold estimators, and lists of spaces."""
+"""Search spaces that contain estimators, and lists of spaces."""
 
 import re
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_each_candidate_has_the_parameters_of_its_estimators() -> None:
     assert ours.predict(X).shape == Y.shape
 
 
-def test_scores_are_those_of_the_estimators_themselves() -> None:
+def test_scores_match_those_of_the_separate_estimators() -> None:
     ours, read = mixed(algorithm="random", candidates=8), read_estimator_space(MIXED, PIPELINE)
     for number, params in enumerate(ours.cv_results_["params"]):
         made = clone(PIPELINE).set_params(**{name: clone(each, safe=False) for name, each in params.items()})
@@ -64,7 +64,7 @@ def test_scores_are_those_of_the_estimators_themselves() -> None:
         np.testing.assert_array_equal(alone, [ours.cv_results_[f"split{k}_test_score"][number] for k in range(2)])
 
 
-def test_the_record_has_texts() -> None:
+def test_the_record_describes_estimators_as_text() -> None:
     ours = mixed()
     models = {params["model"] for params in ours.result_.params}
     assert models == {"RidgeClassifier()", "RandomForestClassifier(max_depth=4, n_estimators=10)"}
@@ -73,13 +73,13 @@ def test_the_record_has_texts() -> None:
     assert again.result_.digest == ours.result_.digest
 
 
-def test_the_same_in_threads_and_processes() -> None:
+def test_results_are_the_same_in_threads_and_processes() -> None:
     alone = mixed(candidates=16)
     assert mixed(candidates=16, n_jobs=2).result_.digest == alone.result_.digest
     assert mixed(candidates=16, n_jobs=2, executor="processes").result_.digest == alone.result_.digest
 
 
-def test_options_with_a_resource_in_common_are_trained_further() -> None:
+def test_options_with_a_common_resource_are_trained_further() -> None:
     trees = [FOREST, ExtraTreesClassifier(20, max_depth=4)]
     ours = mixed({"model": trees, "model__max_features": [1, 2, 4, 8]}, candidates=8, eta=2)
     assert ours.resource_ == "model__n_estimators" and ours.continued_ and ours.result_.rungs[-1]["finished"]
@@ -88,7 +88,7 @@ def test_options_with_a_resource_in_common_are_trained_further() -> None:
     assert both.resource_ == "n_samples"
 
 
-def test_conditions_on_estimators() -> None:
+def test_conditions_may_refer_to_estimators() -> None:
     space = {
         "model": [RIDGE, LogisticRegression(max_iter=50), "passthrough"],
         "model__fit_intercept": [ash.choice(True, False).when(model=RIDGE), False],
@@ -144,8 +144,8 @@ STEPS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("inside", [False, True])
-def test_parameters_of_parts_are_searched_beside_alternative_steps(inside: bool) -> None:
-    """Parameters that only some options have are drawn only with these, also inside another estimator."""
+def test_parameters_of_parts_are_searched_together_with_alternative_steps(inside: bool) -> None:
+    """Parameters that only some options have are drawn only with these options, even inside another estimator."""
     estimator = BaggingClassifier(PIPELINE, n_estimators=2) if inside else PIPELINE
     before = "estimator__" if inside else ""
     space = {before + name: given for name, given in STEPS.items()}
@@ -156,7 +156,7 @@ def test_parameters_of_parts_are_searched_beside_alternative_steps(inside: bool)
     assert all(names == {before + name for name in own[steps]} for steps, names in found)
 
 
-def test_a_part_of_steps_may_be_searched_too() -> None:
+def test_a_step_can_be_searched_together_with_the_list_of_steps() -> None:
     space = {"steps": STEPS["steps"], "scale": ["passthrough", MinMaxScaler()], "model": [RIDGE, FOREST]}
     ours = mixed(space | {"model__alpha": [1.0, 2.0]}, candidates=8)
     for params in ours.cv_results_["params"]:
@@ -169,7 +169,7 @@ def test_a_part_of_steps_may_be_searched_too() -> None:
         mixed({"steps": STEPS["steps"], "other": [1]})
 
 
-def test_estimators_within_estimators() -> None:
+def test_estimators_inside_estimators_are_searched() -> None:
     space = {
         "model": [BaggingClassifier(n_estimators=3), RIDGE],
         "model__estimator": [GaussianNB(), DecisionTreeClassifier()],
@@ -192,7 +192,7 @@ SPACES = [
 ]
 
 
-def test_a_list_of_spaces() -> None:
+def test_a_list_of_spaces_is_searched() -> None:
     first = {"model": FOREST, "model__max_features": 4, "scale": "passthrough"}
     ours = mixed(SPACES, first=[first])
     assert ours.cv_results_["params"][0] == first and ours.result_.params[0][SPACE] == 1
@@ -214,7 +214,7 @@ def test_a_journal_continues_only_with_the_same_objects(tmp_path: Path) -> None:
         mixed(other, journal=path)
 
 
-def test_candidates_of_halving_are_those_of_scikit_learn() -> None:
+def test_candidates_of_halving_match_scikit_learn() -> None:
     for spaces in (SPACES, [SPACES[1], {"model": (RIDGE, GaussianNB())}], {"model": [RIDGE, FOREST]}):
         ours = ash.HalvingSearchCV(PIPELINE, spaces, n_candidates=2, random_state=3, cv=2).fit(X, Y)
         first = [row for row, number in zip(*map(ours.cv_results_.get, ("params", "iter")), strict=True) if number == 0]
@@ -230,7 +230,7 @@ class Wide(BaseEstimator):
         self.table = table
 
 
-def test_texts_differ_as_objects_do() -> None:
+def test_different_objects_get_different_texts() -> None:
     tables = [np.arange(40.0).reshape(20, 2), np.arange(40.0).reshape(20, 2)]
     tables[1][-1] = 0
     wide = [Wide(tables[0]), Wide(tables[0].copy()), Wide(tables[1]), None]
@@ -283,18 +283,18 @@ def test_arrays_and_ranges_are_lists_of_options() -> None:
         ({"model": []}, "space: model=[]: it is empty"),
     ],
 )
-def test_what_is_refused(space: Any, message: str) -> None:
+def test_invalid_spaces_are_refused(space: Any, message: str) -> None:
     with pytest.raises(ash.SettingError, match=re.escape(message)):
         ash.ASHSearchCV(PIPELINE, space).fit(X, Y)
 
 
-def test_a_space_of_ash_may_be_as_large_as_it_likes() -> None:
+def test_spaces_of_ash_may_have_any_size() -> None:
     for space in (ash.FunctionSpace(C=ash.log(1e-3, 1e3)), {"C": (ash.log(1e-3, 1e3),)}, {"C": [ash.log(1e-3, 1e3)]}):
         read = read_estimator_space(space, LogisticRegression())
         assert read.objects.of == {} and read.space.size > 10**8
 
 
-def test_an_object_that_is_no_option_is_refused() -> None:
+def test_an_object_that_is_not_an_option_is_refused() -> None:
     long = {"criterion": "entropy", "min_samples_split": 3, "min_samples_leaf": 2, "min_weight_fraction_leaf": 0.01}
     options = [DecisionTreeClassifier(**long, max_leaf_nodes=leaves) for leaves in (3, 4)]
     space = {"model": options}
@@ -305,7 +305,7 @@ def test_an_object_that_is_no_option_is_refused() -> None:
     assert [params["model"] for params in ours.cv_results_["params"]] == options[::-1]
 
 
-def test_functions_are_told_apart_though_a_search_is_cloned() -> None:
+def test_functions_are_distinguished_even_in_a_cloned_search() -> None:
     halve, double = FunctionTransformer(lambda values: values / 2), FunctionTransformer(lambda values: values * 2)
     made = search(PIPELINE, {"scale": [halve, double]}, first=[{"scale": double}], candidates=2)
     for each in (made, clone(made)):
@@ -313,7 +313,7 @@ def test_functions_are_told_apart_though_a_search_is_cloned() -> None:
         assert factors == [2.0, 0.5]
 
 
-def test_seeds_do_not_depend_on_how_an_estimator_is_shown() -> None:
+def test_seeds_do_not_depend_on_the_repr_of_an_estimator() -> None:
     space = {"model": [FOREST], "scale": ["passthrough", StandardScaler()]}
     ours = mixed(space, candidates=2)
     with config_context(print_changed_only=False):
@@ -324,7 +324,7 @@ def test_seeds_do_not_depend_on_how_an_estimator_is_shown() -> None:
     assert read.space.domains["model__priors"][0].levels == ("['a', 'b', 'c']", "RandomState(MT19937)")
 
 
-def test_arrays_and_gaps_are_options() -> None:
+def test_arrays_and_nan_are_options() -> None:
     priors = [None, np.array([0.2, 0.3, 0.5])]
     ours = search(GaussianNB(), {"priors": priors}, candidates=2).fit(X, Y)
     assert any(params["priors"] is priors[1] for params in ours.cv_results_["params"])
@@ -334,7 +334,7 @@ def test_arrays_and_gaps_are_options() -> None:
     assert not np.isnan(ours.cv_results_["mean_test_score"]).any()
 
 
-def test_a_placeholder_is_of_the_kind_of_its_options() -> None:
+def test_the_resource_of_a_placeholder_is_that_of_its_options() -> None:
     steps = Pipeline([("scale", StandardScaler()), ("model", "passthrough")])
     ours = search(steps, {"model": [SGDClassifier(), Perceptron()]}, candidates=2).fit(X, Y)
     assert ours.resource_ == "epochs" and not np.isnan(ours.cv_results_["mean_test_score"]).any()

@@ -1,8 +1,8 @@
-"""scikit-learn's own tests of its halving searches, as they are installed, run on `ash.HalvingSearchCV`.
+"""scikit-learn's own tests of its halving searches, as installed, run on `ash.HalvingSearchCV`.
 
-test_successive_halving.py -> its source, with HalvingRandomSearchCV replaced by ours with barriers, and without
+test_successive_halving.py -> its source, in which HalvingRandomSearchCV is replaced by ours with barriers, without
                               the cases of HalvingGridSearchCV
-                           -> each of its tests is one of this file, or is listed in LEFT_OUT with the reason
+                           -> each of its tests becomes a test of this file, or is listed in LEFT_OUT with the reason
 """
 
 import importlib.util
@@ -32,7 +32,7 @@ TEXT_OF_A_PARAMETER = 'params[chr(char)] = "whatever"'
 
 
 class HalvingRandomSearchCV(ash.HalvingSearchCV):
-    """Promotes as scikit-learn does."""
+    """Promotes like scikit-learn's search of this name."""
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
         self.config = ash.SearchConfig(algorithm="sh")
@@ -40,7 +40,7 @@ class HalvingRandomSearchCV(ash.HalvingSearchCV):
 
 
 def installed_tests() -> types.ModuleType:
-    """scikit-learn's file with our search in place of its own."""
+    """Return scikit-learn's test module with our search in place of its search."""
     spec = importlib.util.find_spec("sklearn.model_selection.tests.test_successive_halving")
     if spec is None or spec.origin is None:
         needs.not_here("scikit-learn is installed without its tests")

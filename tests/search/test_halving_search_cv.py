@@ -1,4 +1,4 @@
-"""`ash.HalvingSearchCV` against scikit-learn's HalvingRandomSearchCV: names, ladders, tables, and what it promotes."""
+"""`ash.HalvingSearchCV` compared with scikit-learn's HalvingRandomSearchCV: names, ladders, tables, and promotions."""
 
 import inspect
 import pickle
@@ -33,7 +33,7 @@ FOREST = {"max_features": [1, 2, 4], "min_samples_leaf": [1, 2, 5]}
 
 
 class Curve(RegressorMixin, BaseEstimator):
-    """Its score depends on its parameters; curves cross, so that each iteration has other best candidates."""
+    """An estimator whose score depends on its parameters. Its curves cross, so the best candidates change."""
 
     def __init__(self, limit: float = 0.5, rate: float = 0.5, rounds: int = 1) -> None:
         self.limit, self.rate, self.rounds = limit, rate, rounds
@@ -50,7 +50,7 @@ class Curve(RegressorMixin, BaseEstimator):
 
 
 def both(distributions: Any, estimator: Any = None, **settings: Any) -> tuple[Any, Any]:
-    """The same search by ash, with barriers, and by scikit-learn."""
+    """Return the same search by ash, with barriers, and by scikit-learn."""
     settings = {"resource": "rounds", "random_state": 0, "cv": 2, **settings}
     estimator = Curve() if estimator is None else estimator
     ours = ash.HalvingSearchCV(estimator, distributions, **settings, config=BARRIERS).fit(X, Y)
@@ -70,7 +70,7 @@ def rows_of(search: Any) -> list[tuple[Any, ...]]:
     return sorted((*(table[name][row] for name in columns), str(each)) for row, each in enumerate(params))
 
 
-def test_the_signature_is_scikit_learns_and_then_ours() -> None:
+def test_the_signature_is_that_of_scikit_learn_followed_by_ours() -> None:
     ours = dict(inspect.signature(ash.HalvingSearchCV).parameters)
     theirs = dict(inspect.signature(HalvingRandomSearchCV).parameters)
     assert list(ours) == [*theirs, *OWN] and len(ours) <= 24
@@ -93,7 +93,7 @@ def test_the_signature_is_scikit_learns_and_then_ours() -> None:
     ],
     ids=str,
 )
-def test_with_barriers_all_that_it_does_is_what_scikit_learn_does(settings: dict[str, Any]) -> None:
+def test_with_barriers_the_search_matches_scikit_learn(settings: dict[str, Any]) -> None:
     ours, theirs = both({"limit": uniform(0, 1), "rate": loguniform(1e-3, 0.9)}, **settings)
     assert ladder_of(ours) == ladder_of(theirs)
     assert rows_of(ours) == rows_of(theirs)
@@ -104,7 +104,7 @@ def test_with_barriers_all_that_it_does_is_what_scikit_learn_does(settings: dict
     assert ours.best_estimator_.get_params() == theirs.best_estimator_.get_params()
 
 
-def test_attributes_are_those_of_scikit_learn() -> None:
+def test_attributes_match_scikit_learn() -> None:
     ours, theirs = both(FOREST, RandomForestClassifier(random_state=0), resource="n_estimators", max_resources=9)
     public = {name for name in vars(theirs) if name.endswith("_") and not name.startswith("_")}
     assert {name for name in public if not hasattr(ours, name)} == set()
@@ -115,7 +115,7 @@ def test_attributes_are_those_of_scikit_learn() -> None:
     assert list(clone(ours).fit(frame, Y).feature_names_in_) == list("abcdefgh")
 
 
-def test_without_barriers_as_many_are_promoted_and_not_by_chance() -> None:
+def test_without_barriers_the_same_number_is_promoted_reproducibly() -> None:
     space = {"limit": uniform(0, 1), "rate": loguniform(1e-3, 0.9)}
     settings = {"resource": "rounds", "n_candidates": 60, "max_resources": 100, "random_state": 0, "cv": 2}
     one, two, elsewhere = (
@@ -131,7 +131,7 @@ def test_without_barriers_as_many_are_promoted_and_not_by_chance() -> None:
         assert after < before
 
 
-def test_promoted_forests_continue_from_the_trees_that_they_have() -> None:
+def test_promoted_forests_keep_their_trees() -> None:
     fits: list[tuple[int, int]] = []
 
     class Forest(RandomForestClassifier):
@@ -152,7 +152,7 @@ def test_promoted_forests_continue_from_the_trees_that_they_have() -> None:
     assert sorted(fits) == [(0, 2)] * 18 + [(0, 6)] * 6 + [(0, 18)] * 2 and not again.continued_
 
 
-def test_a_score_is_that_of_one_fit_with_all_resources() -> None:
+def test_a_score_equals_that_of_one_fit_with_all_resources() -> None:
     ours, theirs = both(
         {"learning_rate": loguniform(0.01, 1), "max_depth": [1, 2, 3]},
         GradientBoostingClassifier(random_state=0),
@@ -199,7 +199,7 @@ def test_rows_are_a_share_of_each_training_fold() -> None:
     assert ours.best_params_.keys() == {"var_smoothing"} and ours.continued_
 
 
-def test_the_example_of_its_docstring() -> None:
+def test_the_example_of_the_docstring_runs() -> None:
     features, classes = load_iris(return_X_y=True)
     np.random.seed(0)
     search = ash.HalvingSearchCV(
@@ -213,7 +213,7 @@ def test_the_example_of_its_docstring() -> None:
     assert search.best_params_["max_depth"] in (3, None) and search.best_score_ > 0.9
 
 
-def test_the_examples_of_the_user_guide() -> None:
+def test_the_examples_of_the_user_guide_run() -> None:
     rows = make_classification(n_samples=1000, random_state=0)
     space = {"kernel": ("linear", "rbf"), "C": [1, 10, 100]}
 
@@ -228,7 +228,7 @@ def test_the_examples_of_the_user_guide() -> None:
     assert aggressive.n_resources_ == [20, 20, 40] and aggressive.n_candidates_ == [6, 3, 2]
 
 
-def test_the_example_of_the_gallery() -> None:
+def test_the_example_of_the_gallery_runs() -> None:
     random = np.random.RandomState(0)
     rows = make_classification(n_samples=400, n_features=12, random_state=random)
     distributions = {
@@ -250,7 +250,7 @@ def test_the_example_of_the_gallery() -> None:
     assert scores.notna().sum(axis=1).tolist() == search.n_candidates_ == [20, 10, 5, 3, 2]
 
 
-def test_a_pipeline_and_several_scores() -> None:
+def test_a_pipeline_with_several_scores_is_searched() -> None:
     steps = make_pipeline(StandardScaler(), RandomForestClassifier())
     name = "randomforestclassifier__n_estimators"
     search = ash.HalvingSearchCV(
@@ -279,7 +279,7 @@ def begun_with(first: Any, distributions: Any = RANGES, estimator: Any = None, *
     return ash.HalvingSearchCV(estimator or Curve(), distributions, first=first, **given).fit(X, Y)
 
 
-def test_configurations_in_first_come_first_and_change_no_draw() -> None:
+def test_first_configurations_come_first_and_do_not_change_the_draws() -> None:
     first = [{"limit": 0.123456789, "rate": 0.75, "rounds": 5.5}, {"limit": 0.5, "rate": 0.25, "rounds": 4.5}]
     plain, ours = begun_with(None), begun_with(first)
     assert list(ours.result_.params) == [*first, *plain.result_.params[:4]]
@@ -293,7 +293,7 @@ def test_configurations_in_first_come_first_and_change_no_draw() -> None:
         begun_with(first, n_candidates=1)
 
 
-def test_configurations_in_first_may_hold_objects_and_belong_to_one_of_several_spaces() -> None:
+def test_first_configurations_may_hold_objects_and_belong_to_one_of_several_spaces() -> None:
     spaces = [{"base": [GaussianNB(), SVC()]}, {"base": [LogisticRegression()], "limit": [0.25, 0.75]}]
 
     class Holder(Curve):
@@ -306,7 +306,7 @@ def test_configurations_in_first_may_hold_objects_and_belong_to_one_of_several_s
         assert repr(found) == repr(first)
 
 
-def test_first_takes_an_earlier_search_and_a_search_is_continued_from_its_journal(tmp_path: Path) -> None:
+def test_first_accepts_an_earlier_search_and_is_part_of_the_journal(tmp_path: Path) -> None:
     earlier = begun_with(None, journal=tmp_path / "earlier.ash")
     for first in (earlier.result_, tmp_path / "earlier.ash"):
         ours = begun_with(first, random_state=1, n_candidates=12, journal=tmp_path / "run.ash")
@@ -316,7 +316,7 @@ def test_first_takes_an_earlier_search_and_a_search_is_continued_from_its_journa
         begun_with(None, random_state=1, n_candidates=12, journal=tmp_path / "run.ash")
 
 
-def test_a_refit_that_chooses_itself_and_none() -> None:
+def test_refit_may_be_a_function_or_false() -> None:
     def first(table: dict[str, Any]) -> int:
         return int(np.flatnonzero(table["iter"] == 0)[0])
 
@@ -348,7 +348,7 @@ def test_failed_candidates_have_rows_and_are_not_promoted() -> None:
         clone(search).set_params(error_score="raise").fit(X, Y)
 
 
-def test_a_search_that_ends_early_has_the_iterations_that_there_were() -> None:
+def test_a_search_that_ends_early_has_its_finished_iterations() -> None:
     config = ash.SearchConfig(algorithm="sh", epoch_limit=31)
     search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=27, config=config)
     search.set_params(random_state=0, cv=2).fit(X, Y)
@@ -357,7 +357,7 @@ def test_a_search_that_ends_early_has_the_iterations_that_there_were() -> None:
     assert search.result_.ended == "epoch_limit" and search.best_params_["rounds"] == 3
 
 
-def test_a_journal_continues_it(tmp_path: Path) -> None:
+def test_a_search_continues_from_its_journal(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"resource": "n_estimators", "max_resources": 9, "cv": 2, "random_state": 0}
     made = ash.HalvingSearchCV(RandomForestClassifier(), FOREST, journal=tmp_path / "run.ash", **settings)
     first = clone(made).fit(X, Y)
@@ -367,7 +367,7 @@ def test_a_journal_continues_it(tmp_path: Path) -> None:
         clone(made).set_params(max_resources=8, n_candidates=9).fit(X, Y)
 
 
-def test_parameters_copies_and_files() -> None:
+def test_parameters_copies_and_files_are_supported() -> None:
     made = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=9, cv=2)
     made.set_params(factor=2, config__algorithm="sh", estimator__rate=0.25)
     assert made.get_params()["factor"] == 2 and made.get_params()["config__algorithm"] == "sh"
@@ -410,7 +410,7 @@ def test_parameters_copies_and_files() -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_refused(changes: dict[str, Any], message: str) -> None:
     made = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=9)
     with pytest.raises(ash.SettingError, match=message):
         made.set_params(**changes).fit(X, Y)
@@ -418,7 +418,7 @@ def test_what_is_refused(changes: dict[str, Any], message: str) -> None:
         made.predict(X)
 
 
-def test_candidates_are_drawn_as_scikit_learn_draws_them() -> None:
+def test_candidates_are_drawn_like_those_of_scikit_learn() -> None:
     many = randint(0, 10**7)  # more levels than a domain may have
     ours, theirs = both({"limit": norm, "rate": [0.1, 0.5], "rounds": many}, resource="n_samples")
     drawn = [{name: params[name] for name in ("limit", "rate", "rounds")} for params in ours.cv_results_["params"]]
@@ -451,14 +451,14 @@ def test_each_configuration_is_tried_once() -> None:
     assert search.n_candidates_ == [3, 1] and len({str(each) for each in search.result_.params}) == 3
 
 
-def test_resources_grow_where_iterations_are_not_enough() -> None:
+def test_resources_grow_if_there_are_too_few_iterations() -> None:
     settings: dict[str, Any] = {"n_candidates": 60, "resource": "rounds", "max_resources": 100, "cv": 2}
     search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, min_resources="exhaust", **settings).fit(X, Y)
     assert search.n_resources_ == [3, 9, 27, 81]
     assert all(after == 3 * before for before, after in pairwise(search.n_resources_))
 
 
-def test_a_power_of_the_factor_has_all_its_iterations() -> None:
+def test_a_power_of_the_factor_gives_all_iterations() -> None:
     search = ash.HalvingSearchCV(Curve(), {"limit": uniform(0, 1)}, resource="rounds", max_resources=243, cv=2)
     assert search.set_params(random_state=0, refit=False).fit(X, Y).n_candidates_ == [243, 81, 27, 9, 3, 1]
 
@@ -480,5 +480,5 @@ CHECKED = ash.HalvingSearchCV(
 @scikit_learn_checks(CHECKED)
 @pytest.mark.filterwarnings("default")
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
-    with all_switched_on(array_api=False):  # its own LogisticRegression fails check_classifier_data_not_an_array
+    with all_switched_on(array_api=False):  # LogisticRegression itself fails check_classifier_data_not_an_array
         check(estimator)

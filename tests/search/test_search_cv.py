@@ -1,4 +1,4 @@
-"""`ash.ASHSearchCV`: what scikit-learn's searches promise, metadata, rungs, and training further."""
+"""`ash.ASHSearchCV`: the interface of scikit-learn's searches, metadata, rungs, and training further."""
 
 import pickle
 from pathlib import Path
@@ -31,7 +31,7 @@ from function_help import FAILURES
 from search_help import SPACE, X, Y, fitted, forest, search
 
 
-def test_a_search_of_a_forest() -> None:
+def test_a_forest_is_searched() -> None:
     ours = fitted()
     assert ours.resource_ == "n_estimators" and ours.continued_ and not ours.retrained_
     assert [rung["epochs"] for rung in ours.result_.rungs] == [2, 4, 8]
@@ -46,7 +46,7 @@ def test_a_search_of_a_forest() -> None:
     assert ours.n_features_in_ == 10 and ours.n_splits_ == 2 and ours.refit_time_ > 0 and not ours.multimetric_
 
 
-def test_scores_are_those_of_one_fit() -> None:
+def test_scores_equal_those_of_one_fit() -> None:
     ours = fitted()
     further = np.flatnonzero(ours.cv_results_["rung"] > 0)[:3]
     assert len(further) == 3
@@ -59,7 +59,7 @@ def test_scores_are_those_of_one_fit() -> None:
     np.testing.assert_array_equal(alone, [ours.cv_results_[f"split{k}_test_score"][ours.best_index_] for k in range(2)])
 
 
-def test_the_table_of_results() -> None:
+def test_the_table_of_results_is_complete() -> None:
     table = fitted(return_train_score=True).cv_results_
     names = {"params", "param_max_features", "param_min_samples_leaf", "param_n_estimators", "rung", "resource"}
     names |= {f"{what}_{which}_time" for what in ("mean", "std") for which in ("fit", "score")} | {"fit_time"}
@@ -75,7 +75,7 @@ def test_the_table_of_results() -> None:
     assert table["rung"].max() == 2 and table["continued"].all()
 
 
-def test_the_same_on_any_number_of_threads_and_in_processes() -> None:
+def test_results_are_the_same_on_any_number_of_threads_and_in_processes() -> None:
     ours = [fitted(n_jobs=jobs, executor=executor) for jobs, executor in ((1, None), (2, None), (2, "processes"))]
     assert len({each.result_.digest for each in ours}) == 1 and ours[0].result_.schedule == "reproducible"
     for each in ours[1:]:
@@ -97,7 +97,7 @@ class Counting(HistGradientBoostingClassifier):
         return self
 
 
-def test_no_round_is_done_again() -> None:
+def test_no_round_is_repeated() -> None:
     Counting.fits = []
     ours = fitted(Counting(max_iter=7, early_stopping=False), {"learning_rate": ash.log(0.01, 1)}, refit=False)
     assert sorted(Counting.fits) == [(0, 1)] * 16 + [(1, 3)] * 8 + [(3, 7)] * 4
@@ -120,14 +120,14 @@ def test_retrained_estimators_are_listed_with_the_reason() -> None:
     assert fitted(GaussianNB(), {"var_smoothing": ash.log(1e-9, 1e-3)}).continued_
 
 
-def test_passes_and_a_pipeline() -> None:
+def test_passes_and_a_pipeline_are_trained_further() -> None:
     linear = make_pipeline(StandardScaler(), SGDClassifier())
     ours = fitted(linear, {"sgdclassifier__alpha": ash.log(1e-6, 1e-1)}, max_epochs=14)
     assert ours.resource_ == "epochs" and ours.continued_ and ours.best_params_ == ours.result_.best_params
     assert ours.best_estimator_[-1].t_ == 1 + ours.best_epochs_ * len(Y) and ours.score(X, Y) > 0.5
 
 
-def test_several_scores() -> None:
+def test_several_scores_are_computed() -> None:
     for scoring in (["accuracy", "neg_log_loss"], {"accuracy": "accuracy", "neg_log_loss": get_scorer("neg_log_loss")}):
         ours = fitted(scoring=scoring, refit="neg_log_loss")
         table = ours.cv_results_
@@ -137,7 +137,7 @@ def test_several_scores() -> None:
         assert ours.score(X, Y) == get_scorer("neg_log_loss")(ours.best_estimator_, X, Y)
 
 
-def test_a_scorer_that_returns_a_dict() -> None:
+def test_a_scorer_may_return_a_dict() -> None:
     def both(estimator: Any, X: Any, y: Any) -> dict[str, float]:
         right = float(accuracy_score(y, estimator.predict(X)))
         return {"right": right, "wrong": -1 + right}
@@ -153,7 +153,7 @@ def test_a_scorer_that_returns_a_dict() -> None:
         fitted(scoring=both)
 
 
-def test_refit() -> None:
+def test_refit_may_be_false_or_a_function() -> None:
     without = fitted(refit=False)
     assert without.best_params_ and not hasattr(without, "best_estimator_") and not hasattr(without, "predict")
     with pytest.raises(AttributeError, match="has no attribute 'predict'") as caught:
@@ -164,7 +164,7 @@ def test_refit() -> None:
     assert worst.best_estimator_.max_features == worst.cv_results_["param_max_features"][worst.best_index_]
 
 
-def test_before_fit() -> None:
+def test_an_unfitted_search_behaves_like_scikit_learn() -> None:
     ours = search()
     with pytest.raises(NotFittedError):
         ours.predict(X)
@@ -174,7 +174,7 @@ def test_before_fit() -> None:
     assert pickle.loads(pickle.dumps(fitted())).predict(X).shape == Y.shape
 
 
-def test_frames_and_splitters() -> None:
+def test_frames_and_splitters_are_accepted() -> None:
     frame = pandas.DataFrame(X, columns=[f"x{place}" for place in range(10)])
     ours = search().fit(frame, pandas.Series(Y, index=range(5, 305)))
     assert list(ours.feature_names_in_) == list(frame.columns)
@@ -193,7 +193,7 @@ def test_frames_and_splitters() -> None:
     assert len(seen) == 1 and (seen[0] == groups).all()
 
 
-def test_labels_without_y_and_other_tasks() -> None:
+def test_searches_without_y_and_of_other_tasks_are_supported() -> None:
     ours = search(forest(), SPACE).fit(X, np.array(["a", "b", "c"])[Y])
     assert list(ours.classes_) == ["a", "b", "c"] and ours.predict(X).dtype.kind == "U"
     clusters = search(KMeans(n_init=1), {"n_clusters": [2, 3, 4]}, candidates=3).fit(X)
@@ -201,7 +201,7 @@ def test_labels_without_y_and_other_tasks() -> None:
 
 
 @pytest.mark.filterwarnings(FAILURES[0])
-def test_a_job_that_fails_is_no_end() -> None:
+def test_a_failed_job_does_not_end_the_search() -> None:
     space = {"max_features": [1, 2, -1], "min_samples_leaf": [1, 2]}
     with pytest.warns(FitFailedWarning, match=r"2 of \d+ jobs failed"):
         ours = search(space=space, candidates=6, error_score=-5).fit(X, Y)
@@ -248,7 +248,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("changes", "words"), WRONG)
-def test_wrong_arguments_are_refused_before_anything_is_trained(
+def test_invalid_arguments_are_refused_before_training(
     changes: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ash.sklearn.resumable.ensembles.Trees.more", lambda *_: pytest.fail("something was trained"))
@@ -263,7 +263,7 @@ class Plain(BaseEstimator):
         return self
 
 
-def test_an_estimator_without_a_score() -> None:
+def test_an_estimator_without_a_score_is_refused() -> None:
     with pytest.raises(
         ash.SettingError,
         match="scoring=None cannot be used: If no scoring is specified, the estimator passed should have a",
@@ -272,8 +272,8 @@ def test_an_estimator_without_a_score() -> None:
 
 
 @pytest.mark.parametrize("kind", ["result", "journal", "study"])
-def test_the_best_of_an_earlier_search_come_first(kind: str, tmp_path: Path) -> None:
-    """A study of estimators may hold the parameter that the ladder sets."""
+def test_the_best_candidates_of_an_earlier_search_come_first(kind: str, tmp_path: Path) -> None:
+    """A study of estimators may contain the parameter that the ladder sets."""
     path = tmp_path / "run.ash"
     earlier = fitted(journal=path)
     first: Any = {"result": earlier.result_, "journal": path}.get(kind)
@@ -291,7 +291,7 @@ def test_the_best_of_an_earlier_search_come_first(kind: str, tmp_path: Path) -> 
     assert later.result_.params[0] == earlier.result_.best_params and len(later.result_.params) == 8
 
 
-def test_arguments_of_the_run_pass_through() -> None:
+def test_arguments_of_the_run_are_passed_on() -> None:
     told: list[Any] = []
 
     class Watch(ash.Callback):
@@ -305,14 +305,14 @@ def test_arguments_of_the_run_pass_through() -> None:
     assert fitted(stop_score=0.0).result_.ended == "stop_score" and ours.result_.importance()
 
 
-# Weights, groups and other metadata, with routing and without
+# Weights, groups and other metadata, with and without routing
 
 WEIGHTS = np.where(Y == 0, 5.0, np.linspace(0.1, 1, len(Y)))
 GROUPS = np.arange(len(Y)) % 4
 
 
 def weighted(estimator: Any, folds: Any) -> list[float]:
-    """Scores of fits by weights, by weights."""
+    """Return the weighted scores of fits with weights."""
     scores = []
     for train, test in folds:
         made = sklearn.clone(estimator).fit(X[train], Y[train], sample_weight=WEIGHTS[train])
@@ -328,7 +328,7 @@ def best(ours: Any) -> Any:
     return sklearn.clone(ours.best_estimator_)
 
 
-def test_ctrl_c_ends_what_has_called_the_search(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_caller_of_a_search_too(tmp_path: Path) -> None:
     ours, held = (
         search(candidates=12, callbacks=After(9, press_ctrl_c)),
         "the results so far are in result_, cv_results_ and",
@@ -342,7 +342,7 @@ def test_ctrl_c_ends_what_has_called_the_search(tmp_path: Path) -> None:
     assert not hasattr(ours, "best_estimator_")
 
 
-def test_weights_train_and_score() -> None:
+def test_weights_are_used_in_fits_and_scores() -> None:
     folds = list(sklearn.model_selection.StratifiedKFold(2).split(X, Y))
     for scoring in (None, "accuracy"):
         ours = search(scoring=scoring).fit(X, Y, sample_weight=WEIGHTS)
@@ -352,7 +352,7 @@ def test_weights_train_and_score() -> None:
     assert search().fit(X, Y, sample_weight=None).result_.digest == fitted().result_.digest
 
 
-def test_a_scorer_that_knows_no_weights() -> None:
+def test_a_scorer_without_weights_is_called_without_them() -> None:
     plain = search(scoring=lambda estimator, X, y: accuracy_score(y, estimator.predict(X)))
     plain.fit(X, Y, sample_weight=WEIGHTS)
     several = search(scoring={"plain": plain.scoring, "known": "accuracy"}, refit="plain")
@@ -361,7 +361,7 @@ def test_a_scorer_that_knows_no_weights() -> None:
     np.testing.assert_array_equal(several.cv_results_["mean_test_plain"], several.cv_results_["mean_test_known"])
 
 
-def test_parameters_of_a_step() -> None:
+def test_fit_parameters_of_a_step_are_passed_on() -> None:
     pipeline = make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=7, max_depth=4))
     space = {"randomforestclassifier__max_features": [1, 2, 4]}
     ours = search(pipeline, space, candidates=3).fit(X, Y, randomforestclassifier__sample_weight=WEIGHTS)
@@ -370,7 +370,7 @@ def test_parameters_of_a_step() -> None:
     assert ours.continued_
 
 
-def test_routing_gives_each_what_it_asks_for() -> None:
+def test_metadata_is_routed_as_requested() -> None:
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
         asks = forest().set_fit_request(sample_weight=True)
@@ -385,7 +385,7 @@ def test_routing_gives_each_what_it_asks_for() -> None:
             search(scoring=scorer).fit(X, Y, sample_weight=WEIGHTS)
 
 
-def test_a_search_is_routed_through() -> None:
+def test_metadata_is_routed_through_a_search() -> None:
     with sklearn.config_context(enable_metadata_routing=True):
         scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
         inner = search(forest().set_fit_request(sample_weight=True), SPACE, candidates=2, scoring=scorer)
@@ -404,12 +404,12 @@ def test_a_search_is_routed_through() -> None:
         assert requests.consumes("fit", ["sample_weight", "groups"]) == {"sample_weight"}
 
 
-def test_without_routing_score_takes_no_more() -> None:
+def test_without_routing_score_accepts_no_metadata() -> None:
     with pytest.raises(ValueError, match=r"score got \['sample_weight'\], which need metadata routing"):
         fitted().score(X, Y, sample_weight=WEIGHTS)
 
 
-# The rungs of a search, and the epochs that its estimators have after each
+# The rungs of a search, and the total epochs of its estimators after each rung
 
 
 def rungs(epochs: int, eta: int, restart: bool = False, candidates: int | None = None, **given: Any) -> Rungs:
@@ -418,7 +418,7 @@ def rungs(epochs: int, eta: int, restart: bool = False, candidates: int | None =
 
 
 def totals(found: Rungs, eta: int, restart: bool) -> list[int]:
-    """Return the epochs of a candidate after each rung, by doing its jobs."""
+    """Return the total epochs of a candidate after each rung, by running its jobs."""
     assert found.max_rungs is not None
     done = [0]
     for rung in range(found.max_rungs):
@@ -439,7 +439,7 @@ def test_the_top_rung_ends_at_max_epochs(eta: int, restart: bool) -> None:
         assert after[0] >= max(1, epochs // MOST_RATIO)
 
 
-def test_the_usual_rungs() -> None:
+def test_the_default_rungs_are_correct() -> None:
     assert totals(rungs(100, 4), 4, False) == [4, 20, 100]
     assert totals(rungs(100, 3), 3, False) == [7, 28, 100]
     assert totals(rungs(100, 2, restart=True), 2, True) == [6, 12, 24, 48, 100]
@@ -452,10 +452,10 @@ def test_explicit_rungs_are_kept() -> None:
     assert rungs(100, 3, min_epochs=2) == Rungs(2, 4)
     assert rungs(5, 3, max_epochs=None, min_epochs=2, max_rungs=3) == Rungs(2, 3)
     assert totals(rungs(100, 3, max_rungs=4), 3, False) == [2, 8, 26, 100]
-    assert rungs(12, 3, max_rungs=4).max_rungs == 2  # 13 epochs would be needed for three
+    assert rungs(12, 3, max_rungs=4).max_rungs == 2  # three rungs would need 13 epochs
 
 
-def test_estimators_have_these_epochs() -> None:
+def test_estimators_have_the_epochs_of_their_rungs() -> None:
     ours = fitted(forest(n_estimators=10), eta=2)
     assert [rung["epochs"] for rung in ours.result_.rungs] == [1, 2, 4]
     table = ours.cv_results_
@@ -479,7 +479,7 @@ def test_restarted_candidates_train_the_full_epochs_of_a_rung() -> None:
     assert set(table["resource"][table["rung"] == table["rung"].max()]) == {10} and not ours.continued_
 
 
-# scikit-learn's own checks
+# scikit-learn's estimator checks
 
 CHECKED = [
     ash.ASHSearchCV(
@@ -494,11 +494,11 @@ CHECKED = [
 @scikit_learn_checks(*CHECKED)
 @pytest.mark.filterwarnings("default")
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
-    with all_switched_on(array_api=False):  # its own LogisticRegression fails check_classifier_data_not_an_array
+    with all_switched_on(array_api=False):  # LogisticRegression itself fails check_classifier_data_not_an_array
         check(estimator)
 
 
-def test_the_refit_is_inside_the_time_limit() -> None:
+def test_the_time_limit_includes_the_refit() -> None:
     ours = fitted(cv=3)
     trainer, _ = search(cv=3)._prepared(X, Y, {})
     jobs = [job for job in ours.result_.jobs if job.candidate == ours.result_.best_candidate]
@@ -512,7 +512,7 @@ def test_the_refit_is_inside_the_time_limit() -> None:
     assert anew.refit_seconds(infos) == pytest.approx(np.mean([f.fit_seconds for f in infos[-1].folds]) * 1.5)
 
 
-def test_the_refit_of_more_rows_takes_longer() -> None:
+def test_the_estimated_refit_takes_longer_for_more_rows() -> None:
     trainer, _ = search(DecisionTreeClassifier(), {"max_depth": [2, 4]}, cv=3, candidates=2)._prepared(X, Y, {})
     fold = FoldInfo({"score": 0.5}, {}, 2.0, 0.1)
     assert trainer.refit_seconds([JobInfo(50, 50, "anew", (fold,) * 3)]) == pytest.approx(2.0 * 300 / 50)
@@ -520,7 +520,7 @@ def test_the_refit_of_more_rows_takes_longer() -> None:
 
 
 class Reserving:
-    """A function to tune, followed by a step that is said to take hours."""
+    """A function to tune, followed by a step that claims to take hours."""
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Any) -> float:
         return float(params["width"])
@@ -529,7 +529,7 @@ class Reserving:
         return 3600.0 * len(infos)
 
 
-def test_no_job_is_started_in_the_time_that_the_refit_takes() -> None:
+def test_no_job_starts_in_the_time_reserved_for_the_refit() -> None:
     space = {"width": list(range(1, 33))}
     early = ash.tune_function(Reserving(), space, candidates=32, time_limit=3000, threads=1)
     assert early.ended == "time_limit" and len(early.jobs) == 1
@@ -537,7 +537,7 @@ def test_no_job_is_started_in_the_time_that_the_refit_takes() -> None:
     assert whole.ended == "finished" and whole.best_score == 32
 
 
-def test_an_attribute_of_a_function_is_no_reserve() -> None:
+def test_an_attribute_of_a_function_reserves_no_time() -> None:
     def train(params: dict[str, Any], epochs: int, state: Any) -> float:
         return float(params["width"])
 
@@ -545,7 +545,7 @@ def test_an_attribute_of_a_function_is_no_reserve() -> None:
     assert ash.tune_function(train, {"width": [1, 2, 3, 4]}, candidates=4, time_limit=100, threads=1).best_score == 4
 
 
-def test_patience_counts_scores_and_not_forecasts() -> None:
+def test_patience_is_based_on_scores_and_not_forecasts() -> None:
     settings = {"scoring": "neg_log_loss", "candidates": 12, "eta": 2, "cv": 2}
     whole = fitted(**settings)
     best, without = -np.inf, []

@@ -1,4 +1,4 @@
-"""Forecasts: laws of learning curves, and a search that promotes by them and changes no score."""
+"""Forecasts: laws of learning curves, and a search that promotes by them but changes no score."""
 
 import math
 from pathlib import Path
@@ -26,7 +26,7 @@ RUNGS = {"max_epochs": 28, "max_rungs": 3}
 
 
 def boosted(**changes: Any) -> ash.ASHSearchCV:
-    """A search of boosting with rungs that end at 4, 12 and 28 rounds."""
+    """Return a search of boosting whose rungs end at 4, 12 and 28 rounds."""
     settings: dict[str, Any] = {"scoring": "neg_log_loss", **RUNGS, **changes}
     return fitted(GradientBoostingClassifier(random_state=0), BOOSTING, **settings)
 
@@ -35,7 +35,7 @@ def jobs(ours: ash.ASHSearchCV) -> dict[tuple[int, int], Any]:
     return {(job.candidate, job.rung): job for job in ours.result_.jobs}
 
 
-def test_forecasts_are_those_of_the_law() -> None:
+def test_forecasts_follow_the_law() -> None:
     ours = boosted()
     found = jobs(ours)
     infos = dict(zip([(job.candidate, job.rung) for job in ours.result_.jobs], ours.result_.infos, strict=True))
@@ -59,7 +59,7 @@ def test_forecasts_are_those_of_the_law() -> None:
         assert job.score == np.mean([fold.test["score"] for fold in info.folds])
 
 
-def test_the_constant_is_how_often_each_class_is_there() -> None:
+def test_the_curve_starts_with_a_constant_prediction_of_class_shares() -> None:
     ours = boosted(cv=[(np.arange(200), np.arange(200, 300))])
     alone = DummyClassifier(strategy="prior").fit(X[:200], Y[:200]).predict_proba(X[200:])
     assert ours.result_.infos[0].folds[0].curve[0] == (0, pytest.approx(-log_loss(Y[200:], alone)))
@@ -77,7 +77,7 @@ def test_candidates_expected_to_be_best_are_promoted(make: Any) -> None:
     assert any(-job.loss != job.score for job in result.jobs)
 
 
-def test_forests_are_ranked_by_averages() -> None:
+def test_forests_are_ranked_by_forecasts_for_averages() -> None:
     ours = fitted(forest(n_estimators=28), scoring="neg_log_loss", **RUNGS)
     assert ours.result_.infos[0].folds[0].curve[0][0] == 2, "no constant is needed"
     found = jobs(ours)
@@ -87,7 +87,7 @@ def test_forests_are_ranked_by_averages() -> None:
             assert -job.loss == pytest.approx(job.score + gain, rel=1e-12)
 
 
-def test_without_forecasts_scores_rank() -> None:
+def test_without_forecasts_candidates_are_ranked_by_scores() -> None:
     for ours in (
         boosted(forecast=False),
         fitted(SGDClassifier(loss="log_loss"), {"alpha": ash.log(1e-5, 1e-1)}, max_epochs=14),
@@ -98,7 +98,7 @@ def test_without_forecasts_scores_rank() -> None:
         assert all(not fold.curve for info in ours.result_.infos for fold in info.folds)
 
 
-def test_one_outcome_wherever_jobs_are_done(tmp_path: Path) -> None:
+def test_the_outcome_is_the_same_on_all_workers(tmp_path: Path) -> None:
     digests = {boosted(n_jobs=count).result_.digest for count in (1, 2, 3)}
     digests.add(boosted(n_jobs=2, executor="processes").result_.digest)
     digests.add(boosted(journal=tmp_path / "run.ash").result_.digest)
@@ -108,7 +108,7 @@ def test_one_outcome_wherever_jobs_are_done(tmp_path: Path) -> None:
         boosted(journal=tmp_path / "run.ash", forecast=False)
 
 
-def test_from_scratch_in_each_rung() -> None:
+def test_restarted_training_has_forecasts() -> None:
     ours = boosted(training="restart", max_epochs=16)
     infos = dict(zip([(job.candidate, job.rung) for job in ours.result_.jobs], ours.result_.infos, strict=True))
     assert [rung["epochs"] for rung in ours.result_.rungs] == [4, 8, 16]
@@ -116,7 +116,7 @@ def test_from_scratch_in_each_rung() -> None:
         assert [each[0] for each in info.folds[0].curve] == [0, 2 * 2**rung]
 
 
-def test_no_forecast_reaches_a_stop_score() -> None:
+def test_a_forecast_does_not_reach_a_stop_score() -> None:
     whole = boosted(algorithm="sh")
     first = [job for job in whole.result_.jobs if job.rung == 0]
     between = (max(job.score for job in first) + max(-job.loss for job in first)) / 2
@@ -126,7 +126,7 @@ def test_no_forecast_reaches_a_stop_score() -> None:
     assert higher <= {(job.candidate, job.rung) for job in whole.result_.jobs}, "who goes up is the same"
 
 
-def test_a_scorer_that_knows_only_the_estimator() -> None:
+def test_scorers_may_use_attributes_of_the_estimator() -> None:
     def by_rounds(estimator: Any, X: Any, y: Any) -> float:
         return float(estimator.score(X, y)) + 0 * estimator.n_features_in_ * len(estimator.classes_)
 
@@ -142,7 +142,7 @@ def test_a_scorer_that_knows_only_the_estimator() -> None:
         fitted(HistGradientBoostingClassifier(), {"learning_rate": ash.log(0.01, 1.0)}, scoring=by_leaves, **RUNGS)
 
 
-def test_a_scorer_that_a_constant_cannot_answer() -> None:
+def test_forecasts_work_if_a_constant_cannot_be_scored() -> None:
     def deep(estimator: Any, X: Any, y: Any) -> float:
         return float(estimator.score(X, y)) + 0 * len(estimator.estimators_)
 
@@ -151,12 +151,12 @@ def test_a_scorer_that_a_constant_cannot_answer() -> None:
     assert {info.folds[0].curve[0][0] for info in ours.result_.infos} == {2, 4, 12}
 
 
-def test_one_of_several_scores_is_foretold() -> None:
+def test_the_refit_score_is_forecast_if_there_are_several() -> None:
     ours = boosted(scoring=["accuracy", "neg_log_loss"], refit="neg_log_loss")
     assert ours.result_.digest == boosted().result_.digest
 
 
-def test_a_rung_of_one_epoch_has_no_half() -> None:
+def test_a_rung_of_one_epoch_has_no_forecast() -> None:
     ours = fitted(forest(n_estimators=7), eta=2)
     first = [job for job in ours.result_.jobs if job.rung == 0]
     assert {job.epochs for job in first} == {1} and all(-job.loss == job.score for job in first)
@@ -174,12 +174,12 @@ def test_samplers_receive_forecasts() -> None:
     reached: dict[int, tuple[int, float]] = {}
     for job in ours.result_.jobs:
         reached[job.candidate] = job.rung, -job.loss
-        if job.rung == 0:  # the share of the candidates so far that rank no higher, by forecasts
+        if job.rung == 0:  # the share of candidates so far with equal or lower forecasts
             assert told.pop(0) == sum(each <= reached[job.candidate] for each in reached.values()) / len(reached)
     assert not told
 
 
-def test_a_simulation_is_decided_by_forecasts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_simulation_decides_by_forecasts(monkeypatch: pytest.MonkeyPatch) -> None:
     tables: list[Any] = []
     real = _core.simulate
 
@@ -194,13 +194,13 @@ def test_a_simulation_is_decided_by_forecasts(monkeypatch: pytest.MonkeyPatch) -
         assert tables[0][job.candidate, job.rung] == -job.loss
 
 
-def test_pictures_say_that_they_show_forecasts() -> None:
+def test_plots_say_that_they_show_forecasts() -> None:
     ours, without = boosted(), boosted(forecast=False)
     assert "forecast for the next rung" in ours.result_.plot_ladder().get_xlabel()
     assert "expected" not in without.result_.plot_ladder().get_xlabel()
 
 
-def test_a_scorer_that_an_earlier_stage_cannot_answer_is_no_failure() -> None:
+def test_a_scorer_that_cannot_score_a_stage_is_not_a_failure() -> None:
     def strict(estimator: Any, X: Any, y: Any) -> float:
         if not isinstance(estimator, HistGradientBoostingClassifier):
             raise TypeError("that is no booster")
@@ -212,7 +212,7 @@ def test_a_scorer_that_an_earlier_stage_cannot_answer_is_no_failure() -> None:
     assert {tuple(each[0] for each in info.folds[0].curve) for info in ours.result_.infos} == {(), (4,), (12,)}
 
 
-# Laws: learning curves that follow one are forecast, and others are left as they are
+# Laws: learning curves that follow a law are forecast, and others keep their last score
 
 
 def points(curve: object, *epochs: int) -> list[tuple[int, float]]:
@@ -221,7 +221,7 @@ def points(curve: object, *epochs: int) -> list[tuple[int, float]]:
 
 @pytest.mark.parametrize("epochs", [(1, 2), (2, 4), (2, 5), (4, 20), (7, 8)])
 @pytest.mark.parametrize("share", [-0.4, 0.0, 3.0])
-def test_an_average_comes_nearer_to_its_limit_by_one_in_t(epochs: tuple[int, int], share: float) -> None:
+def test_an_average_approaches_its_limit_like_one_over_t(epochs: tuple[int, int], share: float) -> None:
     def curve(t: int) -> float:
         return 0.9 - share / t
 
@@ -231,7 +231,7 @@ def test_an_average_comes_nearer_to_its_limit_by_one_in_t(epochs: tuple[int, int
 
 @pytest.mark.parametrize("halves", [(1, 2), (2, 4), (2, 5), (3, 7), (10, 21)])
 @pytest.mark.parametrize("rate", [0.3, 0.7, 0.9, 0.98, 0.999])
-def test_first_rounds_come_nearer_by_equal_shares(halves: tuple[int, int], rate: float) -> None:
+def test_the_gains_of_first_rounds_shrink_geometrically(halves: tuple[int, int], rate: float) -> None:
     def curve(t: int) -> float:
         return -0.5 - 0.7 * rate**t
 
@@ -248,11 +248,11 @@ FLAT = [(0.5, 0.5, 0.6), (0.5, 0.51, 0.6), (0.5, 0.4, 0.6), (0.5, 0.6, 0.6), (0.
 
 
 @pytest.mark.parametrize("scores", FLAT)
-def test_first_rounds_whose_gains_do_not_shrink_tell_nothing(scores: tuple[float, ...]) -> None:
+def test_first_rounds_without_shrinking_gains_give_no_forecast(scores: tuple[float, ...]) -> None:
     assert forecast(ROUNDS, list(zip((0, 2, 4), scores, strict=True)), 20) == scores[-1]
 
 
-def test_later_rounds_bring_as_much_for_the_same_factor() -> None:
+def test_later_rounds_gain_equally_for_equal_factors() -> None:
     assert forecast(ROUNDS, [(4, 0.7), (20, 0.8)], 100) == pytest.approx(0.9)
     assert forecast(ROUNDS, [(4, 0.8), (20, 0.7)], 100) == pytest.approx(0.6), "who has begun to fall goes on falling"
     assert forecast(ROUNDS, [(4, 0.7), (20, 0.8)], 40) == pytest.approx(0.8 + 0.1 * math.log(2) / math.log(5))
@@ -264,7 +264,7 @@ def test_without_a_law_the_forecast_is_the_last_score() -> None:
     assert forecast("", [(0, 0.5), (2, 0.6), (4, 0.7)], 20) == 0.7
 
 
-def test_it_rises_with_the_last_score_and_is_finite() -> None:
+def test_a_forecast_is_finite_and_increases_with_the_last_score() -> None:
     random = np.random.default_rng(0)
     for _ in range(300):
         low, half, last = np.sort(random.uniform(-1, 1, 3))

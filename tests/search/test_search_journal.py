@@ -1,4 +1,4 @@
-"""A search with a journal resumes where it ended; the memory of waiting estimators is bounded."""
+"""A search with a journal resumes where it ended. The memory of waiting estimators is limited."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ TIMES = ("mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time", "
 
 
 def ended_early(journal: Path, jobs: int, **changes: Any) -> list[Any]:
-    """Begin a search and end it in the middle; return the reported jobs."""
+    """Start a search, end it early, and return the reported jobs."""
     diary = Diary()
     with pytest.raises(SystemExit):
         search(journal=journal, callbacks=[diary, After(jobs, sys.exit)], **changes).fit(X, Y)
@@ -28,7 +28,7 @@ def ended_early(journal: Path, jobs: int, **changes: Any) -> list[Any]:
 
 
 def check_equal(one: ash.ASHSearchCV, other: ash.ASHSearchCV) -> None:
-    """Assert that the results are the same, and the model too."""
+    """Check that the results and the models are equal."""
     assert one.result_.digest == other.result_.digest
     assert one.cv_results_.keys() == other.cv_results_.keys()
     for name in one.cv_results_.keys() - {*TIMES, "params"}:
@@ -40,11 +40,12 @@ def check_equal(one: ash.ASHSearchCV, other: ash.ASHSearchCV) -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 5, 9, 13])
-def test_a_resumed_search_ends_as_an_uninterrupted_one(
+def test_a_resumed_search_equals_an_uninterrupted_one(
     jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at(monkeypatch)
-    drawn: dict[str, Any] = {"sampler": "random"}  # jobs are decided one by one, so a run can end between any two
+    # jobs are decided one by one, so a run can end between any two of them
+    drawn: dict[str, Any] = {"sampler": "random"}
     whole = fitted(**drawn)
     before = ended_early(tmp_path / "run.ash", jobs, **drawn)
     told = Diary()
@@ -54,19 +55,19 @@ def test_a_resumed_search_ends_as_an_uninterrupted_one(
     assert len(before) + len(told.jobs) == len(whole.result_.jobs)
 
 
-def test_a_search_that_has_ended_is_read_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_search_is_read_without_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fitted(journal=tmp_path / "run.ash")
     calls: list[Any] = []
     fit = type(forest()).fit
     monkeypatch.setattr(type(forest()), "fit", lambda *given, **more: calls.append(1) or fit(*given, **more))
     again = fitted(journal=tmp_path / "run.ash")
     check_equal(again, whole)
-    best = 2 * (again.result_.best_rung + 1)  # two folds through the rungs of the best, for `best_state`
+    best = 2 * (again.result_.best_rung + 1)  # two folds through the rungs of the best candidate, for `best_state`
     assert len(calls) == best + 1
     assert again.trained_ == whole.trained_ + again.result_.memory["retrained_epochs"]
 
 
-def test_the_time_of_each_fold_is_on_record(tmp_path: Path) -> None:
+def test_the_time_of_each_fold_is_recorded(tmp_path: Path) -> None:
     first, again = (fitted(journal=tmp_path / "run.ash") for _ in range(2))
     for name in TIMES[:4]:
         np.testing.assert_array_equal(first.cv_results_[name], again.cv_results_[name])
@@ -85,7 +86,7 @@ def test_the_time_of_each_fold_is_on_record(tmp_path: Path) -> None:
     ],
     ids=["cv", "scoring", "resource", "estimator", "rows", "labels", "seed"],
 )
-def test_another_search_is_refused(changes: dict[str, Any], named: str, tmp_path: Path) -> None:
+def test_a_different_search_is_refused(changes: dict[str, Any], named: str, tmp_path: Path) -> None:
     fitted(journal=tmp_path / "run.ash")
     rows = changes.get("rows", (X, Y))
     given = {name: value for name, value in changes.items() if name != "rows"}
@@ -110,7 +111,7 @@ def test_a_resumed_search_may_have_more_candidates(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "estimator", [forest(), make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss"))], ids=["forest", "pipeline"]
 )
-def test_estimators_that_wait_are_bounded_in_memory(estimator: Any) -> None:
+def test_memory_of_waiting_estimators_is_limited(estimator: Any) -> None:
     space = None if hasattr(estimator, "n_estimators") else {"sgdclassifier__alpha": ash.log(1e-5, 1e-1)}
     whole = fitted(estimator, space)
     bounded = fitted(estimator, space, memory_limit=1)

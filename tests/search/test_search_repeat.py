@@ -1,4 +1,4 @@
-"""`ASHSearchCV(record=)`: a search that ended by time is repeated, down to the best estimator's predictions."""
+"""`ASHSearchCV(record=)`: a search that was ended by time is repeated, including the best estimator's predictions."""
 
 from dataclasses import replace
 from typing import Any
@@ -52,7 +52,7 @@ def test_a_clone_of_a_search_repeats_it() -> None:
     check_repeated(first, again)
 
 
-def test_a_job_has_as_many_threads_as_in_the_record() -> None:
+def test_a_job_has_the_recorded_number_of_threads() -> None:
     first = search(candidates=4, n_jobs=1).fit(X, Y)
     assert first.result_.record.plan["threads of a job"] == default_threads().count
     other = replace(first.result_.record, plan={**first.result_.record.plan, "threads of a job": 3})
@@ -72,13 +72,13 @@ def test_a_job_has_as_many_threads_as_in_the_record() -> None:
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
-def test_another_search_is_refused(rows: Any, changes: dict[str, Any], words: str) -> None:
+def test_a_different_search_is_refused(rows: Any, changes: dict[str, Any], words: str) -> None:
     record = search(candidates=4).fit(X, Y).result_.record
     with pytest.raises(ash.SettingError, match=f"the record is of another run: .*{words}"):
         search(**{"candidates": 4, "record": record, **changes}).fit(*rows)
 
 
-def test_a_search_by_the_names_of_scikit_learn_is_repeated() -> None:
+def test_a_halving_search_is_repeated() -> None:
     def halving(jobs: int, **changes: Any) -> ash.HalvingSearchCV:
         given = {"resource": "n_estimators", "max_resources": 40, "n_candidates": 12, "random_state": 0, **changes}
         return ash.HalvingSearchCV(forest(), SPACE, n_jobs=jobs, cv=2, **given).fit(X, Y)
@@ -88,7 +88,7 @@ def test_a_search_by_the_names_of_scikit_learn_is_repeated() -> None:
     check_repeated(first, halving(1, record=first.result_.record))
 
 
-def test_records_of_others_are_refused() -> None:
+def test_records_of_other_entry_points_are_refused() -> None:
     fit = ash.ASHClassifier(candidates=2).fit(X, Y)
     with pytest.raises(
         ash.SettingError, match=r"record comes from ASHClassifier: repeat its run with ASHClassifier\(rec"
@@ -105,7 +105,7 @@ def test_records_of_others_are_refused() -> None:
         search(candidates=4, record=replace(record, plan={})).fit(X, Y)
 
 
-def test_what_cannot_be_hashed_has_no_record() -> None:
+def test_a_search_that_cannot_be_hashed_has_no_record() -> None:
     class Unpicklable:
         def __call__(self, truth: Any, found: Any) -> float:
             return float(np.mean(truth == found))
@@ -120,7 +120,7 @@ def test_what_cannot_be_hashed_has_no_record() -> None:
         search(candidates=4, scoring=scoring, record=record).fit(X, Y)
 
 
-def test_a_search_that_ends_before_the_top_rung_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_that_ends_before_the_top_rung_causes_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """The refit then has as few rounds as the best candidate."""
     given: dict[str, Any] = {"n_jobs": 1, "time_limit": 100.0, "callbacks": [TimeIsUp(monkeypatch, 100.0, jobs=2)]}
     words = (

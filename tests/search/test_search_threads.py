@@ -1,4 +1,4 @@
-"""Jobs at a time x threads of their libraries never exceed the CPUs, and idle threads do folds of other jobs."""
+"""Parallel jobs times threads of their libraries never exceed the CPUs, and idle threads run folds of other jobs."""
 
 import os
 import pickle
@@ -30,7 +30,7 @@ Cpus = Callable[[int], None]
 
 @pytest.fixture
 def cpus(monkeypatch: pytest.MonkeyPatch) -> Cpus:
-    """Sets the apparent number of CPUs."""
+    """Return a function that sets the apparent number of CPUs."""
 
     def claim(count: int) -> None:
         monkeypatch.setattr("ash.sklearn.estimator_parameters.resolve_threads", lambda threads: count)
@@ -47,7 +47,7 @@ class BaseForest:
 
 
 class Look(BaseForest, ClassifierMixin, BaseEstimator):
-    """Its score is the most threads that any library would start inside a job."""
+    """An estimator whose score is the largest number of threads that any library would start inside a job."""
 
     def __init__(self, n_estimators: int = 7, warm_start: bool = False, n_jobs: int | None = None, x: int = 0) -> None:
         self.n_estimators = n_estimators
@@ -56,7 +56,7 @@ class Look(BaseForest, ClassifierMixin, BaseEstimator):
         self.x = x
 
     def fit(self, X: Any, y: Any) -> Any:
-        HistGradientBoostingClassifier(max_iter=1, max_depth=1).fit(X[:40], y[:40])  # OpenMP and BLAS are there
+        HistGradientBoostingClassifier(max_iter=1, max_depth=1).fit(X[:40], y[:40])  # loads OpenMP and BLAS
         self.classes_ = np.unique(y)
         pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] in ("openmp", "blas")]
         self.most_ = max(pools)
@@ -73,7 +73,7 @@ LOOKS = {"x": list(range(8))}
 
 
 @pytest.mark.parametrize(("jobs", "inner"), [(1, 4), (2, 2), (3, 1), (4, 1)])
-def test_threads_inside_of_a_job(jobs: int, inner: int, cpus: Cpus) -> None:
+def test_threads_inside_a_job_are_limited(jobs: int, inner: int, cpus: Cpus) -> None:
     before = [pool["num_threads"] for pool in threadpool_info()]
     cpus(4)
     ours = fitted(Look(), LOOKS, n_jobs=jobs, refit=False)
@@ -83,7 +83,7 @@ def test_threads_inside_of_a_job(jobs: int, inner: int, cpus: Cpus) -> None:
 
 
 def boosted(**changes: Any) -> Any:
-    """A search over an estimator that needs processes, with a scorer that cannot be sent there."""
+    """Return a search over an estimator that needs processes, with a scorer that cannot be sent there."""
     lock = threading.Lock()
 
     def score(model: Any, X: Any, y: Any) -> float:
@@ -97,7 +97,7 @@ def boosted(**changes: Any) -> Any:
     return fitted(estimator, space, candidates=4, n_jobs=2, scoring=score, **changes), places
 
 
-def test_what_cannot_go_to_processes_stays_in_threads() -> None:
+def test_a_search_that_cannot_be_pickled_stays_in_threads() -> None:
     ours, places = boosted()
     assert {process for process, _ in places} == {os.getpid()} and ours.best_score_ > 0.5
     with pytest.raises(
@@ -106,9 +106,9 @@ def test_what_cannot_go_to_processes_stays_in_threads() -> None:
         boosted(executor="processes")
 
 
-def test_processes_are_taken_where_threads_would_wait(tmp_path: Any) -> None:
+def test_processes_are_used_if_threads_would_wait_for_each_other(tmp_path: Any) -> None:
     def score(model: Any, X: Any, y: Any) -> float:
-        if not isinstance(model, DummyClassifier):  # a constant is scored here, before the first job
+        if not isinstance(model, DummyClassifier):  # a constant is scored in this process before the first job
             (tmp_path / str(os.getpid())).touch()
         return float(model.score(X, y))
 
@@ -122,7 +122,7 @@ def test_processes_are_taken_where_threads_would_wait(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("executor", ["processes", "threads"])
-def test_threads_inside_of_an_executor(executor: str, cpus: Cpus) -> None:
+def test_threads_inside_an_executor_are_limited(executor: str, cpus: Cpus) -> None:
     cpus(4)
     with ThreadPoolExecutor(4) as pool:
         where = (
@@ -153,13 +153,13 @@ def test_threads_are_capped_in_nested_estimators() -> None:
         ("catboost", "CatBoostClassifier", "thread_count"),
     ],
 )
-def test_libraries(package: str, kind: str, name: str) -> None:
+def test_threads_of_libraries_are_capped(package: str, kind: str, name: str) -> None:
     estimator = getattr(needs.package(package), kind)()
     assert capped(estimator, 3) == {name: 3}
     assert capped(estimator.set_params(**{name: 2}), 3) == {}
 
 
-def test_the_best_is_fitted_by_all_and_says_what_the_user_said() -> None:
+def test_the_best_estimator_keeps_the_users_n_jobs() -> None:
     ours = fitted(forest(), SPACE, n_jobs=2)
     assert ours.best_estimator_.n_jobs is None and ours.estimator.n_jobs is None
     with pytest.raises(AttributeError):
@@ -167,18 +167,18 @@ def test_the_best_is_fitted_by_all_and_says_what_the_user_said() -> None:
     assert ours.predict(X).shape == Y.shape
 
 
-# Folds in threads that no job uses
+# Folds in idle threads
 
-SOON = 30.0  # seconds within which all other threads come if they come at all
+SOON = 30.0  # seconds within which all other threads should arrive
 
 
-def test_folds_of_the_only_job_are_done_at_a_time() -> None:
+def test_folds_of_the_only_job_run_in_parallel() -> None:
     idle, meet = IdleThreads(3), threading.Barrier(3)
     with idle.job():
         assert idle.each(lambda item: (meet.wait(SOON), item)[1], [4, 5, 6]) == [4, 5, 6]
 
 
-def test_no_more_than_there_are_threads() -> None:
+def test_folds_never_run_in_more_threads_than_given() -> None:
     idle, lock, busy, most = IdleThreads(3), threading.Lock(), [0], [0]
 
     def fold(item: int) -> int:
@@ -196,12 +196,12 @@ def test_no_more_than_there_are_threads() -> None:
 
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(job, range(20))) == [list(range(7))] * 20
-    # A job that begins while a helper has a fold is one more until then.
+    # A job that starts while a helper runs a fold is one more until the fold ends.
     assert most[0] <= 5
     assert idle._busy == 0
 
 
-def test_there_are_no_helpers_where_every_thread_has_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_no_helpers_if_every_thread_has_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(IdleThreads, "_help", lambda self, work: pytest.fail("a helper was started"))
     idle, own = IdleThreads(2), threading.get_ident()
     with idle.job(), idle.job():
@@ -224,14 +224,14 @@ def test_the_first_error_is_raised(threads: int) -> None:
     assert idle._busy == 0 and len(done) <= 2 * threads
 
 
-def test_elsewhere_it_is_one_thread() -> None:
+def test_an_unpickled_pool_has_one_thread() -> None:
     own = threading.get_ident()
     idle = pickle.loads(pickle.dumps(IdleThreads(8)))
     with idle.job():
         assert idle.each(lambda _: threading.get_ident(), range(4)) == [own] * 4
 
 
-def test_a_search_is_the_same_however_its_folds_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_folds_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = fitted(candidates=3, cv=4, n_jobs=1)
     helped: list[Any] = []
     monkeypatch.setattr(
@@ -251,7 +251,7 @@ def test_helpers_have_the_configuration_of_the_caller(monkeypatch: pytest.Monkey
     own = kind.fit
 
     def fit(self: Any, *given: Any, **more: Any) -> Any:
-        time.sleep(0.02)  # other threads may come
+        time.sleep(0.02)  # lets other threads start
         seen.add((threading.get_ident(), sklearn.get_config()["assume_finite"]))
         return own(self, *given, **more)
 

@@ -33,8 +33,7 @@ def makespans(simulation: Simulation) -> list[float]:
 
 
 def test_four_candidates_match_a_calculation_by_hand() -> None:
-    """The costs are 3, 1, 2 and 2 seconds per epoch. Candidates 1 and 2 are promoted for two epochs. Greedy, two
-    threads:
+    """Costs are 3, 1, 2, 2 seconds per epoch. Candidates 1 and 2 are promoted for two epochs. Greedy, on two threads:
 
     thread 0  [ 0: rung 0     ][ 1: rung 1 ][ 2: rung 1            ]     At 3, thread 0 is served first. Of two finished
     thread 1  [1][ 2: rung 0  ][ 3: rung 0 ]                             "1" is better. "2" must wait for all four.
