@@ -124,7 +124,7 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
 
 
 def test_a_missing_ash_is_reported_in_one_sentence() -> None:
-    command = [sys.executable, "-S", "-m", "bench", "tables"]  # -S: without installed packages
+    command = [sys.executable, "-S", "-m", "bench", "tables"]  # -S hides installed packages
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PATH": ""}, check=False)
     assert found.returncode == 2
     assert found.stderr == "python -m bench: ash is not installed for this Python (pip install '.[bench]')\n"

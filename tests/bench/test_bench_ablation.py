@@ -100,7 +100,7 @@ def test_every_variant_is_planned_on_every_table_and_searches_on_some_tables() -
     alone = [name for name, variant in VARIANTS.items() if variant.search is None]
     searched = len(VARIANTS) - len(alone) - 1  # one variant has its own tables
     usual = len(alone) * len((*FILES, *SMALL)) + searched * len(SEARCHED)
-    assert len(ablation.cases(options())) == usual + 4 * len(SKEWED)  # the recipe, bf16, a search, logarithms
+    assert len(ablation.cases(options())) == usual + 4 * len(SKEWED)  # recipe, bf16, search, logarithms
 
 
 def test_a_missing_table_is_skipped_with_a_reason(tmp_path: Path) -> None:

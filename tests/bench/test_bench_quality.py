@@ -377,7 +377,7 @@ def test_a_loss_counts_if_the_interval_paired_by_rows_is_above_two_percent() -> 
     assert found["ash worse"] == "1 of 3" and found["tables"] == "4", "wine has no parts of ours"
 
 
-def test_an_error_of_zero_does_not_decide() -> None:
+def test_an_error_of_zero_does_not_decide_a_comparison() -> None:
     values = made("crx", OURS, (0.01,), rows=400) | made("crx", TUNED, (0.0,), rows=400)
     found = row(table(sections(values), "ash by each peer"), "LightGBM, tuned")
     assert found["worst"] == f"{0.015 / 0.005:.3f}, crx", "half of 100 held-out rows"

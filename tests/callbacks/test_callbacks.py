@@ -237,7 +237,7 @@ def test_no_thread_trains_after_an_error() -> None:
     [
         (None, []),
         (MemoryError("no room"), ["the threads have raised MemoryError: no room"]),
-        (LookupError("no such experiment"), []),  # the core raises its own error again
+        (LookupError("no such experiment"), []),  # the core raises the same error again
     ],
 )
 def test_a_later_error_of_the_threads_is_added_as_a_note(of_the_threads: Exception | None, notes: list[str]) -> None:

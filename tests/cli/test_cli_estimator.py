@@ -70,7 +70,7 @@ def test_the_command_and_the_estimator_write_the_same_bytes(name: str, tmp_path:
 @pytest.mark.filterwarnings("default:.*numbers the rows")
 def test_groups_weights_and_dropped_columns_are_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = mixed(False).assign(who=RANDOM.integers(0, 20, ROWS), heavy=RANDOM.integers(1, 4, ROWS) / 2)
-    table.to_csv(tmp_path / "a.csv")  # with row numbers
+    table.to_csv(tmp_path / "a.csv")  # row numbers included
     words = [
         str(tmp_path / "a.csv"),
         "--target",

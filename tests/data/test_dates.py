@@ -195,7 +195,7 @@ def test_parts_that_do_not_vary_are_left_out() -> None:
 def test_a_missing_date_has_no_parts() -> None:
     parts = tuple(PARTS)
     block = np.zeros((2, sum(map(width, parts))))
-    put_parts(block, parts, np.array([np.nan, 3.25]))  # Sunday, 4 January, 6 in the morning
+    put_parts(block, parts, np.array([np.nan, 3.25]))  # Sunday, 4 January 1970, 06:00
     names = list(itertools.chain.from_iterable(map(part_names, parts)))
     assert np.isnan(block[0]).sum() == 2 and np.nansum(block[0]) == 0
     assert [(name, value) for name, value in zip(names, block[1].tolist(), strict=True) if value] == [

@@ -92,14 +92,14 @@ def test_a_target_with_several_columns_is_regression() -> None:
     assert read_training(X, pandas.DataFrame(y, columns=["u", "v"])).target_names == ("u", "v")
 
 
-def test_a_two_dimensional_target_with_one_column_warns() -> None:
+def test_a_two_dimensional_target_with_one_column_causes_a_warning() -> None:
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed when a 1d array was expected"):
         table = read_training(X, Y[:, None])
     assert table.task == "classification"
     assert table.y[:, 0].tolist() == Y.tolist()
 
 
-def test_one_hot_targets_warn() -> None:
+def test_one_hot_targets_cause_a_warning() -> None:
     with pytest.warns(UserWarning, match="one-hot"):
         assert read_training(X, np.eye(2)[Y]).task == "regression"
 

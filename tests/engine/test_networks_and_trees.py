@@ -831,7 +831,7 @@ def boosted(
     return rows.boost(given, rounds, rate, 1, options(), is_stopped)
 
 
-def test_catboost_stops_after_the_round_in_which_it_is_told_to() -> None:
+def test_catboost_stops_after_the_round_in_which_it_is_asked_to() -> None:
     asked: list[int] = []
 
     def is_stopped() -> bool:

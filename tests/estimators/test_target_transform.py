@@ -61,7 +61,7 @@ def test_a_network_trained_on_logarithms_matches_the_oracle(batch_size: int) -> 
     np.testing.assert_allclose(network.predict(x), np.clip(predicted, y.min(), 2 * y.max()), rtol=1e-4)
 
 
-def test_scores_are_those_of_the_predictions() -> None:
+def test_scores_match_the_predictions() -> None:
     """The core scores its outputs in other units. The score still equals scikit-learn's score of the predictions."""
     fit = fitted(space=LOG, ensemble=1, refit=False, validation=(X[TEST], PRICE[TEST]))
     assert networks(fit.model_)[0].exponential

@@ -269,7 +269,7 @@ def test_f21_constant_columns_have_no_effect() -> None:
 
 
 @pytest.mark.parametrize("y", [pytest.param(Y, id="F30-classes"), pytest.param(YR, id="F30-targets")])
-def test_a_two_dimensional_target_with_one_column_warns(y: np.ndarray) -> None:
+def test_a_two_dimensional_target_with_one_column_causes_a_warning(y: np.ndarray) -> None:
     from sklearn.exceptions import DataConversionWarning
 
     with pytest.warns(DataConversionWarning):

@@ -323,7 +323,7 @@ def test_f106_invalid_contents_are_refused(path, change, complaint):
 
 
 @pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"format": NaN}', "[]", "1e400", "null"])
-def test_metadata_that_is_not_a_json_object(path, text):
+def test_metadata_other_than_a_json_object_is_refused(path, text):
     write(path, read(path)[0], text)
     with pytest.raises(ash.ModelFormatError, match="metadata"):
         ash.load(path)

@@ -98,7 +98,7 @@ def test_quotas_of_version_1_are_read(machine: Machine, controllers: str) -> Non
     assert machine.allowed().count == 3
 
 
-def test_version_1_without_a_period_is_no_limit(machine: Machine) -> None:
+def test_a_version_1_quota_without_a_period_is_ignored(machine: Machine) -> None:
     machine.belongs_to("4:cpu:/")
     machine.write("cpu/cpu.cfs_quota_us", "100000")
     assert machine.allowed().count == 8
@@ -144,7 +144,7 @@ def test_mountinfo_of_version_1_needs_the_controller(machine: Machine, tmp_path:
     assert machine.allowed().count == 2
 
 
-def test_unreadable_files_are_no_limit(machine: Machine) -> None:
+def test_unreadable_cgroup_files_are_ignored(machine: Machine) -> None:
     machine.belongs_to("0::/job")
     (machine.root / "job" / "cpu.max").mkdir(parents=True)  # reading it fails, even for root
     machine.write("cpu.max", "500000 100000").write_bytes(b"\xff\xfe\x00")
