@@ -31,7 +31,7 @@ EPOCHS = 8
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder for temporary files. The run is looked at after each job."""
+    """Return the folder for temporary files. The run is checked after each job."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))

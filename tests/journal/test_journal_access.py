@@ -166,7 +166,7 @@ def test_f69_a_local_file_system_gets_a_log(tmp_path: Path) -> None:
 
 def test_f70_a_reader_sees_reported_jobs_and_blocks_no_writer(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
-    long = {"min_epochs": 400}  # long enough for looks at the run before it ends
+    long = {"min_epochs": 400}  # long enough to look at the run before it ends
     open_while_it_runs = []
     seen: list[bool] = []
     there: list[int] = []
