@@ -1,7 +1,7 @@
-"""How Sphinx builds these pages: `sphinx-build -W -n --keep-going docs build/docs`, without a network.
+"""Configures Sphinx for these pages; `sphinx-build -W -n --keep-going docs build/docs` builds them offline.
 
-What a page shows as output is made by running its blocks (ash_docs/), examples by sphinx-gallery, the reference from
-the docstrings, figures of benches from bench/.
+The output that a page shows comes from running its code blocks (ash_docs/). The examples are run by sphinx-gallery. The
+reference comes from the docstrings, and the figures of benches from bench/.
 """
 
 import os
@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 
 import ash
 
-# Filled by the blocks of pages; Sphinx warns of a static folder that is not there when it begins.
+# The blocks of pages write into this folder. Sphinx warns if a static folder does not exist when the build starts.
 Path(__file__).with_name("generated").mkdir(exist_ok=True)
 
 project = "ash"
@@ -43,7 +43,7 @@ myst_heading_anchors = 3
 copybutton_prompt_text = "$ "
 copybutton_exclude = ".linenos, .gp, .go"
 
-# Reference: types stand in the docstrings, so signatures show names and defaults only.
+# Reference: types are in the docstrings, so signatures show only names and defaults.
 default_role = "py:obj"
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

@@ -1,8 +1,9 @@
-"""Pictures of report and dashboard for the documentation, of a real run.
+"""Takes the screenshots of the report and the dashboard for the documentation, from a real run.
 
     python docs/screenshots.py
 
-They go to docs/images/. It needs the extra `test` and Chromium (Debian: apt-get install chromium), and takes a minute.
+The script writes them to docs/images/. It needs the extra `test` and Chromium (Debian: apt-get install chromium), and
+takes a minute.
 """
 
 import io
@@ -24,18 +25,18 @@ IMAGES = Path(__file__).resolve().parent / "images"
 SCHEMES = ("light", "dark")
 DESKTOP, PHONE = {"width": 1100, "height": 1180}, {"width": 360, "height": 720}
 LARGEST = 250_000
-"""Bytes of a picture."""
+"""The maximum size of a picture in bytes."""
 JOBS = 90
-"""After which the dashboard is taken."""
+"""The number of finished jobs after which the dashboard's screenshots are taken."""
 
 
 def tune(*callbacks: ash.Callback) -> ash.Result:
-    """Return the run that is shown."""
+    """Run the search that the pictures show, and return its result."""
     return ash.tune(*load_digits(return_X_y=True), candidates=128, seed=0, progress=False, callbacks=[*callbacks])
 
 
 def keep(name: str, picture: bytes) -> None:
-    """Write a picture; end where it is too large for a repository."""
+    """Write a picture, and exit if its file is too large for the repository."""
     path = IMAGES / f"{name}.png"
     image = Image.open(io.BytesIO(picture)).convert("RGB")
     image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -45,7 +46,7 @@ def keep(name: str, picture: bytes) -> None:
 
 
 def take_report(open_page: Callable[..., Page], address: str) -> None:
-    """Take the report: its top, a candidate that is selected, a filter, a telephone."""
+    """Take the screenshots of the report: its top, a selected candidate, a filter, and the view on a phone."""
     for scheme in SCHEMES:
         page = open_page(address, scheme, DESKTOP)
         keep(f"report-{scheme}", page.screenshot())
@@ -60,13 +61,13 @@ def take_report(open_page: Callable[..., Page], address: str) -> None:
 
 
 class Waiting(ash.Callback):
-    """Holds the run after some jobs until the picture is taken."""
+    """Pauses the run after `JOBS` jobs until the pictures are taken."""
 
     def __init__(self) -> None:
         self.jobs, self.reached, self.taken = 0, threading.Event(), threading.Event()
 
     def on_job(self, job: Any, params: dict[str, Any]) -> None:
-        """Count, and wait."""
+        """Count the jobs, and wait once `JOBS` have finished."""
         self.jobs += 1
         if self.jobs == JOBS:
             self.reached.set()
@@ -74,7 +75,7 @@ class Waiting(ash.Callback):
 
 
 def take_dashboard(open_page: Callable[..., Page]) -> None:
-    """Take the dashboard in the midst of a run."""
+    """Take the screenshots of the dashboard during a run."""
     waiting = Waiting()
     with ash.Dashboard() as dashboard:
         run = threading.Thread(target=tune, args=(dashboard, waiting))
@@ -87,7 +88,7 @@ def take_dashboard(open_page: Callable[..., Page]) -> None:
 
 
 def main() -> None:
-    """Take all pictures."""
+    """Take all screenshots."""
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])

@@ -1,6 +1,6 @@
-"""The documentation's own extension of Sphinx: pages whose blocks are run, names that are links, drawings.
+"""Sphinx extensions of this documentation: they run the blocks of pages, link names, and draw pictures.
 
-page.md --blocks.py--> blocks, run in order --pages.py--> page with what they have shown --> Sphinx
+page.md --blocks.py--> blocks, run in order --pages.py--> page with the outputs of its blocks --> Sphinx
                             |
                             +--> tests/docs/test_docs.py, without Sphinx
 

@@ -1,15 +1,15 @@
-"""The code blocks of a Markdown page, and how they are run: in order, in one namespace, in one folder.
+"""Runs the code blocks of a Markdown page in order, in one namespace and one folder.
 
-    ```python                          Python; what it prints is shown below it, and so are its figures
-    ```python raises: SettingError     must raise that; the error is shown
-    ```python warns: jobs failed       must give a warning with these words; all its warnings are shown
-    ```python needs: optuna, g++       run where these packages and programs are installed
-    ```python shows: run.html          must write that page, which is shown too
+    ```python                          Python code; its printed output and its figures are shown below the block
+    ```python raises: SettingError     the block must raise this error, which is shown
+    ```python warns: jobs failed       the block must issue a warning with these words; all its warnings are shown
+    ```python needs: optuna, g++       the block is run only if these packages and programs are installed
+    ```python shows: run.html          the block must write this page, which is shown
     ```console                         each line "$ ash-tune ..." or "$ python ..." is a command of this installation
-    ```console exits: 2                must end with that status; its errors are shown
-    ```python not run: why             shown only
+    ```console exits: 2                the command must exit with this status; its errors are shown
+    ```python not run: why             the block is only shown
 
-Any other error is raised. No block may depend on one that needs a package.
+Any other error is raised. No block may depend on a block that needs a package.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from markdown_it import MarkdownIt
 LANGUAGES = ("python", "console")
 WISHES = ("raises", "warns", "needs", "shows", "exits", "not run")
 SECONDS = 120
-"""Of a command, before it counts as one that hangs."""
+"""A command that runs longer counts as hanging."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fence of a page: what it holds, its lines there from 0 on, and what its first line asks for."""
+    """A fenced block of a page: its language, source, line numbers (from 0) and the options of its first line."""
 
     language: str
     source: str
@@ -49,17 +49,17 @@ class Block:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """The packages and programs without which it is not run."""
+        """The packages and programs that the block needs to run."""
         return tuple(name.strip() for name in self.wishes.get("needs", "").split(",") if name.strip())
 
     @property
     def runs(self) -> bool:
-        """Whether it is one to run at all."""
+        """Whether the block is to be run."""
         return self.language in LANGUAGES and "not run" not in self.wishes
 
 
 def blocks_of(text: str) -> list[Block]:
-    """Return the fences of a Markdown text, in order."""
+    """Return the fenced blocks of a Markdown text, in order."""
     fences = (token for token in MarkdownIt("commonmark").parse(text) if token.type == "fence")
     return [_block(token.info, token.content, *token.map) for token in fences if token.map]
 
@@ -75,13 +75,13 @@ def _block(info: str, source: str, first: int, stop: int) -> Block:
 
 
 def missing(block: Block) -> list[str]:
-    """Return which of the packages and programs that a block needs are not installed."""
+    """Return the packages and programs that a block needs and that are not installed."""
     return [name for name in block.needs if importlib.util.find_spec(name) is None and shutil.which(name) is None]
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a block has shown: text, figures as SVG files, and a page of HTML."""
+    """The output of a block: its text, its figures as SVG files, and an HTML page."""
 
     text: str
     figures: tuple[Path, ...] = ()
@@ -94,9 +94,9 @@ class Session:
     Parameters
     ----------
     name : str
-        Of the page, for tracebacks and figures.
+        The name of the page, for tracebacks and file names of figures.
     folder : Path
-        Where the blocks run; files that they write stay there.
+        The folder in which the blocks run; files that they write stay there.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -106,7 +106,7 @@ class Session:
         self.figures = 0
 
     def run(self, block: Block) -> Output:
-        """Run a block and return what it has shown."""
+        """Run a block and return its output."""
         if block.language == "console":
             return Output("".join(self._commands(block)))
         return self._python(block)
@@ -129,7 +129,7 @@ class Session:
         return Output(printed.getvalue(), tuple(self._figures()), self._page(block))
 
     def _page(self, block: Block) -> Path | None:
-        """Return the page that a block had to write."""
+        """Return the HTML page that the block had to write, or None if it had to write none."""
         name = block.wishes.get("shows")
         if name is None:
             return None
@@ -139,7 +139,7 @@ class Session:
         return path
 
     def _figures(self) -> Iterator[Path]:
-        """Write the figures that are open, and close them."""
+        """Write each open figure to an SVG file and yield its path, then close all figures."""
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is None:
             return
@@ -178,13 +178,13 @@ class Session:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of a command: as wide as a page, and no colours."""
+    """Return the environment variables of a command, with the width of a page and without colors."""
     return {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"}
 
 
 @contextlib.contextmanager
 def _warned(words: str | None, place: str) -> Iterator[None]:
-    """Print what is warned of, and raise AssertionError unless a warning has these words; None: do neither."""
+    """Print all warnings, and raise AssertionError unless one contains `words`; do nothing if `words` is None."""
     if words is None:
         yield
         return

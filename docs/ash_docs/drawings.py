@@ -1,11 +1,11 @@
-"""The drawings of the pages, as inline SVG: what they show is what the ladder and the tuner have really done.
+"""Draws the pictures of the pages as inline SVG. All but the last show real decisions of the ladder or a real run.
 
     rungs        16 candidates on `ash.Ladder`, one job at a time
-    promotion    the same eight candidates under the three rules of promotion, one job at a time
-    clock        a run of `ash.tune` on three virtual workers and two threads: both clocks
-    team         a step of training that two threads share: a sketch, of no run
+    promotion    the same eight candidates under the three promotion rules, one job at a time
+    clock        a run of `ash.tune` with three virtual workers and two threads, on the virtual and the real clock
+    team         a training step that two threads share; a sketch, not a recorded run
 
-The scores of the first two are invented, here, and the same for all rules; the ladder decides which are promoted.
+The first two use invented scores, which are the same for all rules; the ladder decides which candidates are promoted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
 
 def climb(candidates: int, score: Callable[[int, int], float], promotion: str = "capped") -> list[Step]:
-    """Return the jobs of a ladder that one worker goes through."""
+    """Return the jobs of a ladder that a single worker runs, in order."""
     ladder = ash.Ladder(candidates, promotion=promotion)
     jobs = []
     while (job := ladder.next()) is not None:
@@ -43,7 +43,7 @@ def climb(candidates: int, score: Callable[[int, int], float], promotion: str = 
 
 @cache
 def rungs() -> str:
-    """Draw a ladder of 16: a row per rung, a dot per candidate, a curve where it was promoted."""
+    """Draw a ladder of 16 candidates: one row per rung, one dot per candidate, and one curve per promotion."""
     steps = climb(16, lambda candidate, rung: (candidate * 7 + 3) % 16 + rung / 2)
     rows: dict[int, list[Step]] = defaultdict(list)
     for step in steps:
@@ -73,12 +73,12 @@ def rungs() -> str:
 
 
 SCORES = ((4, 2, 8, 10, 6, 14, 12, 16), (6, 2, 7, 9, 12, 16, 14, 18), (8, 4, 9, 11, 14, 18, 16, 20))
-"""Of the candidates A to H, by rung; C and D do worse in rung 1 than in rung 0."""
+"""Scores of the candidates A to H, by rung; C and D score lower in rung 1 than in rung 0."""
 
 
 @cache
 def promotion() -> str:
-    """Draw what the three rules do with the same scores: a column a job, in the order of a run, a row a rung."""
+    """Draw the decisions of the three rules on the same scores: one column per job in order, one row per rung."""
     rules = {
         "capped": "never more than half of those that have finished",
         "paper": "all among the better half so far",
@@ -100,7 +100,7 @@ def promotion() -> str:
 
 
 def _job(step: Step, x: float, y: float, width: float) -> list[str]:
-    """Return a box with a letter and a score, filled if its candidate was promoted."""
+    """Return a box with the candidate's letter and score, filled if the candidate was promoted."""
     words = f"{'ABCDEFGH'[step.candidate]} {step.score:g}"
     parts = [box(x, y - 13, width, 26, f"rung{step.rung}" if step.promoted else "waiting")]
     return [*parts, text(x + width / 2, y, words, "inside" if step.promoted else "small")]
@@ -108,7 +108,7 @@ def _job(step: Step, x: float, y: float, width: float) -> list[str]:
 
 @cache
 def clock() -> str:
-    """Draw a run on the virtual clock, and below it what the threads really did."""
+    """Draw a run on the virtual clock, and below it the same jobs on the real threads."""
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
@@ -134,7 +134,7 @@ def clock() -> str:
 
 
 def _lanes(bars: list[tuple[str, float, float]], names: list[tuple[int, int]], top: float) -> list[str]:
-    """Return a row for each lane, and in it a bar a job from start to end."""
+    """Return one row per lane, with one bar per job from its start to its end."""
     lanes = sorted({lane for lane, _, _ in bars})
     last = max(end for _, _, end in bars)
     scale = (WIDTH - 90) / last
@@ -149,7 +149,7 @@ def _lanes(bars: list[tuple[str, float, float]], names: list[tuple[int, int]], t
 
 @cache
 def team() -> str:
-    """Draw a step of training that an owner and a member share; the member is a little slower, and comes late."""
+    """Draw a training step that an owner and a member share; the member joins later and is slightly slower."""
     halves = {"rows": (4, (0.0, 62.0), (84.0, 98.0), 0), "w": (12, (300.0, 306.0), (46.0, 50.0), 1)}
     parts = [
         text(80, 14, "(1) rows: forward and back, in blocks", "strong", "start"),
@@ -166,7 +166,7 @@ def team() -> str:
 
 
 def _claims(blocks: int, starts: Sequence[float], widths: Sequence[float]) -> list[tuple[int, float]]:
-    """Return for each block which thread claims it and when: the first that is free."""
+    """Return the thread that claims each block, and when; the first free thread claims the next block."""
     free, claims = list(starts), []
     for _ in range(blocks):
         thread = min(range(len(free)), key=free.__getitem__)

@@ -1,7 +1,7 @@
-"""llms.txt, an index of the pages as plain text (https://llmstxt.org), made from the pages themselves.
+"""Writes llms.txt, an index of the pages as plain text (https://llmstxt.org).
 
-It has the title and first sentence of the root page, and a section for each page in the table of contents there: that
-page and all pages below it, each with its title, address and first sentence.
+The index begins with the title and first sentence of the root page. Each page in the root page's table of contents has
+a section, which lists that page and all pages below it, each with its title, address and first sentence.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def pages_from(env: BuildEnvironment, page: str) -> Iterator[str]:
 
 
 def first_sentence(page: nodes.document) -> str:
-    """Return the first sentence outside of notes, warnings and tables."""
+    """Return the first sentence of a page outside notes, warnings and tables."""
     outside = (nodes.Admonition, nodes.entry)
     paragraphs = (each for each in page.findall(nodes.paragraph) if not isinstance(each.parent, outside))
     return re.split(r"(?<=[.?!])\s", " ".join(next(paragraphs, nodes.paragraph()).astext().split()))[0]

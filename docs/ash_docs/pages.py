@@ -1,11 +1,11 @@
-"""Sphinx runs the blocks of a page as it reads it, and turns names in code into links.
+"""Lets Sphinx run the blocks of each page when it reads the page, and turns names in code into links.
 
-    page.md      -> blocks run, outputs behind them    run_page
-    `ash.tune`   -> a link, in pages                   NamesToLinks
-    `threads`    -> a link or code, in docstrings      plain_word, for what is no name of ash
+    page.md      -> blocks are run and followed by their outputs    run_page
+    `ash.tune`   -> a link, in pages                                NamesToLinks
+    `threads`    -> a link or code, in docstrings                   plain_word, for words that are not names in ash
 
-A word of a docstring between single backticks, and `ash.name` in code of a page, is a link where it names something
-that is documented. `ash.name` that names nothing is a warning, so the prose cannot speak of what there is not.
+A word between single backticks in a docstring, and `ash.name` as code in a page, becomes a link if it names something
+documented. Sphinx warns if `ash.name` does not exist, so the prose cannot mention a missing name.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from ash_docs.blocks import Block, Output, Session, blocks_of, missing
 from ash_docs.drawings import DRAWINGS
 
 RETURNED = {f"ash.{name}" for name in ("Ensemble", "Network", "Plan", "Result", "Run", "RungPlan", "Simulation")}
-"""Classes that functions return."""
+"""Classes whose objects are only returned by functions."""
 
 FIGURES = "generated"
-"""The folder of figures and pages that blocks have made, beside the pages; conf.py lets it be copied."""
+"""The folder, beside the pages, for figures and HTML pages that blocks have written; conf.py has it copied."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def run_page(app: Sphinx, page: str, source: list[str]) -> None:
-    """Run the blocks of a Markdown page and put behind each what it has shown."""
+    """Run the blocks of a Markdown page and insert the output of each block after it."""
     if Path(app.env.doc2path(page)).suffix != ".md":
         return
     lines = source[0].split("\n")
@@ -77,7 +77,7 @@ def _figure(app: Sphinx, path: Path) -> list[str]:
 
 
 def _page(app: Sphinx, name: str, path: Path | None) -> list[str]:
-    """Return a frame for a page, and a link to the page alone."""
+    """Return the lines that embed an HTML page in a frame and link to it; none if `path` is None."""
     if path is None:
         return []
     shutil.copyfile(path, Path(app.srcdir) / FIGURES / path.name)
@@ -87,45 +87,45 @@ def _page(app: Sphinx, name: str, path: Path | None) -> list[str]:
 
 
 def hide_constructor(app: Sphinx, what: str, name: str, *others: Any) -> tuple[str, str] | None:
-    """Show no arguments of a class that nobody makes by hand."""
+    """Hide the constructor's arguments of classes whose objects only functions return."""
     return ("", "") if what == "class" and name in RETURNED else None
 
 
 def escape_types(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Escape names such as n_features_in_ where a docstring says a type: reStructuredText would read a reference."""
+    """Escape names such as n_features_in_ in types, which reStructuredText would read as references."""
     for number, line in enumerate(lines):
         before, colon, kind = line.partition(" : ")
         lines[number] = before + colon + re.sub(r"(\w)_(?!\w)", r"\1\\_", kind)
 
 
 def plain_word(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Element) -> nodes.Element | None:
-    """Show a word of a docstring that names nothing of ash as the code that it is."""
+    """Show a word of a docstring as plain code if it is not a public name of ash."""
     return content if node["reftype"] == "obj" and not public_name(node["reftarget"]) else None
 
 
 def public_name(code: str) -> str | None:
-    """Return "ash.name" or "ash.name.member" where code says that, of a name that is public; else None."""
+    """Return "ash.name" or "ash.name.member" if the code is or calls this public name; otherwise None."""
     found = re.fullmatch(r"(ash\.(\w+)(?:\.\w+)?)(?:\(.*\))?", code, re.DOTALL)
     return found[1] if found and found[2] in ash.__all__ else None
 
 
 class Drawing(SphinxDirective):
-    """`{drawing} NAME`: an inline picture of drawings.py."""
+    """The directive `{drawing} NAME`, which inserts a drawing of drawings.py."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Return it as raw HTML."""
+        """Return the drawing as raw HTML."""
         return [nodes.raw("", DRAWINGS[self.arguments[0]](), format="html")]
 
 
 class NamesToLinks(SphinxTransform):
-    """Make `ash.name` in code of a page a reference to what is documented."""
+    """Turns `ash.name` as code in a page into a link to its documentation."""
 
     default_priority = 400
 
     def apply(self, **arguments: Any) -> None:
-        """Replace the literals that name something public."""
+        """Replace the literals that are public names by references."""
         for literal in list(self.document.findall(nodes.literal)):
             target = public_name(literal.astext())
             if target and not isinstance(literal.parent, (nodes.reference, pending_xref)):

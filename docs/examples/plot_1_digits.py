@@ -2,8 +2,8 @@
 Digits: a ladder of 64 networks
 ===============================
 
-How does a search look? Networks for images of digits are drawn from a small space and trained a little. The better
-half of each rung is promoted. The picture shows which ones.
+This example searches for a network that recognizes images of digits. Candidates are drawn from a small space and
+trained briefly. The better half of each rung is promoted. A plot shows which candidates were promoted.
 """
 
 import matplotlib.pyplot as plt
@@ -25,21 +25,21 @@ result = ash.tune(X, y, space, candidates=64, threads=1, seed=0)
 print(result)
 
 # %%
-# Each circle is a job at its validation score; filled ones were promoted. The dashed line is the lowest score that a
-# barrier at the end of the rung would have promoted: filled circles to the left of it were promoted because they came
-# early. The star is the best network.
+# Each circle is a job at its validation score; filled circles were promoted. The dashed line is the lowest score that
+# would have been promoted by a barrier at the end of the rung. Filled circles to the left of the line were promoted
+# because they finished early. The star is the best network.
 
 result.plot_ladder()
 plt.show()
 
 # %%
-# The same against the epochs that a network has been trained for.
+# This plot shows the same scores against the number of epochs that each network has been trained for.
 
 result.plot()
 plt.show()
 
 # %%
-# On rows that no candidate has seen:
+# Evaluate the best network on rows that no candidate has seen:
 
 print("accuracy", round(result.model.score(X_test, y_test), 4))
 ConfusionMatrixDisplay.from_predictions(y_test, result.model.predict(X_test), colorbar=False)

@@ -1,9 +1,9 @@
 """
-A data frame with text and gaps
-===============================
+A data frame with text and missing cells
+========================================
 
-How is a table with numbers, text and missing cells fitted? This example shows what its columns become, and what each
-is worth.
+This example fits a table with numbers, text and missing cells. It shows the features that its columns become, and how
+much each column contributes.
 """
 
 import matplotlib.pyplot as plt
@@ -16,8 +16,8 @@ from sklearn.model_selection import train_test_split
 import ash
 
 # %%
-# The task: predict the progress of diabetes after a year from measurements of 442 patients. Two columns are turned
-# into words and some cells removed, so that the table looks like one from practice.
+# The task is to predict the progress of diabetes after a year from measurements of 442 patients. Two columns are turned
+# into words and some cells are removed, so that the table looks like a real one.
 
 frame = load_diabetes(as_frame=True, scaled=False).frame
 frame["sex"] = frame["sex"].map({1: "one", 2: "other"})
@@ -28,7 +28,7 @@ train, test = train_test_split(frame, random_state=0)
 print(ash.describe(train.drop(columns="target"), train["target"]))
 
 # %%
-# That is what becomes of each column. Nothing has to be prepared: fit the table as it is.
+# The output lists the features of each column. Nothing has to be prepared: fit the table as it is.
 
 model = ash.ASHRegressor(candidates=32, n_jobs=1, random_state=0)
 model.fit(train.drop(columns="target"), train["target"])
@@ -36,7 +36,8 @@ print(model.model_)
 print("R2", round(model.score(test.drop(columns="target"), test["target"]), 3))
 
 # %%
-# Which columns matter? Permute one at a time and see how far the score falls. Tools of scikit-learn work as usual.
+# To see which columns matter, permute one at a time and see how far the score falls. scikit-learn's tools work as
+# usual.
 
 falls = permutation_importance(model, test.drop(columns="target"), test["target"], n_repeats=5, random_state=0)
 order = falls.importances_mean.argsort()

@@ -2,8 +2,8 @@
 A space with conditions
 =======================
 
-How do I say that a hyperparameter applies only with some values of another? SGD has a momentum, Adam has none, and
-their learning rates differ. Conditions are part of the space, so no candidate is drawn twice.
+With a condition, a hyperparameter applies only to some values of another one. Here SGD has a momentum, Adam has none,
+and their learning rates differ. Conditions are part of the space, so no candidate is drawn twice.
 """
 
 import matplotlib.pyplot as plt
@@ -34,8 +34,8 @@ result = ash.tune(X, y, space, candidates=64, metric="neg_log_loss", threads=1, 
 print(result.best_params, result.best_score)
 
 # %%
-# The loss of each candidate in its last rung against its learning rate; the larger the circle, the higher the rung.
-# Log loss is negated, as all errors are: higher is better.
+# This plot shows the score of each candidate in its last rung against its learning rate. The larger the circle, the
+# higher the rung. The score is the negated log loss: all errors are negated, so that higher is better.
 
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for optimizer, color in (("adam", "#0072b2"), ("momentum", "#d55e00")):

@@ -1,9 +1,9 @@
 """
-Ask and tell: the ladder around something else
-==============================================
+Ask and tell: the ladder in your own loop
+=========================================
 
-How do I use the ladder in a loop of my own? `ash.Ladder` decides; your code trains. Here 60 linear models of
-scikit-learn learn by ``partial_fit``.
+To use the ladder in your own loop, ask `ash.Ladder` for jobs and tell it their scores. The ladder decides, and your
+code trains. Here 60 of scikit-learn's linear models are trained by ``partial_fit``.
 """
 
 import matplotlib.pyplot as plt
@@ -49,11 +49,11 @@ print("kept at the same time:", most, "of", len(candidates), "models")
 print(candidates[best], scores[best])
 
 # %%
-# A line is a candidate, from rung to rung. Most epochs went to the few candidates that were worth it.
+# Each line is the path of a candidate from rung to rung. Most epochs were spent on the few good candidates.
 #
-# Several threads may run this loop at once, since a ladder is thread-safe. ``next`` then also returns None where it
-# waits for a report of another thread; ``finished`` tells the two apart. A job may be sent to another process and
-# reported later.
+# Several threads may run this loop at once, since a ladder is thread-safe. ``next`` then also returns None if no job is
+# available until another thread reports. In this case ``finished`` is False. A job may also be sent to another process
+# and reported later.
 
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for number, curve in scores.items():

@@ -2,8 +2,8 @@
 Pipelines and cross-validation
 ==============================
 
-Does `ash.ASHClassifier` work in pipelines and cross-validation? Yes, like any estimator. It can also cross-validate
-its candidates itself.
+`ash.ASHClassifier` works in pipelines and cross-validation like any other estimator. It can also cross-validate its
+candidates itself.
 """
 
 import matplotlib.pyplot as plt
@@ -30,8 +30,8 @@ for name, own in scores.items():
     print(f"{name:20} {own.mean():.3f} +- {own.std() / np.sqrt(len(own)):.3f}")
 
 # %%
-# Each point is a fold. The search within a fold sees only its training rows, so these scores are not optimistic. With
-# 178 rows they say little more than that all models are good.
+# Each point is a fold. The search within a fold sees only that fold's training rows, so these scores are not
+# optimistic. With only 178 rows, they say little more than that all models are good.
 
 fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for place, own in enumerate(scores.values()):

@@ -1,9 +1,9 @@
 """
-What would more cores bring?
-============================
+The speed-up on more cores
+==========================
 
-How long would a run take on more threads? A run records the time of each job. So its ladder and schedule can be
-simulated on any number of threads, without training.
+This example estimates how long a run would take on more threads. A run records the time of each job. So its ladder and
+schedule can be simulated on any number of threads, without training.
 """
 
 import matplotlib.pyplot as plt
@@ -17,15 +17,15 @@ result = ash.tune(X, y, space, candidates=64, threads=1, seed=0)
 print(result.simulate(threads=[1, 2, 4, 8, 16, 64]))
 
 # %%
-# The more threads, the more of them are idle at the top of the ladder. The jobs of one candidate follow each other;
-# only a team can share them, and the steps of small networks are too small to share.
+# The more threads there are, the more of them are idle in the top rungs. The jobs of one candidate run one after the
+# other. Only a team of threads can share a job, and the steps of small networks are too small to share.
 
 result.plot_scaling()
 plt.show()
 
 # %%
-# Costs can also be assumed before there is a run. Here all epochs cost the same. Without teams the speed-up ends at W /
-# D, the whole work divided by the longest chain.
+# Costs can also be assumed before there is a run. Here all epochs cost the same. Without teams the speed-up is at most
+# W / D, the total work divided by the work of the longest chain.
 
 threads = [1, 2, 4, 8, 16, 32, 64]
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
@@ -45,8 +45,8 @@ ax.legend()
 plt.show()
 
 # %%
-# More threads than workers of the virtual clock gain nothing. Set ``workers`` beyond 32 on larger machines; it is
-# part of what determines the outcome.
+# More threads than workers of the virtual clock bring no further speed-up. Set ``workers`` to more than 32 on larger
+# machines. Note that ``workers`` changes the outcome.
 
 for workers in (8, 32, 128):
     row = ash.simulate(1024, threads=64, workers=workers, teams=False).rows[0]

@@ -1,9 +1,9 @@
 """
-A score of your own
-===================
+Your own score
+==============
 
-How do I rank candidates by a score of my own? Pass the name of a scikit-learn scorer, or a function. Here a
-missed tumour costs twenty times as much as a false alarm.
+To rank candidates by your own score, pass the name of a scikit-learn scorer, or a function. Here a missed tumor costs
+twenty times as much as a false alarm.
 """
 
 import matplotlib.pyplot as plt
@@ -37,11 +37,11 @@ print(f"ranked by accuracy: {held_out_cost(by_accuracy):.3f} per patient")
 print(f"ranked by cost: {held_out_cost(by_cost):.3f} per patient")
 
 # %%
-# A Python function is called for one candidate at a time, whatever the number of threads. The core computes accuracy,
-# log loss, AUC, F1, R2 and the usual errors itself, which is faster.
+# A Python function is called for one candidate at a time, whatever the number of threads. The core itself computes
+# accuracy, log loss, AUC, F1, R2 and the usual errors, which is faster.
 #
-# All networks were trained to predict probabilities, and few validation rows rank them, so ranking by another score
-# changes little. The threshold between the classes matters more here. scikit-learn chooses it on rows that the networks
+# All networks were trained to predict probabilities, and they are ranked on few validation rows. So ranking by another
+# score changes little. The threshold between the classes matters more here. scikit-learn chooses it on rows that the networks
 # were not trained on.
 
 tuned = TunedThresholdClassifierCV(by_cost, scoring=scorer, cv=5, store_cv_results=True)

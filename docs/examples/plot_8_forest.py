@@ -1,9 +1,9 @@
 """
-An estimator of your own
-========================
+Your own estimator
+==================
 
-How do I tune an estimator that I have? Pass it to `ash.ASHSearchCV` with a space. Here it is a forest: promoted
-candidates keep the trees that they have and grow further ones.
+To tune your own estimator, pass it to `ash.ASHSearchCV` with a space. Here it is a forest: promoted candidates keep
+their trees and grow further ones.
 """
 
 import matplotlib.pyplot as plt
@@ -27,14 +27,14 @@ search.fit(X, y)
 print(search.best_params_)
 
 # %%
-# On rows that no candidate has seen, beside the forest with its default parameters. Lower is better.
+# Compare the best forest with a forest with default parameters, on rows that no candidate has seen. Lower is better.
 
 for name, model in (("default", forest.fit(X, y)), ("tuned", search.best_estimator_)):
     print(f"{name:8} log loss {log_loss(y_test, model.predict_proba(X_test)):.3f}")
 
 # %%
-# The result of the search is that of any run. Its pictures show which candidates were given more trees, and how the
-# score depends on a hyperparameter.
+# The search has a result with the same plots as any other run. They show which candidates were given more trees, and
+# how the score depends on a hyperparameter.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 search.result_.plot_ladder(left)

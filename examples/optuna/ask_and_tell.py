@@ -1,4 +1,4 @@
-"""Tune a linear model on the irises in a loop of your own: `ash.Ladder` is asked for jobs and told their scores."""
+"""Tune a linear model on the irises in your own loop, which asks `ash.Ladder` for jobs and tells it their scores."""
 
 import math
 import time
@@ -29,7 +29,7 @@ def tune(candidates: int = 20, time_limit: float = math.inf, seed: int = 0) -> B
     models = {}
     for number, params in enumerate(drawn):
         models[number] = SGDClassifier(random_state=np.random.RandomState(number), **params)
-    ladder = ash.Ladder(len(drawn), eta=3, min_epochs=8, max_rungs=3)  # 8, 32 and 104 passes in all
+    ladder = ash.Ladder(len(drawn), eta=3, min_epochs=8, max_rungs=3)  # 8, 32 and 104 passes in total
     best = Best(-math.inf, math.nan)
     while time.monotonic() < end and (job := ladder.next()) is not None:
         model = models[job.candidate]

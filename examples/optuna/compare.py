@@ -1,13 +1,13 @@
-"""Run each example of Optuna and our version of it at equal budgets, and write the table of README.md.
+"""Run each original Optuna example and its ash version with equal budgets, and write the table of README.md.
 
     python compare.py FOLDER [--seconds 20] [--seeds 1] [--only NAME ...]
 
-FOLDER holds https://github.com/optuna/optuna-examples, and ask_and_tell.py (README.md says which text that is). A
-budget is seconds of processor time of one process, after imports, on one core. What runs:
+FOLDER holds a copy of https://github.com/optuna/optuna-examples, and ask_and_tell.py (README.md says where to find it).
+A budget is a number of seconds of processor time on one core, after imports. For each example these sides are run:
 
     optuna      the original; its study is stopped at the end of the budget
-    unchanged   its objective, run by `ash.from_optuna`, if it has one
-    ash         our version
+    unchanged   the original's objective, if there is one, run with `ash.from_optuna`
+    ash         the ash version
 """
 
 import argparse
@@ -45,7 +45,7 @@ Curve = list[tuple[float, float]]
 
 
 class Clock:
-    """A callback of ash that records the curve of a run, and stops the run when its budget is spent."""
+    """An ash callback that records the curve of a run, and stops the run when its budget is spent."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.began, self.curve = seconds, time.process_time(), Curve()
@@ -105,7 +105,7 @@ def of_optuna(name: str, folder: Path, clock: Clock) -> None:
 
 
 def of_ash(name: str, folder: Path, clock: Clock, seed: int) -> None:
-    """Run our version."""
+    """Run the ash version."""
     ash.tune_function = partial(ash.tune_function, callbacks=clock)
     ash.ASHSearchCV = partial(ash.ASHSearchCV, callbacks=clock)
     limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "seed": seed}
@@ -120,7 +120,7 @@ def of_ash(name: str, folder: Path, clock: Clock, seed: int) -> None:
 
 
 def of_objective(name: str, folder: Path, clock: Clock, seed: int) -> None:
-    """Run the objective of an original with `ash.from_optuna`."""
+    """Run the original's objective with `ash.from_optuna`."""
     original = ORIGINALS[name]
     objective = eval(original.objective or "", original.run(folder, "original"))
     limits: dict[str, Any] = {"candidates": None, "time_limit": PATIENCE * clock.seconds, "seed": seed}

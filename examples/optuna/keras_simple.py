@@ -1,4 +1,4 @@
-"""Tune a convolutional network of Keras on the digits: a callback reports the accuracy after each epoch."""
+"""Tune a convolutional Keras network on the digits: a callback reports the accuracy after each epoch."""
 
 import os
 from typing import Any

@@ -1,6 +1,6 @@
 """Tune LightGBM on the breast cancer table with `ash.ASHSearchCV`.
 
-Promoted candidates continue from the trees that they have.
+Promoted candidates keep their trees and add further ones.
 """
 
 from lightgbm import LGBMClassifier

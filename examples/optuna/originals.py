@@ -1,7 +1,7 @@
-"""Examples of Optuna, loaded from their folder and changed only where they would download, draw a split or run on.
+"""Loads and runs Optuna's original examples, changed only where they would download, draw a split or never end.
 
-Tables that would be downloaded become the digits of scikit-learn. All splits are drawn with seed 0, as in our
-versions, so that both score on the same rows.
+Downloads are replaced by scikit-learn's digits. All splits are drawn with seed 0, as in the ash versions, so that both
+versions are scored on the same rows.
 """
 
 import importlib
@@ -22,18 +22,18 @@ DIGITS = {"28 * 28": "8 * 8"}
 
 @dataclass(frozen=True)
 class Original:
-    """An example of Optuna.
+    """An original Optuna example.
 
     Parameters
     ----------
     path : str
-        Its path in the folder of the originals.
+        The example's path in the folder of the originals.
     objective : str or None
-        The expression for its objective. None: it has none.
+        The expression for the example's objective; None if the example has no objective.
     reports : int or None
-        Reports of a full trial. None: it never reports.
+        The number of reports of a full trial; None if the example never reports.
     edits : dict
-        What is replaced in its text.
+        The replacements in the example's text, from old to new.
     """
 
     path: str
@@ -42,11 +42,11 @@ class Original:
     edits: dict[str, str] = field(default_factory=dict)
 
     def text(self, folder: Path) -> str:
-        """Return its text, as it is."""
+        """Return the example's unchanged text."""
         return (folder / self.path).read_text(encoding="utf-8")
 
     def run(self, folder: Path, name: str, **names: Any) -> dict[str, Any]:
-        """Run its text as a module of this name with further global `names`, and return all its global names."""
+        """Run the text as a module called `name` with further global `names`, and return all its global names."""
         sys.argv = [self.path, "--pruning"]
         text = self.text(folder)
         for old, new in self.edits.items():
@@ -104,14 +104,14 @@ def fix_splits() -> None:
 
 
 def offer_digits(name: str) -> None:
-    """Replace the images of digits or clothes that an example would download with the digits."""
+    """Replace the images that an example would download by scikit-learn's digits."""
     if name.startswith("keras"):
         import keras.datasets.mnist
 
         keras.datasets.mnist.load_data = lambda: _digits()
     elif name.startswith(("pytorch", "skorch")):
         if "lightning" in name:
-            importlib.import_module("lightning")  # it looks for torchvision, and must not find the stand-in
+            importlib.import_module("lightning")  # looks for torchvision when imported, and must not find the stand-in
         modules = {f"torchvision{part}": ModuleType(f"torchvision{part}") for part in ("", ".datasets", ".transforms")}
         for module in modules:
             modules[module].__spec__ = ModuleSpec(module, None)  # for libraries that check whether it is installed
@@ -123,7 +123,7 @@ def offer_digits(name: str) -> None:
 
 
 def _digits() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Return images as bytes, and labels, for training and held-out rows."""
+    """Return images as bytes and labels, for the training rows and for the held-out rows."""
     X, y = load_digits(return_X_y=True)
     images = (X / 16 * 255).round().astype(np.uint8).reshape(-1, 8, 8)
     rows, held_out, labels, held_out_labels = sklearn.model_selection.train_test_split(images, y, random_state=0)
@@ -131,7 +131,7 @@ def _digits() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
 
 
 def _image_set() -> Callable[..., Any]:
-    """Return a class of data sets, as in torchvision, that holds the digits."""
+    """Return a data set class like those of torchvision that holds the digits."""
     import torch
 
     class Digits(torch.utils.data.Dataset):
@@ -148,7 +148,7 @@ def _image_set() -> Callable[..., Any]:
 
 
 def seed_all(seed: int) -> None:
-    """Seed what originals draw from: NumPy, PyTorch, and each study that has no sampler of its own."""
+    """Seed the generators that the originals use: NumPy, PyTorch, and each study without its own sampler."""
     import optuna
 
     np.random.seed(seed)

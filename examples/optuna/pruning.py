@@ -1,6 +1,6 @@
 """Runs Optuna's objective unchanged.
 
-Trials wait in `report`, and continue once they are promoted; a pruned trial of Optuna is lost.
+Trials wait in `report`, and continue once they are promoted. In Optuna, a pruned trial is lost.
 """
 
 import numpy as np

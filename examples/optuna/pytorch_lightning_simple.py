@@ -1,4 +1,4 @@
-"""Tune a network of Lightning on the digits: a callback reports the accuracy after each epoch."""
+"""Tune a Lightning network on the digits: a callback reports the accuracy after each epoch."""
 
 import logging
 from typing import Any
@@ -29,7 +29,7 @@ SPACE = {
 
 
 class Net(lightning.LightningModule):
-    """A network with the layers that `params` asks for."""
+    """A network with the layers that `params` specifies."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         super().__init__()

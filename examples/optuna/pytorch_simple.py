@@ -30,7 +30,7 @@ SPACE = {
 
 
 def network(params: dict[str, Any]) -> nn.Sequential:
-    """Return a network with the layers that `params` asks for."""
+    """Return a network with the layers that `params` specifies."""
     layers: list[nn.Module] = []
     width = x.shape[1]
     for i in range(params["n_layers"]):
@@ -54,7 +54,7 @@ def train(params: dict[str, Any]) -> Iterator[tuple[float, nn.Module]]:
         model.eval()
         with torch.no_grad():
             accuracy = (model(x_valid).argmax(1) == target_valid).float().mean()
-        yield accuracy, model  # outside of no_grad, which would apply to other candidates meanwhile
+        yield accuracy, model  # outside of no_grad, which would also affect other candidates
 
 
 def tune(candidates: int | None = 100, time_limit: float | None = None, seed: int = 0) -> ash.FunctionResult:

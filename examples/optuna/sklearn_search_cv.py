@@ -1,6 +1,6 @@
-"""Tune a support vector machine on the irises: `ash.ASHSearchCV` in place of `OptunaSearchCV`.
+"""Tune a support vector machine on the irises with `ash.ASHSearchCV` instead of `OptunaSearchCV`.
 
-The space of Optuna's distributions stays as it is. Poor candidates are fitted to fewer rows.
+The space still consists of Optuna's distributions. Poor candidates are fitted only to a part of the rows.
 """
 
 from optuna.distributions import FloatDistribution, IntDistribution

@@ -1,6 +1,7 @@
-"""Choose between a support vector machine and a forest on the irises: a conditional space.
+"""Choose between a support vector machine and a forest on the irises, with a conditional space.
 
-Neither can be trained further, so an epoch is a fold of the cross-validation: poor candidates are fitted to one fold.
+Neither model can be trained further, so an epoch is a fold of the cross-validation. Poor candidates are fitted only in
+the first fold.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ SPACE = {
 
 
 def train(params: dict[str, Any]) -> Iterator[float]:
-    """Yield the mean accuracy after each fold. Folds to come count as 0, so the best candidate has passed all."""
+    """Yield the mean accuracy after each fold. Remaining folds count as 0, so the best candidate has passed all."""
     if params["classifier"] == "SVC":
         model = SVC(C=params["svc_c"], gamma="auto")
     else:

@@ -1,4 +1,4 @@
-"""Tune a PyTorch module on the digits: skorch makes it an estimator for `ash.ASHSearchCV`."""
+"""Tune a PyTorch module on the digits: skorch turns it into an estimator for `ash.ASHSearchCV`."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Tune XGBoost on the breast cancer table: trees, linear models and dart, each with hyperparameters of its own.
+"""Tune XGBoost on the breast cancer table: trees, linear models and dart, each with its own hyperparameters.
 
 A generator yields the accuracy after each round. The conditions are part of the space.
 """
@@ -35,7 +35,7 @@ SPACE = {
 
 
 def train(params: dict[str, Any]) -> Iterator[tuple[float, xgb.Booster]]:
-    """Boost round by round."""
+    """Add trees round by round, and yield the accuracy and the model after each round."""
     settings = {"objective": "binary:logistic", "verbosity": 0, "nthread": 1, "seed": 0}
     rows, held_out = xgb.DMatrix(X_train, y_train), xgb.DMatrix(X_valid)
     booster = xgb.Booster(settings | params, [rows])

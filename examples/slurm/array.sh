@@ -1,5 +1,5 @@
 #!/bin/bash
-# An array: the same run with ten seeds, each a job of its own with its own split, candidates, files and journal.
+# A job array: runs the same search with ten seeds. Each run has its own job, split, candidates, files and journal.
 #
 #     sbatch array.sh
 #     sbatch --array=0-99 array.sh table.csv --target price
@@ -14,7 +14,7 @@
 #SBATCH --requeue
 set -euo pipefail
 
-# summary.json of each has its scores; a task that is sent again goes on from its own journal.
+# Each run writes its scores to summary.json. A task that is submitted again resumes from its own journal.
 out="ash-tune-out/seed-$SLURM_ARRAY_TASK_ID"
 mkdir -p "$out"
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" \

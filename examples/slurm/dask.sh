@@ -1,6 +1,6 @@
 #!/bin/bash
-# Dask: a scheduler and the command on the first node, a worker process with all its cores on every node. A node that
-# is lost costs its jobs only.
+# Dask: the scheduler and ash-tune run on the first node. Each node has one worker process that uses all its cores. If
+# a node other than the first is lost, only its running jobs have to be repeated.
 #
 #     sbatch dask.sh
 #     sbatch --nodes=16 dask.sh table.csv --target price --candidates 4096 --workers 512
@@ -15,8 +15,8 @@
 #SBATCH --requeue
 set -euo pipefail
 
-# Whoever reaches the scheduler can run code as you: on a network that others share, give all three Dask's TLS
-# certificates.
+# Anyone who can connect to the scheduler can run code as you. On a shared network, give Dask's TLS certificates to the
+# scheduler, the workers and ash-tune.
 port=$((20000 + SLURM_JOB_ID % 20000))
 address="tcp://$(hostname):$port"
 dask scheduler --port "$port" --no-dashboard &
@@ -26,7 +26,7 @@ srun --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=0 \
 workers=$!
 trap 'kill "$workers" "$scheduler" || true; wait' EXIT
 
-# --threads says how many jobs are done at a time, since the first worker is there before the others; --workers, which
-# is part of the outcome, twice as many, so that none waits for its next job.
+# --threads is the number of jobs at a time. It is given because ash-tune may start when only the first worker has
+# connected. --workers, which changes the outcome, is twice that number, so that no thread waits for its next job.
 ash-tune --dask "$address" --worker-timeout 300 --threads "$((SLURM_JOB_NUM_NODES * SLURM_CPUS_PER_TASK))" \
     --workers 128 --journal run.ash "${@:-digits}"

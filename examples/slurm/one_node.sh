@@ -1,5 +1,5 @@
 #!/bin/bash
-# One node, all its cores: threads, with the same outcome on any number of them.
+# One node: runs in threads on all its cores. The outcome is the same on any number of threads.
 #
 #     sbatch one_node.sh
 #     sbatch one_node.sh table.csv --target price --candidates 1024
@@ -13,7 +13,7 @@
 #SBATCH --requeue
 set -euo pipefail
 
-# TERM comes two minutes before the time is over: what has finished is written then. Whatever else ends the job, the
-# same sbatch, or Slurm itself after a node has failed, goes on from the journal.
+# Slurm sends TERM two minutes before the time is over, and ash-tune then writes what has finished. Whatever ends the
+# job, the same sbatch resumes from the journal. If the node fails, Slurm itself submits the job again.
 srun --cpus-per-task="$SLURM_CPUS_PER_TASK" \
     ash-tune --threads "$SLURM_CPUS_PER_TASK" --journal run.ash "${@:-digits}"
