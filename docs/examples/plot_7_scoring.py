@@ -41,8 +41,8 @@ print(f"ranked by cost: {held_out_cost(by_cost):.3f} per patient")
 # accuracy, log loss, AUC, F1, R2 and the usual errors, which is faster.
 #
 # All networks were trained to predict probabilities, and they are ranked on few validation rows. So ranking by another
-# score changes little. The threshold between the classes matters more here. scikit-learn chooses it on rows that the networks
-# were not trained on.
+# score changes little. The threshold between the classes matters more here. scikit-learn chooses it on rows that the
+# networks were not trained on.
 
 tuned = TunedThresholdClassifierCV(by_cost, scoring=scorer, cv=5, store_cv_results=True)
 print(f"with a threshold: {held_out_cost(tuned):.3f} per patient")
