@@ -7,10 +7,10 @@ search by `ash` right before or after it.
 
 What this favours. The peers: standardized rows in single precision, made before the clock starts (`ash` gets raw
 numbers, and its scaling counts); scores at the ends of rungs only; modules loaded and workers, clients and `ray.init`
-started before the clock; scikit-learn's early stopping. `ash`: a cosine cycle of the learning rate in each job, while
-the peers' rates are constant, which is their default; the processes of Ray's trials start within the clock, as for
-users. Optuna and Ray prune as results arrive, so their epochs vary. Random search is the floor: 14 candidates at full
-length take the epochs of the ladder.
+started before the clock; scikit-learn's early stopping. `ash`: the learning rate follows half a cosine in each job,
+while the peers' rates are constant, which is their default; the processes of Ray's trials start within the clock, as
+for users. Optuna and Ray prune as results arrive, so their epochs vary. Random search is the floor: 14 candidates at
+full length take the epochs of the ladder.
 
 Settings that can take minutes have one seed. The second space, of small networks, has two.
 """

@@ -7,8 +7,8 @@ import sys
 from importlib import import_module
 
 # The core works only in the main interpreter of a process. In a subinterpreter, loading it raises an ImportError from
-# Python 3.12 on and hangs forever in older versions. So this package is imported before the core.
+# Python 3.12 on and hangs forever in older versions. So this check runs before the core is imported.
 if sys.version_info < (3, 12):
     _interpreters = import_module("_xxsubinterpreters")
     if _interpreters.get_current() != _interpreters.get_main():
-        raise ImportError("ash runs in the main interpreter of a process only, not in a second one beside it")
+        raise ImportError("ash works only in the main interpreter of a process, not in a subinterpreter")

@@ -31,20 +31,20 @@ def add_executor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dask",
         metavar="ADDRESS",
-        help="have the jobs done by the workers of this scheduler, as tcp://HOST:8786, --threads of them at a time; "
-        "for MPI: mpiexec -n 4 python -m mpi4py.futures -m ash DATA",
+        help="run the jobs on the workers of the Dask scheduler at this address, such as tcp://HOST:8786; --threads is "
+        "the number of jobs at a time. For MPI: mpiexec -n 4 python -m mpi4py.futures -m ash DATA",
     )
     parser.add_argument(
         "--worker-timeout",
         type=float,
         metavar="SECONDS",
-        help="end when there is no scheduler or no worker of Dask for so long (default: 60)",
+        help="end the run after this many seconds without a Dask scheduler or worker (default: 60)",
     )
     parser.add_argument(
         "--threads-per-worker",
         type=int,
         metavar="N",
-        help="under MPI, how many jobs each rank that trains does at a time (default: 1)",
+        help="under MPI, the number of jobs that each worker rank runs at a time (default: 1)",
     )
 
 

@@ -99,7 +99,7 @@ def tune(
     config : SearchConfig, optional
         All other options, for example for the ladder, the schedule, memory and missing cells.
     record : RunRecord, optional
-        `Result.record` of an earlier run, which is repeated without a clock. Pass nothing else but the same rows.
+        `Result.record` of an earlier run, to repeat it without a clock. Pass the same rows and no recorded setting.
 
     Returns
     -------
