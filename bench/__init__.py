@@ -1,4 +1,4 @@
-"""The benches of ash: every published figure comes from here. bench/README.md says how to read one.
+"""The benches of ash: every published figure comes from here. bench/README.md says how to read a figure.
 
 A subject is a package or module `bench.NAME`. Its docstring begins its page. It has `BENCHES`, a tuple of
 `bench.record.Bench`, and `arguments(parser)` if it has options of its own.

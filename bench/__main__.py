@@ -28,7 +28,7 @@ def listing() -> str:
 
 
 def command(name: str, words: Sequence[str]) -> None:
-    """Run one command; words: its options."""
+    """Run one command with these options."""
     if name == "all":
         for subject in SUBJECTS:
             command(subject, words)

@@ -1,16 +1,17 @@
 """Networks trained with all parts of the default recipe, and with one part removed or changed at a time.
 
 A case is one variant of the recipe on one table of `quality`, over all seeds, in a process of its own on one thread. As
-many run at once as there are CPUs. Three quarters of the rows are fitted, the others held out, by seed. Most variants
-are networks that are trained alone, so that no search makes up for what is missing. They are trained for 64 epochs, for
-32 from 10,000 rows on, for 8 from 20,000. Steps after the ladder are measured on whole searches by the estimators.
+many run at once as there are CPUs. The seed chooses the three quarters of the rows that are fitted; the others are held
+out. Most variants are networks that are trained alone, so that no search makes up for what is missing. They are trained
+for 64 epochs; for 32 from 10,000 rows on, and for 8 from 20,000 on. Steps after the ladder are measured on whole
+searches by the estimators.
 
 What this favours. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates,
 the one that is best on the held-out rows is taken.
 
-Each ratio is to the recipe on the same split and seed. An interval holds the mean over the seeds with 95 %, by
-Student's t distribution of the logarithms. It holds for these tables, not for others, and assumes that the splits of a
-table are independent. An error rate is taken half a row higher, since it may be zero.
+Each ratio compares a variant with the recipe on the same split and seed. Intervals are 95 % confidence intervals of the
+mean over the seeds, by Student's t distribution of the logarithms. They hold for these tables, not for others, and
+assume that the splits of a table are independent. Half a row is added to each error rate, since it may be zero.
 
 A new part of the recipe gets a line in VARIANTS. --variants, --tables and --seeds choose what to measure now; the rest
 stays on record.
@@ -47,21 +48,21 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Times:
-    """A factor of the recipe's value; if the recipe has no such hyperparameter, there is nothing to measure."""
+    """A factor for the recipe's value; if the recipe has no such hyperparameter, there is nothing to measure."""
 
     factor: float
 
 
 @dataclass(frozen=True)
 class Variant:
-    """The recipe with one part replaced; with several changes, the best one per table counts."""
+    """The recipe with one part replaced; of several changes, the best one per table counts."""
 
     words: str  # in tables
     changes: Sequence[Params] = ({},)  # of hyperparameters
     whole: bool = False  # the changes replace the whole recipe
-    reading: str = ""  # only tables that are read with "levels" of numbers, with "neighbors", or by "logarithms"
+    reading: str = ""  # only tables read with this: "levels" of numbers, "neighbors" or "logarithms"
     without: bool = False  # read the table without these
-    epochs: int | None = None  # None: by the rows
+    epochs: int | None = None  # None: depends on the number of rows
     search: Params | None = None  # arguments of an estimator whose whole search is compared
 
 
@@ -75,7 +76,7 @@ OF_SKEWED = (BF16, LOGARITHMS)  # what is measured on tables with skewed targets
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: Variant("the recipe"),
     "number-levels": Variant("no statistics of numbers", reading="levels", without=True),
-    # With neighbors, a network has soon learned all but the noise, and a search stops it there: hence 8 epochs too.
+    # With neighbors a network soon has learned all but the noise, and a search stops there: 8 epochs are measured too.
     "neighbors": Variant("no neighbors", reading="neighbors", without=True),
     "neighbors-brief": Variant("neighbors, 8 epochs", reading="neighbors", epochs=8),
     "brief": Variant("no neighbors, 8 epochs", reading="neighbors", without=True, epochs=8),
@@ -121,13 +122,13 @@ VARIANTS: Mapping[str, Variant] = {
 }
 SOURCES = {**TABLES, **SKEWED}
 EPOCHS, EPOCHS_FROM = 64, {10_000: 32, 20_000: 8}
-"""Epochs by the least number of rows to fit: some thousand updates per table. With more, large ones are overfitted."""
+"""Epochs by the least number of rows to fit: a few thousand updates per table. More would overfit large tables."""
 SEEDS, SEARCH_SEEDS, QUICK_EPOCHS = 10, 4, 4
 SEARCHED = ("optdigits", "winequality_white", "digits", "breast_cancer", "diabetes")
 QUICK_TABLES, QUICK_VARIANTS = ("wine", "diabetes"), ("dropout", "embedding-off", "plain", "refit")
 SEARCHES = {"candidates": 24, "config": ash.SearchConfig(min_epochs=4, max_rungs=4)}
 QUICK_SEARCHES = {"candidates": 8, "config": ash.SearchConfig(min_epochs=2, max_rungs=2)}
-HELD_OUT = 1  # validation rows of a network that is trained alone: one is required, and nothing is chosen by it
+HELD_OUT = 1  # validation rows of a network that is trained alone: one is required, though nothing is chosen by it
 LEAST_ACCURACY = 0.9
 CONFIDENCE = 0.95
 DIGITS = 4  # of a loss on record
@@ -212,7 +213,7 @@ def _is_read_with(schema: Schema, part: str) -> bool:
 
 
 def _without(part: str) -> Any:
-    """Have tables read without levels of numbers, neighbors or logarithms of targets, which no argument does."""
+    """Return a context in which tables are read without this part, which no argument can switch off."""
     if part == "logarithms":
         return patch.object(planning, "_is_skewed", lambda y: False)
     name = {"levels": "with_recurring", "neighbors": "with_neighbors"}[part]
@@ -220,7 +221,7 @@ def _without(part: str) -> Any:
 
 
 def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:
-    """Return what is trained on a table with this recipe; None if that would be the recipe itself."""
+    """Return the configurations to train on a table with this recipe; none if they would be the recipe itself."""
     if not any(variant.changes):
         return [recipe]
     found: list[Params] = []
@@ -263,7 +264,7 @@ def _fit(data: Split, params: Params, epochs: int, seed: int) -> dict[str, Any]:
 
 
 def _searched(data: Split, arguments: Params, seed: int) -> dict[str, Any]:
-    """Return the losses of an estimator after a search that no clock decides."""
+    """Return the losses of an estimator after a search without a time limit."""
     estimator = ash.ASHClassifier if data.classes else ash.ASHRegressor
     fitted = estimator(**arguments, n_jobs=1, random_state=seed).fit(data.x, data.y)
     return {**_losses(fitted, data), "diverged": False}
@@ -301,7 +302,7 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """Return what the recipe has in place of the variant, with its ratio."""
+        """Return whether the part of the recipe that the variant replaces pays, costs, or shows no effect."""
         if self.low is not None and self.low > 1:
             return "pays"
         return "costs" if self.high is not None and self.high < 1 else "not shown"
@@ -337,13 +338,13 @@ def log_ratios(values: Mapping[str, Any], table: str, variant: str, what: str) -
 
 
 def overall(values: Mapping[str, Any], variant: str, what: str, tables: Sequence[str]) -> tuple[Ratio | None, int]:
-    """Return the ratio over the tables that have the variant, averaged seed by seed, and how many these are."""
+    """Return the ratio over the tables that have the variant, averaged seed by seed, and the number of these tables."""
     found = [logs for table in tables if (logs := log_ratios(values, table, variant, what))]
     return ratio(map(fmean, zip(*found, strict=False))), len(found)
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return the results of the recipe alone and the value of each part, in all and table by table."""
+    """Return the results of the recipe alone, and the value of each part, overall and table by table."""
     there = [(table, v) for table in (*FILES, *SMALL, *SKEWED) for v in VARIANTS if f"{table}, {v}" in values]
     tables = list(dict.fromkeys(table for table, _ in there))
     compared = [v for v in VARIANTS if v not in (RECIPE, SEARCH) and v in {variant for _, variant in there}]

@@ -50,5 +50,5 @@ def digits(folder: Path | str | None) -> Digits:
 
 
 def table_file(folder: Path | str | None, file: str) -> Path:
-    """Return where a larger table is searched: in this folder, by default in ../shared/data."""
+    """Return the path of a larger table: in this folder, by default in ../shared/data."""
     return Path(folder or BESIDE) / file

@@ -1,8 +1,9 @@
 """The same run of 128 small networks on digits, in threads of this process and on two workers of each kind of executor.
 
-Executors are open already, and have done the run once: processes of the standard library and of loky, two processes of
-Dask, two ranks of MPI and one rank of two threads (`mpiexec` starts its processes for each run, whose second half
-counts). Places are measured in turns with two threads without teams. Every digest must be equal.
+The executors are processes of the standard library and of loky, two processes of Dask, two ranks of MPI, and one rank
+of two threads. They are opened and do the run once before the clock starts. `mpiexec` starts its processes for each
+measurement; they do the run twice, and the second one counts. Each place is measured in turns with two threads without
+teams. All digests must be equal.
 
 What this favours. `ash`: one machine, whose network is its memory. Against `ash`: two cores, which the deciding process
 shares with the workers, and jobs of a millisecond, which are the worst case.
@@ -76,7 +77,7 @@ EXECUTORS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "loky": _loky,
     "Dask": _dask,
 }
-"""Opens each executor, and closes it."""
+"""Contexts that open an executor and close it."""
 
 
 @contextmanager

@@ -43,12 +43,12 @@ def verdict(value: float, relation: str, required: float | None) -> str:
 
 
 def one_round(functions: Mapping[str, Callable[[], Any]], number: int) -> dict[str, Any]:
-    """Call each once, backwards in odd rounds, so that none is always first; return their results by name."""
+    """Call each once, in reverse order in odd rounds, so that none is always first; return the results by name."""
     return {name: functions[name]() for name in list(functions)[:: -1 if number % 2 else 1]}
 
 
 def interleaved(functions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
-    """Call all functions in turn for this many rounds, every other one backwards; return their results by name."""
+    """Call all functions in turn for this many rounds, in reverse in every other; return the results by name."""
     results = [one_round(functions, number) for number in range(rounds)]
     return {name: [result[name] for result in results] for name in functions}
 

@@ -7,8 +7,8 @@
                             "second": {"of": 0, ...}}}
 
 A case on record is valid as long as the machine, the packages, the code and the options (`told`) are the same. So a
-bench that was interrupted continues, and a finished one measures only what has changed. Cases on record that are not
-asked for stay if they are of the same machine; each refers to its stamp.
+bench that was interrupted continues, and a finished one measures only what has changed. Recorded cases that are not
+asked for are kept if they were measured on the same machine. `of` is the number of a case's stamp.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Record:
         return line["told"] == told and all(then[name] == now[name] for name in COMPARED if name != "machine")
 
     def add(self, key: str, value: Any, seconds: float, told: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        """Keep a case, and the file with it."""
+        """Add a case and write the file."""
         same = [i for i, then in enumerate(self.stamps) if all(then[name] == now[name] for name in COMPARED)]
         if not same:
             self.stamps.append(dict(now))
@@ -97,7 +97,7 @@ class Record:
         self.write()
 
     def holds(self, key: str, now: Mapping[str, Any], anywhere: bool) -> bool:
-        """Return whether a case has a value of this machine, which stays if the case can only be skipped now."""
+        """Return whether a case has a value of this machine, which is kept if the case must be skipped now."""
         if key not in self.lines or is_skipped(self.lines[key]["value"]):
             return False
         return anywhere or bool(self.stamps[self.lines[key]["of"]]["machine"] == now["machine"])
@@ -110,7 +110,7 @@ class Record:
         self.write()
 
     def write(self) -> None:
-        """Replace the file as a whole, without stamps that no case needs any more."""
+        """Replace the file as a whole, without the stamps that no case uses any more."""
         used = sorted({line["of"] for line in self.lines.values()})
         self.stamps = [self.stamps[number] for number in used]
         for line in self.lines.values():
@@ -134,7 +134,7 @@ def is_skipped(value: Any) -> bool:
 
 
 def rounded(value: Any) -> Any:
-    """Return it as JSON holds it, with numbers rounded to DIGITS digits."""
+    """Return a value as JSON holds it, with numbers rounded to DIGITS digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, Mapping):

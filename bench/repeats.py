@@ -1,8 +1,8 @@
 """Timed runs repeated from their records, and the cost of a schedule that can be repeated.
 
 Proof. A timed fit is repeated without a clock on another number of threads. Both must have the same decisions and the
-same bytes of the model's file. Some fits have another program on every core; some go through Dask or loky, or are
-killed and resumed. Fits without load are repeated on their own number of threads too, for the ratio of times.
+same bytes of the model's file. During some fits another program runs on every core; some fits go through Dask or loky,
+or are killed and resumed. Fits without load are also repeated on the same number of threads, to compare times.
 
 Price. The same fit with schedule="reproducible" and with schedule="greedy", on two threads: errors on held-out rows,
 the share of the trained epochs that was decided before the end, and the share of the cores' time that was used.
@@ -116,12 +116,12 @@ class Fitting:
         self._estimator(candidates=2, n_jobs=1).fit(self._x[:FEW_ROWS], self._y[:FEW_ROWS])
 
     def timed(self, limit: float, threads: int | None, **changes: Any) -> Any:
-        """Return the fit that the limit ends."""
+        """Return a fit that ends at the limit."""
         given = {**self._variant.given, "time_limit": limit, "n_jobs": threads, "random_state": 0, **changes}
         return self._estimator(**given).fit(self._x, self._y, sample_weight=self._weights)
 
     def again(self, first: Any, **where: Any) -> Any:
-        """Return the fit that is repeated from the record of the first."""
+        """Return a fit that repeats the first one from its record."""
         fit = self._estimator(record=first.result_.record, **where)
         return fit.fit(self._x, self._y, sample_weight=self._weights)
 

@@ -69,7 +69,7 @@ def space_of(rows: int, classes: int, model: str = "network") -> Space:
 
 
 def pool(rows: int, classes: int) -> dict[str, Configuration]:
-    """Return the configurations by name, by levels of the default space; what they leave out is its default."""
+    """Return the configurations by name, in levels of the default space; what they leave out has its default."""
     random = np.random.default_rng(2026)
     found: dict[str, Configuration] = {"default": {}}
     autogluon = {"hidden": (256,) * 4, "learning_rate": 0.028, "weight_decay": 0.041, "dropout": 0.46}

@@ -1,4 +1,4 @@
-"""Say where the time of networks goes in a fit of `ash.ASHClassifier` or `ash.ASHRegressor`, by sampling all threads.
+"""Show where `ash.ASHClassifier` and `ash.ASHRegressor` spend the time of a fit of networks, by sampling all threads.
 
     python -m scripts.profile_networks [TABLE ...] [--seconds 60] [--threads 2] [--data FOLDER]
 
@@ -6,9 +6,9 @@ It needs Linux with perf, and a core with symbols and frame pointers:
 
     CXXFLAGS=-fno-omit-frame-pointer pip install --config-settings=install.strip=false .
 
-A sample belongs to the part that names the innermost of its functions; all of a validation is `evaluation`. Idle is
-what the threads together did not compute. Above the parts stand the multiply-adds of the training epochs that the
-search has decided, without padding, per second of the whole fit. The refit and jobs that were cut off do not count.
+A sample counts for the part of its innermost function that is in one; all of a validation is `evaluation`. Idle is the
+time in which the threads did not compute. The line above the parts shows the multiply-adds of the training epochs that
+the search has decided, without padding, per second of the whole fit. The refit and jobs that were cut off do not count.
 """
 
 import argparse

@@ -41,7 +41,7 @@ LAST = [
 ]
 """Prefixes of the names of modules that start processes or browsers: slow, and seldom the first to find a fault."""
 SAMPLES = Path(__file__).with_name("samples")
-"""Samples of real tables; their README says of which."""
+"""Samples of real tables, which its README lists."""
 
 PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # machines are busy
 settings.register_profile("fixed", derandomize=True, **PATIENT)
@@ -58,7 +58,7 @@ def empty_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Announce failures, and hear Ctrl-C: a shell starts background jobs with SIGINT ignored."""
+    """Announce failures, and react to Ctrl-C in the background too, where a shell has SIGINT ignored."""
     plugins = session.config.pluginmanager
     if terminal := plugins.get_plugin("terminalreporter"):
         plugins.register(Announcer(terminal))
@@ -68,7 +68,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def environment_as_before() -> Iterator[None]:
-    """Remove what a cluster of Dask leaves in the environment of the process that starts it: threads of its workers."""
+    """Restore the variables for the threads of its workers that a Dask cluster sets in the process that starts it."""
     yield
     for name, value in BEFORE.items():
         os.environ.pop(name, None)
@@ -77,7 +77,7 @@ def environment_as_before() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of faults, by the numbers in their names, and put the modules of `LAST` last, in its order."""
+    """Mark the tests of faults by the numbers in their names, and run the modules of `LAST` last, in that order."""
     for item in items:
         if numbers(item.name):
             item.add_marker("faults")

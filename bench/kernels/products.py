@@ -9,8 +9,8 @@ layer of 10 outputs can reach at most 10/16 of the peak.
 Operands lie in the cache, as they do in a step. What favours whom: our rows are aligned, padded and never a power of
 two apart, and LIBXSMM gets the same memory. Ours and LIBXSMM read a transposed copy of W for the gradient of
 the inputs, which our update maintains; NumPy, which packs its operands, reads W. LIBXSMM has a
-kernel made for each size, and is meant for small ones. NumPy's time includes its call: `call` in the table of
-libraries. `a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy's arrays are its own, with rows
+kernel made for each size, and is meant for small ones. NumPy's time includes its call (`call` in the table of
+libraries). `a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy's arrays are its own, with rows
 without padding; a transposed one is a view, which BLAS multiplies without a copy.
 """
 
@@ -144,7 +144,7 @@ class Product:
         return True
 
     def check(self, name: str) -> bool:
-        """End the script unless c is as close to the product as any order of its additions can be."""
+        """End the script unless c is within the rounding error that some order of additions may have."""
         c = self.c if name == "numpy" else self.operands[-1]
         c[...] = np.nan
         if not self.run(name, 1):

@@ -1,4 +1,4 @@
-"""A training step alone and shared by a team of threads, in turn; speed-ups are those of pairs, a run of each.
+"""Time a training step alone and shared by a team of threads, in turn; a speed-up compares a pair of runs.
 
 The gain of a team depends on the distance of its cores. "round trip" is the time that a cache line takes from one
 thread to the other and back, just before. On a virtual machine it changes from one minute to the next. Waiting helpers

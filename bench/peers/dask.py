@@ -1,10 +1,10 @@
 """Dask-ML's HyperbandSearchCV over `partial_fit` of MLPClassifier, on the same space.
 
 Its interface takes no split. It holds 20 % of the rows out itself, unstratified, from all rows except the test rows, so
-its scores are of other rows than those of the other peers. Its brackets hold their own number of models (163 if a
-ladder of 128 candidates ends at 64 epochs). They are drawn from the same stream of candidates, POOL times as many as
-the others get. A model continues where it stopped, and the next epoch of each is trained ahead while a worker is idle;
-these epochs count too.
+its scores are of other rows than those of the other peers. Its brackets determine the number of models (163 if a
+ladder of 128 candidates ends at 64 epochs). These are drawn from the same stream of candidates, of which it gets POOL
+times as many as the others. A model continues where it stopped, and the next epoch of each is trained ahead while a
+worker is idle; these epochs count too.
 
 dask-ml 2025.1 fails on widths of several lengths, on hyperparameters that only some candidates have, and, with newer
 releases of dask, without a named scheduler. Hence `Candidate`, whose only parameter is a text, and the setting.

@@ -1,4 +1,4 @@
-"""Makes one line on record from the searches of a peer, and the page and the README's table from these lines.
+"""Summarize the searches of each peer in a line on record, and make the page and the README's table from these lines.
 
 A line has spreads over the seeds. `times_ash` is the spread of the ratios of its seconds to those of the paired search
 by ash, `test_ash` the median of ash's test accuracy minus theirs. `reached` says after how many seconds a candidate had

@@ -1,10 +1,10 @@
 """`ash` beside AutoML, trees and another network: each fits three quarters of a table and is scored on the rest.
 
 The errors are 1 - AUC for two classes, the log loss for more, and the root of the mean squared error for numbers, in
-the units of the target; all contenders are told so. A case is one fit in a process of its own, pinned to one core; as
-many run at a time as there are cores. The split is by seed: up to three for `ash`, one for the others. The seconds are
-those of the fit; a first fit on few rows loads what is loaded once. The limit is 60 seconds. `ash` is also fitted with
-2, 5 and 15, and both `ash` and AutoGluon with 300 on every third table.
+the units of the target; all contenders are told which. A case is one fit in a process of its own, pinned to one core;
+as many run at a time as there are cores. The seed determines the split: up to three seeds for `ash`, one for the
+others. The seconds are those of the fit, after a first fit on few rows has loaded what is loaded only once. The limit
+is 60 seconds. `ash` is also fitted with 2, 5 and 15, and both `ash` and AutoGluon with 300 on every third table.
 
 What this favours. The others: CatBoost and RealMLP take their own time. The last fit of the tuned trees exceeds their
 limit and uses all rows, where networks hold some out. The best of six peers on a table is partly the luckiest one.
@@ -94,7 +94,7 @@ def _cores() -> queue.SimpleQueue[int]:
 
 
 def check(_: Namespace) -> None:
-    """End the bench unless ash learns, and twice the same if no clock decides."""
+    """End the bench unless ash learns, and learns the same twice without a time limit."""
     from ash import ASHClassifier
 
     rows = split("digits", None, 0, categories=False)

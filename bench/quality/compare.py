@@ -1,4 +1,4 @@
-"""The fits of `ash` on one record of the bench `quality` beside those on another: whether a change has made it better.
+"""Compare the fits of `ash` on two records of the bench `quality`, to see whether a change has made it better.
 
     python -m bench quality --contenders ash --limits 60 --results AFTER      # and BEFORE, at the commit before
     python -m bench.quality.compare BEFORE/quality.json AFTER/quality.json

@@ -66,7 +66,7 @@ def _lightgbm(task: Task, **params: Any) -> Any:
 
 
 def catboost(task: Task, x: Any, y: Any) -> Any:
-    """Grow CatBoost's trees at their defaults, which take their own time."""
+    """Grow CatBoost's trees with its defaults, which have no time limit."""
     from catboost import CatBoostClassifier, CatBoostRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer
@@ -131,7 +131,7 @@ def tuned(task: Task, x: Any, y: Any) -> Any:
     """Tune LightGBM by Optuna until the limit, then fit the best hyperparameters on all rows.
 
     The first trial has LightGBM's defaults. A trial that still runs at the limit stops there and counts with the trees
-    it has. The last fit has as many trees as the best trial kept; it comes on top of the limit and is in the seconds.
+    it has. The last fit has as many trees as the best trial kept. It exceeds the limit, and its seconds count.
     """
     import optuna
 

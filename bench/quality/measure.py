@@ -24,7 +24,7 @@ from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, Split, spl
 
 FEW_ROWS, FEW_SECONDS = 1_000, 1.0
 PREDICTED, CALLS = 1_000, 5  # rows of a timed call, and calls
-PARTS = 10  # of the held-out rows: the error that is compared is also taken without each of them
+PARTS = 10  # of the held-out rows: the compared error is also computed without each of them
 LEAST_PROBABILITY = 1e-7  # smaller ones count as this: a rounding in single precision
 COMPARED = {BINARY: "auc_error", CLASSES: "log_loss", REGRESSION: "error"}
 """The error by which contenders are compared, by kind of target."""

@@ -1,7 +1,7 @@
 """The page of the bench `quality`: ratios of errors, losses first, and error against time.
 
-    e / b    our error divided by a peer's on the same split. Each first gets s added, the standard error of the peer's,
-             for classes at least half a held-out row, so that an error near 0 does not decide
+    e / b    our error divided by a peer's on the same split. The standard error of the peer's (for classes at least
+             half a held-out row) is first added to both, so that an error near 0 does not decide
     table    the mean of e / b over the seeds that both have; against the best peer: the largest of its ratios
     worse    the tables whose 90 % interval, of a jackknife over parts of the held-out rows, lies above 1.02
     all      geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of them

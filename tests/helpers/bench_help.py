@@ -14,7 +14,7 @@ def options(folder: Path, **changes: Any) -> Namespace:
 
 
 def two_cases(measured: list[str], fails: bool = False, **changes: Any) -> Bench:
-    """Return a bench that notes what it measures; if it fails, the second case is interrupted."""
+    """Return a bench that appends the names of its cases to `measured`; if `fails`, the second is interrupted."""
 
     def case(name: str) -> Case:
         def run() -> dict[str, float]:

@@ -24,7 +24,7 @@ def press_ctrl_c(_: ash.Run) -> None:
 
 
 class TimeIsUp(ash.Callback):
-    """Advances the clock of this process by some seconds once so many jobs have ended, so that no test waits."""
+    """Advances the clock of this process by `seconds` after `jobs` jobs, so that no test has to wait."""
 
     def __init__(self, patch: pytest.MonkeyPatch, seconds: float, jobs: int = 5) -> None:
         self._seconds, self._left, self._passed = seconds, jobs, 0.0
@@ -84,7 +84,7 @@ def decided(job: JobRecord) -> tuple[Any, ...]:
 
 
 class Stopper(Diary):
-    """Ends the run after so many jobs; 0: before the first."""
+    """Ends the run after `jobs` jobs; 0: before the first."""
 
     def __init__(self, jobs: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Stopper(Diary):
 
 
 class After(ash.Callback):
-    """Calls a function with the run once, when so many jobs have ended."""
+    """Calls a function with the run, once, after `jobs` jobs."""
 
     def __init__(self, jobs: int, call: Callable[[ash.Run], Any]) -> None:
         self.left, self.call = jobs, call

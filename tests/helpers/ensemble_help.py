@@ -13,9 +13,9 @@ ROWS, FEATURES = 360, 6
 X: NDArray[np.float64] = RANDOM.normal(size=(ROWS, FEATURES))
 NOISE: NDArray[np.float64] = RANDOM.normal(size=(ROWS, 2))
 Y = np.digitize(X[:, 0] * X[:, 1] + np.sin(2 * X[:, 2]) + 0.7 * NOISE[:, 0], [-0.6, 0.6])
-"""Three classes, in part chance."""
+"""Three classes, partly random."""
 YR = np.column_stack([X[:, 0] * X[:, 1] + NOISE[:, 0], 40 + 10 * (np.sin(2 * X[:, 2]) + NOISE[:, 1])])
-"""Two targets in other units, in part chance."""
+"""Two targets in different units, partly random."""
 WEIGHTS: NDArray[np.float64] = RANDOM.uniform(0.1, 3.0, ROWS)
 
 

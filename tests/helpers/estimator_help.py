@@ -17,17 +17,17 @@ from fault_help import small_space
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:
-    """A few small candidates, each run the same."""
+    """A classifier that searches a few small candidates, with the same outcome each time."""
     return ash.ASHClassifier(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
 
 
 def regressor(**changes: Any) -> ash.ASHRegressor:
-    """A few small candidates, each run the same."""
+    """A regressor that searches a few small candidates, with the same outcome each time."""
     return ash.ASHRegressor(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
 
 
 def digest(estimator: Any, *data: Any, **keywords: Any) -> str:
-    """Fit it and return the digest of the run."""
+    """Fit an estimator and return the digest of its run."""
     result: ash.Result = estimator.fit(*data, **keywords).result_
     return result.digest
 

@@ -95,7 +95,7 @@ def hide_files() -> None:
 
 
 def deadly_job(expected: Any, shared: Any, before: Any, order: Any) -> Any:
-    """A job of Dask's, of which that of candidate 20 kills its worker."""
+    """Do a job on Dask; a job of candidate 20 kills its worker."""
     from ash.executors import dask_pool
 
     if order.candidate == 20:

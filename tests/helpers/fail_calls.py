@@ -1,4 +1,4 @@
-"""Runs with a journal in which one call of a kind to the system fails: the n-th, for n = 1, 1 + STEP, ... (F62).
+"""Runs with a journal in which one system call of a kind fails: the n-th, for n = 1, 1 + STEP, ... (F62).
 
     LD_PRELOAD=/usr/lib/fiu/fiu_posix_preload.so python tests/helpers/fail_calls.py POINT ERRNO STEP FOLDER
 

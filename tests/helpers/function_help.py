@@ -47,7 +47,7 @@ def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]]
 
 
 def meet(folder: Path, count: int) -> None:
-    """Wait until so many processes have called this, each in a job of its own."""
+    """Wait until `count` processes have called this, each in a job of its own."""
     (folder / f"process {os.getpid()}").touch()
     wait_until(lambda: len([*folder.glob("process *")]) >= count)
 

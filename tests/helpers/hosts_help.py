@@ -4,9 +4,9 @@
     host 1  10.77.0.101 ─┼─ hosts_switch.py       delays frames, loses some, and can cut hosts off
     host 2  10.77.0.102 ─┘
 
-A host is a network namespace; the switch has one, too, so that nothing reaches the network of the machine. They have
-no names: each lasts as long as a process in it, and the first one ends with this process, however that ends. Files,
-processes and the host's name are those of the machine.
+A host is a network namespace. The switch has one too, so that nothing reaches the network of the machine. Namespaces
+have no names: each exists as long as a process runs in it, and its first process ends with this one, however that ends.
+Files, processes and the host's name are those of the machine.
 test_faults_hosts.py measures the effects of delay and loss.
 """
 
@@ -46,11 +46,11 @@ class Hosts:
         self._spaces, self._switch = spaces, switch
 
     def inside(self, host: int) -> list[str]:
-        """Return the words before a command that make it run on a host."""
+        """Return the words that, put before a command, make it run on a host."""
         return _inside(self._spaces[host])
 
     def cut(self, *hosts: int) -> None:
-        """Cut these hosts off from all others, and join those that no longer are among them."""
+        """Cut these hosts off from all others, and reconnect all that are not among them."""
         assert self._switch.stdin is not None
         self._switch.stdin.write(" ".join(map(str, hosts)).encode() + b"\n")
 
@@ -66,7 +66,7 @@ def address(host: int) -> str:
 
 @contextlib.contextmanager
 def hosts(count: int, delay: float = 0.0, loss: float = 0.0) -> Iterator[Hosts]:
-    """Make hosts and end them; a frame takes `delay` seconds to another one, and a share `loss` does not arrive."""
+    """Yield hosts that end afterwards; a frame takes `delay` seconds to another host, and a share `loss` is lost."""
     with contextlib.ExitStack() as stack:
         *spaces, middle = [stack.enter_context(_held("unshare", "--net", "cat")).pid for _ in range(count + 1)]
         for host, space in enumerate(spaces):
@@ -100,7 +100,7 @@ def _inside(space: int) -> list[str]:
 
 
 def _join(host: int, space: int, middle: int) -> None:
-    """Connect a host to the switch by a cable, on which frames are no longer than on a real one."""
+    """Connect a host to the switch by a cable whose frames are no longer than those of a real one."""
     lines = {
         middle: f"link add cable netns {space} gso_max_segs 1 type veth peer port{host}\nlink set port{host} up\n",
         space: f"address add {address(host)}/24 dev cable\nlink set lo up\nlink set cable up\n",

@@ -13,9 +13,9 @@ from config_help import configured
 from fault_help import small_space
 
 JOBS = 16 + 8 + 4 + 2
-"""Of a run of 16 candidates."""
+"""The jobs of a run of 16 candidates."""
 EPOCHS = 8
-"""Of a job in the first rung."""
+"""The epochs of a job in the first rung."""
 
 
 def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
@@ -27,7 +27,7 @@ def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
 
 
 def stopped(journal: Any, jobs: int, **changes: Any) -> ash.Result:
-    """The same, ended in the middle by an epoch limit: the epochs of so many jobs of the first rung."""
+    """The same run, ended in the middle by an epoch limit: the epochs of `jobs` jobs of the first rung."""
     limit = jobs * changes.get("min_epochs", EPOCHS)
     return run(journal, **{**changes, "epoch_limit": limit})
 

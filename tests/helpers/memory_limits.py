@@ -40,9 +40,9 @@ from fault_help import quick, small_space
 SECONDS = 120
 """Seconds after which a child counts as hanging."""
 MOST, ABOUT = 1 << 30, 1 << 17
-"""Bytes that exceed the need of any operation here, and the precision with which the need is searched."""
+"""Bytes that are enough for any operation here, and the precision with which the needed bytes are searched."""
 LEAST = 1 << 22
-"""The least value of the last limit: an amount that sufficed may not if a thread takes more because more is there."""
+"""The least value of the last limit. Bytes that sufficed once may not suffice again: threads may take more of them."""
 Operation = Callable[[], Any]
 """An operation under limits; it returns the expected outcome."""
 

@@ -21,7 +21,7 @@ def mpiexec() -> str:
 
 
 def under_mpi(processes: int, *words: str) -> list[str]:
-    """Return the command that has mpi4py.futures run these words in so many processes."""
+    """Return the command that runs these words by mpi4py.futures in this many processes."""
     return [mpiexec(), "-n", str(processes), sys.executable, "-m", "mpi4py.futures", *words]
 
 

@@ -38,7 +38,7 @@ def rows_for(estimator: Any, **params: Any) -> Rows:
 
 
 def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any) -> Continued:
-    """The estimator after jobs of so many epochs."""
+    """The estimator after jobs of these epochs."""
     under = way_of(estimator, resource).begin(clone(estimator))
     for count in epochs:
         under.more(rows_for(estimator, **params), count)
