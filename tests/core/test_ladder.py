@@ -171,7 +171,7 @@ class TestConformance:
         run_all(ladder, lambda job: NAN, workers=3)
         assert column(ladder, "finished") == [20, 0, 0, 0]
 
-    def test_barrier(self, make):
+    def test_a_barrier_holds_all_candidates_back_until_the_last_has_reported(self, make):
         ladder = make(4, algorithm="sh")
         jobs = start(ladder, 4)
         for job in jobs[:3]:
@@ -223,7 +223,7 @@ class TestConformance:
             {"promotion": "none"},
         ],
     )
-    def test_refuses(self, make, arguments):
+    def test_invalid_ladders_are_refused_at_construction(self, make, arguments):
         with pytest.raises(ValueError):
             make(**{"candidates": 128, **arguments})
 

@@ -96,7 +96,7 @@ def test_blocks_share_a_namespace_and_a_folder(tmp_path: Path) -> None:
     assert run(f"{first}\n{second}", tmp_path) == ["", "2 ['file']\n"]
 
 
-def test_a_figure_is_shown(tmp_path: Path) -> None:
+def test_a_figure_on_a_page_is_shown_as_svg(tmp_path: Path) -> None:
     matplotlib.use("Agg")
     [block] = blocks_of("```python\nimport matplotlib.pyplot as plt\nplt.subplots();\n```")
     [path] = Session("page", tmp_path).run(block).figures

@@ -95,7 +95,7 @@ def test_only_numeric_regressions_of_limited_size_have_neighbors() -> None:
     assert not may_have_neighbors(text, ROWS, 0)
 
 
-def test_weights_do_not_make_rows_recur() -> None:
+def test_tables_with_weights_have_no_neighbors() -> None:
     x, y = recurring(share=0.0)
     weights = np.where(np.arange(ROWS) < 0.2 * ROWS, 2.0, 1.0)
     for fit in (

@@ -55,7 +55,7 @@ def reporting(params: dict[str, Any], report: Any) -> None:
 
 @pytest.mark.parametrize("form", [yielding, reporting, Trained])
 @pytest.mark.parametrize("places", [{"threads": 1}, {"threads": 2}, {"executor": "processes", "threads": 2}])
-def test_all_forms_give_the_scores_of_the_function(form: Any, places: dict[str, Any]) -> None:
+def test_all_forms_of_a_function_give_its_scores(form: Any, places: dict[str, Any]) -> None:
     expected, found = run(train, costs=cost, threads=1), run(form, costs=cost, **places)
     assert found.digest == expected.digest
     done = found.best_state.done if form is Trained else found.best_state["done"]
