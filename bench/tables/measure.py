@@ -134,7 +134,7 @@ def _kept(result: ash.Result, folder: str | None, more: list[int]) -> dict[str, 
 
 
 def schedules(folder: str | None, threads: int, seeds: int, rounds: int) -> Any:
-    """Compare the reproducible schedule with the greedy one, in a fresh process with so many threads."""
+    """Compare the reproducible schedule with the greedy one, in a fresh process with this many threads."""
     given = {"folder": folder, "seeds": seeds, "rounds": rounds}
     return call("bench.tables.measure", "run_schedules", given, {"OMP_NUM_THREADS": str(threads)})
 

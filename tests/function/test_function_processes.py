@@ -178,7 +178,7 @@ def test_a_killed_fork_server_is_replaced() -> None:
         number for number, params in enumerate(result.params) if params["depth"] == 3
     }
     assert {failure.text.partition(" has ended ")[2] for failure in result.failures} <= {
-        "in a way that nobody knows",
+        "for an unknown reason",
         "by SIGKILL",
     }
     assert result.ended == "finished"
@@ -237,7 +237,7 @@ def test_a_fork_server_reports_the_end_of_a_child_only_once() -> None:
     server.kill(child)  # the child no longer exists
     connection.close()
     server.close()
-    assert server.ended(child) == "in a way that nobody knows"
+    assert server.ended(child) == "for an unknown reason"
     server.close()
 
 

@@ -1,4 +1,4 @@
-"""The faults that ash must survive, by number: their sections, the names of their tests, and those without a test.
+"""The faults that ash must survive, by number: their sections, which tests cover them, and those without a test.
 
 A test covers a fault if its number is in the name or the id of the test: `test_f58_...`, `[F64-folder]`. All such
 tests have the mark `faults`; `pytest -m faults` ends with a table of the faults tried and survived.

@@ -73,7 +73,7 @@ class ForkServer:
             except OSError:
                 answer = GONE
         if answer in (GONE, ""):
-            return "in a way that nobody knows"
+            return "for an unknown reason"
         status = int(answer)
         return f"by {signal.Signals(-status).name}" if status < 0 else f"with exit status {status}"
 
