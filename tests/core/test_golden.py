@@ -238,7 +238,7 @@ def fails(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
 
 
 def cost(params: dict[str, Any], epochs: int) -> float:
-    """As long as the candidate is deep."""
+    """The cost of a job: its epochs times the depth of the candidate."""
     return float(epochs * params["depth"])
 
 

@@ -285,7 +285,7 @@ def test_orders_decide_which_rows_share_a_batch() -> None:
 # RealMLP's recipe: embedding, factors of inputs, parametric activations, ntk
 
 
-def test_an_embedding_is_its_formula_loop_by_loop() -> None:
+def test_an_embedding_equals_its_formula_written_as_loops() -> None:
     layer = random_embedding()
     parameters = layer.parameters()
     x = np.random.default_rng(4).normal(size=(4, FEATURES))
