@@ -280,6 +280,16 @@ def test_networks_accept_the_same_domains() -> None:
     assert len(space.domains["momentum"]) == 2
 
 
+@pytest.mark.parametrize("sampler", ["random", "sobol"])
+def test_no_more_candidates_are_drawn_than_are_soon_needed(sampler: str) -> None:
+    given = {"config": ash.SearchConfig(epoch_limit=600), "threads": 1, "sampler": sampler, "seed": 1}
+    space = {"x": ash.uniform(0, 1), "depth": [1, 2], "y": ash.uniform(0, 1)}
+    more, fewer = (ash.tune_function(train, space, candidates=count, **given) for count in (10**6, 5000))
+    begun = {job.candidate for job in more.jobs}
+    assert max(begun) < len(more.params) <= max(begun) + 256
+    assert list(more.params) == list(fewer.params)
+
+
 def test_sobol_points_are_spread_out_and_unique() -> None:
     space = {"x": ash.uniform(0, 1, levels=64), "y": ash.uniform(0, 1, levels=64), "depth": 1}
     found = ash.tune_function(train, space, candidates=257, sampler="sobol", threads=1, seed=1, progress=False).params

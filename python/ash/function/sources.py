@@ -73,8 +73,8 @@ class Source:
 class Drawn(Source):
     """Random draws or Sobol points, which do not depend on scores.
 
-    There are `count` candidates in all: `first`, then those `points` that are not in `first`. At the start `at_once` of
-    the points are drawn. `before` has candidates that were drawn before the space grew, which keep their numbers.
+    There are `count` candidates in all: `first`, then those `points` that are not in `first`. Points are drawn CHUNK at
+    a time. `before` has candidates that were drawn before the space grew, which keep their numbers.
     """
 
     def __init__(
@@ -82,11 +82,10 @@ class Drawn(Source):
         first: Sequence[Params],
         points: Iterator[Params],
         count: int,
-        at_once: int,
         before: Mapping[int, Params] = MappingProxyType({}),
     ) -> None:
         self._rest = islice(at_their_numbers(before, after(first, points)), count)
-        self.params = list(islice(self._rest, min(count, len(first) + at_once)))
+        self.params = list(islice(self._rest, len(first) + CHUNK))
         self.count = count
 
     def more(self) -> bool:
@@ -366,7 +365,7 @@ def source_of(
     """
     if space is None:
         return _numbered(first, options, sampler, journal)
-    endless, before = options.candidates is None, journal.before
+    before = journal.before
     journal.check_params(space)
     there = list(after(list(before.values()), first))
     if options.candidates is not None and _has_levels_alone(space, sampler):
@@ -378,7 +377,7 @@ def source_of(
     if sampler == ADAPTIVE:
         return Adaptive(first, space, count, options.seed, journal)
     points = space.stream(options.seed) if sampler == RANDOM else sobol(space, options.seed)
-    return Drawn(first, points, count, CHUNK if endless else count, before)
+    return Drawn(first, points, count, before)
 
 
 def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | None, sampler: Any) -> int:
@@ -406,12 +405,12 @@ def _has_numbers_between(domain: Domain) -> bool:
 
 def _numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, journal: NullJournal) -> Source:
     """Return the source of Optuna trials, which are numbers. The first trials get the values of `first`."""
-    endless, wanted = options.candidates is None, options.candidates or LARGEST
+    wanted = options.candidates or LARGEST
     if sampler == ADAPTIVE:
         return AdaptiveTrials(first, wanted, options.seed, journal)
     given: Iterator[Params] = chain(({GIVEN: params} for params in first), repeat({}))
     trials = ({TRIAL: number, **more} for number, more in enumerate(given))
-    return Drawn([], trials, wanted, CHUNK if endless else wanted)
+    return Drawn([], trials, wanted)
 
 
 def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
