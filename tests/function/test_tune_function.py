@@ -102,6 +102,17 @@ def test_changing_a_state_in_place_does_not_change_the_best_state() -> None:
     assert result.best_rung == 0 and result.best_state == [1]
 
 
+def test_a_best_state_that_cannot_be_copied_is_trained_again() -> None:
+    def function(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
+        done, _ = state or (0, None)
+        return -float(done), (done + epochs, threading.Lock())  # the first rung is the best
+
+    with pytest.warns(UserWarning, match=r"a state cannot be copied \(TypeError: cannot pickle .*lock.*trained again"):
+        result = run(function, threads=1)
+    assert not result.failures and result.best_rung == 0 and result.best_state[0] == 1
+    assert result.memory["retrained_epochs"] == 1
+
+
 def test_states_of_retired_candidates_are_freed() -> None:
     alive: list[int] = [0]
 

@@ -114,6 +114,7 @@ class FunctionRun:
         self._in_a_row = self._new_in_a_row = 0  # consecutive failures: in all calls, and in this call
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
+        self._copies_fail = False  # a state could not be copied
         self._by_height = getattr(train, "is_objective", False)
         reserved = getattr(train, "refit_seconds", None)
         self._reserved, self._reserved_seconds = reserved if callable(reserved) else None, 0.0
@@ -308,13 +309,30 @@ class FunctionRun:
         return (*key, *self._of_rungs[key[1]])
 
     def _state(self, candidate: int) -> Any:
-        """Return the state after the last job. A function may change it in place, so the best state is copied first."""
+        """Return the state after the last job. A function may change it in place, so the best state is copied first.
+
+        If it cannot be copied, the best state is lost, and trained again at the end.
+        """
         if self._options.training == "restart":
             return None
         state = self._states.take(candidate)
         if self._best is not None and self._best.state is state and state is not None:
-            self._best = self._best._replace(state=copy.deepcopy(state))
+            try:
+                kept = copy.deepcopy(state)
+            except Exception as error:  # whatever the user's objects raise
+                kept = LOST
+                self._warn_of_copy(error)
+            self._best = self._best._replace(state=kept)
         return state
+
+    def _warn_of_copy(self, error: Exception) -> None:
+        """Warn, once per run, that a state cannot be copied."""
+        if not self._copies_fail:
+            self._copies_fail = True
+            warn_user(
+                f"a state cannot be copied ({type(error).__name__}: {error}), so the best one may have to be trained again "
+                "at the end of the run. Return states that copy.deepcopy accepts, such as model.state_dict()"
+            )
 
     def _finish(self, key: Key, answer: Answer, *, is_known: bool = False) -> None:
         task = self._running.pop(key)

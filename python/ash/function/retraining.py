@@ -118,5 +118,5 @@ def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> A
         if answer is not None and answer.kind == FINISHED:
             return answer.state
         why = "all threads hang" if answer is None else f"training it again has failed: {answer.text}"
-    warn_user(f"best_state is None: it was made in an earlier call and is gone, and {why}")
+    warn_user(f"best_state is None: it is lost, and {why}")
     return None
