@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import pickle
+import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -116,14 +117,26 @@ def test_a_report_returns_whether_the_candidate_is_trained_further() -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
-def test_the_value_returned_after_reports_is_the_last_score() -> None:
-    def returns(params: dict[str, Any], report: Any) -> float:
-        report(0.0)
-        return params["x"]
+@pytest.mark.parametrize("most", [None, 8])
+def test_reports_are_the_scores_whatever_the_function_returns(most: int | None) -> None:
+    def returns(params: dict[str, Any], report: Any) -> Any:
+        for epoch in range(64):
+            report(params["x"] + epoch)
+        return {"history": [1, 2]}
 
-    found = run(returns, threads=1)
-    assert all(job.score == (found.params[job.candidate]["x"] if job.rung else 0.0) for job in found.jobs)
+    found = run(returns, threads=1, max_epochs=most)
+    assert not found.failures
+    totals = {row["candidate"]: row["epochs"] for row in found.candidates}
+    assert max(totals.values()) == (8 if most else 31)
+    scores = {row["candidate"]: row["score"] for row in found.candidates}
+    assert scores == pytest.approx({each: found.params[each]["x"] + total - 1 for each, total in totals.items()})
+    alone = run(lambda params, report: params["x"], threads=1, max_epochs=most or 1)  # it never reports
+    assert alone.best_score == alone.best_params["x"]
 
+
+@pytest.mark.filterwarnings(*FAILURES)
+@pytest.mark.filterwarnings("ignore:train ended after .* epochs")
+def test_a_function_may_give_up() -> None:
     def gives_up(params: dict[str, Any], report: Any) -> None:
         if params["depth"] == 2:
             raise ash.Retired
@@ -154,7 +167,12 @@ def test_a_generator_that_ends_keeps_its_last_score() -> None:
         yield params["x"]
         yield params["x"] + 1
 
-    found = run(short, threads=1)
+    with pytest.warns(UserWarning, match=r"train ended after 2 epochs.* pass max_epochs=2") as told:
+        found = run(short, threads=1)
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(short, threads=1, max_epochs=8)  # a loop that stops early
     assert {round(job.score - found.params[job.candidate]["x"], 9) for job in found.jobs if job.rung} == {1.0}
     assert found.best_state is None
 
@@ -175,6 +193,7 @@ def test_other_forms_are_refused(train: Any, message: str) -> None:
 
 
 @pytest.mark.filterwarnings(*FAILURES)
+@pytest.mark.filterwarnings("ignore:train ended after .* epochs")
 def test_errors_of_generators_and_objects_are_reported() -> None:
     def nothing(params: dict[str, Any]) -> Iterator[float]:
         yield from ()
@@ -214,6 +233,7 @@ class Another(Callable_):
     pass
 
 
+@pytest.mark.filterwarnings("ignore:train ended after .* epochs")
 def test_a_journal_belongs_to_one_function(tmp_path: Path) -> None:
     """This holds for objects and for partial functions too."""
     run(Callable_(0), threads=1, costs=cost, journal=tmp_path / "object.ash")

@@ -139,8 +139,11 @@ class GeneratorTrainer:
     """Adapts a generator function to be called with parameters, epochs and state; the state is `Paused`.
 
     `original` is the user's object, which identifies the run. `is_objective` says that it is an Optuna objective. Once
-    a generator has ended, its last outcome is returned in all further jobs.
+    a generator has ended, its last outcome is returned in all further jobs. `ended` is then the lowest number of epochs
+    after which one ended, and the number that its job counts.
     """
+
+    ended: tuple[int, int] | None = None
 
     def __init__(
         self, train: Callable[[dict[str, Any]], Iterator[Any]], original: Any, *, is_objective: bool = False
@@ -153,10 +156,12 @@ class GeneratorTrainer:
         steps = epochs
         if generator is None:
             generator, steps = self._train(params), epochs + done
-        for _ in range(steps):
+        for step in range(steps):
             try:
                 yielded = next(generator)
             except StopIteration:
+                ended = done + epochs - steps + step, done + epochs
+                self.ended = min(self.ended or ended, ended)
                 break
             given = outcome_of(yielded)
             if isinstance(given, Answer):

@@ -118,14 +118,18 @@ class Reports:
 
 
 def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str, Any]], Iterator[Any]]:
-    """Return ``train(params, report)`` as a generator function of params."""
+    """Return ``train(params, report)`` as a generator function of params.
+
+    Once it has reported, its return value is ignored: libraries return histories and results, not scores.
+    """
 
     def steps(params: dict[str, Any]) -> Iterator[Any]:
         def call(reports: Reports) -> Any:
             def report(score: Any, *, state: Any = None, metrics: Mapping[str, Any] | None = None) -> bool:
                 return reports.send(Outcome(score, state, metrics))
 
-            return train(params, report)
+            value = train(params, report)
+            return None if reports.reported else value
 
         return reported_by(call, most)
 
