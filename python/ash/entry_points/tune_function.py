@@ -237,8 +237,8 @@ def tune_function(
         warn_user(f"the run was {interruption(result, journal)}")
     if isinstance(train, GeneratorTrainer) and train.ended is not None and options.max_epochs is None:
         warn_user(
-            f"train ended after {train.ended[0]} epochs, and its last score was used for {train.ended[1]}: the ladder is "
-            f"longer than the loop. If the loop always ends there, pass max_epochs={train.ended[0]}"
+            f"train ended after {train.ended[0]} epochs, and its last score was used for {train.ended[1]}: the ladder "
+            f"is longer than the loop. If the loop always ends there, pass max_epochs={train.ended[0]}"
         )
     return result
 

@@ -330,8 +330,8 @@ class FunctionRun:
         if not self._copies_fail:
             self._copies_fail = True
             warn_user(
-                f"a state cannot be copied ({type(error).__name__}: {error}), so the best one may have to be trained again "
-                "at the end of the run. Return states that copy.deepcopy accepts, such as model.state_dict()"
+                f"a state cannot be copied ({type(error).__name__}: {error}), so the best one may have to be trained "
+                "again at the end of the run. Return states that copy.deepcopy accepts, such as model.state_dict()"
             )
 
     def _finish(self, key: Key, answer: Answer, *, is_known: bool = False) -> None:
