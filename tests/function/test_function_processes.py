@@ -233,7 +233,7 @@ def test_a_fork_server_reports_the_end_of_a_child_only_once() -> None:
     server = ForkServer(b"")
     child, connection = server.child()
     server.kill(child)
-    assert server.ended(child) == "by SIGKILL" and server.ended(child) == "in a way that nobody knows"
+    assert server.ended(child) == "by SIGKILL" and server.ended(child) == "for an unknown reason"
     server.kill(child)  # the child no longer exists
     connection.close()
     server.close()
