@@ -159,3 +159,23 @@ def test_plots_and_reports_use_the_values_that_occur(tmp_path: Path) -> None:
 def test_given_values_between_levels_come_first() -> None:
     known = {"x": 1 / 3, "n": 7, "k": 500, "grid": 10, "kind": "a", "rate": 0.12345678901234}
     assert tuned(first=[known]).params[0] == known
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        ((1e-4, 1e-1), r"ash.uniform\(0.0001, 0.1\) or ash.log\(0.0001, 0.1\)$"),
+        ((-1.5, 2), r"ash.uniform\(-1.5, 2\)$"),
+        ((3, 9), r"ash.integers\(3, 9\)$"),
+    ],
+    ids=str,
+)
+def test_a_pair_of_numbers_that_makes_the_space_small_is_explained(value: tuple[float, float], advice: str) -> None:
+    with pytest.warns(UserWarning, match=f"all of them are used. x=.* is a single value; for an interval use {advice}"):
+        assert ash.FunctionSpace(x=value, kind=["a", "b"]).sample(9) == [{"x": value, "kind": kind} for kind in "ab"]
+
+
+@pytest.mark.parametrize("value", [(64, 64), (64, 32), (1, 2, 3), (True, 2), ("a", "b"), [(3, 9), (3, 8)]], ids=str)
+def test_other_tuples_are_taken_for_values(value: Any) -> None:
+    with pytest.warns(UserWarning, match="all of them are used$"):
+        ash.FunctionSpace(x=value).sample(9)

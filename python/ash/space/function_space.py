@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ash._utils.checks import is_number
+from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
 from ash.space.domains import Domain, encode
 from ash.space.hyperparameters import Params
@@ -65,6 +65,14 @@ class FunctionSpace(Space):
         """Return the domains unchanged: a hyperparameter named `model` has no special meaning here."""
         return domains
 
+    def _advice_on_tuples(self) -> str:
+        """Return advice on single values that are pairs of increasing numbers, as other libraries write intervals."""
+        return "".join(
+            f". {name}={domain.levels[0]!r} is a single value; for an interval use {_interval(*domain.levels[0])}"
+            for name, (domain, *others) in self.domains.items()
+            if not others and domain.has_list and len(domain.levels) == 1 and _is_like_bounds(domain.levels[0])
+        )
+
     def _check_conflicts(self) -> None:
         """Allow all combinations of levels, since only the function knows which are valid."""
 
@@ -73,6 +81,16 @@ def _text(name: object) -> str:
     if not isinstance(name, str) or not name:
         raise SettingError(f"the name of a hyperparameter must be text, got {name!r}")
     return name
+
+
+def _is_like_bounds(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value)) and value[0] < value[1]
+
+
+def _interval(low: float, high: float) -> str:
+    """Return the calls that make a domain of the numbers from `low` to `high`."""
+    names = ["integers"] if is_integer(low) and is_integer(high) else ["uniform"] + ["log"] * (low > 0)
+    return " or ".join(f"ash.{name}({low!r}, {high!r})" for name in names)
 
 
 def plain_value(value: Any) -> Any:

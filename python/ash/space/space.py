@@ -296,10 +296,15 @@ class Space:
             raise SettingError(f"candidates must be an integer of at least 1, got {n!r}")
         size = self.size_with(first)
         if n > size:
-            warn_user(f"candidates={n} exceeds the {size} configurations of the space; all of them are used")
+            advice = self._advice_on_tuples()
+            warn_user(f"candidates={n} exceeds the {size} configurations of the space; all of them are used{advice}")
         count = min(int(n), size)
         check_drawn(count, self.default)
         return count
+
+    def _advice_on_tuples(self) -> str:
+        """Return advice on tuples that were probably meant as intervals; none for networks, whose widths are tuples."""
+        return ""
 
     def sample(self, n: int, seed: int = 0) -> list[Params]:
         """Return n distinct configurations, the default one first; inactive hyperparameters are absent.
