@@ -22,6 +22,7 @@ from ash.function.forms import GeneratorTrainer, Paused
 from fault_help import python, wait_until
 from function_help import FAILURES, SPACE, cost, run, train
 
+FORMS = r"\(params\), \(params, report\) or \(params, epochs, state\)"
 begun: list[float] = []
 
 
@@ -180,11 +181,16 @@ def test_a_generator_that_ends_keeps_its_last_score() -> None:
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        (lambda params, epochs: 0.5, r"or of parameters, epochs and state, got .*it takes \(params, epochs\)"),
-        (lambda params, epochs=9: 0.5, r"or of parameters, epochs and state, got .*it takes \(params, epochs=9\)"),
-        (lambda: 0.5, r"train must be a function of parameters, or of .*, got .*it takes \(\)"),
+        (lambda params, epochs: 0.5, rf"train takes \(params, epochs\), but must take {FORMS}$"),
+        (lambda params, epochs=9: 0.5, rf"train takes \(params, epochs=9\), but must take {FORMS}$"),
+        (lambda: 0.5, rf"train takes \(\), but must take {FORMS}$"),
+        (lambda x, y: 0.5, rf"train takes \(x, y\), but must take {FORMS}; hyperparameters are passed together in one"),
+        (lambda **names: 0.5, r"train takes \(\*\*names\), .*; hyperparameters are passed together in one dict$"),
         (int, "train is the class int, which needs the methods fit_more and score"),
-        (type("Two", (Trained,), {"__init__": lambda self, a, b: None}), "a class that is made of parameters, got "),
+        (
+            type("Two", (Trained,), {"__init__": lambda self, a, b: None}),
+            r"train takes \(a, b\), but must take \(params\); hyperparameters are passed together in one dict$",
+        ),
     ],
 )
 def test_other_forms_are_refused(train: Any, message: str) -> None:

@@ -204,7 +204,7 @@ for threads in (1, 2):
 
 WRONG = {
     "train": ({"train": 3}, "train must be a function of parameters, or of parameters, epochs and state, got 3"),
-    "two arguments": ({"train": lambda params, epochs: 1.0}, r"it takes \(params, epochs\), too many positional"),
+    "two arguments": ({"train": lambda params, epochs: 1.0}, r"train takes \(params, epochs\), but must"),
     "space": (
         {"space": {}},
         r"space must be ash\.FunctionSpace\(name=domain, \.\.\.\) or a dict of domains that is not empty,",

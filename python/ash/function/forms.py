@@ -25,6 +25,8 @@ from ash.options import FunctionOptions
 
 METHODS = ("fit_more", "score")
 REPORT, EPOCHS = "report", "epochs"
+KNOWN = ("params", REPORT, EPOCHS, "state")
+"""The names that parameters of `train` usually have."""
 
 
 def read_train(train: Any, options: FunctionOptions) -> Train:
@@ -40,10 +42,10 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
     if inspect.isclass(train):
         if not all(callable(getattr(train, name, None)) for name in METHODS):
             raise SettingError(f"train is the class {train.__name__}, which needs the methods {' and '.join(METHODS)}")
-        _check_call(train, "a class that is made of parameters", {})
+        _check_call(train, "(params)", {})
         return ClassTrainer(train)
     if inspect.isgeneratorfunction(train):
-        _check_call(train, "a generator of parameters", {})
+        _check_call(train, "(params)", {})
         return GeneratorTrainer(train, train)
     names = _parameters(train)
     if names == ["trial"]:
@@ -52,7 +54,9 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
         return GeneratorTrainer(reporting(train, options.max_epochs), train)
     if _is_whole(train, names):
         return WholeTrainer(train)
-    _check_call(train, "a function of parameters, or of parameters, epochs and state", {}, 1, None)
+    if not callable(train):
+        raise SettingError(f"train must be a function of parameters, or of parameters, epochs and state, got {train!r}")
+    _check_call(train, "(params), (params, report) or (params, epochs, state)", {}, 1, None)
     function: Train = train
     return function
 
@@ -82,19 +86,17 @@ def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
     return True
 
 
-def _check_call(train: Any, what: str, *arguments: Any) -> None:
+def _check_call(train: Any, forms: str, *arguments: Any) -> None:
     """Raise SettingError unless `train` can be called with as many arguments, as far as its signature shows."""
-    words = f"train must be {what}, got {train!r}"
-    if not callable(train):
-        raise SettingError(words)
     try:
         signature = inspect.signature(train)
     except ValueError:  # a C function without a signature
         return
-    try:
-        signature.bind(*arguments)
-    except TypeError as error:
-        raise SettingError(f"{words}: it takes {signature}, {error}") from None
+    if not _takes(signature, *arguments):
+        names = signature.parameters.keys()
+        advice = "; hyperparameters are passed together in one dict" if names and not names & set(KNOWN) else ""
+        shown = signature.replace(return_annotation=inspect.Signature.empty)
+        raise SettingError(f"train takes {shown}, but must take {forms}{advice}")
 
 
 class WholeTrainer:
