@@ -198,6 +198,37 @@ def test_other_forms_are_refused(train: Any, message: str) -> None:
         run(train)
 
 
+@pytest.mark.parametrize(
+    ("given", "named", "message"),
+    [
+        ((0.5, 1), {}, r'got report\(0.5, 1\): call report\(score, state=..., metrics={"accuracy": ...}\)$'),
+        ((0.5,), {"step": 1}, r"got report\(0.5, step=1\): call report\(score"),
+        ((), {"accuracy": 0.5}, r"got report\(accuracy=0.5\): call report\(score"),
+        (("a",), {}, "train reported 'a', but must report a number; further numbers are passed as metrics={...}$"),
+        ((0.5,), {"metrics": [0.3]}, r"train reported metrics=\[0.3\]; metrics must be a dict of numbers by name$"),
+    ],
+)
+@pytest.mark.parametrize("places", [{"threads": 1}, {"executor": "processes", "threads": 1}], ids=str)
+def test_wrong_reports_are_explained(
+    places: dict[str, Any], given: tuple[Any, ...], named: dict[str, Any], message: str
+) -> None:
+    def wrong(params: dict[str, Any], report: Any) -> None:
+        report(*given, **named)
+
+    with pytest.raises(ash.SettingError, match=message):
+        run(wrong, **places)
+
+
+@pytest.mark.filterwarnings(*FAILURES)
+def test_a_wrong_report_of_a_later_epoch_is_a_failure() -> None:
+    def wrong(params: dict[str, Any], report: Any) -> None:
+        report(score=0.5)
+        report("a")
+
+    found = run(wrong, threads=1)
+    assert {failure.rung for failure in found.failures} == {1} and "train reported 'a'" in found.failures[0].text
+
+
 @pytest.mark.filterwarnings(*FAILURES)
 @pytest.mark.filterwarnings("ignore:train ended after .* epochs")
 def test_errors_of_generators_and_objects_are_reported() -> None:
@@ -211,7 +242,7 @@ def test_errors_of_generators_and_objects_are_reported() -> None:
         def score(self) -> Any:
             return 0.9, 0.1
 
-    for form, said in ((nothing, "train returned None"), (text, "train returned '0.9'"), (Two, "two numbers")):
+    for form, said in ((nothing, "train yielded nothing"), (text, "train yielded '0.9'"), (Two, "two numbers")):
         with pytest.raises(ash.SettingError, match=said):
             run(form, threads=1)
 

@@ -75,6 +75,11 @@ class Suggestions(Outcome):
     story: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Report(Outcome):
+    """The outcome that a function has passed to `report`."""
+
+
 class Scored(NamedTuple):
     """The return value of ash's own functions: a score, a state, and further facts (`info`) that JSON can hold.
 
@@ -155,34 +160,38 @@ def read(given: Any) -> Answer:
 
 
 ALLOWED = "a number, (score, state), or ash.Outcome(score=..., state=..., metrics={...})"
+REPORTED = "a number; further numbers are passed as metrics={...}"
 TWO_NUMBERS = (
-    "return ash.Outcome(score, metrics={'name': number}) to record a further metric, or "
-    "ash.Outcome(score, state=number) if the number is a state"
+    "ash.Outcome(score, metrics={'name': number}) to record a further metric, or ash.Outcome(score, state=number) if "
+    "the number is a state"
 )
 
 
-def outcome_of(given: Any) -> "Outcome | Answer":
+def outcome_of(given: Any, verb: str = "return") -> "Outcome | Answer":
     """Convert the return value of a function to an outcome of plain numbers, or to an answer that says what is wrong.
 
-    An `Answer` is returned unchanged.
+    An `Answer` is returned unchanged. `verb` says in messages how the function gave the value.
     """
     if isinstance(given, Answer):
         return given
     outcome: Outcome = given
     if isinstance(given, tuple) and len(given) == 2:
         if getattr(given[1], "ndim", 0) == 0 and isinstance(_plain(given[1]), float):
-            return Answer(WRONG, text=f"train returned {_shown(given)}, two numbers; {TWO_NUMBERS}")
+            return Answer(WRONG, text=f"train {verb}ed {_shown(given)}, two numbers; {verb} {TWO_NUMBERS}")
         outcome = Outcome(*given)
     elif not isinstance(given, Outcome):
         outcome = Outcome(given)
     score, metrics = _number(outcome.score), _metrics(outcome.metrics)
+    if isinstance(given, Report):
+        verb = "report"
     if metrics is None:
-        return Answer(WRONG, text=f"train returned {_shown(given)}; metrics must be a dict of numbers by name")
+        shown = _shown(outcome.metrics)
+        return Answer(WRONG, text=f"train {verb}ed metrics={shown}; metrics must be a dict of numbers by name")
     if score is None:
         if isinstance(given, Suggestions):
             return Answer(WRONG, text=f"the objective returned {_shown(given.score)}, but must return one number")
-        shown = _shown(given)
-        return Answer(WRONG, text=f"train returned {shown}, but must return {ALLOWED}")
+        shown, allowed = (_shown(given.score), REPORTED) if isinstance(given, Report) else (_shown(given), ALLOWED)
+        return Answer(WRONG, text=f"train {verb}ed {shown}, but must {verb} {allowed}")
     return replace(outcome, score=score, metrics=metrics)
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from ash.errors import SettingError
-from ash.function.answers import Answer, Outcome, Train, outcome_of
+from ash.function.answers import WRONG, Answer, Outcome, Train, outcome_of
 from ash.function.objective import Objective, steps_of
 from ash.function.reports import reporting
 from ash.options import FunctionOptions
@@ -151,6 +151,7 @@ class GeneratorTrainer:
         self, train: Callable[[dict[str, Any]], Iterator[Any]], original: Any, *, is_objective: bool = False
     ) -> None:
         self._train, self.original, self.is_objective = train, original, is_objective
+        self._verb = "yield" if inspect.isgeneratorfunction(original) else "return"
 
     def __call__(self, params: dict[str, Any], epochs: int, state: Paused | None) -> Any:
         """Train for `epochs` more epochs. A new generator first repeats the epochs of the state."""
@@ -165,12 +166,12 @@ class GeneratorTrainer:
                 ended = done + epochs - steps + step, done + epochs
                 self.ended = min(self.ended or ended, ended)
                 break
-            given = outcome_of(yielded)
+            given = outcome_of(yielded, self._verb)
             if isinstance(given, Answer):
-                return yielded
+                return yielded if self.is_objective else given
             found = given
         if found is None:
-            return None  # not a score, so the job is answered WRONG
+            return Answer(WRONG, text="train yielded nothing, but must yield a score after each epoch")
         return replace(found, state=Paused(generator, done + epochs, found))
 
 

@@ -17,12 +17,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ash._utils.threads import at_work, start_thread
-from ash.errors import Retired
-from ash.function.answers import Outcome
+from ash.errors import Retired, SettingError
+from ash.function.answers import WRONG, Answer, Report
 from ash.function.current_job import CURRENT, Job
 
 END_SECONDS = 5.0
 """The longest wait for a retired function to end."""
+MISSING = object()
+"""Stands for the score if `report` is called without one."""
+
+
+class WrongReport(SettingError):
+    """Raised by `report` if it is called with arguments that it does not have."""
 
 
 class Reports:
@@ -125,10 +131,26 @@ def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str
 
     def steps(params: dict[str, Any]) -> Iterator[Any]:
         def call(reports: Reports) -> Any:
-            def report(score: Any, *, state: Any = None, metrics: Mapping[str, Any] | None = None) -> bool:
-                return reports.send(Outcome(score, state, metrics))
+            def report(
+                score: Any = MISSING,
+                *more: Any,
+                state: Any = None,
+                metrics: Mapping[str, Any] | None = None,
+                **others: Any,
+            ) -> bool:
+                if score is MISSING or more or others:
+                    values = [repr(value) for value in (score, *more) if value is not MISSING]
+                    given = ", ".join([*values, *(f"{name}={value!r}" for name, value in others.items())])
+                    raise WrongReport(
+                        f"report takes a score, state= and metrics=, got report({given}): call "
+                        'report(score, state=..., metrics={"accuracy": ...})'
+                    )
+                return reports.send(Report(score, state, metrics))
 
-            value = train(params, report)
+            try:
+                value = train(params, report)
+            except WrongReport as error:
+                return Answer(WRONG, text=str(error))
             return None if reports.reported else value
 
         return reported_by(call, most)
