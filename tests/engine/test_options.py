@@ -205,6 +205,14 @@ def test_a_grid_search_can_vary_config_fields():
         (lambda: ash.ASHSearchCV(SGDClassifier(), param_distributions={}), "did you mean space?"),
         (lambda: ash.ASHSearchCV(SGDClassifier(), {}, factor=3), r"pass config=ash.SearchConfig\(eta=...\)"),
         (lambda: ash.tune_function(None, {}, n_trials=3), "did you mean candidates?"),
+        (lambda: ash.tune_function(None, {}, mode="max"), "did you mean direction?"),
+        (lambda: ash.tune_function(None, {}, grace_period=2), r"pass config=ash.SearchConfig\(min_epochs=...\)"),
+        (lambda: ash.tune_function(None, {}, max_t=9), "did you mean max_epochs?"),
+        (lambda: ash.tune_function(None, {}, search_alg="random"), "did you mean sampler?"),
+        (lambda: ash.tune_function(None, {}, max_concurrent_trials=2), "did you mean threads?"),
+        (lambda: ash.tune_function(None, {}, catch=()), "did you mean error?"),
+        (lambda: ash.tune_function(None, {}, pruner=3), "'pruner'; leave it out: the ladder prunes"),
+        (lambda: ash.tune(X, Y, scheduler=3), "'scheduler'; leave it out: the ladder prunes"),
         (lambda: ash.resume("x", X, Y, n_jobs=3), "did you mean threads?"),
         (lambda: ash.SearchConfig(target=3), "did you mean stop_score?"),
         (
@@ -213,6 +221,11 @@ def test_a_grid_search_can_vary_config_fields():
         ),
         (lambda: ash.simulate(64, factor=3), "simulate has no argument 'factor'; did you mean eta?"),
         (lambda: ash.Ladder(64, target=3), "Ladder has no argument 'target'; did you mean stop_score?"),
+        (lambda: ash.Ladder(64, max_epochs=3), "the epochs of the last rung follow from min_epochs, eta and max_rungs"),
+        (lambda: ash.Ladder(64, max_t=3), "the epochs of the last rung follow from min_epochs, eta and max_rungs"),
+        (lambda: ash.uniform(0, 1, step=0.1), "uniform has no argument 'step'; did you mean levels?"),
+        (lambda: ash.log(1, 9, step=0.1), "log has no argument 'step'; did you mean levels?"),
+        (lambda: ash.uniform(1, 9, log=True), r"for a logarithmic scale use ash.log\(low, high\)"),
     ],
 )
 def test_a_misspelled_argument_is_refused_with_a_suggestion(call, hint):

@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 SYNONYMS = (
     {"seed", "random_state", "random_seed"},
     {"metric", "scoring", "eval_metric"},
-    {"threads", "n_jobs", "n_threads", "num_threads", "nthread", "thread_count"},
+    {"threads", "n_jobs", "n_threads", "num_threads", "nthread", "thread_count", "max_concurrent_trials"},
     {"progress", "verbose", "verbosity", "show_progress_bar"},
     {"candidates", "n_candidates", "n_iter", "n_trials", "num_samples", "n_samples", "max_trials"},
     {"time_limit", "timeout", "time_budget", "time_budget_s", "max_time", "max_runtime_secs", "seconds"},
@@ -29,13 +29,25 @@ SYNONYMS = (
     {"train", "func", "function", "objective", "trainable"},
     {"first", "points_to_evaluate", "enqueue", "initial_params"},
     {"eta", "factor", "reduction_factor"},
-    {"min_epochs", "min_resource", "min_resources", "min_budget", "min_iter"},
+    {"min_epochs", "min_resource", "min_resources", "min_budget", "min_iter", "grace_period"},
     {"max_epochs", "max_resource", "max_resources", "max_budget", "max_iter", "max_t"},
     {"stop_score", "target", "stop_at", "target_score"},
     {"job_limit", "job_timeout", "trial_timeout"},
     {"ensemble", "ensemble_size"},
+    {"direction", "mode"},
+    {"sampler", "search_alg"},
+    {"error", "catch"},
+    {"levels", "step"},
 )
 """Sets of names that other libraries, or other entry points of ash, use for the same argument."""
+PRUNES = "leave it out: the ladder prunes, since it promotes only the best 1/eta of each rung"
+NOTES = {
+    "pruner": PRUNES,
+    "scheduler": PRUNES,
+    "max_epochs": "the epochs of the last rung follow from min_epochs, eta and max_rungs",
+    "log": "for a logarithmic scale use ash.log(low, high)",
+}
+"""Hints for arguments that a call does not have under any name."""
 
 
 def explained(fields: Collection[str] = ()) -> Callable[[Callable[Given, Answer]], Callable[Given, Answer]]:
@@ -66,6 +78,8 @@ def _hint(name: str, names: Collection[str], fields: Collection[str]) -> str:
     for known, text in ((names, "did you mean {}?"), (fields, "pass config=ash.SearchConfig({}=...)")):
         if found := sorted(alike.intersection(known)):
             return text.format(found[0])
+    for one in sorted(alike.intersection(NOTES)):
+        return NOTES[one]
     for known, text in ((names, "did you mean {}?"), (fields, "did you mean config=ash.SearchConfig({}=...)?")):
         if close := near_names(name, known, 1, 0.75):
             return text.format(close[0])

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from ash._utils.arguments import explained
 from ash._utils.cached import cached_property
 from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
@@ -253,6 +254,7 @@ def integers(
     return Domain(found if levels is None else tuple(sorted({*found, int(default)})), int(default), kind=kind)
 
 
+@explained()
 def uniform(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
     """Return a domain of numbers from low to high, all equally likely.
 
@@ -299,6 +301,7 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
     return _rounded_domain("uniform", call, exact, [step] * count, (low, high), default)
 
 
+@explained()
 def log(low: float, high: float, levels: int | None = None, default: float | None = None) -> Domain:
     """Return a domain of numbers from low to high, evenly likely in their logarithm.
 
