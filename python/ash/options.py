@@ -653,7 +653,8 @@ def check_budget(options: RunOptions) -> None:
         return
     limits = ("time_limit", "epoch_limit", "work_limit", "stop_score", "patience")
     if all(getattr(options, name, None) is None for name in limits):
-        given = "time_limit, or epoch_limit, work_limit, stop_score or patience in the config"
+        work = "work_limit, " if hasattr(options, "work_limit") else ""
+        given = f"time_limit, or epoch_limit, {work}stop_score or patience in the config"
         raise SettingError(f"candidates=None never ends by itself: give {given}")
     if options.algorithm == "sh":
         raise SettingError("algorithm='sh' waits for whole rungs: give a number of candidates, not candidates=None")

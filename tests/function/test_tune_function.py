@@ -243,7 +243,10 @@ WRONG = {
         {"sampler": 3},
         r"sampler must be 'adaptive', 'random', 'sobol', or a sampler of Optuna such as optuna\.samplers\.TPES",
     ),
-    "endless": ({"candidates": None}, "candidates=None never ends by itself: give time_limit"),
+    "endless": (
+        {"candidates": None},
+        "candidates=None never ends by itself: give time_limit, or epoch_limit, stop_score or patience in the config",
+    ),
     "lambda": ({"train": copy, "executor": None}, "train must be a function .*, got <module 'copy'"),
 }
 
