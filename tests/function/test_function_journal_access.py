@@ -61,6 +61,31 @@ def test_a_different_run_is_refused_with_the_difference(name: str, tmp_path: Pat
         tune(ash.Journal(path), candidates=8, **everything)
 
 
+@pytest.mark.parametrize(
+    ("changes", "allowed", "names"),
+    [
+        ({"function": wait}, [], ["function"]),
+        ({"function": wait, "workers": 5, "eta": 3}, [], ["workers", "function"]),
+        ({"function": wait, "workers": 5}, ["workers"], ["workers", "function"]),
+        ({"eta": 3}, [], None),
+        ({"eta": 3, "workers": 5}, ["workers"], None),
+    ],
+    ids=str,
+)
+def test_what_is_refused_names_the_changes_that_can_be_allowed(
+    changes: dict[str, Any], allowed: list[str], names: list[str] | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.ash"
+    tune(path, candidates=8)
+    with pytest.raises(JournalError) as caught:
+        tune(ash.Journal(path, allow_change=allowed), candidates=8, **changes)
+    others = [name for name in names or [] if name not in allowed]
+    call = f"the change of {' and '.join(others)}, pass journal=ash.Journal({str(path)!r}, allow_change={names})"
+    assert str(caught.value).endswith(call if names else "give another path for the journal")
+    if names and "eta" not in changes:
+        tune(ash.Journal(path, allow_change=names), candidates=8, **changes)
+
+
 def test_options_in_allow_change_may_change(tmp_path: Path) -> None:
     path = tmp_path / "run.ash"
     first = tune(ash.Journal(path))

@@ -28,7 +28,7 @@ from ash._utils.checks import is_integer, is_number, whole
 from ash.encoding.data_split import Fold
 from ash.errors import JournalError, JournalUnwritable, SettingError
 from ash.history.json_files import space_story
-from ash.journal.journal import Facts, Journal, sound
+from ash.journal.journal import CHANGEABLE, Facts, Journal, sound
 from ash.options import (
     CONFIG_FIELDS,
     LARGEST,
@@ -171,10 +171,17 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
         raise JournalError(f"{journal} holds a run of {what}. Nothing was changed: give another path for the journal")
     found = differences(there, here, allowed, where=IN_JOURNAL, may_grow=True)
     if found:
+        may_change = [
+            name
+            for name in CHANGEABLE
+            if len(differences(there, here, [*allowed, name], where=IN_JOURNAL, may_grow=True)) < len(found)
+        ]
+        call = f"journal=ash.Journal({journal!r}, allow_change={[*allowed, *may_change]!r})"
+        advice = f". To accept the change of {' and '.join(may_change)}, pass {call}" if may_change else ""
         is_other_data = "data" in here and differences({"data": there["data"]}, {"data": here["data"]})
         raise JournalError(
             f"{journal} holds another run: {'; '.join(found)}. Nothing was changed: repeat the call that began it, or "
-            f"give another path for the journal{ONE_FIT if is_other_data else ''}"
+            f"give another path for the journal{advice}{ONE_FIT if is_other_data else ''}"
         )
 
 
