@@ -145,8 +145,10 @@ def check_record(record: Any) -> None:
     if not record.decisions:
         raise SettingError("record has no decisions to repeat: pass the record of a run that finished at least one job")
     if record.settings.get("schedule") != "reproducible":
+        advice = ": pass costs= to make a run reproducible" if record.settings.get("task") == FUNCTION else ""
         raise SettingError(
             "record comes from a run with schedule='greedy', which cannot be repeated; only 'reproducible' runs can"
+            f"{advice}"
         )
 
 

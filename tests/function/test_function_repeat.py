@@ -268,7 +268,7 @@ def test_a_different_space_is_refused() -> None:
     ("made", "words"),
     [
         (lambda: "record", "record must be an ash.RunRecord, such as result.record or model.record, got a str"),
-        (lambda: run().record, "schedule='greedy', which cannot be repeated"),
+        (lambda: run().record, "schedule='greedy', which cannot .*can: pass costs= to make a run reproducible"),
         (lambda: replace(record_of(run(costs=cost)), decisions=()), "record has no decisions to repeat"),
         (lambda: replace(record_of(run(costs=cost)), arguments={"lost": [[1]]}), "record is damaged: 'lost' must hold"),
         (lambda: replace(record_of(run(costs=cost)), space={"x": 1}), "the record is of another run"),
