@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas
@@ -85,6 +86,9 @@ def test_any_object_with_a_single_callback_method_is_accepted() -> None:
     assert counter.jobs == len(result.jobs) and all(params for _, params in diary.jobs) and all(result.params)
 
 
+SHORT = SimpleNamespace(on_job=lambda job: None)
+
+
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
@@ -92,6 +96,8 @@ def test_any_object_with_a_single_callback_method_is_accepted() -> None:
         ("abc", "callbacks must be a callback, with one of on_start, on_job, on_end, on_error, got 'abc'"),
         ([ash.Callback], "callbacks[0] must be an object, got the class Callback: call it to make one"),
         ([ash.Callback(), 3], "callbacks[1] must be a callback, with one of on_start, on_job, on_end, on_error, got 3"),
+        (SHORT, "callbacks.on_job takes (job), but must take (job, params)"),
+        ([ash.Callback(), SHORT], "callbacks[1].on_job takes (job), but must take (job, params)"),
     ],
 )
 def test_objects_without_callback_methods_are_refused(callbacks: Any, message: str) -> None:

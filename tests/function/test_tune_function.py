@@ -221,6 +221,10 @@ WRONG = {
         {"costs": 3},
         "costs must be a function of parameters and epochs, or the result of an earlier run, got 3",
     ),
+    "costs of parameters": (
+        {"costs": lambda params: 1},
+        r"costs takes \(params\), but must take \(params, epochs\)",
+    ),
     "cost": (
         {"costs": lambda params, epochs: 0},
         r"costs must return a positive number, got 0 for \{'x': 0\.5, 'depth': 1, 'kind': 'a'\} and 1",

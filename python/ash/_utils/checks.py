@@ -1,7 +1,8 @@
 """Checks single arguments. NumPy's integers and numbers count as such; booleans do not."""
 
+import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any, TypeGuard, TypeVar
 
@@ -23,6 +24,19 @@ def is_number(value: Any) -> TypeGuard[float]:
         return math.isfinite(value)
     except OverflowError:  # an integer too large for a float
         return False
+
+
+def takes(function: Callable[..., Any], *arguments: Any) -> bool:
+    """Return whether a function can be called with these arguments, as far as its signature shows."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a C function without a signature
+        return True
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float = 0.6) -> list[str]:

@@ -9,11 +9,13 @@ Each callback whose `on_start` has returned gets exactly one of `on_end` and `on
 Cost: the core's records are read only when a job has finished, and only the new ones.
 """
 
+import inspect
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ash._utils.checks import takes
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Run
 from ash.errors import SettingError
@@ -34,7 +36,8 @@ class Jobs(Protocol):
         """Return the jobs from number `first` on, in order of decision."""
 
 
-METHODS = ("on_start", "on_job", "on_end", "on_error")
+METHODS = {"on_start": ["run"], "on_job": ["job", "params"], "on_end": ["result"], "on_error": ["error"]}
+"""The methods that a callback may have, and the names of their arguments."""
 LOOK_SECONDS = 0.05
 """The longest time that one `look` calls `on_job`, so that the time limit, Ctrl-C and the stream are checked often."""
 
@@ -45,7 +48,7 @@ def read_callbacks(value: Any) -> tuple[Any, ...]:
     Raises
     ------
     SettingError
-        The argument has another type, or contains a class instead of an instance.
+        The argument has another type, or contains a class instead of an instance, or a method takes other arguments.
     """
     if value is None:
         return ()
@@ -59,6 +62,11 @@ def _checked(name: str, callback: Any) -> Any:
         raise SettingError(f"{name} must be an object, got the class {callback.__name__}: call it to make one")
     if not any(callable(getattr(callback, method, None)) for method in METHODS):
         raise SettingError(f"{name} must be a callback, with one of {', '.join(METHODS)}, got {callback!r}")
+    for method, arguments in METHODS.items():
+        call = getattr(callback, method, None)
+        if callable(call) and not takes(call, *arguments):
+            its = ", ".join(arguments)
+            raise SettingError(f"{name}.{method} takes {inspect.signature(call)}, but must take ({its})")
     return callback
 
 

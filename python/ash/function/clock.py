@@ -9,13 +9,14 @@ Jobs that were handed out but have no recorded result run first. If the ladder h
 recorded, the ladder has changed. The remaining recorded results are then used when the clock asks for these jobs.
 """
 
+import inspect
 import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ash import _core
-from ash._utils.checks import is_number
+from ash._utils.checks import is_number, takes
 from ash.errors import SettingError
 from ash.function.job_runners import Key
 from ash.function.sources import Source
@@ -97,6 +98,8 @@ def read_costs(costs: Any) -> Cost | None:
         raise SettingError(
             f"costs must be a function of parameters and epochs, or the result of an earlier run, got {costs!r}"
         )
+    if not takes(costs, {}, 1):
+        raise SettingError(f"costs takes {inspect.signature(costs)}, but must take (params, epochs)")
 
     def cost(params: Params, epochs: int) -> float:
         value = costs(params, epochs)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ash._utils.checks import takes
 from ash.errors import SettingError
 from ash.function.answers import WRONG, Answer, Outcome, Train, outcome_of
 from ash.function.objective import Objective, steps_of
@@ -73,26 +74,14 @@ def _is_whole(train: Any, names: Sequence[str]) -> bool:
     """Return whether a function can be called with only params, and its second argument is not named `epochs`."""
     if not names or names[1:2] == [EPOCHS]:
         return False
-    signature = inspect.signature(train)
-    takes_any = any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values())
-    return _takes(signature, {}) and not takes_any
-
-
-def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        return False
-    return True
+    takes_any = any(each.kind is each.VAR_POSITIONAL for each in inspect.signature(train).parameters.values())
+    return takes(train, {}) and not takes_any
 
 
 def _check_call(train: Any, forms: str, *arguments: Any) -> None:
     """Raise SettingError unless `train` can be called with as many arguments, as far as its signature shows."""
-    try:
+    if not takes(train, *arguments):
         signature = inspect.signature(train)
-    except ValueError:  # a C function without a signature
-        return
-    if not _takes(signature, *arguments):
         names = signature.parameters.keys()
         advice = "; hyperparameters are passed together in one dict" if names and not names & set(KNOWN) else ""
         shown = signature.replace(return_annotation=inspect.Signature.empty)
