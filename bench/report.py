@@ -93,13 +93,17 @@ def marks(record: Record) -> list[str]:
     """Return a line if the measured code of any case has changed, or its commit is unknown; else none."""
     ages = [found for stamp in record.stamps if (found := age(stamp)) is not None]
     unknown = sum(record.stamps[line["of"]]["commit"] is None for line in record.lines.values())
-    parts = [f"{unknown} cases are of an unknown commit"] if unknown else []
+    parts = [f"{_counted(unknown, 'case')} of an unknown commit"] if unknown else []
     if ages:
         changed = list(dict.fromkeys(path for found in ages for path in found.changed))
         commits, days = [found.commits for found in ages if found.commits], max(found.days for found in ages)
-        often = f"in up to {max(commits)} commits and " if commits else "in "
-        parts.append(f"Changed since, {often}{days} days: {', '.join(changed)}")
+        often = f"in up to {_counted(max(commits), 'commit')} and " if commits else "in "
+        parts.append(f"Changed since, {often}{_counted(days, 'day')}: {', '.join(changed)}")
     return [f"{MARK} {'. '.join(parts)}."] if parts else []
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _origin(record: Record) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 
 from ash._utils.arguments import explained
 from ash._utils.checks import is_number, one_of, read_score, read_seconds, whole, yes_or_no
+from ash._utils.display import counted
 from ash._utils.installation import is_installed, require_extra
 from ash._utils.machine import default_limit, resolve_threads
 from ash._utils.user_warnings import warn_user
@@ -680,11 +681,11 @@ def warn_of_one_rung(
     """
     if candidates is not None and candidates < eta**2:
         is_small = size < eta**2
-        why = f"the {size} configurations of the space" if is_small else f"{candidates} candidates"
+        why = f"the {counted(size, 'configuration')} of the space" if is_small else counted(candidates, "candidate")
         why += f" are too few for eta={eta}"
         advice = "give a larger space" if is_small else f"give at least {eta**2} candidates"
         advice += ", or a smaller eta" if eta > 2 and size >= 4 else ""
-    trained = f"{epochs} epoch{'s' if epochs > 1 else ''}"
+    trained = counted(epochs, "epoch")
     warn_user(
         f"the ladder has one rung, since {why}: every candidate is trained for {trained} and none is promoted; {advice}"
     )

@@ -18,7 +18,7 @@ import numpy as np
 
 from ash._utils.cached import cached_property
 from ash._utils.checks import one_of, whole, yes_or_no
-from ash._utils.display import format_table, html_table, show, show_param, show_params, show_seconds
+from ash._utils.display import counted, format_table, html_table, show, show_param, show_params, show_seconds
 from ash.errors import AllFailed, NothingFinished, SettingError
 from ash.history.history import History
 from ash.history.json_files import finite
@@ -549,12 +549,12 @@ class Result(RunResult):
 
     def _headlines(self) -> list[str]:
         jobs, memory = len(self.columns["rung"]), self.memory
-        dropped = f", {memory['dropped']} dropped, {memory['retrained_epochs']} epochs retrained"
+        dropped = f", {memory['dropped']} dropped, {counted(memory['retrained_epochs'], 'epoch')} retrained"
         return [
             f"{self.metric} {show(self.best_score)} by candidate {self.best_candidate} in rung {self.best_rung}",
-            f"{len(self.params)} candidates{self._models()}, {jobs} jobs, {self.epochs} epochs in"
-            f" {show_seconds(self.wall_seconds)} on {self.threads} thread{'s' * (self.threads > 1)}"
-            f" ({self.utilization:.0%} busy), seed {self.seed}"
+            f"{counted(len(self.params), 'candidate')}{self._models()}, {counted(jobs, 'job')},"
+            f" {counted(self.epochs, 'epoch')} in {show_seconds(self.wall_seconds)}"
+            f" on {counted(self.threads, 'thread')} ({self.utilization:.0%} busy), seed {self.seed}"
             f"{ENDED[self.ended]}",
             f"digest {self.digest[:SHORT_DIGEST]}{self._repeats()};"
             f" states of at most {memory['peak_bytes'] / 1e6:.3g} MB{dropped * (memory['dropped'] > 0)}",
@@ -734,10 +734,11 @@ class FunctionResult(RunResult):
         ended = "" if self.ended == "finished" else f", ended: {self.ended}"
         return [
             f"{'value' if self.options.direction == MINIMIZE else 'score'} {show(self.best_value)} by candidate "
-            f"{self.best_candidate} after {self.best_epochs} epochs, in rung {self.best_rung}",
-            f"{len(self.params)} candidates, {len(self.columns['rung'])} jobs, {self.epochs} epochs in "
-            f"{show_seconds(self.wall_seconds)}, {self.threads} at a time, seed {self.seed}{ended}",
-            f"digest {self.digest[:SHORT_DIGEST]}, schedule {self.schedule}, {len(self.failures)} failures",
+            f"{self.best_candidate} after {counted(self.best_epochs, 'epoch')}, in rung {self.best_rung}",
+            f"{counted(len(self.params), 'candidate')}, {counted(len(self.columns['rung']), 'job')}, "
+            f"{counted(self.epochs, 'epoch')} in {show_seconds(self.wall_seconds)}, {self.threads} at a time, "
+            f"seed {self.seed}{ended}",
+            f"digest {self.digest[:SHORT_DIGEST]}, schedule {self.schedule}, {counted(len(self.failures), 'failure')}",
         ]
 
     def _ladder_table(self) -> tuple[list[str], list[list[Any]]]:
@@ -763,7 +764,7 @@ def causes(failures: Sequence[FailureRecord]) -> str:
 def interruption(result: Result | FunctionResult, journal: object) -> str:
     """Return the message for an interrupted run: the number of finished jobs, and whether the same call resumes it."""
     rest = "" if journal is None else "; the same call continues from the journal"
-    return f"interrupted after {len(result.columns['rung'])} jobs{rest}"
+    return f"interrupted after {counted(len(result.columns['rung']), 'job')}{rest}"
 
 
 def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> BaseException:
@@ -772,7 +773,8 @@ def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> B
         return KeyboardInterrupt()
     if failures:
         cut = ", which ended the run (most_failures in the config allows more)" if ended == "failures" else ""
-        return AllFailed(f"all {len(failures)} jobs have failed{cut}:\n{causes(failures)}")
+        which = "the only job has" if len(failures) == 1 else f"all {len(failures)} jobs have"
+        return AllFailed(f"{which} failed{cut}:\n{causes(failures)}")
     if ended == "epoch_limit":
         return NothingFinished("epoch_limit allows no job: raise it, or lower max_epochs or min_epochs")
     if ended == "stopped":

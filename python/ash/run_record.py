@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias
 
 from ash._utils.checks import is_list_of
+from ash._utils.display import counted
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
 
@@ -132,7 +133,8 @@ class RunRecord:
     def __repr__(self) -> str:
         """Return one line with the entry point, the number of decisions, and both digests."""
         model = f", model {self.model[:SHORT_DIGEST]}" if self.model else ""
-        return f"RunRecord({self.by}, {len(self.decisions)} decisions, digest {self.digest[:SHORT_DIGEST]}{model})"
+        decisions = counted(len(self.decisions), "decision")
+        return f"RunRecord({self.by}, {decisions}, digest {self.digest[:SHORT_DIGEST]}{model})"
 
     __hash__ = None  # type: ignore[assignment]  # a record contains dicts, which are not hashable
 

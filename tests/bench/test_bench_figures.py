@@ -124,7 +124,7 @@ def test_a_figure_is_marked_once_its_code_has_changed(monkeypatch: pytest.Monkey
     record.stamps, record.lines = [stamp, {**stamp, "commit": None, "trees": {}}], {"a": {"of": 0}, "b": {"of": 1}}
     [mark] = report.marks(record)
     assert mark == (
-        f"{report.MARK} 1 cases are of an unknown commit. Changed since, in up to 12 commits and 2 days: cpp/ash."
+        f"{report.MARK} 1 case of an unknown commit. Changed since, in up to 12 commits and 2 days: cpp/ash."
     )
     assert unmarked(f"# Title\n\n{mark}\n\nText.\n") == "# Title\n\nText.\n"
 

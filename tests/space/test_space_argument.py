@@ -177,5 +177,20 @@ def test_a_pair_of_numbers_that_makes_the_space_small_is_explained(value: tuple[
 
 @pytest.mark.parametrize("value", [(64, 64), (64, 32), (1, 2, 3), (True, 2), ("a", "b"), [(3, 9), (3, 8)]], ids=str)
 def test_other_tuples_are_taken_for_values(value: Any) -> None:
-    with pytest.warns(UserWarning, match="all of them are used$"):
+    with pytest.warns(UserWarning, match="used$"):
         ash.FunctionSpace(x=value).sample(9)
+
+
+def test_one_configuration_is_written_in_the_singular() -> None:
+    with pytest.warns(UserWarning, match="candidates=9 exceeds the 1 configuration of the space; it is used$"):
+        ash.FunctionSpace(x=1).sample(9)
+
+
+def test_a_run_of_one_job_is_described_in_the_singular() -> None:
+    def fails(params: dict[str, Any]) -> float:
+        raise KeyError("x")
+
+    result = ash.tune_function(lambda params: params["x"], {"x": [1, 2]}, **{**SETTINGS, "candidates": 1})
+    assert "after 1 epoch, in" in repr(result) and "1 candidate, 1 job, 1 epoch in " in repr(result)
+    with pytest.warns(UserWarning), pytest.raises(ash.AllFailed, match="the only job has failed:"):
+        ash.tune_function(fails, {"x": [1, 2]}, **{**SETTINGS, "candidates": 1})

@@ -55,6 +55,11 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun: 1 candidate, 2,048 candidates."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def show_seconds(seconds: float) -> str:
     """Return a duration as 0.41 s, 12.3 s, 4 min 05 s or 2 h 03 min."""
     if seconds < 60:

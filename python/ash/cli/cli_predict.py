@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.display import show
+from ash._utils.display import counted, show
 from ash._utils.user_warnings import warn_user
 from ash.cli.cli_streams import Parser, add_format, format_of, print_whole, say
 from ash.data.columns import blocks
@@ -158,7 +158,7 @@ def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
     except DataError as error:
         warn_user(f"no score: {error}")
         return
-    say(f"{metric} {show(score)} on {len(rows)} rows")
+    say(f"{metric} {show(score)} on {counted(len(rows), 'row')}")
 
 
 def _known(model: Model, table: FileTable, targets: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[Any]]:

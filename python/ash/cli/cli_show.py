@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ash._utils.display import format_table, printable, show, show_params, show_seconds
+from ash._utils.display import counted, format_table, printable, show, show_params, show_seconds
 from ash.cli.cli_predict import load_model
 from ash.cli.cli_streams import Parser, print_whole
 from ash.encoding.table_summary import model_summary, table_lines
@@ -153,8 +153,8 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     yield f"begun     {facts['begun']['date'][:19]} UTC by {facts['begun']['by']}, seed {settings['seed']}"
     yield _what(facts["run"])
     yield (
-        f"found     {len(jobs)} jobs of {len({job[CANDIDATE] for job in jobs})} candidates, "
-        f"{sum(job[EPOCHS] for job in jobs)} epochs in {show_seconds(progress['training seconds'])}"
+        f"found     {counted(len(jobs), 'job')} of {counted(len({job[CANDIDATE] for job in jobs}), 'candidate')}, "
+        f"{counted(sum(job[EPOCHS] for job in jobs), 'epoch')} in {show_seconds(progress['training seconds'])}"
     )
     yield _beside(contents)
     if facts.get("record"):

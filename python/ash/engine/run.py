@@ -497,7 +497,10 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
     if len(jobs) > CAUSES_SHOWN:
         lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")
     advice = "lower the learning rates of the space, or look for extreme values in y"
-    return AllDiverged("\n".join([f"all {len(jobs)} candidates that finished have diverged; {advice}:", *lines]))
+    which = (
+        "the only candidate that finished has" if len(jobs) == 1 else f"all {len(jobs)} candidates that finished have"
+    )
+    return AllDiverged("\n".join([f"{which} diverged; {advice}:", *lines]))
 
 
 def _import(model: str) -> None:

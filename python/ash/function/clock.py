@@ -17,6 +17,7 @@ from typing import Any
 
 from ash import _core
 from ash._utils.checks import is_number, takes
+from ash._utils.display import counted
 from ash.errors import SettingError
 from ash.function.job_runners import Key
 from ash.function.sources import Source
@@ -104,7 +105,9 @@ def read_costs(costs: Any) -> Cost | None:
     def cost(params: Params, epochs: int) -> float:
         value = costs(params, epochs)
         if not is_number(value) or not value > 0:
-            raise SettingError(f"costs must return a positive number, got {value!r} for {params} and {epochs} epochs")
+            raise SettingError(
+                f"costs must return a positive number, got {value!r} for {params} and {counted(epochs, 'epoch')}"
+            )
         return float(value)
 
     return cost

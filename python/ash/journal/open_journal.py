@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ash._utils.checks import whole
+from ash._utils.display import counted
 from ash._utils.user_warnings import warn_user
 from ash.errors import JournalError, JournalUnwritable
 from ash.journal.database import (
@@ -176,8 +177,8 @@ class OpenJournal(NullJournal):
         before = max(self._facts.get("candidates") or 0, *(1 + candidate for candidate, _ in self.restored), 0)
         if options.candidates is not None and options.candidates < before:
             raise JournalError(
-                f"{self._path} holds a run of {before} candidates; candidates={options.candidates} would lose results: "
-                "give at least as many, or another path for the journal"
+                f"{self._path} holds a run of {counted(before, 'candidate')}; candidates={options.candidates} would "
+                "lose results: give at least as many, or another path for the journal"
             )
 
     def start(self, run: Any = None) -> tuple[datetime, float]:

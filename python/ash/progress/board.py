@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TextIO
 
-from ash._utils.display import show, show_seconds
+from ash._utils.display import counted, show, show_seconds
 from ash.options import MINIMIZE, RunOptions
 from ash.run_record import FUNCTION
 
@@ -145,10 +145,11 @@ class Board:
         """Return the finished epochs, the elapsed time, the best score, and the number of jobs without a score."""
         score = max(rung.best_score for rung in self.rungs)
         best = f"best {self.metric} {show(self._sign * score)}" if score > -math.inf else "no score"
-        total = "" if self.total_epochs is None else f" of {self.total_epochs}"
+        done, total = self.done_epochs, self.total_epochs
+        epochs = counted(done, "epoch") if total is None else f"{done} of {total} epochs"
         failures = sum(rung.diverged for rung in self.rungs)
         lost = f", {failures} {self.without_score}" if failures else ""
-        return f"{self.done_epochs}{total} epochs in {show_seconds(self.elapsed)}, {best}{lost}"
+        return f"{epochs} in {show_seconds(self.elapsed)}, {best}{lost}"
 
     def workers(self) -> str:
         """Return the status of the executor's workers as text, or empty text without an executor."""

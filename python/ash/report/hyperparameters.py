@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ash._utils.display import counted
 from ash.history.chart_data import GOLDEN, ParameterAxis, score_limits
 from ash.history.importance import LEAST, importance_of
 from ash.report.chart import STAR, Canvas, Scale, Tick, axes, bars, circle, cross, figure, grouped, legend, star, svg
 from ash.report.facts import Facts, Section
-from ash.report.markup import Markup, counted, join, same_as_table, shares, short, tag
+from ash.report.markup import Markup, join, same_as_table, shares, short, tag
 
 Numbers = NDArray[np.float64]
 

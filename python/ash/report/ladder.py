@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ash._utils.display import show
+from ash._utils.display import counted, show
 from ash.history.chart_data import (
     FORECAST,
     KINDS,
@@ -22,7 +22,7 @@ from ash.history.records import Point
 from ash.history.records import curves as points_of
 from ash.report.chart import STAR, Canvas, arrow, axes, circle, cross, figure, grouped, legend, polyline, star, svg
 from ash.report.facts import Facts, Section
-from ash.report.markup import Markup, counted, join, shown, table, tag
+from ash.report.markup import Markup, join, shown, table, tag
 
 Place = tuple[float, float]
 """x and y in pixels."""

@@ -86,11 +86,6 @@ def short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "\u2026"
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number with its noun: 1 candidate, 2,048 candidates."""
-    return f"{number:,} {what}{'s' * (number != 1)}"
-
-
 def shares(value: float) -> str:
     """Return a share as a percentage: 43 %."""
     return f"{100 * value:.0f}\u202f%"

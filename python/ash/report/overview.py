@@ -1,11 +1,11 @@
 """Draws the first section (task and outcome) and the last one (settings, versions and digest of the run)."""
 
-from ash._utils.display import show, show_seconds
+from ash._utils.display import counted, show, show_seconds
 from ash._utils.installation import versions
 from ash.encoding.table_summary import HEADER, model_summary, table_row
 from ash.options import RunOptions
 from ash.report.facts import Facts, Section
-from ash.report.markup import Markup, counted, folded, join, pairs, table, tag
+from ash.report.markup import Markup, folded, join, pairs, table, tag
 from ash.run_record import FUNCTION, SHORT_DIGEST
 
 ALGORITHMS = {

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ash._utils.display import show, show_seconds
+from ash._utils.display import counted, show, show_seconds
 from ash.history.records import Columns
 from ash.report.chart import STAR, Canvas, Scale, axes, circle, figure, legend, polyline, square, star, svg, triangle
 from ash.report.facts import Facts, Section
-from ash.report.markup import Markup, counted, join, table, tag
+from ash.report.markup import Markup, join, table, tag
 from ash.simulation.simulate import TEAM_EFFICIENCY, THREADS, Speedups, speedups_of
 
 TIMELINE = Canvas(width=880.0, height=72.0, left=56.0, right=16.0, top=26.0, bottom=46.0)

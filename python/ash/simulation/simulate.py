@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ash import _core
 from ash._utils.arguments import explained
 from ash._utils.checks import is_integer, is_number, one_of, whole, yes_or_no
-from ash._utils.display import format_table
+from ash._utils.display import counted, format_table
 from ash._utils.machine import check_room
 from ash.errors import SettingError
 from ash.history.records import Columns, to_frame
@@ -143,9 +143,11 @@ class Simulation:
     def __repr__(self) -> str:
         """Return text with the most important arguments, W and D, and the rows as a table."""
         own = self.settings
-        schedule = f"reproducible with {own['workers']} workers" if own["schedule"] == "reproducible" else "greedy"
+        workers = f"reproducible with {counted(own['workers'], 'worker')}"
+        schedule = workers if own["schedule"] == "reproducible" else "greedy"
         teams = f"teams of efficiency {own['team_efficiency']:g}" if own["teams"] else "no teams"
-        headline = f"{own['candidates']} candidates, eta {own['eta']}, {own['algorithm']}, {schedule}, {teams}"
+        candidates = counted(own["candidates"], "candidate")
+        headline = f"{candidates}, eta {own['eta']}, {own['algorithm']}, {schedule}, {teams}"
         columns = _COLUMNS if own["cluster"] is None else _CLUSTER_COLUMNS
         table = format_table(list(columns.values()), [[row[name] for name in columns] for row in self.rows])
         return "\n".join([headline, f"work W {self.W:.6g}, longest chain D {self.D:.6g}", "", *table])

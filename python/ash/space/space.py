@@ -36,6 +36,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ash._utils.checks import check_seed, is_integer, near_names
+from ash._utils.display import counted
 from ash._utils.machine import check_room
 from ash._utils.user_warnings import warn_user
 from ash.errors import SettingError
@@ -297,7 +298,8 @@ class Space:
         size = self.size_with(first)
         if n > size:
             advice = self._advice_on_tuples()
-            warn_user(f"candidates={n} exceeds the {size} configurations of the space; all of them are used{advice}")
+            used = "it is used" if size == 1 else "all of them are used"
+            warn_user(f"candidates={n} exceeds the {counted(size, 'configuration')} of the space; {used}{advice}")
         count = min(int(n), size)
         check_drawn(count, self.default)
         return count
@@ -355,7 +357,8 @@ class Space:
         """Show each name with its number of levels, or its bounds."""
         parts = ", ".join(f"{name}: {_described(domains)}" for name, domains in self._domains.items())
         has_list = all(one.has_list for domains in self._domains.values() for one in domains)
-        return f"<ash.Space of {self.size:,} configurations ({parts})>" if has_list else f"<ash.Space ({parts})>"
+        size = f" of {counted(self.size, 'configuration')}" if has_list else ""
+        return f"<ash.Space{size} ({parts})>"
 
     def _read_domains(self, name: str, value: Any) -> tuple[Domain, ...]:
         """Return the domains of one name with all levels checked and in plain form."""
