@@ -31,6 +31,7 @@ from ash.models.model import Model, normalized
 from ash.models.network import Network
 from ash.models.trees import Trees
 
+MODEL = "MODEL must be a file that ash-tune or the `save` of a model wrote"
 LISTED = 10  # the most missing columns that an error lists
 
 
@@ -68,16 +69,14 @@ def predict(args: argparse.Namespace) -> None:
     _say_score(model, table, frame)
 
 
-def load_model(path: str) -> Network | Trees | Ensemble:
-    """Return the model in a file, or raise SettingError if there is no such file."""
+def load_model(path: str, allowed: str = MODEL) -> Network | Trees | Ensemble:
+    """Return the model in a file. If there is no such file, raise SettingError, which says what is allowed."""
     if Path(path).is_dir():
         raise SettingError(f"{path} is a folder: give the model in it, such as {Path(path) / 'model.safetensors'}")
     try:
         return load(path)
     except FileNotFoundError as error:
-        raise SettingError(
-            f"{path}: no such file; MODEL must be a file that ash-tune or the `save` of a model wrote"
-        ) from error
+        raise SettingError(f"{path}: no such file; {allowed}") from error
 
 
 def _read_table(model: Model, name: str, form: CsvFormat) -> FileTable:

@@ -26,6 +26,7 @@ from ash.models.trees import Trees
 from ash.options import MINIMIZE, NEGATED
 from ash.run_record import FUNCTION, RunRecord
 
+ALLOWED = "FILE must be a model that ash-tune or the `save` of a model wrote, or a journal"
 LABELS = 10  # the most labels that are listed
 
 Job = tuple[Any, ...]
@@ -49,7 +50,7 @@ def show_file(args: argparse.Namespace) -> None:
 
 
 def _model_lines(path: str) -> Iterator[str]:
-    model, content = load_model(path), Path(path).read_bytes()
+    model, content = load_model(path, ALLOWED), Path(path).read_bytes()
     members = model.members if isinstance(model, Ensemble) else (model,)
     facts = {
         "task": _task(model),
