@@ -114,7 +114,7 @@ def test_scikit_learn_tables_are_tuned(name, tmp_path, capsys):
     [
         ("x,y\n1,a\n2,\n", r"target 'y' lacks 1 of 2 cells; fill these cells or drop"),
         ("x,y\n1,1\n2,NA\n3,?\n", r"target 'y' lacks 2 of 3 cells"),
-        ("x,z,y\n1,2,0\n1,2\n", r"row 3: 2 cells in place of 3"),
+        ("x,z,y\n1,2,0\n1,2\n", r"row 3: 2 cells instead of 3"),
         ("y\n1\n2\n", r"1 column\(s\)"),
         ("", r"0 column\(s\)"),
         ("x,y\n", r"no rows"),
@@ -144,11 +144,11 @@ def test_unreadable_files_are_refused(tmp_path, capsys):
         ("a.xlsx", b"PK\x03\x04", "an Excel file, which is not read: save the table as CSV or Parquet"),
         ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file"),
         ("a.zip", b"PK\x03\x04", "a zip archive, which is not read: unpack it first"),
-        ("a.csv", b"PAR1", "a Parquet file without the ending .parquet, which is not read: rename it"),
+        ("a.csv", b"PAR1", "a Parquet file without the extension .parquet, which ash cannot read: rename it"),
         (
             "a.csv",
             gzip.compress(b"x,y\n1,2\n", mtime=0),
-            "packed by gzip without the ending .gz, which is not read: rename it",
+            "a gzip file without the extension .gz, which is not read: rename it",
         ),
         ("a.pkl", pickle.dumps([1, 2, 3], protocol=5), "a pickle"),
         ("a.db", b"SQLite format 3\x00", "an SQLite database"),
@@ -175,15 +175,15 @@ def test_a_misspelled_target_is_corrected_in_the_message(wine_csv, capsys):
 
 def test_numbers_treated_as_classes_are_announced(wine_csv, tmp_path, capsys):
     settings = ["--force", "--candidates", "2", "--out", str(tmp_path / "out")]
-    told = "ash-tune: the 3 numbers in 'target' are taken as classes; --task regression predicts numbers\n"
+    told = "ash-tune: the 3 numbers in 'target' are treated as classes; pass --task regression to predict numbers\n"
     assert main([wine_csv, *settings]) == 0
     assert told in capsys.readouterr().err
     for more in (["--quiet"], ["--task", "classification"], ["--task", "regression"], ["--target", "alcohol"]):
         assert main([wine_csv, *settings, *more]) == 0
-        assert "taken as classes" not in capsys.readouterr().err
+        assert "treated as classes" not in capsys.readouterr().err
     WINE.assign(target=WINE["target"].map(str) + "x").to_csv(wine_csv, index=False)
     assert main([wine_csv, *settings]) == 0
-    assert "taken as classes" not in capsys.readouterr().err
+    assert "treated as classes" not in capsys.readouterr().err
 
 
 def test_parquet_columns_that_cannot_be_learned_from_are_refused(tmp_path, capsys):

@@ -85,7 +85,7 @@ def test_groups_weights_and_dropped_columns_are_passed_on(tmp_path: Path, capsys
     words += ["--groups", "who", "--cv", "3", "--candidates", "4", "--out", str(tmp_path)]
     assert main(words) == 0
     said = capsys.readouterr()
-    assert "the first column has no name and numbers the rows; it is left out" in said.err
+    assert "the first column has no name and numbers the rows; it is ignored" in said.err
     frame = pd.read_csv(tmp_path / "a.csv", index_col=0)
     draw = GroupShuffleSplit(1, test_size=0.2, random_state=split_state(0))
     rest, test = next(draw.split(frame, groups=frame["who"].astype(str)))
@@ -106,7 +106,7 @@ def test_outputs_are_checked_before_training_and_models_are_not_overwritten(
     assert main(words) == 0
     before = (tmp_path / "out" / "model.safetensors").read_bytes()
     assert main([*words, "--seed", "1"]) == 2
-    assert "is there already: pass --force to overwrite it, or another --out" in capsys.readouterr().err
+    assert "already exists: pass --force to overwrite it, or another --out" in capsys.readouterr().err
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
     assert main([*words, "--seed", "1", "--force"]) == 0
     assert (tmp_path / "out" / "model.safetensors").read_bytes() != before
@@ -132,9 +132,9 @@ def test_a_run_ended_by_its_limit_explains_how_to_continue(tmp_path: Path, capsy
     words = ["wine", "--candidates", "16", "--out", str(tmp_path)]
     assert main([*words, "--epoch-limit", "20"]) == 0
     said = capsys.readouterr().out
-    assert "stopped by its limit: a larger --epoch-limit gives more; with --journal FILE it can be continued" in said
+    assert "stopped by its limit: raise --epoch-limit to search longer; --journal FILE makes a run resumable" in said
     journal = ["--journal", str(tmp_path / "run.ash")]
     assert main([*words, *journal, "--epoch-limit", "20", "--force"]) == 0
     assert "the same command with a larger --epoch-limit continues it" in capsys.readouterr().out
     assert main([*words, *journal, "--epoch-limit", "1000"]) == 0  # a run may overwrite the model that it wrote itself
-    assert "the same command continues it" in capsys.readouterr().out
+    assert "the same command resumes it" in capsys.readouterr().out

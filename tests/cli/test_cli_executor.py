@@ -95,7 +95,7 @@ def test_dask_without_its_package_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert "--dask needs distributed; install it by: pip install 'ash-tune[dask]'" in complaint(capsys, "--dask", "x")
+    assert "--dask needs distributed; install it with: pip install 'ash-tune[dask]'" in complaint(capsys, "--dask", "x")
 
 
 def test_threads_per_worker_is_only_for_mpi_ranks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +103,7 @@ def test_threads_per_worker_is_only_for_mpi_ranks(capsys: pytest.CaptureFixture[
         capsys, "--threads-per-worker", "0"
     )
     found = complaint(capsys, "--threads-per-worker", "2")
-    assert found.endswith("--threads-per-worker 2 is for ranks of MPI: start ash-tune by mpiexec, or give --threads\n")
+    assert found.endswith("--threads-per-worker 2 is for MPI ranks: start ash-tune with mpiexec, or give --threads\n")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_mpi_ranks_run_the_jobs(processes: int, words: str, threads: int, digest
 
 def test_an_error_under_mpi_is_one_line_from_ash_tune(tmp_path: Path) -> None:
     for words, line in [
-        (["wine", "--dask", "x"], "ash-tune: error: --dask x and 2 ranks of MPI exclude each other: use one of them"),
+        (["wine", "--dask", "x"], "ash-tune: error: --dask x and 2 MPI ranks exclude each other: use one of them"),
         (
             ["wine", "--threads", "3", "--threads-per-worker", "2"],
             "ash-tune: error: --threads-per-worker 2 and --threads 3 exclude each other: give one of them",

@@ -75,7 +75,9 @@ def test_faults_are_reported_in_one_line(model: str, tmp_path: Path, capsys: pyt
         capsys, "export", str(tmp_path / "none"), "--format", "cpp", *out
     )
     (tmp_path / "text").write_text("a,b\n")
-    assert "text: not a safetensors file" in refused(capsys, "export", str(tmp_path / "text"), "--format", "cpp", *out)
+    assert "text: not a valid safetensors file" in refused(
+        capsys, "export", str(tmp_path / "text"), "--format", "cpp", *out
+    )
     nowhere = str(tmp_path / "none" / "out")
     assert f"{nowhere}: no such file or folder" in refused(capsys, "export", model, "--format", "cpp", "--out", nowhere)
     assert "Is a directory" in refused(capsys, "export", model, "--format", "sklearn", "--out", str(tmp_path))

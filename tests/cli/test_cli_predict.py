@@ -201,7 +201,7 @@ def test_files_that_are_not_models_are_refused(folder, tmp_path, capsys):
         data = [str(folder / "data.csv")] * (command == ["predict"])
         allowed = "FILE must be a model that .* wrote, or a journal" if command == ["show"] else "MODEL must be a file"
         assert re.search(f"none: no such file; {allowed}", refused(capsys, *command, str(tmp_path / "none"), *data))
-        assert "not a safetensors file" in refused(capsys, *command, str(folder / "data.csv"), *data)
+        assert "not a valid safetensors file" in refused(capsys, *command, str(folder / "data.csv"), *data)
     for arguments in (["predict", "model"], ["show"], ["show", "a", "b"], ["predict", "a", "b", "--target", "c"]):
         with pytest.raises(SystemExit, match="2"):
             main(arguments)

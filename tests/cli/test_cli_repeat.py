@@ -107,7 +107,7 @@ def test_other_rows_are_reported_as_different(
         assert status == 1 and said.startswith("different\nrows: ")
         status, said = run(capfd, "repeat", made, tmp_path / name)
         assert status == 1 and said.startswith(
-            "different from the first decision on\nthese are not the rows of the run"
+            "different from the first decision on\nthe rows differ from those of the recorded run"
         )
 
 
@@ -128,7 +128,7 @@ def test_a_different_decision_and_a_different_model_are_named(
     status, said = run(capfd, "repeat", changed(made, tmp_path, other_decision), table)
     assert status == 1 and said.startswith("different from decision 3 on, of 14\nrows and version are the same: please")
     status, said = run(capfd, "repeat", changed(made, tmp_path, older), table)
-    assert status == 1 and "the likely reason is the code: version of ash: '0.1.0' in the record" in said
+    assert status == 1 and "the likely reason is a different version: version of ash: '0.1.0' in the record" in said
     status, said = run(capfd, "check", changed(made, tmp_path, other_model), table)
     assert status == 1 and "model: its hash is " in said and "0000 is recorded" in said
 
@@ -144,7 +144,7 @@ def test_a_comparison_that_is_impossible_is_an_error(
     alone.record = None
     alone.save(tmp_path / "alone.safetensors")
     for model, text in (
-        ("folds.safetensors", "folds.safetensors lacks cv, which no file holds: repeat the run in Python"),
+        ("folds.safetensors", "folds.safetensors lacks cv, which a file cannot store: repeat the run in Python"),
         ("alone.safetensors", "has no record of its run"),
         ("none.safetensors", "no such file"),
     ):

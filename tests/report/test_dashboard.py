@@ -74,7 +74,7 @@ def tune(*callbacks, **settings):
 
 
 def test_the_dashboard_grows_with_the_run_and_ends_as_the_report(dashboard, restless, tmp_path):
-    assert updates(dashboard)["head"] == "No score yet" and "No run has begun yet." in get(dashboard)[2]
+    assert updates(dashboard)["head"] == "No score yet" and "No run has started yet." in get(dashboard)[2]
     reader = Reader(dashboard)
     result = tune(dashboard, reader)
     assert len(reader.seen) == len(result.jobs) // 5 > 3

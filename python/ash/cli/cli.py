@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _run(args, interruption)
             return act(args) or 0
         except KeyboardInterrupt:
-            complain("stopped before there was anything to write")
+            complain("stopped before there was a result; nothing was written")
             return interruption.status
         except (AshError, OSError, MemoryError) as error:
             complain(in_words(error))
@@ -99,8 +99,8 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     classes = part.table.classes_
     if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":
         say(
-            f"ash-tune: the {len(classes)} numbers in {data.target!r} are taken as classes; "
-            "--task regression predicts numbers"
+            f"ash-tune: the {len(classes)} numbers in {data.target!r} are treated as classes; "
+            "pass --task regression to predict numbers"
         )
     is_resumed = args.journal is not None and Path(args.journal).exists() and Path(args.journal).stat().st_size > 0
     check_outputs(Path(args.out), args.json, args.force or is_resumed)
@@ -146,7 +146,7 @@ def _check(args: argparse.Namespace) -> None:
             "--patience"
         )
     if args.groups is not None and args.cv is None:
-        raise SettingError(f"--groups {args.groups} needs --cv N, as many folds of whole groups")
+        raise SettingError(f"--groups {args.groups} needs --cv N: groups are kept together in N folds")
 
 
 def _splitter(args: argparse.Namespace) -> Any:
@@ -223,7 +223,9 @@ def _bytes(text: str) -> int:
     """Return a size such as 500M in bytes; the letters are powers of 1024."""
     found = re.fullmatch(r"(\d+)([KMGT]?)", text, re.ASCII | re.IGNORECASE)
     if found is None:
-        raise argparse.ArgumentTypeError(f"a size must be bytes, or a number followed by K, M, G or T, got {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"a size must be a number of bytes, or a number with K, M, G or T, got {text!r}"
+        )
     return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
 
 
@@ -233,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Train many neural networks on a table by asynchronous successive halving and keep the best, as "
         "ASHClassifier and ASHRegressor do.",
         epilog="See also --help of ash-tune predict, show, export, check and repeat. "
-        "Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write what had finished).",
+        "Exit status: 0 done, 2 error, 130 Ctrl-C, 143 SIGTERM (the last two write the results so far).",
     )
     _add_columns(parser)
     add_format(parser)
@@ -258,17 +260,17 @@ def _add_columns(parser: argparse.ArgumentParser) -> None:
         action="append",
         dest="categorical_features",
         metavar="COLUMN",
-        help="a column that is a category though it holds numbers; may be given several times",
+        help="a column of numbers to treat as a category; may be given several times",
     )
     parser.add_argument(
         "--ignore",
         action="append",
         default=[],
         metavar="COLUMN",
-        help="a column that is not used; may be given several times",
+        help="a column to ignore; may be given several times",
     )
-    parser.add_argument("--weight", metavar="COLUMN", help="the weights of rows, in training and in scores")
-    parser.add_argument("--groups", metavar="COLUMN", help="rows of one group stay together in folds and test part")
+    parser.add_argument("--weight", metavar="COLUMN", help="a column of row weights, for training and scores")
+    parser.add_argument("--groups", metavar="COLUMN", help="a column of groups, kept together in folds and test part")
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
@@ -277,17 +279,17 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         "--metric",
         dest="scoring",
         metavar="NAME",
-        help="what candidates are ranked by: a scorer of scikit-learn (default: accuracy, or r2)",
+        help="the scikit-learn scorer that ranks the candidates (default: accuracy, or r2)",
     )
     parser.add_argument(
-        "--cv", type=int, metavar="N", help="cross-validation with N folds (default: as suits the table)"
+        "--cv", type=int, metavar="N", help="cross-validation with N folds (default: depends on the table)"
     )
     parser.add_argument(
         "--ensemble",
         type=int,
         default=16,
         metavar="N",
-        help="networks that are drawn for the ensemble, with repeats (default: 16)",
+        help="how many times a network is drawn for the ensemble (default: 16)",
     )
     parser.add_argument(
         "--candidates",
@@ -303,11 +305,13 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, metavar="S", help="random seed (default: 0)")
     parser.add_argument(
-        "--time-limit", type=float, metavar="SECONDS", help="stop after this time, with what has finished"
+        "--time-limit", type=float, metavar="SECONDS", help="stop after this time and keep what has finished"
     )
-    parser.add_argument("--epoch-limit", type=int, metavar="N", help="the most epochs of all jobs together")
-    parser.add_argument("--work-limit", type=float, metavar="N", help="stop after as many multiply-adds")
-    parser.add_argument("--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches it")
+    parser.add_argument("--epoch-limit", type=int, metavar="N", help="the most epochs, summed over all jobs")
+    parser.add_argument("--work-limit", type=float, metavar="N", help="stop after this many multiply-adds")
+    parser.add_argument(
+        "--stop-score", type=float, metavar="SCORE", help="stop when a validation score reaches this value"
+    )
     parser.add_argument("--patience", type=int, metavar="JOBS", help="stop after this many jobs without a better score")
     parser.add_argument("--algorithm", choices=ALGORITHMS, help="default: ash")
     parser.add_argument("--schedule", choices=SCHEDULES, help="default: reproducible")
@@ -315,17 +319,19 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="W",
-        help="simulated workers of --schedule reproducible (default: 32, or four per thread)",
+        help="virtual workers of --schedule reproducible (default: 32, or four per thread)",
     )
     parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
     parser.add_argument(
-        "--teams", action=argparse.BooleanOptionalAction, help="whether threads without a job help others (default)"
+        "--teams",
+        action=argparse.BooleanOptionalAction,
+        help="let threads without a job help with other jobs (default)",
     )
     parser.add_argument(
         "--memory-limit",
         type=_bytes,
         metavar="SIZE",
-        help="for waiting candidates, as 500M or 2G (default: half of what is left)",
+        help="for waiting candidates, such as 500M or 2G (default: half of the free memory)",
     )
 
 
@@ -339,12 +345,12 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=0,
         metavar="PORT",
-        help="show the run in the browser, to this machine only, while it goes on (default: a free port)",
+        help="show the running search in a browser on this machine (default: a free port)",
     )
     parser.add_argument(
         "--journal",
         metavar="FILE",
-        help="keep every result there at once; the same command continues from it, however the first run ended",
+        help="write each result to this file immediately; the same command resumes an interrupted run",
     )
-    parser.add_argument("--json", metavar="FILE", help="write a summary for programs, too")
+    parser.add_argument("--json", metavar="FILE", help="also write a machine-readable summary")
     parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")

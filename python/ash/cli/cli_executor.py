@@ -62,7 +62,7 @@ def threads_of(args: argparse.Namespace) -> int | None:
     ranks = _ranks()
     if ranks == 0:
         raise SettingError(
-            f"--threads-per-worker {count} is for ranks of MPI: start ash-tune by mpiexec, or give --threads"
+            f"--threads-per-worker {count} is for MPI ranks: start ash-tune with mpiexec, or give --threads"
         )
     if args.threads is not None:
         raise SettingError(
@@ -85,7 +85,7 @@ def open_executor(args: argparse.Namespace) -> Iterator[Any]:
     timeout = read_seconds("worker_timeout", args.worker_timeout or WORKER_TIMEOUT)
     ranks = _ranks()
     if args.dask is not None and ranks > 1:
-        raise SettingError(f"--dask {args.dask} and {ranks} ranks of MPI exclude each other: use one of them")
+        raise SettingError(f"--dask {args.dask} and {ranks} MPI ranks exclude each other: use one of them")
     if args.dask is not None:
         with _dask_client(args.dask, timeout) as client:
             yield client

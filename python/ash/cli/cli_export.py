@@ -25,18 +25,18 @@ FORMATS = ("onnx", "torch", "cpp", "sklearn")
 
 def export_parser() -> argparse.ArgumentParser:
     """Return the parser of `ash-tune export`."""
-    parser = Parser(prog="ash-tune export", description="Write a model of ash-tune for those who serve it elsewhere.")
+    parser = Parser(prog="ash-tune export", description="Export a model of ash-tune for use outside of ash.")
     parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
     parser.add_argument(
         "--format",
         required=True,
         choices=FORMATS,
-        help="onnx: from cells to labels; torch: a torch.export program from encoded features on; cpp: a C++17 header; "
-        "sklearn: a pipeline by joblib, to be loaded only by who trusts it",
+        help="onnx: the whole model, from cells to labels; torch: a torch.export program that takes encoded features; "
+        "cpp: a C++17 header; sklearn: a joblib file of a pipeline, to be loaded only if you trust its origin",
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="where to write it")
-    parser.add_argument("--namespace", metavar="NAME", help="of a C++ header (default: model)")
-    parser.add_argument("--missing", metavar="TEXT", help="of a missing cell of text in ONNX (default: the empty text)")
+    parser.add_argument("--namespace", metavar="NAME", help="the namespace of the C++ header (default: model)")
+    parser.add_argument("--missing", metavar="TEXT", help="the text of a missing category in ONNX (default: empty)")
     return parser
 
 

@@ -42,7 +42,7 @@ def predict_parser() -> argparse.ArgumentParser:
     parser.add_argument("data", metavar="DATA", help="a CSV (also .gz) or Parquet file with the columns of the model")
     parser.add_argument("--out", metavar="FILE", help="a CSV or .parquet file to write (default: CSV on stdout)")
     add_format(parser)
-    parser.add_argument("--proba", action="store_true", help="a column more for the probability of each class")
+    parser.add_argument("--proba", action="store_true", help="also write a column per class with its probability")
     return parser
 
 

@@ -113,12 +113,12 @@ def _only(X: Frame, places: list[int]) -> Frame:
 
 def check_parser() -> argparse.ArgumentParser:
     """Return the parser of `ash-tune check`."""
-    return _parser("check", "Tell by hashes whether a model came from these rows, without training.")
+    return _parser("check", "Check by hashes whether a model was trained on these rows, without training.")
 
 
 def repeat_parser() -> argparse.ArgumentParser:
     """Return the parser of `ash-tune repeat`."""
-    parser = _parser("repeat", "Train a model again from its own record, and tell whether it is the same.")
+    parser = _parser("repeat", "Train a model again from its record, and check whether the new one is the same.")
     parser.add_argument("--threads", type=int, metavar="N", help="default: OMP_NUM_THREADS, else all CPUs allowed")
     parser.add_argument("--out", metavar="FILE", help="where to save the model that was trained again")
     return parser
@@ -128,7 +128,9 @@ def _parser(name: str, does: str) -> argparse.ArgumentParser:
     parser = Parser(prog=f"ash-tune {name}", description=does, epilog="Exit status: 0 the same, 1 different, 2 error.")
     parser.add_argument("model", metavar="MODEL", help="a file such as ash-tune-out/model.safetensors")
     parser.add_argument("data", metavar="DATA", help="the table that it was trained on: CSV (also .gz) or Parquet")
-    parser.add_argument("--target", metavar="COLUMN", help="default: that of the model, 'target', or the last column")
+    parser.add_argument(
+        "--target", metavar="COLUMN", help="default: the model's target, else 'target', else the last column"
+    )
     parser.add_argument("--weight", metavar="COLUMN", help="the weights of the rows, if it was trained with them")
     add_format(parser)
     return parser
@@ -163,10 +165,10 @@ def repeat(args: argparse.Namespace) -> int:
         again.save(args.out)
     first = record.first_difference(result.record)
     if first is not None:
-        return _say(DIFFERENT, f"different from decision {first} on, of {len(record.decisions)}", _reason(record))
+        return _say(DIFFERENT, f"different from decision {first} of {len(record.decisions)} on", _reason(record))
     if again.digest != model.digest:
         why = _altered(model, record) or [_reason(record)]
-        return _say(DIFFERENT, f"all {len(record.decisions)} decisions are the same, but not the model", *why)
+        return _say(DIFFERENT, f"all {len(record.decisions)} decisions are the same, but the model differs", *why)
     return _say(0, "identical", repr(record))
 
 
@@ -174,7 +176,7 @@ def _altered(model: Model, record: RunRecord) -> list[str]:
     """Return a line that says that a file's model does not match its record, or no line if it does."""
     if model.digest == record.model:
         return []
-    return [f"model: its hash is {model.digest}, and {record.model} is recorded"]
+    return [f"model: its hash is {model.digest}, but the record has {record.model}"]
 
 
 def _recorded(path: str) -> tuple[Model, RunRecord]:
@@ -184,7 +186,7 @@ def _recorded(path: str) -> tuple[Model, RunRecord]:
         raise SettingError(f"{path} has no record of its run: an older ash wrote it, or it is the network of one fold")
     if model.record.missing:
         lacking = ", ".join(model.record.missing)
-        raise SettingError(f"the record of {path} lacks {lacking}, which no file holds: repeat the run in Python")
+        raise SettingError(f"the record of {path} lacks {lacking}, which a file cannot store: repeat the run in Python")
     return model, model.record
 
 
@@ -227,7 +229,7 @@ def _reason(record: RunRecord) -> str:
     """Return the likely reason why a run on the same rows differs."""
     found = _version_differences(record)
     if found:
-        return f"the likely reason is the code: {'; '.join(found)}"
+        return f"the likely reason is a different version: {'; '.join(found)}"
     return "rows and version are the same: please report it, with the output of ash.show_versions()"
 
 

@@ -51,7 +51,7 @@ def check_outputs(folder: Path, summary: str | None, overwrite: bool) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / MODEL).exists() and not overwrite:
-        raise SettingError(f"{folder / MODEL} is there already: pass --force to overwrite it, or another --out")
+        raise SettingError(f"{folder / MODEL} already exists: pass --force to overwrite it, or another --out")
     with tempfile.TemporaryFile(dir=folder):
         pass
     if summary is not None:
@@ -141,8 +141,8 @@ def print_report(report: Report, files: Sequence[str]) -> None:
         again = "the same command"
         if result.ended in LONGER:
             again += f" with a larger {LONGER[result.ended]}"
-        print(f"journal {report.journal}: {again} continues it, and ash-tune show {report.journal} shows it")
+        print(f"journal {report.journal}: {again} resumes it, and ash-tune show {report.journal} shows it")
     elif result.ended in LONGER:
         print(
-            f"stopped by its limit: a larger {LONGER[result.ended]} gives more; with --journal FILE it can be continued"
+            f"stopped by its limit: raise {LONGER[result.ended]} to search longer; --journal FILE makes a run resumable"
         )

@@ -121,7 +121,7 @@ def _columns(model: Model) -> Iterator[str]:
     columns = tuple(model_summary(model.encoding))
     yield from table_lines(columns)
     if model.encoding.neighbors is not None:
-        yield f"rows recur: {len(model.encoding.neighbors.rows)} distinct rows of training are in the model"
+        yield f"rows recur: the model holds {len(model.encoding.neighbors.rows)} distinct training rows"
 
 
 def _is_journal(path: str) -> bool:
@@ -151,10 +151,10 @@ def _run_lines(path: str, contents: Contents) -> Iterator[str]:
     progress = facts.get("progress", {"training seconds": 0.0})
     state = f"ended: {ended}" if ended else "interrupted; the same call resumes it"
     yield f"state     {f'in use by {by}' if by else state}"
-    yield f"begun     {facts['begun']['date'][:19]} UTC by {facts['begun']['by']}, seed {settings['seed']}"
+    yield f"started   {facts['begun']['date'][:19]} UTC by {facts['begun']['by']}, seed {settings['seed']}"
     yield _what(facts["run"])
     yield (
-        f"found     {counted(len(jobs), 'job')} of {counted(len({job[CANDIDATE] for job in jobs}), 'candidate')}, "
+        f"finished  {counted(len(jobs), 'job')} of {counted(len({job[CANDIDATE] for job in jobs}), 'candidate')}, "
         f"{counted(sum(job[EPOCHS] for job in jobs), 'epoch')} in {show_seconds(progress['training seconds'])}"
     )
     yield _beside(contents)

@@ -172,7 +172,7 @@ def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
     if told.error is not None:
         text = f"The run ended without a result. {told.error}"
     elif told.run is None:
-        text = "No run has begun yet."
+        text = "No run has started yet."
     else:
         text = f"All {len(jobs):,} jobs so far have diverged." if jobs else "No job has finished yet."
     return Section("overview", "Overview", tag("p", text, class_="lead"))

@@ -69,14 +69,14 @@ class LiveServer:
     def answer(self, target: str, host: str | None) -> tuple[HTTPStatus, str, str]:
         """Return the status, content type and content of the answer to a request."""
         if host not in (f"{HOST}:{self.port}", f"localhost:{self.port}"):
-            return HTTPStatus.FORBIDDEN, "text/plain", "This page is shown to this machine only, by its own address.\n"
+            return HTTPStatus.FORBIDDEN, "text/plain", f"Open http://{HOST}:{self.port}/ on this machine.\n"
         parts = urlsplit(target)
         if parts.path == "/":
             self.asked = time.monotonic()
             self.seen = self.seen or not self._page.running
             return HTTPStatus.OK, "text/html", self._page.page()
         if parts.path != "/updates":
-            return HTTPStatus.NOT_FOUND, "text/plain", "There is nothing here.\n"
+            return HTTPStatus.NOT_FOUND, "text/plain", "Page not found.\n"
         since = parse_qs(parts.query).get("since", ["0"])[0]
         update = self._page.updates(int(since) if since.isascii() and since.isdigit() else 0)
         self.asked = time.monotonic()
@@ -108,7 +108,7 @@ def _handler(live: LiveServer) -> type[BaseHTTPRequestHandler]:
                 status, kind, text = live.answer(self.path, self.headers.get("Host"))
             except Exception as error:
                 status, kind = HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain"
-                text = f"It cannot be drawn: {type(error).__name__}: {error}\n"
+                text = f"The page cannot be drawn: {type(error).__name__}: {error}\n"
             content = text.encode("utf-8", "replace")
             self.send_response(status)
             self.send_header("Content-Type", f"{kind}; charset=utf-8")
