@@ -145,5 +145,8 @@ def test_invalid_input_to_predict_and_load_is_refused() -> None:
                 predict(rows)
     with pytest.raises(ash.SettingError, match="path must be the path of a file, got 3"):
         ash.load(3)  # type: ignore[arg-type]
-    with tempfile.NamedTemporaryFile() as file, pytest.raises(ash.ModelFormatError, match="not a safetensors file"):
+    with (
+        tempfile.NamedTemporaryFile() as file,
+        pytest.raises(ash.ModelFormatError, match="not a valid safetensors file"),
+    ):
         ash.load(file.name)

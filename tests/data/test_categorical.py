@@ -86,8 +86,8 @@ def test_an_array_can_have_declared_categories() -> None:
 
 def test_unknown_columns_are_refused() -> None:
     for categorical, message in [
-        (["kode"], "categorical_features has 'kode', which is no column of X; did you mean 'code'"),
-        (["zzz"], "which is no column of X; its columns are code, x, flag"),
+        (["kode"], "categorical_features has 'kode', which is not a column of X; did you mean 'code'"),
+        (["zzz"], "which is not a column of X; its columns are code, x, flag"),
         ([3], "categorical_features has 3, but X has columns 0 to 2"),
         ([True], "categorical_features has 1 bools, but X has 3 columns"),
         ("code", "categorical_features must be a list of names, .* got 'code'"),
@@ -154,7 +154,7 @@ def test_the_csv_format_can_be_specified(tmp_path: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     for more, message in [
         (["--encoding", "latin-1"], "must have a target and at least one more column"),
-        ([], "is not text in UTF-8"),
+        ([], "is not valid UTF-8 text"),
         (["--sep", "ab"], "sep must be one character"),
         (["--encoding", "latin-99"], "encoding must be one that Python knows"),
     ]:

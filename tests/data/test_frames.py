@@ -322,7 +322,7 @@ def with_cell(cell: Any, dtype: Any = object) -> np.ndarray:
         (X.astype("m8[s]"), r"X has dtype timedelta64\[s\]: turn it into numbers first, for example seconds"),
         (X.astype("S3"), r"X has dtype \|S3: decode it to text first"),
         (np.zeros(6, [("a", float)]), "Expected 2D array"),
-        (np.zeros((6, 2), [("a", float)]), r"X has dtype \[\('a', '<f8'\)\]: split it into columns of its own"),
+        (np.zeros((6, 2), [("a", float)]), r"X has dtype \[\('a', '<f8'\)\]: split it into several columns"),
         ([[1, 2], [3]], "its rows must have equal lengths"),
         (None, "X is None"),
         ("table.csv", "X is text or a path"),
@@ -341,7 +341,7 @@ def test_invalid_tables_are_refused(bad: Any, message: str) -> None:
 
 
 def test_columns_with_neither_numbers_nor_text_are_named() -> None:
-    numbers, split = "turn it into numbers first, for example seconds", "split it into columns"
+    numbers, split = "turn it into numbers first, for example seconds", "split it into several columns"
     for column, dtype, todo in [
         (pandas.to_timedelta([1], "s"), "timedelta64", numbers),
         (pandas.period_range("2020", periods=1, freq="D"), "period[D]", numbers),

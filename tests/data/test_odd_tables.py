@@ -141,7 +141,7 @@ def test_names_generated_by_pandas_are_read(tmp_path: Path) -> None:
 
 def test_blank_lines_and_encodings_are_handled(tmp_path: Path) -> None:
     assert numbers(written(tmp_path, "\n\na,y\n1,2\n\n3,4\n")) == [[1, 3]]
-    with pytest.raises(DataError, match="is not text in utf-16"):
+    with pytest.raises(DataError, match="is not valid utf-16 text"):
         read_table(written(tmp_path, "a,y\n1,2\n"), None, CsvFormat(encoding="utf-16"))
     for encoding in ("base64", "latin-99"):
         with pytest.raises(SettingError, match="encoding must be one that Python knows"):
@@ -217,7 +217,7 @@ def test_infinite_numbers_are_treated_as_missing_on_request(kind: str) -> None:
         "pyarrow": lambda x: pyarrow.table({"a": x[:, 0], "b": x[:, 1]}),
     }[kind]
     config = ash.SearchConfig(infinite="missing")
-    told = r"X holds infinite numbers, which are taken as missing \(column 0.*: 2 of 80 rows\)"
+    told = r"X holds infinite numbers, which are treated as missing \(column 0.*: 2 of 80 rows\)"
     with pytest.warns(UserWarning, match=told):
         found = ash.tune(make(given), y, config=config, **RUN)
     expected = ash.tune(make(gaps), y, config=config, **RUN)
@@ -260,7 +260,7 @@ def test_infinite_numbers_are_refused_by_default(tmp_path: Path) -> None:
 def test_duplicate_names_are_numbered(kind: str, tmp_path: Path) -> None:
     x = RANDOM.normal(size=(ROWS, 4)).round(3)
     names = ["a", "a", "a.1", "a"]
-    told = r"has columns with the name of an earlier one: they are called 'a.2', 'a.3'"
+    told = r"has repeated column names: later columns are renamed 'a.2', 'a.3'"
     if kind == "csv":
         text = ",".join([*names, "y"]) + "\n"
         rows = [[*row, int(row[0] > 0)] for row in x.tolist()]

@@ -96,7 +96,7 @@ def test_infinite_numbers_are_refused_or_treated_as_missing() -> None:
     config = ash.SearchConfig(infinite="missing")
     found = []
     for given in (table, made("csc", table)):
-        with pytest.warns(UserWarning, match=r"taken as missing \(column 0: 2 of 120 rows\)"):
+        with pytest.warns(UserWarning, match=r"treated as missing \(column 0: 2 of 120 rows\)"):
             found.append(ash.tune(given, Y, config=config, **RUN).digest)
     assert found[0] == found[1]
 

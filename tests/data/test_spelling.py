@@ -133,7 +133,7 @@ def test_an_unambiguous_column_is_not_announced_as_ambiguous(cells: list[str], f
 @pytest.mark.parametrize("odd", ["abc", "5 %"])
 def test_a_column_with_almost_only_numbers_is_announced(count: int, odd: str) -> None:
     words = (
-        rf"columns of numbers or dates with some other text \(column 0 \('x'\): '{odd}'\): they are categories unless"
+        rf"columns of numbers or dates with other text \(column 0 \('x'\): '{odd}'\): they are categories; to change"
     )
     with pytest.warns(UserWarning, match=words):
         assert spelled([*map(str, range(count)), odd]).columns[0].natural == "category"
@@ -206,7 +206,7 @@ def test_a_model_reads_other_tables_in_the_spelling_of_its_training(tmp_path: Pa
 def test_text_in_another_spelling_is_refused_in_predict(cells: list[str]) -> None:
     model, table = fitted()
     words = (
-        rf"^X in column 0 \('x'\) holds '{cells[-1]}', which is no number written like '1\.234,5', as in training: corr"
+        rf"^X in column 0 \('x'\) holds '{cells[-1]}', which is not a number written like '1\.234,5', as in training"
     )
     with pytest.raises(ash.DataError, match=words):
         model.predict(table[: len(cells)].assign(x=cells))
@@ -338,7 +338,7 @@ def test_a_spelling_reads_only_its_own_numbers() -> None:
     found: list[NDArray[Any] | float] = [spelling.number(text) for text in ("1.234", "-1.234.567,25", "?")]
     assert found[:2] == [1234, -1234567.25] and np.isnan(found[2])
     for text in ("1,234.5", "1.23", "12.3456", "1e5", "5 %", "+-5", "one"):
-        with pytest.raises(ValueError, match="is no number in this spelling"):
+        with pytest.raises(ValueError, match="is not a number in this spelling"):
             spelling.number(text)
 
 
@@ -357,7 +357,7 @@ def test_leading_zeros_are_announced() -> None:
 
 
 def test_a_word_among_python_numbers_is_announced() -> None:
-    with pytest.warns(UserWarning, match=r"columns of numbers or dates with some other text \(column 0.*: 'unclear'\)"):
+    with pytest.warns(UserWarning, match=r"columns of numbers or dates with other text \(column 0.*: 'unclear'\)"):
         frame = spelled([*range(50), "unclear"])
     assert frame.columns[0].natural == "category"
     with warnings.catch_warnings():

@@ -104,7 +104,7 @@ def test_a_file_without_names_gets_generated_names(tmp_path):
 
 
 def test_numbers_in_the_line_of_names_cause_a_warning(tmp_path):
-    with pytest.warns(UserWarning, match="first line is read as names, though '39' is a number"):
+    with pytest.warns(UserWarning, match="first line is read as column names, though '39' is a number"):
         data = read_table(written(tmp_path, "39,State-gov,<=50K\n50,Private,>50K\n"), None)
     assert data.X.names == ("39", "State-gov")
 
@@ -134,7 +134,7 @@ def late(rows):
 def test_text_far_down_in_a_file_is_kept_unchanged(name, tmp_path):
     columns = late(3 * BLOCK + 10)
     text = "\ufeffcode,y,x\n" + "".join(f"{','.join(row)}\n" for row in zip(*columns, strict=True))
-    with pytest.warns(UserWarning, match=r"numbers or dates with some other text \(column 0 \('code'\): 'no number'\)"):
+    with pytest.warns(UserWarning, match=r"numbers or dates with other text \(column 0 \('code'\): 'no number'\)"):
         if name == "pipe":
             os.mkfifo(tmp_path / name)
             writer = threading.Thread(target=(tmp_path / name).write_bytes, args=(text.encode(),))

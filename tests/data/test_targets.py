@@ -159,9 +159,7 @@ def test_a_single_sample_is_refused_and_a_single_feature_is_accepted() -> None:
 def test_floats_treated_as_classes_are_announced() -> None:
     rows, few = np.arange(60.0)[:, None], np.arange(60) % 5
     for y in (few * 1.0, [float(label) for label in few], pandas.Series(few * 1.0), np.array(few * 1.0, object)):
-        told = (
-            r"^the 5 whole floats in y are taken as classes: pass task='regression' to predict numbers, or task='class"
-        )
+        told = r"^the 5 whole floats in y are treated as classes: pass task='regression' to predict numbers, or task="
         with pytest.warns(UserWarning, match=told):
             assert read_training(rows, y).task == "classification"
     for y in (few, few.tolist(), pandas.Series(few), few.astype("U"), few > 2, (few > 2) * 1.0, rows[:, 0], few + 0.5):

@@ -280,7 +280,7 @@ def test_a_fit_with_class_weights_is_repeated() -> None:
         ({"rare": 0}, "class_weight must hold weights above 0, got 0 for 'rare'"),
         ({"rare": NAN}, "class_weight must hold weights above 0"),
         ({"rare": "2"}, "class_weight must hold weights above 0"),
-        ({"rar": 2.0}, "class_weight has 'rar', which is no class of y; these are 'rare', 'usual'"),
+        ({"rar": 2.0}, "class_weight has 'rar', which is not a class of y; the classes are 'rare', 'usual'"),
     ],
 )
 def test_invalid_class_weights_are_refused(bad: Any, message: str) -> None:

@@ -258,15 +258,15 @@ def test_an_encoding_is_restored_from_its_parts() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"more": 1}, "other entries"),
-        ({"schema": None}, "the schema has other entries"),
+        ({"more": 1}, "missing or unexpected entries"),
+        ({"schema": None}, "the schema has missing or unexpected entries"),
         ({"targets": None}, "no list of targets"),
         ({"targets": list(range(17))}, "no list of targets"),
-        ({"targets": [0, True]}, "a target is no number of one"),
-        ({"targets": [-1, 0]}, "a target is no number of one"),
+        ({"targets": [0, True]}, "target index out of range"),
+        ({"targets": [-1, 0]}, "target index out of range"),
         ({"targets": [1, 0]}, "not sorted and unique"),
         ({"targets": [0, 0]}, "not sorted and unique"),
-        ({"targets": []}, "targets do not fit the columns"),
+        ({"targets": []}, "targets do not match the columns"),
         ({"targets": [0]}, "statistics.1 is float64 of shape"),
     ],
 )

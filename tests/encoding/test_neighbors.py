@@ -260,14 +260,14 @@ def test_show_says_that_training_rows_are_in_the_model(tmp_path: Path, capsys: p
     assert main(["show", str(tmp_path / "model.safetensors")]) == 0
     assert model.encoding.neighbors is not None
     rows = len(model.encoding.neighbors.rows)
-    assert capsys.readouterr().out.endswith(f"rows recur: {rows} distinct rows of training are in the model\n")
+    assert capsys.readouterr().out.endswith(f"rows recur: the model holds {rows} distinct training rows\n")
 
 
 def test_arrays_that_are_not_neighbors_are_refused() -> None:
     _, data, arrays = saved()
     few = {name: array[: NEAREST - 1] if len(array) > 3 else array for name, array in arrays.items()}
     changes: list[tuple[dict[str, Any], str]] = [
-        (few, f"there are {NEAREST - 1} distinct rows"),
+        (few, f"neighbors have only {NEAREST - 1} distinct rows"),
         ({**arrays, "statistics.0": np.zeros((9, 2))}, r"arrays \['statistics.0'\] are not those"),
     ]
     for name, array in arrays.items():
@@ -277,7 +277,7 @@ def test_arrays_that_are_not_neighbors_are_refused() -> None:
         changes.append(({**arrays, name: np.where(array == array.flat[0], NAN, array)}, "is not finite float64"))
     for name in ("neighbors.weights", "neighbors.inverse"):
         changes.append(({**arrays, name: -arrays[name]}, "negative weights or scales"))
-    changes.append(({**arrays, "neighbors.rows": 9 * arrays["neighbors.rows"]}, "further out"))
+    changes.append(({**arrays, "neighbors.rows": 9 * arrays["neighbors.rows"]}, "exceed the limit"))
     for bad, reason in changes:
         with pytest.raises(ValueError, match=reason):
             encoding_from_parts(data, bad)
@@ -288,8 +288,8 @@ def test_a_schema_that_does_not_match_its_neighbors_is_refused() -> None:
     text = [{"kind": "category", "dtype": "str", "levels": ["a"], "missing": False}]
     with pytest.raises(ValueError, match="does not say whether rows have neighbors"):
         schema_from_json(data["schema"] | {"neighbors": 1})
-    with pytest.raises(ValueError, match="text"):
+    with pytest.raises(ValueError, match="not numeric"):
         schema_from_json(data["schema"] | {"columns": text})
     assert schema_from_json({key: value for key, value in data["schema"].items() if key != "neighbors"})
-    with pytest.raises(ValueError, match=r"targets do not fit|are not those"):
+    with pytest.raises(ValueError, match=r"targets do not match|are not those"):
         encoding_from_parts(data | {"schema": data["schema"] | {"neighbors": False}}, arrays)

@@ -166,14 +166,14 @@ MANY = [float(level) for level in range(ONE_HOT_LEVELS + 1)]
     ("levels", "reason"),
     [
         (MANY[:-1], f"is a number with {ONE_HOT_LEVELS} levels"),
-        ([*MANY[:-1], NAN], "levels that are no numbers"),
-        ([*MANY[:-1], float("inf")], "levels that are no numbers"),
-        ([*MANY[:-1], "33"], "levels that are no numbers"),
-        ([*MANY[:-1], 33], "levels that are no numbers"),
-        ([*MANY[:-1], True], "levels that are no numbers"),
+        ([*MANY[:-1], NAN], "levels that are not numbers"),
+        ([*MANY[:-1], float("inf")], "levels that are not numbers"),
+        ([*MANY[:-1], "33"], "levels that are not numbers"),
+        ([*MANY[:-1], 33], "levels that are not numbers"),
+        ([*MANY[:-1], True], "levels that are not numbers"),
         ([*MANY, 3.0], "not sorted and unique"),
         (MANY[::-1], "not sorted and unique"),
-        (dict.fromkeys(MANY), "levels that are no numbers"),
+        (dict.fromkeys(MANY), "levels that are not numbers"),
     ],
 )
 def test_invalid_levels_in_a_file_are_refused(levels: Any, reason: str) -> None:

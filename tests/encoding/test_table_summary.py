@@ -82,8 +82,8 @@ def test_suspicious_columns_are_named(rows: int) -> None:
         "one": "constant: tells nothing",
         "none": "constant: tells nothing",
         "word": "constant: tells nothing",
-        "number": "looks like an id: a value of its own in each row",
-        "key": "looks like an id: a value of its own in each row",
+        "number": "looks like an id: a different value in each row",
+        "key": "looks like an id: a different value in each row",
         "twin": "copy of x",
         "label": "copy of the target",
         "other": "copy of label",
@@ -102,7 +102,7 @@ def test_distinct_numbers_are_not_a_copy_of_a_distinct_target() -> None:
     assert {each.name: each.notes for each in ash.describe(table, y).odd} == {
         "grows": ("copy of the target",),
         "falls": ("copy of the target",),
-        "days": ("looks like an id: a value of its own in each row",),
+        "days": ("looks like an id: a different value in each row",),
     }
 
 
@@ -119,7 +119,7 @@ def test_a_table_is_described_without_target_and_names() -> None:
 def test_the_description_is_shown_as_text_and_html() -> None:
     wide = pd.DataFrame(RANDOM.normal(size=(5, 60)), columns=[f"<c{place}>" for place in range(60)])
     lines = repr(ash.describe(wide)).splitlines()
-    assert lines[0] == "5 rows, 60 columns" and lines[-1] == "... and 20 columns more" and len(lines) == 43
+    assert lines[0] == "5 rows, 60 columns" and lines[-1] == "... and 20 more columns" and len(lines) == 43
     assert ash.describe(wide)._repr_html_().count("&lt;c59&gt;") == 1
 
 

@@ -35,7 +35,7 @@ def messy(rows: int, seed: int) -> tuple[Any, Any]:
     return frame, np.exp(7 + 0.006 * area + 0.2 * columns[4] + 0.05 * rooms + noise).round(2)
 
 
-@pytest.mark.filterwarnings("ignore:X has columns with the name of an earlier one:UserWarning")
+@pytest.mark.filterwarnings("ignore:X has repeated column names:UserWarning")
 @pytest.mark.filterwarnings("ignore:X holds infinite numbers:UserWarning")
 @pytest.mark.parametrize("cv", [None, 3])
 def test_a_messy_frame_passes_through_all_entry_points(cv: int | None, tmp_path: Path) -> None:

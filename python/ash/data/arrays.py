@@ -83,7 +83,7 @@ def unique_names(names: Sequence[str], where: str) -> tuple[str, ...]:
     renamed = [f"{new!r}" for name, new in zip(names, found, strict=True) if new != name]
     if renamed:
         listed = ", ".join(renamed[:5]) + ", ..." * (len(renamed) > 5)
-        warn_user(f"{where} has columns with the name of an earlier one: they are called {listed}")
+        warn_user(f"{where} has repeated column names: later columns are renamed {listed}")
     return tuple(found)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["number", "category", "date"]
 Order: TypeAlias = NDArray[np.int64]
 
-SCALARS_TODO = "turn it into text or real numbers, or split it into columns of its own"
+SCALARS_TODO = "turn it into text or real numbers, or split it into several columns"
 _BLOCK = 2**16
 
 
@@ -273,7 +273,7 @@ class CellColumn(Column):
                     known[text] = spelling.number(text)
                 except ValueError:
                     like = f"{spelling.kind} written like {spelling.example!r}"
-                    fact = f"{text!r}, which is no {like}, as in training"
+                    fact = f"{text!r}, which is not a {like}, as in training"
                     todo = "correct such cells or make them missing"
                     raise DataError(f"{name} in {self.label} holds {fact}: {todo}") from None
             if spelling.kind == "date" and (

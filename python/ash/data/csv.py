@@ -38,15 +38,15 @@ OTHER_FILES = {
     b"FEA1": ("a Feather file", SAVE),
     b"ARROW1": ("a Feather file", SAVE),
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file", SAVE),
-    b"\x93NUMPY": ("a file of NumPy", SAVE),
+    b"\x93NUMPY": ("a NumPy file", SAVE),
     b"\x80\x04\x95": ("a pickle", SAVE),
     b"\x80\x05\x95": ("a pickle", SAVE),
     b"SQLite format 3\x00": ("an SQLite database", SAVE),
-    b"PAR1": ("a Parquet file without the ending .parquet", RENAME),
-    b"\x1f\x8b": ("packed by gzip without the ending .gz", RENAME),
-    b"BZh": ("packed by bzip2", UNPACK),
-    b"\xfd7zXZ\x00": ("packed by xz", UNPACK),
-    b"\x28\xb5\x2f\xfd": ("packed by zstd", UNPACK),
+    b"PAR1": ("a Parquet file without the extension .parquet", RENAME),
+    b"\x1f\x8b": ("a gzip file without the extension .gz", RENAME),
+    b"BZh": ("a bzip2 file", UNPACK),
+    b"\xfd7zXZ\x00": ("an xz file", UNPACK),
+    b"\x28\xb5\x2f\xfd": ("a zstd file", UNPACK),
     b"\xff\xfe": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
     b"\xfe\xff": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
 }
@@ -116,9 +116,9 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
         except UnicodeError as error:
             raise DataError(_wrong_encoding(name, form, str(error))) from error
         except (csv.Error, EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{name} is not a CSV file, or a damaged one ({error}): write it again") from error
+            raise DataError(f"{name} is not a valid CSV file ({error}): write it again") from error
     if not table.num_rows:
-        raise DataError(f"{name} has no rows below its line of names: add some")
+        raise DataError(f"{name} has no rows below its header line: add some")
     if any(pyarrow.types.is_binary(field.type) for field in table.schema):
         raise DataError(_wrong_encoding(name, form, "invalid bytes"))
     return table.select([column for column in head.names if column in chosen])
@@ -126,7 +126,7 @@ def read_csv(name: str, choose: Choose, form: CsvFormat) -> "pyarrow.Table":
 
 def _wrong_encoding(name: str, form: CsvFormat, reason: str) -> str:
     called = "UTF-8" if form.is_utf_8 else form.encoding
-    return f"{name} is not text in {called} ({reason}): pass its --encoding, or save it as CSV in UTF-8"
+    return f"{name} is not valid {called} text ({reason}): pass its --encoding, or save it as CSV in UTF-8"
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def _refuse_other_files(file: IO[bytes], name: str, form: CsvFormat) -> None:
         if head.startswith(start) and (what != UTF_16 or form.is_utf_8):
             if name.lower().endswith((".xlsx", ".xlsm", ".ods")):
                 what, todo = EXCEL, SAVE
-            raise DataError(f"{name} is {what}, which is not read: {todo}")
+            raise DataError(f"{name} is {what}, which ash cannot read: {todo}")
 
 
 class _Head:
@@ -178,8 +178,8 @@ class _Head:
         if self.is_missing:
             self.names = [f"column_{number}" for number in range(len(self.names))]
         elif numbers and not is_counted:
-            text_of = f"{where}: the first line is read as names, though {numbers[0]!r} is a number"
-            warn_user(f"{text_of}; if it holds data, put a line of names above it")
+            text_of = f"{where}: the first line is read as column names, though {numbers[0]!r} is a number"
+            warn_user(f"{text_of}; if it holds data, add a header line above it")
         unique = list(unique_names(self.names, where))
         self.is_renamed, self.names = unique != self.names, unique
 
@@ -220,7 +220,7 @@ def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Se
             problem = error
     found = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)(?:: (.*))?", str(problem), re.DOTALL)
     if found is None:
-        raise DataError(f"{name} is not a CSV file, or a damaged one ({problem}): write it again") from problem
+        raise DataError(f"{name} is not a valid CSV file ({problem}): write it again") from problem
     row, expected, actual, text = found.groups()
-    fact = f"{actual} cells in place of {expected} ({(text or '')[:_SHOWN]!r})"
+    fact = f"{actual} cells instead of {expected} ({(text or '')[:_SHOWN]!r})"
     raise DataError(f"{name}, row {row}: {fact}; quote cells that hold the delimiter") from problem

@@ -63,7 +63,7 @@ class DateSpelling(Spelling):
         if found is None:
             if is_number_gap(text):
                 return float("nan")
-            raise ValueError(f"{text!r} is no date in this spelling")
+            raise ValueError(f"{text!r} is not a date in this spelling")
         parts = found.groupdict()
         days, rest = divmod(_microseconds(_date(parts), parts), DAY)
         return days + rest / DAY
@@ -83,7 +83,7 @@ def _date(parts: dict[str, Any]) -> datetime.date:
     if len(parts["y"]) == 2:
         year += 1900 if year >= _CENTURY else 2000
     if parts["d"] is None and not _FIRST_YEAR <= year <= _LAST_YEAR:
-        raise ValueError(f"{year}-{month} is no date")
+        raise ValueError(f"{year}-{month} is not a date")
     if not month.isdigit():
         month = _MONTHS.get(month.lower(), 0)  # 0 is not a month
     return datetime.date(year, int(month), int(parts["d"] or 1))
@@ -93,7 +93,7 @@ def _microseconds(date: datetime.date, parts: dict[str, Any]) -> int:
     hour, minute, second = (int(parts[name] or 0) for name in ("H", "M", "S"))
     if parts["half"] is not None:
         if not 1 <= hour <= 12:
-            raise ValueError(f"{hour} {parts['half']} is no hour")
+            raise ValueError(f"{hour} {parts['half']} is not an hour")
         hour = hour % 12 + 12 * (parts["half"].lower() == "pm")
     if hour > 23 or minute > 59 or second > 60:
         raise ValueError("no time of day")

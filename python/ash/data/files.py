@@ -171,11 +171,11 @@ def read_table(name: str, roles: Roles | None = None, form: CsvFormat | None = N
     labels = table.labels(target)
     missing = table.rows - len(labels.rows)
     if missing:
-        fact = f"the target {target!r} lacks {missing} of {table.rows} cells"
+        fact = f"the target {target!r} is missing in {missing} of {table.rows} rows"
         raise DataError(f"{name}: {fact}; fill these cells or drop their rows first")
     features = [each for each in table.names if each not in (target, *beside)]
     if features[0] == "" and _numbers_rows(table.frame([""]).columns[0]) and len(features) > 1:
-        warn_user(f"{name}: the first column has no name and numbers the rows; it is left out")
+        warn_user(f"{name}: the first column has no name and numbers the rows; it is ignored")
         features = features[1:]
     X = table.frame(features)
     places = [place for place, each in enumerate(features) if each in roles.categorical]
@@ -286,7 +286,7 @@ def _read_parquet(name: str, choose: Choose) -> "pyarrow.Table":
             file.seek(0)
             return parquet.read_table(file, columns=[column for column in names if column in chosen])
         except ArrowException as error:
-            raise DataError(f"{name} is not a Parquet file, or a damaged one ({str(error).splitlines()[0]})") from error
+            raise DataError(f"{name} is not a valid Parquet file ({str(error).splitlines()[0]})") from error
 
 
 def _check_names(names: Sequence[str], where: str) -> None:

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 
 _NUMBERS_TODO = "turn it into numbers first, for example seconds"
-_SPLIT_TODO = "split it into columns of its own"
+_SPLIT_TODO = "split it into several columns"
 _TEXT_TODO = "decode it to text first"
 _SCANNED_CELLS = 2**17  # cells scanned at a time: 1 MiB of float64
 _LISTED = 5  # the most columns that a message names
@@ -423,7 +423,7 @@ def checked_numbers(
     return frame, gaps
 
 
-_INFINITE = "{} holds infinite numbers, which are taken as missing ({})"
+_INFINITE = "{} holds infinite numbers, which are treated as missing ({})"
 
 
 def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame:
@@ -491,11 +491,11 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
 
 
 _READ = "text that is read as {0}s: make a column a category to keep its text"
-_OPEN = "text that can be read as different {0}s: if another {0} is meant, pass {0}s in place of text"
+_OPEN = "text that can be read as different {0}s: if another {0} is meant, pass {0}s instead of text"
 _CODES = "text with leading zeros that is read as numbers: if it is a code, declare it in categorical_features"
 _PLAIN = NumberSpelling(".")
 _LEADING_ZERO = re.compile(r"0\d+")
-_ODD = "columns of numbers or dates with some other text: they are categories unless such cells are made missing"
+_ODD = "columns of numbers or dates with other text: they are categories; to change that, make such cells missing"
 
 
 def _fits(learned: Learned) -> float:
@@ -512,15 +512,15 @@ def declared(frame: Frame, categorical: Sequence[str | int | bool], name: str = 
     """Return the frame with the given columns (names, positions or one bool per column) as categories."""
     count, what = len(frame.columns), "categorical_features"
     if isinstance(frame.matrix, SparseMatrix):
-        raise SettingError(f"{what} is given, but {name} is sparse: its columns are numbers; leave it out")
+        raise SettingError(f"{what} is given, but {name} is sparse: all its columns are numbers; leave {what} out")
     if isinstance(categorical[0], str):
         if frame.names is None:
-            raise SettingError(f"{what} has names, but {name} has none: give the places of columns, from 0 on")
+            raise SettingError(f"{what} has names, but {name} has none: give column positions, starting at 0")
         for each in categorical:
             if each not in frame.names:
                 near = " or ".join(map(repr, near_names(str(each), frame.names)))
                 hint = f"did you mean {near}?" if near else f"its columns are {', '.join(at_most(frame.names))}"
-                raise SettingError(f"{what} has {each!r}, which is no column of {name}; {hint}")
+                raise SettingError(f"{what} has {each!r}, which is not a column of {name}; {hint}")
         places = {frame.names.index(str(each)) for each in categorical}
     elif isinstance(categorical[0], bool):
         if len(categorical) != count:

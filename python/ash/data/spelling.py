@@ -96,7 +96,7 @@ class NumberSpelling(Spelling):
                 return float("nan")
             if word in _BOOLEANS and not self.unit:
                 return _BOOLEANS[word]
-            raise ValueError(f"{text!r} is no number in this spelling")
+            raise ValueError(f"{text!r} is not a number in this spelling")
         number = float(found["digits"].translate(self._table))
         return -number if signs in ("-", "\u2212", "(") else number
 

@@ -189,7 +189,7 @@ def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
     for label, factor in class_weight:
         if label not in known:
             shown = ", ".join(map(repr, known[:MOST_NAMED])) + ", ..." * (len(known) > MOST_NAMED)
-            raise SettingError(f"class_weight has {label!r}, which is no class of y; these are {shown}")
+            raise SettingError(f"class_weight has {label!r}, which is not a class of y; the classes are {shown}")
         factors[known.index(label)] = factor
     return factors
 

@@ -176,8 +176,8 @@ def _warn_of_floats(labels: NDArray[Any]) -> None:
     """Warn that floats are treated as classes but may be meant as numbers, unless there are only two values."""
     if labels.dtype.kind == "f" and len(labels) > 2:
         warn_user(
-            f"the {len(labels)} whole floats in y are taken as classes: pass task='regression' to predict numbers, or "
-            "task='classification'"
+            f"the {len(labels)} whole floats in y are treated as classes: pass task='regression' to predict numbers, "
+            "or task='classification'"
         )
 
 

@@ -310,8 +310,12 @@ def _rows(given: Any, numbers: NDArray[np.int64], count: int, where: str) -> Row
         chosen = np.arange(count)[given] if len(given) else np.empty(0, np.int64)
         times = np.bincount(chosen, minlength=count)
     except (IndexError, TypeError, ValueError) as error:
-        raise SettingError(f"{where} must hold row numbers of a table of {count} rows, got others ({error})") from None
+        raise SettingError(
+            f"{where} must hold row numbers from 0 to {count - 1}, or one bool per row ({error})"
+        ) from None
     rows = np.repeat(np.arange(len(numbers)), times[numbers])
     if len(rows) == 0:
-        raise DataError(f"{where} has a part without rows (n_samples=0): give each fold rows to train and to validate")
+        raise DataError(
+            f"{where} has a part without rows (n_samples=0): each fold needs rows to train on and to validate on"
+        )
     return rows

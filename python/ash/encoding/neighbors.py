@@ -223,7 +223,7 @@ def neighbors_parts(neighbors: Neighbors | None) -> dict[str, Doubles]:
 def neighbors_from_parts(arrays: Mapping[str, NDArray[Any]], columns: int, targets: int) -> Neighbors:
     """Return the neighbors from a model file, which is not trusted; raise ValueError if they are invalid."""
     rows = len(arrays["neighbors.weights"]) if "neighbors.weights" in arrays else 0
-    check_schema(rows >= NEAREST, f"there are {rows} distinct rows for neighbors")
+    check_schema(rows >= NEAREST, f"neighbors have only {rows} distinct rows")
     check_schema(0 < targets <= MOST_STATISTICS, "neighbors have no targets")
     shapes = {
         "center": (columns,),
@@ -241,7 +241,7 @@ def neighbors_from_parts(arrays: Mapping[str, NDArray[Any]], columns: int, targe
     check_schema(
         bool((found.weights >= 0).all() and (found.inverse >= 0).all()), "neighbors have negative weights or scales"
     )
-    check_schema(bool((np.abs(found.rows) <= LIMIT).all()), "neighbors lie further out than numbers are clipped")
+    check_schema(bool((np.abs(found.rows) <= LIMIT).all()), "neighbors exceed the limit at which numbers are clipped")
     return found
 
 

@@ -238,7 +238,7 @@ def schema_from_json(data: Any) -> Schema:
     """
     entries = {"columns", "names", "missing", "unknown"}
     is_known = isinstance(data, dict) and entries <= data.keys() <= entries | {"neighbors", "infinite"}
-    check_schema(is_known, "the schema has other entries")
+    check_schema(is_known, "the schema has missing or unexpected entries")
     missing = read_word(data["missing"], MISSING, "missing cells")
     unknown = read_word(data["unknown"], UNKNOWN, "unknown levels")
     infinite = read_word(data.get("infinite", "error"), INFINITE, "infinite numbers")
@@ -247,7 +247,10 @@ def schema_from_json(data: Any) -> Schema:
     columns = tuple(_column_from_json(column, place) for place, column in enumerate(saved))
     neighbors = data.get("neighbors", False)
     check_schema(type(neighbors) is bool, "the schema does not say whether rows have neighbors")
-    check_schema(not neighbors or all(column.kind == "number" for column in columns), "rows of text have neighbors")
+    check_schema(
+        not neighbors or all(column.kind == "number" for column in columns),
+        "the schema has neighbors and a column that is not numeric",
+    )
     if names is None:
         return Schema(columns, None, missing, unknown, neighbors, infinite)
     check_schema(is_list_of(names, str) and len(names) == len(columns), "the schema has no name for each column")
@@ -259,7 +262,7 @@ def read_word(word: Any, allowed: tuple[Word, ...], what: str) -> Word:
     """Return a word if it is allowed, or raise ValueError."""
     found = next((each for each in allowed if type(word) is str and each == word), None)
     if found is None:
-        raise ValueError(f"what to do with {what} is not said")
+        raise ValueError(f"the schema does not say how to treat {what}")
     return found
 
 
@@ -271,27 +274,30 @@ def check_schema(condition: bool, wrong: str) -> None:
 
 def _column_from_json(data: Any, place: int) -> ColumnSchema:
     where = f"column {place} of the schema"
-    check_schema(isinstance(data, dict), f"{where} has other entries")
+    check_schema(isinstance(data, dict), f"{where} has missing or unexpected entries")
     kind, levels = data.get("kind"), data.get("levels")
-    check_schema(kind in ("number", "category", "date") and type(kind) is str, f"{where} is of no known kind")
+    check_schema(kind in ("number", "category", "date") and type(kind) is str, f"{where} has an unknown kind")
     entries = {"kind", "dtype", "levels", "missing"} | ({"parts"} if kind == "date" else set())
-    check_schema(_has_keys(data, entries) or _has_keys(data, entries | {"spelling"}), f"{where} has other entries")
+    check_schema(
+        _has_keys(data, entries) or _has_keys(data, entries | {"spelling"}),
+        f"{where} has missing or unexpected entries",
+    )
     check_schema(type(data["dtype"]) is str, f"{where} has no dtype")
     check_schema(type(data["missing"]) is bool, f"{where} does not say whether cells were missing")
     kind_of_level, what = (str, "texts") if kind == "category" else (float, "numbers")
     known = is_list_of(levels, kind_of_level) and len(levels) <= MOST_LEVELS
     known = known and (kind == "category" or all(map(math.isfinite, levels)))
-    check_schema(known, f"{where} has levels that are no {what}, or too many")
+    check_schema(known, f"{where} has levels that are not {what}, or too many of them")
     allowed = len(levels) > 0 if kind == "category" else not levels or len(levels) > ONE_HOT_LEVELS
     allowed = allowed and not (kind == "date" and levels)
     check_schema(allowed, f"{where} is a {kind} with {len(levels)} levels")
     check_schema(levels == sorted(set(levels)), f"{where} has levels that are not sorted and unique")
-    check_schema("spelling" not in data or kind != "category", f"{where} spells a category")
+    check_schema("spelling" not in data or kind != "category", f"{where} is a category with a spelling")
     spelled: Callable[[Any], Spelling] = spelling_from_json if kind == "number" else date_spelling_from_json
     spelling = spelled(data["spelling"]) if "spelling" in data else None
     parts = data.get("parts", [])
     known = is_list_of(parts, str) and [part for part in PARTS if part in parts] == parts
-    check_schema(known, f"{where} has unknown parts of dates, or in another order")
+    check_schema(known, f"{where} has date parts that are unknown or in the wrong order")
     return ColumnSchema(kind, data["dtype"], tuple(levels), data["missing"], spelling, tuple(parts))
 
 

@@ -33,13 +33,16 @@ def encoding_from_parts(data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encodi
     ValueError
         It is not what `encoding_parts` writes; the message says why.
     """
-    check_schema(isinstance(data, dict) and data.keys() == {"schema", "targets"}, "the encoding has other entries")
+    check_schema(
+        isinstance(data, dict) and data.keys() == {"schema", "targets"},
+        "the encoding has missing or unexpected entries",
+    )
     schema, targets = schema_from_json(data["schema"]), data["targets"]
     check_schema(isinstance(targets, list) and len(targets) <= MOST_STATISTICS, "the encoding has no list of targets")
-    check_schema(all(type(target) is int and 0 <= target < 2**31 for target in targets), "a target is no number of one")
+    check_schema(all(type(target) is int and 0 <= target < 2**31 for target in targets), "target index out of range")
     check_schema(targets == sorted(set(targets)), "targets are not sorted and unique")
     many = {f"statistics.{place}" for place, column in enumerate(schema.columns) if is_many_level(column)}
-    check_schema(bool(targets) == (bool(many) or schema.neighbors), "targets do not fit the columns")
+    check_schema(bool(targets) == (bool(many) or schema.neighbors), "targets do not match the columns")
     neighbors = _neighbors(schema, arrays, len(targets))
     others = arrays.keys() - neighbors_parts(neighbors).keys()
     check_schema(others == many, f"arrays {sorted(others)} are not those of the columns with many levels")

@@ -104,7 +104,7 @@ class TableSummary:
         """
         head = f"{self.rows} rows, {len(self.columns)} columns{f'; {self.target}' if self.target else ''}"
         more = len(self.columns) - most
-        rest = [f"... and {more} columns more"] if more > 0 else []
+        rest = [f"... and {more} more columns"] if more > 0 else []
         return [head, *table_lines(self.columns[:most]), *rest]
 
     def __repr__(self) -> str:
@@ -221,7 +221,7 @@ def _notes(frame: Frame, schema: Schema, y: NDArray[np.float64] | None) -> list[
         if _is_constant(given, column, cells):
             found.append("constant: tells nothing")
         elif _is_id(cells, column.kind):
-            found.append("looks like an id: a value of its own in each row")
+            found.append("looks like an id: a different value in each row")
         twin = first.setdefault(tuple(cells) if cells.dtype.kind == "O" else cells.tobytes(), place)
         if twin != place and not found and _are_equal(frame, schema, twin, place):
             found.append(f"copy of {f'x{twin}' if schema.names is None else schema.names[twin]}")
