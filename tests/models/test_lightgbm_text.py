@@ -113,11 +113,11 @@ def without(entries: Entries, key: str) -> Entries:
 
 GOOD = text_of([TREE, LEAF])
 MALFORMED = [
-    ("", "does not begin as a model"),
-    ("tree", "does not begin as a model"),
-    ("tree\n\n", "does not begin as a model"),
-    (GOOD[1:], "does not begin as a model"),
-    (GOOD.replace("\n", "\r\n"), "does not begin as a model"),
+    ("", "does not start like a LightGBM model"),
+    ("tree", "does not start like a LightGBM model"),
+    ("tree\n\n", "does not start like a LightGBM model"),
+    (GOOD[1:], "does not start like a LightGBM model"),
+    (GOOD.replace("\n", "\r\n"), "does not start like a LightGBM model"),
     (GOOD.replace("version=v4\n", ""), "its header has the entries num_class"),
     (GOOD.replace("version=v4\n", "version=v4\nversion=v4\n"), "its header has an entry twice"),
     (GOOD.replace("label_index=0", "label_index=0\nmore=1"), "its header has the entries"),
@@ -163,25 +163,25 @@ MALFORMED = [
     (of_tree(leaf_value="1 2"), "leaf_value of tree 1 has 2 numbers instead of 3"),
     (of_tree(threshold="1 2 3"), "threshold of tree 1 has 3 numbers instead of 2"),
     (of_tree(threshold="1  2"), "threshold of tree 1 has 3 numbers instead of 2"),
-    (of_tree(threshold="1 "), "threshold holds what is no number"),
-    (of_tree(threshold="1 nan"), "threshold holds 'a', which belongs to no number"),
+    (of_tree(threshold="1 "), "threshold holds a value that is not a number"),
+    (of_tree(threshold="1 nan"), "threshold holds 'a', which no number contains"),
     (of_tree(threshold="1 -inf"), "threshold holds 'f'"),
     (of_tree(threshold="1 infinity"), "threshold holds 'f'"),
     (of_tree(threshold="1 1e999"), "threshold holds infinity"),
     (of_tree(threshold="1 1_0"), "threshold holds '_'"),
     (of_tree(threshold="1 0x1p3"), "threshold holds 'p'"),
-    (of_tree(threshold="1 1e"), "threshold holds what is no number"),
+    (of_tree(threshold="1 1e"), "threshold holds a value that is not a number"),
     (of_tree(threshold="1 ٣"), "threshold holds '٣'"),
     (of_tree(threshold="1\t2 3"), r"threshold holds '\\t'"),
     (of_tree(leaf_value="1 2 inf"), "leaf_value holds 'f'"),
     (of_tree(leaf_value="1 2 -1e400"), "leaf_value holds infinity"),
-    (of_tree(leaf_value="1 2 --1"), "leaf_value holds what is no number"),
+    (of_tree(leaf_value="1 2 --1"), "leaf_value holds a value that is not a number"),
     (of_tree(split_feature="0 1.0"), "split_feature holds '.'"),
-    (of_tree(split_feature="0 99999999999"), "split_feature holds what is no integer of 32 bits"),
-    (of_tree(split_feature=f"0 {'9' * 5000}"), "split_feature holds what is no integer of 32 bits"),
-    (of_tree(left_child="1 -"), "left_child holds what is no integer of 32 bits"),
+    (of_tree(split_feature="0 99999999999"), "split_feature holds a value that is not a 32-bit integer"),
+    (of_tree(split_feature=f"0 {'9' * 5000}"), "split_feature holds a value that is not a 32-bit integer"),
+    (of_tree(left_child="1 -"), "left_child holds a value that is not a 32-bit integer"),
     (of_tree(left_child="1 1e0"), "left_child holds 'e'"),
-    (of_tree(right_child="-2 "), "right_child holds what is no integer of 32 bits"),
+    (of_tree(right_child="-2 "), "right_child holds a value that is not a 32-bit integer"),
     (of_tree(decision_type="2 1"), "categorical splits"),
     (of_tree(decision_type="2 9"), "categorical splits"),
     (of_tree(decision_type="2 4"), "zero_as_missing"),
@@ -214,7 +214,7 @@ def test_malformed_texts_are_refused(text: str, complaint: str) -> None:
     ],
 )
 def test_the_core_refuses_invalid_trees(changes: dict[str, str], complaint: str) -> None:
-    with pytest.raises(MalformedError, match=f"the core refuses the trees: .*{complaint}"):
+    with pytest.raises(MalformedError, match=f"the core rejects the trees: .*{complaint}"):
         core_of(of_tree(**changes), classes=0)
 
 
@@ -226,13 +226,13 @@ def test_the_core_refuses_invalid_trees(changes: dict[str, str], complaint: str)
         (random_text(2, 3), {"classes": 4}, "does not fit 4 classes"),
         (random_text(2, 3, trees=4), {"classes": 3}, "a positive multiple of the number of scores"),
         (text_of([TREE], objective="poisson"), {"classes": 0}, "'poisson' of the trees needs exponential targets"),
-        (GOOD, {"classes": 0, "target_scale": [0.0]}, "the core refuses"),
+        (GOOD, {"classes": 0, "target_scale": [0.0]}, "the core rejects"),
         (
             GOOD,
             {"classes": 0, "target_mean": [0.0, 0.0], "target_scale": [1.0, 1.0]},
             "target_mean has 2 numbers",
         ),
-        (GOOD, {"classes": 0, "exponential": True, "target_mean": [-1.0]}, "the core refuses"),
+        (GOOD, {"classes": 0, "exponential": True, "target_mean": [-1.0]}, "the core rejects"),
     ],
 )
 def test_texts_that_do_not_match_the_target_are_refused(text: str, settings: dict[str, Any], complaint: str) -> None:

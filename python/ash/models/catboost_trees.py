@@ -61,7 +61,7 @@ def lightgbm_text(
             splits, leaves = _read_tree(tree, columns, len(biases))
             trees.append((splits, scale * leaves))
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise MalformedError(f"the model of CatBoost is malformed: {type(error).__name__}: {error}") from error
+        raise MalformedError(f"the CatBoost model is malformed: {type(error).__name__}: {error}") from error
     texts: list[str] = []
     for place, (splits, leaves) in enumerate(trees):
         own_features = [feature for feature, _ in splits]
@@ -76,8 +76,8 @@ def lightgbm_text(
 def _column(feature: Mapping[str, Any], features: int) -> int:
     """Return the index in the table of a numeric feature's column."""
     place = feature["flat_feature_index"]
-    check_format(isinstance(place, int) and 0 <= place < features, f"the model of CatBoost has no feature {place}")
-    check_format(feature["nan_value_treatment"] != "AsTrue", "the model of CatBoost sends missing values right")
+    check_format(isinstance(place, int) and 0 <= place < features, f"the CatBoost model has no feature {place}")
+    check_format(feature["nan_value_treatment"] != "AsTrue", "the CatBoost model sends missing values right")
     return int(place)
 
 
@@ -85,7 +85,7 @@ def _read_tree(tree: Mapping[str, Any], columns: Sequence[int], dimensions: int)
     """Return the splits of an oblivious tree and its leaves [leaves, dimensions]."""
     splits: Splits = []
     for split in reversed(tree["splits"] or []):
-        check_format(split["split_type"] == "FloatFeature", f"the model of CatBoost splits by {split['split_type']}")
+        check_format(split["split_type"] == "FloatFeature", f"the CatBoost model splits by {split['split_type']}")
         splits.append((columns[split["float_feature_index"]], float(split["border"])))
     leaves = np.array(tree["leaf_values"], np.float64).reshape(2 ** len(splits), dimensions)
     return splits, leaves

@@ -63,7 +63,7 @@ def predicting_part(text: str) -> str:
 def read_trees(text: str) -> TreesText:
     """Return the contents of a text in LightGBM's format, or raise MalformedError."""
     head, blank, rest = text.partition("\n\n")
-    check_format(head.startswith("tree\n") and bool(blank), "it does not begin as a model of LightGBM")
+    check_format(head.startswith("tree\n") and bool(blank), "it does not start like a LightGBM model")
     header = _entries(head.split("\n")[1:], "its header")
     check_format("average_output" not in header, "it averages its trees (boosting=rf), which is not supported")
     header.pop("monotone_constraints", None)
@@ -78,7 +78,7 @@ def read_trees(text: str) -> TreesText:
     for number, size in enumerate(map(_count, header["tree_sizes"].split(" "), itertools.repeat("tree_sizes"))):
         leaf_starts.append(leaf_starts[-1] + _read_tree(rest[place : place + size], number, columns))
         place += size
-    check_format(rest.startswith(END, place), f"after {len(leaf_starts) - 1} tree(s) it does not say {END.strip()!r}")
+    check_format(rest.startswith(END, place), f"{END.strip()!r} is missing after {len(leaf_starts) - 1} tree(s)")
     return TreesText(header["objective"], classes, features, _tables(columns, leaf_starts))
 
 
@@ -119,7 +119,7 @@ def _tables(columns: dict[str, list[str]], leaf_starts: list[int]) -> dict[str, 
     kinds, places = np.unique(_integers(columns["decision_type"], "decision_type"), return_inverse=True)
     for kind in kinds.tolist():
         check_format(kind & 1 == 0, "it has categorical splits, which are not supported")
-        check_format(kind & 12 != 4, "it takes zeros for missing (zero_as_missing), which is not supported")
+        check_format(kind & 12 != 4, "it treats zeros as missing (zero_as_missing), which is not supported")
         check_format(kind in MISSING, f"decision_type {kind} is unknown")
     missing = np.array([MISSING[kind] for kind in kinds.tolist()], np.uint8)
     return {
@@ -142,7 +142,7 @@ def _entries(lines: Sequence[str], what: str) -> dict[str, str]:
 
 def _count(value: str, what: str) -> int:
     check_format(
-        value.isascii() and value.isdigit() and len(value) < 10, f"{what} is {value[:20]!r}, which is no count"
+        value.isascii() and value.isdigit() and len(value) < 10, f"{what} is {value[:20]!r}, which is not a count"
     )
     return int(value)
 
@@ -152,7 +152,7 @@ def _integers(values: list[str], name: str) -> NDArray[np.int32]:
     try:
         return np.array(list(map(int, values)), np.int32)
     except (ValueError, OverflowError) as error:
-        raise MalformedError(f"{name} holds what is no integer of 32 bits") from error
+        raise MalformedError(f"{name} holds a value that is not a 32-bit integer") from error
 
 
 def _floats(values: list[str], name: str, words: Mapping[str, str] = MappingProxyType({})) -> NDArray[np.float64]:
@@ -162,11 +162,11 @@ def _floats(values: list[str], name: str, words: Mapping[str, str] = MappingProx
     try:
         numbers = np.array(list(map(float, values)), np.float64)
     except ValueError as error:
-        raise MalformedError(f"{name} holds what is no number") from error
+        raise MalformedError(f"{name} holds a value that is not a number") from error
     check_format(bool(np.isfinite(numbers).all()), f"{name} holds infinity")
     return numbers
 
 
 def _check_characters(values: list[str], name: str, allowed: str) -> None:
     others = set("".join(values)).difference(allowed)
-    check_format(not others, f"{name} holds {min(others, default='')!r}, which belongs to no number")
+    check_format(not others, f"{name} holds {min(others, default='')!r}, which no number contains")

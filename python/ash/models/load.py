@@ -103,7 +103,7 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
     try:
         text = metadata[KEY]
         about = _parse_metadata(text)
-        check_format(metadata.get(DIGEST) == digest(text, tensors), "damaged: its checksum does not hold")
+        check_format(metadata.get(DIGEST) == digest(text, tensors), "damaged: wrong checksum")
         model = _read_model(tensors, about)
         model.record = _read_record(about.get("record"))
         return model
@@ -139,7 +139,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         with safe_open(name, framework="numpy") as file:
             metadata = file.metadata() or {}
             if KEY not in metadata:
-                raise ModelFormatError(f"{name}: not a model of ash (its metadata has no {KEY!r})")
+                raise ModelFormatError(f"{name}: not an ash model (its metadata has no {KEY!r})")
             names = list(file.keys())
             for tensor in names:
                 dtype = file.get_slice(tensor).get_dtype()
@@ -149,7 +149,7 @@ def _read_tensors(name: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     except (SafetensorError, ValueError, OverflowError) as error:
         if isinstance(error, ModelFormatError):
             raise
-        raise ModelFormatError(f"{name}: not a safetensors file, or a damaged one ({error})") from error
+        raise ModelFormatError(f"{name}: not a valid safetensors file ({error})") from error
 
 
 def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Encoding:
@@ -158,7 +158,7 @@ def _read_encoding(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> E
     try:
         return encoding_from_parts(about.get("encoding"), tables)
     except ValueError as error:
-        raise MalformedError(f"its encoding is none: {error}") from error
+        raise MalformedError(f"invalid encoding: {error}") from error
 
 
 def _read_ensemble(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Ensemble:
@@ -200,7 +200,7 @@ def _read_network(
             exponential=EXPONENTIAL in about,
         )
     except ValueError as error:
-        raise MalformedError(f"the core refuses it: {error}") from error
+        raise MalformedError(f"rejected by the core: {error}") from error
     return Network(core, encoding=encoding, classes=classes, **_facts(about))
 
 
@@ -214,7 +214,7 @@ def _read_trees(
     try:
         text = tensors[TREES].tobytes().decode()
     except UnicodeDecodeError as error:
-        raise MalformedError("trees are no text in UTF-8") from error
+        raise MalformedError("trees are not UTF-8 text") from error
     core = core_of(
         text,
         classes=0 if classes is None else len(classes),
@@ -236,13 +236,20 @@ def _check_fit(
 ) -> None:
     """Raise MalformedError unless a member fits the columns and labels of the file."""
     check_format(BOUNDS[0] not in tensors or about["version"] > 1, "bounds of targets need version 2 of the format")
-    check_format(encoding.features == features, f"{features} inputs, but columns for {encoding.features}")
-    check_format(classes is None or len(classes) == outputs, f"{outputs} outputs, but other classes")
     check_format(
-        classes is not None or len(tensors["target_mean"]) == outputs, "target_mean does not fit the last layer"
+        encoding.features == features, f"the model has {features} inputs, but its columns give {encoding.features}"
+    )
+    check_format(
+        classes is None or len(classes) == outputs, f"the model has {outputs} outputs, but another number of classes"
+    )
+    check_format(
+        classes is not None or len(tensors["target_mean"]) == outputs, "target_mean does not match the last layer"
     )
     targets = about.get("target_names")
-    check_format(targets is None or len(targets) == (1 if classes is not None else outputs), "target_names do not fit")
+    check_format(
+        targets is None or len(targets) == (1 if classes is not None else outputs),
+        "target_names do not match the outputs",
+    )
 
 
 def _facts(about: dict[str, Any]) -> dict[str, Any]:
@@ -271,11 +278,11 @@ def _parse_metadata(text: str) -> dict[str, Any]:
     try:
         about = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
-        raise MalformedError(f"metadata is no JSON ({error})") from error
+        raise MalformedError(f"metadata is not valid JSON ({error})") from error
     if not isinstance(about, dict) or about.get("format") not in FORMATS:
-        raise MalformedError(f"metadata does not say one of the formats {', '.join(FORMATS)}")
+        raise MalformedError(f"metadata names none of the formats {', '.join(FORMATS)}")
     version = about.get("version")
-    check_format(type(version) is int and version >= 1, f"version {version!r} is none")
+    check_format(type(version) is int and version >= 1, f"invalid version {version!r}")
     check_format(
         version in VERSIONS,
         f"written in version {version} of the format; this ash reads up to {VERSIONS[-1]}: update ash",
@@ -290,8 +297,8 @@ def _check_metadata(about: dict[str, Any]) -> None:
     else:
         _check_layer_entries(about)
     names = about.get("target_names")
-    check_format(names is None or is_list_of(names, str), "target_names are no list of names")
-    check_format(isinstance(about.get("params"), dict), "params are no table")
+    check_format(names is None or is_list_of(names, str), "target_names is not a list of names")
+    check_format(isinstance(about.get("params"), dict), "params is not a JSON object")
     check_format(about.get(EXPONENTIAL, True) is True, "exponential is not true")
     quantile = about.get(QUANTILE, 0.5)
     check_format(type(quantile) is float and 0 < quantile < 1, "quantile is not a number between 0 and 1")
@@ -304,21 +311,23 @@ def _check_metadata(about: dict[str, Any]) -> None:
 def _check_layer_entries(about: dict[str, Any]) -> None:
     """Raise MalformedError unless there are activations and a list of embedded features."""
     activations = about.get("activations")
-    check_format(isinstance(activations, list), "activations are no list")
+    check_format(isinstance(activations, list), "activations is not a list")
     for name in about["activations"]:
         check_format(name in ACTIVATIONS, f"unknown activation {name!r}")
     numbers = about.setdefault("numbers", [])  # older files have no embeddings
-    check_format(is_list_of(numbers, int), "numbers are no list of features")
-    check_format(all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are no features in order")
+    check_format(is_list_of(numbers, int), "numbers is not a list of features")
+    check_format(
+        all(a < b for a, b in itertools.pairwise([-1, *about["numbers"]])), "numbers are not ascending feature numbers"
+    )
 
 
 def _check_score(about: dict[str, Any]) -> None:
     """Raise MalformedError if the score is invalid, or if the metric is one of ash's metrics for the other task."""
     metric = about["metric"] = ALIASES.get(str(about.get("metric")), about.get("metric"))
     others = METRICS["classification" if _task(about) == "regression" else "regression"]
-    check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit")
+    check_format(isinstance(metric, str) and metric not in others, f"metric {metric!r} does not fit the task")
     score = about.get("validation_score")
-    check_format(score is None or (type(score) is float and math.isfinite(score)), "validation_score is no number")
+    check_format(score is None or (type(score) is float and math.isfinite(score)), "validation_score is not a number")
 
 
 def _task(about: dict[str, Any]) -> str:
@@ -331,7 +340,7 @@ def _split_members(
     """Return each ensemble member's tensors and entries, not yet checked, in the form of a single model's."""
     members = about.get("members")
     if not is_list_of(members, dict) or not members:
-        raise MalformedError("members are no list of networks and trees")
+        raise MalformedError("members is not a list of networks and trees")
     _check_score(about)
     parts: dict[str, dict[str, NDArray[Any]]] = {str(number): {} for number in range(len(members))}
     for name, tensor in tensors.items():
@@ -345,7 +354,7 @@ def _split_members(
 def _member_entries(part: Mapping[str, NDArray[Any]], about: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     has_trees = TREES in part
     is_known = own.keys() - {EXPONENTIAL, QUANTILE} == (TREES_KEYS if has_trees else NETWORK_KEYS)
-    check_format(is_known, "a member has other entries")
+    check_format(is_known, "a member has missing or unexpected entries")
     return {**about, **own, "format": TREES_FORMAT if has_trees else FORMAT}
 
 
@@ -356,7 +365,9 @@ def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[
     check_format(
         weights.dtype == np.float64 and weights.shape == (members,), f"weights are {weights.dtype} {weights.shape}"
     )
-    check_format(bool((weights > 0).all()) and abs(float(weights.sum()) - 1) < 1e-9, "weights are no shares")
+    check_format(
+        bool((weights > 0).all()) and abs(float(weights.sum()) - 1) < 1e-9, "weights are not positive shares of 1"
+    )
     return weights
 
 
@@ -373,7 +384,7 @@ def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
             wanted[f"share.{layer}"] = ("float32", 1)
     _check_tensors(tensors, wanted, f"{layers} layer(s)")
     features = len(tensors["input_center"])
-    check_format(not numbers or numbers[-1] < features, f"a number is none of {features} features")
+    check_format(not numbers or numbers[-1] < features, f"a feature in numbers is not one of the {features} features")
     if numbers:
         shape, fit = tensors["embedding"].shape, (PARAMETERS, len(numbers))
         check_format(shape == fit, f"embedding has shape {shape} instead of {fit}")
@@ -386,9 +397,11 @@ def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
         check_format(shares == outputs, f"share.{layer} has {shares} numbers instead of {outputs}")
         inputs = outputs
     for name in ("input_scale", "input_limit"):
-        check_format(tensors[name].shape == tensors["input_center"].shape, f"{name} does not fit input_center")
+        check_format(tensors[name].shape == tensors["input_center"].shape, f"{name} does not match input_center")
     check_format(bool((tensors["input_scale"] > 0).all()), "a scale is not positive")
-    check_format(bool(np.isin(tensors["input_limit"], (0.0, CLIP)).all()), "input_limit holds what is neither 0 nor 3")
+    check_format(
+        bool(np.isin(tensors["input_limit"], (0.0, CLIP)).all()), "input_limit holds a value other than 0 and 3"
+    )
     _check_units(tensors)
 
 
@@ -407,7 +420,7 @@ def _check_units(tensors: Mapping[str, NDArray[Any]]) -> None:
     """Raise MalformedError unless the targets' scales and bounds fit their means, and the scales are positive."""
     for name in ("target_scale", *BOUNDS):
         fits = name not in tensors or tensors[name].shape == tensors["target_mean"].shape
-        check_format(fits, f"{name} does not fit target_mean")
+        check_format(fits, f"{name} does not match target_mean")
     check_format(bool((tensors["target_scale"] > 0).all()), "a scale is not positive")
 
 
@@ -415,14 +428,14 @@ def _read_labels(saved: Any) -> NDArray[Any] | None:
     """Return the sorted labels in their own dtype, None for regression; raise MalformedError for invalid labels."""
     if saved is None:
         return None
-    check_format(isinstance(saved, dict) and saved.keys() == {"dtype", "values"}, "classes are no labels")
+    check_format(isinstance(saved, dict) and saved.keys() == {"dtype", "values"}, "classes are not labels")
     try:
         dtype = np.dtype(saved["dtype"]) if isinstance(saved["dtype"], str) else None
     except (TypeError, ValueError):
         dtype = None
     if dtype is None or dtype.kind not in LABEL_KINDS:
-        raise MalformedError(f"classes have dtype {saved['dtype']!r}")
-    check_format(is_list_of(saved["values"], LABEL_KINDS[dtype.kind]), f"classes are no labels of dtype {dtype}")
+        raise MalformedError(f"classes have the unsupported dtype {saved['dtype']!r}")
+    check_format(is_list_of(saved["values"], LABEL_KINDS[dtype.kind]), f"classes are not labels of dtype {dtype}")
     check_format(dtype.itemsize * len(saved["values"]) <= LARGEST_LABELS, f"classes of dtype {dtype} are too large")
     try:
         labels = np.array(saved["values"], dtype=dtype)

@@ -186,4 +186,4 @@ def core_of(
             target_most=target_most,
         )
     except ValueError as error:
-        raise MalformedError(f"the core refuses the trees: {error}") from error
+        raise MalformedError(f"the core rejects the trees: {error}") from error
