@@ -161,7 +161,7 @@ def test_a_study_is_written_to_a_storage_and_read_back(
     for ours, theirs in zip(study.trials, again.trials, strict=True):
         assert all(getattr(ours, name) == getattr(theirs, name) for name in (*names, "datetime_start"))
     assert again.user_attrs == study.user_attrs
-    with pytest.raises(SettingError, match="study_name='wine' is in the storage already"):
+    with pytest.raises(SettingError, match="study_name='wine' already exists in the storage"):
         result.to_optuna(storages(tmp_path)[kind], "wine")
     assert len(optuna.load_study(storage=storages(tmp_path)[kind], study_name="wine").trials) == 32
 
@@ -264,6 +264,6 @@ def test_the_dashboard_shows_a_study(result: ash.Result, tmp_path: Path) -> None
 @pytest.mark.parametrize("storage", [3, "study.db", object])
 def test_invalid_storages_are_refused(storage: Any, result: ash.Result) -> None:
     with pytest.raises(
-        SettingError, match=r"storage must be a URL such as 'sqlite:///study\.db', a storage of Optuna, or None, got"
+        SettingError, match=r"storage must be a URL such as 'sqlite:///study\.db', an Optuna storage, or None, got"
     ):
         result.to_optuna(storage)

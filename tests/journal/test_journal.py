@@ -197,7 +197,7 @@ def test_estimators_continue_from_a_journal(tmp_path: Path) -> None:
     again = classifier(**settings, journal=path).fit(X, Y)
     assert again.result_.digest == expected.result_.digest
     assert (again.predict_proba(X) == expected.predict_proba(X)).all()  # including ensemble and refit
-    with pytest.raises(JournalError, match=r"was begun by ASHClassifier: fit the same estimator again"):
+    with pytest.raises(JournalError, match=r"was started by ASHClassifier: fit the same estimator again"):
         ash.resume(path, X, Y)
 
 
@@ -236,7 +236,7 @@ def test_folds_and_their_scores_are_restored(tmp_path: Path) -> None:
     again = run(path, **settings)
     assert outcome(again) == outcome(expected)
     assert scores_of(again.fold_scores) == scores_of(expected.fold_scores)  # sorted by the end of the jobs
-    with pytest.raises(ash.SettingError, match="cv=None: pass the splitter that the run began with"):
+    with pytest.raises(ash.SettingError, match="cv=None: pass the splitter that the run started with"):
         ash.resume(path, X, Y)
     assert outcome(
         ash.resume(

@@ -91,7 +91,9 @@ def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> No
     path = tmp_path / "run.ash"
     first = stopped(path, 9, space=small, **given)
     twin, before, there, diary = copy(path, tmp_path / "twin.ash"), on_record(path), results(path), Diary()
-    with pytest.warns(UserWarning, match=rf"run\.ash: the space has grown: {len(before)} candidates on record stay"):
+    with pytest.warns(
+        UserWarning, match=rf"run\.ash: the space has grown: {len(before)} candidates on record are kept"
+    ):
         found = run(path, diary, space=large, **given)
     assert all(found.params[number] == params for number, params in before.items())
     assert {key: own for key, own in results(path).items() if key in there} == there
@@ -256,8 +258,8 @@ DAMAGED: list[tuple[dict[str, Any], str]] = [
     ({"before": [[0]]}, "record is damaged: 'before' must hold"),
     ({"before": [[-1, {}]]}, "record is damaged: 'before' must hold"),
     ({"before": [[0, {"hidden": [64]}]]}, "is missing in"),
-    ({"began": 3}, "record is damaged, in its space"),
-    ({"began": {"hidden": []}}, "record is damaged, in its space"),
+    ({"began": 3}, "the space in record is damaged"),
+    ({"began": {"hidden": []}}, "the space in record is damaged"),
 ]
 
 
@@ -317,5 +319,5 @@ def test_a_different_space_is_refused(changes: dict[str, Any], message: str, beg
 
 
 def test_names_in_another_order_are_refused(begun: Path) -> None:
-    with pytest.raises(JournalError, match="the names of the space are in another order"):
+    with pytest.raises(JournalError, match="the space has its names in another order"):
         run(begun, space=ash.Space(**dict(reversed(SMALL.items()))))

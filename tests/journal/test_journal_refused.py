@@ -71,13 +71,17 @@ REGRESSION = regression()["data"]
 FRAME = pandas.DataFrame(X, columns=[f"c{number}" for number in range(X.shape[1])])
 DOMAINS = {"hidden": ash.choice((4,), ()), "learning_rate": ash.log(1e-3, 1e-1, levels=50)}
 PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
-    "units": ({"data": REGRESSION}, {"data": (REGRESSION[0], 1000 * REGRESSION[1])}, "y is in other units"),
+    "units": ({"data": REGRESSION}, {"data": (REGRESSION[0], 1000 * REGRESSION[1])}, "y has another scale"),
     "order of names": (
         {"space": ash.Space(**DOMAINS)},
         {"space": ash.Space(**dict(reversed(DOMAINS.items())))},
-        "the names of the space are in another order",
+        "the space has its names in another order",
     ),
-    "column names": ({"data": (FRAME, Y)}, {"data": (FRAME.rename(columns={"c0": "d0"}), Y)}, "columns of other names"),
+    "column names": (
+        {"data": (FRAME, Y)},
+        {"data": (FRAME.rename(columns={"c0": "d0"}), Y)},
+        "columns with other names",
+    ),
 }
 
 
@@ -161,8 +165,8 @@ def _of_another_program(path: Path) -> None:
 
 PLACES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "folder": (lambda path: path.mkdir(), "is a folder"),
-    "text": (lambda path: path.write_text("not a database at all, but a text"), "is not a journal of ash"),
-    "random": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)), "is not a journal of ash"),
+    "text": (lambda path: path.write_text("not a database at all, but a text"), "is not an ash journal"),
+    "random": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)), "is not an ash journal"),
     "another program": (_of_another_program, "is a database of another program"),
     "dangling link": (
         lambda path: path.symlink_to(path.with_name("nothing")),
@@ -253,7 +257,7 @@ def test_f65_a_newer_journal_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=rf"written by a newer ash, as version {VERSION + 1}"):
         run(path)
     change(path, "PRAGMA user_version=0")
-    with pytest.raises(JournalCorrupt, match="tables and no version"):
+    with pytest.raises(JournalCorrupt, match="tables but no version"):
         run(path)
 
 
@@ -281,7 +285,7 @@ def test_the_facts_are_readable(tmp_path: Path) -> None:
 def test_folds_cannot_share_a_journal(tmp_path: Path) -> None:
     """scikit-learn's output for the failing folds explains why, and what to do."""
     estimator = classifier(candidates=2, journal=tmp_path / "run.ash")
-    with pytest.warns(FitFailedWarning, match="A journal belongs to one fit: leave journal= out in cross_val_score"):
+    with pytest.warns(FitFailedWarning, match="A journal belongs to one fit: leave out journal= in cross_val_score"):
         scores = cross_val_score(estimator, X, Y, cv=3)
     assert np.isfinite(scores[0]) and np.isnan(scores[1:]).all()
     with pytest.raises(JournalError, match="A journal belongs to one fit"):

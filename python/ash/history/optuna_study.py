@@ -47,14 +47,14 @@ def to_study(result: "History", storage: Any, study_name: str | None, pruned: bo
     is_url = isinstance(storage, str) and "://" in storage
     if not is_url and storage is not None and not isinstance(storage, optuna.storages.BaseStorage):
         raise SettingError(
-            f"storage must be a URL such as 'sqlite:///study.db', a storage of Optuna, or None, got {storage!r}"
+            f"storage must be a URL such as 'sqlite:///study.db', an Optuna storage, or None, got {storage!r}"
         )
     trials = _trials(result, pruned)
     try:
         study = quiet_study(_direction(result), storage=storage, study_name=study_name)
     except optuna.exceptions.DuplicatedStudyError:
         raise SettingError(
-            f"study_name={study_name!r} is in the storage already: choose another name, or call optuna.delete_study"
+            f"study_name={study_name!r} already exists in the storage: choose another name, or call optuna.delete_study"
         ) from None
     try:
         for name, value in _about(result).items():

@@ -248,7 +248,7 @@ def to_frame(rows: Sequence[dict[str, Any]]) -> "pandas.DataFrame":
         import pandas
     except ImportError as error:
         raise MissingExtra(
-            "to_pandas needs pandas; install it by: pip install pandas (or 'ash-tune[tables]')"
+            "to_pandas needs pandas; install it with: pip install pandas (or 'ash-tune[tables]')"
         ) from error
     return pandas.DataFrame.from_records(rows)
 

@@ -97,7 +97,7 @@ def winner_on_held_out(result: "History", what: str) -> "Kept":
     """
     if result.validation_pool is None:
         raise SettingError(
-            f"{what} needs the predictions of validation rows, which a run with cv= does not keep, nor does the "
+            f"{what} needs the predictions of validation rows, which are not kept by a run with cv= or by the "
             "pickle of an estimator: pass validation= instead of cv= to ash.tune"
         )
     return result.validation_pool
@@ -107,7 +107,7 @@ def _labels(kept: "Kept", what: str) -> list[str]:
     """Return the class labels as text; raise SettingError for a regression."""
     classes = kept.networks[0].classes_
     if classes is None:
-        raise SettingError(f"{what} needs probabilities of classes, which a run of regression does not have")
+        raise SettingError(f"{what} needs probabilities of classes, which a regression run does not have")
     return [str(label) for label in classes.tolist()]
 
 

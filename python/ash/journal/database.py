@@ -217,10 +217,10 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
         connection.execute("COMMIT")
     counts = facts.get("counts", {name: 0 for name in COUNTED})
     if not isinstance(counts, dict):
-        raise JournalCorrupt("it is damaged: it does not say how many rows it has")
+        raise JournalCorrupt("it is damaged: its row counts are missing")
     for name in COUNTED:
         if len(rows[name]) != counts.get(name):
-            raise JournalCorrupt(f"it is damaged: {name} has {len(rows[name])} rows in place of {counts.get(name)}")
+            raise JournalCorrupt(f"it is damaged: {name} has {len(rows[name])} rows instead of {counts.get(name)}")
     return Contents(facts, rows)
 
 
@@ -296,7 +296,7 @@ def check_place(path: Path) -> None:
         if path.exists() and not path.is_file():
             raise JournalError(f"{path} is a device, a pipe or a socket: give the path of a file")
         if not path.parent.is_dir():
-            raise JournalError(f"{path} cannot be a journal: make the folder {path.parent} first")
+            raise JournalError(f"{path} cannot be a journal: create the folder {path.parent} first")
         if not path.exists() and log.exists():
             raise JournalError(f"{log} belongs to {path.name}, which is missing: restore that file, or delete this one")
 
@@ -308,7 +308,7 @@ def check_head(path: Path) -> None:
     with _usable(path), path.open("r+b") as file:
         head = file.read(len(HEADER))
     if head not in (b"", HEADER):
-        raise JournalError(f"{path} is not a journal of ash; it was left as it is")
+        raise JournalError(f"{path} is not an ash journal; it was left unchanged")
 
 
 def log_works(path: Path) -> bool:
@@ -316,7 +316,7 @@ def log_works(path: Path) -> bool:
     found = file_system(path)
     if found is None or not NETWORK.fullmatch(found):
         return True
-    text = f"{path} lies on a network file system ({found}), whose locks may fail: put the journal on a local disk"
+    text = f"{path} is on a network file system ({found}), whose locks may fail: put the journal on a local disk"
     warn_user(text)
     return False
 
@@ -407,11 +407,11 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
     if not found and application in (0, APPLICATION):
         return 0
     if application != APPLICATION:
-        raise JournalError(f"{path} is a database of another program; it was left as it is")
+        raise JournalError(f"{path} is a database of another program; it was left unchanged")
     if version > VERSION:
         raise JournalError(f"{path} was written by a newer ash, as version {version}; this one reads up to {VERSION}")
     if version < 1:
-        raise JournalCorrupt(f"{path} is damaged: it has tables and no version")
+        raise JournalCorrupt(f"{path} is damaged: it has tables but no version")
     if found != set(_schema()):  # exactly these tables: no triggers, views or generated columns
         raise JournalCorrupt(f"{path} is damaged: its tables are not those of a journal")
     return version

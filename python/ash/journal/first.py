@@ -61,8 +61,8 @@ def read_first(first: Any, space: Space | None, candidates: int | None, argument
         return _of_earlier(first, space, candidates)
     if not isinstance(first, Sequence) or isinstance(first, bytes):
         raise SettingError(
-            "first must be a list of dicts of hyperparameters, an earlier result, the path of a journal, or a study of "
-            f"Optuna, got {first!r}"
+            "first must be a list of dicts of hyperparameters, an earlier result, the path of a journal, or an Optuna "
+            f"study, got {first!r}"
         )
     found: dict[str, Params] = {}
     for place, params in enumerate(first):
@@ -112,7 +112,7 @@ def _of_earlier(first: Any, space: Space | None, candidates: int | None) -> list
         text = f"first: {len(unknown)} parameters of the study are not in this space and are left out"
         warn_user(f"{text}: {', '.join(sorted(unknown))}")
     if missing:
-        warn_user(f"first: the earlier run lacks {', '.join(sorted(missing))}; the default is taken")
+        warn_user(f"first: the earlier run lacks {', '.join(sorted(missing))}; the default is used")
     if left_out:
         count = f"{len(left_out)} of the {min(most, len(best))} best"
         text = f"first: {count} configurations of the earlier run are not in this space and are left out"
@@ -186,8 +186,8 @@ def _of_study(study: Any) -> Iterator[Ranked]:
     """Yield the trials that have a value; pruned trials rank last, since their values were measured early."""
     if len(study.directions) > 1:
         raise SettingError(
-            f"first must be a study of one objective, got one of {len(study.directions)}: pass configurations, as a "
-            "list of dicts"
+            f"first must be a study with one objective, got {len(study.directions)} objectives: pass configurations, "
+            "as a list of dicts"
         )
     sign = 1 if study.direction.name == "MINIMIZE" else -1
     for trial in study.get_trials(deepcopy=False):

@@ -68,8 +68,8 @@ _OLD_NAMES = {"target": "stop_score"}
 _ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs")
 """Options that are missing in journals of ash 0.1; those runs behaved as with today's defaults."""
 ONE_FIT = (
-    ". A journal belongs to one fit: leave journal= out in cross_val_score and GridSearchCV, which fit on other rows "
-    "each time, or give each fold a journal of its own"
+    ". A journal belongs to one fit: leave out journal= in cross_val_score and GridSearchCV, which fit on other rows "
+    "each time, or use a separate journal for each fold"
 )
 """The hint that is added to the error if the data differ."""
 SHOWN = 60
@@ -131,7 +131,7 @@ def _domain_of_facts(facts: Facts) -> Domain:
     kind, levels, default, conditions = (from_json(facts[name]) for name in ("kind", "levels", "default", "when"))
     if levels is not None:
         if not isinstance(levels, tuple) or default not in levels or kind not in KINDS:
-            raise ValueError(f"{levels!r}, {default!r} and {kind!r} make no domain")
+            raise ValueError(f"{levels!r}, {default!r} and {kind!r} do not form a domain")
         return Domain(levels, default, conditions, kind)
     return replace(long_domain(kind, facts["low"], facts["high"], facts["step"], default), conditions=conditions)
 
@@ -180,8 +180,8 @@ def check_same(journal: str, there: Facts, here: Facts, allowed: Sequence[str]) 
         advice = f". To accept the change of {' and '.join(may_change)}, pass {call}" if may_change else ""
         is_other_data = "data" in here and differences({"data": there["data"]}, {"data": here["data"]})
         raise JournalError(
-            f"{journal} holds another run: {'; '.join(found)}. Nothing was changed: repeat the call that began it, or "
-            f"give another path for the journal{advice}{ONE_FIT if is_other_data else ''}"
+            f"{journal} holds another run: {'; '.join(found)}. Nothing was changed: repeat the call that started it, "
+            f"or give another path for the journal{advice}{ONE_FIT if is_other_data else ''}"
         )
 
 
@@ -249,16 +249,16 @@ def begun_with(journal: Journal) -> tuple[Space, Facts, list[str]]:
     """
     facts = _facts_of(journal)
     if "begun" not in facts:
-        raise JournalError(f"{journal.file} holds no run yet: begin one by ash.tune(X, y, journal=...)")
+        raise JournalError(f"{journal.file} holds no run yet: start one with ash.tune(X, y, journal=...)")
     with sound(journal.file):
         begun = facts["begun"]
         if begun["by"] != "ash.tune":
             again = "make the same call" if begun["by"].startswith("ash.") else "fit the same estimator"
-            raise JournalError(f"{journal.file} was begun by {begun['by']}: {again} again to resume it")
+            raise JournalError(f"{journal.file} was started by {begun['by']}: {again} again to resume it")
         arguments, lost = begun["arguments"], begun["given again"]
         arguments = {_OLD_NAMES.get(name, name): value for name, value in arguments.items()}
         if not arguments.keys() <= {*REPEATED, *OPEN} or not set(lost) <= GIVEN_AGAIN.keys():
-            raise ValueError("it was begun with arguments that there are not")
+            raise ValueError("it was started with unknown arguments")
         arguments[FIRST] = from_json(facts["run"]["settings"].get(FIRST))
         return space_of_facts(facts["run"]["space"], Space), arguments, list(lost)
 
@@ -287,10 +287,10 @@ def _data_differences(there: Facts, here: Facts, where: str) -> list[str]:
     if found:
         return found
     told = "kinds" if "kinds" in there else "names"  # journals of earlier versions have only "names", with the dtypes
-    found += ["X has columns of other names, kinds or levels"] if there[told] != here[told] else []
+    found += ["X has columns with other names, kinds or levels"] if there[told] != here[told] else []
     found += ["y has other labels"] if there["labels"] != here["labels"] else []
     if there["y"] != here["y"] and there["training"] == here["training"]:
-        found.append("y is in other units")
+        found.append("y has another scale")
     for place, what in enumerate(("values of X", "values of y", "sample weights")):
         differing = [
             part
@@ -298,7 +298,7 @@ def _data_differences(there: Facts, here: Facts, where: str) -> list[str]:
             if any(ours[place] != theirs[place] for ours, theirs in zip(here[part], there[part], strict=True))
         ]
         if differing:
-            found.append(f"other {what} among the rows for {' and '.join(differing)}")
+            found.append(f"other {what} in the rows for {' and '.join(differing)}")
     return found
 
 
@@ -313,7 +313,7 @@ def _space_differences(there: Facts, here: Facts, where: str, may_grow: bool) ->
                 why = misfit(*(list(map(_domain_of_facts, space[name])) for space in (there, here)))
             found += [f"{name} {why}"] if why else []
     if not found and list(there) != list(here):
-        found.append("the names of the space are in another order, which makes other candidates of the same numbers")
+        found.append("the space has its names in another order, so the same seed draws other candidates")
     return found
 
 

@@ -102,7 +102,7 @@ class OpenJournal(NullJournal):
         """Raise ValueError if the results are impossible, before anything is drawn or allocated for them."""
         candidates = {candidate for candidate, _ in self.restored}
         if candidates and not {"run", "begun", "progress"} <= self._facts.keys():
-            raise ValueError("it has results and does not say of what")
+            raise ValueError("it has results, but no description of their run")
         candidates.update(candidate for candidate, *_ in self._rows["candidates"])
         if max(candidates, default=0) >= len(candidates) + MOST_WORKERS or min(candidates, default=0) < 0:
             raise ValueError("it has candidate numbers that no run can have reached")
@@ -117,7 +117,7 @@ class OpenJournal(NullJournal):
                 self._write()
         except JournalError as other:
             if error is not None and str(other) != str(error):
-                error.add_note(f"the journal does not have everything: {other}")
+                error.add_note(f"the journal is incomplete: {other}")
         finally:
             self._close()
 
@@ -170,7 +170,7 @@ class OpenJournal(NullJournal):
             with self._failing():
                 self._save(changes)
         if self._has_grown:
-            text = f"{len(self.before)} candidates on record stay, and others come from the larger one"
+            text = f"{len(self.before)} candidates on record are kept; new ones are drawn from the larger space"
             warn_user(f"{self._path}: the space has grown: {text}")
 
     def _check_candidates(self, options: RunOptions) -> None:
@@ -260,7 +260,7 @@ class OpenJournal(NullJournal):
         except JournalUnwritable as error:
             if self._journal.on_error == "raise":
                 raise
-            warn_user(f"{error}; the run continues without its journal, and results from here on are not kept in it")
+            warn_user(f"{error}; the run continues without its journal; later results are not written to it")
             self._close()
 
     def _close(self) -> None:
@@ -276,5 +276,5 @@ class OpenJournal(NullJournal):
 
 def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"{value!r} are no seconds")
+        raise ValueError(f"{value!r} is not a number of seconds")
     return float(value)

@@ -94,11 +94,13 @@ class StateFolder:
         name = f"{self._next:06d}{ENDING}"
         try:
             if self.path.is_symlink():
-                raise JournalError(f"{self.path} is a link: give the journal a folder of its own")
+                raise JournalError(f"{self.path} is a link: replace it by a folder, or use another journal")
             self.path.mkdir(mode=0o700, exist_ok=True)
             replace_file(self.path / name, content, private=True)
         except OSError as error:
-            raise JournalError(f"{self.path} cannot take the states of the journal: {error.strerror}") from error
+            raise JournalError(
+                f"the states of the journal cannot be written to {self.path}: {error.strerror}"
+            ) from error
         self._next += 1
         return name, len(content), _hash(content)
 
