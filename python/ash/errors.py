@@ -164,7 +164,7 @@ class ModelFormatError(AshError, ValueError):
     >>> ash.load("notes.txt")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ash.errors.ModelFormatError: notes.txt: not a safetensors file, or a damaged one (...)
+    ash.errors.ModelFormatError: notes.txt: not a valid safetensors file (...)
     """
 
 

@@ -430,7 +430,7 @@ class Result(RunResult):
         size = whole("size", size, 1, MOST_DRAWS)
         if self.kept is None:
             raise SettingError(
-                "an ensemble needs the predictions of validation rows, which a run with cv= does not keep, nor does "
+                "an ensemble needs the predictions of validation rows, which are not kept by a run with cv= or by "
                 "the pickle of an estimator: pass validation= instead of cv= to ash.tune"
             )
         ensemble = self.kept.ensemble(size)
@@ -501,7 +501,7 @@ class Result(RunResult):
         if self.sample is None:
             raise SettingError(
                 f"{what} needs validation rows, which a run keeps for at most {MOST_COLUMNS:,} columns, and which the "
-                "pickle of an estimator leaves out; use sklearn.inspection with rows of your own"
+                "pickle of an estimator leaves out; use sklearn.inspection with your own rows"
             )
         return self.sample
 
@@ -757,7 +757,7 @@ def causes(failures: Sequence[FailureRecord]) -> str:
     """Return a table of the causes, most frequent first: how often, which kind, and the last line of the text."""
     found = Counter((failure.kind, (failure.text.strip().splitlines() or [""])[-1][:200]) for failure in failures)
     shown = [(count, kind, line) for (kind, line), count in found.most_common(CAUSES_SHOWN)]
-    more = [f"and {len(found) - CAUSES_SHOWN} other causes"] if len(found) > CAUSES_SHOWN else []
+    more = [f"and {len(found) - CAUSES_SHOWN} more causes"] if len(found) > CAUSES_SHOWN else []
     return "\n".join([*format_table(["jobs", "end", "cause"], shown), *more])
 
 
@@ -773,7 +773,7 @@ def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> B
         return KeyboardInterrupt()
     if failures:
         cut = ", which ended the run (most_failures in the config allows more)" if ended == "failures" else ""
-        which = "the only job has" if len(failures) == 1 else f"all {len(failures)} jobs have"
+        which = "the only job" if len(failures) == 1 else f"all {len(failures)} jobs"
         return AllFailed(f"{which} failed{cut}:\n{causes(failures)}")
     if ended == "epoch_limit":
         return NothingFinished("epoch_limit allows no job: raise it, or lower max_epochs or min_epochs")

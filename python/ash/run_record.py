@@ -96,7 +96,7 @@ class RunRecord:
     def from_json(cls, facts: Any) -> "RunRecord":
         """Return a record from the dict that `to_json` returned; raise ValueError for anything else."""
         wanted = {field.name: field.type for field in fields(cls)}
-        _check(isinstance(facts, Mapping) and facts.keys() == wanted.keys(), "it has other entries")
+        _check(isinstance(facts, Mapping) and facts.keys() == wanted.keys(), "it has missing or unexpected entries")
         for name, kind in wanted.items():
             value = facts[name]
             if name == "decisions":

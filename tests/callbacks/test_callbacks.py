@@ -92,10 +92,13 @@ SHORT = SimpleNamespace(on_job=lambda job: None)
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
-        (ash.Callback, "callbacks must be an object, got the class Callback: call it to make one"),
-        ("abc", "callbacks must be a callback, with one of on_start, on_job, on_end, on_error, got 'abc'"),
-        ([ash.Callback], "callbacks[0] must be an object, got the class Callback: call it to make one"),
-        ([ash.Callback(), 3], "callbacks[1] must be a callback, with one of on_start, on_job, on_end, on_error, got 3"),
+        (ash.Callback, "callbacks must be an object, got the class Callback: pass Callback()"),
+        ("abc", "callbacks must be a callback, with at least one of on_start, on_job, on_end, on_error, got 'abc'"),
+        ([ash.Callback], "callbacks[0] must be an object, got the class Callback: pass Callback()"),
+        (
+            [ash.Callback(), 3],
+            "callbacks[1] must be a callback, with at least one of on_start, on_job, on_end, on_error, got 3",
+        ),
         (SHORT, "callbacks.on_job takes (job), but must take (job, params)"),
         ([ash.Callback(), SHORT], "callbacks[1].on_job takes (job), but must take (job, params)"),
     ],
@@ -242,7 +245,7 @@ def test_no_thread_trains_after_an_error() -> None:
     ("of_the_threads", "notes"),
     [
         (None, []),
-        (MemoryError("no room"), ["the threads have raised MemoryError: no room"]),
+        (MemoryError("no room"), ["the threads raised MemoryError: no room"]),
         (LookupError("no such experiment"), []),  # the core raises the same error again
     ],
 )

@@ -116,7 +116,7 @@ def test_weights_equal_repeated_rows_in_the_folds_of_a_splitter() -> None:
         ("five", "cv='five' cannot split this table: Expected `cv` as an integer, a cross-validation object"),
         (
             [([0, 1, 999], [3])],
-            r"fold 0 of cv must hold row numbers of a table of 178 rows, got others \(index 999 is out of",
+            r"fold 0 of cv must hold row numbers from 0 to 177, or one bool per row \(index 999 is out of",
         ),
         ([([0, 1], [])], r"fold 0 of cv has a part without rows"),
         (GroupKFold(3), r"cv=GroupKFold\(n_splits=3, random_state=None, shuffle=False\) cannot split this table: The"),
@@ -129,7 +129,8 @@ def test_invalid_cv_is_refused(cv: Any, message: str) -> None:
 
 def test_groups_without_a_splitter_are_refused() -> None:
     with pytest.raises(
-        ash.SettingError, match=r"groups are given, but nothing splits by them: pass cv=, for example GroupKFold\(\)"
+        ash.SettingError,
+        match=r"groups are given, but the split does not use them: pass cv=, for example GroupKFold\(\)",
     ):
         ash.tune(WINES, CULTIVARS, groups=CULTIVARS, **FEW)
 

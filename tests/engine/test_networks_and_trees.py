@@ -283,9 +283,9 @@ def test_ctrl_c_ends_the_refit_of_trees(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_trees_without_a_finite_score_have_diverged(tmp_path: Path) -> None:
     given = {"models": TREES, "scoring": lambda *_: math.nan, "journal": tmp_path / "run.ash"}
-    with pytest.raises(ash.AllDiverged, match="has returned no finite number"):
+    with pytest.raises(ash.AllDiverged, match="returned no finite number"):
         fitted(**given)
-    with pytest.raises(ash.AllDiverged, match=r"all \d+ candidates that finished have diverged"):
+    with pytest.raises(ash.AllDiverged, match=r"all \d+ finished candidates diverged"):
         fitted(**given)
 
 
@@ -779,7 +779,7 @@ def test_repeating_a_run_with_trees_needs_lightgbm(monkeypatch: pytest.MonkeyPat
     assert record.settings["models"] == BOTH
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
-        ash.MissingExtra, match=r"models=.* needs lightgbm; install it by: pip install 'ash-tune\[trees\]'"
+        ash.MissingExtra, match=r"models=.* needs lightgbm; install it with: pip install 'ash-tune\[trees\]'"
     ):
         ash.ASHClassifier(record=record).fit(*WINE)
     with pytest.raises(ash.MissingExtra, match="needs lightgbm"):
@@ -804,7 +804,7 @@ def test_runs_with_catboost_need_it_and_name_its_version(monkeypatch: pytest.Mon
     assert record.version["version of catboost"] == needs.package("catboost").__version__
     find = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "catboost" else find(name))
-    with pytest.raises(ash.MissingExtra, match=r"needs catboost; install it by: pip install 'ash-tune\[catboost\]'"):
+    with pytest.raises(ash.MissingExtra, match=r"needs catboost; install it with: pip install 'ash-tune\[catboost\]'"):
         ash.ASHClassifier(record=record).fit(*WINE)
     with pytest.raises(ash.MissingExtra, match="model='catboost' needs catboost"):
         ash.tune(*WINE, {"model": ["catboost"], "depth": [4]}, candidates=1)

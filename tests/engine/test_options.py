@@ -198,7 +198,10 @@ def test_a_grid_search_can_vary_config_fields():
         (lambda: ash.tune(X, Y, eta=3), r"pass config=ash.SearchConfig\(eta=...\)"),
         (lambda: ash.tune(X, Y, target=0.9), r"pass config=ash.SearchConfig\(stop_score=...\)"),
         (lambda: ash.tune(X, Y, max_rung=3), r"did you mean config=ash.SearchConfig\(max_rungs=...\)?"),
-        (lambda: ash.tune(X, Y, something=3), "it has X, y, space, .*; more are fields of config=ash\\.SearchConfig"),
+        (
+            lambda: ash.tune(X, Y, something=3),
+            "it has X, y, space, .*; other options are fields of config=ash\\.SearchConfig",
+        ),
         (lambda: ash.ASHRegressor(seed=1), "ASHRegressor has no argument 'seed'; did you mean random_state?"),
         (lambda: ash.ASHClassifier(metric="auc"), "did you mean scoring?"),
         (lambda: ash.ASHClassifier(threads=1), "did you mean n_jobs?"),

@@ -138,7 +138,7 @@ def test_a_run_with_a_journal_is_repeated(tmp_path: Path) -> None:
     assert again.record == resumed.record
     assert content(again.model, tmp_path) == content(resumed.model, tmp_path)
     assert f"record    {again.record!r}" in list(journal_lines(str(tmp_path / "again.ash")))
-    with pytest.raises(ash.JournalError, match=r"was begun by ash\.tune with record=: make the same call"):
+    with pytest.raises(ash.JournalError, match=r"was started by ash\.tune with record=: make the same call"):
         ash.resume(tmp_path / "again.ash", *WINE)
 
 
@@ -241,7 +241,7 @@ def test_other_rows_are_refused_with_the_differences() -> None:
         ((other, y), "other values of X among the rows for"),
         ((X[:, :-1], y), "columns of X: 13 in the record, 12 in this call"),
     ):
-        with pytest.raises(ash.DataError, match=f"these are not the rows of the run that is repeated: .*{text}"):
+        with pytest.raises(ash.DataError, match=f"the rows differ from those of the recorded run: .*{text}"):
             ash.tune(*rows, record=record)
 
 

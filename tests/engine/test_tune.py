@@ -216,7 +216,7 @@ REFUSED = [
     ("metric", "did you mean accuracy", ["accurracy"]),
     ("metric", "does not fit classification; give one of accuracy", ["r2", "rmse", "neg_mean_absolute_error"]),
     ("metric", "did you mean neg_log_loss", ["logloss"]),
-    ("metric", "must be one of accuracy, .*, another scorer of scikit-learn, or a function", ["xyz", 3, ["auc"]]),
+    ("metric", "must be one of accuracy, .*, another scikit-learn scorer, or a function", ["xyz", 3, ["auc"]]),
     ("metric", "cannot score these rows: Target is multiclass", ["recall"]),
     ("task", "'classification', 'regression'", ["clustering"]),
     (
@@ -321,6 +321,6 @@ def test_a_run_with_a_scorer_is_resumed(tmp_path):
         return float(np.mean(model.predict(X) == y))
 
     first = quick(candidates=4, metric=last, journal=own)
-    with pytest.raises(ash.SettingError, match="metric=None: pass the function that scores that the run began with"):
+    with pytest.raises(ash.SettingError, match="metric=None: pass the function that scores that the run started with"):
         ash.resume(own, *WINE, progress=False)
     assert ash.resume(own, *WINE, metric=last, progress=False).digest == first.digest

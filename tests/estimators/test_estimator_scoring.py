@@ -230,7 +230,7 @@ def test_anything_convertible_to_one_number_is_a_score(returned: Any) -> None:
 @pytest.mark.parametrize("returned", [math.nan, math.inf, -math.inf])
 def test_non_finite_scores_rank_last(returned: float) -> None:
     """F56: NaN is not promoted while there are other scores. If there are none, the error message says so."""
-    with pytest.raises(AllDiverged, match="scoring='<lambda>' has returned no finite number for any of the candidates"):
+    with pytest.raises(AllDiverged, match="scoring='<lambda>' returned no finite number for any of the candidates"):
         classifier(scoring=lambda estimator, X, y: returned).fit(X, Y)
     calls = []
 
@@ -268,7 +268,7 @@ def test_invalid_scorers_are_refused(scoring: Any) -> None:
             "scoring='recall' cannot score these rows: pos_label=1 is not a valid label",
         ),
         (classifier(scoring="recall"), (X3, Y3), "scoring='recall' cannot score these rows: Target is multiclass"),
-        (classifier(scoring="f1"), (X3, Y3), "metric 'f1' is of two classes, but y has 3; give 'f1_macro'"),
+        (classifier(scoring="f1"), (X3, Y3), "metric 'f1' is for two classes, but y has 3; give 'f1_macro'"),
         (classifier(scoring="f1"), (X, Y + 1), "'f1' needs a positive class, and y has the labels [1, 2]"),
     ],
 )

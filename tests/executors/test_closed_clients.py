@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 CLOSED = (
     r"executor=<Client: .*> is closed, by its close\(\) or because its scheduler does not answer; connect a new one"
 )
-FAILED = r"(the workers cannot be asked|the executor (takes no more jobs|does not take the function)): \w+"
+FAILED = r"(the workers cannot be queried|the executor (accepts no more jobs|does not accept the function)): \w+"
 IN_WORDS = re.compile(f"^({CLOSED}|{FAILED})")
 HOLD_SECONDS = 120
 FREE = 5
@@ -218,7 +218,7 @@ def test_f96_an_executor_that_accepts_no_more_jobs_ends_the_run_with_a_clear_err
         refusing = Refusing(future, name)
         return future if number <= FREE else refusing if name != "submit" else refusing.submit()
 
-    words = "the executor takes no more jobs: ConnectionError: the library is lost"
+    words = "the executor accepts no more jobs: ConnectionError: the library is lost"
     with pytest.raises(ash.ExecutorFailed, match=words):
         tuned(executor=Wrapped(submit), threads=2)
     result = functions(Wrapped(submit), threads=2)

@@ -187,7 +187,8 @@ def test_f95_a_broken_executor_ends_the_run_and_its_journal_can_be_continued(tmp
         return threads.submit(function, *arguments)
 
     with pytest.raises(
-        ash.ExecutorFailed, match="the executor is broken and takes no more jobs: BrokenProcessPool: a process has died"
+        ash.ExecutorFailed,
+        match="the executor is broken and accepts no more jobs: BrokenProcessPool: a process has died",
     ):
         tuned(executor=Wrapped(submit), threads=2, journal=tmp_path / "run.ash")
     diary = Diary()
@@ -212,9 +213,9 @@ def test_f95_a_dead_process_ends_the_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"ash": "9.9"}, r"has ash 9\.9 and numpy .*, this process ash .*; install the same there"),
+        ({"ash": "9.9"}, r"has ash 9\.9 and numpy .*, this process ash .*; install the same versions there"),
         ({"numpy": "1.0"}, r"and numpy 1\.0, this process"),
-        ({"fused": False}, "differs from this process in having fused multiply-add"),
+        ({"fused": False}, "and this process must both have fused multiply-add, or both lack it"),
     ],
 )
 def test_f99_another_version_is_refused(change: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,6 @@ def test_floats_are_written_exactly() -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "1a", "_a", "a__b", "a::", "ä", "a;b", "int", "std", "a::class", None, 7])
 def test_invalid_namespaces_are_refused(name: Any, tmp_path: Path) -> None:
-    with pytest.raises(ash.SettingError, match=r"namespace=.*pass a name of C\+\+ such as"):
+    with pytest.raises(ash.SettingError, match=r"namespace=.*pass a C\+\+ name such as"):
         random_network(np.random.default_rng(3)).to_cpp(tmp_path / "model.hpp", namespace=name)
     assert not (tmp_path / "model.hpp").exists()

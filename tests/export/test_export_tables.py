@@ -175,7 +175,7 @@ def test_sklearn_matches_the_model(table: str) -> None:
 
 def test_sklearn_refuses_neighbor_features() -> None:
     for model in tuned("winequality")[0]:
-        with pytest.raises(ash.SettingError, match=r"cannot express the targets of neighbors, .*: use to_onnx"):
+        with pytest.raises(ash.SettingError, match=r"cannot express neighbors, .*: use to_onnx"):
             model.to_sklearn()
 
 

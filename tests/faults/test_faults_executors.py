@@ -66,7 +66,7 @@ def test_f100_shutting_down_a_pool_during_a_run_ends_the_run(tmp_path: Path) -> 
     path, executor = tmp_path / "run.ash", ThreadPoolExecutor(2)
 
     shut = After(1, lambda run: executor.shutdown(wait=False, cancel_futures=True))
-    with pytest.raises(ash.ExecutorFailed, match="the executor takes no more jobs: RuntimeError: cannot schedule"):
+    with pytest.raises(ash.ExecutorFailed, match="the executor accepts no more jobs: RuntimeError: cannot schedule"):
         tuned(executor=executor, journal=path, callbacks=[shut], min_epochs=8)
     assert tuned(threads=2, journal=path, min_epochs=8).digest == tuned(threads=1, min_epochs=8).digest
 

@@ -248,7 +248,9 @@ def test_a_missing_package_names_its_extra(name: str, monkeypatch: pytest.Monkey
     owner = next(each for each in (result, result.model, ash.callbacks) if hasattr(each, name))
     arguments = {"to_onnx": ["m.onnx"], "TensorBoard": ["folder"], "plot_parameter": ["batch_size"]}.get(name, [])
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtra, match=f"{name} needs {package.partition('.')[0]}; install it by: pip") as missing:
+    with pytest.raises(
+        MissingExtra, match=f"{name} needs {package.partition('.')[0]}; install it with: pip"
+    ) as missing:
         getattr(owner, name)(*arguments)
     assert f"'ash-tune[{extra}]'" in str(missing.value) and isinstance(missing.value, ImportError)
     assert extra in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

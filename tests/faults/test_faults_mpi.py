@@ -123,9 +123,9 @@ if __name__ == "__main__":
     [
         (
             "pickles",
-            ["candidate [0-9]+ failed in rung 0 on 3 workers: "] * len(BAD) + ["the executor takes no more"],
+            ["candidate [0-9]+ failed in rung 0 on 3 workers: "] * len(BAD) + ["the executor accepts no more"],
         ),
-        ("initializer", ["the executor does not take the data: BrokenExecutor"]),
+        ("initializer", ["the executor does not accept the data: BrokenExecutor"]),
     ],
     ids=lambda text: f"F100-{text}" if isinstance(text, str) else "",
 )
@@ -162,4 +162,4 @@ def test_f101_data_are_sent_if_no_rank_can_read_the_file(tmp_path: Path) -> None
 def test_f99_data_that_one_rank_cannot_read_end_the_run_with_a_clear_error(tmp_path: Path) -> None:
     """One rank fails as if another version were installed there. The other rank does not wait for it."""
     done = run_script(3, UNREADABLE, tmp_path)
-    assert done.stdout.strip() == "the executor does not take the data: ValueError: not for this rank", done.stderr
+    assert done.stdout.strip() == "the executor does not accept the data: ValueError: not for this rank", done.stderr

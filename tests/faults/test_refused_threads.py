@@ -126,4 +126,4 @@ with warnings.catch_warnings(record=True) as found:
     print(quick(X, Y, threads=2).digest == EXPECTED, *[str(each.message)[:34] for each in found])
 """
     for variable in ({}, {"OMP_STACKSIZE": "999999G"}):
-        assert run(code, expected=digest, **variable) == "True the system grants 1 of 2 threads;"
+        assert run(code, expected=digest, **variable) == "True the system allows only 1 of 2 threads;"

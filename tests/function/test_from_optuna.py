@@ -425,7 +425,7 @@ def test_invalid_arguments_of_from_optuna_are_explained() -> None:
 
 @pytest.mark.filterwarnings(*FAILURES)
 def test_a_run_ends_if_its_first_jobs_all_fail(recwarn: pytest.WarningsRecorder) -> None:
-    with pytest.raises(ash.AllFailed, match=r"all 10 jobs have failed(.|\n)*no attribute 'suggest'"):
+    with pytest.raises(ash.AllFailed, match=r"all 10 jobs failed(.|\n)*no attribute 'suggest'"):
         run(lambda trial: trial.suggest("x"), max_epochs=None, candidates=64)
 
 
@@ -476,7 +476,7 @@ def test_a_given_value_out_of_range_is_drawn_with_a_warning() -> None:
 
 
 def test_an_unwrapped_objective_is_refused_with_advice() -> None:
-    with pytest.raises(ash.SettingError, match=r"an objective of Optuna: pass ash\.from_optuna\("):
+    with pytest.raises(ash.SettingError, match=r"an Optuna objective: pass ash\.from_optuna\("):
         ash.tune_function(descend, {"rate": [0.1, 0.2]})
 
 

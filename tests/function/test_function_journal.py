@@ -330,7 +330,7 @@ def test_a_sampler_without_a_seed_keeps_the_recorded_candidates(tmp_path: Path) 
     broken(path, 21, sampler=optuna.samplers.RandomSampler())
     there = {number: json.loads(text) for number, text, _ in rows(path, "SELECT * FROM candidates")}
     with pytest.warns(
-        UserWarning, match="other candidates than those on record.* has a seed .* on several threads needs costs="
+        UserWarning, match="other candidates than those on record.* has a seed .* on several threads, this needs costs="
     ):
         result = tune(path, sampler=optuna.samplers.RandomSampler())
     assert len(there) > 10 and all(result.params[number] == params for number, params in there.items())

@@ -106,7 +106,7 @@ def test_journals_of_networks_and_functions_are_not_interchangeable(tmp_path: Pa
         tune(networks)
     with pytest.raises(JournalError, match="holds a run of a function"):
         run_networks(function, candidates=2)
-    with pytest.raises(JournalError, match=r"was begun by ash\.tune_function: make the same call again to resume it"):
+    with pytest.raises(JournalError, match=r"was started by ash\.tune_function: make the same call again to resume it"):
         ash.resume(function, [[1.0]] * 9, [0] * 9)
 
 

@@ -203,7 +203,7 @@ def test_the_end_of_a_child_is_reported(name: str) -> None:
         return train(params, epochs, state)
 
     result = tune(None, function=function, candidates=12, **PROCESSES)
-    assert {failure.text for failure in result.failures} == {f"the process of the job has ended {text}"}
+    assert {failure.text for failure in result.failures} == {f"the process of the job ended {text}"}
 
 
 def test_a_child_that_dies_between_jobs_loses_no_job() -> None:

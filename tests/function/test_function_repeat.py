@@ -164,7 +164,7 @@ def test_late_jobs_fail_at_once_in_a_repetition() -> None:
             hangs.wait(HANG_SECONDS)
         return train(params, epochs, state)
 
-    with pytest.warns(UserWarning, match="the run has one thread less"):
+    with pytest.warns(UserWarning, match="the run has one thread fewer"):
         first = run(function, costs=cost, threads=2, job_limit=2.0, candidates=12)
     late = [(each.candidate, each.rung) for each in first.failures if each.kind == LATE]
     hangs.set()

@@ -112,7 +112,7 @@ def test_hyperparameters_that_an_earlier_run_lacks_get_their_defaults(tmp_path: 
     best = sorted(earlier.candidates, key=lambda row: (-row["score"], row["candidate"]))[:10]
     assert {row["params"]["kind"] for row in best} == {"a", "b"}
     for first in (earlier, path, earlier.to_optuna(pruned=False)):
-        with pytest.warns(UserWarning, match="^first: the earlier run lacks deep, wide; the default is taken$") as told:
+        with pytest.warns(UserWarning, match="^first: the earlier run lacks deep, wide; the default is used$") as told:
             result = ash.tune_function(lambda *_: 1.0, later, candidates=10, first=first, threads=1)
         assert len(told) == 1
         for row, params in zip(best, result.params, strict=True):
@@ -132,7 +132,7 @@ def test_a_study_without_fixed_values_and_tuples_can_be_an_earlier_run() -> None
 def test_unusable_studies_are_refused() -> None:
     import optuna
 
-    with pytest.raises(ash.SettingError, match="first must be a study of one objective, got one of 2: pass"):
+    with pytest.raises(ash.SettingError, match="first must be a study with one objective, got 2 objectives: pass"):
         run(first=optuna.create_study(directions=["maximize", "minimize"]))
     with pytest.raises(ash.SettingError, match=r"first=.* has no configuration with a score"):
         run(first=optuna.create_study())
@@ -179,7 +179,7 @@ OUTSIDE: dict[str, tuple[Any, str]] = {
     "F45-no-dict": ([3], r"first\[0\]: a configuration must be a dict of hyperparameters, got 3"),
     "F45-no-list": (
         {"model": "linear"},
-        "first must be a list of dicts of hyperparameters, an earlier result, the path of a journal, or a study",
+        "first must be a list of dicts of hyperparameters, an earlier result, the path of a journal, or an Optuna",
     ),
     "F45-unknown": ([{"model": "linear", "dept": 3}], r"'dept' is not in the space; did you mean one of depth\?"),
     "F45-missing": ([{"model": "tree"}], "depth is missing"),

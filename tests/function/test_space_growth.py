@@ -48,7 +48,7 @@ def test_a_run_is_continued_with_a_larger_space(kind: str, tmp_path: Path) -> No
     twin, space, diary = copy(path, tmp_path / "twin.ash"), ash.FunctionSpace(**LARGE), Diary()
     before = {number: json.loads(text) for number, text, *_ in rows(path, "SELECT * FROM candidates")}
     with pytest.warns(
-        UserWarning, match=r"run\.ash: the space has grown: \d+ candidates on record stay, and others"
+        UserWarning, match=r"run\.ash: the space has grown: \d+ candidates on record are kept; new ones"
     ) as told:
         found = tune(path, diary, space=LARGE, **changes)
     assert str(told[0].message).split(": ")[2].startswith(f"{len(before)} candidates")
@@ -191,7 +191,7 @@ def test_domains_that_contain_the_earlier_one_are_accepted(name: str) -> None:
         ({**LARGE, "depth": [1, 3]}, "depth has 2 in the journal, which is not in 1, 3 in this call"),
         ({"x": LARGE["x"], "depth": [1, 2]}, "kind is in the space only in the journal"),
         ({**LARGE, "more": [1, 2]}, "more is in the space only in this call"),
-        (dict(reversed(LARGE.items())), "the names of the space are in another order"),
+        (dict(reversed(LARGE.items())), "the space has its names in another order"),
     ],
 )
 def test_a_different_space_is_refused(space: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -241,11 +241,11 @@ WRONG = {
     "candidates": ({"candidates": "auto"}, "candidates must be an integer from 1 to 2147483647, got 'auto'"),
     "sampler": (
         {"sampler": "tpe"},
-        r"sampler must be 'adaptive', 'random', 'sobol', or a sampler of Optuna such as optuna\.samplers\.TPES",
+        r"sampler must be 'adaptive', 'random', 'sobol', or an Optuna sampler such as optuna\.samplers\.TPES",
     ),
     "no sampler": (
         {"sampler": 3},
-        r"sampler must be 'adaptive', 'random', 'sobol', or a sampler of Optuna such as optuna\.samplers\.TPES",
+        r"sampler must be 'adaptive', 'random', 'sobol', or an Optuna sampler such as optuna\.samplers\.TPES",
     ),
     "endless": (
         {"candidates": None},

@@ -87,7 +87,7 @@ def test_the_ladder_has_one_mark_per_job_and_one_row_per_rung(made):
     promoted = group(picture, "marks promoted")
     x = [float(mark.attrib["cx"]) for mark in promoted]
     assert np.corrcoef(x, points.x[points.kind == 1])[0, 1] == pytest.approx(1, abs=1e-4)
-    head, *rows = table(text, "What became of each rung")
+    head, *rows = table(text, "Results of each rung")
     assert head[:6] == ["rung", "epochs", "places", "finished", "promoted", "diverged"]
     for row, rung in zip(rows, made.rungs, strict=True):
         assert [int(cell) for cell in row[:6]] == [rung[name] for name in head[:6]]
@@ -132,7 +132,7 @@ def test_the_rung_of_the_best_score_is_the_same_everywhere(best_rung):
     assert f" in rung {best_rung}{further}. The search completed." in section(text, "overview")
     head, first, *_ = table(text, "Candidates, the best first")
     assert int(first[head.index("highest rung")]) == 3 == max(data(text)["rungs"])
-    assert [row[0] for row in table(text, "What became of each rung")[1:]] == ["0", "1", "2", "3"]
+    assert [row[0] for row in table(text, "Results of each rung")[1:]] == ["0", "1", "2", "3"]
     assert [row["rung"] for row in found.rungs] == [0, 1, 2, 3]
 
 

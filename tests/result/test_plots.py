@@ -404,7 +404,7 @@ def test_a_hyperparameter_is_drawn_with_the_best_score_of_each_candidate():
 
 def test_candidates_without_a_hyperparameter_are_counted(wine):
     without = sum("momentum" not in one for one in wine.params)
-    assert f"momentum ({without} candidates are without it)" == wine.plot_parameter("momentum").get_xlabel()
+    assert f"momentum ({without} candidates do not have it)" == wine.plot_parameter("momentum").get_xlabel()
     (lines,) = (one for one in wine.plot_parallel().collections if isinstance(one, LineCollection))
     below = [line for line in lines.get_segments() if line[3][1] < 0]
     assert len(lines.get_segments()) == 48 and len(below) == without

@@ -127,7 +127,7 @@ def test_a_single_tree_is_retrained_on_more_rows() -> None:
     sizes: list[int] = []
     under = trained(Tree(random_state=0), 20, 40, 999)
     assert sizes == [20, 60, 300] and under.done == 300
-    assert under.why == "Tree cannot be trained on by more rows"
+    assert under.why == "Tree cannot be trained further with more rows"
     np.testing.assert_array_equal(predicted(under), DecisionTreeRegressor(random_state=0).fit(X, TARGETS).predict(X))
 
 
@@ -142,12 +142,14 @@ def test_estimators_that_cannot_be_trained_further_are_retrained() -> None:
     logistic = trained(LogisticRegression(random_state=0), 100, 200, resource="max_iter")
     assert (
         logistic.estimator.max_iter == 300
-        and logistic.why == "LogisticRegression cannot be trained on by more max_iter"
+        and logistic.why == "LogisticRegression cannot be trained further with more max_iter"
     )
     alone = LogisticRegression(max_iter=300, random_state=0).fit(X, Y)
     np.testing.assert_array_equal(predicted(logistic), alone.predict_proba(X))
     bagging = trained(BaggingClassifier(oob_score=True, n_estimators=30, random_state=0), 20, 30)
-    assert len(bagging.estimator.estimators_) == 50 and bagging.why == "oob_score of bagging allows no warm_start"
+    assert (
+        len(bagging.estimator.estimators_) == 50 and bagging.why == "bagging with oob_score does not support warm_start"
+    )
     forest = trained(OURS["forest"], 50, 100, resource="n_samples")
     assert forest.done == 150 and len(forest.estimator.estimators_) == 100
 

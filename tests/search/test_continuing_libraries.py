@@ -212,10 +212,10 @@ def test_pipelines_without_transformers_and_nested_pipelines_are_trained_further
 
 def test_a_last_step_that_cannot_be_trained_further_is_retrained() -> None:
     on = trained(make_pipeline(Scaler(), BaggingClassifier(oob_score=True, random_state=0, n_estimators=30)), 20, 10)
-    assert on.why == "oob_score of bagging allows no warm_start" and len(on.estimator[-1].estimators_) == 30
+    assert on.why == "bagging with oob_score does not support warm_start" and len(on.estimator[-1].estimators_) == 30
     FITS.clear()
     on = trained(make_pipeline(Scaler(), LogisticRegression()), 100, 200)
-    assert on.done == 300 and on.why == "Pipeline cannot be trained on by more rows" and len(FITS) == 2
+    assert on.done == 300 and on.why == "Pipeline cannot be trained further with more rows" and len(FITS) == 2
     assert way_of(make_pipeline(Scaler(), "passthrough")).resource == "n_samples"
 
 
@@ -280,21 +280,21 @@ def test_some_kinds_of_lightgbm_are_retrained() -> None:
     for kind, more in (("dart", {}), ("rf", {"subsample": 0.5, "subsample_freq": 1})):
         estimator = lightgbm(boosting_type=kind, random_state=0, **more)
         on = trained(estimator, 3, 7)
-        assert on.why == f"LightGBM's {kind} weighs earlier trees anew"
+        assert on.why == f"LightGBM's {kind} reweights earlier trees"
         np.testing.assert_array_equal(predicted(on), predicted(trained(estimator, 10)))
 
 
 def test_some_kinds_of_xgboost_are_retrained() -> None:
     for kind, params, why in (
-        ("XGBClassifier", {"booster": "dart"}, "XGBoost's dart weighs earlier trees anew"),
-        ("XGBRFClassifier", {}, "trees of XGBoost's random forests are no rounds"),
+        ("XGBClassifier", {"booster": "dart"}, "XGBoost's dart reweights earlier trees"),
+        ("XGBRFClassifier", {}, "the trees of XGBoost's random forests are not boosting rounds"),
     ):
         assert trained(xgboost(kind, **params), 2, 3).why == why
 
 
 def test_catboost_without_a_learning_rate_is_retrained() -> None:
     on = trained(catboost(), 3, 5)
-    assert on.why.startswith("CatBoost chooses a learning_rate") and on.estimator.tree_count_ == 8
+    assert on.why.startswith("CatBoost derives the learning rate") and on.estimator.tree_count_ == 8
 
 
 def test_catboost_is_retrained_if_it_refuses_to_continue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,7 @@ def test_no_round_is_repeated() -> None:
 
 def test_retrained_estimators_are_listed_with_the_reason() -> None:
     ours = fitted(DecisionTreeClassifier(), {"max_depth": [2, 4, 8], "min_samples_leaf": [1, 3]}, candidates=6)
-    why = "DecisionTreeClassifier cannot be trained on by more rows"
+    why = "DecisionTreeClassifier cannot be trained further with more rows"
     assert ours.resource_ == "n_samples" and not ours.continued_ and ours.retrained_ == {why: len(ours.result_.jobs)}
     assert ours.trained_ > ours.result_.epochs and not ours.cv_results_["continued"].any()
     assert ours.cv_results_["resource"].max() <= 150 and "n_samples" not in ours.best_params_
@@ -212,7 +212,7 @@ def test_a_failed_job_does_not_end_the_search() -> None:
         search(space=space, candidates=6, error_score="raise").fit(X, Y)
     with pytest.raises(ash.FitsFailed, match="max_features"):
         search(space=space, candidates=6, error_score="raise", executor="processes").fit(X, Y)
-    with pytest.raises(ash.FitsFailed, match="all 2 jobs have failed") as caught:
+    with pytest.raises(ash.FitsFailed, match="all 2 jobs failed") as caught:
         search(space={"max_features": [-1, -2]}, candidates=2).fit(X, Y)
     assert isinstance(caught.value, ValueError) and isinstance(caught.value, ash.AllFailed)
 

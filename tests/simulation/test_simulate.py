@@ -222,8 +222,8 @@ def test_scores_decide_promotions() -> None:
         ({"promotion": "best"}, "promotion must be one of 'capped', 'paper', 'improving', got 'best'"),
         ({"threads": 0}, "threads must be an integer from 1 to 65536, got 0"),
         ({"threads": [1, 2.5]}, r"threads must be an integer from 1 to 65536, got 2\.5"),
-        ({"threads": []}, r"threads must be an integer from 1 to 65536, or a list of such, got \[\]"),
-        ({"threads": "4"}, "threads must be an integer from 1 to 65536, or a list of such, got '4'"),
+        ({"threads": []}, r"threads must be an integer from 1 to 65536, or a list of such integers, got \[\]"),
+        ({"threads": "4"}, "threads must be an integer from 1 to 65536, or a list of such integers, got '4'"),
         ({"workers": 0}, "workers must be an integer from 1 to 65536, got 0"),
         ({"schedule": "fast"}, "schedule must be one of 'reproducible', 'greedy', got 'fast'"),
         ({"order": None}, "order must be one of 'finish', 'start', 'rung', got None"),
@@ -440,7 +440,7 @@ def test_invalid_clusters_are_refused(arguments: dict[str, Any], sentence: str) 
 
 def test_teams_and_other_types_of_clusters_are_refused() -> None:
     with pytest.raises(
-        ash.SettingError, match="teams=True does not go with a cluster, whose threads form no teams: leave teams out"
+        ash.SettingError, match="teams=True cannot be used with cluster=, whose threads form no teams: leave teams out"
     ):
         simulate(4, cluster=Cluster(), teams=True)
     with pytest.raises(ash.SettingError, match=r"cluster must be an ash\.Cluster, or None, got 8"):

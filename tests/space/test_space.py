@@ -184,9 +184,9 @@ def momentum_space() -> Space:
         (lambda: Space(hidden=[]), r"hidden=\[\]: it is empty; give at least one value"),
         (
             lambda: Space(hidden=ash.integers(8, 64, log=True)),
-            "hidden takes whole numbers from 8 to 64 only as a grid",
+            "hidden cannot have a domain of all integers from 8 to 64",
         ),
-        (lambda: Space(l2=ash.integers(0, 10**6)), "l2 takes whole numbers from 0 to 1000000 only as a grid"),
+        (lambda: Space(l2=ash.integers(0, 10**6)), "l2 cannot have a domain of all integers from 0 to 1000000"),
         (
             lambda: Space(learning_rate=ash.log(1e-3, 1), momentum=ash.choice(0.9).when(learning_rate=0.1)),
             "condition on learning_rate, which may be anything from 0.001 to 1.0: give learning_rate levels=",
@@ -209,10 +209,10 @@ def momentum_space() -> Space:
             lambda: Space(optimizer=ash.choice("sgd", "adam"), momentum=ash.choice(0.9).when(optimizer=())),
             "which never holds",
         ),
-        (lambda: Space(dropout=ash.choice(0.1).when(dropout=0.1)), "circle: dropout -> dropout"),
+        (lambda: Space(dropout=ash.choice(0.1).when(dropout=0.1)), "cycle: dropout -> dropout"),
         (
             lambda: Space(dropout=ash.choice(0.1).when(l2=0.1), l2=ash.choice(0.1).when(dropout=0.1)),
-            "conditions go in a circle",
+            "conditions form a cycle",
         ),
         (
             lambda: Space(

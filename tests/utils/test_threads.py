@@ -71,7 +71,7 @@ atexit.register(late)
 print("begun", flush=True)
 raise SystemExit(3)
 """
-    assert run(code) == "begun\nno thread can be started: the interpreter is ending\ndone\nended\n"
+    assert run(code) == "begun\nno thread can be started: the interpreter is shutting down\ndone\nended\n"
 
 
 def test_a_forked_child_does_not_wait_for_the_jobs_of_its_parent() -> None:

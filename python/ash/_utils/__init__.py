@@ -11,4 +11,4 @@ from importlib import import_module
 if sys.version_info < (3, 12):
     _interpreters = import_module("_xxsubinterpreters")
     if _interpreters.get_current() != _interpreters.get_main():
-        raise ImportError("ash works only in the main interpreter of a process, not in a subinterpreter")
+        raise ImportError("ash supports only the main interpreter of a process, not subinterpreters")

@@ -83,4 +83,4 @@ def _hint(name: str, names: Collection[str], fields: Collection[str]) -> str:
     for known, text in ((names, "did you mean {}?"), (fields, "did you mean config=ash.SearchConfig({}=...)?")):
         if close := near_names(name, known, 1, 0.75):
             return text.format(close[0])
-    return f"it has {', '.join(names)}{'; more are fields of config=ash.SearchConfig(...)' if fields else ''}"
+    return f"it has {', '.join(names)}{'; other options are fields of config=ash.SearchConfig(...)' if fields else ''}"

@@ -25,7 +25,7 @@ def require_extra(feature: str, module: str, extra: str) -> None:
         The extra of ash-tune that installs the module.
     """
     if not is_installed(module):
-        raise MissingExtra(f"{feature} needs {module}; install it by: pip install 'ash-tune[{extra}]'")
+        raise MissingExtra(f"{feature} needs {module}; install it with: pip install 'ash-tune[{extra}]'")
 
 
 def is_installed(module: str) -> bool:

@@ -27,7 +27,7 @@ def start_thread(target: Callable[..., None], name: str, arguments: Iterable[Any
         The system refuses the thread, or the interpreter is ending.
     """
     if _jobs.ended:
-        raise ThreadRefused("no thread can be started: the interpreter is ending")
+        raise ThreadRefused("no thread can be started: the interpreter is shutting down")
     thread = threading.Thread(target=target, name=name, args=tuple(arguments), daemon=True)
     try:
         thread.start()
@@ -102,13 +102,13 @@ atexit.register(end_jobs)
 
 def refused(reason: object) -> ThreadRefused:
     """Return an error that says why the system refuses a thread, and what to do."""
-    return ThreadRefused(f"the system refuses to start a thread ({reason}): {ADVICE}")
+    return ThreadRefused(f"the system refused to start a thread ({reason}): {ADVICE}")
 
 
 def warn_of_fewer(count: int, wanted: int) -> None:
     """Warn if a run has fewer threads than requested."""
     if count < wanted:
-        warn_user(f"the system grants {count} of {wanted} threads; using {count}: {ADVICE}")
+        warn_user(f"the system allows only {count} of {wanted} threads; using {count}: {ADVICE}")
 
 
 ADVICE = "allow this process more threads (ulimit -u, pids.max of its control group) or more memory"

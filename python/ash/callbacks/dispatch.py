@@ -59,9 +59,9 @@ def read_callbacks(value: Any) -> tuple[Any, ...]:
 
 def _checked(name: str, callback: Any) -> Any:
     if isinstance(callback, type):
-        raise SettingError(f"{name} must be an object, got the class {callback.__name__}: call it to make one")
+        raise SettingError(f"{name} must be an object, got the class {callback.__name__}: pass {callback.__name__}()")
     if not any(callable(getattr(callback, method, None)) for method in METHODS):
-        raise SettingError(f"{name} must be a callback, with one of {', '.join(METHODS)}, got {callback!r}")
+        raise SettingError(f"{name} must be a callback, with at least one of {', '.join(METHODS)}, got {callback!r}")
     for method, arguments in METHODS.items():
         call = getattr(callback, method, None)
         if callable(call) and not takes(call, *arguments):

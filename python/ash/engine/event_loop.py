@@ -205,4 +205,4 @@ def _end_behind(error: Exception, tuner: _core.Tuner) -> None:
         _end(tuner)
     except Exception as other:
         if (type(other), other.args) != (type(error), error.args):  # the core raises the same error again
-            error.add_note(f"the threads have raised {type(other).__name__}: {other}")
+            error.add_note(f"the threads raised {type(other).__name__}: {other}")

@@ -191,7 +191,7 @@ def _space_of(facts: Any) -> Space:
         return space_of_facts(facts, Space)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SettingError(
-            f"record is damaged, in its space ({type(error).__name__}: {error}); pass an intact one"
+            f"the space in record is damaged ({type(error).__name__}: {error}); pass an intact one"
         ) from error
 
 
@@ -201,7 +201,7 @@ def row_differences(record: RunRecord, identity: Facts) -> list[str]:
         return differences({"data": record.data}, {"data": identity["data"]})
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise SettingError(
-            f"record is damaged, in its data ({type(error).__name__}: {error}); pass an intact one"
+            f"the data in record are damaged ({type(error).__name__}: {error}); pass an intact one"
         ) from error
 
 
@@ -214,6 +214,6 @@ def check_rows(record: RunRecord, identity: Facts) -> None:
         The version of ash, or the processor's support of fused multiply-adds, differs.
     """
     if found := row_differences(record, identity):
-        raise OtherRowsError(f"these are not the rows of the run that is repeated: {'; '.join(found)}")
+        raise OtherRowsError(f"the rows differ from those of the recorded run: {'; '.join(found)}")
     if found := differences({"version": record.version}, {"version": identity["version"]}):
         warn_user(f"the repeated run may differ from the one recorded: {'; '.join(found)}")

@@ -180,7 +180,7 @@ class TuningRun:
         if self._asked_space is not None:
             self._asked_space = read_space(self._asked_space, Space)
         if self._cv is None and self._groups is not None:
-            raise SettingError("groups are given, but nothing splits by them: pass cv=, for example GroupKFold()")
+            raise SettingError("groups are given, but the split does not use them: pass cv=, for example GroupKFold()")
         if self._elsewhere is not None and scoring is not None:
             raise SettingError(
                 f"{scoring} cannot be sent to the workers of an executor: give a metric that ash computes itself"
@@ -497,9 +497,7 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
     if len(jobs) > CAUSES_SHOWN:
         lines.append(f"and {len(jobs) - CAUSES_SHOWN} more")
     advice = "lower the learning rates of the space, or look for extreme values in y"
-    which = (
-        "the only candidate that finished has" if len(jobs) == 1 else f"all {len(jobs)} candidates that finished have"
-    )
+    which = "the only finished candidate" if len(jobs) == 1 else f"all {len(jobs)} finished candidates"
     return AllDiverged("\n".join([f"{which} diverged; {advice}:", *lines]))
 
 

@@ -89,7 +89,7 @@ def resume(
     for name in lost:
         if given[name] is None:
             raise SettingError(
-                f"{name}=None: pass {GIVEN_AGAIN[name]} that the run began with, which a journal does not keep"
+                f"{name}=None: pass {GIVEN_AGAIN[name]} that the run started with; a journal does not store it"
             )
     again = {name: value for name, value in given.items() if not (isinstance(value, str) and value == UNCHANGED)}
     again = {name: value for name, value in again.items() if name not in GIVEN_AGAIN or value is not None}

@@ -122,7 +122,7 @@ def tune_function(
         with positive values, or an earlier result, whose seconds per epoch are used. Costs make the schedule
         reproducible: the outcome depends only on arguments and scores, on any number of threads. They need not be
         exact.
-    sampler : {"adaptive", "random", "sobol"} or a sampler of Optuna, optional
+    sampler : {"adaptive", "random", "sobol"} or Optuna sampler, optional
         How candidates are proposed.
 
         - "adaptive", the default, draws the default configuration first, and then at random without repetition. Once

@@ -46,13 +46,13 @@ class DaskPool(Pool):
 
     def bring(self, shared: Shared) -> str | None:
         """Check the workers, and scatter the data; raise ExecutorFailed if no worker accepts them in time."""
-        with border("the workers cannot be asked"):
+        with border("the workers cannot be queried"):
             found = ask(self.executor, self.executor.run, differs, versions(), on_error="return").values()
         for each in found:
             if isinstance(each, str):
                 raise ExecutorFailed(each)
             if isinstance(each, Exception) and not isinstance(each, OSError):  # OSError: the worker was lost meanwhile
-                raise ExecutorFailed(f"the workers do not run ash: {type(each).__name__}: {each}") from each
+                raise ExecutorFailed(f"the workers cannot run ash: {type(each).__name__}: {each}") from each
         _first(self.count, self.executor, self._timeout)
         return None
 
@@ -163,7 +163,7 @@ def closed(client: Any) -> str:
     """Return the error message for a closed client."""
     return (
         f"executor={client!r} is closed, by its close() or because its scheduler does not answer; connect a new one "
-        "and make the same call again: a journal goes on from here"
+        "and repeat the call; with a journal, the run resumes from here"
     )
 
 
@@ -203,7 +203,7 @@ def cancel_all(client: Any, futures: Sequence[Any]) -> None:
 
 def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
     """Wait for a first worker, and return the threads of each one; raise ExecutorFailed after `timeout` seconds."""
-    with border("the workers cannot be asked"):
+    with border("the workers cannot be queried"):
         return dict(_first(lambda: ask(client, client.nthreads), client, timeout))
 
 

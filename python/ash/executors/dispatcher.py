@@ -195,7 +195,7 @@ class Dispatcher(NoDispatcher):
     def _submit(self, number: int, order: Order, attempt: int = 1, attach: bool = False) -> None:
         own = self._next
         self._next += 1
-        with border("the executor takes no more jobs"):
+        with border("the executor accepts no more jobs"):
             future = self._pool.submit(order, is_retry=attempt > 1, attach=attach)
             self._flights[own] = Flight(number, order, attempt, attach, future)
             future.add_done_callback(lambda _: self._tell(own))
@@ -210,7 +210,7 @@ class Dispatcher(NoDispatcher):
         while not self._landed.empty():
             landed.append(self._flights.pop(self._landed.get()))
         if landed:
-            with border("the executor does not give back what its jobs have come to"):
+            with border("the executor does not return the results of its jobs"):
                 answers = self._pool.answers([flight.future for flight in landed])
             for flight, answer in zip(landed, answers, strict=True):
                 self._take(flight, answer)
@@ -231,7 +231,7 @@ class Dispatcher(NoDispatcher):
     def _fail(self, flight: Flight, error: BaseException) -> None:
         cause = f"{type(error).__name__}: {error}"
         if is_broken(error):
-            raise ExecutorFailed(f"the executor is broken and takes no more jobs: {cause}") from error
+            raise ExecutorFailed(f"the executor is broken and accepts no more jobs: {cause}") from error
         if flight.attempt >= (MOST_LOST if isinstance(error, CancelledError) else MOST_ATTEMPTS):
             order = flight.order
             raise ExecutorFailed(

@@ -138,6 +138,6 @@ def is_broken(error: BaseException, *others: str) -> bool:
 def no_worker(executor: Any, timeout: float) -> str:
     """Return the error message for an executor without a worker."""
     return (
-        f"executor={executor!r} has had no worker for worker_timeout={timeout:g} seconds; start some, and make the "
-        "same call again: a journal goes on from here"
+        f"executor={executor!r} has had no worker for worker_timeout={timeout:g} seconds; start some, and repeat the "
+        "call; with a journal, the run resumes from here"
     )

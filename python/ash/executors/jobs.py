@@ -119,10 +119,10 @@ def differs(expected: Versions) -> str | None:
     if own == expected:
         return None
     if own[:2] == expected[:2]:
-        return f"the worker {socket.gethostname()} differs from this process in having fused multiply-add"
+        return f"the worker {socket.gethostname()} and this process must both have fused multiply-add, or both lack it"
     return (
         f"the worker {socket.gethostname()} has ash {own.ash} and numpy {own.numpy}, this process ash {expected.ash} "
-        f"and numpy {expected.numpy}; install the same there"
+        f"and numpy {expected.numpy}; install the same versions there"
     )
 
 

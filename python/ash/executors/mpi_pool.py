@@ -63,7 +63,7 @@ class MPIPool(Pool):
 
     def bring(self, shared: Shared) -> str | None:
         """Send the data to all ranks, from a rank that sees their file or else from this process."""
-        with border("the executor does not take the data"):
+        with border("the executor does not accept the data"):
             self._ranks = int(self.executor.num_workers or 1)  # 0 if it is broken; the calls below then raise the cause
             threads = -(-self.workers // self._ranks)
             path = Path(str(super().bring(shared)))

@@ -118,8 +118,8 @@ def _preamble(description: Description) -> Iterator[str]:
         members += f", {len(description.trees)} boosted-tree model(s)"
     version = _core.build_info()["version"]
     yield (
-        f"// A model of {task} of ash {version}: {columns} column(s), {description.outputs} output(s), {members}.\n"
-        "// C++17, the standard library alone, no allocation; any number of threads may predict. Do not edit.\n"
+        f"// A {task} model from ash {version}: {columns} column(s), {description.outputs} output(s), {members}.\n"
+        "// C++17. Needs only the standard library, allocates nothing, thread-safe. Do not edit.\n"
         "#pragma once\n"
     )
     yield "".join(f"#include <{name}>\n" for name in _INCLUDES)
@@ -297,7 +297,7 @@ def _node(threshold: float, feature: int, left: int, right: int, missing_left: b
 
 def check_namespace(name: Any) -> None:
     """Raise SettingError unless `name` is a valid C++ namespace; nested namespaces are joined by "::"."""
-    allowed = "pass a name of C++ such as 'model' or 'shop::price'"
+    allowed = "pass a C++ name such as 'model' or 'shop::price'"
     if not isinstance(name, str) or not _NAME.fullmatch(name) or "__" in name:
         raise SettingError(f"namespace={name!r}: {allowed}")
     reserved = sorted(set(name.split("::")) & set(_RESERVED.split()))

@@ -88,7 +88,7 @@ def _obstacles(description: Description) -> Iterator[str]:
     if any(each.kind == "date" for each in description.inputs):
         yield "dates: use to_onnx, or train with their parts as columns of numbers"
     if description.neighbors is not None:
-        yield "the targets of neighbors, which a table has whose rows recur: use to_onnx"
+        yield "neighbors, which a table with recurring rows has: use to_onnx"
     several, classes = len(description.networks) > 1, description.classes
     if several and classes is None and description.outputs > 1:
         yield "an ensemble of several targets: use to_onnx, or export one of its members"

@@ -29,7 +29,7 @@ def made(folder: str, candidate: int) -> Path:
     """
     parent = Path(folder)
     if parent.is_symlink():
-        raise OSError(f"{parent} is a link: replace it by a folder, where candidates get their directories")
+        raise OSError(f"{parent} is a link: replace it by a folder for the directories of candidates")
     parent.mkdir(mode=0o700, exist_ok=True)
     directory = _of(parent, candidate)
     directory.mkdir(mode=0o700, exist_ok=True)

@@ -50,7 +50,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
         return GeneratorTrainer(train, train)
     names = _parameters(train)
     if names == ["trial"]:
-        raise SettingError(f"train={train!r} looks like an objective of Optuna: pass ash.from_optuna(...) of it")
+        raise SettingError(f"train={train!r} looks like an Optuna objective: pass ash.from_optuna(train)")
     if names[1:] == [REPORT]:
         return GeneratorTrainer(reporting(train, options.max_epochs), train)
     if _is_whole(train, names):

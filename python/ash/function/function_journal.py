@@ -80,7 +80,7 @@ class FunctionJournal(OpenJournal):
         if OBJECTIVE in changed:
             raise JournalError(
                 f"{self._path}: the objective has changed, and may suggest other hyperparameters than those on record. "
-                f"Use another journal, with first={str(self._path)!r} to begin with the best configurations; if it "
+                f"Use another journal, with first={str(self._path)!r} to start with the best configurations; if it "
                 f"suggests the same, pass journal=ash.Journal({str(self._path)!r}, allow_change=['function'])"
             )
         self._grow(identity.get("space", {}))

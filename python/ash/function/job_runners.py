@@ -164,7 +164,7 @@ class RunnerThreads(ConcurrentRunners):
 
     def late(self) -> str:
         """Return the text of a late job's answer, and warn that the job's thread is lost."""
-        text = f"{super().late()}; a thread cannot be stopped, so the run has one thread less until the job returns"
+        text = f"{super().late()}; a thread cannot be stopped, so the run has one thread fewer until the job returns"
         warn_user(text)
         return text
 
@@ -253,7 +253,7 @@ class Submitted(ConcurrentRunners):
         """Submit a job."""
         key = job[:2]
         try:
-            with border("the executor takes no more jobs"):
+            with border("the executor accepts no more jobs"):
                 future = self._submit(attempt if self._here else do, self._function, job, params, state)
                 self._futures[key] = future
                 if self._client is not None:
@@ -296,7 +296,7 @@ class Submitted(ConcurrentRunners):
     def _send_function(self) -> None:
         """Send the function once to each Dask worker. It is lost when all workers that have it are lost."""
         client = self._client
-        with border("the executor does not take the function"):
+        with border("the executor does not accept the function"):
             self._function = ask(client, client.scatter, self._packed, broadcast=True, hash=False)
         self._sent += 1
 
@@ -316,12 +316,12 @@ class Submitted(ConcurrentRunners):
         except ExecutorFailed as error:
             answer = Answer(DIED, text=str(error), end=time.monotonic())
         except CancelledError as error:  # also raised by Dask if it has lost data that the job needs
-            text = f"the executor has cancelled the job ({str(error) or 'no reason given'})"
+            text = f"the executor cancelled the job ({str(error) or 'no reason given'})"
             answer = (Answer if self._client is None else _Cancelled)(DIED, text=text)
         except Exception as error:
             is_gone = self._client is not None and is_closed(self._client)
             kind = DIED if is_gone or is_broken(error, "KilledWorker") else FAILED
-            answer = Answer(kind, text=f"the executor says: {type(error).__name__}: {error}", end=time.monotonic())
+            answer = Answer(kind, text=f"the executor raised {type(error).__name__}: {error}", end=time.monotonic())
         except BaseException as error:
             answer = error
         self._put(job, answer)

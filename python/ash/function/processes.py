@@ -160,10 +160,12 @@ class Child:
             self._connection.send(arguments)
             if not self._connection.poll(limit):
                 self.kill()
-                return Answer(LATE, text=f"the job took longer than job_limit={limit:g} seconds; its process is killed")
+                return Answer(
+                    LATE, text=f"the job took longer than job_limit={limit:g} seconds; its process was killed"
+                )
             return Answer(*self._connection.recv())
         except (EOFError, OSError):
-            return Answer(DIED, text=f"the process of the job has ended {self._end()}")
+            return Answer(DIED, text=f"the process of the job ended {self._end()}")
 
     def kill(self) -> None:
         """Kill the process at once."""

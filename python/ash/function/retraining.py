@@ -112,11 +112,11 @@ def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> A
     """
     if best.state is not LOST:
         return best.state
-    why = f"a run that was ended by {ended!r} does not train it again"
+    why = f"a run that ended with {ended!r} does not train it again"
     if ended not in FROM_OUTSIDE:
         answer = retraining.complete((best.candidate, best.rung), training)
         if answer is not None and answer.kind == FINISHED:
             return answer.state
-        why = "all threads hang" if answer is None else f"training it again has failed: {answer.text}"
+        why = "all threads exceeded job_limit" if answer is None else f"training it again failed: {answer.text}"
     warn_user(f"best_state is None: it is lost, and {why}")
     return None

@@ -314,9 +314,9 @@ class OptunaSource(Source):
         self._strays = True
         if trial is not None:
             self._tell(trial, None)
-        text = "the sampler proposes other candidates than those on record, which are kept; later draws will differ"
-        needed = "if the sampler has a seed and results come in the same order, which on several threads needs costs="
-        warn_user(f"{text}. A resumed run draws as an uninterrupted one {needed}")
+        text = "the sampler proposes other candidates than those on record; these are kept, and later draws will differ"
+        needed = "if the sampler has a seed and results arrive in the same order; on several threads, this needs costs="
+        warn_user(f"{text}. A resumed run draws the same candidates as an uninterrupted one only {needed}")
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Tell the sampler an outcome. A failure after the first rung does not change the rank of the candidate."""
@@ -421,7 +421,7 @@ def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
     if (isinstance(sampler, str) and sampler in SAMPLERS) or "optuna.BaseSampler" in bases:
         return sampler
     raise SettingError(
-        f"sampler must be {', '.join(map(repr, SAMPLERS))}, or a sampler of Optuna such as "
+        f"sampler must be {', '.join(map(repr, SAMPLERS))}, or an Optuna sampler such as "
         f"optuna.samplers.TPESampler(seed=0), got {sampler!r}"
     )
 

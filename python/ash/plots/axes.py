@@ -22,7 +22,7 @@ def axes_for(method: str, ax: "Axes | None", size: tuple[float, float]) -> "Axes
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise MissingExtra(f"{method} needs matplotlib; install it by: pip install 'ash-tune[plot]'") from error
+        raise MissingExtra(f"{method} needs matplotlib; install it with: pip install 'ash-tune[plot]'") from error
     return plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
 
 

@@ -54,7 +54,7 @@ def _plot_residuals(result: History, output: int, ax: "Axes | None") -> "Axes":
     ax.scatter(found.true, found.predicted, 10, color=BLUE, alpha=0.5, linewidths=0, label="validation rows")
     ax.set_xlabel(f"true {found.name}")
     ax.set_ylabel(f"predicted {found.name}")
-    ax.set_title(f"root of the mean squared error {show(found.rmse)}", fontsize="medium")
+    ax.set_title(f"root mean squared error {show(found.rmse)}", fontsize="medium")
     ax.legend(loc="upper left")
     return ax
 
@@ -63,14 +63,16 @@ def plot_reliability(result: History, ax: "Axes | None" = None) -> "Axes":
     """Draw the calibration and return the axes; see `Result.plot_calibration`."""
     found = calibration_of(result)
     ax = axes_for("plot_calibration", ax, (5.5, 5.0))
-    ax.plot([0, 1], [0, 1], ":", color="black", linewidth=1, label="as sure as right")
+    ax.plot([0, 1], [0, 1], ":", color="black", linewidth=1, label="perfect calibration")
     ax.plot(found.confidence, found.right, color=BLUE, linewidth=1)
     sizes = 20 + 180 * found.weight / found.weight.max()
-    ax.scatter(found.confidence, found.right, sizes, color=BLUE, edgecolors="white", label="the winner, size by rows")
+    ax.scatter(
+        found.confidence, found.right, sizes, color=BLUE, edgecolors="white", label="the winner; size shows rows"
+    )
     for x, y, weight in zip(found.confidence, found.right, found.weight, strict=True):
         ax.annotate(f"{weight:g}", (x, y), (0, -16), textcoords="offset points", ha="center", color=GREY)
     ax.set_xlabel("mean probability of the predicted class")
-    ax.set_ylabel("share of rows of that class")
+    ax.set_ylabel("share of rows predicted correctly")
     ax.set_title(f"expected calibration error {show(found.error)}", fontsize="medium")
     ax.legend(loc="upper left")
     return ax

@@ -39,7 +39,11 @@ def plot_shares(result: History, ax: "Axes | None" = None) -> "Axes":
     ax.bar_label(bars, [f"{share:.0%}" for share, _ in shares], padding=3)
     ax.set_xlim(0, max([share for share, _ in shares], default=1.0) * 1.15)
     ax.set_xlabel("importance (share of the sum)")
-    told = "too little to tell" if not shares else f"the forest explains {found.explained:.0%} of their ranks"
+    told = (
+        "too few for an estimate"
+        if not shares
+        else f"the forest explains {found.explained:.0%} of the variance of their ranks"
+    )
     ax.set_title(f"Importance of hyperparameters\n{found.candidates} candidates, {told}", fontsize="medium")
     return ax
 
@@ -87,7 +91,7 @@ def _axis_named(result: History, name: str) -> ParameterAxis:
 
 def _label_parameter(axis: ParameterAxis, metric: str, ax: "Axes") -> None:
     absent = int((axis.level < 0).sum())
-    ax.set_xlabel(axis.name + (f" ({absent} candidates are without it)" if absent else ""))
+    ax.set_xlabel(axis.name + (f" ({absent} candidates do not have it)" if absent else ""))
     ax.set_ylabel(f"best validation {metric}")
     if axis.kind == "levels":
         turned = 45 if max(map(len, axis.texts)) * len(axis.texts) > MOST_LETTERS else 0

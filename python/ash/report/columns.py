@@ -43,8 +43,8 @@ def columns(facts: Facts) -> Markup:
     title = "Permutation importance of columns"
     caption = (
         f"By how much the score of the winner falls on {sample.frame.rows:,} validation rows when the cells of a "
-        f"column are shuffled: the mean of {falls.shape[1]} shuffles. Columns that tell the same share their "
-        "importance."
+        f"column are shuffled: the mean of {falls.shape[1]} shuffles. Columns with the same information "
+        "share their importance."
     )
     rows = [[names[place], show(means[place]), show(deviations[place])] for place in order]
     listed = same_as_table(["column", "importance", "standard deviation"], rows, title)

@@ -144,7 +144,7 @@ def _table(facts: Facts) -> Markup:
         "promoted from it.",
         class_="note",
     )
-    return join(table(names, rows, "What became of each rung", "numbers"), remark)
+    return join(table(names, rows, "Results of each rung", "numbers"), remark)
 
 
 def curves(facts: Facts) -> Section:

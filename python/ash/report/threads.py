@@ -115,7 +115,8 @@ def scaling(facts: Facts) -> Section:
         "Speed-up by number of threads, simulated with the ladder and schedule of this run and the measured time of "
         f"each job. This run reached {show(found.measured)} on {history.threads} and took "
         f"{show_seconds(history.wall_seconds)}{simulated}. No schedule without teams can beat the dash-dotted line, "
-        "since the jobs of one candidate follow each other. For barriers, all jobs of a rung take equally long."
+        "since the jobs of one candidate run one after another. The line with barriers "
+        "assumes that all jobs of a rung take equally long."
     )
     keys = _scaling_legend(found, history.threads)
     drawn = figure(_scaling_picture(facts, found), caption, keys, kind="medium", label="Scaling")

@@ -72,7 +72,7 @@ def _confusion(found: Confusion) -> Markup:
     right = float(found.counts.trace()) / float(found.counts.sum())
     frame = tag("rect", x=canvas.left, y=canvas.top, width=side, height=side, class_="frame")
     marks = [frame, *_cells(found, cell), tag("g", *_names(found.labels, cell), class_="ticks")]
-    description = f"for {shares(right)} of the rows the predicted class is right"
+    description = f"the predicted class is right for {shares(right)} of the rows"
     picture = svg("confusion-chart", canvas, "Confusion matrix", description, *marks)
     caption = f"Rows of each true class by predicted class; {shares(right)} lie on the diagonal."
     rows = [
@@ -123,7 +123,7 @@ def _calibration(found: Calibration) -> Markup:
     points = [circle(*place) for place in zip(px, py, radius, strict=True)]
     even = tag("line", x1=x.start, y1=y.start, x2=x.stop, y2=y.stop, class_="even")
     way = tag("g", polyline(zip(px, py, strict=True)), *points, class_="series")
-    frame = axes(x, y, "mean probability of the predicted class", "share of rows of that class")
+    frame = axes(x, y, "mean probability of the predicted class", "share of rows predicted correctly")
     description = f"expected calibration error {show(found.error)}"
     picture = svg("calibration-chart", SQUARE, "Calibration", description, frame, even, way)
     caption = (
@@ -146,7 +146,7 @@ def _residuals(found: Residuals, output: int) -> Markup:
     even = tag("line", x1=x.start, y1=y.start, x2=x.stop, y2=y.stop, class_="even")
     name = short(found.name, 30)
     frame = axes(x, y, f"true {name}", f"predicted {name}", x.ticks(5))
-    summary = f"root of the mean squared error {show(found.rmse)}, mean error {show(found.bias)}"
+    summary = f"root mean squared error {show(found.rmse)}, mean error {show(found.bias)}"
     title = f"Predicted against true {found.name}"
     picture = svg(f"residuals-{output}", SQUARE, title, summary, frame, even, points)
     part = "" if every == 1 else f" One row in {every} is drawn."

@@ -91,7 +91,7 @@ def read_scoring(
         hint = did_you_mean(value, tuple(get_scorer_names()))
     names = ", ".join(name for each in METRICS.values() for name in each)
     raise SettingError(
-        f"{argument} must be one of {names}, another scorer of scikit-learn, or a function of estimator, X and y, got "
+        f"{argument} must be one of {names}, another scikit-learn scorer, or a function of estimator, X and y, got "
         f"{value!r}{hint}"
     )
 
@@ -141,11 +141,11 @@ def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]"
     """Raise the error of the user's function, or AllDiverged if neither it nor an earlier run returned a number."""
     for scorer in scorers:
         if isinstance(scorer.error, Exception) and scorer.is_of_sklearn:
-            raise SettingError(f"{scoring} has failed: {scorer.error}") from scorer.error
+            raise SettingError(f"{scoring} failed: {scorer.error}") from scorer.error
         if scorer.error is not None:
             raise scorer.error
         if scorer.has_scored is False and not restored and ended != "interrupted":
-            raise AllDiverged(f"{scoring} has returned no finite number for any of the candidates")
+            raise AllDiverged(f"{scoring} returned no finite number for any of the candidates")
 
 
 POSITIVE = ("f1", "average_precision")
@@ -171,7 +171,9 @@ def _check_positive(metric: str, classes: NDArray[Any] | None) -> None:
     if metric not in POSITIVE or classes is None:
         return
     if metric == "f1" and len(classes) > 2:
-        raise SettingError(f"metric 'f1' is of two classes, but y has {len(classes)}; give 'f1_macro' or 'f1_weighted'")
+        raise SettingError(
+            f"metric 'f1' is for two classes, but y has {len(classes)}; give 'f1_macro' or 'f1_weighted'"
+        )
     if len(classes) == 2 and classes[0] == 1:  # scikit-learn's positive class is 1, ash's is the second
         todo = "label the positive class 1 and the other one 0"
         raise SettingError(f"metric {metric!r} needs a positive class, and y has the labels {classes.tolist()}; {todo}")

@@ -392,7 +392,9 @@ def _teams(value: Any, cluster: Any, otherwise: bool = True) -> Any:
     if not isinstance(cluster, Cluster):
         raise SettingError(f"cluster must be an ash.Cluster, or None, got {cluster!r}")
     if value is not None and value is not False:
-        raise SettingError(f"teams={value!r} does not go with a cluster, whose threads form no teams: leave teams out")
+        raise SettingError(
+            f"teams={value!r} cannot be used with cluster=, whose threads form no teams: leave teams out"
+        )
     return False
 
 
@@ -429,7 +431,9 @@ def _threads(value: Any) -> list[int]:
     if is_integer(value):
         return [whole("threads", value, 1, MOST_THREADS)]
     if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray) or len(value) == 0:
-        raise SettingError(f"threads must be an integer from 1 to {MOST_THREADS}, or a list of such, got {value!r}")
+        raise SettingError(
+            f"threads must be an integer from 1 to {MOST_THREADS}, or a list of such integers, got {value!r}"
+        )
     return [whole("threads", count, 1, MOST_THREADS) for count in value]
 
 

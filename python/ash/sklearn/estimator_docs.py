@@ -21,7 +21,7 @@ space : ash.Space or dict of domains by name, optional
     `stop_score` or `patience` in the config.
 time_limit : float, optional
     Seconds that `fit` may take, from reading the table to the refit.
-first : sequence of dict, result, path, ash.Journal, study of Optuna or None, default=None
+first : sequence of dict, result, path, ash.Journal, Optuna study or None, default=None
     Configurations to try before all others. A dict must name all hyperparameters that apply; if it does not fit the
     space, an error is raised. An earlier result (such as `result_`), journal or study contributes its ten best
     configurations.

@@ -107,7 +107,7 @@ class HalvingSearchCV(ASHSearchCV):
         Above 0: show the progress on stderr.
     time_limit : float, optional
         Seconds for search and refit, as for `ash.ASHSearchCV`.
-    first : list of dict, result, path, ash.Journal, study of Optuna or None, default=None
+    first : list of dict, result, path, ash.Journal, Optuna study or None, default=None
         Configurations to try before the drawn ones, as for `ash.ASHSearchCV`. They count as candidates.
     callbacks : ash.Callback, sequence of them or None, default=None
         Objects that are notified of the start, each finished job and the end; each can end the search.

@@ -47,7 +47,9 @@ def as_domain(value: Any) -> Domain:
             raise SettingError("a distribution that ash does not know")
         return _OPTUNA[kind](value)
     if hasattr(value, "ppf") and not hasattr(value, "dist"):
-        raise SettingError("a distribution without its parameters; give a frozen one, as scipy.stats.uniform(0, 1) is")
+        raise SettingError(
+            "a distribution without its parameters; give a frozen one, such as scipy.stats.uniform(0, 1)"
+        )
     return _of_scipy(value) if hasattr(value, "ppf") else Domain((value,), value)
 
 
@@ -96,7 +98,7 @@ def _of_scipy(distribution: Any) -> Domain:
         return integers(int(low), int(high))
     quantiles = distribution.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES).tolist()
     if not np.isfinite(quantiles).all():
-        raise SettingError("a distribution with quantiles that are no finite numbers")
+        raise SettingError("a distribution with quantiles that are not finite")
     if hasattr(distribution, "pmf") and all(map(float.is_integer, quantiles)):
         return choice(*map(int, quantiles), default=int(quantiles[QUANTILES // 2]))
     return Domain(distinct(quantiles), quantiles[QUANTILES // 2], kind="quantiles")

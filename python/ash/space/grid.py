@@ -156,7 +156,7 @@ def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
-        raise SettingError(f"conditions go in a circle: {circle}; remove one of these when()") from None
+        raise SettingError(f"conditions form a cycle: {circle}; remove one of these when()") from None
 
 
 def _connected(ordered: Sequence[str], variants: Mapping[str, Sequence[Variant]]) -> list[list[str]]:

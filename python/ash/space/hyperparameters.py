@@ -161,10 +161,11 @@ def check_name(name: str) -> None:
         return
     if name in _BUDGET:
         raise SettingError(
-            f"{name!r} is part of the budget, which the run itself sets (an argument of ash.tune); it is not searched"
+            f"{name!r} is part of the budget, which the run itself sets (an argument of ash.tune); it cannot "
+            "be searched"
         )
     if name in _OF_THE_RUN:
-        raise SettingError(f"{name!r} is an argument of ash.tune for the whole run; it is not searched")
+        raise SettingError(f"{name!r} is an argument of ash.tune for the whole run; it cannot be searched")
     near = [_PEERS[name]] if name in _PEERS else near_names(str(name), HYPERPARAMETERS, likeness=0.58)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(HYPERPARAMETERS)}"
     raise SettingError(f"unknown hyperparameter {name!r}: {hint}")

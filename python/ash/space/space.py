@@ -378,7 +378,7 @@ class Space:
                 return replace(domain, default=self._check_value(name, domain.default))
             if domain.drawn is not levels or len(levels) > MOST_LEVELS:
                 raise SettingError(
-                    f"{name} takes whole numbers from {domain.shown()} only as a grid: give levels= to their domain"
+                    f"{name} cannot have a domain of all integers from {domain.shown()}: give levels= to the domain"
                 )
         levels = distinct(self._check_value(name, level) for level in levels)
         return replace(domain, levels=levels, default=self._check_value(name, domain.default))

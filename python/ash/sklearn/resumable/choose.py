@@ -53,7 +53,7 @@ class Way:
             return Steps(estimator, self.inner.begin(estimator.steps[-1][1], seed))
         if self.kind is None:
             what = "rows" if self.resource == N_SAMPLES else self.resource
-            return Retrained(estimator, self.resource, f"{_name(estimator)} cannot be trained on by more {what}")
+            return Retrained(estimator, self.resource, f"{_name(estimator)} cannot be trained further with more {what}")
         why = self.kind.refuses(estimator)
         if why and self.parameter is None and self.resource != N_SAMPLES:
             raise SettingError(f"resource={self.resource!r}: {why}")

@@ -58,7 +58,7 @@ class Trees(Continued):
     def refuses(estimator: Any) -> str:
         """Return why bagging with `oob_score` cannot be trained further, "" for other estimators."""
         bagging = is_a(estimator, "BaseBagging")
-        return "oob_score of bagging allows no warm_start" if bagging and estimator.oob_score else ""
+        return "bagging with oob_score does not support warm_start" if bagging and estimator.oob_score else ""
 
     @staticmethod
     def law_of(estimator: Any) -> str:
@@ -242,7 +242,7 @@ class LightGBM(Boosted):
         """Return why this kind of boosting cannot be trained further, "" if it can."""
         params = estimator.get_params()
         kind = str(params.get("boosting") or params.get("boost") or params.get("boosting_type"))
-        return f"LightGBM's {kind} weighs earlier trees anew" if kind in ("dart", "rf", "random_forest") else ""
+        return f"LightGBM's {kind} reweights earlier trees" if kind in ("dart", "rf", "random_forest") else ""
 
     def _model(self) -> Any:
         return self.estimator.booster_
@@ -291,8 +291,8 @@ class XGBoost(Boosted):
     def refuses(estimator: Any) -> str:
         """Return why this kind of boosting cannot be trained further, "" if it can."""
         if "XGBRF" in type(estimator).__name__:
-            return "trees of XGBoost's random forests are no rounds"
-        return "XGBoost's dart weighs earlier trees anew" if estimator.get_params().get("booster") == "dart" else ""
+            return "the trees of XGBoost's random forests are not boosting rounds"
+        return "XGBoost's dart reweights earlier trees" if estimator.get_params().get("booster") == "dart" else ""
 
     def _model(self) -> Any:
         return self.estimator.get_booster()
@@ -327,9 +327,9 @@ class CatBoost(Boosted):
         """Return why an estimator with these parameters cannot be trained further, "" if it can."""
         params = estimator.get_params()
         if params.get("task_type") == "GPU":
-            return "CatBoost trains no model on, on a GPU"
+            return "CatBoost cannot continue training on a GPU"
         if params.get("learning_rate") is None and params.get("eta") is None:
-            return "CatBoost chooses a learning_rate by the number of rounds where none is given"
+            return "CatBoost derives the learning rate from the number of rounds if none is given"
         return ""
 
     def more(self, rows: Rows, epochs: int) -> None:
@@ -378,7 +378,7 @@ class Stage:
         if name in METHODS or (name.startswith("predict_") and self._argument is not None):
             return self._limited(name)
         if name.startswith("predict"):
-            raise AttributeError(f"{name} of an earlier stage is not known")
+            raise AttributeError(f"{name} is not available for an earlier stage")
         return getattr(self._estimator, name)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -386,7 +386,7 @@ class Stage:
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Raise NotImplementedError; scorers require that `fit` exists."""
-        raise NotImplementedError("an earlier stage is not fitted again")
+        raise NotImplementedError("an earlier stage cannot be fitted again")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy for classifiers, or else R2, as the estimator's own method does."""
