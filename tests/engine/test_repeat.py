@@ -238,7 +238,7 @@ def test_other_rows_are_refused_with_the_differences() -> None:
     other[5, 2] += 1
     for rows, text in (
         ((X[:-1], y[:-1]), "training rows: 142 in the record, 141 in this call"),
-        ((other, y), "other values of X among the rows for"),
+        ((other, y), "other values of X in the rows for"),
         ((X[:, :-1], y), "columns of X: 13 in the record, 12 in this call"),
     ):
         with pytest.raises(ash.DataError, match=f"the rows differ from those of the recorded run: .*{text}"):

@@ -39,13 +39,13 @@ DIFFERENT: dict[str, tuple[dict[str, Any], str]] = {
         "batch_size has 16 in the journal, which is not in 8 in this call",
     ),
     "names": ({"space": small_space(dropout=0.1)}, "dropout is in the space only in this call"),
-    "values": ({"data": (OTHER_X, Y)}, "other values of X among the rows for"),
+    "values": ({"data": (OTHER_X, Y)}, "other values of X in the rows for"),
     "labels": ({"data": (X, Y + 1)}, "y has other labels"),
     "classes": ({"data": (X, np.minimum(Y, 1))}, "classes: 3 in the journal, 2 in this call"),
-    "targets": ({"data": (X, np.roll(Y, 1))}, "other values of y among the rows for"),
+    "targets": ({"data": (X, np.roll(Y, 1))}, "other values of y in the rows for"),
     "rows": ({"data": (X[:-1], Y[:-1])}, "rows: "),
     "columns": ({"data": (X[:, 1:], Y)}, "columns of X: 13 in the journal, 12 in this call"),
-    "weights": ({"sample_weight": np.linspace(1, 2, len(Y))}, "other sample weights among the rows for"),
+    "weights": ({"sample_weight": np.linspace(1, 2, len(Y))}, "other sample weights in the rows for"),
     "validation": ({"validation": 0.3}, "validation rows: "),
 }
 

@@ -122,5 +122,5 @@ def _dask_client(address: str, timeout: float | None) -> Any:
     except (OSError, ValueError) as error:
         raise SettingError(
             f"--dask {address}: no scheduler answers there ({str(error).partition(chr(10))[0]}); give its address, "
-            "as tcp://HOST:8786"
+            "such as tcp://HOST:8786"
         ) from error

@@ -139,7 +139,9 @@ class FunctionJournal(OpenJournal):
             return None
         epochs, answer = found
         if epochs != task.epochs:
-            raise JournalCorrupt(f"{self._path} is damaged: candidate {task.candidate} has other epochs in {task.rung}")
+            raise JournalCorrupt(
+                f"{self._path} is damaged: candidate {task.candidate} has other epochs in rung {task.rung}"
+            )
         return answer
 
     def retraced(self, exactly: bool) -> None:

@@ -69,7 +69,7 @@ def _has(name: str) -> Callable[[Any], bool]:
         if not search.refit:
             raise AttributeError(
                 f"This {type(search).__name__} instance was initialized with `refit={search.refit!r}`: {name} is "
-                "available only after refitting on the best parameters; fit an estimator by `best_params_` yourself"
+                "available only after refitting on the best parameters; fit an estimator with `best_params_` yourself"
             )
         getattr(search.best_estimator_ if hasattr(search, "best_estimator_") else search.estimator, name)
         return True
