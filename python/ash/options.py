@@ -234,9 +234,16 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
     return tuple(model for model in MODELS if model in given)
 
 
+def _threads_of_functions(name: str, value: Any) -> int:
+    """Return the number of threads; the warning about too many names the executor for jobs that wait."""
+    advice = f". Jobs that wait, for a server or a GPU, can run on executor=ThreadPoolExecutor({value})"
+    return resolve_threads(value, advice=advice)
+
+
 _SWITCH = Check("bool", yes_or_no)
 _SECONDS = Check("float or None", read_seconds)
 _THREADS = Check("int or None", lambda name, value: resolve_threads(value))
+_THREADS_OF_FUNCTIONS = Check("int or None", _threads_of_functions)
 _MEMORY = Check("int or None", _bytes)
 _CATEGORICAL = Check('list of str, int or bool, "from_dtype" or None', _columns)
 _CLASS_WEIGHT = Check('"balanced", dict or None', _class_weight)
@@ -473,6 +480,7 @@ class FunctionOptions(RunOptions):
     candidates: Annotated[int | None, Option(128, _optional(_whole(1, LARGEST)), FUNCTIONS, "end")]
     min_epochs: Annotated[int, Option(1, _whole(1, LARGEST), FUNCTIONS, "results")]
     teams: Annotated[bool, Option(False, _SWITCH, ())]
+    threads: Annotated[int, Option(None, _THREADS_OF_FUNCTIONS, ("tune_function",))]
     metric: Annotated[str, Option("score", _word("score"), ())]
     task: Annotated[str, Option(FUNCTION, _word(FUNCTION), (), "results")]
     job_limit: Annotated[float | None, Option(None, Check("float or None", _job_limit), FUNCTIONS)]

@@ -263,6 +263,13 @@ def test_arguments_are_checked(name: str) -> None:
         ash.tune_function(arguments.pop("train"), arguments.pop("space"), **configured(arguments))
 
 
+def test_the_warning_about_many_threads_names_an_executor_for_jobs_that_wait() -> None:
+    with pytest.warns(
+        UserWarning, match=r"threads=1000000 exceeds .* can run on executor=ThreadPoolExecutor\(1000000\)$"
+    ):
+        run(candidates=2, threads=10**6)
+
+
 def test_conditions_are_respected() -> None:
     space = ash.FunctionSpace(
         model=["tree", "linear"], depth=ash.integers(1, 9).when(model="tree"), c=ash.log(0.1, 10).when(model="linear")

@@ -79,7 +79,10 @@ def default_threads(limit: CpuLimit | None = None, environment: Mapping[str, str
 
 
 def resolve_threads(
-    threads: int | None, limit: CpuLimit | None = None, environment: Mapping[str, str] | None = None
+    threads: int | None,
+    limit: CpuLimit | None = None,
+    environment: Mapping[str, str] | None = None,
+    advice: str = "",
 ) -> int:
     """Return the number of threads to use.
 
@@ -90,6 +93,8 @@ def resolve_threads(
         Negative numbers as in joblib: -1 is all allowed CPUs, -2 all but one, and so on; at least one is used.
     limit, environment
         The number of CPUs allowed and the environment variables; by default those of the system.
+    advice : str
+        The end of the warning.
 
     Raises
     ------
@@ -116,6 +121,7 @@ def resolve_threads(
         cpus = "1 CPU" if limit.count == 1 else f"{limit.count} CPUs"
         warn_user(
             f"threads={threads} exceeds the {cpus} available to this process ({limit.reason}); using {limit.count}"
+            f"{advice}"
         )
     return min(int(threads), limit.count)
 
