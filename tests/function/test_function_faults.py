@@ -283,7 +283,10 @@ def test_f47_the_run_ends_if_every_thread_hangs() -> None:
         result = run(function, threads=1, job_limit=0.5)
     release.set()
     assert result.ended == "failures" and result.failures[0].kind == "late"
-    assert any("all threads exceeded job_limit" in str(each.message) for each in warned)
+    told = [str(each.message) for each in warned]
+    assert any("all threads exceeded job_limit" in each for each in told)
+    assert [each.endswith('executor="processes" kills jobs that exceed job_limit') for each in told].count(True) == 1
+    assert result.failures[0].text == "the job took longer than job_limit=0.5 seconds"
 
 
 def test_an_unpicklable_state_fails_only_its_job() -> None:

@@ -164,9 +164,11 @@ class RunnerThreads(ConcurrentRunners):
 
     def late(self) -> str:
         """Return the text of a late job's answer, and warn that the job's thread is lost."""
-        text = f"{super().late()}; a thread cannot be stopped, so the run has one thread fewer until the job returns"
-        warn_user(text)
-        return text
+        warn_user(
+            "a thread cannot be stopped, so the run has one thread fewer until the job returns; "
+            'executor="processes" kills jobs that exceed job_limit'
+        )
+        return super().late()
 
     def _work(self, number: int) -> None:
         while (task := self._tasks.get()) is not None:
