@@ -70,9 +70,9 @@ def test_a_different_run_is_refused_with_the_difference(name: str, tmp_path: Pat
         ({"eta": 3}, [], None),
         ({"eta": 3, "workers": 5}, ["workers"], None),
     ],
-    ids=str,
+    ids=["function", "function and more", "function beside workers", "eta", "eta beside workers"],
 )
-def test_what_is_refused_names_the_changes_that_can_be_allowed(
+def test_an_error_names_the_changes_that_can_be_allowed(
     changes: dict[str, Any], allowed: list[str], names: list[str] | None, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.ash"
