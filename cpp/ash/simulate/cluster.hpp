@@ -23,11 +23,11 @@
 //              (2) the vacancies of a process are in_flight times its threads, minus its jobs in flight. A job is in
 //                  flight from the time it is given out until its result is known;
 //              (3) a thread is idle only while every job that has arrived at its process was taken by another thread;
-//              (4) hence the makespan is at least each of these: work / threads; the longest chain; the coordinator's
 //              (4) hence the makespan is at least each of these: work / threads; the longest chain (the jobs of one
 //                  candidate); the coordinator's seconds; the seconds of any line; two latencies for each job of a
 //                  chain, or of the jobs that share a place in flight;
-//                  without teams. The two are bit-identical if no job is sent to the process of its state.
+//              (5) without latency, bytes and decision_seconds, and with in_flight 1, a cluster decides as a run on
+//                  threads without teams. The two are bit-identical if no job is sent to the process of its state.
 // Threads:     none; any number of runs at once.
 // Cost:        O(log) per event, with three or four events per job; memory 12 bytes per candidate in addition to the
 //              ladder's.
