@@ -112,8 +112,8 @@ def test_scikit_learn_tables_are_tuned(name, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("x,y\n1,a\n2,\n", r"target 'y' lacks 1 of 2 cells; fill these cells or drop"),
-        ("x,y\n1,1\n2,NA\n3,?\n", r"target 'y' lacks 2 of 3 cells"),
+        ("x,y\n1,a\n2,\n", r"target 'y' is missing in 1 of 2 rows; fill these cells or drop"),
+        ("x,y\n1,1\n2,NA\n3,?\n", r"target 'y' is missing in 2 of 3 rows"),
         ("x,z,y\n1,2,0\n1,2\n", r"row 3: 2 cells instead of 3"),
         ("y\n1\n2\n", r"1 column\(s\)"),
         ("", r"0 column\(s\)"),
@@ -141,14 +141,14 @@ def test_unreadable_files_are_refused(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "head", "said"),
     [
-        ("a.xlsx", b"PK\x03\x04", "an Excel file, which is not read: save the table as CSV or Parquet"),
+        ("a.xlsx", b"PK\x03\x04", "an Excel file, which ash cannot read: save the table as CSV or Parquet"),
         ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel file"),
-        ("a.zip", b"PK\x03\x04", "a zip archive, which is not read: unpack it first"),
+        ("a.zip", b"PK\x03\x04", "a zip archive, which ash cannot read: unpack it first"),
         ("a.csv", b"PAR1", "a Parquet file without the extension .parquet, which ash cannot read: rename it"),
         (
             "a.csv",
             gzip.compress(b"x,y\n1,2\n", mtime=0),
-            "a gzip file without the extension .gz, which is not read: rename it",
+            "a gzip file without the extension .gz, which ash cannot read: rename it",
         ),
         ("a.pkl", pickle.dumps([1, 2, 3], protocol=5), "a pickle"),
         ("a.db", b"SQLite format 3\x00", "an SQLite database"),
@@ -156,7 +156,7 @@ def test_unreadable_files_are_refused(tmp_path, capsys):
         (
             "a.csv",
             "x,y\n1,2\n".encode("utf-16"),
-            "text in UTF-16, which is not read: pass --encoding utf-16, or save it in UTF-8",
+            "text in UTF-16, which ash cannot read: pass --encoding utf-16, or save it in UTF-8",
         ),
     ],
 )
@@ -193,7 +193,7 @@ def test_parquet_columns_that_cannot_be_learned_from_are_refused(tmp_path, capsy
         assert re.search(f"column 1 \\('s'\\) has dtype .*: .*{todo}", refused(capsys, str(tmp_path / "a.parquet")))
     for cells in (["a", None, "b"], [1, None, 0], [0.5, None, 1], [True, None, False]):
         frame.assign(s=1, y=pd.Series(cells, dtype=object)).to_parquet(tmp_path / "c.parquet")
-        assert "target 'y' lacks 1 of 3" in refused(capsys, str(tmp_path / "c.parquet"))
+        assert "target 'y' is missing in 1 of 3" in refused(capsys, str(tmp_path / "c.parquet"))
 
 
 def test_invalid_options_are_refused(wine_csv, capsys, tmp_path):

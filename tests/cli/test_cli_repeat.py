@@ -126,11 +126,11 @@ def test_a_different_decision_and_a_different_model_are_named(
         record["model"] = "0" * 64
 
     status, said = run(capfd, "repeat", changed(made, tmp_path, other_decision), table)
-    assert status == 1 and said.startswith("different from decision 3 on, of 14\nrows and version are the same: please")
+    assert status == 1 and said.startswith("different from decision 3 of 14 on\nrows and version are the same: please")
     status, said = run(capfd, "repeat", changed(made, tmp_path, older), table)
     assert status == 1 and "the likely reason is a different version: version of ash: '0.1.0' in the record" in said
     status, said = run(capfd, "check", changed(made, tmp_path, other_model), table)
-    assert status == 1 and "model: its hash is " in said and "0000 is recorded" in said
+    assert status == 1 and "model: its hash is " in said and "but the record has 0000" in said
 
 
 @pytest.mark.parametrize("command", ["check", "repeat"])

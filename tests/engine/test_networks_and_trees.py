@@ -704,7 +704,7 @@ def test_a_journal_of_another_adaptive_run_is_refused_with_the_differences(tmp_p
             {"space": {**TWO_DOMAINS, "dropout": 0.1}},
             "dropout is uniform: 0.0 to 0.5 in the journal, which is not within",
         ),
-        ({"X": WINE[0] ** 2}, "other values of X among the rows"),
+        ({"X": WINE[0] ** 2}, "other values of X in the rows"),
         ({"draws": "random"}, "draws: 'adaptive' in the journal, 'random' in this call"),
     ):
         with pytest.raises(JournalError, match=f"holds another run: .*{words}.*Nothing was changed"):
