@@ -1,11 +1,11 @@
-"""Try a wheel or an sdist as a user gets it, or list the oldest dependencies that pyproject.toml allows.
+"""Tests a wheel or an sdist as users install it, or lists the oldest dependencies that pyproject.toml allows.
 
     python .ci/distribution.py try dist/ash_tune-*.whl    installs it in a fresh environment and tests it there
     python .ci/distribution.py oldest >oldest.txt         constraints for pip: each lower bound as the only version
 
-`try` does what cibuildwheel does after a build: it installs the file with test-requires and nothing else, copies
-test-sources into an empty folder, and runs test-command there. A wheel is tested by the files of this checkout, an
-sdist by its own.
+`try` does what cibuildwheel does after a build: it installs only the file and test-requires, copies test-sources into
+an empty folder, and runs test-command there. A wheel is tested with the files of this checkout, an sdist with the files
+that it contains.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ LOWER_BOUND = re.compile(r"([\w.-]+)(?:\[[\w,-]+\])?>=([\w.]+)")
 
 
 def read(root: Path) -> dict[str, Any]:
-    """Return the content of the pyproject.toml in this folder."""
+    """Return the parsed pyproject.toml of this folder."""
     return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def try_distribution(file: Path, work: Path) -> None:
-    """Install and test a wheel or sdist in this empty folder."""
+    """Install and test a wheel or sdist, using the empty folder `work`."""
     root = ROOT
     if file.suffix != ".whl":
         with tarfile.open(file) as archive:
@@ -54,7 +54,7 @@ def try_distribution(file: Path, work: Path) -> None:
 
 
 def lower_bounds(project: dict[str, Any]) -> list[str]:
-    """Return a line name==version for each lower bound of what builds, runs and tests ash."""
+    """Return a line name==version for each lower bound among the requirements to build, run and test ash."""
     table = project["project"]
     requirements = chain(
         project["build-system"]["requires"], table["dependencies"], *table["optional-dependencies"].values()

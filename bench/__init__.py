@@ -1,17 +1,17 @@
 """The benches of ash: every published figure comes from here. bench/README.md says how to read a figure.
 
-A subject is a package or module `bench.NAME`. Its docstring begins its page. It has `BENCHES`, a tuple of
-`bench.record.Bench`, and `arguments(parser)` if it has options of its own.
+A subject is a package or module `bench.NAME`. Its page starts with the first paragraph of its docstring. It has
+`BENCHES`, a tuple of `bench.record.Bench`, and `arguments(parser)` if it has its own options.
 """
 
 from typing import NamedTuple
 
 
 class Subject(NamedTuple):
-    """What `python -m bench` says about a subject."""
+    """The description of a subject that `python -m bench` prints."""
 
     answers: str
-    takes: str  # on 2 cores
+    takes: str  # duration on 2 cores
 
 
 SUBJECTS = {

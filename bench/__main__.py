@@ -1,4 +1,4 @@
-"""`python -m bench` lists the subjects, or measures one of them. Each subject has a command line of its own."""
+"""The command `python -m bench`: lists the subjects, or measures one. Each subject has its own options."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def listing() -> str:
 
 
 def command(name: str, words: Sequence[str]) -> None:
-    """Run one command with these options."""
+    """Run the command of this name (a subject, `report` or another one) with these options."""
     if name == "all":
         for subject in SUBJECTS:
             command(subject, words)
@@ -39,7 +39,7 @@ def command(name: str, words: Sequence[str]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Return the exit status."""
+    """Run the command line and return the exit status."""
     words = sys.argv[1:] if words is None else words
     if not words or words[0] in ("-h", "--help"):
         print(listing())

@@ -1,20 +1,20 @@
 """Networks trained with all parts of the default recipe, and with one part removed or changed at a time.
 
-A case is one variant of the recipe on one table of `quality`, over all seeds, in a process of its own on one thread. As
-many run at once as there are CPUs. The seed chooses the three quarters of the rows that are fitted; the others are held
-out. Most variants are networks that are trained alone, so that no search makes up for what is missing. They are trained
-for 64 epochs; for 32 from 10,000 rows on, and for 8 from 20,000 on. Steps after the ladder are measured on whole
-searches by the estimators.
+A case is one variant of the recipe on one table of `quality`, over all seeds. It runs in a separate process with one
+thread; as many cases run at once as there are CPUs. The seed selects the three quarters of the rows that are fitted,
+and the rest is held out. Most variants are single networks, so that no search can compensate for the removed part. They
+are trained for 64 epochs, for 32 if the table has at least 10,000 rows, and for 8 if it has at least 20,000. Steps that
+follow the ladder are measured with whole searches by the estimators.
 
-What this favours. The recipe: its rates and widths were chosen with all parts in place. The variants: of several rates,
-the one that is best on the held-out rows is taken.
+What this favors. The recipe: its rates and widths were chosen with all parts in place. The variants: if a variant has
+several rates, the one that is best on the held-out rows is used.
 
 Each ratio compares a variant with the recipe on the same split and seed. Intervals are 95 % confidence intervals of the
-mean over the seeds, by Student's t distribution of the logarithms. They hold for these tables, not for others, and
-assume that the splits of a table are independent. Half a row is added to each error rate, since it may be zero.
+mean logarithm over the seeds, by Student's t distribution. They apply only to these tables, and assume that the splits
+of a table are independent. Half a row is added to each error rate, since an error rate may be zero.
 
-A new part of the recipe gets a line in VARIANTS. --variants, --tables and --seeds choose what to measure now; the rest
-stays on record.
+For a new part of the recipe, add a line to VARIANTS. --variants, --tables and --seeds choose what to measure now. All
+other recorded results are kept.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ Params = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Times:
-    """A factor for the recipe's value; if the recipe has no such hyperparameter, there is nothing to measure."""
+    """A factor for the recipe's value. If the recipe lacks the hyperparameter, the change is not measured."""
 
     factor: float
 
 
 @dataclass(frozen=True)
 class Variant:
-    """The recipe with one part replaced; of several changes, the best one per table counts."""
+    """The recipe with one part replaced. If there are several changes, the best one on each table counts."""
 
-    words: str  # in tables
-    changes: Sequence[Params] = ({},)  # of hyperparameters
-    whole: bool = False  # the changes replace the whole recipe
-    reading: str = ""  # only tables read with this: "levels" of numbers, "neighbors" or "logarithms"
-    without: bool = False  # read the table without these
-    epochs: int | None = None  # None: depends on the number of rows
-    search: Params | None = None  # arguments of an estimator whose whole search is compared
+    words: str  # description for the printed tables
+    changes: Sequence[Params] = ({},)  # changed hyperparameters
+    whole: bool = False  # whether the changes replace the whole recipe
+    reading: str = ""  # measure only tables that ash reads with "levels" of numbers, "neighbors" or "logarithms"
+    without: bool = False  # whether to read the table without the part named by `reading`
+    epochs: int | None = None  # None if they depend on the number of rows
+    search: Params | None = None  # if given, compare whole searches by an estimator with these arguments
 
 
 def _one(words: str, **changes: Any) -> Variant:
@@ -72,11 +72,11 @@ def _one(words: str, **changes: Any) -> Variant:
 
 RECIPE, SEARCH = "recipe", "search"  # the baselines
 LOGARITHMS, BF16 = "logarithms", "bf16"
-OF_SKEWED = (BF16, LOGARITHMS)  # what is measured on tables with skewed targets; logarithms on no others
+OF_SKEWED = (BF16, LOGARITHMS)  # variants measured on tables with skewed targets; LOGARITHMS only on those
 VARIANTS: Mapping[str, Variant] = {
     RECIPE: Variant("the recipe"),
     "number-levels": Variant("no statistics of numbers", reading="levels", without=True),
-    # With neighbors a network soon has learned all but the noise, and a search stops there: 8 epochs are measured too.
+    # With neighbors a network has soon learned all but the noise, and a search stops early: also measure 8 epochs.
     "neighbors": Variant("no neighbors", reading="neighbors", without=True),
     "neighbors-brief": Variant("neighbors, 8 epochs", reading="neighbors", epochs=8),
     "brief": Variant("no neighbors, 8 epochs", reading="neighbors", without=True, epochs=8),
@@ -85,7 +85,7 @@ VARIANTS: Mapping[str, Variant] = {
     "embedding-frequency": _one("embedding_frequency x 4", embedding_frequency=Times(4)),
     "input-scaling": _one("no input_scaling", input_scaling=False),
     "parametric-activation": _one("no parametric_activation", parametric_activation=False),
-    # A rate that suits one parametrization does not suit the other, so this one gets the best of three.
+    # A learning rate that suits one parametrization does not suit the other, so this one gets the best of three rates.
     "parametrization": Variant(
         "standard parametrization, best of 3 rates",
         tuple({"parametrization": "standard", "learning_rate": rate} for rate in (0.001, 0.003, 0.01)),
@@ -122,23 +122,23 @@ VARIANTS: Mapping[str, Variant] = {
 }
 SOURCES = {**TABLES, **SKEWED}
 EPOCHS, EPOCHS_FROM = 64, {10_000: 32, 20_000: 8}
-"""Epochs by the least number of rows to fit: a few thousand updates per table. More would overfit large tables."""
+"""Epochs by the minimum number of fitted rows. This makes a few thousand updates; more would overfit large tables."""
 SEEDS, SEARCH_SEEDS, QUICK_EPOCHS = 10, 4, 4
 SEARCHED = ("optdigits", "winequality_white", "digits", "breast_cancer", "diabetes")
 QUICK_TABLES, QUICK_VARIANTS = ("wine", "diabetes"), ("dropout", "embedding-off", "plain", "refit")
 SEARCHES = {"candidates": 24, "config": ash.SearchConfig(min_epochs=4, max_rungs=4)}
 QUICK_SEARCHES = {"candidates": 8, "config": ash.SearchConfig(min_epochs=2, max_rungs=2)}
-HELD_OUT = 1  # validation rows of a network that is trained alone: one is required, though nothing is chosen by it
+HELD_OUT = 1  # validation rows of a single network: ash requires one, although nothing is selected by it
 LEAST_ACCURACY = 0.9
 CONFIDENCE = 0.95
-DIGITS = 4  # of a loss on record
+DIGITS = 4  # digits of a recorded loss
 
 
-# What is measured
+# Measurement
 
 
 def cases(options: Namespace) -> Sequence[Case]:
-    """Return a case per table and variant, including the baselines of the chosen variants."""
+    """Return one case per table and variant, including the baselines of the chosen variants."""
     chosen = options.variants or (QUICK_VARIANTS if options.quick else tuple(VARIANTS))
     made = []
     for table in options.tables or (QUICK_TABLES if options.quick else (*FILES, *SMALL, *SKEWED)):
@@ -174,9 +174,9 @@ def _run(options: Namespace, table: str, variant: str, seeds: int) -> dict[str, 
 
 
 def measure(table: str, variant: str, seeds: int, folder: str | None, quick: bool) -> dict[str, Any]:
-    """Return the losses by configuration and seed; none if the variant is the recipe itself on this table.
+    """Return the losses by configuration and seed; empty if the variant equals the recipe on this table.
 
-    work: the multiply-adds of the training, by configuration.
+    `work` has the multiply-adds of the training, by configuration.
     """
     warnings.simplefilter("ignore")
     own, runs, rows = VARIANTS[variant], [], {}
@@ -193,7 +193,7 @@ def measure(table: str, variant: str, seeds: int, folder: str | None, quick: boo
         rows["epochs"] = QUICK_EPOCHS if quick else own.epochs or epochs_of(len(data.y))
         with _without(own.reading) if own.without else nullcontext():
             runs.append([_fit(data, each, rows["epochs"], seed) for each in configurations(own, first.best_params)])
-    fits = list(zip(*runs, strict=True))  # by configuration, then by seed
+    fits = list(zip(*runs, strict=True))  # indexed by configuration, then by seed
     kinds = [what for what in ("error", "log_loss", "work") if fits and what in fits[0][0]]
     found = {what: [[fit[what] for fit in own] for own in fits] for what in kinds}
     if "work" in found:
@@ -202,7 +202,7 @@ def measure(table: str, variant: str, seeds: int, folder: str | None, quick: boo
 
 
 def epochs_of(rows: int) -> int:
-    """Return the epochs of a network trained alone on this many rows."""
+    """Return the number of epochs for a single network on this many rows."""
     return next((epochs for least, epochs in reversed(EPOCHS_FROM.items()) if rows >= least), EPOCHS)
 
 
@@ -213,7 +213,7 @@ def _is_read_with(schema: Schema, part: str) -> bool:
 
 
 def _without(part: str) -> Any:
-    """Return a context in which tables are read without this part, which no argument can switch off."""
+    """Return a context in which tables are read without this part, since no argument disables the part."""
     if part == "logarithms":
         return patch.object(planning, "_is_skewed", lambda y: False)
     name = {"levels": "with_recurring", "neighbors": "with_neighbors"}[part]
@@ -221,7 +221,7 @@ def _without(part: str) -> Any:
 
 
 def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:
-    """Return the configurations to train on a table with this recipe; none if they would be the recipe itself."""
+    """Return the variant's configurations on a table with this recipe, without those that equal the recipe."""
     if not any(variant.changes):
         return [recipe]
     found: list[Params] = []
@@ -236,7 +236,7 @@ def configurations(variant: Variant, recipe: Params) -> Sequence[Params]:
 
 
 def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.Result:
-    """Return the run of one configuration; the default is the recipe: the first candidate for these rows."""
+    """Train one configuration and return the run; None trains the recipe, the first candidate for these rows."""
     return ash.tune(
         *(data.x, data.y, None if params is None else ash.Space(**params)),
         candidates=1,
@@ -251,7 +251,7 @@ def trained(data: Split, params: Params | None, epochs: int, seed: int) -> ash.R
 
 
 def _fit(data: Split, params: Params, epochs: int, seed: int) -> dict[str, Any]:
-    """Return the losses of a network; one that diverges counts as a guess of the most frequent class or the mean."""
+    """Return the losses of a network; a diverged one is replaced by a guess from the class frequencies or the mean."""
     try:
         run = trained(data, params, epochs, seed)
     except ash.AllDiverged:
@@ -264,7 +264,7 @@ def _fit(data: Split, params: Params, epochs: int, seed: int) -> dict[str, Any]:
 
 
 def _searched(data: Split, arguments: Params, seed: int) -> dict[str, Any]:
-    """Return the losses of an estimator after a search without a time limit."""
+    """Return the losses of an estimator that has searched without a time limit."""
     estimator = ash.ASHClassifier if data.classes else ash.ASHRegressor
     fitted = estimator(**arguments, n_jobs=1, random_state=seed).fit(data.x, data.y)
     return {**_losses(fitted, data), "diverged": False}
@@ -275,7 +275,7 @@ def _losses(model: Any, data: Split) -> dict[str, float]:
 
 
 def check(_: Namespace) -> None:
-    """End the bench unless the recipe learns, and learns the same if it is given by name."""
+    """End the bench unless the recipe learns, and gives the same result if its values are passed explicitly."""
     rows = split("digits", None, 0, categories=False)
     first = trained(rows, None, EPOCHS, seed=0)
     second = trained(rows, first.best_params, EPOCHS, seed=0)
@@ -291,7 +291,7 @@ def check(_: Namespace) -> None:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A geometric mean with its interval; one value has no interval."""
+    """A geometric mean with its confidence interval; a single value has no interval."""
 
     mean: float
     low: float | None = None
@@ -302,14 +302,14 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """Return whether the part of the recipe that the variant replaces pays, costs, or shows no effect."""
+        """Return whether the part that the variant replaces improves the recipe, worsens it, or shows no effect."""
         if self.low is not None and self.low > 1:
             return "pays"
         return "costs" if self.high is not None and self.high < 1 else "not shown"
 
 
 def ratio(logs: Iterable[float]) -> Ratio | None:
-    """Return the ratio of these logarithms; None if there are none."""
+    """Return the geometric mean of the ratios with these logarithms; None if there are none."""
     from scipy.stats import t
 
     values = list(logs)
@@ -323,7 +323,7 @@ def ratio(logs: Iterable[float]) -> Ratio | None:
 
 
 def log_ratios(values: Mapping[str, Any], table: str, variant: str, what: str) -> list[float]:
-    """Return the log ratio of the losses to those of the recipe, by seed, for the configuration with the least mean."""
+    """Return the logs of a variant's losses over the recipe's, by seed, for the configuration with the least mean."""
     own, base = (values.get(f"{table}, {each}", {}) for each in (variant, base_of(variant)))
     if not own.get(what) or not base.get(what):
         return []
@@ -338,13 +338,13 @@ def log_ratios(values: Mapping[str, Any], table: str, variant: str, what: str) -
 
 
 def overall(values: Mapping[str, Any], variant: str, what: str, tables: Sequence[str]) -> tuple[Ratio | None, int]:
-    """Return the ratio over the tables that have the variant, averaged seed by seed, and the number of these tables."""
+    """Return a variant's ratio, averaged over its tables for each seed, and the number of these tables."""
     found = [logs for table in tables if (logs := log_ratios(values, table, variant, what))]
     return ratio(map(fmean, zip(*found, strict=False))), len(found)
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return the results of the recipe alone, and the value of each part, overall and table by table."""
+    """Return the recipe's own results, and the value of each part, overall and by table."""
     there = [(table, v) for table in (*FILES, *SMALL, *SKEWED) for v in VARIANTS if f"{table}, {v}" in values]
     tables = list(dict.fromkeys(table for table, _ in there))
     compared = [v for v in VARIANTS if v not in (RECIPE, SEARCH) and v in {variant for _, variant in there}]
@@ -409,7 +409,7 @@ def _work(values: Mapping[str, Any], variant: str, tables: Sequence[str]) -> str
 
 
 def arguments(parser: Parser) -> None:
-    """Add the options that only this subject has."""
+    """Add this subject's own options."""
     tables = (*FILES, *SMALL, *SKEWED)
     parser.add_argument("--data", type=folder(), help="folder of the tables in CSV files (else ../shared/data)")
     parser.add_argument("--tables", type=names(tables), help=f"some of {','.join(tables)} (all)")

@@ -1,4 +1,4 @@
-"""Parsers of the command lines, and the types of arguments that several subjects share. An error is one sentence."""
+"""The command-line parser, and argument types that several subjects share. Each error is one sentence."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser that reports errors in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """End with exit status 2."""
+        """Print the error and exit with status 2."""
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def integer(most: int) -> Callable[[str], int]:
-    """Return a type for an integer from 1 to `most`."""
+    """Return an argument type that accepts an integer from 1 to `most`."""
 
     def read(text: str) -> int:
         if not text.strip().isdecimal() or not 1 <= int(text) <= most:
@@ -28,7 +28,7 @@ def integer(most: int) -> Callable[[str], int]:
 
 
 def integers(most: int) -> Callable[[str], tuple[int, ...]]:
-    """Return a type for integers from 1 to `most` with commas between; sorted, each once."""
+    """Return an argument type for comma-separated integers from 1 to `most`, which are sorted and deduplicated."""
 
     def read(text: str) -> tuple[int, ...]:
         words = text.split(",")
@@ -42,7 +42,7 @@ def integers(most: int) -> Callable[[str], tuple[int, ...]]:
 
 
 def names(allowed: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
-    """Return a type for some of these names with commas between."""
+    """Return an argument type that accepts a comma-separated selection of these names."""
     known = tuple(allowed)
 
     def read(text: str) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def names(allowed: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
 
 
 def folder(*files: str) -> Callable[[str], str]:
-    """Return a type for the path of a folder that holds these files, as JSON holds it."""
+    """Return an argument type that accepts the path of a folder with these files, and returns it as text for JSON."""
 
     def read(text: str) -> str:
         for file in files:

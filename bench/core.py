@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 def core_settings(**values: Any) -> _core.Settings:
-    """Make settings of the core with these attributes."""
+    """Return core settings with these attributes."""
     settings = _core.Settings()
     for name, value in values.items():
         setattr(settings, name, value)
@@ -29,7 +29,7 @@ def core_settings(**values: Any) -> _core.Settings:
 def core_data(
     x: Array, classes: NDArray[np.int64], count: int, *, standardize: bool = True, validation: int = 0
 ) -> _core.Data:
-    """Make data with the last rows for validation; 0: all rows train, and the first validates too."""
+    """Return core data whose last `validation` rows validate. With 0, all rows train, and the first also validates."""
     numbers = np.arange(len(x), dtype=np.int64)
     training, scoring = (numbers[:-validation], numbers[-validation:]) if validation else (numbers, numbers[:1])
     y = np.ascontiguousarray(classes[:, None], dtype=np.float64)
@@ -38,7 +38,7 @@ def core_data(
 
 
 def training_cost(sizes: Sequence[int]) -> int:
-    """Return the multiply-adds of training on one row, as cpp/ash/model/cost.hpp counts them."""
+    """Return the multiply-adds of a training step per row, as cpp/ash/model/cost.hpp counts them."""
 
     def padded(columns: int) -> int:
         return -(-columns // 16) * 16
@@ -48,7 +48,7 @@ def training_cost(sizes: Sequence[int]) -> int:
 
 
 def run_core(data: _core.Data, candidates: Sequence[_core.Settings], **options: Any) -> Mapping[str, NDArray[Any]]:
-    """Run the core's tuner to its end and return the columns of its jobs."""
+    """Run the core's tuner until it has finished, and return the columns of its jobs."""
     tuner = _core.Tuner([data], candidates, **options)
     tuner.start()
     while not tuner.wait(60.0):
@@ -57,12 +57,12 @@ def run_core(data: _core.Data, candidates: Sequence[_core.Settings], **options: 
 
 
 def oracle() -> ModuleType:
-    """Load tests/oracles/reference_network.py and its layers: the trainer in plain numpy, in double precision."""
+    """Load tests/oracles/reference_network.py and its layers, a plain numpy trainer in double precision."""
     return [_load(name) for name in ("reference_layers", "reference_network")][-1]
 
 
 def _load(name: str) -> ModuleType:
-    """Load a module of the tests under its own name, by which the others import it."""
+    """Load a test module under its own name, since the other modules import it by that name."""
     path = ROOT / "tests" / "oracles" / f"{name}.py"
     specification = importlib.util.spec_from_file_location(name, path)
     if specification is None or specification.loader is None:

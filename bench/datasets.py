@@ -1,4 +1,4 @@
-"""The tables that benches read: scikit-learn's digits, or the full optical digits if their folder is given."""
+"""Reads the digits for benches: scikit-learn's digits, or the full optical digits from a given folder."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bench.machine import ROOT
 Array = NDArray[np.float64]
 Classes = NDArray[np.int64]
 FILES = ("optdigits_train.csv.gz", "optdigits_test.csv.gz")
-BESIDE = ROOT.parent / "shared" / "data"  # where the tests look for larger tables too
+BESIDE = ROOT.parent / "shared" / "data"  # the tests also look for larger tables here
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Rows to tune on and rows to test on; 64 features, 10 classes."""
+    """Rows to tune on and rows to test on, with 64 features and 10 classes."""
 
     name: str
     x: Array
@@ -28,15 +28,15 @@ class Digits:
 
 
 def read_table(path: Path) -> tuple[Array, Classes]:
-    """Return features and integer classes of a CSV file whose last column is the target."""
+    """Return the features and integer classes of a CSV file whose last column is the target."""
     rows = np.loadtxt(path, delimiter=",", skiprows=1)
     return np.ascontiguousarray(rows[:, :-1]), rows[:, -1].astype(np.int64)
 
 
 def digits(folder: Path | str | None) -> Digits:
-    """Return the UCI optical digits in this folder (3,823 rows and 1,797 to test on).
+    """Return the UCI optical digits in this folder (3,823 rows to tune on, 1,797 to test on).
 
-    Without a folder, return scikit-learn's digits, which are that test part: 1,347 rows, and a quarter to test on.
+    Without a folder, return scikit-learn's digits, which are the UCI test rows: 1,347 to tune on, a quarter to test on.
     """
     if folder is not None:
         (x, y), (x_test, y_test) = (read_table(Path(folder) / file) for file in FILES)
@@ -50,5 +50,5 @@ def digits(folder: Path | str | None) -> Digits:
 
 
 def table_file(folder: Path | str | None, file: str) -> Path:
-    """Return the path of a larger table: in this folder, by default in ../shared/data."""
+    """Return the path of a larger table in this folder, which is ../shared/data by default."""
     return Path(folder or BESIDE) / file

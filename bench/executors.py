@@ -1,14 +1,14 @@
 """The same run of 128 small networks on digits, in threads of this process and on two workers of each kind of executor.
 
-The executors are processes of the standard library and of loky, two processes of Dask, two ranks of MPI, and one rank
-of two threads. They are opened and do the run once before the clock starts. `mpiexec` starts its processes for each
-measurement; they do the run twice, and the second one counts. Each place is measured in turns with two threads without
-teams. All digests must be equal.
+The executors are standard-library processes, loky processes, two Dask processes, two MPI ranks, and one MPI rank with
+two threads. They are opened and do the run once before the clock starts. `mpiexec` starts new processes for each
+measurement; they do the run twice, and the second run counts. Each place is measured in turn with two threads of this
+process that form no teams. All digests must be equal.
 
-What this favours. `ash`: one machine, whose network is its memory. Against `ash`: two cores, which the deciding process
-shares with the workers, and jobs of a millisecond, which are the worst case.
+What this favors. `ash`: all processes are on one machine, so no real network is involved. Against `ash`: the deciding
+process shares two cores with the workers, and jobs take about a millisecond, which is the worst case.
 
-    mpiexec -n 3 python -m mpi4py.futures -m bench.executors 128 2       what a case of MPI runs: candidates, threads
+    mpiexec -n 3 python -m mpi4py.futures -m bench.executors 128 2       command of an MPI case: candidates and threads
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Run = Callable[[], dict[str, Any]]
 
 
 def once(candidates: int, **where: Any) -> dict[str, Any]:
-    """Do the run once: seconds, digest and jobs."""
+    """Do the run once and return its seconds, digest and number of jobs."""
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
@@ -77,7 +77,7 @@ EXECUTORS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "loky": _loky,
     "Dask": _dask,
 }
-"""Contexts that open an executor and close it."""
+"""Context managers that open and close an executor, by place."""
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def _mpi(ranks: int, candidates: int) -> Iterator[Run]:
 
 
 def mpiexec() -> str | None:
-    """Return the path of the command: beside Python, or on the PATH."""
+    """Return the path of `mpiexec`, from Python's own folder or the PATH; None if it is not found."""
     return shutil.which("mpiexec", path=f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
 
 
@@ -114,7 +114,7 @@ NEEDS = {"loky": "loky", "Dask": "distributed", "MPI": "mpi4py", "MPI, a rank of
 
 
 def missing(place: str) -> str | None:
-    """Return which package or program is missing, in a few words."""
+    """Return which package or program is missing, in a few words; None if none is."""
     package = NEEDS.get(place, "sklearn")
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed"
@@ -122,7 +122,7 @@ def missing(place: str) -> str | None:
 
 
 def measure(place: str, candidates: int, rounds: int) -> dict[str, Any]:
-    """Time a place and threads of this process in turns; end if a digest differs."""
+    """Time the run in a place and in this process's threads in turn; end the bench if a digest differs."""
     if (why := missing(place)) is not None:
         return {"skipped": why}
     base = partial(once, candidates, **HERE[BASE])
@@ -135,7 +135,7 @@ def measure(place: str, candidates: int, rounds: int) -> dict[str, Any]:
 
 
 def compared(runs: Mapping[str, Run], place: str, rounds: int) -> dict[str, Any]:
-    """Return the seconds of a place, its overhead, and the extra time of a job there compared with threads."""
+    """Return the seconds of a place, its overhead, and the extra time per job compared with threads."""
     found = interleaved(runs, rounds)
     if len({each["digest"] for own in found.values() for each in own}) > 1:
         raise SystemExit(f"{place}: another digest than in threads of this process: nothing to time")
@@ -145,13 +145,13 @@ def compared(runs: Mapping[str, Run], place: str, rounds: int) -> dict[str, Any]
 
 
 def cases(options: Namespace) -> Sequence[Case]:
-    """Return a case per place."""
+    """Return one case per place."""
     told = (QUICK_CANDIDATES, QUICK_ROUNDS) if options.quick else (CANDIDATES, ROUNDS)
     return [Case(place, partial(measure, place, *told)) for place in (*HERE, *PLACES) if place != BASE]
 
 
 def sections(values: Mapping[str, Any]) -> Sequence[Section]:
-    """Return the table."""
+    """Return the table of all places."""
     rows = [
         [name, value["skipped"], "", ""]
         if "skipped" in value
@@ -182,5 +182,5 @@ if __name__ == "__main__":
 
     with MPIPoolExecutor() as ranks:
         again = partial(once, int(sys.argv[1]), executor=ranks, threads=int(sys.argv[2]))
-        again()  # loads what is loaded only once
+        again()  # warm-up: loads code that is loaded only once
         print(json.dumps(again()))

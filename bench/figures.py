@@ -1,7 +1,7 @@
-"""Spreads of repeated measurements, and tables and pictures of figures for the terminal and for a page.
+"""Spreads of repeated measurements, and the tables and pictures for the terminal and for a page.
 
-A table's first column names the row and is left-aligned, the others are right-aligned. Simulated lines of a picture are
-dashed, published ones dotted, bounds dash-dotted.
+A table's first column names the row and is left-aligned; the other columns are right-aligned. In pictures, simulated
+lines are dashed, published lines dotted and bounds dash-dotted.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axes of few whole numbers, each of which gets a tick
-MARKERS = "osD^vPX*<"  # one fewer than there are colours, so that a repeated colour has another marker
+COUNTS = ("threads", "rows of a batch", "time limit in seconds")  # axes with a few whole numbers, which all get a tick
+MARKERS = "osD^vPX*<"  # one marker fewer than colors, so that a repeated color has another marker
 STYLES = {"measured": "-", "simulated": "--", "published": ":", "bound": "-."}
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return minimum, median and maximum."""
+    """Return the minimum, median and maximum."""
     return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
 def shown(line: Mapping[str, float], form: str = ".3f") -> str:
-    """Return minimum / median / maximum as text."""
+    """Format a spread as "minimum / median / maximum"."""
     return " / ".join(format(line[name], form) for name in ("min", "median", "max"))
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
-    """Return the spread of the ratios of pairs."""
+    """Return the spread of the ratios above / below of pairs."""
     return spread([a / b for a, b in zip(above, below, strict=True)])
 
 
 def verdict(value: float, relation: str, required: float | None) -> str:
-    """Return the requirement, and whether the value meets it; relation: ">=" or "<="."""
+    """Return the requirement and "yes" or "NO"; `relation` is ">=" or "<="."""
     if required is None:
         return "-"
     held = value >= required if relation == ">=" else value <= required
@@ -43,31 +43,31 @@ def verdict(value: float, relation: str, required: float | None) -> str:
 
 
 def one_round(functions: Mapping[str, Callable[[], Any]], number: int) -> dict[str, Any]:
-    """Call each once, in reverse order in odd rounds, so that none is always first; return the results by name."""
+    """Call each function once, in reverse order if `number` is odd, so that none is always first; return results."""
     return {name: functions[name]() for name in list(functions)[:: -1 if number % 2 else 1]}
 
 
 def interleaved(functions: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[Any]]:
-    """Call all functions in turn for this many rounds, in reverse in every other; return the results by name."""
+    """Call all functions in turn for this many rounds, every other round in reverse; return the results by name."""
     results = [one_round(functions, number) for number in range(rounds)]
     return {name: [result[name] for result in results] for name in functions}
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the seconds that one call took, and what it returned."""
+    """Call the function; return the seconds it took and its result."""
     start = time.perf_counter()
     result = function()
     return time.perf_counter() - start, result
 
 
 def item_lines(text: str) -> list[str]:
-    """Return the lines of a text as an item of a Markdown list."""
+    """Return the lines of a text, indented and wrapped as an item of a Markdown list."""
     return textwrap.wrap(text, 120, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a header; the note says how to read it, in a sentence or two."""
+    """Rows of text under a header. The note explains the table in a sentence or two."""
 
     title: str
     header: Sequence[str]
@@ -75,7 +75,7 @@ class Table:
     note: str = ""
 
     def as_text(self) -> str:
-        """Return it with aligned columns."""
+        """Return the table as plain text with aligned columns."""
         lines = [self.header, *self.rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
         shown = [
@@ -88,7 +88,7 @@ class Table:
         return "\n".join([self.title, *shown, *([self.note] if self.note else [])])
 
     def as_markdown(self) -> str:
-        """Return it as a table of Markdown."""
+        """Return the table in Markdown."""
         first, *others = (
             "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (self.header, *self.rows)
         )
@@ -98,22 +98,22 @@ class Table:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph."""
+    """A paragraph of a page."""
 
     words: str
 
     def as_text(self) -> str:
-        """Return it as it is."""
+        """Return the paragraph unchanged."""
         return self.words
 
     def as_markdown(self) -> str:
-        """Return it as it is."""
+        """Return the paragraph with a final newline."""
         return f"{self.words}\n"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a plot; kind is measured, simulated, published or bound. No label: it continues the last line."""
+    """A line of a plot; `kind` is measured, simulated, published or bound. Without a label it continues the last line."""
 
     label: str
     points: Mapping[float, float]
@@ -122,16 +122,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """Lines over one axis: a panel of a picture."""
+    """Lines over one axis; one panel of a picture."""
 
     title: str
     x: str
     y: str
     lines: Sequence[Line]
-    logarithmic: Sequence[str] = ()  # "x", "y" or both
+    logarithmic: Sequence[str] = ()  # logarithmic axes: "x", "y" or both
 
     def draw(self, axes: Any) -> None:
-        """Draw it on axes of matplotlib."""
+        """Draw the lines on matplotlib axes."""
         number = -1
         for line in self.lines:
             number += bool(line.label)
@@ -152,7 +152,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Dots:
-    """A dot per name, from the top down, on a logarithmic axis, with a note beside it."""
+    """One dot per name, from top to bottom, on a logarithmic axis, each with a note beside it."""
 
     title: str
     x: str
@@ -160,7 +160,7 @@ class Dots:
     notes: Mapping[str, str]
 
     def draw(self, axes: Any) -> None:
-        """Draw them on axes of matplotlib."""
+        """Draw the dots and notes on matplotlib axes."""
         for name, value in reversed(self.values.items()):
             axes.plot([value], [name], "o", color="C0")
             axes.annotate(
@@ -174,7 +174,7 @@ class Dots:
 
 @dataclass(frozen=True)
 class Picture:
-    """One PNG file of plots side by side, `columns` in a row; name is that of the file."""
+    """A PNG file called `name` with plots side by side, `columns` in a row."""
 
     name: str
     plots: Sequence[Plot | Dots]
@@ -183,15 +183,15 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """Return the titles of its plots."""
+        """Return the joined titles of the plots."""
         return "; ".join(dict.fromkeys(plot.title for plot in self.plots))
 
     def as_text(self) -> str:
-        """Return its title; a table beside it has the figures."""
+        """Return the title; a nearby table has the figures."""
         return f"picture {self.name}: {self.title}"
 
     def as_markdown(self) -> str:
-        """Return the picture, which lies beside the page."""
+        """Return a Markdown link to the picture, which is stored beside the page."""
         return f"![{self.title}]({self.name}.png)\n" + (f"\n{self.note}\n" if self.note else "")
 
     def draw(self, folder: Path) -> None:

@@ -1,15 +1,16 @@
 """Timed runs repeated from their records, and the cost of a schedule that can be repeated.
 
-Proof. A timed fit is repeated without a clock on another number of threads. Both must have the same decisions and the
-same bytes of the model's file. During some fits another program runs on every core; some fits go through Dask or loky,
-or are killed and resumed. Fits without load are also repeated on the same number of threads, to compare times.
+Proof. A timed fit is repeated without a clock on another number of threads. Both fits must make the same decisions and
+save the same model file, byte for byte. During some fits another program runs on every core. Some fits run through Dask
+or loky, or are killed and resumed. Fits without load are also repeated on the same number of threads, to compare times.
 
-Price. The same fit with schedule="reproducible" and with schedule="greedy", on two threads: errors on held-out rows,
-the share of the trained epochs that was decided before the end, and the share of the cores' time that was used.
-The ratio of errors is smoothed as in the bench `quality`.
+Price. The same fit is run with schedule="reproducible" and with schedule="greedy", on two threads. The bench measures
+the errors on held-out rows, the share of the trained epochs that was decided before the end, and the share of the
+cores' time that was used. The ratio of errors is smoothed as in the bench `quality`.
 
-What this favours. The greedy schedule uses all results; the other one drops those that came too early. The bench takes
-two hours; --parts and --tables choose what to measure now. Nothing else may run on the machine.
+What this favors. The greedy schedule uses all results, while the reproducible one drops results whose turn had not come
+when the time was up. The bench takes two hours; --parts and --tables choose what to measure now. Nothing else may run
+on the machine.
 """
 
 from __future__ import annotations
@@ -53,12 +54,12 @@ QUICK_LIMIT = 2.0
 LEAST_ROWS = 1_000
 MOST_RATIO, LEAST_DECIDED, LEAST_BUSY, MOST_REPEAT = 1.01, 0.97, 0.95, 1.02
 FEW_ROWS = 500
-COPIES = 5  # of a fit in each place
+COPIES = 5  # number of fits (of different variants) in each place
 LOAD = "import time\nwhile True: pass"
 
 
 class Variant(NamedTuple):
-    """A way to fit a table; the weights of rows are 0, 1 and 2 in turn."""
+    """A way to fit a table. If `weighted`, the rows have the weights 0, 1 and 2 in turn."""
 
     table: str
     given: Mapping[str, Any] = {}
@@ -76,7 +77,7 @@ VARIANTS = {
     "no refit": Variant("titanic", {"validation": 0.25, "refit": False, "scoring": "neg_log_loss"}),
 }
 SHAPES = ((5.0, 1), (5.0, 2), (15.0, 1), (15.0, 2), (60.0, 2))
-"""Time limits and threads of the fits that are repeated."""
+"""Time limits (seconds) and numbers of threads of the fits that are repeated."""
 
 
 # Proof
@@ -100,7 +101,7 @@ def prove(variant: str, limit: float, threads: int, loaded: bool, data: str | No
 
 
 class Fitting:
-    """The fits of one variant, in this process."""
+    """Fits of one variant in this process."""
 
     def __init__(self, variant: str, data: str | None) -> None:
         import ash
@@ -112,22 +113,22 @@ class Fitting:
         self._weights = np.arange(len(rows.y)) % 3 if self._variant.weighted else None
 
     def warm_up(self) -> None:
-        """Load what is loaded only once."""
+        """Fit a few rows, so that code that is loaded only once is loaded before the clock starts."""
         self._estimator(candidates=2, n_jobs=1).fit(self._x[:FEW_ROWS], self._y[:FEW_ROWS])
 
     def timed(self, limit: float, threads: int | None, **changes: Any) -> Any:
-        """Return a fit that ends at the limit."""
+        """Return an estimator fitted until the time limit."""
         given = {**self._variant.given, "time_limit": limit, "n_jobs": threads, "random_state": 0, **changes}
         return self._estimator(**given).fit(self._x, self._y, sample_weight=self._weights)
 
     def again(self, first: Any, **where: Any) -> Any:
-        """Return a fit that repeats the first one from its record."""
+        """Return an estimator whose fit repeats the first fit from its record."""
         fit = self._estimator(record=first.result_.record, **where)
         return fit.fit(self._x, self._y, sample_weight=self._weights)
 
 
 def is_equal(first: Any, again: Any) -> bool:
-    """Return whether two fits have the same digest, record and bytes of the model's file."""
+    """Return whether two fits have the same digest, the same record and byte-identical model files."""
     same = first.result_.digest == again.result_.digest and first.result_.record == again.result_.record
     return bool(same and _file_of(first.model_) == _file_of(again.model_))
 
@@ -158,7 +159,7 @@ def _load() -> Iterator[None]:
 
 
 def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None) -> dict[str, Any]:
-    """Fit here and repeat it through an executor, or the other way round."""
+    """Fit in this process and repeat the fit through an executor, or fit there and repeat here; return the outcome."""
     warnings.simplefilter("ignore")
     fit = Fitting(variant, data)
     with EXECUTORS[place]() as executor:
@@ -170,7 +171,7 @@ def prove_elsewhere(place: str, variant: str, here_first: bool, data: str | None
 
 
 def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
-    """Kill a fitting process at a random moment, resume its journal, and repeat the outcome."""
+    """Kill a process at a random moment of its fit, resume the fit from the journal, and repeat the finished fit."""
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as place:
         journal = str(Path(place) / "run.ash")
@@ -184,7 +185,7 @@ def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
         child.send_signal(signal.SIGKILL)
         child.wait()
         fit = Fitting(variant, data)
-        first = fit.timed(3 * PLACE_LIMIT + 2.0, 1, journal=journal)  # the time of the killed process included
+        first = fit.timed(3 * PLACE_LIMIT + 2.0, 1, journal=journal)  # includes the time of the killed process
         return {**_about(first), "equal": is_equal(first, fit.again(first, n_jobs=THREADS))}
 
 
@@ -192,7 +193,7 @@ def prove_killed(variant: str, seed: int, data: str | None) -> dict[str, Any]:
 
 
 def price(table: str, schedule: str, seed: int, limit: float, data: str | None) -> dict[str, Any]:
-    """Return the error of a timed fit, the decided share of its epochs, and the used share of the cores' time."""
+    """Return the errors of a timed fit, the decided share of its epochs, and the used share of the cores' time."""
     from ash import SearchConfig
 
     warnings.simplefilter("ignore")
@@ -207,7 +208,7 @@ def price(table: str, schedule: str, seed: int, limit: float, data: str | None) 
 
 
 def decided(result: Any) -> float:
-    """Return the decided share of the epochs of all finished jobs."""
+    """Return the epochs of decided jobs as a share of the epochs of all finished jobs."""
     epochs = {rung["rung"]: rung["epochs"] for rung in result.rungs}
     ended = {(candidate, rung) for candidate, rung in zip(*_keys(result.fold_scores), strict=True)}
     of_jobs = set(zip(*_keys(result.columns), strict=True))
@@ -221,7 +222,7 @@ def _keys(columns: Mapping[str, Any]) -> tuple[list[int], list[int]]:
 
 
 def search(seed: int, limit: float, data: str | None) -> dict[str, Any]:
-    """Return how far a timed search over LightGBM gets on the ladder, and whether it can be repeated."""
+    """Return the highest rung that a timed search over LightGBM reaches, and whether a repetition equals the search."""
     from lightgbm import LGBMClassifier
 
     import ash
@@ -255,7 +256,7 @@ def search(seed: int, limit: float, data: str | None) -> dict[str, Any]:
 
 
 def cases(options: Namespace) -> Sequence[Case]:
-    """Return the cases of the parts that were chosen."""
+    """Return the cases of the chosen parts."""
     plan = {PROOF: _proofs, PLACES: _places, PRICE: _prices, SEARCH: _searches}
     return [case for part in options.parts or PARTS for case in plan[part](options, options.data)]
 
@@ -315,7 +316,7 @@ def _run(table: str, function: str, told: Mapping[str, Any], package: str | None
 
 
 def sections(values: Mapping[str, Any]) -> Sequence[Section]:
-    """Return a table for each part."""
+    """Return one table per measured part."""
     parts: dict[str, dict[str, Any]] = {part: {} for part in PARTS}
     for key, value in values.items():
         part, _, rest = key.partition(": ")

@@ -1,20 +1,20 @@
-"""Compare the samplers of candidates on a ladder of `ash.tune_function`.
+"""Compares samplers of candidates in runs of `ash.tune_function`.
 
     python -m scripts.compare_samplers [SEEDS]    # prints a table; 8 seeds take half an hour on one core
 
-    random     draws without repetition
-    adaptive   the default: two of three draws are near good candidates
+    random     random draws without repetition
+    adaptive   the default: two in three draws are near good candidates
     Sobol      points that fill the space evenly
-    TPE        optuna.samplers.TPESampler, told the ranks of all candidates; multivariate: all hyperparameters together
-    forest     points with the best ranks by a forest of extra trees, one in five drawn at random
+    TPE        optuna.samplers.TPESampler, told the ranks of all candidates; multivariate: models parameters jointly
+    forest     points that a forest of extra trees ranks best; one in five is drawn at random
 
 Functions: Branin, Ackley, Rosenbrock, Levy and Hartmann 6 (Surjanovic and Bingham, Virtual Library of Simulation
-Experiments), with a rate, and a choice of four that shifts the value. A score after t epochs is the negated value minus
-the rest of a learning curve. "steady" curves fall alike; "crossing" ones fall faster with higher rates and end higher.
-Tables: LightGBM on data of scikit-learn, a quarter held out.
+Experiments). Two hyperparameters are added: a rate, and a choice among four shifts of the value. The score after t
+epochs is the negated value minus the rest of a learning curve. All "steady" curves fall at the same pace. "crossing"
+curves fall faster at higher rates and end higher. Tables: LightGBM on scikit-learn's data, with a quarter held out.
 
-All samplers have the same epochs: those of 15 or 50 candidates that are trained in full. The ladder has four rungs, eta
-3. The error is that of the best candidate of a run, trained in full; the time of the sampler itself is not counted.
+All samplers have the same number of epochs, which would train 15 or 50 candidates in full. The ladder has four rungs
+and eta 3. The error is that of a run's best candidate after full training. The sampler's own time is not counted.
 """
 
 import math
@@ -38,13 +38,13 @@ Params = Mapping[str, Any]
 
 
 class Problem:
-    """A tuning problem: a space, and the error of a configuration after a number of epochs."""
+    """A tuning problem: a space, and a function that returns the error of a configuration after some epochs."""
 
     def __init__(self, space: dict[str, Any], error: Callable[[Params, int], float]) -> None:
         self.space, self.error = space, error
 
     def run(self, sampler: Any, seed: int, budget: int) -> float:
-        """Return the error, trained in full, of the best candidate that a search finds."""
+        """Run a search and return the error of its best candidate after full training."""
 
         def train(params: Params, epochs: int, done: int | None) -> tuple[float, int]:
             total = (done or 0) + epochs
@@ -65,27 +65,27 @@ class Problem:
 
 
 def branin(x: Sequence[float]) -> float:
-    """Return the function on the unit square, above its minimum, in hundreds."""
+    """Return the function's height above its minimum, divided by 100, at a point of the unit square."""
     a, b = 15 * x[0] - 5, 15 * x[1]
     wave = 10 * (1 - 1 / (8 * math.pi)) * math.cos(a) + 10
     return ((b - 5.1 / (4 * math.pi**2) * a * a + 5 / math.pi * a - 6) ** 2 + wave - 0.397887) / 100
 
 
 def ackley(x: Sequence[float]) -> float:
-    """Return the function on the unit cube, which is mapped to -3 to 5."""
+    """Return the function's value, divided by 12, at a point of the unit cube, scaled to the range -3 to 5."""
     z = 8 * np.array(x) - 3
     root, waves = np.sqrt(np.mean(z**2)), np.mean(np.cos(2 * np.pi * z))
     return float(20 - 20 * np.exp(-0.2 * root) - np.exp(waves) + np.e) / 12
 
 
 def rosenbrock(x: Sequence[float]) -> float:
-    """Return the function on the unit cube, which is mapped to -1 to 2."""
+    """Return the function's value, divided by 300, at a point of the unit cube, scaled to the range -1 to 2."""
     z = 3 * np.array(x) - 1
     return float(np.sum(100 * (z[1:] - z[:-1] ** 2) ** 2 + (1 - z[:-1]) ** 2)) / 300
 
 
 def levy(x: Sequence[float]) -> float:
-    """Return the function on the unit cube, which is mapped to -6 to 6."""
+    """Return the function's value, divided by 20, at a point of the unit cube, scaled to the range -6 to 6."""
     w = 1 + (12 * np.array(x) - 7) / 4
     middle = (w[:-1] - 1) ** 2 * (1 + 10 * np.sin(np.pi * w[:-1] + 1) ** 2)
     end = (w[-1] - 1) ** 2 * (1 + np.sin(2 * np.pi * w[-1]) ** 2)
@@ -93,7 +93,7 @@ def levy(x: Sequence[float]) -> float:
 
 
 def hartmann6(x: Sequence[float]) -> float:
-    """Return the function above its minimum."""
+    """Return the function's height above its minimum, divided by 3.3, at a point of the unit cube."""
     weights = np.array([1, 1.2, 3, 3.2])
     a = [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]]
     p = [
@@ -112,7 +112,7 @@ SHIFTS = {"a": 0.3, "b": 0.0, "c": 0.1, "d": 0.2}
 
 
 def function(name: str, crossing: bool) -> Problem:
-    """Return a function with learning curves."""
+    """Return the tuning problem of a test function to which learning curves are added."""
     value, dimensions = FUNCTIONS[name]
     names = [f"x{number}" for number in range(dimensions)]
 
@@ -129,7 +129,7 @@ def function(name: str, crossing: bool) -> Problem:
 
 @cache
 def rows_of(name: str) -> tuple[Any, ...]:
-    """Return a table of scikit-learn, split into parts to fit and to test on."""
+    """Return a scikit-learn table, split into rows to fit and rows to test on."""
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
@@ -138,7 +138,7 @@ def rows_of(name: str) -> tuple[Any, ...]:
 
 
 def table(name: str) -> Problem:
-    """Return the problem of boosting on a table; two rounds are an epoch."""
+    """Return the problem of tuning LightGBM on a table; an epoch is two boosting rounds."""
     import lightgbm
     from sklearn.metrics import log_loss, root_mean_squared_error
 
@@ -163,18 +163,18 @@ def table(name: str) -> Problem:
 
 
 class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
-    """Proposes, of 200 points, the one for which a forest of extra trees predicts the most, by mean and spread."""
+    """Draws 200 points and proposes the one with the highest prediction (mean plus half the spread) of extra trees."""
 
     def __init__(self, seed: int) -> None:
         self._draws, self._rng = optuna.samplers.RandomSampler(seed=seed), np.random.default_rng(seed)
         self._rows, self._forest = 0, ExtraTreesRegressor(50, min_samples_leaf=2, random_state=0)
 
     def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-        """Return all parameters."""
+        """Return the search space of all parameters."""
         return dict(optuna.search_space.intersection_search_space(study.get_trials(deepcopy=False)))
 
     def sample_relative(self, study: Any, trial: Any, search_space: dict[str, Any]) -> dict[str, Any]:
-        """Return the values of a point; nothing, so that all are drawn, for one in five and the first ten."""
+        """Return the proposed point, or {} (all values are drawn at random) for the first ten and one in five."""
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(done) < 10 or self._rng.random() < 0.2 or not search_space:
             return {}
@@ -182,7 +182,7 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
             {name: self._draws.sample_independent(study, trial, name, each) for name, each in search_space.items()}
             for _ in range(200)
         ]
-        if len(done) > 1.1 * self._rows:  # a new forest for each tenth of the results
+        if len(done) > 1.1 * self._rows:  # fit a new forest whenever the results have grown by a tenth
             self._rows, self._forest = len(done), ExtraTreesRegressor(50, min_samples_leaf=2, random_state=0)
             self._forest.fit([self._cells(each.params, search_space) for each in done], [each.value for each in done])
         cells = np.array([self._cells(each, search_space) for each in points], np.float32)
@@ -190,7 +190,7 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
         return points[int(np.argmax(found.mean(axis=0) + 0.5 * found.std(axis=0)))]
 
     def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
-        """Return a value at random."""
+        """Return a random value of one parameter."""
         return self._draws.sample_independent(study, trial, name, distribution)
 
     @staticmethod
@@ -201,7 +201,7 @@ class Forest(optuna.samplers.BaseSampler):  # type: ignore[misc]
 
 
 def samplers(seed: int) -> dict[str, Any]:
-    """Return the samplers that are compared."""
+    """Return the compared samplers by name."""
     tpe = optuna.samplers.TPESampler
     return {
         "random": "random",
@@ -214,7 +214,7 @@ def samplers(seed: int) -> dict[str, Any]:
 
 
 def problems() -> dict[str, dict[str, Problem]]:
-    """Return the problems of each group."""
+    """Return the problems of each group by name."""
     return {
         "steady": {name: function(name, crossing=False) for name in FUNCTIONS},
         "crossing": {name: function(name, crossing=True) for name in FUNCTIONS},
@@ -223,9 +223,9 @@ def problems() -> dict[str, dict[str, Problem]]:
 
 
 def main(seeds: int) -> None:
-    """Print the ratio of errors to those of random draws, for each group and budget.
+    """Print the ratio of each sampler's errors to those of random draws, for each group and budget.
 
-    Beside it stands the number of problems with a ratio below 1, which is a lower error than that of random draws.
+    The number in parentheses counts the problems with a ratio below 1, on which the sampler beats random draws.
     """
     warnings.simplefilter("ignore")
     began = time.time()

@@ -1,16 +1,16 @@
-"""Learn the portfolio: the configurations that the adaptive sampler of `ash` begins with.
+"""Learns the portfolio: the configurations with which `ash`'s adaptive sampler starts.
 
-    tables x pool --each trained alone, with the same work--> predictions of validation and held-out rows
-        --greedily: the one that most lowers the error of the ensemble so far, over all tables--> portfolio.json
+    tables x pool --train each configuration separately, with equal work--> predictions of validation and held-out rows
+        --greedily add the configuration that most lowers the ensemble's error over all tables--> portfolio.json
 
-    python -m scripts.learn_portfolio train FOLDER [TABLE ...]    # an hour on one core; skips tables that are in FOLDER
+    python -m scripts.learn_portfolio train FOLDER [TABLE ...]    # an hour on one core; skips tables already in FOLDER
     python -m scripts.learn_portfolio learn FOLDER                # writes portfolio.json
     python -m scripts.learn_portfolio judge FOLDER                # judges each table by an order learned on the others
 
-Tables are those of `python -m bench quality`, split by a seed that it does not use. The pool has the default network,
-draws from the default space, RealMLP's published space (Holzmueller et al., arXiv:2407.04491, as in pytabkit 1.7), the
-RealMLP configuration of AutoGluon 1.6, and boosted trees. The learned values are rounded to levels of the default
-space.
+The tables are those of `python -m bench quality`, split by a seed that the bench does not use. The pool contains the
+default network, draws from the default space, draws from RealMLP's published space (Holzmueller et al.,
+arXiv:2407.04491, as in pytabkit 1.7), AutoGluon 1.6's RealMLP configuration, and boosted trees. The values are rounded
+to levels of the default space.
 """
 
 import json
@@ -38,17 +38,17 @@ ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "python/ash/engine/portfolio.json"
 SEED = 7
 WORK, FEWEST, MOST = 3e10, 6, 64
-"""Multiply-adds per configuration, about a second on one core, and the bounds of its epochs."""
+"""Multiply-adds per configuration (about a second on one core), and the least and most epochs."""
 SMALL = 1_000
-"""Training rows below which a table is small, as in ash/space/defaults.py."""
+"""Tables with fewer training rows are small, as in ash/space/defaults.py."""
 KINDS = "nlnnnlnnnlnn"
-"""The order of networks and trees among the first candidates: a quarter are trees."""
+"""The kinds of the first candidates in order: n for a network, l for LightGBM trees (a quarter)."""
 DRAWS, ROWS = 8, 2_500
-"""Draws of an ensemble, and the most rows that it is selected and judged by."""
+"""Number of draws when selecting an ensemble, and the maximum number of rows used to select and to judge it."""
 OTHER_SIZE = 0.3
-"""The weight of tables whose size differs from that for which the order is learned."""
+"""Weight of tables that are not in the size class for which an order is learned."""
 LEAST_ERROR = 0.002
-"""Added to errors below 0.2, so that a table without errors does not decide alone."""
+"""Added to errors below 0.2, so that a table with errors near 0 does not dominate."""
 SHOWN = (2, 4, 6, 8, 12)
 TREES = ("shrinkage", "num_leaves", "min_data_in_leaf", "feature_fraction", "lambda_l2", "extra_trees")
 CHOSEN_TREES = (
@@ -64,12 +64,12 @@ Configuration = dict[str, Any]
 
 
 def space_of(rows: int, classes: int, model: str = "network") -> Space:
-    """Return the default space of a table of numbers."""
+    """Return the default space for a table of 20 numeric columns."""
     return default_space(rows, 20, 1, classes, numbers=20, metric="neg_log_loss", models=[model])
 
 
 def pool(rows: int, classes: int) -> dict[str, Configuration]:
-    """Return the configurations by name, in levels of the default space; what they leave out has its default."""
+    """Return the configurations by name, in levels of the default space; omitted hyperparameters have defaults."""
     random = np.random.default_rng(2026)
     found: dict[str, Configuration] = {"default": {}}
     autogluon = {"hidden": (256,) * 4, "learning_rate": 0.028, "weight_decay": 0.041, "dropout": 0.46}
@@ -115,7 +115,7 @@ def rounded(params: Configuration, space: Space) -> Configuration:
 
 
 def _distance(level: tuple[int, ...], wanted: tuple[int, ...]) -> float:
-    """Return the difference between two shapes of equal layers."""
+    """Return the distance between two networks in their numbers of layers and the logarithms of their widths."""
     widths = abs(np.log(max(level, default=1) / max(wanted, default=1)))
     return float(10 * abs(len(level) - len(wanted)) + widths)
 
@@ -133,7 +133,7 @@ def _shown(value: float, digits: int) -> float:
 
 
 def train(folder: Path, table: str) -> None:
-    """Train each configuration of the pool on a table, and save its predictions."""
+    """Train each configuration of the pool on a table and save the predictions."""
     rows, kind = split(table, ROOT.parent / "shared/data", SEED, categories=False), TABLES[table].kind
     metric = {REGRESSION: "neg_root_mean_squared_error", BINARY: "roc_auc"}.get(kind, "neg_log_loss")
     task = "regression" if kind == REGRESSION else "classification"
@@ -170,7 +170,7 @@ def train(folder: Path, table: str) -> None:
 
 @dataclass(eq=False)
 class Table:
-    """The predictions of the configurations for a table."""
+    """The predictions of all configurations for one table."""
 
     name: str
     rows: int
@@ -182,11 +182,11 @@ class Table:
 
     @property
     def group(self) -> tuple[bool, bool]:
-        """Return whether it is a regression, and whether it is small."""
+        """Return whether the table is a regression task, and whether it is small."""
         return TABLES[self.name].kind == REGRESSION, self.rows < SMALL
 
     def error(self, predictions: NDArray[np.float64]) -> float:
-        """Return the error that the bench `quality` compares."""
+        """Return the error of these predictions by the measure that the bench `quality` compares."""
         kind = TABLES[self.name].kind
         if kind == REGRESSION:
             return root_mean_square(predictions.ravel() - self.truth)
@@ -196,7 +196,7 @@ class Table:
 
 
 def read(file: Path) -> Table:
-    """Return a table from the predictions that `train` has saved."""
+    """Read the predictions that `train` saved for a table."""
     kept = np.load(file)
     known, truth = kept["known"][:, :ROWS], kept["truth"][:ROWS]
     kind = TABLES[file.stem].kind
@@ -211,7 +211,7 @@ def read(file: Path) -> Table:
 
 @cache
 def log_error(table: Table, names: frozenset[str]) -> float:
-    """Return the logarithm of the error of the ensemble that is selected from these configurations."""
+    """Return the log of the held-out error of the ensemble that is selected from these configurations."""
     places = sorted((table.places[name] for name in names), key=lambda place: (-table.scores[place], place))
     counts = select(table.terms[places], None, DRAWS)
     error = table.error(np.tensordot(counts / counts.sum(), table.held[places], 1))
@@ -219,7 +219,7 @@ def log_error(table: Table, names: frozenset[str]) -> float:
 
 
 def learn(tables: Sequence[Table], group: tuple[bool, bool]) -> list[str]:
-    """Return names of the pool in a greedy order for tables of a task and size."""
+    """Return configuration names, chosen greedily for tables of this group (task and size)."""
 
     def total(names: list[str]) -> float:
         weights = ((table, 1.0 if table.group == group else OTHER_SIZE) for table in alike)
@@ -234,7 +234,7 @@ def learn(tables: Sequence[Table], group: tuple[bool, bool]) -> list[str]:
 
 
 def at_random(table: Table, seed: int) -> list[str]:
-    """Return the order without a portfolio: draws from the space, and the trees that were chosen by hand."""
+    """Return the order used without a portfolio: networks drawn at random, and trees that were chosen by hand."""
     drawn = [name for name in table.places if name.startswith("ash")]
     networks = iter(["default", *np.random.default_rng(seed).permutation(drawn).tolist()])
     trees = iter([name for name in table.places if name.startswith("tree")])
@@ -242,7 +242,7 @@ def at_random(table: Table, seed: int) -> list[str]:
 
 
 def judge(tables: Sequence[Table]) -> None:
-    """Print the errors of learned orders divided by those of `at_random`; each order is learned on other tables."""
+    """Print the errors of learned orders divided by those of `at_random`; a table's order is learned on the others."""
 
     def curve(table: Table, order: Sequence[str]) -> NDArray[np.float64]:
         return np.array([log_error(table, frozenset(order[:count])) for count in SHOWN])
@@ -262,7 +262,7 @@ def judge(tables: Sequence[Table]) -> None:
 
 
 def write(tables: Sequence[Table]) -> None:
-    """Write portfolio.json, a line per configuration."""
+    """Write portfolio.json, with one line per configuration."""
     parts = []
     for is_regression in (False, True):
         for is_small in (True, False):
@@ -277,7 +277,7 @@ def write(tables: Sequence[Table]) -> None:
 
 
 def main(command: str, folder: str, *names: str) -> None:
-    """Run a command."""
+    """Run the command "train", "learn" or "judge"."""
     warnings.simplefilter("ignore")
     place = Path(folder)
     if command == "train":

@@ -1,14 +1,15 @@
-"""Show where `ash.ASHClassifier` and `ash.ASHRegressor` spend the time of a fit of networks, by sampling all threads.
+"""Profiles fits of networks by `ash.ASHClassifier` and `ash.ASHRegressor`, by sampling all threads.
 
     python -m scripts.profile_networks [TABLE ...] [--seconds 60] [--threads 2] [--data FOLDER]
 
-It needs Linux with perf, and a core with symbols and frame pointers:
+This needs Linux with perf, and a native core built with symbols and frame pointers:
 
     CXXFLAGS=-fno-omit-frame-pointer pip install --config-settings=install.strip=false .
 
-A sample counts for the part of its innermost function that is in one; all of a validation is `evaluation`. Idle is the
-time in which the threads did not compute. The line above the parts shows the multiply-adds of the training epochs that
-the search has decided, without padding, per second of the whole fit. The refit and jobs that were cut off do not count.
+A sample is attributed to the first part (see PARTS) that matches a function on its stack, from the innermost function
+outward. Everything called by a validation is `evaluation`. Idle is the time in which the threads did not compute. The
+first line shows multiply-adds per second of the whole fit: those of all training epochs decided by the search, without
+padding. The refit and jobs that were cut off do not count.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from bench.quality.tables import TABLES, split
 
 USUAL = ("letter", "adult", "california", "credit", "gss_wages")
 RATE = 499  # samples per second and thread
-VALUES_PER_NUMBER = 3  # of a periodic embedding (cpp/ash/kernels/embedding.hpp)
+VALUES_PER_NUMBER = 3  # outputs of a periodic embedding per number (cpp/ash/kernels/embedding.hpp)
 PARTS = {
     "products": ("::product", "tiles_below"),
     "embedding": ("::embed", "update_embedding"),
@@ -42,7 +43,7 @@ PARTS = {
 
 
 def fit(table: str, seconds: float, threads: int, folder: str | None) -> None:
-    """Fit networks, and print the multiply-adds and the times of begin and end as JSON."""
+    """Fit networks, and print the multiply-adds and the start and end times as JSON."""
     import ash
     from ash.engine.planning import rows_of_epoch
 
@@ -64,7 +65,7 @@ def fit(table: str, seconds: float, threads: int, folder: str | None) -> None:
 
 
 def multiply_adds(params: Mapping[str, Any], features: int, outputs: int, numbers: int) -> int:
-    """Return those of the products for one row of a step."""
+    """Return the multiply-adds of the matrix products of a training step, per row."""
     embeds = params["embedding"] != "none"
     sizes = [features + numbers * VALUES_PER_NUMBER * embeds, *params["hidden"], outputs]
     weights = [inputs * width for inputs, width in pairwise(sizes)]
@@ -72,20 +73,20 @@ def multiply_adds(params: Mapping[str, Any], features: int, outputs: int, number
 
 
 def samples(lines: Iterable[str]) -> Iterator[tuple[float, list[str]]]:
-    """Return the time and the functions of each sample, the innermost first, from the output of `perf script`."""
+    """Yield the time and the functions of each sample, innermost first, from the output of `perf script`."""
     at, functions = 0.0, list[str]()
     for line in lines:
         if not line.startswith((" ", "\t")) and line.strip().endswith(":"):
             at, functions = float(line.strip().rstrip(":")), []
         elif line.strip():
-            functions.append(line.split(maxsplit=1)[-1])  # after the address
+            functions.append(line.split(maxsplit=1)[-1])  # drop the address
         elif functions:
             yield at, functions
             functions = []
 
 
 def part_of(functions: list[str]) -> str:
-    """Return the part that a sample belongs to."""
+    """Return the part to which a sample is attributed."""
     if any("ash::evaluate" in function for function in functions):
         return "evaluation"
     for function in functions:
@@ -96,7 +97,7 @@ def part_of(functions: list[str]) -> str:
 
 
 def profile(table: str, seconds: float, threads: int, folder: str | None) -> None:
-    """Fit in a process under perf, and print the shares of the threads' time."""
+    """Fit in a process under perf, and print each part's share of the threads' time."""
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / "perf.data"
         code = f"from scripts.profile_networks import fit; fit({table!r}, {seconds}, {threads}, {folder!r})"
@@ -117,7 +118,7 @@ def profile(table: str, seconds: float, threads: int, folder: str | None) -> Non
 
 
 def main() -> None:
-    """Read the command line, and profile each table."""
+    """Parse the command line and profile each table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="*", help=f"some of {', '.join(TABLES)} (default: {' '.join(USUAL)})")
     parser.add_argument("--seconds", type=float, default=60.0)

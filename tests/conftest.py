@@ -1,4 +1,4 @@
-"""Fixtures for all tests, most of them tables, and settings of Hypothesis and of pytest."""
+"""Fixtures for all tests (mostly tables of data), and the settings of Hypothesis and pytest."""
 
 import os
 
@@ -39,11 +39,11 @@ LAST = [
     "test_progress",
     "test_bench",
 ]
-"""Prefixes of the names of modules that start processes or browsers: slow, and seldom the first to find a fault."""
+"""Name prefixes of modules that run last. They start processes or browsers, so they are slow and rarely fail first."""
 SAMPLES = Path(__file__).with_name("samples")
-"""Samples of real tables, which its README lists."""
+"""Folder with samples of real tables; its README lists them."""
 
-PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # machines are busy
+PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # machines are often busy
 settings.register_profile("fixed", derandomize=True, **PATIENT)
 settings.register_profile("fresh", max_examples=1000, print_blob=True, **PATIENT)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
@@ -51,14 +51,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 @pytest.fixture
 def empty_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Start each test in a folder of its own, since a command writes into ash-tune-out by default."""
+    """Run the test in an empty folder, since commands write into ./ash-tune-out by default."""
     folder = tmp_path_factory.mktemp("run")
     monkeypatch.chdir(folder)
     return folder
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Announce failures, and react to Ctrl-C in the background too, where a shell has SIGINT ignored."""
+    """Announce failures, and restore the reaction to Ctrl-C, which shells disable in background jobs."""
     plugins = session.config.pluginmanager
     if terminal := plugins.get_plugin("terminalreporter"):
         plugins.register(Announcer(terminal))
@@ -68,7 +68,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True)
 def environment_as_before() -> Iterator[None]:
-    """Restore the variables for the threads of its workers that a Dask cluster sets in the process that starts it."""
+    """Restore the environment variables that a Dask cluster sets for its workers in the process that starts it."""
     yield
     for name, value in BEFORE.items():
         os.environ.pop(name, None)
@@ -77,7 +77,7 @@ def environment_as_before() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of faults by the numbers in their names, and run the modules of `LAST` last, in that order."""
+    """Mark fault tests, which have fault numbers in their names, and run the modules in `LAST` last, in that order."""
     for item in items:
         if numbers(item.name):
             item.add_marker("faults")
@@ -85,14 +85,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Announcer:
-    """Prints each failure as soon as it is known, in one line; its traceback follows at the end of the run."""
+    """Prints each failure at once in one line; its traceback follows at the end of the run."""
 
     def __init__(self, terminal: pytest.TerminalReporter) -> None:
         self.terminal = terminal
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Print it, with the seconds since the start."""
+        """Print a failed test with its reason and the seconds since the start."""
         if report.failed:
             lines = report.longreprtext.splitlines() or [""]
             why = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
@@ -100,7 +100,7 @@ class Announcer:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print how many faults were tried and survived, if they were asked for."""
+    """Print how many faults were tried and survived, if pytest was started with `-m faults`."""
     if config.getoption("markexpr") != "faults":
         return
     names = {
@@ -114,24 +114,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def digits() -> Data:
-    """1797 rows of 64 counts 0..16, ten classes."""
+    """Return 1797 rows with 64 counts from 0 to 16, in ten classes."""
     return read_only(datasets.load_digits(return_X_y=True))
 
 
 @pytest.fixture(scope="session")
 def breast_cancer() -> Data:
-    """569 rows of 30 features of very different scales, two classes."""
+    """Return 569 rows with 30 features on very different scales, in two classes."""
     return read_only(datasets.load_breast_cancer(return_X_y=True))
 
 
 @pytest.fixture(scope="session")
 def diabetes() -> Data:
-    """442 rows of 10 features, a regression."""
+    """Return 442 rows with 10 features and a numeric target."""
     return read_only(datasets.load_diabetes(return_X_y=True))
 
 
 def read_only(data: Data) -> Data:
-    """Protect arrays that all tests share, so that a test that writes to one fails at once."""
+    """Make shared arrays read-only, so that a test that writes to them fails at once."""
     for array in data:
         array.setflags(write=False)
     return data
