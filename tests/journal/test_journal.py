@@ -201,6 +201,18 @@ def test_estimators_continue_from_a_journal(tmp_path: Path) -> None:
         ash.resume(path, X, Y)
 
 
+def test_an_estimator_without_random_state_continues_with_the_seed_of_the_journal(tmp_path: Path) -> None:
+    settings = {"space": small_space(), "candidates": 8, "n_jobs": 2, "random_state": None}
+    path = tmp_path / "run.ash"
+    first = classifier(**settings, journal=path, epoch_limit=10).fit(X, Y)
+    again = classifier(**settings, journal=path).fit(X, Y)
+    assert 0 < len(first.result_.jobs) < len(again.result_.jobs)
+    expected = classifier(**settings | {"random_state": first.result_.seed}).fit(X, Y)
+    assert again.result_.digest == expected.result_.digest
+    with pytest.raises(JournalError, match="seed: "):
+        classifier(**settings | {"random_state": np.random.RandomState(0)}, journal=path).fit(X, Y)
+
+
 def test_a_scorer_is_called_once_per_job_and_its_error_is_not_recorded(tmp_path: Path) -> None:
     path, calls, failing = tmp_path / "run.ash", [], [True]
 

@@ -363,6 +363,9 @@ def test_a_search_continues_from_its_journal(tmp_path: Path) -> None:
     first = clone(made).fit(X, Y)
     again = clone(made).fit(X, Y)
     assert rows_of(first) == rows_of(again) and first.result_.digest == again.result_.digest
+    unseeded = clone(made).set_params(random_state=None, journal=tmp_path / "unseeded.ash")
+    first, again = clone(unseeded).fit(X, Y), clone(unseeded).fit(X, Y)
+    assert rows_of(first) == rows_of(again) and first.result_.digest == again.result_.digest
     with pytest.raises(ash.JournalError, match="rungs"):
         clone(made).set_params(max_resources=8, n_candidates=9).fit(X, Y)
 

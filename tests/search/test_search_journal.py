@@ -67,6 +67,15 @@ def test_a_finished_search_is_read_without_training(tmp_path: Path, monkeypatch:
     assert again.trained_ == whole.trained_ + again.result_.memory["retrained_epochs"]
 
 
+def test_a_search_without_random_state_continues_with_the_seed_of_the_journal(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"sampler": "random", "random_state": None}
+    ended_early(tmp_path / "run.ash", 5, **settings)
+    again = fitted(journal=tmp_path / "run.ash", **settings)
+    check_equal(again, fitted(**settings | {"random_state": again.result_.seed}))
+    with pytest.raises(ash.JournalError, match="seed: "):
+        fitted(journal=tmp_path / "run.ash", **settings | {"random_state": again.result_.seed + 1})
+
+
 def test_the_time_of_each_fold_is_recorded(tmp_path: Path) -> None:
     first, again = (fitted(journal=tmp_path / "run.ash") for _ in range(2))
     for name in TIMES[:4]:

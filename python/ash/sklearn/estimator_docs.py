@@ -58,8 +58,8 @@ callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
     A file to which each result is written immediately. Calling `fit` again with the same data and parameters resumes
-    the run after any interruption, if `random_state` is an int. The new space may be larger if it contains the earlier
-    one.
+    the run after any interruption, if `random_state` is an int or None (the journal's seed is used then). The new space
+    may be larger if it contains the earlier one.
 executor : object with `submit` or None, default=None
     Where networks are trained, as for `ash.tune`. A clone has the same executor.
 config : ash.SearchConfig or None, default=None
@@ -174,7 +174,8 @@ callbacks : ash.Callback, sequence of them or None, default=None
     Objects that are notified of the start, each finished job and the end; each can end the search.
 journal : str, path-like, ash.Journal or None, default=None
     A file to which each result is written immediately. Calling `fit` again with the same rows, estimator and parameters
-    resumes the search, if `random_state` is an int. The file has no estimators, so promoted ones are trained again.
+    resumes the search, if `random_state` is an int or None (the journal's seed is used then). The file has no
+    estimators, so promoted ones are trained again.
 executor : None, "processes", or an object with `submit`, default=None
     Where jobs run, as for `ash.tune_function`. None: in threads, which also share the folds of a job if there are fewer
     jobs than threads. Exceptions are `HistGradientBoosting`, and skorch nets that are not on a GPU: since threads would

@@ -14,6 +14,8 @@ from sklearn.utils import check_random_state
 from ash._utils.checks import is_integer, whole
 from ash._utils.machine import resolve_threads
 from ash.errors import SettingError
+from ash.journal.identity import seed_of as seed_in
+from ash.journal.journal import Journal
 from ash.options import LARGEST_SEED, SearchConfig
 
 PREFIX = "config__"
@@ -109,8 +111,13 @@ def _dask_threads() -> int:
         return 1
 
 
-def seed_of(random_state: Any) -> int:
-    """Return the seed for random_state: the integer itself, otherwise a number drawn from the random state."""
+def seed_of(random_state: Any, journal: Journal | None = None) -> int:
+    """Return the seed for random_state: the integer itself, otherwise a number drawn from the random state.
+
+    For None, a journal that was begun earlier is continued with its seed.
+    """
+    if random_state is None:
+        random_state = seed_in(journal)
     if is_integer(random_state):
         return whole("random_state", random_state, 0, LARGEST_SEED)
     try:

@@ -120,14 +120,15 @@ class _Estimator(Configured):
         KeyboardInterrupt
             Ctrl-C ended the run. If any job had finished, the estimator is fitted with the results so far.
         """
-        run = self._new_run() if self.record is None else self._recorded_run()
+        journal = read_journal(self.journal)
+        run = self._new_run(journal) if self.record is None else self._recorded_run()
         made = TuningRun(
             X,
             y,
             sample_weight=sample_weight,
             groups=groups,
             callbacks=read_callbacks(self.callbacks),
-            journal=read_journal(self.journal),
+            journal=journal,
             elsewhere=read_elsewhere(self.executor, jobs_of(self.n_jobs), run["options"]),
             **run,
         )
@@ -138,12 +139,12 @@ class _Estimator(Configured):
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
         return self
 
-    def _new_run(self) -> dict[str, Any]:
+    def _new_run(self, journal: Journal | None) -> dict[str, Any]:
         """Return the settings of a new run, from the parameters."""
         metric, scoring = read_scoring("scoring", self.scoring, self._task, getattr(self, "loss", ""))
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
         given = {**self._given(), "keep": 1 if size == 1 else None, "metric": metric, "task": self._task}
-        options = read_options("estimators", {**given, "seed": seed_of(self.random_state)})
+        options = read_options("estimators", {**given, "seed": seed_of(self.random_state, journal)})
         return {
             "space": self.space,
             "first": self.first,

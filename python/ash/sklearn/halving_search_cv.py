@@ -113,7 +113,7 @@ class HalvingSearchCV(ASHSearchCV):
         Objects that are notified of the start, each finished job and the end; each can end the search.
     journal : str, path-like, ash.Journal or None, default=None
         A file to which each result is written immediately. Calling `fit` again with the same rows, estimator and
-        parameters resumes the search, if `random_state` is an int.
+        parameters resumes the search, if `random_state` is an int or None (the journal's seed is used then).
     executor : None, "processes", or an object with `submit`, default=None
         Where jobs run, as for `ash.ASHSearchCV`.
     record : ash.RunRecord or None, default=None
@@ -226,10 +226,15 @@ class HalvingSearchCV(ASHSearchCV):
         least = self._least(table, way, len(splits), most)
         count = most // least if self.n_candidates == EXHAUST else whole("n_candidates", self.n_candidates, 1, LARGEST)
         warns = self.n_candidates != EXHAUST
-        given = (self.param_distributions, count, self.random_state, self.estimator, self.first)
-        space, first = drawn_candidates(*given, warns=warns)
+        # A journal must be able to draw the same candidates again. Without one, scikit-learn's order of draws holds.
+        seed = self._seed() if self.random_state is None and self.journal is not None else None
+        state = self.random_state if seed is None else seed
+        space, first = drawn_candidates(
+            *(self.param_distributions, count, state, self.estimator, self.first), warns=warns
+        )
         iterations = self._iterations(len(first), factor, least, most)
-        return SearchPlan(space, way, len(first), first, self._with_jobs(iterations, len(first), table, way, splits))
+        rungs = self._with_jobs(iterations, len(first), table, way, splits)
+        return SearchPlan(space, way, len(first), first, rungs, self._seed() if seed is None else seed)
 
     def _factor(self) -> float:
         if not is_number(self.factor) or not self.factor > 1:

@@ -113,13 +113,14 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
 
 
 class SearchPlan(NamedTuple):
-    """The plan of a search: its space, the way of training, the number of candidates, the first ones and the ladder."""
+    """The plan of a search."""
 
     space: EstimatorSpace
     way: Way
     candidates: int | None
     first: Sequence[Params] | None
     rungs: Rungs
+    seed: int
 
 
 class Routed(NamedTuple):

@@ -32,7 +32,7 @@ from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.function.function_repeat import repeat_of
 from ash.function.sources import count_of, read_sampler
-from ash.journal.journal import Journal
+from ash.journal.journal import Journal, read_journal
 from ash.options import CONFIG_FIELDS, LARGEST, LARGEST_SEED, MOST_WORKERS, SearchConfig, read_config, warn_of_one_rung
 from ash.result import FunctionResult, interruption
 from ash.run_record import RunRecord
@@ -284,7 +284,8 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         candidates = None if self.candidates is None else whole("candidates", self.candidates, 1, LARGEST)
         first = space.read_first(self.first, candidates, "candidates")
         count = None if candidates is None else count_of(first, space.space, candidates, read_sampler(self.sampler))
-        return SearchPlan(space, way, candidates, first, self._rungs(table, way, splits, count, space.space.size))
+        rungs = self._rungs(table, way, splits, count, space.space.size)
+        return SearchPlan(space, way, candidates, first, rungs, self._seed())
 
     def _trainer(
         self, table: SearchTable, plan: SearchPlan, splits: list[Any], scorers: Scorers, examples: list[Any]
@@ -304,7 +305,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
             splits=splits,
             scorers=scorers,
             inner=self._inner(),
-            seed=self._seed(),
+            seed=plan.seed,
             restart=self._config().training == "restart",
             refits=bool(self.refit),
             with_train=yes_or_no("return_train_score", self.return_train_score),
@@ -318,9 +319,9 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         )
 
     def _seed(self) -> int:
-        """Return the seed: from the record if there is one and `random_state` is None, else from `random_state`."""
+        """Return the seed from `random_state`; if that is None, from the record, or from a journal begun earlier."""
         if self.record is None or self.random_state is not None:
-            return seed_of(self.random_state)
+            return seed_of(self.random_state, read_journal(self.journal))
         repeat_of(self.record)
         return whole("seed of the record", self.record.settings.get("seed"), 0, LARGEST_SEED)
 
