@@ -39,12 +39,19 @@ def takes(function: Callable[..., Any], *arguments: Any) -> bool:
     return True
 
 
-def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float = 0.6) -> list[str]:
-    """Return the names that are spelled most like this one, the closest first; case does not count."""
+def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float = 0.7) -> list[str]:
+    """Return the names that are spelled most like this one, the closest first.
+
+    Neither case nor the order of words separated by "_" counts, and words may be missing at the end. A lower `likeness`
+    would suggest short names that merely share letters, such as "age" for "target".
+    """
     import difflib  # imported late, since only errors need it
 
-    by_lower: dict[str, str] = {one.lower(): one for one in reversed(list(names))}
-    return [by_lower[one] for one in difflib.get_close_matches(name.lower(), list(by_lower), most, likeness)]
+    name, by_lower = name.lower(), {one.lower(): one for one in reversed(list(names))}
+    reordered = [one for one in by_lower if sorted(one.split("_")) == sorted(name.split("_"))]
+    alike = difflib.get_close_matches(name, list(by_lower), most, likeness)
+    longer = [one for one in by_lower if f"{one}_".startswith(f"{name}_") or name.startswith(f"{one}_")]
+    return [by_lower[one] for one in dict.fromkeys([*reordered, *alike, *sorted(longer)])][:most]
 
 
 def is_list_of(values: Any, kind: type) -> bool:

@@ -166,7 +166,7 @@ def check_name(name: str) -> None:
         )
     if name in _OF_THE_RUN:
         raise SettingError(f"{name!r} is an argument of ash.tune for the whole run; it cannot be searched")
-    near = [_PEERS[name]] if name in _PEERS else near_names(str(name), HYPERPARAMETERS, likeness=0.58)
+    near = [_PEERS[name]] if name in _PEERS else near_names(str(name), HYPERPARAMETERS)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(HYPERPARAMETERS)}"
     raise SettingError(f"unknown hyperparameter {name!r}: {hint}")
 
