@@ -4,6 +4,7 @@ Higher scores are always better. Errors are negated, and are named like scikit-l
 which scikit-learn has no scorer, is named in the same way.
 """
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from ash._utils.checks import near_names
@@ -62,10 +63,10 @@ def native_or_loss(metric: str, task: str, *, are_positive: bool) -> str:
     return metric if is_native else LOSSES[task]
 
 
-def did_you_mean(name: str, others: tuple[str, ...] = ()) -> str:
-    """Return a hint with the known names closest to an unknown metric; empty if none is close."""
-    known = [*(each for names in METRICS.values() for each in names), *ALIASES, *others]
-    near = [_PEERS[name]] if name in _PEERS else near_names(name, known)
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a hint with the names closest to an unknown metric, or with what other libraries call so, or ""."""
+    peers = ALIASES | _PEERS
+    near = [peers[name]] if name in peers else near_names(name, names)
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

@@ -233,8 +233,15 @@ WRONG = [
         "max_epochs=4 contradicts min_epochs and max_rungs: leave one of the three out",
     ),
     (
-        {"scoring": "accurate"},
-        "scoring='accurate' cannot be used: The 'scoring' parameter of check_scoring must be a str",
+        {"scoring": "acurate"},
+        r"scoring='acurate' cannot be used: scikit-learn has no scorer 'acurate'; give a name that "
+        r"sklearn.metrics.get_scorer_names\(\) lists, or a function of estimator, X and y; did you mean accuracy\?$",
+    ),
+    ({"scoring": "auc_roc"}, "function of estimator, X and y; did you mean roc_auc?"),
+    ({"scoring": ["accuracy", "rmse"]}, "no scorer 'rmse'; .*; did you mean neg_root_mean_squared_error?"),
+    (
+        {"scoring": {"right": "qqqqqq"}},
+        "no scorer 'qqqqqq'; .*, or a function of estimator, X and y$",
     ),
     ({"scoring": ["accuracy", "f1_macro"]}, "refit=True does not say which of several scores"),
     ({"scoring": ["accuracy"], "refit": False}, "refit=False does not say which"),

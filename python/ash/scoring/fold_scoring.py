@@ -19,7 +19,7 @@ from ash.data.frames import Frame
 from ash.data.sparse import is_sparse
 from ash.encoding.data_split import Fold
 from ash.errors import AllDiverged, SettingError
-from ash.metrics import METRIC_OF_LOSS, METRICS, did_you_mean, metric_of, native_metric
+from ash.metrics import ALIASES, METRIC_OF_LOSS, METRICS, did_you_mean, metric_of, native_metric
 from ash.models.model_pool import member_of
 from ash.options import Options
 
@@ -82,17 +82,16 @@ def read_scoring(
         return metric if task is None else metric_of(task, metric, argument), None
     if callable(value):
         return None, Scoring(argument, getattr(value, "__name__", type(value).__name__), value)
-    hint = ""
+    hint, native = "", [name for each in METRICS.values() for name in each]
     if isinstance(value, str):
         from sklearn.metrics import get_scorer, get_scorer_names
 
         if value in get_scorer_names():
             return None, Scoring(argument, value, get_scorer(value))
-        hint = did_you_mean(value, tuple(get_scorer_names()))
-    names = ", ".join(name for each in METRICS.values() for name in each)
+        hint = did_you_mean(value, dict.fromkeys([*native, *ALIASES, *get_scorer_names()]))
     raise SettingError(
-        f"{argument} must be one of {names}, another scikit-learn scorer, or a function of estimator, X and y, got "
-        f"{value!r}{hint}"
+        f"{argument} must be one of {', '.join(native)}, another scikit-learn scorer, or a function of estimator, X and "
+        f"y, got {value!r}{hint}"
     )
 
 

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn import get_config
 from sklearn.base import is_classifier
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from ash.errors import DataError, SettingError
+from ash.metrics import did_you_mean
 from ash.scoring.scorers import takes_weights
 from ash.sklearn.estimator_space import EstimatorSpace
 from ash.sklearn.resumable.choose import Way
@@ -100,6 +101,7 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
     named = isinstance(refit, str)
     if callable(scoring):
         return Scorers(scoring, refit if named else SCORE)
+    _check_names(scoring)
     try:
         scorer = check_scoring(estimator, scoring=scoring)
     except (ValueError, TypeError) as error:
@@ -110,6 +112,19 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
     if not named or refit not in names:
         raise SettingError(_which_ranks(refit, names))
     return Scorers(scorer, refit)
+
+
+def _check_names(scoring: Any) -> None:
+    """Raise SettingError, with the closest names, unless scikit-learn has each scorer that is given by its name."""
+    listed = list(scoring.values()) if isinstance(scoring, Mapping) else scoring
+    known = get_scorer_names()
+    for name in listed if isinstance(listed, list | tuple | set) else [listed]:
+        if isinstance(name, str) and name not in known:
+            raise SettingError(
+                f"scoring={scoring!r} cannot be used: scikit-learn has no scorer {name!r}; give a name that "
+                "sklearn.metrics.get_scorer_names() lists, or a function of estimator, X and y"
+                f"{did_you_mean(name, known)}"
+            )
 
 
 class SearchPlan(NamedTuple):
