@@ -21,7 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 import ash
 from ash.sklearn.estimator_space import SPACE, read_estimator_space
 from ash.sklearn.trainer import seed_of_candidate
-from search_help import X, Y, search
+from search_help import X, Y, catboost, lightgbm, search, xgboost
 
 PIPELINE = Pipeline([("scale", "passthrough"), ("model", GaussianNB())])
 RIDGE, FOREST = RidgeClassifier(), RandomForestClassifier(10, max_depth=4)
@@ -286,6 +286,62 @@ def test_arrays_and_ranges_are_lists_of_options() -> None:
 def test_invalid_spaces_are_refused(space: Any, message: str) -> None:
     with pytest.raises(ash.SettingError, match=re.escape(message)):
         ash.ASHSearchCV(PIPELINE, space).fit(X, Y)
+
+
+@pytest.mark.parametrize("name", ["max_depth", "modl__max_depth", "model__max_dept", "max_dept"])
+def test_a_misspelt_parameter_of_a_part_gets_a_short_message(name: str) -> None:
+    pipeline = Pipeline([("scale", StandardScaler()), ("model", FOREST)])
+    with pytest.raises(ash.SettingError) as caught:
+        read_estimator_space({name: [1, 2]}, pipeline)
+    assert str(caught.value) == (
+        f"space has {name!r}, which is not a parameter of Pipeline: did you mean model__max_depth?"
+    )
+
+
+def test_an_unlike_parameter_is_answered_with_whole_names() -> None:
+    with pytest.raises(ash.SettingError) as caught:
+        read_estimator_space({"model__C": [1, 2]}, PIPELINE)
+    assert str(caught.value).endswith(
+        "'model__C', which is not a parameter of Pipeline: it has memory, model, model__priors, model__var_smoothing, "
+        "scale, steps, transform_input, verbose"
+    )
+
+
+MISSPELT = [
+    ("lightgbm", "num_leavs", "num_leaves"),
+    ("lightgbm", "bagging_fractoin", "bagging_fraction"),
+    ("xgboost", "max_leavs", "max_leaves"),
+    ("catboost", "l2_leaf_regg", "l2_leaf_reg"),
+]
+
+
+@pytest.mark.parametrize("prefix", ["", "model__"])
+@pytest.mark.parametrize(("package", "name", "meant"), MISSPELT)
+def test_a_misspelt_keyword_of_a_library_causes_a_warning(package: str, name: str, meant: str, prefix: str) -> None:
+    boosting = {"lightgbm": lightgbm, "xgboost": xgboost, "catboost": catboost}[package]()
+    estimator = Pipeline([("model", boosting)]) if prefix else boosting
+    kind = type(boosting).__name__
+    with pytest.warns(UserWarning) as caught:
+        read_estimator_space({f"{prefix}{name}": [2, 4], f"{prefix}learning_rate": [0.1, 0.2]}, estimator)
+    assert [str(each.message) for each in caught] == [
+        f"{prefix}{name} is passed on to {kind}, which does not list it: did you mean {prefix}{meant}?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("package", "names"),
+    [
+        ("lightgbm", ["num_leaves", "sub_feature", "num_leaf", "lambda_l1", "min_data_in_leaf", "extra_trees"]),
+        ("xgboost", ["max_depth", "eta", "min_split_loss", "rate_drop", "refresh_leaf", "seed_per_iteration"]),
+        ("catboost", ["depth", "eta", "max_depth", "l2_leaf_reg"]),
+    ],
+)
+def test_other_keywords_of_a_library_pass_silently(
+    package: str, names: list[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    boosting = {"lightgbm": lightgbm, "xgboost": xgboost, "catboost": catboost}[package]()
+    read_estimator_space({name: [1, 2] for name in names}, boosting)
+    assert not recwarn.list
 
 
 def test_spaces_of_ash_may_have_any_size() -> None:

@@ -222,7 +222,7 @@ WRONG = [
     ({"estimator": LogisticRegression}, "estimator must be an instance with fit and get_params, got <class"),
     (
         {"space": {"max_feature": [1]}},
-        r"space has 'max_feature', which is not a parameter of RandomForestClassifier \(Invalid",
+        r"space has 'max_feature', which is not a parameter of RandomForestClassifier: did you mean max_features\?$",
     ),
     ({"space": {"n_estimators": [1, 2]}}, "space has 'n_estimators', which the ladder sets"),
     ({"resource": "trees"}, "resource='trees' is not a parameter of RandomForestClassifier: give one of 'auto',"),
@@ -233,8 +233,8 @@ WRONG = [
         "max_epochs=4 contradicts min_epochs and max_rungs: leave one of the three out",
     ),
     (
-        {"scoring": "acurate"},
-        r"scoring='acurate' cannot be used: scikit-learn has no scorer 'acurate'; give a name that "
+        {"scoring": "acuracy"},
+        r"scoring='acuracy' cannot be used: scikit-learn has no scorer 'acuracy'; give a name that "
         r"sklearn.metrics.get_scorer_names\(\) lists, or a function of estimator, X and y; did you mean accuracy\?$",
     ),
     ({"scoring": "auc_roc"}, "function of estimator, X and y; did you mean roc_auc?"),

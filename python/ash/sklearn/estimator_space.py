@@ -26,6 +26,7 @@ from sklearn.base import clone
 
 from ash.errors import SettingError
 from ash.journal.first import read_first
+from ash.sklearn.parameter_names import hint_at_parameter, warn_of_keyword
 from ash.space.domains import Domain, choice, distinct
 from ash.space.foreign_domains import as_domain
 from ash.space.function_space import FunctionSpace, plain_value
@@ -211,18 +212,21 @@ class _Nested:
         self.domains = {name: [self._depending(name, each) for each in own] for name, own in domains.items()}
 
     def check(self, argument: str) -> None:
-        """Raise SettingError unless the estimator has all parameters."""
+        """Raise SettingError unless the estimator has all parameters; warn of keywords that are probably misspelt."""
         for name, own in self.domains.items():
             for domain in own:
-                example = self._example(name, domain, domain.levels[0])
+                example = self._objects.copies(self._example(name, domain, domain.levels[0]))
+                value, made = example.pop(name), clone(self._estimator)
                 try:
-                    clone(self._estimator).set_params(**self._objects.copies(example))
+                    made.set_params(**example)
+                    without = clone(made)
+                    made.set_params(**{name: value})
                 except (ValueError, TypeError, AttributeError) as error:
-                    listed = ", ".join(sorted(self._estimator.get_params(deep=True)))[:400]
-                    kind = type(self._estimator).__name__
-                    raise SettingError(
-                        f"{argument} has {name!r}, which is not a parameter of {kind} ({error}); it has {listed}"
-                    ) from None
+                    is_known = name in made.get_params(deep=True)
+                    why = str(error) if is_known else hint_at_parameter(made, name)
+                    what = "cannot be set" if is_known else f"is not a parameter of {type(made).__name__}"
+                    raise SettingError(f"{argument} has {name!r}, which {what}: {why}") from None
+            warn_of_keyword(without, name)
 
     def examples(self) -> Iterator[Params]:
         """Yield a configuration for each option of the hyperparameters that have objects."""
