@@ -327,6 +327,44 @@ def test_libraries_print_nothing_in_jobs(
     assert capfd.readouterr() == ("", "") and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("package", "kind", "params", "resource"),
+    [
+        ("lightgbm", "LGBMClassifier", {"boosting_type": "dart"}, "auto"),
+        ("lightgbm", "LGBMRegressor", {}, "n_samples"),
+        ("catboost", "CatBoostClassifier", {}, "auto"),
+        ("catboost", "CatBoostClassifier", {"learning_rate": 0.1}, "n_samples"),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_libraries_print_nothing_in_jobs_that_train_from_scratch(
+    package: str,
+    kind: str,
+    params: dict[str, Any],
+    resource: str,
+    inside: bool,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if package == "lightgbm":  # a fit without `verbose` prints as much as the one before
+        lightgbm(n_estimators=1).set_params(verbose=1).fit(X, Y)
+    capfd.readouterr()
+    count = "iterations" if package == "catboost" else "n_estimators"
+    boosting = getattr(needs.package(package), kind)(**{count: 5}, **params)
+    estimator = make_pipeline(StandardScaler(), boosting) if inside else boosting
+    on = trained(estimator, 40, 80, resource=resource)
+    assert on.why
+    assert capfd.readouterr() == ("", "") and list(tmp_path.iterdir()) == []
+
+
+def test_a_given_verbosity_is_kept_in_jobs_that_train_from_scratch(capfd: pytest.CaptureFixture[str]) -> None:
+    boosting = lightgbm(boosting_type="dart").set_params(verbose=1)
+    trained(boosting, 2, 2)
+    assert "[LightGBM]" in capfd.readouterr().out
+
+
 STOPPING: list[tuple[Any, dict[str, Any]]] = [
     (lightgbm, {"early_stopping_round": 5, "learning_rate": 0.4}),
     (xgboost, {"early_stopping_rounds": 5, "learning_rate": 0.4}),

@@ -140,8 +140,15 @@ class Retrained(Continued):
         if self.stops:
             self._stop_early(rows)
         else:
+            self._silence()
             rows.fit(self.estimator)
         _predict_alone(self.estimator)
+
+    def _silence(self) -> None:
+        """Keep the library of boosting from writing to the terminal and to files, unless the user has asked for it."""
+        if found := _boosting(self.estimator):
+            last, kind = found
+            last.set_params(**kind.quiet(last.get_params()))
 
     def _stop_early(self, rows: Rows) -> None:
         """Fit boosting, or a pipeline that ends in boosting, with its library's early stopping."""
