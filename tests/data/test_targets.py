@@ -133,7 +133,14 @@ def test_one_hot_targets_cause_a_warning() -> None:
         (
             list("abcabc"),
             "regression",
-            r"y holds text that is not a number \(could not convert string to float: np\.str_\('a'\)\): pass",
+            r"y holds text that is not a number \(could not convert string to float: np\.str_\('a'\)\): pass numbers\. "
+            r"To predict classes, use ash\.ASHClassifier, or task='classification' in ash\.tune$",
+        ),
+        (
+            [0.5, 1.5, 2.5] * 2,
+            "classification",
+            r"y holds 0\.5, which is not a class: pass whole labels\. "
+            r"To predict numbers, use ash\.ASHRegressor, or task='regression' in ash\.tune$",
         ),
         ("target.csv", None, "y is text or a path"),
         (iter(Y), None, "y is a .*iterator"),

@@ -203,8 +203,8 @@ def _check_labels(y: NDArray[Any]) -> None:
     if np.any(y != np.floor(y)):
         odd = y[np.flatnonzero(y != np.floor(y))[0]]
         raise DataError(
-            f"Unknown label type: continuous. y holds {odd:g}, which is not a class: pass whole labels, or "
-            "task='regression'"
+            f"Unknown label type: continuous. y holds {odd:g}, which is not a class: pass whole labels. To predict "
+            "numbers, use ash.ASHRegressor, or task='regression' in ash.tune"
         )
 
 
@@ -214,7 +214,8 @@ def _read_numbers(y: NDArray[Any], names: tuple[str, ...] | None) -> Matrix:
             y = y.astype(np.float64)
         except ValueError as error:
             raise DataError(
-                f"y holds text that is not a number ({error}): pass task='classification', or numbers"
+                f"y holds text that is not a number ({error}): pass numbers. To predict classes, use "
+                "ash.ASHClassifier, or task='classification' in ash.tune"
             ) from None
     numbers = to_float(y.reshape(len(y), -1), "y", names)
     check_finite(numbers, "y", names)
