@@ -263,6 +263,11 @@ def test_invalid_arguments_are_refused_before_training(
         search(**{"estimator": forest(), "space": SPACE, **changes}).fit(X, Y)
 
 
+def test_a_short_y_is_refused_with_advice() -> None:
+    with pytest.raises(ash.DataError, match=r"numbers of samples: \[300, 299\]; pass one y per row$"):
+        search(forest(), SPACE).fit(X, Y[:-1])
+
+
 class Plain(BaseEstimator):
     """An estimator without `score`."""
 

@@ -27,7 +27,7 @@ from ash._utils.threads import at_work
 from ash._utils.user_warnings import warn_user
 from ash.callbacks.base import Callback
 from ash.entry_points.tune_function import PROCESSES, tune_function
-from ash.errors import AllFailed, FitsFailed, JobFailed, SettingError
+from ash.errors import AllFailed, DataError, FitsFailed, JobFailed, SettingError
 from ash.executors.executor_argument import workers_of
 from ash.function.answers import can_pack
 from ash.function.function_repeat import repeat_of
@@ -263,7 +263,10 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, SearchPlan]:
         """Check all arguments, and return the trainer for these rows and the plan of the search."""
         check_arguments(self.estimator, self.refit, self.error_score)
-        X, y = indexable(X, y)
+        try:
+            X, y = indexable(X, y)
+        except ValueError as error:
+            raise DataError(f"{error}; pass one y per row") from None
         examples = examples_of(self._given_space(), self.estimator, self._space_argument)
         scorers = read_scorers(examples[0], self.scoring, self.refit)  # the given estimator may have placeholder steps
         given = routed(self, scorers.scorer, params)
