@@ -245,6 +245,10 @@ def test_infinite_numbers_are_refused_by_default(tmp_path: Path) -> None:
     todo = re.escape("replace or drop it, or pass config=ash.SearchConfig(infinite='missing')")
     with pytest.raises(DataError, match=todo):
         ash.tune(infinite(x), x[:, 1] > 0, **RUN)
+    trained = ash.tune(x, x[:, 1] > 0, **RUN).model
+    later = re.escape("replace or drop it, or train with config=ash.SearchConfig(infinite='missing')")
+    with pytest.raises(DataError, match=later):
+        trained.predict(infinite(x))
     strict = ash.SearchConfig(infinite="missing", missing="error")
     with pytest.warns(UserWarning, match="infinite"), pytest.raises(DataError, match="NaN in column 0"):
         ash.tune(infinite(x), x[:, 1] > 0, config=strict, **RUN)

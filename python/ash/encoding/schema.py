@@ -28,6 +28,7 @@ Word = TypeVar("Word", bound=str)
 
 MOST_LEVELS = 2**16
 INFINITE_TODO = "replace or drop it, or pass config=ash.SearchConfig(infinite='missing')"
+INFINITE_LATER = "replace or drop it, or train with config=ash.SearchConfig(infinite='missing')"
 ISO = DateSpelling("ymd")
 ONE_HOT_LEVELS = 32
 """A category with more levels has target statistics, since one-hot features would be mostly zeros and the first layer
@@ -174,7 +175,7 @@ class Schema:
         DataError
             Numbers are too large for float32, or there are missing cells or infinite numbers that are refused.
         """
-        frame, gaps = checked_numbers(frame, self.kinds, name, self.infinite)
+        frame, gaps = checked_numbers(frame, self.kinds, name, self.infinite, INFINITE_LATER)
         if self.missing == "indicator":
             return frame
         for given, column, gap in zip(frame.columns, self.columns, gaps.tolist(), strict=True):
