@@ -373,7 +373,7 @@ def test_inconsistent_sparse_rows_are_refused() -> None:
         state = wrong_parts(parts, 6, 8, (*sparse[:place], wrong.astype(sparse[place].dtype), *sparse[place + 1 :]))
         with pytest.raises(ValueError, match=f"data: {words}"):
             _core.Data.__new__(_core.Data).__setstate__(state)
-    for place, wrong, words in [(9, "gamma", "gamma"), (10, 1.0, "loss: a level")]:
+    for place, wrong, words in [(9, "gamma", "gamma"), (10, 1.0, "loss: the level")]:
         with pytest.raises(ValueError, match=words):
             _core.Data.__new__(_core.Data).__setstate__((*parts[:place], wrong, *parts[place + 1 :]))
     dense = counted_data("poisson", is_sparse=False).__getstate__()  # type: ignore[attr-defined]
