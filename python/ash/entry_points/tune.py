@@ -52,24 +52,21 @@ def tune(
     Parameters
     ----------
     X : array-like or DataFrame of shape (rows, features)
-        The table, as an array, list, pandas, polars or pyarrow table, or sparse matrix. Its cells may be numbers,
-        booleans, dates, text or categories, and may be missing.
+        An array, list, data frame or sparse matrix of numbers, booleans, dates, text, categories and missing cells.
     y : array-like of shape (rows,) or (rows, outputs)
         Class labels of any dtype, or targets. Only regression allows several columns.
     space : Space or dict of domains by name, optional
         The space that candidates are drawn from; by default a space that suits the table.
     candidates : int, "auto" or None
-        How many candidates to try. "auto" means 128, or as many as fit into `time_limit` (see `ash.plan`). None means
-        an endless stream, which ends by `time_limit`, or by `epoch_limit`, `work_limit`, `stop_score` or `patience` in
-        the config.
+        The number to try. "auto": 128, or as many as fit into `time_limit` (see `ash.plan`). None: an endless stream,
+        until `time_limit`, or `epoch_limit`, `work_limit`, `stop_score` or `patience` in the config.
     time_limit : float, optional
         Seconds after which the run stops and returns the best model so far.
     first : sequence of dict, result, path, Journal or Optuna study, optional
         Configurations to try before all others; see `ash.tune_function`. A dict names all hyperparameters that apply.
     metric : str or callable, optional
-        The score that ranks candidates. For classification: accuracy (default), balanced_accuracy, neg_log_loss or
-        roc_auc. For regression: r2 (default), neg_root_mean_squared_error or neg_mean_absolute_error. Any scikit-learn
-        scorer and any function ``scorer(estimator, X, y)`` are also allowed.
+        The score that ranks candidates: accuracy (default), balanced_accuracy, neg_log_loss, roc_auc; r2 (default),
+        neg_root_mean_squared_error, neg_mean_absolute_error; a scikit-learn scorer; ``scorer(estimator, X, y)``.
     task : {"classification", "regression"}, optional
         The task; by default it is inferred from y.
     categorical_features : list of str, int or bool, "from_dtype" or None
@@ -81,21 +78,17 @@ def tune(
     groups, sample_weight : array-like of shape (rows,), optional
         Groups for the splitter `cv`, and the weight of each row in training and in the score.
     threads : int, optional
-        Number of threads. The default is OMP_NUM_THREADS if it is set, else all CPUs of this process. -1 means all
-        CPUs. With an executor this is the number of jobs that run at a time.
+        By default OMP_NUM_THREADS, else all CPUs of this process. -1: all CPUs. With an executor: concurrent jobs.
     seed : int or None
         Seeds the split, the candidates and the training. None draws a seed, which is in `Result.seed`.
     progress : bool, optional
-        Whether to show progress. By default a live view is shown if stderr is a terminal. True shows it in notebooks
-        and logs as well; False shows nothing.
+        None: a live view if stderr is a terminal. True: in notebooks and logs as well. False: nothing is shown.
     callbacks : Callback or sequence of them, optional
         Objects that are notified of jobs and can end the run; see `ash.Callback`.
     journal : path or Journal, optional
-        A file to which each result is written at once. The same call, a call with a larger space, or `ash.resume`
-        resumes the run.
+        A file with each result. The same call, a call with a larger space, or `ash.resume` resumes the run.
     executor : object with `submit`, optional
-        Runs the jobs elsewhere, with the same outcome: a Dask client, or an executor of mpi4py, loky or
-        `concurrent.futures`.
+        Runs the jobs elsewhere: a Dask client, or an executor of mpi4py, loky or `concurrent.futures`.
     config : SearchConfig, optional
         All other options, for example for the ladder, the schedule, memory and missing cells.
     record : RunRecord, optional
@@ -104,8 +97,7 @@ def tune(
     Returns
     -------
     Result
-        Its `model` is the best network, and `ended` says why the run ended. After Ctrl-C a result is returned as well,
-        if a job had finished.
+        Its `model` is the best network, and `ended` says why the run ended. After Ctrl-C it has what had finished.
 
     Raises
     ------
@@ -113,12 +105,8 @@ def tune(
         An argument (SettingError), or X or y (DataError), cannot be used. Nothing was trained.
     NothingFinished, KeyboardInterrupt
         A limit or callback (NothingFinished), or Ctrl-C, ended the run before the first job finished.
-    AllDiverged
-        No candidate has a finite loss.
-    ExecutorFailed
-        The executor is broken.
-    JournalError
-        The journal cannot be used or holds another run.
+    AllDiverged, ExecutorFailed, JournalError
+        No candidate has a finite loss; the executor is broken; the journal cannot be used or holds another run.
 
     Examples
     --------

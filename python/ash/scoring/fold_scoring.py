@@ -90,8 +90,8 @@ def read_scoring(
             return None, Scoring(argument, value, get_scorer(value))
         hint = did_you_mean(value, dict.fromkeys([*native, *ALIASES, *get_scorer_names()]))
     raise SettingError(
-        f"{argument} must be one of {', '.join(native)}, another scikit-learn scorer, or a function of estimator, X and "
-        f"y, got {value!r}{hint}"
+        f"{argument} must be one of {', '.join(native)}, another scikit-learn scorer, or a function of estimator, X "
+        f"and y, got {value!r}{hint}"
     )
 
 
