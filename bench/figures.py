@@ -113,7 +113,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a plot; `kind` is measured, simulated, published or bound. Without a label, it extends the last line."""
+    """A line of a plot; `kind` is measured, simulated, published or bound. Without a label it extends the last line."""
 
     label: str
     points: Mapping[float, float]
