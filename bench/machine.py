@@ -1,7 +1,7 @@
 """Stamps that say what a figure was measured on: machine, build, packages, commit, and the code that it depends on.
 
-Its `trees` are git's hashes of the folders and files that were measured, with a + if the working tree had uncommitted
-changes. A figure is stale once one of them has changed.
+`trees` has git's hashes of the measured folders and files, with a + if the working tree had uncommitted changes. A
+figure is outdated once one of these hashes has changed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ash import _core
 from ash._utils.machine import allowed_cpus
 
 ROOT = Path(__file__).resolve().parent.parent
-CORE = ("cpp/ash", "python/ash")  # what most benches measure
-COMPARED = ("machine", "trees", "packages")  # must be equal for a case on record to be valid
+CORE = ("cpp/ash", "python/ash")  # the code that most benches measure
+COMPARED = ("machine", "trees", "packages")  # parts of a stamp that must be equal for a recorded case to be valid
 Stamp = Mapping[str, Any]
 
 
 def git(*words: str) -> str | None:
-    """Return what git prints; None if it fails, as outside of a clone."""
+    """Run git and return its output; None if it fails, for example outside of a clone."""
     try:
         found = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
@@ -35,7 +35,7 @@ def git(*words: str) -> str | None:
 
 
 def processor() -> str:
-    """Return the processor's name as the system gives it."""
+    """Return the processor's name as reported by the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -45,12 +45,12 @@ def processor() -> str:
 
 
 def cpus() -> int:
-    """Return how many CPUs this process may use, as ash counts them."""
+    """Return the number of CPUs that this process may use, as ash counts them."""
     return allowed_cpus().count
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
-    """Return the versions of packages by their names in the index."""
+    """Return the versions of packages by their names in the package index."""
     found = {}
     for package in packages:
         try:
@@ -69,7 +69,7 @@ def _tree(path: str) -> str | None:
 
 @cache
 def stamp(measures: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
-    """Return what a case measured now depends on, and commit, date and load."""
+    """Return the stamp of a case measured now: everything that it depends on, and the commit, date and load."""
     build = _core.build_info()
     return {
         "commit": git("rev-parse", "--short=12", "HEAD"),
@@ -86,10 +86,10 @@ def stamp(measures: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any
 
 
 def check_build() -> None:
-    """End unless the ash that is imported was built from the code of this checkout's commit."""
+    """End unless the imported ash was built from the code of this checkout's commit."""
     built = _core.build_info()["commit"]
     if git("cat-file", "-e", f"{built}^{{commit}}") is None:
-        return  # no clone, or one that is too shallow to tell
+        return  # not a clone, or too shallow a clone to tell
     if git("diff", "--quiet", built, "HEAD", "--", *CORE) is None:
         raise SystemExit(
             f"the ash that is installed was built from commit {built[:12]}, and its code has changed since: "
@@ -98,15 +98,15 @@ def check_build() -> None:
 
 
 class Age(NamedTuple):
-    """The age of the code that a figure measures."""
+    """How outdated the code is that a figure measured."""
 
-    changed: tuple[str, ...]  # folders and files that have changed
-    commits: int | None  # that touched them since; None if the clone does not know the commit
+    changed: tuple[str, ...]  # folders and files that have changed since
+    commits: int | None  # number of commits that changed them; None if the clone lacks the measured commit
     days: int
 
 
 def age(found: Stamp) -> Age | None:
-    """Return how old the measured code is; None if it has not changed, or outside of a clone."""
+    """Return how outdated the measured code is; None if it has not changed, or outside of a clone."""
     now = git("log", "-1", "--format=%cI")
     changed = tuple(path for path, tree in found["trees"].items() if git("rev-parse", f"HEAD:{path}") != tree)
     if now is None or not changed:

@@ -1,8 +1,8 @@
-"""Fresh processes and C++ programs: for another OMP_NUM_THREADS, to measure memory separately, or without Python.
+"""Runs functions in fresh processes (to set OMP_NUM_THREADS or measure memory), and builds and loads C++ code.
 
     call("bench.tables.measure", "runs", {"models": 128}, {"OMP_NUM_THREADS": "2"})
 
-The function must be at the top of its module, take keyword arguments that JSON can hold, and return such a value.
+The function must be at the top level of its module. Its keyword arguments and its result must be JSON values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from bench.machine import ROOT
 
 PROGRAMS = ROOT / "build" / "bench" / "programs"
-LAST_WORDS = 15  # lines of a failed build that are shown
+LAST_WORDS = 15  # number of output lines shown for a failed build
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "BLIS_NUM_THREADS": "1"}
 
 
@@ -33,9 +33,9 @@ def call(
     environment: Mapping[str, str | None] | None = None,
     most_seconds: float | None = None,
 ) -> Any:
-    """Return what the function returns; if the child fails or takes too long, end this process with its last words.
+    """Return the function's result; if the child fails or takes too long, exit with the end of its output.
 
-    An environment variable that is None is unset.
+    An environment variable whose value is None is unset.
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
@@ -54,19 +54,19 @@ def call(
 
 
 def peak_bytes() -> int:
-    """Return the most resident memory that this process has had: VmHWM, which no parent hands on, unlike ru_maxrss."""
+    """Return the peak resident memory of this process: VmHWM, which unlike ru_maxrss is not inherited."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
 
 
 def forget_peak() -> None:
-    """Reset the peak to the memory that is resident now, so that earlier peaks do not count."""
+    """Reset the peak to the current resident memory, so that earlier peaks do not count."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def program(target: str, *definitions: str) -> Path:
-    """Return the path of an up-to-date C++ program; definitions: further ones for CMake, as -DNAME=value."""
+    """Build a C++ program if necessary and return its path; `definitions` are passed to CMake, as -DNAME=value."""
     cmake = shutil.which("cmake")
     if cmake is None:
         raise SystemExit(f"{target} cannot be built: CMake is not installed (pip install '.[bench]')")
@@ -78,12 +78,12 @@ def program(target: str, *definitions: str) -> Path:
 
 
 def native() -> ctypes.CDLL:
-    """Return the C++ that benches call: the ladder, and products of all libraries that were found."""
+    """Return the C++ library that benches call: the ladder, and the products of all libraries that were found."""
     return ctypes.CDLL(str(program("bench_native").with_suffix(".so")))
 
 
 def build(target: str, command: Sequence[str]) -> None:
-    """Run a command that builds this; one that fails ends the script with its last words."""
+    """Run a command that builds the target; if it fails, exit with the end of its output."""
     found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if found.returncode != 0:
         words = "\n".join(found.stdout.splitlines()[-LAST_WORDS:])

@@ -1,4 +1,4 @@
-"""Measures the cases of a bench and saves each at once, with all that it depends on, as a line of JSON per case.
+"""Measures the cases of a bench and saves each at once as a line of JSON, with everything that it depends on.
 
     results/NAME.json    {"measured": [          stamps (bench/machine.py): commit, machine, packages, trees
                             {...}],
@@ -6,9 +6,9 @@
                             "first": {"of": 0, "seconds": 1.5, "told": {...}, "value": ...},
                             "second": {"of": 0, ...}}}
 
-A case on record is valid as long as the machine, the packages, the code and the options (`told`) are the same. So a
-bench that was interrupted continues, and a finished one measures only what has changed. Recorded cases that are not
-asked for are kept if they were measured on the same machine. `of` is the number of a case's stamp.
+A recorded case is valid as long as the machine, the packages, the code and the options (`told`) are the same. An
+interrupted bench therefore resumes, and a finished one measures only what has changed. Recorded cases that are not
+requested are kept if they were measured on the same machine. `of` is the index of a case's stamp.
 """
 
 from __future__ import annotations
@@ -30,38 +30,38 @@ from bench.figures import Section
 from bench.machine import COMPARED, ROOT, check_build, stamp
 
 RESULTS, QUICK_RESULTS = ROOT / "bench" / "results", ROOT / "build" / "bench" / "quick" / "results"
-DIGITS = 6  # significant ones of a number that is kept
+DIGITS = 6  # significant digits of recorded numbers
 
 
 @dataclass(frozen=True)
 class Case:
-    """A part that is measured on its own and saved at once: `run` returns what JSON can hold."""
+    """A part of a bench that is measured separately and saved at once; `run` returns a JSON value."""
 
     key: str
     run: Callable[[], Any]
-    told: Mapping[str, Any] = field(default_factory=dict)  # options that affect its value and are not in the key
-    measures: Sequence[str] | None = None  # None: as the bench
+    told: Mapping[str, Any] = field(default_factory=dict)  # options that affect the value and are not in the key
+    measures: Sequence[str] | None = None  # measured folders and files; None for those of the bench
     packages: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Cases that are measured together, saved in one file, and shown under one heading."""
+    """Cases that are measured together, saved in one file and shown under one heading."""
 
-    name: str  # of results/NAME.json
+    name: str  # NAME in results/NAME.json
     title: str
-    measures: Sequence[str]  # folders and files, as git names them, on which the figures depend
-    cases: Callable[[Namespace], Sequence[Case]]  # from the options
-    sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # from the values by the keys of their cases
-    check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence where an answer is wrong
-    packages: Sequence[str] = ()  # whose versions figures depend on, beside Python's and NumPy's
+    measures: Sequence[str]  # folders and files, as paths in the repository, on which the figures depend
+    cases: Callable[[Namespace], Sequence[Case]]  # makes the cases from the options
+    sections: Callable[[Mapping[str, Any]], Sequence[Section]]  # makes the page from the values by case key
+    check: Callable[[Namespace], None] = lambda _: None  # raises SystemExit with a sentence if an answer is wrong
+    packages: Sequence[str] = ()  # packages, besides Python and NumPy, on whose versions the figures depend
     anywhere: bool = False  # whether cases of other machines count: bits are equal, or `on` names the processor
-    at_once: Callable[[], int] = lambda: 1  # cases that run at the same time: more only where no time is taken
-    readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # lines of Markdown between the README's marks
+    at_once: Callable[[], int] = lambda: 1  # number of cases to run at once; more than one only if times do not matter
+    readme: Callable[[Mapping[str, Any]], Sequence[str]] | None = None  # makes the Markdown lines for the README
 
 
 class Record:
-    """The cases of one file; each added case is written at once."""
+    """The recorded cases of one file; each added case is written at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -73,14 +73,14 @@ class Record:
             self.lines = {key: {"told": {}, **line} for key, line in found["cases"].items()}
 
     def values(self, anywhere: bool = False) -> dict[str, Any]:
-        """Return the values by the keys of their cases; anywhere: with the processor of each, as its entry `on`."""
+        """Return the values by case key. If `anywhere`, each has its processor's name as the entry `on`."""
         if not anywhere:
             return {key: line["value"] for key, line in self.lines.items()}
         processors = [stamp["machine"].get("processor") for stamp in self.stamps]
         return {key: {"on": processors[line["of"]], **line["value"]} for key, line in self.lines.items()}
 
     def counts(self, key: str, told: Mapping[str, Any], now: Mapping[str, Any], anywhere: bool) -> bool:
-        """Return whether a case is on record, and measured as it would be now."""
+        """Return whether a case is recorded with the same options, code and packages as now."""
         if not self.holds(key, now, anywhere):
             return False
         line = self.lines[key]
@@ -97,20 +97,20 @@ class Record:
         self.write()
 
     def holds(self, key: str, now: Mapping[str, Any], anywhere: bool) -> bool:
-        """Return whether a case has a value of this machine, which is kept if the case must be skipped now."""
+        """Return whether a case has a value from this machine (or any), which is kept if the case is skipped now."""
         if key not in self.lines or is_skipped(self.lines[key]["value"]):
             return False
         return anywhere or bool(self.stamps[self.lines[key]["of"]]["machine"] == now["machine"])
 
     def drop_others(self, keys: Sequence[str], machine: Mapping[str, str]) -> None:
-        """Forget cases of other machines, except these."""
+        """Remove the cases of other machines, except those with these keys."""
         elsewhere = [k for k, line in self.lines.items() if self.stamps[line["of"]]["machine"] != machine]
         for key in set(elsewhere) - set(keys):
             del self.lines[key]
         self.write()
 
     def write(self) -> None:
-        """Replace the file as a whole, without the stamps that no case uses any more."""
+        """Rewrite the file, without stamps that no case uses any more."""
         used = sorted({line["of"] for line in self.lines.values()})
         self.stamps = [self.stamps[number] for number in used]
         for line in self.lines.values():
@@ -129,12 +129,12 @@ def _compact(value: Any) -> str:
 
 
 def is_skipped(value: Any) -> bool:
-    """Return whether a case was not measured, since a package, a table or a tool was missing."""
+    """Return whether a case was not measured because a package, a table or a tool was missing."""
     return isinstance(value, Mapping) and "skipped" in value
 
 
 def rounded(value: Any) -> Any:
-    """Return a value as JSON holds it, with numbers rounded to DIGITS digits."""
+    """Return a value as JSON stores it, with numbers rounded to DIGITS significant digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, Mapping):
@@ -143,7 +143,7 @@ def rounded(value: Any) -> Any:
 
 
 def measure(bench: Bench, options: Namespace) -> Record:
-    """Check answers, measure the cases that are not on record, write results/NAME.json, print."""
+    """Check the answers, measure the cases without a valid record, write results/NAME.json and print the results."""
     print(f"== {bench.name}: {bench.title}", flush=True)
     record = Record(options.results / f"{bench.name}.json")
     cases = bench.cases(options)
@@ -176,9 +176,9 @@ def _stamp(bench: Bench, case: Case) -> dict[str, Any]:
 
 
 def _run_all(cases: Sequence[Case], at_once: int) -> Iterator[tuple[Case, float, Any]]:
-    """Yield each case as it ends, with its seconds and value; if one fails, those that have not begun are dropped.
+    """Yield each case when it ends, with its seconds and value; if a case fails, cases not yet started are dropped.
 
-    If one runs at a time, it runs in this thread, so that Ctrl-C reaches it.
+    If `at_once` is 1, cases run in this thread, so that Ctrl-C interrupts them.
     """
 
     def run(case: Case) -> tuple[Case, float, Any]:
@@ -198,7 +198,7 @@ def _run_all(cases: Sequence[Case], at_once: int) -> Iterator[tuple[Case, float,
 
 
 def parser(subject: str) -> Parser:
-    """Return the command line of a subject."""
+    """Return the command-line parser of a subject."""
     module = importlib.import_module(f"bench.{subject}")
     made = Parser(prog=f"python -m bench {subject}", description=SUBJECTS[subject].answers)
     made.add_argument("--quick", action="store_true", help="a few small cases: to see that it works, not to quote")

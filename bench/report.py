@@ -1,8 +1,8 @@
-"""Makes the pages and the README's figures from the JSON in bench/results: no figure is typed by hand.
+"""Generates the pages and the README's figures from the JSON in bench/results, so that no figure is typed by hand.
 
-A page, bench/pages/SUBJECT.md with its pictures beside it, has a heading for each bench of the subject. If the measured
-code has changed since, a line that begins with `MARK` says how old the figures are. Files called
-NAME-WHERE.json hold the same bench, measured elsewhere, and get a page of their own.
+A page is bench/pages/SUBJECT.md, with its pictures beside it. It has one heading per bench of the subject. If the
+measured code has changed since, a line that starts with `MARK` says how outdated the figures are. Files called
+NAME-WHERE.json contain results of the same bench from another machine, and get separate pages.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from bench.record import RESULTS, Bench, Record
 README = ROOT / "README.md"
 MARK = "> **Not of today's code.**"
 ORIGIN = "origin"
-"""The block of the README that says when and where its figures were measured."""
+"""Name of the README block that says when and where the figures were measured."""
 BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 def main(words: Sequence[str]) -> None:
-    """Write all pages; for bench/results, fill in the README too."""
+    """Write all pages. If the results are those of bench/results, also fill in the README."""
     parser = Parser(prog="python -m bench report", description="Writes the pages and the README's figures.")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON (bench/results)")
     results = parser.parse_args(words).results.resolve()
@@ -40,7 +40,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def write_pages(results: Path, subjects: Iterable[str]) -> None:
-    """Write these pages and their pictures, beside the folder of the JSON."""
+    """Write the pages and pictures of these subjects next to the JSON folder."""
     folder = results.parent / "pages" if results.name == "results" else results
     folder.mkdir(parents=True, exist_ok=True)
     for name, text, pictures in pages(results, subjects):
@@ -54,7 +54,7 @@ def write_pages(results: Path, subjects: Iterable[str]) -> None:
 
 
 def pages(results: Path, subjects: Iterable[str]) -> Iterator[tuple[str, str, list[Picture]]]:
-    """Yield name, text and pictures of each page."""
+    """Yield the name, text and pictures of each page."""
     for subject in subjects:
         benches: Sequence[Bench] = importlib.import_module(f"bench.{subject}").BENCHES
         files = {bench.name: results / f"{bench.name}.json" for bench in benches}
@@ -83,14 +83,14 @@ def _page(subject: str, files: dict[Bench, Path], other: str = "") -> tuple[str,
 
 
 def _renamed(section: Section, name: str, other: str) -> Section:
-    """Return a picture of a file that was measured elsewhere under the name of that file."""
+    """Return the section; a picture from a NAME-WHERE.json file is renamed after that file."""
     if other and isinstance(section, Picture):
         return replace(section, name=section.name.replace(name, other))
     return section
 
 
 def marks(record: Record) -> list[str]:
-    """Return a line if the measured code of any case has changed, or its commit is unknown; else none."""
+    """Return a line that starts with `MARK` if a case's code has changed or its commit is unknown; else no line."""
     ages = [found for stamp in record.stamps if (found := age(stamp)) is not None]
     unknown = sum(record.stamps[line["of"]]["commit"] is None for line in record.lines.values())
     parts = [f"{_counted(unknown, 'case')} of an unknown commit"] if unknown else []
@@ -107,7 +107,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _origin(record: Record) -> str:
-    """Return commits, machines, build and versions in small print, a line per commit and machine."""
+    """Return the commits, machines, builds and versions in small print, one line per commit and machine."""
     groups: dict[str, list[int]] = {}
     for number, stamp in enumerate(record.stamps):
         groups.setdefault(json.dumps([stamp["commit"], stamp["machine"]]), []).append(number)
@@ -125,7 +125,7 @@ def _origin(record: Record) -> str:
 
 
 def filled(readme: str, results: Path) -> str:
-    """Return the README with the figures of these results between its marks."""
+    """Return the README with the figures of these results inserted between its markers."""
     makers = {each.name: each for subject in SUBJECTS for each in importlib.import_module(f"bench.{subject}").BENCHES}
     shown = {name: Record(results / f"{name}.json") for _, name, _ in BLOCK.findall(readme) if name != ORIGIN}
 
@@ -140,7 +140,7 @@ def filled(readme: str, results: Path) -> str:
 
 
 def _origin_of_all(records: Iterable[Record]) -> str:
-    """Return when, where and at which commits the cases of these records were measured, in small print."""
+    """Return in small print when, where and at which commits the cases of these records were measured."""
     stamps = [stamp for record in records for stamp in record.stamps]
     days = sorted({stamp["date"][:10] for stamp in stamps})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"

@@ -1,17 +1,17 @@
-"""Matrix products of a layer against the processor's FMA peak, OpenBLAS through NumPy, and LIBXSMM.
+"""Compares a layer's matrix products with the processor's FMA peak, OpenBLAS through NumPy, and LIBXSMM.
 
-One thread, single precision, the three products of training: forward (X W), gradient of the weights (X^T D) and of the
-inputs (D W^T). Every answer is compared with one in double precision, in the process that then times it. Each round
-measures the peak and the libraries one after the other, each the best of a few short stretches. Shares of the peak are
-taken within a round. Only useful multiply-adds count: if the rows of a kernel are padded to 16 floats, as ours are, a
-layer of 10 outputs can reach at most 10/16 of the peak.
+The three products of training are measured on one thread in single precision: forward (X W), gradient of the weights
+(X^T D) and gradient of the inputs (D W^T). Each answer is checked against double precision in the process that then
+times the product. Each round measures the peak and the libraries in turn, each as the best of a few short stretches.
+Shares of the peak are taken within a round. Only useful multiply-adds count. If a kernel pads rows to 16 floats, as
+ours does, a layer with 10 outputs can reach at most 10/16 of the peak.
 
-Operands lie in the cache, as they do in a step. What favours whom: our rows are aligned, padded and never a power of
-two apart, and LIBXSMM gets the same memory. Ours and LIBXSMM read a transposed copy of W for the gradient of
-the inputs, which our update maintains; NumPy, which packs its operands, reads W. LIBXSMM has a
-kernel made for each size, and is meant for small ones. NumPy's time includes its call (`call` in the table of
-libraries). `a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy's arrays are its own, with rows
-without padding; a transposed one is a view, which BLAS multiplies without a copy.
+Operands are in the cache, as in a training step. What favors whom: our rows are aligned, padded and never a power of
+two apart, and LIBXSMM gets the same memory. For the gradient of the inputs, ours and LIBXSMM read a transposed copy of
+W, which our update maintains; NumPy reads W itself, since its BLAS packs the operands. LIBXSMM generates a kernel for
+each size, and is meant for small sizes. NumPy's time includes the Python call (`call` in the table of libraries);
+`a.dot(b, out=c)` is the shortest way through NumPy to its BLAS. NumPy uses its own arrays, whose rows are not padded. A
+transposed array is a view, which BLAS multiplies without a copy.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ TITLES = {
     "weight_gradient": "Gradient of the weights, G = X^T D",
     "input_gradient": "Gradient of the inputs, E = D W^T",
 }
-# Keys of the results, and their names in tables.
+# Names of the libraries in tables, by their keys in the results.
 LIBRARIES = {"ash": "ash", "numpy": "NumPy", "libxsmm": "LIBXSMM"}
-INSTALL = {"libxsmm": "libxsmm-dev"}  # package of Debian and Ubuntu
+INSTALL = {"libxsmm": "libxsmm-dev"}  # package in Debian and Ubuntu
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A product of a layer, at some batches."""
+    """One of a layer's products, at several batch sizes."""
 
     use: str
     inputs: int
@@ -62,17 +62,17 @@ class Layer:
 
     @property
     def size(self) -> str:
-        """Inputs and outputs."""
+        """The numbers of inputs and outputs as text."""
         return f"{self.inputs}x{self.outputs}"
 
     @property
     def key(self) -> str:
-        """Name of the case."""
+        """The name of the case."""
         return f"{self.use} {self.size}"
 
 
 def layers(quick: bool) -> list[Layer]:
-    """Return what is measured."""
+    """Return the layers to measure."""
     if quick:
         return [Layer(use, 64, 64, (16, 128)) for use in TITLES]
     forward = [Layer("forward", *size, BATCHES) for size in FORWARD]
@@ -87,13 +87,13 @@ class _Matrix(ctypes.Structure):
     )
 
 
-class _Problem(ctypes.Structure):  # of products.hpp
+class _Problem(ctypes.Structure):  # as declared in products.hpp
     _fields_ = (("use", ctypes.c_int), *((name, _Matrix) for name in ("a", "b", "b_transposed", "c")))
 
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """Return our products and those of the libraries that were found, built if they are not up to date."""
+    """Return the C++ functions for our products and those of the libraries found, built if they are out of date."""
     found = native()
     found.bench_version.restype = ctypes.c_char_p
     found.bench_padded.restype, found.bench_padded.argtypes = ctypes.c_int64, [ctypes.c_int64]
@@ -103,7 +103,7 @@ def library() -> ctypes.CDLL:
 
 
 def _padded(values: Floats) -> Floats:
-    """Return a copy in the core's layout: rows aligned to 64 bytes, padded with zeros."""
+    """Return a copy in the core's layout, with rows aligned to 64 bytes and padded with zeros."""
     rows, columns = values.shape
     stride = library().bench_padded(columns)
     memory = np.zeros(rows * stride + 16, np.float32)
@@ -118,7 +118,7 @@ def _matrix(values: Floats) -> _Matrix:
 
 
 class Product:
-    """One product with its operands, for every library; each gets the layout that suits it, as said above."""
+    """One product with its operands in the layout that suits each library (see the module docstring)."""
 
     def __init__(self, layer: Layer, batch: int) -> None:
         random = np.random.default_rng(0)
@@ -130,12 +130,12 @@ class Product:
         given = {"forward": (x, w), "weight_gradient": (x, d), "input_gradient": (d, np.ascontiguousarray(w.T))}
         self.a, self.b = {"forward": (x, w), "weight_gradient": (x.T, d), "input_gradient": (d, w.T)}[layer.use]
         self.name = f"{layer.key} @ {batch}"
-        self.c = np.empty((self.a.shape[0], self.b.shape[1]), np.float32)  # of NumPy
+        self.c = np.empty((self.a.shape[0], self.b.shape[1]), np.float32)  # result of NumPy
         self.operands = [_padded(values) for values in (*given[layer.use], w, self.c)]
         self.problem = _Problem(list(TITLES).index(layer.use), *map(_matrix, self.operands))
 
     def run(self, name: str, repeats: int) -> bool:
-        """Multiply as often as asked; return False if the library has no kernel for it."""
+        """Multiply `repeats` times; return False if the library has no kernel for this product."""
         if name != "numpy":
             return bool(library().bench_multiply(name.encode(), self.problem, repeats))
         product, b, c = self.a.dot, self.b, self.c
@@ -144,7 +144,10 @@ class Product:
         return True
 
     def check(self, name: str) -> bool:
-        """End the script unless c is within the rounding error that some order of additions may have."""
+        """End the script unless the result is within the largest rounding error of any order of additions.
+
+        Return False if the library has no kernel for this product.
+        """
         c = self.c if name == "numpy" else self.operands[-1]
         c[...] = np.nan
         if not self.run(name, 1):
@@ -156,7 +159,7 @@ class Product:
         return True
 
     def best(self, name: str) -> float:
-        """Return the seconds per product, in the best of a few stretches, each long enough for the clock."""
+        """Return the seconds per product in the best of a few stretches, each long enough to time accurately."""
         repeats = 1
         while self._stretch(name, repeats) < STRETCH_SECONDS:
             repeats *= 2
@@ -167,7 +170,7 @@ class Product:
 
 
 def measure(use: str, inputs: int, outputs: int, batches: Sequence[int], rounds: int) -> dict[str, Any]:
-    """Measure a layer in this process, which has one thread."""
+    """Measure a layer in this process, which must have one thread."""
     layer = Layer(use, inputs, outputs, tuple(batches))
     versions = {name: library().bench_version(name.encode()).decode() or None for name in LIBRARIES if name != "numpy"}
     return {
@@ -200,7 +203,7 @@ def _measured(layer: Layer, batch: int, rounds: int, versions: Mapping[str, str 
 
 
 def _numpy_version() -> str:
-    """Return NumPy's version and the BLAS that it calls, with the chosen kernels if they are known."""
+    """Return NumPy's version and its BLAS, with the BLAS kernels chosen for this processor if known."""
     found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     text = f"{np.__version__}, {found['name']} {found['version']}"
     try:
@@ -237,7 +240,7 @@ def _rates_table(use: str, results: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _by(products: Sequence[Mapping[str, Any]], library: str) -> list[float]:
-    """Return the time of this library divided by ours, for each product that it has a kernel for."""
+    """Return the time of this library divided by ours, for each product for which it has a kernel."""
     medians = [{name: rates["percent"]["median"] for name, rates in p["libraries"].items()} for p in products]
     return [median["ash"] / median[library] for median in medians if library in median]
 
@@ -260,14 +263,14 @@ def _libraries_table(results: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return a table of libraries, and one of each use."""
+    """Return a table of libraries, and one table per kind of product."""
     found = list(values.values())
     tables = [_rates_table(use, [result for result in found if result["use"] == use]) for use in TITLES]
     return [_libraries_table(found), *tables]
 
 
 def cases(options: Namespace) -> list[Case]:
-    """Return a case per layer, in a fresh process with one thread, which checks its answers before it times them."""
+    """Return one case per layer. It runs in a fresh process with one thread, and checks answers before timing them."""
     rounds = 3 if options.quick else ROUNDS
 
     def run(layer: Layer) -> Any:

@@ -1,18 +1,18 @@
-"""One training step against the processor's FMA peak, PyTorch, scikit-learn and JAX, on one thread each.
+"""Compares one training step with the processor's FMA peak, PyTorch, scikit-learn and JAX, on one thread each.
 
-A step is: gather the rows of a batch, forward, softmax cross-entropy, backward, SGD with momentum. First the weights
-after one and three steps must agree to 1e-5 with a plain numpy network in double precision and with every library that
-is installed. Then each round measures the peak, our steps and theirs one after the other, each the best of a few short
-stretches, so that neither a disturbed moment nor a busy machine favours one of them. Ratios are taken within a round.
+A step gathers the rows of a batch and computes the forward pass, softmax cross-entropy, the backward pass and SGD with
+momentum. First, the weights after one and three steps must agree to 1e-5 with a plain numpy network in double precision
+and with every installed library. Then each round measures the peak, our steps and the peers' steps in turn, each as the
+best of a few short stretches, so that disturbances favor none of them. Ratios are taken within a round.
 
-Multiply-adds of a step: batch * weights forward, the same for the gradient of the weights, and for the gradient of the
-inputs of every layer but the first.
+Multiply-adds of a step: batch * weights for the forward pass, the same for the gradient of the weights, and the same
+without the first layer for the gradient of the inputs.
 
-What a time includes, and whom that favours: everything between two updates, shuffling once per epoch included. PyTorch
-is called as in its tutorials, with several Python calls per step. scikit-learn is measured in whole epochs of
-`partial_fit`, so its checks of arguments are shared by 32 to 128 steps; for two classes it has one output, not two. JAX
-runs one compiled call per epoch, the fastest way that it offers; one per step, as most people write it, takes longer.
-The smaller the network, the more of a framework's time is overhead; with wide layers the matrix product dominates.
+A time includes everything between two updates, and the shuffling once per epoch. What this favors: PyTorch is called as
+in its tutorials, with several Python calls per step. scikit-learn is measured in whole epochs of `partial_fit`, so its
+argument checks are shared by 32 to 128 steps; for two classes it has one output instead of two. JAX runs one compiled
+call per epoch, its fastest way; one call per step, as most people write it, takes longer. The smaller the network, the
+larger a framework's overhead; with wide layers the matrix products dominate.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from bench.record import Bench, Case
 ROUNDS, QUICK_ROUNDS = 15, 2
 LABELS = {"torch": "PyTorch", "torch_compiled": "PyTorch compiled", "sklearn": "scikit-learn", "jax": "JAX"}
 BF16 = {"bf16": "ash in bf16", "torch_bf16": "PyTorch in bf16"}
-# The runtime of JAX takes the size of its thread pool from these.
+# The JAX runtime reads the size of its thread pool from these variables.
 ENVIRONMENT = {
     **ONE_THREAD,
     "JAX_PLATFORMS": "cpu",
@@ -49,16 +49,16 @@ ENVIRONMENT = {
 }
 ROWS = 4096
 RATE, MOMENTUM = 0.01, 0.9
-STRETCHES = 8  # per round, of which the best counts
-PEAK_SECONDS = 0.01  # a stretch
-WARM_UP = 3  # stretches of every peer; the first compiles
-ALLOWED = 1e-5  # difference of weights
-ONE = 1.1  # processor seconds of the process / those of its main thread: a larger ratio means more than one thread
+STRETCHES = 8  # stretches per round, of which the best counts
+PEAK_SECONDS = 0.01  # length of a stretch that measures the peak
+WARM_UP = 3  # untimed stretches of each peer, of which the first compiles
+ALLOWED = 1e-5  # largest allowed difference of weights
+ONE = 1.1  # CPU time of the process / CPU time of its main thread; a larger ratio means more than one thread
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network, its batch, and its requirements: per cent of the peak, times PyTorch (None: no requirement)."""
+    """A network, its batch size and its requirements: percent of the peak and times PyTorch (None if not required)."""
 
     sizes: tuple[int, ...]
     batch: int
@@ -67,12 +67,12 @@ class Network:
 
     @property
     def name(self) -> str:
-        """Sizes and batch, as tables write them."""
+        """The layer sizes and the batch size, as shown in tables."""
         return f"{'-'.join(map(str, self.sizes))} @ {self.batch}"
 
     @property
     def operations(self) -> float:
-        """Floating-point operations of one step; a multiply-add counts two."""
+        """The floating-point operations of one step; a multiply-add counts as two."""
         products = [i * o for i, o in pairwise(self.sizes)]
         return 2.0 * self.batch * (2 * sum(products) + sum(products[1:]))
 
@@ -104,7 +104,7 @@ def _settings(network: Network, precision: str = "fp32") -> _core.Settings:
 
 
 def _problem(network: Network, rows: int) -> tuple[_core.Data, Problem]:
-    """Make random rows, and the network as the core starts it."""
+    """Return random rows as core data, and the problem with the core's initial network."""
     random = np.random.default_rng(0)
     x = random.normal(size=(rows, network.sizes[0])).astype(np.float32).astype(np.float64)
     y = random.integers(0, network.sizes[-1], rows)
@@ -122,7 +122,7 @@ def _installed() -> dict[str, type[Steps]]:
 
 
 def _difference(ours: Sequence[tuple[Any, Any]], theirs: Sequence[tuple[Any, Any]]) -> float | None:
-    """Return the largest difference; None if the other network has other layers."""
+    """Return the largest difference of the weights; None if the layers have other shapes."""
     pairs = [pair for layers in zip(ours, theirs, strict=True) for pair in zip(*layers, strict=True)]
     if any(a.shape != b.shape for a, b in pairs):
         return None
@@ -131,7 +131,7 @@ def _difference(ours: Sequence[tuple[Any, Any]], theirs: Sequence[tuple[Any, Any
 
 
 def _differences(network: Network) -> dict[str, float | None]:
-    """Compare the weights after 1 and 3 steps on one batch; a difference that is too large ends the script."""
+    """Compare the weights after 1 and 3 steps on one batch; end the script if a difference is too large."""
     data, problem = _problem(network, network.batch)
     ours = {steps: _trained(network, data, steps) for steps in (1, 3)}
     found: dict[str, float | None] = {}
@@ -153,7 +153,7 @@ def _differences(network: Network) -> dict[str, float | None]:
 
 
 def _best(steps: Steps, name: str) -> Callable[[], float]:
-    """Return a function that measures the seconds per step, and ends the script if more than one thread works."""
+    """Return a function that measures the seconds per step, and ends the script if more than one thread is used."""
 
     def stretch() -> float:
         start = time.perf_counter()
@@ -174,7 +174,7 @@ def _best(steps: Steps, name: str) -> Callable[[], float]:
 
 
 def _rounds(network: Network, rounds: int) -> dict[str, list[float]]:
-    """Return the peaks in GFLOP/s and the seconds per step of all libraries, by round."""
+    """Return the peaks in GFLOP/s and the seconds per step of all libraries, one value per round."""
     data, problem = _problem(network, ROWS)
     chosen, steps = _settings(network), max(5, int(0.005 / (network.operations / 60e9)))
     _core.time_steps(data, chosen, steps, 1)
@@ -197,7 +197,7 @@ def _figures(seconds: Mapping[str, list[float]], name: str) -> dict[str, Any]:
 
 
 def measure(network: str, rounds: int) -> dict[str, Any]:
-    """Check the answers, then run rounds of peak, ours and theirs."""
+    """Check the answers, then measure the peak, our steps and the peers' steps in rounds."""
     asked = NETWORKS[network]
     differences = _differences(asked)
     seconds = _rounds(asked, rounds)
@@ -265,13 +265,13 @@ def _picture(results: Sequence[Mapping[str, Any]]) -> Picture:
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return times, and the ratios of the others' times to ours by the size of a step."""
+    """Return the times, and the ratios of the peers' times to ours by the size of a step."""
     found = list(values.values())
     return [_table(found), _rounded(found), _picture(found)]
 
 
 def readme(values: Mapping[str, Any]) -> Sequence[str]:
-    """Return how many times as long a step takes PyTorch, for the smallest and the widest network."""
+    """Return the README's lines: PyTorch's time per step divided by ours, for the smallest and the widest network."""
     found = [(name, values[name]["times_torch"]) for name in (next(iter(values)), WIDE)]
     if any(times is None for _, times in found):
         return ["A training step has not been measured beside PyTorch."]
@@ -283,7 +283,7 @@ def readme(values: Mapping[str, Any]) -> Sequence[str]:
 
 
 def cases(options: Namespace) -> list[Case]:
-    """Return a case per network; each checks its own answers, in the process that then measures."""
+    """Return one case per network; each checks its answers in the process that then measures."""
     rounds = QUICK_ROUNDS if options.quick else ROUNDS
 
     def run(network: str) -> Any:

@@ -1,8 +1,8 @@
-"""The step of bench/kernels/step.py in other libraries, as their users write it: same weights, rows and optimizer.
+"""The training step of bench/kernels/step.py in other libraries, with the same weights, rows and optimizer.
 
-Each class trains a number of steps and returns its weights. `stretch` is a number of steps that suits it: whole epochs
-if the library is called once per epoch. All get single precision and go over the rows in a new order each epoch, except
-the oracle, which checks the answers and is not timed.
+The code is written as users of each library write it. Each class trains a number of steps and returns its weights.
+`stretch` is a suitable number of steps to time: whole epochs if the library is called once per epoch. All use single
+precision and a new order of the rows in each epoch, except the oracle, which checks answers and is not timed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from bench.core import oracle
 
-SHORT = 10  # steps of a stretch, where a call is a step
+SHORT = 10  # steps of a stretch if the library is called once per step
 
-Pair = tuple[NDArray[Any], NDArray[Any]]  # weights [inputs, outputs] and biases [outputs] of a layer
+Pair = tuple[NDArray[Any], NDArray[Any]]  # a layer's weights [inputs, outputs] and biases [outputs]
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,20 @@ class Problem:
     rate: float
     momentum: float
     initial: Sequence[Pair]
-    x: NDArray[np.float64]  # [rows, inputs], whole numbers of batches
-    y: NDArray[np.int64]  # [rows]
+    x: NDArray[np.float64]  # features [rows, inputs]; rows are a multiple of the batch
+    y: NDArray[np.int64]  # classes [rows]
 
     @property
     def epoch(self) -> int:
-        """Steps of an epoch."""
+        """The number of steps in an epoch."""
         return len(self.x) // self.batch
 
 
 class Steps:
-    """A network made from a problem: run(steps) trains and waits until it is done; weights() returns copies."""
+    """A network made from a problem: run(steps) trains and waits for the end; weights() returns copies."""
 
-    package: ClassVar[str]  # that must be importable
-    rounded: ClassVar[bool] = False  # multiplies bfloat16 numbers, so its weights are not compared
+    package: ClassVar[str]  # the package that must be importable
+    rounded: ClassVar[bool] = False  # whether products are in bfloat16, so that its weights are not compared
     stretch = SHORT
 
     def __init__(self, problem: Problem) -> None:
@@ -57,7 +57,7 @@ class Steps:
 
 
 class Oracle(Steps):
-    """tests/oracles/reference_network.py: plain numpy, in double precision."""
+    """The oracle tests/oracles/reference_network.py, in plain numpy and double precision."""
 
     package = "numpy"
 
@@ -88,7 +88,7 @@ class Oracle(Steps):
 
 
 class Torch(Steps):
-    """PyTorch: the usual loop over shuffled rows, eager, on one thread."""
+    """PyTorch's usual eager loop over shuffled rows, on one thread."""
 
     package = "torch"
 
@@ -127,7 +127,7 @@ class Torch(Steps):
 
 
 class TorchCompiled(Torch):
-    """The same loop with a model compiled by `torch.compile`."""
+    """The loop of `Torch` with a model compiled by `torch.compile`."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -135,7 +135,7 @@ class TorchCompiled(Torch):
 
 
 class TorchRounded(Torch):
-    """The same loop under `torch.autocast`, whose products are in bfloat16."""
+    """The loop of `Torch` under `torch.autocast`, with products in bfloat16."""
 
     rounded = True
 
@@ -146,10 +146,10 @@ class TorchRounded(Torch):
 
 
 class Sklearn(Steps):
-    """scikit-learn: `MLPClassifier.partial_fit`, which is an epoch of batches.
+    """scikit-learn's `MLPClassifier.partial_fit`, which trains one epoch of batches.
 
-    A call also checks its arguments and turns labels into columns. All steps of an epoch share this, as in `fit`. For
-    two classes it has one output, the other libraries have two.
+    A call also checks its arguments and binarizes the labels. All steps of an epoch share this cost, as in `fit`. For
+    two classes it has one output, while the other libraries have two.
     """
 
     package = "sklearn"
@@ -169,7 +169,7 @@ class Sklearn(Steps):
             nesterovs_momentum=False,
             random_state=0,
         )
-        self.model.partial_fit(self.x, self.y, classes=np.arange(problem.sizes[-1]))  # so that there are weights to set
+        self.model.partial_fit(self.x, self.y, classes=np.arange(problem.sizes[-1]))  # creates the weights to set
         for number, pair in enumerate(problem.initial):
             if pair[0].shape == self.model.coefs_[number].shape:
                 self.model.coefs_[number][...], self.model.intercepts_[number][...] = pair
@@ -187,14 +187,14 @@ class Sklearn(Steps):
 
 
 class Jax(Steps):
-    """JAX: one compiled function per epoch, a `lax.scan` over the batches; no Python runs between steps."""
+    """JAX with one compiled function per epoch, a `lax.scan` over the batches; no Python runs between steps."""
 
     package = "jax"
 
     def __init__(self, problem: Problem) -> None:
         import jax
 
-        jax.config.update("jax_cpu_enable_async_dispatch", False)  # a call returns when it is done: no second thread
+        jax.config.update("jax_cpu_enable_async_dispatch", False)  # calls are synchronous, without a second thread
         self.jax, self.batch, self.rows = jax, problem.batch, len(problem.x)
         self.rate, self.momentum = problem.rate, problem.momentum
         self.epoch = self.stretch = problem.epoch
@@ -235,7 +235,7 @@ class Jax(Steps):
         return [(np.array(weight), np.array(bias)) for weight, bias in self.state[0]]
 
 
-# Keys of the results, in the order of the table.
+# The peers by their keys in the results, in the order of the table.
 PEERS: dict[str, type[Steps]] = {
     **{"torch": Torch, "torch_compiled": TorchCompiled, "sklearn": Sklearn, "jax": Jax},
     "torch_bf16": TorchRounded,

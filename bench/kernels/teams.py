@@ -1,11 +1,11 @@
-"""Time a training step alone and shared by a team of threads, in turn; a speed-up compares a pair of runs.
+"""Times a training step on one thread ("alone") and shared by a team of threads, in turn.
 
-The gain of a team depends on the distance of its cores. "round trip" is the time that a cache line takes from one
-thread to the other and back, just before. On a virtual machine it changes from one minute to the next. Waiting helpers
-look for work all the time here, so "quiet" is shown too: the same steps with no other thread in the process. The team
-is formed even if it does not pay; "tuner" says whether the tuner, which counts multiply-adds per thread and step
-(kLeastShare in cpp/ash/run/seats.cpp), would form it. Before anything is timed, the weights alone and shared must be
-equal bit for bit.
+A speed-up compares a pair of adjacent runs. The gain of a team depends on the distance between its cores. "round trip"
+is the time, measured just before, that a cache line takes from one thread to another and back. On a virtual machine it
+changes from minute to minute. Waiting helpers spin here, so "quiet" is also shown: the same steps with no other thread
+in the process. The team is formed even if it does not pay. "tuner" says whether the tuner, which counts multiply-adds
+per thread and step (kLeastShare in cpp/ash/run/seats.cpp), would form it. Before anything is timed, the weights from
+both ways must be equal bit for bit.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from bench.machine import CORE, cpus
 from bench.record import Bench, Case
 
 REPEATS, QUICK_REPEATS = 15, 3
-REQUIRED = 1.7  # of two threads on the wide network
+REQUIRED = 1.7  # required speed-up of two threads on the wide network
 ROWS, VALIDATION = 2048, 64
-FASTEST = 60e9  # the most multiply-adds per second, to estimate how long something takes
+FASTEST = 60e9  # highest multiply-adds per second, used to estimate durations
 
 
 @dataclass(frozen=True)
 class Network:
-    """Layers and batch; trained by SGD with momentum."""
+    """A network's layer sizes and batch size; it is trained by SGD with momentum."""
 
     sizes: tuple[int, ...]
     batch: int
 
     @property
     def name(self) -> str:
-        """Sizes and batch, as tables write them."""
+        """The layer sizes and the batch size, as shown in tables."""
         return f"{'-'.join(map(str, self.sizes))} @ {self.batch}"
 
     @property
     def step(self) -> int:
-        """Multiply-adds of a step."""
+        """The multiply-adds of a step."""
         return self.batch * training_cost(self.sizes)
 
     def steps(self, seconds: float) -> int:
-        """Return how many steps take about this long."""
+        """Return the number of steps that take about this many seconds."""
         return max(1, round(seconds * FASTEST / self.step))
 
     def settings(self, rate: float = 1e-3) -> _core.Settings:
-        """Return it as settings of the core; with a low rate, so that no run diverges."""
+        """Return the core settings, with a low learning rate so that no run diverges."""
         hidden = list(self.sizes[1:-1])
         return core_settings(
             hidden=hidden,
@@ -78,20 +78,20 @@ NETWORKS = tuple(
 
 
 def random_data() -> _core.Data:
-    """Return rows of noise, since it does not matter here what is learned."""
+    """Return rows of noise, since only the time of learning matters here."""
     random = np.random.default_rng(0)
     x, y = random.normal(size=(ROWS + VALIDATION, 64)), random.integers(0, 10, ROWS + VALIDATION)
     return core_data(x, y, 10, standardize=False, validation=VALIDATION)
 
 
 def team_counts() -> list[int]:
-    """Return how many threads a team may have here: all numbers up to 8, powers of two, and all CPUs."""
+    """Return the team sizes to measure: all numbers up to 8, powers of two, and the number of CPUs."""
     most = max(2, cpus())
     return [count for count in range(2, most + 1) if count <= 8 or count == most or count & (count - 1) == 0]
 
 
 def formed(data: _core.Data, network: Network, threads: int) -> int:
-    """Return how many threads the tuner put to work; if the outcome depends on their number, the bench ends."""
+    """Return the size of the team that the tuner formed; end the bench if the team changes the outcome."""
     epochs = max(3, round(network.steps(0.05) * network.batch / ROWS))
     given = {"min_epochs": epochs, "max_rungs": 1, "threads": threads}
     alone, shared = (run_core(data, [network.settings()], teams=teams, **given) for teams in (False, True))
@@ -102,7 +102,7 @@ def formed(data: _core.Data, network: Network, threads: int) -> int:
 
 
 def step(data: _core.Data, network: Network, threads: int, repeats: int) -> dict[str, Any]:
-    """Time steps of a network alone and by a team, and alone with no other thread in the process."""
+    """Time a network's steps alone, shared by a team, and alone with no other thread in the process."""
     team, steps = formed(data, network, threads), network.steps(0.02)
     quiet = _core.time_steps(data, network.settings(), steps, 2)
     times = _core.time_team(data, network.settings(), steps=steps, repeats=repeats, threads=threads)
@@ -119,7 +119,7 @@ def step(data: _core.Data, network: Network, threads: int, repeats: int) -> dict
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return a row per step and number of threads."""
+    """Return the table, with one row per step and number of threads."""
     header = ["step", "M multiply-adds", "tuner", "round trip ns", "quiet us", "alone us", "shared us"]
     rows = [_row(key, found) for key, found in values.items()]
     note = "Below 1 the team costs time. The tuner forms none where a step is too small, as 'tuner' says."
@@ -139,7 +139,7 @@ def _row(key: str, found: Mapping[str, Any]) -> list[str]:
 
 
 def cases(options: Namespace) -> list[Case]:
-    """Return a case per network and size of team."""
+    """Return one case per network and team size."""
     data, repeats = random_data(), QUICK_REPEATS if options.quick else REPEATS
     return [
         Case(f"{network.name}, {threads} threads", partial(step, data, network, threads, repeats))

@@ -1,11 +1,11 @@
 """Decisions of the ladder per second, from a hundred candidates to ten million, beside the schedulers of other tuners.
 
-`ash` and `sh` are measured in C++ (bench/ladder/ladder.cpp), one process per size; `ash.Ladder` is the same for a
-Python user, by ask and tell. If they are installed (`pip install '.[peers]'`), Optuna and Ray Tune get the same scores
-from Python; bench/ladder/peers.py says how, and whom that favours. The cost of their decisions grows with the
-candidates, so the size of each grows until its next run would take more than 20 s by extrapolation. The bench compares
-the cost of an answer, not its quality: a peer decides once about a running trial, ours lets candidates wait and takes
-the best.
+`ash` and `sh` are measured in C++ (bench/ladder/ladder.cpp), with one process per size. `ash.Ladder` is the same ladder
+for Python users, by ask and tell. If installed (`pip install '.[peers]'`), Optuna and Ray Tune get the same scores from
+Python; bench/ladder/peers.py says how, and whom that favors. The cost of their decisions grows with the number of
+candidates, so each peer's sizes end when the next run would take more than 20 s by extrapolation. The bench compares
+the cost of answers, not their quality: a peer decides once about a running trial, while our ladder lets candidates wait
+and promotes the best.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from bench.processes import call
 from bench.record import Bench, Case
 
 POWERS, QUICK_POWERS = range(2, 8), range(2, 5)
-MOST_IN_PYTHON = 1_000_000  # of ours
-LONGEST_RUN = 20.0  # the most seconds of the next run of a peer, extrapolated from the smaller ones
-REQUIRED_AT, REQUIRED_NS = 1_000_000, 1000.0  # of ours in C++
+MOST_IN_PYTHON = 1_000_000  # most candidates for ash.Ladder
+LONGEST_RUN = 20.0  # limit in seconds for a peer's next run, extrapolated from its smaller runs
+REQUIRED_AT, REQUIRED_NS = 1_000_000, 1000.0  # requirement for our C++ ladders: candidates, ns per decision
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """Add no option: this subject has none of its own."""
+    """Do nothing: this subject has no options of its own."""
 
 
 def check(options: Namespace) -> None:
-    """End unless Python and C++ make the same scores; counts are checked in every run."""
+    """End unless Python and C++ generate the same scores; each run checks its own counts."""
     for candidate, rung in ((0, 0), (1, 0), (99, 5), (9_999_999, 22)):
         ours = float(hashed_scores(np.array([candidate], dtype=np.uint64), rung)[0])
         if ours != library().bench_score(candidate, rung):
@@ -43,7 +43,7 @@ def check(options: Namespace) -> None:
 
 
 def measure_peer(scheduler: str, sizes: Sequence[int]) -> dict[str, Any]:
-    """Return the rows of a peer by size, from the smallest up until the next would take too long."""
+    """Return the rows of a peer by size, from the smallest until the next run would take too long."""
     rows: dict[str, Any] = {}
     for candidates in sizes:
         expected = expected_seconds(list(rows.values()), candidates)
@@ -55,7 +55,7 @@ def measure_peer(scheduler: str, sizes: Sequence[int]) -> dict[str, Any]:
 
 
 def expected_seconds(rows: Sequence[Mapping[str, Any]], candidates: int) -> float:
-    """Return the expected seconds of a run: the time per candidate grows linearly, as between the last two sizes."""
+    """Return the expected seconds of a run; the time per candidate is extrapolated linearly from the last two sizes."""
     if not rows:
         return 0.0
     (last, each), slope = _each(rows[-1]), 0.0
@@ -70,7 +70,7 @@ def _each(row: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def cases(options: Namespace) -> list[Case]:
-    """Return a case per ladder and size of ours, and one per peer that is installed."""
+    """Return one case for each of our ladders and sizes, and one for each installed peer."""
     sizes = [10**power for power in (QUICK_POWERS if options.quick else POWERS)]
     found = [
         Case(f"{kind}, {size}", partial(call, "bench.ladder.peers", "measure", {"scheduler": kind, "candidates": size}))
@@ -98,12 +98,12 @@ def by_scheduler(values: Mapping[str, Any]) -> dict[str, dict[int, Any]]:
 
 
 def label(scheduler: str) -> str:
-    """Return the name with its language."""
+    """Return a scheduler's name with its language."""
     return f"{scheduler} (C++)" if scheduler in KINDS else f"{scheduler} (Python)"
 
 
 def lines_of(scheduler: str, rows: Mapping[int, Any], ours: Mapping[int, Any]) -> list[list[str]]:
-    """Return a line per size."""
+    """Return one table row per size."""
     found = []
     for candidates, row in rows.items():
         ratio = row["ns"]["median"] / ours[candidates]["ns"]["median"] if candidates in ours else None
@@ -125,7 +125,7 @@ def _left_out(peer: str, found: Mapping[str, Any] | None) -> str:
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return the table of all ladders, what is required, and the picture."""
+    """Return the table of all ladders with the requirements, and the picture."""
     rows = by_scheduler(values)
     ours = rows.get(PYTHON, {})
     lines = [line for scheduler, sizes in rows.items() for line in lines_of(scheduler, sizes, ours)]

@@ -1,14 +1,14 @@
-"""Ladders driven from Python: ours and the schedulers of other tuners, all in the same way with the same scores.
+"""Drives ladders from Python: ours and the schedulers of other tuners, all in the same way with the same scores.
 
-    32 places:  | trial | trial | ... | trial |    the oldest reports its score, the scheduler answers:
-                                                   continue -> it takes the newest place, one rung up
-                                                   stop     -> the next candidate takes its place
+    queue of 32: | trial | trial | ... | trial |    the oldest trial reports its score, the scheduler answers:
+                                                    continue -> the trial rejoins the queue, one rung higher
+                                                    stop     -> the next candidate joins the queue
 
-The peers continue or stop a trial, at once and for good; `ash.Ladder` lets it wait and says which candidate is next. A
-decision is one answer to one reported score. The timing includes all that a candidate costs the scheduler: it is
-registered, reports, gets its answers, is signed off. It does not include the scores, which are made beforehand, the
-settings, which are the same for all, and what users have around the scheduler: Ray's controller, actors and
-checkpoints, Optuna's sampler (the random one, asked for no parameter). This favours the peers.
+The peers continue or stop a trial at once, irrevocably. `ash.Ladder` lets it wait and says which candidate is next. A
+decision is one answer to one reported score. The timing includes everything that a candidate costs the scheduler: its
+registration, its reports, the answers and its completion. It excludes the scores, which are generated beforehand, the
+settings, which are the same for all, and the machinery around the scheduler: Ray's controller, actors and checkpoints,
+and Optuna's sampler (the random one, asked for no parameter). This favors the peers.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from bench.figures import spread, timed
 from bench.processes import forget_peak, native, peak_bytes
 
 WORKERS, ETA, CHUNK = 32, 2, 1 << 16
-MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # LONG: seconds of all runs together; SHORT: the least seconds, by repeating
-Scores = Sequence[Sequence[float]]  # by rung and candidate
+MOST_RUNS, LONG, SHORT = 5, 12.0, 0.1  # LONG: most seconds in all; SHORT: least seconds of a run
+Scores = Sequence[Sequence[float]]  # indexed by rung and candidate
 METRIC, TIME = "score", "training_iteration"
 
 
 def hashed_scores(candidates: NDArray[np.uint64], rung: int) -> NDArray[np.float64]:
-    """Return the scores of these candidates in a rung, uniform in [0, 1): the same bits as in ladder.cpp."""
+    """Return pseudorandom scores of these candidates in a rung, uniform in [0, 1), bit for bit as in ladder.cpp."""
     x = (candidates << np.uint64(6)) + np.uint64(rung) + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -45,7 +45,7 @@ def hashed_scores(candidates: NDArray[np.uint64], rung: int) -> NDArray[np.float
 
 
 def count_rungs(candidates: int) -> int:
-    """Return how many rungs the ladder has: the last one is the highest with at least ETA places."""
+    """Return the number of rungs of the ladder; the last rung is the highest with at least ETA places."""
     rungs = 1
     while candidates // ETA**rungs >= ETA:
         rungs += 1
@@ -53,7 +53,7 @@ def count_rungs(candidates: int) -> int:
 
 
 def all_scores(candidates: int) -> Scores:
-    """Return every score that may be needed, as Python floats, so that a score costs only an index."""
+    """Return all scores that may be needed, as arrays of floats, so that reading a score is only an index."""
     scores = [array("d") for _ in range(count_rungs(candidates))]
     for start in range(0, candidates, CHUNK):
         numbers = np.arange(start, min(start + CHUNK, candidates), dtype=np.uint64)
@@ -62,13 +62,13 @@ def all_scores(candidates: int) -> Scores:
     return scores
 
 
-# A peer has start(candidate), which registers it and returns a trial; report(trial, rung, score), whether the trial may
-# continue; end(trial, rung, score, stopped), which signs it off; seen(), how many ended trials and how many scores it
-# knows.
+# The methods of a peer: start(candidate) registers a candidate and returns a trial; report(trial, rung, score) returns
+# whether the trial may continue; end(trial, rung, score, stopped) completes the trial; seen() returns the numbers of
+# ended trials and of scores that the peer holds.
 
 
 class _Optuna:
-    """SuccessiveHalvingPruner, by ask and tell of a study in memory."""
+    """SuccessiveHalvingPruner, used through ask and tell of an in-memory study."""
 
     def __init__(self, candidates: int) -> None:
         import optuna
@@ -100,7 +100,7 @@ class _Optuna:
 
 
 class _RayTune:
-    """AsyncHyperBandScheduler, called as Ray's controller does, with a trial that is only an identifier."""
+    """AsyncHyperBandScheduler, called as Ray's controller calls it, with trials that have only an identifier."""
 
     def __init__(self, candidates: int) -> None:
         from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
@@ -125,7 +125,7 @@ class _RayTune:
 
 
 def drive(peer: Any, scores: Scores) -> list[int]:
-    """Feed a peer all candidates; return how many scores were reported in each rung."""
+    """Feed all candidates to a peer; return the number of scores reported in each rung."""
     candidates, rungs = len(scores[0]), len(scores)
     running: deque[tuple[Any, int, int]] = deque()
     reported, begun = [0] * rungs, 0
@@ -146,7 +146,7 @@ def drive(peer: Any, scores: Scores) -> list[int]:
 
 
 def run_peer(peer: Callable[[int], Any], scores: Scores) -> tuple[float, int]:
-    """Return the seconds of a whole ladder of a peer, and its decisions; the answers are checked afterwards."""
+    """Run a whole ladder of a peer and check its answers; return the seconds and the number of decisions."""
     candidates = len(scores[0])
     start = time.perf_counter()
     driven = peer(candidates)
@@ -156,14 +156,15 @@ def run_peer(peer: Callable[[int], Any], scores: Scores) -> tuple[float, int]:
     if ended != candidates or held != sum(reported):
         raise SystemExit(f"{ended} of {candidates} trials have ended, {held} of {sum(reported)} scores are held")
     for below, above in zip([2 * candidates, *reported], reported, strict=False):
-        # Random scores: each has an even chance, less or more at the beginning of a rung. Five standard deviations.
+        # The scores are random, so each candidate continues with probability 1/2 (different for the first of a rung).
+        # Allow five standard deviations.
         if above != candidates and abs(above - below / 2) > 2.5 * math.sqrt(below) + math.log(below + 1) + 2:
             raise SystemExit(f"{above} of {below} candidates went on: about one in {ETA} was expected")
     return seconds, sum(reported)
 
 
 def run_ladder(scores: Scores) -> tuple[float, int]:
-    """Return the seconds of a whole `ash.Ladder`, and its decisions; the counts are checked afterwards."""
+    """Run a whole `ash.Ladder` and check its counts; return the seconds and the number of decisions."""
     candidates = len(scores[0])
     running: deque[ash.Job] = deque()
     decisions = retired = 0
@@ -187,7 +188,7 @@ def run_ladder(scores: Scores) -> tuple[float, int]:
 
 @cache
 def library() -> ctypes.CDLL:
-    """Return the ladder in C++ (ladder.cpp), built if it is not up to date."""
+    """Return the C++ ladder (ladder.cpp), built if it is out of date."""
     found = native()
     found.bench_score.restype, found.bench_ladder.restype = ctypes.c_double, ctypes.c_int64
     found.bench_ladder.argtypes = [ctypes.c_char_p, ctypes.c_int64, ctypes.c_int64]
@@ -195,7 +196,7 @@ def library() -> ctypes.CDLL:
 
 
 def run_native(kind: str, candidates: int, repeats: int) -> tuple[float, int]:
-    """Return the seconds of a ladder in C++, and its decisions; its counts are checked there."""
+    """Run a C++ ladder, which checks its own counts; return the seconds and the number of decisions."""
     seconds, decisions = timed(lambda: library().bench_ladder(kind.encode(), candidates, repeats))
     if not decisions:
         raise SystemExit(f"{kind} with {candidates} candidates: wrong counts")
@@ -210,7 +211,7 @@ PEERS: dict[str, Callable[[int], Any]] = {
 
 
 def measure(scheduler: str, candidates: int) -> dict[str, Any]:
-    """Return the cost of a decision: of one ladder, then as many as time allows; short ones are repeated in a run."""
+    """Return the cost of a decision, from several runs if time allows; a run repeats short ladders."""
     scores = [] if scheduler in KINDS else all_scores(candidates)
 
     def run(repeats: int = 1) -> tuple[float, int]:
@@ -222,7 +223,7 @@ def measure(scheduler: str, candidates: int) -> dict[str, Any]:
         return sum(seconds for seconds, _ in runs) / repeats, runs[0][1]
 
     if scheduler in PEERS:
-        PEERS[scheduler](candidates)  # imports what it needs
+        PEERS[scheduler](candidates)  # imports its packages
     elif scheduler in KINDS:
         library()
     forget_peak()

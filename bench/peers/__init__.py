@@ -1,18 +1,18 @@
 """Whole searches by `ash.tune` and by its peers, each as its users run it, on the same rows, split and space.
 
 The split holds out 20 % of each class for validation, by seed. There are 128 candidates, halved from 1 to 64 epochs.
-scikit-learn's halving, Optuna and Ray Tune get the same candidates as `ash`. Each peer runs with as many workers as
-there are CPUs, each with one thread, and with its defaults. Each search has a process of its own and is paired with a
-search by `ash` right before or after it.
+scikit-learn's halving, Optuna and Ray Tune get the same candidates as `ash`. Peers run with as many workers as there
+are CPUs (one thread each), and with their defaults. Each search has a separate process and is paired with a search by
+`ash` immediately before or after it.
 
-What this favours. The peers: standardized rows in single precision, made before the clock starts (`ash` gets raw
-numbers, and its scaling counts); scores at the ends of rungs only; modules loaded and workers, clients and `ray.init`
-started before the clock; scikit-learn's early stopping. `ash`: the learning rate follows half a cosine in each job,
-while the peers' rates are constant, which is their default; the processes of Ray's trials start within the clock, as
-for users. Optuna and Ray prune as results arrive, so their epochs vary. Random search is the floor: 14 candidates at
-full length take the epochs of the ladder.
+What this favors. The peers: rows are standardized in single precision before the clock starts, while `ash` gets raw
+numbers and its scaling counts. They are scored only at the ends of rungs. Their modules, workers, clients and
+`ray.init` are loaded and started before the clock. scikit-learn stops early. `ash`: its learning rate follows half a
+cosine in each job, while the peers' rates are constant, which is their default. The processes of Ray's trials start
+while the clock runs, as for users. Optuna and Ray prune as results arrive, so their epochs vary. Random search is the
+baseline: 14 fully trained candidates take as many epochs as the ladder.
 
-Settings that can take minutes have one seed. The second space, of small networks, has two.
+Settings that can take minutes have one seed. The second space, of small networks, has two seeds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from bench.record import Bench, Case
 
 CANDIDATES, SEEDS = 128, 5
 QUICK_CANDIDATES = 16
-SECOND_SEEDS = 2  # of the second space
+SECOND_SEEDS = 2  # seeds for the second space
 MAIN, SECOND = SPACES
 PACKAGES = {"optuna": "optuna", "torch": "torch", "ray": "ray[tune]", "pyarrow": "ray[tune]", "dask_ml": "dask-ml"}
 
@@ -47,21 +47,21 @@ class Way:
     name: str
     module: str  # bench/peers/MODULE.py
     setting: str
-    threads: int | None  # of BLAS and PyTorch in a process; None: what they take by themselves
+    threads: int | None  # threads of BLAS and PyTorch per process; None for their defaults
     seeds: int
-    required: float | None = None  # times the time of ash
+    required: float | None = None  # required multiple of the time of ash
     needs: tuple[str, ...] = ()
     quick: bool = False
-    second: bool = False  # shown for the second space too
+    second: bool = False  # whether it also runs on the second space
 
     def missing(self) -> str | None:
-        """Return which package is missing, in a few words."""
+        """Return which package is missing, in a few words; None if none is."""
         absent = [PACKAGES[module] for module in self.needs if find_spec(module) is None]
         return f"{absent[0]} is not installed (pip install '.[peers]')" if absent else None
 
 
 def ways(workers: int) -> list[Way]:
-    """Return the peers, each in its best setting first."""
+    """Return the peers in all their settings, each peer's best setting first."""
     halving, optuna, ray = "scikit-learn halving", "Optuna halving, PyTorch", "Ray Tune ASHA, PyTorch"
     dask, floor = "Dask-ML Hyperband, MLPClassifier", "scikit-learn random search"
     best = f"1 thread x {workers} workers"
@@ -83,7 +83,7 @@ def ways(workers: int) -> list[Way]:
 
 
 def cases(options: Namespace) -> Sequence[Case]:
-    """Return a case per space, peer and setting, over all its seeds."""
+    """Return one case, over all seeds, per space, peer and setting."""
     made = []
     for space in (MAIN,) if options.quick else SPACES:
         for way in ways(cpus()):
@@ -97,7 +97,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def _run(way: Way, task: dict[str, Any], seeds: int) -> dict[str, Any]:
-    """Return the searches of a peer, each paired with one of ash with the same seed, or why there are none."""
+    """Run a peer's searches, each paired with one by ash with the same seed; return a summary, or why there is none."""
     whose = {"space": task["space"], "name": way.name, "setting": way.setting, "required": way.required}
     if (missing := way.missing()) is not None:
         return {**whose, "skipped": missing}
@@ -112,9 +112,9 @@ def _run(way: Way, task: dict[str, Any], seeds: int) -> dict[str, Any]:
 
 
 def check(options: Namespace) -> None:
-    """End the bench unless ash learns, twice the same, from the candidates that the peers get.
+    """End the bench unless ash learns from the candidates that the peers get, with the same result twice.
 
-    The predictions of a peer's final model are checked in each of its searches: bench/peers/task.py.
+    bench/peers/task.py checks the predictions of a peer's final model in each search.
     """
     task = Task(options.data, MAIN, 0, QUICK_CANDIDATES, "default", cpus())
     tables = task.tables()
@@ -129,7 +129,7 @@ def check(options: Namespace) -> None:
 
 
 def arguments(parser: Parser) -> None:
-    """Add the option that only this subject has."""
+    """Add this subject's own option."""
     parser.add_argument("--data", type=folder(*FILES), help="folder with the full optical digits (else scikit-learn's)")
 
 

@@ -13,7 +13,7 @@ from bench.peers.task import Found, Tables, Task
 
 
 def tune(task: Task, tables: Tables, candidates: int) -> ash.Result:
-    """Run it on all CPUs."""
+    """Run `ash.tune` on all CPUs."""
     validation = (tables.x_validation, tables.y_validation)
     space = task.shared.ours()
     return ash.tune(
@@ -23,14 +23,14 @@ def tune(task: Task, tables: Tables, candidates: int) -> ash.Result:
 
 @contextmanager
 def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Found]]:
-    """Load everything that the first call loads."""
+    """Run a tiny search, so that everything that the first call loads is loaded; yield the function to time."""
     tune(task, tables, 2)
     yield lambda: _run(task, tables)
 
 
 def _run(task: Task, tables: Tables) -> Found:
     seconds, result = timed(lambda: tune(task, tables, task.candidates))
-    before = seconds - result.wall_seconds  # time before and after the threads ran, all charged to the start
+    before = seconds - result.wall_seconds  # time before and after the threads ran, all counted before the first job
     log: list[dict[str, Any]] = [
         {"time": before + job.end, "epochs": job.epochs, "score": None if job.diverged else job.score}
         for job in result.jobs

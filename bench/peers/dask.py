@@ -1,16 +1,17 @@
 """Dask-ML's HyperbandSearchCV over `partial_fit` of MLPClassifier, on the same space.
 
-Its interface takes no split. It holds 20 % of the rows out itself, unstratified, from all rows except the test rows, so
-its scores are of other rows than those of the other peers. Its brackets determine the number of models (163 if a
-ladder of 128 candidates ends at 64 epochs). These are drawn from the same stream of candidates, of which it gets POOL
-times as many as the others. A model continues where it stopped, and the next epoch of each is trained ahead while a
-worker is idle; these epochs count too.
+Its interface does not accept a split. It holds out 20 % of all rows except the test rows itself, unstratified, so its
+scores are on other rows than those of the other peers. Its brackets determine the number of models (163 if a ladder of
+128 candidates ends at 64 epochs). The models are drawn from the same stream of candidates, of which it gets POOL times
+as many as the others. A model resumes where it stopped. While a worker is idle, the next epoch of each model is trained
+in advance; these epochs also count.
 
-dask-ml 2025.1 fails on widths of several lengths, on hyperparameters that only some candidates have, and, with newer
-releases of dask, without a named scheduler. Hence `Candidate`, whose only parameter is a text, and the setting.
+dask-ml 2025.1 fails on tuples of widths with different lengths, on hyperparameters that only some candidates have, and,
+with newer releases of dask, without a named scheduler. This is why `Candidate` has a single text parameter, and why the
+scheduler is set.
 
-Settings: "1 thread x N workers" (N processes), or "default" (what LocalCluster chooses; the same with up to 4 CPUs).
-The client is started before the clock.
+Settings: "1 thread x N workers" (N processes), or "default" (chosen by LocalCluster; the same with up to 4 CPUs). The
+client is started before the clock.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ POOL = 8
 
 
 class Candidate(ClassifierMixin, BaseEstimator):
-    """MLPClassifier whose arguments are one text of JSON."""
+    """An MLPClassifier whose arguments are one JSON text."""
 
     def __init__(self, settings: str = "{}", seed: int = 0) -> None:
         self.settings, self.seed = settings, seed
@@ -48,7 +49,7 @@ class Candidate(ClassifierMixin, BaseEstimator):
         return self
 
     def fit(self, x: Any, y: Any) -> Candidate:
-        """Train an epoch; scikit-learn takes no estimator without this method."""
+        """Train an epoch; scikit-learn accepts no estimator without this method."""
         return self.partial_fit(x, y, np.unique(y))
 
     def score(self, x: Any, y: Any) -> float:
@@ -62,7 +63,7 @@ class Candidate(ClassifierMixin, BaseEstimator):
 
 @contextmanager
 def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Found]]:
-    """Scale the rows and start a cluster, with its files in the folder."""
+    """Scale the rows and start a cluster with its files in the folder; yield the function to time."""
     scaled = tables.scaled()
     shape: dict[str, Any] = {} if "default" in task.setting else {"n_workers": task.workers, "threads_per_worker": 1}
     dask.config.set({"temporary-directory": str(folder)})

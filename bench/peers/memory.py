@@ -1,11 +1,11 @@
-"""Peak: the most memory that a search and all processes it started have had at once.
+"""Measures the peak memory of a search and of all processes that it starts.
 
-    with Peak() as peak:  ->  a thread looks every 50 ms, less often if that would take more than 2 % of the time
+    with Peak() as peak:  ->  a thread samples every 50 ms, less often if that would take more than 2 % of the time
         search()
     peak.bytes
 
-It counts the proportional set size (shared pages are divided by the number of processes that share them) of this
-process and all its descendants. A peak between two samples is missed.
+The memory is the proportional set size (shared pages are divided among the processes that share them) of this process
+and all its descendants. A peak between two samples is missed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 
 import psutil
 
-INTERVAL, SHARE = 0.05, 0.02  # seconds between samples; the largest share of the time that sampling may take
+INTERVAL, SHARE = 0.05, 0.02  # seconds between samples, and the largest share of the time that sampling may take
 
 
 def process_bytes(process: psutil.Process) -> int:
@@ -27,7 +27,7 @@ def process_bytes(process: psutil.Process) -> int:
 
 
 class Peak:
-    """Samples from entering to leaving; `bytes` is the peak."""
+    """A context that samples the memory until it is left; `bytes` is the peak."""
 
     def __init__(self) -> None:
         self.bytes = 0

@@ -1,7 +1,8 @@
-"""One candidate trained in PyTorch, as users would write it: this is what Optuna and Ray run.
+"""Trains one candidate in PyTorch, as users would write it; Optuna and Ray run this code.
 
-Rows are tensors in memory, taken by index, without a DataLoader. Optimizers are fused (twice as fast here as others),
-L2 is `weight_decay`, the learning rate is constant, nothing is compiled. Scores are reported only at ends of rungs.
+Rows are in-memory tensors that are indexed directly, without a DataLoader. Optimizers are fused (twice as fast here as
+unfused ones), L2 is `weight_decay`, the learning rate is constant, and nothing is compiled. Scores are reported only at
+the ends of rungs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 @dataclass(frozen=True)
 class Tensors:
-    """The rows as PyTorch takes them."""
+    """The rows as PyTorch tensors."""
 
     x: torch.Tensor
     y: torch.Tensor
@@ -56,7 +57,7 @@ def optimizer(params: Mapping[str, Any], model: nn.Module) -> torch.optim.Optimi
 def train(
     params: Mapping[str, Any], data: Tensors, most_epochs: int, seed: int, kept: Path
 ) -> Iterator[tuple[int, float]]:
-    """Yield (epochs, validation accuracy) after 1, 2, 4, ... epochs, and write the weights into the file `kept`."""
+    """Yield (epochs, validation accuracy) after 1, 2, 4, ... epochs; write the weights into the file `kept`."""
     torch.manual_seed(seed)
     model = network(params, data.x.shape[1])
     steps = optimizer(params, model)
@@ -77,7 +78,7 @@ def train(
 
 
 def predicted(params: Mapping[str, Any], tables: Tables, kept: Path) -> Any:
-    """Return the labels that a kept network gives to the test rows."""
+    """Return the labels that a saved network predicts for the test rows."""
     model = network(params, tables.x_test.shape[1])
     model.load_state_dict(torch.load(kept))
     with torch.no_grad():

@@ -1,10 +1,10 @@
 """Optuna's SuccessiveHalvingPruner over PyTorch, on the same candidates as `ash`.
 
-The candidates are enqueued. A trial reports at the end of a rung and is pruned there or continues, so none is trained
-twice. In its favour: reports at the ends of rungs only; weights are kept in one file per trial.
+The candidates are enqueued. A trial reports at the end of each rung and is then pruned or continues, so no candidate is
+trained twice. In its favor: it reports only at the ends of rungs, and weights are kept in one file per trial.
 
-Settings: "threads" (n_jobs workers of one process; much of a small step is Python, which runs one thread at a time),
-"processes" (as many processes over one journal file, started before the clock) or its default (n_jobs=1).
+Settings: "threads" (n_jobs workers in one process; much of a small step is Python code, which runs on one thread at a
+time), "processes" (as many processes that share a journal file, started before the clock), or its default (n_jobs=1).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from optuna.trial import TrialState
 from bench.peers.networks import Tensors, predicted, tensors, train
 from bench.peers.task import Found, Tables, Task
 
-STARTING = 120  # seconds that processes may take to start
+STARTING = 120  # most seconds for processes to start
 
 
 class Objective:
@@ -34,11 +34,11 @@ class Objective:
         self.task, self.data, self.folder = task, data, folder
 
     def kept(self, candidate: int) -> Path:
-        """Return where the weights of a candidate are."""
+        """Return the file with the weights of a candidate."""
         return self.folder / f"{candidate}.pt"
 
     def __call__(self, trial: optuna.Trial) -> float:
-        """Return the last score."""
+        """Train the trial's candidate and return its last score."""
         number = trial.suggest_int("candidate", 0, self.task.candidates - 1)
         params, score = self.task.configurations[number], 0.0
         for epochs, score in train(params, self.data, self.task.most_epochs, self.task.seed, self.kept(number)):
@@ -68,7 +68,7 @@ def _study(task: Task, storage: JournalStorage | None) -> optuna.Study:
 
 @contextmanager
 def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Found]]:
-    """Scale the rows; start the processes, if any."""
+    """Scale the rows and start the processes, if any; yield the function to time."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     scaled = tables.scaled()
     objective = Objective(task, tensors(scaled), folder)
@@ -101,7 +101,7 @@ def _in_processes(objective: Objective, tables: Tables, pool: Any) -> Found:
     return _found(study, objective, tables)
 
 
-_own: list[Objective] = []  # of a process that _start has started
+_own: list[Objective] = []  # the objective of this worker process, set by _start
 
 
 def _start(objective: Objective, started: Any) -> None:
@@ -112,7 +112,7 @@ def _start(objective: Objective, started: Any) -> None:
 
 
 def _work(folder: Path) -> None:
-    """Take trials from the journal until none is waiting."""
+    """Run trials from the journal until none is waiting."""
     study = optuna.load_study(study_name="peers", storage=_storage(folder), pruner=_pruner())
     study.optimize(_own[0], callbacks=[_stop_when_empty])
 

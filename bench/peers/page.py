@@ -1,9 +1,10 @@
-"""Summarize the searches of each peer in a line on record, and make the page and the README's table from these lines.
+"""Summarizes the searches of each peer in one recorded row, and generates the page and the README's table from them.
 
-A line has spreads over the seeds. `times_ash` is the spread of the ratios of its seconds to those of the paired search
-by ash, `test_ash` the median of ash's test accuracy minus theirs. `reached` says after how many seconds a candidate had
-a score, as the median over the seeds in which one had it, and in how many of them: any score, TARGET, the final score
-of ash, and for ash the final score of the peer. `path` has the best score so far of the first seed.
+A row has spreads over the seeds. `times_ash` is the spread of the ratios of the peer's seconds to those of the paired
+search by ash. `test_ash` is the median of ash's test accuracy minus the peer's. `reached` has the seconds until a
+candidate had at least a certain score (any score, TARGET, the final score of ash, and for ash the final score of the
+peer): the median over the seeds that reached the score, and the number of these seeds. `path` has the best score so far
+over time, for the first seed.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from bench.figures import Dots, Line, Picture, Plot, Section, Table, item_lines,
 OURS = "ash"
 TARGET = 0.97  # validation accuracy
 MB = 1e6
-Search = Mapping[str, Any]  # what bench/peers/task.py returns
-Row = Mapping[str, Any]  # a line on record
+Search = Mapping[str, Any]  # the result of a search, as bench/peers/task.py returns it
+Row = Mapping[str, Any]  # the recorded summary of a peer in one setting
 
 
 def summary(searches: Sequence[Search], ours: Sequence[Search]) -> dict[str, Any]:
-    """Return the line of a peer from its searches and the paired ones of ash, seed by seed."""
+    """Return the row of a peer from its searches and the paired searches by ash, both seed by seed."""
     pairs = list(zip(searches, ours, strict=True))
     moments = {
         "any score": [reached(own["path"], 0.0) for own in searches],
@@ -42,7 +43,7 @@ def summary(searches: Sequence[Search], ours: Sequence[Search]) -> dict[str, Any
 
 
 def reached(path: Sequence[Sequence[float]], score: float) -> float | None:
-    """Return the seconds after which a candidate had at least this score."""
+    """Return the seconds until a candidate had at least this score; None if none had."""
     return next((seconds for seconds, best in path if best >= score), None)
 
 
@@ -52,7 +53,7 @@ def _median(values: Sequence[float | None]) -> tuple[float | None, int]:
 
 
 def spaces(values: Mapping[str, Any]) -> dict[str, list[Row]]:
-    """Return the lines by their space."""
+    """Return the rows by space."""
     found: dict[str, list[Row]] = {}
     for row in values.values():
         found.setdefault(row["space"], []).append(row)
@@ -60,7 +61,7 @@ def spaces(values: Mapping[str, Any]) -> dict[str, list[Row]]:
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return two tables per space and a picture."""
+    """Return two tables per space, and the pictures."""
     found = spaces(values)
     plots = [_plot(space, rows) for space, rows in found.items() if any("path" in row for row in rows)]
     tables = [table for space, rows in found.items() for table in (_totals(space, rows), _moments(space, rows))]
@@ -69,13 +70,13 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
 
 
 def _best_settings(rows: Sequence[Row]) -> dict[str, Row]:
-    """Return the first setting of each tuner, which is its best, without those that were skipped."""
+    """Return the row of each tuner's first measured setting, which is its best."""
     first = {row["name"]: row for row in reversed(rows) if "seconds" in row}
     return {name: first[name] for name in dict.fromkeys(row["name"] for row in rows) if name in first}
 
 
 def _dots(rows: Sequence[Row]) -> Dots:
-    """Draw the seconds of each tuner in its best setting."""
+    """Return the plot of each tuner's seconds in its best setting."""
     best = _best_settings(rows)
     seconds = {name: row["seconds"]["median"] for name, row in best.items()}
     seconds = dict(sorted(seconds.items(), key=lambda item: item[1]))
@@ -138,14 +139,14 @@ def _moment(reached: Sequence[Any], seeds: int) -> str:
 
 
 def _plot(space: str, rows: Sequence[Row]) -> Plot:
-    """Draw each peer in its first setting, which is its best."""
+    """Return the plot of each peer's best score over time in its first setting, which is its best."""
     first = {row["name"]: Line(row["name"], dict(row["path"])) for row in reversed(rows) if row.get("path")}
     lines = [first[name] for name in dict.fromkeys(row["name"] for row in rows) if name in first]
     return Plot(f"Best validation accuracy so far, {space}", "seconds", "validation accuracy", lines, ("x",))
 
 
 def readme(values: Mapping[str, Any]) -> list[str]:
-    """Return how many times as long other tuners take in the first space, and how their models score."""
+    """Return the README's lines: the other tuners' times relative to ash in the first space, and test accuracies."""
     others = _best_settings(next(iter(spaces(values).values())))
     if OURS not in others:
         return ["  Searches have not been measured."]

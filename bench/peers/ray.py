@@ -1,10 +1,12 @@
 """Ray Tune's ASHAScheduler over PyTorch, on the same candidates as `ash`, on one machine.
 
-Each candidate is a value of a grid. A trial reports at the end of a rung and is stopped there or continues. A trial
-takes one CPU, for which Ray sets one thread: its default is one thread and as many workers as CPUs.
+Each candidate is a value of a grid search. A trial reports at the end of each rung and is then stopped or continues. A
+trial takes one CPU, for which Ray sets one thread. Ray's default is therefore one thread per worker and as many workers
+as CPUs.
 
-Settings: "default" (a new process for each trial, log files in three formats), or "reused" (a process is kept for
-further trials, no log files), the best we know. `ray.init` comes before the clock; the processes of trials start in it.
+Settings: "default" (a new process for each trial, log files in three formats), or "reused" (processes are reused by
+later trials, no log files), the best setting we know. `ray.init` is called before the clock starts; the processes of
+trials start while it runs.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-os.environ.update(  # read when Ray is imported, and by the processes that it starts
+os.environ.update(  # read when Ray is imported, and by the processes that Ray starts
     RAY_USAGE_STATS_ENABLED="0",
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",  # silences a warning
 )
@@ -30,7 +32,7 @@ from bench.peers.task import Found, Tables, Task
 
 
 def trainable(config: dict[str, Any], task: Task, data: Tensors, folder: Path) -> None:
-    """Train a candidate; Ray ends it inside a report."""
+    """Train a candidate; Ray may end the trial when it reports."""
     number = config["candidate"]
     for epochs, score in train(task.configurations[number], data, task.most_epochs, task.seed, folder / f"{number}.pt"):
         tune.report({"accuracy": score, "epochs": epochs})
@@ -38,7 +40,7 @@ def trainable(config: dict[str, Any], task: Task, data: Tensors, folder: Path) -
 
 @contextmanager
 def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Found]]:
-    """Scale the rows and start Ray, with its files in the folder."""
+    """Scale the rows and start Ray with its files in the folder; yield the function to time."""
     if "reused" in task.setting:
         os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     ray.init(

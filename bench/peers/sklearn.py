@@ -1,11 +1,11 @@
-"""scikit-learn over MLPClassifier: HalvingRandomSearchCV, and RandomizedSearchCV as the floor.
+"""scikit-learn's searches over MLPClassifier: HalvingRandomSearchCV, and RandomizedSearchCV as the baseline.
 
-Halving trains every candidate from scratch in each rung. In its favour: the same candidates as `ash`, rows in single
-precision, and its early stopping is left on (no better loss in 10 epochs ends a training). It trains the winner once
-more on all rows, validation rows too, and that model is tested. Random search has as many epochs as a ladder takes and
-spends them on a few candidates at full length.
+Halving trains every candidate from scratch in each rung. In its favor: it has the same candidates as `ash` and rows in
+single precision, and its early stopping is left on (a training ends after 10 epochs without a better loss). It retrains
+the winner on all training and validation rows, and that model is tested. Random search has as many epochs as a ladder
+and spends them on a few fully trained candidates.
 
-Settings: "one split" (that of `ash`) or "5 folds" (its default), on worker processes of joblib or with n_jobs=None.
+Settings: "one split" (that of `ash`) or "5 folds" (its default), on joblib's worker processes or with n_jobs=None.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from bench.peers.task import Found, Tables, Task, as_scikit_learn, note
 
 
 class LoggedClassifier(MLPClassifier):
-    """MLPClassifier that logs when and for how long it was trained, and its scores on rows it was not trained on."""
+    """An MLPClassifier that logs the epochs of each training and its scores on rows that it was not trained on."""
 
     def fit(self, x: Any, y: Any) -> LoggedClassifier:
-        """Train, and log the epochs, also those of a training that diverges."""
+        """Train, and log the number of epochs even if the training diverges."""
         self.rows_ = len(x)
         try:
             super().fit(x, y)
@@ -38,15 +38,15 @@ class LoggedClassifier(MLPClassifier):
         return self
 
     def partial_fit(self, x: Any, y: Any, classes: Any = None) -> LoggedClassifier:
-        """Train an epoch and log it; a network that diverges keeps the score of its weights and ends no search."""
+        """Train an epoch and log it; a diverged network is scored with its weights, and the search continues."""
         self.rows_ = len(x)
-        with contextlib.suppress(ValueError):  # "Solver produced non-finite parameter weights"
+        with contextlib.suppress(ValueError):  # raised if "Solver produced non-finite parameter weights"
             super().partial_fit(x, y, classes=classes)
         note(epochs=1)
         return self
 
     def score(self, x: Any, y: Any) -> float:
-        """Return the accuracy, and log it unless it is that of the training rows, which the searches also ask for."""
+        """Return the accuracy, and log it unless these are the training rows, which the searches also score."""
         value = float(super().score(x, y))
         if len(x) < self.rows_:
             note(score=value)
@@ -54,13 +54,13 @@ class LoggedClassifier(MLPClassifier):
 
 
 def warm_up(tables: Tables) -> None:
-    """Train a throw-away network for an epoch."""
+    """Train a throwaway network for one epoch."""
     MLPClassifier(max_iter=1).fit(tables.x[:100], tables.y[:100])
 
 
 @contextmanager
 def ready(task: Task, tables: Tables, folder: Path) -> Iterator[Callable[[], Found]]:
-    """Scale the rows, start joblib's workers and load their modules, which takes longer than a search of ash."""
+    """Scale the rows, start joblib's workers and load their modules, which takes longer than a search by ash."""
     scaled = tables.scaled()
     warm_up(scaled)
     if "default" not in task.setting:
@@ -86,7 +86,7 @@ def _search(task: Task, fold: Any) -> Any:
         return RandomizedSearchCV(classifier, listed, n_iter=random_candidates(task.candidates), **common)
     return HalvingRandomSearchCV(
         LoggedClassifier(random_state=task.seed),
-        listed,  # a list of lists is drawn without repetition: all of them, in another order
+        listed,  # a list of lists is drawn without repetition, so all candidates are drawn, in another order
         n_candidates=task.candidates,
         factor=2,
         resource="max_iter",
@@ -97,5 +97,5 @@ def _search(task: Task, fold: Any) -> Any:
 
 
 def random_candidates(candidates: int) -> int:
-    """Return how many candidates at full length take the epochs of a ladder of this many candidates."""
+    """Return how many fully trained candidates take as many epochs as a ladder of this many candidates."""
     return int(2 * np.log2(candidates))

@@ -1,12 +1,12 @@
-"""What all peers share: the spaces, the rows, the log of trainings and scores, and the measurement of one search.
+"""The code that all peers share: spaces, rows, the log of trainings and scores, and the measurement of one search.
 
-A search runs in a fresh process. The clock runs from its call to its return and includes what that call starts, such as
-the processes of Ray's trials. It does not include imports, a first tiny training, scaling, joblib's workers,
-`ray.init`, Dask's `Client` and Optuna's further processes, which its users start by hand.
+A search runs in a fresh process. The clock runs from its call to its return and includes whatever that call starts,
+such as the processes of Ray's trials. It excludes imports, a first tiny training, scaling, joblib's workers,
+`ray.init`, Dask's `Client` and Optuna's additional processes, which its users start by hand.
 
-`ash`, scikit-learn and PyTorch can all express the spaces: small networks, and the default space of `ash` for such a
-table, without what MLPClassifier lacks (silu, gelu, dropout, label smoothing, decoupled weight decay). The candidates
-of a seed are those of `ash.Space.sample`, for every peer.
+`ash`, scikit-learn and PyTorch can all express the spaces. These are small networks, and the default space of `ash` for
+such a table without the parts that MLPClassifier lacks (silu, gelu, dropout, label smoothing, decoupled weight decay).
+All peers get the candidates that `ash.Space.sample` draws with the seed.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from bench.peers.memory import Peak, process_bytes
 from bench.processes import call
 
 VALIDATION = 0.2
-LEAST_ACCURACY = 0.8  # of a final model; one that scores less has not learned, and its time is meaningless
-LOG = "ASH_BENCH_PEERS_LOG"  # names the folder of the log to the processes that a peer starts
+LEAST_ACCURACY = 0.8  # a final model with less test accuracy has not learned, so its time is meaningless
+LOG = "ASH_BENCH_PEERS_LOG"  # environment variable with the folder of the log, read by the processes of a peer
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Rows = NDArray[np.float32]
 Classes = NDArray[np.int64]
 PENALTIES = (0.0, 1e-5, 1e-4, 1e-3)
-ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic"}  # ours: scikit-learn's
+ACTIVATIONS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic"}  # our names, and scikit-learn's
 Params = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Shared:
-    """A space that all peers can express. Rates are (low, high, levels), with equal ratios."""
+    """A space that all peers can express. Rates are (low, high, levels), with equal ratios between levels."""
 
     hidden: tuple[tuple[int, ...], ...]
     activations: tuple[str, ...]
@@ -56,7 +56,7 @@ class Shared:
     momentum: tuple[float, ...]
 
     def ours(self) -> ash.Space:
-        """Return it as a space of ash."""
+        """Return the space as an `ash.Space`."""
         return ash.Space(
             hidden=ash.choice(*self.hidden),
             activation=ash.choice(*self.activations),
@@ -73,7 +73,7 @@ class Shared:
 
 
 def as_scikit_learn(params: Mapping[str, Any]) -> Params:
-    """Return one of our candidates as arguments of MLPClassifier."""
+    """Convert one of our candidates into arguments of MLPClassifier."""
     adam = params["optimizer"] == "adam"
     return {
         "hidden_layer_sizes": params["hidden"],
@@ -81,7 +81,7 @@ def as_scikit_learn(params: Mapping[str, Any]) -> Params:
         "solver": "adam" if adam else "sgd",
         "learning_rate_init": params["learning_rate"],
         "batch_size": params["batch_size"],
-        "alpha": params["l2"] * params["batch_size"],  # MLPClassifier divides the penalty by the rows of a batch
+        "alpha": params["l2"] * params["batch_size"],  # MLPClassifier divides the penalty by the batch size
         **({"beta_2": params["beta2"]} if adam else {"momentum": params["momentum"]}),
     }
 
@@ -123,7 +123,7 @@ class Tables:
     y_test: Classes
 
     def scaled(self) -> Tables:
-        """Return them standardized by the training rows, in the single precision that `ash` computes in."""
+        """Return the rows standardized by the training rows, in single precision, in which `ash` computes."""
         mean, deviation = self.x.mean(axis=0), self.x.std(axis=0)
         deviation[deviation == 0] = 1
 
@@ -135,7 +135,7 @@ class Tables:
         )
 
     def together(self) -> tuple[NDArray[Any], Classes, NDArray[np.int64]]:
-        """Return training and validation rows as one table, and -1 or 0 for each, as PredefinedSplit wants it."""
+        """Return training and validation rows as one table, and -1 or 0 for each row, as PredefinedSplit expects."""
         fold = np.repeat([-1, 0], [len(self.y), len(self.y_validation)])
         x, y = np.concatenate([self.x, self.x_validation]), np.concatenate([self.y, self.y_validation])
         return x, y, fold
@@ -143,7 +143,7 @@ class Tables:
 
 @dataclass(frozen=True)
 class Task:
-    """A search: its rows, space and candidates; `setting` is a name that the module of the peer knows."""
+    """The task of a search: its rows, space and candidates; the peer's module interprets `setting`."""
 
     data: str | None
     space: str
@@ -154,21 +154,21 @@ class Task:
 
     @property
     def most_epochs(self) -> int:
-        """Epochs of the last rung of a ladder that starts at one epoch and ends with two candidates."""
+        """The epochs of the last rung, if the ladder starts at one epoch and ends with two candidates."""
         return self.candidates // 2
 
     @property
     def shared(self) -> Shared:
-        """The space."""
+        """The space of the task."""
         return SPACES[self.space]
 
     @cached_property
     def configurations(self) -> list[Params]:
-        """The candidates, as hyperparameters of ash."""
+        """The candidates as ash's hyperparameters."""
         return self.shared.ours().sample(self.candidates, self.seed)
 
     def tables(self) -> Tables:
-        """Read the table and split it: 20 % of each class for validation, by the seed."""
+        """Read the table and split it by the seed, with 20 % of each class for validation."""
         from sklearn.model_selection import train_test_split
 
         table = digits(self.data)
@@ -180,15 +180,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Found:
-    """The outcome of a search: its best score, and the labels its final model gives to the test rows."""
+    """The outcome of a search: its best score, and a function that returns the predicted labels of the test rows."""
 
     validation: float
     predicted: Callable[[], Sequence[int] | NDArray[Any]]
-    log: Sequence[dict[str, Any]] | None = None  # the search's own record, `time` in seconds since the start
+    log: Sequence[dict[str, Any]] | None = None  # the search's own log, with `time` in seconds since the start
 
 
 def note(**entry: Any) -> None:
-    """Add a line to the log, from any process: the system appends each write as a whole."""
+    """Append a line to the log. Any process may do so, since the system appends each write as a whole."""
     folder = os.environ.get(LOG)
     if folder is None:
         return
@@ -207,7 +207,7 @@ def _notes(folder: Path, start: float) -> list[dict[str, Any]]:
 
 
 def improvements(entries: Iterable[dict[str, Any]]) -> list[tuple[float, float]]:
-    """Return (seconds, score) of each entry that scores higher than all before it."""
+    """Return (seconds, score) of each entry that scores higher than all earlier entries."""
     scored = sorted((entry["time"], entry["score"]) for entry in entries if entry.get("score") is not None)
     best: list[tuple[float, float]] = []
     for seconds, score in scored:
@@ -217,7 +217,7 @@ def improvements(entries: Iterable[dict[str, Any]]) -> list[tuple[float, float]]
 
 
 def search(peer: str, **given: Any) -> dict[str, Any]:
-    """Run one search in this process, and return its cost and outcome."""
+    """Run one search in this process and return its cost and outcome."""
     warnings.simplefilter("ignore")
     task = Task(**given)
     module = importlib.import_module(f"bench.peers.{peer}")
@@ -244,7 +244,7 @@ def search(peer: str, **given: Any) -> dict[str, Any]:
 
 
 def in_child(peer: str, task: dict[str, Any], threads: int | None) -> dict[str, Any]:
-    """Run one search in a fresh process; threads: of BLAS and PyTorch, None for what they take by themselves."""
+    """Run one search in a fresh process; `threads` is for BLAS and PyTorch, None for their defaults."""
     environment = {"PYTHONWARNINGS": "ignore", **dict.fromkeys(THREADS, None if threads is None else str(threads))}
     found: dict[str, Any] = call("bench.peers.task", "search", {"peer": peer, **task}, environment)
     return found

@@ -1,8 +1,8 @@
-"""`python -m bench program` makes `ash_bench`: the runs of bench/tables as one file that needs no Python.
+"""The command `python -m bench program`: builds `ash_bench`, the runs of bench/tables as one file without Python.
 
-The program holds the table and the candidates and is linked statically, so it runs on any Linux of the same
-architecture. Before it is delivered, its runs are compared with those of the module that Python loads: the same jobs
-in the same order, the same scores and the same weights, bit for bit.
+The program contains the table and the candidates and is linked statically, so it runs on any Linux with the same
+architecture. Before its path is printed, its runs are compared with those of the Python module: the jobs, their order,
+the scores and the weights must be equal bit for bit.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from bench.machine import CORE, ROOT, stamp
 from bench.processes import program
 from bench.tables.settings import MOST_MODELS, SEED, SETTINGS, candidates, read, training
 
-CLASSES, VALIDATION = 10, 0.2  # the table's, and ash.tune's
+CLASSES, VALIDATION = 10, 0.2  # as in the table, and in ash.tune
 NAMES = ("optimizer", "learning_rate_schedule", "initialization")
 NUMBERS = (
     *("learning_rate", "momentum", "beta1", "beta2", "epsilon", "l2", "weight_decay", "dropout", "label_smoothing"),
 )
 MEASURES = (*CORE, "bench/program", "bench/tables/settings.py")
-MODELS = 32  # of the comparison
+MODELS = 32  # number of models in the comparison
 
 
 def main(words: Sequence[str]) -> None:
-    """Make the program, compare it, and print its path and how it is used."""
+    """Build the program, compare it, and print its path and usage."""
     parser = Parser(prog="python -m bench program", description="Builds the runs of `tables` as one file, ash_bench.")
     parser.add_argument("--data", type=folder(*FILES), help="folder with the full optical digits (else load_digits)")
     table = read(parser.parse_args(words).data)
@@ -51,7 +51,7 @@ Back here:               copy it to bench/results, then python -m bench report m
 
 
 def check(built: Path, table: Digits) -> None:
-    """End unless program and module have the same outcome for both settings and algorithms."""
+    """End unless the program and the Python module have the same outcomes for both settings and algorithms."""
     with tempfile.TemporaryDirectory() as place:
         answer = Path(place) / "answer.json"
         command = [built, "--models", str(MODELS), "--rounds", "1", answer]
@@ -72,7 +72,7 @@ def check(built: Path, table: Digits) -> None:
 
 
 def digest(jobs: _core._Columns) -> int:
-    """Return FNV-1a over the 64-bit words of the jobs in order of decision, as main.cpp counts it."""
+    """Return the FNV-1a hash of the 64-bit words of the jobs in order of decision, as main.cpp computes it."""
     score = np.array(jobs["score"], np.float64)
     score[np.isnan(score)] = np.nan
     columns = (jobs["candidate"], jobs["rung"], score.view(np.uint64), jobs["weights_hash"])
@@ -84,7 +84,7 @@ def digest(jobs: _core._Columns) -> int:
 
 
 def write_sweep(path: Path, table: Digits) -> Path:
-    """Write table and candidates as C++ and return the path; an up-to-date file is not touched."""
+    """Write the table and candidates as C++ unless the file is up to date; return its path."""
     training_rows, validation_rows = split_rows(table.y.astype(np.float64), len(table.y), VALIDATION, SEED)
     origin = stamp(MEASURES, ())
     members = json.dumps({name: origin[name] for name in ("commit", "trees")})[1:-1]
@@ -103,7 +103,7 @@ def write_sweep(path: Path, table: Digits) -> Path:
         lines.append(_array("Candidate", f"kCandidates{number}", drawn))
         settings.append(f'Setting{{"{setting}", ash::Continuation::{training(setting)}, kCandidates{number}}}')
     text = "\n".join([*lines, _array("Setting", "kSettings", settings)]) + "\n"
-    if not path.is_file() or path.read_text(encoding="ascii") != text:  # rebuilds the program only if necessary
+    if not path.is_file() or path.read_text(encoding="ascii") != text:  # avoids an unnecessary rebuild of the program
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="ascii")
     return path

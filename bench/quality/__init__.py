@@ -1,16 +1,18 @@
 """`ash` beside AutoML, trees and another network: each fits three quarters of a table and is scored on the rest.
 
-The errors are 1 - AUC for two classes, the log loss for more, and the root of the mean squared error for numbers, in
-the units of the target; all contenders are told which. A case is one fit in a process of its own, pinned to one core;
-as many run at a time as there are cores. The seed determines the split: up to three seeds for `ash`, one for the
-others. The seconds are those of the fit, after a first fit on few rows has loaded what is loaded only once. The limit
-is 60 seconds. `ash` is also fitted with 2, 5 and 15, and both `ash` and AutoGluon with 300 on every third table.
+The errors are 1 - AUC for two classes, the log loss for more classes, and the root mean squared error for numeric
+targets, in the units of the target. All contenders are told the metric. A case is one fit in a separate process, pinned
+to one core; as many cases run at once as there are cores. The seed determines the split. `ash` has up to three seeds,
+the others have one. The measured seconds are those of the fit. A first fit on a few rows loads code that is loaded only
+once. The limit is 60 seconds. `ash` is also fitted with 2, 5 and 15 seconds, and both `ash` and AutoGluon with 300
+seconds on every third table.
 
-What this favours. The others: CatBoost and RealMLP take their own time. The last fit of the tuned trees exceeds their
-limit and uses all rows, where networks hold some out. The best of six peers on a table is partly the luckiest one.
-`ash`: it was developed on many of these tables.
+What this favors. The peers: CatBoost and RealMLP have no time limit. The last fit of the tuned trees exceeds their
+limit and uses all rows, while networks hold some out. The best of six peers on a table is partly the luckiest. `ash`:
+it was developed on many of these tables.
 
-It takes hours. --tables, --contenders, --limits and --seeds choose what to measure now; the rest stays on record.
+It takes hours. --tables, --contenders, --limits and --seeds choose what to measure now. All other recorded results are
+kept.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from bench.quality.tables import TABLES, split
 from bench.record import Bench, Case
 
 LEAST_ACCURACY = 0.9
-MOST_SECONDS = 900.0  # of a fit and its first one on few rows; a fit of a peer that takes longer has failed
+MOST_SECONDS = 900.0  # limit for a fit including the first fit on few rows; a peer that takes longer has failed
 
 
 def cases(options: Namespace) -> Sequence[Case]:
@@ -54,7 +56,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def _run(fit: Fit, folder: str | None) -> dict[str, Any]:
-    """Return a fit, or why there is none; a peer may fail, `ash` may not."""
+    """Measure a fit and return its values, or why there are none. A peer may fail; if `ash` fails, the bench ends."""
     missing = CONTENDERS[fit.contender].missing() or TABLES[fit.table].missing(folder)
     if missing is not None:
         return {"skipped": missing}
@@ -71,7 +73,7 @@ def _run(fit: Fit, folder: str | None) -> dict[str, Any]:
 
 @contextmanager
 def _own_core() -> Iterator[None]:
-    """Pin this thread, and the processes that it starts, to a core that no other case has."""
+    """Pin this thread and the processes that it starts to a core that no other case uses."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -86,7 +88,7 @@ def _own_core() -> Iterator[None]:
 
 @cache
 def _cores() -> queue.SimpleQueue[int]:
-    """Return the cores that no case has."""
+    """Return a queue of the cores that no case uses."""
     free: queue.SimpleQueue[int] = queue.SimpleQueue()
     for core in sorted(os.sched_getaffinity(0)):
         free.put(core)
@@ -94,7 +96,7 @@ def _cores() -> queue.SimpleQueue[int]:
 
 
 def check(_: Namespace) -> None:
-    """End the bench unless ash learns, and learns the same twice without a time limit."""
+    """End the bench unless ash learns, and repeats the same result without a time limit."""
     from ash import ASHClassifier
 
     rows = split("digits", None, 0, categories=False)
@@ -107,7 +109,7 @@ def check(_: Namespace) -> None:
 
 
 def arguments(parser: Parser) -> None:
-    """Add the options that only this subject has."""
+    """Add this subject's own options."""
     parser.add_argument("--data", type=folder(), help="folder of the CSV files (else ../shared/data)")
     parser.add_argument("--tables", type=names(TABLES), help=f"some of {','.join(TABLES)} (all)")
     parser.add_argument("--contenders", type=names(CONTENDERS), help=f"some of {','.join(CONTENDERS)} (all)")

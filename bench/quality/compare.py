@@ -1,10 +1,10 @@
-"""Compare the fits of `ash` on two records of the bench `quality`, to see whether a change has made it better.
+"""Compares the fits of `ash` in two records of the bench `quality`, to show whether a change has improved `ash`.
 
     python -m bench quality --contenders ash --limits 60 --results AFTER      # and BEFORE, at the commit before
     python -m bench.quality.compare BEFORE/quality.json AFTER/quality.json
 
-A change is kept if the interval of the geometric mean is below 1 on both halves of the tables. Ratios and intervals are
-those of page.py.
+A change is better if the interval of the geometric mean is below 1 on both halves of the tables. page.py defines the
+ratios and intervals.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.record import Record
 
 
 def compared(before: Fits, after: Fits, limit: float = LIMIT) -> Table:
-    """Return the ratio of the errors after and before, the largest first, and whether the change is kept."""
+    """Return a table of the ratios of errors after to before, largest first; its note says if the change is better."""
     ratios = {
         table: ratio
         for table in TABLES
@@ -44,7 +44,7 @@ def compared(before: Fits, after: Fits, limit: float = LIMIT) -> Table:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the comparison."""
+    """Run the command line: print the comparison."""
     parser = argparse.ArgumentParser(prog="python -m bench.quality.compare", description=__doc__.splitlines()[0])
     parser.add_argument("before", type=Path, help="a record of the bench")
     parser.add_argument("after", type=Path, help="another one")

@@ -1,9 +1,10 @@
-"""The contenders of the bench `quality`: one fit of each, as its users would write it.
+"""The contenders of the bench `quality`: one fit with each, as its users would write it.
 
-A fit takes the task, features and target, and returns a fitted model with `predict` and, for classes, `predict_proba`.
-It is saved by its own `save`, else by pickle. Its `persist`, if it has one, is called before predictions are timed.
-All are told the metric: the AUC for two classes, the log loss for more, the squared error for numbers. Functions import
-the packages, so that each contender can be measured without the packages of the others.
+A fit takes the task, the features and the target, and returns a fitted model with `predict` and, for classes,
+`predict_proba`. The model is saved by its method `save` if it has one, else by pickle. Its method `persist`, if any, is
+called before predictions are timed. All contenders are told the metric: the AUC for two classes, the log loss for more
+classes, the squared error for numeric targets. Packages are imported inside the functions, so that each contender can
+be measured without the packages of the others.
 """
 
 from __future__ import annotations
@@ -23,32 +24,32 @@ import numpy as np
 from bench.quality.tables import BINARY, REGRESSION
 
 FEW_CANDIDATES, KINDS = 2, ("network", "lightgbm")
-VALIDATION = 0.2  # of the rows, for trees that are tuned
+VALIDATION = 0.2  # share of the rows for validation when trees are tuned
 MOST_TREES, PATIENCE = 5_000, 50
 
 
 @dataclass(frozen=True)
 class Task:
-    """The task of a contender; few: a fit on few rows, which only loads what is loaded once."""
+    """The task of a contender. `few` marks the first fit on few rows, which only loads code that is loaded once."""
 
-    kind: str  # of the target
+    kind: str  # kind of target: BINARY, CLASSES or REGRESSION
     seed: int
-    limit: float  # seconds, for contenders that take a limit
+    limit: float  # seconds, for contenders with a time limit
     threads: int
     few: bool = False
 
     @property
     def classes(self) -> bool:
-        """Whether the target is a class."""
+        """Whether the targets are classes."""
         return self.kind != REGRESSION
 
     def metric(self, of_binary: str, of_classes: str, of_numbers: str) -> str:
-        """Return which of these names is the compared metric."""
+        """Return the name, among these three, of the metric that is compared on this task."""
         return of_numbers if not self.classes else of_binary if self.kind == BINARY else of_classes
 
 
 def ash(task: Task, x: Any, y: Any, told: bool = True, **others: Any) -> Any:
-    """Search until the limit with all defaults; if `few`, train a few candidates of each kind of model instead."""
+    """Search until the limit with all defaults; if `few`, only train a few candidates of each kind of model."""
     from ash import ASHClassifier, ASHRegressor, SearchConfig
 
     estimator = partial(ASHClassifier if task.classes else ASHRegressor, random_state=task.seed, **others)
@@ -101,7 +102,7 @@ def flaml(task: Task, x: Any, y: Any) -> Any:
 
 
 def autogluon(task: Task, x: Any, y: Any, presets: str) -> Any:
-    """Let AutoGluon train, bag and stack its models until the limit. Few rows only load its packages."""
+    """Let AutoGluon train, bag and stack its models until the limit; if `few`, only load its packages."""
     from autogluon.tabular import TabularPredictor
 
     if task.few:
@@ -130,8 +131,8 @@ _OF_AUTOGLUON = ("autogluon", "catboost", "lightgbm", "xgboost", "pytabkit", "to
 def tuned(task: Task, x: Any, y: Any) -> Any:
     """Tune LightGBM by Optuna until the limit, then fit the best hyperparameters on all rows.
 
-    The first trial has LightGBM's defaults. A trial that still runs at the limit stops there and counts with the trees
-    it has. The last fit has as many trees as the best trial kept. It exceeds the limit, and its seconds count.
+    The first trial has LightGBM's defaults. A trial that is still running at the limit is stopped and scored with its
+    trees so far. The last fit has as many trees as the best trial. It exceeds the limit, and its time counts.
     """
     import optuna
 
@@ -147,7 +148,7 @@ def tuned(task: Task, x: Any, y: Any) -> Any:
 
 
 def _objective(task: Task, x: Any, y: Any, deadline: float) -> Callable[[Any], float]:
-    """Return the objective to minimize: the compared error on the validation rows."""
+    """Return the objective to minimize, which is the compared error on the validation rows."""
     from lightgbm import early_stopping
     from sklearn.model_selection import train_test_split
 
@@ -177,7 +178,7 @@ def _objective(task: Task, x: Any, y: Any, deadline: float) -> Callable[[Any], f
 
 
 def stopping_at(deadline: float) -> Callable[[Any], None]:
-    """Return a callback that stops a fit at this moment of the clock, with the trees it has by then."""
+    """Return a callback that stops a fit at this deadline and keeps the trees grown so far."""
     from lightgbm import EarlyStopException
 
     def callback(grown: Any) -> None:
@@ -188,10 +189,10 @@ def stopping_at(deadline: float) -> Callable[[Any], None]:
 
 
 def realmlp(task: Task, x: Any, y: Any) -> Any:
-    """Train RealMLP-TD-S for the epochs of its recipe, as pytabkit has it.
+    """Train pytabkit's RealMLP-TD-S for the number of epochs in its recipe.
 
-    It holds a fifth of the rows out and keeps its best epoch. Its authors advise against smoothed labels where
-    probabilities are compared. It takes no missing numbers.
+    It holds out a fifth of the rows and keeps its best epoch. Its authors advise against label smoothing if
+    probabilities are compared. It does not accept missing numbers.
     """
     from pytabkit import RealMLP_TD_S_Classifier, RealMLP_TD_S_Regressor
     from sklearn.compose import make_column_selector, make_column_transformer
@@ -213,7 +214,7 @@ def realmlp(task: Task, x: Any, y: Any) -> Any:
 
 
 def _with_category_missing(x: Any) -> Any:
-    """Return a frame whose missing cells are a category of their own."""
+    """Return a frame in which missing cells are a separate category."""
     text = x.select_dtypes(exclude="number")
     return x.assign(
         **{name: text[name].astype(object).fillna("missing").astype(str).astype("category") for name in text}
@@ -227,45 +228,45 @@ class _Flat:
         self._model = model
 
     def predict(self, x: Any) -> Any:
-        """Return an array [rows]."""
+        """Return the predictions, array [rows]."""
         return np.asarray(self._model.predict(x)).reshape(len(x))
 
     def predict_proba(self, x: Any) -> Any:
-        """Return an array [rows, classes]."""
+        """Return the probabilities, array [rows, classes]."""
         return np.asarray(self._model.predict_proba(x))
 
 
 class _Predictor(_Flat):
-    """AutoGluon's model, which is read from its folder for each call unless it is persisted."""
+    """AutoGluon's model, which is read from its folder at each call unless `persist` was called."""
 
     def persist(self) -> None:
         """Keep the model in memory."""
         self._model.persist()
 
     def save(self, path: Path) -> None:
-        """Write what prediction needs, without the rest of the folder."""
+        """Write only the part of the folder that prediction needs."""
         self._model.clone_for_deployment(str(path))
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A contender: how it fits a model."""
+    """A contender: its name, its fit and its requirements."""
 
-    name: str  # in tables
+    name: str  # name in the printed tables
     fit: Callable[[Task, Any, Any], Any]
-    modules: tuple[str, ...] = ()  # beside ash and scikit-learn; their packages have the same names
-    limited: bool = True  # runs until the time limit
-    categories: bool = True  # takes text as pandas' categories
+    modules: tuple[str, ...] = ()  # required modules besides ash and scikit-learn; their packages have the same names
+    limited: bool = True  # whether it has a time limit
+    categories: bool = True  # whether it takes text as pandas categories
     seeds: tuple[int, ...] = (0,)
 
     def missing(self) -> str | None:
-        """Return which package is missing, in a few words."""
+        """Return which package is missing, in a few words; None if none is."""
         absent = [module for module in self.modules if find_spec(module) is None]
         return f"{absent[0]} is not installed (pip install '.[peers]')" if absent else None
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Return the packages whose versions decide what it does, by their names in the index."""
+        """Return the packages whose versions affect the results, by their names in the package index."""
         return tuple(module.replace("autogluon", "autogluon.tabular") for module in self.modules)
 
 

@@ -1,6 +1,6 @@
-"""One fit of the bench `quality`, in a process of its own: errors on the held-out rows, seconds, and cores in use.
+"""Measures one fit of the bench `quality` in a separate process: held-out errors, seconds, and utilization of cores.
 
-It also measures the milliseconds in which the fitted model predicts 1,000 rows, and the bytes of the saved model.
+It also measures the milliseconds to predict 1,000 rows, and the size of the saved model in bytes.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from bench.quality.contenders import CONTENDERS, Task
 from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, Split, split
 
 FEW_ROWS, FEW_SECONDS = 1_000, 1.0
-PREDICTED, CALLS = 1_000, 5  # rows of a timed call, and calls
-PARTS = 10  # of the held-out rows: the compared error is also computed without each of them
-LEAST_PROBABILITY = 1e-7  # smaller ones count as this: a rounding in single precision
+PREDICTED, CALLS = 1_000, 5  # rows per timed call, and number of calls
+PARTS = 10  # parts of the held-out rows; the jackknife computes the compared error without each part
+LEAST_PROBABILITY = 1e-7  # lower bound of probabilities: about the rounding error of single precision
 COMPARED = {BINARY: "auc_error", CLASSES: "log_loss", REGRESSION: "error"}
 """The error by which contenders are compared, by kind of target."""
 
 
 def measure(contender: str, table: str, folder: str | None, seed: int, limit: float, threads: int) -> dict[str, Any]:
-    """Return what one fit took and how good it is; utilization: the share of the threads' time that it computed.
+    """Return the cost and the errors of one fit; `utilization` is the share of the threads' time spent computing.
 
-    ms     milliseconds in which the model predicts PREDICTED rows
-    bytes  of the saved model
+    ms     milliseconds to predict PREDICTED rows
+    bytes  size of the saved model
     """
     warnings.simplefilter("ignore")
     chosen = CONTENDERS[contender]
@@ -47,9 +47,9 @@ def measure(contender: str, table: str, folder: str | None, seed: int, limit: fl
 
 
 def timed_use(function: Callable[[], Any], threads: int) -> tuple[float, float, Any]:
-    """Return the seconds of a call, the share of the threads' time that it computed, and what it returned.
+    """Return the seconds of a call, the share of the threads' time that it spent computing, and its result.
 
-    Processes that were started and have ended count too.
+    Child processes count if they have ended.
     """
     before = os.times()
     seconds, result = timed(function)
@@ -57,9 +57,9 @@ def timed_use(function: Callable[[], Any], threads: int) -> tuple[float, float, 
 
 
 def prediction_ms(model: Any, rows: Split) -> float:
-    """Return the median time of a call that predicts PREDICTED rows (probabilities, for classes); 3 digits.
+    """Return the median milliseconds to predict PREDICTED rows (probabilities, for classes), rounded to 3 digits.
 
-    The rows are the first of the held-out ones, repeated if there are fewer. A first call is not timed.
+    The rows are the first held-out rows, repeated if there are too few. A first call is not timed.
     """
     if hasattr(model, "persist"):
         model.persist()
@@ -70,7 +70,7 @@ def prediction_ms(model: Any, rows: Split) -> float:
 
 
 def saved_bytes(model: Any) -> int:
-    """Return the size of all files in which a model is saved: by its own method, else by pickle."""
+    """Return the total file size of a saved model, by its own method `save` or else by pickle."""
     with tempfile.TemporaryDirectory() as folder:
         if hasattr(model, "save"):
             model.save(Path(folder) / "model")
@@ -80,7 +80,7 @@ def saved_bytes(model: Any) -> int:
 
 
 def facts(rows: Split) -> dict[str, float]:
-    """Return how many rows a table has, the share of its columns that hold text, and the skewness of its target."""
+    """Return the number of rows of a table, the share of text columns, and the skewness of the target."""
     text = len(rows.x.select_dtypes(exclude="number").columns) / rows.x.shape[1]
     y = rows.y.astype(np.float64)
     skew = 0.0 if rows.classes else float(np.mean(((y - y.mean()) / y.std()) ** 3))
@@ -88,13 +88,13 @@ def facts(rows: Split) -> dict[str, float]:
 
 
 def scores(model: Any, rows: Split) -> dict[str, float]:
-    """Return the errors on the held-out rows; of the one that is compared also its standard error and a jackknife.
+    """Return the errors on the held-out rows, and the standard error and jackknife of the compared error.
 
     deviation  the standard error
-    without    the error without each of PARTS parts of the rows, the same rows for all contenders
-    error      share of wrong classes, or root of the mean squared error
-    log_loss   of classes
-    auc_error  of two classes: 1 - AUC
+    without    the compared error without each of PARTS parts of the rows, the same parts for all contenders
+    error      the share of wrong classes, or the root mean squared error
+    log_loss   for classes: the log loss
+    auc_error  for two classes: 1 - AUC
     """
     predicted = np.asarray(model.predict(rows.x_test))
     if predicted.shape != rows.y_test.shape:
@@ -117,12 +117,12 @@ def scores(model: Any, rows: Split) -> dict[str, float]:
 
 
 def without_parts(error: Callable[[NDArray[np.bool_]], float], rows: int) -> list[float]:
-    """Return the error of all rows except those of one part, for each part; a part has every PARTS-th row."""
+    """Return, for each part, the error of the rows outside the part; a part has every PARTS-th row."""
     return [error(np.arange(rows) % PARTS != part) for part in range(PARTS)]
 
 
 def root_mean_square(differences: NDArray[Any]) -> float:
-    """Return it, if all differences are finite."""
+    """Return the root mean square of these differences; end the script if it is not finite."""
     value = float(np.sqrt(np.mean(np.square(differences, dtype=np.float64))))
     if not np.isfinite(value):
         raise SystemExit("a prediction is not finite")
@@ -130,7 +130,7 @@ def root_mean_square(differences: NDArray[Any]) -> float:
 
 
 def log_losses(probabilities: NDArray[Any], y: NDArray[Any], classes: int) -> NDArray[np.float64]:
-    """Return -log of the probability of the true class of each row; rows are scaled to sum to 1."""
+    """Return -log of the probability of each row's true class, after scaling the probabilities to sum to 1."""
     if probabilities.shape != (len(y), classes) or not np.isfinite(probabilities).all():
         raise SystemExit(f"{probabilities.shape} is no table of finite probabilities of {classes} classes")
     exact = probabilities.astype(np.float64)
@@ -143,7 +143,7 @@ def auc_error(scores: NDArray[Any], y: NDArray[Any]) -> tuple[float, float]:
     ones, zeros = np.sort(scores[y == 1]), np.sort(scores[y == 0])
 
     def share_below(values: NDArray[Any], others: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the share of the others that is below each value; equal ones count half."""
+        """Return, for each value, the share of the others that is below it; ties count half."""
         both = np.searchsorted(others, values, "left") + np.searchsorted(others, values, "right")
         return np.asarray(both / (2 * len(others)))
 

@@ -1,12 +1,12 @@
-"""The page of the bench `quality`: ratios of errors, losses first, and error against time.
+"""Generates the page of the bench `quality`: ratios of errors (highest first), and error against time.
 
-    e / b    our error divided by a peer's on the same split. The standard error of the peer's (for classes at least
-             half a held-out row) is first added to both, so that an error near 0 does not decide
-    table    the mean of e / b over the seeds that both have; against the best peer: the largest of its ratios
-    worse    the tables whose 90 % interval, of a jackknife over parts of the held-out rows, lies above 1.02
-    all      geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of them
+    e / b    our error divided by a peer's error on the same split. The standard error of the peer's error (for classes
+             at least half a held-out row) is first added to both errors, so that an error near 0 does not dominate
+    table    the mean of e / b over the seeds that both have; against the best peer, the largest mean over all peers
+    worse    the number of tables whose 90 % interval, from a jackknife over parts of the held-out rows, is above 1.02
+    all      the geometric mean over the tables, with the 90 % interval of 2,000 bootstrap samples of the tables
 
-Below 1, `ash` is better. Elo (bencheval) is of the contenders that have fitted all tables with the first seed.
+Below 1, `ash` is better. Elo (bencheval) ratings cover the contenders that have fitted all tables with the first seed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from bench.quality.tables import BINARY, CLASSES, REGRESSION, TABLES, TEST_SHARE
 
 PEERS = [each for each in CONTENDERS if each not in (OURS, PLAIN)]
 SAMPLES, INTERVAL = 2_000, (5, 95)
-RISE = 2.0  # standard errors
-WORSE, STUDENT = 1.02, 1.833  # half an interval of 90 % in standard errors, with PARTS - 1 degrees of freedom
+RISE = 2.0  # standard errors by which a later error may exceed an earlier one
+WORSE, STUDENT = 1.02, 1.833  # STUDENT: half of a 90 % interval in standard errors, with PARTS - 1 degrees of freedom
 FACTS = ("seconds", "ms", "bytes")
 KINDS = {BINARY: "two classes, 1 - AUC", CLASSES: "more classes, log loss", REGRESSION: "numbers, RMSE"}
 SKEWED = 1.0
@@ -35,17 +35,17 @@ Run = Mapping[str, Any]
 
 
 class Fits:
-    """The fits on record by table, contender and limit, then by seed; a contender without limits has the usual one.
+    """The recorded fits by table, contender and limit, then by seed; contenders without a limit count as limit LIMIT.
 
-    A minute allows more on a faster processor, so a fit of `ash` is compared only with fits on the same processor.
+    A faster processor achieves more in a minute, so `ash` is compared only with fits on the same processor.
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        planned = {fit.key: fit for quick in (True, False) for fit in fits(quick)}  # the usual limit replaces the quick
+        planned = {fit.key: fit for quick in (True, False) for fit in fits(quick)}  # full fits replace quick ones
         made = [(planned[key], value) for key, value in values.items() if key in planned]
         ours = {(fit.table, fit.seed): value.get("on") for fit, value in made if fit.contender == OURS}
         self.runs: dict[tuple[str, str, float], dict[int, Run]] = {}
-        self.reasons: dict[str, str] = {}  # why a contender has no fit
+        self.reasons: dict[str, str] = {}  # why fits of a contender were skipped
         self.failed: list[str] = []
         for fit, value in made:
             if "skipped" in value:
@@ -56,37 +56,37 @@ class Fits:
                 self.runs.setdefault((fit.table, fit.contender, fit.limit), {})[fit.seed] = value
 
     def of(self, table: str, contender: str, limit: float = LIMIT) -> Mapping[int, Run]:
-        """Return those with a limit, by seed."""
+        """Return the fits of a contender on a table with this limit, by seed."""
         return self.runs.get((table, contender, limit), {})
 
     @property
     def tables(self) -> list[str]:
-        """The tables that ash has fitted within the usual limit."""
+        """The tables that ash has fitted with the usual limit."""
         return [table for table in TABLES if self.of(table, OURS)]
 
     def ratio(self, table: str, peer: str, limit: float = LIMIT, ours: str = OURS) -> float | None:
-        """Return our error divided by a peer's on a table; None if no seed has both."""
+        """Return the mean ratio of our error to a peer's on a table; None if they have no seed in common."""
         return mean_ratio(table, self.of(table, ours), self.of(table, peer, limit))
 
     def best_peer(self, table: str) -> tuple[float, str] | None:
-        """Return the largest of the ratios to peers with the usual limit, and which peer has it."""
+        """Return the largest ratio to a peer with the usual limit, and that peer."""
         found = [(ratio, peer) for peer in PEERS if (ratio := self.ratio(table, peer)) is not None]
         return max(found, default=None)
 
     def worse(self, tables: Sequence[str], peer: str, limit: float) -> str:
-        """Return on how many of these tables ours is clearly worse, of those with a jackknife of both."""
+        """Return "n of m": on n of the m tables on which both have a jackknife, our error is clearly worse."""
         runs = [[self.of(t, *of).get(SEEDS[0], {}) for of in ((OURS,), (peer, limit))] for t in tables]
         low = [lowest(t, *both) for t, both in zip(tables, runs, strict=True) if all("without" in run for run in both)]
         return f"{sum(each > WORSE for each in low)} of {len(low)}"
 
 
 def error_of(table: str, run: Run) -> float:
-    """Return the compared error on this table."""
+    """Return the compared error of a fit on this table."""
     return float(run[COMPARED[TABLES[table].kind]])
 
 
 def mean_error(table: str, runs: Mapping[int, Run], seeds: Sequence[int]) -> float:
-    """Return the mean of the compared error over some seeds."""
+    """Return the mean of the compared error over these seeds."""
     return fmean(error_of(table, runs[seed]) for seed in seeds)
 
 
@@ -96,20 +96,20 @@ def shared(own: Mapping[int, Run], their: Mapping[int, Run]) -> list[int]:
 
 
 def mean_ratio(table: str, own: Mapping[int, Run], their: Mapping[int, Run]) -> float | None:
-    """Return the mean ratio of the errors over the seeds that both have; None if they share none."""
+    """Return the mean ratio of the errors over the seeds that both have; None if there are none."""
     seeds = shared(own, their)
     return fmean(smoothed(table, own[seed], their[seed]) for seed in seeds) if seeds else None
 
 
 def smoothed(table: str, own: Run, their: Run) -> float:
-    """Return the ratio of the errors, each with the standard error of the other contender's added."""
+    """Return the ratio of the errors after the standard error of the other contender's error is added to both."""
     least = 0.5 / (TEST_SHARE * their["rows"]) if TABLES[table].classes else 0.0
     deviation = max(their["deviation"], least)
     return (error_of(table, own) + deviation) / (error_of(table, their) + deviation)
 
 
 def lowest(table: str, own: Run, their: Run) -> float:
-    """Return the lower end of the 90 % interval of the ratio of the errors: a jackknife over parts of the rows."""
+    """Return the lower end of the 90 % interval of the ratio of the errors, by a jackknife over parts of the rows."""
     name = COMPARED[TABLES[table].kind]
     pairs = zip(own["without"], their["without"], strict=True)
     logs = np.log([smoothed(table, {**own, name: one}, {**their, name: other}) for one, other in pairs])
@@ -118,7 +118,7 @@ def lowest(table: str, own: Run, their: Run) -> float:
 
 
 def geometric_mean(ratios: Sequence[float]) -> tuple[float, float, float]:
-    """Return the geometric mean, and its interval over samples of the tables."""
+    """Return the geometric mean and the ends of its bootstrap interval over the tables."""
     logs = np.log(ratios)
     drawn = np.random.default_rng(0).integers(0, len(logs), (SAMPLES, len(logs)))
     low, high = np.percentile(logs[drawn].mean(axis=1), INTERVAL)
@@ -126,14 +126,14 @@ def geometric_mean(ratios: Sequence[float]) -> tuple[float, float, float]:
 
 
 def shown_mean(ratios: Sequence[float]) -> str:
-    """Return the geometric mean with its interval as text."""
+    """Format the geometric mean with its interval."""
     if not ratios:
         return "-"
     return "{:.3f} ({:.3f} to {:.3f})".format(*geometric_mean(ratios))
 
 
 def sections(values: Mapping[str, Any]) -> list[Section]:
-    """Return all tables, and a picture of the errors against time."""
+    """Return all tables and a picture of the errors against time."""
     fits = Fits(values)
     if not fits.tables:
         return [Text("No fit of ash is on record.")]
@@ -148,7 +148,7 @@ def sections(values: Mapping[str, Any]) -> list[Section]:
 
 
 def losses_table(fits: Fits) -> Table:
-    """Return ours by the best peer on each table, losses first."""
+    """Return the ratio of our error to the best peer's for each table, highest ratio first."""
     found = [(best, table) for table in fits.tables if (best := fits.best_peer(table)) is not None]
     rows = []
     for (ratio, peer), table in sorted(found, reverse=True):
@@ -165,7 +165,7 @@ def losses_table(fits: Fits) -> Table:
 
 
 def peers_table(fits: Fits) -> Table:
-    """Return ours by each contender over all tables, wins, the worst table, and Elo."""
+    """Return the ratio of our error to each contender's over all tables, the wins, the worst table, and Elo."""
     ratings = elo(fits)
     rows = []
     for each, limit in [(OURS, LIMIT), *((peer, LIMIT) for peer in PEERS), (AUTOGLUON, LONG_LIMIT)]:
@@ -194,7 +194,7 @@ def peers_table(fits: Fits) -> Table:
 
 
 def elo(fits: Fits) -> dict[str, float]:
-    """Return the ratings of the contenders that have fitted all tables of ours, with the first seed."""
+    """Return the Elo ratings of the contenders that have fitted all our tables with the first seed."""
     import pandas as pd
     from bencheval.evaluator import BenchmarkEvaluator
 
@@ -209,7 +209,7 @@ def elo(fits: Fits) -> dict[str, float]:
 
 
 def kinds_table(fits: Fits) -> Table:
-    """Return ours by the best peer, by kind of table."""
+    """Return the ratio of our error to the best peer's, by kind of table."""
     rows = []
     for name, holds in GROUPS.items():
         tables = [t for t in fits.tables if holds(t, next(iter(fits.of(t, OURS).values())))]
@@ -232,7 +232,7 @@ GROUPS: dict[str, Callable[[str, Run], bool]] = {
 
 
 def errors_table(fits: Fits) -> Table:
-    """Return the error of each contender on each table, with the seed that all have."""
+    """Return the error of each contender on each table, with the seed that all contenders have."""
     columns = (OURS, *PEERS)
 
     def cell(table: str, contender: str) -> str:
@@ -249,7 +249,7 @@ def _name(contender: str, limit: float) -> str:
 
 
 def scoring_table(fits: Fits) -> Table:
-    """Return the effect of naming the compared metric, instead of scoring=None, on tables of classes."""
+    """Return the effect of passing the compared metric instead of scoring=None, on classification tables."""
     rows, ratios = [], []
     for table in fits.tables:
         ratio = fits.ratio(table, PLAIN)
@@ -267,7 +267,7 @@ def scoring_table(fits: Fits) -> Table:
 
 
 def curve_sections(fits: Fits) -> list[Section]:
-    """Return the errors by limit, and a picture of them relative to a minute; nothing if only one was measured."""
+    """Return our errors by time limit, and their picture relative to a minute; [] if only one limit was measured."""
     limits = sorted({*CURVE_LIMITS, LIMIT, LONG_LIMIT})
     rows, lines, rises = [], [], 0
     for table in fits.tables:
@@ -292,17 +292,17 @@ def curve_sections(fits: Fits) -> list[Section]:
 
 
 def in_deviations(table: str, one: Run, other: Run) -> float:
-    """Return how far an error is above another, in standard errors of that, which may be 0."""
+    """Return how far the first error is above the other, in standard errors of the other (which may be 0)."""
     return (error_of(table, one) - error_of(table, other)) / max(other["deviation"], 1e-12)
 
 
 def largest_rise(table: str, points: Mapping[float, Run]) -> float:
-    """Return how far an error is above an earlier one at most, in standard errors of that."""
+    """Return the largest rise of the error from a shorter to a longer limit, in standard errors of the former."""
     return max(in_deviations(table, points[late], points[early]) for early, late in combinations(sorted(points), 2))
 
 
 def readme(values: Mapping[str, Any]) -> list[str]:
-    """Return the README's table: ours by each peer over all tables."""
+    """Return the README's table: the ratios of our error to each peer's over all tables."""
     found = Fits(values)
     rows = [row for row in peers_table(found).rows if row[0] in {CONTENDERS[peer].name for peer in PEERS}]
     return [

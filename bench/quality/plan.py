@@ -1,4 +1,4 @@
-"""What the bench `quality` fits: which contender on which table, with which seed and time limit."""
+"""The plan of the bench `quality`: which contender fits which table, with which seed and time limit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS = tuple(f"{limit:g}" for limit in sorted({LIMIT, LONG_LIMIT, *CURVE_LIMI
 
 @dataclass(frozen=True)
 class Fit:
-    """A case: which contender fits which table, with which seed and limit."""
+    """A case: one contender fits one table with one seed and limit."""
 
     table: str
     contender: str
@@ -27,13 +27,13 @@ class Fit:
 
     @property
     def key(self) -> str:
-        """Return its name on record."""
+        """Return the key under which the fit is recorded."""
         limit = f", {self.limit:g} s" if CONTENDERS[self.contender].limited else ""
         return f"{self.table}, {CONTENDERS[self.contender].name}{limit}, seed {self.seed}"
 
 
 def fits(quick: bool = False) -> Iterator[Fit]:
-    """Yield all fits, seed by seed, those with other limits last; those of a table follow each other."""
+    """Yield all fits, seed by seed and within a seed table by table; fits with other limits come last."""
     tables, seeds, limit = (QUICK_TABLES, QUICK_SEEDS, QUICK_LIMIT) if quick else (tuple(TABLES), SEEDS, LIMIT)
     for seed in seeds:
         for table in tables:

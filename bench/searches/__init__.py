@@ -1,12 +1,12 @@
 """Searches over models as people tune them, by ASHSearchCV, scikit-learn's halving and Optuna, on two threads.
 
-A random forest, LightGBM, XGBoost, a pipeline with categories and a PyTorch module are tuned on adults, Californian
-houses, digits and wines: 64 candidates of the same grid, three folds, the best fitted to all rows; a quarter of the
-table is held out.
+A random forest, LightGBM, XGBoost, a pipeline with categories and a PyTorch module are tuned on four tables (adult,
+california, optdigits_train and winequality_white). Each search has 64 candidates from the same grid and three folds,
+and fits the best candidate to all rows. A quarter of the table is held out.
 
-What this favours. Halving trains only a few candidates near the top. Optuna learns from its trials, which train in full
-unless their first folds, or rounds, are worse than the median. `ash` ranks forests and boosting by forecasts of their
-scores (python/ash/sklearn/forecast.py). Required: a score within half a percent of the others', in less time.
+What this favors. Halving trains only a few candidates to the top rungs. Optuna learns from its trials, which train in
+full unless their first folds (or rounds) are worse than the median. `ash` ranks forests and boosting by forecasts of
+their scores (python/ash/sklearn/forecast.py). Required: a score within half a percent of each peer's, in less time.
 
 "ash in the same time" has 95 % of the time that "Optuna by rounds" took. All searches take about two hours per seed.
 """
@@ -32,11 +32,11 @@ from bench.searches.models import MODELS, TABLES
 CANDIDATES, QUICK_CANDIDATES = 64, 4
 QUICK_MODELS = ("random forest", "LightGBM")
 THREADS, MOST_SEEDS = 2, 10
-AS_GOOD, SHARE_OF_TIME = 0.005, 0.95  # of the metric; of the other's time, since a search may end a little late
+AS_GOOD, SHARE_OF_TIME = 0.005, 0.95  # allowed loss as a share of the metric; 5 % of the time is kept for a late end
 
 
 def check(_: Namespace) -> None:
-    """End unless the score of a search equals that of one fit with the same parameters, fold by fold."""
+    """End unless a search's scores equal those of a single fit with the same parameters, fold by fold."""
     from sklearn.base import clone
     from sklearn.datasets import load_wine
     from sklearn.ensemble import RandomForestClassifier
@@ -54,7 +54,7 @@ def check(_: Namespace) -> None:
 
 
 def cases(options: Namespace) -> Sequence[Case]:
-    """Return a case for each search; those that are compared follow each other."""
+    """Return one case per search; compared searches follow each other."""
     return [
         Case(
             f"{table}, {model}, {contender}, seed {seed}",
@@ -70,7 +70,7 @@ def cases(options: Namespace) -> Sequence[Case]:
 
 
 def packages(model: str, contender: str) -> tuple[str, ...]:
-    """Return the packages whose versions a search depends on, beside ash."""
+    """Return the packages besides ash on whose versions a search depends."""
     found = {"scikit-learn", MODELS[model].package, NEEDS.get(contender, "scikit-learn")} - {"sklearn"}
     return tuple(sorted(found | ({"torch"} if "skorch" in found else set())))
 
@@ -91,7 +91,7 @@ def _run(options: Namespace, table: str, model: str, contender: str, seed: int) 
 
 
 def missing(file: Path, *needed: str) -> str | None:
-    """Return which package or file is missing, in a few words."""
+    """Return which package or file is missing, in a few words; None if none is."""
     for package in ("pandas", *needed):
         if importlib.util.find_spec(package) is None:
             return f"{package} is not installed (pip install '.[peers]')"
@@ -99,7 +99,7 @@ def missing(file: Path, *needed: str) -> str | None:
 
 
 def sections(values: Mapping[str, Any]) -> Sequence[Section]:
-    """Return the pairs with each other search, and a table for each table of data."""
+    """Return a table that compares ash with each other search in pairs, and one results table per data table."""
     found = {name: [each for each in values.values() if each["table"] == name] for name in TABLES}
     pairs = _pairs([run for run in values.values() if "skipped" not in run])
     return [pairs] * bool(pairs.rows) + [_table(name, runs) for name, runs in found.items() if runs]
@@ -159,7 +159,7 @@ def _row(run: Mapping[str, Any], ours: Mapping[str, Any] | None) -> list[str]:
 
 
 def arguments(parser: Parser) -> None:
-    """Add the options that only this subject has."""
+    """Add this subject's own options."""
     parser.add_argument("--data", type=folder(), help="folder of the CSV files (else ../shared/data)")
     parser.add_argument("--tables", type=names(TABLES), help=f"some of {','.join(TABLES)} (all)")
     parser.add_argument("--models", type=names(MODELS), help=f"some of {','.join(MODELS)} (all)")

@@ -1,15 +1,15 @@
-"""One search in a process of its own: what it has found, how good that is on held-out rows, and its cost.
+"""Measures one search in a separate process: its best score, the score on held-out rows, and its cost.
 
     ash                     ASHSearchCV, two jobs at a time, with its defaults
     ash in the same time    the same in 95 % of the time of "Optuna by rounds", with as many candidates as fit
-    scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; trains each rung anew
+    scikit-learn halving    HalvingRandomSearchCV over the same values, two processes, factor 3; rungs restart training
     Optuna                  TPE over the same values, two threads; trials are scored fold by fold, pruned by the median
-    Optuna by rounds        the same, but a trial trains all folds in ten steps, as ash does, and is pruned after any
+    Optuna by rounds        the same, but a trial trains all folds in ten steps, as ash does, and is pruned after a step
 
-The others have 64 candidates. All have the same three folds and the metric that their users would take (accuracy, root
-mean squared error), and end with the best candidate fitted to all rows. Epochs are rounds, trees or passes, summed over
-the folds and divided by three. The process is bound to as many CPUs as there are threads. OMP_NUM_THREADS would set the
-same, but then joblib's processes would not share the threads of OpenMP.
+All other searches have 64 candidates. All have the same three folds and the metric that users would choose (accuracy or
+root mean squared error), and finally fit the best candidate to all rows. Epochs are boosting rounds, trees or passes
+over the rows, summed over the folds and divided by three. The process is bound to as many CPUs as there are threads.
+OMP_NUM_THREADS would have the same effect, but then joblib's processes would not share the OpenMP threads.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from bench.searches.models import MODELS, TABLES, levels, rows_for
 FOLDS = 3
 METRICS = {"classification": "accuracy", "regression": "neg_root_mean_squared_error"}
 FIRST_ROWS = 500
-Found = tuple[Any, float, float]  # the fitted estimator, its score over the folds, epochs of a fold
+Found = tuple[Any, float, float]  # the fitted estimator, its mean score over the folds, epochs per fold
 
 
 def measure(
     file: str, table: str, model: str, contender: str, seed: int, candidates: int, threads: int, limit: float
 ) -> dict[str, Any]:
-    """Return seconds, epochs, and the scores over the folds and on the rows held out. limit: seconds, 0 for none."""
+    """Return the seconds, the epochs, and the scores over the folds and on held-out rows; `limit` 0 means no limit."""
     os.environ.pop("OMP_NUM_THREADS", None)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     import pandas as pd
@@ -52,7 +52,7 @@ def measure(
     estimator = MODELS[model].make(len(np.unique(y)) if classifies else 0, x.shape[1], 1)
     scoring = METRICS[TABLES[table]]
     search = partial(of_ash, limit=limit) if limit else CONTENDERS[contender]
-    search(estimator, model, x[:FIRST_ROWS], y[:FIRST_ROWS], scoring, seed, 2, threads)  # loads what is loaded once
+    search(estimator, model, x[:FIRST_ROWS], y[:FIRST_ROWS], scoring, seed, 2, threads)  # warm-up
     seconds, (best, score, epochs) = timed(lambda: search(estimator, model, x, y, scoring, seed, candidates, threads))
     test = float(get_scorer(scoring)(best, x_test, y_test))
     return {"seconds": seconds, "epochs": epochs, "score": score, "test": test}
@@ -68,7 +68,7 @@ def folds(y: Any) -> Any:
 def of_ash(
     estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int, limit: float = 0
 ) -> Found:
-    """Search by ash, with as many candidates as said, or as fit into the limit in seconds."""
+    """Search by ash, with `candidates` candidates or, if there is a limit, as many as fit into its seconds."""
     import ash
 
     own = {"n_jobs": None} if "n_jobs" in estimator.get_params() else {}
@@ -112,7 +112,7 @@ def of_halving(
 def of_optuna(
     estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int, steps: int = 0
 ) -> Found:
-    """Search by Optuna. Trials train one fold after the other, or with `steps` all folds in that many steps."""
+    """Search by Optuna; a trial trains one fold after the other or, if `steps` is not 0, all folds in so many steps."""
     import optuna
     from sklearn.base import clone
     from sklearn.metrics import get_scorer

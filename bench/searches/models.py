@@ -1,7 +1,7 @@
-"""The models of the searches: estimator, space, the parameter that counts its training, and its form of the rows.
+"""The models of the searches: estimator, space, the parameter that counts its training, and the form of its rows.
 
-Spaces are those of `ash.choice`, `ash.log` and the like; `levels` gives each hyperparameter's values to the others, so
-all draw from the same grid.
+Spaces are made with `ash.choice`, `ash.log` and similar functions. `levels` returns the values of each hyperparameter
+for the other searches, so that all searches draw from the same grid.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ TABLES = {
 class Model:
     """A model to search over.
 
-    `make(classes, columns, threads)` returns the estimator; it regresses for 0 classes.
-    `counts` is the parameter that counts its training; `package` is the package that must be installed.
+    `make(classes, columns, threads)` returns the estimator, a regressor if `classes` is 0.
+    `counts` is the parameter that counts its training (such as n_estimators); `package` must be installed.
     """
 
     make: Callable[[int, int, int], Estimator]
     space: Mapping[str, Any]
     counts: str
-    rows: str  # "codes", "categories", "raw" or "features"
+    rows: str  # form of the rows: "codes", "categories", "raw" or "features"
     package: str
 
 
@@ -84,7 +84,7 @@ def _torch(classes: int, columns: int, threads: int) -> Estimator:
 
 
 def network(columns: int, outputs: int, width: int = 64, layers: int = 2, dropout: float = 0.0) -> Any:
-    """Return a PyTorch module with layers of one width; outputs are logits of classes, or a column of targets."""
+    """Return a PyTorch module whose hidden layers have equal widths; outputs are class logits or a target column."""
     import torch
 
     parts: list[Any] = []
@@ -137,12 +137,12 @@ MODELS = {
 
 
 def levels(space: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return the values of each hyperparameter."""
+    """Return the list of values of each hyperparameter."""
     return {name: list(domains[0].levels) for name, domains in ash.FunctionSpace(**space).domains.items()}
 
 
 def rows_for(kind: str, x: Any) -> Any:
-    """Return a frame in the form that a model takes; it depends on the columns alone."""
+    """Return the rows in the form that a model takes, without using the target."""
     import pandas as pd
 
     text = x.select_dtypes(exclude="number").columns

@@ -1,8 +1,8 @@
 """Sequential (SH) and asynchronous halving (ASH) by threads, in the student project's setting (full-batch) and in ours.
 
-Every number of threads in OMP_NUM_THREADS that the machine has is measured, each in a fresh process. More threads are
-simulated from the times of the jobs on one thread, in a table of their own. `settings.py` has the two settings,
-`measure.py` the measurement, `memory.py` the bytes allocated, `page.py` the tables and the picture.
+Each number of threads in OMP_NUM_THREADS for which the machine has CPUs is measured, in a fresh process. Larger numbers
+are simulated from the job times on one thread, in a separate table. `settings.py` has the two settings, `measure.py`
+the measurement, `memory.py` the bytes allocated, `page.py` the tables and the picture.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from bench.tables.settings import MOST_MODELS, SETTINGS, read
 
 MODELS, ROUNDS = (128, 256, 512), 3
 MOST_THREADS, MOST_ROUNDS = 1024, 100
-SIMULATED = (4, 8, 16, 32)  # at least, as the student project measured
+SIMULATED = (4, 8, 16, 32)  # always simulated if not measured, since the student project measured them
 
 
 def thread_counts() -> tuple[list[int], list[int]]:
     """Return the thread counts to measure and to simulate.
 
-    1 is measured, and the numbers in OMP_NUM_THREADS that this process has CPUs for; if unset, 1, 2, 4, ... and all.
+    Measured are 1 and the numbers in OMP_NUM_THREADS that do not exceed this process's CPUs. If the variable is unset,
+    1, 2, 4, ... and the number of CPUs are measured.
     """
     text, most = os.environ.get("OMP_NUM_THREADS", ""), cpus()
     try:
@@ -40,7 +41,7 @@ def thread_counts() -> tuple[list[int], list[int]]:
 
 
 def arguments(parser: ArgumentParser) -> None:
-    """Add the options of this subject."""
+    """Add this subject's own options."""
     parser.add_argument("--models", type=integers(MOST_MODELS), help="numbers of candidates (128,256,512)")
     parser.add_argument("--rounds", type=integer(MOST_ROUNDS), help=f"repeats of each run ({ROUNDS})")
     parser.add_argument(
@@ -51,7 +52,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def cases(options: Namespace) -> list[Case]:
-    """Return a case per setting and number of models, and those of schedules, an epoch and allocations."""
+    """Return a case per setting and number of models, and the cases for schedules, one epoch and allocations."""
     (threads, more), data = thread_counts(), options.data
     rounds = options.rounds or (1 if options.quick else ROUNDS)
     models, seeds = options.models or ((32,) if options.quick else MODELS), 1 if options.quick else measure.SEEDS

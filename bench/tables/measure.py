@@ -1,7 +1,8 @@
 """Measures SH and ASH by number of threads, the schedules, and one epoch of the student project's network.
 
-A round runs every number of threads in a fresh process, every other round from the most to the fewest; ratios are
-taken within a round. The outcomes of an algorithm must be equal bit for bit on all of them, or the bench ends.
+A round runs each number of threads in a fresh process. Every other round goes from the most threads to the fewest.
+Ratios are taken within a round. The outcomes of an algorithm must be equal bit for bit on all numbers of threads, or
+the bench ends.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from bench.figures import one_round, ratios, spread, timed
 from bench.processes import call
 from bench.tables.settings import SETTINGS, read, tune
 
-WARM_UP = 16  # candidates
+WARM_UP = 16  # candidates of the untimed first run
 VARIANTS = {
     "sh": {"algorithm": "sh", "teams": False},
     "ash": {"algorithm": "ash", "teams": False},
     "teams": {"algorithm": "ash", "teams": True},
 }
-LINES = (  # the recorded lines of the simulations: name, run, line
+LINES = (  # recorded simulations: name, simulated run, and key in the run's `simulated`
     ("ash", "ash 1", "apart"),
     ("teams", "ash 1", "teams"),
     ("bound", "ash 1", "bound"),
@@ -38,7 +39,7 @@ LEAST_ACCURACY = 0.85
 
 
 def check(folder: str | None) -> None:
-    """End the bench unless networks of both settings learn."""
+    """End the bench unless networks in both settings learn."""
     table = read(folder)
     for setting in SETTINGS:
         result = tune(setting, 64, folder, threads=1)
@@ -50,7 +51,7 @@ def check(folder: str | None) -> None:
 def measure(
     setting: str, models: int, folder: str | None, rounds: int, threads: Sequence[int], more: Sequence[int]
 ) -> dict[str, Any]:
-    """Return spreads of wall times and speed-ups, job times by rung, and simulated seconds on more threads."""
+    """Return the spreads of wall times and speed-ups, job times by rung, and simulated seconds on more threads."""
     found: list[dict[str, Any]] = []
     for number in range(rounds):
         one: dict[str, Any] = {}
@@ -99,7 +100,7 @@ def _medians(lines: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def run_all(setting: str, models: int, folder: str | None, more: list[int]) -> dict[str, Any]:
-    """Run SH and ASH in this process, which has its number of threads from OMP_NUM_THREADS."""
+    """Run SH and ASH in this process, on OMP_NUM_THREADS threads."""
     tune(setting, WARM_UP, folder)
     found = {}
     for variant, options in VARIANTS.items():
@@ -110,7 +111,7 @@ def run_all(setting: str, models: int, folder: str | None, more: list[int]) -> d
 
 
 def _kept(result: ash.Result, folder: str | None, more: list[int]) -> dict[str, Any]:
-    """Return what is recorded of a run, and for one thread its simulation on more."""
+    """Return the recorded values of a run; a run on one thread includes its simulation on more threads."""
     table, columns = read(folder), result.columns
     rungs = [columns["rung"] == rung for rung in range(len(result.rungs))]
     milliseconds = 1e3 * (columns["end"] - columns["start"])
@@ -140,7 +141,7 @@ def schedules(folder: str | None, threads: int, seeds: int, rounds: int) -> Any:
 
 
 def run_schedules(folder: str | None, seeds: int, rounds: int) -> dict[str, Any]:
-    """Return the ratio of wall times, and the share of the threads' time that each schedule spends in jobs."""
+    """Return the ratio of the schedules' wall times, and the share of the threads' time that each spends in jobs."""
     names = ("reproducible", "greedy")
     found = [
         one_round(
@@ -162,9 +163,9 @@ def run_schedules(folder: str | None, seeds: int, rounds: int) -> dict[str, Any]
 
 
 def network_epoch(folder: str | None, repeats: int) -> dict[str, Any]:
-    """Return seconds per epoch of 64-64-10, full batch, after its losses have been compared with the oracle's."""
+    """Check the losses of a full-batch 64-64-10 network against the oracle's, and return the seconds per epoch."""
     table = read(folder)
-    x = (table.x / 16).astype(np.float32).astype(np.float64)  # counts of 0 to 16
+    x = (table.x / 16).astype(np.float32).astype(np.float64)  # the features are counts from 0 to 16
     data = core_data(x, table.y, 10, standardize=False)
     settings = core_settings(
         hidden=[64], activations=["relu"], optimizer="sgd", learning_rate=0.1, batch_size=0, initialization="auto"
@@ -175,12 +176,12 @@ def network_epoch(folder: str | None, repeats: int) -> dict[str, Any]:
     for _ in range(repeats):
         start, _ = timed(lambda: _core.train(data, settings, few))
         end, _ = timed(lambda: _core.train(data, settings, many))
-        seconds.append((end - start) / (many - few))  # the difference excludes the start of a call
+        seconds.append((end - start) / (many - few))  # the difference excludes the start-up of a call
     return {"rows": len(table.x), "seconds": spread(seconds), "difference": difference}
 
 
 def _difference(data: _core.Data, settings: _core.Settings, x: NDArray[Any], y: NDArray[Any]) -> float:
-    """Return the largest relative difference of the losses to the oracle's; more than 1e-4 ends the bench."""
+    """Return the largest relative difference from the oracle's losses; end the bench if it exceeds 1e-4."""
     reference = oracle()
     initial, _ = _core.train(data, settings, 0)
     chosen = reference.Hyperparameters((64,), ("relu",), "sgd", settings.learning_rate)

@@ -1,8 +1,8 @@
-"""Bytes allocated by 2 to 32 models of the full-batch setting on one thread: the student project's memory table.
+"""Counts the bytes allocated by 2 to 32 models of the full-batch setting on one thread (the student project's table).
 
-All memory of the core comes from operator new. A small library that counts it is compiled here and preloaded into a
-fresh process. It counts a run of the tuner, from its construction to its end: bytes in all, and the most that was held
-at once. It then counts what one more epoch of a job allocates, which must be nothing.
+The core allocates all memory with operator new. A small counting library is compiled here and preloaded into a fresh
+process. For a run of the tuner, from its construction to its end, it counts all bytes and the most bytes held at once.
+It then counts the bytes that one more epoch of a job allocates, which must be 0.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from bench.tables.settings import SEED, candidates, read
 
 SOURCE = Path(__file__).with_name("count.cpp")
 LIBRARY = ROOT / "build" / "bench" / "libcount.so"
-VALIDATION, CLASSES = 0.2, 10  # ash.tune's, and the table's
-FEW, MANY = 2, 10  # epochs
+VALIDATION, CLASSES = 0.2, 10  # as in ash.tune, and in the table
+FEW, MANY = 2, 10  # epochs of the two compared jobs
 
 
 def measure(folder: str | None, models: Sequence[int]) -> Any:
-    """Return a row per number of models; without a compiler, why there is none."""
+    """Return a row per number of models; without a C++ compiler, say so."""
     compiler = shlex.split(os.environ.get("CXX") or "c++")
     if shutil.which(compiler[0]) is None:
         return {"skipped": f"{compiler[0]}, a C++ compiler for the library that counts, was not found"}
@@ -42,7 +42,7 @@ def measure(folder: str | None, models: Sequence[int]) -> Any:
 
 
 def count(folder: str | None, models: Sequence[int]) -> dict[str, Any]:
-    """Count in this process, into which the library was preloaded."""
+    """Count allocations in this process, into which the library was preloaded."""
     table = read(folder)
     training, validation = split_rows(table.y.astype(np.float64), len(table.y), VALIDATION, SEED)
     y = np.ascontiguousarray(table.y[:, None], np.float64)
@@ -59,13 +59,13 @@ def count(folder: str | None, models: Sequence[int]) -> dict[str, Any]:
 
 
 def _further_epoch(data: _core.Data, one: _core.Settings) -> float:
-    """Return the bytes that one more epoch allocates: the difference of two jobs."""
+    """Return the bytes that one more epoch allocates, from the difference between two jobs."""
     few, many = (_counted(data, [one], max_rungs=1, min_epochs=epochs)[0] for epochs in (FEW, MANY))
     return (many - few) / (MANY - FEW)
 
 
 def _counted(data: _core.Data, drawn: Sequence[_core.Settings], **options: Any) -> tuple[int, int, Any]:
-    """Return bytes allocated, the most held, and the jobs of a run."""
+    """Run the tuner and return the bytes allocated, the most bytes held at once, and the jobs."""
     counter = ctypes.CDLL(str(LIBRARY))
     counter.count_bytes.restype = counter.count_peak.restype = ctypes.c_int64
     counter.count_start()

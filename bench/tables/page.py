@@ -1,8 +1,8 @@
-"""Makes the tables, the picture and the README's lines from the values of bench/tables.
+"""Generates the tables, the picture and the README's lines from the values of bench/tables.
 
-Measured and simulated figures are in separate tables, and so are those that the student project has published.
-Speed-ups have two bases side by side, SH and ASH on one thread. ASH promotes other candidates than SH, often smaller
-networks, since these end first. So ASH on one thread is already faster, which is not due to parallelism.
+Measured figures, simulated figures and those published by the student project are in separate tables. Speed-ups are
+shown over SH and over ASH on one thread. ASH promotes other candidates than SH, often smaller networks, since their
+jobs end first. ASH is therefore faster than SH even on one thread, which is not due to parallelism.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from bench.tables import published
 from bench.tables.settings import SETTINGS
 
 NAMES = {"load_digits": "scikit-learn's digits", "optdigits": "the full optical digits"}
-MOST_RATIO = 1.05  # of a job's time on several threads to that on one
+MOST_RATIO = 1.05  # required limit: a job's time on several threads divided by its time on one
 VARIANTS = {"sh": "SH {}T", "ash": "ASH {}T", "teams": "ASH {}T, teams"}
 Values = Mapping[str, Any]
-Runs = Mapping[tuple[str, int], Any]  # by setting and models
+Runs = Mapping[tuple[str, int], Any]  # recorded values by setting and number of models
 
 
 def sections(values: Values) -> list[Section]:
-    """Return the tables of each table of data on record; the picture is of the first."""
+    """Return the result tables for each recorded data table; the picture shows the first data table."""
     found: list[Section] = []
     for number, data in enumerate(dict.fromkeys(key.split(", ")[0] for key in values)):
         runs = runs_of(values, data)
@@ -36,7 +36,7 @@ def sections(values: Values) -> list[Section]:
 
 
 def runs_of(values: Values, data: str) -> Runs:
-    """Return what was measured on a table, by setting and number of models, in that order."""
+    """Return the values measured on a data table, sorted by setting and number of models."""
     keys = [key.split(", ") for key in values]
     named = [(of, int(models)) for own, of, models in (key for key in keys if len(key) == 3) if own == data]
     order = sorted(named, key=lambda pair: (SETTINGS.index(pair[0]), pair[1]))
@@ -44,7 +44,7 @@ def runs_of(values: Values, data: str) -> Runs:
 
 
 def _names(runs: Runs) -> list[str]:
-    """Return the names of all runs, such as "ash 2", by threads."""
+    """Return the names of all runs, such as "ash 2", sorted by number of threads."""
     names = {name for own in runs.values() for name in own["runs"]}
     return sorted(names, key=lambda name: (_threads(name), list(VARIANTS).index(name.split()[0])))
 
@@ -62,7 +62,7 @@ def _row(pair: tuple[str, int]) -> str:
 
 
 def speedups(runs: Runs) -> Table:
-    """Return how much faster more threads are, each algorithm over itself on one thread."""
+    """Return the speed-ups on more threads, each algorithm relative to itself on one thread."""
 
     def cell(line: Mapping[str, float] | None) -> str:
         if line is None:
@@ -98,7 +98,7 @@ def _tests(runs: Runs) -> str:
 
 
 def simulations(runs: Runs) -> list[Table]:
-    """Return the same over the thread counts that were not measured, in a table of its own."""
+    """Return a table of the simulated speed-ups on thread counts that were not measured; [] if there are none."""
     threads = sorted({count for own in runs.values() for count in _simulated(own, "ash")})
     if not threads:
         return []
@@ -115,7 +115,7 @@ def simulations(runs: Runs) -> list[Table]:
 
 
 def _simulated(own: Any, line: str) -> dict[int, float]:
-    """Return simulated seconds by threads; the C++ program simulates nothing."""
+    """Return simulated seconds by number of threads; {} for results of the C++ program, which does not simulate."""
     return {int(threads): seconds for threads, seconds in own.get("simulated", {}).get(line, {}).items()}
 
 
@@ -125,7 +125,7 @@ def _times(own: Any, line: str, threads: int) -> str:
 
 
 def wall_times(runs: Runs) -> Table:
-    """Return Table 2 in the form of the student project: seconds, and speed-ups over SH on one thread."""
+    """Return Table 2 in the student project's form: seconds, and speed-ups over SH on one thread."""
     names = _names(runs)
     rows = [
         [_row(pair), *(_seconds(own["runs"].get(name)) for name in names), str(own["rounds"])]
@@ -142,11 +142,11 @@ def _seconds(run: Any) -> str:
 
 
 def job_times(runs: Runs, epoch: Any) -> Table:
-    """Return Table 1 for the fewest models: the average job of each rung on one thread and on the most measured."""
+    """Return Table 1 for the fewest models: average job times by rung, on one thread and on the most measured."""
     least = min(models for _, models in runs)
     chosen = {setting: own for (setting, models), own in runs.items() if models == least}
     most = max(set.intersection(*({_threads(name) for name in own["runs"]} for own in chosen.values())))
-    shown_runs = dict.fromkeys(("ash 1", f"ash {most}"))  # one where there is one thread only
+    shown_runs = dict.fromkeys(("ash 1", f"ash {most}"))  # a single run if only one thread was measured
     first = next(iter(chosen.values()))
     rows = []
     for rung, (epochs, jobs) in enumerate(zip(first["epochs"], first["jobs"], strict=True)):
@@ -193,7 +193,7 @@ def _hours(run: Any, threads: int) -> float:
 
 
 def published_table() -> Table:
-    """Return what the student project has published for Tables 2 and 3."""
+    """Return the figures that the student project published in Tables 2 and 3."""
     threads = sorted(published.ASH_SECONDS[128])
     rows = []
     for models, seconds in published.ASH_SECONDS.items():
@@ -215,7 +215,7 @@ def published_table() -> Table:
 
 
 def _schedules(found: Any) -> list[Section]:
-    """Return what the virtual clock costs."""
+    """Return the cost of the virtual clock: the reproducible schedule compared with the greedy one."""
     if not found:
         return []
     used = {name: f"{found['used'][name]['median']:.2f}" for name in ("reproducible", "greedy")}
@@ -255,7 +255,7 @@ def _allocations(found: Any) -> list[Section]:
 
 
 def picture(runs: Runs) -> Picture:
-    """Return wall time and strong scaling by the number of threads, a row of panels per setting."""
+    """Return a picture of wall time and strong scaling by number of threads, with one row of panels per setting."""
     plots = []
     for setting in dict.fromkeys(setting for setting, _ in runs):
         own = {models: run for (of, models), run in runs.items() if of == setting}
@@ -269,14 +269,14 @@ def _measured(own: Any, variant: str, column: str) -> dict[float, float]:
 
 
 def _beyond(own: Any, line: str, base: float | None = None) -> dict[float, float]:
-    """Return simulated seconds, or speed-ups over the base, of thread counts that were not measured."""
+    """Return the simulated seconds, or speed-ups over `base`, for more threads than were measured."""
     most = max(map(_threads, own["runs"]))
     found = {count: seconds for count, seconds in _simulated(own, line).items() if count > most}
     return {count: seconds if base is None else base / seconds for count, seconds in found.items()}
 
 
 def _joined(measured: Mapping[float, float], beyond: Mapping[float, float]) -> dict[float, float]:
-    """Return simulated points that begin where the measured line ends."""
+    """Return the simulated points, preceded by the last measured point; {} if there are none."""
     return {max(measured): measured[max(measured)], **beyond} if beyond else {}
 
 

@@ -1,11 +1,12 @@
-"""The two settings of the runs, their spaces and candidates, on scikit-learn's digits or the full optical digits.
+"""The two settings of the runs, with their spaces and candidates, on scikit-learn's or the full optical digits.
 
-    full-batch    the student project's: 64-64-10 and similar, an activation per layer, L2, plain gradient descent at a
-                  constant rate with one update per epoch; a job of rung k trains 2^k epochs from scratch
-    mini-batch    networks of no to three hidden layers, Adam and similar, dropout; jobs resume from the last rung
+    full-batch    the student project's setting: 64-64-10 and similar networks, an activation per layer, L2, plain
+                  gradient descent at a constant rate, one update per epoch; a job of rung k trains 2^k epochs from
+                  scratch
+    mini-batch    networks with zero to three hidden layers, Adam and similar, dropout; jobs resume from the last rung
 
-Candidates are those that `ash.tune` draws with seed 0. Its draw for k candidates is the first k of them, so one list
-serves all numbers of models.
+The candidates are those that `ash.tune` draws with seed 0. Its draw of k candidates is a prefix of any larger draw, so
+one list serves all numbers of models.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh")
 
 @cache
 def read(folder: str | None) -> Digits:
-    """Return the table in this folder, or scikit-learn's."""
+    """Return the table in this folder; without a folder, scikit-learn's digits."""
     return digits(folder)
 
 
 def space(setting: str) -> ash.Space:
-    """Return the space of a setting; it holds more than 2,048 configurations."""
+    """Return the space of a setting, which has more than 2,048 configurations."""
     if setting == "mini-batch":
         return mini_batch_space()
     return ash.Space(
@@ -52,7 +53,7 @@ def space(setting: str) -> ash.Space:
 
 
 def mini_batch_space() -> ash.Space:
-    """Return zero hidden layers, one, two that do not widen and three equal ones; rates that suit the optimizer."""
+    """Return a space with zero, one, two (not widening) or three equal hidden layers, and rates by optimizer."""
     shapes: list[tuple[int, ...]] = [(), *((width,) for width in WIDTHS)]
     shapes += [pair for pair in product(WIDTHS, repeat=2) if pair[0] >= pair[1] and pair[1] < WIDTHS[-1]]
     shapes += [(width,) * 3 for width in WIDTHS[:-1]]
@@ -75,21 +76,21 @@ def mini_batch_space() -> ash.Space:
 
 
 def training(setting: str) -> str:
-    """Return the argument `training` of `ash.tune`; all others have their defaults."""
+    """Return the setting's value for `training` of `ash.tune`; other arguments keep their defaults."""
     return "restart" if setting == "full-batch" else "resume"
 
 
 def candidates(setting: str, count: int) -> list[Params]:
-    """Return the first candidates of a setting, as `ash.tune` draws them."""
+    """Return the first `count` candidates of a setting, as `ash.tune` draws them."""
     return space(setting).sample(count, SEED)
 
 
 def tune(
     setting: str, models: int, folder: str | None, *, seed: int = SEED, threads: int | None = None, **fields: Any
 ) -> ash.Result:
-    """Run a setting in this process, on as many threads as OMP_NUM_THREADS says by default.
+    """Run a setting in this process, by default on OMP_NUM_THREADS threads.
 
-    `fields` are those of the config.
+    `fields` are fields of `ash.SearchConfig`.
     """
     table, config = read(folder), ash.SearchConfig(training=training(setting), **fields)
     given = {"candidates": models, "seed": seed, "threads": threads, "progress": False}
