@@ -1,4 +1,4 @@
-"""For tests of benches: a bench of two cases, and the cells of the tables that a bench has made."""
+"""Helpers for tests of benches: a bench with two cases, and functions that find tables and rows in its output."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def options(folder: Path, **changes: Any) -> Namespace:
 
 
 def two_cases(measured: list[str], fails: bool = False, **changes: Any) -> Bench:
-    """Return a bench that appends the names of its cases to `measured`; if `fails`, the second is interrupted."""
+    """Return a bench that appends the names of its cases to `measured`; if `fails`, the second case is interrupted."""
 
     def case(name: str) -> Case:
         def run() -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""A headless Chromium for tests of pages; it records what a page logs and requests."""
+"""A headless Chromium for tests of pages, which records what a page logs and requests."""
 
 import contextlib
 import io
@@ -15,7 +15,7 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1100, "height": 900}
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-"""It has no sandbox of its own, since it shows only pages of ours and cannot have one as root."""
+"""Chromium runs without its sandbox, which does not work as root and is not needed for our own pages."""
 
 
 @contextlib.contextmanager
@@ -31,7 +31,7 @@ def open_browser() -> Iterator[Any]:
 
 @dataclass
 class Visit:
-    """An open page, with the messages that it has logged and the addresses that it has requested."""
+    """An open page, with its logged messages and the addresses that it has requested."""
 
     page: Any
     said: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Visit:
         return float(self.page.evaluate(script))
 
     def wait_for(self, script: str) -> None:
-        """Wait until an expression of the page is true. The page allows no eval, so it is evaluated from outside."""
+        """Wait until a script expression is true; it is evaluated from outside, since the page forbids eval."""
         for _ in range(600):
             if self.page.evaluate(script):
                 return
@@ -52,14 +52,14 @@ class Visit:
         return str(self.page.eval_on_selector(selector, f"one => getComputedStyle(one)['{name}']"))
 
     def shown(self, selector: str) -> int:
-        """How many elements take part in the layout and are not hidden."""
+        """Return how many matching elements take part in the layout and are not hidden."""
         script = "all => all.filter(one => one.getClientRects().length && !one.classList.contains('out')).length"
         return int(self.page.eval_on_selector_all(selector, script))
 
 
 @contextlib.contextmanager
 def visit(browser: Any, address: str, **settings: Any) -> Iterator[Visit]:
-    """A page at an address; it must have logged no error when it is left."""
+    """Open a page at an address; when the context is left, the page must have logged no error."""
     context = browser.new_context(**{"viewport": DESKTOP, **settings})
     page = context.new_page()
     opened = Visit(page)
@@ -74,5 +74,5 @@ def visit(browser: Any, address: str, **settings: Any) -> Iterator[Visit]:
 
 
 def tones(picture: bytes) -> int:
-    """How many different colours a screenshot has."""
+    """Return the number of different colors in a screenshot."""
     return len(Image.open(io.BytesIO(picture)).convert("RGB").getcolors(2**24) or ())

@@ -1,4 +1,4 @@
-"""Callbacks for tests, and short runs for them."""
+"""Callbacks for tests, and short runs with callbacks."""
 
 import signal
 import threading
@@ -19,7 +19,7 @@ INTERRUPTED = r"interrupted after \d+ jobs"
 
 
 def press_ctrl_c(_: ash.Run) -> None:
-    """Do what Ctrl-C does; for `After`."""
+    """Interrupt the process as Ctrl-C does; a function for `After`."""
     signal.raise_signal(signal.SIGINT)
 
 
@@ -39,7 +39,7 @@ class TimeIsUp(ash.Callback):
 
 
 class Diary(ash.Callback):
-    """Records its calls, and the threads that make them."""
+    """Records the calls of its methods and the threads that make them."""
 
     def __init__(self) -> None:
         self.pages: list[tuple[str, Any]] = []
@@ -75,7 +75,7 @@ def tune(*callbacks: Any, **changes: Any) -> ash.Result:
 
 
 def endless(*callbacks: Any, **changes: Any) -> ash.Result:
-    """A run that does not end by itself within these tests."""
+    """Start a run that does not end by itself; a callback or a limit must end it."""
     return tune(*callbacks, **{"space": None, "candidates": None, "stop_score": 2.0, **changes})
 
 
@@ -84,7 +84,7 @@ def decided(job: JobRecord) -> tuple[Any, ...]:
 
 
 class Stopper(Diary):
-    """Ends the run after `jobs` jobs; 0: before the first."""
+    """Ends the run after `jobs` jobs; with 0, before the first job."""
 
     def __init__(self, jobs: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Stopper(Diary):
 
 
 class After(ash.Callback):
-    """Calls a function with the run, once, after `jobs` jobs."""
+    """Calls a function once, with the run as its argument, after `jobs` jobs."""
 
     def __init__(self, jobs: int, call: Callable[[ash.Run], Any]) -> None:
         self.left, self.call = jobs, call

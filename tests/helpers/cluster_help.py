@@ -1,10 +1,10 @@
-"""Clusters of Dask for tests of faults: a scheduler and workers in processes of their own, and a wire that can be cut.
+"""Dask clusters for fault tests: a scheduler and workers in separate processes, and a connection that can be held.
 
     this process ──┐
-    worker ────────┼── Wire ──> scheduler         held: nothing passes either way, and neither end is told
+    worker ────────┼── Wire ──> scheduler         if held, no data passes either way, and neither end is notified
     worker ────────┘
 
-Threads: one per direction of each connection; any thread may call `hold` and `go_on`.
+Threads: one per direction of each connection; any thread may call `hold`.
 """
 
 import contextlib
@@ -24,11 +24,11 @@ from fault_help import environment_of_tests
 CHUNK = 1 << 16
 QUIET = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False", "DASK_LOGGING__DISTRIBUTED": "critical"}
 ONE_THREAD = ("--no-nanny", "--nthreads", "1", "--death-timeout", "60")
-"""A worker that does one job at a time."""
+"""Options of a Dask worker that does one job at a time."""
 
 
 class Wire:
-    """A port here whose connections are forwarded to another."""
+    """A local port whose connections are forwarded to another port."""
 
     def __init__(self, host: str, port: int) -> None:
         self._to = host, port
@@ -78,7 +78,7 @@ def dask(program: str, *words: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the tests, in which Dask logs little."""
+    """Return an environment that finds the test modules and keeps Dask's log short."""
     return environment_of_tests() | QUIET
 
 
@@ -97,7 +97,7 @@ def _address_in(file: Path, scheduler: subprocess.Popen[bytes], seconds: float =
 
 
 class Cluster:
-    """A running cluster: the process of its scheduler, the address of that, and the wire to it."""
+    """A running cluster: its scheduler and worker processes, and the wire to the scheduler."""
 
     def __init__(self, scheduler: subprocess.Popen[bytes], wire: Wire) -> None:
         self.scheduler, self.wire = scheduler, wire
@@ -127,7 +127,7 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
 
 
 def jobs_in(journal: Path) -> list[Any]:
-    """Return the jobs of a journal in order of decision: the parts that must be the same wherever they were done."""
+    """Return the jobs of a journal in order of decision, without the parts that depend on where they were done."""
     query = "SELECT candidate, rung, epochs, score, loss, training_loss, weights_hash FROM jobs ORDER BY number"
     with contextlib.closing(sqlite3.connect(journal)) as connection:
         return connection.execute(query).fetchall()

@@ -1,4 +1,4 @@
-"""Arguments of the entry points of ash; tests may name fields of the config among them."""
+"""Lets tests pass fields of `ash.SearchConfig` as if they were arguments of an entry point."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from ash.options import CONFIG_FIELDS
 
 
 def configured(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of an entry point; those that are fields of `ash.SearchConfig` are moved into its `config`.
+    """Return the arguments with all fields of `ash.SearchConfig` moved into the argument `config`.
 
-    A `config` among the arguments takes precedence over fields beside it.
+    If the arguments also have a `config`, it takes precedence over these fields.
     """
     fields = {name: value for name, value in arguments.items() if name in CONFIG_FIELDS}
     others = {name: value for name, value in arguments.items() if name not in CONFIG_FIELDS}

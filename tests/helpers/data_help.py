@@ -1,4 +1,4 @@
-"""Shared by the tests of data: options, tables, encodings, the way from a table to a network."""
+"""Helpers for tests of data: options, tables, encodings, and the steps from a table to a network."""
 
 import inspect
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def mixed(rows: list[list[Any]]) -> Frame:
 
 
 def cities(seed: int = 0, rows: int = ROWS) -> list[str | None]:
-    """Return levels of very different frequency, more than have features of their own, some missing."""
+    """Return city names with very different frequencies, some missing: too many levels for one-hot encoding."""
     drawn = np.random.default_rng(seed).geometric(0.04, rows)
     return [None if number == 3 else f"city {number}" for number in drawn.tolist()]
 
@@ -45,23 +45,23 @@ LAYOUTS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "slice": lambda x: np.repeat(np.repeat(x, 2, axis=0), 3, axis=1)[::2, ::3],
     "transposed": lambda x: x.T.copy().T,
 }
-"""The same table in memory of another order and stride."""
+"""Functions that return the same table with another memory order and other strides."""
 
 
 def options(**changes: Any) -> Options:
-    """Checked arguments of a run: the defaults of `ash.tune` except for `changes`."""
+    """Return checked arguments of a run: the defaults of `ash.tune` except for `changes`."""
     arguments = inspect.signature(ash.tune).parameters.values()
     defaults = {each.name: each.default for each in arguments if each.name not in ("X", "y")}
     return read_options("tune", defaults | configured(changes))
 
 
 def numbers(features: int) -> Encoding:
-    """The encoding of some columns of numbers without names and missing cells."""
+    """Return the encoding of `features` numeric columns without names or missing cells."""
     return Encoding(Schema((ColumnSchema("number", "float64"),) * features), (None,) * features, ())
 
 
 def values(frame: Frame) -> NDArray[np.float64]:
-    """The columns of a frame of numbers, NaN where missing: array [rows, columns]."""
+    """Return the columns of a numeric frame as an array [rows, columns], with NaN for missing cells."""
     return np.column_stack([column.numbers(slice(0, frame.rows)) for column in frame.columns])
 
 
@@ -73,12 +73,12 @@ def parts_from(
 
 
 def start(parts: Fold) -> _core.Network:
-    """An untrained network without hidden layers, with centers and scales."""
+    """Return an untrained network without hidden layers, with the centers and scales of these rows."""
     return _core.train(prepare(parts), settings(), 0)[0]
 
 
 def bits(parts: Fold) -> bytes:
-    """The outcome of two epochs on these parts: weights, centers and scales."""
+    """Return the bytes of the weights, centers and scales after two epochs on these rows."""
     network, losses = _core.train(prepare(parts), settings(hidden=(3,), activations=("tanh",), batch_size=4), 2)
     assert np.isfinite(losses).all()
     scaling = (network.input_center, network.input_scale, network.target_mean, network.target_scale)
@@ -86,7 +86,7 @@ def bits(parts: Fold) -> bytes:
 
 
 def mixed_columns(rows: int = ROWS) -> dict[str, list[Any]]:
-    """Numbers, whole numbers, booleans, text of few and of many levels; some of each are missing."""
+    """Return columns of floats, integers, booleans, and text with few and with many levels, each with missing cells."""
     random = np.random.default_rng(3)
     drawn = random.integers(0, 40, rows).tolist()
     return {
@@ -99,7 +99,7 @@ def mixed_columns(rows: int = ROWS) -> dict[str, list[Any]]:
 
 
 def mixed_target(columns: dict[str, list[Any]]) -> NDArray[np.float64]:
-    """A regression target that depends on all columns."""
+    """Return a regression target that depends on all columns."""
     noise = np.random.default_rng(4).normal(size=len(columns["size"]))
     rows = zip(*columns.values(), strict=True)
     known = [(s or 0) + (c or 0) / 9 + (f or 0) + 2 * (k == "red") + len(t or "") for s, c, f, k, t in rows]

@@ -1,4 +1,4 @@
-"""Reads parameters from numpydoc docstrings, and lists the public calls that must have one."""
+"""Reads parameters from numpydoc docstrings, and lists the public functions, classes and methods that need one."""
 
 import inspect
 import re
@@ -16,7 +16,7 @@ class Public(NamedTuple):
     name: str
     value: Any
     overridden: bool
-    """Whether a base class describes the same method already."""
+    """Whether a base class already documents the method."""
 
     @property
     def doc(self) -> str:
@@ -24,7 +24,7 @@ class Public(NamedTuple):
 
 
 def public(module: ModuleType) -> Iterator[Public]:
-    """Yield all public functions and classes of a module, each class with the methods that ash defines."""
+    """Yield all public functions and classes of a module, and the public methods that ash defines in each class."""
     for name in module.__all__:
         value, path = getattr(module, name), f"{module.__name__}.{name}"
         if callable(value):
@@ -34,10 +34,10 @@ def public(module: ModuleType) -> Iterator[Public]:
 
 
 def methods(kind: type, path: str) -> Iterator[Public]:
-    """Yield the public methods and properties of a class, those of its bases in ash too."""
+    """Yield the public methods and properties of a class, including those of its bases in ash."""
     for name in dir(kind):
         found = inspect.getattr_static(kind, name)
-        for wrapped in ("fget", "func", "fn"):  # of a property, a cached property, a conditional method
+        for wrapped in ("fget", "func", "fn"):  # attributes of a property, a cached property, a conditional method
             found = getattr(found, wrapped, found)
         if not name.startswith("_") and inspect.isfunction(found) and found.__module__.startswith("ash."):
             bases = [base for base in kind.__mro__ if name in vars(base)]
@@ -45,18 +45,18 @@ def methods(kind: type, path: str) -> Iterator[Public]:
 
 
 def sections(doc: str) -> dict[str, str]:
-    """Return the sections of a docstring that has no indent, by their titles."""
+    """Return the sections of a docstring without indentation, by title."""
     parts = TITLE.split(doc)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def entries(doc: str, title: str) -> dict[str, str]:
-    """Return what a section describes one by one: names, each with its type, "" where none is given."""
+    """Return the names that a section describes, each with its type ("" if no type is given)."""
     found = ENTRY.findall(sections(doc).get(title, ""))
     return {name: kind for names, kind in found for name in names.split(", ")}
 
 
 def documented_types(doc: str) -> dict[str, str]:
-    """Return the types of the parameters of a docstring, without their defaults."""
+    """Return the types of the parameters in a docstring, without default values."""
     told = entries(doc, "Parameters")
     return {name: re.sub(r"(, optional|, default.*| or None)*$", "", kind) for name, kind in told.items() if kind}

@@ -1,4 +1,4 @@
-"""Shared by the tests of ensembles: noisy tables on which an average is better, and runs on them."""
+"""Helpers for tests of ensembles: noisy tables on which averaging improves a model, and runs on these tables."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ ROWS, FEATURES = 360, 6
 X: NDArray[np.float64] = RANDOM.normal(size=(ROWS, FEATURES))
 NOISE: NDArray[np.float64] = RANDOM.normal(size=(ROWS, 2))
 Y = np.digitize(X[:, 0] * X[:, 1] + np.sin(2 * X[:, 2]) + 0.7 * NOISE[:, 0], [-0.6, 0.6])
-"""Three classes, partly random."""
+"""A target with three classes, partly random."""
 YR = np.column_stack([X[:, 0] * X[:, 1] + NOISE[:, 0], 40 + 10 * (np.sin(2 * X[:, 2]) + NOISE[:, 1])])
 """Two targets in different units, partly random."""
 WEIGHTS: NDArray[np.float64] = RANDOM.uniform(0.1, 3.0, ROWS)
@@ -28,6 +28,6 @@ def space() -> ash.Space:
 
 
 def tune(y: NDArray[Any] = Y, **changes: Any) -> ash.Result:
-    """A run of 24 small networks."""
+    """Run a search of 24 small networks and return the result."""
     settings = {"candidates": 24, "min_epochs": 4, "threads": 1, "seed": 2, "progress": False, **changes}
     return ash.tune(X, y, space(), **configured(settings))

@@ -1,4 +1,4 @@
-"""Shared by the tests of the estimators: small ones, and one table in the frames of several libraries."""
+"""Helpers for tests of the estimators: small estimators, and a table as a frame of several libraries."""
 
 import importlib
 import os
@@ -17,12 +17,12 @@ from fault_help import small_space
 
 
 def classifier(**changes: Any) -> ash.ASHClassifier:
-    """A classifier that searches a few small candidates, with the same outcome each time."""
+    """Return a classifier that searches a few small candidates, with the same outcome each time."""
     return ash.ASHClassifier(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
 
 
 def regressor(**changes: Any) -> ash.ASHRegressor:
-    """A regressor that searches a few small candidates, with the same outcome each time."""
+    """Return a regressor that searches a few small candidates, with the same outcome each time."""
     return ash.ASHRegressor(**configured({"space": small_space(), "candidates": 8, "random_state": 0, **changes}))
 
 
@@ -33,14 +33,14 @@ def digest(estimator: Any, *data: Any, **keywords: Any) -> str:
 
 
 def scikit_learn_of(version: str) -> None:
-    """Skip the test if scikit-learn is older than a version like "1.9"."""
+    """Skip the test if scikit-learn is older than this version, such as "1.9"."""
     installed, wanted = (tuple(map(int, each.split(".")[:2])) for each in (sklearn.__version__, version))
     if installed < wanted:
         needs.not_here(f"scikit-learn is older than {version}")
 
 
 def cells(rows: int = 200) -> np.ndarray:
-    """Numbers, booleans, text of few and of many levels, with gaps: an array of objects."""
+    """Return an object array of numbers, booleans, and text with few and with many levels, with missing cells."""
     columns = mixed_columns(rows)
     table = np.empty((rows, len(columns)), object)
     for place, values in enumerate(columns.values()):
@@ -49,7 +49,7 @@ def cells(rows: int = 200) -> np.ndarray:
 
 
 def framed(library: str, rows: int = 200) -> Any:
-    """The same cells as a frame of a library."""
+    """Return the table of `cells` as a frame of a library."""
     columns: dict[str, Any] = mixed_columns(rows)
     module = importlib.import_module(library.split()[0])
     if library == "pandas categories":
@@ -63,20 +63,20 @@ LIBRARIES = ("pandas", "pandas categories", "polars", "polars categories", "pyar
 
 
 ARRAY_API = "check_array_api_input"
-"""The check that scikit-learn skips unless SCIPY_ARRAY_API is set before it is imported."""
+"""Name of the check that scikit-learn skips unless SCIPY_ARRAY_API is set before the import."""
 
 
 WITH_ARRAY_API = os.environ.get("SCIPY_ARRAY_API") == "1"
 
 
 def all_switched_on(*, array_api: bool = True) -> Any:
-    """Return a context with metadata routing, and with the array API if it can be switched on."""
+    """Return a context with metadata routing and array API dispatch enabled, if the array API is available."""
     dispatch = array_api and WITH_ARRAY_API
     return sklearn.config_context(enable_metadata_routing=WITH_ARRAY_API, array_api_dispatch=dispatch)
 
 
 def scikit_learn_checks(*estimators: Any) -> pytest.MarkDecorator:
-    """Parametrize a test by scikit-learn's checks of these estimators, without those that it would skip."""
+    """Parametrize a test by scikit-learn's checks of these estimators, without the checks that it would skip."""
     pairs = [
         (estimator, check)
         for estimator, check in (pair for each in estimators for pair in estimator_checks_generator(each))

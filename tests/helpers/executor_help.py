@@ -1,4 +1,4 @@
-"""A run of 32 networks on digits, which all tests of executors use, and executors that count or fail."""
+"""The run of 32 networks on digits that all tests of executors use, and jobs and executors that fail."""
 
 import functools
 import os
@@ -32,7 +32,7 @@ def digits() -> tuple[Any, Any]:
 
 
 def tuned(**given: Any) -> ash.Result:
-    """Return the result of the run, wherever its jobs are done; no callback waits for a journal's next commit."""
+    """Return the result of the run on threads or an executor; no callback waits for a journal's next commit."""
     with mock.patch("ash.journal.open_journal.COMMIT_SHARE", 1e6):
         return ash.tune(
             *digits(), SPACE, **configured({"candidates": 32, "seed": 0, "workers": 8, "progress": False, **given})
@@ -41,12 +41,12 @@ def tuned(**given: Any) -> ash.Result:
 
 @functools.cache
 def expected() -> str:
-    """Return the digest that the run has everywhere."""
+    """Return the digest that the run must have on every executor."""
     return tuned(threads=1).digest
 
 
 class Wrapped(Executor):
-    """Two threads, to which a function submits the jobs: submit(executor, job number, function, arguments)."""
+    """Two threads to which a given function submits jobs: submit(threads, job number, function, arguments)."""
 
     def __init__(self, submit: Callable[..., Future[Any]]) -> None:
         self._submit, self._threads, self._count = submit, ThreadPoolExecutor(2), 0
@@ -65,7 +65,7 @@ def failing(error: Exception) -> Future[Any]:
 
 
 class ForOneRank:
-    """An object that only the first rank that trains can unpickle."""
+    """An object that only the first training rank can unpickle."""
 
     def __reduce__(self) -> Any:
         return _for_one_rank, ()
@@ -79,7 +79,7 @@ def _for_one_rank() -> None:
 
 
 def hide_files() -> None:
-    """Make this rank see no file from now on; all ranks do it together."""
+    """Hide all files from this rank, and wait until all ranks have done the same."""
     from mpi4py.futures import get_comm_workers
 
     from ash.executors import mpi_pool
@@ -104,27 +104,27 @@ def deadly_job(expected: Any, shared: Any, before: Any, order: Any) -> Any:
 
 
 def climb(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, int]:
-    """A function whose score grows as x gets closer to 0.3, and with the training."""
+    """Return a score that grows with the training, and is higher the closer x is to 0.3."""
     behind = epochs + (state or 0)
     return -abs(params["x"] - 0.3) - 1 / behind, behind
 
 
 def deadly(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """A function that kills its worker where x is 13."""
+    """Kill the worker process if x is 13, else return x as the score."""
     if params["x"] == 13:
         os._exit(1)
     return float(params["x"]), state
 
 
 def do_after_meeting(folder: str, count: int, *arguments: Any) -> Any:
-    """Do a job once ``count`` threads of all processes have begun one; each leaves a file in the folder."""
+    """Do a job once `count` threads, over all processes, have started one; each thread creates a file in the folder."""
     Path(folder, f"{os.getpid()}-{threading.get_ident()}").touch()
     wait_until(lambda: len(os.listdir(folder)) >= count)
     return jobs.do(*arguments)
 
 
 class BadPickle(Exception):
-    """An object that cannot be pickled, be it returned, raised or called."""
+    """An object that cannot be pickled. It may be returned, raised or submitted as a function."""
 
     def __reduce__(self) -> Any:
         raise pickle.PicklingError("it is not to be pickled")
@@ -134,7 +134,7 @@ class BadPickle(Exception):
 
 
 class BadUnpickle(Exception):
-    """An object that can be pickled, but not unpickled."""
+    """An object that can be pickled but not unpickled."""
 
     def __reduce__(self) -> Any:
         return _unpickled, ()
@@ -159,4 +159,4 @@ BAD: dict[str, Callable[..., Any]] = {
     "raises bad unpickle": functools.partial(raises, BadUnpickle),
     "is bad pickle": BadPickle(),
 }
-"""What a worker might do instead of a job, as in mpi4py's own tests of its executor."""
+"""Faulty functions for a worker instead of a job, as in mpi4py's own tests of its executor."""

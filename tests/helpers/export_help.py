@@ -1,4 +1,4 @@
-"""Shared by the tests of exports: tables of all kinds, and the outputs of other programs for an exported model."""
+"""Helpers for tests of exports: tables of all kinds, and the outputs of other programs for an exported model."""
 
 import datetime
 import math
@@ -15,7 +15,7 @@ from ash.data.dates import days_of_objects
 from ash.export.description import describe
 
 MISSING = "<missing>"
-"""The text for a missing cell of a category in ONNX here."""
+"""The text that stands for a missing category in these ONNX tests."""
 TOLERANCE = 1e-5
 HOSTILE = ('"quoted"', "back\\slash", "??=??/", "ümläut 漢字", "", " ", "new\nline", "nul\0", "*/ int main() {")
 """Levels and names that must be escaped in generated code."""
@@ -52,7 +52,7 @@ int main() {
 
 
 def mixed_frame(rows: int, seed: int = 0) -> Any:
-    """Numbers, gaps, booleans, numbers that are levels too, categories of few and of many levels, odd names."""
+    """Return a frame with numbers, gaps, booleans, numeric levels, categories (few and many levels) and odd names."""
     random = np.random.default_rng(seed)
     cities = random.geometric(0.04, rows).tolist()
     return pandas.DataFrame(
@@ -69,29 +69,29 @@ def mixed_frame(rows: int, seed: int = 0) -> Any:
 
 
 def mixed_y(frame: Any) -> NDArray[Any]:
-    """Labels that depend on several columns of such a frame."""
+    """Return labels that depend on several columns of a `mixed_frame`."""
     score = frame["age"].fillna(40) + 9 * (frame["label"] == HOSTILE[0]) + frame["gain"] / 100
     noise = 3 * np.random.default_rng(1).normal(size=len(frame))
     return np.where(score + noise > 45, "yés", 'n"o')
 
 
 def odd_rows() -> Any:
-    """Rows of such a frame with cells that training has not seen: levels, gaps, outliers, a negative zero."""
+    """Return rows of a `mixed_frame` with cells not seen in training: levels, gaps, outliers, a negative zero."""
     frame = mixed_frame(40, seed=9)
     city = frame.columns[2]
     frame.loc[0, "label"], frame.loc[1, city], frame.loc[2, "age"], frame.loc[3, "age"] = "néw", "", 1e30, -3e38
     frame.loc[4, "gain"], frame.loc[5, "gain"], frame.loc[6, "gain"], frame.loc[7, "label"] = -0.0, np.nan, 1.5, None
     frame.loc[8, "age"] = np.nan
     frame["count"] = frame["count"].astype("float64")
-    frame.loc[9, "count"] = np.nan  # there were no gaps in training
+    frame.loc[9, "count"] = np.nan  # the column had no gaps in training
     return frame
 
 
 def check_outputs(model: Any, outputs: Any, X: Any) -> None:
-    """Assert that these are a model's probabilities, or targets in the units of y: array [rows, outputs].
+    """Assert that outputs [rows, outputs] are a model's probabilities, or its targets in the units of y.
 
-    An error of a target is measured in the scale that y had in training, or in the target where that is larger. The
-    scale of a logarithm is relative to the mean.
+    The error of a target is relative to the scale of y in training, or to the target's distance from the mean if that
+    is larger. The scale of a logarithmic target is relative to the mean.
     """
     outputs = np.asarray(outputs)
     if model.classes_ is not None:
@@ -106,14 +106,14 @@ def check_outputs(model: Any, outputs: Any, X: Any) -> None:
 
 
 def check_labels(model: Any, labels: Any, X: Any) -> None:
-    """Assert that these are the labels of a model, except where two classes are equally probable."""
+    """Assert that these are a model's labels, except for rows in which two classes are equally probable."""
     likely = np.sort(model.predict_proba(X), axis=1)
     is_clear = likely[:, -1] - likely[:, -2] > TOLERANCE
     assert is_clear.mean() > 0.9 and (np.asarray(labels) == model.predict(X))[is_clear].all()
 
 
 def cells(X: Any) -> list[list[Any]]:
-    """The cells of a table, None where missing, text as text, all numbers as float and dates as days since 1970."""
+    """Return a table's cells: None if missing, text unchanged, numbers as float, and dates as days since 1970."""
     rows = X.to_numpy(dtype=object) if hasattr(X, "to_numpy") else np.asarray(X, object)
     return [[_cell(cell) for cell in row] for row in rows]
 
@@ -127,7 +127,7 @@ def _cell(cell: Any) -> str | float | None:
 
 
 def feeds(model: Any, X: Any) -> dict[str, NDArray[Any]]:
-    """The inputs of an exported graph of ONNX for a table."""
+    """Return the inputs of an exported ONNX graph for a table."""
     from ash.export.onnx import input_names
 
     description, rows = describe(model), cells(X)
@@ -143,16 +143,16 @@ def feeds(model: Any, X: Any) -> dict[str, NDArray[Any]]:
 
 
 COMPILERS = {"g++": ("g++",), "clang++": ("clang++", "clang++-19")}
-"""The names of each C++ compiler."""
+"""The possible commands of each C++ compiler."""
 
 
 def compiler(name: str = "g++") -> str:
-    """The path of a C++ compiler; without it, the test is skipped."""
+    """Return the path of a C++ compiler, or skip the test if there is none."""
     return needs.program(*COMPILERS[name])
 
 
 def compile_header(folder: Path, name: str, *flags: str, namespace: str = "model") -> Path:
-    """Compile the driver with folder/model.hpp, all warnings being errors, and return the program."""
+    """Compile the driver with folder/model.hpp, treating warnings as errors, and return the program's path."""
     (folder / "main.cpp").write_text(DRIVER.replace("MODEL", namespace), encoding="ascii")
     program = folder / f"program-{name}"
     command = [compiler(name), *WARNINGS, *flags, "-o", str(program), str(folder / "main.cpp")]
@@ -162,7 +162,7 @@ def compile_header(folder: Path, name: str, *flags: str, namespace: str = "model
 
 
 def run_program(program: Path, X: Any) -> list[list[float]]:
-    """The driver's output for each row of a table: outputs and decision, or nothing if it refuses."""
+    """Run the driver on a table; return each row's outputs and decision, or [] for a row that the model refuses."""
     lines = []
     for cell in (cell for row in cells(X) for cell in row):
         if isinstance(cell, str):

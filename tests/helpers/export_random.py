@@ -1,4 +1,4 @@
-"""Networks and boosted trees with random columns and numbers, for the tests of exports: every kind of model."""
+"""Random models of every kind for tests of exports: networks, boosted trees and ensembles with random columns."""
 
 import datetime
 import math
@@ -32,9 +32,9 @@ MOMENT = datetime.datetime(1970, 1, 1)
 
 
 def random_network(random: Random, **fixed: Any) -> ash.Network:
-    """Return a random network without any training.
+    """Return a random, untrained network.
 
-    `fixed` gives the encoding, classes and activations, and whether it is plain, which means only layers.
+    `fixed` may set the encoding, classes and activations, and whether the network is plain (consists only of layers).
     """
     encoding = fixed.get("encoding") or random_encoding(random)
     classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
@@ -67,7 +67,7 @@ def random_network(random: Random, **fixed: Any) -> ash.Network:
 
 
 def random_targets(random: Random, outputs: int, is_regression: bool) -> tuple[NDArray[np.float64], ...]:
-    """Mean and scale of each target."""
+    """Return the mean and scale of each target."""
     scale = np.exp(random.normal(size=outputs)) if is_regression else np.ones(outputs)
     return 10 * random.normal(size=outputs) * scale * is_regression, scale
 
@@ -82,7 +82,7 @@ def about(classes: Any, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def random_trees(random: Random, **fixed: Any) -> ash.Trees:
-    """Return random boosted trees without any training. `fixed` gives the encoding, classes and targets."""
+    """Return random, untrained boosted trees; `fixed` may set the encoding, classes and targets."""
     encoding = fixed.get("encoding") or random_encoding(random)
     classes = fixed["classes"] if "classes" in fixed else random.choice([None, *range(len(LABELS))])
     classes = LABELS[classes] if isinstance(classes, int) else classes
@@ -111,9 +111,9 @@ def random_trees(random: Random, **fixed: Any) -> ash.Trees:
 
 
 def random_tree(random: Random, leaves: int) -> list[tuple[int, int]]:
-    """The children of each node: all begin as leaves, and each node splits an existing leaf."""
+    """Return the children of each node of a random tree, grown by splitting a random leaf at each step."""
     tree: list[list[int]] = []
-    ends = [(-1, 0)]  # the node of the leaf, and its side
+    ends = [(-1, 0)]  # each leaf's parent node and side
     for node in range(leaves - 1):
         parent, side = ends.pop(int(random.integers(len(ends))))
         if node:
@@ -126,7 +126,7 @@ def random_tree(random: Random, leaves: int) -> list[tuple[int, int]]:
 
 
 def two_leaves(threshold: float, missing: str) -> ash.Trees:
-    """A tree of one column and one threshold; `missing` is where a missing cell goes."""
+    """Return a tree with one column and one threshold; `missing` says on which side missing cells go."""
     encoding = Encoding(Schema((ColumnSchema("number", "float64"),), None), (None,), ())
     [side] = [place for place, name in enumerate(("as zero", "left", "right")) if name == missing]
     nodes = [0], [threshold], [-1], [-2], [side]
@@ -136,12 +136,12 @@ def two_leaves(threshold: float, missing: str) -> ash.Trees:
 
 
 def around(threshold: float) -> NDArray[np.float64]:
-    """Cells that are nearly a threshold, and a missing one."""
+    """Return the threshold, the adjacent floats on both sides, and a missing cell, as rows of one column."""
     return np.array([[threshold], *([np.nextafter(threshold, far)] for far in (-1, 1)), [math.nan]])
 
 
 def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
-    """An ensemble of networks and trees."""
+    """Return an ensemble of networks and trees."""
     classes = fixed.pop("classes", 1)
     networks = random_ensemble(random, classes=classes, **({"outputs": 1} if classes is None else {}), **fixed)
     trees = [random_trees(random, encoding=networks.encoding, classes=classes) for _ in range(2)]
@@ -150,7 +150,7 @@ def random_mixture(random: Random, **fixed: Any) -> ash.Ensemble:
 
 
 def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
-    """An ensemble of three networks that take the same columns, with the number of `scalings` that is given, or one."""
+    """Return an ensemble of three networks on the same columns, with one or `scalings` different scalings."""
     encoding = fixed.pop("encoding", None) or random_encoding(random)
     classes = fixed.pop("classes", 1)
     outputs = fixed.pop("outputs", int(random.integers(1, 4))) if classes is None else len(LABELS[classes])
@@ -158,12 +158,12 @@ def random_ensemble(random: Random, **fixed: Any) -> ash.Ensemble:
     targets = random_targets(random, outputs, classes is None)
     fixed |= {"encoding": encoding, "classes": classes, "outputs": outputs, "targets": targets}
     members = [random_network(random, scaling=scalings[place % len(scalings)], **fixed) for place in range(3)]
-    weights = np.array([0.45, 0.33, 0.22])  # no part is a half, which would tie if members are certain
+    weights = np.array([0.45, 0.33, 0.22])  # no subset sums to a half, which would tie if members are certain
     return ash.Ensemble(members, weights, metric=members[0].metric, validation_score=0.0)
 
 
 def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Encoding:
-    """Columns of numbers, categories and dates, with and without gaps, levels, statistics, parts, names."""
+    """Return an encoding of number, category and date columns, with and without gaps, levels, statistics and names."""
     kinds = random.integers(0, 5 + dates, random.integers(1, 7)).tolist()
     policies.setdefault("infinite", ("error", "missing")[len(kinds) % 2])
     statistics = int(random.integers(1, 4))
@@ -185,7 +185,7 @@ def random_encoding(random: Random, dates: bool = True, **policies: Any) -> Enco
 
 
 def random_scaling(random: Random, encoding: Encoding) -> tuple[NDArray[np.float64], ...]:
-    """Center, scale and limit of each feature; a few numbers are not clipped, ones and zeros are as they are."""
+    """Return the center, scale and limit of each feature. A few numbers are not clipped; 0/1 features are unchanged."""
     scaled = encoding.scaled
     limit = np.where(scaled & (random.random(len(scaled)) < 0.9), 3.0, 0.0)
     center = np.where(scaled, random.normal(size=len(scaled)), 0.0)
@@ -193,19 +193,19 @@ def random_scaling(random: Random, encoding: Encoding) -> tuple[NDArray[np.float
 
 
 def random_embedding(random: Random, numbers: int) -> NDArray[np.float32]:
-    """Parameters of an embedding; frequencies and phases are larger than the mixes."""
+    """Return random parameters of an embedding; the mixing weights are smaller than the frequencies and phases."""
     parameters = floats(random, PARAMETERS, numbers)
     parameters[FREQUENCIES:] *= 0.3
     return parameters
 
 
 def random_rows(random: Random, model: Any, rows: int = 30) -> NDArray[Any]:
-    """A table for a model, with cells of all kinds: known and unknown levels, gaps, numbers far out."""
+    """Return a table for a model with all kinds of cells: known and unknown levels, gaps, and outliers."""
     table = np.empty((rows, model.n_features_in_), object)
     refused = model.encoding.schema
     members = model.members if isinstance(model, ash.Ensemble) else [model]
     limits = [member.core.input_limit for member in members if isinstance(member, ash.Network)]
-    limit = np.min([np.ones(model.encoding.features), *limits], axis=0)  # trees take any number
+    limit = np.min([np.ones(model.encoding.features), *limits], axis=0)  # trees accept numbers of any size
     for place, column in enumerate(model.encoding.schema.columns):
         if column.kind == "number":
             far = [3e38, -3e38, 1e9] if limit[model.encoding.starts[place]] else []

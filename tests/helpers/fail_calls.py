@@ -1,12 +1,12 @@
-"""Runs with a journal in which one system call of a kind fails: the n-th, for n = 1, 1 + STEP, ... (F62).
+"""Runs searches with a journal in which the n-th system call of a kind fails, for n = 1, 1 + STEP, ... (F62).
 
     LD_PRELOAD=/usr/lib/fiu/fiu_posix_preload.so python tests/helpers/fail_calls.py POINT ERRNO STEP FOLDER
 
-libfiu stands between all libraries and the system, so SQLite's own calls fail here as on a bad disk. Before each call
-that has a point of failure, its preloaded library asks whether the call must fail: posix/io/rw/pwrite is a
-write that fails, posix/io/rw/pwrite/reduce one that writes less than requested. After each failure the journal
-must hold all reported results, and the same run again must end as if nothing had happened.
-It prints one JSON object: the calls that failed, and how many of them ended the run with a JournalError.
+libfiu's preloaded library intercepts the system calls of all libraries, so SQLite's calls fail as they would on a bad
+disk. Before each call with a point of failure, it asks the callback whether the call must fail. For example,
+posix/io/rw/pwrite is a write that fails, and posix/io/rw/pwrite/reduce a write of fewer bytes than requested. After
+each failure the journal must contain all reported results, and repeating the run must give the expected outcome.
+Prints one JSON object: the number of failed calls, and how many of them ended the run with a JournalError.
 Source: libfiu, fiu-control.h and its documentation of the POSIX preload library.
 """
 
@@ -23,7 +23,7 @@ import pytest
 
 
 class _Without:
-    """A finder of modules that hides pyarrow: under libfiu's malloc, loading it may wait for a thread of its own."""
+    """A module finder that hides pyarrow, whose import may wait forever for its own thread under libfiu's malloc."""
 
     @staticmethod
     def find_spec(name: str, *_: Any) -> None:
@@ -37,7 +37,7 @@ from ash.errors import JournalError  # noqa: E402
 from callback_help import Diary  # noqa: E402
 from journal_help import outcome, rows, run, with_states  # noqa: E402
 
-MOST = 400  # calls of a run; it ends well before
+MOST = 400  # upper bound for the calls of a run, which makes far fewer
 DECIDES = ctypes.CFUNCTYPE(
     ctypes.c_int,
     ctypes.c_char_p,
@@ -45,12 +45,12 @@ DECIDES = ctypes.CFUNCTYPE(
     ctypes.POINTER(ctypes.c_void_p),
     ctypes.POINTER(ctypes.c_uint),
 )
-"""The callback of libfiu: name of the point, and what it may change; a non-zero result makes the call fail."""
+"""Type of libfiu's callback: its arguments are the point's name and values it may change; non-zero means failure."""
 
 
 @contextlib.contextmanager
 def failing(point: str, number: int, code: int) -> Iterator[list[int]]:
-    """Let the n-th call fail with an error code of the system; the list grows by one with each call."""
+    """Let the n-th call fail with a system error code; the yielded list grows by one with each call."""
     library = ctypes.CDLL("libfiu.so.0")
     calls: list[int] = []
 
@@ -68,7 +68,7 @@ def failing(point: str, number: int, code: int) -> Iterator[list[int]]:
 
 
 def one(path: Path, point: str, number: int, code: int, expected: list[Any]) -> tuple[bool, bool]:
-    """Return whether a call failed and whether that ended the run, whose journal is then tried."""
+    """Run with a failing call, and check the journal; return whether the call happened and whether it ended the run."""
     diary, ended = Diary(), False
     with failing(point, number, code) as calls:
         try:
@@ -84,9 +84,9 @@ def one(path: Path, point: str, number: int, code: int, expected: list[Any]) -> 
 
 
 def main(point: str, code: int, step: int, folder: Path) -> dict[str, int]:
-    """Return how many calls failed, and how many of them ended their run."""
+    """Return the number of failed calls, and how many of them ended their run."""
     expected = outcome(run(None))
-    run(folder / "first.ash")  # loads what is loaded only once
+    run(folder / "first.ash")  # warm-up: loads code that is loaded only once
     failed = ended = 0
     for number in range(1, MOST, step):
         there, stopped = one(folder / f"{number}.ash", point, number, code, expected)
@@ -97,7 +97,7 @@ def main(point: str, code: int, step: int, folder: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # states are done without
+    warnings.simplefilter("ignore")  # such as warnings that states could not be written
     with pytest.MonkeyPatch.context() as patch:
         with_states(patch)
         print(json.dumps(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))))

@@ -1,4 +1,4 @@
-"""Shared by the tests of faults: small tables, short runs, and child processes."""
+"""Helpers for tests of faults: small tables, short runs, and child processes."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ import ash
 from config_help import configured
 
 HANG_SECONDS = 600.0
-"""Seconds after which a process counts as hanging: no test here takes a tenth of that, even on a busy machine."""
+"""Seconds after which a process counts as hanging; no test takes a tenth of that, even on a busy machine."""
 COMMON = """
 import os, sys, threading, time, signal, warnings
 import numpy as np
@@ -24,24 +24,24 @@ from fault_help import quick, small_space, table
 X, Y = table()
 EXPECTED = "{expected}"
 """
-"""The code that `run` executes first: it makes a table and the expected results."""
+"""The code that `run` executes first, which makes a table and the expected results."""
 
 
 def table(rows: int = 60, features: int = 3) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Two classes that a straight line nearly separates."""
+    """Return a table with two classes that are nearly linearly separable."""
     random = np.random.default_rng(0)
     x = random.normal(size=(rows, features))
     return x, (x[:, 0] + 0.1 * random.normal(size=rows) > 0).astype(np.int64)
 
 
 def targets(rows: int = 60, features: int = 3) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A regression table."""
+    """Return a regression table."""
     x, _ = table(rows, features)
     return x, 3 * x[:, 0] + np.random.default_rng(1).normal(size=rows) + 5
 
 
 def small_space(**changes: Any) -> ash.Space:
-    """A handful of small networks."""
+    """Return a space of a few small networks."""
     domains = {
         "hidden": ash.choice((4,), (), (6, 3)),
         "learning_rate": ash.log(1e-3, 1e-2, levels=11),
@@ -52,25 +52,25 @@ def small_space(**changes: Any) -> ash.Space:
 
 
 def quick(X: Any, y: Any, space: ash.Space | None = None, **changes: Any) -> ash.Result:
-    """A run of a fraction of a second that does not depend on timing."""
+    """Return the result of a run that takes a fraction of a second and does not depend on timing."""
     settings = {"candidates": 4, "threads": 1, "progress": False, "seed": 3, **changes}
     return ash.tune(X, y, small_space() if space is None else space, **configured(settings))
 
 
 def environment_of_tests() -> dict[str, str]:
-    """Return an environment in which the modules of the tests are found."""
+    """Return an environment in which Python finds the test modules."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def python(
     code: str, *arguments: str, folder: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run code in a fresh interpreter that finds the helpers, in this folder or another one."""
+    """Run code in a fresh interpreter that finds the helpers, in `folder` or the current folder."""
     return _run(["-c", code, *arguments], environment, folder)
 
 
 def run(code: str, *, before: str = "", expected: str = "", folder: Path | None = None, **environment: str) -> str:
-    """What a fresh interpreter with a table prints; it must end without an error, and a hang is a failure."""
+    """Run COMMON and the code in a fresh interpreter, which must end without error or hang; return its output."""
     whole = before + COMMON.replace("{expected}", expected) + code
     done = python(whole, folder=folder, PYTHONFAULTHANDLER="1", **environment)
     assert done.returncode == 0, done.stderr
@@ -78,7 +78,7 @@ def run(code: str, *, before: str = "", expected: str = "", folder: Path | None 
 
 
 def python_file(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The same with a file of this folder."""
+    """Run a file of this folder in a fresh interpreter."""
     return _run([str(Path(__file__).with_name(name)), *arguments], environment)
 
 
@@ -93,7 +93,7 @@ class Canary:
 
 
 def wait_until(happened: Callable[[], Any]) -> None:
-    """Return as soon as something has happened elsewhere."""
+    """Poll until `happened` returns true."""
     until = time.monotonic() + HANG_SECONDS
     while not happened():
         assert time.monotonic() < until
@@ -113,12 +113,12 @@ def _run(words: list[str], environment: dict[str, str], folder: Path | None = No
 
 
 def command_line(*arguments: str) -> list[str]:
-    """The command `ash-tune` as a list, by the module, so that it is the one under test."""
+    """Return the command line of `ash-tune`, called as a module so that the tested version runs."""
     return [sys.executable, "-m", "ash", *arguments]
 
 
 def refused(capsys: Any, *arguments: str) -> str:
-    """Return the one line with which the command refuses its arguments."""
+    """Assert that `ash-tune` refuses these arguments, and return its one-line error."""
     from ash.cli.cli import main
 
     capsys.readouterr()

@@ -1,7 +1,7 @@
-"""The faults that ash must survive, by number: their sections, which tests cover them, and those without a test.
+"""The numbered faults that ash must survive: their sections, the tests that cover them, and the faults without a test.
 
-A test covers a fault if its number is in the name or the id of the test: `test_f58_...`, `[F64-folder]`. All such
-tests have the mark `faults`; `pytest -m faults` ends with a table of the faults tried and survived.
+A test covers a fault if the fault's number is in the name or the id of the test: `test_f58_...`, `[F64-folder]`. All
+such tests have the mark `faults`. `pytest -m faults` ends with a table of the faults tried and survived.
 """
 
 import re
@@ -23,16 +23,16 @@ SECTIONS = {
 NUMBER = re.compile(r"(?<![A-Za-z0-9])[Ff](\d{2,3})(?!\d)")
 
 NOT_DUE: Mapping[int, str] = {113: "nothing is released yet: there are no older files"}
-"""Faults without a test, and why."""
+"""Faults without a test, with the reason."""
 
 
 def numbers(text: str) -> set[int]:
-    """Return the numbers of the faults in the name of a test."""
+    """Return the fault numbers in the name of a test."""
     return {int(found) for found in NUMBER.findall(text.replace("_", " "))}
 
 
 def numbers_in(folder: Path) -> set[int]:
-    """Return the numbers in names or ids of tests, in Python and in C++."""
+    """Return the fault numbers in the names and ids of all Python and C++ tests, and in the steps of .ci/run."""
     files = (*folder.rglob("test_*.py"), *(folder / "cpp").glob("*.cpp"), *(folder.parent / ".ci").glob("run"))
     lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     named = [line for line in lines if re.search(r"def test_|TEST_CASE|ids?=|\"F\d|^begin ", line)]
@@ -40,7 +40,7 @@ def numbers_in(folder: Path) -> set[int]:
 
 
 def counts(passed: Iterable[str], failed: Iterable[str], skipped: Iterable[str]) -> list[dict[str, Any]]:
-    """Return for each section how many faults and tests were tried, and survived; of tests by their names."""
+    """Return, for each section, how many faults and tests were tried and how many survived, from the tests' names."""
     outcomes = {"tried": [*passed, *failed], "survived": [*passed], "skipped": [*skipped]}
     found = {kind: Counter(part for name in names for part in _sections(name)) for kind, names in outcomes.items()}
     rows = []
@@ -53,7 +53,7 @@ def counts(passed: Iterable[str], failed: Iterable[str], skipped: Iterable[str])
 
 
 def lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return `counts` as a table in plain text."""
+    """Return the rows of `counts` as a plain-text table."""
     width = max(map(len, SECTIONS))
     shown = [
         f"{row['section']:{width}}  {row['faults']:3} of {row['due']:2}  {row['tried']:5}  {row['survived']:8}  "

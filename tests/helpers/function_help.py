@@ -1,4 +1,4 @@
-"""Functions to tune, for tests: cheap ones with a known outcome, and ones that fail in every way."""
+"""Cheap functions to tune in tests, with known outcomes, and helpers for runs with failing functions."""
 
 import os
 import time
@@ -16,13 +16,13 @@ from fault_help import wait_until
 from reference import ReferenceLadder
 
 FAILURES = (r"ignore:candidate \d+ failed in rung", r"ignore:\d+ of \d+ jobs failed")
-"""Filters of the warnings that a run with failures gives."""
+"""Filters for the warnings of a run with failures."""
 SETTINGS: dict[str, Any] = {"candidates": 40, "seed": 3, "progress": False}
 SPACE = {"x": ash.uniform(0, 1, levels=1001), "depth": [1, 2, 3], "kind": ["a", "b", None]}
 
 
 def train(params: dict[str, Any], epochs: int, state: Any) -> tuple[float, Any]:
-    """A score that grows with the epochs, faster if x is closer to 0.3; the state is the epochs so far."""
+    """Return a score that grows with the epochs and is higher for x closer to 0.3; the state is the epochs so far."""
     done = epochs + (state or 0)
     return 1 - (params["x"] - 0.3) ** 2 - 0.1 * params["depth"] / done, done
 
@@ -36,24 +36,24 @@ def cost(params: dict[str, Any], epochs: int) -> float:
 
 
 def job_of(candidate: int = 0, rung: int = 0, epochs: int = 1) -> Job:
-    """A job for tests that hand it out themselves; it does not ask for its directory."""
+    """Return a job for tests that pass it on themselves; the job has no directory."""
     return candidate, rung, epochs, epochs, ""
 
 
 def limit_what_hangs(patch: pytest.MonkeyPatch, hangs: Callable[[dict[str, Any]], bool]) -> None:
-    """Apply the limit of jobs in processes only to jobs that hang: on a busy machine any job may take long."""
+    """Apply the time limit of jobs in processes only to jobs that hang, since any job may be slow on a busy machine."""
     do = Child.do
     patch.setattr(Child, "do", lambda self, given, limit: do(self, given, limit if hangs(given[1]) else None))
 
 
 def meet(folder: Path, count: int) -> None:
-    """Wait until `count` processes have called this, each in a job of its own."""
+    """Wait until `count` processes have called this function, each in a different job."""
     (folder / f"process {os.getpid()}").touch()
     wait_until(lambda: len([*folder.glob("process *")]) >= count)
 
 
 def by_hand(params: list[dict[str, Any]], function: Callable[..., Any] = train, **settings: Any) -> list[Any]:
-    """The jobs of a greedy run on one thread, by the oracle's rules: candidate, rung, epochs and score of each."""
+    """Return the jobs (candidate, rung, epochs, score) of a greedy run on one thread, as decided by the oracle."""
     ladder = ReferenceLadder(len(params), **settings)
     states: dict[int, Any] = {}
     jobs = []

@@ -1,4 +1,4 @@
-"""Runs of functions with a journal, for tests: interrupted ones, and the parts that must be equal at the end."""
+"""Test runs of functions with a journal: whole and interrupted runs, and the parts of a result that must be equal."""
 
 import sys
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ GREEDY: dict[str, Any] = {"costs": None, "workers": None}
 
 
 def looked_at(patch: Any) -> None:
-    """Commit after each job, so that a run of milliseconds can be ended in the middle."""
+    """Commit after each job, so that a run that takes milliseconds can be interrupted in the middle."""
     patch.setattr("ash.function.function_run.WAKE_SECONDS", 0.0)
     patch.setattr("ash.journal.open_journal.COMMIT_SHARE", 1e9)
 
 
 class Counted:
-    """`train`, with a count of its calls by their arguments."""
+    """The function `train`, with a list of the arguments of all calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, int, Any]] = []
@@ -33,7 +33,7 @@ class Counted:
 
 def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = train, **changes: Any) -> Any:
     settings = {**SETTINGS, **VIRTUAL, "threads": 1, **changes}
-    if isinstance(journal, Path):  # functions of tests have many names
+    if isinstance(journal, Path):  # tests resume with functions of other names
         journal = ash.Journal(journal, allow_change=["function"])
     return ash.tune_function(
         function, settings.pop("space", SPACE), callbacks=callbacks, journal=journal, **configured(settings)
@@ -41,7 +41,7 @@ def tune(journal: Path | ash.Journal | None, *callbacks: Any, function: Any = tr
 
 
 def outcome(result: ash.FunctionResult) -> list[Any]:
-    """All that must be the same as without an interruption: what was decided, not when and where."""
+    """Return everything that must equal an uninterrupted run: the decisions, but not the times and threads."""
     jobs = [
         (job.candidate, job.rung, job.epochs, repr(job.score), job.worker, job.virtual_start, job.virtual_end)
         for job in result.jobs
@@ -51,7 +51,7 @@ def outcome(result: ash.FunctionResult) -> list[Any]:
 
 
 def broken(journal: Path, jobs: int, **changes: Any) -> list[Any]:
-    """Begin the run, end it in the middle, and return the jobs that were reported."""
+    """Start a run, interrupt it after `jobs` jobs, and return the reported jobs."""
     diary = Diary()
     try:
         tune(journal, diary, After(jobs, sys.exit), **changes)

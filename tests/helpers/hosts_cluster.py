@@ -1,9 +1,9 @@
-"""A cluster of Dask on hosts, and a run on it.
+"""A Dask cluster on the hosts of hosts_help.py, and a run on the cluster.
 
-    host 0            scheduler, and the run, whose program is this file
-    host 1, 2, ...    one worker each
+    host 0            the scheduler, and the run, whose program is this file
+    host 1, 2, ...    one worker per host
 
-All are processes of this machine and share its files: the journal of the run is read here.
+All are processes of this machine and share its files, so tests can read the journal of the run.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ PORT = "8786"
 SCHEDULER = f"tcp://{address(0)}:{PORT}"
 LIMIT_SECONDS = "250"
 AFTER = 9
-"""The number of jobs after which a run is in its middle."""
+"""The number of jobs after which a run is about half done."""
 
 
 class HostCluster:
-    """A cluster; after `patience` seconds without an answer a connection counts as lost (Dask requires 11 or more)."""
+    """A cluster in which a connection counts as lost after `patience` seconds (at least 11) without an answer."""
 
     def __init__(self, hosts: Hosts, patience: int) -> None:
         self._hosts = hosts
@@ -42,7 +42,7 @@ class HostCluster:
         self.workers.append(self._start(host, *dask("worker", *words)))
 
     def run(self, journal: Path, call: Callable[[], None] = lambda: None, **settings: Any) -> str:
-        """Return the digest of a run on digits, or why it has none; a function is called once in its middle."""
+        """Return the digest of a run on digits, or its error; `call` is called once when the run is half done."""
         words = (SCHEDULER, str(len(self.workers)), str(journal), json.dumps(settings))
         command = ("timeout", LIMIT_SECONDS, sys.executable, __file__, *words)
         with self._start(0, *command, stdout=subprocess.PIPE) as run:
@@ -82,7 +82,7 @@ class Tell(ash.Callback):
 
 
 def main() -> None:
-    """Make a run on a cluster: hosts_cluster.py SCHEDULER WORKERS JOURNAL SETTINGS, the last as JSON."""
+    """Do a run on a cluster: hosts_cluster.py SCHEDULER WORKERS JOURNAL SETTINGS (as JSON)."""
     scheduler, workers, journal, settings = sys.argv[1:]
     with distributed.Client(scheduler, set_as_default=False, timeout=60) as client:
         client.wait_for_workers(int(workers), timeout=60)

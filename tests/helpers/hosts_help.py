@@ -1,13 +1,13 @@
-"""Hosts for tests of faults, each with a network of its own on this machine, joined by a switch with faults.
+"""Simulated hosts on this machine for fault tests, each with its own network, connected by a faulty switch.
 
     host 0  10.77.0.100 ─┐
     host 1  10.77.0.101 ─┼─ hosts_switch.py       delays frames, loses some, and can cut hosts off
     host 2  10.77.0.102 ─┘
 
-A host is a network namespace. The switch has one too, so that nothing reaches the network of the machine. Namespaces
-have no names: each exists as long as a process runs in it, and its first process ends with this one, however that ends.
-Files, processes and the host's name are those of the machine.
-test_faults_hosts.py measures the effects of delay and loss.
+A host is a network namespace. The switch has its own namespace, so that nothing reaches the machine's network. The
+namespaces have no names: each exists as long as a process runs in it, and its first process always ends with this
+process. Files, processes and the host name are those of the machine. test_faults_hosts.py measures the effects of delay
+and loss.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ SEED = 0
 
 @functools.cache
 def missing() -> str | None:
-    """Return why there can be no hosts here, None if there can."""
+    """Return why this machine cannot have such hosts; None if it can."""
     for program in PROGRAMS:
         if shutil.which(program) is None:
             return needs.lacking(program)
@@ -46,11 +46,11 @@ class Hosts:
         self._spaces, self._switch = spaces, switch
 
     def inside(self, host: int) -> list[str]:
-        """Return the words that, put before a command, make it run on a host."""
+        """Return the command prefix that runs a command on a host."""
         return _inside(self._spaces[host])
 
     def cut(self, *hosts: int) -> None:
-        """Cut these hosts off from all others, and reconnect all that are not among them."""
+        """Disconnect these hosts from all others, and reconnect all other hosts."""
         assert self._switch.stdin is not None
         self._switch.stdin.write(" ".join(map(str, hosts)).encode() + b"\n")
 
@@ -66,7 +66,7 @@ def address(host: int) -> str:
 
 @contextlib.contextmanager
 def hosts(count: int, delay: float = 0.0, loss: float = 0.0) -> Iterator[Hosts]:
-    """Yield hosts that end afterwards; a frame takes `delay` seconds to another host, and a share `loss` is lost."""
+    """Yield running hosts; a frame between hosts takes `delay` seconds, and a share `loss` of the frames is lost."""
     with contextlib.ExitStack() as stack:
         *spaces, middle = [stack.enter_context(_held("unshare", "--net", "cat")).pid for _ in range(count + 1)]
         for host, space in enumerate(spaces):
@@ -79,7 +79,7 @@ def hosts(count: int, delay: float = 0.0, loss: float = 0.0) -> Iterator[Hosts]:
 
 @contextlib.contextmanager
 def _held(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process that ends with its standard input, and wait until it prints something; `cat` answers."""
+    """Start a process that ends with its standard input, and wait for its first output (`cat` echoes the newline)."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0) as process:
         assert process.stdin is not None and process.stdout is not None
@@ -100,7 +100,7 @@ def _inside(space: int) -> list[str]:
 
 
 def _join(host: int, space: int, middle: int) -> None:
-    """Connect a host to the switch by a cable whose frames are no longer than those of a real one."""
+    """Connect a host to the switch by a virtual cable, with frames no longer than on a real cable."""
     lines = {
         middle: f"link add cable netns {space} gso_max_segs 1 type veth peer port{host}\nlink set port{host} up\n",
         space: f"address add {address(host)}/24 dev cable\nlink set lo up\nlink set cable up\n",
@@ -111,7 +111,7 @@ def _join(host: int, space: int, middle: int) -> None:
 
 
 def _wait_for_link(space: int) -> None:
-    """Wait until a host reports that it is connected, which the kernel tells it up to a second later."""
+    """Wait until the kernel reports that a host's link is up, which may take up to a second."""
     until = time.monotonic() + LINK_SECONDS
     while " state UP " not in (told := _run(*_inside(space), "ip", "link", "show", "cable").stdout):
         assert time.monotonic() < until, told

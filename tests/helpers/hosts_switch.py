@@ -1,15 +1,15 @@
-"""The switch between the hosts of hosts_help.py: a program that forwards frames late and loses some.
+"""The switch between the hosts of hosts_help.py: a program that delays frames and loses some.
 
     host 0  cable ──── port0 ┐
-    host 1  cable ──── port1 ├ frame ── lost? ── waits ── cut off? ── to the port where its addressee was last heard of
-    host 2  cable ──── port2 ┘                                        or, if there is none yet, to all the others
+    host 1  cable ──── port1 ├ frame ── lost? ── delay ── cut off? ── to the port that last sent from its destination
+    host 2  cable ──── port2 ┘                                        address or, if unknown, to all other ports
 
     python hosts_switch.py PORTS DELAY LOSS SEED      DELAY: seconds; LOSS: a share
 
-A line on standard input has the numbers of the hosts that are cut off from now on; the program ends with its input.
-Order: frames leave as they came, each by DELAY later. Losses are drawn from one stream of SEED, one draw per frame.
-A host computes no checksums for its veth, so a frame read here would lack them. PACKET_VNET_HDR puts a header before
-each frame that says what the kernel still has to compute, and the kernel reads it when the frame is sent.
+Each line on standard input lists the hosts that are cut off from then on. The program ends at the end of its input.
+Frames leave in the order of arrival, each DELAY later. Losses are drawn from one random stream with SEED, one draw per
+frame. A host computes no checksums on a veth device, so frames read here would lack them. PACKET_VNET_HDR puts a header
+before each frame that says what the kernel still has to compute, which it does when the frame is sent.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import sys
 
 ETH_P_ALL, SOL_PACKET, PACKET_VNET_HDR = 3, 263, 15  # <linux/if_ether.h>, <linux/socket.h>, <linux/if_packet.h>
 HEADER, ADDRESS = 10, 6
-"""Bytes of struct virtio_net_hdr, and of an address of Ethernet."""
+"""Size in bytes of struct virtio_net_hdr, and of an Ethernet address."""
 LARGEST = 1 << 17
 
 
@@ -37,12 +37,12 @@ class Switch:
     def __init__(self, ports: int, delay: float, loss: float, seed: int) -> None:
         self._ports = [opened(f"port{number}") for number in range(ports)]
         self._delay, self._loss, self._random = delay, loss, random.Random(seed)
-        self._heard: dict[bytes, int] = {}  # the port of each address
+        self._heard: dict[bytes, int] = {}  # the port from which each address was last heard
         self._cut: set[int] = set()
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
-        """Forward until standard input ends."""
+        """Forward frames until standard input ends."""
         loop = asyncio.get_running_loop()
         loop.add_reader(sys.stdin.fileno(), self._listen)
         for number, port in enumerate(self._ports):
@@ -68,7 +68,7 @@ class Switch:
         sink = self._heard.get(frame[HEADER : HEADER + ADDRESS])
         for number, port in enumerate(self._ports):
             if number != source and sink in (number, None) and not self._cut & {number, source}:
-                with contextlib.suppress(OSError):  # a full queue loses frames, as in other switches
+                with contextlib.suppress(OSError):  # a full queue loses frames, as in real switches
                     port.send(frame)
 
 

@@ -1,4 +1,4 @@
-"""Runs with a journal, for tests: short ones, interrupted ones, and the parts that must be equal at the end."""
+"""Test runs with a journal: whole and interrupted runs, and the parts of a result that must be equal."""
 
 import shutil
 import sqlite3
@@ -13,13 +13,13 @@ from config_help import configured
 from fault_help import small_space
 
 JOBS = 16 + 8 + 4 + 2
-"""The jobs of a run of 16 candidates."""
+"""The number of jobs of a run with 16 candidates."""
 EPOCHS = 8
-"""The epochs of a job in the first rung."""
+"""The number of epochs of a job in the first rung."""
 
 
 def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
-    """The run of these tests: 16 candidates on the wines."""
+    """Do the run of these tests, with 16 candidates on the wine table, and return its result."""
     settings = {"candidates": 16, "min_epochs": EPOCHS, "threads": 2, "seed": 5, "progress": False, **changes}
     x, y = settings.pop("data", (X, Y))
     space = settings.pop("space", small_space(learning_rate=ash.log(1e-3, 1e-1, levels=2000)))
@@ -27,13 +27,13 @@ def run(journal: Any, *callbacks: Any, **changes: Any) -> ash.Result:
 
 
 def stopped(journal: Any, jobs: int, **changes: Any) -> ash.Result:
-    """The same run, ended in the middle by an epoch limit: the epochs of `jobs` jobs of the first rung."""
+    """Do the same run, stopped by an epoch limit that is enough for `jobs` jobs of the first rung."""
     limit = jobs * changes.get("min_epochs", EPOCHS)
     return run(journal, **{**changes, "epoch_limit": limit})
 
 
 def outcome(result: ash.Result) -> list[Any]:
-    """All that a journal must restore, in order of decision: what was decided, not when and where."""
+    """Return everything that a journal must restore: the decisions in order, but not the times and threads."""
     jobs = [
         (*decided(job), job.worker, job.virtual_start, job.virtual_end, repr(job.training_loss)) for job in result.jobs
     ]
@@ -65,7 +65,7 @@ def change(journal: Path, statement: str, *values: Any) -> None:
 
 
 def with_states(patch: Any) -> None:
-    """Write states regardless of the cost."""
+    """Write states to the journal regardless of the cost."""
     for name, value in (("SHARE", 1e6), ("END_SHARE", 1e6), ("MOST_AT_END", 1e6), ("WORTH", 0.0)):
         patch.setattr(f"ash.journal.state_cache.{name}", value)
 

@@ -1,14 +1,15 @@
-"""Operations under limits of the address space, from "none left" to "just enough": each succeeds or says why not.
+"""Tries operations under address-space limits, from "none left" to "just enough": each must succeed or raise an error.
 
     MALLOC_MMAP_THRESHOLD_=32768 python tests/helpers/memory_limits.py OPERATION LIMITS [lazy | starved]
 
-A first process does the operation once. It writes the inputs into files, and the names of the modules that it has
-imported; they are then imported here, unless `lazy`. Each limit is tried in a child of fork. OpenMP must not start a
-thread before a fork, so nothing is trained here. The variable, of glibc, returns freed arrays to the system, so that
-little free memory remains. `starved`: none remains. Then NumPy and safetensors sometimes end the process themselves, so
-this is for exploring, not for a test.
-It prints one JSON list: for each limit its bytes, and "right", "MemoryError", "ash: NAME", or what else happened, which
-is a fault.
+A first process does the operation once. It writes the inputs and the names of all imported modules into files. Unless
+`lazy`, this process then imports these modules. Each limit is tried in a forked child. OpenMP must not start a thread
+before a fork, so nothing is trained in this process. The environment variable makes glibc return freed arrays to the
+system, so that the allocator keeps little free memory. With `starved` it keeps none. Then NumPy and safetensors
+sometimes end the process themselves, so `starved` is for exploration and not for a test.
+
+Prints one JSON list with the bytes of each limit and its outcome: "right", "MemoryError" or "ash: NAME". Any other
+outcome is a fault.
 """
 
 import contextlib
@@ -40,11 +41,11 @@ from fault_help import quick, small_space
 SECONDS = 120
 """Seconds after which a child counts as hanging."""
 MOST, ABOUT = 1 << 30, 1 << 17
-"""Bytes that are enough for any operation here, and the precision with which the needed bytes are searched."""
+"""Bytes that are enough for any operation, and the precision in bytes of the search for the needed amount."""
 LEAST = 1 << 22
-"""The least value of the last limit. Bytes that sufficed once may not suffice again: threads may take more of them."""
+"""Lower bound of the largest limit: an amount that sufficed once may not suffice again if threads allocate more."""
 Operation = Callable[[], Any]
-"""An operation under limits; it returns the expected outcome."""
+"""An operation to try under limits; it returns its outcome."""
 
 
 def fit(folder: Path) -> Operation:
@@ -64,7 +65,7 @@ def predict(folder: Path) -> Operation:
 
 
 def report(folder: Path) -> Operation:
-    """Write the page, the result as JSON, and its text."""
+    """Write the report page, the result as JSON, and its text."""
     result = pickle.loads((folder / "result.pickle").read_bytes())
 
     def operation() -> Any:
@@ -81,7 +82,7 @@ def load(folder: Path) -> Operation:
 
 
 def resume(folder: Path) -> Operation:
-    """Resume a run that has ended, from its journal."""
+    """Resume a finished run from its journal."""
     return lambda: ash.resume(folder / "run.ash", X, Y, threads=2, progress=False).digest
 
 
@@ -89,7 +90,7 @@ OPERATIONS = {each.__name__: each for each in (fit, predict, report, load, resum
 
 
 def _prepare(folder: Path, name: str) -> None:
-    """Write the inputs of operations, do one of them, and write the names of the imported modules."""
+    """Write the inputs of all operations, do the named operation, and write the names of the imported modules."""
     many = small_space(learning_rate=ash.log(1e-3, 1e-1, levels=2000), hidden=(64, 32))
     result = quick(X, Y, many, candidates=300, threads=2, journal=folder / "run.ash")
     (folder / "result.pickle").write_bytes(pickle.dumps(result))
@@ -99,7 +100,7 @@ def _prepare(folder: Path, name: str) -> None:
 
 
 def _try(operation: Operation, more: int | None, *, starved: bool) -> str:
-    """Do the operation with `more` bytes than are in use (None: without a limit), and return its outcome."""
+    """Do the operation with `more` bytes beyond those in use (None for no limit), and return its outcome."""
     held: list[bytearray] = []
     if more is not None:
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -129,7 +130,7 @@ def _try(operation: Operation, more: int | None, *, starved: bool) -> str:
 
 
 def _take_all(held: list[bytearray]) -> None:
-    """Allocate the memory that the allocator still holds after frees."""
+    """Allocate all free memory that the allocator still holds."""
     for size in (1 << power for power in range(24, 9, -1)):
         with contextlib.suppress(MemoryError):
             while True:
@@ -137,7 +138,7 @@ def _take_all(held: list[bytearray]) -> None:
 
 
 def outcome(do: Callable[[], Any]) -> str:
-    """Return the result of a function in a child of fork, or how the child has ended."""
+    """Return the result of a function in a forked child, or how the child ended."""
     with tempfile.TemporaryFile() as file:
         child = os.fork()
         if child == 0:
@@ -158,7 +159,7 @@ def outcome(do: Callable[[], Any]) -> str:
 
 
 def main(name: str, limits: int, *, lazy: bool, starved: bool) -> list[tuple[int, str]]:
-    """Return the bytes of each limit beyond those in use, and the outcome."""
+    """Return each limit, in bytes beyond those in use, with the outcome."""
     with tempfile.TemporaryDirectory() as at:
         folder = Path(at)
         if (prepared := outcome(lambda: _prepare(folder, name))) != "None":
@@ -177,14 +178,14 @@ def main(name: str, limits: int, *, lazy: bool, starved: bool) -> list[tuple[int
         enough = _enough(lambda more: tried(more) == expected)
         found = []
         for number in range(limits):
-            more = int(max(enough, LEAST) * (number / (limits - 1)) ** 3)  # dense at the low end
+            more = int(max(enough, LEAST) * (number / (limits - 1)) ** 3)  # limits are denser at the low end
             what = tried(more)
             found.append((more, "right" if what == expected else what.replace("right: ", "wrong: ")))
         return found
 
 
 def _enough(succeeds: Callable[[int], bool]) -> int:
-    """Return about the fewest bytes with which an operation succeeds."""
+    """Return approximately the fewest bytes with which an operation succeeds."""
     low, high = 0, MOST
     while high - low > max(ABOUT, high // 20):
         middle = (low + high) // 2
@@ -193,5 +194,5 @@ def _enough(succeeds: Callable[[int], bool]) -> int:
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # such as that candidates are few
+    warnings.simplefilter("ignore")  # such as the warning about few candidates
     print(json.dumps(main(sys.argv[1], int(sys.argv[2]), lazy="lazy" in sys.argv, starved="starved" in sys.argv)))

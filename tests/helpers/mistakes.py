@@ -1,9 +1,9 @@
-"""Likely mistakes and messy inputs, and what ash says or does: docs/project/mistakes.md.
+"""Likely mistakes and messy inputs, and how ash responds to them; writes docs/project/mistakes.md.
 
-    python tests/helpers/mistakes.py now            writes what happens now into the page, beside what happened before
-    python tests/helpers/mistakes.py before FILE    prints as JSON what happens in another version that is on PYTHONPATH
+    python tests/helpers/mistakes.py now            writes the current outcomes into the page, beside the earlier ones
+    python tests/helpers/mistakes.py before FILE    prints as JSON the outcomes in another version, found on PYTHONPATH
 
-Each case is a line of Python. It ends in an error, or its last expression is shown, with the warnings on the way.
+Each case is a line of Python. Its outcome is an error, or the value of its last expression, with any warnings.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ from scipy import sparse
 
 ROWS = 60
 MOST = 230
-"""Characters of an outcome that are shown."""
+"""Maximum number of characters shown of an outcome."""
 PAGE = Path(__file__).parents[2] / "docs" / "project" / "mistakes.md"
 BEFORE = Path(__file__).parents[1] / "docs" / "mistakes_before.json"
 
 
 class Case(NamedTuple):
-    """A mistake or a messy input in words, and the line of Python that makes it."""
+    """A mistake or a messy input: its description, and the line of Python that makes it."""
 
     what: str
     code: str
@@ -235,7 +235,7 @@ CSV = "size,color,sold\n" + "".join(
 
 
 def namespace() -> dict[str, Any]:
-    """Return the names that the lines of the cases use."""
+    """Return the namespace in which the cases are executed."""
     import ash
 
     def fit(X: Any, y: Any, **given: Any) -> Any:
@@ -252,7 +252,7 @@ def namespace() -> dict[str, Any]:
         return ", ".join(f"{each.kind} of {len(each.levels)} levels" if each.levels else each.kind for each in columns)
 
     def odd(X: Any, y: Any) -> str:
-        if not hasattr(ash, "describe"):  # an earlier version
+        if not hasattr(ash, "describe"):  # an earlier version of ash
             return f"{kinds(X, y)}; nothing is said"
         return "; ".join(f"{each.name}: {', '.join(each.notes)}" for each in ash.describe(X, y).odd)
 
@@ -313,7 +313,7 @@ def _cli(*words: str) -> str:
 
 
 def outcome(code: str, names: dict[str, Any]) -> str:
-    """Return the outcome of a line: its warnings, and its value or error, in one line."""
+    """Return the outcome of a line (its warnings, and its value or error) as one line of text."""
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.chdir(folder),
@@ -328,18 +328,18 @@ def outcome(code: str, names: dict[str, Any]) -> str:
     told = dict.fromkeys(str(each.message) for each in said if issubclass(each.category, UserWarning))
     line = " ".join(" | ".join([*(f"Warning: {each}" for each in told), end]).split())
     line = re.sub(r"\d+(\.\d+)?(e[-+]\d+)? (GiB|TiB|s\b)", r"... \3", line).replace(folder, "")
-    line = re.sub(r"time_limit of at least [\d.]+", "time_limit of at least ...", line)  # it depends on the machine
+    line = re.sub(r"time_limit of at least [\d.]+", "time_limit of at least ...", line)  # machine-dependent
     return line if len(line) <= MOST else f"{line[: MOST - 3]}..."
 
 
 def outcomes() -> dict[str, str]:
-    """Return the outcome of each case, by its line."""
+    """Return the outcome of each case, by its line of Python."""
     names = namespace()
     return {case.code: outcome(case.code, names) for cases in CASES.values() for case in cases}
 
 
 def made_with() -> str:
-    """Return the libraries whose words and types occur in messages."""
+    """Return the versions of the libraries whose messages and types occur in outcomes."""
     names = ("numpy", "pandas", "polars", "scikit-learn")
     return "Made with " + ", ".join(f"{name} {version(name).rsplit('.', 1)[0]}" for name in names) + "."
 

@@ -1,4 +1,4 @@
-"""Takes model files apart and writes well-formed files with changed content."""
+"""Reads the content of model files, and writes well-formed files with changed content."""
 
 import json
 
@@ -12,25 +12,25 @@ from ash.models.file import digest
 
 
 def read(path):
-    """Return the tensors and the metadata of a file."""
+    """Return the tensors and the metadata of a model file."""
     with safe_open(path, framework="numpy") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["ash"])  # noqa: SIM118
 
 
 def write(path, tensors, about):
-    """Write a file that is well-formed except for its content."""
+    """Write a well-formed file (with a valid hash), whatever its content."""
     text = about if isinstance(about, str) else json.dumps(about)
     save_file(tensors, path, metadata={"ash": text, "sha256": digest(text, tensors)})
 
 
 def content(path):
-    """Return all that a file holds, as something to compare."""
+    """Return the whole content of a file in a form that can be compared."""
     tensors, about = read(path)
     return {name: (tensor.dtype, tensor.shape, tensor.tobytes()) for name, tensor in tensors.items()}, about
 
 
 def check_refused(path, change, complaint):
-    """A file whose content is changed so is refused, with its path and this complaint."""
+    """Change the content of a file, and check that loading it is refused with its path and this complaint."""
     tensors, about = read(path)
     change(tensors, about)
     write(path, tensors, about)
@@ -43,7 +43,7 @@ def check_refused(path, change, complaint):
 
 
 def changed(key, value):
-    """Return a change of the metadata of a file."""
+    """Return a change that sets an entry of the metadata."""
     return lambda tensors, about: about.__setitem__(key, value)
 
 
@@ -52,12 +52,12 @@ def replaced(name, tensor):
 
 
 def edited(name, edit):
-    """Return a change of a tensor by a function."""
+    """Return a change that applies a function to a tensor."""
     return lambda tensors, about: tensors.__setitem__(name, np.ascontiguousarray(edit(tensors[name])))
 
 
 def poisoned(name, place, value=np.nan):
-    """Return a change of one number of a tensor."""
+    """Return a change that sets one number of a tensor."""
     return lambda tensors, about: tensors[name].__setitem__(place, value)
 
 

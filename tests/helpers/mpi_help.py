@@ -10,7 +10,7 @@ from fault_help import HANG_SECONDS, environment_of_tests
 
 
 def with_programs() -> dict[str, str]:
-    """Return an environment that finds the programs of this Python first."""
+    """Return an environment in which programs installed beside this Python are found first."""
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
@@ -21,12 +21,12 @@ def mpiexec() -> str:
 
 
 def under_mpi(processes: int, *words: str) -> list[str]:
-    """Return the command that runs these words by mpi4py.futures in this many processes."""
+    """Return the command that runs a Python command line under mpi4py.futures in this many processes."""
     return [mpiexec(), "-n", str(processes), sys.executable, "-m", "mpi4py.futures", *words]
 
 
 def run_script(processes: int, script: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Return the outcome of a script that finds the modules of the tests: rank 0 decides, the others work."""
+    """Run a script that finds the test modules, and return its outcome; rank 0 decides, the other ranks work."""
     file = folder / "script.py"
     file.write_text(script, encoding="utf-8")
     return subprocess.run(

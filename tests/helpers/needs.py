@@ -1,8 +1,8 @@
-"""Requirements of some tests that the extra `test` does not install: large packages, and programs of the system.
+"""Requirements of some tests that the extra `test` does not install: large packages and system programs.
 
-A test is skipped without what it needs, and the reason says how to get it. ASH_REQUIRE turns skips into failures.
-`ASH_REQUIRE=torch,chromium` requires these two. `ASH_REQUIRE=all` allows only skips by `not_here`, which no
-installation could prevent. At the end of a run the skips are counted by their reasons.
+A test whose requirement is missing is skipped, and the reason says how to install the requirement. ASH_REQUIRE turns
+such skips into failures: `ASH_REQUIRE=torch,chromium` requires these two, and `ASH_REQUIRE=all` allows only the skips
+by `not_here`, which no installation could prevent. At the end of a run the skips are counted by reason.
 """
 
 import importlib
@@ -34,7 +34,7 @@ HOW = {
     "setpriv": "apt-get install util-linux",
     "unshare": "apt-get install util-linux",
 }
-"""How to get each thing, by its name in ASH_REQUIRE."""
+"""How to install each requirement, by its name in ASH_REQUIRE."""
 NOT_HERE = "does not apply here: "
 EXPECTED = "a failure is expected: mend what fails, or test what it does instead"
 REQUIRED: set[str] = set()
@@ -43,7 +43,7 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def installed(name: str) -> None:
-    """Skip the test if a package is missing that the extra `test` does not install."""
+    """Skip the test if this package, which the extra `test` does not install, is missing."""
     if name in HOW and importlib.util.find_spec(name) is None:
         lacks(name)
 
@@ -55,7 +55,7 @@ def package(name: str) -> Any:
 
 
 def program(*names: str) -> str:
-    """Return the path of a program, which may have one of several names, or skip the test."""
+    """Return the path of a program with one of these names, or skip the test."""
     found = next(filter(None, map(shutil.which, names)), None)
     return found or lacks(names[0])
 
@@ -65,16 +65,16 @@ def lacking(name: str) -> str:
 
 
 def lacks(name: str) -> NoReturn:
-    """Skip a test or a module because something is missing."""
+    """Skip a test or a module because this requirement is missing."""
     pytest.skip(lacking(name), allow_module_level=True)
 
 
 def not_here(why: str) -> NoReturn:
-    """Skip a test or a module whose case does not exist on this machine, or in these versions of packages."""
+    """Skip a test or a module whose case cannot occur on this machine or with these package versions."""
     pytest.skip(NOT_HERE + why, allow_module_level=True)
 
 
-# Hooks: conftest.py makes this module a plugin
+# pytest hooks: conftest.py registers this module as a plugin
 
 
 def pytest_configure() -> None:
@@ -101,7 +101,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def names_in(text: str) -> set[str]:
-    """Return the names in a value of ASH_REQUIRE; UsageError if one is unknown."""
+    """Return the names in a value of ASH_REQUIRE; raise UsageError if a name is unknown."""
     names = {name.strip() for name in text.split(",")} - {""}
     if unknown := sorted(names - HOW.keys() - {"all"}):
         raise pytest.UsageError(f"ASH_REQUIRE names {unknown[0]!r}; allowed are all, {', '.join(sorted(HOW))}.")
@@ -109,7 +109,7 @@ def names_in(text: str) -> set[str]:
 
 
 def reason(report: pytest.TestReport | pytest.CollectReport) -> str | None:
-    """Return why a test or a module was skipped, None if it was not."""
+    """Return why a test or a module was skipped; None if it was not skipped."""
     if not report.skipped:
         return None
     assert isinstance(report.longrepr, tuple)
@@ -117,10 +117,10 @@ def reason(report: pytest.TestReport | pytest.CollectReport) -> str | None:
 
 
 def checked(report: Report) -> Report:
-    """Return the report, failed if it is a skip that ASH_REQUIRE does not allow, or a failure that was expected."""
+    """Return the report; make it a failure if ASH_REQUIRE does not allow the skip, or if a failure was expected."""
     if hasattr(report, "wasxfail"):
         report.outcome, report.longrepr = "failed", EXPECTED
-        del report.wasxfail  # pytest would count it as such
+        del report.wasxfail  # pytest would count the report as an expected failure
         return report
     why = reason(report)
     if why is None or why.startswith(NOT_HERE):

@@ -1,4 +1,4 @@
-"""Parsed reports, and results from which reports are made."""
+"""Helpers for tests of reports: functions that parse a page, and results from which pages are made."""
 
 import dataclasses
 import json
@@ -15,11 +15,11 @@ from result_help import make_result
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\x00\ud800\u202e<b>"
-"""Hostile names of columns, labels and values."""
+"""A hostile name for columns, labels and values."""
 
 
 class Outline(HTMLParser):
-    """Headings in order, ids, links and all elements of a page."""
+    """The headings in order, the ids, the links and all elements of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -57,7 +57,7 @@ def section(text: str, name: str) -> str:
 
 
 def pictures(text: str) -> dict[str, ElementTree.Element]:
-    """The charts by the names of their ids."""
+    """Return the charts of a page by their ids (without "-title")."""
     parsed = [ElementTree.fromstring(one) for one in re.findall(r"<svg xmlns.*?</svg>", text, re.DOTALL)]
     return {one[0].attrib["id"].removesuffix("-title"): one for one in parsed}
 
@@ -81,7 +81,7 @@ def table(text: str, caption: str) -> list[list[str]]:
 
 
 def with_predictions(result: Result, labels: list[str], rows: int = 90) -> Result:
-    """The result as if its best candidate had predicted these classes."""
+    """Return the result as if its best candidate had predicted these labels at random."""
     random = np.random.default_rng(0)
     outputs = random.dirichlet(np.ones(len(labels)), (1, rows)).astype(np.float32)
     targets = random.integers(0, len(labels), (rows, 1)).astype(float)
@@ -90,7 +90,7 @@ def with_predictions(result: Result, labels: list[str], rows: int = 90) -> Resul
 
 
 def hostile_result() -> Result:
-    """A result whose hyperparameters, values, labels and metric are an attack."""
+    """Return a result with hostile names of hyperparameters, values, labels and metric."""
     made = with_predictions(make_result(candidates=40, threads=2, diverge=0.2), [HOSTILE, "b", HOSTILE + "c"])
     params = tuple({**one, HOSTILE: (HOSTILE, "plain")[number % 2]} for number, one in enumerate(made.params))
     return dataclasses.replace(made, params=params, options=dataclasses.replace(made.options, metric=HOSTILE))

@@ -1,4 +1,4 @@
-"""Results without training: a real ladder on a simulated clock, and the columns that a run would leave."""
+"""Makes results without training: a real ladder on a simulated clock, and the columns that a run would produce."""
 
 import dataclasses
 import heapq
@@ -24,7 +24,7 @@ SPACE = ash.Space(learning_rate=ash.log(1e-4, 1e-1, levels=31), hidden=ash.choic
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TEAM_LIMIT = 4
 UNITS_A_SECOND = 1e9
-"""Of virtual time."""
+"""Units of virtual time per second."""
 
 COLUMNS = {
     **dict.fromkeys(("candidate", "rung", "epochs", "thread", "worker", "team", "team_limit"), np.int64),
@@ -37,7 +37,7 @@ ASSISTS = {"candidate": np.int64, "rung": np.int64, "thread": np.int64, "start":
 
 
 def read_json(text: str) -> Any:
-    """Read strict JSON: Python's reader would take NaN too."""
+    """Read strict JSON, in which NaN and Infinity are errors (Python's reader accepts them)."""
 
     def refuse(word: str) -> None:
         raise ValueError(word)
@@ -46,7 +46,7 @@ def read_json(text: str) -> Any:
 
 
 def options(**changes: Any) -> Options:
-    """Checked arguments of a run: 16 candidates on 2 threads unless told otherwise."""
+    """Return checked arguments of a run, by default with 16 candidates on 2 threads."""
     given = {"candidates": 16, "threads": 2, "metric": "accuracy", "task": "classification", "progress": False}
     wanted = {**given, **changes}
     checked = data_help.options(**{**wanted, "threads": 1})  # more threads than CPUs would be reduced
@@ -54,7 +54,7 @@ def options(**changes: Any) -> Options:
 
 
 def columns(rows: list[dict[str, Any]]) -> Columns:
-    """Columns as the core returns them; what a row leaves out is 0, a candidate's hash its number and rung."""
+    """Return columns as the core does. Missing entries are 0; missing hashes are made from candidate and rung."""
     table = {name: np.array([row.get(name, 0) for row in rows], dtype) for name, dtype in COLUMNS.items()}
     if not any("weights_hash" in row for row in rows):
         table["weights_hash"] = (table["candidate"] * 1000 + table["rung"]).astype(np.uint64) + np.uint64(2**63)
@@ -72,7 +72,7 @@ def one_fold(rows: list[dict[str, Any]]) -> Columns:
 
 
 def network(score: float, params: Mapping[str, Any]) -> ash.Network:
-    """Two features, two classes, no hidden layer."""
+    """Return a network with two features, two classes and no hidden layer."""
     core = _core.Network(
         [np.eye(2, dtype=np.float32)],
         [np.zeros(2, np.float32)],
@@ -95,10 +95,10 @@ def draw_params(count: int, seed: int) -> tuple[dict[str, Any], ...]:
 def make_result(
     *, diverge: float = 0.0, noise: float = 0.3, wall_seconds: float | None = None, **changes: Any
 ) -> Result:
-    """Run a ladder on a clock; a candidate's score rises with its rung by a curve of its own.
+    """Run a ladder on a simulated clock; each candidate's score rises with the rung along its own curve.
 
-    `diverge` is the share of candidates that diverge in rung 0, `noise` how much the ranks change from rung to rung;
-    `changes` are arguments of `ash.tune`.
+    `diverge` is the share of candidates that diverge in rung 0. `noise` determines how much the ranks change between
+    rungs. `changes` are arguments of `ash.tune`.
     """
     wanted = options(**changes)
     count = wanted.candidates or 200
@@ -155,7 +155,7 @@ def make_result(
 
 
 def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict[str, Any]]:
-    """Greedy on a clock; the virtual clock is the same one in other units, with one worker per thread."""
+    """Run the ladder greedily on a simulated clock; the virtual clock is the same, with one worker per thread."""
     now, free, running, rows = 0.0, list(range(threads)), [], []
     while True:
         while free and (job := ladder.next()) is not None:
@@ -177,7 +177,7 @@ def _run(ladder: ash.Ladder, threads: int, outcome: Any, cost: Any) -> list[dict
 
 
 def _help(rows: list[dict[str, Any]], threads: int, end: float) -> Columns:
-    """Let every thread without a job help those that run meanwhile, the first ones first; teams are of two."""
+    """Let every idle thread help the jobs that run meanwhile, in the order of their starts; teams have two threads."""
     helped = []
     for thread in range(threads):
         own = sorted((row["start"], row["end"]) for row in rows if row["thread"] == thread)

@@ -1,4 +1,4 @@
-"""Small estimators of each library that can be trained further, searches over them, and their rows."""
+"""Small estimators of each library that can be trained further, their rows, and searches over them."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ def catboost(kind: str = "CatBoostClassifier", **params: Any) -> Any:
 
 
 def rows_for(estimator: Any, **params: Any) -> Rows:
-    """The rows: labels for a classifier, else numbers."""
+    """Return the rows for an estimator, with numeric targets for a regressor and labels otherwise."""
     if is_regressor(estimator):
         return Rows(X, TARGETS, params)
     return Rows(X, Y, params, np.unique(Y))
 
 
 def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any) -> Continued:
-    """The estimator after jobs of these epochs."""
+    """Return the estimator after one job for each number of epochs."""
     under = way_of(estimator, resource).begin(clone(estimator))
     for count in epochs:
         under.more(rows_for(estimator, **params), count)
@@ -46,7 +46,7 @@ def trained(estimator: Any, *epochs: int, resource: str = "auto", **params: Any)
 
 
 def predicted(under: Continued) -> Any:
-    """The predictions of an estimator: probabilities if it has them."""
+    """Return the estimator's probabilities if it has them, else its predictions."""
     method = "predict_proba" if hasattr(under.estimator, "predict_proba") else "predict"
     return getattr(under.estimator, method)(X)
 
@@ -55,16 +55,16 @@ SPACE = {"max_features": [1, 2, 4, 8], "min_samples_leaf": [1, 2, 5]}
 
 
 def forest(**params: Any) -> RandomForestClassifier:
-    """A small one."""
+    """Return a small random forest."""
     return RandomForestClassifier(**{"n_estimators": 14, "max_depth": 5, **params})
 
 
 def search(estimator: Any = None, space: Any = None, **changes: Any) -> ash.ASHSearchCV:
-    """A search of eight candidates in two folds."""
+    """Return a search over eight candidates with two folds."""
     settings: dict[str, Any] = {"candidates": 8, "eta": 2, "cv": 2, "random_state": 0, "n_jobs": 1, **changes}
     return ash.ASHSearchCV(forest() if estimator is None else estimator, space or SPACE, **configured(settings))
 
 
 def fitted(*given: Any, **changes: Any) -> ash.ASHSearchCV:
-    """The same, fitted."""
+    """Return the search of `search`, fitted."""
     return search(*given, **changes).fit(X, Y)

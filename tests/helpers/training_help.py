@@ -1,4 +1,4 @@
-"""Shared by the tests of training: small tables, settings from keywords, the oracle from the core's own weights."""
+"""Helpers for tests of training: small tables, core settings, and the oracle with the core's initial weights."""
 
 import itertools
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "ntk": {"parametrization": "ntk"},
     "parametric": {"parametric_activation": True},
 }
-"""Settings of the recipe of RealMLP."""
+"""The parts of the RealMLP recipe, with their settings."""
 COMBINATIONS = {
     "+".join(names): {key: value for name in names for key, value in PARTS[name].items()}
     for count in range(1, len(PARTS) + 1)
@@ -30,7 +30,7 @@ FMA_SETS = [name for name in _core.instruction_sets() if name != "baseline"]
 
 
 def settings(**changes: Any) -> _core.Settings:
-    """Core settings that differ from plain full-batch gradient descent by `changes`."""
+    """Return core settings: plain full-batch gradient descent except for `changes`."""
     values: dict[str, Any] = {
         "hidden": [],
         "activations": [],
@@ -65,7 +65,7 @@ def settings(**changes: Any) -> _core.Settings:
 
 
 def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _core.Settings:
-    """Settings for comparisons with the oracle: errors hardly grow, and every term of an update matters."""
+    """Return settings for comparisons with the oracle: rounding errors hardly grow, and every update term matters."""
     values = {
         "hidden": (8, 16, 5)[:depth],
         "activations": ("mish", "selu", "tanh")[:depth],
@@ -80,7 +80,7 @@ def chosen_for(optimizer: str, task: str, depth: int = 2, **changes: Any) -> _co
 
 
 def table(rows: int, features: int, outputs: int, classes: int, seed: int = 0) -> tuple[Array, Array]:
-    """Normal features on different scales; a target that depends on them, and has no bounds, being below 0."""
+    """Return normal features on different scales, and targets that depend on them (classes or negative numbers)."""
     random = np.random.default_rng(seed)
     x = random.normal(size=(rows, features)) * random.uniform(0.5, 20, features) + random.uniform(-5, 5, features)
     signal = np.tanh((x - x.mean(0)) / x.std(0) @ random.normal(size=(features, classes or outputs)))
@@ -90,7 +90,7 @@ def table(rows: int, features: int, outputs: int, classes: int, seed: int = 0) -
 
 
 def core_data(x: Array, y: Array, classes: int, validation: int = 0, standardize: bool = True) -> _core.Data:
-    """Data whose last `validation` rows are for validation, or all rows for both if it is 0."""
+    """Return core data whose last `validation` rows are for validation; with 0, all rows train and validate."""
     numbers = np.arange(len(x), dtype=np.int64)
     training, held = (numbers[:-validation], numbers[-validation:]) if validation else (numbers, numbers)
     return _core.Data(
@@ -104,16 +104,16 @@ def core_data(x: Array, y: Array, classes: int, validation: int = 0, standardize
 
 
 def standardized(values: Array) -> Array:
-    """Targets: mean 0 and standard deviation 1 per column (constant columns: 0), rounded to the float32 of the core."""
+    """Scale targets to mean 0 and standard deviation 1 per column (constant columns to 0), rounded to float32."""
     scale = values.std(axis=0)
     shifted = (values - values.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
     return shifted.astype(np.float32).astype(np.float64)
 
 
 def robust(values: Array, center: Array | None = None, scale: Array | None = None) -> Array:
-    """Features: median 0 and quartiles at a distance of 1, clipped smoothly, a gap 0; rounded to float32.
+    """Scale features to median 0 and interquartile range 1, clip them smoothly, replace gaps by 0, round to float32.
 
-    Center and scale are by default those of the columns; the scale is half the range if the quartiles are equal.
+    By default center and scale are computed from the columns. If the quartiles are equal, the scale is half the range.
     """
     if center is None or scale is None:
         lower, center, upper = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
@@ -132,9 +132,10 @@ def reference(
     jobs: list[int],
     orders: Sequence[Sequence[int]] | None = None,
 ) -> tuple[Network, list[float]]:
-    """The oracle trained for these jobs from the core's own initial weights, and its losses; x and y are the core's.
+    """Train the oracle for these jobs (epochs) from the core's initial weights; return the network and its losses.
 
-    `orders` has the rows of each epoch of all jobs, in order; by default all, as they come.
+    `x` and `y` are the scaled rows as the core uses them. `orders` lists the rows of each epoch over all jobs; by
+    default each epoch uses all rows in their given order.
     """
     initial, _ = _core.train(data, chosen, 0)
     hyperparameters = Hyperparameters(
@@ -160,18 +161,18 @@ def reference(
 
 
 def parameters(network: _core.Network) -> NDArray[np.float32]:
-    """All weights, biases and shares, and the embedding, in one vector, for comparisons bit for bit."""
+    """Return all weights, biases, shares and the embedding as one vector, for bit-for-bit comparisons."""
     parts = (*network.weights, *network.biases, *network.shares, network.embedding)
     return np.concatenate([part.ravel() for part in parts])
 
 
 def same_bits(left: NDArray[Any], right: NDArray[Any]) -> bool:
-    """Equal shape, type and bytes; so NaN equals NaN, and 0.0 differs from -0.0."""
+    """Return whether shape, dtype and bytes are equal, so that NaN equals NaN and 0.0 differs from -0.0."""
     return left.shape == right.shape and left.dtype == right.dtype and left.tobytes() == right.tobytes()
 
 
 def run_tuner(data: _core.Data, candidates: list[_core.Settings], **arguments: Any) -> _core.Tuner:
-    """A tuner that has finished."""
+    """Run a tuner and return it when it has finished."""
     tuner = _core.Tuner([data], candidates, **arguments)
     tuner.start()
     if not tuner.wait(120):
@@ -181,7 +182,7 @@ def run_tuner(data: _core.Data, candidates: list[_core.Settings], **arguments: A
 
 
 def scores(tuner: _core.Tuner) -> dict[tuple[int, int], tuple[bytes, ...]]:
-    """(candidate, rung) -> the bits of score, loss and training loss of each finished job."""
+    """Return the bits of score, loss and training loss of each finished job, by (candidate, rung)."""
     jobs = tuner.jobs()
     columns = [np.asarray(jobs[name], dtype=np.float64) for name in ("score", "loss", "training_loss")]
     keys = zip(jobs["candidate"].tolist(), jobs["rung"].tolist(), strict=True)
@@ -189,7 +190,7 @@ def scores(tuner: _core.Tuner) -> dict[tuple[int, int], tuple[bytes, ...]]:
 
 
 def quantile(values: Array, weights: Array, share: float) -> float:
-    """The mean of a unit of weight at `share` of the sorted values; a unit is 1, or the mean weight if that is less."""
+    """Return the weighted quantile at `share`: the mean over a unit of weight there (1, or the mean weight if less)."""
     order = np.argsort(values)
     used = np.concatenate([[0], np.cumsum(weights[order])])
     unit = min(1.0, used[-1] / len(values))
@@ -199,7 +200,7 @@ def quantile(values: Array, weights: Array, share: float) -> float:
 
 
 def quartiles(x: Array, weights: Array) -> tuple[Array, Array]:
-    """Center and scale of the known cells of each column, repeated by their weights; a constant has the scale 1."""
+    """Return the center and scale of each column from its known cells and their weights; a constant has scale 1."""
     found = []
     for column in x.T:
         known = ~np.isnan(column)

@@ -1,4 +1,4 @@
-"""Texts in LightGBM's format, made without LightGBM, for tests of boosted trees, and models of them."""
+"""Makes model texts in LightGBM's format without LightGBM, and models from them, for tests of boosted trees."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ TREE: Entries = {
     **{"leaf_weight": "9 9 9", "leaf_count": "9 9 9", "internal_value": "0 0", "internal_weight": "27 18"},
     **{"internal_count": "27 18", "is_linear": "0", "shrinkage": "0.1"},
 }
-"""The right child of the root is leaf 1; the left one splits feature 0 into leaves 0 and 2."""
+"""A tree whose root has leaf 1 as right child; its left child splits feature 0 into leaves 0 and 2."""
 LEAF: Entries = {**dict.fromkeys(TREE, ""), "num_leaves": "1", "num_cat": "0", "leaf_value": "4", "is_linear": "0"}
 END = "end of trees\n"
 REST = "\nfeature_importances:\na=1\n\nparameters:\n[num_threads: 7]\n\nend of parameters\n\npandas_categorical:null\n"
@@ -33,14 +33,14 @@ def lines(entries: Mapping[str, str]) -> str:
 
 
 def text_of(trees: Sequence[Entries], **header: str) -> str:
-    """Return a text whose sizes are right."""
+    """Return the text of a model with correct `tree_sizes`."""
     written = [f"Tree={number}\n{lines(tree)}\n\n" for number, tree in enumerate(trees)]
     sizes = " ".join(str(len(tree)) for tree in written)
     return f"tree\n{lines({**HEADER, 'tree_sizes': sizes, **header})}\n{''.join(written)}{END}{REST}"
 
 
 def grown(leaves: int, features: int, random: np.random.Generator) -> Entries:
-    """Return a random tree, numbered as LightGBM does."""
+    """Return a random tree, with nodes and leaves numbered as LightGBM does."""
     left, right, parents = [], [], [(None, 0)]
     for node in range(leaves - 1):
         leaf = int(random.integers(len(parents)))
@@ -63,7 +63,7 @@ def grown(leaves: int, features: int, random: np.random.Generator) -> Entries:
 
 
 def random_text(features: int, classes: int, trees: int = 12, seed: int = 0) -> str:
-    """Return a text of random trees; 0 classes for regression."""
+    """Return the text of a model with random trees; 0 classes for regression."""
     random = np.random.default_rng(seed)
     objective = {0: "regression", 2: "binary sigmoid:1"}.get(classes, f"multiclass num_class:{classes}")
     scores = str(classes if classes > 2 else 1)
@@ -79,7 +79,7 @@ def random_text(features: int, classes: int, trees: int = 12, seed: int = 0) -> 
 
 
 def trees_beside(network: ash.Network, text: str | None = None, **units: Any) -> Trees:
-    """Return boosted trees for the columns and labels of a network; random ones unless there is a text."""
+    """Return boosted trees with the columns and labels of a network; random trees unless a text is given."""
     classes = 0 if network.classes_ is None else len(network.classes_)
     text = random_text(network.encoding.features, classes) if text is None else text
     return Trees(
@@ -95,7 +95,7 @@ def trees_beside(network: ash.Network, text: str | None = None, **units: Any) ->
 
 
 def encoded(network: ash.Network, X: Any) -> NDArray[np.float64]:
-    """Return the rows that trees are trained on."""
+    """Return the encoded rows on which trees are trained."""
     schema = network.encoding.schema
     frame = schema.checked(schema.read(read_frame(X, wanted=schema.names), "the test"))
     return network.encoding.block(frame, slice(0, frame.rows))

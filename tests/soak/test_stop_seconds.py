@@ -116,7 +116,7 @@ def test_a_large_run_ends_within_half_a_second(load: str) -> None:
         timer = Timer(1.5 + 0.3 * attempt)
         try:
             ended = ash.tune(x, y, space, threads=2, callbacks=[timer], progress=False, config=config, **given).ended
-        except KeyboardInterrupt:  # no job had finished
+        except KeyboardInterrupt:  # raised if no job had finished
             ended = "interrupted"
         seconds.append(time.monotonic() - timer.ended_at)
         assert ended == "interrupted"

@@ -1,4 +1,4 @@
-"""Decodes bytes into values."""
+"""Decodes bytes into values for the fuzzers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import ash
 
 NAMES = ("hidden", "learning_rate", "batch_size", "optimizer", "dropout", "activation", "nonsense")
-"""Names of the hyperparameters of a space."""
+"""Hyperparameter names for random spaces; one is unknown."""
 
 
 class Words:
