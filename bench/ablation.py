@@ -13,8 +13,8 @@ Each ratio compares a variant with the recipe on the same split and seed. Interv
 mean logarithm over the seeds, by Student's t distribution. They apply only to these tables, and assume that the splits
 of a table are independent. Half a row is added to each error rate, since an error rate may be zero.
 
-For a new part of the recipe, add a line to VARIANTS. --variants, --tables and --seeds choose what to measure now. All
-other recorded results are kept.
+A new part of the recipe needs a line in VARIANTS. --variants, --tables and --seeds choose what to measure now; other
+results are kept.
 """
 
 from __future__ import annotations

@@ -144,10 +144,7 @@ class Product:
         return True
 
     def check(self, name: str) -> bool:
-        """End the script unless the result is within the largest rounding error of any order of additions.
-
-        Return False if the library has no kernel for this product.
-        """
+        """End the script if the result is wrong (beyond rounding errors); return False if the library has no kernel."""
         c = self.c if name == "numpy" else self.operands[-1]
         c[...] = np.nan
         if not self.run(name, 1):

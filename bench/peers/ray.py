@@ -1,12 +1,10 @@
 """Ray Tune's ASHAScheduler over PyTorch, on the same candidates as `ash`, on one machine.
 
-Each candidate is a value of a grid search. A trial reports at the end of each rung and is then stopped or continues. A
-trial takes one CPU, for which Ray sets one thread. Ray's default is therefore one thread per worker and as many workers
-as CPUs.
+Each candidate is a value of a grid search. A trial reports at the end of each rung and is then stopped or continues. It
+takes one CPU, for which Ray sets one thread, so Ray's default is as many workers as CPUs, with one thread each.
 
-Settings: "default" (a new process for each trial, log files in three formats), or "reused" (processes are reused by
-later trials, no log files), the best setting we know. `ray.init` is called before the clock starts; the processes of
-trials start while it runs.
+Settings: "default" (a new process for each trial, log files in three formats), or "reused" (later trials reuse
+processes, no log files), the best we know. `ray.init` precedes the clock; the processes of trials start within it.
 """
 
 from __future__ import annotations

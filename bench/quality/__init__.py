@@ -3,16 +3,14 @@
 The errors are 1 - AUC for two classes, the log loss for more classes, and the root mean squared error for numeric
 targets, in the units of the target. All contenders are told the metric. A case is one fit in a separate process, pinned
 to one core; as many cases run at once as there are cores. The seed determines the split. `ash` has up to three seeds,
-the others have one. The measured seconds are those of the fit. A first fit on a few rows loads code that is loaded only
-once. The limit is 60 seconds. `ash` is also fitted with 2, 5 and 15 seconds, and both `ash` and AutoGluon with 300
-seconds on every third table.
+the others have one. A first fit on a few rows, which is not timed, loads the code. The limit is 60 seconds. `ash` is
+also fitted with 2, 5 and 15 seconds, and both `ash` and AutoGluon with 300 seconds on every third table.
 
 What this favors. The peers: CatBoost and RealMLP have no time limit. The last fit of the tuned trees exceeds their
 limit and uses all rows, while networks hold some out. The best of six peers on a table is partly the luckiest. `ash`:
 it was developed on many of these tables.
 
-It takes hours. --tables, --contenders, --limits and --seeds choose what to measure now. All other recorded results are
-kept.
+It takes hours. --tables, --contenders, --limits and --seeds choose what to measure now; other results are kept.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """The contenders of the bench `quality`: one fit with each, as its users would write it.
 
-A fit takes the task, the features and the target, and returns a fitted model with `predict` and, for classes,
-`predict_proba`. The model is saved by its method `save` if it has one, else by pickle. Its method `persist`, if any, is
-called before predictions are timed. All contenders are told the metric: the AUC for two classes, the log loss for more
-classes, the squared error for numeric targets. Packages are imported inside the functions, so that each contender can
-be measured without the packages of the others.
+A fit takes the task, features and target, and returns a fitted model with `predict` and, for classes, `predict_proba`.
+The model is saved by its method `save` if it has one, else by pickle. Its method `persist`, if any, is called before
+predictions are timed. All contenders are told the metric: AUC for two classes, log loss for more, squared error for
+numbers. Functions import their packages, so that a contender can be measured without the packages of the others.
 """
 
 from __future__ import annotations

@@ -28,8 +28,7 @@ SIMULATED = (4, 8, 16, 32)  # always simulated if not measured, since the studen
 def thread_counts() -> tuple[list[int], list[int]]:
     """Return the thread counts to measure and to simulate.
 
-    Measured are 1 and the numbers in OMP_NUM_THREADS that do not exceed this process's CPUs. If the variable is unset,
-    1, 2, 4, ... and the number of CPUs are measured.
+    1 is always measured, and the numbers in OMP_NUM_THREADS (default: 1, 2, 4, ... and all CPUs) up to the CPU count.
     """
     text, most = os.environ.get("OMP_NUM_THREADS", ""), cpus()
     try:

@@ -1,8 +1,7 @@
 """Measures SH and ASH by number of threads, the schedules, and one epoch of the student project's network.
 
-A round runs each number of threads in a fresh process. Every other round goes from the most threads to the fewest.
-Ratios are taken within a round. The outcomes of an algorithm must be equal bit for bit on all numbers of threads, or
-the bench ends.
+A round runs each number of threads in a fresh process; every other round goes from most to fewest. Ratios are taken
+within a round. The bench ends unless an algorithm's outcomes are equal bit for bit on all numbers of threads.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The two settings of the runs, with their spaces and candidates, on scikit-learn's or the full optical digits.
 
-    full-batch    the student project's setting: 64-64-10 and similar networks, an activation per layer, L2, plain
-                  gradient descent at a constant rate, one update per epoch; a job of rung k trains 2^k epochs from
-                  scratch
+    full-batch    the student project's: 64-64-10 and similar networks, an activation per layer, L2, plain gradient
+                  descent at a constant rate, one update per epoch; a job of rung k trains 2^k epochs from scratch
     mini-batch    networks with zero to three hidden layers, Adam and similar, dropout; jobs resume from the last rung
 
 The candidates are those that `ash.tune` draws with seed 0. Its draw of k candidates is a prefix of any larger draw, so
