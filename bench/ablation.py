@@ -85,7 +85,7 @@ VARIANTS: Mapping[str, Variant] = {
     "embedding-frequency": _one("embedding_frequency x 4", embedding_frequency=Times(4)),
     "input-scaling": _one("no input_scaling", input_scaling=False),
     "parametric-activation": _one("no parametric_activation", parametric_activation=False),
-    # A learning rate that suits one parametrization does not suit the other, so this one gets the best of three rates.
+    # The recipe's learning rate does not suit the other parametrization, so this variant has the best of three rates.
     "parametrization": Variant(
         "standard parametrization, best of 3 rates",
         tuple({"parametrization": "standard", "learning_rate": rate} for rate in (0.001, 0.003, 0.01)),

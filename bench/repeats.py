@@ -208,7 +208,7 @@ def price(table: str, schedule: str, seed: int, limit: float, data: str | None) 
 
 
 def decided(result: Any) -> float:
-    """Return the epochs of decided jobs as a share of the epochs of all finished jobs."""
+    """Return the epochs of the decided jobs as a share of the epochs of all finished jobs."""
     epochs = {rung["rung"]: rung["epochs"] for rung in result.rungs}
     ended = {(candidate, rung) for candidate, rung in zip(*_keys(result.fold_scores), strict=True)}
     of_jobs = set(zip(*_keys(result.columns), strict=True))

@@ -112,7 +112,7 @@ def of_halving(
 def of_optuna(
     estimator: Any, model: str, x: Any, y: Any, scoring: str, seed: int, candidates: int, threads: int, steps: int = 0
 ) -> Found:
-    """Search by Optuna; a trial trains one fold after the other or, if `steps` is not 0, all folds in so many steps."""
+    """Search by Optuna; a trial trains fold after fold or, if `steps` is not 0, all folds in that many steps."""
     import optuna
     from sklearn.base import clone
     from sklearn.metrics import get_scorer
