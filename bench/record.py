@@ -97,7 +97,7 @@ class Record:
         self.write()
 
     def holds(self, key: str, now: Mapping[str, Any], anywhere: bool) -> bool:
-        """Return whether a case has a value from this machine (or any), which is kept if the case is skipped now."""
+        """Return whether a measured value from this machine (if `anywhere`, from any machine) is recorded for a case."""
         if key not in self.lines or is_skipped(self.lines[key]["value"]):
             return False
         return anywhere or bool(self.stamps[self.lines[key]["of"]]["machine"] == now["machine"])

@@ -1,4 +1,4 @@
-"""Helpers for tests of benches: a bench with two cases, and functions that find tables and rows in its output."""
+"""Helpers for tests of benches: a bench with two cases, and functions that find tables and rows in the output."""
 
 from argparse import Namespace
 from collections.abc import Mapping

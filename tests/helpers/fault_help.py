@@ -83,7 +83,7 @@ def python_file(name: str, *arguments: str, **environment: str) -> subprocess.Co
 
 
 class Canary:
-    """Makes a folder of this name when it is unpickled."""
+    """An object that creates a folder with this name when it is unpickled."""
 
     def __init__(self, name: str | Path = "canary") -> None:
         self.name = str(name)

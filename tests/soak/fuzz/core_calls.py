@@ -217,7 +217,7 @@ class Calls:
         return self.keep("mailbox", _core.Mailbox(self.pick((1, 2), NUMBERS)))
 
     def network(self) -> Any:
-        """Make a network by hand, whose parts may not match."""
+        """Make a network from parts that may not match."""
         features, hidden, outputs = (self.words.pick((3, 3, 17)) for _ in range(3))
         weights = [self.array(features, hidden, kind=np.float32), self.array(hidden, outputs, kind=np.float32)]
         biases = [self.array(each, kind=np.float32) for each in (hidden, outputs)]

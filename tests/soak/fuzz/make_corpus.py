@@ -1,4 +1,4 @@
-"""Writes the first files of the corpus: small valid files, from which the fuzzers make others by changing bytes.
+"""Writes the first files of the corpus: small valid files, whose bytes the fuzzers change to make other files.
 
 python tests/soak/fuzz/make_corpus.py
 """
