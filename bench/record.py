@@ -97,7 +97,7 @@ class Record:
         self.write()
 
     def holds(self, key: str, now: Mapping[str, Any], anywhere: bool) -> bool:
-        """Return whether a measured value from this machine (if `anywhere`, from any machine) is recorded for a case."""
+        """Return whether a measured value from this machine (any machine if `anywhere`) is recorded for a case."""
         if key not in self.lines or is_skipped(self.lines[key]["value"]):
             return False
         return anywhere or bool(self.stamps[self.lines[key]["of"]]["machine"] == now["machine"])
