@@ -1,8 +1,8 @@
 """The interface of the native core to Python: ladder, training data, networks and the tuner.
 
-This module is private. The Python side checks arguments before it calls the core, so a ValueError or IndexError of the
-core is a bug of the Python side. The core refuses arrays that are not C-contiguous or do not have exactly the dtype
-named here. Every call that may take longer than a millisecond releases the GIL.
+This module is private. The Python side checks arguments before it calls the core, so a ValueError or IndexError from
+the core indicates a bug on the Python side. The core refuses arrays that are not C-contiguous or do not have exactly
+the dtype named here. Every call that may take longer than a millisecond releases the GIL.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ _Columns = dict[str, NDArray[np.generic]]
 _Floats = NDArray[np.float64]
 _Singles = NDArray[np.float32]
 _Integers = NDArray[np.int64]
-# The state that training changes: weights, first and second moments, epochs, updates, powers of beta1 and beta2.
+# The training state of a network: weights, first and second moments, epochs, updates, powers of beta1 and beta2.
 _StateParts = tuple[_Singles, _Singles, _Singles, int, int, float, float]
-# Score, loss, training loss, hash of the weights, scores of the folds (empty if the job diverged).
+# The result of a job: score, loss, training loss, hash of the weights, scores of the folds (empty if it diverged).
 _ResultParts = tuple[float, float, float, int, Sequence[float]]
 _ExternalResult = tuple[float, float, int, list[float]]
 
@@ -43,15 +43,15 @@ class Ladder:
         max_rungs: int = 0,  # 0: no limit
         algorithm: str = "ash",  # "ash" | "sh" | "random"
         promotion: str = "capped",  # "capped" | "paper" | "improving"
-        epoch_limit: int = 0,  # most epochs of all jobs together; 0: no limit
-        stop_score: float = ...,  # NaN: none
-        patience: int = 0,  # most reports in a row without a better score; 0: no limit
+        epoch_limit: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
+        stop_score: float = ...,  # a score that ends the run; NaN: none
+        patience: int = 0,  # reports in a row without a better score that end the run; 0: no limit
         rungs: Sequence[tuple[int, int]] = (),  # (places, epochs) per rung, instead of eta, min_epochs and max_rungs
     ) -> None: ...
     def next(self) -> Job | None: ...
     def report(self, job: Job, score: float, loss: float) -> None: ...
     def has_job(self) -> bool: ...
-    def take_retired(self) -> list[int]: ...  # returns each candidate once
+    def take_retired(self) -> list[int]: ...  # candidates retired since the last call
     @property
     def finished(self) -> bool: ...
     @property
@@ -98,19 +98,19 @@ class Clock:
         epoch_limit: int = 0,
         stop_score: float = ...,
         patience: int = 0,
-        report_limit: int = 0,  # most reported jobs; 0: no limit
+        report_limit: int = 0,  # maximum number of reported jobs; 0: no limit
         schedule: str = "greedy",  # "greedy" | "reproducible"
-        workers: int = 1,  # of the virtual clock
+        workers: int = 1,  # number of workers of the virtual clock
         known: int,  # number of candidates already drawn
         cost: Callable[[int, int], float] | None = None,  # cost(candidate, epochs); None: all jobs cost the same
         rungs: Sequence[tuple[int, int]] = (),  # as for Ladder
     ) -> None: ...
     def next(self) -> Task | None: ...
-    # finish() and provide() return the decisions that they lead to, in order.
+    # finish() and provide() return the decisions that they cause, in order.
     def finish(self, task: Task, score: float, loss: float) -> list[Decision]: ...
     def provide(self, candidates: int) -> list[Decision]: ...
-    def release(self) -> None: ...  # from now on next() returns None, and a reproducible clock decides nothing
-    def take_retired(self) -> list[int]: ...  # returns each candidate once
+    def release(self) -> None: ...  # from now on next() returns None, and a reproducible clock makes no more decisions
+    def take_retired(self) -> list[int]: ...  # candidates retired since the last call
     @property
     def starved(self) -> bool: ...  # whether the clock has to wait for provide()
     @property
@@ -171,7 +171,7 @@ class Data:
     # targets [rows].
     def training_targets(self, log: bool = False) -> NDArray[np.float32]: ...
     def training_weights(self) -> NDArray[np.float32]: ...  # empty if all are equal
-    def output_units(self, log: bool = False) -> dict[str, Any]: ...  # keywords of `Trees` to turn scores into targets
+    def output_units(self, log: bool = False) -> dict[str, Any]: ...  # `Trees` arguments to convert scores to targets
     @property
     def constant_features(self) -> list[int]: ...  # standardized features dropped as constant over the training rows
 
@@ -186,9 +186,9 @@ class DataBuilder:
         validation: NDArray[np.int64],
         training_weights: NDArray[np.float64] | None = None,  # above 0, one per training row
         validation_weights: NDArray[np.float64] | None = None,
-        epoch_rows: int = 0,  # most rows per epoch; 0: all
+        epoch_rows: int = 0,  # maximum number of rows per epoch; 0: all
         loss: str = "squared_error",  # or "pinball" or "poisson"; for regression only
-        level: float = 0.5,  # of the pinball loss
+        level: float = 0.5,  # the quantile level of the pinball loss
         sparse_cells: int = 0,  # 0: rows are stored densely; above 0: sparsely, with room for this many cells
     ) -> None: ...
     def observe(self, x: NDArray[np.float64]) -> None: ...  # the next rows [n, features]; NaN is a missing value
@@ -196,7 +196,7 @@ class DataBuilder:
     def finish(self) -> Data: ...
 
 def row_digests(x: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return a 64-bit hash of each row [rows, columns]; all NaNs count as equal, as do 0.0 and -0.0."""
+    """Return a 64-bit hash of each row of x [rows, columns]; all NaNs count as equal, as do 0.0 and -0.0."""
 
 class Network:
     """A trained network with its standardization. Immutable; thread-safe."""
@@ -264,7 +264,7 @@ class Trees:
         leaf_starts: Sequence[int] | _Integers,  # [trees + 1]; the nodes of tree t begin at leaf_starts[t] - t
         feature: NDArray[np.int32],  # [nodes], like the next four arrays
         threshold: _Floats,
-        left: NDArray[np.int32],  # for x <= threshold: a node of the tree if at least 0, else the leaf ~left
+        left: NDArray[np.int32],  # child for x <= threshold: a node of the tree if at least 0, else the leaf ~left
         right: NDArray[np.int32],
         missing: NDArray[np.uint8],  # 0: NaN counts as 0.0; 1: NaN goes left; 2: NaN goes right
         leaf_values: Sequence[float] | _Floats,  # [leaves]
@@ -314,9 +314,10 @@ class Trees:
 class Mailbox:
     """Passes a tuner's jobs to other processes and machines (cpp/ash/run/mailbox.hpp). Thread-safe."""
 
-    def __init__(self, capacity: int) -> None: ...  # most jobs sent and not yet answered
-    # Waits at most `seconds` for notes, letters or wake(). Returns notes ("kept" or "dropped", candidate) on whether
-    # the states of a candidate are still needed, and letters (number, candidate, rung, epochs, states to resume from).
+    def __init__(self, capacity: int) -> None: ...  # maximum number of jobs that are sent and not yet answered
+    # Waits at most `seconds` for notes, letters or wake(), and returns both kinds of messages. A note, ("kept" or
+    # "dropped", candidate), says whether the candidate's states are still needed. A letter is a job to run: (number,
+    # candidate, rung, epochs, states to resume from).
     def take(
         self, seconds: float
     ) -> tuple[list[tuple[str, int]], list[tuple[int, int, int, int, list[_StateParts]]]]: ...
@@ -331,7 +332,7 @@ class Mailbox:
 # Executes, in the calling thread, one job of a run that another process decides. Returns its result, the states after
 # it (empty if it diverged) and its seconds.
 def train_job(
-    data: Sequence[Data],  # of each fold
+    data: Sequence[Data],  # one per fold
     settings: Settings,
     candidate: int,
     rung: int,
@@ -350,10 +351,10 @@ class Tuner:
 
     def __init__(
         self,
-        data: Sequence[Data],  # of each fold; the score of a job is the mean over the folds
+        data: Sequence[Data],  # one per fold; the score of a job is the mean over the folds
         candidates: Sequence[Settings],  # the candidates known so far, from number 0 on
         *,
-        count: int = 0,  # number of all candidates; 0: only those known so far
+        count: int = 0,  # total number of candidates; 0: only those known so far
         eta: int = 2,
         min_epochs: int = 1,
         max_rungs: int = 0,
@@ -365,14 +366,14 @@ class Tuner:
         seed: int = 0,
         instruction_set: str = "",  # "": the best that this processor can run
         schedule: str = "reproducible",  # "reproducible" | "greedy"
-        workers: int = 32,  # of the virtual clock
+        workers: int = 32,  # number of workers of the virtual clock
         teams: bool = True,
         cores: int = 0,  # CPU cores that the threads share; 0: one per thread
-        memory_limit: int = 0,  # most bytes of waiting states; 0: no limit
-        epoch_limit: int = 0,  # most epochs of all jobs together; 0: no limit
+        memory_limit: int = 0,  # maximum size of waiting states in bytes; 0: no limit
+        epoch_limit: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
         stop_score: float = ...,  # a score that ends the run; NaN: none
         patience: int = 0,  # decisions in a row without a better score that end the run; 0: no limit
-        report_limit: int = 0,  # most decided jobs; 0: no limit
+        report_limit: int = 0,  # maximum number of decided jobs; 0: no limit
         work_limit: float = 0.0,  # multiply-adds after which no job begins; 0: no limit
         # One function per fold, or empty. score(network, predictions [validation rows, outputs] in the units of y)
         # replaces the metric. Any thread calls it; it must neither throw nor refer to the tuner. NaN: the job diverged.
@@ -382,15 +383,15 @@ class Tuner:
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
         # score, loss, hash and scores of the folds, or None if it was stopped. Any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
-        ahead: int = 1024,  # more are wanted if fewer known ones wait to enter; 0: only if an idle worker has none
+        ahead: int = 1024,  # how many candidates shall wait to enter; 0: requested only for an idle worker
     ) -> None: ...
     def start(self) -> None: ...
     # Waits at most `seconds`, or until candidates are wanted. True: all threads have ended. Raises their exceptions.
     def wait(self, seconds: float) -> bool: ...
     def stop(self) -> None: ...  # returns at once; jobs stop within a block of rows and leave no record
-    def limit(self, seconds: float) -> None: ...  # starts no job that would end later; reproducible schedule only
+    def limit(self, seconds: float) -> None: ...  # sets the deadline, from now; only for a reproducible schedule
     @property
-    def short_of_time(self) -> bool: ...  # whether the next job would end too late
+    def short_of_time(self) -> bool: ...  # whether the next job would end after the deadline
     @property
     def out_of_time(self) -> bool: ...  # whether time is short and no job runs
     @property
@@ -401,7 +402,8 @@ class Tuner:
 
         Each is (started, finished, diverged or promoted; candidate; rung, the lower one if promoted; seconds; score).
         """
-    def fold_scores(self) -> dict[str, NDArray[Any]]: ...  # candidate, rung, scores [jobs, folds], as jobs finished
+    # Returns candidate, rung and scores [jobs, folds], in the order in which the jobs finished.
+    def fold_scores(self) -> dict[str, NDArray[Any]]: ...
     # One row per finished job from row `first` on, in order of decision (greedy: of finishing). Columns: the fields of
     # JobRecord in records.py, as int64, float64, bool (diverged) and uint64 (weights_hash).
     def jobs(self, first: int = 0) -> _Columns: ...
@@ -416,7 +418,8 @@ class Tuner:
         self,
     ) -> str: ...  # running, finished, stop_score, patience, epoch_limit, work_limit, report_limit, stopped
     # Returns (candidate, rung, score, networks of the folds) of the best candidates, best first, and their predictions
-    # [kept, validation rows of all folds, outputs]; as many as can predict within `work` multiply-adds, at least one.
+    # [kept, validation rows of all folds, outputs]. Returns as many as can predict within `work` multiply-adds, but at
+    # least one.
     def kept(self, work: float = ...) -> tuple[list[tuple[int, int, float, list[Network]]], NDArray[np.float32]]: ...
     # Restores the records of earlier runs: the columns of jobs() and assists(), scores [jobs, folds], the rows of
     # steps() if greedy, and the seconds that those runs took. Call it after restore_state() and before start().
@@ -424,14 +427,16 @@ class Tuner:
         self, jobs: _Columns, fold_scores: _Floats, steps: _Integers, assists: _Columns, seconds: float
     ) -> None: ...
     def restore_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
-    def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...  # of one of kept_jobs()
-    def states(self, candidate: int, rung: int) -> list[_StateParts]: ...  # per fold, if the candidate waits or is kept
+    # Stores the states of a job in kept_jobs().
+    def fill_state(self, candidate: int, rung: int, folds: Sequence[_StateParts]) -> None: ...
+    # Returns one state per fold, if the candidate waits or is kept.
+    def states(self, candidate: int, rung: int) -> list[_StateParts]: ...
     def kept_jobs(self) -> list[tuple[int, int, bool]]: ...  # candidate, rung, whether its state is stored; best first
     # Retrains the first `most` kept networks that have no states. Call it after all threads have ended.
     def complete(self, most: int) -> None: ...
     def retired(self) -> NDArray[np.int32]: ...  # candidates retired since the last call; they get no further job
-    # Refits candidates of kept(). An entry is None if its network diverged, was not done in time (True in the second
-    # list), or has other features.
+    # Refits candidates of kept(). A network is None if it diverged, was not finished in time (then the second list
+    # contains True), or has other features.
     def refit(
         self, data: Data, candidates: list[int], settings: list[Settings], epochs: list[int], seed: int, seconds: float
     ) -> tuple[list[Network | None], list[bool]]: ...
@@ -453,8 +458,8 @@ def train(
 ) -> tuple[Network, NDArray[np.float64]]:
     """Train one candidate and return its network and the loss of every epoch, NaN once diverged; epochs may be 0."""
 
-# Computes a native metric: higher is better (errors are negated), NaN if undefined. Weights are above 0; empty if all
-# are equal. `level` is that of the pinball loss.
+# Computes a native metric: higher is better (errors are negated), NaN if undefined. Weights are above 0; the array is
+# empty if all are equal. `level` is the quantile level of the pinball loss.
 def score(
     metric: str,
     y: _Floats,
@@ -467,8 +472,8 @@ def instruction_sets() -> list[str]: ...  # those compiled into the core that th
 def evaluate_elementary(function: str, x: NDArray[np.float32], instruction_set: str = "") -> NDArray[np.float32]: ...
 def training_cost(settings: Settings, features: int, outputs: int, numbers: int) -> float: ...
 
-# workspace_bytes: scratch memory of a thread that can train and score all of these candidates. state_bytes: the state
-# of one candidate.
+# workspace_bytes: the scratch memory that one thread needs to train and score any of these candidates.
+# state_bytes: the size of one candidate's state.
 def workspace_bytes(
     candidates: Sequence[Settings],
     features: int,
@@ -478,14 +483,14 @@ def workspace_bytes(
     metric: str,  # implies the task
     weighted: bool,  # whether rows have weights
     training_rows: int,
-    epoch_rows: int,  # most rows per epoch; 0: all
+    epoch_rows: int,  # maximum number of rows per epoch; 0: all
     validation_rows: int,
 ) -> int: ...
 def state_bytes(settings: Settings, features: int, outputs: int, numbers: int) -> int: ...
 
 # For benchmarks. fma_peak: GFLOP/s of one thread's fused multiply-adds. time_steps: seconds per update in each of
-# `repeats` runs of at least `steps` updates. time_team: the same, in pairs of runs by one thread and by a team of
-# `threads` >= 2; also the "blocks" that helpers ran and the "round_trip" of a cache line.
+# `repeats` runs of at least `steps` updates. time_team: the same for pairs of runs, one run by one thread and one by a
+# team of `threads` >= 2; in addition the number of "blocks" that helpers ran and the "round_trip" of a cache line.
 def fma_peak(instruction_set: str = "", seconds: float = 0.2) -> float: ...
 def time_steps(data: Data, settings: Settings, steps: int, repeats: int, instruction_set: str = "") -> list[float]: ...
 def time_team(
@@ -527,14 +532,14 @@ def simulate(
     patience: int = 0,
     schedule: str = "reproducible",
     workers: int = 32,
-    order: str = "finish",  # which outstanding job is first: by "finish" | "start" | "rung"
+    order: str = "finish",  # the key that orders outstanding jobs: "finish" | "start" | "rung"
     threads: int = 1,
     teams: bool = True,
     team_efficiency: float = 1.0,
-    team_limits: NDArray[np.float64] | None = None,  # [1] or [candidates]: most threads per job; None: all threads
+    team_limits: NDArray[np.float64] | None = None,  # [1] or [candidates]: maximum threads per job; None: all threads
     noise: float = 0.0,  # standard deviation of the logarithm of real seconds
     seed: int = 0,
-    cluster: Cluster | None = None,  # excludes teams
+    cluster: Cluster | None = None,  # only without teams
     state_bytes: NDArray[np.float64] | None = None,  # [1], [candidates] or [candidates, rungs]; None: 0
     keep_jobs: bool = False,
     rungs: Sequence[tuple[int, int]] = (),  # as for Ladder

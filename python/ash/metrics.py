@@ -25,7 +25,7 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 """Names by task; the first of each is the default."""
 LOSSES = {"classification": "neg_log_loss", "regression": "neg_root_mean_squared_error"}
-"""The metric of each task that replaces a user's function or an undefined metric."""
+"""The metric that is used for each task if the run's metric is a user's function or undefined."""
 METRIC_OF_LOSS = {
     "absolute_error": "neg_mean_absolute_error",
     "quantile": "neg_mean_pinball_loss",

@@ -1,9 +1,10 @@
-"""A pruner and a sampler for Optuna studies: successive halving, and proposals that do not depend on their order.
+"""A pruner and a sampler for Optuna studies: successive halving, and proposals that do not depend on other trials.
 
     study = optuna.create_study(direction="maximize", sampler=LevelSampler(seed=0), pruner=LadderPruner(eta=2))
 
-Optuna cannot pause a trial, so a trial that is not promoted at once is pruned. `ash.tune_function` lets it wait and may
-resume it later. Like Optuna's own, pruner and sampler may be used by threads and processes that share a storage.
+Optuna cannot pause a trial, so a trial that is not promoted at once is pruned. `ash.tune_function` instead lets such a
+candidate wait and may resume it later. Like Optuna's own pruners and samplers, both may be used by threads and
+processes that share a storage.
 """
 
 import math
@@ -34,8 +35,8 @@ class LadderPruner(BasePruner):  # type: ignore[misc]
     """Prune trials by asynchronous successive halving (Li et al., MLSys 2020, Algorithm 2), without pausing them.
 
     Rung ``k`` is at step ``min_epochs * eta**k``. A trial that reports there continues if it is among the best
-    ``max(1, f // eta)`` of the ``f`` trials that have reported there so far, itself included; ties continue. A trial
-    that skips rungs is scored at each of them. NaN is always pruned.
+    ``max(1, f // eta)`` of the ``f`` trials that have reported there so far, itself included. Tied trials continue. A
+    trial that skips rungs is scored at each of them. NaN is always pruned.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Contains the results of runs: `Result` for networks and `FunctionResult` for functions, both a `History`.
+"""Contains the results of runs: `Result` for networks and `FunctionResult` for functions, subclasses of `History`.
 
 The data of the plots come from ash/history, which the report also reads. Plots, reports and exports are imported only
 when a method needs them.
@@ -47,7 +47,7 @@ ENDED = {
     "stopped": ", stopped by a callback",
     "interrupted": ", interrupted",
 }
-"""The words with which the summary of a run of networks states how the run ended."""
+"""For each way in which a run of networks can end, the words for it in the summary."""
 
 CAUSES_SHOWN = 10
 
@@ -92,11 +92,12 @@ class RunResult(History):
         return plot_rungs(self, ax)
 
     def plot_scaling(self, threads: int | Sequence[int] | None = None, ax: "Axes | None" = None) -> "Axes":
-        """Draw the speed-up by number of threads: simulated from this run's costs, its bounds, and as measured.
+        """Draw the speed-up by number of threads: simulated from this run's costs, as measured, and upper bounds.
 
         W is the work of all jobs, D the largest work of one candidate. The plot also shows successive halving (SH) with
-        barriers, which waits for each rung to end and has no teams. It assumes that all jobs of a rung are equal, so it
-        may lie above the bound. The measured speed-up of this run is `core_seconds / wall_seconds`.
+        barriers, which waits for each rung to end and has no teams. The curve of SH assumes that all jobs of a rung
+        take the same time, so it may be above the bounds. The measured speed-up of this run is
+        `core_seconds / wall_seconds`.
 
         Parameters
         ----------
@@ -112,7 +113,8 @@ class RunResult(History):
     def simulate(self, threads: int | Sequence[int] | None = None, **changes: Any) -> "Simulation":
         """Simulate this run on any number of threads, with its own ladder, schedule, costs and scores.
 
-        Teams are simulated if this run had any. The recorded core seconds then include the overhead of sharing.
+        By default teams are simulated if this run had teams. The recorded core seconds then include the overhead of
+        sharing jobs.
 
         Parameters
         ----------
@@ -134,8 +136,9 @@ class RunResult(History):
     def trace(self, path: str | os.PathLike[str]) -> None:
         """Write the run's timeline as a trace file, which Perfetto (ui.perfetto.dev) and chrome://tracing open.
 
-        The trace has one row per thread, with its own jobs and those that it helped with (category "team"). For the
-        reproducible schedule it also has one row per virtual worker; their clock is scaled to the length of the run.
+        The trace has one row per thread, with the thread's own jobs and the jobs that it helped with (category "team").
+        For the reproducible schedule the trace also has one row per virtual worker; the virtual clock is scaled to the
+        length of the run.
 
         Parameters
         ----------
@@ -206,10 +209,10 @@ class RunResult(History):
         This is the permutation importance of a random forest (Breiman, Machine Learning 45, 2001), computed by
         scikit-learn, seeded and on one thread. The forest predicts a candidate's rank from its hyperparameters.
         Candidates rank by the rung that they reached, then by their score in it; diverged candidates come last. The
-        importance is measured on held-out candidates (five folds), so a hyperparameter that is pure noise has none,
-        however many values it has. A conditional hyperparameter is shuffled among the candidates that have it. The
-        effect of its presence is credited to the hyperparameter in its condition. ash/history/importance.py explains
-        these choices.
+        importance is measured on held-out candidates (five folds), so a hyperparameter that is pure noise has no
+        importance, however many values it has. A conditional hyperparameter is shuffled among the candidates that have
+        it. The effect of its presence is credited to the hyperparameter in its condition. ash/history/importance.py
+        explains these choices.
 
         Returns
         -------
@@ -254,7 +257,7 @@ class RunResult(History):
         return plot_score_by(self, name, ax)
 
     def plot_parallel(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw parallel coordinates, with an axis per varying hyperparameter and the best score, a line per candidate.
+        """Draw parallel coordinates: axes for varying hyperparameters and the best score, and one line per candidate.
 
         Parameters
         ----------
@@ -319,8 +322,8 @@ class Result(RunResult):
     ----------
     model : Network or Trees
         The model with the highest score (ties: lower loss, lower candidate, lower rung). With `cv` it is trained again
-        on all rows for as many epochs. In the `result_` of an estimator with an ensemble it is instead the network of
-        the first fold.
+        on all rows for the same number of epochs. In the `result_` of an estimator with an ensemble it is instead the
+        network of the first fold.
     kept : ash.models.model_pool.Kept or None
         Networks of the best candidates with their validation predictions, for `ensemble`; None with `cv`.
     sample : ash.models.inspection.Sample or None
@@ -335,8 +338,8 @@ class Result(RunResult):
         The times when threads helped with jobs of other threads: candidate, rung, thread, start and end (seconds since
         the start of the run).
     memory : dict of str to int
-        Memory of waiting states: `limit`, `peak_bytes`, how many states were `dropped`, and the `retrained_epochs` that
-        this cost.
+        Memory of waiting states: `limit`, `peak_bytes`, how many states were `dropped`, and the `retrained_epochs`,
+        which were needed to restore dropped states.
     fold_scores : dict of str to ndarray
         For each job that has not diverged: candidate, rung, and scores [jobs, folds].
     ladder : list of dict
@@ -406,15 +409,15 @@ class Result(RunResult):
         """Return a weighted mean of the networks that the run has kept, selected by their validation predictions.
 
         The method is greedy selection with replacement (Caruana et al., Ensemble Selection from Libraries of Models,
-        ICML 2004). It starts with `model`. Each further draw adds the network that lowers the validation loss of the
-        mean most. This loss is the squared loss, the `loss` of the estimator, or the log loss for the metric log_loss.
-        The draws up to the lowest loss are kept. A network that is drawn twice has twice the weight. The ensemble's
-        score on the validation rows is optimistic. Its prediction time is the sum over its members.
+        ICML 2004). It starts with `model`. Each further draw adds the network whose addition gives the mean the lowest
+        validation loss. This loss is the squared loss, the `loss` of the estimator, or the log loss for the metric
+        log_loss. The draws up to the lowest loss are kept. A network that is drawn twice has twice the weight. The
+        ensemble's score on the validation rows is optimistic. Its prediction time is the sum over its members.
 
         Parameters
         ----------
         size : int
-            The most draws, 1 to 1024. With 1 the ensemble has only the best network.
+            The maximum number of draws, 1 to 1024. With 1 the ensemble consists of the best network only.
 
         Returns
         -------
@@ -442,8 +445,8 @@ class Result(RunResult):
         """Return by how much a model's score falls when the cells of each column are shuffled, largest fall first.
 
         This is the permutation importance (Breiman, Machine Learning 45, 2001) on at most 1,000 of the validation rows,
-        averaged over five shuffles. These rows chose the model. With `cv` and after a refit the model was also trained
-        on them. For other rows use ``sklearn.inspection.permutation_importance``. Redundant columns share their
+        averaged over five shuffles. The model was selected on these rows. With `cv` and after a refit it was also
+        trained on them. For other rows use ``sklearn.inspection.permutation_importance``. Redundant columns share their
         importance.
 
         Parameters
@@ -512,7 +515,7 @@ class Result(RunResult):
     def plot_held_out(self, output: int = 0, ax: "Axes | None" = None) -> "Axes":
         """Draw the winner's predictions for the validation rows: a confusion matrix, or predicted against true targets.
 
-        These rows chose the winner, so the plot is optimistic.
+        The winner was selected on these rows, so the plot is optimistic.
 
         Parameters
         ----------
@@ -608,15 +611,16 @@ class FunctionResult(RunResult):
     Attributes
     ----------
     best_candidate, best_rung : int
-        The candidate with the highest score (ties: lower candidate, lower rung), and the rung after which it had it.
+        The candidate with the highest score (ties: lower candidate, lower rung), and the rung in which it got this
+        score.
     best_state : object
         The state that the function returned with that score.
     failures : tuple of FailureRecord
         The jobs without a score, in order of decision.
     memory : dict of str to int
         Memory of waiting states: `limit` and `peak_bytes` of states in memory, how many states were `spilled` to files,
-        how many were `dropped` because there was no room for files either, and the `retrained_epochs`. These are all
-        epochs trained again, including those for states that were lost with an earlier process.
+        how many were `dropped` because there was no room for files either, and the `retrained_epochs`. The latter
+        counts all epochs that were trained again, including those for states that were lost with an earlier process.
     infos : tuple
         Further facts about each of `jobs`: its metrics, or for `ash.ASHSearchCV` the scores of the folds; None if there
         are none. Facts read from a journal have only JSON types.
@@ -624,7 +628,7 @@ class FunctionResult(RunResult):
         The hyperparameters of every candidate, indexed by its number.
     columns : dict of str to ndarray
         The fields of `jobs` as arrays; rows are the finished jobs in order of decision. `loss` is the negated value by
-        which the ladder ranked: the score, or for `ash.ASHSearchCV` the score forecast for the next rung.
+        which the ladder ranked candidates: the score, or for `ash.ASHSearchCV` the score forecast for the next rung.
     assists : dict of str to ndarray
         Empty, since threads do not help each other with the jobs of a function.
     ladder : list of dict
@@ -723,7 +727,7 @@ class FunctionResult(RunResult):
         return rows
 
     def __repr__(self) -> str:
-        """Return the summary of a run, as for networks, and the causes of failures."""
+        """Return a summary like that of `Result`, followed by the causes of failures."""
         return "\n".join([super().__repr__(), *(["", causes(self.failures)] if self.failures else [])])
 
     def _repr_html_(self) -> str:
@@ -768,7 +772,7 @@ def interruption(result: Result | FunctionResult, journal: object) -> str:
 
 
 def no_score(ended: str, failures: Sequence[FailureRecord], seconds: float) -> BaseException:
-    """Return the exception for a run that ended without any score after this many seconds."""
+    """Return the exception for a run that ended after `seconds` seconds without any score."""
     if ended == "interrupted":
         return KeyboardInterrupt()
     if failures:

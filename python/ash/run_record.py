@@ -1,4 +1,4 @@
-"""Contains `RunRecord`, which has everything a run and its model depend on and repeats both bit for bit.
+"""Contains `RunRecord`, which stores everything that a run and its model depend on, so that both can be repeated.
 
     settings, space, data, version    everything that decisions depend on (ash/journal/identity.py)
     plan                              options that do not affect decisions, or that were planned from a time limit
@@ -23,7 +23,7 @@ from ash.errors import SettingError
 Facts: TypeAlias = dict[str, Any]
 
 TUNE, TUNE_FUNCTION = "ash.tune", "ash.tune_function"
-"""The entry points that can make a record; estimators and searches can as well."""
+"""The functions that can make a record, in addition to the estimators and searches."""
 FUNCTION = "function"
 """The value of the setting `task` for functions and searches."""
 DIGITS = 8
@@ -36,7 +36,7 @@ MOST = 2**53
 
 @dataclass(frozen=True, repr=False)
 class RunRecord:
-    """Everything a run and its model depend on; it repeats the run without a clock, on any number of threads.
+    """Everything a run and its model depend on, with which the run can be repeated on any number of threads.
 
     Take it from `Result.record`, or from the `record` of a model, including saved models. Pass it as `record=` to
     `ash.tune` or to an estimator, together with the same rows.
@@ -54,7 +54,7 @@ class RunRecord:
     ended : str
         How the run ended, as in `Result.ended`.
     decisions : tuple of str
-        A hash of each decided job, in order of decision. Their number says how far the run got.
+        A hash of each decided job, in order of decision. Their number tells how far the run got.
     kept : tuple of int
         The candidates whose networks the model was selected from, best first.
     refit : tuple of int

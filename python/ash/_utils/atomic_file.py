@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-"""Flags that never open an existing file or follow a link, since someone else may have planted it."""
+"""Flags that only create new files. An existing file or link, which someone else may have planted, is never opened."""
 
 
 def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:

@@ -40,7 +40,7 @@ def takes(function: Callable[..., Any], *arguments: Any) -> bool:
 
 
 def near_names(name: str, names: Iterable[str], most: int = 3, likeness: float = 0.7) -> list[str]:
-    """Return the names that are spelled most like this one, the closest first.
+    """Return the names that are spelled most like `name`, the closest first.
 
     Neither case nor the order of words separated by "_" counts, and words may be missing at the end. A lower `likeness`
     would suggest short names that merely share letters, such as "age" for "target".

@@ -40,8 +40,8 @@ _FILE_CACHE = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)  # c
 
 STATES_SHARE = 0.5
 """The share of the remaining memory that the states of waiting candidates may take. The other half is for the core's
-copy of the table, the scratch of the threads, the returned models and anything else that starts meanwhile: states
-beyond the limit can be trained again, but a process that the system kills for its memory cannot."""
+copy of the table, the scratch memory of the threads, the returned models and other programs. A cautious limit costs
+little: states beyond it can be trained again, but a process that the system kills for its memory use is lost."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def allowed_cpus(affinity: int | None = None, proc: Path = PROC, root: Path = RO
 
 
 def default_threads(limit: CpuLimit | None = None, environment: Mapping[str, str] | None = None) -> CpuLimit:
-    """Return the number of threads for ``threads=None``: OMP_NUM_THREADS if valid, at most the number allowed."""
+    """Return the thread count for ``threads=None``: OMP_NUM_THREADS if valid, else all CPUs; at most those allowed."""
     environment = os.environ if environment is None else environment
     limit = _with_thread_limit(allowed_cpus() if limit is None else limit, environment)
     wanted = _first_positive(environment.get("OMP_NUM_THREADS", ""))
@@ -94,7 +94,7 @@ def resolve_threads(
     limit, environment
         The number of CPUs allowed and the environment variables; by default those of the system.
     advice : str
-        The end of the warning.
+        Text that is appended to the warning.
 
     Raises
     ------

@@ -3,8 +3,8 @@
 The system may refuse a thread because of a process limit, a control group or too little memory.
 
 Before 3.14, CPython unwinds a daemon thread that asks for the GIL after the interpreter has ended. C++ code that must
-not throw, as in NumPy, then aborts the process. Therefore jobs that call other libraries run in `at_work`: when the
-interpreter ends, it waits for the running jobs and starts no further ones.
+not throw, as in NumPy, then aborts the process. Therefore jobs that call other libraries run in `at_work`. The ending
+interpreter waits for the running jobs, and no further job starts.
 """
 
 import atexit
@@ -56,7 +56,7 @@ def start_threads(count: int, target: Callable[[int], None], name: str) -> list[
 def at_work() -> Iterator[None]:
     """Run a job that the ending interpreter waits for, up to `END_SECONDS`; block forever if it is already ending."""
     if threading.current_thread() is threading.main_thread():
-        yield  # the interpreter ends in the main thread, so after this job
+        yield  # the interpreter ends in the main thread, and so only after this job
         return
     jobs = _jobs
     with jobs.changed:
@@ -72,7 +72,7 @@ def at_work() -> Iterator[None]:
 
 
 def end_jobs() -> None:
-    """Let no further job begin and wait for the running ones, since the interpreter is ending."""
+    """Prevent further jobs from starting and wait for the running ones, since the interpreter is ending."""
     with _jobs.changed:
         _jobs.ended = True
         _jobs.changed.wait_for(lambda: not _jobs.running, END_SECONDS)

@@ -29,7 +29,7 @@ class RungPlan(NamedTuple):
     epochs : int
         The epochs of each job in this rung.
     places : int or None
-        The most candidates in this rung; None if the stream of candidates is endless.
+        The maximum number of candidates in this rung; None if the stream of candidates is endless.
 
     Examples
     --------
@@ -128,8 +128,8 @@ class Callback:
     Order: the methods of several callbacks are called in the order of the list. Jobs are reported in order of decision.
     With the reproducible schedule this order is the same on any number of threads; with "greedy" it is the order of
     finishing. Jobs are reported in batches, at intervals of 50 ms or more, and all of them before `on_end`. With a
-    journal, a job is reported at most once over all calls. If a call dies after recording jobs, the next call does not
-    report them.
+    journal, a job is reported at most once over all calls. If a call dies after it has recorded jobs, the next call
+    does not report these jobs.
 
     Errors: an exception in `on_start` or `on_job` ends the run, and `ash.tune` raises it once the threads have ended.
     An exception in `on_end` becomes a warning, since there is already a result. Ctrl-C in a method acts like Ctrl-C in
@@ -170,7 +170,8 @@ class Callback:
         Parameters
         ----------
         job : JobRecord
-            The record that `Result.jobs` will have, but `core_seconds` may still lack the time of helping threads.
+            The record of the job, as later in `Result.jobs`, except that `core_seconds` may still lack the time of
+            helping threads.
         params : dict
             The hyperparameters of the job's candidate.
         """
@@ -185,7 +186,7 @@ class Callback:
         """
 
     def on_error(self, error: BaseException) -> None:
-        """Handle a run that ended without a result: called instead of `on_end`, if `on_start` had returned.
+        """Handle a run that ended without a result; called instead of `on_end`, and only if `on_start` has returned.
 
         Parameters
         ----------

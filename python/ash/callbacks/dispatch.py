@@ -39,7 +39,8 @@ class Jobs(Protocol):
 METHODS = {"on_start": ["run"], "on_job": ["job", "params"], "on_end": ["result"], "on_error": ["error"]}
 """The methods that a callback may have, and the names of their arguments."""
 LOOK_SECONDS = 0.05
-"""The longest time that one `look` calls `on_job`, so that the time limit, Ctrl-C and the stream are checked often."""
+"""The maximum time that one `look` spends in `on_job`, so that the time limit, Ctrl-C and the stream are checked
+often."""
 
 
 def read_callbacks(value: Any) -> tuple[Any, ...]:
@@ -134,7 +135,8 @@ class Reporter:
         events : iterable
             The events since the last look.
         most : int, optional
-            How many jobs, in order of decision, are in the journal and may be reported; by default all.
+            How many of the jobs, counted in order of decision, are already in the journal and may be reported; by
+            default all.
         """
         if not self._callbacks:
             return

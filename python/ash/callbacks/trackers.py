@@ -1,7 +1,7 @@
 """Callbacks that log a run to other tools (`MLflow`, `TensorBoard` and `WandB`), and their base class `Tracker`.
 
-They log the settings at the start, the best score so far by total epochs during the run, and at the end the winner's
-hyperparameters, scores by epochs, and files.
+At the start they log the settings. During the run they log the best score so far against the total epochs. At the end
+they log the winner's hyperparameters, its scores by epochs, and files.
 
 The tool is called only at the start, whenever the best score rises, and at the end, so the number of calls hardly
 depends on the number of jobs. A callback holds open objects of the tool only during a run, so that it can be copied and
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ash.result import RunResult
 
 MOST_CANDIDATES = 1000
-"""The most candidates that are logged as separate runs; each needs its own files or database rows."""
+"""The maximum number of candidates that are logged as separate runs; each needs its own files or database rows."""
 
 
 class Tracker(Callback, ABC):
@@ -126,7 +126,7 @@ def _labels(result: "RunResult") -> dict[str, str]:
 
 
 def best_candidates(result: "RunResult", most: int) -> list[int]:
-    """Return the `most` best candidates that have a score, best first (ties: lower loss, then lower number)."""
+    """Return up to `most` candidates with a score, the best first (ties: lower loss, then lower number)."""
     rows = [row for row in result.candidates if not math.isnan(row["score"])]
     rows.sort(key=lambda row: (-row["score"], row["loss"], row["candidate"]))
     return [row["candidate"] for row in rows[:most]]
@@ -138,7 +138,7 @@ def _plain(params: dict[str, Any]) -> dict[str, Any]:
 
 
 class MLflow(Tracker):
-    """Logs to MLflow as one run, nested in the active run if there is one; it is the active run while ash tunes.
+    """Logs to MLflow as one run, which is active while ash tunes; a run that was active before becomes its parent.
 
     Logged parameters are the run's settings as "settings.<name>", and the winner's hyperparameters. Logged metrics are
     `best_score` (by the total epochs of all jobs), the winner's `score` and `loss` (by its own epochs), and the totals
@@ -401,6 +401,6 @@ class WandB(Tracker):
 
 
 def _cells(params: dict[str, Any], names: list[str]) -> list[str | None]:
-    """Return hyperparameters as text, since a table column has only one type; None if a candidate lacks the name."""
+    """Return hyperparameters as text, since a table column has only one type; None for names that are lacking."""
     known = _plain(params)
     return [str(known[name]) if name in known else None for name in names]

@@ -94,7 +94,7 @@ def _run(args: argparse.Namespace, interruption: "_Interruption") -> int:
     threads = threads_of(args)
     roles = Roles(args.target, args.groups, args.weight, args.ignore, args.categorical_features or ())
     data = read_table(args.data, roles, format_of(args))
-    checked_numbers(data.X, name=args.data)  # also in the test part, before time is spent
+    checked_numbers(data.X, name=args.data)  # checks the test part as well, before any time is spent
     part = held_out(data, args.task or data.task, args.seed)
     classes = part.table.classes_
     if args.task is data.task is None and not args.quiet and classes is not None and data.y.dtype.kind in "iuf":
@@ -150,7 +150,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _splitter(args: argparse.Namespace) -> Any:
-    """Return the argument that splits the rows into folds: their number, or a splitter by groups."""
+    """Return the argument that splits the rows into folds: the number of folds, or a splitter that respects groups."""
     if args.groups is None or args.cv is None:
         return args.cv
     from sklearn.model_selection import GroupKFold

@@ -7,7 +7,7 @@
     sklearn    a scikit-learn pipeline, saved by joblib: joblib.load(FILE). Loading runs the code in the file, so load
                only files that you trust, with the version of scikit-learn that wrote them
 
-The methods of a model, to_onnx, to_torch, to_cpp and to_sklearn, describe the input and output of each format.
+The docstrings of the model methods to_onnx, to_torch, to_cpp and to_sklearn describe each format's input and output.
 """
 
 import argparse

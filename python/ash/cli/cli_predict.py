@@ -32,7 +32,7 @@ from ash.models.network import Network
 from ash.models.trees import Trees
 
 MODEL = "MODEL must be a file that ash-tune or the `save` of a model wrote"
-LISTED = 10  # the most missing columns that an error lists
+LISTED = 10  # the maximum number of missing columns that an error lists
 
 
 def predict_parser() -> argparse.ArgumentParser:
@@ -70,7 +70,7 @@ def predict(args: argparse.Namespace) -> None:
 
 
 def load_model(path: str, allowed: str = MODEL) -> Network | Trees | Ensemble:
-    """Return the model in a file. If there is no such file, raise SettingError, which says what is allowed."""
+    """Return the model in a file. If there is no such file, raise SettingError; its message says what is allowed."""
     if Path(path).is_dir():
         raise SettingError(f"{path} is a folder: give the model in it, such as {Path(path) / 'model.safetensors'}")
     try:
@@ -144,7 +144,7 @@ def _rows(model: Model, outputs: NDArray[np.float32], proba: bool) -> Iterator[l
 
 
 def _say_score(model: Model, table: FileTable, frame: Frame) -> None:
-    """Print the score on the rows with a known target; only warn of invalid targets, since predictions are written."""
+    """Print the score on rows with a known target; only warn of invalid targets, after predictions were written."""
     targets = _target_names(model)
     if not targets or not set(targets) <= set(table.names) or len(targets) < model.n_outputs_:
         return

@@ -37,7 +37,7 @@ DIFFERENT = 1
 
 
 class Target:
-    """A target with a name, which `ash.tune` reads like the column of a data frame."""
+    """A named target, which `ash.tune` reads like a column of a data frame."""
 
     def __init__(self, values: NDArray[Any], name: str) -> None:
         self.values, self.name = values, name
@@ -89,7 +89,7 @@ def held_out(data: DataTable, task: str | None, seed: int) -> HeldOut:
 
         drawn = GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=split_state(seed))
         rest, test = next(drawn.split(data.y, groups=np.array(data.groups, str)))
-    y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y  # numbers written as text
+    y = table.y[:, 0] if table.classes_ is None and data.y.dtype.kind == "U" else data.y  # text is now numbers
     return HeldOut(data, table, _with_values(data.X, rest), y, rest, test)
 
 

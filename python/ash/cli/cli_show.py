@@ -27,7 +27,7 @@ from ash.options import MINIMIZE, NEGATED
 from ash.run_record import FUNCTION, RunRecord
 
 ALLOWED = "FILE must be a model that ash-tune or the `save` of a model wrote, or a journal"
-LABELS = 10  # the most labels that are listed
+LABELS = 10  # the maximum number of labels that are listed
 
 Job = tuple[Any, ...]
 

@@ -29,7 +29,7 @@ class Dashboard(Callback):
     The page is served at `address`, to this machine only, from the creation of the object until `close` or the end of
     the process. After a run it shows the run's report. A dashboard can show several runs, one after another. It draws
     in its own threads, only while a page is open, and uses at most a tenth of one core. A drawing error is shown on the
-    page and does not affect the run. A dashboard is also a context manager that closes it at the end. A copy of a
+    page and does not affect the run. As a context manager, a dashboard is closed at the end of the block. A copy of a
     dashboard, as in a cloned estimator, is served on another free port.
 
     Parameters

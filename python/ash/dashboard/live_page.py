@@ -56,7 +56,7 @@ class _Told:
 class _Drawing:
     """The page at one time, drawn from `told` with its first `jobs` jobs.
 
-    `sections` and `data` pair each content with the version in which it last changed.
+    Each value of `sections`, and `data`, is a pair of the version in which the content last changed and the content.
     """
 
     told: _Told
@@ -96,7 +96,7 @@ class LivePage:
             self._told.result = result
 
     def fail(self, error: BaseException) -> None:
-        """Note that the run ended without a result."""
+        """Record that the run ended without a result."""
         with self._facts:
             self._told.error = f"{type(error).__name__}: {error}"
 
@@ -115,7 +115,7 @@ class LivePage:
         return fill(now.head, now.titles, body, data_block(now.data[1]), live, script)
 
     def updates(self, since: int) -> dict[str, Any]:
-        """Return the sections (as HTML) and data of candidates that changed since a version, and all short items."""
+        """Return the sections (HTML) and candidates' data that changed since a version, and all short texts."""
         with self._drawing:
             now = self._draw()
         version, data = now.data
@@ -181,8 +181,9 @@ def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
 def history_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params], started: datetime) -> History | None:
     """Return the history up to these jobs, or None while all of them have diverged.
 
-    Help between threads and recall are not known yet. A promotion is known once the job in the next rung has finished.
-    `params` are the hyperparameters of the candidates up to the highest number that has a job.
+    During a run two facts are unknown: which threads helped with jobs, and the recall of the rungs. A promotion is
+    known once the job in the next rung has finished. `params` are the hyperparameters of the candidates up to the
+    highest number that has a job.
     """
     kept = [job for job in jobs if not job.diverged]
     if not kept:

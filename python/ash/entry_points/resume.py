@@ -43,12 +43,13 @@ def resume(
     journal : path or Journal
         The journal that was passed to `ash.tune`.
     X, y, sample_weight, groups
-        The same data as in that call; the journal has hashes to check them.
+        The same data as in that call. They are compared with hashes in the journal.
     candidates, time_limit
         As for `ash.tune`. By default they have the values of the call that began the run; larger values extend the run.
         The time limit applies to all calls together, without the pauses between them.
     metric, validation, cv
-        Needed only if they were a function, a table (X, y), or a splitter or indices, which a journal does not store.
+        Needed only if `metric` was a function, `validation` was a table, or `cv` was a splitter or indices, since a
+        journal does not store these.
     threads, progress, callbacks, executor
         As for `ash.tune`. They do not change the outcome of a reproducible run.
     config : SearchConfig, optional
@@ -58,14 +59,15 @@ def resume(
     Returns
     -------
     Result
-        The result of all calls together. No job is done twice. However, networks that the result holds are trained
-        again if the journal does not have their states.
+        The result of all calls together. No finished job is repeated, with one exception: networks in the result are
+        trained again if the journal does not contain their states.
 
     Raises
     ------
     JournalError
-        There is no such journal, or the journal is in use or damaged. Or `ash.tune` did not begin it; then repeat the
-        call that did, or fit that estimator again. Or the data or options differ; the message names every difference.
+        There is no such journal, or it is in use or damaged. Or the journal was not begun by `ash.tune`; then repeat
+        the call that began it, or fit that estimator again. Or the data or options differ; the message names every
+        difference.
     SettingError, DataError, NothingFinished, AllDiverged, KeyboardInterrupt
         As for `ash.tune`.
 

@@ -80,7 +80,7 @@ def tune(
     threads : int, optional
         By default OMP_NUM_THREADS, else all CPUs of this process. -1: all CPUs. With an executor: concurrent jobs.
     seed : int or None
-        Seeds the split, the candidates and the training. None draws a seed, which is in `Result.seed`.
+        Seeds the split, the candidates and the training. With None a seed is drawn and stored in `Result.seed`.
     progress : bool, optional
         None: a live view if stderr is a terminal. True: in notebooks and logs as well. False: nothing is shown.
     callbacks : Callback or sequence of them, optional
@@ -92,7 +92,8 @@ def tune(
     config : SearchConfig, optional
         All other options, for example for the ladder, the schedule, memory and missing cells.
     record : RunRecord, optional
-        `Result.record` of an earlier run, to repeat it without a clock. Pass the same rows and no recorded setting.
+        `Result.record` of an earlier run. The call repeats that run, without using a clock. Pass the same rows, and
+        leave out all settings that the record contains.
 
     Returns
     -------
@@ -102,7 +103,7 @@ def tune(
     Raises
     ------
     SettingError, DataError
-        An argument (SettingError), or X or y (DataError), cannot be used. Nothing was trained.
+        An argument is not allowed (SettingError), or X or y cannot be used (DataError). Nothing was trained.
     NothingFinished, KeyboardInterrupt
         A limit or callback (NothingFinished), or Ctrl-C, ended the run before the first job finished.
     AllDiverged, ExecutorFailed, JournalError
@@ -134,7 +135,7 @@ def tune(
 
 
 def _resolved(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments, without `threads` if there is an executor, since it then counts jobs elsewhere."""
+    """Return the arguments; with an executor `threads` is None, since it then limits jobs that run elsewhere."""
     return {**given, "threads": given["threads"] if given["executor"] is None else None}
 
 

@@ -87,9 +87,9 @@ def tune_function(
         - A generator function, ``train(params)``, which yields a score, or (score, state), after each epoch. It is
           paused between jobs. In another process each job restarts it and advances it to the epoch it had reached.
         - A function, ``train(params, report)``, which calls ``report(score)`` after each epoch and waits there between
-          jobs. ``report`` also takes ``state=`` and ``metrics=``. It returns False once the candidate will not be
-          trained further, and raises `Retired` if it is called again. This form suits the training loops of libraries
-          that have callbacks.
+          jobs. ``report`` also takes ``state=`` and ``metrics=``. ``report`` returns False once the candidate will not
+          be trained further, and raises `Retired` if it is called again after that. This form suits the training loops
+          of libraries that have callbacks.
         - A class: ``train(params)`` creates an object with the methods ``fit_more(epochs)`` and ``score()``. The object
           is the state.
         - An Optuna objective, wrapped by `ash.from_optuna`.
@@ -113,14 +113,14 @@ def tune_function(
         negated, so that higher is better. `FunctionResult.best_value` and `stop_score` are not negated; they have the
         sign of the values that `train` returns.
     max_epochs : int, optional
-        The most epochs of a candidate over all its jobs. The rungs are planned from the top: the last one ends at
-        ``max_epochs``, the one below at ``max_epochs // eta`` and so on, for as many rungs as there are candidates to
-        fill. By default the ladder starts with `min_epochs`, and rung ``k`` trains ``min_epochs * eta**k`` more epochs.
-        Required for an Optuna objective that reports.
+        The maximum number of epochs of a candidate, summed over its jobs. The rungs are planned from the top: the
+        highest rung ends at ``max_epochs``, the next lower rung at ``max_epochs // eta``, and so on. There are as many
+        rungs as the candidates can fill. By default the ladder starts with `min_epochs`, and rung ``k`` trains
+        ``min_epochs * eta**k`` more epochs. Required for an Optuna objective that reports.
     costs : callable or FunctionResult, optional
         How long a job takes on the virtual clock, in any unit. Either a function ``costs(params, epochs) -> float``
-        with positive values, or an earlier result, whose seconds per epoch are used. Costs make the schedule
-        reproducible: the outcome depends only on arguments and scores, on any number of threads. They need not be
+        with positive values, or an earlier result, whose seconds per epoch are used. With costs the schedule is
+        reproducible: the outcome depends only on arguments and scores, not on the number of threads. Costs need not be
         exact.
     sampler : {"adaptive", "random", "sobol"} or Optuna sampler, optional
         How candidates are proposed.
@@ -129,9 +129,10 @@ def tune_function(
           eight candidates have a score, two of three draws are near a good candidate.
         - "random" draws at random only. It is the default for the algorithms "sh" and "random".
         - "sobol" proposes points that fill the space evenly.
-        - An Optuna sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. It is
-          told the rank of each candidate: by the highest rung with a score, then by the score in it. A repeated
-          proposal is not run again. After 20 repetitions in a row a candidate is drawn at random.
+        - An Optuna sampler such as ``optuna.samplers.TPESampler(seed=0)`` is asked for one candidate at a time. The
+          value reported to it for each candidate is the candidate's rank, by the highest rung with a score and then by
+          the score in that rung. A repeated proposal is not run again. After 20 repetitions in a row a candidate is
+          drawn at random.
 
         "adaptive" and Optuna samplers learn from scores. Without `costs`, on several threads, their candidates depend
         on which job ends first. Optuna objectives allow only "adaptive" and "random".
@@ -141,8 +142,9 @@ def tune_function(
         that do not fit the space are left out, both with a warning. With `ash.from_optuna` a dict may omit names; their
         values are drawn.
     threads : int, optional
-        Number of jobs that run at a time. The default is that of `ash.tune`, or with an executor the number of its
-        workers. With ``threads=1``, no executor and no `job_limit`, functions and classes run in the calling thread.
+        Number of jobs that run at a time. The default is the same as for `ash.tune`; with an executor it is the number
+        of the executor's workers. With ``threads=1``, no executor and no `job_limit`, functions and classes run in the
+        calling thread.
     seed, progress, callbacks
         As for `ash.tune`.
     journal : path or Journal, optional
@@ -161,10 +163,10 @@ def tune_function(
         the run continues; the first traceback is also shown at once. With "raise" the run ends with `JobFailed`. A
         score that is not finite also counts as a failure.
     record : RunRecord, optional
-        `FunctionResult.record` of an earlier run with `costs`. The same call with this record repeats that run without
-        a clock. The run ends after the recorded number of decisions, and jobs that exceeded `job_limit` or whose
-        process died fail at once. The number of threads may differ if the scores of `train` depend only on its
-        arguments.
+        `FunctionResult.record` of an earlier run with `costs`. The same call with this record repeats that run, without
+        using a clock. The run ends after the recorded number of decisions. Jobs that exceeded `job_limit` in the
+        recorded run, or whose process died, fail at once. The number of threads may differ if the scores of `train`
+        depend only on its arguments.
     config : SearchConfig, optional
         All other options, for example for the ladder, the schedule and limits.
 
@@ -287,7 +289,7 @@ def _rungs_for(train: Train, options: FunctionOptions, given: dict[str, Any]) ->
 
 
 def _resolved(options: FunctionOptions, first: Sequence[Params], space: FunctionSpace, sampler: Any) -> Facts:
-    """Return settings for the identity that depend on others: the workers and, with `max_epochs`, the rungs' epochs.
+    """Return derived settings that identify a run: the number of workers and, with `max_epochs`, the rungs' epochs.
 
     A ladder that is planned from `max_epochs` depends on the number of candidates.
     """
@@ -299,7 +301,7 @@ def _resolved(options: FunctionOptions, first: Sequence[Params], space: Function
 
 
 def _check_rungs(run: FunctionRun, options: FunctionOptions, size: int) -> None:
-    """Warn if the ladder has only one rung without a setting that requests it; `size` is the size of the space."""
+    """Warn if the ladder has only one rung although no setting requests that; `size` is the size of the space."""
     is_wanted = options.max_rungs == 1 or options.max_epochs == options.min_epochs or options.algorithm == "random"
     if len(run.rungs) > 1 or run.count == 1 or is_wanted:
         return
@@ -341,7 +343,7 @@ def _description(options: FunctionOptions, space: FunctionSpace, run: FunctionRu
 
 
 def _space_of_trials(space: Any, sampler: Any) -> dict[str, Any]:
-    """Return the space for an Optuna objective, which consists of trial numbers; refuse arguments without effect."""
+    """Return the space for an Optuna objective, whose values are trial numbers; refuse arguments without effect."""
     if space is not None:
         raise SettingError("space must be left out with ash.from_optuna, whose objective suggests the values")
     if sampler is not None and not (isinstance(sampler, str) and sampler in (ADAPTIVE, RANDOM)):

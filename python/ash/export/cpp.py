@@ -7,15 +7,15 @@
         functions of runtime.hpp
     }
 
-Lines of runtime.hpp between `#if` and `#endif` are only for some models, and lines after `#else` for the others. A
-header contains only the lines for its model, without these directives. The conditions are:
+Lines of runtime.hpp after `#if` are only for models that meet the condition, and lines after `#else` for all other
+models. A header contains only the lines for its model, without these directives. The conditions are:
 
     TREES      the model has boosted trees
     SCALINGS   the networks of an ensemble scale their inputs differently, as with several folds
     UNSCALED   TREES or SCALINGS; the features of a row are also kept unscaled
 
-The columns have the first scaling. Networks are ordered by their scaling, so each further scaling is applied once per
-row.
+The arrays of the columns contain features that are scaled by the first scaling. Networks are ordered by their scaling,
+so each further scaling is applied only once per row.
 
 Levels are sorted by their UTF-8 bytes, like std::string_view. The user's names, levels and labels are written only as
 literals, so they cannot be interpreted as code.
@@ -65,7 +65,7 @@ _RESERVED = """
 
 
 def header(description: Description, namespace: str) -> str:
-    """Return the content of the header, in ASCII; everything it defines is in `namespace`.
+    """Return the header's content in ASCII; all its definitions are in `namespace`.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def _column(place: int, column: ExportColumn, description: Description) -> str:
 
 
 def _scaling_items(scaling: Scaling) -> Iterator[str]:
-    """Yield for each feature the literals that say whether it is clipped, its center and its inverse scale."""
+    """Yield, for each feature, three literals: whether it is clipped, its center, and its inverse scale."""
     columns = (each.tolist() for each in (scaling.clips, scaling.center, scaling.inverse))
     for clips, center, inverse in zip(*columns, strict=True):
         yield f"{_FLAGS[clips]}, {floating(center)}, {floating(inverse)}"
@@ -323,7 +323,7 @@ def text(value: str) -> str:
 
 
 def whole(value: int) -> str:
-    """Return a 64-bit integer as a literal; the lowest one, which has no literal, as an expression."""
+    """Return a 64-bit integer as a literal, or as an expression for the lowest integer, which has no literal."""
     if value == -(2**63):
         return "-9223372036854775807LL - 1"
     return f"{value}ULL" if value >= 2**63 else f"{value}LL"

@@ -6,12 +6,12 @@
     date and its parts  --> like a number, or table --------+
     numbers of the row  --> neighbors, if rows recur -------+
 
-A table has one row per level of a column, then a row for missing cells and a row for unknown levels. Each row has the
-features of such a cell: ones and zeros, target statistics, or an indicator of a missing cell. So encoding a category or
-a missing cell is a single look-up. A member is a network or a boosted-tree model. A network consists of layers, after
-an embedding if it has one. Its outputs are the softmax of the last layer, or the last layer converted to the units of
-y. Trees take the features unscaled, in double, with NaN for a missing number. The sums of their leaves replace the last
-layer.
+A table has one row per level of a column, then a row for missing cells and a row for unknown levels. Each row contains
+the features of a cell with that level: ones and zeros, target statistics, or an indicator of a missing cell. So
+encoding a category or a missing cell is a single look-up. A member is a network or a boosted-tree model. A network
+consists of layers, preceded by an embedding in some networks. Its outputs are the softmax of the last layer, or the
+last layer converted to the units of y. Trees take the features unscaled, in double, with NaN for a missing number. The
+sums of their leaves replace the last layer.
 
 Each network refers to the scaling of its inputs. Networks of the same fold share a scaling, and so do all networks that
 were trained without folds. Networks of different folds have different scalings, since they had different training rows.
@@ -42,7 +42,8 @@ Doubles = NDArray[np.float64]
 CLIP = 3.0
 """The upper bound for the magnitude of a clipped feature."""
 FAR = 2.0**30
-"""Magnitudes above this multiple of CLIP are limited to it; the clipped value is the same, and squares stay finite."""
+"""Magnitudes above FAR * CLIP are reduced to it before clipping. The clipped value stays the same, and squares stay
+finite."""
 NEARLY_ZERO = float(np.float32(1e-35))
 """Trees treat a feature as 0 if its magnitude is at most this (see cpp/ash/train/trees.hpp)."""
 FREQUENCIES, DIMENSIONS = 16, 3
@@ -102,7 +103,7 @@ class ExportColumn:
     first: int
     """Index of the first feature. A number's scaled value comes first, then the features from its table."""
     table: Doubles
-    """The unscaled features of each level, without the value of a number: [levels + 2, features]."""
+    """The unscaled features of each level, [levels + 2, features]; the value of a number is not among them."""
 
     @property
     def gaps(self) -> list[str]:
@@ -126,7 +127,7 @@ class ExportColumn:
 
 @dataclass(frozen=True, eq=False)
 class Embedding:
-    """Values that are computed from n numbers and appended to all features, ordered by d, then by number.
+    """Values that are computed from n numbers x and appended to all features, ordered by d, then by number.
 
     The d-th value of a number x is bias[d] + sum over k of mix[k, d] cos(2 pi (frequency[k] x + phase[k])).
     """
@@ -150,11 +151,11 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """A network or a boosted-tree model, as a model itself or as a member of an ensemble.
+    """A network or a boosted-tree model, either on its own or as a member of an ensemble.
 
     Let z be the last layer or the sums of leaves. For regression a target is ``z * scale + mean``, or
-    ``exp(z * scale) * mean`` if `exponential` is set. It is then clipped to the range from least to most. For
-    classification z are the logits; those of trees are multiplied by the scale.
+    ``exp(z * scale) * mean`` if `exponential` is set. It is then clipped to the range from `target_least` to
+    `target_most`. For classification z are the logits; those of trees are multiplied by the scale.
     """
 
     weight: float  # weight of the member's outputs in the mean
@@ -267,7 +268,7 @@ class Description:
 
 
 class TrainedMember(Protocol):
-    """The members of `ash.Network` and `ash.Trees` that this module reads."""
+    """The attributes of `ash.Network` and `ash.Trees` that this module reads."""
 
     params: dict[str, Any]
 
@@ -277,7 +278,7 @@ class TrainedMember(Protocol):
 
 
 class TrainedModel(Protocol):
-    """The members of `ash.Network`, `ash.Trees` and `ash.Ensemble` that this module reads."""
+    """The attributes of `ash.Network`, `ash.Trees` and `ash.Ensemble` that this module reads."""
 
     classes_: NDArray[Any] | None
     encoding: Encoding

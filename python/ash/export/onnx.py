@@ -11,7 +11,8 @@
 If the networks of an ensemble scale their inputs differently, as with several folds, the graph computes the scaled
 features once per scaling.
 
-Angles are computed in double and rounded once, like the core's fused multiply-add. This file imports onnx.
+The angles of an embedding are computed in double and rounded once, like the core's fused multiply-add. This file
+imports onnx, so it is imported only on demand.
 
 Boosted trees take the features unscaled, in double, and have double thresholds, so onnxruntime compares and adds in
 double. It returns the sums in float.
@@ -61,7 +62,7 @@ ML = "ai.onnx.ml"
 _ML_OPERATORS = ("LabelEncoder", "TreeEnsembleRegressor")
 _IR_VERSION = 9  # the first version that supports ai.onnx.ml 4
 MOST_BYTES = 2**31 - 2**20
-"""The most bytes of a graph's arrays; a protobuf file cannot hold more."""
+"""The maximum total size of a graph's arrays in bytes; a protobuf file cannot hold more."""
 
 _LABEL_TYPES = {"i": np.int64, "u": np.uint64, "f": np.float64, "U": object}
 """The type in which labels are returned, by NumPy kind; labels of other kinds keep their type."""
@@ -127,8 +128,8 @@ class _Writer:
         self.description, self.missing = description, missing
         self.inputs = [MATRIX] * len(description.inputs) if description.is_numeric else input_names(description)
         self.graph = Graph([*self.inputs, *OUTPUTS])
-        self.numbers: dict[str, str] = {}  # names of an input's numbers with NaN for infinite ones, by input
-        self.codes: dict[int, str] = {}  # names of the table rows that a column's cells select, by column
+        self.numbers: dict[str, str] = {}  # for each input, the name of its numbers with infinity replaced by NaN
+        self.codes: dict[int, str] = {}  # for each column, the name of its cells' row numbers in the table
         self.refused: list[str] = []
 
     def model(self) -> onnx.ModelProto:
@@ -214,7 +215,7 @@ class _Writer:
         return date_part(self.graph, column.part, days) if column.part else days
 
     def _code(self, place: int) -> str:
-        """Return the row number in the column's table for each cell, int64 [rows]."""
+        """Return, for each cell, the number of its row in the column's table, int64 [rows]."""
         if place not in self.codes:
             self.codes[place] = self._new_code(self.description.columns[place])
         return self.codes[place]
@@ -231,7 +232,7 @@ class _Writer:
         )
 
     def _code_of_number(self, column: ExportColumn) -> str:
-        """Return the row number in the table for each number, int64 [rows]."""
+        """Return, for each number, the number of its row in the column's table, int64 [rows]."""
         cells = self._cells(column.source)
         levels = len(column.levels)
         code: str | NDArray[np.int64] = np.array(levels + 1)
@@ -240,7 +241,7 @@ class _Writer:
         return self.graph.add("Where", self.graph.add("IsNaN", cells), np.array(levels), code)
 
     def _code_of_text(self, column: ExportColumn) -> str:
-        """Return the row number in the table for each text, int64 [rows]; add the masks of rows with refused text."""
+        """Return, for each text, the number of its table row, int64 [rows]; add the masks of rows with refused text."""
         levels, gaps = len(column.levels), list(dict.fromkeys([self.missing, *column.gaps]))
         codes = np.minimum(np.arange(levels + len(gaps)), levels)
         keys = np.array([*column.levels, *gaps], object)
@@ -310,7 +311,7 @@ class _Writer:
         ]
 
     def _refuse(self, values: str, nothing: NDArray[Any], output: str) -> None:
-        """Add an output to the graph that has the values, but `nothing` in refused rows."""
+        """Add an output to the graph: `values`, replaced by `nothing` in refused rows."""
         if not self.refused:
             self.graph.add("Identity", values, output=output)
             return
@@ -324,7 +325,7 @@ class _Writer:
 
 
 class Graph:
-    """The nodes and constants of a graph, in order; their names differ from `names`, the inputs and outputs."""
+    """The nodes and constants of a graph, in order; their names differ from `names` (the inputs and outputs)."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._prefix = "_"
@@ -338,7 +339,8 @@ class Graph:
     def add(self, operator: str, *inputs: str | NDArray[Any], output: str = "", **attributes: Any) -> str:
         """Add a node with one output and return the output's name.
 
-        Inputs are names of values, or constants. `output` is the output's name if it is an output of the graph.
+        Each input is the name of a value, or a constant. Pass `output`, the output's name, if it is an output of the
+        graph.
         """
         name = output or f"{self._prefix}{operator}{len(self._nodes)}"
         self._add(operator, inputs, [name], attributes)
@@ -375,7 +377,7 @@ class Graph:
 def date_part(graph: Graph, part: str, days: str) -> str:
     """Add a part of dates, double [rows, 1] with NaN for missing dates, and return its name.
 
-    Source: H. Hinnant, civil_from_days, in integers. Dates before year 0 count as its start.
+    Source: H. Hinnant, civil_from_days, in integers. Dates before year 0 are treated as the first day of year 0.
     """
     whole = graph.add("Floor", days)
     if part == "hour":
@@ -436,7 +438,7 @@ def trees_outputs(graph: Graph, member: TreesMember, features: str, classifies: 
 
 
 def nearly_zero_as_zero(graph: Graph, features: str) -> str:
-    """Return the features with every value replaced by 0 that trees treat as 0."""
+    """Return the features; values so small that trees treat them as 0 are replaced by 0."""
     is_near = graph.add("LessOrEqual", graph.add("Abs", features), np.array(NEARLY_ZERO))
     return graph.add("Where", is_near, np.array(0.0), features)
 

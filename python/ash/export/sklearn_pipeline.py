@@ -9,9 +9,9 @@ A TransformedTargetRegressor around an MLP exponentiates predicted logarithms an
 The clip z / sqrt(1 + (z / 3)^2) equals 3 sin(arctan(z / 3)). So the scaler also divides by 3, and the first layer
 multiplies by 3. The table row of a level is a linear function of the level's one-hot code. So the first layer's weights
 contain the table rows minus the row of unknown levels. An unknown level is all zeros, and its row is added to the
-biases. For two classes scikit-learn has one output, which is the difference of the model's two. Everything is first
-fitted to a few artificial rows, so that it is complete in any scikit-learn version. Then it gets the model's numbers
-through public attributes.
+biases. For two classes scikit-learn's MLP has a single output, which is the difference of the model's two outputs. All
+steps are first fitted to a few artificial rows, so that they are complete in any scikit-learn version. Then their
+public attributes are set to the model's numbers.
 """
 
 from collections.abc import Iterator
@@ -122,7 +122,7 @@ def _parts(description: Description, scaling: Scaling) -> Iterator[_Part]:
 
 
 def _numbers(description: Description, scaling: Scaling, chosen: list[int], clips: bool) -> _Part:
-    """Return the part with the values of the chosen columns of numbers, which are all clipped if `clips`, else none."""
+    """Return the part with the values of the chosen numeric columns; `clips` tells whether all or none are clipped."""
     features = [description.columns[place].first for place in chosen]
     center, inverse = scaling.center[features], scaling.inverse[features]
     limit = CLIP if clips else 1.0

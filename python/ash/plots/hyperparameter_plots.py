@@ -27,7 +27,7 @@ LABEL: dict[str, Any] = {
 }
 """The style of a value on an axis; the background hides lines behind it."""
 MOST_LETTERS = 48
-"""The names of levels are rotated if the longest one times their number exceeds this."""
+"""The names of levels are rotated if the length of the longest name times the number of levels exceeds this."""
 
 
 def plot_shares(result: History, ax: "Axes | None" = None) -> "Axes":

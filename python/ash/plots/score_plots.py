@@ -37,8 +37,8 @@ STYLES: tuple[dict[str, Any], ...] = (
 def plot_scores(result: History, ax: "Axes | None" = None) -> "Axes":
     """Draw the score against epochs, with one line per candidate, and return the axes; see `Result.plot`.
 
-    Epochs are counted as in `ash.history.records.curves`. One collection holds all lines, so 10,000 candidates are
-    drawn in a second.
+    Epochs are counted as in `ash.history.records.curves`. All lines are in one matplotlib collection, so 10,000
+    candidates are drawn in a second.
     """
     ax = axes_for("plot", ax, (6.4, 4.8))
     from matplotlib.collections import LineCollection

@@ -1,4 +1,4 @@
-"""Plots the threads: the rungs that each trained or helped with over time, and the speed-up of more threads."""
+"""Plots the threads: the rungs that each thread trained or helped with over time, and the speed-up by more threads."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ HEIGHT = 0.8
 """The height of a bar; the distance between threads is 1."""
 HATCH = "/////"
 MOST_TICKS = 16
-"""The most ticks on the thread axis, and the most rungs in a column of the legend."""
+"""The maximum number of ticks on the thread axis, and of rungs in a column of the legend."""
 FEW = 60
 """With at least this many jobs per thread there is no room for white lines between them."""
 
@@ -27,7 +27,7 @@ FEW = 60
 def plot_threads(result: History, ax: "Axes | None" = None) -> "Axes":
     """Draw the jobs of each thread over time and return the axes; see `Result.plot_timeline`.
 
-    One collection holds all jobs and another all assists, so 10,000 jobs are drawn in a second.
+    All jobs are in one matplotlib collection and all assists in another, so 10,000 jobs are drawn in a second.
     """
     ax = axes_for("plot_timeline", ax, (8.0, 1.5 + 0.35 * min(max(result.threads, 2), 24)))
     from matplotlib.collections import PolyCollection

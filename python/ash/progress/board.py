@@ -217,7 +217,7 @@ class BoardView(View):
             self.guard(self.draw)
 
     def guard(self, write: Callable[[], None]) -> None:
-        """Call `write`, but not again once the stream has failed (OSError if broken, ValueError if closed)."""
+        """Call `write` unless the stream has failed before (OSError: it is broken, ValueError: it is closed)."""
         if not self._writable:
             return
         try:

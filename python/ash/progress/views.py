@@ -46,7 +46,7 @@ def open_view(
 
 
 def _stream_of(progress: bool | None) -> tuple[TextIO | None, bool]:
-    """Return stderr if it should show progress, and whether it is a terminal that can move its cursor."""
+    """Return stderr, or None if it should show no progress, and whether it is a terminal that can move its cursor."""
     stream = sys.stderr
     terminal = is_terminal(stream)
     shown = terminal if progress is None else progress
@@ -95,7 +95,7 @@ class PreparationBar:
         self._drawn = True
 
     def _write(self, text: str) -> None:
-        """Write text, but not again once the stream has failed (OSError if broken, ValueError if closed)."""
+        """Write text unless the stream has failed before (OSError: it is broken, ValueError: it is closed)."""
         if self._stream is None:
             return
         try:

@@ -25,7 +25,7 @@ Job = tuple[int, int, str, str, str]
 """Rung, epochs, score, loss and training loss."""
 
 STRETCHES = 5
-"""Into how many parts a numeric axis is divided if it has more values than this."""
+"""Number of equal parts of a numeric axis; an axis with at most this many values has one part per value."""
 
 WIDTH, LEFT, RIGHT, TOP, HEIGHT, BOTTOM = 920.0, 12.0, 110.0, 58.0, 300.0, 24.0
 """Parallel coordinates: width (if the distance between axes is within its bounds), height of an axis, margins."""
@@ -71,7 +71,7 @@ def score_bins(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> Bins
 
 
 def _stretches(shares: NDArray[np.float64], texts: list[str], level: NDArray[np.int64]) -> Bins:
-    """Return equal stretches of an axis, without empty ones; `texts` are the values in ascending order."""
+    """Return equal parts of an axis, without empty ones; `texts` are the values in ascending order."""
     stretch = np.clip((np.nan_to_num(shares) * STRETCHES).astype(np.int64), 0, STRETCHES - 1)
     known = level >= 0
     held, place = np.unique(stretch[known], return_inverse=True)

@@ -78,7 +78,7 @@ class Canvas:
 
 
 BARS = Canvas(width=560.0, height=16.0, left=190.0, right=60.0, top=8.0, bottom=8.0)
-"""The size of a bar chart without bars."""
+"""The size of a bar chart before the height of its bars is added."""
 BAR = 26.0
 """Height of a bar, including the gap to the next bar."""
 

@@ -3,7 +3,7 @@
     ranked (have a job)  >=  known (can be selected; at most MOST_KNOWN)  >=  drawn (line or row; at most MOST_DRAWN)
 
 If there are too many candidates, half of the places go to the best ones and the other half to an even selection of the
-rest. So a chart shows both what was found and what was tried.
+rest. So a chart shows both the best candidates and the range of candidates that were tried.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Facts:
 
     @property
     def where(self) -> str:
-        """Return the rows of the scores as text: " on the validation rows", or empty if a function returns them."""
+        """Return which rows were scored, as text: " on the validation rows", or empty if a function returns scores."""
         return "" if self.history.task == FUNCTION else " on the validation rows"
 
     @property

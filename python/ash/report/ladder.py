@@ -28,7 +28,7 @@ Place = tuple[float, float]
 """x and y in pixels."""
 
 LADDER = Canvas(width=880.0, height=78.0, left=96.0, right=150.0, top=30.0, bottom=48.0)
-"""The size of the picture without rungs."""
+"""The size of the picture before the height of its rungs is added."""
 RUNG = 58.0
 """Height of a rung."""
 SHAPES = (circle, circle, arrow, cross)

@@ -14,7 +14,7 @@ from ash.report.markup import Markup, join, table, tag
 from ash.simulation.simulate import TEAM_EFFICIENCY, THREADS, Speedups, speedups_of
 
 TIMELINE = Canvas(width=880.0, height=72.0, left=56.0, right=16.0, top=26.0, bottom=46.0)
-"""The size of the picture without rows."""
+"""The size of the picture before the height of its rows is added."""
 ROW, LEAST_ROW, MOST_HEIGHT = 26.0, 6.0, 640.0
 MOST_BARS = 6000
 MOST_TICKS = 16
@@ -94,7 +94,7 @@ def _of(rows: Columns, candidates: NDArray[np.int64]) -> Columns:
 
 
 def _longest(rows: Columns) -> Columns:
-    """Return the rows of longest duration, in their order, if there are too many rows to draw."""
+    """Return the rows; if there are too many to draw, only those of longest duration, in the same order."""
     if len(rows["start"]) <= MOST_BARS:
         return rows
     longest = np.sort(np.argsort(rows["start"] - rows["end"], kind="stable")[:MOST_BARS])

@@ -18,12 +18,12 @@ MOST_ROWS = 1000
 SQUARE = Canvas(width=420.0, height=420.0, left=66.0, right=16.0, top=34.0, bottom=50.0)
 
 MATRIX = Canvas(width=108.0, height=86.0, left=96.0, right=12.0, top=34.0, bottom=52.0)
-"""The size of a confusion matrix without classes."""
+"""The size of a confusion matrix before the size of its cells is added."""
 LEAST_WIDTH = 320.0
 CELL, LARGE_CELL, FEW = 26.0, 44.0, 8
 """Sizes of cells; cells are large if there are at most FEW classes."""
 MOST_NUMBERS = 12
-"""With more classes, cells are too small for numbers."""
+"""With more classes than this, cells are too small for numbers."""
 FAINTEST = 0.12
 
 

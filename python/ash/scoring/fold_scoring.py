@@ -1,6 +1,6 @@
-"""Chooses how the candidates of a run are scored: by a metric that is defined on the validation rows, or a function.
+"""Chooses how candidates are scored: by a metric that is defined on the validation rows, or by a user's function.
 
-A user's function gets one scorer per fold; the scorers never run at the same time.
+For a user's function there is one scorer per fold. Only one scorer runs at a time.
 """
 
 import hashlib
@@ -137,7 +137,7 @@ def _targets(fold: Fold, rows: Any) -> NDArray[Any]:
 
 
 def check_scorers(scoring: Scoring | None, scorers: "Sequence[ValidationScorer]", ended: str, restored: bool) -> None:
-    """Raise the error of the user's function, or AllDiverged if neither it nor an earlier run returned a number."""
+    """Raise the error of the user's function, or AllDiverged if it returned no finite number, even in earlier calls."""
     for scorer in scorers:
         if isinstance(scorer.error, Exception) and scorer.is_of_sklearn:
             raise SettingError(f"{scoring} failed: {scorer.error}") from scorer.error

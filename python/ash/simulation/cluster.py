@@ -10,7 +10,7 @@ from ash.errors import SettingError
 
 STATES = ("stay", "travel")
 MOST_IN_FLIGHT = 1024
-"""The most jobs in flight per thread; this is enough to hide any realistic latency."""
+"""The maximum number of jobs in flight per thread, which is enough to hide any realistic latency."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -28,8 +28,8 @@ class Cluster:
         Threads of each process; the last process has the remaining threads. `ash.simulate` takes the total number of
         threads.
     in_flight : int, default 1
-        Jobs that are sent per thread of a process before their results are known, including the running job, 1 to 1024.
-        With 2 the next job has already arrived when the running job ends.
+        The maximum number of unfinished jobs at a process, per thread of the process and including the running job, 1
+        to 1024. With 2 the next job has already arrived when the running job ends.
     latency : float, default 0.0
         Seconds between the transmission of a message and its arrival, each way.
     bandwidth : float, optional
@@ -37,10 +37,12 @@ class Cluster:
     process_bandwidth : float, optional
         Bytes per second of each process's line, each way. Unlimited by default.
     data_bytes : float, default 0.0
-        Bytes that each process needs before its first job. Processes that have received them pass them on to others.
+        Bytes that each process needs before its first job. Processes that have received them pass them on to other
+        processes.
     state_bytes : number, array, distribution or callable, default 0.0
-        Bytes of a candidate's state after a job. An array of shape (candidates,) has a size per candidate, and one of
-        shape (candidates, rungs) a size after each rung. Distributions and callables are used as for ``costs``.
+        Bytes of a candidate's state after a job. An array of shape (candidates,) has one size per candidate. An array
+        of shape (candidates, rungs) has one size per candidate and rung. Distributions and callables are used as for
+        ``costs``.
     states : {"stay", "travel"}, default "stay"
         "stay": a state stays on the process of its last job, and moves directly to another process if the next job runs
         there. "travel": a state is sent to the coordinator with each result, and back out with the next job.

@@ -2,8 +2,8 @@
 
     simulate, or simulate_result (the jobs of a run) -> _core.simulate, once for each number of threads -> Simulation
 
-W is the seconds of all jobs on one thread, D the largest sum of the seconds of one candidate's jobs, and p the number
-of threads.
+W is the sum of the seconds of all jobs on one thread. D is the sum of the seconds of one candidate's jobs, for the
+candidate with the largest sum. p is the number of threads.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ two threads (bench/results/teams.json)."""
 
 _CANDIDATE_BYTES = 24
 """A lower bound for the bytes that the simulation needs per candidate waiting in a rung."""
-_SHORTEST = 1e-9  # shorter recorded jobs count as this many seconds, so that no job is free
+_SHORTEST = 1e-9  # in seconds; shorter recorded jobs are extended to this, so that no job is free
 _FROM_THE_RUN = ("candidates", "costs", "eta", "min_epochs", "scores")
 
 _COLUMNS = {
@@ -79,18 +79,19 @@ class Simulation:
         speedup
             The makespan on one thread without a cluster, divided by the makespan of this row.
         bound
-            ``max(W / p, D)``: without teams no schedule of these jobs is shorter.
+            ``max(W / p, D)``, a lower bound of the makespan without teams.
         work_per_thread
-            ``W / p``: with teams no schedule is shorter.
+            ``W / p``, a lower bound of the makespan with teams.
         halving
             The makespan of the same jobs with a barrier after each rung and at most one thread per job. It is computed
             as the sum over rungs of their work divided by ``min(jobs, p)``.
         jobs, epochs
             Numbers of finished jobs and of their epochs.
         work, chain
-            W and D of this row. With ``schedule="greedy"`` decisions depend on the threads, and so do W and D.
+            W and D of this row. With ``schedule="greedy"`` decisions depend on the number of threads, and so do W and
+            D.
 
-        Rows for a cluster also have the following keys; their seconds are again lower bounds of any schedule:
+        Rows for a cluster also have the following keys. Those in seconds are also lower bounds of the makespan:
 
         processes
             Number of processes.
@@ -103,14 +104,15 @@ class Simulation:
         line
             Seconds that the busiest line was transmitting in one direction.
         latency
-            Seconds in which messages were in transit: twice the latency, times the number of rungs that were reached or
-            the number of jobs per place in flight, whichever is larger.
+            Seconds that messages were in transit: twice the latency, multiplied by the number of rungs that were
+            reached or by the number of jobs per place in flight, whichever is larger.
         bounded_by
             The largest lower bound: "work" (``W / p``), "longest chain" (D), "coordinator", "line", "latency" or
-            "workers". The last is W divided by the virtual workers of a reproducible schedule, which are then too few
-            for the threads. If the makespan is far above all bounds, several of them contribute.
+            "workers". The bound "workers" is W divided by the number of virtual workers of a reproducible schedule. If
+            it is the largest bound, there are too few virtual workers for the threads. If the makespan is far above all
+            bounds, several of them contribute.
     W : float
-        The seconds of all jobs, in the run on one thread.
+        The sum of the seconds of all jobs, in the run on one thread.
     D : float
         The largest sum of the seconds of one candidate's jobs, which must run one after the other, in the run on one
         thread.
@@ -193,16 +195,17 @@ def simulate(
           for each candidate.
         - A callable: ``costs(generator, candidates)`` receives a NumPy generator and returns one of the two arrays.
     scores : None or array, default None
-        Scores of shape (candidates,) or (candidates, rungs); higher is better, and NaN is diverged. By default they are
-        drawn with `seed`: a quality of the candidate, uniform in 0..1, plus noise. The noise is uniform in -1/2..1/2 in
-        the lowest rung and shrinks by the square root of `eta` per rung, like an average over the epochs.
+        Scores of shape (candidates,) or (candidates, rungs); higher is better, and NaN is diverged. By default a score
+        is the candidate's quality plus noise, both drawn with `seed`. The quality is uniform in 0..1. The noise is
+        uniform in -1/2..1/2 in the lowest rung and shrinks by the square root of `eta` per rung, like an average over
+        the epochs.
     workers : int, default 32
         Virtual workers of ``schedule="reproducible"``.
     schedule : {"reproducible", "greedy"}, default "reproducible"
         As in `ash.tune`. The virtual clock uses `costs` without noise.
     order : {"finish", "start", "rung"}, default "finish"
         Which outstanding job of the virtual clock a thread takes next: the job with the lowest virtual finish (as in
-        `ash.tune`), with the lowest virtual start, or in the highest rung. It does not change any decision.
+        `ash.tune`), with the lowest virtual start, or in the highest rung. The order does not change any decision.
     teams : bool, optional
         Whether a thread without a job helps with the job that has the most work left per thread. The default is True
         without a cluster; threads of a cluster do not form teams.
@@ -210,8 +213,9 @@ def simulate(
         The speed that each further thread adds to a job, 0 to 1: a team of s threads is
         ``1 + (s - 1) * team_efficiency`` times as fast as one thread.
     noise : float, default 0.0
-        Noise of the real seconds, which are the costs times a lognormal factor with mean 1, drawn with `seed` for each
-        job. `noise` is the standard deviation of the factor's logarithm, 0 to 10; 0.1 means about 10 %.
+        Noise of the real seconds of jobs, 0 to 10. Real seconds are the costs times a lognormal factor with mean 1,
+        drawn with `seed` for each job. `noise` is the standard deviation of the factor's logarithm; with 0.1 the
+        seconds vary by about 10 %.
     cluster : Cluster, optional
         The network between the coordinator and many processes, with its latency and bandwidths, the bytes that are
         sent, and the time that decisions take. By default all threads are in one process, and decisions are free.
@@ -270,11 +274,11 @@ def simulate(
 def simulate_result(result: "History", threads: int | Sequence[int] = THREADS, **changes: Any) -> Simulation:
     """Simulate a run with its own costs and scores; see `Result.simulate`, and `recorded_jobs` for unrecorded jobs.
 
-    Teams are simulated if this run had any. The recorded core seconds then include the overhead of sharing, so the
-    default `team_efficiency` is 1; if the run had no teams, it is `TEAM_EFFICIENCY`. A team has at most as many threads
-    as the candidate's recorded `team_limit`. If the ladder and the schedule are unchanged, the simulation makes the
-    same decisions as a completed reproducible run. A run that was stopped early, or that drew its candidates from a
-    stream, is simulated until all its candidates are done.
+    By default teams are simulated if the run had teams. The recorded core seconds then include the overhead of sharing
+    jobs, so the default `team_efficiency` is 1. If the run had no teams, the default is `TEAM_EFFICIENCY`. A team has
+    at most as many threads as the candidate's recorded `team_limit`. If the ladder and the schedule are unchanged, the
+    simulation makes the same decisions as a completed reproducible run. A run that was stopped early, or that drew its
+    candidates from a stream, is simulated until all its candidates are done.
 
     Raises
     ------
@@ -475,10 +479,10 @@ def _table(name: str, value: Any, ladder: LadderSettings) -> Table:
 def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> dict[str, Table]:
     """Return the times and results of all jobs; those of unrecorded jobs are estimated.
 
-    A recorded job has its virtual cost from the run (after a greedy run, its seconds) and takes its `core_seconds`. An
+    A recorded job keeps its virtual cost (after a greedy run, its seconds) and takes its recorded `core_seconds`. An
     unrecorded job takes its epochs times the seconds per epoch of the candidate's other jobs. Its score and loss are
-    the candidate's latest. A candidate without recorded jobs gets the medians over the other candidates, also for its
-    team limit.
+    the candidate's latest. A candidate without recorded jobs gets the medians over the other candidates, including the
+    median team limit.
 
     Parameters
     ----------
@@ -495,7 +499,7 @@ def recorded_jobs(columns: Columns, candidates: int, epochs: Sequence[int]) -> d
     -------
     dict of str to float64 array
         Arguments of `_core.simulate`: virtual `costs`, real `seconds`, `scores` and `losses` [candidates, rungs], and
-        `team_limits` [candidates], the most threads that share a job.
+        `team_limits` [candidates], the maximum number of threads that share a job.
     """
     seconds = np.maximum(columns["core_seconds"], _SHORTEST)
     virtual = columns["virtual_end"] - columns["virtual_start"]
