@@ -374,19 +374,20 @@ class Tuner:
         stop_score: float = ...,  # a score that ends the run; NaN: none
         patience: int = 0,  # decisions in a row without a better score that end the run; 0: no limit
         report_limit: int = 0,  # maximum number of decided jobs; 0: no limit
-        work_limit: float = 0.0,  # multiply-adds after which no job begins; 0: no limit
+        work_limit: float = 0.0,  # multiply-adds after which no more jobs are started; 0: no limit
         # One function per fold, or empty. score(network, predictions [validation rows, outputs] in the units of y)
         # replaces the metric. Any thread calls it; it must neither throw nor refer to the tuner. NaN: the job diverged.
         scorers: Sequence[Callable[[Network, NDArray[np.float32]], float]] = ...,
         keep: int = 1,  # how many of the best networks, and of the best external candidates, are kept
-        mailbox: Mailbox | None = None,  # passes on up to `capacity` jobs at a time; `threads` do the others
+        mailbox: Mailbox | None = None,  # sends up to `capacity` jobs at a time elsewhere; `threads` run the rest
         # Executes the jobs of candidates that are not networks. external(candidate, rung, epochs, is_stopped) returns
         # score, loss, hash and scores of the folds, or None if it was stopped. Any thread calls it; it must not throw.
         external: Callable[[int, int, int, Callable[[], bool]], _ExternalResult | None] | None = None,
         ahead: int = 1024,  # how many candidates shall wait to enter; 0: requested only for an idle worker
     ) -> None: ...
     def start(self) -> None: ...
-    # Waits at most `seconds`, or until candidates are wanted. True: all threads have ended. Raises their exceptions.
+    # Waits at most `seconds`, or until candidates are wanted. Returns whether all threads have ended. Raises exceptions
+    # of the threads.
     def wait(self, seconds: float) -> bool: ...
     def stop(self) -> None: ...  # returns at once; jobs stop within a block of rows and leave no record
     def limit(self, seconds: float) -> None: ...  # sets the deadline, from now; only for a reproducible schedule
@@ -400,7 +401,8 @@ class Tuner:
     def events(self) -> list[tuple[str, int, int, float, float]]:
         """Return the events since the last call.
 
-        Each is (started, finished, diverged or promoted; candidate; rung, the lower one if promoted; seconds; score).
+        An event is a tuple: kind (started, finished, diverged or promoted), candidate, rung (for a promotion the lower
+        rung), seconds, score.
         """
     # Returns candidate, rung and scores [jobs, folds], in the order in which the jobs finished.
     def fold_scores(self) -> dict[str, NDArray[Any]]: ...
@@ -456,7 +458,7 @@ def train(
     growth: int = 1,
     instruction_set: str = "",
 ) -> tuple[Network, NDArray[np.float64]]:
-    """Train one candidate and return its network and the loss of every epoch, NaN once diverged; epochs may be 0."""
+    """Train one candidate and return its network and the loss of each epoch (NaN once it diverged); epochs may be 0."""
 
 # Computes a native metric: higher is better (errors are negated), NaN if undefined. Weights are above 0; the array is
 # empty if all are equal. `level` is the quantile level of the pinball loss.

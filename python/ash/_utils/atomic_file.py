@@ -42,7 +42,7 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename durable; systems that cannot open or sync folders, such as Windows, do so by themselves."""
+    """Make the rename durable. Systems that cannot open or sync folders, such as Windows, need no such call."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Checks single arguments. NumPy's integers and numbers count as such; booleans do not."""
+"""Checks single arguments. NumPy's integers and numbers are accepted like Python's; booleans are refused as numbers."""
 
 import inspect
 import math

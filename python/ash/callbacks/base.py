@@ -127,15 +127,16 @@ class Callback:
 
     Order: the methods of several callbacks are called in the order of the list. Jobs are reported in order of decision.
     With the reproducible schedule this order is the same on any number of threads; with "greedy" it is the order of
-    finishing. Jobs are reported in batches, at intervals of 50 ms or more, and all of them before `on_end`. With a
-    journal, a job is reported at most once over all calls. If a call dies after it has recorded jobs, the next call
+    finishing. Jobs are reported in batches, at intervals of 50 ms or more. All jobs are reported before `on_end`. With
+    a journal, a job is reported at most once over all calls. If a call dies after it has recorded jobs, the next call
     does not report these jobs.
 
     Errors: an exception in `on_start` or `on_job` ends the run, and `ash.tune` raises it once the threads have ended.
     An exception in `on_end` becomes a warning, since there is already a result. Ctrl-C in a method acts like Ctrl-C in
     the run.
 
-    Cost: none without callbacks. With callbacks, a few microseconds per job in the calling thread, plus their own time.
+    Cost: none without callbacks. With callbacks, a few microseconds per job in the calling thread, plus the time of the
+    callbacks themselves.
 
     scikit-learn clones and pickles estimators together with their parameters. So a callback of an estimator must
     support `copy.deepcopy` and pickling, before and after a run. A clone uses its own copies of the callbacks.

@@ -1,4 +1,4 @@
-"""Prints the output of the commands: errors as one line, no control characters, no failure if a pipe is closed."""
+"""Prints the output of the commands, with errors as one line, without control characters, even if a pipe is closed."""
 
 import argparse
 import os

@@ -54,7 +54,7 @@ class _Told:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The page at one time, drawn from `told` with its first `jobs` jobs.
+    """One drawing of the page, made from `told` with its first `jobs` jobs.
 
     Each value of `sections`, and `data`, is a pair of the version in which the content last changed and the content.
     """
@@ -179,7 +179,7 @@ def _waiting(told: _Told, jobs: list[JobRecord]) -> Section:
 
 
 def history_so_far(run: Run, jobs: Sequence[JobRecord], params: Sequence[Params], started: datetime) -> History | None:
-    """Return the history up to these jobs, or None while all of them have diverged.
+    """Return the history up to these jobs, or None if all of them have diverged.
 
     During a run two facts are unknown: which threads helped with jobs, and the recall of the rungs. A promotion is
     known once the job in the next rung has finished. `params` are the hyperparameters of the candidates up to the

@@ -211,7 +211,7 @@ class Description:
     inputs: tuple[ExportInput, ...]
     columns: tuple[ExportColumn, ...]  # in order of their features
     scalings: tuple[Scaling, ...]  # the distinct scalings of the networks; an identity scaling if there are only trees
-    neighbors: Neighbors | None  # their features come last and are scaled like the others
+    neighbors: Neighbors | None  # the neighbor features come last and are scaled like other features
     networks: tuple[NetworkMember, ...]
     trees: tuple[TreesMember, ...]
     classes: NDArray[Any] | None  # the labels [outputs]; None for regression

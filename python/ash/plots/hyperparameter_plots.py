@@ -1,4 +1,4 @@
-"""Plots hyperparameters: their importance, the score against one of them, and all of them at once."""
+"""Plots hyperparameters: their importance, the score against one hyperparameter, and all hyperparameters at once."""
 
 import math
 from typing import TYPE_CHECKING, Any

@@ -3,8 +3,9 @@
     core threads -> events -> calling thread: Board (counts) -> View (silent | plain lines | live table) -> stderr
                                                                      (notebook: HTML table) -> output of the cell
 
-Threads: everything runs in the thread that called `ash.tune`, on batches of events. No core thread waits for it. A view
-that can no longer write (closed terminal, broken pipe) becomes silent, so a display error does not end a run.
+Threads: everything runs in the thread that called `ash.tune`, on batches of events. No core thread waits for the
+display. A view that can no longer write (closed terminal, broken pipe) becomes silent, so a display error does not end
+a run.
 """
 
 import math

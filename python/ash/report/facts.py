@@ -63,7 +63,7 @@ class Facts:
 
     @cached_property
     def ranked(self) -> Rows:
-        """Return the candidates with a job: the winner first, the others by rank, ties by number."""
+        """Return the candidates with a job: first the winner, then the other candidates by rank (ties by number)."""
         standing, best = self.standing, self.history.best_candidate
         rows = np.flatnonzero(standing.rung >= 0)
         order = rows[np.lexsort((rows, -standing.rank[rows], rows != best))]

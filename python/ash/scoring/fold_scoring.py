@@ -152,7 +152,7 @@ POSITIVE = ("f1", "average_precision")
 
 
 def usable_metric(fold: Fold, options: Options) -> str:
-    """Return the metric; if undefined on the validation rows, replace a default metric and refuse a given one."""
+    """Return the metric; if undefined on the validation rows, replace a default metric, or refuse the user's metric."""
     metric = metric_of(fold.table.task, options.metric or METRIC_OF_LOSS.get(options.loss))
     _check_positive(metric, fold.table.classes_)
     targets = fold.y[fold.validation]

@@ -20,7 +20,8 @@ class Cluster:
     The coordinator receives results and sends the next jobs one at a time, taking `decision_seconds` for each job. Each
     line transmits one message at a time in each direction. A message arrives `latency` seconds after both the
     coordinator's line and the process's line have transmitted it. A job goes to the process that has its state if that
-    process has room for another job, otherwise to the process with the most room. By default nothing takes any time.
+    process has room for another job, otherwise to the process with the most room. By default messages and decisions
+    take no time.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ class Simulation:
         makespan
             Time from the start to the end of the last job.
         utilization
-            The share of the threads' time that they spent in jobs, including helping others, 0 to 1.
+            The share of the threads' time that they spent in jobs, including jobs of other threads, 0 to 1.
         speedup
             The makespan on one thread without a cluster, divided by the makespan of this row.
         bound
