@@ -1,4 +1,4 @@
-"""Implements `ash-tune check` and `ash-tune repeat`, which test whether a model came from these rows and this code.
+"""Implements `ash-tune check` and `ash-tune repeat`, which test whether a model came from given rows and this code.
 
     check     compares the hashes of the rows and of the model with the model's record, without training
     repeat    repeats the run from the record, and compares every decision and the model

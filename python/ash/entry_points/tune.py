@@ -63,7 +63,8 @@ def tune(
     time_limit : float, optional
         Seconds after which the run stops and returns the best model so far.
     first : sequence of dict, result, path, Journal or Optuna study, optional
-        Configurations to try before all others; see `ash.tune_function`. A dict names all hyperparameters that apply.
+        Configurations to try before all others; see `ash.tune_function`. A dict must name all hyperparameters that
+        apply.
     metric : str or callable, optional
         The score that ranks candidates: accuracy (default), balanced_accuracy, neg_log_loss, roc_auc; r2 (default),
         neg_root_mean_squared_error, neg_mean_absolute_error; a scikit-learn scorer; ``scorer(estimator, X, y)``.

@@ -29,7 +29,7 @@ SHADES = 8
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear or logarithmic scale that maps low..high to the pixels start..stop; ticks need low < high."""
+    """A linear or logarithmic scale that maps low..high to the pixels start..stop; `ticks` requires low < high."""
 
     low: float
     high: float
