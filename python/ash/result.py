@@ -758,7 +758,7 @@ class FunctionResult(RunResult):
 
 
 def causes(failures: Sequence[FailureRecord]) -> str:
-    """Return a table of the causes, most frequent first: how often, which kind, and the last line of the text."""
+    """Return a table of the causes of failures, most frequent first: count, kind, and last line of the text."""
     found = Counter((failure.kind, (failure.text.strip().splitlines() or [""])[-1][:200]) for failure in failures)
     shown = [(count, kind, line) for (kind, line), count in found.most_common(CAUSES_SHOWN)]
     more = [f"and {len(found) - CAUSES_SHOWN} more causes"] if len(found) > CAUSES_SHOWN else []

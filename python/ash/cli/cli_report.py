@@ -87,7 +87,7 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """Return the text of a CSV cell: numbers in full precision, widths as JSON, no text that is run as a formula."""
+    """Return the text of a CSV cell: numbers in full precision, widths as JSON, formulas after an apostrophe."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, tuple):

@@ -88,7 +88,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        """Bind without the DNS lookup of this machine's name that HTTPServer does."""
+        """Bind without looking up the name of this machine by DNS, which HTTPServer would do."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = HOST, self.server_address[1]
 

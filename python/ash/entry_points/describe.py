@@ -11,7 +11,7 @@ from ash.options import read_options
 
 
 def describe(X: Any, y: Any = None, *, task: str | None = None, categorical_features: Any = None) -> TableSummary:
-    """Return for each column of a table its kind, how it is encoded and why, and what looks suspicious.
+    """Return, for each column of a table, its kind, its encoding and the reason for it, and anything suspicious.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Draws the part of the section on the winner about columns: permutation importance and partial dependence."""
+"""Draws the columns within the section on the winner: their permutation importance and partial dependence."""
 
 import math
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ Numbers = NDArray[np.float64]
 
 PANEL = Canvas(width=300.0, height=200.0, left=52.0, right=12.0, top=30.0, bottom=28.0)
 SPREAD = 0.24
-"""How far from its level a point may be drawn, in units of the distance between two levels."""
+"""The maximum distance of a point from its level, in units of the distance between two levels."""
 SMALLEST, LARGEST = 1.9, 5.0
 """Radius of a point in the lowest and the highest rung."""
 LETTER = 7.0
