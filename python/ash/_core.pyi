@@ -45,7 +45,7 @@ class Ladder:
         promotion: str = "capped",  # "capped" | "paper" | "improving"
         epoch_limit: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
         stop_score: float = ...,  # a score that ends the run; NaN: none
-        patience: int = 0,  # the run ends after this many reports without a better score; 0: no limit
+        patience: int = 0,  # the run ends after this many reports in a row without a better score; 0: no limit
         rungs: Sequence[tuple[int, int]] = (),  # (places, epochs) per rung, instead of eta, min_epochs and max_rungs
     ) -> None: ...
     def next(self) -> Job | None: ...
@@ -372,7 +372,7 @@ class Tuner:
         memory_limit: int = 0,  # maximum size of waiting states in bytes; 0: no limit
         epoch_limit: int = 0,  # maximum number of epochs of all jobs together; 0: no limit
         stop_score: float = ...,  # a score that ends the run; NaN: none
-        patience: int = 0,  # the run ends after this many decisions without a better score; 0: no limit
+        patience: int = 0,  # the run ends after this many decisions in a row without a better score; 0: no limit
         report_limit: int = 0,  # maximum number of decided jobs; 0: no limit
         work_limit: float = 0.0,  # multiply-adds after which no more jobs are started; 0: no limit
         # One function per fold, or empty. score(network, predictions [validation rows, outputs] in the units of y)

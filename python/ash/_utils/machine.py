@@ -40,8 +40,8 @@ _FILE_CACHE = re.compile(r"^(?:total_)?inactive_file (\d+)$", re.MULTILINE)  # c
 
 STATES_SHARE = 0.5
 """The share of the remaining memory that the states of waiting candidates may take. The other half is for the core's
-copy of the table, the scratch memory of the threads, the returned models and other programs. A cautious limit costs
-little: states beyond it can be trained again, but a process that the system kills for its memory use is lost."""
+copy of the table, the scratch memory of the threads, the returned models and other programs. The limit is cautious,
+because states beyond it can be trained again, but a process that the system kills for its memory use is lost."""
 
 
 @dataclass(frozen=True)
