@@ -63,8 +63,7 @@ def tune(
     time_limit : float, optional
         Seconds after which the run stops and returns the best model so far.
     first : sequence of dict, result, path, Journal or Optuna study, optional
-        Configurations to try before all others; see `ash.tune_function`. A dict must name all hyperparameters that
-        apply.
+        Configurations to try before all others; see `ash.tune_function`. A dict names all that apply.
     metric : str or callable, optional
         The score that ranks candidates: accuracy (default), balanced_accuracy, neg_log_loss, roc_auc; r2 (default),
         neg_root_mean_squared_error, neg_mean_absolute_error; a scikit-learn scorer; ``scorer(estimator, X, y)``.
@@ -93,8 +92,7 @@ def tune(
     config : SearchConfig, optional
         All other options, for example for the ladder, the schedule, memory and missing cells.
     record : RunRecord, optional
-        `Result.record` of an earlier run. The call repeats that run, without using a clock. Pass the same rows, and
-        leave out all settings that the record contains.
+        `Result.record` of an earlier run, which is repeated, without a clock. Pass the same rows and no other settings.
 
     Returns
     -------
