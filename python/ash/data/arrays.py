@@ -21,8 +21,8 @@ Matrix: TypeAlias = NDArray[np.float64]
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 EXACT = 2**53  # larger integers may not be exact in float64
 _LINE_CELLS, _LINE_BYTES = 16, 64  # the core's standardized float32 rows are padded to whole cache lines
-_SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes in the core's copy of a sparse table
-_ALWAYS_FITS = 2**20  # below this size the memory limits are not read: that takes longer than predicting a row
+_SPARSE_CELL, _SPARSE_ROW = 8, 12  # bytes per stored cell and per row in the core's copy of a sparse table
+_ALWAYS_FITS = 2**20  # bytes; for smaller tables the free memory is not read: that takes longer than a prediction
 
 
 def refuse_type(data: Any, name: str) -> None:
@@ -158,7 +158,7 @@ def refuse_values(
     Parameters
     ----------
     numbers : array, optional
-        The row number of each value in the user's table; only needed if the column holds some of its rows.
+        The row number of each value in the user's table; needed only if the column has only some of the table's rows.
     infinite_todo : str
         The advice for infinite values, for the message.
     """

@@ -53,7 +53,7 @@ class Column(ABC):
     rows : int
         Number of rows.
     order : int64 array [rows] or None
-        The number, in the user's data, of each row of the column; None for all rows in order.
+        The index in the user's data of each row of the column; None if the column has all rows in their original order.
     spelling : Spelling or None
         How numbers or dates were written in the text from which they were read; None if they were not read from text.
     """
@@ -74,7 +74,7 @@ class Column(ABC):
     def with_numbers(
         self, numbers: NDArray[np.float64], kind: Kind = "number", spelling: Spelling | None = None
     ) -> "Column":
-        """Return a column for the same rows with other cells: these numbers, or these days if `kind` is "date"."""
+        """Return a column with the same rows but new values: `numbers`, which are days if `kind` is "date"."""
         if self.order is not None:
             numbers, given = np.full(int(self.order.max()) + 1, np.nan), numbers
             numbers[self.order] = given
@@ -84,7 +84,7 @@ class Column(ABC):
         return made if self.order is None else made.with_order(self.order)
 
     def _at(self, rows: slice) -> slice | Order:
-        """Return the positions, in the user's data, of some rows of the column."""
+        """Return the indices in the user's data of these rows of the column."""
         return rows if self.order is None else self.order[rows]
 
     @property
@@ -121,7 +121,7 @@ class _NumberColumn(Column):
     natural: Kind = "number"
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether the column can be read as `kind`: as numbers always, otherwise if all cells are missing."""
+        """Return whether the column can be read as `kind`: always as numbers, else only if all cells are missing."""
         return kind == "number" or _is_empty(self)
 
     def cells(self, rows: slice) -> list[str | None]:
@@ -143,7 +143,7 @@ class ArrayColumn(_NumberColumn):
     def _objects(self, rows: slice) -> list[Any]:
         values = self.values[self._at(rows)]
         if values.dtype.kind == "f" and values.itemsize < 8:
-            return [float(str(value)) for value in values]  # 0.1, not the float64 closest to the float32
+            return [float(str(value)) for value in values]  # the shortest decimal of the float32, such as 0.1
         cells: list[Any] = values.tolist()
         return cells
 
@@ -213,7 +213,7 @@ class DateColumn(Column):
         self._read, self.spelling = read, spelling
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether the column can be read as `kind`: as dates always, otherwise if all cells are missing."""
+        """Return whether the column can be read as `kind`: always as dates, else only if all cells are missing."""
         return kind == "date" or _is_empty(self)
 
     def numbers(self, rows: slice) -> NDArray[np.float64]:
@@ -266,7 +266,7 @@ class CellColumn(Column):
         parts = []
         for first, stop in blocks(self.rows):
             cells = self._read(self._at(slice(first, stop)))
-            for text in dict.fromkeys(filter(_is_str, cells)):  # in order, so an error names the first such cell
+            for text in dict.fromkeys(filter(_is_str, cells)):  # keeps the order, so an error names the first such cell
                 if text in known:
                     continue
                 try:
@@ -351,7 +351,7 @@ def as_category(column: Column) -> Column:
 
 
 def copied(column: Column, kind: Kind) -> Column:
-    """Return a copy of the column, read as this kind, that does not refer to the user's data and can be pickled."""
+    """Return a picklable copy of the column, read as this kind, without references to the user's data."""
     if kind == "category":
         cells = np.array(column.cells(slice(None)), object)
         return CellColumn(column.label, column.dtype, column.rows, partial(_cells_at, cells), is_text=False)
@@ -371,7 +371,7 @@ def _numbers_at(numbers: NDArray[np.float64], rows: slice | Order) -> NDArray[np
 
 
 def _is_scalar(kind: type) -> bool:
-    """Return whether a cell of this type is text, a real number or missing; other types with a length are not."""
+    """Return whether cells of this type are scalars: text, real numbers or missing values."""
     if issubclass(kind, str) or kind in (type(None), float, int, bool):
         return True
     if issubclass(kind, (complex, np.complexfloating, np.datetime64, np.timedelta64)) or hasattr(kind, "__len__"):
@@ -406,7 +406,7 @@ def _text(cell: Any) -> str | None:
     if _is_missing(cell):
         return None
     if isinstance(cell, str):
-        return str.__str__(cell)  # the plain text, even of a cell that is a str Enum
+        return str.__str__(cell)  # turns a member of a str Enum into its plain text
     if isinstance(cell, (int, np.integer, np.bool_)):
         return str(cell)
     try:

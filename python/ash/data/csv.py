@@ -51,16 +51,16 @@ OTHER_FILES = {
     b"\xfe\xff": (UTF_16, "pass --encoding utf-16, or save it in UTF-8"),
 }
 """The first bytes of files that are not CSV, each with the kind of file and the advice for the message."""
-_SHOWN = 50  # characters of a row in a message
+_SHOWN = 50  # maximum number of characters of a row that a message shows
 
 Choose: TypeAlias = Callable[[Sequence[str]], Mapping[str, bool]]
-"""A function that takes the names of all columns and returns those to read. Each is mapped to whether its cells must
-stay text even if they look like numbers, such as "007"."""
+"""A function that takes the names of all columns, and returns a dict with the names of those to read. The value of a
+name is True if the column's cells must stay text even if they look like numbers, such as "007"."""
 
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How a CSV file is written, as far as it is known.
+    """The format of a CSV file: delimiter, decimal point and encoding.
 
     Attributes
     ----------
@@ -205,7 +205,7 @@ def _read(file: IO[bytes], head: _Head, name: str, columns: list[str], texts: Se
         decimal_point=form.decimal,
     )
     parse = arrow.ParseOptions(delimiter=head.sep, newlines_in_values=True)
-    for threads in (True, False):  # errors have row numbers only with one thread
+    for threads in (True, False):  # after an error, read with one thread, whose errors name the row
         file.seek(0)
         reading = arrow.ReadOptions(
             column_names=head.names if head.is_missing or head.is_renamed else None,

@@ -3,8 +3,8 @@
     datetime64, date objects, series of dates      ->  microseconds  ->  days_of     ->  days
     learn_dates(texts)  ->  DateSpelling           ->  number(text)              ->  days
 
-Times with a time zone are converted to UTC. A date gives the same bits from any source, because days and the rest of a
-day are separated in whole microseconds.
+Times with a time zone are converted to UTC. A date is converted to the same bits from any source, because whole days
+and the time of day are separated in whole microseconds.
 """
 
 import datetime
@@ -39,7 +39,7 @@ _DATES = {
 _TIME = r"(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<half>[AaPp][Mm]))?"
 _ZONE = r"(?: ?(?P<zone>Z|UTC|[-+](?:0\d|1[0-4]):?[0-5]\d))?"
 _FIRST_YEAR, _LAST_YEAR = 1800, 2199
-"""The years of dates without a day: "2345-01" is more likely a part number than a date."""
+"""The first and the last year of a date without a day; text such as "2345-01" is more likely a part number."""
 _CENTURY = 69  # two-digit years from this one on are in the 1900s, others in the 2000s, as in POSIX
 
 

@@ -1,7 +1,7 @@
 """Reads the tables of the command line: CSV (also .gz) and Parquet files, and four of scikit-learn's data sets.
 
 All of them become Arrow tables, which frames.py reads. A category remains a category for any selection of rows, even if
-all remaining texts spell numbers.
+all selected texts spell numbers.
 """
 
 import re
@@ -79,7 +79,7 @@ class FileTable:
 
 
 def _contiguous(column: Column, values: "pyarrow.ChunkedArray") -> Column:
-    """Return a column of numbers without missing cells as an array, which is fast to select rows from."""
+    """Convert a column of numbers without missing cells to an ArrayColumn, from which rows are selected faster."""
     from pyarrow import types
 
     if not types.is_integer(values.type) and not types.is_floating(values.type):
@@ -241,7 +241,7 @@ def read_file(name: str, choose: Choose, form: CsvFormat | None = None) -> FileT
     name : str
         A path, or a key of BUILT_IN (use ./name for a file with such a name).
     choose : callable
-        Chooses the columns to read, at least one; see `Choose` in csv.py.
+        Returns the columns to read, at least one; see `Choose` in csv.py.
     form : CsvFormat, optional
         How a CSV file is written.
 

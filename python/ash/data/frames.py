@@ -63,7 +63,7 @@ _NUMBERS_TODO = "turn it into numbers first, for example seconds"
 _SPLIT_TODO = "split it into several columns"
 _TEXT_TODO = "decode it to text first"
 _SCANNED_CELLS = 2**17  # cells scanned at a time: 1 MiB of float64
-_LISTED = 5  # the most columns that a message names
+_LISTED = 5  # maximum number of columns that a message names
 
 
 def at_most(facts: Sequence[str]) -> list[str]:
@@ -96,7 +96,7 @@ class _MatrixColumns(Sequence[Column]):
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A table with at least one row and one column, which refers to the user's data.
+    """A table with at least one row and one column; it refers to the user's data instead of copying it.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Frame:
         The user's table if it is a sparse matrix, or one array of real numbers or booleans (of any dtype, byte order
         and stride); else None.
     order : int64 array [rows] or None
-        The number, in the user's table, of each row of the frame; None for all rows in order.
+        The index in the user's table of each row of the frame; None if the frame has all rows in their original order.
     """
 
     rows: int
@@ -143,7 +143,7 @@ class Frame:
         return Frame(self.rows, names, tuple(self.columns[places[name]] for name in names), None, self.order)
 
     def copied(self, kinds: Sequence[Kind]) -> "Frame":
-        """Return a copy of the frame, its columns read as these kinds, that does not refer to the user's table."""
+        """Return a copy that does not refer to the user's table, with each column read as the given kind."""
         columns = tuple(copied(column, kind) for column, kind in zip(self.columns, kinds, strict=True))
         return Frame(self.rows, self.names, columns, None)
 
@@ -153,7 +153,7 @@ class Frame:
         return replace(self, columns=columns, matrix=None)
 
     def numbers_of(self, rows: Order) -> Order:
-        """Return the numbers, in the user's table, of these rows of the frame: int64 array."""
+        """Return the indices in the user's table of these rows of the frame: int64 array."""
         return rows if self.order is None else self.order[rows]
 
     def matrix_rows(self, rows: slice) -> NDArray[Any]:
@@ -180,7 +180,7 @@ def read_frame(X: Any, name: str = "X", wanted: Collection[str] | None = None) -
     name : str
         The table's name in messages.
     wanted : collection of str, optional
-        The names of the columns to read. If X has all of them, its other columns are not read.
+        The names of the columns to read. If X lacks one of them, all columns are read.
 
     Raises
     ------
@@ -246,7 +246,7 @@ def _array_column(values: NDArray[Any], label: str, dtype: str, name: str) -> Co
 
 
 def _are_dates(values: NDArray[Any]) -> bool:
-    """Return whether objects are dates or missing, and at least one is a date."""
+    """Return whether all objects are dates or missing, and at least one is a date."""
     kinds = set(map(type, values.tolist()))
     if not any(map(is_date_type, kinds)):
         return False
@@ -321,7 +321,7 @@ def _days(series: "nw.Series[Any]") -> NDArray[np.float64]:
 
 
 def _to_list(series: "nw.Series[Any]") -> list[Any]:
-    """Return the cells of a series of text or categories; Arrow cells in one call, which is ten times as fast."""
+    """Return the cells of a series of text or categories; Arrow data are converted in one call, ten times as fast."""
     native = series.to_native()
     arrow = series.to_arrow() if str(getattr(native, "dtype", "")).endswith("[pyarrow]") else native
     if not hasattr(arrow, "type"):
@@ -340,7 +340,7 @@ def _unknown_column(series: "nw.Series[Any]", label: str, word: str, name: str) 
 
 
 def _todo(dtype: "nw.dtypes.DType") -> str:
-    """Return what to do about a column that is neither numbers nor text."""
+    """Return the advice for a column that holds neither numbers nor text."""
     import narwhals as nw
 
     if dtype == nw.Binary:
@@ -379,7 +379,7 @@ def checked_numbers(
     infinite: Infinite = "error",
     todo: str = "replace or drop it",
 ) -> tuple[Frame, NDArray[np.bool_]]:
-    """Check all numbers, and return the frame and which numeric columns have missing cells.
+    """Check all numbers; return the checked frame, and whether each column has missing cells.
 
     Parameters
     ----------
@@ -427,7 +427,7 @@ _INFINITE = "{} holds infinite numbers, which are treated as missing ({})"
 
 
 def _without_infinities(frame: Frame, places: Sequence[int], name: str) -> Frame:
-    """Return the frame with the infinite numbers of these columns as missing cells, and warn about them."""
+    """Return the frame with infinite numbers in these columns treated as missing cells, and warn about them."""
     if isinstance(frame.matrix, SparseMatrix):
         matrix, counts = frame.matrix.without_infinities(frame.order)
         facts = [f"column {place}: {counts[place]} of {frame.rows} rows" for place in places]
@@ -456,8 +456,9 @@ def spelled_frame(frame: Frame, name: str = "X", decimal: str | None = None) -> 
     Warns
     -----
     UserWarning
-        One warning for each of these cases, about all its columns: text read as numbers or as dates, text that can be
-        read as different numbers or dates, numbers with leading zeros, and other text among numbers or dates.
+        Each of these cases gives one warning, which lists all columns concerned: text read as numbers or as dates, text
+        that can be read as different numbers or dates, numbers with leading zeros, and other text among numbers or
+        dates.
     """
     if frame.matrix is not None:
         return frame

@@ -1,4 +1,4 @@
-"""Reads a SciPy sparse matrix as a table of numbers; rows and columns become dense arrays, a few at a time.
+"""Reads a SciPy sparse matrix as a table of numbers, and returns some of its rows or a column as a dense array.
 
     CSR, CSC, COO, ...  ->  SparseMatrix  --some rows, or a column-->  float64 array
 
@@ -23,7 +23,7 @@ def is_sparse(data: Any) -> bool:
 
 
 class SparseMatrix:
-    """A sparse matrix [rows, columns]; indexing returns new dense float64 arrays where a NumPy array returns views.
+    """A sparse matrix [rows, columns]; indexing it returns new dense float64 arrays, never views.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class SparseMatrix:
         self.rows, self.shape = rows, rows.shape
 
     def __getitem__(self, key: Any) -> NDArray[np.float64]:
-        """Return rows, rows of one column, or the rows and columns given by two index arrays."""
+        """Return the given rows: of all columns, of one column, or of the columns in an index array."""
         if not isinstance(key, tuple):
             return np.asarray(self.rows[key].toarray())
         rows, columns = key
@@ -49,7 +49,7 @@ class SparseMatrix:
         return np.asarray(self.rows[rows.ravel()][:, columns].toarray())
 
     def extremes(self, order: NDArray[np.int64] | None) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Return whether each column has NaN in these rows (None for all), and its largest magnitude there."""
+        """Return whether each column has NaN, and its largest magnitude, in the rows of `order` (all if it is None)."""
         rows = self._taken(order)
         data, columns = rows.data, rows.indices
         missing, worst = np.zeros(self.shape[1], np.bool_), np.zeros(self.shape[1])
@@ -58,7 +58,7 @@ class SparseMatrix:
         return missing, worst
 
     def without_infinities(self, order: NDArray[np.int64] | None) -> tuple["SparseMatrix", NDArray[np.int64]]:
-        """Return the matrix with infinite numbers as missing cells, and their count in each column over these rows."""
+        """Return a copy with infinite numbers as missing cells, and how many each column had in the rows of `order`."""
         taken = self._taken(order)
         counts = np.bincount(taken.indices[np.isinf(taken.data)], minlength=self.shape[1])
         rows = self.rows.copy()
@@ -67,7 +67,7 @@ class SparseMatrix:
 
     @cached_property
     def standardized_cells(self) -> int:
-        """The number of non-zero cells after standardization; in a column more than half non-zero, all cells count."""
+        """The number of non-zero cells after standardization; a column that stores over half its cells counts fully."""
         counts = np.bincount(self.rows.indices, minlength=self.shape[1])
         return int(np.where(2 * counts > self.shape[0], self.shape[0], counts).sum())
 
@@ -107,6 +107,6 @@ def read_sparse(data: Any, name: str) -> SparseMatrix:
         warn_user(f"{name} holds integers beyond 2**53, which are rounded to the nearest float64")
     numbers = csr_array((rows.data.astype(np.float64), rows.indices, rows.indptr), rows.shape)
     if not numbers.has_canonical_format:
-        numbers = numbers.copy()  # until here the index arrays are the user's
+        numbers = numbers.copy()  # so that the user's index arrays are not changed
         numbers.sum_duplicates()
     return SparseMatrix(numbers)

@@ -32,7 +32,8 @@ NUMBER_GAPS = frozenset(map(str.lower, GAPS)) | {"-", "--", "n.a.", "nil", "miss
 NEARLY = 0.9
 """If at least this share of the cells in a text column are numbers, a warning names a cell that is not a number."""
 SAMPLE = 1_000
-"""Spellings are first tried on at most this many distinct cells of a column, then on all cells if they read these."""
+"""The maximum number of distinct cells on which spellings are tried first; those that read all of them are then tried
+on all cells."""
 _FORMS = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 _BLANKS, _APOSTROPHES = " \u00a0\u2009\u202f", "'\u2019"
@@ -133,12 +134,12 @@ class Learned:
     spelling : Spelling or None
         None if the text spells neither numbers nor dates.
     example : str
-        With a spelling, a cell that shows it or that means a missing cell; empty if no warning is needed. Without a
-        spelling, a cell that is not a number.
+        With a spelling: a cell for the warning, which shows the spelling or is read as missing; empty if no warning is
+        needed. Without a spelling: a cell that the best spelling does not read; empty if no spelling reads any cell.
     is_open : bool
         Whether another spelling also reads all cells, but as different numbers.
     share : float
-        Without a spelling, the share of numbers among the distinct cells, estimated from a sample.
+        Without a spelling: the share of the distinct cells that the best spelling reads, estimated from a sample.
     """
 
     spelling: Spelling | None
@@ -173,7 +174,7 @@ def number_text(number: float) -> str:
 
 
 def plain_text(text: str) -> str | None:
-    """Return the level for text that spells a number or boolean, the same for any notation; None for other text."""
+    """Return the level of text that spells a number or boolean, equal for all notations; None for other text."""
     word = text.strip().lower()
     if word in _BOOLEANS:
         return word.capitalize()
@@ -212,7 +213,7 @@ def learn_spelling(texts: Set[str], decimal: str | None = None) -> Learned:
 
 
 def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[str]) -> str:
-    """Return the text that shows most of the spelling; for Python's own, a text that Python would not read, if any."""
+    """Return the text that shows the spelling best; for Python's own spelling, a text that Python cannot read or ""."""
     if spelling == NumberSpelling("."):
         odd = (text for text in texts if plain_text(text) is None and text not in PLAIN_GAPS)
         return min(odd, default="")
@@ -221,7 +222,7 @@ def _example(spelling: NumberSpelling, written: Iterable[str], texts: Iterable[s
 
 
 def _nearly(spellings: Sequence[Spelling], written: list[str], sample: list[str]) -> Learned:
-    """Return, without a spelling, the share of numbers in the sample and a text that is not a number."""
+    """Return a result without a spelling: the share of cells that the best one reads, and a text it does not read."""
     read = [sum(map(spelling.reads, sample)) for spelling in spellings]
     if not any(read):
         return Learned(None)

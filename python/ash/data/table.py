@@ -6,9 +6,9 @@ Unusable data raise ``DataError`` before anything runs. A table refers to the us
 its y and weights. The core trains on its own copy.
 
 scikit-learn draws the split, by StratifiedShuffleSplit for classification and by ShuffleSplit for regression. Every
-class keeps a training row. The row of a class with a single row goes to training. If a part is too small for all
-classes, one row of each class is reserved for training, and the others are shuffled regardless of class; then a class
-may have no validation row.
+class keeps at least one training row, so the only row of a class goes to training. If the training or the validation
+part is too small for all classes, one row of each class is reserved for training, and all other rows are shuffled
+regardless of class. Then a class may have no validation row.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from ash.options import BALANCED
 
 Rows = NDArray[np.int64]
 MOST_NAMED = 5
-"""The most classes that a warning names."""
+"""The maximum number of classes that a warning names."""
 _STREAM = 2  # spawn key of the split; the draw of candidates uses 1
 
 
@@ -42,15 +42,15 @@ class Table:
     frame : Frame
         The columns of X.
     y : array [rows, outputs]
-        Class numbers 0, 1, ... in one column for classification; float64, C-ordered, finite.
+        The targets, float64, C-ordered and finite. For classification, class numbers 0, 1, ... in one column.
     classes_ : array [classes] or None
         The user's labels, sorted; None for regression.
     task : "classification" or "regression"
     target_names : tuple of str or None
     weights : array [rows] or None
-        Above 0; None if all rows count equally.
+        Row weights above 0; None if all rows count equally.
     factors : array [classes] or None
-        The factor of the weights of each class; `weights` already includes it.
+        The factor by which the row weights of each class were multiplied; `weights` already includes it.
     """
 
     frame: Frame
@@ -105,7 +105,7 @@ def read_training(
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
     UserWarning
-        ``y`` looks one-hot, or text spells numbers.
+        ``y`` looks one-hot encoded, or text spells numbers.
     """
     frame = read_frame(X)
     weights = read_weights(sample_weight, frame.rows)
@@ -169,7 +169,7 @@ def _checked(weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def class_factors(table: Table, class_weight: Any) -> NDArray[np.float64]:
-    """Return the factor for the weights of the rows of each class.
+    """Return, for each class, the factor by which the weights of its rows are multiplied.
 
     Parameters
     ----------
@@ -238,12 +238,12 @@ def _warn_of_single_rows(classes: NDArray[Any]) -> None:
 
 
 def split_rows(labels: NDArray[np.float64] | None, rows: int, validation: float, seed: int) -> tuple[Rows, Rows]:
-    """Split `rows` rows as `split` does, without their table.
+    """Split `rows` rows as `split` does, given their class numbers instead of a table.
 
     Parameters
     ----------
     labels : array [rows], optional
-        Class numbers, whose shares both parts keep; None for a plain shuffle.
+        Class numbers, by which the split is stratified; None for a plain shuffle.
     """
     count = _validation_rows(validation, rows)
     state = split_state(seed)

@@ -2,15 +2,16 @@
 
 The task, unless the caller names it:
     two or more columns                                            regression of each
-    text, booleans, categories                                     classification; but text that spells numbers counts
-                                                                   as numbers, unless all are plain and whole ("11")
+    text, booleans, categories                                     classification; but text counts as numbers if it
+                                                                   spells numbers that are not all plain and whole
+                                                                   (such as "11")
     numbers that are not all whole                                 regression
     whole numbers with few distinct values, each seen at least twice on average, or with at most two distinct values
                                                                    classification
     other whole numbers                                            regression
 
-Few means at most 20, and in long tables one value per 200 rows, up to 50. So 26 letters in 20,000 rows are classes, and
-90 years in 500,000 rows are not.
+Few means at most 20, or in longer tables at most one value per 200 rows, but never more than 50. So letters numbered
+from 1 to 26 are classes in 20,000 rows, but 90 distinct years in 500,000 rows are not.
 """
 
 from typing import Any, NamedTuple
@@ -42,7 +43,8 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     Raises
     ------
     DataError
-        The number of rows is wrong, values are missing, infinite or do not suit the task, or there is only one class.
+        The number of rows is wrong, values are missing or infinite, values do not suit the task, or there is only one
+        class.
     SettingError
         ``task`` is not a task.
 
@@ -87,7 +89,7 @@ def infer_task(y: NDArray[Any]) -> Task:
 
 
 def _plain(y: NDArray[Any]) -> NDArray[Any]:
-    """Return objects as text, booleans or numbers if all are of one kind; refuse missing cells and mixtures."""
+    """Convert an array of objects to text, booleans or numbers; refuse missing cells and mixed types."""
     if y.dtype.kind in "mMV":
         raise DataError(f"y has dtype {y.dtype}: turn it into numbers or text first")
     if y.dtype.kind == "S":
@@ -108,7 +110,7 @@ def _plain(y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
-    """Return text as the numbers that it spells, unless it may be labels; see spelling.py."""
+    """Return the numbers that text spells, or the text itself if it spells none or may be labels; see spelling.py."""
     texts, spelling, example = {str(text) for text in y.flat}, None, ""
     try:
         numbers = y.astype(np.float64)
@@ -118,7 +120,7 @@ def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
         if spelling is None or any(map(is_number_gap, texts)):
             return y
         numbers = np.array([spelling.number(text) for text in y.flat]).reshape(y.shape)
-    is_plain = spelling is None and bool(np.all(numbers == np.floor(numbers)))  # such as "11": a label
+    is_plain = spelling is None and bool(np.all(numbers == np.floor(numbers)))  # text such as "11" may be labels
     if task is None and (is_plain or infer_task(numbers) == "classification"):
         return y
     if spelling is not None or task is None:
@@ -129,7 +131,7 @@ def _spelled(y: NDArray[Any], task: str | None) -> NDArray[Any]:
 
 
 def _alike(cells: list[Any]) -> NDArray[Any] | None:
-    """Return numbers or booleans as an array of their own dtype, or None for a mixture with text or containers."""
+    """Return the cells as an array; None if there is text, if only some are booleans, or if NumPy refuses them."""
     if len({isinstance(cell, (bool, np.bool_)) for cell in cells}) > 1 or any(isinstance(cell, str) for cell in cells):
         return None
     try:
@@ -139,7 +141,7 @@ def _alike(cells: list[Any]) -> NDArray[Any] | None:
 
 
 def _flat(y: NDArray[Any], rows: int) -> NDArray[Any]:
-    """Check the shape, and flatten a single column, with scikit-learn's warning."""
+    """Return y after checking its shape; a single column is flattened, with scikit-learn's warning."""
     if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
         raise DataError(f"y should be a 1d array, got an array of shape {y.shape} instead: pass one value per row")
     if len(y) != rows:
@@ -173,7 +175,7 @@ def _warn_one_hot(y: NDArray[Any]) -> None:
 
 
 def _warn_of_floats(labels: NDArray[Any]) -> None:
-    """Warn that floats are treated as classes but may be meant as numbers, unless there are only two values."""
+    """Warn if floats with more than two distinct values are treated as classes, since they may be meant as numbers."""
     if labels.dtype.kind == "f" and len(labels) > 2:
         warn_user(
             f"the {len(labels)} whole floats in y are treated as classes: pass task='regression' to predict numbers, "
@@ -268,7 +270,7 @@ def _known_array(y: Any) -> NDArray[Any]:
 
 
 def read_labels(y: Any, rows: int) -> NDArray[Any]:
-    """Return one label per row, of any dtype; raise DataError for another shape."""
+    """Return one label per row, of any dtype; raise DataError if y has another shape."""
     labels = _known_array(y)
     if labels.shape not in ((rows,), (rows, 1)):
         raise DataError(f"y must have shape ({rows},), one label per row of X, got {labels.shape}")

@@ -6,10 +6,10 @@
     a 1                  a 71                   a
                                                 a
 
-So a fit gives the same bits for any order of the rows, and whether a row occurs three times or once with weight 3.
-(Rows repeated for their weight do not count as recurring rows in neighbors.py.) Weights that are not integers, or are
-too large, remain weights of the loss. Different rows with the same 64-bit hash keep their order; one in 3e7 tables of a
-million rows has such rows.
+So a fit gives the same bits for any order of the rows. A row that occurs three times gives the same bits as one row
+with weight 3. (Rows repeated for their weight do not count as recurring rows in neighbors.py.) Weights that are not
+integers, or are too large, remain weights of the loss. Different rows with the same 64-bit hash keep their order; one
+in 3e7 tables of a million rows has such rows.
 """
 
 from dataclasses import replace
@@ -24,7 +24,7 @@ from ash.encoding.encoding import Encoding
 from ash.encoding.schema import Schema
 
 MOST_COPIES = 10
-"""Rows are repeated only if this increases the number of rows at most by this factor."""
+"""The maximum factor by which repeated rows may increase the number of rows; beyond it, no row is repeated."""
 _CELLS = 2**20  # cells that are hashed at a time
 
 

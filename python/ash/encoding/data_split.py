@@ -54,7 +54,7 @@ class Fold:
     ----------
     table : Table
     held_out : Frame or None
-        The columns of a separate validation table; its row numbers follow those of `table`.
+        The columns of a separate validation table, if there is one; its row numbers follow those of `table`.
     encoding : TrainingEncoding
         The encoding of the columns of both tables.
     y : array [rows, outputs]
@@ -112,7 +112,7 @@ class Split:
     folds : tuple of Fold
         The folds on which candidates are trained and scored: one, or those of cross-validation.
     whole : Fold or None
-        A fold with all rows as training rows, for the final model after cross-validation.
+        A fold in which all rows train, for the final model after cross-validation; else None.
     """
 
     folds: tuple[Fold, ...]
@@ -135,7 +135,7 @@ def read_table(X: Any, y: Any, options: Options, sample_weight: Any, sort: bool)
     table = read_training(X, y, options.task, sample_weight, options.categorical_features)
     if options.loss == "poisson":
         check_counts(table.y, "y", table.frame)
-    weighted = table.weights is not None and np.ptp(table.weights) > 0  # rows repeated by weight do not recur
+    weighted = table.weights is not None and np.ptp(table.weights) > 0  # repeated rows do not count as recurring
     frame, schema = learn_schema(
         table.frame, missing=options.missing, unknown=options.unknown, infinite=options.infinite
     )

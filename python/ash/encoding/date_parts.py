@@ -64,7 +64,7 @@ def varying_parts(days: Floats) -> tuple[str, ...]:
 
 
 def put_parts(block: Floats, parts: Sequence[str], days: Floats) -> None:
-    """Fill the features of the parts of some rows; for a missing day, one-hot features stay 0 and values are NaN."""
+    """Write the features of these parts into `block`; for a missing day, one-hot features stay 0 and values are NaN."""
     known = np.flatnonzero(~np.isnan(days))
     first = 0
     for part in parts:

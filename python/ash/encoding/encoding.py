@@ -41,7 +41,7 @@ _SHOWN = 50  # characters of a level in a message
 
 
 def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
-    """Return the code of each level that is a number or a boolean, by its plain text; "1" has priority over "01"."""
+    """Return the code of each level that spells a number or boolean, by its plain text; "1" has priority over "01"."""
     codes: dict[str, int] = {}
     for code, level in enumerate(levels):
         plain = plain_text(level)
@@ -54,7 +54,7 @@ def _plain_codes(levels: tuple[str, ...]) -> dict[str, int]:
 
 
 class LevelCodes(dict[str | None, int]):
-    """A dict that maps each level to its number, None to that of missing, and any other text to that of unknown."""
+    """A dict that maps each level to its number, None to that of "missing", and other text to that of "unknown"."""
 
     def __init__(self, levels: tuple[str, ...]) -> None:
         super().__init__(zip(levels, range(len(levels)), strict=True))
@@ -91,7 +91,7 @@ class ValueCodes:
     """Maps the numbers of a column to the numbers of their levels."""
 
     def __init__(self, levels: tuple[float, ...]) -> None:
-        self._levels = np.array([*levels, np.nan])  # a number above all levels is compared to NaN, and differs
+        self._levels = np.array([*levels, np.nan])  # a sentinel: numbers above all levels are compared to NaN
 
     def read(self, column: Column, rows: slice, unknown: Unknown = "bucket") -> Codes:
         """Return the level number of each given row of a column: int32 [rows]; unseen numbers are always allowed."""
@@ -113,8 +113,8 @@ class Encoding:
     ----------
     schema : Schema
     statistics : tuple of (array [levels + 2, k + 1] or None)
-        For each column with many levels: k target statistics and a log count for each level, for missing and for
-        unknown cells; None for other columns.
+        For each column with many levels, an array with one row per level, one for missing and one for unknown cells. A
+        row has k target statistics and a log count. None for other columns.
     targets : tuple of int
         The outputs or classes that the k statistics describe.
     neighbors : Neighbors or None
@@ -227,7 +227,7 @@ class Encoding:
         return block
 
     def _put_beside(self, block: Block, place: int, numbers: NDArray[np.float64]) -> None:
-        """Fill the features of a numeric column besides its values: missing indicator and statistics, if any."""
+        """Fill the additional features of a numeric column: its missing indicator and statistics, if it has them."""
         codes, table = self._codes[place], self.statistics[place]
         if self.schema.columns[place].missing:
             block[:, self.starts[place] + 1] = np.isnan(numbers)
@@ -235,7 +235,7 @@ class Encoding:
             block[:, self.statistics_of(place)] = table[codes.of(numbers)]
 
     def takes_rows_as_they_are(self, frame: Frame) -> bool:
-        """Return whether the core can read the rows of a table unencoded; the core then checks them too."""
+        """Return whether the core can read the rows of a table unencoded; if so, the core also checks them."""
         if frame.matrix is None or frame.order is not None or not self.schema.is_numeric:
             return False
         if self._wider or self.neighbors is not None:
@@ -266,19 +266,22 @@ class Encoding:
 
     @cached_property
     def _wider(self) -> list[int]:
-        """Which columns have more than one feature, in order."""
+        """The positions of the columns that have more than one feature, in order."""
         ends = [*self.starts[1:], self.columns_end]
         return [place for place, (start, end) in enumerate(zip(self.starts, ends, strict=True)) if end > start + 1]
 
     def _matrix_block(self, rows: NDArray[Any], *, is_new: bool) -> Block:
-        """Return a block of an all-numeric table, without a loop over all columns; new rows are not copied."""
+        """Return the features of rows of an all-numeric table, without a loop over all columns.
+
+        With `is_new`, the result may share the memory of `rows`.
+        """
         with np.errstate(over="ignore", invalid="ignore"):
             values = (np.asarray if is_new else np.array)(rows, np.float64, order="C")
         if not self._wider and self.neighbors is None:
             return values
         block = np.empty((len(rows), self.features))
         ends = [place + 1 for place in self._wider] + [values.shape[1]]
-        for begin, end in zip([0, *ends], ends, strict=False):  # runs of columns with adjacent values
+        for begin, end in zip([0, *ends], ends, strict=False):  # runs of columns whose values are adjacent features
             if begin < end:
                 start = self.starts[begin]
                 block[:, start : start + end - begin] = values[:, begin:end]
@@ -288,7 +291,7 @@ class Encoding:
 
     @property
     def _which(self) -> list[str]:
-        """The part of a statistic's name that says which target it describes."""
+        """For each statistic, the part of its name that says which target it describes."""
         return [f" {target}" for target in self.targets] if len(self.targets) > 1 else [""]
 
     def _names_of(self, place: int) -> list[str]:
@@ -318,6 +321,6 @@ def codes_of(column: ColumnSchema) -> LevelCodes | ValueCodes:
 
 
 def put_ones(block: NDArray[np.float64], codes: Codes, known: int) -> None:
-    """Put a 1 into the column of each code below `known`."""
+    """Set `block[row, code]` to 1 for each row whose code is below `known`."""
     rows = np.flatnonzero(codes < known)
     block[rows, codes[rows]] = 1.0

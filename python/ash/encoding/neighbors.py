@@ -2,9 +2,9 @@
 
     numbers --center, scale, clip--> place of a row --the NEAREST distinct training rows--> weighted mean, closeness
 
-A network, which is a smooth function, hardly recognizes a row that it has seen. These two features help it. Each of the
-NEAREST distinct rows has a distance d, and the weight c and mean target t of the training rows that equal it. Let r be
-the largest d, and let the prior p be the mean target of all training rows:
+A network, which is a smooth function, hardly recognizes a row that it has seen. These two features help it. For each of
+the NEAREST distinct rows, let d be its distance, and let c and t be the total weight and the mean target of the
+training rows that equal it. Let r be the largest d, and let the prior p be the mean target of all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
     closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 for a known row
@@ -14,10 +14,11 @@ matter which of several equally far rows is chosen. Both features are continuous
 neighbor: during training, its sums leave it out.
 
 Only regressions on numbers, without weights, have these features, and only if rows recur (see `with_neighbors`). In
-other cases they reduced accuracy, in trials outside of `bench`.
+trials outside of `bench`, they reduced accuracy in other cases.
 
 Bits:   apart from the choice of the nearest rows, only sums in a fixed order, quotients and roots are computed.
-Cost:   one search in a k-d tree per row. At worst it compares a row with all others, whose number MOST_CELLS bounds.
+Cost:   one search in a k-d tree per row. In the worst case a search compares the row with all others. MOST_CELLS bounds
+        their number.
 Memory: 8 bytes per cell of the distinct training rows, also in the model and its file.
 """
 
@@ -46,12 +47,13 @@ LIMIT = 3.0
 FAR = 2.0**30
 """Scaled numbers of larger magnitude are treated as having this one."""
 MOST_CELLS = 2**17
-"""The most cells of a table with neighbors; all searches before training then take seconds at worst, on a 2026 core."""
+"""The maximum number of cells of a table with neighbors. On a core of 2026, all searches before training then take
+seconds in the worst case."""
 FEWEST_ROWS = 256
 LEAST_RECURRING, MOST_RECURRING = 0.05, 0.5
 """The bounds for the share of rows that equal another row."""
 AGREEING = 0.5
-"""The most variance among the targets of equal rows, as a share of the variance among all recurring rows."""
+"""The maximum variance of targets among equal rows, as a share of their variance among all recurring rows."""
 _BLOCK = 4096  # rows
 
 
@@ -62,14 +64,14 @@ class Neighbors:
     Attributes
     ----------
     center, inverse : float64 array [columns]
-        A cell x is scaled to z = (x - center) * inverse, then clipped to z / sqrt(1 + (z / LIMIT)^2). A missing cell is
-        0.
+        A cell x is scaled to z = (x - center) * inverse, then clipped to z / sqrt(1 + (z / LIMIT)^2). A missing cell
+        becomes 0.
     rows : float64 array [n, columns]
-        The distinct rows, scaled and clipped, sorted; at least NEAREST.
+        The distinct training rows, scaled, clipped and sorted; at least NEAREST of them.
     weights : float64 array [n]
-        Weight of the training rows that equal each distinct row.
+        Total weight of the training rows that equal each distinct row.
     deviations : float64 array [n, k]
-        Sums over these rows of weight times (target - prior).
+        Sums of weight times (target - prior) over the training rows that equal each distinct row.
     priors : float64 array [k]
         Mean targets of all training rows.
     """
@@ -100,7 +102,7 @@ class Neighbors:
         numbers : array [rows, columns]
             Finite or NaN.
         own : Own, optional
-            The contributions of these rows to the sums, which are subtracted.
+            The contributions of these rows to the sums. They are subtracted, so no row is its own neighbor.
         """
         found = np.empty((len(numbers), self.features))
         for first in range(0, len(numbers), _BLOCK):
@@ -153,9 +155,9 @@ def with_neighbors(schema: Schema, numbers: Doubles, targets: Doubles) -> Schema
     """Return the schema of a regression on numbers, with neighbors if enough rows recur and their targets agree.
 
     The share of rows that equal another row must be from LEAST_RECURRING to MOST_RECURRING, and the variance of targets
-    among equal rows must be at most AGREEING times that among all rows that recur. If more rows recur, the table has
-    few distinct rows, which a network sees often enough, or it was drawn with replacement, so that new rows do not
-    recur. `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs].
+    among equal rows must be at most AGREEING times that among all rows that recur. If a larger share of rows recurs,
+    either the table has few distinct rows, which a network sees often enough, or its rows were drawn with replacement,
+    so new rows will not equal them. `numbers` [rows, columns] are finite or NaN, `targets` are [rows, outputs].
     """
     distinct, group, counts = _distinct(numbers)
     if len(distinct) < FEWEST_ROWS:
@@ -176,9 +178,9 @@ def may_have_neighbors(schema: Schema, rows: int, classes: int) -> bool:
 
 
 def learn_neighbors(numbers: Doubles, targets: Targets) -> tuple[Neighbors, Doubles]:
-    """Return the neighbors in a table, and the neighbor features of all its rows in training: array [rows, k + 1].
+    """Return the neighbors learned from a table, and the features of all its rows for training: array [rows, k + 1].
 
-    `numbers` [rows, columns] are finite or NaN. Training rows, those of `targets`, are not their own neighbors.
+    `numbers` [rows, columns] are finite or NaN. Training rows (the rows in `targets`) are not their own neighbors.
     """
     training = numbers[targets.rows]
     found, own = _neighbors(training, targets, *_scaling(training))
@@ -190,12 +192,12 @@ def learn_neighbors(numbers: Doubles, targets: Targets) -> tuple[Neighbors, Doub
 
 
 def extended(neighbors: Neighbors, numbers: Doubles, targets: Targets) -> Neighbors:
-    """Return the neighbors in more rows of the same table, with the same scaling."""
+    """Return neighbors learned from the rows in `targets`, with the scaling of the given neighbors."""
     return _neighbors(numbers[targets.rows], targets, neighbors.center, neighbors.inverse)[0]
 
 
 def _neighbors(numbers: Doubles, targets: Targets, center: Doubles, inverse: Doubles) -> tuple[Neighbors, Own]:
-    """Return the neighbors in rows that are in the order of `targets`, and the contribution of each row."""
+    """Return the neighbors learned from rows in the order of `targets`, and the contribution of each row."""
     rows, group, _ = _distinct(placed(numbers, center, inverse))
     weights = _sums(group, targets.weights, len(rows))
     deviations = np.stack([_sums(group, each, len(rows)) for each in targets.deviations.T], axis=1)
@@ -253,7 +255,7 @@ def _distinct(rows: Doubles) -> tuple[Doubles, NDArray[np.int64], NDArray[np.int
 
 
 def _scaling(numbers: Doubles) -> tuple[Doubles, Doubles]:
-    """Return the median and the inverse quartile distance (if that is 0, of half the range) of each column."""
+    """Return each column's median, and the inverse of its quartile distance (or of half its range if that is 0)."""
     center, inverse = np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
     for place, column in enumerate(numbers.T):
         there = column[~np.isnan(column)]

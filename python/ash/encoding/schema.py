@@ -31,8 +31,8 @@ INFINITE_TODO = "replace or drop it, or pass config=ash.SearchConfig(infinite='m
 INFINITE_LATER = "replace or drop it, or train with config=ash.SearchConfig(infinite='missing')"
 ISO = DateSpelling("ymd")
 ONE_HOT_LEVELS = 32
-"""A category with more levels has target statistics, since one-hot features would be mostly zeros and the first layer
-wide."""
+"""A category with more levels has target statistics, since one-hot features would be mostly zeros and would make the
+first layer wide."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class ColumnSchema:
     missing : bool
         Whether any cells were missing.
     spelling : Spelling or None
-        How text spells the numbers or dates of the column; None if as Python does, or as ISO 8601 does.
+        How text spells the numbers or dates of the column; None if the text has the format of Python or ISO 8601, or if
+        there is no such text.
     parts : tuple of str
         The parts of a date that are features (date_parts.py).
     """
@@ -58,7 +59,7 @@ class ColumnSchema:
     dtype: str
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
-    spelling: Spelling | None = field(default=None, repr=False)  # journals hash the repr; they hash the numbers too
+    spelling: Spelling | None = field(default=None, repr=False)  # not in the repr, which journals hash
     parts: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -113,11 +114,11 @@ class Schema:
     missing: Missing = "indicator"
     unknown: Unknown = "bucket"
     neighbors: bool = False
-    infinite: Infinite = field(default="error", repr=False)  # journals hash the repr
+    infinite: Infinite = field(default="error", repr=False)  # not in the repr, which journals hash
 
     @property
     def kinds(self) -> list[Kind]:
-        """The kind as which each column is read."""
+        """The kind of value that each column is read as."""
         return [column.kind for column in self.columns]
 
     @property
@@ -133,8 +134,8 @@ class Schema:
     def read(self, frame: Frame, expecting: str = "the network", name: str = "X") -> Frame:
         """Return the schema's columns of a table, with text read as numbers or dates as in training.
 
-        If both have names, columns are matched by name, in any order and possibly among other columns. Otherwise they
-        are matched by position.
+        If the table and the schema both have names, columns are matched by name, in any order and possibly among other
+        columns. Otherwise they are matched by position.
 
         Parameters
         ----------
@@ -208,7 +209,7 @@ def learn_schema(
     missing, unknown, infinite
         As in `Schema`.
     most_levels : int
-        The most levels per column; the most frequent ones are kept.
+        The maximum number of levels per column; the most frequent ones are kept.
 
     Raises
     ------
@@ -307,7 +308,7 @@ def _has_keys(data: Any, keys: set[str]) -> bool:
 
 
 def _levels(column: Column, most: int) -> tuple[tuple[str, ...], bool]:
-    """Return the sorted levels of a column to keep, and whether cells are missing."""
+    """Return the sorted levels that are kept of a column, and whether it has missing cells."""
     counts: Counter[str | None] = Counter()
     for first, stop in blocks(column.rows):
         counts.update(column.cells(slice(first, stop)))

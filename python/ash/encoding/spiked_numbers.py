@@ -5,9 +5,9 @@
 Scaled by its range, such a column has nearly all its values close together, and a smooth function of the number cannot
 separate their effects. So its values get target statistics (target_statistics.py) in addition to the number, like the
 levels of a category. The levels are the values that occur at least twice. There must be more than ONE_HOT_LEVELS of
-them, and they must leave out most of the steps between the smallest and the largest, as amounts of money do. Gray
-levels and counts fill these steps, and are better without levels. A table with more than MOST_COLUMNS such columns is
-not changed: it is sparse and would become much wider, and whether levels help there has not been measured.
+them, and they must occupy few of the equal steps between the smallest and the largest (see FILLED), as amounts of money
+do. Gray levels and counts occupy most steps, and are better without levels. A table with more than MOST_COLUMNS such
+columns is not changed: it is sparse and would become much wider, and whether levels help there has not been measured.
 
 The columns are chosen on a few thousand evenly spaced rows. Each row counts once, whatever its weight.
 """
@@ -53,7 +53,7 @@ def _with_equal_quartiles(schema: Schema, frame: Frame) -> list[int]:
     found: list[int] = []
     for first, stop in blocks(len(numbers), max(1, _SEEN_CELLS // len(rows))):
         places = numbers[first:stop]
-        seen = np.sort(np.stack(list(_columns(frame, rows, places))), axis=1)  # missing cells last
+        seen = np.sort(np.stack(list(_columns(frame, rows, places))), axis=1)  # sorts missing cells last
         there = len(rows) - np.isnan(seen).sum(axis=1)
         column = np.arange(len(places))
         equal = seen[column, there // 4] == seen[column, 3 * there // 4]  # False for NaN
@@ -73,7 +73,7 @@ def _columns(frame: Frame, rows: NDArray[np.int64], places: list[int]) -> Iterat
 
 
 def _is_sparse(levels: NDArray[np.float64]) -> bool:
-    """Return whether sorted levels leave out most of the steps in their range."""
+    """Return whether the sorted levels occupy at most the share FILLED of the equal steps in their range."""
     smaller = levels / levels.size  # avoids overflow in differences
     return bool(levels.size * np.diff(smaller).min() <= FILLED * np.ptp(smaller))
 

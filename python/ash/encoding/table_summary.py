@@ -25,7 +25,7 @@ from ash.encoding.schema import ONE_HOT_LEVELS, ColumnSchema, Schema
 
 SEEN_ROWS = 4096
 SHOWN = 40
-"""The most columns that are printed; `TableSummary.columns` has all of them."""
+"""The maximum number of columns that are printed; `TableSummary.columns` has all of them."""
 HEADER = ("column", "kind", "dtype", "levels", "missing", "features", "why")
 
 
@@ -64,7 +64,7 @@ class ColumnSummary:
 
 @dataclass(frozen=True, repr=False)
 class TableSummary:
-    """The columns of a table, as `ash.describe` returns them; prints as a table, in a notebook as HTML.
+    """The columns of a table, as `ash.describe` returns them; printed as a text table, or as HTML in a notebook.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class TableSummary:
         Parameters
         ----------
         most : int
-            The most columns to show.
+            The maximum number of columns to show.
 
         Returns
         -------
@@ -123,7 +123,7 @@ def table_lines(columns: Sequence[ColumnSummary]) -> list[str]:
 
 
 def table_row(each: ColumnSummary) -> tuple[Any, ...]:
-    """Return the row of a column in such a table, in the order of HEADER."""
+    """Return the cells of a column's row in the table of `table_lines`, in the order of HEADER."""
     return (
         printable(each.name),
         each.kind,
@@ -160,7 +160,7 @@ def frame_summary(frame: Frame, schema: Schema) -> TableSummary:
 
 
 def model_summary(encoding: Encoding) -> Iterator[ColumnSummary]:
-    """Yield the summary of each column of a model, whose cells are not known."""
+    """Yield the summary of each column of a model; the cells of the training table are not known."""
     for place, column in enumerate(encoding.schema.columns):
         yield _summary(encoding.schema, place, column.missing, encoding.width(place))
 

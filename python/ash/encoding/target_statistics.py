@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_STATISTICS = 16
-"""The most statistics per column: for the first outputs, or for the most frequent classes."""
+"""The maximum number of statistics per column; they describe the first outputs or the most frequent classes."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ class TrainingEncoding(Encoding):
     ----------
     frame : Frame
     ordered : tuple of (array [rows, k] or None)
-        For each column with many levels, the statistics of each training row.
+        For each column with many levels, the statistics of each training row; None for other columns.
     near : array [rows, k + 1] or None
         The neighbor features in training.
     known : Neighbors or None

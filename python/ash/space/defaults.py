@@ -2,10 +2,10 @@
 
 Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1): the NTK parametrization, learned
 input scales, a periodic embedding of numbers, SELU (classification) or Mish (regression) with a learned share, AdamW
-with beta2 = 0.95, dropout, weight decay and, for accuracy, label smoothing. It differs in the widths, batch sizes and
-embedding, which depend on the number of rows here, in the learning rate, and in the frequencies of the embedding for
-regression. RealMLP also fits its layers to data before the first epoch, which ash does not (cpp/DESIGN.md). `python -m
-bench ablation` measures what each part is worth.
+with beta2 = 0.95, dropout, weight decay and, for accuracy, label smoothing. Its learning rate differs from RealMLP's,
+as do the frequencies of the embedding for regression. Its widths, batch sizes and embedding depend on the number of
+rows. RealMLP also fits its layers to data before the first epoch, which ash does not (cpp/DESIGN.md). `python -m bench
+ablation` measures what each part is worth.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ _SIZES = (
 )
 _COLUMNS_A_UNIT = 8  # with more columns per unit of the widest layer, the first layer would be a bottleneck
 _FEW = 5_000  # classification of fewer rows has no embedding by default; `bench ablation` measures both
-_MOST_EMBEDDED = 200  # with more numeric features, a first layer with four times the inputs would cost too much
+_MOST_EMBEDDED = 200  # with more numeric features there is no embedding, as it would quadruple them
 
 
 def default_space(
@@ -70,7 +70,7 @@ def default_space(
     Returns
     -------
     Space
-        Its default configuration is the recipe.
+        Its default configuration is the recipe at the top of this module.
     """
     transform = {"target_transform": choice("none", "log", default="none")} if skewed else {}
     makers = {
@@ -153,7 +153,7 @@ def _embedding(classes: int, rows: int) -> dict[str, Any]:
 
 
 def _shapes(widths: tuple[int, int, int]) -> list[tuple[int, ...]]:
-    """Return the shapes of networks: none, one wide, two or three equal and five narrow hidden layers."""
+    """Return the choices of hidden layers: none, one wide layer, two or three equal layers, or five narrow layers."""
     narrow, wide = widths[0], widths[-1]
     equal = [(width,) * depth for depth in (2, 3) for width in widths]
     return [(), (wide,), *equal, (narrow,) * 5]

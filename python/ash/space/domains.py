@@ -30,11 +30,11 @@ from ash._utils.checks import is_integer, is_number
 from ash.errors import SettingError
 from ash.space.levels import PRECISION, SMALLEST, EvenLevels, LogLevels, LongLevels, WholeLogLevels
 
-MOST_LEVELS = 100_000  # the most listed levels of one domain: more would be a mistake, and cost memory
+MOST_LEVELS = 100_000  # maximum number of listed levels per domain; more are probably a mistake
 LISTED = 1000
-"""Ranges of at most this many whole numbers are listed."""
+"""The levels of a range of whole numbers are listed if there are at most this many."""
 LARGEST_BOUND = 10**18
-"""The largest bound of whole numbers, so that the length of their range fits into 63 bits."""
+"""The largest magnitude of a bound of whole numbers; the length of their range then fits into 63 bits."""
 LOG_INTEGERS = "log integers"
 INTEGERS, FLOATS = ("integers", LOG_INTEGERS), ("uniform", "log", "quantiles")
 """Kinds of numeric domains; in those of floats, numbers between two levels are valid too."""
@@ -72,7 +72,7 @@ class Domain:
 
     @cached_property
     def drawn(self) -> Sequence[Any]:
-        """The levels, each repeated by its weight in a draw: once, except for integers(log=True)."""
+        """The levels, each repeated as often as its weight in a draw; this is once except for integers(log=True)."""
         if self.kind == LOG_INTEGERS and isinstance(self.levels, range):
             return WholeLogLevels(self.levels[0], self.levels[-1], self.default)
         return self.levels
@@ -103,7 +103,7 @@ class Domain:
         return value if self.has_list or not is_number(value) else min(max(value, self.levels[0]), self.levels[-1])
 
     def moved(self, value: Any, share: float) -> Any:
-        """Return the level that is a given share of the range above a number, clipped to the range.
+        """Return the level that lies a given share of the range above a value, clipped to the range.
 
         An option of a choice is returned unchanged.
 
@@ -138,7 +138,7 @@ class Domain:
         Raises
         ------
         SettingError
-            There is no condition, or a second one on the same name.
+            No condition is given, or the domain already has a condition on the same name.
         """
         if not conditions:
             raise SettingError("when() needs a condition such as when(optimizer='adam')")
@@ -185,7 +185,7 @@ def choice(*options: Any, default: Any = None) -> Domain:
     if len(options) == 1 and isinstance(options[0], list):
         text = ", ".join(map(repr, options[0]))
         raise SettingError(f"choice([{text}]) is one option, a list: give several options as choice({text})")
-    if any(hasattr(option, "get_params") for option in options):  # compared later, by the space of a search
+    if any(hasattr(option, "get_params") for option in options):  # the space of ASHSearchCV compares estimators
         return Domain(options, options[0] if default is None else default)
     levels = distinct([_as_tuples(option) for option in options])
     if default is None:
@@ -366,7 +366,7 @@ def distinct(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def joined_levels(domains: Mapping[str, tuple[Domain, ...]]) -> dict[str, tuple[Any, ...]]:
-    """Return the levels of each name in all its domains; only the first and the last if levels are not listed."""
+    """Return the levels of each name, joined over its domains; only the first and the last if levels are not listed."""
     return {name: distinct(level for each in several for level in _listed(each)) for name, several in domains.items()}
 
 
@@ -379,7 +379,7 @@ def step_of(domain: Domain) -> int:
 
 
 def key_of(params: Mapping[str, Any]) -> str:
-    """Return a text that is equal for equal configurations only."""
+    """Return a text that is equal only for equal configurations."""
     return ",".join(f"{name}={encode(params[name])}" for name in sorted(params))
 
 
@@ -483,7 +483,7 @@ def _whole_levels(low: int, high: int, count: int, log: bool) -> tuple[int, ...]
 def _long_domain(
     kind: str, call: str, levels: type[LongLevels], bounds: tuple[float, float], middle: Decimal, default: float | None
 ) -> Domain:
-    """Return a domain whose levels are not listed; the default is the rounded middle unless named."""
+    """Return a domain whose levels are not listed; the default is the rounded middle unless one is given."""
     low, high = map(float, bounds)
     if default is None:
         with localcontext(PRECISION):
@@ -504,7 +504,7 @@ def _rounded_domain(
     bounds: tuple[float, float],
     default: float | None,
 ) -> Domain:
-    """Return a domain of levels rounded to three digits of their scales, or to more until they are increasing."""
+    """Return a domain of levels rounded to three digits of their scales, or to more until no two levels are equal."""
     low, high = map(float, bounds)
     for digits in range(3, 18):
         with localcontext(PRECISION):

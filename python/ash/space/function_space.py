@@ -66,7 +66,7 @@ class FunctionSpace(Space):
         return domains
 
     def _advice_on_tuples(self) -> str:
-        """Return advice on single values that are pairs of increasing numbers, as other libraries write intervals."""
+        """Return advice on single values that are pairs of increasing numbers: other libraries treat them as bounds."""
         return "".join(
             f". {name}={domain.levels[0]!r} is a single value; for an interval use {_interval(*domain.levels[0])}"
             for name, (domain, *others) in self.domains.items()

@@ -9,16 +9,16 @@ Conditions make the grid irregular, so it is split into regular pieces:
     optimizer {sgd | momentum, nesterov}   case 1: sgd                  1 x 1      configurations 0
       `- momentum {0.8, 0.9, 0.95}         case 2: momentum, nesterov   2 x 3      configurations 1..6
 
-The size is a sum over cases and a product over components. The configuration with a number is computed exactly, in
-mixed radix and with integers of any length. Invariants: (1) each configuration is in exactly one case of each
-component; (2) a hyperparameter comes after those that its conditions name. Cost: one case list per component, built
-once; O(names + log cases) per configuration. Only levels that conditions name are enumerated.
+The size is a sum over cases and a product over components. The configuration with a given number is computed exactly,
+in mixed radix and with integers of any length. Invariants: (1) each configuration is in exactly one case of each
+component; (2) a hyperparameter comes after the hyperparameters in its conditions. Cost: one list of cases per
+component, built once, and O(names + log cases) per configuration. Only levels that conditions name are enumerated.
 
 If a continuous domain depends on a condition, configurations should not be equally likely: with optimizer {sgd |
-momentum} and momentum from 0.8 to 0.99, sgd would be one configuration of 10**9. So a grid may be weighted. This
-concerns components with several cases and a domain that is not listed. There, each case is as likely as if the
-hyperparameters were drawn one after the other, each level of a domain equally likely. Each configuration then has
-several numbers, enough for the share of each case to be exact to 2**-64.
+momentum} and momentum from 0.8 to 0.99, sgd would be one of 10**9 configurations. So a grid may be weighted. Weights
+affect only components with several cases and a domain that is not listed. In these components, each case is as likely
+as if the hyperparameters were drawn one after the other, each level of a domain equally likely. Each configuration then
+has several numbers, enough for the share of each case to be exact to 2**-64.
 """
 
 from bisect import bisect_right
@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from ash.errors import SettingError
 
 Condition = tuple[str, frozenset[Any]]  # a hyperparameter, and the levels for which the condition holds
-MOST_CASES = 100_000  # the most per component; with more, conditions are no longer a few exceptions to a grid
+MOST_CASES = 100_000  # maximum number per component; with more, conditions are not just a few exceptions
 
 
 class Variant(NamedTuple):
@@ -54,8 +54,8 @@ class Group(NamedTuple):
 class Component(NamedTuple):
     """The cases of hyperparameters joined by conditions.
 
-    ``sizes`` are the configurations per case. ``ends`` are the running sums of the numbers per case. A case has as many
-    numbers as configurations, unless the grid is weighted.
+    ``sizes`` has the number of configurations of each case. ``ends`` has the running sums of how many numbers each case
+    occupies: one per configuration, unless the grid is weighted.
     """
 
     cases: tuple[Mapping[str, Group], ...]
@@ -88,7 +88,7 @@ class Grid:
         self.default = self._default(variants)
 
     def configuration(self, number: int) -> dict[str, Any]:
-        """Return the configuration with a number in 0..size-1; inactive hyperparameters are absent."""
+        """Return the configuration with the given number, below `size`; inactive hyperparameters are absent."""
         found: dict[str, Any] = {}
         for component in self._components:
             number, rest = divmod(number, component.ends[-1])
@@ -114,9 +114,9 @@ class Grid:
         return number
 
     def pairs(self, first: str, second: str) -> Iterator[tuple[Any, Any]]:
-        """Yield the pairs of values that two hyperparameters can have together; None stands for an absent one.
+        """Yield the pairs of values that two hyperparameters can have together; None stands for an absent value.
 
-        Of levels that are not listed, only the first and the last are used.
+        If the levels of a domain are not listed, only the first and the last are used.
         """
         seen: set[tuple[int, int]] = set()
         for one, other in self._cases_of(first, second):
@@ -150,7 +150,7 @@ def _ends(group: Group | None) -> Sequence[Any]:
 
 
 def ordered_names(variants: Mapping[str, Sequence[Variant]]) -> list[str]:
-    """Return all names, each after those that its conditions name."""
+    """Return all names, ordered so that each follows the names in its conditions."""
     graph = {name: sorted({other for one in variants[name] for other, _ in one.conditions}) for name in variants}
     try:
         return list(TopologicalSorter(graph).static_order())
@@ -219,7 +219,7 @@ def _component(
 def _weights(
     cases: Sequence[Mapping[str, Group]], sizes: Sequence[int], variants: Mapping[str, Sequence[Variant]]
 ) -> Sequence[int]:
-    """Return how many numbers each case has: in proportion to its probability, at least 2**64 per configuration."""
+    """Return how many numbers each case gets, in proportion to its probability: at least 2**64 per configuration."""
     if len(cases) == 1:
         return sizes
     shares = [

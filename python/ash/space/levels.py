@@ -6,9 +6,9 @@
 
 Candidates are drawn from a finite grid without repetition, so a continuous domain is a grid too, of about 10**9 levels.
 Levels are computed in decimal arithmetic (module ``decimal``: exp and ln correctly rounded), never by the C library, so
-they are the same on every machine. A level has at most 15 significant digits, since two such numbers are never the same
-double. The bounds and the default are levels exactly as given; the default is added if it is not one already. Computing
-a level takes a few microseconds; finding its place takes a binary search.
+they are the same on every machine. A level has at most 15 significant digits, since different decimals of this length
+are never the same double. The bounds and the default are levels exactly as given; the default is added if it is not one
+already. Computing a level takes a few microseconds; finding its place takes a binary search.
 """
 
 from abc import abstractmethod
@@ -116,7 +116,7 @@ class EvenLevels(LongLevels):
 
 
 class LogLevels(LongLevels):
-    """Levels in equal ratios between two doubles of at least 1e-300, with as few digits as keep neighbors distinct."""
+    """Levels in equal ratios between two doubles of at least 1e-300, with only enough digits to keep them distinct."""
 
     @cached_property
     def _ratios(self) -> tuple[int, Decimal, Decimal, Context]:
@@ -140,7 +140,7 @@ class LogLevels(LongLevels):
 
 
 class WholeLogLevels(LongLevels):
-    """Whole numbers from low, at least 1, to high, each repeated several times in a row.
+    """Whole numbers from low (at least 1) to high, each repeated several times in a row.
 
     The range of logarithms from low - 1/2 to high + 1/2 is split into 10**9 equal parts, and the middle of each is
     rounded. So a number k occurs in proportion to log((k + 1/2) / (k - 1/2)), which is nearly 1 / k.

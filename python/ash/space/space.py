@@ -14,15 +14,15 @@ Candidates are drawn from the grid without repetition. Candidate 0 is the defaul
 the order of a shuffle of all configurations (Fisher and Yates, stored sparsely). So each set of candidates is equally
 likely, and the first k of n candidates are the same as a draw of k. The shuffle is drawn lazily. Its bits come from
 PCG64, seeded by SeedSequence(seed, spawn_key=(1,)), whose raw outputs NumPy promises not to change. Candidate k takes
-the w words that start at word (k-1)w, as one big-endian number r below 2^(64w), where w words have at least 64 bits
+the w words that start at word (k-1)w, as one big-endian number r below 2^(64w). These w words have at least 64 bits
 more than the size of the grid needs. The candidate's place in the shuffle is k + floor(r (size - k) / 2^(64w)). No
 other function of numpy.random is used. The bias towards any configuration is below 2^-64.
 
 All configurations are equally likely, with two exceptions. Whole numbers of `ash.integers` with ``log=True`` are drawn
 evenly in their logarithm. Hyperparameters joined by conditions, one of which is continuous or has more than 1,000 whole
-numbers, are drawn one after the other, each level of a domain equally likely. In both cases the shuffle is that of a
-grid in which each configuration is repeated by its weight, and configurations drawn before are skipped. After FRUITLESS
-of these in a row, all others come in the order of the shuffle without weights.
+numbers, are drawn one after the other, each level of a domain equally likely. In both cases, the grid that is shuffled
+contains each configuration as often as its weight, and configurations drawn before are skipped. After FRUITLESS skips
+in a row, the remaining configurations follow in the order of the shuffle without weights.
 """
 
 import copy
@@ -47,9 +47,10 @@ from ash.space.grid import Condition, Grid, Variant, ordered_names
 from ash.space.hyperparameters import CONFLICTING, HYPERPARAMETERS, Params, check_name, check_value, conflict, model_of
 
 FRUITLESS = 1000
-"""After this many repeated configurations in a row, few others are assumed to be left."""
+"""After this many repeated configurations in a row, few new ones are assumed to be left, and the weights are
+ignored."""
 FEW = 1000
-"""Up to this many candidates fit into any memory, so the free memory is not read, which would take 0.4 ms."""
+"""Up to this many candidates are assumed to fit into memory; reading the size of the free memory would take 0.4 ms."""
 _STREAM = 1  # spawn key of the draw of candidates; other random streams of the same seed have other keys
 _DRAWS_AT_ONCE = 256  # random numbers per call of NumPy
 
@@ -77,8 +78,8 @@ class Space:
     Raises
     ------
     SettingError
-        A name is unknown (the message has the closest ones) or belongs to the run, a level is not allowed, a condition
-        cannot hold, conditions form a circle, or levels that exclude each other can occur together.
+        A name is unknown (the message has the closest ones) or is an option of the run, a level is not allowed, a
+        condition cannot hold, conditions form a circle, or levels that exclude each other can occur together.
 
     Notes
     -----
@@ -227,8 +228,8 @@ class Space:
         Parameters
         ----------
         params : dict
-            A name that is not in the space must have its default. A number outside a domain whose levels are not listed
-            is clipped to its bounds.
+            A name that is not in the space must have the default of its hyperparameter. A number outside a domain whose
+            levels are not listed is clipped to its bounds.
         """
         full = self._chosen(lambda name, domain: domain.clipped(params.get(name, domain.default)))
         fixed = {name: value for name, value in params.items() if name not in self._domains}
@@ -236,9 +237,9 @@ class Space:
         return full if is_default and model_of(params) in self.models else None
 
     def _chosen(self, choose: Callable[[str, Domain], Any]) -> Params | None:
-        """Return the configuration whose values `choose` gives for each name and the domain that applies.
+        """Return the configuration whose values come from calls of `choose` with each name and the domain that applies.
 
-        None if one of the values is not in its domain.
+        The result is None if one of the values is not in its domain.
         """
         found: Params = {}
         for name in ordered_names(self._variants):
@@ -268,7 +269,7 @@ class Space:
         return False
 
     def _active(self, name: str, params: Params) -> tuple[int, Domain] | None:
-        """Return the domain of a name that applies with these values, preceded by its index; None if none does."""
+        """Return the index and the domain of a name that applies to these values; None if no domain applies."""
         for number, variant in enumerate(self._variants[name]):
             if all(other in params and params[other] in wanted for other, wanted in variant.conditions):
                 return number, self._domains[name][number]
@@ -502,7 +503,7 @@ def read_space(space: Any, kind: type[Kind]) -> Kind:
     Raises
     ------
     SettingError
-        It is neither a space nor a dict of domains by name, or has a name or value that this kind does not allow.
+        `space` is neither a space nor a dict of domains by name, or has a name or value that this kind does not allow.
     """
     if type(space) is kind:
         return space
@@ -541,7 +542,7 @@ def after(first: Sequence[Params], points: Iterable[Params]) -> Iterator[Params]
 def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> Iterator[Params]:
     """Return an iterator over the configurations in `before`, each at its number, with other points in the gaps.
 
-    It ends at the first gap for which no point is left.
+    The iterator ends at the first gap for which no point is left.
     """
     own = {key_of(params) for params in before.values()}
     others = (params for params in points if key_of(params) not in own) if own else iter(points)
@@ -553,7 +554,7 @@ def at_their_numbers(before: Mapping[int, Params], points: Iterable[Params]) -> 
 
 
 def _described(domains: Iterable[Domain]) -> str:
-    """Return the number of levels of a name, or the bounds if they are not listed."""
+    """Return the number of levels of a name, or the bounds if the levels are not listed."""
     several = list(domains)
     if all(domain.has_list for domain in several):
         return str(sum(len(domain.levels) for domain in several))
@@ -570,7 +571,7 @@ def _shuffle(grid: Grid, seed: int) -> Iterator[int]:
     words = (grid.size.bit_length() + 127) // 64
     first = grid.number(grid.default)
     yield first
-    swapped = {first: 0}  # positions still to come that no longer hold their own number
+    swapped = {first: 0}  # later positions that no longer hold their own number
     for position, random in zip(range(1, grid.size), _random_numbers(seed, words), strict=False):
         chosen = position + (random * (grid.size - position) >> 64 * words)
         number = swapped.pop(position, position)
