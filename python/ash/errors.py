@@ -124,8 +124,8 @@ class ThreadRefused(AshError, RuntimeError):
 class JournalError(AshError):
     """A journal that cannot be used.
 
-    The path or the contents are wrong, it holds another run, or the disk fails; the message says which. Give another
-    path, or the data and options with which the run in the journal was started.
+    The path or the contents are wrong, the journal holds another run, or the disk fails; the message says which. Give
+    another path, or the data and options with which the run in the journal was started.
     """
 
 

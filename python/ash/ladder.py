@@ -19,7 +19,7 @@ _MOST_EPOCHS = 2**63 - 1
 
 
 class LadderSettings(TypedDict):
-    """Checked arguments, as the core takes them."""
+    """Checked arguments in the form that the core takes."""
 
     candidates: int
     eta: int
@@ -77,8 +77,8 @@ class Ladder:
         every candidate that is among the best ``f // eta`` at the time [1]_, so late results may overfill the rung
         above. "improving" does the same, but only for candidates that did better than in the rung below.
     epoch_limit : int or None, default None
-        The most epochs of all jobs together, at least `min_epochs`. Once the next job would exceed this limit, no
-        further job is given, not even a smaller one. None: no limit.
+        The maximum number of epochs of all jobs together, at least `min_epochs`. Once the next job would exceed this
+        limit, no further job is given, not even a smaller one. None: no limit.
     stop_score : float or None, default None
         A finite score. Once a score at least as high is reported, the ladder is `finished`; jobs that are still running
         may be reported. None: no score ends the run.
@@ -143,7 +143,7 @@ class Ladder:
         self._lock = threading.Lock()
 
     def next(self) -> Job | None:
-        """Return the next job; None means to wait for a report, or that the ladder is `finished`."""
+        """Return the next job, or None if the next job depends on a report, or if the ladder is `finished`."""
         with self._lock:
             asked = self._core.next()
             if asked is None:
@@ -197,7 +197,7 @@ class Ladder:
 
     @property
     def finished(self) -> bool:
-        """Whether no job is running and none will be given, or the run was ended by `stop_score` or `patience`."""
+        """Whether no job is running and no more jobs follow, or `stop_score` or `patience` has ended the run."""
         with self._lock:
             return self._core.finished
 

@@ -78,11 +78,11 @@ LARGEST = 2**31 - 1
 """The largest value of candidates, eta and epochs: the epochs of the last rung then fit into 64 bits."""
 
 MOST_WORKERS = 2**16
-"""The most virtual workers. No machine has as many threads, and more workers would only delay promotions and enlarge
-the virtual clock."""
+"""The maximum number of virtual workers. No machine has as many threads, and more workers would only delay promotions
+and enlarge the virtual clock."""
 
 MOST_KEPT = 1024
-"""The most networks that a run keeps; each decision moves at most this many entries."""
+"""The maximum number of networks that a run keeps; a decision moves at most this many entries of the list."""
 
 LARGEST_COUNT = 2**63 - 1
 """The largest number of bytes or of summed epochs: the core counts in 64 bits."""
@@ -127,9 +127,9 @@ class Option:
         other options under scikit-learn's names (n_jobs, random_state, verbose, scoring). `ASHSearchCV` ("search") has
         some different defaults.
     decides : "results", "order", "end" or None
-        What depends on the option. "results": the result of each job. "order": only which jobs are run, and when.
-        "end": how far the run goes. None: only time and memory. Runs that share a journal agree in all options of
-        "results" and "order"; `ash.resume` repeats all options except those of None.
+        The part of a run that depends on the option. "results": the result of each job. "order": only which jobs are
+        run, and when. "end": how far the run goes. None: only time and memory. Runs that share a journal agree in all
+        options that decide "results" or "order". `ash.resume` repeats all options whose `decides` is not None.
     planned : bool
         Whether a plan for a `time_limit` or `work_limit` may set the option; the journal keeps the planned value.
     """
@@ -235,7 +235,7 @@ def _models(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _threads_of_functions(name: str, value: Any) -> int:
-    """Return the number of threads; the warning about too many names the executor for jobs that wait."""
+    """Return the number of threads; the warning about too many threads suggests an executor for jobs that wait."""
     advice = f". Jobs that wait, for a server or a GPU, can run on executor=ThreadPoolExecutor({value})"
     return resolve_threads(value, advice=advice)
 
@@ -261,9 +261,9 @@ class SearchConfig:
     models : list of {"network", "lightgbm", "catboost"}, optional
         The kinds of model in the default space: networks, boosted trees of LightGBM (extra `trees`), and boosted trees
         of CatBoost (extra `catboost`). Default: networks and LightGBM if a `time_limit` sets the size of the search and
-        LightGBM is installed. It is only networks for a given number of candidates, a `work_limit`, an executor,
-        several targets and sparse tables. No effect if `space` is given, because its hyperparameter `model` sets the
-        kind. Tables only.
+        LightGBM is installed. The default is only networks without LightGBM, for a given number of candidates, with a
+        `work_limit` or an executor, and for several targets or a sparse table. No effect if `space` is given, because
+        its hyperparameter `model` sets the kind. Tables only.
     draws : {"random", "adaptive"}, optional
         How candidates are drawn. Default: "adaptive" if a `time_limit` or `work_limit` sets the size of the search,
         else "random". "random" draws from the space regardless of the results. "adaptive" starts with the default
@@ -292,22 +292,23 @@ class SearchConfig:
         outcome bit for bit on any number of threads; see `Result.digest`. "greedy": decisions are made as jobs end, so
         two runs on several threads may differ. Default "reproducible"; "greedy" in `ash.tune_function` without `costs`.
     workers : int, optional
-        Jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. This number affects the
-        outcome; the number of threads does not. If there are more threads than workers, the others can only join
+        The number of jobs that run at the same virtual time in the reproducible schedule, 1 to 65536. It affects the
+        outcome, unlike the number of threads. If there are more threads than workers, the excess threads can only join
         running jobs, in teams. Default 32. If the ladder is planned: four per thread for a `time_limit`, 8 for a
         `work_limit`. For functions with a `time_limit`: four per thread.
     teams : bool, optional
         Whether threads without a job join running jobs, which never changes the outcome of a reproducible run. Default
         True. Tables only.
     epoch_rows : int, optional
-        The most rows of an epoch. A pass over a larger table is cut into equal epochs, except for
+        The maximum number of rows of an epoch. A pass over a larger table is cut into equal epochs, except for
         ``batch_size="full"``. Default: all training rows up to 100,000, and about 65,536 for larger tables; fewer if
         `ash.plan` says so. Tables only.
     epoch_limit : int, optional
-        The most epochs of all jobs together. The first job that would exceed this limit ends the run.
+        The maximum number of epochs of all jobs together. The first job that would exceed this limit ends the run.
     work_limit : float, optional
-        Multiply-adds of all jobs together, after which no job starts; this limit means the same on every machine. The
-        ladder is planned for it, as for a `time_limit`. `Result.work` is the work that a run took. Tables only.
+        The number of multiply-adds of all jobs together after which no job starts. This limit means the same amount of
+        work on every machine. The ladder is planned for it, as for a `time_limit`. `Result.work` is the work that a run
+        took. Tables only.
     stop_score : float, optional
         A score that ends the run once a candidate reaches it. Metrics that are errors are negated: -0.1 for a log loss
         of 0.1. With ``direction="minimize"`` it is a value as the function returns it: 0.1 ends the run at 0.1 or less.
@@ -316,11 +317,11 @@ class SearchConfig:
         reproducible schedule ends at the same job on any number of threads.
     memory_limit : int, optional
         Bytes for the states of candidates: weights and moments. Beyond this limit, the states of the least promising
-        waiting networks are dropped, and these networks are trained again if they are promoted after all; states of
-        functions are written to files. Neither changes the outcome of a reproducible run. States of running and kept
-        networks count, but are never dropped. The table, the scratch memory of the threads and the predictions of kept
-        networks do not count. Default: half of the memory that the machine or cgroup has left; for networks at most the
-        memory that the rest of the run leaves.
+        waiting networks are dropped, and these networks are trained again if they are promoted after all. States of
+        functions are written to files instead. Neither changes the outcome of a reproducible run. States of running and
+        kept networks count, but are never dropped. The table, the scratch memory of the threads and the predictions of
+        kept networks do not count. Default: half of the memory that the machine or cgroup has left; for networks at
+        most the memory that the rest of the run leaves.
     keep : int, optional
         The number of networks that `ash.tune` keeps, from the best candidates, for `Result.ensemble`, 1 to 1024.
         Default 32; fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of

@@ -1,8 +1,8 @@
 """Computes the data of a run's charts for matplotlib and the report: points of the ladder, axes, parallel lines.
 
-Ladder: one point per job, by score and rung. A score that is further below the cut of the lowest rung than the best
-score is above it is drawn at the left edge, since one very bad score would squeeze all other points together. Diverged
-jobs, which have no score, are drawn even further left.
+Ladder: one point per job, by score and rung. The score axis extends as far below the cut of the lowest rung as the best
+score is above it. Lower scores are drawn at its left edge, since one very bad score would squeeze all other points
+together. Diverged jobs, which have no score, are drawn even further left.
 
 Hyperparameter axes: the values that occur in a run, their order, and the position of each candidate. Numbers are
 ordered by size, layer widths by their sum, text alphabetically.
@@ -48,7 +48,7 @@ ABSENT = "not set"
 """Label for a hyperparameter that a candidate does not have because its condition does not hold."""
 
 MOST_LEVELS, MOST_NUMBERS = 14, 6
-"""The most values that are labeled on an axis of levels, and on an axis of numbers."""
+"""The maximum number of values that are labeled on an axis of levels, and on an axis of numbers."""
 
 BELOW = -0.12
 """Position of a candidate that does not have the hyperparameter, where the axis ranges from 0 to 1."""
@@ -134,7 +134,7 @@ def barrier_cuts(result: "History") -> dict[int, float]:
 
 
 def way_of_the_best(result: "History") -> NDArray[np.int64]:
-    """Return the row numbers of the best candidate's jobs that have not diverged."""
+    """Return the row numbers of those jobs of the best candidate that have not diverged."""
     columns = result.columns
     own: NDArray[np.int64] = np.flatnonzero(
         (columns["candidate"] == result.best_candidate) & ~columns["diverged"].astype(bool)
@@ -236,8 +236,9 @@ def lines_of(result: "History") -> tuple[list[ParameterAxis], NDArray[np.float64
     axes : list of ParameterAxis
         The axes of the hyperparameters in which the candidates differ.
     heights : float64 array [candidates, axes + 1]
-        The position of each candidate on each axis: 0 for the lowest value, 1 for the highest, `BELOW` for a missing
-        one. The last column is the best score, scaled by the `score_limits`; lower scores are 0.
+        The position of each candidate on each axis: 0 for the lowest value, 1 for the highest, `BELOW` if it does not
+        have the hyperparameter. The last column is the candidate's best score, scaled to 0..1 by the `score_limits`;
+        scores below these limits are 0.
     standing : Standing
         The standing of the candidates.
     """

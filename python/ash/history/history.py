@@ -1,6 +1,6 @@
 """Contains `History`: the jobs of a run, their times and outcomes, and the tables derived from them.
 
-The history is available during the run as well. `ash.result` adds what is known only at the end.
+The history is available during the run as well. `ash.result` adds the facts that are known only at the end.
 """
 
 from dataclasses import asdict, dataclass
@@ -85,7 +85,7 @@ class History(WithOptions):
 
     @property
     def best_epochs(self) -> int:
-        """Return for how many epochs the best candidate was trained up to its best rung."""
+        """Return the number of epochs for which the best candidate was trained up to its best rung."""
         columns = self.columns
         own = (columns["candidate"] == self.best_candidate) & (columns["rung"] <= self.best_rung)
         epochs = columns["epochs"][own]

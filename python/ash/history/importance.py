@@ -6,7 +6,7 @@ hyperparameter is shuffled among the held-out candidates, and its importance is 
 The forest (Breiman, Random Forests, Machine Learning 45, 2001, section 10) predicts held-out candidates. Split-based
 importance, or shuffling the training candidates, would favor hyperparameters with many values even if they are noise
 (Strobl et al., BMC Bioinformatics 8:25, 2007). Functional analysis of variance (Hutter et al., ICML 2014) averages over
-the whole space, most of which is bad; here only the candidates of the run count. Except for conditions, the
+the whole space, most of which has bad scores. Here only the candidates of the run count. Except for conditions, the
 hyperparameters of a candidate are drawn independently, so shuffling gives configurations that could have been drawn. A
 conditional hyperparameter is shuffled among the candidates that have it. The effect of its presence is credited to the
 hyperparameter in its condition.
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from ash.history.history import History
 
 LEAST = 20
-"""The fewest candidates with a job for which importances are computed; with fewer, a fold would be too small."""
+"""The minimum number of candidates with a job; with fewer, a fold would be too small, and there are no importances."""
 
 MOST = 1024
-"""The most candidates that are used; more are evenly subsampled."""
+"""The maximum number of candidates that are used; larger runs are evenly subsampled."""
 
 FOLDS, TREES, SHUFFLES = 5, 100, 5
 SEED = 0

@@ -4,7 +4,7 @@ Each candidate with a finished job becomes a trial with params and distributions
 times of its jobs. The states are:
 
     COMPLETE   the best candidate, and all candidates that have reached the highest rung
-    PRUNED     all candidates that have not reached it
+    PRUNED     all candidates that have not reached the highest rung
     FAIL       candidates that have diverged, except the best one, which may have diverged after its best job
 
 The value of a trial is the score of its best job. If the best candidate was chosen from the highest rung although lower

@@ -9,7 +9,7 @@ Row = TypeVar("Row")
 
 ROWS_SHOWN = 7
 TEXT_SHOWN = 48
-"""The most characters that are shown of a candidate's hyperparameters."""
+"""The maximum number of characters that are shown of a candidate's hyperparameters."""
 
 COLUMNS = {
     "candidates": ("candidate", "rungs", "epochs", "score", "loss", "diverged", "params"),

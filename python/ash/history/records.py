@@ -29,7 +29,7 @@ Columns = dict[str, NDArray[Any]]
 """The result of `_core.Tuner.jobs`: one array per field, one row per finished job in order of decision."""
 
 LEAST_PAIRS = 3
-"""The fewest candidates for a rank correlation; with two it could only be 1 or -1."""
+"""The minimum number of candidates for a rank correlation; with two it could only be 1 or -1."""
 
 METRICS, STORY = "metrics", "suggested"
 """Keys in the info of a job: its further metrics, and the parameters that an Optuna trial suggested."""
@@ -43,11 +43,11 @@ class JobRecord(NamedTuple):
 
     Higher `score` is better. `loss` is computed on the validation rows; `training_loss` is the mean over the last
     epoch. `start` and `end` are seconds since the start of the run. `team` is the largest number of threads that shared
-    the job at once, and `core_seconds` is the time that all of them spent in it. `team_limit` is the most threads that
-    could have shared it; it is 1 if the steps are too small for a team. `worker` is the virtual worker of the job.
-    `virtual_start` and `virtual_end` are multiply-adds on the virtual clock. These three fields are 0 in the greedy
-    schedule. `weights_hash` is an unsigned 64-bit hash of all weights and biases after the job; it is 0 if the job
-    diverged.
+    the job at once, and `core_seconds` is the time that all of them spent in it. `team_limit` is the maximum number of
+    threads that could have shared the job; it is 1 if the steps are too small for a team. `worker` is the virtual
+    worker of the job. `virtual_start` and `virtual_end` are multiply-adds on the virtual clock. These three fields are
+    0 in the greedy schedule. `weights_hash` is an unsigned 64-bit hash of all weights and biases after the job; it is 0
+    if the job diverged.
     """
 
     candidate: int
@@ -122,8 +122,8 @@ def rung_rows(
 ) -> list[dict[str, Any]]:
     """Return one row per rung; see `Result.rungs`. `ranking` has the scores by which the ladder ranked.
 
-    In an endless run the number of places is None, and rungs that no candidate has reached are left out, since there
-    are more rungs and places than are ever used.
+    In an endless run, the number of places is None, and rungs that no candidate has reached are left out, since the
+    ladder has more rungs and places than are ever used.
     """
     if endless:
         ladder = [rung for rung in ladder if rung["finished"] + rung["running"] > 0]
@@ -146,7 +146,8 @@ def rung_rows(
 def rank_correlation(columns: Columns, rung: int) -> float:
     """Return Spearman's correlation between a rung's scores and the last scores of the candidates promoted from it.
 
-    NaN if fewer than three promoted candidates have scores, or if all scores on one side are equal.
+    The result is NaN if fewer than three promoted candidates have scores, or if one of the two sets of scores is
+    constant.
     """
     scored = np.flatnonzero(~columns["diverged"].astype(bool))
     by_rung = scored[np.argsort(columns["rung"][scored], kind="stable")]  # so that the highest rung is assigned last

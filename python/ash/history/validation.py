@@ -3,7 +3,8 @@
     class probabilities -> confusion (true class x predicted class), calibration (confidence x share of correct rows)
     targets             -> true and predicted values of an output
 
-These rows chose the winner, so all of this is optimistic. Each row counts with its sample weight.
+The winner was selected by its score on these rows, so all of these results are optimistic. Each row counts with its
+sample weight.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ BINS = 10
 """Number of equally wide bins from confidence 0 to 1."""
 
 MOST_CLASSES = 26
-"""The most classes in a confusion matrix; if there are more, the rarest ones are merged into one class."""
+"""The maximum number of classes in a confusion matrix; if there are more, the rarest ones are merged into one class."""
 
 OTHERS = "others"
 
@@ -93,7 +94,8 @@ def winner_on_held_out(result: "History", what: str) -> "Kept":
     Raises
     ------
     SettingError
-        The run was cross-validated, or its predictions were not pickled; `what` names the feature in the message.
+        The run was cross-validated, or its predictions were left out when it was pickled; `what` names the feature in
+        the message.
     """
     if result.validation_pool is None:
         raise SettingError(

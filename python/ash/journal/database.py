@@ -6,12 +6,13 @@ Damage: SQLite detects damage to its own structure, but not a flipped bit inside
 its other values. Numbers that must be restored bit for bit, including -0.0 and NaN, are stored as Python's `repr`.
 Durability: the write-ahead log is synced at each commit, so committed data survive a loss of power. The log needs
 memory shared between processes, which network file systems do not provide (sqlite.org/wal.html). On those, a rollback
-journal is used instead. A warning is given, since locks are unreliable there as well. Readers see the last commit and
-change nothing. With the log they do not block commits; without it a commit waits for them.
-Errors: every error of SQLite or the system becomes a JournalError that names the file. Damage is JournalCorrupt;
-refusals of the disk or the system are JournalUnwritable. A file that was deleted or replaced during the run is also
-JournalUnwritable, since SQLite would continue to write to the old file.
-Threads: used only by the thread that opened it. Use in a forked child is refused, since SQLite does not support it.
+journal is used instead, with a warning, since locks are unreliable there as well. Readers see the last commit and
+change nothing. With the log, readers do not block commits. Without the log, a commit waits for readers.
+Errors: every error of SQLite or the system becomes a JournalError that names the file. Damage raises JournalCorrupt.
+Refusals of the disk or the system raise JournalUnwritable. So does a file that was deleted or replaced during the run,
+since SQLite would continue to write to the old file.
+Threads: a database is used only by the thread that opened it. Use in a forked child is refused, since SQLite does not
+support it.
 """
 
 import contextlib
@@ -121,7 +122,7 @@ class Database:
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                with contextlib.suppress(sqlite3.Error):  # the first error is reported
+                with contextlib.suppress(sqlite3.Error):  # the error that ended the transaction is raised
                     self._connection.execute("ROLLBACK")
             raise
 
@@ -272,13 +273,13 @@ def _code_of(error: sqlite3.Error) -> int | None:
 
 
 def _is_closed(path: Path) -> bool:
-    """Return whether all changes are in the file itself, so that SQLite's temporary files next to it have none."""
+    """Return whether the file has all changes, because SQLite's temporary files next to it are empty or absent."""
     beside = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-journal")]
     return not any(file.exists() and file.stat().st_size > 0 for file in beside)
 
 
 def real_path(path: Path) -> Path:
-    """Return the path with a link resolved, so that the files next to a journal are found by any of its names."""
+    """Return the path with a link resolved, so that the files next to the real journal are found through a link too."""
     with _usable(path):
         if "\0" in str(path):
             raise ValueError("embedded null character")
@@ -286,7 +287,7 @@ def real_path(path: Path) -> Path:
 
 
 def check_place(path: Path) -> None:
-    """Raise JournalError if no journal can exist or be created at a path; nothing is created."""
+    """Raise JournalError if no journal can exist or be created at a path; the check creates no file."""
     log = path.with_name(f"{path.name}-wal")
     with _usable(path):
         if path.is_symlink() and not path.exists():

@@ -25,7 +25,7 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 MOST_OF_EARLIER = 10
-"""The most configurations of an earlier run that are tried again."""
+"""The maximum number of configurations of an earlier run that are tried again."""
 Ranked = tuple[float, float, int, Params]
 """Two numbers that rank a candidate (lowest is best), the candidate's number, and its hyperparameters."""
 
@@ -40,7 +40,7 @@ def read_first(first: Any, space: Space | None, candidates: int | None, argument
     space : Space or None
         The space that the configurations must fit. None allows any names and values, as for an Optuna objective.
     candidates : int or None
-        The most configurations allowed; None for any number.
+        The maximum number of configurations; None for any number.
     argument : str
         The entry point's name for `candidates`.
 

@@ -2,15 +2,15 @@
 
 A call that resumes a journal must have the same identity; otherwise an error names the differences:
 
-    settings   options on which results depend (seed, epochs, ...) or decisions depend (eta, workers, ...)
+    settings   options on which results (seed, epochs, ...) or decisions (eta, workers, ...) depend
     space      domains, levels and conditions
     data       shapes, names and classes; hashes of the core's training data after scaling, splitting and encoding
     version    the version of ash, and whether its kernels use fused multiply-adds
 
 Runs of functions have settings, a space and a version; see ash/function/function_identity.py.
 
-The number of candidates, the time limit, the threads and the memory limit may change, since none of them changes a
-result. `ash.resume` repeats the call that began the run. All facts can be stored as JSON.
+The number of candidates, the time limit, the threads and the memory limit may change, since none of them changes the
+result of a job. `ash.resume` repeats the call that began the run. All facts can be stored as JSON.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ PARTS = ("training", "validation")
 FIRST = "first"
 """The setting that holds the configurations of the argument `first`."""
 BEFORE = "before"
-"""The name in a record's arguments for the candidates that were drawn before the space grew."""
+"""The argument of a record that holds the candidates drawn before the space grew."""
 _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOptions), **option_table()}.items()}
 _OLD_NAMES = {"target": "stop_score"}
 """Today's names of arguments, by their names in ash 0.1."""
@@ -73,7 +73,7 @@ ONE_FIT = (
 )
 """The hint that is added to the error if the data differ."""
 SHOWN = 60
-"""The most characters of a value that a message shows."""
+"""The maximum number of characters of a value that a message shows."""
 
 
 def identity_of(
@@ -144,7 +144,7 @@ def from_json(value: Any) -> Any:
 
 
 def before_of(record: RunRecord) -> dict[int, Params]:
-    """Return a record's candidates that were drawn before the space grew, as hyperparameters by number.
+    """Return the hyperparameters, by number, of a record's candidates that were drawn before the space grew.
 
     Raises
     ------

@@ -49,8 +49,8 @@ class Journal:
     allow_change : sequence of str
         The settings that may differ from the run that began the journal: "algorithm", "promotion", "schedule",
         "version" (of ash) and "workers". `ash.tune_function` also allows "costs" and "function". "function" permits
-        another function name, or changed source code of an Optuna objective. Recorded results are kept, but no
-        uninterrupted run would have the same outcome.
+        another function name, or changed source code of an Optuna objective. Recorded results are kept, so the outcome
+        may differ from that of every uninterrupted run.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def read_journal(value: Any) -> Journal | None:
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Turn any error that invalid contents cause into JournalCorrupt, even if their hash is right."""
+    """Turn any error caused by invalid contents into JournalCorrupt; a right hash does not make contents valid."""
     try:
         yield
     except (AshError, MemoryError):
@@ -125,7 +125,8 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     begun = 0
     """Number of candidates that earlier calls started, according to the journal."""
     steps: Sequence[tuple[int, int, bool]] = ()
-    """For greedy runs of functions, in order: candidate, rung, and True if the job ended, False if it was started."""
+    """For greedy runs of functions: the recorded steps, in order. A step has a candidate, a rung, and whether the job ended
+(True) or was started (False)."""
     folder: Path | None = None
     """The folder in which a run of a function may store files."""
 
@@ -159,7 +160,7 @@ class NullJournal(AbstractContextManager["NullJournal"]):
         """Raise JournalCorrupt unless all recorded candidates fit the space."""
 
     def grow(self, space: Space) -> None:
-        """Load the candidates of smaller spaces, before others are drawn; all recorded ones if the space has grown."""
+        """Load the candidates of smaller spaces before any draw; these are all recorded ones if the space has grown."""
 
     def look(self) -> None:
         """Write the new results since the previous call; the run may still be training."""
@@ -210,4 +211,4 @@ class NullJournal(AbstractContextManager["NullJournal"]):
         """Log a job that the virtual clock has started."""
 
     def ended(self, task: _core.Task, answer: Any) -> None:
-        """Log the answer of a job, None if it was recalled; times are read from the machine's clock."""
+        """Log the answer of a job (None if the answer was recalled); times are read from the machine's clock."""

@@ -39,7 +39,8 @@ JOB = (
     *("candidate", "rung", "epochs", "thread", "team", "team_limit", "score", "loss", "training_loss", "weights_hash"),
     *("start", "end"),
 )
-"""The columns of a job that a journal stores, in the order of its table; virtual times follow from the decisions."""
+"""The columns of a job that a journal stores, in the order of its table; virtual times are left out, since they follow
+from the decisions."""
 ASSIST = ("candidate", "rung", "thread", "start", "end", "busy")
 TYPES = dict.fromkeys(("score", "loss", "training_loss", "start", "end", "busy"), np.float64)
 EXACT = ("score", "loss", "training_loss")
@@ -74,7 +75,7 @@ class NetworkJournal(OpenJournal):
         self._agree(identity, options, call, {"plan": plan, "began": began})
 
     def grow(self, space: Space) -> None:
-        """Load the candidates of smaller spaces, and the smallest of these spaces."""
+        """Load the candidates drawn from smaller spaces, and the smallest of these spaces."""
         self._grow(space_story(space))
         if not self._is_of_space:
             return
@@ -157,7 +158,7 @@ class NetworkJournal(OpenJournal):
 
     @contextmanager
     def completing(self) -> Iterator[None]:
-        """Write new results; in the context, a retrained network that differs from its record is JournalCorrupt."""
+        """Write new results; in the context, raise JournalCorrupt if a retrained network differs from its record."""
         self._try_to_write()
         try:
             yield
@@ -195,9 +196,9 @@ class PendingRows:
 
     The core also reports jobs that the journal already has; these are not new. `params` are the hyperparameters of the
     candidates drawn so far, by number; the sequence may grow. Candidates that have started are recorded, so that they
-    remain if the space grows. With `keeps_drawn` all drawn candidates are recorded, which is needed if draws depend on
-    results. In a greedy run decisions depend on the order of steps, so all steps are written from the first one on. The
-    core first repeats the steps of the restored jobs, and these replace the journal's steps.
+    are kept if the space grows. With `keeps_drawn` all drawn candidates are recorded, which is needed if draws depend
+    on results. In a greedy run decisions depend on the order of steps, so all steps are written from the first one on.
+    The core first repeats the steps of the restored jobs, and these replace the journal's steps.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ class PendingRows:
         self._assists = len(rows["assists"])
         self._next = (0, 0, 0)  # numbers of steps, jobs and assists after the next commit
         self.read: Columns = {}  # the jobs that the last call of `take` read
-        self.new: Columns = {}  # those of them that the journal does not have
+        self.new: Columns = {}  # those of the read jobs that the journal does not have
 
     def take(self, tuner: _core.Tuner, changes: Changes) -> bool:
         """Add new rows to `changes`, and return whether a job has ended since the last commit."""
@@ -249,11 +250,11 @@ class PendingRows:
         if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
             self._passed = self._begun
-            self._known.update(_keys(self.read))  # updated before the counters, since its length numbers the new rows
+            self._known.update(_keys(self.read))  # before the counters: its length numbers the next new rows
         self._steps, self.jobs, self._assists = self._next
 
     def _unnamed(self) -> list[Any]:
-        """Return the unrecorded candidates: those of new jobs, and all others that have started or were drawn."""
+        """Return the unrecorded candidates: those of new jobs, and all others that must be recorded."""
         return sorted({*self.new["candidate"].tolist(), *range(self._passed, self._begun)} - self._named)
 
 

@@ -44,7 +44,7 @@ from ash.run_record import RunRecord
 from ash.space.hyperparameters import Params
 
 MOST_RUNGS = 63
-"""The most rungs of any ladder: epochs at least double from one rung to the next, and are counted in 63 bits."""
+"""The maximum number of rungs: epochs at least double from one rung to the next, and are counted in 63 bits."""
 HEARTBEAT = 1.0
 """The elapsed time is written at least once in this many seconds, even if no job has ended or the disk is slow."""
 COMMIT_SHARE = 0.005
@@ -129,7 +129,7 @@ class OpenJournal(NullJournal):
             return whole("workers", self._facts["run"]["settings"]["workers"], 1, MOST_WORKERS)
 
     def _grow(self, space: Facts) -> None:
-        """Load the candidates of smaller spaces; these are all recorded candidates if this call's space has grown."""
+        """Load the candidates drawn from smaller spaces; if this call's space has grown, all recorded candidates."""
         if "run" not in self._facts:
             return
         with sound(self._path):
@@ -188,7 +188,7 @@ class OpenJournal(NullJournal):
             return datetime.fromisoformat(self._facts["begun"]["date"]), self._training_seconds
 
     def look(self) -> None:
-        """Write new results, unless the next commit must still wait after the last one."""
+        """Write new results, unless it is too early for the next commit."""
         if time.monotonic() >= self._rests:
             self._try_to_write()
 

@@ -51,7 +51,7 @@ SHARE = 0.0025
 END_SHARE = 0.0025
 """Additional share at the end of the run, for the networks that the result holds."""
 MOST_AT_END = 0.2
-"""The most seconds that writing may take at the end, when a time limit or Ctrl-C leaves the user waiting."""
+"""The maximum seconds that writing may take at the end, when the user waits after a time limit or Ctrl-C."""
 WORTH = 10.0
 """A state is written only if training it took at least this many times the seconds per file."""
 FIRST_SECONDS, FIRST_SPEED = 0.005, 2e8
@@ -59,7 +59,7 @@ FIRST_SECONDS, FIRST_SPEED = 0.005, 2e8
 SMALL = 1 << 20
 """Files below this many bytes update the estimated seconds per file; larger files update the bytes per second."""
 AT_ONCE = 1 << 24
-"""No more states are added to a file from this many bytes on, so that Ctrl-C is checked between files."""
+"""A file that has this many bytes gets no more states, so that Ctrl-C can be checked between files."""
 
 
 class StateFolder:
@@ -169,7 +169,7 @@ class StateCache:
         self._broken = False
         self._retired: set[int] = set()
         self._staged: tuple[str, int, list[Key]] | None = None  # a file that exists but is not yet in the journal
-        self._dropped: list[Key] = []  # states whose removal from the journal is not yet committed
+        self._dropped: list[Key] = []  # states removed from the journal by an uncommitted change
         self._worth: list[tuple[float, Key]] = []  # unwritten states: a heap keyed by negative training seconds
         self._trained: dict[int, float] = {}  # training seconds, by candidate
         self._sizes: dict[int, int] = {}  # bytes of a state, by candidate; 0 if it had no state
