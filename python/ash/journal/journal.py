@@ -125,8 +125,8 @@ class NullJournal(AbstractContextManager["NullJournal"]):
     begun = 0
     """Number of candidates that earlier calls started, according to the journal."""
     steps: Sequence[tuple[int, int, bool]] = ()
-    """For greedy runs of functions: the recorded steps, in order. A step has a candidate, a rung, and whether the job ended
-(True) or was started (False)."""
+    """For greedy runs of functions: the recorded steps, in order. A step has a candidate, a rung, and whether the job
+ended (True) or was started (False)."""
     folder: Path | None = None
     """The folder in which a run of a function may store files."""
 
