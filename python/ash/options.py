@@ -1,4 +1,4 @@
-"""The options of a run: a table of all of them, and their checks before anything runs.
+"""Defines the options of all entry points in one table, and checks them before a run starts.
 
 An option is a field of `Options` or `FunctionOptions`. It is annotated with an `Option`, which has its default, its
 check, the entry points that take it, and what it decides. Entry points take a few common options as arguments, and the
@@ -43,10 +43,11 @@ NEGATED = "neg_value"
 """The metric of a function whose values are minimized."""
 
 WORKERS, WORKERS_A_THREAD = 32, 4
-"""Virtual workers per run, and per thread of a run planned for a time limit. With more workers, candidates reach high
-rungs later. With fewer, threads are idle, or their results have to wait for a decision."""
+"""The default number of virtual workers of a run, and their number per thread in a run planned for a time limit. With
+more workers, candidates reach high rungs later. With fewer, threads are idle, or their results have to wait for a
+decision."""
 WORKERS_OF_WORK = 8
-"""Virtual workers of a run that is planned for a `work_limit`, for any number of threads."""
+"""The default number of virtual workers of a run that is planned for a `work_limit`, for any number of threads."""
 
 NETWORK, LIGHTGBM, CATBOOST = "network", "lightgbm", "catboost"
 MODELS = (NETWORK, LIGHTGBM, CATBOOST)
@@ -60,11 +61,10 @@ RANDOM, ADAPTIVE = "random", "adaptive"
 """How candidates are drawn: regardless of the results, or guided by them."""
 
 FROM_DTYPE = "from_dtype"
-"""With this value of `categorical_features`, only columns with a categorical dtype are categories (as they always
-are)."""
+"""The value of `categorical_features` that adds no categories to the columns with a categorical dtype."""
 
 BALANCED = "balanced"
-"""Class weights under which all classes count equally."""
+"""The value of `class_weight` that gives all classes the same total weight."""
 
 QUANTILE = "quantile"
 LOSS_NAMES = ("squared_error", "absolute_error", QUANTILE, "poisson")
@@ -283,8 +283,9 @@ class SearchConfig:
         every candidate is trained up to the last rung.
     promotion : {"capped", "paper", "improving"}, optional
         The promotion rule of "ash". "capped" never promotes more than ``floor(finished / eta)`` candidates of a rung.
-        "paper" is Algorithm 2 of the source. "improving" is "paper" among the candidates that improved in each rung so
-        far. Default "capped"; "paper" for an endless stream; "improving" if the ladder is planned from a limit.
+        "paper" is Algorithm 2 of Li et al. (MLSys 2020). "improving" is "paper" among the candidates that did better
+        than in the rung below. Default "capped"; "paper" for an endless stream; "improving" if the ladder is planned
+        from a limit.
     training : {"resume", "restart"}, optional
         Whether a promoted candidate is trained further from its state ("resume", the default) or from scratch.
     schedule : {"reproducible", "greedy"}, optional
@@ -310,8 +311,9 @@ class SearchConfig:
         work on every machine. The ladder is planned for it, as for a `time_limit`. `Result.work` is the work that a run
         took. Tables only.
     stop_score : float, optional
-        A score that ends the run once a candidate reaches it. Metrics that are errors are negated: -0.1 for a log loss
-        of 0.1. With ``direction="minimize"`` it is a value as the function returns it: 0.1 ends the run at 0.1 or less.
+        The score that ends the run once a candidate reaches it. Metrics that are errors are negated: -0.1 for a log
+        loss of 0.1. With ``direction="minimize"`` it is a value as the function returns it: 0.1 ends the run at 0.1 or
+        less.
     patience : int, optional
         End the run after this many jobs in a row without a new best score. Jobs are counted in order of decision, so a
         reproducible schedule ends at the same job on any number of threads.
@@ -323,9 +325,9 @@ class SearchConfig:
         kept networks do not count. Default: half of the memory that the machine or cgroup has left; for networks at
         most the memory that the rest of the run leaves.
     keep : int, optional
-        The number of networks that `ash.tune` keeps, from the best candidates, for `Result.ensemble`, 1 to 1024.
-        Default 32; fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of
-        the planned time.
+        The number of networks of the best candidates that `ash.tune` keeps for `Result.ensemble`, 1 to 1024. Default
+        32; fewer if predictions for the validation rows would take more than 256 MiB, or more than a 25th of the
+        planned time.
     missing : {"indicator", "error"}, optional
         Missing cells (None, NaN, null): impute the median and flag them by an indicator feature (the default), or raise
         an error. Tables only.
@@ -338,8 +340,9 @@ class SearchConfig:
         Seconds without any worker in the Dask cluster after which the run ends. Default 60; with `math.inf` the run
         waits forever. Tables only.
     job_limit : float, optional
-        Seconds that a job of a function may take. A longer job counts as failed. Its process is killed; its thread, or
-        its executor's worker, is lost until the job ends. Default: no limit. Functions and `ASHSearchCV` only.
+        Seconds that a job of a function may take. A longer job counts as failed. If it runs in a process, the process
+        is killed. Otherwise its thread, or the worker of the executor, is occupied until the job ends. Default: no
+        limit. Functions and `ASHSearchCV` only.
     most_failures : int, optional
         The number of failures in a row, in order of decision, that ends the run. Default 100, but 10 before the first
         score. Functions and `ASHSearchCV` only.
@@ -517,7 +520,7 @@ def option_table(kind: type[RunOptions] = Options) -> Mapping[str, Option]:
 
 
 def option_names(kind: type[RunOptions] = Options, *, decides: str = "", caller: str = "") -> tuple[str, ...]:
-    """Return the names of all options, or only of those that decide on `decides` and that `caller` takes."""
+    """Return the names of all options, or only of those that decide `decides` and that `caller` takes."""
     return tuple(
         name
         for name, option in option_table(kind).items()
