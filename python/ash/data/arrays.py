@@ -1,8 +1,8 @@
 """Reads array-likes (tables, targets and weights) as arrays, and refuses unusable ones.
 
-It reads NumPy arrays of any dtype, order and stride, lists of lists, and objects with ``__array__``. Frames are
-recognized by duck typing, so no library is imported. Error messages use scikit-learn's wording, name the column and say
-what to do. The input is never changed.
+The input may be a NumPy array of any dtype, order and stride, a list of lists, or an object with ``__array__``. Frames
+are recognized by duck typing, so no library is imported. Error messages use scikit-learn's wording, name the column and
+say what to do. The input is never changed.
 """
 
 from collections.abc import Iterator, Sequence

@@ -6,8 +6,8 @@
     text, categories, objects           CellColumn      the text of each cell, or the number that it spells
 
 A column is never copied as a whole, only block by block. Columns refer to the user's data, so they are read before
-anything else runs. Selecting rows does not copy anything either: the column gets an order, which lists the numbers of
-its rows in the user's data.
+training starts. Selecting rows does not copy anything either: the column gets an order, which lists the indices of its
+rows in the user's data.
 """
 
 import copy
@@ -55,7 +55,7 @@ class Column(ABC):
     order : int64 array [rows] or None
         The index in the user's data of each row of the column; None if the column has all rows in their original order.
     spelling : Spelling or None
-        How numbers or dates were written in the text from which they were read; None if they were not read from text.
+        How the numbers or dates are spelled in the original text of the column; None if they do not come from text.
     """
 
     spelling: Spelling | None = None
@@ -67,7 +67,7 @@ class Column(ABC):
     def with_order(self, order: Order) -> Self:
         """Return a column with these rows of the user's data, in this order."""
         taken = copy.copy(self)
-        taken.__dict__.pop("_is_numeric", None)  # was cached for other rows
+        taken.__dict__.pop("_is_numeric", None)  # cached for the old rows
         taken.rows, taken.order = len(order), order
         return taken
 
@@ -186,7 +186,7 @@ def floats_of(series: "nw.Series[Any]") -> NDArray[np.float64]:
 
     try:
         return np.array(series.cast(nw.Float64).to_numpy(), np.float64)
-    except ValueError:  # Arrow refuses to round
+    except ValueError:  # Arrow refuses to round large integers
         return np.array([float("nan") if cell is None else float(cell) for cell in series.to_list()], np.float64)
 
 
@@ -196,7 +196,8 @@ class DateColumn(Column):
     Parameters
     ----------
     read : callable
-        Takes rows of the user's data, and returns their days since 1970-01-01 as a new array, NaN where missing.
+        Takes indices of rows in the user's data, and returns their days since 1970-01-01 as a new array, NaN where
+        missing.
     """
 
     natural: Kind = "date"
@@ -231,7 +232,7 @@ class CellColumn(Column):
     Parameters
     ----------
     read : callable
-        Takes rows of the user's data, and returns their cells as a list of text, scalars or missing values.
+        Takes indices of rows in the user's data, and returns their cells as a list of text, scalars or missing values.
     is_text : bool
         Whether text that spells a number may be read as a number; False for categories.
     """
@@ -289,7 +290,11 @@ class CellColumn(Column):
         return "number" if self._is_numeric else "category"
 
     def can_be(self, kind: Kind) -> bool:
-        """Return whether the column can be read as `kind`: always as categories, as dates if all cells are missing."""
+        """Return whether the column can be read as `kind`.
+
+        It can always be read as categories, and as dates if all cells are missing. It can be read as numbers if each
+        cell is missing, is a number or, in a column of text, spells a number.
+        """
         if kind == "date":
             return all(_all_missing(self._read(self._at(slice(*block)))) for block in blocks(self.rows))
         return kind == "category" or self._is_numeric
@@ -328,7 +333,7 @@ def _is_empty(column: Column) -> bool:
 
 
 def as_category(column: Column) -> Column:
-    """Return the column as a category: its cells are levels even if they spell numbers, for any selection of rows.
+    """Return the column as a category, whose cells are levels in any selection of rows, even if they spell numbers.
 
     If all cells are numbers or booleans, or spell them, their levels are the texts of `plain_text`: "1" for 1.0 and
     "01".

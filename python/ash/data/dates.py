@@ -3,8 +3,8 @@
     datetime64, date objects, series of dates      ->  microseconds  ->  days_of     ->  days
     learn_dates(texts)  ->  DateSpelling           ->  number(text)              ->  days
 
-Times with a time zone are converted to UTC. A date is converted to the same bits from any source, because whole days
-and the time of day are separated in whole microseconds.
+Times with a time zone are converted to UTC. A date gives the same bits from any source, because it is first converted
+to whole microseconds, which are then split into days and the time of day.
 """
 
 import datetime

@@ -57,7 +57,7 @@ class FileTable:
         self._arrow, self._where = arrow, where
 
     def frame(self, names: Sequence[str]) -> Frame:
-        """Return these columns, in this order."""
+        """Return a frame with these columns, in this order."""
         chosen = self._arrow.select(list(names))
         frame = read_frame(chosen, self._where)
         columns = map(_contiguous, frame.columns, chosen.columns)
@@ -115,7 +115,7 @@ class Roles:
     ignore : sequence of str
         Columns that are not used.
     categorical : sequence of str
-        Columns to treat as categories, whatever they look like.
+        Columns to treat as categories, even if their cells look like numbers.
     """
 
     target: str | None = None
@@ -243,7 +243,7 @@ def read_file(name: str, choose: Choose, form: CsvFormat | None = None) -> FileT
     choose : callable
         Returns the columns to read, at least one; see `Choose` in csv.py.
     form : CsvFormat, optional
-        How a CSV file is written.
+        The format of a CSV file.
 
     Raises
     ------

@@ -26,7 +26,7 @@ PLAIN_GAPS = frozenset(
 )
 """Text that programs write for a missing cell."""
 GAPS = PLAIN_GAPS | {"?", "#N/A", "#NA", "N/A", "n/a"}
-"""Text that means a missing cell in any column, unless the column was trained with it as a level."""
+"""Text that means a missing cell in any column, unless it was a level of the column in training."""
 NUMBER_GAPS = frozenset(map(str.lower, GAPS)) | {"-", "--", "n.a.", "nil", "missing", "unknown"}
 """Text that means a missing number, in upper or lower case, with or without surrounding blanks."""
 NEARLY = 0.9

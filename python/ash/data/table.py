@@ -79,7 +79,7 @@ def read_training(
     sample_weight: Any = None,
     categorical: Sequence[str | int | bool] | None = None,
 ) -> Table:
-    """Read a training table, without rows of weight 0.
+    """Read a training table; rows of weight 0 are left out.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def read_training(
         None to infer it from y, by the rules in ash/data/targets.py.
     sample_weight : array-like [rows], optional
     categorical : sequence of names, of positions or of one bool per column, optional
-        Columns to treat as categories, whatever they look like.
+        Columns to treat as categories, even if their cells look like numbers.
 
     Raises
     ------

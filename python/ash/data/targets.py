@@ -2,9 +2,9 @@
 
 The task, unless the caller names it:
     two or more columns                                            regression of each
-    text, booleans, categories                                     classification; but text counts as numbers if it
-                                                                   spells numbers that are not all plain and whole
-                                                                   (such as "11")
+    text, booleans, categories                                     classification; but text that spells numbers counts
+                                                                   as numbers, unless all are plain whole numbers such
+                                                                   as "11"
     numbers that are not all whole                                 regression
     whole numbers with few distinct values, each seen at least twice on average, or with at most two distinct values
                                                                    classification
@@ -53,7 +53,7 @@ def read_target(y: Any, rows: int, task: str | None, kept: NDArray[np.int64] | N
     sklearn.exceptions.DataConversionWarning
         ``y`` has one column in two dimensions; it is flattened.
     UserWarning
-        ``task`` is None, and floats are treated as classes.
+        ``task`` is None, and floats with more than two distinct values are treated as classes.
     """
     if task is not None and task not in TASKS:
         raise SettingError(f"task must be one of {', '.join(map(repr, TASKS))}, or None to decide by y, got {task!r}")

@@ -152,7 +152,7 @@ class Encoding:
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """The first feature of each column."""
+        """The index of the first feature of each column."""
         widths = list(map(self.width, range(len(self.schema.columns))))
         return tuple(int(start) for start in np.cumsum([0, *widths[:-1]]))
 
@@ -176,7 +176,7 @@ class Encoding:
         return len(self._names_of(place))
 
     def parts_of(self, place: int) -> list[tuple[str, int]]:
-        """Return the parts of a column of dates, each with its first feature."""
+        """Return the parts of a column of dates, each with the index of its first feature."""
         column = self.schema.columns[place]
         widths = [1 + column.missing, *map(width, column.parts)]
         return [(part, self.starts[place] + sum(widths[: at + 1])) for at, part in enumerate(column.parts)]

@@ -1,6 +1,6 @@
 """Computes target statistics: a level of a category is encoded as the mean target of the rows where it occurred.
 
-The statistic of a level with weight W and targets y of weight w in its rows is
+The statistic of a level that has total weight W, and targets y of weight w in its rows, is
 
     (sum of w y + prior) / (W + 1)          prior: weighted mean of y over all training rows
 

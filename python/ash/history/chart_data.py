@@ -1,8 +1,8 @@
 """Computes the data of a run's charts for matplotlib and the report: points of the ladder, axes, parallel lines.
 
-Ladder: one point per job, by score and rung. The score axis extends as far below the cut of the lowest rung as the best
-score is above it. Lower scores are drawn at its left edge, since one very bad score would squeeze all other points
-together. Diverged jobs, which have no score, are drawn even further left.
+Ladder: one point per job, by score and rung. Scores are drawn at their own positions down to a limit, which is as far
+below the cut of the lowest rung as the best score is above it. Lower scores are drawn at the left edge, since one very
+bad score would squeeze all other points together. Diverged jobs, which have no score, are drawn even further left.
 
 Hyperparameter axes: the values that occur in a run, their order, and the position of each candidate. Numbers are
 ordered by size, layer widths by their sum, text alphabetically.

@@ -104,8 +104,8 @@ class Point(NamedTuple):
 def curves(jobs: Sequence[JobRecord], training: str) -> dict[int, list[Point]]:
     """Return the learning curve of each candidate that has at least one job without divergence.
 
-    A point's epochs are those that the network at this point has been trained for. With `training="resume"` this is the
-    sum over the rungs so far, with "restart" only the epochs of the last rung.
+    A point's `epochs` is the number of epochs for which the network at this point has been trained. With
+    `training="resume"` this is the sum over the rungs so far, with "restart" only the epochs of the last rung.
     """
     points: dict[int, list[Point]] = {}
     epochs: dict[int, int] = {}

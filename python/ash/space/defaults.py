@@ -1,11 +1,11 @@
 """The default space: a published recipe for tables, and variations of it.
 
 Candidate 0 is RealMLP's default (Holzmueller et al., arXiv:2407.04491, table A.1): the NTK parametrization, learned
-input scales, a periodic embedding of numbers, SELU (classification) or Mish (regression) with a learned share, AdamW
-with beta2 = 0.95, dropout, weight decay and, for accuracy, label smoothing. Its learning rate differs from RealMLP's,
-as do the frequencies of the embedding for regression. Its widths, batch sizes and embedding depend on the number of
-rows. RealMLP also fits its layers to data before the first epoch, which ash does not (cpp/DESIGN.md). `python -m bench
-ablation` measures what each part is worth.
+input scales, a periodic embedding of numbers, SELU (classification) or Mish (regression) in a learned mixture with the
+identity, AdamW with beta2 = 0.95, dropout, weight decay and, for accuracy, label smoothing. Its learning rate differs
+from RealMLP's, as do the frequencies of the embedding for regression. Its widths, batch sizes and embedding depend on
+the number of rows. RealMLP also fits its layers to data before the first epoch, which ash does not (cpp/DESIGN.md).
+`python -m bench ablation` measures what each part is worth.
 """
 
 from collections.abc import Sequence
@@ -106,7 +106,7 @@ def _lightgbm(rows: int) -> dict[str, Any]:
 
 
 def _catboost() -> dict[str, Any]:
-    """Return the domains of CatBoost's trees: close to those of TabArena, around CatBoost's defaults."""
+    """Return the domains of CatBoost's trees, which are close to TabArena's and lie around CatBoost's defaults."""
     return {
         "shrinkage": log(6.0, 100.0, default=30.0),
         "depth": integers(4, 8, default=6),

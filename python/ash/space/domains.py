@@ -8,8 +8,8 @@
 A domain is discretized once, when it is created. So a space is a finite grid of known size, from which candidates can
 be drawn without repetition. Without ``levels=`` there are about 10**9 levels, and each is computed when it is drawn
 (levels.py). Listed levels are computed in decimal arithmetic too (module ``decimal``: exp and ln correctly rounded), so
-they are the same on every machine. To be easy to read, they are rounded to three significant digits (of the value in a
-log domain, of the step in a uniform one), and to more digits only if two levels would coincide. The bounds and the
+they are the same on every machine. For readability, they are rounded to three significant digits (of the value in a log
+domain, of the step in a uniform one). More digits are kept only if two levels would coincide. The bounds and the
 default are kept exactly as given.
 """
 
@@ -37,7 +37,8 @@ LARGEST_BOUND = 10**18
 """The largest magnitude of a bound of whole numbers; the length of their range then fits into 63 bits."""
 LOG_INTEGERS = "log integers"
 INTEGERS, FLOATS = ("integers", LOG_INTEGERS), ("uniform", "log", "quantiles")
-"""Kinds of numeric domains; in those of floats, numbers between two levels are valid too."""
+"""The kinds of domains of whole numbers, and of floats. In a domain of floats, numbers between two levels are also
+valid."""
 KINDS = ("choice", *INTEGERS, *FLOATS)
 
 
@@ -48,14 +49,14 @@ class Domain:
     Attributes
     ----------
     levels : sequence
-        All distinct values, in the given or in increasing order: a tuple if they are listed, else a range of whole
-        numbers, or a sequence of lazily computed numbers.
+        All distinct values: in the given order for a choice, else in increasing order. Listed levels are a tuple;
+        others are a range or a sequence of lazily computed numbers.
     default : object
         One of the levels: the value in the default configuration (candidate 0).
     conditions : tuple of (name, value or tuple of values)
         The domain applies if each named hyperparameter has (one of) the given value(s).
     kind : str
-        "choice", "integers", "log integers", "uniform", "log" or "quantiles": how the levels were made.
+        How the levels were made: "choice", "integers", "log integers", "uniform", "log" or "quantiles".
 
     Examples
     --------
@@ -208,7 +209,8 @@ def integers(
     step : int, default 1
         Distance between neighboring levels. With `levels` or `log` it must be 1.
     default : int, optional
-        The value in the default configuration. By default the middle level, or with `log` about sqrt(low * high).
+        The value in the default configuration. If it is not given, it is the middle level, or with `log` about
+        sqrt(low * high).
     levels : int, optional
         Number of levels of a grid, evenly spaced, or in equal ratios with `log`; fewer if the range has fewer whole
         numbers. By default all whole numbers can be drawn. A default that is not a level is added as a level.
@@ -266,8 +268,8 @@ def uniform(low: float, high: float, levels: int | None = None, default: float |
         Number of levels of a grid, evenly spaced and rounded to three digits of the step. By default numbers are drawn
         from the whole range, in 10**9 to 10**10 even steps.
     default : float, optional
-        The value in the default configuration, which is added as a level if it is not one. By default the middle level
-        of a grid, or the middle of the whole range rounded to three digits.
+        The value in the default configuration, which is added as a level if it is not one. If it is not given, it is
+        the middle level of a grid, or the middle of the whole range rounded to three digits.
 
     Returns
     -------
@@ -313,8 +315,8 @@ def log(low: float, high: float, levels: int | None = None, default: float | Non
         Number of levels of a grid, in equal ratios and rounded to three digits. By default numbers are drawn from the
         whole range: 10**9 numbers in equal ratios.
     default : float, optional
-        The value in the default configuration, which is added as a level if it is not one. By default the middle level
-        of a grid, or the geometric middle of the whole range rounded to three digits.
+        The value in the default configuration, which is added as a level if it is not one. If it is not given, it is
+        the middle level of a grid, or the geometric middle of the whole range rounded to three digits.
 
     Returns
     -------

@@ -3,14 +3,15 @@
 A hyperparameter that a candidate does not name has its default. ``activation`` is one name for all hidden layers, or a
 tuple with one name per hidden layer; without hidden layers a name has no effect, and a tuple must be empty.
 ``weight_decay`` is decoupled from the gradient. ``adam`` with weight decay is called ``adamw`` (Loshchilov and Hutter,
-arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. The default of ``beta2`` is 0.95, since on
-tables 0.999 increases the error by 2 % (classification) and 23 % (regression) (Holzmueller et al., arXiv:2407.04491,
+arXiv:1711.05101), so ``adam`` with a ``weight_decay`` above 0 is refused. The default of ``beta2`` is 0.95, since 0.999
+increases the error on tables by 2 % (classification) and 23 % (regression) (Holzmueller et al., arXiv:2407.04491,
 tables B.1 and B.2). With ``parametric_activation`` each hidden neuron computes x + a (f(x) - x), where ``a`` is
 learned, starting from 1 (same source).
 
 ``model`` is the kind of a candidate: a network, or boosted trees of LightGBM or CatBoost. Hyperparameters of trees have
-LightGBM's names, except for CatBoost's own ``depth`` and ``l2_leaf_reg``. They do not affect networks, and those of
-networks do not affect trees. ``shrinkage`` replaces the learning rate: the rate of a job is shrinkage / rounds.
+LightGBM's names, except for CatBoost's own ``depth`` and ``l2_leaf_reg``. Hyperparameters of trees do not affect
+networks, and those of networks do not affect trees. ``shrinkage`` replaces the learning rate: the rate of a job is
+shrinkage / rounds.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ class Hyperparameter(NamedTuple):
     """One row of the table of hyperparameters.
 
     ``read`` returns the value in its plain form (int, float, str or tuple), or None for a value that is not allowed.
-    ``models`` are the kinds of model that have it.
+    ``models`` are the kinds of model that have the hyperparameter.
     """
 
     default: Any
@@ -204,7 +205,7 @@ def model_of(params: Mapping[str, Any]) -> str:
 def check_params(params: Mapping[str, Any]) -> Params:
     """Return a full configuration in plain form: all hyperparameters of its model, in table order, with defaults.
 
-    `model` is included unless it is a network.
+    `model` is included unless the model is a network.
 
     Raises
     ------

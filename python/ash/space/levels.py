@@ -7,8 +7,8 @@
 Candidates are drawn from a finite grid without repetition, so a continuous domain is a grid too, of about 10**9 levels.
 Levels are computed in decimal arithmetic (module ``decimal``: exp and ln correctly rounded), never by the C library, so
 they are the same on every machine. A level has at most 15 significant digits, since different decimals of this length
-are never the same double. The bounds and the default are levels exactly as given; the default is added if it is not one
-already. Computing a level takes a few microseconds; finding its place takes a binary search.
+are never the same double. The bounds and the default are levels exactly as given; the default is added if it is not a
+level already. Computing a level takes a few microseconds; finding the place of a level takes a binary search.
 """
 
 from abc import abstractmethod
@@ -31,7 +31,7 @@ _LEAST_RATIO = Decimal("2e-14")  # least distance between the logarithms of two 
 
 @dataclass(frozen=True)
 class LongLevels(Sequence[Any]):
-    """Numbers from low to high in order, the default among them.
+    """Numbers from low to high in order, including the default.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class LongLevels(Sequence[Any]):
 
 
 class EvenLevels(LongLevels):
-    """Two doubles and all multiples of a power of ten between them: 10**9 to 10**10 levels if doubles are so dense."""
+    """Two doubles and all multiples of a power of ten between them: 10**9 to 10**10 levels, if doubles are so dense."""
 
     @cached_property
     def _multiples(self) -> tuple[int, int, int]:

@@ -116,7 +116,7 @@ class Space:
 
     @property
     def size(self) -> int:
-        """The exact number of distinct configurations, conditions included."""
+        """The exact number of distinct configurations that the conditions allow."""
         return self._grid.size
 
     @property
