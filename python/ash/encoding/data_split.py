@@ -1,11 +1,11 @@
 """Splits a table: decides which rows train and which validate, and learns the encoding of each fold.
 
     validation = 0.2    -> a split of the rows (ash/data/table.py)
-    validation = (X, y) -> rows with numbers after those of the training rows
-    cv = 5              -> shuffled folds of the rows, by class for classification
-    cv = splitter, ...  -> row numbers in the user's table -> rows of the table to train on (sorted, repeated)
+    validation = (X, y) -> rows whose numbers follow those of the training rows cv = 5              -> shuffled folds of
+    the rows, stratified by class for classification cv = splitter, ...  -> row numbers in the user's table -> rows of
+    the table to train on (sorted, repeated)
 
-A candidate is trained on all folds as the parts of one job, and its score is the mean over them
+A candidate is trained on all folds as the parts of one job, and its score is the mean over the folds
 (cpp/ash/run/candidates.hpp). The model that predicts is trained on all rows (ash/engine/refit.py).
 
 Memory: each fold has its own float32 matrix, so K folds take K times the memory of one.
@@ -36,7 +36,7 @@ from ash.options import Options
 Pair = tuple[Rows, Rows]
 
 VALIDATION = 0.2
-"""The share of the rows that score the candidates by default."""
+"""The default share of the rows on which candidates are scored."""
 FOLDS = 5
 FEW_ROWS = 5_000
 """With fewer rows, a fifth of them is too few to select candidates, so a planned run uses folds."""
@@ -162,7 +162,7 @@ def split_table(table: Table, schema: Schema, options: Options, validation: Any,
         None for the default: five folds for a small table in a planned run, else a fifth of the rows.
     cv : int, splitter of scikit-learn, iterable of (training rows, validation rows) or None
     **given
-        X, y and groups, as the user gave them, which are passed to a splitter.
+        The user's X, y and groups, which are passed to a splitter.
 
     Raises
     ------

@@ -200,7 +200,7 @@ class Encoding:
         Raises
         ------
         DataError
-            There is a level that was not seen in training, and it is refused.
+            There is a level that was not seen in training, and `unknown` is "error".
         """
         block = self.columns_block(frame, rows, unknown)
         if self.neighbors is not None:

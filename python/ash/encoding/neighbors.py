@@ -7,7 +7,8 @@ the NEAREST distinct rows, let d be its distance, and let c and t be the total w
 training rows that equal it. Let r be the largest d, and let the prior p be the mean target of all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
-    closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 for a known row
+    closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 for a row that equals a
+    training row
 
 So an equal row counts about a thousand times as much as a near one. The farthest row has weight 0, so it does not
 matter which of several equally far rows is chosen. Both features are continuous. A training row is not its own
@@ -45,7 +46,7 @@ SOFT = 0.01
 LIMIT = 3.0
 """Scaled numbers are clipped smoothly to magnitudes below this, as in the network."""
 FAR = 2.0**30
-"""Scaled numbers of larger magnitude are treated as having this one."""
+"""Scaled numbers of larger magnitude are reduced to this magnitude."""
 MOST_CELLS = 2**17
 """The maximum number of cells of a table with neighbors. On a core of 2026, all searches before training then take
 seconds in the worst case."""

@@ -236,7 +236,7 @@ def schema_from_json(data: Any) -> Schema:
     Raises
     ------
     ValueError
-        It is not what `Schema.to_json` writes; the message says why.
+        `data` is not what `Schema.to_json` writes; the message says why.
     """
     entries = {"columns", "names", "missing", "unknown"}
     is_known = isinstance(data, dict) and entries <= data.keys() <= entries | {"neighbors", "infinite"}

@@ -31,7 +31,7 @@ def encoding_from_parts(data: Any, arrays: Mapping[str, NDArray[Any]]) -> Encodi
     Raises
     ------
     ValueError
-        It is not what `encoding_parts` writes; the message says why.
+        The parts are not what `encoding_parts` writes; the message says why.
     """
     check_schema(
         isinstance(data, dict) and data.keys() == {"schema", "targets"},

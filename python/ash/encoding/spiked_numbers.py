@@ -2,12 +2,13 @@
 
     capital gain     0 0 0 0 0 0 7298 0 0 0 0 0 0 0 15024 0 ...      quartiles 0 and 0, levels 0, 594, ..., 7298, ...
 
-Scaled by its range, such a column has nearly all its values close together, and a smooth function of the number cannot
-separate their effects. So its values get target statistics (target_statistics.py) in addition to the number, like the
-levels of a category. The levels are the values that occur at least twice. There must be more than ONE_HOT_LEVELS of
-them, and they must occupy few of the equal steps between the smallest and the largest (see FILLED), as amounts of money
-do. Gray levels and counts occupy most steps, and are better without levels. A table with more than MOST_COLUMNS such
-columns is not changed: it is sparse and would become much wider, and whether levels help there has not been measured.
+If such a column is scaled by its range, nearly all its values are close together, and a smooth function of the number
+cannot separate their effects. So its values get target statistics (target_statistics.py) in addition to the number,
+like the levels of a category. The levels are the values that occur at least twice. There must be more than
+ONE_HOT_LEVELS of them, and they must occupy few of the equal steps between the smallest and the largest (see FILLED),
+as amounts of money do. Gray levels and counts occupy most steps, and are better without levels. A table with more than
+MOST_COLUMNS such columns is not changed: it is sparse and would become much wider, and whether levels help there has
+not been measured.
 
 The columns are chosen on a few thousand evenly spaced rows. Each row counts once, whatever its weight.
 """
@@ -26,7 +27,7 @@ SEEN_ROWS = 4096
 """Number of rows on which the columns are chosen."""
 _SEEN_CELLS = 2**20  # cells read at a time
 MOST_COLUMNS = 32
-"""If more columns qualify, none has levels."""
+"""The maximum number of columns with levels; if more columns qualify, none gets levels."""
 FILLED = 1 / 8
 """The range of the levels is divided into steps as long as the shortest distance between two levels. At most this share
 of the steps may be levels."""
