@@ -1,9 +1,9 @@
 """Splits a table: decides which rows train and which validate, and learns the encoding of each fold.
 
     validation = 0.2    -> a split of the rows (ash/data/table.py)
-    validation = (X, y) -> rows whose numbers follow those of the training rows cv = 5              -> shuffled folds of
-    the rows, stratified by class for classification cv = splitter, ...  -> row numbers in the user's table -> rows of
-    the table to train on (sorted, repeated)
+    validation = (X, y) -> rows whose numbers follow those of the training rows
+    cv = 5              -> shuffled folds of the rows, stratified by class for classification
+    cv = splitter, ...  -> row numbers in the user's table -> rows of the table to train on (sorted, repeated)
 
 A candidate is trained on all folds as the parts of one job, and its score is the mean over the folds
 (cpp/ash/run/candidates.hpp). The model that predicts is trained on all rows (ash/engine/refit.py).

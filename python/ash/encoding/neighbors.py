@@ -7,8 +7,7 @@ the NEAREST distinct rows, let d be its distance, and let c and t be the total w
 training rows that equal it. Let r be the largest d, and let the prior p be the mean target of all training rows:
 
     mean = p + (sum of v c (t - p)) / (sum of v c + 1)     v = (r^2 + SOFT^2) / (d^2 + SOFT^2) - 1
-    closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 for a row that equals a
-    training row
+    closeness = 1 / (1 + sqrt(d))                          for the d of the nearest row; 1 if that row is equal
 
 So an equal row counts about a thousand times as much as a near one. The farthest row has weight 0, so it does not
 matter which of several equally far rows is chosen. Both features are continuous. A training row is not its own

@@ -8,9 +8,9 @@ Durability: the write-ahead log is synced at each commit, so committed data surv
 memory shared between processes, which network file systems do not provide (sqlite.org/wal.html). On those, a rollback
 journal is used instead, with a warning, since locks are unreliable there as well. Readers see the last commit and
 change nothing. With the log, readers do not block commits. Without the log, a commit waits for readers.
-Errors: every error of SQLite or the system becomes a JournalError that names the file. Damage raises JournalCorrupt.
-Refusals of the disk or the system raise JournalUnwritable. So does a file that was deleted or replaced during the run,
-since SQLite would continue to write to the old file.
+Errors: every error of SQLite or the system becomes a JournalError that names the file. Damage raises JournalCorrupt. A
+refusal of the disk or the system raises JournalUnwritable, and so does a file that was deleted or replaced during the
+run, since SQLite would continue to write to the old file.
 Threads: a database is used only by the thread that opened it. Use in a forked child is refused, since SQLite does not
 support it.
 """
@@ -122,7 +122,7 @@ class Database:
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                with contextlib.suppress(sqlite3.Error):  # the error that ended the transaction is raised
+                with contextlib.suppress(sqlite3.Error):  # the original error is raised below
                     self._connection.execute("ROLLBACK")
             raise
 
@@ -273,7 +273,7 @@ def _code_of(error: sqlite3.Error) -> int | None:
 
 
 def _is_closed(path: Path) -> bool:
-    """Return whether the file has all changes, because SQLite's temporary files next to it are empty or absent."""
+    """Return whether the file has all changes, which is so if SQLite's temporary files are empty or absent."""
     beside = [path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-journal")]
     return not any(file.exists() and file.stat().st_size > 0 for file in beside)
 
@@ -303,7 +303,7 @@ def check_place(path: Path) -> None:
 
 
 def check_head(path: Path) -> None:
-    """Raise JournalError if an existing file cannot be written or does not start like a journal."""
+    """Raise JournalError if an existing file cannot be written, or does not start with the bytes of a journal."""
     if not path.exists():
         return
     with _usable(path), path.open("r+b") as file:
@@ -393,7 +393,7 @@ def _remove_empty_log(path: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """Create an empty file that only its owner can access, unless the file exists."""
+    """Create an empty file that only its owner can access, unless there is a file already."""
     with _usable(path):
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW, 0o600))

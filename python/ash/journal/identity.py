@@ -49,14 +49,15 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Kind, Space
 
 PLANNED = tuple(name for name, option in option_table().items() if option.planned)
-"""Options that are planned from the time limit; a resumed run takes them from the journal."""
+"""Options that a plan may set; a resumed run takes the planned values from the journal."""
 _TOLD = {name: option for name, option in option_table().items() if option.decides}
 OPEN = ("candidates", "metric", *(name for name, option in _TOLD.items() if option.planned), "validation", "cv")
 """Arguments of `ash.tune` that are repeated as given, since their resolved values depend on the plan."""
 REPEATED = tuple(name for name in _TOLD if name not in OPEN)
 """Arguments that are repeated with their checked values."""
 GIVEN_AGAIN = {"metric": "the function that scores", "validation": "the validation table (X, y)", "cv": "the splitter"}
-"""Arguments whose values a journal may be unable to store, and what the user must pass again."""
+"""Arguments whose values a journal may be unable to store, each with the description of what the user must pass
+again."""
 PARTS = ("training", "validation")
 FIRST = "first"
 """The setting that holds the configurations of the argument `first`."""
@@ -66,7 +67,7 @@ _DEFAULTS = {name: option.default for name, option in {**option_table(FunctionOp
 _OLD_NAMES = {"target": "stop_score"}
 """Today's names of arguments, by their names in ash 0.1."""
 _ADDED = ("infinite", "loss", "models", "draws", "direction", "max_epochs")
-"""Options that are missing in journals of ash 0.1; those runs behaved as with today's defaults."""
+"""Options that are missing in journals of ash 0.1, whose runs behaved as with today's defaults."""
 ONE_FIT = (
     ". A journal belongs to one fit: leave out journal= in cross_val_score and GridSearchCV, which fit on other rows "
     "each time, or use a separate journal for each fold"

@@ -33,7 +33,7 @@ Restored = frozenset[tuple[int, int]]
 class Journal:
     """The file in which a run records its results, and from which it can be resumed.
 
-    Usually a path is enough: ``ash.tune(X, y, journal="run.ash")``. This class adds rarely needed options.
+    Usually a path is enough: ``ash.tune(X, y, journal="run.ash")``. This class has rarely needed options.
 
     Parameters
     ----------
@@ -43,9 +43,10 @@ class Journal:
     on_error : {"raise", "continue"}
         What to do if ash cannot write the file, because the disk is full or read-only, a permission is missing or the
         file was deleted during the run. "raise" ends the run with a `JournalUnwritable`; everything written so far
-        stays intact. "continue" warns once and continues without a journal, even if the file cannot be created; the
-        results in an existing file are used. A completed run can be read from a disk that is not writable. Other errors
-        always end the run: the journal is in use, is damaged or holds another run, or the path cannot be a journal.
+        stays intact. "continue" warns once and continues without a journal, even if the file cannot be created. If
+        there is a file, its results are still used. A completed run can be read from a disk that is not writable. Other
+        errors always end the run: the journal is in use, is damaged or holds another run, or the path cannot be a
+        journal.
     allow_change : sequence of str
         The settings that may differ from the run that began the journal: "algorithm", "promotion", "schedule",
         "version" (of ash) and "workers". `ash.tune_function` also allows "costs" and "function". "function" permits
@@ -96,7 +97,7 @@ def read_journal(value: Any) -> Journal | None:
 
 @contextmanager
 def sound(path: Path) -> Iterator[None]:
-    """Turn any error caused by invalid contents into JournalCorrupt; a right hash does not make contents valid."""
+    """Turn any error from reading invalid contents into JournalCorrupt; a matching hash does not make them valid."""
     try:
         yield
     except (AshError, MemoryError):

@@ -1,9 +1,10 @@
 """A lock that lets only one process at a time write a journal; the system releases it when the holding process dies.
 
-It is a POSIX lock on a separate file next to the journal. The file is never deleted. It contains the holder's process
-id and host. SQLite's own locks are not enough, since they are held only during a transaction. POSIX locks belong to a
-process and are released when *any* handle of the file is closed. Therefore the table `_held` lists the paths that this
-process has locked, and those files are not opened a second time. A forked child does not inherit the lock.
+The lock is a POSIX lock on a separate file next to the journal. The file is never deleted, and contains the holder's
+process id and host. SQLite's own locks are not enough, since they are held only during a transaction. POSIX locks
+belong to a process and are released when *any* handle of the file is closed. Therefore the table `_held` lists the
+paths that this process has locked, and those files are not opened a second time. A forked child does not inherit the
+lock.
 """
 
 import contextlib

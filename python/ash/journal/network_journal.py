@@ -189,7 +189,7 @@ class NetworkJournal(OpenJournal):
 
 
 class PendingRows:
-    """The core's new records since the last commit, as rows that a journal does not have yet.
+    """The core's records since the last commit, as rows that the journal does not have yet.
 
     Only `committed`, which is called after a commit, advances the counters. So if `take` or the commit is interrupted,
     for example by Ctrl-C, the next call takes the same rows again. Rows that already exist are not added twice.
@@ -218,7 +218,7 @@ class PendingRows:
         self._passed = self._begun = 0
         self._steps = self.jobs = 0  # how many of the core's steps and jobs are committed
         self._assists = len(rows["assists"])
-        self._next = (0, 0, 0)  # numbers of steps, jobs and assists after the next commit
+        self._next = (0, 0, 0)  # how many steps, jobs and assists will be committed
         self.read: Columns = {}  # the jobs that the last call of `take` read
         self.new: Columns = {}  # those of the read jobs that the journal does not have
 
@@ -246,7 +246,7 @@ class PendingRows:
         return True
 
     def committed(self) -> None:
-        """Update the counters after the rows of `take` have been committed."""
+        """Update the counters after the rows that `take` added have been committed."""
         if self._next[1] > self.jobs:
             self._named.update(self._unnamed())
             self._passed = self._begun

@@ -1,8 +1,8 @@
 """The base class of open journals: the lock, the database, the facts of the run, and the timing of commits.
 
     open     takes the lock and opens the database. If another process has the lock, or the file is not a journal,
-             JournalError is raised before any data are read. If the disk refuses, `on_error` says what happens, but a
-             completed run can still be read
+             JournalError is raised before any data are read. If the disk refuses writing, `on_error` says what happens,
+             but a completed run can still be read
     agree    writes the facts of the run the first time, and compares them later
     write    writes new results in one commit, which is postponed if the last one was recent and slow
 
@@ -62,7 +62,7 @@ class OpenJournal(NullJournal):
         check_place(path)
         self._lock: Lock | None = None
         self._database: Database | None = None
-        self._refusal: JournalUnwritable | None = None  # the reason why nothing can be written any more
+        self._refusal: JournalUnwritable | None = None  # the error since which nothing can be written
         try:
             self._load(self._opened())
         except BaseException:
@@ -111,7 +111,7 @@ class OpenJournal(NullJournal):
             raise ValueError("it has results of rungs that no ladder has")
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Close the journal, after a last commit if an error ended the run; a failed commit is noted on that error."""
+        """Close the journal, after a last commit if an error ended the run; if that fails, the error gets a note."""
         try:
             if error is not None and self._is_kept:
                 self._write()
@@ -247,7 +247,7 @@ class OpenJournal(NullJournal):
         return False
 
     def _check_refusal(self, changes: Changes | None = None) -> None:
-        """Raise the disk's error, unless the run had ended before and there is no new result."""
+        """Raise the error of the disk, unless the run ended in an earlier call and there is no new result."""
         is_new = not self._had_ended or (changes is not None and "jobs" in changes.rows)
         if self._refusal is not None and is_new:
             raise self._refusal

@@ -7,9 +7,9 @@ that the journal does not name are left over from a crash, and are deleted when 
 stores a hash of each file. A file whose hash does not match is not used; its candidates are trained again, with
 bit-identical results.
 
-A stored state saves a resumed run the training of that candidate. So the states that were most costly to train are
-written first, and writing takes only a small share of the training time. Cheap networks are not stored, since training
-them again is faster than reading them.
+With a stored state, a resumed run need not train that candidate again. So the states that were most costly to train are
+written first, and writing takes only a small share of the training time. Networks that train fast are not stored, since
+training them again is faster than reading them.
 
 Invariants: (1) writing takes about SHARE of the time that the jobs of this session have taken; a file is started only
 if it is expected to stay within that time. (2) The files take at most `limit` bytes. (3) A file is named in the journal
@@ -53,7 +53,7 @@ END_SHARE = 0.0025
 MOST_AT_END = 0.2
 """The maximum seconds that writing may take at the end, when the user waits after a time limit or Ctrl-C."""
 WORTH = 10.0
-"""A state is written only if training it took at least this many times the seconds per file."""
+"""A state is written only if its training took at least this many times as long as writing a file."""
 FIRST_SECONDS, FIRST_SPEED = 0.005, 2e8
 """Estimates used before the first file is written: seconds per file, and bytes per second."""
 SMALL = 1 << 20
@@ -178,7 +178,7 @@ class StateCache:
         self._seconds, self._speed = FIRST_SECONDS, FIRST_SPEED  # seconds per file, bytes per second of large files
 
     def note(self, columns: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """Account for decided jobs; `new` are those that were not restored. Both are columns of the core."""
+        """Account for decided jobs; `new` has those that were not restored. Both are columns in the core's form."""
         core_seconds = float(new["core_seconds"].sum())
         self._core_seconds += core_seconds
         self._allowed += SHARE * core_seconds

@@ -1,8 +1,8 @@
 """Checks whether one domain contains another, so that a run can be continued with a larger space.
 
 listed levels      each must be a level of the other domain, or a number between its bounds if it is a domain of floats
-unlisted levels    the other domain must be of the same kind and contain their bounds; whole numbers must also be its
-levels
+unlisted levels    the other domain must be of the same kind and contain their bounds; for whole numbers, its steps must
+                   also fit
 """
 
 from collections.abc import Sequence
