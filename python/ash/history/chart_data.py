@@ -61,7 +61,8 @@ class LadderPoints:
     Attributes
     ----------
     x, y : float64 arrays [jobs]
-        The score by which the ladder ranked; and the rung, with an offset that depends on the candidate's number.
+        x is the score by which the ladder ranked the job. y is the rung, with an offset that depends on the candidate's
+        number.
     kind : int64 array [jobs]
         The outcome of the job, as an index into `KINDS`.
     low, high : float
@@ -124,7 +125,7 @@ def epochs_of_rung(result: "History", rung: Mapping[str, Any]) -> str:
 
 
 def barrier_cuts(result: "History") -> dict[int, float]:
-    """Return for each rung except the last the lowest score that a barrier would have promoted."""
+    """Return, by rung, the lowest score that a barrier would have promoted; the last rung is left out."""
     cuts, columns = {}, result.ranking
     for rung in result.rungs:
         best = survivors(columns, rung["rung"], result.options.eta)

@@ -211,7 +211,7 @@ class History(WithOptions):
         return None, None
 
     def own_story(self) -> dict[str, Any]:
-        """Return the JSON entries that only runs of this kind have."""
+        """Return the entries of the JSON document that only this kind of run (on a table or of a function) has."""
         return {}
 
     def rows(self, table: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ The value of a trial is the score of its best job. If the best candidate was cho
 rungs have higher scores, the value is the score of the trial's last job.
 
 Distributions span the levels of the space. A log or uniform domain becomes a float distribution, integers become an int
-distribution (with log if the domain has it), and a choice becomes a categorical one. If a name has several domains they
+distribution (logarithmic if the domain is), and a choice becomes a categorical one. If a name has several domains they
 are joined, since Optuna allows one distribution per name. A name with only one level was not searched, so it is not a
 parameter; it is listed in the study's user attribute "fixed". A tuple becomes text such as "(64, 32)", which every
 Optuna storage can hold and `ast.literal_eval` can read. Among trials with equal values, Optuna takes the first as the

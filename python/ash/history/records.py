@@ -45,9 +45,9 @@ class JobRecord(NamedTuple):
     epoch. `start` and `end` are seconds since the start of the run. `team` is the largest number of threads that shared
     the job at once, and `core_seconds` is the time that all of them spent in it. `team_limit` is the maximum number of
     threads that could have shared the job; it is 1 if the steps are too small for a team. `worker` is the virtual
-    worker of the job. `virtual_start` and `virtual_end` are multiply-adds on the virtual clock. These three fields are
-    0 in the greedy schedule. `weights_hash` is an unsigned 64-bit hash of all weights and biases after the job; it is 0
-    if the job diverged.
+    worker of the job. `virtual_start` and `virtual_end` are times on the virtual clock, in multiply-adds. These three
+    fields are 0 in the greedy schedule. `weights_hash` is an unsigned 64-bit hash of all weights and biases after the
+    job; it is 0 if the job diverged.
     """
 
     candidate: int
@@ -198,7 +198,7 @@ class Standing:
     rung : int64 array
         The highest rung in which the candidate has a job; -1 without jobs.
     last_score : float64 array
-        The score of that job; NaN if the job diverged or the candidate has no job.
+        The score of the candidate's job in that rung; NaN if that job diverged or the candidate has no job.
     best_score : float64 array
         The highest score of all jobs of the candidate; NaN if it has no score.
     diverged : bool array
