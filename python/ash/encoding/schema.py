@@ -1,8 +1,8 @@
 """Describes the columns of a training table, and checks that another table has the same columns.
 
 A category has levels: the texts seen in training, sorted. A column keeps the most frequent levels, at most MOST_LEVELS
-(ties in order of text). All other texts, in training or later, count as one unknown level. Some numbers have levels too
-(spiked_numbers.py).
+(ties are broken in order of text). All other texts, in training or later, count as one unknown level. Some numbers have
+levels too (spiked_numbers.py).
 """
 
 import math
@@ -59,7 +59,7 @@ class ColumnSchema:
     dtype: str
     levels: tuple[str, ...] | tuple[float, ...] = ()
     missing: bool = False
-    spelling: Spelling | None = field(default=None, repr=False)  # not in the repr, which journals hash
+    spelling: Spelling | None = field(default=None, repr=False)  # not in the repr: journals hash the numbers themselves
     parts: tuple[str, ...] = field(default=(), repr=False)
 
     @property

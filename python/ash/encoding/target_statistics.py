@@ -47,8 +47,8 @@ def choose_targets(
 ) -> tuple[int, ...]:
     """Return the sorted outputs, or classes above 0, that have statistics; at most MOST_STATISTICS.
 
-    These are the first outputs, or the classes with the largest weight in training (ties in order of number). Class 0
-    needs no statistics, since its share follows from the others.
+    These are the first outputs, or the classes with the largest weight in training (ties are broken in order of
+    number). Class 0 needs no statistics, since its share follows from the others.
     """
     if not classes:
         return tuple(range(min(targets.shape[1], MOST_STATISTICS)))

@@ -2,7 +2,7 @@
 
     list of configurations    all are used; a configuration that does not fit the space is an error
     result, journal           the ten best configurations that fit the space; missing names get their defaults
-    Optuna study              the same; completed trials come before pruned ones
+    Optuna study              as for a result; completed trials come before pruned ones
 
 Start with `read_first`.
 """
