@@ -1,22 +1,23 @@
 """Draws the candidates of a run, either at random or guided by the results so far.
 
-The random sampler draws from the space, with a fixed share of boosted trees. The adaptive sampler uses the results. It
-has one source for networks and one for boosted trees:
+The random sampler draws from the space, with a fixed share of boosted trees. The adaptive sampler uses the results so
+far. It has one source of networks and one source of boosted trees:
 
     decided results -> share of trees -> networks or trees next -> the next candidate of that source
 
-    a source: the defaults, the portfolio (portfolio.py), then alternately random draws and draws near good candidates
+    a source: the defaults, then the portfolio (portfolio.py), then random and near draws in turn
 
 A draw near a good candidate keeps about three quarters of its hyperparameters; the rest is drawn from the space.
-The share of trees among new candidates starts at PRIOR, and moves toward their share among the best candidates so far.
+The share of trees among new candidates starts at PRIOR, and moves toward the share of trees among the best candidates
+so far.
 
 Adaptive draws depend on results. So the core asks for candidates only when an idle worker of its virtual clock has no
-candidate left. The results decided by then do not depend on threads (cpp/ash/search/clock.hpp), and so the draws do not
-either.
+candidate left. The results decided by then do not depend on the number of threads (cpp/ash/search/clock.hpp), so
+neither do the draws.
 
 Threads: only the calling thread.
-Cost:    each request for adaptive candidates reads all results so far; n candidates take about GROWTH log(n) requests.
-         A candidate takes about 50 microseconds.
+Cost:    each request for adaptive candidates reads all results so far. Drawing n candidates takes about GROWTH log(n)
+         requests, and about 50 microseconds per candidate.
 """
 
 import math
@@ -34,23 +35,24 @@ from ash.space.hyperparameters import Params, model_of, to_settings
 from ash.space.space import Space, after, at_their_numbers
 
 CHUNK = 1024
-"""The number of random candidates drawn at a time. This takes about 25 ms on one core in 2026, so no thread waits."""
+"""The number of random candidates drawn at a time. Drawing them takes about 25 ms on one core in 2026, so no thread
+waits."""
 AHEAD = 1024
 """The core asks for more random candidates when fewer than this many wait to enter the first rung."""
 GROWTH, MOST_AT_ONCE = 8, 4096
-"""Each request for adaptive candidates draws one per GROWTH drawn so far, but at most MOST_AT_ONCE, which takes about a
-fifth of a second. It draws more if the core needs more."""
+"""Each request for adaptive candidates draws one new candidate per GROWTH drawn so far, but at most MOST_AT_ONCE, which
+takes about a fifth of a second. It draws more only if the core needs more."""
 LEARNS = 20_000
 """After this many candidates, results are no longer used, since ranking them would take ever longer."""
 PRIOR, WEIGHT = 0.25, 8
-"""The share of trees at the start, and how many of the best candidates this prior counts as."""
+"""The share of trees at the start, and its weight: this prior counts like WEIGHT of the best candidates."""
 LEAST, MOST = 0.1, 0.75
 """The bounds of the share of trees."""
 BEST = 4
-"""The best 1/BEST of the scored candidates, but at least BEST, decide on the share of trees. Good candidates are the
-best 1/BEST of the networks and the best 1/BEST of the trees, but at least BEST of each."""
+"""The share of trees is that among the best 1/BEST of the scored candidates, but at least BEST. "Good" candidates are
+the best 1/BEST of the networks and the best 1/BEST of the trees, but at least BEST of each."""
 KEPT = 3 / 4
-"""The share of hyperparameters that a draw near a good candidate takes from it."""
+"""The expected share of hyperparameters that a draw near a good candidate takes from that candidate."""
 _NEAR = 2  # spawn key of the draws near good candidates; that of Space.stream is 1
 
 
@@ -60,7 +62,7 @@ class Candidates:
     Parameters
     ----------
     params : list of dict
-        Hyperparameters of the candidates drawn so far, by number.
+        Hyperparameters of the candidates drawn so far, in order of candidate number.
     count : int
         Total number of candidates.
     rest : iterator of dict
@@ -71,9 +73,9 @@ class Candidates:
     params, count
         As above; `params` grows.
     ahead : int
-        As for `_core.Tuner`: the core asks for more candidates when fewer than this many wait to enter.
+        As for `_core.Tuner`: the core asks for more candidates when fewer than this many wait to enter the first rung.
     epoch_cost : float
-        The multiply-adds of an epoch for candidates that are not networks: those of an average network.
+        The multiply-adds per epoch that are assumed for boosted trees: those of an average network.
     """
 
     ahead = AHEAD
@@ -102,22 +104,22 @@ class Candidates:
 
 
 class AdaptiveCandidates(Candidates):
-    """Candidates guided by the results so far: more of the better kind, and some near good candidates.
+    """Candidates guided by the results so far: more from the better source, and some near good candidates.
 
     Parameters
     ----------
     space : Space
     seed : int
     begin : sequence of dict
-        The portfolio. Configurations that are not in the space are skipped.
+        The portfolio. Its configurations that are not in the space are skipped.
     known : sequence of dict
         The candidates drawn in earlier calls, if the run is resumed.
     first : int
-        How many candidates are drawn at the start of a run that is not resumed.
+        The number of candidates drawn at the start of a run that is not resumed.
     own : sequence of dict
         Configurations of the space that come before all others.
     before : sequence of dict
-        Candidates drawn before the space grew. `known` begins with them, or is empty if only these are known.
+        Candidates drawn before the space grew. `known` begins with them, or is empty if no later candidates are known.
     """
 
     ahead = 0
@@ -144,7 +146,7 @@ class AdaptiveCandidates(Candidates):
             self.draw(first - len(own))
 
     def draw(self, wanted: int) -> None:
-        """Draw up to `wanted` more candidates, guided by what was learned last."""
+        """Draw up to `wanted` more candidates, guided by the results that were last read."""
         for _ in range(min(wanted, self.count - len(self.params))):
             is_turn = self._trees < self._share * len(self.params)
             params = self._draw_one(is_turn) or self._draw_one(not is_turn)
@@ -191,7 +193,7 @@ class AdaptiveCandidates(Candidates):
 class _Source:
     """Draws the networks or the trees of a space, each once: the defaults, those in `begin`, then all others.
 
-    Those in `own` are taken before the first draw.
+    The caller takes the configurations in `own` with `take` before the first draw.
     """
 
     def __init__(self, space: Space, seed: int, begin: Sequence[Params], own: Sequence[Params]) -> None:
@@ -205,7 +207,7 @@ class _Source:
         self._begin = len(set(map(key_of, first)))
 
     def draw(self, good: Sequence[Params]) -> Params | None:
-        """Draw the next candidate, every second time near a good one; return None if all are drawn."""
+        """Draw the next candidate, every second time near a good candidate; return None if no candidate is left."""
         fresh, drawn = self._next, len(self._is_drawn)
         if fresh is None:
             return None
@@ -222,7 +224,7 @@ class _Source:
         return params
 
     def _near(self, good: Sequence[Params], fresh: Params) -> Params:
-        """Return one of the good candidates, with some hyperparameters from a fresh one."""
+        """Return one of the good candidates, with some hyperparameters replaced by those of the candidate `fresh`."""
         key = (_NEAR, len(self._is_drawn))
         source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=key))
         which, *words = source.random_raw(1 + len(self._space.domains)).tolist()
@@ -244,13 +246,13 @@ def draw(
     Parameters
     ----------
     space, options
-        Those of the run; `options.workers` is known.
+        The space and the options of the run; `options.workers` must be set.
     begin : sequence of dict
         The portfolio of the adaptive sampler.
     least : int
-        How many candidates earlier calls have started to train.
+        The number of candidates whose training earlier calls have started.
     known : callable
-        Returns the candidates that earlier calls have drawn, by number. Only called for the adaptive sampler.
+        Returns the candidates that earlier calls have drawn, in order of number. Called only for the adaptive sampler.
     own : sequence of dict
         The configurations of the argument `first`.
     before : dict of dict
@@ -267,7 +269,10 @@ def draw(
 
 
 def _at_random(space: Space, seed: int) -> Iterator[Params]:
-    """Yield a space's configurations in random order; if it has networks and trees, the share PRIOR are trees."""
+    """Yield a space's configurations in random order.
+
+    If the space has networks and trees, the share of trees is PRIOR.
+    """
     streams = {of_trees: part.stream(seed) for of_trees, part in _parts(space).items()}
     drawn = trees = 0
     while streams:
@@ -292,9 +297,10 @@ def _is_trees(params: Params) -> bool:
 
 
 def _of_space(begin: Sequence[Params], space: Space) -> list[Params]:
-    """Return those configurations that are in a space; every second one with the log target transform, if possible.
+    """Return the configurations in a space, every second one with the log target transform if possible.
 
-    Values for the embedding of numbers are dropped if the space has none, as for tables with no or many numbers.
+    Values for the embedding of numbers are dropped if the space has no such embedding, as for tables with no or with
+    many numeric columns.
     """
     found = []
     for place, params in enumerate(begin):

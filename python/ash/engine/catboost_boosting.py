@@ -3,9 +3,9 @@
     training rows -> quantized pool, shared by all jobs -> CatBoost -> its JSON -> models/catboost_trees.py -> text
 
 Threads: a job runs on one thread, and only one CatBoost job runs at a time in a process, since CatBoost's logger is
-global and not thread-safe (https://github.com/catboost/catboost/issues/2620). CatBoost trains without the interpreter's
-lock, so other jobs continue. After each round it takes that lock to ask whether the job was stopped. It notices Ctrl-C
-only in the main thread, but jobs run in other threads.
+global and not thread-safe (https://github.com/catboost/catboost/issues/2620). CatBoost trains without the GIL, so other
+jobs continue. After each round it takes the GIL to ask whether the job was stopped. CatBoost itself would notice Ctrl-C
+only in the main thread, where no job runs.
 """
 
 import json
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
 BORDERS = 254
 WAIT_SECONDS = 0.05
-"""How long a job waits for a running one before it checks again whether it was stopped."""
+"""How long a job waits for the running CatBoost job before it checks again whether it was stopped."""
 LEAST_DRAWN = 50
-"""Rows are sampled only if at least this many are expected, because CatBoost fails if a round draws none."""
+"""Rows are sampled only if a round is expected to draw at least this many, because CatBoost fails if a round draws
+none."""
 ALWAYS = {
     **{"thread_count": 1, "allow_writing_files": False, "logging_level": "Silent", "allow_const_label": True},
     **{"grow_policy": "SymmetricTree", "boosting_type": "Plain", "leaf_estimation_iterations": 1},
@@ -40,7 +41,7 @@ LOSSES = {
     "quantile": ("Quantile:alpha={}", "quantile"),
     "poisson": ("Poisson", "poisson"),
 }
-"""Losses for regression: CatBoost's name and LightGBM's name."""
+"""Losses for regression, by ash's name: CatBoost's name and LightGBM's name."""
 FROM_AVERAGE = ("RMSE", "MAE", "Quantile", "CrossEntropy")
 """CatBoost's losses for which boosting can start from the best constant."""
 
@@ -57,7 +58,7 @@ class CatBoostRows:
     rows : array of shape (rows, features)
         Encoded rows; NaN for missing cells.
     targets : array of shape (rows,)
-        Class numbers, or targets in the units of networks.
+        Class numbers, or targets scaled as for networks.
     weights : array of shape (rows,) or None
     classes : int
         Number of classes; 0 for regression.
@@ -129,19 +130,19 @@ class _Stop:
         self._is_stopped = is_stopped
 
     def after_iteration(self, info: Any) -> bool:
-        """Return whether training may continue with another round."""
+        """Return whether to continue training with another round."""
         return not self._is_stopped()
 
 
 def _sampling(fraction: float, rows: int) -> dict[str, Any]:
-    """Return CatBoost's parameters for drawing this share of the rows in each round."""
+    """Return CatBoost's parameters for drawing the share `fraction` of the rows in each round."""
     if fraction < 1 and fraction * rows >= LEAST_DRAWN:
         return {"bootstrap_type": "Bernoulli", "subsample": fraction}
     return {"bootstrap_type": "No"}
 
 
 def round_cost_of_catboost(rows: int, features: float, bins: float, depth: int, trees: int) -> float:
-    """Return the cost of a round with this many trees, in multiply-adds of a network that take about as long.
+    """Return the cost of a boosting round with `trees` trees, as the network multiply-adds that take about as long.
 
     For each level of a tree, CatBoost adds all rows to the histograms of the sampled features, and scores each bin for
     each leaf. The factors were fitted to timings, like those of `tree_cost`.

@@ -15,7 +15,7 @@ from ash.options import Options, core_loss
 from ash.progress.views import PreparationBar
 
 BLOCK_CELLS = 2**20
-"""8 MiB in float64."""
+"""The maximum number of cells in a block of rows: 8 MiB in float64."""
 
 
 def prepare_all(folds: Sequence[Fold], options: Options) -> list[_core.Data]:

@@ -4,10 +4,10 @@
     | training, at least until here     | ... and until here | selection, refit | rest |
                                         ^ how long would these take now?
 
-The number of networks to select from and to refit is known only at the end, and so is the time that this takes. So at
-first the maximum is reserved. When only the reserve is left, or the next job would reach into it, the deadline asks how
-long selection and refit would take now, and gives the rest of the reserve back to training. It asks again when that is
-used up, until too little can be gained.
+Only at the end is it known how many networks there are to select from and to refit, and how long both take. So a
+maximum time is reserved at first. When only the reserve is left, or the next job would reach into it, the deadline asks
+how long selection and refit would take now, and gives the rest of the reserve back to training. It asks again when
+training has used that rest, until too little time can be gained.
 """
 
 import math
@@ -15,15 +15,16 @@ from collections.abc import Callable
 from time import monotonic
 
 REST, LONGEST_REST = 0.02, 1.0
-"""The share of the time limit reserved for everything except selection and refit, and its maximum in seconds."""
+"""The share of the time limit reserved for steps other than training, selection and refit, and its maximum in
+seconds."""
 RESERVE = 0.15
-"""The maximum that is reserved for selection and refit, as a share of the time limit."""
+"""The maximum time reserved for selection and refit, as a share of the time limit."""
 SELECTION = 0.04
-"""The maximum that is reserved for selection without a refit, as a share of the time limit. A planned run keeps as many
-networks as can predict in that time."""
+"""The maximum time reserved for selection without a refit, as a share of the time limit. A planned run keeps as many
+networks as can predict the validation rows in that time."""
 WORTH = 0.03
-"""The minimum gain, as a share of the time limit, for which the deadline asks again. To answer, all kept networks must
-predict."""
+"""The minimum gain of time, as a share of the time limit, for which the deadline asks again. Each answer is expensive,
+since all kept networks must predict."""
 
 
 class Deadline:
@@ -32,11 +33,11 @@ class Deadline:
     Parameters
     ----------
     started : float
-        When the call began.
+        When the call began, on the monotonic clock.
     time_limit : float or None
         Seconds; None if training is not limited.
     reserve : float
-        The maximum that is reserved, as a share of the time limit.
+        The maximum time reserved, as a share of the time limit.
 
     Attributes
     ----------
@@ -54,7 +55,7 @@ class Deadline:
         self._at = self.end - self._most
 
     def left(self, needed: Callable[[], float] | None = None, is_short: bool = False) -> float:
-        """Return the seconds that are left for training; 0 or less when training must end.
+        """Return the seconds left for training; 0 or less if training must end now.
 
         Parameters
         ----------

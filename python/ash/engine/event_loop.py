@@ -1,6 +1,6 @@
-"""Contains the loop of the calling thread while the core trains.
+"""Contains the loop that the calling thread runs while the core trains.
 
-The thread sleeps in the core without the GIL, and wakes every 50 ms, or sooner when a stream needs more candidates. It
+The thread sleeps in the core without the GIL. It wakes every 50 ms, or sooner when a stream needs more candidates. It
 then lets Python deliver signals, provides candidates, draws the progress, writes the journal, calls the callbacks, and
 checks the deadline, in this order.
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ash.scoring.scorers import ValidationScorer
 
 REPORT_LIMIT = "report_limit"
-"""How the core ends a repeated run after the last decision of its record."""
+"""The core's name for the end of a repeated run after the last decision of its record."""
 WAKE_SECONDS = 0.05
 """How long the calling thread sleeps at a time, which is the maximum delay of Ctrl-C and of the time limit."""
 
@@ -50,11 +50,11 @@ class Ending:
 
 @dataclass(frozen=True, eq=False)
 class EventLoop:
-    """The loop of one run: `run` returns when the run has ended.
+    """The event loop of one run; `run` returns when the run has ended.
 
-    `tuner` has not been started. `journal` records the run, `reporter` calls the callbacks, and `dispatcher` sends jobs
-    to an executor. `scorers` has the user's scoring function, one object per fold; it is empty if the core computes the
-    metric. `recorded` is the record of the run to repeat.
+    `tuner` must not have been started. `journal` records the run, `reporter` calls the callbacks, and `dispatcher`
+    sends jobs to an executor. `scorers` has one object per fold that calls the user's scoring function; it is empty if
+    the core computes the metric. `recorded` is the record of the run to repeat.
     """
 
     tuner: _core.Tuner
@@ -70,7 +70,7 @@ class EventLoop:
     def run(self, seconds_left: Callable[[bool], float]) -> Ending:
         """Let the core run until it has finished, or the time limit, a callback, Ctrl-C or an error ends it.
 
-        `seconds_left` returns the seconds left for training. Its argument says whether the next job would end too late.
+        `seconds_left` returns the seconds left for training. Its argument is True if the next job would end too late.
         """
         tuner, dispatcher = self.tuner, self.dispatcher
         ladder = tuner.rungs
@@ -129,7 +129,7 @@ class EventLoop:
 
     @property
     def _failed(self) -> bool:
-        """Return whether there is an error that ends the run."""
+        """Return whether the trees, the dispatcher or a scorer have an error that must end the run."""
         of_trees = self.trees is not None and self.trees.error is not None
         return of_trees or self.dispatcher.error is not None or any(each.error is not None for each in self.scorers)
 
@@ -147,7 +147,7 @@ class EventLoop:
             self.trees.forget(decided, [(candidate, rung) for candidate, rung, _ in self.tuner.kept_jobs()])
 
     def _complete_trees(self, ended: str) -> None:
-        """Retrain trees of an earlier call that the result needs; after Ctrl-C only if there is no other model."""
+        """Retrain the kept trees that an earlier call trained; after Ctrl-C only if there is no other model."""
         if self.trees is None:
             return
         tuner, lacking = self.tuner, lacking_trees(self.tuner, self.trees)
@@ -161,7 +161,7 @@ class EventLoop:
 def _complete(tuner: _core.Tuner, ended: str) -> None:
     """Retrain the networks that the result needs, but whose states are in no journal or were on lost workers.
 
-    After Ctrl-C only the best network is trained, and only if no other one is available.
+    After Ctrl-C only the best network is retrained, and only if no other network is available.
     """
     kept = [there for *_, there in tuner.kept_jobs()]
     if all(kept):
@@ -176,7 +176,7 @@ def lacking_trees(tuner: _core.Tuner, trees: TreeTrainer) -> list[tuple[int, int
 
 
 def completion_seconds(tuner: _core.Tuner, threads: int, trees: TreeTrainer | None = None) -> float:
-    """Return how many seconds it would take to retrain the missing models of kept jobs if the run ended now."""
+    """Return the estimated seconds for retraining the missing models of kept jobs if the run ended now."""
     lacking = {candidate: rung for candidate, rung, there in tuner.kept_jobs() if not there}
     boosted = [] if trees is None else lacking_trees(tuner, trees)
     if not lacking and not boosted:
@@ -188,19 +188,19 @@ def completion_seconds(tuner: _core.Tuner, threads: int, trees: TreeTrainer | No
 
 
 def _row_of(columns: Columns, key: tuple[int, int]) -> int:
-    """Return the row of the job of a candidate in a rung."""
+    """Return the row of the job with this key, (candidate, rung)."""
     return int(np.flatnonzero((columns["candidate"] == key[0]) & (columns["rung"] == key[1]))[0])
 
 
 def _end(tuner: _core.Tuner) -> None:
-    """Stop the threads, and wait until they have ended: at most a block of rows or a boosting round."""
+    """Stop the threads, and wait until each has finished its current block of rows or boosting round."""
     tuner.stop()
     while not tuner.wait(WAKE_SECONDS):
         continue
 
 
 def _end_behind(error: Exception, tuner: _core.Tuner) -> None:
-    """Stop the threads; if they raise another error, add it as a note to the error that ended the run."""
+    """Stop the threads; if they raise a different error, add it as a note to the error that ended the run."""
     try:
         _end(tuner)
     except Exception as other:

@@ -1,13 +1,13 @@
 """Estimates the memory that a run needs before anything is allocated.
 
     table         the core's float32 copies: one per fold, and one of all rows if a single network is trained on these
-    scratch       memory per thread, for the largest candidate; a refit has scratch memory as well
-    states        of kept networks, and of candidates that are being trained or whose result is held back
+    scratch       memory per thread, for the largest candidate; a refit needs as much again
+    states        those of kept networks, and of candidates that are being trained or whose result is not decided yet
     predictions   the kept networks' predictions for the validation rows
 
-States of waiting candidates are a cache: a candidate whose state was dropped is trained again. These states are not
-counted, but `memory_limit` is lowered to the memory that everything else leaves. For a stream, the estimate is based on
-the candidates drawn first.
+The states of waiting candidates are only a cache: a candidate whose state was dropped is trained again. So these states
+are not counted, but `memory_limit` is lowered to the memory that the other parts leave. For a stream, the estimate is
+based on the candidates drawn first.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ ADVICE = {
     "states": "give a space with narrower layers, or keep fewer networks (keep= of the config)",
     "predictions": "validate on fewer rows (validation=), or keep fewer networks (keep= of the config)",
 }
-"""What the user can do, by the part that needs the most memory."""
+"""The advice for the user, keyed by the part that needs the most memory."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Needs:
     kept : int
         Number of kept networks.
     at_work : int or None
-        Maximum number of candidates at a time whose states cannot be dropped; None for one per thread.
+        Maximum number of candidates whose states cannot be dropped at the same time; None for one per thread.
     candidates : int
         Number of candidates.
     """
@@ -82,11 +82,11 @@ def needs_of(
     leaves: int,
     count: int,
 ) -> Needs:
-    """Return the needs of a run that trains these candidates.
+    """Return the memory needs of a run that trains these candidates.
 
-    `kept` is the number of networks that the run keeps. `refit` says whether it ends with a refit, and `scored` whether
-    a user's function scores the candidates. `leaves` is the maximum number of leaves of a boosted tree, or 0 if the run
-    has no trees. `count` is the total number of candidates.
+    `kept` is the number of networks that the run keeps. `refit` says whether the run ends with a refit, and `scored`
+    whether a user's function scores the candidates. `leaves` is the maximum number of leaves of a boosted tree, or 0 if
+    the run has no trees. `count` is the total number of candidates.
     """
     folds = split.folds
     tables = folds if split.whole is None else (*folds, split.whole)
@@ -110,7 +110,7 @@ def needs_of(
 def fitted(needs: Needs, threads: int, memory_limit: int | None) -> tuple[int, int | None]:
     """Return the number of threads and the `memory_limit` with which a run fits into the available memory.
 
-    Both are at most as large as given. Neither changes the outcome of a reproducible run.
+    Both are at most as large as given, and neither changes the outcome of a reproducible run.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def _too_much(needs: Needs, left: int) -> DataError:
 
 
 def _scratch(fold: Fold, candidates: Sequence[_core.Settings], options: Options, scored: bool) -> int:
-    """Return the scratch bytes per thread, with copies of the predictions for a user's scoring function."""
+    """Return the scratch bytes per thread, including copies of the predictions for a user's scoring function."""
     scratch = _core.workspace_bytes(
         candidates,
         *_shape(fold),

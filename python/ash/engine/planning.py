@@ -5,18 +5,18 @@ If the user does not set the ladder, it is derived from `time_limit`:
     multiply-adds of a candidate's epoch (cpp/ash/model/cost.hpp) / multiply-adds per second (measured, about 50 ms)
         -> seconds per epoch -> epochs that fit into the time, B -> rungs R, and epochs of the highest, L = B / (F R)
 
-All rungs of a ladder cost the same, so each gets B / R epochs. F candidates finish the highest rung: four or, with more
-than two threads, two per thread. That is enough for an ensemble. With more rungs, more candidates are tried, and each
-is trained for less time. The ladder has as many rungs as possible, as long as the first rung has enough updates for
-meaningful scores.
+All rungs of a ladder cost the same, so each gets B / R epochs. F is the number of candidates that finish the highest
+rung: four or, with more than two threads, two per thread, which is enough for an ensemble. With more rungs, more
+candidates are tried, and each is trained for less time. The ladder has as many rungs as possible while the first rung
+still has enough updates for meaningful scores.
 
-If one epoch would take too much of the time, an epoch has fewer rows (cpp/ash/data/epoch_cut.hpp), and the first rung
-has one epoch: early scores are better than none. The time for scoring after each job is counted, too. An epoch takes at
-least as long as scoring, since a shorter epoch would save little.
+If one pass over the rows would take too much of the time, an epoch has fewer rows (cpp/ash/data/epoch_cut.hpp), and the
+first rung has one epoch, since early scores are better than none. The time for scoring after each job is included. An
+epoch takes at least as long as scoring, since a shorter epoch would save little.
 
 Ranks after a few hundred updates say little about the final ranks. At commit 9abf357, `python -m bench ablation
---variants rungs` compares first rungs and reduction factors at equal epochs on two tables: no factor is better than 2
-on both tables. The numbers of rungs and finishers, and the share of the time for one epoch, were chosen, not measured.
+--variants rungs` compares first rungs and reduction factors at equal epochs on two tables. No factor is better than 2
+on both. MOST_RUNGS, FINISHERS and FIRST_SHARE were chosen without measurements.
 """
 
 import math
@@ -43,29 +43,33 @@ _USUAL: Params = {"hidden": (256, 256, 256), "batch_size": 64}
 MOST_WHOLE = 100_000
 """An epoch has all rows of a table with up to this many training rows, unless the user asks for fewer."""
 PART = 65_536
-"""The maximum rows of an epoch of larger tables: several hundred updates, after which scores can be compared."""
+"""The maximum number of rows in an epoch of larger tables. They give several hundred updates, after which scores can be
+compared."""
 LEAST_UPDATES = 512
-"""The minimum updates in the first rung."""
+"""The minimum number of updates in the first rung."""
 MOST_EPOCHS = 256
-"""The maximum epochs in the highest rung; with more time, more candidates are tried."""
+"""The maximum number of epochs in the highest rung. If there is time for more epochs, more candidates are tried
+instead."""
 MOST_RUNGS = 7
 FINISHERS, FINISHERS_A_THREAD = 4, 2
-"""The number of candidates that finish the highest rung: its minimum, and the number per thread, which keeps threads
+"""The number of candidates that finish the highest rung: the minimum, and the number per thread, which keeps threads
 busy during the longest jobs."""
 FIRST_SHARE = 1 / 64
-"""The maximum time of a job of one epoch, as a share of the time of all threads, so that several can be compared."""
+"""The maximum time of a one-epoch job, as a share of the time of all threads, so that several candidates can be
+compared."""
 FEWEST_UPDATES, FEWEST_ROWS = 16, 1024
-"""The minimum updates and rows of an epoch, however short the time."""
+"""The minimum numbers of updates and rows in an epoch, however short the time."""
 SCORING = 1 / 3
-"""The cost of predicting a row, as a share of that of training on it: one of three matrix products."""
+"""The cost of predicting a row, as a share of the cost of training on it: one matrix product of three."""
 TYPICAL = 64
 """The number of candidates over which costs are averaged."""
 _ROWS, _CELLS = 2048, 2**22
-"""The maximum rows and cells of the random table on which a step is timed."""
+"""The maximum numbers of rows and cells of the random table on which a training step is timed."""
 _SECONDS = 0.01
 """The approximate duration of each timing."""
 SKEWED = 1.0
-"""The logarithm of a target is tried if its skewness is above this; an exponential distribution has skewness 2."""
+"""The logarithm of a target is tried if the target's skewness is above this; an exponential distribution has skewness
+2."""
 MOST_OF_SKEWNESS = 10_000
 """The maximum number of targets from which skewness is computed."""
 
@@ -79,13 +83,13 @@ class Plan:
     min_epochs, max_rungs, eta : int
         As for `ash.tune`.
     epoch_rows : int
-        The maximum rows of an epoch, as for `ash.tune`; an epoch has all rows if the table has no more.
+        The maximum number of rows in an epoch, as for `ash.tune`; an epoch of a smaller table has all rows.
     epoch_seconds : float
         Seconds that one thread takes for an epoch of an average candidate.
     scoring_seconds : float
-        Seconds that one thread takes to score such a candidate on the validation rows.
+        Seconds that one thread takes to score an average candidate on the validation rows.
     epochs : float
-        Epochs that fit into the time if scoring takes none.
+        Number of epochs that would fit into the time if scoring took none.
 
     Examples
     --------
@@ -127,7 +131,7 @@ def plan(
     rows, features : int
         Numbers of training rows and of encoded columns.
     candidates : sequence of dict
-        Some of the candidates that will be trained, the default one first, as `Space.sample` returns them.
+        Some of the candidates that will be trained, the default candidate first, as `Space.sample` returns them.
     time_limit : float
         Seconds of training.
     threads : int
@@ -136,13 +140,13 @@ def plan(
     classes : int
         Number of classes; 0 for regression.
     numbers : int, optional
-        How many of the features are numbers; all by default.
+        Number of numeric features; all by default.
     eta : int
         The reduction factor.
     epoch_rows : int, optional
-        The maximum rows of an epoch, as for `ash.tune`. If None, it is the default number, or fewer, so that a job of
-        one epoch takes at most a 64th of the time of all threads. But an epoch has at least 1024 rows and 16 updates,
-        and takes at least as long as scoring.
+        The maximum number of rows in an epoch, as for `ash.tune`. If None, it is the default number, or fewer rows if a
+        one-epoch job would otherwise take more than a 64th of the time of all threads. But an epoch has at least 1024
+        rows and 16 updates, and takes at least as long as scoring.
     validation : int
         Number of rows on which a candidate is scored after each job.
 
@@ -185,7 +189,7 @@ def plan(
 
 
 def _networks_of(candidates: Sequence[Params]) -> list[_core.Settings]:
-    """Return the settings of those candidates that are networks, or of a typical network if there are none."""
+    """Return the settings of the candidates that are networks, or of a typical network if none is."""
     return [to_settings(params) for params in candidates if model_of(params) == NETWORK] or [to_settings(_USUAL)]
 
 
@@ -210,7 +214,8 @@ class _Shape:
 class _WorkPlan:
     """A ladder that fits a given number of multiply-adds.
 
-    `epoch_work` and `scoring_work` are the multiply-adds of an epoch and of scoring, for an average candidate.
+    `epoch_work` and `scoring_work` are the multiply-adds of an epoch and of scoring for an average candidate. The other
+    fields are as in `Plan`.
     """
 
     min_epochs: int
@@ -224,7 +229,7 @@ class _WorkPlan:
 def _plan_for(
     work: float, table: _Shape, settings: Sequence[_core.Settings], finishers: int, eta: int, epoch_rows: int | None
 ) -> _WorkPlan:
-    """Return the ladder that fits `work` multiply-adds, and whose highest rung `finishers` candidates finish."""
+    """Return the ladder that fits `work` multiply-adds if `finishers` candidates finish its highest rung."""
     rows = table.rows
     costs = [_core.training_cost(each, *table.inner) for each in settings]
     row_work = float(np.mean(costs))
@@ -256,13 +261,13 @@ def _plan_for(
 
 
 def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
-    """Return the minimum rows of an epoch of these candidates."""
+    """Return the minimum number of rows in an epoch for these candidates."""
     batch = float(np.mean([min(each.batch_size, rows) for each in settings if each.batch_size] or [rows]))
     return min(rows, max(FEWEST_ROWS, math.ceil(FEWEST_UPDATES * batch)))
 
 
 def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
-    """Return into how many epochs to cut a pass: each has at most `held` rows, but at least `fewest`."""
+    """Return the number of epochs in a pass, at least `usual`. Each has at most `held` rows, but at least `fewest`."""
     return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // fewest))
 
 
@@ -276,10 +281,10 @@ def ladder(
     most: int = MOST_EPOCHS,
     scoring: float = 0.0,
 ) -> tuple[int, int]:
-    """Return the epochs of a job in the first rung, and the number of rungs, given the epochs that fit into the time.
+    """Return the epochs of a first-rung job and the number of rungs, given the number of epochs that fit into the time.
 
-    `updates` is the number of updates in an average candidate's epoch, and `scoring` the cost of scoring after a job,
-    in epochs. `finishers` is the number of candidates that finish the highest rung. The first rung has at least `least`
+    `updates` is the number of updates in an average candidate's epoch. `scoring` is the cost of scoring after a job, in
+    epochs. `finishers` is the number of candidates that finish the highest rung. The first rung has at least `least`
     updates, and the highest rung at most `most` epochs.
     """
     shortest = max(1, -(-least // int(max(1, updates))))
@@ -293,7 +298,7 @@ def ladder(
 
 
 def _seconds_a_cost(settings: _core.Settings, table: _Shape) -> float:
-    """Return the seconds per multiply-add in a training step with these settings, on a random table of this shape."""
+    """Measure the seconds per multiply-add in a training step with these settings, on a random table of this shape."""
     count = int(np.clip(_CELLS // table.features, 1, _ROWS))
     data = _random_table(count, table.inner, table.classes)
     first = _core.time_steps(data, settings, 1, 1)[0]
@@ -304,7 +309,10 @@ def _seconds_a_cost(settings: _core.Settings, table: _Shape) -> float:
 
 
 def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _core.Data:
-    """Return random rows. `shape` is (features, outputs, numbers); only the first `numbers` features are scaled."""
+    """Return a table of random rows.
+
+    `shape` is (features, outputs, numbers); only the first `numbers` features are scaled.
+    """
     features, outputs, numbers = shape
     random = np.random.default_rng(0)
     x = random.standard_normal((count, features))
@@ -319,7 +327,7 @@ def _random_table(count: int, shape: tuple[int, int, int], classes: int) -> _cor
 def planned(options: Options, space: Space, split: Split, seconds: float) -> Options:
     """Return the options with the rows of an epoch and the ladder filled in, for this many seconds of training.
 
-    If the options have a `work_limit`, it is used instead of the seconds.
+    If the options have a `work_limit`, the ladder is planned for that instead.
     """
     fold = split.folds[0]
     rows = len(fold.training)
@@ -343,7 +351,7 @@ def planned(options: Options, space: Space, split: Split, seconds: float) -> Opt
 
 
 def _plan_of_work(options: Options, space: Space, split: Split) -> _WorkPlan:
-    """Return the plan of a run that has a `work_limit`."""
+    """Return the plan for a run with a `work_limit`."""
     fold, table = split.folds[0], split.table
     numbers = int(fold.encoding.scaled.sum())
     shape = _Shape(
@@ -356,7 +364,7 @@ def _plan_of_work(options: Options, space: Space, split: Split) -> _WorkPlan:
 
 
 def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch_rows: int | None) -> Plan:
-    """Return the plan of a run that has `seconds` of training."""
+    """Return the plan for a run with `seconds` of training."""
     fold, table = split.folds[0], split.table
     return plan(
         len(fold.training),
@@ -374,23 +382,26 @@ def _plan_of(options: Options, space: Space, split: Split, seconds: float, epoch
 
 
 def first_job_seconds(options: Options, space: Space, split: Split) -> float:
-    """Return the approximate seconds that one thread takes for a job in the first rung; the options have a ladder."""
+    """Return the approximate seconds of a first-rung job on one thread; the ladder must be set in the options."""
     found = _plan_of(options, space, split, 1.0, options.epoch_rows or len(split.folds[0].training))
     return len(split.folds) * (options.min_epochs * found.epoch_seconds + found.scoring_seconds)
 
 
 def default_epoch_rows(rows: int) -> int | None:
-    """Return the maximum rows of an epoch for a table with `rows` training rows, or None if there is no maximum."""
+    """Return the maximum rows of an epoch for a table with `rows` training rows, or None if an epoch has all rows."""
     return None if rows <= MOST_WHOLE else PART
 
 
 def parts_of_pass(rows: int, most: int | None) -> int:
-    """Return how many epochs a pass over `rows` rows has, if an epoch has at most `most` rows (None: no maximum)."""
+    """Return the number of epochs in a pass over `rows` rows.
+
+    An epoch has at most `most` rows (None for no maximum).
+    """
     return 1 if most is None else -(-rows // min(most, rows))
 
 
 def rows_of_epoch(rows: int, most: int | None) -> int:
-    """Return the rows of an epoch after the core has cut a pass over `rows` rows into epochs of at most `most`."""
+    """Return the rows of an epoch after the core has cut a pass over `rows` rows into epochs of at most `most` rows."""
     return rows // parts_of_pass(rows, most)
 
 
@@ -447,7 +458,7 @@ def without_trees(fold: Fold) -> str | None:
 
 
 def epoch_cost(options: Options, space: Space, split: Split) -> float:
-    """Return the multiply-adds of an average network's epoch on all folds; the options have a ladder."""
+    """Return the multiply-adds of an average network's epoch, summed over all folds; the ladder must be planned."""
     costs = 0.0
     for fold in split.folds:
         shape = (fold.encoding.features, fold.table.classes or fold.y.shape[1], int(fold.encoding.scaled.sum()))

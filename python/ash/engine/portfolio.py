@@ -1,7 +1,7 @@
 """Reads the portfolio: configurations that were good on other tables, with which a stream of candidates begins.
 
 portfolio.json lists the configurations by task and number of training rows. A configuration without `model` is a
-network, and gets the values of RECIPE. A hyperparameter that it does not name has the default of the space.
+network, and gets the values of RECIPE. Hyperparameters that a configuration does not name have the space's defaults.
 """
 
 import json
@@ -18,7 +18,7 @@ RECIPE: Params = {
     "input_scaling": True,
     "parametric_activation": True,
 }
-"""The values with which all networks of the portfolio were trained. They are constants of the default space."""
+"""The values with which all networks of the portfolio were trained. In the default space they are constants."""
 
 
 def portfolio(task: str, rows: int) -> tuple[Params, ...]:

@@ -6,21 +6,23 @@
                      or, if one network is requested: the best candidate, trained from scratch on all rows
 
 After one fold, the last cycle is half as long as the network's last job, and starts at 0.3 of its learning rate.
-Weights, moments and random stream continue from the end of that job. `python -m bench ablation` compares this with no
-refit. At commit 9abf357, its variant "final" also compares it with a whole cycle at the full rate, and with training
-from scratch on all rows, which costs four times as much.
+Weights, moments and random stream continue from the end of that job. `python -m bench ablation` compares this method
+with no refit. At commit 9abf357, the variant "final" of that benchmark also compares it with a whole cycle at the full
+rate, and with training from scratch on all rows, which costs four times as much.
 
-The networks of several folds already exist when the search ends, and their mean has a lower error than one network
-trained on all rows: bagging (Breiman, Machine Learning 24, 1996). A single network is trained through all rungs that
-its candidate was trained in.
+With several folds, a network per fold already exists when the search ends. Their mean has a lower error than one
+network trained on all rows, since it is a form of bagging (Breiman, Machine Learning 24, 1996). If a single network is
+requested, it is trained through all rungs that its candidate was trained in.
 
-No rows are left for scoring. So an ensemble keeps the weights and the score from the validation rows.
+After training on all rows, no rows are left for scoring. So an ensemble keeps the weights and the score that were found
+on the validation rows.
 
-After one fold, networks that diverge, or for which no time is left, stay as they were. After several folds, if a single
-network diverges or no time is left for it, the candidate's network of the first fold is used instead. The order of
-training has no effect: a network depends only on its candidate, its rung and the data.
+After one fold, networks that diverge in the last cycle, or for which no time is left, stay as they were. After several
+folds, if the single network diverges or no time is left for it, the candidate's network of the first fold is used
+instead. The order of training has no effect: a network depends only on its candidate, its rung and the data.
 
-Threads: those of the core; a thread without a network joins a team. The most costly networks are trained first.
+Threads: the core's threads train the networks, the most costly first. A thread without a network joins the team of
+another.
 """
 
 import math
@@ -54,21 +56,21 @@ RATE = 0.3
 HASTE = 0.9
 """The share of the remaining time for which the refit is planned."""
 SECONDS_OF_INTERRUPTED = 0.25
-"""The longest training on all rows, in seconds, that is still done after Ctrl-C."""
+"""The maximum seconds of training on all rows that are still spent after Ctrl-C."""
 LATE = 1.0
-"""By how many seconds the training of the best network on all rows may exceed the deadline."""
+"""The seconds by which training the best network on all rows may exceed the deadline."""
 LONGEST = 1e9
-"""The number of seconds that stands for no limit."""
+"""The number of seconds that means "no limit" to the core."""
 
 
 @dataclass(frozen=True)
 class Final:
-    """What an estimator requests for the end of its run.
+    """How an estimator wants its final model to be made.
 
     Attributes
     ----------
     ensemble : int
-        The maximum number of draws of the ensemble; 1 for a single network.
+        The maximum number of draws, with repetition, from the kept networks for the ensemble; 1 for a single network.
     refit : bool
         Whether the networks are trained further on all rows.
     """
@@ -87,8 +89,8 @@ class Finished(NamedTuple):
     model : Model
         The final model.
     epochs : tuple of int
-        Epochs for which each network of the model was trained on all rows; 0 if it was not. Empty if no training on all
-        rows was requested.
+        Epochs for which each network of the model was trained on all rows; 0 for a network that was not. Empty if no
+        training on all rows was requested.
     interrupted : bool
         Whether Ctrl-C ended the training on all rows.
     """
@@ -100,7 +102,7 @@ class Finished(NamedTuple):
 
 
 def refits(final: Final | None, split: Split) -> bool:
-    """Return whether networks are trained on all rows: after one fold on request, after several only a single one."""
+    """Return whether networks are trained on all rows: after one fold if requested, after several only one network."""
     if split.whole is not None:
         return final is None or final.ensemble == 1
     return final is not None and final.refit and split.folds[0].held_out is None
@@ -120,7 +122,7 @@ def finish(
 ) -> Finished:
     """Select the networks of the final model, and train them on all rows if requested.
 
-    Ctrl-C ends that training; the networks are then those of the search.
+    If Ctrl-C ends that training, the model consists of the networks from the search.
 
     Parameters
     ----------
@@ -130,7 +132,7 @@ def finish(
         Whether Ctrl-C ended the run; then optional training is skipped.
     deadline : float
         When the refit must be done, on the monotonic clock; infinite for no limit. If time is short, fewer networks are
-        trained, or shorter cycles, or none.
+        trained, their cycles are shorter, or no network is trained.
     recorded : sequence of int, optional
         The epochs of each refit in the recorded run, if a run is repeated.
     trees : TreeTrainer, optional
@@ -176,7 +178,10 @@ def final_seconds(
     final: Final | None,
     trees: TreeTrainer | None = None,
 ) -> float:
-    """Return how many seconds selection and refit would take if the run ended now; runs the selection to measure it."""
+    """Return the estimated seconds for selection and refit if the run ended now.
+
+    Runs the selection to measure its time.
+    """
     began = time.monotonic()
     kept = read_kept(tuner, split, params, options, trees=trees)
     if kept is None:
@@ -188,10 +193,10 @@ def final_seconds(
 
 @dataclass(frozen=True, eq=False)
 class Refit:
-    """Trains the networks that a run has kept on all rows.
+    """Trains the kept networks of a run on all rows.
 
-    In its methods, `counts` is an int64 array [networks] that says how often each network is drawn for the ensemble,
-    and `drawn` are the indices of the networks that are drawn at all.
+    In the methods, `counts` is an int64 array [networks] that says how often each network is drawn for the ensemble,
+    and `drawn` are the indices of the networks that are drawn at least once.
 
     Attributes
     ----------
@@ -199,7 +204,7 @@ class Refit:
     columns : Columns
         The jobs of the run.
     split, options
-        Those of the run; `options.threads` is the number of threads in this process.
+        The split and the options of the run; `options.threads` is the number of threads in this process.
     deadline : float
         The time on the monotonic clock by which the refit must be done; infinite for no deadline.
     trees : TreeTrainer or None
@@ -214,7 +219,7 @@ class Refit:
     trees: TreeTrainer | None = None
 
     def wall_seconds(self, counts: NDArray[np.int64]) -> float:
-        """Return how many seconds the training of the drawn networks would take."""
+        """Return the estimated seconds for training the drawn networks on all rows."""
         drawn = np.flatnonzero(counts)
         return self._shared_out(self.seconds(drawn), self._are_trees(drawn))
 
@@ -223,8 +228,8 @@ class Refit:
     ) -> tuple[Kept, tuple[int, ...]]:
         """Train the drawn networks for their last cycle; return all kept networks and the epochs of the drawn ones.
 
-        Networks that diverge or get no time are unchanged. The epochs are those `recorded`, or as many as there is time
-        for.
+        Networks that diverge or get no time are unchanged. Each network gets its `recorded` epochs or, without a
+        record, as many as there is time for.
         """
         kept, options, fold = self.kept, self.options, self.split.folds[0]
         drawn = np.flatnonzero(counts)
@@ -260,7 +265,7 @@ class Refit:
     def _refit_networks(
         self, tuner: _core.Tuner, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64]
     ) -> tuple[list[_core.Network | None], list[bool]]:
-        """Train the networks at these places for their last cycle; return them, and which did not finish in time."""
+        """Train the networks at these places for their last cycle; return them, and whether each ran out of time."""
         settings = [_last_settings(self.kept.networks[place].params) for place in places.tolist()]
         candidates = [self.kept.candidates[place] for place in places.tolist()]
         left = max(0.0, min(self.deadline - time.monotonic(), LONGEST))
@@ -269,7 +274,7 @@ class Refit:
     def _refit_trees(
         self, fold: Fold, data: _core.Data, places: NDArray[np.int64], lengths: NDArray[np.int64], deadline: float
     ) -> list[Boosted | None]:
-        """Boost the trees at these places on the training rows of a fold; None for those that get no time."""
+        """Boost the trees at these places on a fold's training rows; return None for each model that gets no time."""
         if len(places) == 0:
             return []
         assert self.trees is not None
@@ -278,14 +283,14 @@ class Refit:
         return self.trees.refit(fold, data, jobs, self.options.threads, deadline)
 
     def best_on_all_rows(self, tuner: _core.Tuner, recorded: Sequence[int] | None) -> tuple[Kept, tuple[int, ...]]:
-        """Train the best candidate on all rows; return the kept networks, now with its new one first, and its epochs.
+        """Train the best candidate on all rows; return the kept networks, with the new network first, and its epochs.
 
-        It is not trained if its epochs are `recorded` as 0.
+        The candidate is not trained if its epochs are `recorded` as 0.
 
         Warns
         -----
         UserWarning
-            The training diverged, although it did not in any fold.
+            Training on all rows diverged, although training on the folds did not.
         """
         whole = self.split.whole
         assert whole is not None
@@ -303,13 +308,13 @@ class Refit:
         return self._with_cores([0], [core], whole), (epochs,)
 
     def seconds(self, drawn: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the thread seconds that each of these networks takes, estimated from its jobs."""
+        """Return the thread seconds for training each of these networks on all rows, estimated from its jobs."""
         growth = [self.growth(self.kept.networks[place].params) for place in drawn.tolist()]
         spent = [float(self.columns["core_seconds"][self._jobs(place)].sum()) for place in drawn.tolist()]
         return np.asarray(np.array(growth) * np.array(spent), np.float64)
 
     def growth(self, params: Params) -> float:
-        """Return the rows that training on all rows processes, relative to the jobs that it repeats or extends."""
+        """Return the rows that the refit processes, divided by the rows of the jobs that it repeats or extends."""
         most, folds, whole = self.options.epoch_rows, self.split.folds, self.split.whole
         if model_of(params) in TREES:
             trained = sum(len(fold.training) for fold in folds)
@@ -322,7 +327,7 @@ class Refit:
         return SHARE * rows_of_epoch(training + len(folds[0].validation), most) / rows_of_epoch(training, most)
 
     def _jobs(self, place: int) -> NDArray[np.bool_]:
-        """Return which jobs the refit repeats or extends: a network's last one, or after several folds all of them."""
+        """Return a mask of the jobs that the refit repeats or extends: the last one, or after several folds all."""
         rung = self.kept.rungs[place]
         resumes = self.options.training == "resume" and not self._is_trees(place)
         lowest = 0 if self.split.whole is not None and resumes else rung
@@ -330,14 +335,14 @@ class Refit:
         return np.asarray(of_rungs & (self.columns["candidate"] == self.kept.candidates[place]))
 
     def _share(self, seconds: NDArray[np.float64], are_trees: NDArray[np.bool_]) -> float:
-        """Return for which share of the last cycles there is time; 0 if it is too small to be useful."""
+        """Return the share of the last cycles for which there is time; 0 if it is too small to be useful."""
         share = min(1.0, (self.deadline - time.monotonic()) / max(self._shared_out(seconds, are_trees), 1e-9))
         return share if share * SHARE >= LEAST_SHARE else 0.0
 
     def _shared_out(self, seconds: NDArray[np.float64], are_trees: NDArray[np.bool_]) -> float:
-        """Return the wall-clock time for models that take these thread seconds: first the networks, then the trees.
+        """Return the wall-clock time for training models that take these thread seconds: all networks, then all trees.
 
-        Speed-ups by teams are ignored.
+        The speed-up by teams is ignored.
         """
         parts = [seconds[~are_trees], seconds[are_trees]]
         return sum(max(float(each.sum()) / self.options.threads, float(each.max(initial=0))) for each in parts) / HASTE
@@ -349,7 +354,7 @@ class Refit:
         return np.array([self._is_trees(place) for place in drawn.tolist()], bool)
 
     def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | Boosted | None], fold: Fold) -> Kept:
-        """Replace the networks at these places, calibrated like the old ones; None leaves a network unchanged."""
+        """Replace the networks at these places, and calibrate each new network like the old. None means no change."""
         networks = list(self.kept.networks)
         for place, core in zip(places, cores, strict=True):
             if core is not None:

@@ -3,8 +3,7 @@
     run -> RunRecord -> the same options, space and split -> as many decisions, without a time limit
                      -> selection from the same networks  -> as many epochs on all rows -> the same model
 
-A record has only hashes of the rows. The user passes the rows again, as well as the functions, which a record cannot
-hold.
+A record has only hashes of the rows, and no functions. So the user passes the rows and the functions again.
 """
 
 import inspect
@@ -29,9 +28,9 @@ from ash.space.hyperparameters import Params
 from ash.space.space import Space
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "work_limit", "keep", "folds")
-"""Options that a record holds in addition to those on which results and their order depend."""
+"""Options that a record stores in addition to those that determine the results and their order."""
 SPLIT = ("metric", "validation", "cv")
-"""Arguments that a record holds as they were given, or lists as missing."""
+"""Arguments that a record stores as they were given, or lists as missing if it cannot store them."""
 BEGAN = "began"
 """The name of the record's entry for the space with which the run began, if the space has grown."""
 _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_state", "ensemble", "refit"} | {
@@ -40,7 +39,7 @@ _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_s
     "loss",
     "quantile",
 }
-"""Arguments that are read from the record, and so cannot be given with it."""
+"""Arguments that are read from the record, and so cannot be given together with it."""
 
 
 class OtherRowsError(DataError):
@@ -70,13 +69,13 @@ def record_of(
     asked : dict
         The entry point and its arguments, as returned by `asked_of`.
     options, identity, final, sort
-        Those of the run; `identity` as returned by `identity_of`.
+        The values of the run; `identity` is as returned by `identity_of`.
     before : dict of dict
         Candidates that were drawn before the space grew, keyed by number.
     began : Space, optional
         The space with which the run began, if it has grown.
     params : sequence of dict
-        Hyperparameters of all candidates, by number.
+        Hyperparameters of all candidates, in order of candidate number.
     columns : Columns
         The decided jobs.
     kept : Kept
@@ -114,12 +113,12 @@ def record_of(
 def repeated(
     caller: Caller, call: Callable[..., Any], given: Mapping[str, Any], record: Any, task: str | None = None
 ) -> dict[str, Any]:
-    """Return the arguments of a `TuningRun` that repeats a run, except rows, callbacks, journal and executor.
+    """Return the arguments for a `TuningRun` that repeats a run, without rows, callbacks, journal and executor.
 
     Parameters
     ----------
     caller, call, given
-        The entry point, its function, and its arguments by name; `threads` and `progress` as for `ash.tune`.
+        The entry point's name, its function, and its arguments by name; `threads` and `progress` are as for `ash.tune`.
     record : object
         The user's argument `record`.
     task : str, optional
@@ -128,8 +127,8 @@ def repeated(
     Raises
     ------
     SettingError
-        `record` is not a record, or is that of another entry point or of a greedy run. Or an argument is given although
-        the record has it, or is missing although the record lacks it.
+        `record` is not a record, or it is from another entry point or a greedy run. Or an argument is given although
+        the record stores it, or is missing although the record does not store it.
     """
     _check_record(record, caller, task)
     words = {"metric": "metric" if caller == "tune" else "scoring", "validation": "validation", "cv": "cv"}
@@ -162,7 +161,10 @@ def repeated(
 
 
 def _is_given(value: Any, default: Any) -> bool:
-    """Return whether an argument differs from its default: strings by value, since unpickling copies them."""
+    """Return whether an argument differs from its default.
+
+    Strings are compared by value, since unpickling copies them.
+    """
     return bool(value != default) if isinstance(value, str) else value is not default
 
 
@@ -174,7 +176,7 @@ def _check_record(record: Any, caller: Caller, task: str | None) -> None:
 
 
 def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
-    """Return the candidates drawn before the space grew, by number, and the first space if it has grown.
+    """Return the candidates drawn before the space grew, keyed by number, and the original space if it has grown.
 
     Raises
     ------
@@ -186,7 +188,7 @@ def earlier_of(record: RunRecord) -> tuple[dict[int, Params], Space | None]:
 
 
 def _space_of(facts: Any) -> Space:
-    """Return the space of a record, which is checked, since records may be damaged."""
+    """Return the space of a record; raise SettingError if it is damaged."""
     try:
         return space_of_facts(facts, Space)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -196,7 +198,7 @@ def _space_of(facts: Any) -> Space:
 
 
 def row_differences(record: RunRecord, identity: Facts) -> list[str]:
-    """Return in words how the rows of a run differ from those of a record; raise SettingError if it is damaged."""
+    """Return descriptions of how a run's rows differ from a record's; raise SettingError if the record is damaged."""
     try:
         return differences({"data": record.data}, {"data": identity["data"]})
     except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -211,7 +213,7 @@ def check_rows(record: RunRecord, identity: Facts) -> None:
     Warns
     -----
     UserWarning
-        The version of ash, or the processor's support of fused multiply-adds, differs.
+        The version of ash or the processor's support for fused multiply-adds differs from that of the recorded run.
     """
     if found := row_differences(record, identity):
         raise OtherRowsError(f"the rows differ from those of the recorded run: {'; '.join(found)}")

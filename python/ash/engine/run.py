@@ -1,11 +1,11 @@
-"""Runs `ash.tune` and the estimators: reads the table, draws candidates, lets the core train, collects the result.
+"""Runs `ash.tune` and the estimators: reads the table, draws candidates, trains them in the core, collects the result.
 
     read X, y -> split, encode -> draw candidates -> core trains them up the ladder -> Result
                                                             |  ^
                      events, every 50 ms; candidates wanted v  | more candidates; stop (time is over, Ctrl-C)
                                                        calling thread <-> journal, if there is one
 
-Everything here runs in the calling thread; event_loop.py contains its loop while the core trains.
+Everything here runs in the calling thread. event_loop.py contains the loop that this thread runs while the core trains.
 """
 
 import math
@@ -63,18 +63,18 @@ from ash.space.space import Space, read_space
 AS_THEY_ARE = ("eta", "min_epochs", "algorithm", "promotion", "training", "seed", "schedule", "workers", "teams")
 """Options that the core accepts under the same name, and that are never None."""
 WORK_OF_INTERRUPTED = 5e9
-"""Maximum multiply-adds for predicting the validation rows after Ctrl-C: a tenth of a second on one core."""
+"""Maximum multiply-adds for predicting the validation rows after Ctrl-C; they take a tenth of a second on one core."""
 
 
 class TuningRun:
-    """One run of `ash.tune` or of an estimator, from the table to the final model. `run` may be called once.
+    """One run of `ash.tune` or of an estimator, from the table to the final model. `run` may be called only once.
 
     Parameters
     ----------
     X, y, space, options, sample_weight, validation, cv, groups
-        As for `ash.tune`. The options are checked already. If `validation` is None, the table's default is used.
+        As for `ash.tune`, with checked options. If `validation` is None, the default for the table is used.
     first
-        As for `ash.tune`, not read yet.
+        As for `ash.tune`, as the user gave it.
     asked : dict
         The entry point and its arguments, for the journal and the record.
     sort : bool
@@ -82,11 +82,11 @@ class TuningRun:
     scoring : Scoring, optional
         The user's scoring function.
     final : Final, optional
-        What to do with the best networks; by default the best network is the model, unchanged.
+        How the final model is made from the best networks; by default it is the best network, unchanged.
     callbacks, journal, elsewhere
-        The checked arguments; `elsewhere` is the pool for the jobs, or None.
+        The checked arguments; `elsewhere` is the pool that runs the jobs, or None if they run in this process.
     record : RunRecord, optional
-        The record of the run to repeat; the other arguments are then those that `repeated` returns.
+        The record of the run to repeat; the other arguments must then be those that `repeated` returns.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class TuningRun:
         self._check()
 
     def run(self) -> tuple[Result, Model]:
-        """Run, and return the result and the final model, which differs from the result's model if `final` says so.
+        """Run, and return the result and the final model. With `final`, this model may differ from the result's model.
 
         Raises
         ------
@@ -225,8 +225,8 @@ class TuningRun:
         refit = refits(self._final, self._split)
         self._fit_into_memory(refit)
         self._scorers = fold_scorers(self._scoring, self._X, self._validation, self._split.folds, self._options)
-        # For a planned run a short reserve is enough, as it keeps few networks, unless some must be trained again or on
-        # all rows.
+        # A short reserve is enough for a planned run, since it keeps few networks. The exception is a run that must
+        # train networks again or on all rows.
         trains_again = refit or self._elsewhere is not None or bool(self._journal.restored)
         reserve = SELECTION if self._options.planned and not trains_again else RESERVE
         self._deadline = Deadline(self._started - self._journal.seconds, self._options.time_limit, reserve)
@@ -236,7 +236,7 @@ class TuningRun:
             self._options, self._space, self._split, self._deadline.left()
         )
         if self._has_trees:
-            # Recorded trees keep their rounds, so an epoch must cost the same as before the space grew.
+            # Recorded trees keep their numbers of rounds, so an epoch must cost the same as before the space grew.
             self._candidates.epoch_cost = epoch_cost(self._options, self._journal.began or self._space, self._split)
 
     def _check_space(self) -> None:
@@ -268,7 +268,7 @@ class TuningRun:
         """Lower the threads and the memory limit until the run fits into the available memory, or raise DataError."""
         scored, kept = self._scoring is not None, self._keep()
         drawn = self._candidates.settings()
-        if self._candidates.ahead == 0:  # only a few are drawn so far
+        if self._candidates.ahead == 0:  # so far only a few candidates are drawn
             drawn += map(to_settings, islice(self._space.stream(self._options.seed), CHUNK))
         networks = [each for each in drawn if not each.external_cost]
         about: dict[str, Any] = {"refit": refit, "scored": scored, "leaves": self._most_leaves()}
@@ -331,7 +331,7 @@ class TuningRun:
         return not self._space.models.isdisjoint(TREES)
 
     def _keep(self) -> int:
-        """Return how many networks to keep; with several folds, at most as many as an ensemble is drawn from."""
+        """Return the number of networks to keep; with several folds, at most as many as an ensemble is drawn from."""
         parts, rows = self._split.folds[0], sum(len(fold.validation) for fold in self._split.folds)
         most = networks_to_keep(self._options.keep, rows, parts.table.classes or parts.y.shape[1])
         if len(self._split.folds) == 1:
@@ -343,7 +343,7 @@ class TuningRun:
         return any(scorer.error is not None for scorer in self._scorers)
 
     def _description(self, tuner: _core.Tuner) -> Run:
-        """Return the description of the run that callbacks receive at its start."""
+        """Return the description of the run that callbacks receive when the run starts."""
         parts, endless = self._split.folds[0], self._options.candidates is None
         classes = parts.table.classes_
         return Run(
@@ -365,13 +365,13 @@ class TuningRun:
         return replace(self._options, threads=self._threads)
 
     def _seconds_after(self, tuner: _core.Tuner, dispatcher: NoDispatcher) -> float:
-        """Return how many seconds completion of kept models, selection and refit would take if the run ended now."""
+        """Return the estimated seconds for retraining missing models, selection and refit if the run ended now."""
         dispatcher.fetch(tuner)
         seconds = final_seconds(tuner, self._split, self._candidates.params, self._here, self._final, self._trees)
         return seconds + completion_seconds(tuner, self._threads, self._trees)
 
     def _warn_of_one_rung(self, tuner: _core.Tuner) -> None:
-        """Warn if the ladder has only one rung, and the user did not ask for that."""
+        """Warn if the ladder has only one rung although the user did not ask for one rung."""
         options, count = self._options, self._candidates.count
         if len(tuner.rungs) > 1 or count == 1 or self._asked_rungs == 1 or options.algorithm == "random":
             return
@@ -379,7 +379,7 @@ class TuningRun:
         warn_of_one_rung(tuner.rungs[0]["epochs"], options.candidates and count, options.eta, self._space.size, *little)
 
     def _collected(self, tuner: _core.Tuner, ending: Ending) -> tuple[Result, Model]:
-        """Return the result and the final model, or raise the error that says why there is no model."""
+        """Return the result and the final model, or raise an error that explains why there is no model."""
         check_scorers(self._scoring, self._scorers, ending.ended, bool(self._journal.restored))
         is_interrupted = ending.ended == "interrupted"
         self._refuse_part(is_interrupted)
@@ -429,19 +429,19 @@ class TuningRun:
         return self._result(tuner, columns, finished.kept, ending, model.record), model
 
     def _refuse_part(self, is_interrupted: bool) -> None:
-        """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats another one."""
+        """Raise KeyboardInterrupt if Ctrl-C ended a run that repeats a recorded run."""
         if is_interrupted and self._record is not None:
             raise KeyboardInterrupt("the run was interrupted before it had repeated the recorded one")
 
     def _too_short(self) -> NothingFinished:
-        """Return the error for a time limit that ended before the first job; it says how much time is needed."""
+        """Return the error for a time limit that was over before the first job ended, with the time that is needed."""
         job = first_job_seconds(self._options, self._space, self._split)
         prepared = time.monotonic() - self._started if self._prepared is None else self._prepared
         what = "reading" if self._prepared is None else "reading and encoding"
         spent = f"{what} {self._split.table.rows:,} rows took {show_seconds(prepared)}"
         if self._journal.seconds > 0:
             spent = f"earlier calls with this journal took {show_seconds(self._journal.seconds)}, {spent}"
-        encoding = prepared / 2 if self._prepared is None else 0.0  # a part is done; of wide tables, most is left
+        encoding = prepared / 2 if self._prepared is None else 0.0  # a part is done, but for wide tables most is left
         needed = (self._journal.seconds + prepared + encoding + job) / (1 - REST - RESERVE)
         return NothingFinished(
             f"time_limit={self._options.time_limit:g} was over before the first job ended: {spent}, and a job takes "
@@ -449,7 +449,7 @@ class TuningRun:
         )
 
     def _result(self, tuner: _core.Tuner, columns: Columns, kept: Kept, ending: Ending, record: RunRecord) -> Result:
-        """Return the result; after cross-validation it has the model but no other kept networks."""
+        """Return the result. After cross-validation it has the model, but no other kept networks."""
         params, ladder = self._candidates.params, tuner.rungs
         if self._options.candidates is None:  # a stream lists only the candidates that have entered the first rung
             params = params[: ladder[0]["running"] + ladder[0]["finished"]]
@@ -484,7 +484,7 @@ def _opened(journal: Journal | None) -> NullJournal:
 
 
 def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -> BaseException:
-    """Return the error for a run without a model: the time was over, all diverged, or Ctrl-C interrupted it."""
+    """Return the error for a run without a model: no job finished in time, all diverged, or Ctrl-C ended the run."""
     jobs = job_rows(tuner.jobs())
     if ending.ended == "interrupted" or not jobs:
         return no_score(ending.ended, (), ending.wall_seconds)
@@ -502,7 +502,7 @@ def no_model(tuner: _core.Tuner, candidates: Sequence[Params], ending: Ending) -
 
 
 def _import(model: str) -> None:
-    """Import the package that trains a kind of model, so that errors show before anything is trained."""
+    """Import the package that trains a kind of model, so that import errors are raised before anything is trained."""
     try:
         import_module(model)
     except (ImportError, OSError) as error:

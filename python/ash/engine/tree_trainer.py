@@ -1,15 +1,15 @@
 """Trains boosted-tree candidates with LightGBM or CatBoost, on the same rows as networks.
 
-    a job in rung k -> as many rounds as cost the same as a network's job there -> boosted from scratch -> its scores
+    a job in rung k -> as many rounds as cost the same as a network's job in rung k -> boosted from scratch -> scores
 
-A job of R rounds has the learning rate shrinkage / R; cpp/DESIGN.md ("Boosted trees") says why.
+A job of R rounds has the learning rate shrinkage / R; cpp/DESIGN.md ("Boosted trees") explains why.
 
 A job runs on one thread. Its result depends only on the data, the candidate and the rung. The core's threads call the
-trainer, and both libraries train without the interpreter's lock. The trees of a job are freed once the job is decided,
-unless it is kept.
+trainer, and both libraries train without the GIL. The trees of a job are freed once the job is decided, unless the job
+is kept.
 
 Threads: any thread may use `__call__`; a lock guards the shared data. Everything else runs in the calling thread.
-Memory:  per fold and library a table of bins (one byte per cell), and the encoded validation rows in float64.
+Memory:  per fold, a table of bins for each library (one byte per cell), and the encoded validation rows in float64.
 """
 
 import hashlib
@@ -39,21 +39,21 @@ if TYPE_CHECKING:
 
 BINS = 255
 MOST_RATE = 0.5
-"""Maximum learning rate of a job, which matters if it has few rounds."""
+"""Maximum learning rate of a job, which matters only for jobs with few rounds."""
 MOST_ROUNDS = 2_000
-"""Maximum rounds of a job. More rounds would only make the model larger."""
+"""Maximum number of rounds in a job. More rounds would only make the model larger."""
 MOST_OBLIVIOUS = 1_024
-"""Maximum leaves of an oblivious tree, which may have more leaves than there are rows."""
+"""Maximum number of leaves of an oblivious tree, which may have more leaves than there are rows."""
 MOST_LEAVES = 200_000
-"""Maximum leaves of a model, about 20 MB of text."""
+"""Maximum number of leaves of a model, which take about 20 MB of text."""
 OF_DATA = {"max_bin": BINS, "feature_pre_filter": False, "force_row_wise": True, "verbosity": -1, "num_threads": 1}
-"""LightGBM parameters that belong to the table, so that all candidates share its bins."""
+"""LightGBM parameters that are the same for all candidates, so that these share the table's bins."""
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
 
 Key = tuple[int, int]
-"""A candidate and a rung."""
+"""(candidate, rung)"""
 
 
 class TreeJob(NamedTuple):
@@ -66,25 +66,25 @@ class TreeJob(NamedTuple):
 
 
 class TreeTrainer:
-    """Runs the jobs of boosted-tree candidates. It is the argument `external` of a `_core.Tuner`.
+    """Runs the jobs of boosted-tree candidates, as the argument `external` of a `_core.Tuner`.
 
     Parameters
     ----------
     folds, data
-        The folds of the run, and the core's data for each.
+        The folds of the run, and the core's data for each fold.
     params : list of dict
-        Hyperparameters of the candidates by number; the list may grow.
+        Hyperparameters of the candidates, in order of candidate number; the list may grow.
     options : Options
-        Those of the run, with its metric.
+        The options of the run; its metric must be set.
     scorers : sequence of ValidationScorer
         The user's scoring function for each fold; empty if the core computes the metric.
     epoch_cost : float
-        The multiply-adds of an epoch of an average network, on all folds.
+        The multiply-adds of an average network's epoch, summed over all folds.
 
     Attributes
     ----------
     error : BaseException or None
-        The first error that a job has raised, which ends the run.
+        The first error that a job raised. It ends the run.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class TreeTrainer:
             return self._jobs.get((candidate, rung))
 
     def forget(self, decided: Iterable[Key], kept: Iterable[Key]) -> None:
-        """Free the results of jobs that are decided, now or in an earlier call, and not kept."""
+        """Free the results of jobs that were decided, in this or an earlier call of `forget`, and are not kept."""
         self._decided.update(decided)
         with self._lock:
             for key in self._decided - set(kept):
@@ -133,7 +133,7 @@ class TreeTrainer:
         self._decided.intersection_update(kept)
 
     def rounds(self, params: Params, epochs: int) -> int:
-        """Return the number of boosting rounds that cost as much as this number of epochs."""
+        """Return the number of boosting rounds that cost as much as `epochs` epochs of an average network."""
         round_cost = sum(table.round_cost(params) for table in self._tables)
         most = min(MOST_ROUNDS, MOST_LEAVES // self._tables[0].leaves(params))
         return int(min(max(1, most), max(1.0, epochs * self.epoch_cost / round_cost)))
@@ -182,14 +182,14 @@ class TreeTrainer:
     def refit(
         self, fold: Fold, data: _core.Data, jobs: Sequence[tuple[int, int]], threads: int, deadline: float
     ) -> list[Boosted | None]:
-        """Boost candidates again, from scratch, on the training rows of another fold.
+        """Boost candidates again, from scratch, on the training rows of a given fold.
 
         Parameters
         ----------
         fold, data
             The fold, and the core's data for it.
         jobs : sequence of (candidate, epochs)
-            The candidates, each with the epochs whose cost its rounds have.
+            The candidates, each with the number of epochs whose cost determines its rounds.
         threads : int
         deadline : float
             The time on the monotonic clock after which jobs are stopped; the result of a stopped job is None.
@@ -206,7 +206,7 @@ class TreeTrainer:
 
 
 class TreeTable:
-    """The rows of a fold, prepared for LightGBM and for CatBoost. Each library's table is created lazily."""
+    """The rows of a fold, prepared lazily for LightGBM and for CatBoost."""
 
     def __init__(self, fold: Fold, data: _core.Data) -> None:
         self._fold, self._data = fold, data
@@ -270,13 +270,13 @@ class TreeTable:
         return _core.score(metric, self._targets, outputs, self._fold.table.classes, self._weights, level)
 
     def loss(self, outputs: NDArray[np.float32]) -> float:
-        """Return the log loss or root mean squared error of predictions, which breaks ties between equal scores."""
+        """Return the log loss or root mean squared error of predictions, by which equal scores are ranked."""
         classes = self._fold.table.classes
         metric = "neg_log_loss" if classes else "neg_root_mean_squared_error"
         return -_core.score(metric, self._targets, outputs, classes, self._weights)
 
     def round_cost(self, params: Params) -> float:
-        """Return the cost of a boosting round, in multiply-adds of a network."""
+        """Return the cost of a boosting round, as the network multiply-adds that take about as long."""
         fold, trees = self._fold, self._trees_a_round
         rows = len(fold.training)
         if model_of(params) == CATBOOST:
@@ -314,7 +314,7 @@ class TreeTable:
             return sum(dataset.feature_num_bin(feature) for feature in range(self._fold.encoding.features))
 
     def _make(self, log: bool) -> "lightgbm.Dataset":
-        """Return the training rows in LightGBM's bins, with their targets or, if `log`, the logarithms of these."""
+        """Return the training rows in LightGBM's bins, with their targets or, if `log`, the targets' logarithms."""
         if log not in self._datasets:
             from lightgbm import Dataset
 
@@ -329,7 +329,7 @@ class TreeTable:
         return self._encoded()[self._fold.training], label, weights if len(weights) else None
 
     def _encoded(self) -> NDArray[np.float64]:
-        """Return all encoded rows, and store the encoded validation rows."""
+        """Return all encoded rows, and store those of the validation part."""
         rows = np.concatenate(list(self._fold.blocks(BLOCK_CELLS)))
         self._validation = rows[self._fold.validation]
         return rows
@@ -365,12 +365,12 @@ OBJECTIVES = {
 
 
 def tree_cost(rows: int, features: int, leaves: int, bins: int) -> float:
-    """Return the cost of a tree, in multiply-adds of a network that take about as long.
+    """Return the cost of a tree, as the network multiply-adds that take about as long.
 
     For each level of the tree, LightGBM adds rows to the histograms of all features. For each leaf it searches all
-    `bins` of these, and ash writes the leaf as text and reads it again. The factors were fitted to timings. They decide
-    how many rounds a job has, so a rough estimate is enough. The formula avoids the system's logarithm, whose last bits
-    differ between systems.
+    `bins` bins of these histograms, and ash writes the leaf as text and reads it again. The factors were fitted to
+    timings. The cost only decides how many rounds a job has, so a rough estimate is enough. The formula avoids the
+    system's logarithm, whose last bits differ between systems.
     """
     whole = leaves.bit_length() - 1
     levels = whole + leaves / 2**whole - 1
@@ -383,7 +383,7 @@ def table_bytes_of_trees(fold: Fold) -> int:
 
 
 def job_bytes_of_trees(fold: Fold, leaves: int) -> int:
-    """Return the approximate bytes of a job: the histograms of all leaves, and the scores and gradients of all rows."""
+    """Return the approximate bytes of a job: its leaves' histograms, and the scores and gradients of all rows."""
     rows = len(fold.y)
     return 16 * min(leaves, max(rows, MOST_OBLIVIOUS)) * bins_of(fold) + 24 * rows * max(1, fold.table.classes)
 

@@ -8,7 +8,7 @@
         | jobs.py: the messages, and the code of a worker
     workers
 
-executor_argument.py checks the argument `executor`. With MPI, data are broadcast, and jobs and answers travel in
-exchanges. With Dask, states stay on the workers. Start with dispatcher.py. The engine and the entry points import this
-package.
+executor_argument.py checks the argument `executor`. With MPI, data are broadcast, and each rank gets jobs and returns
+answers in tasks called exchanges. With Dask, states stay on the workers. Start with dispatcher.py. The engine and the
+entry points import this package.
 """

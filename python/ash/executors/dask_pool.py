@@ -5,9 +5,9 @@
               tell(trained)       --> answer                           comes back
     next job  train(data, trained) -> ...                              on the worker with the state, if free
 
-Dask's scheduler sends a job to the worker with its state, and moves the state if necessary. If a worker is lost, Dask
-repeats its job and computes lost results again. If the data are lost with all workers, they are sent again. Candidates
-whose state is lost are trained from scratch, which gives the same bits.
+Dask's scheduler sends a job to the worker that has the candidate's state, and moves the state if necessary. If a worker
+is lost, Dask repeats its jobs and computes lost results again. If all workers that had the data are lost, the data are
+sent again. Candidates whose state is lost are trained from scratch, which gives the same bits.
 
 A call to a client whose event loop is ending never returns, because Dask waits for a loop that no longer runs. So `ask`
 makes each call that waits for the scheduler in a separate thread, and gives up once the client is closed.
@@ -32,13 +32,13 @@ LOOK_SECONDS = 0.1
 
 
 class DaskPool(Pool):
-    """A pool for a Dask client; it waits `timeout` seconds for a worker that accepts the data."""
+    """A pool for a Dask client. It waits at most `timeout` seconds for a worker that accepts the data."""
 
     def __init__(self, executor: Any, workers: int, timeout: float) -> None:
         super().__init__(executor, workers)
         self._timeout = timeout
         self._data: Any = None
-        self._trained: dict[str, Any] = {}  # futures of `_train`, by the key of the answer's future
+        self._trained: dict[str, Any] = {}  # futures of `_train`, keyed by the key of the answer's future
         self._latest: dict[int, tuple[int, Any]] = {}  # rung and future of each candidate's last job
         self._states: dict[Key, Any] = {}  # futures of the states to keep
         self._submitted = 0
@@ -67,7 +67,7 @@ class DaskPool(Pool):
         return answer
 
     def answers(self, futures: Sequence[Any]) -> list[JobAnswer | BaseException]:
-        """Return the results or errors of completed futures; results are gathered in one call."""
+        """Return the results or errors of completed futures. All results are fetched in one call."""
         sound = [future for future in futures if future.status == FINISHED]
         try:
             found = dict(
@@ -75,7 +75,7 @@ class DaskPool(Pool):
             )
         except ExecutorFailed:
             raise
-        except Exception:  # a result was lost in between
+        except Exception:  # a result was lost meanwhile
             found = {}
         answers = [found.get(future.key) or answer_of(partial(ask, self.executor, future.result)) for future in futures]
         for future, answer in zip(futures, answers, strict=True):
@@ -84,7 +84,7 @@ class DaskPool(Pool):
         return answers
 
     def count(self) -> int | None:
-        """Return the current number of workers; if the data were lost with all their workers, send them again first.
+        """Return the current number of workers. If no worker has the data any more, first send the data again.
 
         Raises ExecutorFailed if the client is closed.
         """
@@ -102,24 +102,24 @@ class DaskPool(Pool):
         return len(present)
 
     def done(self, order: Order, future: Any) -> None:
-        """Keep the states after a job until the candidate's next job is done."""
+        """Keep the state that a job returned until the candidate's next job is done."""
         self._latest[order.candidate] = order.rung, self._trained.pop(future.key)
 
     def keep(self, candidate: int) -> None:
-        """Keep the state after the candidate's last job until the run ends."""
+        """Keep the state that the candidate's last job returned until the run ends."""
         if candidate in self._latest:
             rung, trained = self._latest[candidate]
             self._states[candidate, rung] = trained
 
     def drop(self, candidate: int) -> None:
-        """Drop the state after the candidate's last job, unless `keep` was called for it."""
+        """Drop the state that the candidate's last job returned, unless `keep` was called for it."""
         self._latest.pop(candidate, None)
 
     def states(self, wanted: Sequence[Key]) -> dict[Key, Any]:
         """Return the wanted states that are available."""
         wanted_states = {key: self._states[key] for key in wanted if key in self._states}
         found = {}
-        with contextlib.suppress(Exception):  # the scheduler is lost; all these candidates will be trained again
+        with contextlib.suppress(Exception):  # the scheduler is lost; all wanted candidates will be trained again
             parts = {key: self.executor.submit(_states, trained, pure=False) for key, trained in wanted_states.items()}
             for key, future in parts.items():
                 with contextlib.suppress(Exception):  # this state is lost; its candidate will be trained again
@@ -139,13 +139,16 @@ class DaskPool(Pool):
         super().close()
 
     def _has_data(self) -> bool:
-        """Return whether a worker has the data; asks the scheduler, which does not report every loss to the client."""
+        """Return whether a worker has the data.
+
+        This asks the scheduler, which does not report every loss to the client.
+        """
         if self._data is None or self._data.status != FINISHED:
             return False
         return any(ask(self.executor, self.executor.who_has, [self._data]).values())
 
     def _before(self, order: Order, is_retry: bool) -> Any:
-        """Return the future of the candidate's last job, or None if it is lost or not needed."""
+        """Return the future of the candidate's last job, or None if its state is lost or not needed."""
         if self._shared is not None and self._shared.rules["training"] == "restart":
             return None
         _, trained = self._latest.get(order.candidate, (0, None))
@@ -155,7 +158,7 @@ class DaskPool(Pool):
 
 
 def is_closed(client: Any) -> bool:
-    """Return whether a client is closed, by the user or by Dask, which closes it if its scheduler does not answer."""
+    """Return whether a client was closed by the user, or by Dask because its scheduler did not answer."""
     return client.status in CLOSED
 
 
@@ -173,7 +176,7 @@ def ask(client: Any, call: Callable[..., Any], *given: Any, **keywords: Any) -> 
     Raises
     ------
     ExecutorFailed
-        The client is closed already, or before there is an answer.
+        The client was already closed, or is closed before the call returns.
     Exception
         The error that the method raises.
     """
@@ -202,13 +205,13 @@ def cancel_all(client: Any, futures: Sequence[Any]) -> None:
 
 
 def wait_for_workers(client: Any, timeout: float) -> dict[str, int]:
-    """Wait for a first worker, and return the threads of each one; raise ExecutorFailed after `timeout` seconds."""
+    """Wait for the first worker, and return the threads per worker; raise ExecutorFailed after `timeout` seconds."""
     with border("the workers cannot be queried"):
         return dict(_first(lambda: ask(client, client.nthreads), client, timeout))
 
 
 def _first(look: Callable[[], Any], client: Any, timeout: float) -> Any:
-    """Return the first non-empty result of `look`; raise ExecutorFailed after `timeout` seconds without one."""
+    """Return the first non-empty result of `look`; raise ExecutorFailed if there is none for `timeout` seconds."""
     until = time.monotonic() + timeout
     while not (found := look()):
         if time.monotonic() >= until:

@@ -1,16 +1,16 @@
-"""Carries jobs from the core's mailbox to an executor, and answers back, in a separate thread.
+"""Carries jobs from the core's mailbox to an executor, and the answers back to the mailbox, in a separate thread.
 
     mailbox --letters--> submit ----------------> future --done--> queue --> answer --> mailbox
               notes ---> keep or drop a state        | if it failed: submit again, at most MOST_ATTEMPTS times
                                                      | if the worker lacks the data: submit again with the data
 
 Invariants: (1) a job runs again only if its future has failed, for example because its worker was lost; (2) each job
-gets one answer: the result of a future that was replaced is ignored; (3) the thread raises nothing. It stores its error
-in `error`. The calling thread raises that, which ends the run like any other error, with all finished jobs in the
-journal.
-Threads: the calling thread opens and closes the dispatcher, and uses `start`, `fetch`, `finish` and `status`. Futures
-complete in any thread, which puts their numbers into the queue. Everything else runs in the dispatcher's thread. Only
-that thread writes the values that `status` reads.
+gets one answer: the result of a replaced future is ignored; (3) the dispatcher's thread raises nothing. It stores its
+error in `error`, and the calling thread raises that error. The error ends the run like any other, with all finished
+jobs in the journal.
+Threads: the calling thread opens and closes the dispatcher, and uses `start`, `fetch`, `finish` and `status`. A future
+may complete in any thread; that thread puts the future's number into the queue. Everything else runs in the
+dispatcher's thread. Only the dispatcher's thread writes the values that `status` reads.
 """
 
 import queue
@@ -31,20 +31,21 @@ from ash.options import MOST_WORKERS, Options, virtual_workers
 from ash.space.hyperparameters import Params
 
 MOST_ATTEMPTS = 3
-"""Number of attempts to run a job before the run fails."""
+"""Maximum number of attempts to run a job; the run fails after the last."""
 MOST_LOST = 20
-"""Number of attempts if the job was cancelled. Dask cancels jobs whose data were lost: rarely the job's fault."""
+"""Maximum number of attempts if the job was cancelled. Dask cancels jobs whose data were lost, which is rarely the
+job's fault."""
 AHEAD = 2
-"""Submitted jobs per job that can run at a time, so that an idle worker always finds another job."""
+"""Submitted jobs per job that can run at the same time, so that an idle worker always finds another job."""
 LOOK_SECONDS = 0.05
 COUNT_SECONDS = 1.0
-"""Interval at which the number of workers is checked while jobs are underway."""
+"""Seconds between checks of the number of workers while jobs are submitted and unanswered."""
 
 
 class Status(NamedTuple):
     """The status of the workers."""
 
-    workers: int  # Dask worker processes; for other executors, jobs that run at a time
+    workers: int  # Dask worker processes; for other executors, jobs that run at the same time
     lost: int  # workers that no longer exist
     underway: int  # submitted jobs without an answer
     moved: int  # bytes of states sent with jobs or received with results
@@ -68,14 +69,14 @@ class NoDispatcher(AbstractContextManager["NoDispatcher"]):
         """Do nothing."""
 
     def fetch(self, tuner: _core.Tuner) -> None:
-        """Give the core those states of kept candidates that it does not have."""
+        """Give the core the states of kept candidates that it lacks."""
 
     def finish(self, tuner: _core.Tuner) -> None:
-        """Raise the dispatcher's error if one ended the run; otherwise fetch the kept states."""
+        """Raise the dispatcher's error if it has one; otherwise fetch the kept states."""
 
 
 class Elsewhere(NamedTuple):
-    """The pool that runs the jobs of a run, and how many seconds the run waits while there is no worker."""
+    """The pool that runs the jobs of a run, and the maximum seconds for which the run waits without a worker."""
 
     pool: Pool
     worker_timeout: float
@@ -84,14 +85,14 @@ class Elsewhere(NamedTuple):
 def dispatcher_of(
     elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options
 ) -> NoDispatcher:
-    """Return the dispatcher for the jobs of a run with these data and options."""
+    """Return the dispatcher for the jobs of a run; one that does nothing if `elsewhere` is None."""
     if elsewhere is None:
         return NoDispatcher()
     names = ("min_epochs", "eta", "training", "metric", "seed")
     rules = {name: getattr(options, name) for name in names}
     capacity = min(AHEAD * elsewhere.pool.workers, MOST_WORKERS)
     if options.schedule == "reproducible":
-        capacity = min(capacity, virtual_workers(options))  # the clock hands out at most this many jobs
+        capacity = min(capacity, virtual_workers(options))  # the clock has at most this many jobs open
     return Dispatcher(elsewhere, data, rules, params, capacity)
 
 
@@ -106,10 +107,10 @@ class Flight(NamedTuple):
 
 
 class Dispatcher(NoDispatcher):
-    """A context manager that sends the data to the workers, carries jobs while it is open, and then drops the data.
+    """A context manager that sends the data to the workers, carries jobs while it is open, and drops the data at exit.
 
-    `data` has one item per fold. `rules` are keywords of `_core.train_job`. `params` lists the hyperparameters of the
-    candidates by number, and may grow. `capacity` is the maximum number of jobs without an answer.
+    `data` has one item per fold. `rules` are keywords of `_core.train_job`. `params` lists the hyperparameters in order
+    of candidate number, and may grow. `capacity` is the maximum number of jobs without an answer.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class Dispatcher(NoDispatcher):
         self._over = False
         self._looked = time.monotonic()
         self._workers, self._moved = self._pool.workers, 0
-        self._alone: float | None = None  # when a check first found no worker; None if there is one
+        self._alone: float | None = None  # when a check first found no worker; None if the last check found a worker
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -154,13 +155,13 @@ class Dispatcher(NoDispatcher):
         self._thread = start_thread(self._run, "ash-dispatcher")
 
     def fetch(self, tuner: _core.Tuner) -> None:
-        """Give the core those states of kept candidates that are on workers."""
+        """Give the core the states of kept candidates that it lacks, as far as workers have them."""
         wanted = [(candidate, rung) for candidate, rung, there in tuner.kept_jobs() if not there]
         for (candidate, rung), states in self._pool.states(wanted).items():
             tuner.fill_state(candidate, rung, states)
 
     def finish(self, tuner: _core.Tuner) -> None:
-        """Raise the error that ended the run, or fetch the kept states. The tuner's threads have ended."""
+        """Raise the error that ended the run, or fetch the kept states. The tuner's threads must have ended."""
         self._end()
         if self.error is not None:
             raise self.error
@@ -245,7 +246,7 @@ class Dispatcher(NoDispatcher):
             self._submit(flight.number, flight.order, flight.attempt + 1, flight.attached)
 
     def _has_worker(self) -> bool:
-        """Return whether a check made now found a worker; False if no check is due."""
+        """Check for workers if a check is due, and return whether it found one; return False if no check is due."""
         waited = time.monotonic() - self._looked
         if waited < LOOK_SECONDS or (not self._failed and (waited < COUNT_SECONDS or not self._flights)):
             return False
@@ -266,5 +267,5 @@ class Dispatcher(NoDispatcher):
 
 
 def _bytes(states: Sequence[Any]) -> int:
-    """Return how many bytes the weights and moments of states take."""
+    """Return the bytes of the weights and moments in these states."""
     return sum(part.nbytes for state in states for part in state[:3])

@@ -27,15 +27,15 @@ def check_submit(executor: Any) -> None:
 
 
 def is_of(executor: Any, package: str) -> bool:
-    """Return whether the class of an object, or one of its base classes, is from this package."""
+    """Return whether the class of an executor, or one of its base classes, is from this package."""
     return any(each.__module__.partition(".")[0] == package for each in type(executor).__mro__)
 
 
 def workers_of(executor: Any, threads: int | None, timeout: float = 0.0) -> int:
-    """Return how many jobs an executor runs at a time.
+    """Return the number of jobs that an executor runs at the same time.
 
-    This is `threads` if given, else the executor's own number of workers, else the number of CPUs of this machine. Dask
-    gets up to `timeout` seconds to start its first worker.
+    This is `threads` if given, otherwise the executor's own number of workers, otherwise the number of CPUs of this
+    machine. Dask gets up to `timeout` seconds to start its first worker.
     """
     if threads is not None:
         return whole("threads", threads, 1, MOST_WORKERS)

@@ -1,8 +1,9 @@
 """Defines `Pool`, which runs jobs in any executor with `submit` (threads, processes, loky).
 
-Such an executor does not let the caller choose where a job runs, so a state comes back with the answer and is sent with
-the next job. The data are in a file that each process on this machine reads once. A worker that cannot read the file
-says so, and gets its job again together with the data. `Pool` is the base class of the pools for Dask and MPI.
+Such an executor does not let the caller choose where a job runs. So a job's state is returned with its answer, and sent
+with the candidate's next job. The data are in a file that each process on this machine reads once. A worker that cannot
+read the file reports this, and gets its job again together with the data. `Pool` is the base class of the pools for
+Dask and MPI.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ from ash.executors.jobs import JobAnswer, Order, Shared, Where, do, forget, know
 
 
 class Pool:
-    """An executor with the number of jobs that it runs at a time, `workers`."""
+    """An executor, and `workers`, the number of jobs that it runs at the same time."""
 
     lost = 0
     """Number of workers that were counted earlier and no longer exist."""
@@ -60,7 +61,8 @@ class Pool:
     def submit(self, order: Order, *, is_retry: bool = False, attach: bool = False) -> Any:
         """Submit a job, and return its future.
 
-        `is_retry` says that the job failed before. `attach` sends the data with it, since the worker lacks them.
+        `is_retry` says that the job failed before. `attach` sends the data with the job, since a worker lacked the
+        data.
         """
         return self.executor.submit(*self._call(order, attach))
 
@@ -73,20 +75,20 @@ class Pool:
         cancel_each(futures)
 
     def count(self) -> int | None:
-        """Return the current number of workers, or None if the executor does not say."""
+        """Return the current number of workers, or None if the executor does not report it."""
         return None
 
     def done(self, order: Order, future: Any) -> None:
-        """Take note that the answer of a job was received and will be used."""
+        """Take note that the answer to a job was received and will be used."""
 
     def keep(self, candidate: int) -> None:
-        """Keep the state after the candidate's last job until the end of the run."""
+        """Keep the state that the candidate's last job returned until the run ends."""
 
     def drop(self, candidate: int) -> None:
         """Drop the state of a candidate that will not have another job."""
 
     def states(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Any]:
-        """Return the states after these jobs, keyed by candidate and rung, as far as workers hold them."""
+        """Return the states that these jobs, (candidate, rung), returned, as far as workers have them."""
         return {}
 
     def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:
@@ -97,7 +99,7 @@ class Pool:
 
 
 def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
-    """Return the result of a future, or the error that it raises; ExecutorFailed is not caught."""
+    """Return what `result` returns, or the error that it raises; ExecutorFailed is not caught."""
     try:
         return result()
     except ExecutorFailed:
@@ -108,7 +110,7 @@ def answer_of(result: Callable[[], JobAnswer]) -> JobAnswer | BaseException:
 
 @contextlib.contextmanager
 def border(failure: str) -> Iterator[None]:
-    """Turn exceptions that an executor's library raises in this context into ExecutorFailed.
+    """Raise ExecutorFailed in place of any exception that an executor's library raises in this context.
 
     `failure` is the start of the message, such as "the executor takes no more jobs".
     """

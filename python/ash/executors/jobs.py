@@ -4,8 +4,9 @@
     per job            Where, Order -> JobAnswer
 
 A worker trains with the core, without the GIL, in the thread in which the executor calls it. Workers in one process
-share the data. A worker that lacks the data answers LACKS; one that has other versions answers REFUSED.
-Threads: a lock guards `_known`. It is held while data are read, so each process reads them at most once.
+share the data. A worker that lacks the data answers LACKS; a worker with other versions of ash or numpy answers
+REFUSED.
+Threads: a lock guards `_known`. It is held while data are read, so that each process reads the data at most once.
 """
 
 import os
@@ -24,11 +25,11 @@ from ash.space.hyperparameters import Params, to_settings
 
 DONE, LACKS, REFUSED = "done", "lacks", "refused"
 MOST_KNOWN = 2
-"""Maximum number of runs whose data a process keeps if it is not notified when they end."""
+"""Maximum number of runs whose data a process keeps if it is not notified of their ends."""
 
 
 class Versions(NamedTuple):
-    """The versions that must be equal everywhere for a job to give the same bits."""
+    """The versions that must be the same in all processes for a job to give the same bits."""
 
     ash: str
     numpy: str
@@ -37,7 +38,7 @@ class Versions(NamedTuple):
 
 
 def versions() -> Versions:
-    """Return the versions of this process."""
+    """Return the versions in use in this process."""
     build = _core.build_info()
     return Versions(build["version"], np.__version__, build["instruction_set"] != "baseline")
 
@@ -68,7 +69,7 @@ class Order(NamedTuple):
     epochs: int
     params: Params
     states: Any
-    """One state per fold, as `_core.train_job` takes them; empty to train from scratch."""
+    """One state per fold, as `_core.train_job` accepts them; empty to train from scratch."""
 
 
 class JobAnswer(NamedTuple):
@@ -98,7 +99,7 @@ _lock = threading.RLock()
 
 
 def do(where: Where, packed: bytes | None, order: Order) -> JobAnswer:
-    """Run a job in a worker; `packed` holds the data if the worker was found to lack them."""
+    """Run a job in a worker; `packed` has the pickled data if a worker lacked them before."""
     if (difference := differs(where.versions)) is not None:
         return JobAnswer(REFUSED, text=difference)
     shared = _find(where, packed)
@@ -114,7 +115,7 @@ def train(shared: Shared, order: Order) -> JobAnswer:
 
 
 def differs(expected: Versions) -> str | None:
-    """Return a sentence that says why this process would compute other bits than the calling one, or None."""
+    """Return a sentence on why this process would compute other bits than the calling process; None if it would not."""
     own = versions()
     if own == expected:
         return None
@@ -127,11 +128,11 @@ def differs(expected: Versions) -> str | None:
 
 
 def know(shared: Shared, path: str | None = None, *, notified: bool = False) -> None:
-    """Keep the data of a run for the jobs of this process, and drop those of runs that have ended.
+    """Keep the data of a run for the jobs in this process, and drop the data of runs that have ended.
 
-    The data were read from the file at `path`. That file is deleted when its run ends, which is how ended runs are
-    recognized. `notified` says that `forget` will be called when the run ends. Otherwise the data may be dropped
-    earlier, to make room for those of later runs.
+    `path` is the file from which the data were read. It is deleted when its run ends, so a missing file means that the
+    run has ended. `notified` says that `forget` will be called when the run ends. Otherwise the data may be dropped
+    earlier, to make room for the data of later runs.
     """
     with _lock:
         for token, known in list(_known.items()):

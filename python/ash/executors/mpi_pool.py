@@ -2,25 +2,26 @@
 
     read --one task per rank--> each waits for the others; one rank reads the file and broadcasts the data
 
-    submit --> queue --exchange: as many jobs as a rank has free threads--> threads of a rank
+    submit --> queue --exchange: at most as many jobs as free threads--> threads of a rank
                      <--available answers, and the number of free threads--
 
-Data are sent once, by collectives of one task per rank. Each task of a collective waits until all of them have started,
-so no rank gets two. Ranks are told to drop the data in the same way. If no rank sees the file, because all ranks are on
-other machines, such tasks carry the data piece by piece.
-An exchange goes to a rank that has no other exchange. If its jobs use all threads of the rank, it lasts until there is
-an answer; a rank with one thread runs its job within the exchange. Otherwise the exchange returns soon, for more jobs.
-While there are unanswered jobs that no exchange waits for, each rank has an exchange, if necessary one without jobs.
+Data are sent once, by collectives of one task per rank. Each task of a collective waits until all its tasks have
+started, so no rank gets two of them. Ranks are told to drop the data in the same way. If no rank sees the file, because
+all ranks are on other machines, the data are sent piece by piece in such collectives. An exchange is a task that takes
+jobs to a rank and returns answers. A rank has at most one exchange at a time. If the jobs use all threads of the rank,
+the exchange lasts until there is an answer; a rank with one thread runs its job within the exchange. Otherwise the
+exchange returns soon, to fetch more jobs. While there are unanswered jobs that no current exchange carries, each rank
+has an exchange, if necessary one without jobs.
 
 Invariants: (1) jobs are in the queue only while each rank has an exchange, so the next exchange goes to the rank whose
 exchange has just returned, and carries at most as many jobs as that rank has free threads; (2) jobs and answers are
 pickled one by one, so an exchange fails only if the executor fails, and then all unanswered jobs have failed. An
-answer, which may be an error, is pickled in the rank.
+answer, which may be an error, is pickled in the rank that computed it.
 Threads: `_lock` guards all attributes that change. `_land` is called by an mpi4py thread, or by the thread that shuts
 the executor down, which holds the executor's lock. So nothing is submitted after an exchange has failed, nor while
 `_lock` is held. In a rank, everything except `RankThreads._do` is called in the thread that serves the executor. That
 thread owns all data except `_done`, where the rank's other threads put answers.
-Cost: an exchange is one message each way. Among the exchanges of all ranks that wait although threads are free, one
+Cost: an exchange is one message each way. Of the exchanges that wait although their ranks have free threads, one
 returns every LOOK_SECONDS, so a new job may have to wait that long.
 """
 
@@ -42,14 +43,14 @@ from ash.executors.jobs import JobAnswer, Order, Shared, forget, know
 
 LOOK_SECONDS = 0.001
 PIECE = 2**24
-"""Bytes of data sent at a time. MPI limits the size of a message, and pieces being sent take memory, too."""
+"""Bytes of data sent at a time. MPI limits the size of a message, and each piece takes memory while it is sent."""
 _together = threading.Lock()  # two concurrent collectives would wait for each other
 _runs: dict[str, "RankThreads"] = {}  # in a rank: the threads of each run, by token
 _arriving: dict[str, bytearray] = {}  # in a rank: packed data of runs that have not begun, by token
 
 
 class MPIPool(Pool):
-    """A pool for an MPI executor; the jobs that run at a time are divided evenly among its ranks."""
+    """A pool for an MPI executor; its ranks share the concurrent jobs evenly."""
 
     def __init__(self, executor: Any, workers: int) -> None:
         super().__init__(executor, workers)
@@ -59,10 +60,10 @@ class MPIPool(Pool):
         self._futures: dict[int, Future[JobAnswer]] = {}  # of unanswered jobs, by number
         self._queue: deque[tuple[int, bytes]] = deque()
         self._exchanges = 0
-        self._carried = 0  # jobs whose exchange has not returned
+        self._carried = 0  # jobs in exchanges that have not returned
 
     def bring(self, shared: Shared) -> str | None:
-        """Send the data to all ranks, from a rank that sees their file or else from this process."""
+        """Send the data to all ranks, from a rank that sees their file or, if there is none, from this process."""
         with border("the executor does not accept the data"):
             self._ranks = int(self.executor.num_workers or 1)  # 0 if it is broken; the calls below then raise the cause
             threads = -(-self.workers // self._ranks)
@@ -101,7 +102,7 @@ class MPIPool(Pool):
             free = 1
             try:
                 sent = self.executor.submit(exchange, self._where.token, jobs, LOOK_SECONDS * self._exchanges)
-            except Exception:  # the executor was shut down, and would refuse the next exchange too
+            except Exception:  # the executor was shut down, and would also refuse the next exchange
                 self._end_exchange(len(jobs))
                 raise
             sent.add_done_callback(partial(self._land, len(jobs)))
@@ -163,7 +164,7 @@ class MPIPool(Pool):
 
 
 def _settle(future: Future[JobAnswer] | None, answer: JobAnswer | BaseException) -> None:
-    """Set the result of a future, unless it was lost earlier or the run has ended."""
+    """Set the result or the error of a future, unless the job was lost earlier or the run has ended."""
     if future is None or not future.set_running_or_notify_cancel():
         return
     if isinstance(answer, BaseException):
@@ -190,9 +191,9 @@ class RankThreads:
     def exchange(self, jobs: Sequence[tuple[int, bytes]], seconds: float) -> tuple[int, list[tuple[int, bytes]]]:
         """Accept jobs (numbers and packed calls); return the number of free threads and the available answers.
 
-        It waits for an answer: at most `seconds` if a thread is free, otherwise until there is one.
+        The exchange waits for an answer: at most `seconds` if a thread is free, otherwise until there is an answer.
         """
-        if self._count == 1:  # this thread would only wait for the other; running the job here saves two wake-ups
+        if self._count == 1:  # this thread would only wait for the other one; running the job here saves two wake-ups
             return 1, [(number, _answer(packed)) for number, packed in jobs]
         for number, packed in jobs:
             self._underway += 1
@@ -215,7 +216,7 @@ class RankThreads:
 
 
 def read(token: str, path: str) -> bool:
-    """Receive a run's packed data from a file that one rank reads for all; return False if no rank can see it."""
+    """Receive a run's packed data from a file that one rank reads for all; return False if no rank sees the file."""
     from mpi4py.futures import get_comm_workers
 
     ranks = get_comm_workers()
@@ -233,7 +234,7 @@ def read(token: str, path: str) -> bool:
 
 
 def _pieces_of(path: str) -> Iterator[bytes | OSError]:
-    """Yield the pieces of a file, the last one empty, or the error that prevents reading it."""
+    """Yield the pieces of a file and then an empty piece, or the error that prevents reading the file."""
     try:
         with Path(path).open("rb") as file:
             while piece := file.read(PIECE):
@@ -256,7 +257,7 @@ def begin(token: str, threads: int) -> None:
     """Unpickle the received data of a run, and start the threads for its jobs."""
     from mpi4py.futures import get_comm_workers
 
-    get_comm_workers().Barrier()  # first, so that no rank waits for one that cannot unpickle the data
+    get_comm_workers().Barrier()  # first, so that no rank waits for a rank that cannot unpickle the data
     know(pickle.loads(_arriving.pop(token)), notified=True)
     _runs[token] = RankThreads(threads)
 

@@ -6,13 +6,13 @@
     late       the job took longer than `job_limit`
     died       the process of the job has ended
 
-Every outcome of a job is a result, after which the run continues. Only exceptions that are meant to end more than the
-function, such as SystemExit and KeyboardInterrupt, are raised by the run.
+The run continues after every outcome of a job. Only exceptions that are meant to end the whole program, such as
+SystemExit and KeyboardInterrupt, are raised by the run.
 
 Functions and states are sent to other processes as cloudpickle bytes, so lambdas and functions from a notebook work,
-too. Answers come back as plain tuples. A state is pickled where it was created, and unpickled where the next job runs.
-In between it is bytes, so no other process needs its class. These bytes come only from processes that work for this
-run; of files, only those that this process wrote itself are read (state_store.py).
+too. Answers are returned as plain tuples. A state is pickled where it was created, and unpickled where the next job
+runs. In between it is bytes, so no other process needs its class. Only bytes from this run's own processes, and from
+files that this process wrote itself (state_store.py), are unpickled.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from ash.function.current_job import CURRENT, EPOCHS, Job
 from ash.history.records import METRICS, STORY
 
 Train = Callable[[dict[str, Any], int, Any], Any]
-"""A function of hyperparameters, epochs, and the state after the candidate's previous job (None at first)."""
+"""A function of hyperparameters, epochs, and the state that the candidate's previous job returned (None at first)."""
 
 FAILED, FINISHED, LATE, DIED = "failed", "finished", "late", "died"
 KINDS = (FAILED, FINISHED, LATE, DIED)
@@ -40,7 +40,7 @@ WRONG = "wrong"
 PRUNED = "TrialPruned: the objective has pruned the trial"
 """The text of a failure that is not an error: an Optuna objective has pruned its own trial."""
 MOST_TEXT = 4_000
-"""How many of the last characters of a traceback are kept."""
+"""The number of characters that are kept of a traceback, counted from its end."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Suggestions(Outcome):
-    """The outcome of an Optuna trial. `story` has its suggestions so far: params and their space, as JSON."""
+    """The outcome of an Optuna trial.
+
+    `story` has the trial's suggestions so far: the params and their space, as JSON.
+    """
 
     story: Mapping[str, Any] | None = None
 
@@ -83,7 +86,8 @@ class Report(Outcome):
 class Scored(NamedTuple):
     """The return value of ash's own functions: a score, a state, and further facts (`info`) that JSON can hold.
 
-    `forecast` is the expected score after the next rung. The ladder ranks by it, or by the score if it is None.
+    `forecast` is the expected score after the next rung. The ladder ranks candidates by it, or by the score if
+    `forecast` is None.
     """
 
     score: Any
@@ -108,11 +112,11 @@ class Answer(NamedTuple):
 
     @property
     def rank(self) -> float:
-        """Return the value by which the ladder ranks: higher is better, NaN if there is no score."""
+        """Return the value by which the ladder ranks candidates: higher is better, NaN if there is no score."""
         return self.score if self.forecast is None else self.forecast
 
     def rank_for(self, target: float | None, reaches: bool) -> float:
-        """Return `rank` for a clock that ends at `target`. Only a score can reach the target, and only if `reaches`."""
+        """Return `rank`, lowered below `target` unless the score itself reaches it and `reaches` is True."""
         if target is None:
             return self.rank
         if reaches and self.score >= target:
@@ -125,7 +129,7 @@ def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answe
     before = CURRENT.set(job)
     try:
         given = train(params, job[EPOCHS], state)
-    except ThreadRefused:  # no thread was available for a function that reports: not its fault
+    except ThreadRefused:  # no thread was available for a function that reports, which is not the function's fault
         raise
     except Exception as error:
         return failure(error)
@@ -135,7 +139,7 @@ def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answe
 
 
 def failure(error: BaseException) -> Answer:
-    """Return the answer of a job that has raised. The traceback begins in the user's code, if it gets there."""
+    """Return the answer of a job that has raised. The traceback begins in the user's code if that code was reached."""
     frames = error.__traceback__
     while frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("ash."):
         frames = frames.tb_next
@@ -144,7 +148,7 @@ def failure(error: BaseException) -> Answer:
 
 
 def read(given: Any) -> Answer:
-    """Return the answer of a job that returned a score, (score, state), an `Outcome` or a `Scored`."""
+    """Return the answer of a job that returned `given`: a score, (score, state), an `Outcome` or a `Scored`."""
     if isinstance(given, Scored):
         forecast = given.forecast if given.forecast is not None and math.isfinite(given.forecast) else None
         return read(Outcome(given.score, given.state))._replace(info=given.info, forecast=forecast)
@@ -168,9 +172,10 @@ TWO_NUMBERS = (
 
 
 def outcome_of(given: Any, verb: str = "return") -> "Outcome | Answer":
-    """Convert the return value of a function to an outcome of plain numbers, or to an answer that says what is wrong.
+    """Convert the return value of a function to an outcome of plain numbers, or to an answer that explains the fault.
 
-    An `Answer` is returned unchanged. `verb` says in messages how the function gave the value.
+    An `Answer` is returned unchanged. `verb` is the word in messages for how the function gave the value, such as
+    "yield".
     """
     if isinstance(given, Answer):
         return given
@@ -196,7 +201,7 @@ def outcome_of(given: Any, verb: str = "return") -> "Outcome | Answer":
 
 
 def _metrics(given: Any) -> dict[str, float] | None:
-    """Return the metrics of an outcome as floats by name, or None if they are not numbers by name."""
+    """Return the metrics of an outcome as floats keyed by name, or None if they are not a dict of numbers by name."""
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
@@ -206,14 +211,14 @@ def _metrics(given: Any) -> dict[str, float] | None:
 
 
 def pack(value: Any) -> bytes:
-    """Return a value as bytes."""
-    import cloudpickle  # imported lazily, since only other processes need it
+    """Return a value as cloudpickle bytes."""
+    import cloudpickle  # imported lazily, since it is needed only for other processes
 
     return bytes(cloudpickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def pack_function(train: Train, executor: Any) -> bytes:
-    """Return a function as bytes; raise SettingError if it cannot be pickled."""
+    """Return a function as cloudpickle bytes; raise SettingError if it cannot be pickled."""
     try:
         return pack(train)
     except Exception as error:
@@ -229,18 +234,24 @@ def can_pack(value: Any) -> bool:
 
 
 def unpack(packed: bytes | None) -> Any:
-    """Return the value of packed bytes, None for None."""
+    """Return the value that `pack` has packed; None for None."""
     return None if packed is None else pickle.loads(packed)
 
 
 def prepare(packed: bytes) -> None:
-    """Unpack a function before its first job, which imports what it needs. Errors are left for the job to report."""
+    """Unpack a function before its first job, so that its modules are imported.
+
+    Errors are left for the job to report.
+    """
     with contextlib.suppress(Exception):
         _function(packed)
 
 
 def do(packed: bytes, job: Job, params: dict[str, Any], state: bytes | None) -> tuple[Any, ...]:
-    """Run a job in another process: take and return the state as bytes, and raise like `attempt`."""
+    """Run a job in another process.
+
+    The state is passed and returned as bytes; exceptions are raised as by `attempt`.
+    """
     try:
         train, before = _function(packed), unpack(state)
     except Exception as error:
@@ -277,7 +288,7 @@ def _plain(value: Any) -> Any:
     """Return the element of an array or tensor with one element; return anything else unchanged."""
     try:
         return value.item() if callable(getattr(value, "item", None)) else value
-    except Exception:  # any library's error for an array with several elements, or none
+    except Exception:  # any library's error for an array without exactly one element
         return value
 
 

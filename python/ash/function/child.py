@@ -1,14 +1,14 @@
 """Contains the code of the child processes in which jobs run, and of the server process that forks them.
 
-    server:  unpickles the function, which imports what it needs; has no threads
+    server:  unpickles the function, which imports its modules; has no threads
        |  receives a connection over its socket -> forks a child, replies with its process id
        v
-    child: reads jobs from the connection, one at a time, until it is closed
+    child: reads jobs from the connection, one at a time, until the connection is closed
 
-So a child that has died is replaced in milliseconds, whatever the function imports. A process with threads cannot be
-forked safely. If the import starts threads, the server says so, and a new server leaves the import to the children.
-When the parent ends for whatever reason, the standard input of all these processes is closed. They then end, even in
-the middle of a job. They ignore Ctrl-C on a terminal, which the parent handles.
+So a child that has died is replaced in milliseconds, however much the function imports. A process with threads cannot
+be forked safely. If the import starts threads, the server reports this, and a new server leaves the import to the
+children. When the parent ends for whatever reason, the standard input of all these processes is closed. They then end,
+even in the middle of a job. They ignore Ctrl-C on a terminal, since the parent handles it.
 """
 
 import atexit
@@ -28,22 +28,22 @@ from typing import Any
 from ash.function.answers import do, prepare
 
 END_SECONDS = 5.0
-"""The time in which a child must end by itself before it is killed."""
+"""The seconds in which a child must end by itself before it is killed."""
 LOOK_SECONDS = 0.01
 LENGTH_BYTES = 8
 READY, THREADS = b"ready", b"threads"
-"""The server's first answer: that it can fork, or that importing the function has started threads."""
+"""The server's first answer: READY if it can fork, THREADS if importing the function has started threads."""
 GONE = "?"
 """The server's reply when asked about an unknown child."""
 
 
 def serve_forks(handle: int) -> None:
-    """Fork children and report how they ended, as requested, until the socket is closed; then wait for all of them.
+    """Fork children and report their exit statuses, as requested, until the socket is closed; then wait for them.
 
     The first message is the pickled function, preceded by its length, which is 0 if the children import the function.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warnings.simplefilter("ignore", DeprecationWarning)  # about forking with threads: NumPy's are harmless
+    warnings.simplefilter("ignore", DeprecationWarning)  # it warns of forking with threads; those of NumPy are harmless
     children: set[int] = set()
     with socket.socket(fileno=handle) as requests:
         length = int.from_bytes(_received(requests, LENGTH_BYTES), "big")
@@ -79,7 +79,7 @@ def _received(requests: socket.socket, length: int) -> bytes:
 
 
 def _threads() -> int:
-    """Return how many threads this process has, not counting those of OpenBLAS and jemalloc, which tolerate a fork."""
+    """Return the number of threads of this process, without those of OpenBLAS and jemalloc, which tolerate a fork."""
     tasks = Path("/proc/self/task")
     if not tasks.is_dir():
         return threading.active_count()
@@ -93,7 +93,7 @@ def _threads() -> int:
 
 
 def _status(child: int, children: set[int]) -> str:
-    """Return the exit status of a child that is ending, negative for a signal; kill the child if it does not end."""
+    """Return the exit status of a child that is ending, negative for a signal; kill it if it does not end in time."""
     if child not in children:
         return GONE
     children.remove(child)
@@ -134,7 +134,7 @@ def serve(handle: int) -> None:
     connection: Connection[Any, Any] = Connection(handle)
     packed = connection.recv_bytes()
     prepare(packed)
-    connection.send(True)  # from here on, time counts toward the jobs
+    connection.send(True)  # from now on, time counts toward the jobs
     while True:
         try:
             arguments = connection.recv()
@@ -144,6 +144,6 @@ def serve(handle: int) -> None:
 
 
 def _end_with_parent() -> None:
-    while os.read(0, 1):  # not sys.stdin, whose lock is needed when the interpreter ends
+    while os.read(0, 1):  # sys.stdin is not used, since its lock is needed when the interpreter ends
         continue
     os._exit(1)

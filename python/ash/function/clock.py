@@ -1,12 +1,12 @@
-"""Makes the clock of a run of a function (cpp/ash/search/clock.hpp), and replays the journal on it.
+"""Creates the clock of a function's run (cpp/ash/search/clock.hpp), and replays the journal on it.
 
 A run continues from its journal as if the recorded jobs had just finished:
 
-    virtual clock   asks for the same jobs in whatever order results arrive, so a table of results is enough
+    virtual clock   asks for the same jobs whatever the order of results, so a table of results is enough
     greedy clock    decides in the order in which jobs end, so the recorded steps are retraced one by one
 
-Jobs that were handed out but have no recorded result run first. If the ladder hands out another job than the journal
-recorded, the ladder has changed. The remaining recorded results are then used when the clock asks for these jobs.
+Jobs that were handed out but have no recorded result run first. If the clock asks for another job than the next
+recorded one, the ladder has changed. Each remaining recorded result is then used when the clock asks for its job.
 """
 
 import inspect
@@ -27,7 +27,7 @@ from ash.result import FunctionResult
 from ash.space.hyperparameters import Params
 
 Cost = Callable[[Params, int], float]
-"""A function of parameters and epochs that returns how long a job lasts on the virtual clock."""
+"""A function of parameters and epochs that returns the duration of a job on the virtual clock."""
 Next = Callable[[], _core.Task | None]
 Start = Callable[[_core.Task], None]
 
@@ -41,9 +41,9 @@ def clock_of(
 ) -> _core.Clock:
     """Return the clock with the ladder of the options.
 
-    `rungs`, the number of places in each rung and the epochs of a job there, replace that ladder. Otherwise, if the
-    options have `max_epochs`, the rungs are those of `rungs_below`. The run ends after `decisions` decisions; 0 means
-    no such limit.
+    `rungs`, the number of places and the epochs of a job in each rung, replace the ladder of the options. Without
+    `rungs`, if the options have `max_epochs`, the rungs are those of `rungs_below`. The run ends after `decisions`
+    decisions; 0 means no such limit.
     """
     if options.max_epochs is not None and not rungs:
         rungs = rungs_below(options, source.count)
@@ -67,8 +67,8 @@ def rungs_below(options: FunctionOptions, count: int) -> list[tuple[int, int]]:
     """Return the number of places and the epochs of a job in each rung of a ladder planned from the top down.
 
     After the k-th rung from the top (k = 0 is the top), a candidate has been trained for ``max_epochs // eta**k``
-    epochs in all. The lowest rung has at least `min_epochs`. There are at most `max_rungs` rungs, and no more than
-    `count` candidates can fill.
+    epochs in total. The lowest rung has at least `min_epochs` epochs. There are at most `max_rungs` rungs, and at most
+    as many as `count` candidates can fill.
     """
     assert options.max_epochs is not None
     totals: list[int] = []
@@ -89,7 +89,8 @@ def read_costs(costs: Any) -> Cost | None:
     Raises
     ------
     SettingError
-        `costs` is neither a function nor a result. The returned function raises it for a cost that is not positive.
+        `costs` is neither a function nor a result. The returned function raises SettingError for a cost that is not
+        positive.
     """
     if costs is None:
         return None
@@ -114,10 +115,10 @@ def read_costs(costs: Any) -> Cost | None:
 
 
 def catch_up(journal: NullJournal, following: Next, start: Start, is_over: Callable[[], bool]) -> list[_core.Task]:
-    """Replay the recorded results on a virtual clock, and return the tasks that have none and must be run.
+    """Replay the recorded results on a virtual clock; return the tasks without a recorded result, which must be run.
 
-    `following` returns the clock's next task, or None. `start` starts a task; if its result is recorded, the task ends
-    at once. `is_over` says whether the run has ended, which a result may cause.
+    `following` returns the clock's next task, or None. `start` starts a task, which ends at once if its result is
+    recorded. `is_over` returns whether the run has ended; a result may end it.
     """
     unknown = []
     while not is_over() and (task := following()) is not None:
@@ -153,7 +154,7 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return costs from the recorded mean seconds per epoch with these parameters, or else with all parameters."""
+    """Return costs from a result's mean seconds per epoch with the same parameters or, if there are none, with any."""
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

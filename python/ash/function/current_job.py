@@ -1,8 +1,9 @@
-"""Defines `ash.current_job`, which tells a function the candidate it trains, for how long, and its directory.
+"""Defines `ash.current_job`, which tells a function its candidate, the epochs to train, and the candidate's directory.
 
 The current job is a context variable, so each thread has its own unless the user copies the context. `attempt`
 (answers.py) sets it around each call. Generators run in the context of the call that resumes them, so they see the
-current job. In the thread of a function that calls `report`, it is set again after each report (reports.py).
+current job. In the thread of a function that calls `report`, the current job is set again after each report
+(reports.py).
 """
 
 from contextvars import ContextVar
@@ -16,7 +17,7 @@ from ash.function.directories import made
 class CurrentJob(NamedTuple):
     """A job of a function: one candidate that is trained for one rung.
 
-    It may be pickled and passed to threads and processes, on machines with the same file system.
+    It may be pickled and passed to other threads and processes, on machines with the same file system.
     """
 
     candidate: int
@@ -32,7 +33,8 @@ class CurrentJob(NamedTuple):
 
 
 Job = tuple[int, int, int, int, str]
-"""The fields of a `CurrentJob`, in order. A plain tuple is faster to create, and few functions ask for the job."""
+"""The fields of a `CurrentJob`, in order. A plain tuple is used because it is faster to create, and few functions ask
+for the job."""
 EPOCHS: Final = 2
 """The index of `epochs` in a `Job`."""
 CURRENT: ContextVar[Job | None] = ContextVar("ash.current_job", default=None)
@@ -61,15 +63,15 @@ def current_job() -> CurrentJob:
     Raises
     ------
     SettingError
-        No job runs in this thread. Threads that a job starts do not inherit it; pass them the value that this function
-        returns.
+        No job runs in this thread. Threads that a job starts do not inherit its job; pass them the value that this
+        function returns.
 
     Notes
     -----
     With a journal ``run.ash`` the directory of candidate 12 is ``run.ash-states/candidate-000012``. It is kept, so that
-    the same call can resume after a crash. Without a journal it is in a temporary folder that is deleted at the end of
-    the run. In both cases the directory is deleted soon after its candidate has retired, that is, will not be trained
-    further. With a journal the directory of the best candidate is kept.
+    the same call can resume after a crash. Without a journal the directory is in a temporary folder that is deleted at
+    the end of the run. In both cases the directory is deleted soon after its candidate has retired, which means that it
+    will not be trained further. With a journal the directory of the best candidate is kept.
 
     Examples
     --------

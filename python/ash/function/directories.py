@@ -1,10 +1,10 @@
-"""Manages a directory per candidate, in which a function may keep files between jobs; created lazily.
+"""Manages the lazily created directory of each candidate, in which a function may keep files between jobs.
 
-    <folder>/candidate-000012/      the folder is that of the journal's states; without a journal, a temporary one
+    <folder>/candidate-000012/ <folder> is the folder of the journal's states or, without a journal, a temporary one
 
-The run cannot know which directories a function has created, perhaps on another machine. So when a candidate has
-retired, the run looks for its directory and deletes it, unless the candidate is the best one.
-Threads: `made` may be called in any thread or process, everything else in the calling thread.
+The run does not know which directories a function has created, perhaps on another machine. So when a candidate has
+retired, the run looks for its directory and deletes it, unless the candidate is the best.
+Threads: `made` may be called in any thread or process, everything else only in the calling thread.
 Cost: for functions without directories, one check of the folder per call of `tidy` after candidates have retired.
 """
 
@@ -25,7 +25,7 @@ def made(folder: str, candidate: int) -> Path:
     Raises
     ------
     OSError
-        The directory cannot be created, or the folder is a link, which may lead anywhere.
+        The directory cannot be created, or the folder is a symbolic link, which could lead anywhere.
     """
     parent = Path(folder)
     if parent.is_symlink():
@@ -37,13 +37,13 @@ def made(folder: str, candidate: int) -> Path:
 
 
 class Directories(contextlib.AbstractContextManager["Directories"]):
-    """The directories of the candidates of one run: a context manager that deletes temporary ones.
+    """The candidates' directories of one run: a context manager that deletes the temporary folder at exit.
 
     Parameters
     ----------
     folder : Path or None
-        The folder of the journal, in which directories are kept. If None, a temporary folder is used, which is deleted
-        at the end of the run.
+        The folder of the journal's states, in which directories are kept. If None, a temporary folder is used, which is
+        deleted at the end of the run.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -60,11 +60,14 @@ class Directories(contextlib.AbstractContextManager["Directories"]):
                 self._folder.rmdir()
 
     def retire(self, candidate: int) -> None:
-        """Mark the directory of a candidate that will not be trained further, for `tidy` to delete."""
+        """Mark the directory of a candidate that will not be trained further, so that `tidy` deletes it."""
         self._retired.append(candidate)
 
     def tidy(self, best: int | None) -> None:
-        """Delete the directories of retired candidates; that of the best candidate waits until another is best."""
+        """Delete the directories of retired candidates.
+
+        The best candidate's directory stays until another candidate is best.
+        """
         if not self._retired:
             return
         if self._folder.is_dir():
@@ -85,9 +88,9 @@ def _of(folder: Path, candidate: int) -> Path:
 
 
 def _temporary() -> Path:
-    """Return the path of a new temporary folder. The first job that needs it creates it, in any process."""
+    """Return the path of a new temporary folder. The first job that needs the folder creates it, in any process."""
     try:
         parent = tempfile.gettempdir()
-    except OSError:  # no folder is writable, which is an error only for a function that needs one
+    except OSError:  # no folder is writable, which matters only to a function that needs a directory
         parent = os.curdir
     return Path(parent, f"ash-{secrets.token_hex(8)}").absolute()

@@ -1,14 +1,14 @@
 """Converts every form of `train` to a function of parameters, epochs and state.
 
     function     train(params, epochs, state) returns a score, (score, state) or an Outcome
-    whole        train(params) trains completely and returns the same; it is called once per candidate
+    whole        train(params) trains completely and returns the same values; it is called once per candidate
     reports      train(params, report) calls report(score) after each epoch (reports.py); becomes a generator
     generator    train(params) yields a score, (score, state) or an Outcome after each epoch; is paused between jobs
     objective    an Optuna objective (objective.py); becomes a generator
-    class        train(params) creates an object with fit_more(epochs) and score(); this object is the state
+    class        train(params) creates an object with the methods fit_more(epochs) and score(); this object is the state
 
-A paused generator cannot be copied or pickled. A copy holds only the number of epochs and the last outcome. The next
-job that gets the copy starts a new generator, and advances it by as many epochs.
+A paused generator cannot be copied or pickled, so a copy of the state holds only the number of epochs and the last
+outcome. A job that gets such a copy starts a new generator, and first advances it by that number of epochs.
 """
 
 import copy
@@ -27,7 +27,7 @@ from ash.options import FunctionOptions
 METHODS = ("fit_more", "score")
 REPORT, EPOCHS = "report", "epochs"
 KNOWN = ("params", REPORT, EPOCHS, "state")
-"""The names that parameters of `train` usually have."""
+"""The usual names of `train`'s parameters."""
 
 
 def read_train(train: Any, options: FunctionOptions) -> Train:
@@ -36,7 +36,7 @@ def read_train(train: Any, options: FunctionOptions) -> Train:
     Raises
     ------
     SettingError
-        `train` has none of these forms, or does not accept the arguments that it would be called with.
+        `train` has none of these forms, or does not accept the arguments of its form.
     """
     if isinstance(train, Objective):
         return GeneratorTrainer(steps_of(train, options), train.function, is_objective=True)
@@ -71,7 +71,7 @@ def _parameters(train: Any) -> list[str]:
 
 
 def _is_whole(train: Any, names: Sequence[str]) -> bool:
-    """Return whether a function can be called with only params, and its second argument is not named `epochs`."""
+    """Return whether a function can be called with only params, and has no second parameter named `epochs`."""
     if not names or names[1:2] == [EPOCHS]:
         return False
     takes_any = any(each.kind is each.VAR_POSITIONAL for each in inspect.signature(train).parameters.values())
@@ -79,7 +79,7 @@ def _is_whole(train: Any, names: Sequence[str]) -> bool:
 
 
 def _check_call(train: Any, forms: str, *arguments: Any) -> None:
-    """Raise SettingError unless `train` can be called with as many arguments, as far as its signature shows."""
+    """Raise SettingError unless `train` can be called with this many arguments, as far as its signature shows."""
     if not takes(train, *arguments):
         signature = inspect.signature(train)
         names = signature.parameters.keys()
@@ -89,7 +89,7 @@ def _check_call(train: Any, forms: str, *arguments: Any) -> None:
 
 
 class WholeTrainer:
-    """Adapts a function of only parameters to be called with parameters, epochs and state.
+    """Wraps a function of only parameters, so that it can be called with parameters, epochs and state.
 
     The function trains a candidate completely, so the ladder has one rung of one epoch.
     """
@@ -102,14 +102,14 @@ class WholeTrainer:
         return self._train(params)
 
     def journal_identity(self) -> dict[str, Any]:
-        """Return a fact by which a journal tells scores of complete trainings from scores after one epoch."""
+        """Return a fact by which a journal distinguishes scores of complete trainings from scores after one epoch."""
         return {"form": "train(params)"}
 
 
 class Paused:
-    """A generator that waits between two jobs, with the number of its epochs and its last outcome.
+    """A generator that is paused between two jobs, with the number of its epochs and its last outcome.
 
-    `generator` is None in a copy. The memory of a generator cannot be measured, so it counts as `nominal_bytes`. If the
+    `generator` is None in a copy. The memory of a generator cannot be measured, so `nominal_bytes` is assumed. If the
     memory limit is exceeded, the least promising generators are dropped, and started again when they are needed.
     """
 
@@ -127,11 +127,12 @@ class Paused:
 
 
 class GeneratorTrainer:
-    """Adapts a generator function to be called with parameters, epochs and state; the state is `Paused`.
+    """Wraps a generator function, so that it can be called with parameters, epochs and state, which is a `Paused`.
 
-    `original` is the user's object, which identifies the run. `is_objective` says that it is an Optuna objective. Once
-    a generator has ended, its last outcome is returned in all further jobs. `ended` is then the lowest number of epochs
-    after which one ended, and the number that its job counts.
+    `original` is the user's object, which identifies the run. `is_objective` says that it is an Optuna objective. After
+    a generator has ended, its last outcome is returned in all further jobs. `ended` is None until a generator has
+    ended. Then it is the lowest number of epochs after which a generator ended, and the number of epochs that its job
+    was to reach.
     """
 
     ended: tuple[int, int] | None = None
@@ -165,7 +166,7 @@ class GeneratorTrainer:
 
 
 class ClassTrainer:
-    """Adapts a class to be called with parameters, epochs and state; the state is an object of the class."""
+    """Wraps a class, so that it can be called with parameters, epochs and state, which is an object of the class."""
 
     def __init__(self, train: Callable[[dict[str, Any]], Any]) -> None:
         self._train = self.original = train

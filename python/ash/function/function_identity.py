@@ -1,13 +1,14 @@
-"""Defines the identity of a run of a function: a call is refused if its identity differs from the journal's.
+"""Defines the identity of a function's run: a call is refused if its identity differs from the journal's.
 
     settings   the options on which results and decisions depend; the names of the function, of its costs and of the
                sampler; hashes of `first` and of a result given as costs; if the function is an object with a method
-               `journal_identity`, the facts that it returns, such as hashes of its rows
+               `journal_identity`, the facts that this method returns, such as hashes of its rows
     space      domains, levels and conditions; a later call may have a larger space (space/growth.py)
     version    the version of ash
 
-If the source of a function has changed but not its name, this is a warning, not an error. Users fix a function and
-continue, and the code that it calls could not be compared anyway. Recorded results, including failures, are unchanged.
+If the source of a function has changed but not its name, the user is warned, and the run continues. Users often fix a
+function and resume, and the code that it calls could not be compared anyway. Recorded results, including failures, are
+unchanged.
 """
 
 import hashlib
@@ -30,13 +31,16 @@ from ash.space.hyperparameters import Params
 
 
 class NoIdentity(SettingError):
-    """Part of a function cannot be hashed, so a later call cannot be checked against it."""
+    """Raised when part of a function cannot be hashed, so that a later call could not be compared with it."""
 
 
 def identity_of(
     train: Any, space: FunctionSpace, options: FunctionOptions, costs: Any, sampler: Any, first: Sequence[Params]
 ) -> Facts:
-    """Return the facts that identify a run. `first` holds configurations; other arguments are as the user gave them."""
+    """Return the facts that identify a run.
+
+    `first` holds configurations; costs and sampler are as the user gave them.
+    """
     of_object = train.journal_identity() if hasattr(train, "journal_identity") else {}
     own = {
         **of_object,
@@ -60,7 +64,7 @@ def code_of(train: Any, costs: Any) -> Facts:
 
 
 def name_of(function: Any) -> str:
-    """Return the qualified name of a function, or that of an object's class."""
+    """Return the qualified name of a function, or the name of an object's class."""
     inner = _without_partial(function)
     return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 

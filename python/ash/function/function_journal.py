@@ -1,14 +1,14 @@
-"""Journals a run of a function: every answer is in the file before callbacks receive it.
+"""Records a function's run in a journal: every answer is in the file before callbacks receive it.
 
     agree       writes the identity of the run the first time, and compares it later
     recall      returns the answer of a recorded job, which does not run again
-    log         jobs handed out and their answers, in order -> rows -> one commit each time the run calls `look`
+    log         jobs handed out and their answers, in order -> rows -> one commit per call of `look`
 
-An answer is recorded as soon as its job has ended, even if the virtual clock still holds it back from a decision. For a
-greedy run the order of these events is recorded, too, since decisions depend on it. States that functions return are
-not recorded: loading a pickle runs code, so files of earlier processes are not trusted.
-Invariant: the log is one list, and a commit replaces the log by an empty one in a single assignment. So Ctrl-C between
-any two steps leaves consistent rows.
+An answer is recorded as soon as its job has ended, even if the virtual clock cannot use it for a decision yet. For a
+greedy run the order of jobs and answers is recorded, too, since decisions depend on it. States that functions return
+are not recorded, because loading a pickle runs code, so files of earlier processes cannot be trusted.
+Invariant: the log is one object, and a commit replaces it by an empty log in a single assignment. So rows are
+consistent even if Ctrl-C arrives between two steps.
 Threads: only the calling thread.
 """
 
@@ -39,26 +39,26 @@ from ash.space.space import Space
 NO_HASH = "0" * 16
 """The recorded hash of weights, since functions have no weights."""
 ALONE = (1, 1)
-"""The recorded team of a job: each job runs on one thread."""
+"""The recorded team of a job, since each job runs on one thread."""
 
 
 class Log:
-    """The tasks handed out and ended since the last commit, and the numbers of the next rows."""
+    """The tasks handed out or ended since the last commit, and the numbers of the next rows."""
 
     def __init__(self, jobs: int, steps: int) -> None:
         self.jobs, self.steps = jobs, steps
-        self.entries: list[tuple[_core.Task, Any]] = []  # task and params, or its answer; None if recalled
+        self.entries: list[tuple[_core.Task, Any]] = []  # task and its params, its answer, or None if that was recalled
 
 
 class FunctionJournal(OpenJournal):
-    """The journal of one run of a function: a context manager that closes it."""
+    """The journal of one run of a function: a context manager that closes the journal."""
 
     def __init__(self, journal: Journal) -> None:
         self._run: FunctionRun | None = None
         self._written = 0
         self._known: dict[Key, tuple[int, Answer]] = {}  # epochs and answer of each recorded job
-        self._greedy = self._anew = False  # anew: the recorded steps must be replaced
-        self._retraces = False  # recorded steps are being retraced: nothing is written meanwhile
+        self._greedy = self._anew = False  # _anew: the recorded steps must be replaced
+        self._retraces = False  # whether recorded steps are being retraced; nothing is written meanwhile
         self._held: list[list[int]] = []
         super().__init__(journal)
         self._log = Log(len(self._rows["jobs"]), len(self._rows["steps"]))
@@ -67,11 +67,11 @@ class FunctionJournal(OpenJournal):
 
     @property
     def written(self) -> int | None:
-        """Return how many decided jobs are in the file, or None if no file is kept."""
+        """Return the number of decided jobs in the file, or None if no file is kept."""
         return self._written if self._is_kept else None
 
     def agree(self, identity: Facts, options: RunOptions, call: Facts, code: Facts | None = None) -> None:
-        """Write the identity of the run, or compare it with the recorded one; then read the recorded results."""
+        """Write the identity of the run, or compare it with the recorded identity; then read the recorded results."""
         code = code or {}
         before, is_new = self._facts.get("code", code), "run" not in self._facts
         with sound(self._path):
@@ -97,7 +97,7 @@ class FunctionJournal(OpenJournal):
             tidy(self.folder, WAITING, *([CANDIDATE] if is_new else []))
 
     def check_params(self, space: Space) -> None:
-        """Raise JournalCorrupt unless all recorded candidates fit a space."""
+        """Raise JournalCorrupt unless all recorded candidates are valid in a space."""
         with sound(self._path):
             for candidate, params in self.params.items():
                 try:
@@ -107,7 +107,7 @@ class FunctionJournal(OpenJournal):
 
     @property
     def _allowed(self) -> set[str]:
-        """Return the names of those facts of `code_of` that may change."""
+        """Return the names of the facts in `code_of` that may change."""
         own = set(self._journal.allow_change)
         return own | {OBJECTIVE} if "function" in own else own
 
@@ -124,7 +124,7 @@ class FunctionJournal(OpenJournal):
         self._rows = {}
 
     def start(self, run: FunctionRun | None = None) -> tuple[datetime, float]:
-        """Return when training began, and the seconds it took in earlier calls."""
+        """Return when training began, and the seconds that training took in earlier calls."""
         self._run = run
         return super().start()
 
@@ -133,7 +133,7 @@ class FunctionJournal(OpenJournal):
         return key in self._known
 
     def recall(self, task: _core.Task) -> Answer | None:
-        """Return the recorded answer of a job, or None if it has none or was recalled before."""
+        """Return the recorded answer of a job, or None if there is none or it was recalled before."""
         found = self._known.pop((task.candidate, task.rung), None)
         if found is None:
             return None
@@ -145,7 +145,10 @@ class FunctionJournal(OpenJournal):
         return answer
 
     def retraced(self, exactly: bool) -> None:
-        """End retracing: keep the recorded steps if they were followed exactly, else replace them by this call's."""
+        """End retracing.
+
+        Keep the recorded steps if they were followed exactly, otherwise replace them by this call's.
+        """
         self._retraces = False
         if self._greedy and exactly:
             self._log = Log(self._log.jobs, self._log.steps)
@@ -153,14 +156,14 @@ class FunctionJournal(OpenJournal):
             self._anew, self._log.steps = True, 0
 
     def handed_out(self, task: _core.Task, params: Params) -> None:
-        """Log a job, or raise JournalCorrupt if its candidate differs from the recorded one."""
+        """Log a job; raise JournalCorrupt if its candidate differs from the recorded candidate."""
         if task.rung == 0 and self.params.get(task.candidate, params) != params:
             raise JournalCorrupt(f"{self._path} is damaged: candidate {task.candidate} has other hyperparameters")
         if self._is_kept:
             self._log.entries.append((task, params))
 
     def ended(self, task: _core.Task, answer: Answer | None) -> None:
-        """Log an answer without its state; None marks a recalled one."""
+        """Log an answer without its state; None means that the answer was recalled."""
         if self._is_kept:
             what = answer if answer is None else answer._replace(state=answer.state is not None)
             self._log.entries.append((task, what))
@@ -182,7 +185,7 @@ class FunctionJournal(OpenJournal):
         self._written = decided
 
     def _held_of(self, run: FunctionRun) -> list[list[int]]:
-        """Return the recorded jobs that callbacks have not received, because they are undecided or not recalled."""
+        """Return the recorded jobs that callbacks have not received, because they are undecided or not recalled yet."""
         new = [list(key) for key in run.held if key not in self.restored]
         return new + [key for key in self._held if (key[0], key[1]) in self._known]
 
@@ -214,7 +217,8 @@ class FunctionJournal(OpenJournal):
 def tidy(folder: Path, *kinds: str) -> None:
     """Delete leftover folders whose names begin with one of `kinds`.
 
-    States of an earlier process cannot be loaded by this one. Directories are leftovers only if the journal is new.
+    This process cannot load states that an earlier process wrote. Candidates' directories are leftovers only if the
+    journal is new.
     """
     if folder.is_symlink() or not folder.is_dir():
         return
@@ -224,7 +228,7 @@ def tidy(folder: Path, *kinds: str) -> None:
 
 
 def _job(number: int, task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the row of a job. The last column holds a failure's info; for networks it holds fold scores."""
+    """Return the row of a job. The last column, which has fold scores for networks, holds the info of a failure."""
     what = (task.candidate, task.rung, task.epochs, answer.thread, *ALONE)
     scores = (repr(answer.score), repr(-answer.rank), repr(math.nan), NO_HASH)
     rest = [] if answer.kind == FINISHED or answer.info is None else [answer.info]

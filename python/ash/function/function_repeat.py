@@ -1,7 +1,7 @@
-"""Records runs of functions (`record_of`), and reads from a record what a repetition needs (`repeat_of`).
+"""Records runs of functions (`record_of`), and reads from a record the facts that a repetition needs (`repeat_of`).
 
     the same call with record=  ->  compares the arguments with the record
-                                ->  makes as many decisions, with as many virtual workers; lost jobs fail at once
+                                ->  makes as many decisions as recorded, with as many virtual workers; lost jobs fail
 
 A record has only the names of functions, costs and samplers. The user passes these objects again.
 """
@@ -23,13 +23,13 @@ from ash.run_record import FUNCTION, TUNE_FUNCTION, RunRecord, check_record, of_
 from ash.space.hyperparameters import Params
 
 PLAN = ("candidates", "max_rungs", "epoch_limit", "stop_score")
-"""Options that a record holds in addition to those on which results and their order depend."""
+"""Options that a record stores in addition to those that determine the results and their order."""
 LOST = "lost"
 """The name of the record's list of jobs that exceeded `job_limit` or whose process died."""
 
 
 class Repeat(NamedTuple):
-    """The outcomes of the recorded run that depended on timing."""
+    """The facts of a recorded run that depended on timing."""
 
     decisions: int
     lost: frozenset[Key]
@@ -56,11 +56,11 @@ def record_of(
     Parameters
     ----------
     train, identity, options
-        Those of the run; `identity` as returned by `identity_of`.
+        The values of the run; `identity` is as returned by `identity_of`.
     before : dict of dict
         Candidates that were drawn before the space grew, keyed by number.
     params : sequence of dict
-        Hyperparameters of all candidates, by number.
+        Hyperparameters of all candidates, in order of candidate number.
     columns : Columns
         The decided jobs.
     failures : sequence of FailureRecord
@@ -91,12 +91,12 @@ def record_of(
 
 
 def repeat_of(record: Any) -> Repeat:
-    """Return the outcomes in the argument `record` that depended on timing.
+    """Return the facts in the argument `record` that depended on timing.
 
     Raises
     ------
     SettingError
-        The argument is not the record of a run of a function, or it is that of a greedy run.
+        The argument is not the record of a function's run, or it is the record of a greedy run.
     """
     check_record(record)
     if record.settings.get("task") != FUNCTION:
@@ -115,7 +115,7 @@ def repeat_of(record: Any) -> Repeat:
 
 
 def check_same_run(record: RunRecord, train: Train, identity: Facts, options: FunctionOptions) -> None:
-    """Raise a SettingError that lists every difference, unless a call matches the record.
+    """Raise a SettingError that lists every difference unless a call matches the record.
 
     Warns
     -----
@@ -140,7 +140,7 @@ def _plan(train: Train, options: FunctionOptions) -> Facts:
 
 
 def _own(train: Train) -> Facts:
-    """Return the facts for the record from `train.record_facts`, which the trainers of `ASHSearchCV` have."""
+    """Return the facts for the record from `train.record_facts`, a method of `ASHSearchCV`'s trainers."""
     return train.record_facts() if hasattr(train, "record_facts") else {}
 
 

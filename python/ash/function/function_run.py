@@ -2,14 +2,15 @@
 
     source -> Clock.next -> runners.start -> train(params, epochs, state) -> runners.wait -> Clock.finish -> records
 
-The ladder and both clocks are in the core; their rules are not repeated here. A state is kept (state_store.py) from the
-end of a job until its candidate is trained further or retired. The best state is kept until there is a better one. With
-a journal, recorded results are replayed first (clock.py), and candidates whose states were in an earlier process are
-trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become the same columns as for networks.
-Invariants: (1) a job is recorded once, in order of decision; (2) a failure of the function is recorded, and ends the
-run only with `error="raise"` or after too many failures in a row; (3) a reproducible run does not depend on the kind,
-number or speed of runners.
-Threads: only the calling thread. Cost: about 10 us per job, without journal, callbacks and progress.
+The ladder and both clocks are in the core, and their rules are not described here. A state is kept (state_store.py)
+from the end of a job until its candidate is trained further or retired. The best state is kept until there is a better
+state. With a journal, recorded results are replayed first (clock.py), and candidates whose states were in an earlier
+process are trained again (retraining.py). Jobs are recorded as rows of `JobRecord`, which become the same columns as
+for networks.
+Invariants: (1) each job is recorded once, and jobs are recorded in order of decision; (2) a failure of the function is
+recorded, and ends the run only with `error="raise"` or after too many failures in a row; (3) a reproducible run does
+not depend on the kind, number or speed of runners.
+Threads: only the calling thread. Cost: about 10 us per job, in addition to journal, callbacks and progress.
 """
 
 import copy
@@ -65,20 +66,21 @@ DTYPES: dict[str, Any] = {
 }
 END = JobRecord._fields.index("end")
 FIRST_FAILURES, MOST_FAILURES = 10, 100
-"""The consecutive failures that end a run before and after the first score, unless `most_failures` is given."""
+"""The number of consecutive failures that end a run: before the first score, and after it if `most_failures` is
+None."""
 
 
 class FunctionRun:
-    """One run: `runners` run its jobs, and its candidates come from `source`.
+    """One run of a function: `runners` run the jobs, and `source` provides the candidates.
 
-    With `repeat` the run ends after as many decisions as the repeated run. `recorded` is `record_of` with the arguments
-    that are known before the run. `train` may have these attributes:
+    With `repeat` the run ends after as many decisions as the recorded run. `recorded` is `record_of` with those
+    arguments filled in that are known before the run. `train` may have these attributes:
 
     - `given_rungs`: the rungs for `clock_of`.
-    - `is_objective`: whether it is an Optuna objective, whose scores in different rungs are not comparable.
+    - `is_objective`: whether `train` is an Optuna objective, whose scores in different rungs are not comparable.
     - `failure_warning`: the category of warnings about failures.
-    - `refit_seconds`: a function that gets the infos of the best candidate's jobs, and returns how many seconds of the
-      time limit to reserve for the refit.
+    - `refit_seconds`: a function of the infos of the best candidate's jobs that returns the seconds of the time limit
+      to reserve for the refit.
     """
 
     def __init__(
@@ -118,10 +120,10 @@ class FunctionRun:
         self._by_height = getattr(train, "is_objective", False)
         reserved = getattr(train, "refit_seconds", None)
         self._reserved, self._reserved_seconds = reserved if callable(reserved) else None, 0.0
-        self._without_better = 0  # decisions since that of the best job
+        self._without_better = 0  # decisions since the decision of the best job
         self._events: list[Event] = []
         self._ended: str | None = None
-        self.started = 0.0  # when the run's time was 0, on the monotonic clock
+        self.started = 0.0  # second 0 of the run, on the monotonic clock
 
     @property
     def rungs(self) -> list[dict[str, int]]:
@@ -135,7 +137,7 @@ class FunctionRun:
 
     @property
     def params(self) -> list[Params]:
-        """Return the hyperparameters of the candidates so far; for Optuna trials, those they have suggested."""
+        """Return the hyperparameters of the candidates so far; for Optuna trials, the values suggested so far."""
         if not self._stories:
             return self._source.params
         self._suggested += ({} for _ in range(len(self._source.params) - len(self._suggested)))
@@ -143,14 +145,14 @@ class FunctionRun:
 
     @property
     def _has_failed_enough(self) -> bool:
-        """Return whether consecutive failures end the run; before the first score, only those of this call count."""
+        """Return whether consecutive failures end the run; before the first score, only this call's failures count."""
         most = self._options.most_failures or MOST_FAILURES
         is_first = self._best is None and self._options.most_failures is None
         return self._in_a_row >= most or (is_first and self._new_in_a_row >= FIRST_FAILURES)
 
     @property
     def decided(self) -> int:
-        """Return how many jobs have been decided so far."""
+        """Return the number of jobs decided so far."""
         return len(self._rows)
 
     @property
@@ -214,7 +216,7 @@ class FunctionRun:
                 self._look(view, reporter)
 
     def _decide_the_rest(self) -> None:
-        """Decide the ended jobs that the virtual clock of an interrupted run holds back until it gets candidates.
+        """Decide the ended jobs for which the virtual clock of an interrupted run waits for more candidates.
 
         A later call with the journal will draw the same candidates, and make the same decisions.
         """
@@ -241,7 +243,7 @@ class FunctionRun:
         self._directories.tidy(None if self._best is None else self._best.candidate)
 
     def _end(self, why: str) -> None:
-        """Stop handing out jobs; the first reason given is the one reported."""
+        """Stop handing out jobs; the first reason given is reported."""
         self._ended = self._ended or why
 
     def _seconds_left(self) -> float:
@@ -250,7 +252,7 @@ class FunctionRun:
         return max(0.0, self.started + self._options.time_limit - self._reserved_seconds - time.monotonic())
 
     def _hand_out(self, look: Callable[[], None]) -> None:
-        """Start jobs while runners are idle. `look` records new results, and passes them to the callbacks."""
+        """Start jobs while runners are free. `look` records new results, and passes them to the callbacks."""
         if self._seconds_left() == 0:
             self._end("time_limit")
         while self._runners.free > 0 and self._ended is None:
@@ -265,7 +267,7 @@ class FunctionRun:
             self._start(self._pending.popleft())
 
     def _next(self) -> _core.Task | None:
-        """Return the clock's next task, or None if it has none now."""
+        """Return the clock's next task, or None if there is none now."""
         while (task := self._clock.next()) is None:
             if not self._draw():
                 return None
@@ -309,9 +311,10 @@ class FunctionRun:
         return (*key, *self._of_rungs[key[1]])
 
     def _state(self, candidate: int) -> Any:
-        """Return the state after the last job. A function may change it in place, so the best state is copied first.
+        """Return the state that the candidate's last job returned.
 
-        If it cannot be copied, the best state is lost, and trained again at the end.
+        A function may change it in place, so the best state is copied first. If the best state cannot be copied, it is
+        lost, and trained again at the end.
         """
         if self._options.training == "restart":
             return None
@@ -352,9 +355,10 @@ class FunctionRun:
             self._directories.retire(candidate)
 
     def _checked_failure(self, key: Key, answer: Answer, is_known: bool) -> Answer:
-        """Return the answer of a failed job for the record. Warn of the first failure; raise with ``error="raise"``.
+        """Return the answer of a failed job for the record.
 
-        The first job also raises if it did not return a score. Failures known from a journal or record do not warn.
+        Warn of the first failure, and raise JobFailed if the option `error` is "raise". Raise SettingError if the first
+        job did not return a score. Failures that are known from a journal or record cause no warning.
         """
         if answer.kind == WRONG:
             if key == (0, 0):  # the first job, on any number of threads
@@ -372,7 +376,7 @@ class FunctionRun:
         return answer._replace(error=None)
 
     def _decide(self, decisions: Iterable[_core.Decision]) -> None:
-        """Record the ladder's decisions, up to one that ends the run."""
+        """Record the ladder's decisions, up to a decision that ends the run."""
         for decision in decisions:
             if self._ended in CUTS:
                 return
@@ -403,7 +407,7 @@ class FunctionRun:
             self._end(self._repeat.ended)
 
     def _compare(self, task: _core.Task, answer: Answer) -> bool:
-        """Store a decided job if it is the best one so far; return whether its score is above all earlier ones."""
+        """Store a decided job if it is the best so far; return whether its score is above all earlier scores."""
         height, before = task.rung if self._by_height else 0, self._best
         best = height, answer.score, task.candidate, task.rung
         if before is not None and not before.is_behind(*best):
@@ -461,12 +465,15 @@ class FunctionRun:
 
 
 def _story_of(answer: Answer) -> dict[str, Any] | None:
-    """Return the suggestions of an Optuna trial, or None if the answer does not have them."""
+    """Return the suggestions of an Optuna trial, or None if the answer has none."""
     return answer.info.get(STORY) if isinstance(answer.info, dict) else None
 
 
 def _row_of(task: _core.Task, answer: Answer, started: float) -> Row:
-    """Return the fields of a `JobRecord`. The loss is the negated ranking value; fields only for networks are empty."""
+    """Return the fields of a `JobRecord`.
+
+    The loss is the negated ranking value; fields that only networks have are empty.
+    """
     start, end = answer.start - started, answer.end - started
     what = (task.candidate, task.rung, task.epochs, answer.score, -answer.rank, math.nan)
     where = (answer.thread, start, end, 1, answer.kind != FINISHED, task.worker, task.start, task.finish)

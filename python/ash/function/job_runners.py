@@ -2,9 +2,9 @@
 
     start(job) -> ... -> wait(seconds) -> [(job, answer), ...]
 
-Invariants: (1) every started job is answered once, or dropped at the end of the run; (2) at most `free` jobs may be
-started; (3) a job that exceeds its limit is answered LATE, and its later outcome is ignored.
-Threads: all methods must be called by one thread. Cost: a microsecond per job if jobs run in the calling thread.
+Invariants: (1) every started job is answered once, or dropped at the end of the run; (2) the caller starts at most
+`free` jobs; (3) a job that exceeds its limit is answered LATE, and its later outcome is ignored.
+Threads: all methods must be called by the same thread. Cost: a microsecond per job if jobs run in the calling thread.
 """
 
 import queue
@@ -30,12 +30,12 @@ Answers = list[tuple[Key, Answer]]
 
 
 class JobRunners(AbstractContextManager["JobRunners"]):
-    """Runs jobs: a context manager that ends the threads and processes it has started."""
+    """Runs jobs: a context manager that ends the threads and processes that it has started."""
 
     free: int
-    """How many jobs may be started now."""
+    """The number of jobs that may be started now."""
     packed = False
-    """Whether states in answers are bytes, which `open` unpacks."""
+    """Whether the states in answers are bytes that `open` unpacks."""
 
     @property
     def status(self) -> Status | None:
@@ -50,11 +50,11 @@ class JobRunners(AbstractContextManager["JobRunners"]):
         raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:
-        """Return all available answers, as soon as there is one, or after `seconds`."""
+        """Wait until there is an answer, at most `seconds`, and return all available answers."""
         raise NotImplementedError
 
     def open(self, state: Any) -> Any:
-        """Return the function's own state, given the state in an answer."""
+        """Return the state that the function returned, given the state in an answer."""
         return state
 
 
@@ -84,7 +84,7 @@ class CallingThread(JobRunners):
 class ConcurrentRunners(JobRunners):
     """Runs jobs concurrently: answers arrive in a queue, and late jobs are detected.
 
-    At most `count` run at a time, and each may take `limit` seconds.
+    At most `count` jobs run at the same time, and each may take `limit` seconds.
     """
 
     def __init__(self, count: int, limit: float | None) -> None:
@@ -105,7 +105,7 @@ class ConcurrentRunners(JobRunners):
         raise NotImplementedError
 
     def wait(self, seconds: float) -> Answers:
-        """Return all available answers as soon as there is one, when a job is late, or after `seconds`."""
+        """Wait for an answer or a late job, at most `seconds`, and return all available answers."""
         answers: Answers = []
         try:
             self._take(self._done.get(timeout=max(0.0, min(seconds, self._next_late()))), answers)
@@ -146,7 +146,10 @@ class ConcurrentRunners(JobRunners):
 
 
 class RunnerThreads(ConcurrentRunners):
-    """Runs jobs in threads of this process. A thread that hangs cannot be ended: it is abandoned, its slot lost."""
+    """Runs jobs in threads of this process.
+
+    A thread that hangs cannot be ended, so it is abandoned and its slot is lost.
+    """
 
     def __init__(self, train: Train, count: int, limit: float | None) -> None:
         self._train = train
@@ -178,22 +181,22 @@ class RunnerThreads(ConcurrentRunners):
                 with at_work():
                     done = attempt(self._train, *task)
                 answer = done._replace(thread=number, end=time.monotonic())
-            except BaseException as error:  # SystemExit and the like, to be raised in the calling thread
+            except BaseException as error:  # for example SystemExit, to be raised in the calling thread
                 answer = error
             del task
             self._done.put((key, answer))
 
 
 MOST_TIMES = 3
-"""Maximum number of times that a job is submitted to Dask if Dask cancels it."""
+"""Maximum number of times that a job is submitted to Dask if Dask cancels the job."""
 
 
 class _Cancelled(Answer):
-    """The answer of a job that Dask has cancelled, as Dask does when data that the job needs are lost."""
+    """The answer of a job that Dask has cancelled, which happens when data that the job needs are lost."""
 
 
 class _Handed(NamedTuple):
-    """A job submitted to Dask: its arguments, the value of `_sent` at that time, and how often it was submitted."""
+    """A job submitted to Dask: its arguments, `_sent` at its last submission, and the number of its submissions."""
 
     job: Job
     params: dict[str, Any]
@@ -203,11 +206,12 @@ class _Handed(NamedTuple):
 
 
 class Submitted(ConcurrentRunners):
-    """Runs jobs in a user's executor: that of concurrent.futures, loky, Dask, MPI, or anything else with `submit`.
+    """Runs jobs in a user's executor: from concurrent.futures, loky, Dask or MPI, or any other object with `submit`.
 
     ash cannot end the executor's processes. A process that hangs is abandoned, and its slot is lost. If a process dies,
-    an executor of the standard library gives up all its jobs, so these jobs are answered DIED as well.
-    Threads: futures complete in any thread. The thread that removes the future of a job answers the job.
+    an executor of the standard library fails all its jobs, so all these jobs are answered DIED.
+    Threads: futures complete in any thread. The thread that removes the future of a job from `_futures` answers the
+    job.
 
     Raises
     ------
@@ -235,7 +239,7 @@ class Submitted(ConcurrentRunners):
             self._packed = self._function
         if self._client is not None:
             self._send_function()
-            self._submit = partial(executor.submit, pure=False)  # so that Dask runs both of two equal jobs
+            self._submit = partial(executor.submit, pure=False)  # so that Dask runs both jobs if two are equal
 
     def __exit__(self, *error: object) -> None:
         futures = list(self._futures.values())
@@ -246,7 +250,7 @@ class Submitted(ConcurrentRunners):
 
     @property
     def status(self) -> Status:
-        """Return the status of the workers; Dask is asked once per second."""
+        """Return the status of the workers; Dask is asked at most once per second."""
         if self._client is not None and time.monotonic() - self._counted >= COUNT_SECONDS:
             self._count()
         return Status(self._workers, max(0, len(self._seen) - self._workers), len(self._futures), 0)
@@ -267,7 +271,7 @@ class Submitted(ConcurrentRunners):
             self._done.put((key, Answer(DIED, text=str(error), end=time.monotonic())))
 
     def wait(self, seconds: float) -> Answers:
-        """Return answers as the base class does; if a Dask client is closed, all its jobs are answered DIED."""
+        """Return answers as the base class does. If a Dask client is closed, all its jobs are answered DIED."""
         answers = super().wait(seconds)
         if not answers and self._client is not None and is_closed(self._client):
             for job in list(self._futures):
@@ -275,11 +279,14 @@ class Submitted(ConcurrentRunners):
         return answers
 
     def open(self, state: Any) -> Any:
-        """Return the state, unpacked from bytes if it comes from another process."""
+        """Return the state, unpacked from bytes if it is from another process."""
         return state if self._here else unpack(state)
 
     def _take(self, done: tuple[Key, Answer | BaseException], answers: Answers) -> None:
-        """Process an answer. A job that Dask has cancelled is submitted again, with the function if that is lost."""
+        """Process an answer.
+
+        A job that Dask has cancelled is submitted again; the function is first sent again if it is lost.
+        """
         job, answer = done
         handed = self._handed.get(job)
         is_late = job in self._lost
@@ -296,7 +303,7 @@ class Submitted(ConcurrentRunners):
         self.hand_out(handed.job, handed.params, handed.state)
 
     def _send_function(self) -> None:
-        """Send the function once to each Dask worker. It is lost when all workers that have it are lost."""
+        """Send the function once to each Dask worker. The function is lost if all workers that have it are lost."""
         client = self._client
         with border("the executor does not accept the function"):
             self._function = ask(client, client.scatter, self._packed, broadcast=True, hash=False)
@@ -317,7 +324,7 @@ class Submitted(ConcurrentRunners):
             answer = Answer(*found)._replace(end=time.monotonic())
         except ExecutorFailed as error:
             answer = Answer(DIED, text=str(error), end=time.monotonic())
-        except CancelledError as error:  # also raised by Dask if it has lost data that the job needs
+        except CancelledError as error:  # Dask also raises this if it has lost data that the job needs
             text = f"the executor cancelled the job ({str(error) or 'no reason given'})"
             answer = (Answer if self._client is None else _Cancelled)(DIED, text=text)
         except Exception as error:

@@ -1,7 +1,7 @@
 """Defines `ash.from_optuna`, which makes an unchanged Optuna objective a form of `train`.
 
-The objective gets an Optuna trial that draws values from the trial's number, and whose reports go to the ladder
-(reports.py). An epoch is one report.
+The objective gets an Optuna trial. The trial draws its values by the seed and its number, and its reports go to the
+ladder (reports.py). An epoch is one report.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     import optuna
 
 TRIAL = "trial"
-"""The hyperparameter that stands for the values an objective will suggest: the number of the trial."""
+"""The hyperparameter that holds a trial's number, in place of the values that the objective will suggest."""
 GIVEN = "given"
-"""A second entry of the first trials' params: values by name, which are suggested unchanged."""
+"""A further entry in the params of trials from `first`: values by name, which are suggested unchanged."""
 PROPOSED = "proposed"
-"""The same for adaptive draws. If a value is outside of its distribution, another is drawn without a warning."""
+"""The same for adaptive draws. If a value is outside of its distribution, another value is drawn without a warning."""
 _MISSING = object()
 
 
@@ -46,7 +46,7 @@ class Objective:
 
 
 class Unplanned(Exception):
-    """Raised when an objective reports although its run has no `max_epochs`, and so no ladder to report to."""
+    """Raised when an objective reports although its run has no `max_epochs`, and so no ladder for reports."""
 
 
 def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
@@ -54,27 +54,29 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
 
     Each trial is a candidate. The objective runs in a thread, which waits in ``trial.report`` at the end of a rung
     until the candidate is promoted. Once the candidate is retired, ``trial.should_prune`` returns True. An objective
-    that does not call it is ended by `optuna.TrialPruned` in its next report. An epoch is one report. ``max_epochs`` is
-    the number of reports of a full trial, after which the trial runs to its end without waiting. An objective that
-    reports needs ``max_epochs``. An objective that never reports runs once per candidate, on a ladder of one rung.
+    that does not call ``trial.should_prune`` is ended by `optuna.TrialPruned` in its next report. An epoch is one
+    report. ``max_epochs`` is the number of reports of a full trial, after which the trial runs to its end without
+    waiting. An objective that reports needs ``max_epochs``. An objective that never reports runs once per candidate, on
+    a ladder of one rung.
 
-    The score is the value returned, or the last value reported as long as the objective has not returned. The best
-    trial is the best one in the highest rung. Values after different numbers of reports need not be comparable, for
-    example if each is the mean of the folds so far.
+    The score is the last value reported or, when the objective has returned, the value returned. The best trial is the
+    trial with the best score in the highest rung. So values after different numbers of reports need not be comparable,
+    for example if each value is the mean of the folds so far.
 
-    A suggested value depends on the seed, the number of the trial and the name. With ``sampler="adaptive"``, the
-    default, the values of two in three trials also depend on what a good earlier trial suggested. Trials from `first`
-    suggest the values given there, like those of ``study.enqueue_trial``. If a value is missing or outside of its
-    distribution, another is drawn. The space of the result contains the suggested values. `best_state` holds the user
-    attributes of the best trial. Finite numbers among the user attributes of any trial are metrics of its jobs.
+    A suggested value depends on the seed, the number of the trial and the name of the hyperparameter. With
+    ``sampler="adaptive"``, the default, the values of two in three trials also depend on what a good earlier trial
+    suggested. Trials from `first` suggest the values given there, like trials of ``study.enqueue_trial``. If a value is
+    missing or outside of its distribution, another value is drawn. The space of the result contains the suggested
+    values. `best_state` holds the user attributes of the best trial. Finite numbers among the user attributes of any
+    trial are metrics of its jobs.
 
     Limits: a waiting trial keeps its thread, and everything that the objective holds, in memory. If a trial resumes in
-    another process, or after an interruption, or after it was dropped to stay below `memory_limit`, the objective
-    starts again and runs to where it was. A waiting trial counts as a megabyte of `memory_limit`. While it reports, the
-    objective must not hold a lock or change a global setting. ``trial.study`` has no other trials. If a trial raises
-    TrialPruned by itself, this job is recorded as a failure without a warning, and the scores of its earlier jobs stay
-    valid. `costs` is called with params that hold the number of the trial, ``{"trial": 3}``, and the values that the
-    trial was given, if any, as "given" or "proposed".
+    another process, after an interruption, or after it was dropped to stay below `memory_limit`, the objective starts
+    again and runs to the same report. A waiting trial counts as a megabyte of `memory_limit`. While it reports, the
+    objective must not hold a lock or change a global setting. ``trial.study`` has no other trials. If an objective
+    raises TrialPruned by itself, the job is recorded as a failure without a warning, and the scores of the trial's
+    earlier jobs stay valid. `costs` is called with params that hold the number of the trial, ``{"trial": 3}``, and the
+    values that the trial was given, if any, as "given" or "proposed".
 
     Parameters
     ----------
@@ -117,9 +119,10 @@ def from_optuna(objective: Callable[["optuna.Trial"], Any]) -> Objective:
 def steps_of(
     objective: Objective, options: FunctionOptions
 ) -> Callable[[dict[str, Any]], Iterator[Suggestions | Answer]]:
-    """Return a generator function for the trials of a run, which yields after each report and at the end.
+    """Return a generator function for the trials of a run.
 
-    If the objective raises, this is yielded as an answer with the values that the trial had suggested by then.
+    Its generators yield after each report and at the end. If the objective raises, the error is yielded as an answer
+    with the values that the trial had suggested by then.
     """
     import optuna
 
@@ -151,7 +154,10 @@ def is_whole(options: FunctionOptions) -> bool:
 
 
 def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOptions) -> Any:
-    """Return the only trial of a new study. It reports to a ladder, and draws its missing values from its number."""
+    """Return the only trial of a new study.
+
+    It reports to a ladder, and draws values that were not given by its number.
+    """
     import optuna
 
     number: int = params[TRIAL]
@@ -209,7 +215,7 @@ def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOpti
 
 
 def _contained(value: Any, distribution: Any) -> Any:
-    """Return a value in the form that a distribution uses, or _MISSING if the distribution does not contain it."""
+    """Return a value in the form that a distribution uses, or _MISSING if the value is not in the distribution."""
     for option in getattr(distribution, "choices", ()):
         if type(_plain(option)) is type(value) and _plain(option) == value:
             return option
@@ -223,7 +229,7 @@ def _contained(value: Any, distribution: Any) -> Any:
 
 
 def _story(trial: "optuna.Trial") -> dict[str, Any]:
-    """Return the values that a trial has suggested so far, by name, and their space, in a form that JSON can hold.
+    """Return the values that a trial has suggested so far, keyed by name, and their space, in a form for JSON.
 
     Values that a space of ash cannot have, such as infinity as a choice, are left out.
     """
@@ -239,7 +245,10 @@ def _story(trial: "optuna.Trial") -> dict[str, Any]:
 
 
 def space_of(stories: Iterable[Mapping[str, Any]]) -> FunctionSpace:
-    """Return the joint space of trials. If the domains of a name differ between trials, it has the suggested values."""
+    """Return the joint space of trials.
+
+    A name whose domains differ between trials is a choice of the suggested values.
+    """
     domains: dict[str, Domain] = {}
     values: dict[str, dict[Any, None]] = {}
     for story in stories:
@@ -257,5 +266,5 @@ def _domain_of(distribution: Any) -> Domain:
 
 
 def _plain(value: Any) -> Any:
-    """Return an option of a choice, or its text if its type is not plain."""
+    """Return an option of a choice, or the option as text if JSON cannot hold its type."""
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

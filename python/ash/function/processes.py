@@ -1,12 +1,13 @@
-"""Runs jobs in child processes, one per thread. If a child dies, only its job is lost; if it hangs, it is killed.
+"""Runs jobs in child processes, one per thread. If a child dies, only its job is lost. A child that hangs is killed.
 
     thread of this process --job, params, state--> child (runs child.py) --answer--> queue
 
-A child is forked from a new interpreter, not from this one. So no threads and locks are copied, and the user's script
-does not run again, as it would with multiprocessing. A child gets the parent's module path, and the function as bytes.
-Invariants: (1) a child runs one job at a time, so if it dies, the job that failed is known; (2) no child outlives the
+A child is forked from a new interpreter, not from this process. So no threads and locks are copied, and the user's
+script does not run again, as it would with multiprocessing. A child gets the parent's module path, and the function as
+bytes.
+Invariants: (1) a child runs one job at a time, so if it dies, it is known which job failed; (2) no child outlives the
 run or the parent.
-Threads: each child is used by its own thread; `kill` may be called by another.
+Threads: each child is used by its own thread; only `kill` may be called by another thread.
 """
 
 import contextlib
@@ -28,14 +29,16 @@ from ash.function.job_runners import RunnerThreads
 CODE = "import sys; sys.path[:] = {path!r}; from ash.function.child import serve_forks; serve_forks({handle})"
 MESSAGE = 32
 START_SECONDS = 300.0
-"""The longest time in which a child may start and import what the function needs."""
+"""The maximum seconds in which a child must start and import the function's modules."""
 
 
 class ForkServer:
-    """Starts and controls a process that forks children. It starts with the first child, and again if it was killed.
+    """Starts and controls a process that forks children.
 
-    Threads: `child`, `ended` and `kill` may be called by any thread. One lock guards the socket, on which each request
-    has one reply, and the process ids of children. Once the status of a child was read, it is not killed any more,
+    The process is started for the first child, and again if it was killed.
+
+    Threads: `child`, `ended` and `kill` may be called by any thread. One lock guards the socket and the children's
+    process ids. Each request on the socket gets one reply. A child whose exit status has been read is never killed,
     since its id may then belong to another process.
     """
 
@@ -48,7 +51,7 @@ class ForkServer:
         self._inputs: list[IO[bytes]] = []  # the children end when these are closed
 
     def child(self) -> tuple[int, "Connection[Any, Any]"]:
-        """Start a child, which waits for the function; return its process id and our end of the connection to it.
+        """Start a child, which waits for the function; return its process id and this process's end of the connection.
 
         Raises
         ------
@@ -65,7 +68,7 @@ class ForkServer:
         return number, connection
 
     def ended(self, child: int) -> str:
-        """Wait for a child that is ending or was killed, and return in words how it has ended."""
+        """Wait for a child that is ending or was killed, and return words for how it ended, such as "by SIGKILL"."""
         with self._lock:
             self._living.discard(child)
             try:
@@ -85,7 +88,7 @@ class ForkServer:
                     os.kill(child, signal.SIGKILL)
 
     def close(self) -> None:
-        """End the server and all its children, whose connections are closed."""
+        """End the server and all its children; their connections must be closed."""
         with self._lock:
             self._end()
             for each in self._inputs:
@@ -102,7 +105,7 @@ class ForkServer:
                     raise OSError("no process can be started")
                 return int(answer), ours
             except OSError:
-                ours.close()  # ends a child that was forked although the reply failed
+                ours.close()  # so that a child ends that was forked although the reply failed
                 raise
 
     def _ask(self, message: bytes, *handles: int) -> str:
@@ -141,7 +144,7 @@ class ForkServer:
 
 
 class Child:
-    """One child process, which is started for its first job."""
+    """One child process. It is started when this object is created."""
 
     def __init__(self, server: ForkServer, packed: bytes) -> None:
         self._server = server
@@ -179,7 +182,7 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Return whether the child can run another job: between jobs, a living child sends nothing."""
+        """Return whether the child can run another job. A living child sends nothing between jobs."""
         return not (self._is_ready and self._connection.poll(0))
 
     def _end(self) -> str:
@@ -204,7 +207,7 @@ class Processes(RunnerThreads):
         self._over = True
         super().__exit__(*error)
         for child in self._children:
-            if child is not None and self._begun:  # wait for idle children; kill only if a job is still running
+            if child is not None and self._begun:  # kill children only if a job is still running
                 child.kill()
         for thread in self._threads:
             thread.join()

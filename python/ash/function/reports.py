@@ -1,4 +1,4 @@
-"""Turns a function that reports its scores into a generator, by running it in a separate thread.
+"""Turns a function that reports its scores into a generator, by running the function in a separate thread.
 
     ladder thread:   next(generator) -> lets the function run -> yields its next report
     function:        report(...) -> waits until its candidate is trained further or retired
@@ -22,13 +22,13 @@ from ash.function.answers import WRONG, Answer, Report
 from ash.function.current_job import CURRENT, Job
 
 END_SECONDS = 5.0
-"""The longest wait for a retired function to end."""
+"""The maximum seconds to wait for a retired function to end."""
 MISSING = object()
-"""Stands for the score if `report` is called without one."""
+"""The sentinel for the score if `report` is called without a score."""
 
 
 class WrongReport(SettingError):
-    """Raised by `report` if it is called with arguments that it does not have."""
+    """Raised by `report` if it is called with arguments that it does not accept."""
 
 
 class Reports:
@@ -37,10 +37,10 @@ class Reports:
     Parameters
     ----------
     function : callable
-        It is called with this object, and reports by calling the object's `send`.
+        The function, which is called with this object, and reports by calling the object's `send`.
     most : int or None
-        Number of reports until the candidate has all its epochs. After these reports, the function continues without
-        waiting, until it ends or reports once more.
+        Number of reports after which the candidate has all its epochs. The function then continues without waiting,
+        until it ends or reports once more.
     """
 
     def __init__(self, function: Callable[["Reports"], Any], most: int | None) -> None:
@@ -50,12 +50,12 @@ class Reports:
         self._function, self._most = function, most
         self._sent: queue.SimpleQueue[tuple[Any, BaseException | None, bool]] = queue.SimpleQueue()
         self._go = threading.Semaphore(0)
-        self._work = at_work()  # context that is entered while the function is running
+        self._work = at_work()  # a context that is entered while the function is running
         context = contextvars.copy_context()
         self._thread = start_thread(context.run, "ash reports", [self._run])
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield each report, and finally the return value, or the last report again if the return value is None."""
+        """Yield each report, and finally the return value, or the last report again if None was returned."""
         reported = self.reported
         is_end = False
         while not is_end:
@@ -80,12 +80,14 @@ class Reports:
             yield value
 
     def send(self, value: Any) -> bool:
-        """Report a value from the function's thread; wait, and return whether the candidate is trained further.
+        """Report a value from the function's thread.
+
+        Wait for a decision, and return whether the candidate is trained further.
 
         Raises
         ------
         Retired
-            The candidate was retired before.
+            The candidate was already retired.
         """
         if self.retired:
             raise Retired("the candidate is trained no further")
@@ -95,14 +97,14 @@ class Reports:
         return not self.retired
 
     def retire(self, seconds: float = END_SECONDS) -> None:
-        """Let the function run to its end, and wait at most `seconds` for it."""
+        """Let the function run to its end, and wait at most `seconds` for this."""
         self.retired = True
         self._go.release()
         if threading.current_thread() is not self._thread:  # the garbage collector may run in the function's thread
             self._thread.join(seconds)
 
     def drop(self, seconds: float) -> None:
-        """Retire the function, which then no longer has a current job."""
+        """Retire the function, and end its current job."""
         self._job = None
         self.retire(seconds)
 
@@ -126,7 +128,7 @@ class Reports:
 def reporting(train: Callable[..., Any], most: int | None) -> Callable[[dict[str, Any]], Iterator[Any]]:
     """Return ``train(params, report)`` as a generator function of params.
 
-    Once it has reported, its return value is ignored: libraries return histories and results, not scores.
+    If `train` has reported, its return value is ignored, since libraries return histories and results, not scores.
     """
 
     def steps(params: dict[str, Any]) -> Iterator[Any]:

@@ -1,8 +1,8 @@
 """Retrains candidates whose states are lost, rung by rung up to their current rung.
 
-    target: rung 3 of candidate c     jobs (c, 0) -> (c, 1) -> (c, 2) -> (c, 3); only the last one counts
+    target: rung 3 of candidate c     jobs (c, 0) -> (c, 1) -> (c, 2) -> (c, 3); only the last answer counts
 
-The results of the lower rungs were decided earlier, and are ignored now. But if one of these jobs fails, the target
+The lower rungs were decided earlier, so their new results are ignored. But if a job in a lower rung fails, the target
 fails. A state is lost in two cases: it was in an earlier process, whose pickles are not loaded, or there was no room
 for it in memory or on disk.
 """
@@ -20,14 +20,14 @@ from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 1.0
 FROM_OUTSIDE = ("interrupted", "stopped", "time_limit", "failures")
-"""Endings of a run after which a lost best state is not trained again."""
+"""Values of `ended` after which a lost best state is not trained again."""
 
 
 class Best(NamedTuple):
-    """The best job so far: the one with the highest score, then the lowest candidate number, then the lowest rung.
+    """The best job so far.
 
-    Jobs of greater `height` precede all others. The height is the rung if scores of different rungs are not comparable,
-    and otherwise 0.
+    It has the greatest `height`; among equals the highest score, then the lowest candidate number, then the lowest
+    rung. The height is the rung if scores of different rungs are not comparable, and otherwise 0.
     """
 
     height: int
@@ -56,14 +56,15 @@ class Retraining:
         self._targets: dict[int, Key] = {}
 
     def begin(self, task: _core.Task) -> None:
-        """Start to retrain the candidate of a task, in the lowest rung; a runner must be free."""
+        """Start to retrain the candidate of a task from the lowest rung; a runner must be free."""
         self._targets[task.candidate] = task.candidate, task.rung
         self._start((task.candidate, 0), None)
 
     def step(self, key: Key, answer: Answer) -> tuple[Key, Answer] | None:
-        """Process the answer of a job. Return the key and answer to record, or None while a candidate is retrained.
+        """Process the answer of a job.
 
-        The answer of a job that retrains nothing is returned unchanged.
+        Return the key and answer to record, or None while the job's candidate is being retrained. The answer of a job
+        that is not part of a retraining is returned unchanged.
         """
         target = self._targets.get(key[0])
         if target is None:
@@ -77,7 +78,7 @@ class Retraining:
         return target, answer
 
     def complete(self, key: Key, training: str) -> Answer | None:
-        """Train a candidate again up to a rung, and return the last answer, or None if no runner is free."""
+        """Train a candidate again up to the rung in `key`; return the last answer, or None if no runner is free."""
         rungs = range(key[1] + 1) if training == "resume" else range(key[1], key[1] + 1)
         answer = None
         for rung in rungs:
@@ -103,7 +104,7 @@ class Retraining:
 
 
 def state_of(best: Best, retraining: Retraining, ended: str, training: str) -> Any:
-    """Return the state of the best job. If it is lost, train it again, or warn and return None.
+    """Return the state of the best job. If the state is lost, train the candidate again, or warn and return None.
 
     Raises
     ------

@@ -1,14 +1,14 @@
-"""Provides candidates: random draws, draws near good candidates, evenly spread points, or those of an Optuna sampler.
+"""Provides candidates: random draws, draws near good candidates, evenly spread points, or proposals of Optuna samplers.
 
-    params       the candidates so far, by number; those of the argument `first` come first
-    more()       adds one or more candidates, when the clock waits for them
+    params       the candidates so far, in order of number; the configurations of the argument `first` come first
+    more()       adds one or more candidates when the clock waits for them
     tell(...)    receives the outcome of a candidate in a rung, in order of decision, and the suggestions of an Optuna
                  trial
 
-The clock waits for candidates at a virtual time that depends only on decisions, and all earlier decisions have been
-received by then. With a reproducible schedule, proposals therefore do not depend on timing.
-Cost: a random draw takes about 10 microseconds per hyperparameter, a draw near a good candidate 100. Ranks are kept in
-a sorted list.
+The clock waits for candidates at a virtual time that depends only on decisions, and `tell` has received all earlier
+decisions by then. With a reproducible schedule, proposals therefore do not depend on timing.
+Cost: a random draw takes about 10 microseconds per hyperparameter, and a draw near a good candidate about 100. Ranks
+are kept in a sorted list.
 Sources: Sobol points, Owen-scrambled: scipy.stats.qmc.Sobol. Ask and tell: Optuna, Study.ask and Study.tell.
 """
 
@@ -41,15 +41,15 @@ SOBOL = "sobol"
 SAMPLERS = (ADAPTIVE, RANDOM, SOBOL)
 CHUNK = 256
 LEAST, EVERY = 8, 3
-"""Once LEAST candidates have a score, all but one in EVERY adaptive draws are near good candidates."""
+"""Once LEAST candidates have a score, adaptive draws are near good candidates, except for one draw in EVERY."""
 BEST, FEWEST = 16, 2
-"""The best 1/BEST of the candidates, but at least FEWEST, are good."""
+"""The best 1/BEST of the candidates, but at least FEWEST, are the good candidates."""
 KEPT, WIDTH = 0.75, 0.15
 """A draw near a good candidate keeps the share KEPT of its hyperparameters; kept numbers move by up to WIDTH of their
 range."""
 _NEAR = 2  # spawn key of the draws near good candidates; that of Space.stream is 1
 MOST_REPEATS = 20
-"""After this many consecutive repeated proposals, a sampler is assumed to have no new ones."""
+"""After this many consecutive repeated proposals, a sampler is assumed to have no new proposals."""
 
 
 class Source:
@@ -59,7 +59,10 @@ class Source:
     count: int
 
     def learns(self, candidate: int) -> bool:
-        """Return whether a candidate may depend on scores. If so, a resumed run that lost scores may draw another."""
+        """Return whether a candidate may depend on scores.
+
+        If so, a resumed run that lost scores may draw a different candidate.
+        """
         return False
 
     def more(self) -> bool:
@@ -67,14 +70,14 @@ class Source:
         raise NotImplementedError
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Receive a candidate's score in a rung, None for a failure. By default nothing is learned."""
+        """Receive a candidate's score in a rung, or None for a failure. The base class ignores it."""
 
 
 class Drawn(Source):
     """Random draws or Sobol points, which do not depend on scores.
 
-    There are `count` candidates in all: `first`, then those `points` that are not in `first`. Points are drawn CHUNK at
-    a time. `before` has candidates that were drawn before the space grew, which keep their numbers.
+    There are `count` candidates in total: `first`, then the `points` that are not in `first`. CHUNK points are drawn at
+    a time. `before` has candidates that were drawn before the space grew. They keep their numbers.
     """
 
     def __init__(
@@ -96,14 +99,14 @@ class Drawn(Source):
 
 
 class Ranks:
-    """Ranks the candidates that have a score, first by the highest rung with a score, then by the score there.
+    """Ranks the candidates that have a score, first by their highest rung with a score, then by the score in that rung.
 
     Scores after different numbers of epochs are not comparable. A ranking by the first rung would favor fast starters.
     """
 
     def __init__(self) -> None:
         self._places: dict[int, tuple[int, float, int]] = {}
-        self._ordered: list[tuple[int, float, int]] = []  # rung, score, -candidate: the worst first
+        self._ordered: list[tuple[int, float, int]] = []  # (rung, score, -candidate), the worst first
 
     def __len__(self) -> int:
         return len(self._ordered)
@@ -115,7 +118,7 @@ class Ranks:
         return iter(self._places)
 
     def put(self, candidate: int, rung: int, score: float) -> None:
-        """Rank a candidate by its score in a rung above its earlier ones."""
+        """Rank a candidate by its score in a rung that is above its earlier rungs."""
         if candidate in self._places:
             del self._ordered[bisect_left(self._ordered, self._places[candidate])]
         self._places[candidate] = rung, score, -candidate
@@ -134,11 +137,11 @@ class Ranks:
 class Adaptive(Source):
     """Random draws without repetition, and draws near good candidates.
 
-    Once LEAST candidates have a score, two in three draws are near one of the best 1/BEST (`Ranks`), preferably near
-    the better ones. Such a draw keeps about three quarters of the hyperparameters of the good candidate, and draws the
-    others anew. Kept numbers are moved by a random share of their range, mostly a small one. A draw depends on the
-    space, the seed, its number, the ranks at the time, and the earlier draws. There are `count` candidates in all,
-    beginning with `first`. Those in the `journal` keep their numbers.
+    Once LEAST candidates have a score, two in three draws are near one of the best 1/BEST candidates (`Ranks`); better
+    candidates are chosen more often. A draw near a good candidate keeps about three quarters of its hyperparameters,
+    and draws the rest anew. Kept numbers are moved by a random share of their range, which is usually small. A draw
+    depends on the space, the seed, its number, the ranks at the time, and the earlier draws. There are `count`
+    candidates in total, beginning with `first`. Candidates in the `journal` keep their numbers.
     """
 
     def __init__(
@@ -152,7 +155,7 @@ class Adaptive(Source):
         self._ranks = Ranks()
 
     def learns(self, candidate: int) -> bool:
-        """Return whether LEAST other candidates may have had a score before this one was drawn."""
+        """Return whether LEAST other candidates may have had a score before this candidate was drawn."""
         return candidate >= LEAST
 
     def more(self) -> bool:
@@ -169,14 +172,14 @@ class Adaptive(Source):
         if len(self._ranks) >= LEAST and number % EVERY:
             source = np.random.PCG64(np.random.SeedSequence(self._seed, spawn_key=(_NEAR, number)))
             word = int(source.random_raw())
-            good = word * word * max(FEWEST, len(self._ranks) // BEST) >> 128  # the square favors the better ones
+            good = word * word * max(FEWEST, len(self._ranks) // BEST) >> 128  # the square favors better candidates
             near = self._near(number, self._ranks.best(good), source)
             if near is not None:
                 return near
         return next(self._others)
 
     def _near(self, number: int, good: int, source: np.random.PCG64) -> Params | None:
-        """Return a configuration near that of a good candidate, or None if it was drawn before."""
+        """Return a configuration near a good candidate, or None if that configuration was drawn before."""
         own, moves = self.params[good], _moves(self._space.domains, source)
 
         def draw(name: str, _: int, domain: Domain) -> Any:
@@ -194,7 +197,10 @@ class Adaptive(Source):
 
 
 class AdaptiveTrials(Adaptive):
-    """Numbers of Optuna trials, with proposed values for those near a good trial. A trial draws all other values."""
+    """Numbers of Optuna trials, with proposed values if a trial is drawn near a good trial.
+
+    A trial draws all other values.
+    """
 
     def __init__(self, first: Sequence[Params], count: int, seed: int, journal: NullJournal) -> None:
         super().__init__([], FunctionSpace(**{TRIAL: integers(0, LARGEST)}), count, seed, NullJournal())
@@ -234,20 +240,18 @@ def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
 
 
 class OptunaSource(Source):
-    """Candidates of an Optuna sampler, which proposes one at a time and is told the rank of each.
+    """Candidates of an Optuna sampler, which proposes one candidate at a time and is told its rank.
 
-    The value of a trial is the share of candidates that rank no higher than its own (`Ranks`), from 0 to 1. It changes
-    with each result.
-    A resumed run asks again for the recorded candidates, in the same order of asking and telling as before. A sampler
-    with a seed then proposes the same candidates, and reaches the same state. If it proposes others, it gets the
-    recorded ones as trials that were not its own, and continues from there.
-    Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds becomes a float
-    parameter without levels, so the sampler may propose numbers between the levels. Integers keep their step, and a
-    choice keeps its options.
-    There are `count` candidates in all, beginning with `first`. Those of the `journal` are recorded, some of them from
-    smaller spaces. Each configuration is tried once: if the sampler proposes it again, it is told the known value, and
-    asked again. If the sampler only repeats itself, or stops its study as GridSampler does, candidates are drawn at
-    random from `seed` instead.
+    The value of a trial is the share of candidates that rank no higher than the trial's candidate (`Ranks`), from 0 to
+    1. It changes with each result. A resumed run asks again for the recorded candidates, in the same order of asking
+       and telling as before. A sampler with a seed then proposes the same candidates, and reaches the same state. If it
+       proposes different candidates, it gets the recorded candidates as trials that it did not propose, and continues
+       with these. Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds
+       becomes a float parameter without levels, so the sampler may propose numbers between the levels. Integers keep
+       their step, and a choice keeps its options. There are `count` candidates in total, beginning with `first`.
+       Candidates in the `journal` are recorded, some of them from smaller spaces. Each configuration is tried once: if
+       the sampler proposes a configuration again, the sampler is told its value, and asked again. If the sampler only
+       repeats itself, or stops its study as GridSampler does, candidates are drawn at random by `seed` instead.
     """
 
     def __init__(
@@ -260,7 +264,7 @@ class OptunaSource(Source):
         journal: NullJournal,
     ) -> None:
         self._study = quiet_study("maximize", sampler=sampler)
-        self._study._thread_local.in_optimize_loop = True  # otherwise `stop`, which GridSampler calls, is an error
+        self._study._thread_local.in_optimize_loop = True  # otherwise `stop`, which GridSampler calls, raises an error
         self._space = space
         self.params = list(islice(at_their_numbers(journal.before, first), count))
         self._trials: list[optuna.Trial | None] = [None] * len(self.params)  # the sampler was not asked for these
@@ -273,7 +277,7 @@ class OptunaSource(Source):
         self._others = (params for params in space.stream(seed) if key_of(params) not in self._seen)
         self.count = count
         self._known, self._before = journal.params, journal.before
-        self._strays = False  # whether the sampler has proposed others than the recorded candidates
+        self._strays = False  # whether the proposals have differed from the recorded candidates
 
     def learns(self, candidate: int) -> bool:
         """Return True, since a sampler may learn from the first score on."""
@@ -297,9 +301,9 @@ class OptunaSource(Source):
         return True
 
     def _new(self) -> tuple["optuna.Trial | None", Params]:
-        """Return a new configuration, with its trial if the sampler proposes it.
+        """Return a new configuration, with its trial if the sampler has proposed it.
 
-        If all levels are used up and the sampler proposes no new number between them, return its last proposal.
+        If all levels are used up and the sampler proposes no new number between levels, return its last proposal.
         """
         params: Params = {}
         for _ in range(0 if self._study._stop_flag else MOST_REPEATS):
@@ -319,7 +323,7 @@ class OptunaSource(Source):
         warn_user(f"{text}. A resumed run draws the same candidates as an uninterrupted one only {needed}")
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
-        """Tell the sampler an outcome. A failure after the first rung does not change the rank of the candidate."""
+        """Tell the sampler an outcome. A failure after the first rung does not change the candidate's rank."""
         trial = self._trials[candidate]
         if score is None:
             if rung == 0 and trial is not None:
@@ -345,7 +349,7 @@ class OptunaSource(Source):
         self._numbers[candidate].append(trial.number)
 
     def _rank(self) -> None:
-        """Update the values of all finished trials to the current ranks."""
+        """Set the values of all finished trials to the current ranks."""
         if self._is_ranked:
             return
         trials = self._study.get_trials(deepcopy=False)  # the objects in the in-memory storage, not copies
@@ -359,7 +363,7 @@ class OptunaSource(Source):
 def source_of(
     first: Sequence[Params], space: FunctionSpace | None, options: FunctionOptions, sampler: Any, journal: NullJournal
 ) -> Source:
-    """Return the source for the checked argument `sampler`; the journal has the recorded candidates.
+    """Return the source of candidates for the checked argument `sampler`; the journal has the recorded candidates.
 
     Without a space, candidates are Optuna trials.
     """
@@ -381,13 +385,13 @@ def source_of(
 
 
 def count_of(first: Sequence[Params], space: FunctionSpace, candidates: int | None, sampler: Any) -> int:
-    """Return the maximum number of candidates: at most as many as the space holds, if these can be counted."""
+    """Return the maximum number of candidates: at most the number of configurations in the space, if countable."""
     wanted = candidates or LARGEST
     return min(wanted, space.size_with(first)) if _has_levels_alone(space, sampler) else wanted
 
 
 def _has_levels_alone(space: FunctionSpace, sampler: Any) -> bool:
-    """Return whether candidates have only levels of the space; an Optuna sampler may propose numbers between them."""
+    """Return whether candidates have only levels of the space; an Optuna sampler may propose numbers between levels."""
     domains = (domain for domains in space.domains.values() for domain in domains)
     return not (_is_asked(sampler) and any(map(_has_numbers_between, domains)))
 
@@ -404,7 +408,7 @@ def _has_numbers_between(domain: Domain) -> bool:
 
 
 def _numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, journal: NullJournal) -> Source:
-    """Return the source of Optuna trials, which are numbers. The first trials get the values of `first`."""
+    """Return the source of numbered Optuna trials. The first trials get the values of `first`."""
     wanted = options.candidates or LARGEST
     if sampler == ADAPTIVE:
         return AdaptiveTrials(first, wanted, options.seed, journal)
@@ -414,7 +418,7 @@ def _numbered(first: Sequence[Params], options: FunctionOptions, sampler: str, j
 
 
 def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
-    """Return the argument `sampler`, or the algorithm's default if it is None; raise SettingError for other objects."""
+    """Return `sampler`, or the algorithm's default if it is None; raise SettingError if it is not a sampler."""
     if sampler is None:
         return ADAPTIVE if algorithm == "ash" else RANDOM
     bases = {f"{each.__module__.partition('.')[0]}.{each.__name__}" for each in type(sampler).__mro__}
@@ -427,7 +431,7 @@ def read_sampler(sampler: Any, algorithm: str = "ash") -> Any:
 
 
 def sobol(space: FunctionSpace, seed: int) -> Iterator[Params]:
-    """Yield each configuration once: the default one, then those at Sobol points, then all others."""
+    """Yield each configuration once: the default, then the configurations at Sobol points, then the rest."""
     from scipy.stats import qmc
 
     engine = qmc.Sobol(d=len(space.domains), seed=seed % 2**32)
@@ -482,7 +486,10 @@ def _is_range(domain: Domain, kinds: Sequence[str]) -> bool:
 
 
 def _options(domain: Domain) -> list[Any]:
-    """Return the levels for a sampler: tuples as text, or all levels as text if some are equal, like 1 and True."""
+    """Return the levels for a sampler.
+
+    Tuples become text; all levels become text if some are equal, like 1 and True.
+    """
     plain = [repr(level) if isinstance(level, tuple) else level for level in domain.levels]
     return plain if len(set(plain)) == len(plain) else [encode(level) for level in domain.levels]
 

@@ -5,18 +5,18 @@
     take             before the next job: the state is removed from memory or its file, and returned
     drop             the candidate has retired: the state is deleted
 
-If a state cannot be pickled or unpickled, the disk is full, or a file has changed, the state is lost. `take` then
-returns LOST, and the candidate is trained again.
-A file is a pickle, which runs code when it is loaded. So only files written by this process are loaded. They are
-authenticated by a checksum with a random key, which is kept only in memory. Only this user can access the folder, which
-is deleted at the end of the run.
+A state is lost if it cannot be pickled or unpickled, if the disk is full, or if its file has changed. `take` then
+returns LOST, and the candidate is trained again. A file is a pickle, which runs code when it is loaded. So only files
+written by this process are loaded. They are authenticated by a checksum with a random key, which is kept only in
+memory. Only this user can access the folder, which is deleted at the end of the run.
 
-Order:       states are spilled by lower rung, then lower score, then higher candidate number.
-Invariants:  (1) a candidate has at most one state; (2) bytes in memory <= limit after each `keep`, as far as they can
+Order:       states of lower rungs are spilled first; in a rung, states with lower scores, then with higher candidate
+             numbers.
+Invariants:  (1) a candidate has at most one state; (2) bytes in memory <= limit after each `keep`, as far as bytes can
              be measured; (3) a file whose bytes have changed is not unpickled.
 Threads:     only the calling thread.
 Cost:        a fraction of a microsecond for numbers, text and arrays. Other states are pickled to measure their size,
-             for at most the share MEASURING of the time.
+             which takes at most the share MEASURING of the time.
 """
 
 import contextlib
@@ -40,9 +40,11 @@ from ash.function.answers import pack, unpack
 WAITING = "waiting-"
 """Prefix of the names of folders with states."""
 EASED = 0.8
-"""When the limit is exceeded, states are spilled until they take this share of it, so that sorting them is rare."""
+"""When the limit is exceeded, states are spilled until the rest take this share of it, so that states are rarely
+sorted."""
 MEASURING = 0.01
-"""Share of the time for pickling states to measure them; the first state of a type in a rung is always measured."""
+"""Maximum share of the time for pickling states to measure them. The first state of a type in a rung is always
+measured."""
 PLAIN = frozenset((bool, int, float, complex, str, bytes))
 PARTS = 64
 """Maximum number of parts of a tuple, list or dict that are measured one by one."""
@@ -51,7 +53,7 @@ HEADER = 128
 
 
 class Lost(Enum):
-    """The type of `LOST`, which stands for a lost state. It is a singleton, even when copied."""
+    """The type of `LOST`, the sentinel for a lost state. `LOST` is a singleton, even if it is copied."""
 
     LOST = "lost"
 
@@ -67,7 +69,7 @@ class Spilled(NamedTuple):
 
 
 class States(contextlib.AbstractContextManager["States"]):
-    """The states of one run: a context manager that deletes their files.
+    """The states of one run: a context manager that deletes the files of states at exit.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ class States(contextlib.AbstractContextManager["States"]):
         }
 
     def keep(self, candidate: int, rung: int, score: float, state: Any) -> None:
-        """Keep the state after a job; the candidate's previous state has been taken before."""
+        """Keep the state that a job returned; the candidate's previous state must have been taken before."""
         if state is LOST:
             self._lost.add(candidate)
             return
@@ -167,7 +169,7 @@ class States(contextlib.AbstractContextManager["States"]):
         """Write a state to a new file; return None if the state cannot be pickled or written."""
         try:
             content = state if self._packed else pack(state)
-        except Exception:  # raised by the user's class; the candidate is trained again
+        except Exception:  # raised by the user's class; the candidate will be trained again
             return None
         path = None
         try:
@@ -215,7 +217,10 @@ class States(contextlib.AbstractContextManager["States"]):
             warn_user(f"waiting states cannot be written ({why}); they are dropped, and trained again when needed")
 
     def _size(self, state: Any, rung: int) -> int:
-        """Return the size of a state in bytes, or that of the last pickled state of its type in this rung."""
+        """Return the bytes of a state.
+
+        To save time, this may be the size of the last pickled state of its type in this rung.
+        """
         found = getattr(state, "nominal_bytes", None) or size_of(state)
         if found is not None:
             return found
@@ -234,7 +239,7 @@ class States(contextlib.AbstractContextManager["States"]):
 
 
 def size_of(state: Any, depth: int = 2) -> int | None:
-    """Return the bytes of a plain value or array, or of a tuple, list or dict of these; None for anything else."""
+    """Return the bytes of a plain value or array, or of a tuple, list or dict of these; None for any other object."""
     kind = type(state)
     if kind in PLAIN:
         return sys.getsizeof(state)

@@ -4,12 +4,12 @@
                                   an oblivious tree: a full binary tree per score
 
 An oblivious tree of depth d has the same d splits on every path. Bit k of a leaf's number is the result of split k. The
-split of the highest bit becomes the root, so the leaves keep their order.
+split of the highest bit becomes the root, so that the leaves keep their order.
 
 CatBoost rounds a cell to float32 and tests whether it is above a border. LightGBM tests whether a double is at most a
-threshold. The threshold written here is the largest double that rounds to a float32 of at most the border. So both send
-each cell to the same side, except that the core, like LightGBM, treats cells within 1e-35 of 0 as 0. Both send missing
-cells left.
+threshold. The threshold written here is the largest double that rounds to a float32 of at most the border. So both
+libraries send each cell to the same side, except that the core, like LightGBM, treats cells within 1e-35 of 0 as 0.
+Both send missing cells left.
 """
 
 import math
@@ -42,7 +42,7 @@ def lightgbm_text(
     model : dict
         The JSON that CatBoost's ``save_model(..., format="json")`` writes.
     features : int
-        Number of columns it was trained on, all numeric.
+        Number of columns on which the model was trained, all of them numeric.
     objective : str
         The LightGBM objective whose raw scores have the same meaning.
     dimensions : sequence of (int or None)
@@ -51,7 +51,7 @@ def lightgbm_text(
     Raises
     ------
     MalformedError
-        The model is malformed, or has other trees than oblivious trees on numeric features.
+        The model is malformed, or not all its trees are oblivious trees on numeric features.
     """
     try:
         columns = [_column(each, features) for each in model["features_info"]["float_features"]]
@@ -74,7 +74,7 @@ def lightgbm_text(
 
 
 def _column(feature: Mapping[str, Any], features: int) -> int:
-    """Return the index in the table of a numeric feature's column."""
+    """Return the table column of a numeric feature."""
     place = feature["flat_feature_index"]
     check_format(isinstance(place, int) and 0 <= place < features, f"the CatBoost model has no feature {place}")
     check_format(feature["nan_value_treatment"] != "AsTrue", "the CatBoost model sends missing values right")
@@ -92,12 +92,12 @@ def _read_tree(tree: Mapping[str, Any], columns: Sequence[int], dimensions: int)
 
 
 def thresholds_of(borders: Sequence[float]) -> list[float]:
-    """Return the largest double whose float32 rounding is at most the border, for each float32 border."""
+    """Return, for each float32 border, the largest double that rounds to a float32 of at most the border."""
     lower = np.array(borders, np.float32)
     check_format(bool((lower == np.array(borders)).all()), "a border of the CatBoost model is not a float32")
     with np.errstate(over="ignore"):  # the largest float32 has no successor
         upper = np.nextafter(lower, np.float32(np.inf))
-        middle = (lower.astype(np.float64) + upper) / 2  # exact; as float32 it rounds to one of the two
+        middle = (lower.astype(np.float64) + upper) / 2  # exact; as float32 it rounds to `lower` or `upper`
         rounds_down = middle.astype(np.float32) == lower
     thresholds: list[float] = np.where(rounds_down, middle, np.nextafter(middle, -np.inf)).tolist()
     return thresholds
@@ -105,7 +105,7 @@ def thresholds_of(borders: Sequence[float]) -> list[float]:
 
 @cache
 def _shape(depth: int) -> str:
-    """Return the entries of a full binary tree that depend only on its depth."""
+    """Return those text entries of a full binary tree that depend only on its depth."""
     nodes = 2**depth - 1
     children = [2 * node + side for node in range(nodes) for side in (1, 2)]
     numbers = [child if child < nodes else nodes - 1 - child for child in children]

@@ -1,33 +1,32 @@
-r"""Ensembles of networks and boosted trees of one run, and their selection.
+r"""Defines ensembles of networks and boosted trees of one run, and selects their members.
 
     block of rows --encoded once--> member 0 -> outputs * weight 0  \
                                     member 1 -> outputs * weight 1   + -> float64, in order of members -> float32
                                     ...                             /
 
-Outputs are probabilities or targets. They are the same bit for bit on any number of threads, since each member's are
-and the order of summation is fixed. Prediction time is the sum over the members.
+Outputs are probabilities or targets. They are bit-identical on any number of threads, since the outputs of each member
+are, and the order of summation is fixed. Prediction time is the sum over the members.
 
 Selection is greedy, with replacement, by the predictions for the validation rows:
 
-    first draws: the best model; also the next four and the best model of the other type (network or trees), unless
-                 clearly worse
-    draw t + 1: the model that, averaged with the first t draws, gives the lowest loss
-    after `size` draws: the draws after the lowest loss (ties: the earlier) are undone, except the first draws; the
+    first draws: the best model; also the next four models and the best model of the other type (network or trees),
+    unless clearly worse draw t + 1: the model whose average with the first t draws has the lowest loss after `size`
+    draws: the draws after the lowest loss (ties: the earlier) are undone, except the first draws; the
                  weights are shares of the remaining draws
 
 Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Starting with
-several models follows their section 2.2: with few validation rows, a single lucky model might be the only one drawn. If
-there are more trees than networks, lucky trees are more likely, so both the best network and the best trees are tried
-first. Clearly worse means worse by more than two standard errors of the difference, paired by rows. Unlike in the
-paper, there is no bagging.
+several models follows their section 2.2: with few validation rows, only a single lucky model might be drawn. If there
+are more trees than networks, lucky trees are more likely, so both the best network and the best trees are tried first.
+A model is clearly worse if the mean of the loss differences per row is more than two standard errors above 0. Unlike in
+the paper, there is no bagging.
 
 Loss:        per row, the squared error of probabilities (Brier score) or of standardized targets, averaged over
-             outputs; the pinball loss or Poisson deviance if networks were trained with it; for the metric log_loss
-             the negated logarithm of the label's probability. The loss is the weighted mean over rows. It is also used
-             if the metric is accuracy or AUC. These depend only on labels or ranks, so with few rows many averages
-             would have the same value.
-Order:       among equal losses the first network wins. Rows are summed in NumPy's fixed order on one thread, so the
-             outcome depends only on the predictions.
+             outputs; the pinball loss or Poisson deviance if networks were trained with it; for the metric log_loss the
+             negated logarithm of the label's probability. The loss is the weighted mean over rows. It is also used if
+             the metric is accuracy or AUC, because these depend only on labels or ranks, so that with few rows many
+             averages would have the same value.
+Order:       among networks with equal losses the first is drawn. Rows are summed in NumPy's fixed order on one thread,
+             so the outcome depends only on the predictions.
 Cost:        size * networks passes over the rows. Memory: 8 bytes per network and row; for regression, per target too.
 """
 
@@ -50,9 +49,9 @@ RowLosses: TypeAlias = Callable[[Numbers], Numbers]
 Member: TypeAlias = Network | Trees
 
 MOST_FIRST = 5
-"""The most networks that are tried in the first draws."""
+"""The maximum number of networks that are tried in the first draws."""
 CLEARLY = 2.0
-"""A network that is worse than another by more standard errors than this is clearly worse."""
+"""A network is clearly worse than another if it is worse by more than this number of standard errors."""
 _LEAST_PROBABILITY = np.finfo(np.float32).tiny
 """The lower bound of probabilities, as in the core's log_loss: a probability of 0 costs 87, not infinity."""
 
@@ -60,8 +59,8 @@ _LEAST_PROBABILITY = np.finfo(np.float32).tiny
 class Ensemble(Model):
     """A weighted mean of trained networks and boosted trees.
 
-    It comes from `Result.ensemble` or `ash.load`; do not construct it yourself. It predicts and scores like a network,
-    and can be saved and pickled. Probabilities are averaged as such; targets are averaged in the units of y.
+    It is returned by `Result.ensemble` or `ash.load`; do not construct it yourself. It predicts and scores like a
+    network, and can be saved and pickled. Probabilities are averaged directly, and targets in the units of y.
 
     Attributes
     ----------
@@ -74,11 +73,11 @@ class Ensemble(Model):
     metric : str
         The metric of the run; "neg_log_loss" or "neg_root_mean_squared_error" if a user's scorer scored the run.
     validation_score : float
-        Its score in that metric on the rows by which it was selected; higher is better. It is optimistic, like the best
-        score of a run. After cross-validation it is the score of the networks of the folds, each on the rows held out
-        from its training.
+        The ensemble's score in that metric on the rows by which it was selected; higher is better. It is optimistic,
+        like the best score of a run. After cross-validation it is the score of the folds' networks, each on the rows
+        held out from its training.
     record : RunRecord or None
-        The record of the run, which trains the ensemble again; None for files of older versions.
+        The record of the run, by which the ensemble can be trained again; None for files of older versions.
 
     Examples
     --------
@@ -114,7 +113,7 @@ class Ensemble(Model):
         return all(member.is_exponential for member in self.members)
 
     def weighted_members(self) -> list[tuple[Member, float]]:
-        """Return the members, each with its weight."""
+        """Return a list of (member, weight)."""
         return list(zip(self.members, self.weights.tolist(), strict=True))
 
     def file_parts(self) -> FileParts:
@@ -141,7 +140,7 @@ class Ensemble(Model):
 
 
 def average(outputs: Any, weights: Numbers) -> NDArray[np.float32]:
-    """Return the weighted mean of float32 arrays of one shape, summed in float64 in their order; weights sum to 1."""
+    """Return the weighted mean of float32 arrays of equal shape, summed in order in float64; weights must sum to 1."""
     total: Any = 0.0
     for each, weight in zip(outputs, weights.tolist(), strict=True):
         total = total + weight * each.astype(np.float64)
@@ -161,16 +160,16 @@ def _rebuild(
 
 
 def label_probabilities(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return [networks, rows]: the probability that each network gives to the label of each row.
+    """Return the probability that each network gives to the label of each row: [networks, rows].
 
-    `predictions` [networks, rows, classes] are probabilities, and `labels` [rows] are class numbers, also in the
-    functions below.
+    Here and in the functions below, `predictions` [networks, rows, classes] are probabilities, and `labels` [rows] are
+    class numbers.
     """
     return predictions[:, np.arange(len(labels)), labels].astype(np.float64)
 
 
 def class_errors(predictions: NDArray[np.float32], labels: NDArray[np.int64]) -> Numbers:
-    """Return [networks, rows, classes]: the probabilities, minus 1 for the true class."""
+    """Return the probabilities, minus 1 for the true class: [networks, rows, classes]."""
     errors = predictions.astype(np.float64)
     errors[:, np.arange(len(labels)), labels] -= 1
     return errors
@@ -184,20 +183,20 @@ def target_errors(predictions: NDArray[np.float32], targets: Numbers, scale: Num
 
 
 def elementary(function: str, x: NDArray[Any]) -> Numbers:
-    """Return "exp" or "log" of an array in single precision, computed by the core, since NumPy's depend on the CPU."""
+    """Return "exp" or "log" of an array, computed by the core in float32, since NumPy's results depend on the CPU."""
     found = _core.evaluate_elementary(function, np.asarray(x, np.float32).ravel())
     return found.reshape(x.shape).astype(np.float64)
 
 
 def row_losses(averaged: Numbers) -> Numbers:
-    """Return the loss of each row for the mean of label probabilities [rows] or of target errors [rows, outputs]."""
+    """Return the loss of each row, given averaged label probabilities [rows] or averaged errors [rows, outputs]."""
     if averaged.ndim == 1:
         return -elementary("log", np.maximum(averaged, _LEAST_PROBABILITY))
     return np.asarray(np.square(averaged).mean(axis=1))
 
 
 def mean_loss(losses: Numbers, weights: Numbers | None) -> float:
-    """Return the weighted mean over rows."""
+    """Return the weighted mean of the rows' losses."""
     return float(losses.mean() if weights is None else (weights * losses).sum() / weights.sum())
 
 
@@ -211,7 +210,7 @@ def pinball_losses(level: float) -> RowLosses:
 
 
 def poisson_losses(targets: Numbers) -> RowLosses:
-    """Return a function of averaged predictions [rows, 1]: half the Poisson deviance per row, up to a constant."""
+    """Return a function from averaged predictions [rows, 1] to half the Poisson deviance per row, up to a constant."""
 
     def losses(averaged: Numbers) -> Numbers:
         logarithms = elementary("log", np.maximum(averaged, _LEAST_PROBABILITY))
@@ -227,11 +226,12 @@ def select(
     losses_of: RowLosses = row_losses,
     others: Sequence[int] = (),
 ) -> NDArray[np.int64]:
-    """Return how often each network was drawn in at most `size` draws: int64 [networks], the first at least once.
+    """Return how often each network was drawn in at most `size` draws: int64 [networks].
 
-    `terms` [networks, rows, ...] are averaged: `label_probabilities`, `class_errors`, `target_errors` or predictions,
-    with the best network first. `weights` [rows] are the weights of the rows, and `losses_of` returns the loss of each
-    row for an average of the terms. `others` are the best models of the other kind, which the first draws also try.
+    The first network is drawn at least once. `terms` [networks, rows, ...] are the values to average:
+    `label_probabilities`, `class_errors`, `target_errors` or predictions, with the best network first. `weights` [rows]
+    are the weights of the rows, and `losses_of` returns the loss of each row for an average of the terms. `others` are
+    the best models of the other kind, which the first draws also try.
     """
     tried = [*others, *range(1, min(MOST_FIRST, size, len(terms)))]
     first = sorted(_first_draws(terms, weights, losses_of, tried)[:size])
@@ -252,7 +252,7 @@ def select(
 
 
 def _first_draws(terms: Numbers, weights: Numbers | None, losses_of: RowLosses, tried: Sequence[int]) -> list[int]:
-    """Return the best network, and those of the networks in `tried` that are not clearly worse on these rows."""
+    """Return the best network, and the networks in `tried` that are not clearly worse on these rows."""
     best = losses_of(terms[0])
     count = len(best) if weights is None else float(weights.sum())
     first = [0]

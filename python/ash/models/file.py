@@ -1,4 +1,4 @@
-"""Writes a model as one safetensors file: numbers as tensors, and everything else as a JSON text in the metadata.
+"""Writes a model as one safetensors file: tensors for numbers, and a JSON text in the metadata for everything else.
 
     tensors    weight.0 [inputs, outputs] float32, bias.0 [outputs] float32, weight.1, ...
                embedding [parameters, numbers] float32, if numbers are embedded
@@ -19,11 +19,10 @@
     ensemble   the tensors of its members as 0.weight.0, 0.bias.0, ..., 1.trees, ...; weights [members] float64;
                statistics and neighbors once; format "ash-ensemble", in which "members" has the entries of each member
 
-Invariants: (1) loading runs no code from the file and uses nothing before everything is checked: names, dtypes, shapes
-(against each other and against the metadata) and that numbers are finite; (2) a malformed file raises ModelFormatError,
-which names the path; a missing or unreadable file raises OSError; (3) saving writes a temporary file next to the
-target, flushes it to disk and then renames it, so a crash leaves the old file intact; (4) equal models have equal
-bytes.
+Invariants: (1) loading runs no code from the file, and uses nothing before everything is checked: names, dtypes, shapes
+(which must fit each other and the metadata) and finite numbers; (2) a malformed file raises ModelFormatError, which
+names the path; a missing or unreadable file raises OSError; (3) saving writes a temporary file next to the target,
+flushes it to disk and then renames it, so a crash leaves the old file intact; (4) equal models have equal bytes.
 """
 
 import hashlib
@@ -48,9 +47,10 @@ from ash.run_record import RunRecord
 FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT = "ash-network", "ash-trees", "ash-ensemble"
 VERSIONS = (1, 2, 3)
 """Versions of the format. Version 2 adds exponentials, bounds of targets and quantiles; version 3 adds trees. A file
-has the lowest version that can hold the model, so that older versions of ash can read as many files as possible."""
+has the lowest version that can represent its model, so that older versions of ash can read as many files as
+possible."""
 KEY, DIGEST = "ash", "sha256"
-"""Metadata keys of our JSON text and of the checksum."""
+"""Metadata keys of ash's JSON text and of the checksum."""
 HEAD = 8
 """Size in bytes of the header length at the start of a safetensors file."""
 WEIGHTS = "weights"
@@ -58,22 +58,22 @@ WEIGHTS = "weights"
 TREES = "trees"
 """The tensor with the text of boosted trees."""
 EXPONENTIAL = "exponential"
-"""The entry of a network whose targets are target_mean * exp(target_scale * output)."""
+"""The metadata entry of a network whose targets are target_mean * exp(target_scale * output)."""
 QUANTILE = "quantile"
-"""The entry with the level of the quantile that a model predicts."""
+"""The metadata entry with the level of the quantile that a model predicts."""
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
 """Tensors with the bounds of predicted targets; present if a bound is finite."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
-"""NumPy's dtype kinds of labels that can be saved, with the type of their values in JSON."""
+"""NumPy's dtype kinds of labels that can be saved, each with the Python type of the values that are written as JSON."""
 
 FileParts: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 """Entries of the metadata, and tensors by name."""
 
 
 class MalformedError(Exception):
-    """A file is malformed; the message lacks the file's path, which the caller adds."""
+    """Raised if a file is malformed. The message lacks the file's path, which the caller adds."""
 
 
 def check_format(condition: bool, wrong: str) -> None:
@@ -106,7 +106,7 @@ def save(
 
 
 def _version(about: Mapping[str, Any], tensors: Collection[str]) -> int:
-    """Return the lowest version that can hold a model."""
+    """Return the lowest version that can represent a model."""
     if any(is_trees(name) for name in tensors):
         return 3
     entries = {name for each in (about, *about.get("members", ())) for name in each}
@@ -131,14 +131,14 @@ def _with_sorted_metadata(content: bytes) -> bytes:
 def model_digest(
     parts: FileParts, encoding: Encoding, classes: NDArray[Any] | None, target_names: tuple[str, ...] | None
 ) -> str:
-    """Return a hash (64 hexadecimal digits) of everything predictions depend on: weights, calibration, encoding, ..."""
+    """Return a hash (64 hexadecimal digits) of all that determines predictions: weights, calibration, encoding, ..."""
     about, tensors = _whole(parts, encoding, target_names)
     about["classes"] = None if classes is None else list(map(repr, classes.tolist()))
     return digest(json.dumps(about, allow_nan=False, default=_plain, sort_keys=True), tensors)
 
 
 def _whole(parts: FileParts, encoding: Encoding, target_names: tuple[str, ...] | None) -> FileParts:
-    """Return a model's entries and tensors, together with those of its encoding and its target names."""
+    """Return a model's entries and tensors, including those of its encoding and the entry for its target names."""
     about, tensors = parts
     columns, tables = encoding_parts(encoding)
     return {**about, "encoding": columns, "target_names": target_names}, {**tensors, **tables}
@@ -153,7 +153,7 @@ def core_parts(core: _core.Network) -> dict[str, Any]:
 def network_parts(
     core: _core.Network, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
 ) -> FileParts:
-    """Return the network's own parts: entries for the metadata, and tensors."""
+    """Return a network's metadata entries and tensors, without those of its encoding."""
     parts = core_parts(core)
     tensors = {name: np.ascontiguousarray(parts[name]) for name in VECTORS}
     for layer, (weight, bias) in enumerate(zip(parts["weights"], parts["biases"], strict=True)):
@@ -176,7 +176,7 @@ def trees_arguments(core: _core.Trees) -> dict[str, Any]:
 def trees_parts(
     core: _core.Trees, text: str, params: Mapping[str, Any], metric: str, score: float, quantile: float | None = None
 ) -> FileParts:
-    """Return the trees' own parts: entries for the metadata, and tensors."""
+    """Return the trees' metadata entries and tensors, without those of their encoding."""
     tensors: dict[str, NDArray[Any]] = {TREES: np.frombuffer(text.encode(), np.uint8)}
     tensors |= {name: getattr(core, name) for name in UNITS} | _bound_tensors(core)
     own = {"params": dict(params), **_target_entries(core, quantile), **_score_entries(metric, score)}
@@ -194,7 +194,7 @@ def _target_entries(core: _core.Network | _core.Trees, quantile: float | None) -
 
 
 def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], metric: str, score: float) -> FileParts:
-    """Return the entries and tensors of an ensemble; each member's tensors have its number as a prefix."""
+    """Return the entries and tensors of an ensemble. The names of a member's tensors begin with the member's number."""
     members, tensors = [], {WEIGHTS: np.array(weights)}
     for number, (entries, own) in enumerate(models):
         members.append({key: value for key, value in entries.items() if key != "format"})
@@ -203,7 +203,7 @@ def ensemble_parts(models: Sequence[FileParts], weights: NDArray[np.float64], me
 
 
 def digest(text: str, tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Return the SHA-256 of the metadata and of all tensors by name, which detects any flipped bit."""
+    """Return the SHA-256 of the metadata and of all tensors in order of name, which detects any flipped bit."""
     hashed = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]

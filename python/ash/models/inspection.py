@@ -3,15 +3,15 @@
     cells of one column shuffled among the rows  ->  the score falls by the importance of the column
     all rows have the same value in one column   ->  the mean prediction is the partial dependence for this value
 
-Both are computed on a sample of the validation rows. A result holds its own copy of these cells, so it does not keep
-the user's table in memory. The sample is encoded once, and the features of a column are shuffled together. If there are
-neighbor features, which depend on several columns, the rows are encoded again each time.
+Both are computed on a sample of the validation rows. A result has its own copy of the sample, so it does not keep the
+user's table in memory. The sample is encoded once, and all features of a column are shuffled together. If there are
+neighbor features, which depend on several columns, the sample is encoded again for each change.
 
 Sources: Breiman, Random Forests, Machine Learning 45, 2001; Friedman, Greedy Function Approximation, Annals of
 Statistics 29, 2001.
 
 Order:  the shuffles have a fixed seed, so equal models have equal results.
-Cost:   importance needs REPEATS predictions of the sample per column, partial dependence one per value.
+Cost:   importance takes REPEATS predictions of the sample per column, and partial dependence one prediction per value.
 """
 
 import math
@@ -32,12 +32,12 @@ from ash.models.model import Model
 from ash.options import Options, core_loss
 
 MOST_ROWS = 1_000
-"""The most rows in a sample."""
+"""The maximum number of rows in a sample."""
 MOST_COLUMNS = 200
 """Wider tables are not sampled, since the cost grows with the square of the number of columns."""
 REPEATS = 5
 VALUES, LEVELS = 20, 10
-"""The most values of a number or date, and the most levels of a category, in partial dependence."""
+"""The maximum number of values in partial dependence: for numeric and date columns, and for categories."""
 
 Order = NDArray[np.int64]
 Numbers = NDArray[np.float64]
@@ -54,7 +54,7 @@ class Sample:
         The targets; for classification, class numbers in one column.
     weights : float64 array [rows] or None
     level : float
-        The quantile that the model predicts; 0.5 if it predicts none.
+        The quantile that the model predicts; 0.5 if it does not predict a quantile.
     """
 
     frame: Frame
@@ -93,7 +93,7 @@ def sample_of(split: Split, options: Options) -> Sample | None:
 
 
 def importances(model: Model, sample: Sample, threads: int | None = None) -> Numbers:
-    """Return by how much the score falls when the cells of a column are shuffled: float64 [columns, REPEATS].
+    """Return the fall of the score when the cells of one column are shuffled: float64 [columns, REPEATS].
 
     The score is in the model's metric. If the metric is a user's function, or is undefined on the sample, the score is
     the negated log loss or root mean squared error.
@@ -122,7 +122,7 @@ def partial_dependence(model: Model, sample: Sample, place: int, threads: int | 
 
 
 class _Cells:
-    """The rows of a sample, scored and predicted after the cells of a column are replaced by those of other rows."""
+    """The rows of a sample, predicted and scored after the cells of one column are replaced by cells of other rows."""
 
     def __init__(self, model: Model, sample: Sample, threads: int | None) -> None:
         self._model, self._sample, self._threads = model, sample, threads
@@ -139,7 +139,7 @@ class _Cells:
         return float(_core.score(metric, self._sample.targets, outputs, classes, counts, level))
 
     def outputs(self, place: int = 0, order: Order | None = None) -> NDArray[np.float32]:
-        """Return the model's predictions if the column at index `place` has the cells of the rows `order`."""
+        """Return the model's predictions after the column at index `place` got the cells of the rows `order`."""
         frame, block = self._sample.frame, self._block
         if order is None:
             return self._model.predict_frame(frame, self._threads)
@@ -155,7 +155,7 @@ class _Cells:
 
 
 def _quantiles(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int], list[float | str | None]]:
-    """Return rows at evenly spaced quantiles of the column, and the rows' numbers, or dates as text."""
+    """Return rows at evenly spaced quantiles of a column, and the column's values in these rows, with dates as text."""
     numbers = frame.columns[place].numbers(slice(None))
     order = np.argsort(numbers, kind="stable")[: int(np.count_nonzero(~np.isnan(numbers)))]
     if not len(order):
@@ -169,7 +169,7 @@ def _quantiles(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int
 
 
 def _levels(frame: Frame, place: int, column: ColumnSchema) -> tuple[list[int], list[float | str | None]]:
-    """Return one row for each of the column's most frequent levels, and the levels; missing cells count as a level."""
+    """Return one row for each of a column's most frequent levels, and these levels; missing cells count as a level."""
     cells = [None if column.is_missing(cell) else cell for cell in frame.columns[place].cells(slice(None))]
     counts = Counter(cells)
     levels = sorted(counts, key=lambda level: (-counts[level], level is None, level or ""))[:LEVELS]

@@ -1,11 +1,11 @@
-"""Reads boosted trees in LightGBM's text format into the tables that the core takes. LightGBM is not needed.
+"""Reads boosted trees in LightGBM's text format into the tables that the core accepts. LightGBM is not needed.
 
     header         "tree", version=v4, num_class=1, objective=..., tree_sizes=<characters of each tree>, a blank line
     each tree      Tree=0, num_leaves=31, split_feature=..., threshold=..., two blank lines
-    end of trees   the rest (importances, training settings) does not affect predictions
+    end of trees   the rest of the text (importances, training settings) does not affect predictions
 
-A text may come from an untrusted source. It is only split and its numbers converted, so memory is proportional to its
-length. The core checks the structure of the trees (cpp/ash/train/trees.hpp). A text raises MalformedError if it is
+A text may be from an untrusted source. It is only split, and its numbers are converted, so memory is proportional to
+its length. The core checks the structure of the trees (cpp/ash/train/trees.hpp). MalformedError is raised if a text is
 malformed or uses prediction rules that the core does not support.
 """
 
@@ -35,11 +35,11 @@ TREE_KEYS = {
     *("internal_value", "internal_weight", "internal_count", "is_linear", "shrinkage"),
 }
 MOST = repr(sys.float_info.max)
-"""Replaces a threshold of "inf": every number is at most this, so only missing cells can take the other branch."""
+"""Replaces a threshold of "inf": every number is at most MOST, so only missing cells can take the other branch."""
 MISSING = {0: 0, 2: 0, 8: 2, 10: 1}
-"""Where NaN goes (the core's NanGoes), for each decision_type of a node. The bits of decision_type mean: 1: the node
-splits categories; 2: missing values go left; 4: zeros are missing; 8: NaN is missing. Without 4 and 8, NaN counts as
-zero."""
+"""The side to which NaN goes (the core's NanGoes), for each decision_type of a node. The bits of decision_type mean: 1:
+the node splits categories; 2: missing values go left; 4: zeros are missing; 8: NaN is missing. Without bits 4 and 8,
+NaN counts as zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +51,17 @@ class TreesText:
     """The number of classes; 0 for regression."""
     features: int
     tables: dict[str, NDArray[Any]]
-    """leaf_starts, feature, threshold, left, right, missing and leaf_values, as `_core.Trees` takes them."""
+    """leaf_starts, feature, threshold, left, right, missing and leaf_values, as `_core.Trees` accepts them."""
 
 
 def predicting_part(text: str) -> str:
-    """Return a text without the part after its trees, which has settings such as the number of training threads."""
+    """Return a text without the part after its trees, which has only settings such as the number of threads."""
     trees, end, _ = text.partition("\n" + END)
     return trees + end
 
 
 def read_trees(text: str) -> TreesText:
-    """Return the contents of a text in LightGBM's format, or raise MalformedError."""
+    """Return the contents of a text in LightGBM's format; raise MalformedError if it is malformed or not supported."""
     head, blank, rest = text.partition("\n\n")
     check_format(head.startswith("tree\n") and bool(blank), "it does not start like a LightGBM model")
     header = _entries(head.split("\n")[1:], "its header")
@@ -83,7 +83,7 @@ def read_trees(text: str) -> TreesText:
 
 
 def _classes(header: dict[str, str]) -> int:
-    """Return the number of classes, 0 for regression; raise MalformedError if objective and counts disagree."""
+    """Return the number of classes, 0 for regression; raise MalformedError if the objective contradicts the counts."""
     objective = header["objective"]
     counts = tuple(_count(header[name], name) for name in ("num_class", "num_tree_per_iteration"))
     if objective in REGRESSIONS or objective == "binary sigmoid:1":
@@ -98,7 +98,7 @@ def _classes(header: dict[str, str]) -> int:
 
 
 def _read_tree(tree: str, number: int, columns: dict[str, list[str]]) -> int:
-    """Append a tree's numbers, still as text, to the columns, and return the tree's number of leaves."""
+    """Append a tree's numbers, still as text, to the columns; return the number of leaves."""
     name = f"tree {number}"
     is_whole = tree.startswith(f"Tree={number}\n") and tree.endswith("\n\n\n")
     check_format(is_whole, f"{name} does not begin or end where tree_sizes says")
@@ -156,7 +156,7 @@ def _integers(values: list[str], name: str) -> NDArray[np.int32]:
 
 
 def _floats(values: list[str], name: str, words: Mapping[str, str] = MappingProxyType({})) -> NDArray[np.float64]:
-    """Convert texts to finite numbers, after replacing the given words."""
+    """Convert texts to finite numbers, after replacing the keys of `words` by their values."""
     values = [words.get(value, value) for value in values]
     _check_characters(values, name, "-+.e0123456789")  # excludes nan, inf and 1_000
     try:

@@ -1,9 +1,9 @@
-"""Reads a model file, and checks everything in it before anything is used. ash/models/file.py describes the layout.
+"""Reads a model file, and checks all its contents before using them. ash/models/file.py describes the layout.
 
     tensors, metadata -> checksum -> metadata of each member -> encoding, labels -> tensors of each member -> the core
 
-A file may come from an untrusted source, so no size that it merely claims is allocated. Tensors have already been read,
-so they are no larger than the file, and labels are bounded by LARGEST_LABELS.
+A file may be from an untrusted source, so no memory is allocated for a size that the file only claims. Tensors are no
+larger than the file, since they are read before they are checked, and labels are bounded by LARGEST_LABELS.
 """
 
 import itertools
@@ -51,17 +51,17 @@ from ash.space.hyperparameters import ACTIVATIONS
 FORMATS = (FORMAT, TREES_FORMAT, ENSEMBLE_FORMAT)
 TREES_KEYS = {"params", "metric", "validation_score"}
 NETWORK_KEYS = TREES_KEYS | {"activations", "numbers"}
-"""The metadata entries that each member of an ensemble has; all members share the other entries."""
+"""The metadata entries that a network in an ensemble has of its own. All members share the other entries."""
 CLIP = 3.0
 """The limit of a clipped input; the limit of other inputs is 0."""
 EMBEDDED = 3
-"""The number of inputs that an embedding adds to the first layer for each number, besides the number itself."""
+"""The number of inputs that an embedding adds to the first layer per number, in addition to the number itself."""
 PARAMETERS = 83
 """The number of parameters of an embedding per number (cpp/ash/kernels/embedding.hpp)."""
 ROOM = 2**20
-"""The number of bytes that must be allocatable before a file is read."""
+"""The number of bytes that are allocated as a test before a file is read."""
 LARGEST_LABELS = 2**28
-"""The most bytes of labels, since a dtype such as <U100000000 makes a few labels huge."""
+"""The maximum bytes of labels, since a dtype such as <U100000000 makes even a few labels huge."""
 
 
 def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
@@ -75,7 +75,7 @@ def load(path: str | os.PathLike[str]) -> Network | Trees | Ensemble:
     Returns
     -------
     Network, Ensemble or Trees
-        The model; its predictions equal those of the saved one bit for bit.
+        The model; its predictions equal those of the saved model bit for bit.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def _read_model(tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> Netw
 
 
 def _read_record(facts: Any) -> RunRecord | None:
-    """Return the record of the run, or None if the file has none; its options are checked when it is used."""
+    """Return the record of the run, or None if the file has none. The record's options are checked when it is used."""
     if facts is None:
         return None
     try:
@@ -234,7 +234,7 @@ def _check_fit(
     features: int,
     outputs: int,
 ) -> None:
-    """Raise MalformedError unless a member fits the columns and labels of the file."""
+    """Raise MalformedError unless a network or trees fit the columns and labels of the file."""
     check_format(BOUNDS[0] not in tensors or about["version"] > 1, "bounds of targets need version 2 of the format")
     check_format(
         encoding.features == features, f"the model has {features} inputs, but its columns give {encoding.features}"
@@ -291,7 +291,7 @@ def _parse_metadata(text: str) -> dict[str, Any]:
 
 
 def _check_metadata(about: dict[str, Any]) -> None:
-    """Raise MalformedError unless the entries are those of a saved network or trees; labels are checked later."""
+    """Raise MalformedError unless the entries are valid for a network or trees; labels are checked later."""
     if about["format"] == TREES_FORMAT:
         check_format(about["version"] > 2, "boosted trees need version 3 of the format")
     else:
@@ -337,7 +337,7 @@ def _task(about: dict[str, Any]) -> str:
 def _split_members(
     tensors: Mapping[str, NDArray[Any]], about: dict[str, Any]
 ) -> list[tuple[dict[str, NDArray[Any]], dict[str, Any]]]:
-    """Return each ensemble member's tensors and entries, not yet checked, in the form of a single model's."""
+    """Return the unchecked tensors and entries of each ensemble member, in the form of a single model."""
     members = about.get("members")
     if not is_list_of(members, dict) or not members:
         raise MalformedError("members is not a list of networks and trees")
@@ -372,7 +372,7 @@ def _read_weights(tensors: Mapping[str, NDArray[Any]], members: int) -> NDArray[
 
 
 def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[int]) -> None:
-    """Raise MalformedError unless the tensors fit these layers and numbers and each other, and are finite."""
+    """Raise MalformedError unless the tensors are finite, and fit these layers, these numbers and each other."""
     bounds = BOUNDS if BOUNDS[0] in tensors else ()
     wanted = {name: ("float64", 1) for name in (*VECTORS, *bounds)}
     if numbers:
@@ -380,7 +380,7 @@ def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
     for layer in range(layers):
         wanted[f"weight.{layer}"] = ("float32", 2)
         wanted[f"bias.{layer}"] = ("float32", 1)
-        if "share.0" in tensors and layer + 1 < layers:  # either all or no hidden layers have parametric activations
+        if "share.0" in tensors and layer + 1 < layers:  # either all hidden layers have parametric activations, or none
             wanted[f"share.{layer}"] = ("float32", 1)
     _check_tensors(tensors, wanted, f"{layers} layer(s)")
     features = len(tensors["input_center"])
@@ -406,7 +406,7 @@ def _check_layers(tensors: dict[str, NDArray[Any]], layers: int, numbers: list[i
 
 
 def _check_tensors(tensors: dict[str, NDArray[Any]], wanted: Mapping[str, tuple[str, int]], what: str) -> None:
-    """Raise MalformedError unless the tensors have these names, dtypes and axes, and hold valid numbers."""
+    """Raise MalformedError unless the tensors have these names, dtypes and numbers of axes, and hold valid numbers."""
     check_format(tensors.keys() == wanted.keys(), f"tensors {sorted(tensors)} are not those of {what}")
     for name, (dtype, axes) in wanted.items():
         tensor = tensors[name]
@@ -417,7 +417,7 @@ def _check_tensors(tensors: dict[str, NDArray[Any]], wanted: Mapping[str, tuple[
 
 
 def _check_units(tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Raise MalformedError unless the targets' scales and bounds fit their means, and the scales are positive."""
+    """Raise MalformedError unless the targets' scales and bounds match their means, and the scales are positive."""
     for name in ("target_scale", *BOUNDS):
         fits = name not in tensors or tensors[name].shape == tensors["target_mean"].shape
         check_format(fits, f"{name} does not match target_mean")
@@ -425,7 +425,7 @@ def _check_units(tensors: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _read_labels(saved: Any) -> NDArray[Any] | None:
-    """Return the sorted labels in their own dtype, None for regression; raise MalformedError for invalid labels."""
+    """Return the sorted labels in the user's dtype, None for regression; raise MalformedError for invalid labels."""
     if saved is None:
         return None
     check_format(isinstance(saved, dict) and saved.keys() == {"dtype", "values"}, "classes are not labels")

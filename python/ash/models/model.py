@@ -4,8 +4,8 @@
 
 A subclass only has to predict a block of encoded rows. Models are immutable and thread-safe.
 
-Exports are methods too; ash/export implements them. The code of each format is imported on first use. If a required
-package is not installed, an error names it.
+Exports are methods, which ash/export implements. The code of each format is imported on first use. If a required
+package is not installed, the error names the package.
 """
 
 import contextlib
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 BLOCK_CELLS = 2**22
 """The number of float64 cells that are encoded at a time: 32 MiB."""
 ROWS_WORTH_A_THREAD = 1024
-"""Up to this many rows, a second thread costs more than it saves."""
+"""For at most this many rows, a second thread costs more time than it saves."""
 
 
 class Model(ABC):
-    """The common base of networks, boosted trees and ensembles; see these classes.
+    """The base class of `Network`, `Trees` and `Ensemble`, which describe its attributes.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Model(ABC):
     _called = "the model"
     """The model's name in error messages."""
     quantile: float | None = None
-    """The level of the quantile that it predicts; None if it was not trained with the quantile loss."""
+    """The level of the quantile that the model predicts; None if it was not trained with the quantile loss."""
 
     @property
     def task(self) -> str:
@@ -95,7 +95,7 @@ class Model(ABC):
 
     @abstractmethod
     def weighted_members(self) -> Sequence[tuple[TrainedMember, float]]:
-        """Return the networks and boosted trees, each with its weight in the output, for exports."""
+        """Return the model's networks and boosted trees, each with its weight in the output; used by exports."""
 
     @abstractmethod
     def file_parts(self) -> FileParts:
@@ -110,9 +110,9 @@ class Model(ABC):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (rows, n_features_in_)
-            The same columns as in training, matched by name if both tables have names, else by position. Numbers must
-            be finite or missing, unless infinite numbers were treated as missing in training.
+        X : array-like or DataFrame of shape (rows, n_features_in_) The same columns as in training, matched by name if
+            both tables have column names, otherwise by position. Numbers must be finite or missing, unless infinite
+            numbers were treated as missing in training.
         threads : int, optional
             As for `ash.tune`; by default 1 if there are few rows.
 
@@ -166,7 +166,7 @@ class Model(ABC):
             The true labels or targets. A label unknown to the model counts as wrong in "accuracy".
         metric : str, optional
             A metric of the task; "accuracy" or "r2" by default, as in scikit-learn. The pinball loss is computed at the
-            quantile that the model predicts, or at 0.5 if it predicts none.
+            quantile that the model predicts, or at 0.5 if it does not predict a quantile.
         threads : int, optional
             As for `predict`.
 
@@ -214,13 +214,13 @@ class Model(ABC):
 
     @property
     def digest(self) -> str:
-        """Return a hash of everything that predictions depend on, 64 hexadecimal digits; equal for equal models."""
+        """Return a hash (64 hexadecimal digits) of all that determines predictions. Equal models have equal hashes."""
         return model_digest(self.file_parts(), self.encoding, self.classes_, self.target_names)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
-        """Return a table's features as a network takes them: scaled and clipped numbers, one-hot levels, statistics.
+        """Return a table's features as a network gets them: scaled and clipped numbers, one-hot levels, statistics.
 
-        The module that `to_torch` returns takes the same features. `encoding.names` has their names.
+        The module that `to_torch` returns accepts these features. `encoding.names` has their names.
 
         Parameters
         ----------
@@ -250,16 +250,16 @@ class Model(ABC):
         return features
 
     def to_torch(self) -> "torch.nn.Module":
-        """Return a float32 PyTorch module that takes the features of `encode` and can be trained further.
+        """Return a float32 PyTorch module that accepts the features of `encode` and can be trained further.
 
             module = model.to_torch()
             module(torch.from_numpy(model.encode(X)))
 
-        The weights are copied. The module's parameters are everything that the network has learned: an embedding of
+        The weights are copied. The module's parameters include all that the network has learned: an embedding of
         numbers, factors of the inputs, weights and biases, and shares of the activations. The learned factors are
-        already multiplied into the first layer, so the module's factors start at 1. Dropout, weight decay and the like
-        are in `params`, not in the module. The module is returned in evaluation mode, which clips targets to their
-        bounds. Call ``module.train()`` before training it further.
+        already multiplied into the first layer, so the module's factors start at 1. Settings of the training, such as
+        dropout and weight decay, are in `params`, not in the module. The module is returned in evaluation mode, which
+        clips targets to their bounds. Call ``module.train()`` before training it further.
 
         Returns
         -------
@@ -295,12 +295,12 @@ class Model(ABC):
         for regression `target`, double [rows, targets].
 
         A missing number is NaN. A level that was not in the training data is treated as in `predict`. Some runtimes cut
-        off texts at a NUL character. If `predict` would refuse a row (because of infinite numbers, missing cells or
-        unknown levels, depending on the options of training), its probabilities or targets are NaN, and its label is
-        meaningless.
+        off texts at a NUL character. Depending on the options of training, `predict` refuses rows with infinite
+        numbers, missing cells or unknown levels. The probabilities or targets of such rows are NaN, and their labels
+        are meaningless.
 
-        Boosted trees compare numbers in double, and so does onnxruntime. A runtime that rounds numbers to float may
-        take the other branch for a number next to a threshold.
+        Boosted trees compare numbers in double precision, and so does onnxruntime. A runtime that rounds numbers to
+        float may take the other branch if a number is close to a threshold.
 
         Parameters
         ----------
@@ -336,11 +336,11 @@ class Model(ABC):
 
         `model::level` looks up a level by its UTF-8 text and returns a number, so a row is one flat array of numbers.
         `model::kUnknown` is a level that was not in the training data, and `model::column("age")` is the index of a
-        column. The header's `predict` returns false, and leaves the outputs unchanged, for rows that `Model.predict`
-        would refuse because of infinite numbers, missing cells or unknown levels, depending on the options of training.
-        It is thread-safe. Its buffers are on the stack: 4 bytes per feature and 8 per neuron of the widest layer, and 8
-        more per feature with boosted trees or the networks of several folds. Weights are exact. Sums are computed in
-        float for networks and in double for trees, so outputs agree to about 1e-6.
+        column. Depending on the options of training, `Model.predict` refuses rows with infinite numbers, missing cells
+        or unknown levels. For such rows the header's `predict` returns false, and leaves the outputs unchanged. It is
+        thread-safe. Its buffers are on the stack: 4 bytes per feature and 8 per neuron of the widest layer, and 8 more
+        per feature with boosted trees or the networks of several folds. Weights are exact. Sums are computed in float
+        for networks and in double for trees, so outputs agree to about 1e-6.
 
         g++ 12 compiles a network of 256-256-256 on 50 features (145,000 weights, 2.5 MB of text) in about one second,
         an ensemble of four such networks (11 MB) in two, and 1500 trees of 31 leaves (3 MB) in two.
@@ -368,9 +368,9 @@ class Model(ABC):
 
         It consists only of scikit-learn's own classes: ColumnTransformer, StandardScaler, OneHotEncoder, MLPClassifier
         or MLPRegressor, TransformedTargetRegressor for targets with bounds or logarithms, VotingClassifier or
-        VotingRegressor for an ensemble. So joblib or pickle can store it. It is meant for prediction; fitting it again
-        trains a different model. Categories are passed as text, missing cells as None or NaN. Each level is an input of
-        the network, so the first layer is large if there are many levels.
+        VotingRegressor for an ensemble. So joblib or pickle can store the pipeline. It is meant for prediction; fitting
+        it again trains a different model. Categories are passed as text, and missing cells as None or NaN. Each level
+        is an input of the network, so the first layer is large if there are many levels.
 
         Raises
         ------
@@ -397,7 +397,7 @@ class Model(ABC):
         threads : int, optional
             As for `predict`.
         expecting : str, optional
-            The model's name in an error about mismatched columns, by default "the network" or the like.
+            The model's name in an error about mismatched columns; by default a name such as "the network".
 
         Returns
         -------
@@ -407,7 +407,7 @@ class Model(ABC):
         frame = schema.read(frame, expecting or self._called)
         team = _team(frame.rows, threads)
         if self.encoding.takes_rows_as_they_are(frame):
-            with contextlib.suppress(ValueError):  # infinite or too large for float32: checked below
+            with contextlib.suppress(ValueError):  # infinite or too large for float32; checked below
                 return self._predict_rows(frame.matrix_rows(slice(None)), team)
         frame = schema.checked(frame)
         outputs = [
@@ -433,7 +433,7 @@ class Model(ABC):
         return self._predict_rows(block, _team(len(block), threads))
 
     def decide(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
-        """Convert outputs to labels or targets, as `predict` returns them.
+        """Convert outputs to the labels or targets that `predict` returns.
 
         Parameters
         ----------
@@ -447,7 +447,7 @@ class Model(ABC):
 
 
 def _team(rows: int, threads: int | None) -> int:
-    """Return the number of threads that predict this many rows: `threads` if given, otherwise one for few rows."""
+    """Return the number of threads to predict this many rows: `threads` if given, otherwise 1 if there are few rows."""
     return 1 if threads is None and rows <= ROWS_WORTH_A_THREAD else resolve_threads(threads)
 
 

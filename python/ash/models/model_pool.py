@@ -1,25 +1,26 @@
-"""Contains `Kept`, the best models of a run with their validation predictions, and calibrates classifiers.
+"""Contains `Kept`, which holds the best models of a run and their validation predictions, and calibrates classifiers.
 
 An ensemble can be selected from these models (ensemble.py) at any time, without the data of the run.
 
-Label smoothing makes probabilities too even. A classification network that was trained with it is calibrated first:
+Label smoothing makes probabilities too even. So a classification network that was trained with it is calibrated:
 
     probabilities of validation rows --> factor s with the lowest cross-entropy of softmax(s logits) --> last layer * s
 
 This is temperature scaling (Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017,
-section 4.2); 1 / s is their temperature. Predicted labels do not change. Networks that a user's function has scored are
-not calibrated. Neither are networks trained without label smoothing: if they are overconfident, they are overfitted,
-and the selection should take this into account.
+section 4.2), whose temperature is 1 / s. Predicted labels do not change. Networks that a user's function has scored are
+not calibrated. Networks trained without label smoothing are not calibrated either: if they are overconfident, they are
+overfitted, and the selection should take this into account.
 
-The mean of several networks is less confident than it should be. So all members of an ensemble are calibrated again, by
-the common factor with the lowest cross-entropy of their mean.
+The mean of several networks is not confident enough. So all members of an ensemble are calibrated again, by the common
+factor for which their mean has the lowest cross-entropy.
 
-If there are few rows and all are predicted correctly, the best factor would be infinite. So factors have a prior: their
-logarithm is normally distributed around 0. cpp/ash/train/evaluation.cpp scores candidates with the same factors.
+If all rows are predicted correctly, which is likely for few rows, the best factor would be infinite. So factors have a
+prior: their logarithm is normally distributed around 0. cpp/ash/train/evaluation.cpp scores candidates with the same
+factors.
 
-Order:   rows are summed by NumPy on one thread, so factors depend only on the predictions. They are the same whether a
-         row occurs twice or has weight 2.
-Cost:    the exponentials of the predictions, once per factor that is tried.
+Order:   rows are summed by NumPy on one thread, so factors depend only on the predictions. A row that occurs twice has
+         the same effect as a row with weight 2.
+Cost:    one pass of exponentials over the predictions per factor that is tried.
 """
 
 import math
@@ -59,14 +60,14 @@ from ash.space.hyperparameters import Params, to_settings
 KEEP = 32
 """The number of networks that a run keeps by default."""
 KEPT_OF_FOLDS = 12
-"""The number of candidates whose fold networks a cross-validated run keeps; more are rarely drawn."""
+"""The number of candidates whose fold networks a cross-validated run keeps. An ensemble rarely has more candidates."""
 MOST_DRAWS = 1024
-"""The most draws of an ensemble: each takes a pass over the predictions of all networks kept."""
+"""The maximum number of draws of an ensemble. Each draw takes a pass over the predictions of all kept networks."""
 PREDICTION_BYTES = 2**28
-"""The most bytes for the predictions of kept networks; by default, a run keeps no more networks than fit."""
+"""The maximum bytes for the predictions of kept networks. By default, a run keeps at most as many networks as fit."""
 
 ROOTS = (1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429)
-"""Powers of 2^(1/4) as constants, since powers computed by Python differ by platform."""
+"""Powers of 2^(1/4), as constants because powers that Python computes differ by platform."""
 STEPS = len(ROOTS)
 """The number of factors per octave that can be tried."""
 LOWEST, HIGHEST = -2, 3
@@ -78,16 +79,16 @@ _TINY = np.finfo(np.float32).tiny
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """The best candidates of a run, the best first (ties: lower loss, candidate, rung), each at its best rung.
+    """The best candidates of a run, each in its best rung; the best first (ties: lower loss, candidate, rung).
 
     Attributes
     ----------
     members : tuple of tuple of Network
-        For each candidate (at least one), the networks of all folds; their `validation_score` is that of the job.
+        For each candidate (at least one), the networks of all folds. Their `validation_score` is the score of the job.
     candidates, rungs : tuple of int
         The number of each candidate, and its best rung.
     factors : tuple of float
-        The calibration factors of their logits; 1 if a network is not calibrated.
+        The calibration factor of each candidate's logits; 1 if it is not calibrated.
     predictions : float32 array [networks, rows, outputs]
         For the validation rows: probabilities of classes, or targets in the units of y.
     targets : float64 array [rows, 1] or [rows, outputs]
@@ -116,7 +117,7 @@ class Kept:
         return tuple(each[0] for each in self.members)
 
     def of(self, candidates: Sequence[int]) -> "Kept":
-        """Return only these candidates, in the order of this object, or all candidates if none of these is kept."""
+        """Return a copy with only these candidates, in their current order, or with all if none of these is kept."""
         places = [place for place, candidate in enumerate(self.candidates) if candidate in candidates]
         if not places:
             return self
@@ -134,25 +135,28 @@ class Kept:
         return self._average(self.best_counts(size))
 
     def best_counts(self, size: int) -> NDArray[np.int64]:
-        """Return how often each candidate is drawn in at most `size` draws; with size 1 only the best one is drawn."""
+        """Return how often each candidate is drawn in at most `size` draws; for size 1, only the best is drawn."""
         terms, losses = self._terms()
         kinds = [type(each) for each in self.networks]
         others = [place for place, kind in enumerate(kinds) if kind is not kinds[0]][:1]
         return select(terms, self.weights, size, losses, others)
 
     def model_of(self, counts: NDArray[np.int64]) -> Model:
-        """Return the ensemble of candidates with these counts, or the first network if only it was drawn."""
+        """Return the ensemble of the candidates with these counts, or the first network if no other was drawn."""
         is_alone = counts[0] == counts.sum() and len(self.members[0]) == 1
         return self.networks[0] if is_alone else self._average(counts)
 
     def _terms(self) -> tuple[Numbers, RowLosses]:
-        """Return two arguments of `select`. They are not cached, since a pickled result would include them."""
+        """Return the arguments `terms` and `losses_of` of `select`.
+
+        They are not cached, since a pickled result would include them.
+        """
         best = self.networks[0]
         if self.loss == "poisson":
             return self.predictions.astype(np.float64), poisson_losses(self.targets)
         if best.classes_ is None:
             losses = pinball_losses(self.level) if self.loss == "pinball" else row_losses
-            # A single target needs no scaling relative to others.
+            # A single target needs no scaling relative to other targets.
             scale = np.ones(1) if self.targets.shape[1] == 1 else np.asarray(best.core.target_scale)
             return target_errors(self.predictions, self.targets, scale), losses
         labels = self.targets[:, 0].astype(np.int64)
@@ -179,7 +183,7 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return how many networks with predictions [rows, outputs] are kept: `keep`, or what PREDICTION_BYTES allows."""
+    """Return the number of networks to keep: `keep`, or as many as PREDICTION_BYTES allows for [rows, outputs]."""
     if keep is not None:
         return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
@@ -188,17 +192,17 @@ def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
 def prediction_bytes(kept: int, cells: int) -> int:
     """Return the bytes that the predictions of `kept` networks take until an ensemble is selected from them.
 
-    `cells` are validation rows times outputs. For each network there are float32 predictions and float64 errors. In
-    addition, `sharpness` or `select` temporarily need five float64 arrays for one network.
+    `cells` is the number of validation rows times outputs. For each network there are float32 predictions and float64
+    errors. In addition, `sharpness` or `select` temporarily needs five float64 arrays for one network.
     """
     return (12 * kept + 40) * cells
 
 
 class KeptTrees(Protocol):
-    """The interface of `ash.engine.tree_trainer.TreeTrainer` to the results of boosted-tree jobs."""
+    """The part of the interface of `ash.engine.tree_trainer.TreeTrainer` that gives access to results."""
 
     def job(self, candidate: int, rung: int) -> Any:
-        """Return a job's score, trees of each fold and predictions, or None if the job was done in an earlier run."""
+        """Return a job's result (score, trees of each fold, predictions), or None if the job ran in an earlier call."""
 
 
 def read_kept(
@@ -211,10 +215,10 @@ def read_kept(
 ) -> Kept | None:
     """Return the best models that have been kept so far, or None if nothing was kept.
 
-    The number of networks is limited by `work` multiply-adds for predicting the validation rows, but is at least one.
-    Boosted trees are not limited, since their predictions already exist. Predictions are those for the validation rows
-    of all folds, one fold after the other. Networks and predictions are calibrated. Models of several folds share the
-    encoding of all rows.
+    There are at most as many networks as can predict the validation rows with `work` multiply-adds, but at least one.
+    Boosted trees are not limited, since their predictions already exist. Predictions are for the validation rows of all
+    folds, one fold after the other. Networks and predictions are calibrated. Models of several folds share the encoding
+    of all rows.
     """
     networks, predictions = tuner.kept(work)
     if trees is not None:
@@ -289,11 +293,11 @@ def member_of(core: _core.Network | Boosted, fold: Fold, params: Params, options
 def sharpness(
     predictions: NDArray[np.float32], shares: Numbers, labels: NDArray[np.int64], weights: Numbers | None
 ) -> float:
-    """Return the common factor of the logits of all networks that gives their mean the lowest cross-entropy.
+    """Return the common factor of all networks' logits for which the networks' mean has the lowest cross-entropy.
 
-    `predictions` [networks, rows, classes] are averaged with `shares` [networks], `labels` [rows] are class numbers,
-    and `weights` [rows] are the weights of the rows. The search starts at 1 and moves in steps of 1 / `STEPS` octave
-    until neither neighbor is better.
+    `predictions` [networks, rows, classes] are averaged with the weights `shares` [networks]. `labels` [rows] are class
+    numbers, and `weights` [rows] are the weights of the rows. The search starts at 1 and moves in steps of 1 / `STEPS`
+    octave until neither neighbor is better.
     """
     count = len(labels) if weights is None else float(weights.sum())
 

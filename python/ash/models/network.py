@@ -1,6 +1,6 @@
 """Contains `Network`, the public model of a trained network.
 
-The core's network holds only numbers: weights and standardization. `Network` adds classes, names and facts about its
+The core's network holds only numbers: weights and standardization. `Network` adds classes, names and facts about the
 training. It is immutable and thread-safe.
 """
 
@@ -19,7 +19,7 @@ from ash.models.model import Model
 class Network(Model):
     """A trained multilayer perceptron with the scaling of its inputs and targets.
 
-    It comes from `Result.model` or `ash.load`; do not construct it yourself.
+    It is returned by `Result.model` or `ash.load`; do not construct it yourself.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Network(Model):
     encoding : ash.encoding.encoding.Encoding
         The columns of X in training, and how they are encoded as features of the network.
     feature_names : tuple of str or None
-        Column names of the DataFrame that it was trained on.
+        Column names of the DataFrame on which the network was trained.
     target_names : tuple of str or None
         Names of the columns of y.
     n_features_in_ : int
@@ -38,14 +38,14 @@ class Network(Model):
     n_outputs_ : int
         Number of columns of y.
     params : dict
-        The hyperparameters it was trained with.
+        The hyperparameters with which the network was trained.
     metric : str
-        The metric of the run that it comes from.
+        The metric of the run that trained the network.
     validation_score : float
-        Its score in that run; higher is better.
+        The network's score in that run; higher is better.
     record : RunRecord or None
-        The record of the run, which trains the model again; None for a network of a single fold, and for files of older
-        versions.
+        The record of the run, by which the model can be trained again; None for a network of a single fold, and for
+        files of older versions.
     core : ash._core.Network
         Weights, biases and scaling.
 
@@ -89,7 +89,7 @@ class Network(Model):
 
     @property
     def is_exponential(self) -> bool:
-        """Return whether its outputs are logarithms of the target."""
+        """Return whether the network's outputs are logarithms of the target."""
         return self.core.exponential
 
     def weighted_members(self) -> "list[tuple[Network, float]]":

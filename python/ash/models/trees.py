@@ -1,6 +1,6 @@
 """Contains `Trees`, the model of boosted trees. LightGBM or CatBoost trains them, and the core predicts with them.
 
-Trees take the same encoded rows as networks, but with unscaled numbers. They are immutable and thread-safe.
+Trees get the same encoded rows as networks, but with unscaled numbers. They are immutable and thread-safe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,26 +27,26 @@ class Boosted(NamedTuple):
 class Trees(Model):
     """Boosted trees, trained by LightGBM or CatBoost, with the scaling of their target.
 
-    It comes from `Result.model`, `ash.load` or the members of an ensemble; do not construct it yourself. It predicts
-    without the library that trained it.
+    It is returned by `Result.model` or `ash.load`, or is a member of an ensemble; do not construct it yourself. It
+    predicts without the library that trained it.
 
     Attributes
     ----------
     task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
         As in `Network`.
     params : dict
-        The hyperparameters it was trained with.
+        The hyperparameters with which the trees were trained.
     metric : str
-        The metric of the run that it comes from.
+        The metric of the run that trained the trees.
     validation_score : float
-        Its score in that run; higher is better.
+        The trees' score in that run; higher is better.
     core : ash._core.Trees
         The tables of the trees, and the scaling of the target.
     text : str
         The trees in LightGBM's format, even if CatBoost trained them; ``lightgbm.Booster(model_str=text)`` reads it.
         Its features are those of the encoding.
     record : RunRecord or None
-        The record of the run, which trains the model again; None for the trees of a single fold.
+        The record of the run, by which the model can be trained again; None for the trees of a single fold.
 
     Examples
     --------
@@ -89,7 +89,7 @@ class Trees(Model):
 
     @property
     def is_exponential(self) -> bool:
-        """Return whether its raw scores are logarithms of the target."""
+        """Return whether the raw scores are logarithms of the target."""
         return self.core.exponential
 
     def weighted_members(self) -> "list[tuple[Trees, float]]":
@@ -151,12 +151,12 @@ def core_of(
     text : str
         As returned by ``Booster.model_to_string()``.
     classes : int
-        0 for regression.
+        Number of classes; 0 for regression.
     target_mean, target_scale : array of shape (1,) or (classes,), optional
         A target is ``mean + scale * raw score``; the scores of classes are scaled likewise. By default 0 and 1.
     exponential : bool
-        Whether a target is ``mean * exp(scale * raw score)``, with a mean above 0, by default 1. Required by objectives
-        whose scores are logarithms.
+        Whether a target is ``mean * exp(scale * raw score)``; the mean is then above 0, and by default 1. Must be True
+        for objectives whose scores are logarithms.
     target_least, target_most : array of shape (1,), optional
         Bounds of predicted targets.
 

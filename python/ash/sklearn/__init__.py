@@ -1,4 +1,4 @@
-"""Estimators and searches with scikit-learn's conventions: `ASHClassifier`, `ASHRegressor` and the searches.
+"""Estimators and searches that follow scikit-learn's conventions.
 
     estimators.py            `ASHClassifier` and `ASHRegressor`: networks, tuned by the run of `ash.tune`
     search_cv.py             `ASHSearchCV`: any estimator, tuned by the run of `ash.tune_function`; its parts:
@@ -13,6 +13,6 @@
     resumable/               resumes the training of estimators
     cv_results.py            `cv_results_` of all four classes
 
-A job of a search returns its score and also the scores of its folds, which are kept in `FunctionResult.infos`. This
+A job of a search returns its score and the scores of its folds, which are stored in `FunctionResult.infos`. This
 package is imported only by the command line, and by `ash` when one of the four classes is used.
 """

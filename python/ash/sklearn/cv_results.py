@@ -1,4 +1,4 @@
-"""Builds `cv_results_` of the estimators and of the searches, with scikit-learn's columns, per candidate or per job."""
+"""Builds `cv_results_` of estimators and searches: scikit-learn's columns, with one row per candidate or per job."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -13,10 +13,11 @@ from ash.space.hyperparameters import Params
 
 
 class FoldInfo(NamedTuple):
-    """The results of a job in one fold: its times, and its scores by name on test rows and on request on training rows.
+    """The results of a job in one fold: its times, and its scores by name.
 
-    `curve` contains the earlier points (epochs, score) that a forecast needs. `rounds` is the best number of boosting
-    rounds, or None without early stopping.
+    `test` has the scores on test rows, and `train` the scores on training rows if these were requested. `curve`
+    contains the earlier points (epochs, score) that a forecast needs. `rounds` is the best number of boosting rounds,
+    or None without early stopping.
     """
 
     test: dict[str, float]
@@ -30,8 +31,9 @@ class FoldInfo(NamedTuple):
 class JobInfo(NamedTuple):
     """The results of a job in all folds.
 
-    `done` is the candidate's total epochs (with early stopping the best number of rounds), `trained` the epochs that
-    this job trained. `why` says why the job trained from scratch; it is empty if the job resumed training.
+    `done` is the candidate's total number of epochs (with early stopping, the best number of rounds). `trained` is the
+    number of epochs that this job trained. `why` says why the job trained from scratch; it is empty if the job resumed
+    training.
     """
 
     done: int
@@ -41,13 +43,13 @@ class JobInfo(NamedTuple):
 
     @property
     def rounds(self) -> int | None:
-        """Return the mean over the folds of the best number of rounds, or None without early stopping."""
+        """Return the best number of rounds, averaged over the folds, or None without early stopping."""
         found = [fold.rounds for fold in self.folds if fold.rounds is not None]
         return round(float(np.mean(found))) if found else None
 
 
 class ResultRow(NamedTuple):
-    """One row of a search's `cv_results_`: a candidate, a rung (-1 for none) and the candidate's total epochs after it.
+    """One row of a search's `cv_results_`: a candidate, a rung (-1 for none) and the total epochs after this rung.
 
     `info` has the results of the job; it is None if the job failed.
     """
@@ -60,13 +62,13 @@ class ResultRow(NamedTuple):
 
 
 def tuning_results(result: Result) -> dict[str, Any]:
-    """Return `cv_results_` of an estimator, with one row per candidate in the order of their numbers.
+    """Return `cv_results_` of an estimator, with one row per candidate in order of candidate number.
 
     Returns
     -------
     dict of arrays [candidates]
         `params` (a list of dicts), `param_<name>` (objects, masked for candidates without this hyperparameter),
-        `mean_test_score` (of the best job; NaN if none finished or it diverged), `split<fold>_test_score` and
+        `mean_test_score` (of the candidate's best job; NaN if no job has a score), `split<fold>_test_score` and
         `std_test_score` of the same job, `rank_test_score` (from 1), the finished `rungs` and `epochs`, and `fit_time`
         (seconds of all jobs of the candidate).
     """
@@ -89,7 +91,7 @@ def tuning_results(result: Result) -> dict[str, Any]:
 
 
 def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[ResultRow]:
-    """Return one row per candidate, for its best job (ties: the lowest rung); `infos` are the results of each job."""
+    """Return one row per candidate, for its best job (ties: the lowest rung). `infos` has the results of each job."""
     found = [ResultRow(params, candidate, -1, 0, None) for candidate, params in enumerate(result.params)]
     best = np.full(len(found), -np.inf)
     for candidate, rung, score, info in zip(*_of_jobs(result), _infos_of(result, infos), strict=True):
@@ -100,7 +102,7 @@ def best_rows(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[R
 
 
 def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources: Sequence[int]) -> list[ResultRow]:
-    """Return one row per job, ordered by rung and candidate; `resources` are the total epochs after each rung."""
+    """Return one row per job, ordered by rung and candidate. `resources` has the total epochs after each rung."""
     jobs = zip(*_of_jobs(result), _infos_of(result, infos), strict=True)
     rows = [
         ResultRow(result.params[candidate], candidate, rung, resources[rung], info) for candidate, rung, _, info in jobs
@@ -109,13 +111,13 @@ def job_rows(result: FunctionResult, infos: Sequence[JobInfo | None], resources:
 
 
 def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: float, splits: int) -> dict[str, Any]:
-    """Return the columns that all of scikit-learn's searches have.
+    """Return the columns of `cv_results_` that all of scikit-learn's searches have.
 
     Parameters
     ----------
     rows : sequence of ResultRow
     counts : str or None
-        The estimator's parameter that counts epochs. It is added to `params`, with the total epochs of the row.
+        The estimator's parameter that counts epochs. It is added to `params`, with the row's total epochs as value.
     error_score : float
         The score of rows without results.
     splits : int
@@ -145,8 +147,8 @@ def search_results(rows: Sequence[ResultRow], counts: str | None, error_score: f
 def best_columns(rows: Sequence[ResultRow], result: FunctionResult, restart: bool) -> dict[str, Any]:
     """Return the columns that `ASHSearchCV` adds for each candidate's best job.
 
-    They are its `rung`, its `resource` (total epochs after it), `continued` (False if its estimator cannot continue or,
-    with `restart`, must not), and `fit_time` (seconds of all jobs of the candidate).
+    They are its `rung`, its `resource` (total epochs after the job), `continued` (False if the estimator cannot resume
+    training or, with `restart`, must not), and `fit_time` (seconds of all jobs of the candidate).
     """
     return {
         "rung": np.array([row.rung for row in rows], np.int64),
@@ -165,7 +167,7 @@ def read_info(info: Any) -> JobInfo | None:
 
 
 def _values_of(params: Sequence[Params], name: str) -> Any:
-    """Return the value of a hyperparameter for each candidate, masked if the candidate does not have it."""
+    """Return the value of a hyperparameter for each candidate, masked for candidates without the hyperparameter."""
     values = np.ma.MaskedArray(np.empty(len(params), object), mask=[name not in each for each in params])
     for place, each in enumerate(params):
         if name in each:
@@ -174,7 +176,7 @@ def _values_of(params: Sequence[Params], name: str) -> Any:
 
 
 def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the fold scores [candidates, folds] of each candidate's best job, NaN for candidates without one."""
+    """Return the fold scores [candidates, folds] of each candidate's best job; NaN for candidates without a score."""
     found = result.fold_scores
     splits = np.full((len(best), found["scores"].shape[1]), np.nan)
     mean = {(job.candidate, job.rung): job.score for job in result.jobs if not job.diverged}
@@ -185,7 +187,7 @@ def _scores_of_folds(result: Result, best: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _ranks_of(scores: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Return the rank of each score: 1 for the highest, the same rank for equal scores, the last rank for NaN."""
+    """Return the rank of each score: 1 for the highest; equal scores have the same rank, and NaN the last."""
     known = np.sort(-scores[~np.isnan(scores)])
     ranks = np.searchsorted(known, -scores, side="left") + 1
     return np.where(np.isnan(scores), len(known) + 1, ranks).astype(np.int32)
@@ -198,12 +200,12 @@ def _seconds_of(columns: Columns, candidates: int) -> NDArray[np.float64]:
 
 
 def _of_jobs(result: FunctionResult) -> list[list[Any]]:
-    """Return candidate, rung and score of each job."""
+    """Return three lists: the candidate, the rung and the score of each job."""
     return [result.columns[name].tolist() for name in ("candidate", "rung", "score")]
 
 
 def _infos_of(result: FunctionResult, infos: Sequence[JobInfo | None]) -> list[JobInfo | None]:
-    """Return the results of each job, None for jobs without a score."""
+    """Return the results of each job; None for jobs without a score."""
     failed = result.columns["diverged"].tolist()
     return [None if without else info for without, info in zip(failed, infos, strict=True)]
 

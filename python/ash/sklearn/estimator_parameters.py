@@ -1,4 +1,4 @@
-"""Reads the estimators' parameters: adds the fields of `config`, and converts scikit-learn's to those of `ash.tune`."""
+"""Reads the estimators' parameters, including the fields of `config`, and converts them to arguments of `ash.tune`."""
 
 import sys
 import threading
@@ -22,7 +22,7 @@ PREFIX = "config__"
 
 
 class Configured(BaseEstimator):  # type: ignore[misc]
-    """An estimator with a `config`, whose fields are parameters too: ``set_params(config__eta=3)``."""
+    """An estimator with a `config`, whose fields are also parameters: ``set_params(config__eta=3)``."""
 
     config: SearchConfig | None
 
@@ -74,7 +74,7 @@ def set_parameters(estimator: Any, parameters: Mapping[str, Any]) -> None:
 
 
 def threads_of(n_jobs: Any) -> int:
-    """Return the number of threads for n_jobs, at most the CPUs available to this process and OMP_NUM_THREADS.
+    """Return the number of threads for n_jobs: at most OMP_NUM_THREADS, and at most the CPUs available to this process.
 
     Within joblib or Dask, a negative number such as -1 refers to the calling thread's share of the CPUs.
     """
@@ -86,14 +86,15 @@ def threads_of(n_jobs: Any) -> int:
 
 
 def jobs_of(n_jobs: Any) -> int | None:
-    """Return how many jobs an executor should run at a time, or None for as many as it has workers."""
+    """Return the number of jobs that an executor runs at the same time, or None for one job per worker."""
     return n_jobs if is_integer(n_jobs) and n_jobs > 0 else None
 
 
 def _share(threads: int) -> int:
     """Return the calling thread's share of `threads`, if joblib or Dask runs several threads in this process.
 
-    joblib does not report how many threads it runs. By default it starts one per CPU, so the share is then 1.
+    joblib does not report how many threads it runs. By default it starts one thread per CPU, so 1 is returned within
+    joblib.
     """
     backend, _ = get_active_backend()
     in_pool = backend.nesting_level and threading.current_thread() is not threading.main_thread()
@@ -112,9 +113,9 @@ def _dask_threads() -> int:
 
 
 def seed_of(random_state: Any, journal: Journal | None = None) -> int:
-    """Return the seed for random_state: the integer itself, otherwise a number drawn from the random state.
+    """Return the seed for random_state: the value itself if it is an integer, otherwise a number drawn from it.
 
-    For None, a journal that was begun earlier is continued with its seed.
+    If it is None, a journal with an earlier run provides its seed.
     """
     if random_state is None:
         random_state = seed_in(journal)

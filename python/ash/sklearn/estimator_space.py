@@ -1,4 +1,4 @@
-"""Converts the space of a search, or a list of spaces, which may have estimators as values, to one of plain values.
+"""Converts the space of a search, or a list of spaces, to one space of plain values, even if values are estimators.
 
     {"clf": [forest, svc], "clf__C": ash.log(1e-2, 1e2)}      as given
 
@@ -6,8 +6,8 @@
     clf__C    0.01 to 100, if clf is "SVC()"                  a nested parameter depends on the options that have it
 
 Records, journals and digests can hold only plain values, not objects such as estimators. Jobs get a copy of the object
-instead of its text. A list of spaces adds the hyperparameter `SPACE`, the number of a candidate's space; all other
-hyperparameters depend on it.
+instead of its text. For a list of spaces, the hyperparameter `SPACE` is added: the number of a candidate's space, on
+which all other hyperparameters depend.
 """
 
 import math
@@ -42,17 +42,17 @@ Domains = dict[str, list[Domain]]
 
 
 class Objects:
-    """The objects in spaces by hyperparameter, and the text that represents each; equal objects have the same text.
+    """The objects in spaces, and the text that represents each object; equal objects have the same text.
 
     Attributes
     ----------
     of : dict of dict
-        The objects by hyperparameter and text.
+        The objects, keyed by hyperparameter and text.
     """
 
     def __init__(self) -> None:
         self.of: dict[str, dict[str, Any]] = {}
-        self._texts: dict[str, dict[str, str]] = {}  # by hyperparameter and key
+        self._texts: dict[str, dict[str, str]] = {}  # keyed by hyperparameter and `_key_of` the object
 
     def add(self, name: str, options: Sequence[Any]) -> None:
         """Assign a text to each object among the options of a hyperparameter."""
@@ -69,7 +69,7 @@ class Objects:
             texts[key], of[text] = text, option
 
     def text(self, name: str, value: Any) -> Any:
-        """Return the text of an object; a plain value is returned as it is.
+        """Return the text of an object; return a plain value unchanged.
 
         Raises
         ------
@@ -85,16 +85,16 @@ class Objects:
         return found
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a configuration as the user gave it, with objects in place of texts."""
+        """Return a configuration with objects in place of texts, as the user would give it."""
         return {name: self._value(name, value) for name, value in params.items() if name != SPACE}
 
     def copies(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return `values` with unfitted copies of the objects, which `set_params` may change."""
+        """Return `values`, with unfitted copies of the objects, since `set_params` may change them."""
         values = self.values(params)
         return {name: clone(value, safe=False) if name in self.of else value for name, value in values.items()}
 
     def places(self, params: Params) -> Params:
-        """Return a configuration with each object's index instead of its text, since the text depends on its repr."""
+        """Return a configuration with each object's index instead of its text, since the text depends on the repr."""
         return {
             name: f"object {list(self.of[name]).index(value)}" if value in self.of.get(name, ()) else value
             for name, value in params.items()
@@ -106,7 +106,7 @@ class Objects:
 
 @dataclass(frozen=True)
 class EstimatorSpace:
-    """A space of plain values, and the objects that its texts represent."""
+    """A space of plain values, and the objects that texts in the space represent."""
 
     space: FunctionSpace
     objects: Objects
@@ -123,7 +123,7 @@ class EstimatorSpace:
             try:
                 return self.space.read({SPACE: number, **plain})[0]
             except SettingError:
-                continue  # it belongs to another space, or to none
+                continue  # the configuration belongs to another space, or to none
         return {SPACE: next((number for number in numbers if plain.keys() <= self._names(number)), 0), **plain}
 
     def read_first(self, first: Any, candidates: int | None, argument: str) -> list[Params]:
@@ -143,8 +143,8 @@ def read_estimator_space(given: Any, estimator: Any, name: str = "space") -> Est
     Raises
     ------
     SettingError
-        The argument is not a space, dict of domains or list of dicts; or it has a parameter that neither the estimator
-        nor any option for a part of the estimator has.
+        The argument is not a space, a dict of domains or a list of these; or the space has a parameter that neither the
+        estimator nor any option for a part of the estimator has.
     """
     spaces, objects = without_objects(given, name)
     domains = [{key: domains_of(name, key, value) for key, value in space.items()} for space in spaces]
@@ -156,13 +156,13 @@ def read_estimator_space(given: Any, estimator: Any, name: str = "space") -> Est
 
 
 def check_names(space: FunctionSpace, objects: Objects, estimator: Any, name: str) -> None:
-    """Raise SettingError unless the estimator, or an option for a part of it, has each parameter of a space."""
+    """Raise SettingError unless each parameter of a space belongs to the estimator or to an option for a part of it."""
     domains = {each: list(own) for each, own in space.domains.items() if each != SPACE}
     _Nested(domains, objects, estimator, name).check(name)
 
 
 def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
-    """Return a copy of the estimator for each option of a hyperparameter with objects, or itself if there are none."""
+    """Return a copy of the estimator per option of a hyperparameter with objects, or itself if there are no objects."""
     spaces, objects = without_objects(given, name)
     made = []
     for space in spaces:
@@ -172,7 +172,7 @@ def examples_of(given: Any, estimator: Any, name: str) -> list[Any]:
 
 
 def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Objects]:
-    """Return the given space or spaces as a list, with texts in place of objects, and the objects."""
+    """Return the given space or spaces as a list, with texts in place of objects; also return the objects."""
     several = given if isinstance(given, list | tuple) else [given]
     spaces = [_mapping(each, f"{name}[{place}]" if several is given else name) for place, each in enumerate(several)]
     if not spaces or not any(spaces):
@@ -186,7 +186,7 @@ def without_objects(given: Any, name: str) -> tuple[list[dict[str, Any]], Object
 
 
 def is_object(value: Any) -> bool:
-    """Return whether an option is an object such as an estimator, rather than a plain value that a record can hold."""
+    """Return whether an option is an object such as an estimator, instead of a plain value that a record can hold."""
     if isinstance(value, Number):
         return isinstance(value, float) and not math.isfinite(value)
     if isinstance(value, Domain) or hasattr(value, "rvs") or type(value).__module__.startswith("optuna.distributions"):
@@ -201,9 +201,9 @@ def is_object(value: Any) -> bool:
 class _Nested:
     """A space in which nested parameters depend on the objects that have them.
 
-    The owner of a parameter such as clf__C is the hyperparameter with objects whose name is its prefix, such as clf. If
-    several names are prefixes, the longest one is used. If none is, the owner is a hyperparameter such as steps, whose
-    options are lists of named parts, if one of these lists has a part clf.
+    The owner of a parameter such as clf__C is the hyperparameter with objects whose name is a prefix of the parameter's
+    name, such as clf. If several names are prefixes, the owner has the longest. If no name is a prefix, the owner is a
+    hyperparameter whose options are lists of named parts, such as steps, if one of the lists has a part clf.
     """
 
     def __init__(self, domains: Domains, objects: Objects, estimator: Any, argument: str) -> None:
@@ -212,7 +212,7 @@ class _Nested:
         self.domains = {name: [self._depending(name, each) for each in own] for name, own in domains.items()}
 
     def check(self, argument: str) -> None:
-        """Raise SettingError unless the estimator has all parameters; warn of keywords that are probably misspelt."""
+        """Raise SettingError unless the estimator has all parameters of the space; warn of probably misspelt keywords."""
         for name, own in self.domains.items():
             for domain in own:
                 example = self._objects.copies(self._example(name, domain, domain.levels[0]))
@@ -253,7 +253,7 @@ class _Nested:
         return domain if wanted is not None else domain.when(**{owner: tuple(having)})
 
     def _example(self, name: str, domain: Domain, level: Any) -> Params:
-        """Return a configuration with `level` for `name`, and with options under which the estimator has `name`."""
+        """Return a configuration with `level` for `name`, and with options for which the estimator has `name`."""
         owner = self._owner(name)
         if not owner:
             return {name: level}
@@ -284,7 +284,7 @@ class _Nested:
 
 
 def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
-    """Return the part that a parameter belongs to, and the parameter's name within it, empty for the part itself.
+    """Return the part to which a parameter belongs, and the parameter's name in the part; empty for the part itself.
 
     `value` is an option of `owner`, such as a pipeline's steps. Return None if `value` is not a list with this part.
     """
@@ -297,7 +297,7 @@ def _part_of(owner: str, value: Any, name: str) -> tuple[Any, str] | None:
 
 
 def joined(spaces: Sequence[Domains]) -> Domains:
-    """Combine several spaces into one, in which the domains of a space apply if its number is chosen."""
+    """Combine several spaces into one space, in which the domains of each given space apply if its number is chosen."""
     if len(spaces) == 1:
         return spaces[0]
     joined: Domains = {SPACE: [choice(*range(len(spaces)))]}
@@ -318,7 +318,7 @@ def _mapping(space: Any, name: str) -> Mapping[str, Any]:
 
 
 def domains_of(argument: str, name: str, value: Any) -> list[Domain]:
-    """Return the value given for a hyperparameter as domains. A SettingError names the argument."""
+    """Return the value given for a hyperparameter as domains. A SettingError names the argument `argument`."""
     several = isinstance(value, list) and any(isinstance(each, Domain) for each in value)
     try:
         return [as_domain(each) for each in (value if several else [value])]
@@ -327,7 +327,7 @@ def domains_of(argument: str, name: str, value: Any) -> list[Domain]:
 
 
 def _listed(argument: str, name: str, value: Any) -> Any:
-    """Return a range, a 1-d array or a tuple of domains as a list, and anything else unchanged."""
+    """Return a range, a 1-d array or a tuple of domains as a list; return any other value unchanged."""
     if isinstance(value, range) or (isinstance(value, np.ndarray) and value.ndim == 1):
         return list(value)
     if not isinstance(value, tuple):
@@ -340,7 +340,7 @@ def _listed(argument: str, name: str, value: Any) -> Any:
 
 
 def _options_of(value: Any) -> list[Any]:
-    """Return all options of a hyperparameter. A domain whose levels are not listed is returned as one option."""
+    """Return all options of a hyperparameter. A domain whose levels are not listed counts as one option."""
     several = value if isinstance(value, list) else [value]
     return [
         option for each in several for option in (each.levels if isinstance(each, Domain) and each.has_list else [each])
@@ -348,7 +348,7 @@ def _options_of(value: Any) -> list[Any]:
 
 
 def _with_texts(objects: Objects, name: str, value: Any) -> Any:
-    """Return the value given for a hyperparameter with texts in place of objects, including those in conditions."""
+    """Return the value given for a hyperparameter with texts in place of objects, including objects in conditions."""
 
     def text(option: Any) -> Any:
         if not isinstance(option, Domain):
@@ -381,8 +381,8 @@ def _several(values: Any) -> tuple[Any, ...]:
 
 
 def _text_of(value: Any) -> str:
-    """Return a one-line text for a value, which is the same in each process."""
-    name = getattr(value, "__qualname__", None)  # functions and classes have one
+    """Return a one-line text for a value; the text is the same in every process."""
+    name = getattr(value, "__qualname__", None)  # functions and classes have this name
     if isinstance(value, set | frozenset):
         value = sorted(value, key=repr)
     with config_context(print_changed_only=True):
@@ -391,7 +391,7 @@ def _text_of(value: Any) -> str:
 
 
 def _key_of(value: Any) -> str:
-    """Return a text that is the same for equal objects; an object that cannot be pickled equals only itself."""
+    """Return a text that is the same for equal objects. An object that cannot be pickled is equal only to itself."""
     kind = type(value).__qualname__
     for pickle in (None, cloudpickle.dumps):
         try:

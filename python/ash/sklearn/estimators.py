@@ -3,7 +3,7 @@
     fit -> the run of `ash.tune` -> result_ -> model_ (the best network or an ensemble), which predicts
 
 They differ from `ash.tune` in one way: rows are sorted by their contents (ash/encoding/canonical_order.py). So a fit
-depends neither on the order of the rows nor on whether a row is repeated or weighted.
+does not depend on the order of the rows, and a repeated row has the same effect as a row with that weight.
 """
 
 import copy
@@ -46,7 +46,7 @@ from ash.space.space import Space
 
 
 class _Estimator(Configured):
-    """The common base of both estimators."""
+    """The base class of both estimators."""
 
     _task: ClassVar[Task]
 
@@ -84,14 +84,14 @@ class _Estimator(Configured):
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state to pickle, without data that only methods of `result_` need, such as its other networks."""
+        """Return the state to pickle, without data that only methods of `result_` need, such as other kept networks."""
         state = dict(super().__getstate__())
         if "result_" in state:
             state["result_"] = replace(state["result_"], kept=None, sample=None)
         return state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Tune networks on a table and keep the best one, or an ensemble of the best.
+        """Tune networks on a table; keep the best network, or an ensemble of the best.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class _Estimator(Configured):
         JournalError
             See `ash.tune`.
         KeyboardInterrupt
-            Ctrl-C ended the run. If any job had finished, the estimator is fitted with the results so far.
+            Ctrl-C ended the run. If a job had finished, the estimator is fitted with the results so far.
         """
         journal = read_journal(self.journal)
         run = self._new_run(journal) if self.record is None else self._recorded_run()
@@ -140,7 +140,7 @@ class _Estimator(Configured):
         return self
 
     def _new_run(self, journal: Journal | None) -> dict[str, Any]:
-        """Return the settings of a new run, from the parameters."""
+        """Return the settings of a new run, as given by the estimator's parameters."""
         metric, scoring = read_scoring("scoring", self.scoring, self._task, getattr(self, "loss", ""))
         size = whole("ensemble", self.ensemble, 1, MOST_DRAWS)
         given = {**self._given(), "keep": 1 if size == 1 else None, "metric": metric, "task": self._task}
@@ -158,7 +158,7 @@ class _Estimator(Configured):
         }
 
     def _recorded_run(self) -> dict[str, Any]:
-        """Return the settings of a repeated run, from the record."""
+        """Return the settings of a repeated run, as given by the record."""
         kind = next(each for each in type(self).__mro__ if each in (ASHClassifier, ASHRegressor))
         return repeated("estimators", kind, self._given(), self.record, self._task)
 
@@ -209,7 +209,7 @@ class _Estimator(Configured):
         return self.model_.predict_frame(frame, threads_of(self.n_jobs), type(self).__name__)
 
     def _given(self) -> dict[str, Any]:
-        """Return the parameters by name, with threads and progress as `ash.tune` takes them."""
+        """Return the parameters by name, including `threads` and `progress` for `ash.tune`."""
         given = {name: getattr(self, name) for name in PARAMETERS}
         return {**given, "threads": threads_of(self.n_jobs), "progress": progress_of(self.verbose)}
 
@@ -228,7 +228,10 @@ class _Estimator(Configured):
         self.n_iter_ = _epochs_of_best(result)
 
     def _check_names(self, frame: Frame) -> None:
-        """Raise if column names or their order differ, as scikit-learn does; warn if only one table has names."""
+        """Raise DataError if column names or their order differ, as in scikit-learn.
+
+        Warn if only one table has names.
+        """
         names, fitted = self.model_.feature_names, hasattr(self, "feature_names_in_")
         given, name = frame.names is not None, type(self).__name__
         if frame.names is not None and names is not None and frame.names != names:

@@ -1,8 +1,8 @@
-"""Forecasts the score after the next rung, by the law that the learning curve of an ensemble follows.
+"""Forecasts the score after the next rung, by the law that the learning curve of forests or of boosting follows.
 
 A ladder ranks candidates by scores after a few trees or rounds, but the best candidates so far need not be the best in
-the end. Deep trees pay off only when many are averaged, low learning rates only after many rounds. Earlier scores allow
-a forecast:
+the end. Deep trees pay off only when many trees are averaged, and low learning rates only after many rounds. The scores
+so far allow a forecast:
 
     law       known epochs           the score after T epochs
     average   t, u (u > t)           s(u) + (s(u) - s(t)) (1/u - 1/T) / (1/t - 1/u)
@@ -10,13 +10,12 @@ a forecast:
                                      where (s(u) - s(t)) / (s(t) - s(0)) = (r^t - r^u) / (1 - r^t)
     rounds    t, u (t > 0)           s(u) + (s(u) - s(t)) log(T/u) / log(u/t)
 
-average: apart from the part that all trees have in common, the variance of the mean of t trees is 1/t of that of a
-single tree (Breiman, Random Forests, 2001).
-rounds: each round removes a share of the remaining gap, so the first gains are a geometric sequence, which starts at
-the score of a constant prediction. Later this share falls, and the score grows by a constant amount whenever the epochs
-grow by the same factor.
-In the first rung the score after half of the epochs is also measured, in one fold. In later rungs the score of the
-previous rung is known. Forecasts are used only for ranking and do not change any score.
+average: apart from errors that all trees have in common, the mean of t trees has 1/t of the variance of a single tree
+(Breiman, Random Forests, 2001). rounds: each round first closes a constant share of the gap to the final score. So the
+early gains form a geometric sequence, counted from the score of a constant prediction. Later this share falls, and the
+score grows by a constant amount whenever the epochs grow by a constant factor. In the first rung, the score after half
+of the epochs is also measured, but only in one fold. In later rungs, the score in the previous rung is known. Forecasts
+are used only for ranking and do not change any score.
 """
 
 import math
@@ -25,10 +24,10 @@ from collections.abc import Sequence
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS
 
 HALVINGS = 60
-"""Bisection steps in the search for the rate: enough to determine its last bit."""
+"""Number of bisection steps in the search for the rate, which is enough to determine its last bit."""
 
 Point = tuple[int, float]
-"""Epochs of a candidate so far, and its score."""
+"""The epochs of a candidate so far, and its score after them."""
 
 
 def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
@@ -39,14 +38,15 @@ def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
     law : str
         "average" or "rounds"; for any other law the last score is returned.
     points : sequence of (epochs, score)
-        The known scores, in increasing order of epochs. For "rounds", the point at 0 epochs is the score of a constant.
+        The known scores, in increasing order of epochs. For "rounds", the point at 0 epochs has the score of a
+        constant.
     epochs : int
         The total epochs at which to forecast the score.
 
     Returns
     -------
     float
-        The forecast, or the last score if fewer than two points are above 0 epochs or the law does not hold for them.
+        The forecast; the last score if fewer than two points have epochs above 0, or if the points do not fit the law.
     """
     known = [point for point in points if point[0] > 0]
     score = points[-1][1]
@@ -62,9 +62,9 @@ def forecast(law: str, points: Sequence[Point], epochs: int) -> float:
 
 
 def _geometric(t: int, u: int, first: float, second: float, epochs: int) -> float:
-    """Return the gain after u, given the gains up to t and from t to u; 0 if they do not shrink as the law requires.
+    """Return the gain after u, given the gains up to t and from t to u; 0 if these do not shrink as the law requires.
 
-    They do not as long as all rows get the most frequent label: accuracy changes only after enough rounds.
+    They do not shrink while all rows get the most frequent label, since accuracy changes only after enough rounds.
     """
     if first <= 0 or second <= 0 or second / first >= (u - t) / t:
         return 0.0

@@ -6,7 +6,8 @@
         2             7                 180                         resources:  previous ones * factor
         3             3                 540
 
-Each iteration is a rung. All rungs are passed to the core explicitly, since it would round down and omit the last one.
+Each iteration is a rung. All rungs are passed to the core explicitly, since the core would round down and omit the last
+iteration.
 """
 
 from collections.abc import Sequence
@@ -39,12 +40,15 @@ from ash.sklearn.trainer import SearchTable, Trainer
 AUTO, EXHAUST, SMALLEST = "auto", "exhaust", "smallest"
 MOST_ITERATIONS = 63
 OF_THE_LADDER = {"eta": "factor", "min_epochs": "min_resources", "max_rungs": "max_resources"}
-"""Fields of the config, and the argument that this search has in place of each."""
+"""Fields of the config, each with the argument that this search has in place of the field."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Iterations(Rungs):
-    """The rungs of a search as scikit-learn counts them; `resources` are a candidate's total after each rung."""
+    """The rungs of a search as scikit-learn counts them.
+
+    `resources` are a candidate's total resources after each rung.
+    """
 
     resources: tuple[int, ...]
     min_resources: int
@@ -56,10 +60,10 @@ class Iterations(Rungs):
 class HalvingSearchCV(ASHSearchCV):
     """Randomized search by asynchronous halving, with the names of scikit-learn's `HalvingRandomSearchCV`.
 
-    All candidates are trained with few resources, such as trees or rows. The best of them are trained further with
-    `factor` times as many, and so on. Parameters, attributes and the columns of `cv_results_` are those of
-    scikit-learn, so a program only has to change one import:
-    ``from ash import HalvingSearchCV as HalvingRandomSearchCV``. The differences are listed under Notes.
+    All candidates are trained with few resources, such as trees or rows. The best candidates are trained further, to
+    `factor` times the resources, and so on. Parameters, attributes and the columns of `cv_results_` have scikit-learn's
+    names and meanings, so a program only has to change one import: ``from ash import HalvingSearchCV as
+    HalvingRandomSearchCV``. The differences are listed under Notes.
 
     Parameters
     ----------
@@ -78,15 +82,15 @@ class HalvingSearchCV(ASHSearchCV):
         The resource that increases with each iteration: rows, or a parameter of the estimator that takes positive
         integers, such as "n_estimators".
     max_resources : int or "auto", default="auto"
-        The most resources that a candidate may get. "auto": the number of rows; other resources require an int.
+        The maximum resources of a candidate. "auto": the number of rows; other resources than rows require an int.
     min_resources : int, "smallest" or "exhaust", default="smallest"
-        The resources of the first iteration. "smallest": for rows ``n_splits * 2``, times the number of classes; for
-        other resources 1. "exhaust": the most with which the last iteration stays within `max_resources`; this requires
-        an int as `n_candidates`.
+        The resources of the first iteration. "smallest": for rows ``n_splits * 2``, times the number of classes for
+        classification; for other resources 1. "exhaust": the largest number with which the last iteration stays within
+        `max_resources`; this requires an int as `n_candidates`.
     aggressive_elimination : bool, default=False
         Whether to repeat the first iteration, without more resources, if `max_resources` allows too few iterations to
-        get down to `factor` candidates. Each repetition eliminates candidates. Estimators that can continue are not
-        trained again for it and keep their scores.
+        get down to `factor` candidates. Each repetition eliminates candidates. Estimators whose training can be resumed
+        are not trained again in a repetition, and keep their scores.
     cv : int, splitter, iterable of (training rows, test rows) or None, default=5
         As in scikit-learn's searches. Splits are made once, so a splitter may shuffle.
     scoring : str, callable, list, dict or None, default=None
@@ -97,7 +101,7 @@ class HalvingSearchCV(ASHSearchCV):
     error_score : "raise" or number, default=nan
         The score in `cv_results_` of jobs that failed. "raise": the first error ends the search.
     return_train_score : bool, default=True
-        Whether training rows are scored too.
+        Whether to score training rows as well.
     random_state : int, RandomState or None, default=None
         Seeds the draw of candidates, which is the same as in scikit-learn, and the estimator if its own `random_state`
         is None.
@@ -108,7 +112,7 @@ class HalvingSearchCV(ASHSearchCV):
     time_limit : float, optional
         Seconds for search and refit, as for `ash.ASHSearchCV`.
     first : list of dict, result, path, ash.Journal, Optuna study or None, default=None
-        Configurations to try before the drawn ones, as for `ash.ASHSearchCV`. They count as candidates.
+        Configurations to try before drawn configurations, as for `ash.ASHSearchCV`. They count as candidates.
     callbacks : ash.Callback, sequence of them or None, default=None
         Objects that are notified of the start, each finished job and the end; each can end the search.
     journal : str, path-like, ash.Journal or None, default=None
@@ -120,9 +124,9 @@ class HalvingSearchCV(ASHSearchCV):
         The record of an earlier fit with an int as `random_state`. With this record, the same search repeats that fit,
         as for `ash.ASHSearchCV`.
     config : ash.SearchConfig or None, default=None
-        All other options, such as ``algorithm="sh"``. Its fields are parameters too: ``set_params(config__workers=8)``.
-        Instead of its fields `eta`, `min_epochs` and `max_rungs`, set the arguments `factor`, `min_resources` and
-        `max_resources`.
+        All other options, such as ``algorithm="sh"``. The fields of `config` are also parameters:
+        ``set_params(config__workers=8)``. Instead of the fields `eta`, `min_epochs` and `max_rungs`, set the arguments
+        `factor`, `min_resources` and `max_resources`.
 
     Attributes
     ----------
@@ -131,9 +135,9 @@ class HalvingSearchCV(ASHSearchCV):
     n_remaining_candidates_ : int
         ``ceil(n_candidates_[-1] / factor)``.
     min_resources_, max_resources_ : int
-        The resources of the first iteration, and the most that any iteration may have.
+        The resources of the first iteration, and the maximum resources of any iteration.
     n_iterations_, n_possible_iterations_, n_required_iterations_ : int
-        The number of iterations that there were, that `max_resources_` allows, and that are needed to get down to
+        The number of iterations that were run, that `max_resources_` allows, and that are needed to get down to
         `factor` candidates.
     cv_results_ : dict of arrays
         As in scikit-learn: one row per candidate and iteration (`iter`, `n_resources`). The rows of an iteration are in
@@ -143,7 +147,7 @@ class HalvingSearchCV(ASHSearchCV):
     scorer_, n_splits_, refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
         As in scikit-learn's searches.
     best_epochs_, resource_, continued_, retrained_, trained_, result_
-        As in `ash.ASHSearchCV`. In `result_` the best candidate is the one with the best score in any rung.
+        As in `ash.ASHSearchCV`. In `result_` the best candidate has the best score of all rungs.
 
     See Also
     --------
@@ -153,13 +157,14 @@ class HalvingSearchCV(ASHSearchCV):
     -----
     Differences from scikit-learn:
 
-    - A promoted candidate continues from its existing trees, rounds or weights, if its library allows it, and
-      `n_resources` is its total. scikit-learn trains from scratch in each iteration.
-    - A candidate is promoted as soon as it is among the best of those that have finished so far, so no job waits for
-      the last job of an iteration. As many candidates are promoted as in scikit-learn, but possibly different ones.
-      With ``config=ash.SearchConfig(algorithm="sh")`` each iteration is finished first, and then the best are promoted.
-    - Rows are drawn once, so the rows of an iteration are a subset of those of the next. Training folds are subsampled.
-      Test folds are used whole, so that scores are less noisy and can be compared across iterations.
+    - The training of a promoted candidate is resumed from its trees, rounds or weights if its library allows this, and
+      `n_resources` is the candidate's total. scikit-learn trains from scratch in each iteration.
+    - A candidate is promoted as soon as it is among the best of the candidates that have finished so far, so no job
+      waits for the last job of an iteration. As many candidates are promoted as in scikit-learn, but not always the
+      same candidates. With ``config=ash.SearchConfig(algorithm="sh")`` each iteration is finished first, and then the
+      best candidates are promoted.
+    - Rows are drawn once, so the rows of an iteration are a subset of the next iteration's rows. Only training folds
+      are subsampled. Test folds are not, so that scores are less noisy and can be compared across iterations.
     - Each configuration is tried only once. The number of iterations is computed in integers: 243 candidates with
       ``factor=3`` take six iterations, where scikit-learn's logarithm gives five.
     - `sklearn.experimental` need not be imported.
@@ -242,7 +247,7 @@ class HalvingSearchCV(ASHSearchCV):
         return self.factor
 
     def _most(self, table: SearchTable, way: Way) -> int:
-        """Return the most resources that a candidate may have."""
+        """Return the maximum resources of a candidate."""
         rows = _num_samples(table.X) if way.resource == N_SAMPLES else None
         if isinstance(self.max_resources, str) and self.max_resources == AUTO:
             if rows is None:
@@ -254,7 +259,7 @@ class HalvingSearchCV(ASHSearchCV):
         return whole("max_resources", self.max_resources, 1, LARGEST if rows is None else rows)
 
     def _least(self, table: SearchTable, way: Way, splits: int, most: int) -> int:
-        """Return the resources of the first iteration, or a lower bound of them for "exhaust"."""
+        """Return the resources of the first iteration; for "exhaust", a lower bound."""
         if isinstance(self.min_resources, str) and self.min_resources in (SMALLEST, EXHAUST):
             if self.min_resources == self.n_candidates == EXHAUST:
                 raise SettingError(
@@ -296,7 +301,7 @@ class HalvingSearchCV(ASHSearchCV):
     def _with_jobs(
         self, iterations: Iterations, candidates: int, table: SearchTable, way: Way, splits: list[Any]
     ) -> Iterations:
-        """Return the iterations with the core's rungs: the epochs (or the training rows of a fold) that a job adds."""
+        """Return the iterations with the core's rungs: the epochs (or training rows per fold) that each job adds."""
         totals = list(iterations.resources)
         if way.resource == N_SAMPLES:
             fold, rows = min(len(train) for train, _ in splits), _num_samples(table.X)
@@ -344,6 +349,6 @@ class HalvingSearchCV(ASHSearchCV):
 
 
 def _times(factor: float, most: int) -> int:
-    """Return how many times 1 can be multiplied by the factor without exceeding `most`."""
-    near = int(log(most, factor))  # rounding makes it one too few for 243 and 3
+    """Return the number of times that 1 can be multiplied by the factor without exceeding `most`."""
+    near = int(log(most, factor))  # due to rounding, this is too small by 1 for 243 and 3
     return near + 1 if factor ** (near + 1) <= most else near

@@ -36,20 +36,20 @@ NAME = "param_distributions"
 def drawn_candidates(
     distributions: Any, count: int, random_state: Any, estimator: Any, first: Any = None, *, warns: bool
 ) -> tuple[EstimatorSpace, list[Params]]:
-    """Draw `count` different candidates, and return a space that contains them, and the candidates.
+    """Draw `count` different candidates; return a space that contains them, and the candidates.
 
     The configurations of the argument `first` are the first candidates. If there are fewer than `count` configurations,
-    all of them are returned, with a warning if `warns`.
+    all are returned, with a warning if `warns` is True.
 
     Raises
     ------
     SettingError
-        `distributions` is not a dict of lists, domains and distributions, or a list of such dicts; the estimator lacks
-        a parameter; or `first` is invalid.
+        `distributions` is not a dict of lists, domains and distributions, or a list of these dicts; the estimator lacks
+        a parameter of the space; or `first` is invalid.
     """
     spaces, objects = without_objects(with_lists(distributions), NAME)
     known = [] if first is None else _all_of(spaces, objects).read_first(first, count, "n_candidates")
-    if len(spaces) > 1:  # each candidate gets the number of its space; the draws stay the same
+    if len(spaces) > 1:  # each candidate gets the number of its space; this does not change the draws
         spaces = [{**space, SPACE: [number]} for number, space in enumerate(spaces)]
     drawn = list(islice(after(known, _each_once(spaces, count, random_state, warns)), count))
     space = _space(spaces, drawn)
@@ -58,7 +58,7 @@ def drawn_candidates(
 
 
 def with_lists(distributions: Any) -> Any:
-    """Return distributions with each tuple of options as a list, since ash treats a tuple as a single value."""
+    """Return distributions with each tuple of options converted to a list, since ash treats a tuple as one value."""
     if isinstance(distributions, list | tuple):
         return [with_lists(each) for each in distributions]
     if not isinstance(distributions, Mapping):
@@ -78,7 +78,7 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
     except ValueError as error:
         raise SettingError(f"random_state={random_state!r} cannot be used: {error}") from None
     spaces = [{name: _drawable(name, given) for name, given in space.items()} for space in spaces]
-    # If all parameters have lists of values, the lists already limit the number of candidates.
+    # The check is not needed if all parameters have lists of values, which limit the number of candidates.
     if any(hasattr(given, "rvs") for space in spaces for given in space.values()):
         check_room("n_candidates", count, sys.getsizeof(dict(spaces[0])), "lower n_candidates")
     found: dict[str, Params] = {}
@@ -94,7 +94,7 @@ def _each_once(spaces: Sequence[Mapping[str, Any]], count: int, random_state: An
 
 
 class _Levels:
-    """Adapts a domain without a list of levels to the interface of distributions that scikit-learn draws from."""
+    """Gives a domain without a list of levels the interface of the distributions from which scikit-learn draws."""
 
     def __init__(self, domain: Domain) -> None:
         self._levels = domain.drawn
@@ -105,7 +105,7 @@ class _Levels:
 
 
 def _drawable(name: str, given: Any) -> Any:
-    """Return a domain in a form that scikit-learn can draw from, and anything else unchanged."""
+    """Return a domain in a form from which scikit-learn can draw; return any other value unchanged."""
     if isinstance(given, list) and any(isinstance(each, Domain) for each in given):
         raise SettingError(f"{NAME}: {name} has several domains; give a list of dicts instead, one for each")
     if not isinstance(given, Domain):
@@ -150,7 +150,7 @@ def _domain(given: Any, drawn: list[Any]) -> Domain:
     if isinstance(given, Domain) or hasattr(given, "rvs"):
         try:
             domain = as_domain(given)
-        except SettingError:  # such as a distribution without its parameters
+        except SettingError:  # for example, a distribution without its parameters
             return choice(*drawn)
         if domain.kind in ("uniform", "log", "integers"):
             return domain

@@ -2,7 +2,7 @@
 
 With metadata routing (`sklearn.set_config(enable_metadata_routing=True)`) the estimator, the scorer and the splitter
 each get the parameters that they have requested. Without it, the splitter gets `groups`, and the estimator all other
-parameters. Scorers that accept `sample_weight` get it too, as in scikit-learn since 1.9, so that weighted training is
+parameters. Scorers that accept `sample_weight` also get it, as in scikit-learn since 1.9, so that weighted training is
 scored with the same weights.
 """
 
@@ -31,7 +31,7 @@ SCORE = "score"
 
 
 def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
-    """Raise SettingError unless estimator, refit and error_score are allowed."""
+    """Raise SettingError unless the arguments `estimator`, `refit` and `error_score` are valid."""
     if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params") or isinstance(estimator, type):
         raise SettingError(f"estimator must be an instance with fit and get_params, got {estimator!r}")
     if not isinstance(refit, bool | str | np.bool_) and not callable(refit):
@@ -41,7 +41,7 @@ def check_arguments(estimator: Any, refit: Any, error_score: Any) -> None:
 
 
 def labels_of(estimator: Any, y: Any) -> Any:
-    """Return all class labels in y, or None if there are none; raise DataError if y does not suit the estimator."""
+    """Return all class labels in y, or None if there are none; raise DataError if y does not fit the estimator."""
     if y is None and get_tags(estimator).target_tags.required:
         raise DataError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
     if y is None or not is_classifier(estimator):
@@ -69,7 +69,7 @@ class Scorers:
         Raises
         ------
         SettingError
-            The scorer returned something other than numbers, or a dict without the score that ranks.
+            The scorer returned values that are not numbers, or a dict without the score that ranks candidates.
         """
         given = self.scorer(estimator, X, **params) if y is None else self.scorer(estimator, X, y, **params)
         if not isinstance(given, dict):
@@ -79,7 +79,7 @@ class Scorers:
         return {name: _number(value, name) for name, value in given.items()}
 
     def ranking_of_other(self, other: Any, X: Any, y: Any, params: Mapping[str, Any]) -> float | None:
-        """Return the ranking score of an object that can only predict, or None if the scorer needs more than that."""
+        """Return the ranking score of an object that can only predict, or None if the scorer needs other attributes."""
         try:
             return self.ranking(self.measure(other, X, y, params))
         except Exception:  # a user's scorer may use any attribute of an estimator
@@ -96,7 +96,7 @@ def read_scorers(estimator: Any, scoring: Any, refit: Any) -> Scorers:
     Raises
     ------
     SettingError
-        `scoring` is not a scorer, or has several scores of which `refit` names none.
+        `scoring` is not a scorer, or it has several scores and `refit` does not name one of these.
     """
     named = isinstance(refit, str)
     if callable(scoring):
@@ -128,7 +128,7 @@ def _check_names(scoring: Any) -> None:
 
 
 class SearchPlan(NamedTuple):
-    """The plan of a search."""
+    """The plan of a search: its space, way of training, candidates, first candidates, ladder and seed."""
 
     space: EstimatorSpace
     way: Way
@@ -152,7 +152,7 @@ def is_on() -> bool:
 
 
 def routed(search: Any, scorer: Any, params: dict[str, Any]) -> Routed:
-    """Route the parameters of a search's `fit`, without those that are None."""
+    """Route the parameters of a search's `fit`; parameters that are None are left out."""
     params = {name: value for name, value in params.items() if value is not None}
     if is_on():
         found = process_routing(search, "fit", **params)
@@ -164,7 +164,7 @@ def routed(search: Any, scorer: Any, params: dict[str, Any]) -> Routed:
 
 
 def _accepts_weights(scorer: Any, estimator: Any) -> bool:
-    """Return whether a scorer accepts `sample_weight`; if it combines several scorers, whether all of them do."""
+    """Return whether a scorer accepts `sample_weight`; for a combination of scorers, whether all accept it."""
     parts = getattr(scorer, "_scorers", None)
     if isinstance(parts, dict):
         return all(_accepts_weights(part, estimator) for part in parts.values())

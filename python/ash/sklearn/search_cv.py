@@ -59,11 +59,12 @@ from ash.sklearn.trainer import SearchTable, Trainer, constant_score
 from ash.space.hyperparameters import Params
 
 ETA = 2
-"""Given equal time, better than the 4 of the ASHA paper: early scores say little, and each new candidate costs time."""
+"""Given equal time, 2 is better than 4 as in the ASHA paper: early scores say little, and each new candidate costs
+time."""
 
 
 def _has(name: str) -> Callable[[Any], bool]:
-    """Return a check that raises AttributeError, with the reason, unless a search's estimator has the method `name`."""
+    """Return a check that a search's estimator has the attribute `name`. It raises AttributeError with the reason."""
 
     def check(search: Any) -> bool:
         if not search.refit:
@@ -78,7 +79,7 @@ def _has(name: str) -> Callable[[Any], bool]:
 
 
 def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, best: int) -> None:
-    """Warn if the time limit ended the run before any candidate had all epochs, since the refit then has fewer too."""
+    """Warn if the time limit ended the run before a candidate had all epochs, since the refit then has fewer epochs."""
     reached = 1 + int(result.columns["rung"].max())
     is_cut = result.ended == "time_limit" and result.options.time_limit is not None  # a repeated run has no limit
     if is_cut and rungs.max_epochs is not None and reached < (rungs.max_rungs or 0):
@@ -89,7 +90,7 @@ def _warn_of_few_epochs(result: FunctionResult, rungs: Rungs, resource: str, bes
 
 
 def _delegated(name: str, what: str) -> Any:
-    """Return a method that exists only if the estimator has one of this name."""
+    """Return a method of a search that exists only if the estimator has a method of this name."""
 
     def method(self: Any, X: Any) -> Any:
         check_is_fitted(self)
@@ -170,12 +171,12 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         SettingError, DataError
             A parameter or y is invalid. Nothing has been trained.
         FitsFailed
-            Every fit failed; the message contains a table of causes. With ``error_score="raise"``, the error of the
+            All fits failed; the message contains a table of causes. With ``error_score="raise"``, the error of the
             first failed fit is raised instead.
         NothingFinished
             A limit or a callback ended the search before the first job finished.
         KeyboardInterrupt
-            Ctrl-C ended the search. If any job had finished, the attributes hold the results so far, without a refit.
+            Ctrl-C ended the search. If a job had finished, the attributes hold the results so far, without a refit.
         """
         trainer, plan = self._prepared(X, y, params)
         result = self._run(trainer, plan)
@@ -185,7 +186,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         self.n_splits_, self.scorer_ = len(trainer.splits), getattr(scorer, "_scorers", scorer)
         best = self._keep(result, trainer)
         if result.interrupted and self.record is None:  # returning would let cross_val_score continue
-            for name in ("best_estimator_", "refit_time_", "feature_names_in_"):  # left from an earlier fit
+            for name in ("best_estimator_", "refit_time_", "feature_names_in_"):  # attributes of an earlier fit
                 self.__dict__.pop(name, None)
             held = "the results so far are in result_, cv_results_ and best_params_"
             raise KeyboardInterrupt(f"{type(self).__name__}.fit was {interruption(result, self.journal)}; {held}")
@@ -203,7 +204,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     inverse_transform = _delegated("inverse_transform", "rows that would be transformed to these")
 
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
-        """Return the best estimator's score by `scoring`; if there are several scores, the one that `refit` names.
+        """Return the best estimator's score by `scoring`; if there are several scores, that named by `refit`.
 
         Parameters
         ----------
@@ -243,7 +244,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return self.best_estimator_.classes_
 
     def get_metadata_routing(self) -> Any:
-        """Return a MetadataRouter that routes parameters of `fit` and `score` to estimator, scorer and splitter."""
+        """Return a MetadataRouter that routes parameters of `fit` and `score` to the estimator, scorer and splitter."""
         router = MetadataRouter(owner=self)
         router.add(estimator=self.estimator, method_mapping=MethodMapping().add(caller="fit", callee="fit"))
         scoring = MethodMapping().add(caller="score", callee="score").add(caller="fit", callee="score")
@@ -261,7 +262,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return tags
 
     def _prepared(self, X: Any, y: Any, params: dict[str, Any]) -> tuple[Trainer, SearchPlan]:
-        """Check all arguments, and return the trainer for these rows and the plan of the search."""
+        """Check all arguments; return the trainer for these rows, and the plan of the search."""
         check_arguments(self.estimator, self.refit, self.error_score)
         try:
             X, y = indexable(X, y)
@@ -322,21 +323,24 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         )
 
     def _seed(self) -> int:
-        """Return the seed from `random_state`; if that is None, from the record, or from a journal begun earlier."""
+        """Return the seed of `random_state`; if that is None, the seed of the record, or of a journal with a run."""
         if self.record is None or self.random_state is not None:
             return seed_of(self.random_state, read_journal(self.journal))
         repeat_of(self.record)
         return whole("seed of the record", self.record.settings.get("seed"), 0, LARGEST_SEED)
 
     def _inner(self) -> int:
-        """Return how many threads libraries may start in a job; their results may depend on this number."""
+        """Return the number of threads that libraries may start in a job; the libraries' results may depend on it."""
         if self.record is None:
             return max(1, threads_of(-1) // self._jobs())
         repeat_of(self.record)
         return whole("threads of a job in the record", self.record.plan.get("threads of a job"), 1, MOST_WORKERS)
 
     def _rungs(self, table: SearchTable, way: Way, splits: list[Any], count: int | None, size: int) -> Rungs:
-        """Return the ladder for `count` candidates (None: an endless stream) from a space of `size` configurations."""
+        """Return the ladder for `count` candidates (None for an endless stream).
+
+        The space has `size` configurations.
+        """
         config = self._config()
         rungs = rungs_of(
             *(way, whole("eta", config.eta or ETA, 2, 1024), config.min_epochs, self.max_epochs, config.max_rungs),
@@ -356,13 +360,16 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
         return read_config("search", self.config)
 
     def _executor(self, wants_process: bool, scorers: Scorers) -> Any:
-        """Return the given executor; if there is none, PROCESSES if jobs run better there and can be pickled."""
+        """Return the given executor.
+
+        Without one, return PROCESSES if jobs run better there and can be pickled, or None.
+        """
         if self.executor is not None or threads_of(self.n_jobs) == 1 or not wants_process:
             return self.executor
         return PROCESSES if can_pack([self.estimator, scorers.scorer]) else None
 
     def _jobs(self) -> int:
-        """Return how many jobs run at a time: the number of threads, or with an executor that of its workers."""
+        """Return the number of concurrent jobs: the number of threads, or with an executor that of its workers."""
         if self.executor is None or isinstance(self.executor, str):
             return threads_of(self.n_jobs)
         return workers_of(self.executor, jobs_of(self.n_jobs))

@@ -1,13 +1,13 @@
-"""Computes the ladder of a search, so that after the top rung a candidate has as many epochs as an ordinary fit.
+"""Computes the ladder of a search, in which a candidate has as many epochs after the top rung as an ordinary fit.
 
 With training="resume" rung k trains min_epochs * eta^k more epochs, so that after R rungs a candidate has
 
     min_epochs * (1 + eta + ... + eta^(R-1)) = min_epochs * (eta^R - 1) / (eta - 1)
 
-epochs. By default there are as many rungs as possible with at least 1/21 of this total in the first one, since scores
-after a single tree or round say little about those after a hundred. `min_epochs` is rounded down. So the job of the top
-rung trains more epochs than the ladder says, namely all that are missing from the total. With 100 epochs and eta 2, the
-totals after the rungs are 6, 18, 42 and 100.
+epochs. By default there are as many rungs as possible with at least 1/21 of this total in the first rung, since scores
+after a single tree or round say little about scores after a hundred. `min_epochs` is rounded down. So a job in the top
+rung trains more epochs than the formula says, namely all epochs that are missing from the total. With 100 epochs and
+eta 2, the totals after the rungs are 6, 18, 42 and 100.
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,12 @@ ROWS_OF_A_CLASS = 5
 
 @dataclass(frozen=True)
 class Rungs:
-    """The ladder: the epochs of the first rung, and the most rungs (None: as many as the candidates fill).
+    """The ladder: the epochs of the first rung, and the maximum number of rungs.
 
-    `top_epochs` are the epochs of a job in the top rung according to the ladder, `max_epochs` the total epochs of a
-    candidate after the top rung. Both are None if the user gave the ladder. `given` has the number of candidates and
-    the epochs of a job for each rung, if these do not follow from `min_epochs` and eta.
+    The latter is None for as many rungs as the candidates fill. `top_epochs` is the number of epochs of a top-rung job
+    according to the core's ladder. `max_epochs` is the total number of epochs of a candidate after the top rung. Both
+    are None if the user gave the ladder. `given` has the number of candidates and the epochs of a job for each rung, if
+    these do not follow from `min_epochs` and eta.
     """
 
     min_epochs: int
@@ -40,11 +41,11 @@ class Rungs:
     given: tuple[tuple[int, int], ...] = ()
 
     def is_top(self, epochs: int, eta: int) -> bool:
-        """Return whether a job that has this many epochs according to the ladder belongs to the top rung."""
+        """Return whether a job that has `epochs` epochs according to the core's ladder is in the top rung."""
         return self.max_rungs is not None and epochs >= self.min_epochs * eta ** (self.max_rungs - 1)
 
     def missing(self, epochs: int, done: int) -> int:
-        """Return how many epochs a job trains, if it has `epochs` according to the ladder and starts after `done`."""
+        """Return the epochs that a job trains, if it has `epochs` in the core's ladder and starts after `done`."""
         return epochs if self.max_epochs is None or epochs != self.top_epochs else self.max_epochs - done
 
 
@@ -63,9 +64,9 @@ def rungs_of(
     """Return the ladder for the user's `min_epochs`, `max_epochs` and `max_rungs`.
 
     `candidates` is None for an endless stream. With `restart` each rung trains from scratch, so a candidate's total is
-    the epochs of its last rung. `rows` are the training rows of the smallest fold; `classes` is 1 for regression.
-    Raises SettingError if one of the three values is invalid, if all three are given, or if nothing determines the
-    number of epochs.
+    the number of epochs in its last rung. `rows` is the number of training rows of the smallest fold; `classes` is 1
+    for regression. Raises SettingError if one of the three values is invalid, if all three are given, or if nothing
+    determines the number of epochs.
     """
     if min_epochs is not None:
         min_epochs = whole("min_epochs", min_epochs, 1, LARGEST)
@@ -104,7 +105,7 @@ def _most(way: Way, max_epochs: Any, rows: int) -> int:
 
 
 def _ratio(count: int, eta: int, restart: bool) -> int:
-    """Return the total epochs after `count` rungs, divided by those after the first rung."""
+    """Return the total epochs after `count` rungs, divided by the epochs of the first rung."""
     return eta ** (count - 1) if restart else sum(eta**rung for rung in range(count))
 
 

@@ -1,15 +1,16 @@
 """Limits the threads that libraries start in a search, and lets threads without a job help other jobs.
 
-The number of concurrent jobs times the inner threads of a job never exceeds the CPUs. Inner threads are limited by:
+The number of concurrent jobs times the inner threads of a job never exceeds the number of CPUs. Inner threads are
+limited by:
 
     own argument     n_jobs of forests, LightGBM and XGBoost, thread_count of CatBoost, on the clone that is trained
-    OpenMP, BLAS     threadpoolctl; the limit of OpenMP is per thread, so each job sets it; that of BLAS is per process
+    OpenMP, BLAS     threadpoolctl; OpenMP's limit is per thread, so each job sets it; BLAS's limit is per process
     PyTorch          set_num_threads, per process
 
-Limits per process are set once around the run if jobs run in threads of this process, and in each job otherwise.
+Limits per process are set once for the whole run if jobs run in threads of this process, and in each job otherwise.
 Arguments that the user has set to a positive number are kept. Arguments such as -1, which count from all CPUs, are
-replaced: by the number of inner threads for the estimators above, otherwise by 1, since they would start processes, as
-n_jobs=-1 of a ColumnTransformer would.
+replaced: by the number of inner threads for the estimators above, otherwise by 1, since other estimators, such as
+ColumnTransformer, would start processes.
 """
 
 import sys
@@ -33,11 +34,11 @@ Given = TypeVar("Given")
 
 
 class IdleThreads:
-    """Lets threads without a job train folds of running jobs, mostly towards the end of a run.
+    """Lets threads without a job train folds of running jobs, mostly toward the end of a run.
 
-    Jobs and helpers together never outnumber the threads, except when a job starts while helpers are running. Helpers
-    then stop after their current fold. Results do not depend on which thread trains a fold.
-    Thread-safe. Cost: one thread per helper, and a lock held for a few instructions.
+    There are never more jobs and helpers than threads, except when a job starts while helpers are running. Helpers then
+    stop after their current fold. Results do not depend on which thread trains a fold. Thread-safe. Cost: one thread
+    per helper, and a lock held for a few instructions.
     """
 
     def __init__(self, threads: int) -> None:
@@ -59,9 +60,9 @@ class IdleThreads:
             self._leave()
 
     def each(self, function: Callable[[Item], Given], items: Sequence[Item]) -> list[Given]:
-        """Return the function's results for all items, some of which idle threads compute.
+        """Return the function's results for all items; idle threads compute some of them.
 
-        If items fail, the error of the first of them is raised. Must be called within a job.
+        If items fail, the error of the first failed item is raised. This method must be called within a job.
         """
         work = _Work(function, items)
         helpers: list[threading.Thread] = []
@@ -97,7 +98,7 @@ class IdleThreads:
 
 
 class _Work(Generic[Item, Given]):
-    """Items that several threads share; each is processed once, and none is started after an error."""
+    """Items that several threads process together; each is processed once, and none is started after an error."""
 
     def __init__(self, function: Callable[[Item], Given], items: Sequence[Item]) -> None:
         self.left = deque(enumerate(items))
@@ -108,7 +109,7 @@ class _Work(Generic[Item, Given]):
     def do_next(self) -> None:
         try:
             place, item = self.left.popleft()
-        except IndexError:  # another thread has taken it
+        except IndexError:  # another thread has taken the last item
             return
         try:
             self._given[place] = self._function(item)
@@ -123,7 +124,7 @@ class _Work(Generic[Item, Given]):
 
 
 def capped(estimator: Any, inner: int) -> dict[str, int]:
-    """Return the parameters to set so that an estimator, including its steps, starts at most `inner` threads."""
+    """Return the parameters by which an estimator, including its steps, starts at most `inner` threads."""
     params = estimator.get_params(deep=True)
     found = {name: 1 for name, value in params.items() if name.rpartition("__")[2] in NAMES and _counts_from_all(value)}
     parts = {f"{name}__": part for name, part in params.items() if hasattr(part, "get_params")}
@@ -136,7 +137,7 @@ def capped(estimator: Any, inner: int) -> dict[str, int]:
 
 @contextmanager
 def process_limited(inner: int) -> Iterator[None]:
-    """Limit the threads of BLAS, PyTorch and, in this thread, OpenMP; never raise their number."""
+    """Limit the threads of BLAS and PyTorch, and of OpenMP in this thread; never raise their number."""
     torch: Any = sys.modules.get("torch")
     before = torch.get_num_threads() if torch is not None else 0
     controller = ThreadpoolController()
@@ -164,5 +165,5 @@ def _counts_from_all(value: Any) -> bool:
 
 @lru_cache(maxsize=1)
 def _controller(modules: int) -> ThreadpoolController:
-    """Return a controller of the loaded libraries; creating it again after further imports takes a millisecond."""
+    """Return a controller of the loaded libraries. It is created again, in a millisecond, after further imports."""
     return ThreadpoolController()

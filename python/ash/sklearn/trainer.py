@@ -2,7 +2,7 @@
 
     params, epochs, [Continued of fold 0, 1, ...] -> mean score, [Continued, ...], results of the folds
 
-The rows belong to the trainer. They are sent to another process once, with the trainer, and never with a job.
+The rows belong to the trainer. They are sent to another process only once, with the trainer, and never with a job.
 Threads: jobs of different candidates may run at the same time; a job does not change the trainer.
 """
 
@@ -54,7 +54,7 @@ class SearchTable:
 
 @dataclass(repr=False)
 class Trainer:
-    """Trains and scores candidates; called by `ash.tune_function`."""
+    """Trains and scores candidates; `ash.tune_function` calls it for each job."""
 
     caller: str  # the name of the search's class
     estimator: Any
@@ -67,9 +67,9 @@ class Trainer:
     inner: int  # threads that libraries may start in a job
     seed: int
     restart: bool  # whether each rung trains from scratch
-    with_train: bool  # whether training rows are scored too
+    with_train: bool  # whether training rows are also scored
     refits: bool  # whether the best candidate will be fitted to all rows
-    config: dict[str, Any]  # scikit-learn's configuration, which each fold is trained with
+    config: dict[str, Any]  # scikit-learn's configuration, with which each fold is trained
     executor: Any  # where jobs run: None, "processes" or an executor
     idle_threads: IdleThreads  # shared by all jobs in this process
     caches: Sequence[TransformerCache]  # one per fold, with the fitted transformers that candidates share
@@ -91,7 +91,7 @@ class Trainer:
         return repr(self.estimator)
 
     def journal_identity(self) -> dict[str, Any]:
-        """Return the facts that scores depend on, for a journal: the estimator, data, folds, resource and scoring."""
+        """Return facts for a journal that affect scores, such as the estimator, data, folds, resource and scoring."""
         table, scorers = self.table, self.scorers
         own: dict[str, Any] = {"rungs": list(map(list, self.given_rungs))} if self.given_rungs else {}
         if self.objects.of:
@@ -113,13 +113,13 @@ class Trainer:
 
     @property
     def given_rungs(self) -> tuple[tuple[int, int], ...]:
-        """Return the candidates and epochs of each rung, or nothing if `ash.tune_function` computes the ladder."""
+        """Return the candidates and epochs of each rung, or () if `ash.tune_function` computes the ladder."""
         return self.rungs.given
 
     def refit_seconds(self, infos: Sequence[Any]) -> float:
-        """Estimate how many seconds a refit on all rows takes, from the times of the candidate's jobs.
+        """Return the estimated seconds for a refit on all rows, given the infos of the candidate's jobs.
 
-        The time of a job on part of the rows is scaled up in proportion to the number of rows.
+        The times of jobs on a part of the rows are scaled up in proportion to the number of rows.
         """
         told = [info for info in map(read_info, infos) if info is not None]
         if not self.refits or not told:
@@ -131,7 +131,10 @@ class Trainer:
         return float(seconds * _num_samples(self.table.X) / max(1, trained))
 
     def prepared(self, params: Params) -> Any:
-        """Return the unfitted estimator of a candidate, with its seed in place of a `random_state` of None."""
+        """Return the unfitted estimator of a candidate.
+
+        Each `random_state` that is None is set to the candidate's seed.
+        """
         made = clone(self.estimator).set_params(**self.objects.copies(params))
         unset = {
             name: self.seed_of(params)
@@ -171,7 +174,10 @@ class Trainer:
         return Scored(score, None if self.restart else state, info, expected)
 
     def _gain(self, under: Continued, fold: FoldInfo, epochs: int) -> float:
-        """Return a fold's expected gain of score in the next rung; `epochs` are those of this job on the ladder."""
+        """Return a fold's expected gain in score in the next rung.
+
+        `epochs` is what the core's ladder gives this job.
+        """
         now, following = self.scorers.ranking(fold.test), epochs * self.eta
         after = following if self.restart else under.done + self.rungs.missing(following, under.done)
         return forecast(under.law, [*fold.curve, (under.done, now)], after) - now
@@ -202,10 +208,10 @@ class Trainer:
     def _curve(
         self, number: int, under: Continued, before: tuple[int, float | None], rows: tuple[Any, Any, dict[str, Any]]
     ) -> tuple[Point, ...]:
-        """Return earlier points of a fold's learning curve: the epochs and score of the previous rung.
+        """Return earlier points of a fold's learning curve: (epochs, score) of the previous rung.
 
-        In the first rung it is the point after half of the epochs, preceded by the score of a constant at 0 epochs if
-        this is known. Only the first fold measures this point, to save predictions.
+        In the first rung, return the point after half of the epochs, preceded by the score of a constant at 0 epochs if
+        this is known. The point after half of the epochs is measured only in the first fold, to save predictions.
         """
         done, score = before
         if not self.forecasts or not under.law or under.stopped:
@@ -221,7 +227,7 @@ class Trainer:
 
 
 def hash_of(what: str, value: Any) -> str:
-    """Return a hash of a value's contents, or raise NoIdentity if it cannot be pickled."""
+    """Return a hash of a value's contents; raise NoIdentity if the value cannot be pickled."""
     try:
         return str(joblib.hash(value))
     except Exception as error:
@@ -231,7 +237,7 @@ def hash_of(what: str, value: Any) -> str:
 
 
 def seed_of_candidate(seed: int, params: Params) -> int:
-    """Return a seed that depends on a candidate's hyperparameters, and not on when the candidate is drawn."""
+    """Return a seed that depends on a candidate's hyperparameters, but not on when the candidate is drawn."""
     text = f"{seed}:{key_of(params)}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little") % SEEDS
 
@@ -239,7 +245,7 @@ def seed_of_candidate(seed: int, params: Params) -> int:
 def constant_score(estimator: Any, table: SearchTable, split: Split, scorers: Scorers) -> float | None:
     """Return the score of a constant prediction: the training rows' mean target, or their class frequencies.
 
-    Before its first round, the learning curve of boosting starts at this score. Return None if the estimator is neither
+    The learning curve of boosting starts at this score, before the first round. Return None if the estimator is neither
     a classifier nor a regressor, or if the scorer needs more than predictions.
     """
     if table.y is None or not (is_classifier(estimator) or is_regressor(estimator)):
@@ -249,6 +255,6 @@ def constant_score(estimator: Any, table: SearchTable, split: Split, scorers: Sc
     _, y = _safe_split(estimator, table.X, table.y, train)
     X_test, y_test = _safe_split(estimator, table.X, table.y, test, train)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # metrics that are undefined for a constant
+        warnings.simplefilter("ignore")  # of metrics that are undefined for a constant prediction
         constant.fit(np.zeros((len(train), 1)), y)
         return scorers.ranking_of_other(constant, X_test, y_test, params_at(table.score, test, count))

@@ -1,4 +1,4 @@
-"""Chooses an estimator's resource and the way to resume its training, by class name, without importing libraries."""
+"""Chooses an estimator's resource, and the way to resume its training, by class name, without importing libraries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +22,15 @@ LIBRARIES: dict[tuple[str, str], tuple[type[Continued], str, int]] = {
     ("CatBoost", "catboost"): (CatBoost, "iterations", 1000),
     ("NeuralNet", "skorch"): (Nets, "max_epochs", 10),
 }
-"""For each class and package: the way to resume training, the parameter that counts epochs, and its default value."""
+"""For each class and package: the class that resumes training, the parameter that counts epochs, and its default."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """The resource of an estimator, whose unit is an epoch, and the way in which its training is resumed."""
+    """The resource of an estimator, and the way in which its training is resumed.
+
+    An epoch is one unit of the resource.
+    """
 
     resource: str
     """The resource, by the name that users give it: "clf__n_estimators", "epochs" or "n_samples"."""
@@ -41,14 +44,14 @@ class Way:
         return self.kind is not None and self.kind.wants_process(self._trained_on(estimator))
 
     def law_of(self, estimator: Any) -> str:
-        """Return the law that the estimator's score follows over the epochs; see `Continued.law`."""
+        """Return the law of the estimator's score as a function of the epochs; see `Continued.law`."""
         return "" if self.kind is None else self.kind.law_of(self._trained_on(estimator))
 
     def _trained_on(self, estimator: Any) -> Any:
         return estimator if self.inner is None else self.inner._trained_on(estimator.steps[-1][1])
 
     def begin(self, estimator: Any, seed: int = 0) -> Continued:
-        """Wrap an unfitted estimator in a `Continued`, ready for its first job."""
+        """Wrap an unfitted estimator in a `Continued` for its first job."""
         if self.inner is not None and self.inner.kind is not None:
             return Steps(estimator, self.inner.begin(estimator.steps[-1][1], seed))
         if self.kind is None:
@@ -63,13 +66,13 @@ class Way:
 
 
 def way_of(estimator: Any, resource: Any = AUTO) -> Way:
-    """Return how an estimator's training is resumed; raise SettingError if it cannot use this resource.
+    """Return the way in which an estimator's training is resumed; raise SettingError if it cannot use this resource.
 
     Parameters
     ----------
     estimator : estimator
     resource : str
-        "auto", "n_samples", "epochs" (passes by `partial_fit`), or the name of a parameter that counts something.
+        "auto", "n_samples", "epochs" (passes by `partial_fit`), or the name of a parameter that counts, such as trees.
     """
     if not isinstance(resource, str):
         raise SettingError(f"resource must be {AUTO!r}, {N_SAMPLES!r} or the name of a parameter, got {resource!r}")
@@ -90,7 +93,7 @@ def way_of(estimator: Any, resource: Any = AUTO) -> Way:
 def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
     """Return the common way of all estimators that a candidate may be; for "auto", rows if their resources differ.
 
-    Its `usual` is the largest number of epochs that an ordinary fit of one of them takes.
+    Its `usual` is the largest `usual` of the estimators.
     """
     ways = [way_of(each, resource) for each in estimators]
     if len({way.resource for way in ways}) > 1:
@@ -100,7 +103,7 @@ def way_of_all(estimators: Sequence[Any], resource: Any) -> Way:
 
 
 class Retrained(Continued):
-    """An estimator that cannot continue: each job trains it from scratch, for all earlier epochs and the new ones."""
+    """An estimator that cannot resume: each job trains it from scratch, for the earlier epochs and the new epochs."""
 
     def __init__(self, estimator: Any, parameter: str | None, why: str) -> None:
         super().__init__(estimator, parameter)
@@ -112,12 +115,12 @@ class Retrained(Continued):
 
     @property
     def rounds(self) -> int | None:
-        """Return the best number of rounds of the last job, or None without early stopping."""
+        """Return the best number of rounds in the last job, or None without early stopping."""
         return None if self._once is None else self._once.rounds
 
     @property
     def kept(self) -> int:
-        """Return all epochs, or with early stopping the best number of rounds if epochs are rounds."""
+        """Return the total epochs; with early stopping, if epochs are rounds, the best number of rounds."""
         return self.done if self.rounds is None or self.parameter == N_SAMPLES else self.rounds
 
     @property
@@ -126,7 +129,7 @@ class Retrained(Continued):
         return self.estimator if self._once is None else self._once.predictor
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train from scratch for all earlier epochs and these; if epochs are rows, for at most the number of rows."""
+        """Train from scratch for all earlier epochs and `epochs` more; if epochs are rows, for at most all rows."""
         if self.stopped:
             return
         self.done += epochs
@@ -172,7 +175,7 @@ class Retrained(Continued):
 def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
     """Return the parameters to set before boosting is refitted on all rows, without held-out rows for early stopping.
 
-    They silence its output, turn off early stopping, and set the number of rounds unless `rounds` is None.
+    They silence the library's output, turn off early stopping, and set the number of rounds unless `rounds` is None.
     """
     found = _boosting(estimator)
     if found is None:
@@ -185,14 +188,14 @@ def refit_params(estimator: Any, rounds: int | None) -> dict[str, Any]:
 
 
 def _boosting(estimator: Any) -> tuple[Any, type[Boosted]] | None:
-    """Return the boosting that an estimator is, or that is its last step, and its way; None for other estimators."""
+    """Return an estimator, or its last step, with its `Boosted` class if it is boosting; None for other estimators."""
     last = estimator.steps[-1][1] if _is_pipeline(estimator) else estimator
     kind = next((kind for found, (kind, _, _) in LIBRARIES.items() if is_a(last, *found)), None)
     return (last, kind) if kind is not None and issubclass(kind, Boosted) else None
 
 
 def own_threads(estimator: Any) -> str | None:
-    """Return the name of the parameter for a library's own number of threads, or None if there is none."""
+    """Return the name of the parameter for the number of a library's threads, or None if there is none."""
     if is_forest(estimator):
         return "n_jobs"
     return next((kind.THREADS for found, (kind, _, _) in LIBRARIES.items() if is_a(estimator, *found)), None)
@@ -245,7 +248,7 @@ def _of_pipeline(pipeline: Any) -> Way:
 
 
 def _is_pipeline(estimator: Any) -> bool:
-    """Return whether this is scikit-learn's Pipeline; pipelines of other packages may change the number of rows."""
+    """Return whether this is scikit-learn's Pipeline. Pipelines of other packages may change the number of rows."""
     kind = type(estimator)
     return kind.__name__ == "Pipeline" and kind.__module__.startswith("sklearn.") and bool(estimator.steps)
 
@@ -255,7 +258,7 @@ def _name(estimator: Any) -> str:
 
 
 def _predict_alone(estimator: Any) -> None:
-    """Make a forest, or a pipeline's last step that is a forest, predict on one thread; ensembles.py says why."""
+    """Make a forest, or a pipeline's last step that is a forest, predict on one thread; ensembles.py explains why."""
     steps = getattr(estimator, "steps", None)
     last = steps[-1][1] if steps else estimator
     if is_forest(last):

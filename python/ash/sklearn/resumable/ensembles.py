@@ -3,15 +3,15 @@
     Trees                        scikit-learn's forests, bagging and boosting, by `warm_start`
     LightGBM, XGBoost, CatBoost  by the argument of `fit` that accepts an earlier model
 
-An ensemble can also be scored as it was after its first trees or rounds, since a forecast needs the gain of the later
-ones. This trains nothing and does not change the ensemble:
+A forecast needs the gain of the later trees or rounds. So an ensemble can also be scored as it was after its first
+trees or rounds. This trains nothing and does not change the ensemble:
 
     forests, boosting of trees in Python   a copy with the first of `estimators_`
     histograms                             scikit-learn's stages: staged_predict, staged_predict_proba, ...
     LightGBM, XGBoost, CatBoost            the argument of `predict` that limits the rounds
 
-If this is impossible, the result is None, or the scorer raises an AttributeError. It costs as much as a prediction with
-that many trees.
+If this is impossible, the result is None, or the scorer raises an AttributeError. The cost is that of a prediction with
+the first trees or rounds.
 """
 
 import copy
@@ -27,13 +27,13 @@ from sklearn.metrics import accuracy_score, r2_score
 from ash.sklearn.resumable.protocol import AVERAGE, ROUNDS, Continued, Rows, is_a
 
 WARNING = "class_weight presets"
-"""Start of the forests' warning that class weights should be computed on all rows, which does not apply here."""
+"""Start of the forests' warning that class weights should be computed on all rows. The warning does not apply here."""
 HISTOGRAMS = "BaseHistGradientBoosting"
 SEEDS = 2**31
 VOICES = {"verbose", "verbosity", "silent", "logging_level"}
 METHODS = ("predict", "predict_proba", "decision_function")
 HIGHER = ("auc", "aucpr", "map", "ndcg", "pre")
-"""Prefixes of the XGBoost metrics for which higher is better; mape begins with map, but is an error."""
+"""Prefixes of the XGBoost metrics for which higher is better. The metric mape begins with map, but lower is better."""
 SCORES_USUALLY = ("sklearn.base", "catboost.core")
 """Modules in which the `score` method of estimators is accuracy or R2."""
 
@@ -41,13 +41,14 @@ SCORES_USUALLY = ("sklearn.base", "catboost.core")
 class Trees(Continued):
     """A scikit-learn ensemble, to which trees are added by `warm_start`.
 
-    The epochs of forests, extra trees, bagging, isolation forests and GradientBoosting are their `n_estimators`, those
-    of HistGradientBoosting its `max_iter`. In each fit, forests draw the seeds of all trees from the random state again
-    and skip those of existing trees; boosting keeps its random state. So with a `random_state` the trees are the same
-    as in a single fit. Early stopping (`n_iter_no_change`, `early_stopping`) works as the user has set it: an estimator
-    that has stopped trains one or a few more rounds when it is resumed, and stops again. Forests grow on several
-    threads but predict on one. On several, probabilities would be summed in the order in which threads finish, so ties
-    between classes would be broken at random. Source: scikit-learn, "Fitting additional trees", User Guide 1.11.2.
+    The epochs of forests, extra trees, bagging, isolation forests and GradientBoosting are their `n_estimators`; the
+    epochs of HistGradientBoosting are its `max_iter`. In each fit, forests draw the seeds of all trees from the random
+    state again, and skip the seeds of existing trees; boosting keeps its random state. So with a `random_state` the
+    trees are the same as in a single fit. Early stopping (`n_iter_no_change`, `early_stopping`) works as the user has
+    set it: an estimator that has stopped trains one or a few more rounds when it is resumed, and stops again. Forests
+    grow on several threads but predict on one thread. On several threads, probabilities would be summed in the order in
+    which threads finish, so ties between classes would be broken at random. Source: scikit-learn, "Fitting additional
+    trees", User Guide 1.11.2.
     """
 
     def __init__(self, estimator: Any, parameter: str | None) -> None:
@@ -56,7 +57,7 @@ class Trees(Continued):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why bagging with `oob_score` cannot be trained further, "" for other estimators."""
+        """Return why an estimator cannot be trained further, which holds for bagging with `oob_score`; otherwise ""."""
         bagging = is_a(estimator, "BaseBagging")
         return "bagging with oob_score does not support warm_start" if bagging and estimator.oob_score else ""
 
@@ -67,18 +68,18 @@ class Trees(Continued):
 
     @staticmethod
     def wants_process(estimator: Any) -> bool:
-        """Return whether Python code grows its trees, leaf by leaf, so that threads would wait for Python's lock."""
+        """Return whether Python code grows the trees leaf by leaf, so that threads would wait for the GIL."""
         return is_a(estimator, HISTOGRAMS)
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Add this many trees, or rounds of trees."""
+        """Add `epochs` trees, or rounds of trees."""
         self.done += epochs
         self.estimator.set_params(**{str(self.parameter): self.done, "warm_start": True, **self._jobs})
         rows.fit(self.estimator)
         self.estimator.set_params(**dict.fromkeys(self._jobs, 1))
 
     def at(self, epochs: int) -> Any:
-        """Return the ensemble with only its first trees or rounds, or None if that is impossible."""
+        """Return the ensemble with only its first `epochs` trees or rounds, or None if that is impossible."""
         if not self.law:
             return None
         return _stage(self.estimator, epochs) if self.parameter == "max_iter" else _first_trees(self.estimator, epochs)
@@ -94,18 +95,18 @@ class Boosted(Continued):
                                                                  on the number of rounds; if CatBoost raises an error
 
     These libraries restart their random number generator in each fit, so each job would draw the same rows and columns
-    as the first one. Therefore a given seed is increased by the number of rounds so far.
+    as the first job. Therefore, if the user has given a seed, it is increased by the number of rounds so far.
 
     An estimator with one of the parameters in STOPPING stops early: after each new round the library evaluates its own
     metric on the rows on which the estimator is scored. The estimator is scored, and later refitted, with the best
     number of rounds so far. Once the library has ended a job early, the estimator is not trained further. All jobs use
-    the same metric: the one by which the library stops, or for LightGBM the first one.
+    the same metric: that by which the library stops, or for LightGBM the first metric.
     """
 
     THREADS: ClassVar[str | None] = "n_jobs"
     ARGUMENT: ClassVar[str]
     FIRST: ClassVar[str]
-    """The argument of `predict` that limits it to the first rounds."""
+    """The argument of `predict` that limits predictions to the first rounds."""
     QUIET: ClassVar[dict[str, Any]] = {}
     """Parameters that keep a library from writing to the terminal and to files, unless the user has set them."""
     STOPPING: ClassVar[dict[str, Any]] = {"early_stopping_rounds": None}
@@ -117,12 +118,12 @@ class Boosted(Continued):
         estimator.set_params(**self.quiet(params))
         self.stops = self.can_stop(params)
         self._seeds = {"random_state": params["random_state"]} if "random_state" in params else {}
-        self._metric: tuple[str, bool] | None = None  # its name and whether higher is better, once both are known
+        self._metric: tuple[str, bool] | None = None  # the metric's name and whether higher is better, once known
         self._history: list[float] = []  # the metric after each round of the model
 
     @classmethod
     def quiet(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters in QUIET that the user has not set; `params` are those of the estimator."""
+        """Return the parameters in QUIET that the user has not set; `params` are the estimator's parameters."""
         said = {name for name, value in params.items() if value is not None}
         said |= VOICES if said & VOICES else set()
         return {name: value for name, value in cls.QUIET.items() if name not in said}
@@ -149,18 +150,18 @@ class Boosted(Continued):
 
     @property
     def kept(self) -> int:
-        """Return all rounds, or with early stopping the best number of rounds."""
+        """Return the number of all rounds, or with early stopping the best number of rounds."""
         return self.done if self.rounds is None else self.rounds
 
     @property
     def predictor(self) -> Any:
-        """Return the estimator limited to the kept rounds, or with all rounds if its class defines its own `score`."""
+        """Return the estimator limited to `kept` rounds, or with all rounds if its class defines its own `score`."""
         return (
             self.estimator if self.rounds is None else _stage(self.estimator, self.kept, self.FIRST) or self.estimator
         )
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train this many more rounds, or fewer if it stops early."""
+        """Train `epochs` more rounds, or fewer if the library stops early."""
         if self.stopped:
             return
         changed = {str(self.parameter): epochs}
@@ -177,7 +178,7 @@ class Boosted(Continued):
         self._set_as_one_fit()
 
     def _validation(self, rows: Rows) -> dict[str, Any]:
-        """Return the arguments of `fit` for the held-out rows that early stopping uses, unless the user passed some."""
+        """Return `fit`'s arguments for early stopping on the held-out rows; {} if the user passed an `eval_set`."""
         held = rows.held
         if held is None or "eval_set" in rows.params:
             return {}
@@ -188,13 +189,13 @@ class Boosted(Continued):
         return {}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        """Return each metric's values after the rounds of the last fit, and the index of the best of these rounds."""
+        """Return each metric's values after each round of the last fit, and the index of the best of these rounds."""
         raise NotImplementedError
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
         """Infer whether higher values of a metric are better from the round that the library calls the best.
 
-        Return None if that is undecided. The first metric for which it is decided is used for all later jobs.
+        Return None if this cannot be inferred. The first metric for which it can be inferred is used in all later jobs.
         """
         if max(values) == min(values):
             return None
@@ -202,7 +203,7 @@ class Boosted(Continued):
         return next((is_higher for is_higher, place in places.items() if place == best), None)
 
     def _remember(self) -> int:
-        """Append the metric of each round of the last fit to the history, and return the number of rounds."""
+        """Append the metric after each round of the last fit to the history, and return the number of these rounds."""
         metrics, best = self._results()
         if self._metric is None:
             told = ((name, self._is_higher_better(name, list(values), best)) for name, values in metrics.items())
@@ -217,7 +218,7 @@ class Boosted(Continued):
         return ROUNDS
 
     def at(self, epochs: int) -> Any:
-        """Return an estimator that predicts only with its first rounds."""
+        """Return a view of the estimator that predicts only with its first `epochs` rounds."""
         return _stage(self.estimator, epochs, self.FIRST)
 
     def _model(self) -> Any:
@@ -239,7 +240,7 @@ class LightGBM(Boosted):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why this kind of boosting cannot be trained further, "" if it can."""
+        """Return why this kind of boosting cannot be trained further; "" if it can."""
         params = estimator.get_params()
         kind = str(params.get("boosting") or params.get("boost") or params.get("boosting_type"))
         return f"LightGBM's {kind} reweights earlier trees" if kind in ("dart", "rf", "random_forest") else ""
@@ -289,7 +290,7 @@ class XGBoost(Boosted):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why this kind of boosting cannot be trained further, "" if it can."""
+        """Return why this kind of boosting cannot be trained further; "" if it can."""
         if "XGBRF" in type(estimator).__name__:
             return "the trees of XGBoost's random forests are not boosting rounds"
         return "XGBoost's dart reweights earlier trees" if estimator.get_params().get("booster") == "dart" else ""
@@ -324,7 +325,7 @@ class CatBoost(Boosted):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why an estimator with these parameters cannot be trained further, "" if it can."""
+        """Return why an estimator with these parameters cannot be trained further; "" if it can."""
         params = estimator.get_params()
         if params.get("task_type") == "GPU":
             return "CatBoost cannot continue training on a GPU"

@@ -1,9 +1,9 @@
-"""Resumes estimators with `partial_fit`: an epoch is a pass over all rows, in a new order each time, or one new row.
+"""Resumes estimators with `partial_fit`. An epoch is one pass over all rows, each in a new order, or one new row.
 
-One call of `partial_fit` with all rows is a pass: row by row for SGDClassifier, in batches for MLPClassifier. With an
+One call of `partial_fit` with all rows is one pass: row by row for SGDClassifier, in batches for MLPClassifier. With an
 integer `random_state` these estimators shuffle in the same way in each call. So ash passes the rows in a new order in
-each epoch, which depends only on `random_state` and the epoch. With ``shuffle=False`` rows are not reordered.
-Naive Bayes counts rows, so a second pass would count all rows twice. Its resource is rows, and each job adds new rows.
+each epoch. The order depends only on `random_state` and the epoch. With ``shuffle=False`` rows are not reordered. Naive
+Bayes counts rows, so a second pass would count all rows twice. Its resource is rows, and each job adds new rows.
 """
 
 import inspect
@@ -17,7 +17,7 @@ from ash.sklearn.resumable.protocol import Continued, Rows
 
 
 def can_pass(estimator: Any) -> bool:
-    """Return whether an estimator has `partial_fit` and no early stopping, which would prevent its use."""
+    """Return whether an estimator has `partial_fit`, and no early stopping, with which `partial_fit` cannot be used."""
     return hasattr(estimator, "partial_fit") and not getattr(estimator, "early_stopping", False)
 
 
@@ -26,11 +26,11 @@ class Passes(Continued):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why `partial_fit` cannot be used."""
+        """Return why `partial_fit` cannot be used; "" if it can."""
         return "" if can_pass(estimator) else f"{type(estimator).__name__} with these parameters has no partial_fit"
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Make this many passes."""
+        """Make `epochs` passes over the rows."""
         for _ in range(epochs):
             shuffled = getattr(self.estimator, "shuffle", True)
             learn(self.estimator, rows.at(self._order(rows.count)) if shuffled else rows, first=not self.done)
@@ -46,7 +46,7 @@ class FurtherRows(Continued):
     """Resumes training with new rows, in the order of `rows_in_order`."""
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Add this many rows, or all that are left."""
+        """Train on `epochs` new rows, or on all rows that are left."""
         order = rows_in_order(rows)[self.done : self.done + epochs]
         if len(order):
             learn(self.estimator, rows.at(order), first=not self.done)
@@ -59,10 +59,10 @@ class Nets(Continued):
         NeuralNetClassifier(Module, module__width=64, optimizer=torch.optim.AdamW, lr=0.01)     resource: max_epochs
 
     Between jobs the net itself is the state: weights, optimizer state, history and callbacks. Gradients are dropped.
-    The net is pickled attribute by attribute, since skorch's own pickling needs importable module classes, which those
-    defined in a notebook or a function are not. Weights and shuffles are drawn from PyTorch's global generator, whose
-    state is set for the candidate before each job. So results are repeatable unless jobs run in several threads of one
-    process. Source: skorch, NeuralNet.partial_fit.
+    The net is pickled attribute by attribute, since skorch's own pickling needs importable module classes. Classes that
+    are defined in a notebook or a function are not importable. Weights and shuffles are drawn from PyTorch's global
+    generator, whose state is set for the candidate before each job. So results are repeatable unless jobs run in
+    several threads of one process. Source: skorch, NeuralNet.partial_fit.
     """
 
     def __init__(self, estimator: Any, parameter: str | None, seed: int = 0) -> None:
@@ -72,11 +72,11 @@ class Nets(Continued):
 
     @staticmethod
     def wants_process(estimator: Any) -> bool:
-        """Return whether it is trained on a CPU; threads would share random numbers and wait for Python's lock."""
+        """Return whether the net is trained on a CPU, where threads would share random numbers and wait for the GIL."""
         return str(getattr(estimator, "device", "cpu")) in ("cpu", "None")
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train this many epochs more."""
+        """Train for `epochs` more epochs."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -105,7 +105,7 @@ class Nets(Continued):
 
 
 def learn(estimator: Any, rows: Rows, first: bool) -> None:
-    """Call `partial_fit` once; in the first call pass all classes if it accepts them."""
+    """Call `partial_fit` once. If `first`, pass all classes, provided that `partial_fit` accepts them."""
     given = dict(rows.params)
     if first and rows.classes is not None and "classes" in inspect.signature(estimator.partial_fit).parameters:
         given["classes"] = rows.classes

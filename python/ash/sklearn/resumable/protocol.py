@@ -1,4 +1,4 @@
-"""Defines `Continued`, the base class of all ways to resume training, and its rows and cached transformers."""
+"""Defines `Continued`, the base class of all ways to resume training, and its rows and transformer cache."""
 
 import threading
 from collections import OrderedDict
@@ -12,17 +12,17 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _num_samples
 
 N_SAMPLES, EPOCHS = "n_samples", "epochs"
-"""Resources that are not parameters of an estimator: rows, and passes over them."""
+"""Resources that are not parameters of an estimator: rows, and passes over all rows."""
 
 AVERAGE, ROUNDS = "average", "rounds"
-"""Laws of learning curves: each epoch adds a member to an average, or removes a share of the remaining gap."""
+"""Laws of learning curves: each epoch adds a member to an average, or closes a share of the gap to the final score."""
 
 KINDS = 2
 ROWS_BYTES = 2**26
 
 
 class FittedTransformers(NamedTuple):
-    """Fitted transformers and the rows that they returned; `rows` is None if these are too large to be kept."""
+    """Fitted transformers and the rows that they returned; `rows` is None if the rows are too large to be kept."""
 
     transformers: Any
     rows: Any
@@ -39,10 +39,9 @@ class TransformerCache:
 
     Invariants: (1) only transformers whose `fit_transform` equals `fit` followed by `transform` are kept; (2) a cache
     belongs to one fold, whose rows and parameters of `fit` do not change; (3) entries are never changed: transformers
-    only transform, possibly in several threads at a time, and rows are copied. If transformers have a random state,
-    each candidate has its own hash.
-    Cost: one hash per candidate and fold, one copy of the rows per job. Memory: the rows of KINDS entries, each at most
-    ROWS_BYTES.
+    only transform, possibly in several threads at the same time, and rows are copied. If transformers have a random
+    state, each candidate has its own hash. Cost: one hash per candidate and fold, and one copy of the rows per job.
+    Memory: the rows of KINDS entries, each at most ROWS_BYTES.
     """
 
     def __init__(self) -> None:
@@ -53,7 +52,7 @@ class TransformerCache:
         return TransformerCache, ()  # another process fits its own transformers
 
     def find(self, key: str | None) -> FittedTransformers | None:
-        """Return the transformers with this hash, if they are cached."""
+        """Return the transformers with this hash, or None if they are not cached."""
         with self._lock:
             if key is None or key not in self._kinds:
                 return None
@@ -78,11 +77,11 @@ class TransformerCache:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that an estimator is trained on; y is None for unsupervised learning.
+    """The rows on which an estimator is trained; y is None for unsupervised learning.
 
-    `params` are passed to its `fit`; those with one value per row are indexed like the rows. `classes` are all labels,
-    including those that occur only in other rows, or None for regression. `cache` has transformers that are fitted to
-    these rows. `held` are the rows on which the estimator is scored, for early stopping.
+    `params` are passed to the estimator's `fit`; parameters with one value per row are indexed like the rows. `classes`
+    are all labels, including labels that occur only in other rows; None for regression. `cache` has transformers that
+    are fitted to these rows. `held` are the rows on which the estimator is scored, for early stopping.
     """
 
     X: Any
@@ -112,8 +111,8 @@ class Rows:
 class Continued:
     """An estimator in training.
 
-    It starts unfitted, with its hyperparameters, and is changed in place. `parameter` is the name of the parameter that
-    counts epochs, or None.
+    The estimator is passed unfitted, with its hyperparameters set, and may be changed in place. `parameter` is the name
+    of the estimator's parameter that counts epochs, or None.
 
     Attributes
     ----------
@@ -122,15 +121,15 @@ class Continued:
     done : int
         The epochs for which it has been trained.
     stops : bool
-        Whether it uses early stopping, on the rows on which it is scored.
+        Whether the library's early stopping is used, on the rows on which the estimator is scored.
     stopped : bool
-        Whether it has stopped early, so that it is not trained further.
+        Whether training has stopped early, so that the estimator is not trained further.
     why : str
-        Why it cannot continue from its state, "" if it can.
+        Why training cannot be resumed from the state; "" if it can.
     law : str
-        The law that its score follows over the epochs: AVERAGE, ROUNDS, or "" if no law is known.
+        The law of the score as a function of the epochs: AVERAGE, ROUNDS, or "" if no law is known.
     score : float or None
-        Its score when it was last measured, set by the caller.
+        The last measured score, set by the caller.
     """
 
     THREADS: ClassVar[str | None] = None
@@ -151,7 +150,7 @@ class Continued:
 
     @property
     def kept(self) -> int:
-        """Return after how many epochs it is scored: all, or with early stopping the best number."""
+        """Return the epochs after which the estimator is scored: all epochs, or with early stopping the best number."""
         return self.done
 
     @property
@@ -161,7 +160,7 @@ class Continued:
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why an estimator cannot be trained further, "" if it can."""
+        """Return why an estimator cannot be trained further; "" if it can."""
         return ""
 
     @staticmethod
@@ -175,25 +174,28 @@ class Continued:
         return False
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train for this many more epochs on these rows, which must be the same in each call."""
+        """Train for `epochs` more epochs on these rows, which must be the same in each call."""
         raise NotImplementedError
 
     def at(self, epochs: int) -> Any:
-        """Return an estimator that predicts as this one did after its first epochs, or None if that is impossible."""
+        """Return an estimator that predicts as after the first `epochs` epochs, or None if that is impossible."""
         return None
 
     def rest(self) -> None:
-        """Free memory that the next job does not need."""
+        """Free memory that is not needed until the next job."""
 
 
 def is_a(estimator: Any, name: str, package: str = "") -> bool:
-    """Return whether an estimator has a class of this name, from this package if one is given."""
+    """Return whether the class of an estimator, or a base class, has this name and, if given, is from this package."""
     classes = [each for each in type(estimator).__mro__ if each.__name__ == name]
     return any(package in ("", each.__module__.partition(".")[0]) for each in classes)
 
 
 def params_at(params: dict[str, Any], indices: NDArray[Any], count: int) -> dict[str, Any]:
-    """Return the parameters for some rows: those with one value per row keep only the values of these rows."""
+    """Return parameters of `fit` for some rows.
+
+    Parameters with one value per row keep only the values of these rows.
+    """
     return {
         name: _safe_indexing(value, indices) if _is_of_rows(value, count) else value for name, value in params.items()
     }

@@ -1,12 +1,13 @@
-"""Resumes the training of a Pipeline: a candidate's first job fits the transformers, each job trains the last step.
+"""Resumes the training of pipelines: a candidate's first job fits the transformers, and each job trains the last step.
 
-    rows -> transformers, fitted once -> transformed rows -> last step, resumed in its own way
+    rows -> transformers, fitted once -> transformed rows -> last step, resumed in the way of its library
 
 The parameters of transformers and the rows do not change between the jobs of a candidate, so fitted transformers are
 kept. Other candidates with the same transformers reuse them and the rows that they returned (`TransformerCache`), if
-they are still cached. The `fit_transform` of some transformers differs from `fit().transform()`; TargetEncoder, for
-example, keeps a row's own target out of its code. Such transformers are detected in the first job and refitted in each
-job. The check compares all rows bit by bit, because timing can decide which jobs get the output of which method.
+they are still cached. The `fit_transform` of some transformers differs from `fit().transform()`. For example,
+TargetEncoder's excludes a row's own target from the row's code. Such transformers are detected in the first job and
+refitted in each job. The check compares all rows bit by bit, because timing can decide from which method a job gets its
+rows.
 """
 
 import copy
@@ -27,8 +28,8 @@ class Steps(Continued):
         self.parameter, self.done, self.law = last.parameter, 0, last.law
         self._pipeline, self._last = pipeline, last
         self._transformers: Any = None  # set once they are fitted
-        self._key: str | None = None  # their key in the cache
-        self._is_plain = True  # whether their `fit_transform` equals `transform`
+        self._key: str | None = None  # the transformers' key in the cache
+        self._is_plain = True  # whether the transformers' `fit_transform` equals `transform`
         self.why, self.stops = last.why, last.stops
 
     def more(self, rows: Rows, epochs: int) -> None:
@@ -43,7 +44,7 @@ class Steps(Continued):
         self.done, self.why, self.stopped = self._last.done, self._last.why, self._last.stopped
 
     def rest(self) -> None:
-        """Free memory that the last step does not need."""
+        """Free memory of the last step that is not needed until the next job."""
         self._last.rest()
 
     def _transformed(self, rows: Rows, params: dict[str, Any]) -> Any:
@@ -72,12 +73,12 @@ class Steps(Continued):
 
     @property
     def estimator(self) -> Any:
-        """Return the pipeline of the fitted transformers and the last step as trained so far."""
+        """Return the pipeline of the fitted transformers and the last step, as trained so far."""
         return self._with(self._last.estimator)
 
     @property
     def rounds(self) -> int | None:
-        """Return the best number of rounds of the last step."""
+        """Return the best number of rounds of the last step, or None without early stopping."""
         return self._last.rounds
 
     @property
@@ -91,7 +92,7 @@ class Steps(Continued):
         return self._with(self._last.predictor)
 
     def at(self, epochs: int) -> Any:
-        """Return the pipeline with the last step as it was after its first epochs."""
+        """Return the pipeline with the last step as it was after its first `epochs` epochs, or None if impossible."""
         last = self._last.at(epochs)
         return None if last is None else self._with(last)
 
@@ -103,7 +104,7 @@ class Steps(Continued):
 
 
 def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the parameters of `fit` for the transformers, named as in their pipeline, and for the last step."""
+    """Return the parameters of `fit` for the transformers, with their names in the pipeline, and for the last step."""
     if not params:
         return {}, {}
     name = pipeline.steps[-1][0]
@@ -119,7 +120,7 @@ def split_params(pipeline: Any, params: dict[str, Any]) -> tuple[dict[str, Any],
 def _are_equal(one: Any, other: Any) -> bool:
     """Return whether two tables are equal; False if they cannot be compared."""
     try:
-        if hasattr(one, "tocsr"):  # a SciPy sparse matrix, which may be far too large to convert to a dense one
+        if hasattr(one, "tocsr"):  # a SciPy sparse matrix, which may be far too large to become dense
             return bool(one.shape == other.shape and (one != other).nnz == 0)
         first, second = np.asarray(one), np.asarray(other)
         same = first.shape == second.shape and (first == second) | ((first != first) & (second != second))
