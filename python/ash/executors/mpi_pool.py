@@ -7,11 +7,11 @@
 
 Data are sent once, by collectives of one task per rank. Each task of a collective waits until all its tasks have
 started, so no rank gets two of them. Ranks are told to drop the data in the same way. If no rank sees the file, because
-all ranks are on other machines, the data are sent piece by piece in such collectives. An exchange is a task that takes
-jobs to a rank and returns answers. A rank has at most one exchange at a time. If the jobs use all threads of the rank,
-the exchange lasts until there is an answer; a rank with one thread runs its job within the exchange. Otherwise the
-exchange returns soon, to fetch more jobs. While there are unanswered jobs that no current exchange carries, each rank
-has an exchange, if necessary one without jobs.
+all ranks are on other machines, the data are sent piece by piece in such collectives.
+An exchange is a task that takes jobs to a rank and returns answers. A rank has at most one exchange at a time. If the
+jobs use all threads of the rank, the exchange lasts until there is an answer; a rank with one thread runs its job
+within the exchange. Otherwise the exchange returns soon, to fetch more jobs. While there are unanswered jobs that no
+current exchange carries, each rank has an exchange, if necessary one without jobs.
 
 Invariants: (1) jobs are in the queue only while each rank has an exchange, so the next exchange goes to the rank whose
 exchange has just returned, and carries at most as many jobs as that rank has free threads; (2) jobs and answers are

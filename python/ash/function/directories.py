@@ -1,6 +1,6 @@
 """Manages the lazily created directory of each candidate, in which a function may keep files between jobs.
 
-    <folder>/candidate-000012/ <folder> is the folder of the journal's states or, without a journal, a temporary one
+    <folder>/candidate-000012/      <folder> has the journal's states; without a journal it is temporary
 
 The run does not know which directories a function has created, perhaps on another machine. So when a candidate has
 retired, the run looks for its directory and deletes it, unless the candidate is the best.

@@ -10,8 +10,9 @@ are, and the order of summation is fixed. Prediction time is the sum over the me
 Selection is greedy, with replacement, by the predictions for the validation rows:
 
     first draws: the best model; also the next four models and the best model of the other type (network or trees),
-    unless clearly worse draw t + 1: the model whose average with the first t draws has the lowest loss after `size`
-    draws: the draws after the lowest loss (ties: the earlier) are undone, except the first draws; the
+                 unless clearly worse
+    draw t + 1: the model whose average with the first t draws has the lowest loss
+    after `size` draws: the draws after the lowest loss (ties: the earlier) are undone, except the first draws; the
                  weights are shares of the remaining draws
 
 Source: Caruana, Niculescu-Mizil, Crew and Ksikes, Ensemble Selection from Libraries of Models, ICML 2004. Starting with

@@ -2,8 +2,8 @@
 
     iteration    candidates      total resources of each            n_candidates=60, factor=3, min_resources=20
         0            60                  20
-        1            20                  60                         candidates: previous ones / factor, rounded up
-        2             7                 180                         resources:  previous ones * factor
+        1            20                  60                         candidates: previous number / factor, rounded up
+        2             7                 180                         resources:  previous number * factor
         3             3                 540
 
 Each iteration is a rung. All rungs are passed to the core explicitly, since the core would round down and omit the last

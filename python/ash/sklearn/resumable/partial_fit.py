@@ -2,8 +2,8 @@
 
 One call of `partial_fit` with all rows is one pass: row by row for SGDClassifier, in batches for MLPClassifier. With an
 integer `random_state` these estimators shuffle in the same way in each call. So ash passes the rows in a new order in
-each epoch. The order depends only on `random_state` and the epoch. With ``shuffle=False`` rows are not reordered. Naive
-Bayes counts rows, so a second pass would count all rows twice. Its resource is rows, and each job adds new rows.
+each epoch. The order depends only on `random_state` and the epoch. With ``shuffle=False`` rows are not reordered.
+Naive Bayes counts rows, so a second pass would count all rows twice. Its resource is rows, and each job adds new rows.
 """
 
 import inspect
