@@ -212,7 +212,7 @@ class _Nested:
         self.domains = {name: [self._depending(name, each) for each in own] for name, own in domains.items()}
 
     def check(self, argument: str) -> None:
-        """Raise SettingError unless the estimator has all parameters of the space; warn of probably misspelt keywords."""
+        """Raise SettingError for a name that the estimator does not have; warn of keywords that may be misspelt."""
         for name, own in self.domains.items():
             for domain in own:
                 example = self._objects.copies(self._example(name, domain, domain.levels[0]))
