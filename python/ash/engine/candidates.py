@@ -49,8 +49,8 @@ PRIOR, WEIGHT = 0.25, 8
 LEAST, MOST = 0.1, 0.75
 """The bounds of the share of trees."""
 BEST = 4
-"""The share of trees is that among the best 1/BEST of the scored candidates, but at least BEST. "Good" candidates are
-the best 1/BEST of the networks and the best 1/BEST of the trees, but at least BEST of each."""
+"""The best 1/BEST of the scored candidates, but at least BEST, determine the share of trees. "Good" candidates are the
+best 1/BEST of the networks and the best 1/BEST of the trees, but at least BEST of each."""
 KEPT = 3 / 4
 """The expected share of hyperparameters that a draw near a good candidate takes from that candidate."""
 _NEAR = 2  # spawn key of the draws near good candidates; that of Space.stream is 1
@@ -84,7 +84,7 @@ class Candidates:
         self.params, self.count, self.rest = params, count, rest
         self.epoch_cost = 1.0
         self._settings: list[_core.Settings] = []
-        self._cost = 1.0  # the epoch cost for which they were created
+        self._cost = 1.0  # the epoch cost for which `_settings` were created
 
     def settings(self, first: int = 0) -> list[_core.Settings]:
         """Return the settings of the candidates drawn so far, from number `first` on."""
@@ -171,7 +171,7 @@ class AdaptiveCandidates(Candidates):
         return self.settings(drawn)
 
     def _learn(self, columns: Columns) -> None:
-        """Update the share of trees among the next candidates, and the good candidates."""
+        """Update the share of trees among the next candidates, and the lists of good candidates."""
         ranked = self._ranked(columns)
         best = ranked[: max(BEST, len(ranked) // BEST)]
         share = (PRIOR * WEIGHT + sum(map(_is_trees, best))) / (WEIGHT + len(best))
@@ -241,7 +241,7 @@ def draw(
     own: Sequence[Params] = (),
     before: Mapping[int, Params] = MappingProxyType({}),
 ) -> Candidates:
-    """Draw the candidates of a run, or the first ones if more can be drawn later.
+    """Draw the candidates of a run, or only the first candidates if more can be drawn later.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ FROM_AVERAGE = ("RMSE", "MAE", "Quantile", "CrossEntropy")
 
 
 _in_turn = Lock()
-"""Held while CatBoost runs a fit or creates a pool."""
+"""The lock that is held while CatBoost runs a fit or creates a pool."""
 
 
 class CatBoostRows:

@@ -129,7 +129,7 @@ class EventLoop:
 
     @property
     def _failed(self) -> bool:
-        """Return whether the trees, the dispatcher or a scorer have an error that must end the run."""
+        """Return whether a boosted-tree job, the dispatcher or a scorer has an error, which ends the run."""
         of_trees = self.trees is not None and self.trees.error is not None
         return of_trees or self.dispatcher.error is not None or any(each.error is not None for each in self.scorers)
 

@@ -85,7 +85,7 @@ class Finished(NamedTuple):
     Attributes
     ----------
     kept : Kept
-        The kept networks, the best one first.
+        The kept networks, the best first.
     model : Model
         The final model.
     epochs : tuple of int
@@ -102,7 +102,10 @@ class Finished(NamedTuple):
 
 
 def refits(final: Final | None, split: Split) -> bool:
-    """Return whether networks are trained on all rows: after one fold if requested, after several only one network."""
+    """Return whether networks are trained on all rows.
+
+    After one fold this is done on request, after several folds only for a single network.
+    """
     if split.whole is not None:
         return final is None or final.ensemble == 1
     return final is not None and final.refit and split.folds[0].held_out is None
@@ -354,7 +357,10 @@ class Refit:
         return np.array([self._is_trees(place) for place in drawn.tolist()], bool)
 
     def _with_cores(self, places: Sequence[int], cores: Sequence[_core.Network | Boosted | None], fold: Fold) -> Kept:
-        """Replace the networks at these places, and calibrate each new network like the old. None means no change."""
+        """Replace the networks at these places, except if the core is None.
+
+        New networks are calibrated like the old networks.
+        """
         networks = list(self.kept.networks)
         for place, core in zip(places, cores, strict=True):
             if core is not None:

@@ -74,7 +74,7 @@ class TuningRun:
     X, y, space, options, sample_weight, validation, cv, groups
         As for `ash.tune`, with checked options. If `validation` is None, the default for the table is used.
     first
-        As for `ash.tune`, as the user gave it.
+        As for `ash.tune`, not checked yet.
     asked : dict
         The entry point and its arguments, for the journal and the record.
     sort : bool
@@ -115,7 +115,7 @@ class TuningRun:
         self._X, self._y, self._weight = X, y, sample_weight
         self._validation, self._cv, self._groups = validation, cv, groups
         self._asked_space, self._asked_first, self._sort = space, first, sort
-        self._threads = options.threads  # in this process; `options.threads` run jobs, maybe elsewhere
+        self._threads = options.threads  # in this process; `options.threads` counts those that run jobs
         self._options = options if elsewhere is None else replace(options, threads=elsewhere.pool.workers)
         self._asked, self._scoring, self._final = asked, scoring, final
         self._asked_rungs = options.max_rungs
@@ -279,7 +279,7 @@ class TuningRun:
         self._options = replace(self._options, threads=threads, memory_limit=limit)
 
     def _agree(self, data: Sequence[_core.Data]) -> None:
-        """Write the run's identity to the journal; raise if the journal or the record is that of another run."""
+        """Write the run's identity to the journal; raise if the journal or the record belongs to another run."""
         self._identity = self._identity_of(data)
         if self._record is not None:
             check_rows(self._record, self._identity)

@@ -85,7 +85,7 @@ class Elsewhere(NamedTuple):
 def dispatcher_of(
     elsewhere: Elsewhere | None, data: Sequence[_core.Data], params: list[Params], options: Options
 ) -> NoDispatcher:
-    """Return the dispatcher for the jobs of a run; one that does nothing if `elsewhere` is None."""
+    """Return the dispatcher for the jobs of a run, which is a plain `NoDispatcher` if `elsewhere` is None."""
     if elsewhere is None:
         return NoDispatcher()
     names = ("min_epochs", "eta", "training", "metric", "seed")

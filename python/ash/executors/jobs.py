@@ -94,7 +94,7 @@ class Known(NamedTuple):
     """Whether this process is notified when the run ends."""
 
 
-_known: dict[str, Known] = {}  # by token
+_known: dict[str, Known] = {}  # keyed by token
 _lock = threading.RLock()
 
 

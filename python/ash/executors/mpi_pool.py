@@ -57,7 +57,7 @@ class MPIPool(Pool):
         self._ranks = 0
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._futures: dict[int, Future[JobAnswer]] = {}  # of unanswered jobs, by number
+        self._futures: dict[int, Future[JobAnswer]] = {}  # futures of unanswered jobs, by job number
         self._queue: deque[tuple[int, bytes]] = deque()
         self._exchanges = 0
         self._carried = 0  # jobs in exchanges that have not returned
@@ -245,7 +245,10 @@ def _pieces_of(path: str) -> Iterator[bytes | OSError]:
 
 
 def receive(token: str, piece: bytes | None) -> None:
-    """Receive the next piece of a run's packed data, which is passed to one rank and broadcast by it."""
+    """Receive the next piece of a run's packed data.
+
+    One rank gets it as `piece`, and broadcasts it; other ranks get None.
+    """
     from mpi4py.futures import get_comm_workers
 
     ranks = get_comm_workers()

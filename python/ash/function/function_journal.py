@@ -147,7 +147,7 @@ class FunctionJournal(OpenJournal):
     def retraced(self, exactly: bool) -> None:
         """End retracing.
 
-        Keep the recorded steps if they were followed exactly, otherwise replace them by this call's.
+        Keep the recorded steps if they were followed exactly, otherwise replace them by the steps of this call.
         """
         self._retraces = False
         if self._greedy and exactly:

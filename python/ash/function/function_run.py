@@ -73,7 +73,7 @@ None."""
 class FunctionRun:
     """One run of a function: `runners` run the jobs, and `source` provides the candidates.
 
-    With `repeat` the run ends after as many decisions as the recorded run. `recorded` is `record_of` with those
+    With `repeat` the run ends after as many decisions as the recorded run made. `recorded` is `record_of` with those
     arguments filled in that are known before the run. `train` may have these attributes:
 
     - `given_rungs`: the rungs for `clock_of`.
@@ -116,7 +116,7 @@ class FunctionRun:
         self._in_a_row = self._new_in_a_row = 0  # consecutive failures: in all calls, and in this call
         self._has_warned, self._category = False, getattr(train, "failure_warning", UserWarning)
         self._best: Best | None = None
-        self._copies_fail = False  # a state could not be copied
+        self._copies_fail = False  # whether a state could not be copied
         self._by_height = getattr(train, "is_objective", False)
         reserved = getattr(train, "refit_seconds", None)
         self._reserved, self._reserved_seconds = reserved if callable(reserved) else None, 0.0
@@ -176,7 +176,7 @@ class FunctionRun:
         """
         began, before = self._journal.start(self)
         self.started = time.monotonic() - before
-        with self._directories, self._states:  # at the end: stop functions that wait, delete directories
+        with self._directories, self._states:  # at exit: waiting functions are stopped, directories deleted
             with open_view(self._options, self.rungs, lambda: self._runners.status) as view:
                 try:
                     self._go(view, reporter)

@@ -129,7 +129,7 @@ class Ranks:
         return -self._ordered[-1 - place][2]
 
     def share(self, candidate: int) -> float:
-        """Return the share of candidates that rank no higher than this one."""
+        """Return the share of candidates that rank no higher than the given candidate."""
         rung, score, _ = self._places[candidate]
         return bisect_right(self._ordered, (rung, score, 1)) / len(self._ordered)
 
@@ -223,7 +223,7 @@ class AdaptiveTrials(Adaptive):
         own = self._stories[good]["params"]
         domains = {name: each for name, (each,) in space_of([self._stories[good]]).domains.items() if name in own}
         near = {name: domains[name].moved(own[name], move) for name, move in _moves(domains, source).items()}
-        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # suggested before
+        return None if key_of(near) in self._seen else {TRIAL: number, PROPOSED: near}  # None if suggested before
 
     def tell(self, candidate: int, rung: int, score: float | None, story: Story | None = None) -> None:
         """Rank a trial by its score if it has suggested values."""
@@ -243,15 +243,17 @@ class OptunaSource(Source):
     """Candidates of an Optuna sampler, which proposes one candidate at a time and is told its rank.
 
     The value of a trial is the share of candidates that rank no higher than the trial's candidate (`Ranks`), from 0 to
-    1. It changes with each result. A resumed run asks again for the recorded candidates, in the same order of asking
-       and telling as before. A sampler with a seed then proposes the same candidates, and reaches the same state. If it
-       proposes different candidates, it gets the recorded candidates as trials that it did not propose, and continues
-       with these. Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds
-       becomes a float parameter without levels, so the sampler may propose numbers between the levels. Integers keep
-       their step, and a choice keeps its options. There are `count` candidates in total, beginning with `first`.
-       Candidates in the `journal` are recorded, some of them from smaller spaces. Each configuration is tried once: if
-       the sampler proposes a configuration again, the sampler is told its value, and asked again. If the sampler only
-       repeats itself, or stops its study as GridSampler does, candidates are drawn at random by `seed` instead.
+    1, so it changes with each result.
+    A resumed run asks again for the recorded candidates, in the same order of asking and telling as before. A sampler
+    with a seed then proposes the same candidates, and reaches the same state. If it proposes different candidates, it
+    gets the recorded candidates as trials that it did not propose, and continues with these.
+    Each domain is a parameter of the study. A domain with even or logarithmic levels between bounds becomes a float
+    parameter without levels, so the sampler may propose numbers between the levels. Integers keep their step, and a
+    choice keeps its options.
+    There are `count` candidates in total, beginning with `first`. Candidates in the `journal` are recorded, some of
+    them from smaller spaces. Each configuration is tried once: if the sampler proposes a configuration again, the
+    sampler is told its value, and asked again. If the sampler only repeats itself, or stops its study as GridSampler
+    does, candidates are drawn at random by `seed` instead.
     """
 
     def __init__(
@@ -339,7 +341,7 @@ class OptunaSource(Source):
             self._numbers[candidate].append(len(self._study.get_trials(deepcopy=False)) - 1)
 
     def _tell(self, trial: "optuna.Trial", candidate: int | None) -> None:
-        """Finish a trial with the value of a candidate, or as failed if the candidate has none."""
+        """Finish a trial with the value of a candidate, or as failed if the candidate has no value."""
         from optuna.trial import TrialState
 
         if candidate is None or candidate not in self._ranks:

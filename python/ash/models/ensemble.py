@@ -70,7 +70,7 @@ class Ensemble(Model):
     weights : ndarray of shape (members,), float64
         The share of each member, above 0; they sum to 1. Read-only.
     task, classes_, encoding, feature_names, target_names, n_features_in_, n_outputs_
-        Those of each member.
+        As for each member; all members have the same.
     metric : str
         The metric of the run; "neg_log_loss" or "neg_root_mean_squared_error" if a user's scorer scored the run.
     validation_score : float
@@ -110,7 +110,7 @@ class Ensemble(Model):
 
     @property
     def is_exponential(self) -> bool:
-        """Return whether all members are exponential."""
+        """Return whether the targets that each member predicts are exponentials of its raw outputs."""
         return all(member.is_exponential for member in self.members)
 
     def weighted_members(self) -> list[tuple[Member, float]]:

@@ -54,9 +54,9 @@ KEY, DIGEST = "ash", "sha256"
 HEAD = 8
 """Size in bytes of the header length at the start of a safetensors file."""
 WEIGHTS = "weights"
-"""The tensor with the weight of each member of an ensemble."""
+"""The name of the tensor with the weight of each member of an ensemble."""
 TREES = "trees"
-"""The tensor with the text of boosted trees."""
+"""The name of the tensor with the text of boosted trees."""
 EXPONENTIAL = "exponential"
 """The metadata entry of a network whose targets are target_mean * exp(target_scale * output)."""
 QUANTILE = "quantile"
@@ -64,7 +64,7 @@ QUANTILE = "quantile"
 UNITS = ("target_mean", "target_scale")
 VECTORS = ("input_center", "input_scale", "input_limit", *UNITS)
 BOUNDS = ("target_least", "target_most")
-"""Tensors with the bounds of predicted targets; present if a bound is finite."""
+"""The names of the tensors with the bounds of predicted targets; they are present if a bound is finite."""
 LABEL_KINDS = {"b": bool, "i": int, "u": int, "f": float, "U": str, "O": str}
 """NumPy's dtype kinds of labels that can be saved, each with the Python type of the values that are written as JSON."""
 
@@ -124,7 +124,7 @@ def _with_sorted_metadata(content: bytes) -> bytes:
     header = json.loads(content[HEAD:start])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % HEAD)  # tensors are aligned
+    text += b" " * (-len(text) % HEAD)  # so that tensors are aligned
     return len(text).to_bytes(HEAD, "little") + text + content[start:]
 
 

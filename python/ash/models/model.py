@@ -110,9 +110,9 @@ class Model(ABC):
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (rows, n_features_in_) The same columns as in training, matched by name if
-            both tables have column names, otherwise by position. Numbers must be finite or missing, unless infinite
-            numbers were treated as missing in training.
+        X : array-like or DataFrame of shape (rows, n_features_in_)
+            The same columns as in training, matched by name if both tables have column names, otherwise by position.
+            Numbers must be finite or missing, unless infinite numbers were treated as missing in training.
         threads : int, optional
             As for `ash.tune`; by default 1 if there are few rows.
 

@@ -318,7 +318,7 @@ def _mapping(space: Any, name: str) -> Mapping[str, Any]:
 
 
 def domains_of(argument: str, name: str, value: Any) -> list[Domain]:
-    """Return the value given for a hyperparameter as domains. A SettingError names the argument `argument`."""
+    """Return the value given for a hyperparameter as domains. A SettingError mentions the name `argument`."""
     several = isinstance(value, list) and any(isinstance(each, Domain) for each in value)
     try:
         return [as_domain(each) for each in (value if several else [value])]

@@ -254,7 +254,7 @@ class _Estimator(Configured):
 
 
 PARAMETERS = tuple(inspect.signature(_Estimator).parameters)
-"""The names of the parameters of both estimators; a user's subclass may have others."""
+"""The names of the parameters of both estimators; a user's subclass may have further parameters."""
 
 
 @documented("classifier", score="accuracy")

@@ -62,8 +62,8 @@ class HalvingSearchCV(ASHSearchCV):
 
     All candidates are trained with few resources, such as trees or rows. The best candidates are trained further, to
     `factor` times the resources, and so on. Parameters, attributes and the columns of `cv_results_` have scikit-learn's
-    names and meanings, so a program only has to change one import: ``from ash import HalvingSearchCV as
-    HalvingRandomSearchCV``. The differences are listed under Notes.
+    names and meanings, so a program only has to change one import:
+    ``from ash import HalvingSearchCV as HalvingRandomSearchCV``. The differences are listed under Notes.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class HalvingSearchCV(ASHSearchCV):
     cv : int, splitter, iterable of (training rows, test rows) or None, default=5
         As in scikit-learn's searches. Splits are made once, so a splitter may shuffle.
     scoring : str, callable, list, dict or None, default=None
-        As in scikit-learn's searches. If there are several scores, `refit` names the one that ranks candidates.
+        As in scikit-learn's searches. If there are several scores, `refit` names the score that ranks candidates.
     refit : bool, str or callable, default=True
         Whether the best candidate is refitted on all rows; or the name of the score that ranks the candidates; or a
         function that takes `cv_results_` and returns `best_index_`.

@@ -59,7 +59,7 @@ from ash.sklearn.trainer import SearchTable, Trainer, constant_score
 from ash.space.hyperparameters import Params
 
 ETA = 2
-"""Given equal time, 2 is better than 4 as in the ASHA paper: early scores say little, and each new candidate costs
+"""Given equal time, 2 is better than the 4 of the ASHA paper: early scores say little, and each new candidate costs
 time."""
 
 
@@ -362,7 +362,7 @@ class ASHSearchCV(MetaEstimatorMixin, Configured):  # type: ignore[misc]
     def _executor(self, wants_process: bool, scorers: Scorers) -> Any:
         """Return the given executor.
 
-        Without one, return PROCESSES if jobs run better there and can be pickled, or None.
+        Without an executor, return PROCESSES if jobs run better in processes and can be pickled, otherwise None.
         """
         if self.executor is not None or threads_of(self.n_jobs) == 1 or not wants_process:
             return self.executor

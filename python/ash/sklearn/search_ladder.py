@@ -28,7 +28,7 @@ ROWS_OF_A_CLASS = 5
 class Rungs:
     """The ladder: the epochs of the first rung, and the maximum number of rungs.
 
-    The latter is None for as many rungs as the candidates fill. `top_epochs` is the number of epochs of a top-rung job
+    `max_rungs` is None for as many rungs as the candidates fill. `top_epochs` is the number of epochs of a top-rung job
     according to the core's ladder. `max_epochs` is the total number of epochs of a candidate after the top rung. Both
     are None if the user gave the ladder. `given` has the number of candidates and the epochs of a job for each rung, if
     these do not follow from `min_epochs` and eta.

@@ -37,8 +37,8 @@ class IdleThreads:
     """Lets threads without a job train folds of running jobs, mostly toward the end of a run.
 
     There are never more jobs and helpers than threads, except when a job starts while helpers are running. Helpers then
-    stop after their current fold. Results do not depend on which thread trains a fold. Thread-safe. Cost: one thread
-    per helper, and a lock held for a few instructions.
+    stop after their current fold. Results do not depend on which thread trains a fold.
+    Thread-safe. Cost: one thread per helper, and a lock held for a few instructions.
     """
 
     def __init__(self, threads: int) -> None:

@@ -57,7 +57,7 @@ class Trees(Continued):
 
     @staticmethod
     def refuses(estimator: Any) -> str:
-        """Return why an estimator cannot be trained further, which holds for bagging with `oob_score`; otherwise ""."""
+        """Return why an estimator cannot be trained further, if it is bagging with `oob_score`; otherwise return ""."""
         bagging = is_a(estimator, "BaseBagging")
         return "bagging with oob_score does not support warm_start" if bagging and estimator.oob_score else ""
 
@@ -269,12 +269,12 @@ class LightGBM(Boosted):
         return {} if weights is None else {"eval_sample_weight": [weights]}
 
     def _results(self) -> tuple[Mapping[str, Sequence[float]], int]:
-        """Return the results as the base class does; LightGBM has dropped the rounds after its best one."""
+        """Return the results as the base class does; LightGBM has dropped the rounds after the best round."""
         before = len(self._history)
         return list(self.estimator.evals_result_.values())[-1], self.estimator.best_iteration_ - 1 - before
 
     def _is_higher_better(self, name: str, values: Sequence[float], best: int) -> bool | None:
-        return self._directions.get(name)  # if the user has named a metric, it is the first
+        return self._directions.get(name)  # a metric that the user has named is the first
 
     def _remember(self) -> int:
         ran = super()._remember()
@@ -334,7 +334,7 @@ class CatBoost(Boosted):
         return ""
 
     def more(self, rows: Rows, epochs: int) -> None:
-        """Train this many more rounds, or train all rounds from scratch if CatBoost cannot continue."""
+        """Train `epochs` more rounds, or train all rounds from scratch if CatBoost cannot resume training."""
         if not self.why:
             try:
                 return super().more(rows, epochs)
@@ -366,8 +366,8 @@ class CatBoost(Boosted):
 class Stage:
     """A view of a fitted estimator that predicts only with its first rounds; all other attributes are the same.
 
-    The estimator itself is not changed. `argument` is the parameter of its methods that limits the rounds, or None if
-    it has staged methods instead.
+    The estimator itself is not changed. `argument` is the parameter of the estimator's methods that limits the rounds,
+    or None if the estimator has staged methods instead.
     """
 
     def __init__(self, estimator: Any, count: int, argument: str | None) -> None:
@@ -390,12 +390,12 @@ class Stage:
         raise NotImplementedError("an earlier stage cannot be fitted again")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the accuracy for classifiers, or else R2, as the estimator's own method does."""
+        """Return the accuracy of a classifier or the R2 of another estimator, as the estimator's own method does."""
         metric = accuracy_score if is_classifier(self) else r2_score
         return float(metric(y, self.predict(X), sample_weight=sample_weight))
 
     def _limited(self, name: str) -> Any:
-        """Return the method limited to the first rounds, under the same name, since scorers check it."""
+        """Return the method, limited to the first rounds. It has the same name, since scorers check the name."""
         if self._argument is None:
             staged = getattr(self._estimator, f"staged_{name}")
 
@@ -415,7 +415,7 @@ class Stage:
 
 
 def is_forest(estimator: Any) -> bool:
-    """Return whether this is a scikit-learn forest, which grows in threads, while bagging would start processes."""
+    """Return whether this is a scikit-learn forest. Forests grow in threads, whereas bagging would start processes."""
     return is_a(estimator, "BaseForest")
 
 

@@ -17,7 +17,7 @@ from ash.sklearn.resumable.protocol import Continued, Rows
 
 
 def can_pass(estimator: Any) -> bool:
-    """Return whether an estimator has `partial_fit`, and no early stopping, with which `partial_fit` cannot be used."""
+    """Return whether an estimator has a `partial_fit` that can be used, which early stopping would prevent."""
     return hasattr(estimator, "partial_fit") and not getattr(estimator, "early_stopping", False)
 
 

@@ -40,8 +40,9 @@ class TransformerCache:
     Invariants: (1) only transformers whose `fit_transform` equals `fit` followed by `transform` are kept; (2) a cache
     belongs to one fold, whose rows and parameters of `fit` do not change; (3) entries are never changed: transformers
     only transform, possibly in several threads at the same time, and rows are copied. If transformers have a random
-    state, each candidate has its own hash. Cost: one hash per candidate and fold, and one copy of the rows per job.
-    Memory: the rows of KINDS entries, each at most ROWS_BYTES.
+    state, each candidate has its own hash.
+    Cost: one hash per candidate and fold, and one copy of the rows per job. Memory: the rows of KINDS entries, each at
+    most ROWS_BYTES.
     """
 
     def __init__(self) -> None:
