@@ -6,9 +6,10 @@
     drop             the candidate has retired: the state is deleted
 
 A state is lost if it cannot be pickled or unpickled, if the disk is full, or if its file has changed. `take` then
-returns LOST, and the candidate is trained again. A file is a pickle, which runs code when it is loaded. So only files
-written by this process are loaded. They are authenticated by a checksum with a random key, which is kept only in
-memory. Only this user can access the folder, which is deleted at the end of the run.
+returns LOST, and the candidate is trained again.
+A file is a pickle, which runs code when it is loaded. So only files written by this process are loaded. They are
+authenticated by a checksum with a random key, which is kept only in memory. Only this user can access the folder, which
+is deleted at the end of the run.
 
 Order:       states of lower rungs are spilled first; in a rung, states with lower scores, then with higher candidate
              numbers.
