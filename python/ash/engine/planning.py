@@ -68,7 +68,7 @@ _ROWS, _CELLS = 2048, 2**22
 _SECONDS = 0.01
 """The approximate duration of each timing."""
 SKEWED = 1.0
-"""The logarithm of a target is tried if the target's skewness is above this; an exponential distribution has skewness
+"""The logarithm of a target is tried if the target's skewness exceeds SKEWED. An exponential distribution has skewness
 2."""
 MOST_OF_SKEWNESS = 10_000
 """The maximum number of targets from which skewness is computed."""
@@ -89,7 +89,7 @@ class Plan:
     scoring_seconds : float
         Seconds that one thread takes to score an average candidate on the validation rows.
     epochs : float
-        Number of epochs that would fit into the time if scoring took none.
+        Number of epochs that would fit into the time if scoring took no time.
 
     Examples
     --------
@@ -267,7 +267,10 @@ def _fewest(rows: int, settings: Sequence[_core.Settings]) -> int:
 
 
 def _parts(rows: int, usual: int, held: float, fewest: int) -> int:
-    """Return the number of epochs in a pass, at least `usual`. Each has at most `held` rows, but at least `fewest`."""
+    """Return the number of epochs in a pass, at least `usual`.
+
+    An epoch has at most `held` rows, but at least `fewest`.
+    """
     return max(usual, min(-(-rows // max(1, int(min(held, rows)))), rows // fewest))
 
 

@@ -330,7 +330,7 @@ class Refit:
         return SHARE * rows_of_epoch(training + len(folds[0].validation), most) / rows_of_epoch(training, most)
 
     def _jobs(self, place: int) -> NDArray[np.bool_]:
-        """Return a mask of the jobs that the refit repeats or extends: the last one, or after several folds all."""
+        """Return a mask of the jobs that the refit repeats or extends: the last, or after several folds all jobs."""
         rung = self.kept.rungs[place]
         resumes = self.options.training == "resume" and not self._is_trees(place)
         lowest = 0 if self.split.whole is not None and resumes else rung

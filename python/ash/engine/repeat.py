@@ -43,7 +43,7 @@ _HELD = {"space", "first", "candidates", "time_limit", "task", "seed", "random_s
 
 
 class OtherRowsError(DataError):
-    """Raised when the rows are not those of the recorded run."""
+    """Raised if the rows differ from those of the recorded run."""
 
 
 def record_of(

@@ -310,7 +310,7 @@ class TuningRun:
         )
 
     def _tree_trainer(self, data: Sequence[_core.Data]) -> TreeTrainer | None:
-        """Return the trainer of boosted-tree candidates, or None if the space has none."""
+        """Return the trainer of boosted-tree candidates, or None if the space has no trees."""
         if not self._has_trees:
             return None
         folds, candidates = self._split.folds, self._candidates
@@ -475,7 +475,7 @@ class TuningRun:
 
 
 def _opened(journal: Journal | None) -> NullJournal:
-    """Return the recorder of the run, which records nothing if there is no journal."""
+    """Return the open journal of the run; it records nothing if `journal` is None."""
     if journal is None:
         return NullJournal()
     from ash.journal.network_journal import NetworkJournal  # imports sqlite3 and safetensors

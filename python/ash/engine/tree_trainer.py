@@ -107,7 +107,7 @@ class TreeTrainer:
     def __call__(
         self, candidate: int, rung: int, epochs: int, is_stopped: Callable[[], bool]
     ) -> tuple[float, float, int, list[float]] | None:
-        """Run a job, and return its score, loss, hash and fold scores; None if it was stopped or failed."""
+        """Run a job, and return its score, loss, hash and fold scores; None if the job was stopped or failed."""
         try:
             return self._train(candidate, rung, epochs, is_stopped)
         except BaseException as error:  # exceptions must not reach the threads of the core
@@ -414,7 +414,7 @@ def _takes_logarithms(params: Params) -> bool:
 
 
 def _seed(seed: int, candidate: int, fold: int) -> int:
-    """Return a seed for LightGBM or CatBoost, which is the same in all rungs."""
+    """Return a seed for LightGBM or CatBoost; the seed is the same in all rungs."""
     return int(np.random.SeedSequence((seed, candidate, fold)).generate_state(1)[0]) >> 1
 
 

@@ -102,17 +102,17 @@ class DaskPool(Pool):
         return len(present)
 
     def done(self, order: Order, future: Any) -> None:
-        """Keep the state that a job returned until the candidate's next job is done."""
+        """Keep the state from a job until the candidate's next job is done."""
         self._latest[order.candidate] = order.rung, self._trained.pop(future.key)
 
     def keep(self, candidate: int) -> None:
-        """Keep the state that the candidate's last job returned until the run ends."""
+        """Keep the state from the candidate's last job until the run ends."""
         if candidate in self._latest:
             rung, trained = self._latest[candidate]
             self._states[candidate, rung] = trained
 
     def drop(self, candidate: int) -> None:
-        """Drop the state that the candidate's last job returned, unless `keep` was called for it."""
+        """Drop the state from the candidate's last job, unless `keep` was called for this state."""
         self._latest.pop(candidate, None)
 
     def states(self, wanted: Sequence[Key]) -> dict[Key, Any]:

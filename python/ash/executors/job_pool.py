@@ -82,13 +82,13 @@ class Pool:
         """Take note that the answer to a job was received and will be used."""
 
     def keep(self, candidate: int) -> None:
-        """Keep the state that the candidate's last job returned until the run ends."""
+        """Keep the state from the candidate's last job until the run ends."""
 
     def drop(self, candidate: int) -> None:
         """Drop the state of a candidate that will not have another job."""
 
     def states(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Any]:
-        """Return the states that these jobs, (candidate, rung), returned, as far as workers have them."""
+        """Return the states from these jobs, keyed by (candidate, rung), as far as workers have them."""
         return {}
 
     def _call(self, order: Order, attach: bool) -> tuple[Any, ...]:

@@ -108,7 +108,7 @@ class MPIPool(Pool):
             sent.add_done_callback(partial(self._land, len(jobs)))
 
     def _next(self, free: int) -> list[tuple[int, bytes]] | None:
-        """Return the jobs of the next exchange, or None if none is needed."""
+        """Return the jobs of the next exchange, or None if no exchange is needed."""
         with self._lock:
             if self._exchanges >= self._ranks or len(self._futures) <= self._carried:
                 return None

@@ -139,7 +139,7 @@ def attempt(train: Train, job: Job, params: dict[str, Any], state: Any) -> Answe
 
 
 def failure(error: BaseException) -> Answer:
-    """Return the answer of a job that has raised. The traceback begins in the user's code if that code was reached."""
+    """Return the answer of a job that raised an error. The traceback begins in the user's code if it was reached."""
     frames = error.__traceback__
     while frames is not None and str(frames.tb_frame.f_globals.get("__name__")).startswith("ash."):
         frames = frames.tb_next

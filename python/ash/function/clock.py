@@ -154,7 +154,7 @@ def retrace(journal: NullJournal, following: Next, start: Start, is_over: Callab
 
 
 def _recorded(result: FunctionResult) -> Cost:
-    """Return costs from a result's mean seconds per epoch with the same parameters or, if there are none, with any."""
+    """Return costs from a result's mean seconds per epoch: for the same parameters or, if these are new, for all."""
     seconds: dict[str, float] = {}
     epochs: dict[str, int] = {}
     for job in result.jobs:

@@ -52,7 +52,7 @@ from ash.space.hyperparameters import Params
 
 WAKE_SECONDS = 0.05
 CUTS = ("failures", "patience")
-"""Endings of a run after which no more jobs are decided."""
+"""Values of `ended` after which no more jobs are decided."""
 LOST_BEFORE = "the job failed in the recorded run: it exceeded job_limit, or its process died"
 
 Row = tuple[Any, ...]
@@ -66,8 +66,8 @@ DTYPES: dict[str, Any] = {
 }
 END = JobRecord._fields.index("end")
 FIRST_FAILURES, MOST_FAILURES = 10, 100
-"""The number of consecutive failures that end a run: before the first score, and after it if `most_failures` is
-None."""
+"""The numbers of consecutive failures that end a run before and after the first score. The option `most_failures`
+replaces both."""
 
 
 class FunctionRun:

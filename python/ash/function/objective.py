@@ -31,7 +31,8 @@ TRIAL = "trial"
 GIVEN = "given"
 """A further entry in the params of trials from `first`: values by name, which are suggested unchanged."""
 PROPOSED = "proposed"
-"""The same for adaptive draws. If a value is outside of its distribution, another value is drawn without a warning."""
+"""Like GIVEN, for adaptive draws. If a value is outside of its distribution, another value is drawn without a
+warning."""
 _MISSING = object()
 
 
@@ -156,7 +157,7 @@ def is_whole(options: FunctionOptions) -> bool:
 def _trial_of(reports: Reports, params: Mapping[str, Any], options: FunctionOptions) -> Any:
     """Return the only trial of a new study.
 
-    It reports to a ladder, and draws values that were not given by its number.
+    It reports to a ladder. Values that are not given are drawn by the trial's number.
     """
     import optuna
 

@@ -240,7 +240,7 @@ def _moves(names: Iterable[str], source: np.random.PCG64) -> dict[str, float]:
 
 
 class OptunaSource(Source):
-    """Candidates of an Optuna sampler, which proposes one candidate at a time and is told its rank.
+    """Candidates of an Optuna sampler, which proposes one candidate at a time and is told the candidate's rank.
 
     The value of a trial is the share of candidates that rank no higher than the trial's candidate (`Ranks`), from 0 to
     1, so it changes with each result.
