@@ -70,7 +70,7 @@ class Final:
     Attributes
     ----------
     ensemble : int
-        The maximum number of draws, with repetition, from the kept networks for the ensemble; 1 for a single network.
+        The maximum number of draws, with replacement, from the kept networks for the ensemble; 1 for a single network.
     refit : bool
         Whether the networks are trained further on all rows.
     """

@@ -183,7 +183,8 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return the number of networks to keep: `keep`, or as many as PREDICTION_BYTES allows for [rows, outputs]."""
+    """Return the number of networks to keep: `keep`, or what PREDICTION_BYTES allows if predictions are [rows,
+    outputs]."""
     if keep is not None:
         return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
