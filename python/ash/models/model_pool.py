@@ -183,8 +183,7 @@ class Kept:
 
 
 def networks_to_keep(keep: int | None, rows: int, outputs: int) -> int:
-    """Return the number of networks to keep: `keep`, or what PREDICTION_BYTES allows if predictions are [rows,
-    outputs]."""
+    """Return the number of networks to keep: `keep`, or what PREDICTION_BYTES allows for arrays [rows, outputs]."""
     if keep is not None:
         return keep
     return int(np.clip(PREDICTION_BYTES // (4 * rows * outputs), 1, KEEP))
