@@ -229,7 +229,7 @@ class Refit:
     def with_last_cycle(
         self, counts: NDArray[np.int64], tuner: _core.Tuner, recorded: Sequence[int] | None = None
     ) -> tuple[Kept, tuple[int, ...]]:
-        """Train the drawn networks for their last cycle; return all kept networks and the epochs of the drawn ones.
+        """Train the drawn networks for their last cycle; return all kept networks, and the drawn networks' epochs.
 
         Networks that diverge or get no time are unchanged. Each network gets its `recorded` epochs or, without a
         record, as many as there is time for.

@@ -2,7 +2,7 @@
 
     scatter, once per worker          data
     job       train(data, before) --> trained: answer and states       stays on its worker
-              tell(trained)       --> answer                           comes back
+              tell(trained)       --> answer                           is returned
     next job  train(data, trained) -> ...                              on the worker with the state, if free
 
 Dask's scheduler sends a job to the worker that has the candidate's state, and moves the state if necessary. If a worker
