@@ -98,7 +98,7 @@ void VirtualClock::provide(std::int64_t candidates) {
     if (!released_) advance();
 }
 
-// For the ladder, undecided tasks keep running.
+// The ladder never receives the results of undecided tasks, so it counts them as running.
 void VirtualClock::release() {
     begin_decisions();
     released_ = true;

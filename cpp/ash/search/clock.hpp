@@ -2,31 +2,31 @@
 //
 //     Ladder <--report, next-- Clock <--next, finish-- threads            (or the simulator, without threads)
 //
-//     greedy          a decision whenever a job really ends, so decisions depend on timing
+//     greedy          decides whenever a job really ends, so decisions depend on timing
 //     reproducible    W virtual workers on a virtual clock; a job lasts as long as its cost (multiply-adds):
 //
 //         worker 0  [ 0: rung 0 ][ 2: rung 0   ][ 0: rung 1           ]        decisions only at virtual ends, in
-//         worker 1  [ 1: rung 0      ][ 3: rung 0 ][ idle ][ 2: rung 1 ...     their order, ties by worker
+//         worker 1  [ 1: rung 0      ][ 3: rung 0 ][ idle ][ 2: rung 1 ...     their order, ties: lower worker
 //                   0 ------------------- virtual time ------------------>
 //
 //         Threads train the outstanding jobs in any real order. An early result is held back until all results that
 //         precede it in virtual time have arrived. So decisions are a function of the ladder, costs, scores and W.
 //
-// Order:       results are decided by virtual end, then worker. After each result, idle workers ask the ladder, lowest
-//              number first. The enum Order selects the outstanding job that is handed out first, which changes no
-//              decision.
+// Order:       results are decided in order of virtual end, then worker. After each result, idle workers ask the
+//              ladder, lowest number first. The enum Order selects which outstanding job is handed out first. This
+//              choice changes no decision.
 // Invariants:  (1) a worker has at most one job, and a task is handed out once;
 //              (2) virtual time never goes back: decided tasks are in order of (finish, worker);
-//              (3) reproducible: between two calls, the earliest unfinished task in virtual time has no result yet, and
-//                  no idle worker could have had a job at that time, unless the clock waits for candidates;
+//              (3) reproducible: between two calls, unless the clock waits for candidates, the undecided task with the
+//                  earliest virtual end has no result yet, and the ladder has no job for the idle workers;
 //              (4) finished() never becomes false again.
-// Work:        once the jobs given out have cost `work_limit`, no further job is given out. This depends only on
-//              earlier jobs, so it is as reproducible as any decision.
-// Candidates:  provide() announces more candidates of a stream. The clock stands still whenever the next candidate
-//              might be needed but is not known yet, so the time at which candidates arrive changes no decision.
+// Work:        once the total cost of the jobs given out reaches `work_limit`, no further job is given out. This
+//              depends only on earlier jobs, so it is as reproducible as the decisions.
+// Candidates:  provide() announces more candidates of a stream. The clock stops whenever the next candidate might be
+//              needed but is not known yet, so the time at which candidates arrive changes no decision.
 // Threads:     none: the caller holds its critical section around every call. After finish() or provide(), threads that
 //              got nothing from next() must ask again.
-// Cost:        greedy: that of the ladder; reproducible: O(log W) more per decision, memory O(W).
+// Cost:        greedy: the ladder's cost; reproducible: O(log W) more per decision, and memory O(W).
 
 #pragma once
 
@@ -61,15 +61,16 @@ struct Report {
 
 enum class Schedule : std::uint8_t { greedy, reproducible };
 
-// Which outstanding job is handed out first; `ash.simulate(order=)` compares the choices.
-enum class Order : std::uint8_t { finish, start, rung };  // lowest virtual finish or start; highest rung, then finish
+// Selects which outstanding job is handed out first; `ash.simulate(order=)` compares the choices.
+enum class Order : std::uint8_t { finish, start, rung };  // lowest virtual finish or start; highest rung, then lowest
+                                                          // finish
 
 using Cost = std::function<double(const Job&)>;
 
 class Clock {
   public:
     // REQUIRES: the ladder outlives the clock, and only the clock calls it. cost: returns the cost of a job, positive
-    // and finite. work_limit: 0 for none.
+    // and finite. work_limit: the total cost after which no job is given out; 0 for no limit.
     Clock(Ladder& ladder, Cost cost, double work_limit)
         : ladder_(ladder), cost_(std::move(cost)), work_limit_(work_limit) {}
     virtual ~Clock() = default;
@@ -86,16 +87,16 @@ class Clock {
     // Returns whether next() would return a task.
     virtual bool has_task() const = 0;
 
-    // Sets the number of known candidates, which are numbered from 0. Throws std::invalid_argument and changes nothing
-    // for fewer than before, or more than the ladder has.
+    // Sets the number of known candidates, which are numbered from 0. If the number is lower than before, or higher
+    // than the ladder's number of candidates, it throws std::invalid_argument and changes nothing.
     virtual void provide(std::int64_t candidates) = 0;
 
-    // Returns whether the clock stands still until candidates are provided. If reproducible, this happens at a virtual
-    // time that depends only on decisions.
+    // Returns whether the clock is stopped until more candidates are provided. With a virtual clock, this happens at a
+    // virtual time that depends only on decisions.
     virtual bool starved() const = 0;
 
-    // Ends the run: next() returns nothing from now on. If reproducible, nothing is decided from now on either, since
-    // the set of held-back results that have arrived depends on timing.
+    // Ends the run: next() returns nothing from now on. A virtual clock also makes no more decisions, since it depends
+    // on timing which held-back results have arrived.
     virtual void release() = 0;
 
     // Returns whether nothing is running and no job is left.
@@ -149,7 +150,7 @@ class VirtualClock final : public Clock {
 
   private:
     struct Worker {
-        Report report;         // of the worker's last task
+        Report report;         // the result of the worker's last task
         bool running = false;  // handed out and not finished
         bool finished = false;
     };
@@ -172,7 +173,7 @@ class VirtualClock final : public Clock {
     std::set<Key> outstanding_;                       // sorted by order_; the last element of a key is the worker
 };
 
-// Throws std::invalid_argument for known < 0 or more than the ladder's candidates, and like VirtualClock.
+// Throws std::invalid_argument for known < 0, for more known candidates than the ladder has, and like VirtualClock.
 std::unique_ptr<Clock> make_clock(Schedule schedule, Ladder& ladder, std::int64_t known, int workers, Cost cost,
                                   Order order = Order::finish, double work_limit = 0.0);
 

@@ -15,7 +15,7 @@ bool precedes(const Kept& a, const Kept& b) {
     return !better(second, first) && a.rung < b.rung;
 }
 
-// Returns the worst entry of this kind if the kind already has `most` entries, otherwise the end.
+// Returns the worst entry of this kind if the kind already has `most` entries, otherwise end().
 template <typename Entries>
 auto last_place(Entries& kept, bool external, std::size_t most) {
     std::size_t taken = 0;

@@ -1,17 +1,19 @@
-// kept.hpp: the best candidates so far, each represented by its best rung, with the states after these jobs.
+// kept.hpp: the best candidates so far. Each is represented by its best job, together with the states after that job.
 //
 //     jobs      0 in r0: 0.7    1 in r0: 0.9    2 in r0: 0.8    1 in r1: 0.6    0 in r1: 0.8
 //     kept, 2   0               1 0             1 2             1 2             1 0            (ties: lower candidate)
 //
-// Order:       best first: higher score, then lower loss, then lower candidate; for one candidate the lower rung first.
-//              A diverged job is never kept.
-// Invariants:  (1) at most `most` networks and at most `most` external candidates, with one entry per candidate;
-//              (2) they are the first `most` of all offered candidates of their kind, each represented by its best job,
-//                  regardless of the order of jobs. An entry is replaced only by a better one;
+// Order:       best first: higher score, then lower loss, then lower candidate, then lower rung. A diverged job is
+//              never kept.
+// Invariants:  (1) at most `most` networks and at most `most` external candidates are kept, with one entry per
+//                  candidate;
+//              (2) of each kind, the kept candidates are the best `most` that were offered, regardless of the order of
+//                  jobs. An entry is replaced only by a better one;
 //              (3) so the first entry is the best job of all.
 // Threads:     none; Records guards it.
-// Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for a job worse than all of them. The states are
-//              shared and counted by their store (store.hpp): up to `most` per fold beyond those that run or wait.
+// Cost:        O(most) moves of 48 bytes for a job that is kept, O(1) for a job worse than all kept ones. The store
+//              (store.hpp) shares the kept states and counts their bytes: up to `most` states per fold in addition to
+//              those at work or waiting.
 
 #pragma once
 
@@ -28,12 +30,12 @@ struct Kept {
     std::int32_t rung;
     double score;
     double loss;
-    States states;                   // none while these states are elsewhere (earlier run, worker)
-    std::uint64_t weights_hash = 0;  // after the job: training_job.hpp
+    States states;                   // empty while the states are missing here (earlier run, remote worker)
+    std::uint64_t weights_hash = 0;  // the Result's hash (training_job.hpp)
     bool external = false;           // not a network, so it has no states
 };
 
-// The entries whose states are here, and the networks whose states are not here.
+// with_states() returns the entries whose states are here; without_states(), the networks whose states are missing.
 inline std::vector<Kept> with_states(std::vector<Kept> kept) {
     std::erase_if(kept, [](const Kept& each) { return each.states.empty(); });
     return kept;
@@ -48,7 +50,7 @@ class BestCandidates {
     // REQUIRES: most >= 1.
     explicit BestCandidates(int most) : most_(static_cast<std::size_t>(most)) {}
 
-    // Returns whether this job, which may be without states, would be among the best. REQUIRES: it has not diverged.
+    // Returns whether this job would be among the best; its states are not read. REQUIRES: it has not diverged.
     bool would_keep(const Kept& job) const;
 
     // Adds the job and returns the states of the entry that it replaces, if any, for the caller to free.

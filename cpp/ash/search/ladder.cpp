@@ -109,7 +109,7 @@ void Ladder::report(const Job& job, double score, double loss) {
     Rung& rung = rungs_[place];
     const Entry entry{score, loss, job.candidate};
     const bool is_ranked = !is_improving(settings_) || improved(place, entry);
-    // The limit is at least any share, except in the last rung, from which no candidate is promoted.
+    // rank_limit() is at least share(), except in the last rung, from which no candidate is promoted.
     rung.finish(entry, std::min(share(place, rung.finished() + 1), rank_limit(place)), is_ranked);
     if (is_improving(settings_)) last_[candidate] = entry;
     running_rung_[candidate] = kNotRunning;
@@ -150,8 +150,8 @@ Ending Ladder::ending() const {
     return affordable(*rung) ? Ending::none : Ending::epoch_limit;
 }
 
-// The rung of the next job, affordable or not. While no job is given out, reports never lower this rung, so once a job
-// is unaffordable, no later one is affordable.
+// Returns the rung of the next job, whether or not the job is affordable. While no job is given out, reports never
+// lower this rung. So once a job is unaffordable, all later jobs are unaffordable.
 std::optional<std::size_t> Ladder::next_rung() const {
     if (is_cut()) return std::nullopt;
     for (std::size_t rung = rungs_.size() - 1; rung > 0; --rung) {
@@ -192,7 +192,8 @@ void Ladder::retire_from(std::size_t rung) {
     }
 }
 
-// The m of ladder.hpp, when `finished` candidates have finished in a rung. The last rung promotes none and ignores it.
+// The m of ladder.hpp, when `finished` candidates have finished in a rung. The last rung promotes no candidate, so m is
+// unused there.
 std::int64_t Ladder::share(std::size_t rung, std::int64_t finished) const {
     if (settings_.rungs.empty() || rung + 1 == rungs_.size()) return finished / settings_.eta;
     return finished * rungs_[rung + 1].places() / rungs_[rung].places();
@@ -221,7 +222,7 @@ Job Ladder::start(std::int32_t candidate, std::size_t rung) {
     return {candidate, static_cast<std::int32_t>(rung), rungs_[rung].epochs()};
 }
 
-// Called when all candidates of this rung have finished. This determines how many the rung above will have.
+// Called when all candidates of this rung have finished, which determines how many candidates the rung above will have.
 void Ladder::lift_barrier(std::size_t rung) {
     if (rung + 1 == rungs_.size()) return;
     const std::int64_t survivors = rungs_[rung].finished() - rungs_[rung].diverged();

@@ -1,4 +1,4 @@
-// ladder.hpp: asynchronous successive halving: rungs, promotions and the next job, with an ask-and-tell interface.
+// ladder.hpp: asynchronous successive halving (rungs, promotions and the next job) with an ask-and-tell interface.
 //
 //     rung   places (n = 16, eta = 2)   epochs of a job         next() looks from the highest rung down. The first
 //      3      2                          8 * min_epochs         rung whose best waiting candidate may be promoted
@@ -10,25 +10,26 @@
 // Promotion:   f candidates of a rung have finished, p were promoted, m = floor(f / eta). The best waiting candidate
 //              may be promoted
 //                capped      iff p < m;
-//                paper       iff it is among the best m of all that finished in the rung;
-//                improving   like paper, but only among those that did better here than in the rung below: a higher
-//                            score, or the same score and a lower loss.
-//              A ladder given rung by rung has other shares: m = floor(f * places(k + 1) / places(k)).
+//                paper       iff it is among the best m of all candidates that finished in the rung;
+//                improving   like paper, but only candidates that did better here than in the rung below are ranked: a
+//                            higher score, or the same score and a lower loss.
+//              If the rungs are given one by one, m = floor(f * places(k + 1) / places(k)).
 // Algorithms:  ash promotes as above, at any time. sh has barriers: when all candidates of a rung have finished, its
 //              best places(k + 1) are promoted. random promotes every candidate that has not diverged.
-// Order:       rung.hpp. Diverged candidates count as finished and are never promoted.
+// Order:       as in rung.hpp. Diverged candidates count as finished and are never promoted.
 // Retirement:  a candidate that can no longer be promoted, whatever happens, retires at the report that makes this
 //              certain, so that its state can be freed. DESIGN.md ("Who retires") defines F and L below and proves (4)
 //              and (5).
-// Budgets:     epoch_limit: once the next job would exceed it, no more jobs are given out. stop_score ends the ladder
+// Budgets:     once the next job would exceed epoch_limit, no more jobs are given out. stop_score ends the ladder
 //              immediately when a score reaches it, patience after that number of reports in a row without a new best
 //              score, and report_limit after that number of reports. Jobs still running may be reported. After close()
-//              no job is given out either: the clock calls it when the work is used up.
+//              no job is given out either; the clock calls close() when the work limit is reached.
 // Invariants:  (1) a candidate runs one job at a time, and one per rung;
 //              (2) promoted in rung k = running + finished in rung k + 1;
-//              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless it is given;
-//              (4) a retired candidate is never promoted, and take_retired() names it once; when nothing is running and
-//                  no job is left, all that entered have retired, unless a budget has ended the run;
+//              (3) capped: promoted in rung k <= places(k + 1), which is floor(places(k) / eta) unless the rungs are
+//                  given;
+//              (4) a retired candidate is never promoted, and take_retired() returns it once; when nothing is running
+//                  and no job is left, all entered candidates have retired, unless a budget has ended the run;
 //              (5) finished in rung k <= F(k), and neither F(k) nor L(k) ever grows;
 //              (6) once finished() is true it stays true, and next() returns nothing.
 // Threads:     not thread-safe; the owner locks. The tuner holds its critical section (train/parallel.hpp) while
@@ -61,7 +62,7 @@ struct Job {
 enum class Algorithm { ash, sh, random };
 enum class Promotion { capped, paper, improving };
 
-// A given rung: the most candidates in it, and the epochs of a job.
+// A rung given by the caller: the maximum number of candidates in it, and the epochs of each of its jobs.
 struct GivenRung {
     std::int64_t places;
     std::int64_t epochs;
@@ -78,22 +79,22 @@ struct LadderSettings {
     double stop_score = std::numeric_limits<double>::quiet_NaN();  // a score that ends the run; NaN for none
     std::int64_t report_limit = 0;                                 // number of reported jobs; 0 for no limit
     std::int64_t patience = 0;          // reports in a row with no better score; 0 for no limit
-    std::vector<GivenRung> rungs = {};  // replaces eta, min_epochs and max_rungs unless empty
+    std::vector<GivenRung> rungs = {};  // if not empty, replaces eta, min_epochs and max_rungs
 };
 
-// The reason why no more jobs are given out. finished: all rungs are done; epoch_limit: the next job would exceed it;
-// work_limit: close() was called.
+// The reason why no more jobs are given out. finished: all rungs are done; epoch_limit: the next job would exceed the
+// limit; work_limit: close() was called.
 enum class Ending : std::uint8_t { none, finished, stop_score, patience, epoch_limit, report_limit, work_limit };
 
 class Ladder {
   public:
     // Throws std::invalid_argument for candidates not in 1..2^31 - 1, eta < 2, min_epochs < 1, max_rungs < 0,
-    // epoch_limit < 0, report_limit < 0, patience < 0, and epochs of the last rung beyond 2^63 - 1. Given rungs are
+    // epoch_limit < 0, report_limit < 0, patience < 0, and more than 2^63 - 1 epochs in the last rung. Given rungs are
     // refused if there are more than 63, if the first has fewer or more places than there are candidates, or if a rung
     // has no places, negative epochs, or more places than the rung below.
     explicit Ladder(const LadderSettings& settings);
 
-    // The next job, or nothing. Then wait for a report, unless finished().
+    // Returns the next job, or nothing. After nothing, unless finished(), ask again after the next report.
     std::optional<Job> next();
 
     // Throws std::invalid_argument and changes nothing if the job is not running.
@@ -105,7 +106,8 @@ class Ladder {
     // Returns whether next() would return a job.
     bool has_job() const;
 
-    // Returns whether nothing is running and no job is left, or is_cut(), even if jobs are still running.
+    // Returns whether nothing is running and no job is left, or whether is_cut(), in which case jobs may still be
+    // running.
     bool finished() const { return ending() != Ending::none; }
 
     // Returns whether the stop score, the patience or the report limit has ended the ladder.
@@ -114,8 +116,8 @@ class Ladder {
     // The reason why the ladder is finished; none while it is not.
     Ending ending() const;
 
-    // The candidates that have retired since the last call, in the order of reports. Within one report, they are
-    // ordered from its rung upward, the worst first.
+    // The candidates that have retired since the last call, in the order of reports. Those retired by the same report
+    // are ordered by rung, lowest first, then from worst to best.
     std::vector<std::int32_t> take_retired() { return std::exchange(retired_, {}); }
 
     std::span<const Rung> rungs() const { return rungs_; }
@@ -136,9 +138,10 @@ class Ladder {
 
     LadderSettings settings_;
     std::vector<Rung> rungs_;
-    std::vector<std::int64_t> population_;     // final number of candidates per rung; -1 until sh's barrier settles it
+    std::vector<std::int64_t> population_;     // final number of candidates per rung; -1 until known (sh: until the
+                                               // barrier)
     std::vector<std::int64_t> most_finished_;  // F(k)
-    std::vector<std::int8_t> running_rung_;    // of each candidate that has entered; -1 while not running
+    std::vector<std::int8_t> running_rung_;    // rung of each entered candidate's running job; -1 while not running
     std::vector<Entry> last_;                  // last result of each candidate that has entered; only for improving
     std::vector<std::int32_t> retired_;        // not yet taken
     std::int64_t running_ = 0;

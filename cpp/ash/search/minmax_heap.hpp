@@ -1,4 +1,4 @@
-// minmax_heap.hpp: a double-ended priority queue: it returns the best and the worst element.
+// minmax_heap.hpp: a double-ended priority queue, which returns both the best and the worst element.
 //
 //     level 0                best                       even levels: no descendant is better
 //     level 1        worst          2nd worst?          odd levels:  no descendant is worse
@@ -7,9 +7,10 @@
 //
 // Source:      Atkinson, Sack, Santoro, Strothotte, Min-Max Heaps and Generalized Priority Queues, Communications of
 //              the ACM 29 (10), 1986.
-// Order:       Better(a, b): whether a ranks before b, a strict weak order. If the order is total, the returned
-//              elements depend only on the inserted ones, not on the order of insertion.
-// Invariants:  (1) an element on an even level is no worse than any below it, an element on an odd level no better;
+// Order:       Better(a, b) returns whether a ranks before b. It must be a strict weak order. If the order is total,
+//              the returned elements do not depend on the order of insertion.
+// Invariants:  (1) an element on an even level is no worse than any of its descendants, an element on an odd level no
+//                  better;
 //              (2) so the best is element 0, and the worst is element 1 or 2, or element 0 if it is the only one.
 // Threads:     not thread-safe.
 // Cost:        push and pop O(log n), best and worst O(1). No memory beyond the elements.
@@ -29,7 +30,7 @@ class MinMaxHeap {
     bool empty() const { return all_.empty(); }
     std::size_t size() const { return all_.size(); }
 
-    // REQUIRES, for these functions and the pops: not empty.
+    // REQUIRES for best(), worst(), pop_best() and pop_worst(): the heap is not empty.
     const T& best() const { return all_.front(); }
     const T& worst() const { return all_[worst_place()]; }
 
@@ -38,7 +39,8 @@ class MinMaxHeap {
         const std::size_t place = all_.size() - 1;
         if (place == 0) return;
         const std::size_t parent = (place - 1) / 2;
-        // The parent is a bound from the other side. An element beyond it belongs on the parent's kind of level.
+        // The parent's level bounds elements from the other side. If the new element is beyond that bound, it belongs
+        // on the parent's kind of level (even or odd).
         const bool even = on_even_level(place);
         if (before(even, all_[parent], all_[place])) {
             std::swap(all_[parent], all_[place]);
@@ -70,7 +72,7 @@ class MinMaxHeap {
         return taken;
     }
 
-    // Moves an element up from grandparent to grandparent.
+    // Moves an element up, from grandparent to grandparent, until it is in order.
     void rise(std::size_t place, bool even) {
         while (place > 2) {
             const std::size_t grandparent = ((place - 1) / 2 - 1) / 2;
@@ -85,7 +87,7 @@ class MinMaxHeap {
         for (std::size_t next = first_below(hole, even); next != hole; next = first_below(hole, even)) {
             if (!before(even, all_[next], element)) break;
             all_[hole] = all_[next];
-            const bool child = next <= 2 * hole + 2;  // a child without children of its own
+            const bool child = next <= 2 * hole + 2;  // a child; it has no children
             hole = next;
             if (child) break;
             T& parent = all_[(hole - 1) / 2];
@@ -94,8 +96,8 @@ class MinMaxHeap {
         all_[hole] = element;
     }
 
-    // The place of the child or grandchild that comes first, or the place itself if there are none. A child that has
-    // children need not be examined, since they come before it.
+    // Returns the place of the child or grandchild that comes first, or `place` if there are none. A child that has
+    // children need not be examined, since its children come before it.
     std::size_t first_below(std::size_t place, bool even) const {
         const std::size_t child = 2 * place + 1;
         const std::size_t grandchild = 4 * place + 3;

@@ -1,10 +1,10 @@
-// records.hpp: the record of a run so far: events, finished jobs, help, the best candidates and rung counts.
+// records.hpp: the record of a run so far: events, finished jobs, assists, best candidates and rung counts.
 //
 // The tuner's threads write it, and the caller may read it at any time. Seconds are counted from the start of the run.
 //
-// Order:       events and jobs are in order of decision; for the best candidates see kept.hpp.
+// Order:       events and jobs are in order of decision; kept.hpp defines the order of the best candidates.
 // Threads:     one mutex guards every field. It is held for a few memory moves and never during training. A thread in
-//              the critical section may lock it, never the other way round.
+//              the critical section may lock it; a thread that holds the mutex never enters the critical section.
 // Cost:        174 bytes per job, 40 per assist. take_events() and take_retired() free what they return.
 
 #pragma once
@@ -29,7 +29,7 @@ enum class EventKind : std::uint8_t { started, finished, diverged, promoted };
 struct Event {
     EventKind kind;
     std::int32_t candidate;
-    std::int32_t rung;  // for promoted: the rung left
+    std::int32_t rung;  // for promoted: the rung from which the candidate was promoted
     double seconds;
     double score;  // NaN except for finished
 };
@@ -43,14 +43,14 @@ struct JobRecord {
     std::uint64_t weights_hash;
     double start;
     double end;
-    int team;                   // the most threads that shared the job at once
-    int team_limit = 1;         // the largest team that is worth forming for its steps, regardless of available threads
+    int team;                   // the maximum number of threads that shared the job at once
+    int team_limit = 1;         // the largest worthwhile team for the job's steps, regardless of available threads
     double core_seconds = 0.0;  // over all threads; computed when the record is read
     bool diverged = false;      // whether score or loss is not finite
     bool external = false;      // whether the candidate is not a network
 };
 
-// One decision: a job was given out, or its result was decided. Steps are in order of decisions.
+// One decision of a run: a job was given out, or its result was accepted by the ladder.
 struct Step {
     std::int32_t candidate;
     std::int32_t rung;
@@ -82,7 +82,7 @@ class Records {
     // keep: the number of candidates whose states are kept. REQUIRES: keep >= 1.
     explicit Records(int keep) : kept_(keep) {}
 
-    // If the rung is not the first, this also records a promotion.
+    // Records the start of the job and, unless its rung is the first, the promotion of its candidate.
     void started(const Job& job, double seconds);
     void finished(const JobRecord& record, double seconds);
     void assisted(const Assist& assist);
@@ -95,7 +95,7 @@ class Records {
     void fill(const Kept& kept, States states);  // see kept.hpp
 
     std::vector<Event> take_events();
-    std::vector<std::int32_t> take_retired();                  // those since the last call
+    std::vector<std::int32_t> take_retired();                  // those retired since the last call
     std::vector<JobRecord> jobs(std::size_t first = 0) const;  // starting at index `first`
     std::vector<Step> steps(std::size_t first = 0) const;      // likewise
     std::vector<Assist> assists(std::size_t first = 0) const;  // likewise

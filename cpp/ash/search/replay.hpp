@@ -1,18 +1,18 @@
 // replay.hpp: the results of earlier runs of the same candidates, from which a tuner resumes.
 //
-//     the clock gives a job:   known    ->  its result is reported at once, as if it had just been trained
+//     the clock gives a job:   known    ->  its result is reported at once, as if the job had just been trained
 //                              unknown  ->  a thread trains it
 //
 //     virtual clock   requests the same jobs whenever results arrive, so a table of results is enough
 //     greedy clock    decides in the order in which jobs really ended, so its steps are retraced one by one
 //
 // So a resumed run makes the same decisions as an uninterrupted one. With more candidates or time, it makes the same
-// decisions as a run that had them from the start. Jobs that ran when the earlier run ended are given out first.
+// decisions as a run that had as many from the start. Jobs that ran when the earlier run ended are given out first.
 //
 // Invariants:  (1) a known result is reported once, for its job;
 //              (2) with the same ladder and all steps, retrace() reports every known result of a greedy run. If the
-//                  ladder gives another job than the step says, it is another ladder. The other results are then
-//                  reported when the clock requests their jobs.
+//                  ladder gives another job than the step says, the ladder is not the same. retrace() then stops, and
+//                  the remaining results are reported when the clock requests their jobs.
 // Threads:     none: the tuner holds its critical section around every call.
 // Cost:        O(log n) per result.
 
@@ -39,7 +39,8 @@ struct KnownJob {
 class Replay {
   public:
     // given: called once for each task given by the clock. replay: reports a known result to the clock. is_over:
-    // whether the run is over, which a result may cause. is_late: whether a task would end after the deadline.
+    // whether the run is over, since a reported result may end it. is_late: whether a task would end after the
+    // deadline.
     struct Owner {
         std::function<void(const Task& task)> given;
         std::function<void(const Task& task, const KnownJob& known)> replay;
@@ -53,11 +54,11 @@ class Replay {
     // Reports known results as long as the clock requests their jobs, before anything is trained. For a virtual clock.
     void catch_up(Clock& clock, const Owner& owner);
 
-    // Repeats the steps as long as the clock agrees. For a greedy clock.
+    // Repeats the steps as long as the clock gives the same jobs. For a greedy clock.
     void retrace(std::span<const Step> steps, Clock& clock, const Owner& owner);
 
-    // The next task to train, after all known results that precede it have been reported. Returns nothing while that
-    // task is late: it then waits, together with all tasks after it.
+    // The next task to train, after all known results that precede it have been reported. While that task is late,
+    // returns nothing; later tasks then wait as well.
     std::optional<Task> next(Clock& clock, const Owner& owner);
 
     // Returns whether next() would return a task or report a known result.
@@ -74,7 +75,7 @@ class Replay {
     static std::optional<Task> ask(Clock& clock, const Owner& owner);
 
     std::map<Key, KnownJob> known_;  // results not yet reported
-    std::vector<Task> again_;        // given out by the clock, but neither trained nor reported; next one first
+    std::vector<Task> again_;        // tasks given out by the clock but neither trained nor reported; the next first
 };
 
 }  // namespace ash

@@ -42,7 +42,8 @@ void Rung::keep(std::int64_t count, std::vector<std::int32_t>& retired) {
     }
 }
 
-// Call after adding the new entry to others_. It may replace the worst of best_, which then grows to its target.
+// Call after adding a new entry to others_. If it is better than the worst entry of best_, they change places. Then
+// best_ grows to its target.
 void Rung::fill_best(std::int64_t best_target) {
     if (best_.size() > 0 && others_.size() > 0) {
         const auto heap = best_.with_worst();

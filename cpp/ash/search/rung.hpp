@@ -1,27 +1,29 @@
-// rung.hpp: one rung of the ladder, with the candidates that have finished in it, wait, are among the best, or retired.
+// rung.hpp: one rung of the ladder: ranks the candidates that have finished in it, and counts all candidates.
 //
 //     finish(entry)             promote()
 //     ------------> waiting ------------> the next rung              keep_best false: only waiting entries are ranked,
 //                      |                                             so promoted ones are forgotten
 //                      +----> retired     keep(count)
 //
-//     keep_best true: all that finished and did not diverge are ranked together, promoted ones included:
+//     keep_best true: all finished entries that did not diverge are ranked together, promoted ones included:
 //
 //     rank    0                   m                      count
 //             |       best        |       others         |  forgotten       m grows as candidates finish; count
 //     waiting | may be promoted   |  may rise to the best |  retired        never grows
 //    promoted | holds a place     |  may rise to the best |
 //
-// Order:       higher score, then lower loss, then lower candidate. This is a total order, so no tie is left to chance.
-//              An entry with a non-finite score or loss has diverged: it counts as finished and never waits. An
+// Order:       higher score, then lower loss, then lower candidate. This is a total order, so ties never depend on
+//              timing. An entry with a non-finite score or loss has diverged: it counts as finished and never waits. An
 //              unranked entry never waits either; it counts as retired.
 // Invariants:  (1) waiting + promoted + diverged + retired = finished;
-//              (2) best and others hold every ranked entry except those that keep() has dropped, which are the worst;
-//              (3) keep_best: best holds m entries, where m is the target last set, or all entries if there are fewer,
-//                  and no entry of others is better than any of them. Without keep_best, best is empty;
-//              (4) each entry is in one heap, so with keep_best the waiting entries among the best m are those of best.
+//              (2) best and others together hold every ranked entry except the worst ones, which keep() has dropped;
+//              (3) keep_best: best holds m entries, where m is the target last set, or all entries if there are fewer.
+//                  No entry of others is better than any entry of best. Without keep_best, best is empty;
+//              (4) each entry is in one heap, so with keep_best the waiting entries among the best m are the waiting
+//                  entries of best.
 // Threads:     not thread-safe; the owner of the ladder locks.
-// Cost:        finish and promote O(log n), keep O(log n) per dropped entry, all else O(1). 24 bytes per kept entry.
+// Cost:        finish and promote O(log n), keep O(log n) per dropped entry, all other calls O(1). 24 bytes per kept
+//              entry.
 
 #pragma once
 
@@ -46,20 +48,21 @@ bool is_diverged(double score, double loss);
 
 class Rung {
   public:
-    // keep_best: whether promoted entries are ranked as well and promotable() will be called.
+    // keep_best: whether promoted entries are ranked as well, which promotable() requires.
     Rung(std::int64_t places, std::int64_t epochs, bool keep_best);
 
     void start() { ++running_; }
 
-    // REQUIRES: running() > 0. best_target: the number of entries that best holds from now on, never fewer than before.
+    // REQUIRES: running() > 0. best_target: the number of entries that best holds from now on, never lower than before.
     // ranked: whether the entry may be promoted, if it has not diverged.
     void finish(const Entry& entry, std::int64_t best_target, bool ranked);
 
     // Removes the best waiting entry. REQUIRES: waiting() > 0, and with keep_best promotable() > 0.
     Entry promote();
 
-    // Drops the worst entries until at most `count` are ranked, and appends the waiting ones among them to `retired`,
-    // since they are never promoted. REQUIRES: 0 <= count, and with keep_best at least the target of best.
+    // Drops the worst entries until at most `count` are ranked. Appends the candidates of those that were waiting to
+    // `retired`, since they can no longer be promoted. REQUIRES: 0 <= count, and with keep_best at least the target of
+    // best.
     void keep(std::int64_t count, std::vector<std::int32_t>& retired);
 
     // The number of waiting entries among the best. REQUIRES: keep_best.
@@ -86,7 +89,7 @@ class Rung {
         Heap promoted;
 
         std::int64_t size() const { return std::ssize(waiting) + std::ssize(promoted); }
-        // The heap that holds the best or the worst of the group. REQUIRES, for both: not empty.
+        // Return the heap that holds the best or the worst entry of the group. REQUIRES: the group is not empty.
         Heap Group::* with_best() const;
         Heap Group::* with_worst() const;
     };
