@@ -18,7 +18,7 @@ double seconds_of(Function function) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// A cache line that two threads pass back and forth.
+// A cache line that two threads pass back and forth, which measures the time of a round trip.
 class Line {
   public:
     // Returns the seconds per round.
@@ -57,7 +57,7 @@ class AtExit {
     Function function_;
 };
 
-// Repeated updates of one candidate.
+// Runs updates of one candidate repeatedly and measures their time.
 class Steps {
   public:
     Steps(const Data& data, const Settings& settings, std::int64_t steps, const Kernels& kernels)

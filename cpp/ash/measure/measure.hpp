@@ -10,21 +10,22 @@
 
 namespace ash {
 
-// The fused multiply-adds of one thread without loads or stores, in 1e9 floating-point operations per second. This is
-// the best of several runs that take about `seconds` together.
+// Returns the peak speed of fused multiply-adds on one thread, without loads or stores, in 1e9 floating-point
+// operations per second. This is the best of several runs, which together take about `seconds`.
 double fma_peak(const Kernels& kernels, double seconds);
 
 // The seconds per update of one candidate (gather, forward, loss, backward, update), for each of `repeats` runs of at
-// least `steps` updates. Each run trains the state of the previous run further.
+// least `steps` updates. Each run continues from the state of the previous run.
 std::vector<double> time_steps(const Data& data, const Settings& settings, std::int64_t steps, int repeats,
                                const Kernels& kernels);
 
-// The same with a team of `threads` threads, at least 2, all of which except one are ready to help at any time. alone:
-// times of runs without helpers, one before each run of the team, so that both runs of a pair meet the same conditions.
+// The times of steps of a team of `threads` threads, at least 2. All but the owner are ready to help at any time.
+// alone: the times of steps without helpers, measured just before each run of the team, so that both runs of a pair
+// meet the same conditions.
 struct TeamTimes {
     std::vector<double> alone;
     std::vector<double> shared;
-    std::int64_t blocks = 0;  // blocks run by members
+    std::int64_t blocks = 0;  // number of blocks run by members
     double round_trip = 0.0;  // seconds for a cache line to reach the second thread's core and return
 };
 TeamTimes time_team(const Data& data, const Settings& settings, std::int64_t steps, int repeats, int threads,

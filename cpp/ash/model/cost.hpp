@@ -1,4 +1,5 @@
-// cost.hpp: the work of a job as a count of multiply-adds, equal on every machine. It is the unit of virtual time.
+// cost.hpp: computes the cost of a job as its number of multiply-adds, which is equal on every machine. It is the unit
+// of virtual time.
 //
 //     a row, forward                      w0 + w1 + ... + wL                w = inputs * [outputs] of a layer
 //     a row, trained       forward   +    w0 + w1 + ... + wL  (gradients)   +   d1 + ... + dL  (deltas)
@@ -6,11 +7,11 @@
 //     a job                epochs * rows of an epoch * trained   +   validation rows * forward
 //                                                                           d = outputs * [inputs]; embedding: also d0
 //
-// These are the multiply-adds of the three products as the kernels compute them: the columns of a product, in brackets,
-// are rounded up to whole lines of 16. Biases, activations and updates are not counted.
+// These are the multiply-adds of the three products as the kernels compute them, so the numbers in brackets are rounded
+// up to whole lines of 16. Biases, activations and updates are not counted.
 //
-// Exact: all are sums and products of integers in double, so they are exact below 2^53, and rounded in the same way
-//        everywhere beyond. Cost: a few additions per layer.
+// Exact: costs are sums and products of integers in double. They are exact below 2^53, and above that rounded in the
+//        same way on every machine. Cost: a few additions per layer.
 
 #pragma once
 
@@ -24,7 +25,7 @@ namespace ash {
 double prediction_cost(const Layout& layout);
 double training_cost(const Layout& layout);
 
-// epochs: those of this job only, without lower rungs.
+// epochs: the epochs of this job only, without those of lower rungs.
 double job_cost(const Layout& layout, std::int64_t epoch_rows, std::int64_t validation_rows, std::int64_t epochs);
 
 }  // namespace ash

@@ -16,8 +16,8 @@ constexpr float kShareRate = 0.1F;
 constexpr float kEmbeddingRate = 0.1F;
 constexpr float kScalingRate = 6.0F;
 
-// The most weights of a layer. Below this limit no size overflows, nor does the counter of draws, each of which gives
-// four weights.
+// The maximum number of weights of a layer. Up to this limit, neither a size nor the counter of random draws (one per
+// four weights) overflows.
 constexpr std::int64_t kMostWeights = std::int64_t{1} << 34;
 
 bool within(int columns) { return columns >= 1 && columns <= kMostColumns; }
@@ -43,7 +43,8 @@ Layout::Layout(const Shape& shape, const Settings& settings)
         const float rate = ntk ? 1.0F / std::sqrt(static_cast<float>(inputs)) : 1.0F;
         const Layer layer{inputs, width, activation, padded(width), size_, copies_size_, row_floats_, rate,
                           ntk ? kBiasRate : 1.0F, parametric, ntk ? kShareRate : 1.0F,
-                          // Numeric features need more than bfloat16's eight bits, so layer 0 is then not rounded.
+                          // Numeric features need more than bfloat16's eight bits, so the products of layer 0 are
+                          // rounded only if there are none.
                           settings.precision == Precision::bf16 && (!layers_.empty() || shape.numbers == 0)};
         if (!layers_.empty() || numbers > 0) copies_size_ += width * layer.transposed_stride();
         size_ += layer.size();

@@ -3,12 +3,12 @@
 //     layer 0: inputs rows of weights, then one row of biases     each row [outputs] padded with zeros to `stride`
 //              and one row of shares, if its activation is parametric
 //     layer 1: ...
-//     embedding of numbers: rows of its parameters [numbers], padded (embedding.hpp), if there is an embedding
-//     input factors of layer 0: one row [inputs], padded, if they are learned
+//     embedding of numbers, if any: rows of parameters [numbers], padded (embedding.hpp) input factors of layer 0, if
+//     learned: one row [inputs], padded
 //
 // Weights and both moments of the optimizer have the same layout. In addition to the weights, the passes read copies
-// computed from them: W^T of all layers but the first (with an embedding also the first, through which it learns), and
-// the weights of layer 0 times the input factors.
+// computed from them: W^T of all layers except the first, W^T of the first layer if there is an embedding (whose
+// gradient passes through that layer), and the weights of layer 0 times the input factors.
 //
 // A layout depends only on shapes, never on the instruction set, so states can be compared and moved. Its sizes do not
 // overflow, even with a batch of 2^32 rows, because the constructor refuses a network that is too large.
@@ -28,14 +28,14 @@ struct Layer {
     int outputs;
     Activation activation;    // identity for the last layer, whose softmax belongs to the loss
     std::int64_t stride;      // floats per row of weights
-    std::int64_t offset;      // of its first row in the arena
-    std::int64_t transposed;  // offset of the transposed copy [outputs][padded(inputs)]
-    std::int64_t row_offset;  // floats of the preceding layers per row of outputs
+    std::int64_t offset;      // offset of the layer's first row in the arena
+    std::int64_t transposed;  // offset, in the copies, of W^T [outputs][padded(inputs)]
+    std::int64_t row_offset;  // floats per row for the outputs of all preceding layers
     float rate;               // factor on the learning rate: 1, or 1 / sqrt(inputs) (ntk)
     float bias_rate;          // 1, or 0.1 (ntk)
-    bool parametric = false;  // a hidden layer that learns, per output, the shares of f(x) and x
+    bool parametric = false;  // whether the layer learns, per output, the shares of f(x) and x
     float share_rate = 1.0F;  // 1, or 0.1 (ntk)
-    bool rounded = false;     // in training, factors of its products are rounded to bfloat16
+    bool rounded = false;     // whether factors of its products are rounded to bfloat16 in training
 
     std::int64_t size() const { return (inputs + (parametric ? 2 : 1)) * stride; }
     std::int64_t shares() const { return offset + (inputs + 1) * stride; }  // offset of the row of shares, if any
@@ -65,7 +65,7 @@ class Layout {
     // Throws std::invalid_argument for columns out of range, and for a layer of more than 2^34 weights.
     Layout(const Shape& shape, const Settings& settings);
 
-    // The same layout without input factors, which are the end of the arena.
+    // Returns the same layout without the input factors, which are at the end of the arena.
     Layout without_scaling() const;
 
     std::span<const Layer> layers() const { return layers_; }
@@ -79,7 +79,7 @@ class Layout {
     bool logarithms() const { return logarithms_; }  // whether the network predicts logarithms of targets
 
   private:
-    int features_ = 0;  // of the table; layer 0 has more inputs if there is an embedding
+    int features_ = 0;  // features of the table; layer 0 has more inputs if there is an embedding
     std::vector<Layer> layers_;
     EmbeddingLayout embedding_;
     ScalingLayout scaling_;

@@ -10,7 +10,7 @@
 namespace ash {
 namespace {
 
-// The names in the order of the enumerators.
+// The names of an enum's values, in the order of its enumerators.
 template <typename Enum>
 struct Names;
 template <>

@@ -2,8 +2,8 @@
 //
 // A candidate with an `external_cost` is not a network. An ExternalTrainer (candidates.hpp) trains it, and the other
 // fields are ignored.
-//
-// Plain data, checked in Python first. check() refuses values with which the core would misbehave.
+// The settings are plain data and are checked in Python first. check() refuses values with which the core would
+// misbehave.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,9 @@ namespace ash {
 
 enum class LearningRateSchedule : std::uint8_t { cycle, constant };  // cycle: half a cosine per job
 enum class Initialization : std::uint8_t { automatic, he, xavier };  // automatic: depends on the activation
-enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and initial weights by a layer's inputs
-enum class Embedding : std::uint8_t { none, periodic };       // of numbers: embedding.hpp
+enum class Parametrization : std::uint8_t { standard, ntk };  // ntk: rates and initial weights depend on a layer's
+                                                              // number of inputs
+enum class Embedding : std::uint8_t { none, periodic };  // of numbers: embedding.hpp
 
 enum class Precision : std::uint8_t { fp32, bf16 };  // of the factors of products in training: bfloat16.hpp
 
@@ -25,7 +26,7 @@ enum class TargetTransform : std::uint8_t { none, log };
 
 struct Settings {
     std::vector<int> hidden{64};                            // widths; empty for a linear model
-    std::vector<Activation> activations{Activation::relu};  // one per hidden layer
+    std::vector<Activation> activations{Activation::relu};  // one activation per hidden layer
     Optimizer optimizer = Optimizer::adam;
     LearningRateSchedule learning_rate_schedule = LearningRateSchedule::cycle;
     Initialization initialization = Initialization::automatic;

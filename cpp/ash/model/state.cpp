@@ -15,7 +15,7 @@ bool grows_from_zero(Activation activation) {
            activation == Activation::mish;
 }
 
-// The bound of uniform weights in [-limit, limit], whose variance is limit^2 / 3.
+// Returns the limit of initial weights, which are uniform in [-limit, limit] with variance limit^2 / 3.
 double limit(const Layer& layer, bool last, const Settings& settings) {
     const Initialization initialization = settings.initialization;
     const bool automatic = initialization == Initialization::automatic;
@@ -39,7 +39,7 @@ void initialize(const Layer& layer, float bound, std::uint64_t seed, const Strea
     if (layer.parametric) std::fill_n(weights + layer.shares(), layer.outputs, 1.0F);
 }
 
-// A sum of twelve uniform numbers, minus six. Its variance is 1, it is nearly normal, and it needs no logarithm.
+// Returns the sum of twelve uniform numbers, minus six. It is nearly normal with variance 1, and needs no logarithm.
 float normal(std::uint64_t seed, const Stream& stream, std::uint32_t index) {
     float sum = -6.0F;
     for (std::uint32_t part = 0; part < 3; ++part) {

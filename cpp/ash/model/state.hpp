@@ -1,7 +1,9 @@
-// state.hpp: everything that training changes in a candidate: weights, moments, counters. One job owns it at a time.
+// state.hpp: everything that training changes in a candidate (weights, moments and counters). One job owns a state at a
+// time.
 //
 // Random numbers are drawn by counters (random.hpp), so `epochs` and `updates` are the whole random state. A copy of a
-// state, trained further, has the same bits as the original. Memory: 1, 2 or 3 arenas, depending on the optimizer.
+// state that is trained further gets the same bits as the original would. Memory: 1, 2 or 3 arenas, depending on the
+// optimizer.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +27,11 @@ struct State {
     double beta2_power = 1.0;
 };
 
-// The states of a candidate, one per fold of the data, or none. They are read-only.
+// The read-only states of a candidate, one per fold of the data. Empty if the candidate has no states.
 using States = std::vector<std::shared_ptr<const State>>;
 
-// A state before its first epoch. Weights are He or Xavier uniform, biases 0 (He et al. 2015; Glorot, Bengio 2010).
-// With ntk, weights have a variance of 1 / inputs, and those of the last layer are 0 (Holzmueller et al.,
+// Returns the state before the first epoch. Weights are He or Xavier uniform, biases 0 (He et al. 2015; Glorot, Bengio
+// 2010). With ntk, weights have a variance of 1 / inputs, and those of the last layer are 0 (Holzmueller et al.,
 // arXiv:2407.04491). Input factors and shares of activations are 1. An embedding has normal frequencies, phases uniform
 // over a whole turn, and the weights and biases of a layer with 16 inputs.
 State initial_state(const Shape& shape, const Settings& settings, std::uint64_t seed, std::uint32_t candidate);

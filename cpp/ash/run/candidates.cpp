@@ -128,7 +128,7 @@ Result Candidates::take(const Job& job, Answer answer) {
     require(answer.fold_scores.empty() || std::ssize(answer.fold_scores) == folds(), "scores: one per fold, or none");
     require(answer.states.empty() || !is_external(job.candidate), "states: an external candidate must have none");
     if (answer.states.empty()) {
-        release(job.candidate);  // frees states of a lower rung
+        release(job.candidate);  // frees the state after a lower rung
     } else {
         put(job.candidate, with_layouts(job, std::move(answer.states)));
     }
@@ -244,7 +244,8 @@ const Settings& Candidates::settings(std::int64_t candidate) const {
     return chunks_[static_cast<std::size_t>(candidate / kChunk)][static_cast<std::size_t>(candidate % kChunk)];
 }
 
-// Folds may differ in the embedded numbers, since features that are constant in the training rows are left out.
+// Folds may differ in which numbers are embedded, since features that are constant in a fold's training rows are left
+// out.
 Layout Candidates::layout(std::int32_t candidate, std::size_t fold) const {
     return {folds_[fold].data.shape(), settings(candidate)};
 }
@@ -276,7 +277,7 @@ std::vector<State> Candidates::with_layouts(const Job& job, std::vector<State> s
     return states;
 }
 
-// Replaces the states of the candidate. The new states are at work (store.hpp).
+// Replaces the candidate's states by these, which are then at work (store.hpp).
 void Candidates::put(std::int32_t candidate, std::vector<State> states) {
     release(candidate);
     for (std::size_t fold = 0; fold < folds_.size(); ++fold) {
@@ -294,7 +295,7 @@ void Candidates::note(const Job& job, std::vector<double> scores) {
     scores_.push_back({job, std::move(scores)});
 }
 
-// The states that `of` returns for each fold; none if any is missing.
+// Returns the states that `of` returns for the folds; no states if any is missing.
 States Candidates::gathered(const std::function<std::shared_ptr<const State>(StateStore& store)>& of) {
     States all;
     for (StateStore& store : stores_) {

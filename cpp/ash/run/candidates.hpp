@@ -1,34 +1,37 @@
-// candidates.hpp: the candidates of a run: their settings, their states on every fold, and how a job trains them.
+// candidates.hpp: holds the candidates of a run (their settings and their states on every fold) and trains them in
+// jobs.
 //
 //     settings  [ chunk | chunk | chu..  <- append()     a job of rung k   with a state     ->  train rung k, score
 //     stores    fold 0 | fold 1 | ...                                      without a state  ->  train rungs 0, 1, .. k
 //
 //     job  ->  fold 0: state, train, score  ->  fold 1: ...  ->  fold K-1: ...  ->  mean of the scores, or diverged
 //
-// A job trains the folds one after the other; the first fold that diverges ends it. With a mailbox (mailbox.hpp) jobs
-// are done elsewhere: train() sends them and waits. Everything else stays the same.
+// A job trains the folds one after the other; the first fold that diverges ends it. With a mailbox (mailbox.hpp), jobs
+// are done elsewhere: train() sends a job and waits for its answer. Everything else stays the same.
 //
 // Candidates that are not networks are external. An ExternalTrainer does their jobs, in the thread that runs the job.
 // They have no states here.
 //
-// Virtual:     cost(), step_cost(), train() and help() define what a job is. retrain.cpp runs other jobs with the same
-//              threads and teams, and tests run jobs that sleep, fail or never end. A class that overrides all four has
-//              no folds, so it holds no states.
+// Virtual:     cost(), step_cost(), train() and help() define what a job does. By overriding them, retrain.cpp runs
+//              other jobs with the same threads and teams, and tests run jobs that sleep, fail or never end. An object
+//              of a class that overrides all four needs no folds, so it holds no states.
 // Invariants:  (1) a state is written only by the job of its candidate and that job's team; a candidate runs one job at
 //                  a time;
 //              (2) a published state is never written again: the next job of its candidate trains a copy;
 //              (3) resume: a job continues from the state of the previous job. If that state was dropped or never
-//                  existed here, the rungs in between are trained first, each as its original job, so the bits are the
-//                  same. restart: each job starts from the initial state, and no state is kept. The random stream
-//                  depends only on seed, candidate and epoch;
-//              (4) neither cost() nor any result depends on states, limits or drops;
+//                  existed here, the lower rungs that are missing are trained first, each as in its original job, so
+//                  the bits are the same. restart: each job starts from the initial state, and no state is kept. The
+//                  random stream depends only on seed, candidate and epoch;
+//              (4) neither cost() nor any result depends on which states exist, on the memory limit, or on dropped
+//                  states;
 //              (5) settings of a known candidate are never written again and never move.
 // Threads:     train() and help() are called outside the critical section, by threads that were assigned the candidate
-//              inside it; checked(), predict() and fold_scores() by any thread; all others inside. A workspace belongs
-//              to one thread, which creates it before its first job. A mutex guards the scores of folds.
-// Cost:        data and states per fold; about 250 bytes per known candidate. Retraining a state takes at most
-//              (eta^k - 1) / (eta - 1) * min_epochs epochs: with eta 2, fewer than the job itself. A step allocates
-//              nothing.
+//              inside it. Any thread may call checked(), predict(), fold_scores() and stop(). All other functions are
+//              called inside. A workspace belongs to one thread, which creates it before its first job. A mutex guards
+//              the scores of folds.
+// Cost:        memory: data and states per fold, and about 250 bytes per known candidate. Retraining a missing state
+//              takes at most (eta^k - 1) / (eta - 1) * min_epochs epochs: with eta 2, fewer than the job itself. A step
+//              allocates nothing.
 
 #pragma once
 
@@ -63,7 +66,7 @@ namespace ash {
 // Does a job of an external candidate. Returns nullopt if `stop` ended it. Several threads may call it at once.
 using ExternalTrainer = std::function<std::optional<Answer>(const Job& job, const std::atomic<bool>& stop)>;
 
-// One part of the data, with the rules for training and scoring networks on it.
+// One fold of the data, with the rules for training and scoring networks on it.
 struct Fold {
     const Data& data;
     JobRules rules;
@@ -77,25 +80,26 @@ struct FoldScores {
 
 class Candidates {
   public:
-    // first: the candidates known at the start, out of `count` in total. memory_limit: bytes of states, divided evenly
-    // among the folds; 0 for no limit. REQUIRES: at least one fold; data and kernels outlive this object. Throws
-    // std::invalid_argument for settings out of range or a network too large for a Layout, for a count outside of
-    // 1..2^31 - 1 or less than the known candidates, for a negative limit, for a metric of the other task, for folds
-    // whose features or outputs differ from the first fold, or for an external candidate without an ExternalTrainer.
+    // first: the settings of the candidates known at the start. count: the total number of candidates. memory_limit:
+    // bytes of states, divided evenly among the folds; 0 for no limit. REQUIRES: at least one fold; data and kernels
+    // outlive this object. Throws std::invalid_argument for settings out of range, for a network too large for a
+    // Layout, for a count outside of 1..2^31 - 1 or below the number of known candidates, for a negative limit, for a
+    // metric of the other task, for folds whose features or outputs differ from those of the first fold, and for an
+    // external candidate without an ExternalTrainer.
     Candidates(std::vector<Fold> folds, std::vector<Settings> first, std::int64_t count, int threads,
                std::int64_t memory_limit, std::shared_ptr<Mailbox> mailbox = nullptr, ExternalTrainer external = {});
     virtual ~Candidates() = default;
 
-    // Adds known candidates. Throws std::invalid_argument and changes nothing for settings out of range, networks too
-    // large for a Layout, or too many candidates.
+    // Adds known candidates. For settings out of range, networks too large for a Layout, or too many candidates, it
+    // throws std::invalid_argument and changes nothing.
     void append(std::vector<Settings> more);
 
     std::int64_t count() const { return count_; }  // all candidates, including those still to be drawn
-    std::int64_t known() const { return known_; }  // known candidates are numbered from 0
+    std::int64_t known() const { return known_; }  // number of known candidates: 0 .. known() - 1
     int folds() const { return static_cast<int>(folds_.size()); }
 
-    // The multiply-adds of a job on all folds, resumed or not: cost.hpp. REQUIRES, here and below: the candidate is
-    // known.
+    // Returns the multiply-adds of a job on all folds (cost.hpp), whether or not it resumes a state. REQUIRES, here and
+    // below: the candidate is known.
     virtual double cost(const Job& job) const;
 
     // The multiply-adds of one update; 0 for an external candidate.
@@ -107,14 +111,14 @@ class Candidates {
     // runs this candidate.
     virtual Result train(const Job& job, int thread, Team& team, const std::atomic<bool>& stop);
 
-    // Ends all waits for jobs done elsewhere; these count as stopped. Any thread may call it.
+    // Ends all waits for jobs done elsewhere; these jobs count as stopped. Any thread may call it.
     void stop();
 
     // Joins another thread's team to help train this candidate.
     virtual Team::Help help(std::int32_t candidate, int thread, Team& team, const Team::Invitation& invitation);
 
-    // Publishes the states [folds] after the last job, so that they are never written again. Returns none if any is
-    // missing. REQUIRES: the job has ended, and wait() was not called since.
+    // Publishes the candidate's states [folds] after its last job, so that they are never written again. Returns no
+    // states if any of them is missing. REQUIRES: the job has ended, and wait() was not called since.
     States publish(std::int32_t candidate);
 
     // Call when the candidate waits or has diverged: its states may then be dropped. REQUIRES: as for publish().
@@ -123,34 +127,35 @@ class Candidates {
     // Frees the states of a candidate that will have no further job. REQUIRES: it runs no job.
     void retire(std::int32_t candidate);
 
-    // Publishes the states [folds] of a candidate that waits in this rung. Returns none if it does not wait there, or
-    // if any state is missing.
+    // Publishes the states [folds] of a candidate that waits in this rung. Returns no states if it does not wait there,
+    // or if any state is missing.
     States share(std::int32_t candidate, std::int32_t rung);
 
     MemoryUse memory() const;  // total over all folds
 
-    // Sets the states [folds], without layouts, that this candidate had after a job in this rung, for its replay().
-    // Throws std::invalid_argument if they do not have this candidate's shape. REQUIRES: the tuner has not been
+    // Sets the states [folds], without layouts, that this candidate had after a job in this rung. replay() then uses
+    // them. Throws std::invalid_argument if they do not have this candidate's shape. REQUIRES: the tuner has not been
     // started.
     void restore(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
-    // Ends the job as it ended in an earlier run, with these scores [folds], or none if it diverged. The candidate has
-    // its states if they were restored.
+    // Ends the job as it ended in an earlier run. fold_scores: [folds]; empty if the job diverged. The candidate then
+    // has the restored states of this job, if any.
     void replay(const Job& job, std::span<const double> fold_scores);
 
     // The jobs that recreate the states of `job` from the beginning, one per fold.
     std::vector<RetrainJob> retraining(const Job& job) const;
     void count_retrained(std::int64_t epochs) { retrained_epochs_ += epochs; }
 
-    // Returns the states [folds] after a job, which were recreated or sent from elsewhere, with their layouts. Throws
-    // std::invalid_argument like restore(), and std::runtime_error if the hash of their weights differs.
+    // Checks states [folds] after a job that were recreated or sent from elsewhere, and returns them with their
+    // layouts. Throws std::invalid_argument like restore(), and std::runtime_error if the hash of their weights
+    // differs.
     States checked(const Job& job, std::uint64_t weights_hash, std::vector<State> states) const;
 
     // The scores of all jobs that have ended without diverging, in the order in which they ended.
     std::vector<FoldScores> fold_scores() const;
 
-    // results [kept][validation rows of all folds, in order][outputs]: recomputes, with `threads` threads, the
-    // predictions (evaluation.hpp) on which the kept states were scored. Jobs may run meanwhile. REQUIRES: `kept` is
+    // Recomputes, with `threads` threads, the predictions (evaluation.hpp) on which the kept states were scored.
+    // results: [kept][validation rows of all folds, in order][outputs]. Jobs may run meanwhile. REQUIRES: `kept` is
     // from a tuner of these candidates, and nothing is appended meanwhile.
     void predict(std::span<const Kept> kept, int threads, std::span<float> results) const;
 

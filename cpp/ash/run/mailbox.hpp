@@ -1,19 +1,21 @@
 // mailbox.hpp: passes jobs to other processes or machines and waits for their results.
 //
 //     tuner's threads                              Mailbox                       dispatcher, one Python thread
-//       train(job): send, and sleep  ------> [ letters: job, states ] -- take() ------> hands them to workers
-//                   wake, and return <------ [ answers by number    ] <- answer() ----- when a job is done
-//       in the critical section: note() ---> [ notes                ] -- take() ------> keeps or drops states there
+//       train(job): send, then sleep ------> [ letters: job, states ] -- take() ------> hands them to workers
+//                   wake, then return <----- [ answers by number    ] <- answer() ----- when a job is done
+//       in the critical section: note() ---> [ notes                ] -- take() ------> tells workers which states to
+//       keep
 //
 // The tuner's threads only wait here, so there may be many more of them than cores. An answer may contain the states
-// after the job. They are then kept here (store.hpp) and sent with the next job of their candidate. Otherwise they stay
-// with the worker, and notes say which states are needed at the end (kept) and which are no longer needed (dropped).
+// after the job. Then they are kept here (store.hpp) and sent with the next job of their candidate. Otherwise the
+// states stay with the worker, and notes say which of them are needed at the end (kept) and which are no longer needed
+// (dropped).
 //
 // Order:       notes and letters are taken in the order in which they were written, the notes first.
 // Invariants:  (1) a letter is answered once; later answers with the same number are ignored;
 //              (2) after close() no thread sleeps here; a job without an answer counts as stopped;
-//              (3) the mutex is held for a few memory moves, and never while waiting for something else.
-// Threads:     send() and note(): threads of the tuner, note() in its critical section; all others: any thread.
+//              (3) the mutex is held for a few memory moves, and never while waiting for anything else.
+// Threads:     the tuner's threads call send(), and note() in its critical section; any thread may call all others.
 // Cost:        two wake-ups per job.
 #pragma once
 
@@ -36,7 +38,7 @@ namespace ash {
 struct Letter {
     std::int64_t number;
     Job job;
-    States states;  // [folds] to continue from; none if the worker has them or the job starts from scratch
+    States states;  // [folds] to continue from; empty if the worker has them or the job starts from scratch
 };
 
 struct Answer {
@@ -63,7 +65,7 @@ class Mailbox {
 
     int capacity() const { return capacity_; }
 
-    // Sends a job and waits for the answer. Returns none if the mailbox is closed first.
+    // Sends a job and waits for the answer. Returns nullopt if the mailbox is closed first.
     std::optional<Answer> send(const Job& job, States states);
     void note(Note::Kind kind, std::int32_t candidate);
 

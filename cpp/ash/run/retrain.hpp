@@ -1,12 +1,12 @@
 // retrain.hpp: trains networks again outside of the ladder, without scoring them.
 //
 //     refit: state of a kept candidate  ->  one more cycle of the learning rate, on all rows
-//     a kept candidate without a state from its earlier run: initial state  ->  all rungs up to the kept one
+//     completion: a kept candidate whose state is missing here: initial state  ->  all rungs up to the kept one
 //
-// Order:    a job is a function of its state, data, settings and rules, so neither order nor threads matter.
+// Order:    a job's result depends only on its state, data, settings and rules, not on the order of jobs or on threads.
 // Threads:  a separate tuner with one rung runs the jobs, so threads without a job help the others (team.hpp). The
 //           caller waits, and calls stop() every 20 ms.
-// Cost:     that of the epochs, and one workspace per thread.
+// Cost:     the training of the epochs, and one workspace per thread.
 #pragma once
 
 #include <functional>
@@ -26,16 +26,17 @@ struct RetrainJob {
     const Settings& settings;
     const JobRules& rules;
     Job job;
-    State state = {};                     // to continue from; without weights: start from the initial state
+    State state = {};                     // the state to continue from; if it has no weights, the job starts from the
+                                          // initial state
     Outcome outcome = {.stopped = true};  // set by retrain(); the state is usable unless stopped or diverged
 
     bool done() const { return !outcome.stopped && !outcome.diverged; }
 };
 
 // Runs the jobs, starting them in this order as threads become free. The calling thread calls stop() immediately and
-// then every 20 ms; true ends all jobs, running or not. REQUIRES: each state fits its data's shape and its
-// settings. Rethrows what a thread or stop() throws, after all threads have left. Jobs that had ended by then are
-// complete.
+// then every 20 ms; if it returns true, all jobs end, including those that have not started. REQUIRES: each state fits
+// its data's shape and its settings. Rethrows what a thread or stop() throws, after all threads have left. Jobs that
+// had ended by then are complete.
 void retrain(std::span<RetrainJob> jobs, int threads, const std::function<bool()>& stop);
 
 }  // namespace ash

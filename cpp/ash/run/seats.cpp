@@ -7,8 +7,8 @@ namespace ash {
 
 namespace {
 
-constexpr double kMostThreads = 65536;  // in a team; no machine has more
-constexpr double kLeastShare = 0.75e6;  // least multiply-adds of a step per thread of a team (bench/kernels/teams.py)
+constexpr double kMostThreads = 65536;  // the largest team; no machine has more threads
+constexpr double kLeastShare = 0.75e6;  // minimum multiply-adds of a step per team member (bench/kernels/teams.py)
 
 }  // namespace
 

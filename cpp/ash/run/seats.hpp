@@ -2,8 +2,7 @@
 //
 //     thread   0: job, team of up to 3, one helper        1: helps 0        2: job, too small to share        3: idle
 //
-// Invariants:  (1) a thread sits (runs a job), helps, or does neither; it is counted at most once, in busy_ or
-//                  helping_;
+// Invariants:  (1) a thread either sits (runs a job, counted in busy_), helps (counted in helping_), or does neither;
 //              (2) no thread is invited while the number of threads that sit or help is at least the number of cores;
 //              (3) a seat has at most as many helpers as its team allows members.
 // Threads:     the tuner holds its critical section around every call except team() and wake(), which any thread may
@@ -32,24 +31,24 @@ struct Invited {
 
 class Seats {
   public:
-    // REQUIRES: threads >= 1; bell as for Team.
+    // REQUIRES: threads >= 1. bell: as for Team.
     Seats(int threads, int cores, bool teams, const std::atomic<std::uint32_t>& bell);
 
-    // Starts a job of this thread with updates of cost `step_cost`. Its team may have as many members as are
-    // worthwhile.
+    // Registers that `thread` starts the job of `task`, each of whose updates costs `step_cost`. Opens a team for it,
+    // which may have as many members as are worthwhile.
     void sit(int thread, const Task& task, double cost, double step_cost, void (*ring)(void*), void* ringer);
 
-    // Called when the thread has returned from its job, if it had one.
+    // Call when the thread returns from work. Registers the end of its job, if it had one.
     void rise(int thread);
 
     // The largest team that is worthwhile for the steps of this thread's job, regardless of available threads.
     int team_limit(int thread) const { return seat(thread).team_limit; }
 
-    // Returns whether others may join the job of this thread.
+    // Returns whether other threads may join the job of this thread.
     bool is_open(int thread) const { return seat(thread).task && teams_[static_cast<std::size_t>(thread)]->is_open(); }
 
-    // Selects, among the open teams with room, the team whose job has the most work left per thread. The caller helps
-    // it from now on. bell: its value when the caller found nothing else to do.
+    // Selects, among the open teams with room, the team whose job has the most work left per thread. The caller counts
+    // as its helper from now on. bell: the value of the bell when the caller found nothing else to do.
     std::optional<Invited> invite(std::uint32_t bell);
     void helped(int owner);
 

@@ -8,7 +8,7 @@ namespace {
 
 using Bytes = std::shared_ptr<std::atomic<std::int64_t>>;
 
-// Bytes that are counted while this object exists.
+// Counts a number of bytes as held while this object exists.
 class Counted {
   public:
     Counted(Bytes total, std::int64_t bytes) : total_(std::move(total)), bytes_(bytes) {}
@@ -106,7 +106,7 @@ MemoryUse StateStore::use() const {
 void StateStore::make_room(std::int64_t bytes) {
     for (auto each = waiting_.begin(); limit_ > 0 && *bytes_ + bytes > limit_ && each != waiting_.end();) {
         const auto held = held_.find(each->entry.candidate);
-        if (held->second.state.use_count() > 1) {  // also held elsewhere, so no byte would be freed
+        if (held->second.state.use_count() > 1) {  // also held elsewhere, so dropping it would free no bytes
             ++each;
             continue;
         }

@@ -8,20 +8,21 @@
 //                              +-- publish: shared from then on, never written again; resume returns a copy
 //
 // A dropped state can be recomputed, since training is deterministic. So the store is a cache: dropping costs time but
-// changes no result. A state takes the same bytes in any rung, and a state of the lowest rung is the cheapest to train
-// again. So states of the lowest rung are dropped first, the worst candidates first.
+// changes no result. A candidate's state has the same size in every rung, but after lower rungs it is cheaper to train
+// again. So states of the lowest rung are dropped first, among them those of the worst candidates.
 //
 // Order:       states are dropped by lower rung, then lower score, higher loss, higher candidate.
-// Invariants:  (1) held bytes are those of all existing arenas (weights and moments). A state is counted from before
-//                  its allocation until it is freed, no matter who holds it last;
+// Invariants:  (1) held bytes are the bytes of all existing arenas (weights and moments). A state is counted from just
+//                  before its allocation until it is freed, even if its last owner is outside the store;
 //              (2) held bytes <= max(limit, at work + published): if the limit would be exceeded, waiting states that
 //                  only the store holds are freed before a new state is allocated;
-//              (3) a state at work, or one that is also held elsewhere, is never dropped;
+//              (3) a state is never dropped while it is at work or also held elsewhere;
 //              (4) a waiting candidate has diverged in no rung.
-// Threads:     any; one mutex guards everything except the states. A state at work belongs to the thread that resumed
-//              or added it, until wait(). The count of bytes is atomic, since any thread may free a state.
-// Cost:        O(log n) per call; about 200 bytes per state in addition to its arenas. Arenas are freed under the
-//              mutex, and allocated outside of it.
+// Threads:     any thread; one mutex guards everything except the contents of states. A state at work belongs to the
+//              thread that resumed or added it, until it calls wait(). The byte count is atomic, since any thread may
+//              free a state.
+// Cost:        O(log n) per call; about 200 bytes per state in addition to its arenas. The store frees arenas while it
+//              holds the mutex, and allocates them without it.
 
 #pragma once
 
@@ -41,10 +42,10 @@ namespace ash {
 
 struct MemoryUse {
     std::int64_t limit = 0;       // bytes; 0 for no limit
-    std::int64_t peak_bytes = 0;  // the most bytes held at once
+    std::int64_t peak_bytes = 0;  // the maximum number of bytes held at once
     std::int64_t held_bytes = 0;
     std::int64_t dropped = 0;           // number of states
-    std::int64_t retrained_epochs = 0;  // trained because states were dropped or missing
+    std::int64_t retrained_epochs = 0;  // epochs trained again because states were dropped or missing
 };
 
 // The bytes of the arenas that initial_state() allocates.
@@ -54,20 +55,23 @@ class StateStore {
   public:
     explicit StateStore(std::int64_t limit) : limit_(limit) {}
 
-    // Adds a state for a candidate, in place of its previous one. make() is called once there is room. The state is
-    // then at work.
+    // Adds a state for a candidate, in place of its previous one. When there is room, make() is called to create the
+    // state, which is then at work.
     std::shared_ptr<State> add(std::int32_t candidate, std::int64_t bytes, const std::function<State()>& make);
 
-    // Puts the candidate's state to work, or a copy if it was published. Returns null if there is no state.
+    // Returns the candidate's state, or a copy if the state was published. The returned state is at work. Returns null
+    // if there is no state.
     std::shared_ptr<State> resume(std::int32_t candidate);
 
-    // Publishes the state at work, which may be read as long as it is held. Returns null if no state is at work.
+    // Publishes the candidate's state at work. The caller may read it as long as it holds the pointer. Returns null if
+    // the candidate has no state at work.
     std::shared_ptr<const State> publish(std::int32_t candidate);
 
     // Publishes the state of a candidate that waits in this rung. Returns null if it does not wait there.
     std::shared_ptr<const State> share(std::int32_t candidate, std::int32_t rung);
 
-    // Allows the state at work, if there is one, to be dropped from now on. REQUIRES: the entry has not diverged.
+    // Lets the candidate's state at work, if any, wait from now on, so it may be dropped. REQUIRES: the entry has not
+    // diverged.
     void wait(std::int32_t rung, const Entry& entry);
 
     // Frees the candidate's state, if it has one.

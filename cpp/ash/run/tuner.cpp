@@ -57,7 +57,7 @@ void Tuner::join() noexcept {
     if (!launcher_.joinable()) return;
     if (is_forked()) {
         static_cast<void>(
-            new std::thread(std::move(launcher_)));  // the parent process's thread: it can neither be joined nor freed
+            new std::thread(std::move(launcher_)));  // a thread of the parent process can neither be joined nor freed
     } else {
         launcher_.join();
     }
@@ -116,7 +116,7 @@ bool Tuner::wait(double seconds) {
 
 void Tuner::stop() noexcept {
     stop_ = true;
-    if (is_forked()) return;  // no thread waits here, and mutexes locked in the parent stay locked
+    if (is_forked()) return;  // this process has no waiting thread, and a mutex locked at the fork stays locked
     candidates_->stop();
     ring();
 }
@@ -246,7 +246,7 @@ void Tuner::work(int thread) {
 
 Tuner::Decision Tuner::decide(int thread, const Done& done) {
     Decision decision;
-    bool news = false;  // whether threads that found nothing to do must look again
+    bool news = false;  // whether idle threads must look for work again
     in_critical_section([&] {
         collect(thread, done);
         if (done.report) {
@@ -299,7 +299,7 @@ void Tuner::replay(const Task& task, const KnownJob& known) {
     look_for_wants();
 }
 
-// Changes the clock from a thread outside the tuner.
+// Makes a change to the clock that was requested by a thread outside the tuner.
 void Tuner::change(const std::function<void()>& change) {
     in_critical_section([&] {
         change();
@@ -309,8 +309,8 @@ void Tuner::change(const std::function<void()>& change) {
     ring();
 }
 
-// Records the clock's decisions in order. Then frees the states of retired candidates, and lets the other candidates
-// wait. REQUIRES: the clock has just been called.
+// Records the decisions of the last call of the clock, in order. Then frees the states of retired candidates and lets
+// the states of the others wait. REQUIRES: the clock has just been called.
 void Tuner::settle() {
     for (const Report& report : clock_->decided()) record(report);
     std::vector<std::int32_t> retired = ladder_.take_retired();
@@ -350,8 +350,8 @@ void Tuner::look_for_wants() {
     if (wanted > 0) end_.notify_all();
 }
 
-// Assumes the pace of the candidate's last job, or for a new candidate the average so far. No task is late until a job
-// has ended.
+// Estimates a task's duration from the pace of its candidate's last job or, for a new candidate, from the average pace
+// so far. No task is late until a job has ended.
 bool Tuner::is_late(const Task& task) const {
     const double cost = task.finish - task.start;  // 0 with a greedy clock
     const auto own = pace_.find(task.job.candidate);

@@ -5,28 +5,29 @@
 //       | wait()        |                  a task:    train                                          [alone]
 //       | provide() - - |- - - - - - - - > no task:   help a running job, if its team is open        [its team]
 //       | events() ...  |                  nothing:   sleep until the bell rings
-//       | stop() - - - -|- - - - - - - - > leave within a block of rows
-//       | wait() <------| ends when all have left
+//       | stop() - - - -|- - - - - - - - > threads leave within one block of rows
+//       | wait() <------| ends when all threads have left
 //
 // The launcher is a separate thread, so that the caller can check for signals; it is thread 0 of the region. Results of
 // earlier runs are passed to restore() before start(), and reported when the clock requests their jobs (replay.hpp).
 //
-// Order:       that of the clock (clock.hpp). A result that it holds back stays in held_ and is recorded when it is
-//              decided, so records are also in the order of decisions.
+// Order:       the clock's order (clock.hpp). A result that the clock holds back stays in held_ and is recorded when it
+//              is decided, so records are in the order of decisions.
 // Invariants:  (1) a job that ended is reported once, before its thread requests another; a stopped job is not reported
 //                  and leaves no record;
-//              (2) a sleeper or a team member waits until bell_ differs from the value that it read in the critical
-//                  section in which it found nothing to do. Whatever creates new work increments bell_ and wakes the
+//              (2) a thread that found nothing to do in the critical section reads bell_ there. It then sleeps or helps
+//                  until bell_ has another value. Every change that creates new work increments bell_ and wakes the
 //                  sleepers, so no wake-up is lost;
 //              (3) after the first exception of any kind all threads leave, and wait() rethrows it;
 //              (4) no thread joins a team while at least as many threads as there are cores run a job or help
 //                  (seats.hpp);
-//              (5) reproducible: a run ended early, by stop() or by its ladder, has the first records of a complete
-//                  run. Results held back at that time are dropped, since timing determines which of them exist.
-// Threads:     start(), wait(), provide() and the destructor: one caller; all others: any thread. A table in DESIGN.md
-//              ("Threads") shows which thread writes which member under which lock.
-// Cost:        a decision takes O(log n) in the ladder and, with teams, O(threads): about 1 us including its records. A
-//              sleeping thread costs nothing.
+//              (5) reproducible: the records of a run ended early, by stop() or by its ladder, are the first records of
+//                  a complete run. Results held back at that time are dropped, since timing determines which of them
+//                  exist.
+// Threads:     start(), wait(), provide() and the destructor are called by one thread; all others by any thread. A
+//              table in DESIGN.md ("Threads") shows which thread writes which member under which lock.
+// Cost:        a decision takes O(log n) in the ladder plus, with teams, O(threads). It takes about 1 us including its
+//              records. A sleeping thread costs nothing.
 
 #pragma once
 
@@ -58,35 +59,35 @@ namespace ash {
 struct TunerSettings {
     LadderSettings ladder;  // its number of candidates is replaced by Candidates::count()
     int threads = 1;
-    int cores = 0;  // number of threads that may run at once, including team members; 0 means `threads`
+    int cores = 0;  // maximum number of threads that run at once, including team members; 0 means `threads`
     Schedule schedule = Schedule::reproducible;
     int workers = 32;         // workers of the virtual clock
-    double work_limit = 0.0;  // multiply-adds of all jobs, after which no job starts; 0 for no limit
+    double work_limit = 0.0;  // total multiply-adds of jobs after which no job starts; 0 for no limit
     bool teams = true;
     int keep = 1;  // number of best candidates that keep their states
     // More candidates are requested when fewer than this many known candidates are waiting to enter. With 0, they are
-    // requested when an idle worker has none left, so that draws may depend on the results so far.
+    // requested when an idle worker finds no known candidate, so that draws may depend on the results so far.
     std::int64_t ahead = 1024;
 };
 
 class Tuner {
   public:
-    // Throws std::invalid_argument like Ladder and VirtualClock, and for threads or keep < 1.
+    // Throws std::invalid_argument like Ladder and VirtualClock, for threads < 1, and for keep < 1.
     Tuner(std::unique_ptr<Candidates> candidates, const TunerSettings& settings);
     ~Tuner();  // stops and joins
     Tuner(const Tuner&) = delete;
     Tuner& operator=(const Tuner&) = delete;
 
-    // Resumes from the results of earlier runs. These took `seconds` in total, and this run's clock continues from
-    // there. steps: those of a greedy run. Throws std::logic_error after start().
+    // Resumes from the results of earlier runs. These runs took `seconds` in total, from which this run continues to
+    // count. steps: the decisions of a greedy run. Throws std::logic_error after start().
     void restore(std::vector<KnownJob> jobs, std::span<const Step> steps, std::span<const Assist> assists,
                  double seconds);
 
     // Throws std::logic_error after start(), and otherwise like Candidates::restore().
     void restore_state(std::int32_t candidate, std::int32_t rung, std::vector<State> states);
 
-    // Starts as many threads as the settings say and the system grants. Throws std::logic_error if called again, and
-    // std::system_error if no thread can be started.
+    // Starts the threads: as many as the settings request, or fewer if the system does not grant them. Throws
+    // std::logic_error if called again, and std::system_error if no thread can be started.
     void start();
 
     // The number of threads requested, and the number started by start(), which is 0 before it.
@@ -96,23 +97,24 @@ class Tuner {
     // Returns whether this process was forked after start(), and therefore has none of the threads.
     bool is_forked() const noexcept;
 
-    // Waits for at most `seconds`, or until candidates are wanted. Returns true when all threads have left. Rethrows
-    // what a thread threw; throws std::logic_error before start() and if is_forked().
+    // Waits until all threads have left, candidates are wanted, or `seconds` have passed. Returns whether all threads
+    // have left. Rethrows the first exception of a thread; throws std::logic_error before start() and if is_forked().
     bool wait(double seconds);
 
     // Asks the threads to leave and returns immediately.
     void stop() noexcept;
 
     // Sets the deadline, in seconds from now. A job that would end after the deadline is not started. A later call
-    // moves the deadline. The duration of a job is estimated from its cost and from the jobs that have ended. There is
-    // no effect on a greedy schedule.
+    // moves the deadline. The duration of a job is estimated from its cost and from the jobs that have ended. With a
+    // greedy schedule, the deadline has no effect.
     void limit(double seconds);
 
-    // Returns whether the next job would end too late. is_out_of_time() also requires that no job is running.
+    // is_short_of_time() returns whether the next job would end after the deadline; is_out_of_time(), whether in
+    // addition no job is running.
     bool is_short_of_time() const;
     bool is_out_of_time() const;
 
-    // Returns when all threads have left, whatever they threw, or immediately if there are none.
+    // Waits until all threads have left, without rethrowing their exceptions. Returns immediately if there are none.
     void join() noexcept;
 
     // The number of candidates to provide now, so that threads do not soon run out of work; 0 for none.
@@ -125,16 +127,16 @@ class Tuner {
     std::vector<JobRecord> jobs(std::size_t first = 0) const { return records_.jobs(first); }
     std::vector<Step> steps(std::size_t first = 0) const { return records_.steps(first); }
     std::vector<Assist> assists(std::size_t first = 0) const { return records_.assists(first); }
-    std::vector<std::int32_t> take_retired() { return records_.take_retired(); }  // those since the last call
-    std::vector<Kept> kept() const { return records_.kept(); }  // kept.hpp: a function of the jobs on record
+    std::vector<std::int32_t> take_retired() { return records_.take_retired(); }  // those retired since the last call
+    std::vector<Kept> kept() const { return records_.kept(); }  // as defined in kept.hpp, over all recorded jobs
 
-    // The states [folds] after the job of this candidate in this rung, if the candidate waits there or is kept; else
-    // none.
+    // Returns the states [folds] after the job of this candidate in this rung if the candidate waits there or is kept,
+    // else no states.
     States states(std::int32_t candidate, std::int32_t rung);
 
-    // Trains the first `most` of kept() without states again, from the beginning and to the same bits: retrain.hpp.
-    // REQUIRES: wait() has returned true. Rethrows what a thread or stop() throws; throws std::runtime_error if a
-    // result does not belong to these candidates.
+    // Recreates missing states: trains the first `most` networks of kept() without states from the beginning, with the
+    // same bits (retrain.hpp). REQUIRES: wait() has returned true. Rethrows what a thread or stop() throws. Throws
+    // std::runtime_error if a recreated state differs from the recorded job's.
     void complete(int most, const std::function<bool()>& stop);
 
     // Adds the states [folds] to the kept job of this candidate in this rung. Does nothing if it has states or is no
@@ -156,7 +158,7 @@ class Tuner {
         std::optional<Report> report = {};
         std::optional<JobRecord> record = {};
         std::optional<Assist> assist = {};
-        std::optional<int> helped = {};  // the owner of the job
+        std::optional<int> helped = {};  // the owner of the job that the thread helped with
     };
 
     void run() noexcept;
@@ -187,7 +189,7 @@ class Tuner {
     Seats seats_;
     const Replay::Owner owner_;
     double limit_ = std::numeric_limits<double>::infinity();  // the deadline, in seconds of the run
-    double paced_seconds_ = 0.0;  // seconds of the jobs that have ended here, and their cost
+    double paced_seconds_ = 0.0;  // total seconds of the jobs that ended in this run; paced_cost_: their total cost
     double paced_cost_ = 0.0;
     std::unordered_map<std::int32_t, double> pace_;  // by candidate: seconds per cost of its last job
     std::atomic<bool> stop_{false};
@@ -197,7 +199,7 @@ class Tuner {
     std::condition_variable end_;
     bool ended_ = false;
     std::exception_ptr failure_;
-    bool lacks_room_ = false;  // whether the launcher has no memory for an exception
+    bool lacks_room_ = false;  // set if the launcher lacks the memory to throw an exception
     std::thread launcher_;
     int threads_ = 0;
     int process_ = 0;  // id of the process that started the threads

@@ -62,8 +62,7 @@ struct Report {
 enum class Schedule : std::uint8_t { greedy, reproducible };
 
 // Selects which outstanding job is handed out first; `ash.simulate(order=)` compares the choices.
-enum class Order : std::uint8_t { finish, start, rung };  // lowest virtual finish or start; highest rung, then lowest
-                                                          // finish
+enum class Order : std::uint8_t { finish, start, rung };  // lowest virtual finish or start; highest rung
 
 using Cost = std::function<double(const Job&)>;
 
