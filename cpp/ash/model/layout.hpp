@@ -3,8 +3,8 @@
 //     layer 0: inputs rows of weights, then one row of biases     each row [outputs] padded with zeros to `stride`
 //              and one row of shares, if its activation is parametric
 //     layer 1: ...
-//     embedding of numbers, if any: rows of parameters [numbers], padded (embedding.hpp) input factors of layer 0, if
-//     learned: one row [inputs], padded
+//     embedding of numbers, if any: rows of parameters [numbers], padded (embedding.hpp)
+//     input factors of layer 0, if learned: one row [inputs], padded
 //
 // Weights and both moments of the optimizer have the same layout. In addition to the weights, the passes read copies
 // computed from them: W^T of all layers except the first, W^T of the first layer if there is an embedding (whose

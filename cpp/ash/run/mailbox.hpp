@@ -3,8 +3,7 @@
 //     tuner's threads                              Mailbox                       dispatcher, one Python thread
 //       train(job): send, then sleep ------> [ letters: job, states ] -- take() ------> hands them to workers
 //                   wake, then return <----- [ answers by number    ] <- answer() ----- when a job is done
-//       in the critical section: note() ---> [ notes                ] -- take() ------> tells workers which states to
-//       keep
+//       in the critical section: note() ---> [ notes                ] -- take() ------> lets them keep/drop states
 //
 // The tuner's threads only wait here, so there may be many more of them than cores. An answer may contain the states
 // after the job. Then they are kept here (store.hpp) and sent with the next job of their candidate. Otherwise the

@@ -26,8 +26,7 @@ struct RetrainJob {
     const Settings& settings;
     const JobRules& rules;
     Job job;
-    State state = {};                     // the state to continue from; if it has no weights, the job starts from the
-                                          // initial state
+    State state = {};                     // to continue from; without weights, from the initial state
     Outcome outcome = {.stopped = true};  // set by retrain(); the state is usable unless stopped or diverged
 
     bool done() const { return !outcome.stopped && !outcome.diverged; }

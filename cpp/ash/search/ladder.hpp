@@ -138,8 +138,7 @@ class Ladder {
 
     LadderSettings settings_;
     std::vector<Rung> rungs_;
-    std::vector<std::int64_t> population_;     // final number of candidates per rung; -1 until known (sh: until the
-                                               // barrier)
+    std::vector<std::int64_t> population_;     // final number of candidates per rung; -1 until known
     std::vector<std::int64_t> most_finished_;  // F(k)
     std::vector<std::int8_t> running_rung_;    // rung of each entered candidate's running job; -1 while not running
     std::vector<Entry> last_;                  // last result of each candidate that has entered; only for improving

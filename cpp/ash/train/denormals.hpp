@@ -1,11 +1,12 @@
 // denormals.hpp: FlushDenormals, which makes its thread treat numbers below 2^-126 as zero while the object exists.
 //
-// Moments of weights that no longer receive a gradient keep shrinking. They end as denormals and remain denormal, since
-// 0.95 times one of the smallest denormals rounds to itself. On x86 every operation on a denormal takes 150 cycles, and
-// a job then takes 20 times as long.
+// Moments of weights that no longer receive a gradient keep shrinking until they are denormal. They then remain
+// denormal, since 0.95 times one of the smallest denormals rounds to itself. On x86 every operation on a denormal takes
+// 150 cycles, so a job takes 20 times as long.
 //
-// Promise: all x86 instruction sets flush alike. 64-bit Arm decides whether to flush before it rounds, x86 afterwards.
-//          So the two may differ only for a result that rounds up to 2^-126, about 1 in 2^24 of the smallest results.
+// Promise: all x86 instruction sets flush alike. 64-bit Arm decides before rounding whether a result is flushed, x86
+//          after rounding. So the two can differ only for results that round up to 2^-126, about 1 in 2^24 of the
+//          smallest results.
 // Threads: the mode belongs to a thread. The destructor restores the previous mode. Cost: tens of cycles.
 #pragma once
 

@@ -35,7 +35,7 @@ using Lanes = std::array<std::uint64_t, 4>;
 
 constexpr Lanes kFirstLanes{kPrime1 + kPrime2, kPrime2, 0, 0 - kPrime1};
 
-// Adds whole stripes, of four words each.
+// Adds whole stripes, each of four words, to the lanes.
 template <typename Value>
 void take_in(Lanes& lanes, const Value* values, const Value* end) {
     constexpr std::size_t kWord = sizeof(std::uint64_t) / sizeof(Value);
@@ -51,7 +51,7 @@ std::uint64_t merged(const Lanes& lanes) {
     return hash;
 }
 
-// The hash of all whole stripes.
+// Returns the hash of all whole stripes.
 template <typename Value>
 std::uint64_t stripes(const Value* values, const Value* end) {
     Lanes lanes = kFirstLanes;

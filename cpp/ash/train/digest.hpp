@@ -1,5 +1,5 @@
-// digest.hpp: a 64-bit hash of the bits of many floats (not Result.digest). It shows whether two networks have the same
-// weights, or two rows of a table the same values.
+// digest.hpp: a 64-bit hash of the bits of many floats, not to be confused with Python's Result.digest. It shows
+// whether two networks have the same weights, or whether two rows of a table have the same values.
 //
 //     x0 x1 | x2 x3 | x4 x5 | x6 x7      a stripe: eight floats, two per word (the first in the low half)
 //      lane0   lane1   lane2   lane3     each lane := rotate(lane + word * P2, 31) * P1
@@ -9,8 +9,8 @@
 //             the same digest.
 // Invariants: (1) equal bits have an equal digest on any machine. 0.0 and -0.0 differ, and so do two NaNs with
 //                 different bits;
-//             (2) for a state the whole arena is hashed: weights, biases and padding. Padding is +0.0 on every
-//                 instruction set, before and after any update, and its position depends only on shapes (layout.hpp);
+//             (2) for a state the whole arena is hashed: weights, biases and padding. On every instruction set, padding
+//                 is +0.0 before and after any update, and its position depends only on shapes (layout.hpp);
 //             (3) it is not a cryptographic hash: two networks with the same digest can be constructed.
 // Threads:    a pure function.
 // Cost:       about 15 GB/s from the caches; it uses only integer arithmetic.
@@ -38,8 +38,8 @@ class DigestOfParts {
     static std::array<std::uint64_t, 4> first_lanes();
 };
 
-// The digest of doubles, with one double per word. All NaNs are hashed alike, and -0.0 as 0.0, so rows with the same
-// meaning have the same digest.
+// Returns the digest of doubles, one per word. All NaNs are hashed alike, and -0.0 is hashed as 0.0, so rows with the
+// same meaning have the same digest.
 std::uint64_t digest(std::span<const double> values);
 
 }  // namespace ash

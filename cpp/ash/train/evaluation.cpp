@@ -33,9 +33,9 @@ class MeanLoss {
     double weights_ = 0.0;
 };
 
-// The mean cross-entropy of logits times the factor that suits it best, among the powers of 2^(1/4) from 1/4 to 8. A
-// few rows that are all predicted correctly would favor the largest factor. So factors have the same prior as in
-// python/ash/models/model_pool.py: their logarithm is normal around 0.
+// Computes the mean cross-entropy after multiplying all logits by the factor that makes it smallest, among the powers
+// of 2^(1/4) from 1/4 to 8. If there are few rows and all are predicted correctly, the largest factor would always win.
+// So the choice includes the prior of python/ash/models/model_pool.py: the factor's logarithm is normal around 0.
 class CalibratedLoss {
   public:
     // Adds the logits of the next rows. scratch: as large as the logits.
@@ -81,7 +81,7 @@ Truth truth_of(const Data& data) {
             .weights = rows.weights};
 }
 
-// The mean of term(error) over the outputs of one row.
+// Returns the mean of term(error) over the outputs of one row.
 template <typename Term>
 double mean_over_outputs(const float* predictions, const float* targets, int outputs, Term term) {
     double sum = 0.0;
@@ -113,14 +113,15 @@ void add_losses(const Kernels& kernels, const Data& data, Span next, const float
     });
 }
 
-// Converts network outputs to Data::units() in place. predictions, if set, gets the unpadded targets in units of y.
+// Converts network outputs to Data::units() in place. If `predictions` is set, it receives the unpadded targets in
+// units of y.
 void to_data_units(const Kernels& kernels, const Data& data, const OutputUnits& units, float* values, std::int64_t rows,
                    std::int64_t stride, float* predictions) {
     const Scaling& own = data.units();
     to_targets(kernels, units, values, rows, stride, [&](std::int64_t r, std::int64_t o, double target) {
         const auto column = static_cast<std::size_t>(o);
         if (predictions != nullptr) *predictions++ = static_cast<float>(target);
-        // A value that is already in these units and was not clipped stays as it is, so that nothing is rounded twice.
+        // A value that was not clipped is already in these units, and stays unchanged so that it is not rounded twice.
         if (units.link == Link::identity && target != units.least[column]) return;
         values[r * stride + o] = static_cast<float>((target - own.center[column]) / own.scale[column]);
     });

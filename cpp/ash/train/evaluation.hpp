@@ -4,14 +4,15 @@
 // are broken by the loss. Both are sums in row order, weighted by the row weights, so they depend only on data and
 // weights.
 //
-// For a network trained with smoothed labels, the log loss is that of calibrated probabilities: logits are multiplied
-// by the factor that suits the validation rows best. Smoothed labels make probabilities too even, so without this step
-// such networks could not win. The kept networks are calibrated in the same way (python/ash/models/model_pool.py).
+// For a network trained with smoothed labels, the log loss is computed from calibrated probabilities: logits are
+// multiplied by the factor that gives the lowest loss on the validation rows. Smoothed labels make probabilities too
+// even, so without calibration such networks could not win. The kept networks are calibrated in the same way
+// (python/ash/models/model_pool.py).
 //
 // Threads: a workspace belongs to one thread; data and state are only read.
-// Cost:    one forward pass. Each block of rows is scored before the next, so no predictions are kept except those that
-//          the metric needs (metrics.hpp). The calibrated log loss takes 21 more softmaxes. Nothing is allocated once
-//          the workspace has served that metric.
+// Cost:    one forward pass. Each block of rows is predicted and scored before the next, so only the predictions that
+//          the metric needs are kept (metrics.hpp). The calibrated log loss takes 21 more softmaxes. After the first
+//          score by a metric, nothing is allocated.
 #pragma once
 
 #include <atomic>
@@ -31,9 +32,9 @@ struct Evaluation {
     bool stopped = false;
 };
 
-// stop, if set: evaluate() returns within one block of rows. predictions, if set: receives [validation rows][outputs],
-// probabilities or targets in the units of y. REQUIRES: the workspace is prepared, at least by prepare_to_score(), for
-// these settings, which are those of the state.
+// stop: once the flag is set, evaluate() returns within one block of rows. predictions: if not null, receives
+// [validation rows][outputs], probabilities or targets in the units of y. REQUIRES: the workspace is prepared for these
+// settings, at least by prepare_to_score(), and the state was trained with them.
 Evaluation evaluate(const Data& data, const Settings& settings, const State& state, Metric metric,
                     const Kernels& kernels, const std::atomic<bool>* stop, Workspace& workspace,
                     float* predictions = nullptr);

@@ -3,8 +3,9 @@
 
 namespace ash {
 
-// cos(pi t) for t in [0, 1], computed as sin(pi (1/2 - t)) by its Taylor series up to x^17 (error below 1e-13). libm's
-// cosine differs in its last bit between versions, and a learning rate must not.
+// Returns cos(pi t) for t in [0, 1], computed as sin(pi (1/2 - t)) by its Taylor series up to x^17 (error below 1e-13).
+// libm is not used, since the last bit of its cosine differs between versions, but a learning rate must be the same
+// everywhere.
 inline double cosine_of_half_turn(double t) {
     constexpr double kPi = 3.14159265358979323846;
     const double x = kPi * (0.5 - t);

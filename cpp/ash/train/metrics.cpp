@@ -25,7 +25,8 @@ namespace {
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
-// The names of scikit-learn's scorers, and a similar name for the pinball loss, for which scikit-learn has no scorer.
+// The names are those of scikit-learn's scorers. The pinball loss, for which scikit-learn has no scorer, has a similar
+// name.
 constexpr std::array<std::string_view, 13> kNames = {"accuracy",
                                                      "neg_log_loss",
                                                      "balanced_accuracy",
@@ -46,7 +47,7 @@ std::span<const float> row(const Predictions& predictions, std::int64_t r) {
 
 const float* row(const Targets& targets, std::int64_t r) { return targets.values + r * targets.stride; }
 
-// Sums of ones are exact, so rows of equal weight are scored as if they were counted.
+// Without weights every row has weight 1. Sums of ones are exact, so such rows are counted exactly.
 double weight(const Truth& truth, std::int64_t r) {
     return truth.weights.empty() ? 1.0 : double{truth.weights[static_cast<std::size_t>(r)]};
 }
@@ -325,8 +326,9 @@ std::span<std::uint32_t> RunningScore::ranked(std::int32_t positive) {
     return order;
 }
 
-// The area under the curve of class `positive` against the rest: the share of pairs (one row of the class, one of the
-// rest) that its probability ranks correctly, with ties as half (Mann and Whitney 1947). Halves of ones are exact, too.
+// Returns the area under the ROC curve of class `positive` against the rest: the share of pairs (one row of the class,
+// one row of the rest) that the probability of the class ranks correctly. Ties count as half (Mann and Whitney 1947).
+// Sums of halves are exact as well.
 double RunningScore::auc_of_class(std::int32_t positive) {
     const float* value = ranked_.data() + (positive - first_ranked(truth_.outputs)) * truth_.rows;
     const std::span<const std::uint32_t> order = ranked(positive);

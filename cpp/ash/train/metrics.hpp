@@ -4,26 +4,26 @@
 //     accuracy, balanced_accuracy, log_loss             r2, rmse, mae, pinball loss, Poisson deviance
 //     auc, average_precision, f1 and its two means
 //
-// Definitions: those of scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean
+// Definitions: as in scikit-learn. Errors (log_loss, rmse, mae, ...) are negated. balanced_accuracy is the mean
 //              recall over the classes that occur. With two classes, auc ranks the probability of class 1; with more,
 //              it is the unweighted mean of one-vs-rest over the classes. average_precision does the same. f1 is the F1
-//              score of class 1 of two, f1_macro the unweighted mean over the classes that occur or are predicted,
-//              f1_weighted the mean weighted by rows per class. A class without a hit has an F1 score of 0. r2 is the
-//              unweighted mean over outputs; a constant output scores 1 if it is predicted exactly, else 0. rmse is the
-//              mean of the root mean squared errors of the outputs, mae and pinball are means of the outputs' means. A
-//              row of weight w counts as w rows.
+//              score of class 1 if there are two classes. f1_macro is the unweighted mean over the classes that occur
+//              or are predicted, and f1_weighted is the mean weighted by rows per class. A class without a hit has an
+//              F1 score of 0. r2 is the unweighted mean over outputs; a constant output scores 1 if it is predicted
+//              exactly, else 0. rmse is the mean over outputs of the root mean squared error; mae and pinball are means
+//              over outputs of the mean loss. A row of weight w counts as w rows.
 // Order:       the predicted class is the first class with the highest probability. Sums are computed in double in row
 //              order, so a score depends only on its arguments. auc counts a tie as half, by ranks, so the order of
 //              tied rows does not matter.
-// Blocks:      predictions arrive block by block, in row order. The division into blocks changes no bit, since each sum
-//              is one chain of additions in that order.
+// Blocks:      predictions arrive block by block, in row order. The division into blocks changes no bit of the score,
+//              since each sum is one chain of additions in row order.
 // Undefined:   the score is NaN without rows, for r2 with one row, for auc if a class has no rows or all rows, for
 //              average_precision if a class has no rows, for f1 with more than two classes, and if a prediction is not
 //              finite.
 // Threads:     none. A running score belongs to one thread.
-// Cost:        O(rows * outputs); auc and average_precision O(rows log rows * outputs). These two keep the predictions
-//              that they rank: 4 bytes per row for each ranked class, plus 4 bytes per row. The others keep no
-//              prediction. Nothing is allocated once the running score has served as many rows and outputs.
+// Cost:        O(rows * outputs); auc and average_precision O(rows log rows * outputs). Only these two keep
+//              predictions, which they rank: 4 bytes per row for each ranked class, plus 4 bytes per row. Nothing is
+//              allocated if the running score has already been used with at least as many rows and outputs.
 
 #pragma once
 
@@ -83,8 +83,8 @@ struct Truth {
     std::span<const float> weights = {};        // [rows], above zero; empty if all rows have weight 1
 };
 
-// targets[i] := 2 (t log(t / p) - t + p), the Poisson deviance of prediction i, with the logarithm of the kernels. NaN
-// for a prediction that is not above 0, or a target below 0.
+// targets[i] := 2 (t log(t / p) - t + p), the Poisson deviance of prediction i, with the logarithm of the kernels. The
+// result is NaN if the prediction is not above 0 or the target is below 0.
 void poisson_deviances(const Kernels& kernels, float* targets, const float* predictions, std::int64_t count);
 
 class RunningScore {
@@ -99,10 +99,11 @@ class RunningScore {
     // REQUIRES: all rows were added. mean_loss is computed by the caller with its own logarithm: the (weighted) mean of
     // -log(probability of the label), or the mean Poisson deviance in units of the target. Here it is only negated. The
     // other metrics do not read it.
-    // stop: once set, score() soon returns NaN; ranking a million rows takes about 0.1 s per class.
+    // stop: once the flag is set, score() returns NaN at its next check; ranking a million rows takes about 0.1 s per
+    // class.
     double score(double mean_loss, const std::atomic<bool>* stop = nullptr);
 
-    // The most bytes that a running score allocates for this metric.
+    // The maximum number of bytes that a running score allocates for this metric.
     static std::int64_t bytes(Metric metric, std::int64_t rows, int outputs);
 
   private:

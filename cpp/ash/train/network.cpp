@@ -52,7 +52,7 @@ Layout layout_of(std::span<const LayerWeights> layers, std::vector<Activation> a
     return {{features, layers.back().outputs, numbers}, settings};
 }
 
-// A copy of the first floats of an arena.
+// Returns a copy of the first `size` floats of an arena.
 AlignedFloats beginning(const AlignedFloats& floats, std::int64_t size) {
     AlignedFloats result(size);
     std::copy_n(floats.data(), size, result.data());
@@ -75,7 +75,7 @@ Network::Network(const State& state, const Data& data)
                                                 state.weights.data() + scaling.offset, weights_.data() + first.offset,
                                                 {first.inputs, first.outputs, first.stride});
     }
-    // The weights of a constant feature have learned nothing and still hold the initial noise.
+    // The weights of a constant feature were never trained, so they still hold their random initial values.
     for (const int feature : data.constant_features()) {
         std::fill_n(weights_.data() + first.offset + feature * first.stride, first.stride, 0.0F);
     }

@@ -1,4 +1,4 @@
-// network.hpp: a trained network that can predict on its own: weights, activations and the scaling of rows.
+// network.hpp: a trained network with everything that predictions need: weights, activations and the scaling of rows.
 //
 // Threads: const after construction; any number of threads may predict at once.
 // Cost:    predict() works on one block of rows at a time, with one scratch per thread. The caller's rows are
@@ -36,8 +36,8 @@ class Network {
   public:
     // Copies the weights of a state that was trained on these data. Input factors are multiplied into the first layer.
     Network(const State& state, const Data& data);
-    // Builds a network read from a file. Throws std::invalid_argument unless the shapes of successive layers fit,
-    // everything is finite and scalings are as scaling.hpp says.
+    // Builds a network from parts that were read from a file. Throws std::invalid_argument unless the shapes of
+    // successive layers fit, all numbers are finite and the scalings are valid (scaling.hpp).
     Network(std::span<const LayerWeights> layers, std::vector<Activation> activations, int classes, Scaling inputs,
             OutputUnits targets, EmbeddingWeights embedding = {});
 

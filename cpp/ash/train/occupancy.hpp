@@ -1,8 +1,8 @@
 // occupancy.hpp: measures the share of a period during which a thread really had a core.
 //
-//     share = CPU seconds of this thread / (wall seconds - seconds that it slept voluntarily)
+//     share = CPU seconds of the thread / (wall seconds - seconds that the thread slept voluntarily)
 //
-// Next to another process that keeps all cores busy, the share is about one half; on an idle machine it is nearly one.
+// If another process keeps all cores busy, the share is about one half; on an otherwise idle machine it is nearly one.
 // Threads: one, which reads its own clock. Cost: one system call, about 0.3 us.
 
 #pragma once

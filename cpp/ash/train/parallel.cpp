@@ -63,7 +63,7 @@ class Attributes {
   public:
     explicit Attributes(std::size_t stack) {
         pthread_attr_init(&value_);
-        if (stack > 0) pthread_attr_setstacksize(&value_, stack);  // OpenMP also ignores a size that is too small
+        if (stack > 0) pthread_attr_setstacksize(&value_, stack);  // an invalid size has no effect, as in OpenMP
     }
     Attributes(const Attributes&) = delete;
     Attributes& operator=(const Attributes&) = delete;
@@ -75,7 +75,7 @@ class Attributes {
     pthread_attr_t value_{};
 };
 
-// Threads that wait until the end of the scope.
+// Starts threads that wait until the end of the scope, to find out how many the system grants.
 class Probes {
   public:
     explicit Probes(int most) { threads_.reserve(static_cast<std::size_t>(most)); }
@@ -118,7 +118,7 @@ void leave_critical_section() noexcept { --inside; }
 bool has_room() noexcept {
     void* room = std::malloc(kRoom);  // operator new could throw
     if (room == nullptr) return false;
-    *static_cast<volatile char*>(room) = 0;  // keeps compilers from removing both calls
+    *static_cast<volatile char*>(room) = 0;  // keeps compilers from removing malloc() and free()
     std::free(room);
     return std::uncaught_exceptions() >= 0;  // allocates the memory for exceptions
 }

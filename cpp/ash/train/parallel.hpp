@@ -1,4 +1,4 @@
-// parallel.hpp: runs work on threads. No other file has an OpenMP pragma.
+// parallel.hpp: runs functions on threads. No other file has an OpenMP pragma.
 //
 //     parallel(threads, body)     body(0) .. body(threads - 1) in one OpenMP region: the threads of the tuner
 //     in_critical_section(body)   body(), while no other thread of the process is in the section
@@ -8,10 +8,10 @@
 // Errors:  no exception leaves an OpenMP construct, since OpenMP forbids it. The first exception of any kind is kept,
 //          on_failure() is called so that the other threads can be told to stop, and the exception is rethrown outside.
 // Refusal: libgomp and libomp end the process if the system refuses a thread (RLIMIT_NPROC, pids.max, RLIMIT_AS). So
-//          startable() first starts as many threads as the region will have, all at once and with the same stack size,
-//          ends them and returns how many could be started. A race remains: another thread or process may take the last
-//          slot in the microseconds before the region opens. on_threads() needs no such probe: the calling thread runs
-//          the bodies for which no thread can be started.
+//          before a region opens, startable() starts as many threads as the region will have, all at once and with the
+//          same stack size. Then it ends them and returns how many could be started. A race remains: another thread or
+//          process may take the last slot in the microseconds before the region opens. on_threads() needs no such
+//          probe: the calling thread runs the bodies for which no thread can be started.
 // Threads: each region states its number of threads. omp_set_num_threads is never called, since it would change the
 //          host's own regions. If OpenMP grants fewer threads (OMP_THREAD_LIMIT, OMP_DYNAMIC), a thread runs several
 //          bodies one after the other, so a body must not wait for a later one to start. The same holds for
@@ -59,12 +59,13 @@ void in_critical_section(Body&& body) {
     if (thrown) std::rethrow_exception(thrown);
 }
 
-// Returns whether a new thread has memory for its exceptions. The system allocates this memory when a thread first
-// throws, and ends the process if there is none. This function triggers the allocation before anything is thrown.
+// Returns whether this new thread has the memory that it needs to throw exceptions. The system allocates this memory
+// when a thread first throws, and ends the process if the allocation fails. So this function triggers the allocation in
+// advance.
 bool has_room() noexcept;
 
-// How many of the `wanted` threads can be started, including the thread that opens the region, which is also new. 0 if
-// not even that thread can be started.
+// Returns how many of the `wanted` threads can be started. The thread that opens the region is also new and counts as
+// one of them. Returns 0 if not even that thread can be started.
 int startable(int wanted);
 
 // REQUIRES: the calling thread opens no other region and ends soon; `threads` was granted by startable(). on_failure()

@@ -1,16 +1,16 @@
 // pauses.hpp: decides how long a team stays closed after sharing did not pay.
 //
-//     did not pay, or no core of its own   time over, and a core of its own
+//     did not pay, or core was shared      pause over, and core not shared
 //     open ------------------------> paused ----------------------------> open
-//                                     |  ^ time over, no core: twice as long
+//                                     |  ^ pause over, core shared: twice as long
 //                                     +--+
 //
 // Reasons: the team asked for the pause (team.hpp), or its owner got less than 90 % of a core while it wanted to run.
-// Both mean that other processes need the cores. A trial then costs some milliseconds. As long as trials fail they
-// become rarer, from 30 ms to 1 s apart.
+// Both mean that other processes need the cores, and then a trial of sharing costs some milliseconds. As long as trials
+// fail, the pauses between them double, from 30 ms to at most 1 s.
 //
 // Threads: one, the owner of the team. Cost: one system call at the start and end of each job and of each pause; during
-// a pause, one look at the clock per step.
+// a pause, one clock reading per step.
 
 #pragma once
 
@@ -62,9 +62,9 @@ class Pauses {
   private:
     static constexpr double kFirst = 30e-3;           // seconds of the first pause
     static constexpr double kLongest = 1.0;           // seconds
-    static constexpr double kCalm = 10.0;             // times a pause's length; after such a calm, restart at kFirst
-    static constexpr double kFreeCore = 0.9;          // share of a core that counts as a core of its own
-    static constexpr double kShortestVerdict = 5e-3;  // seconds; over less time a share means nothing
+    static constexpr double kCalm = 10.0;             // pause lengths without a pause; the next then lasts kFirst
+    static constexpr double kFreeCore = 0.9;          // minimum share of a core that counts as having a whole core
+    static constexpr double kShortestVerdict = 5e-3;  // seconds; over a shorter time, a share is meaningless
 
     bool has_core() const { return occupancy_.share(asleep_) >= kFreeCore; }
 

@@ -10,7 +10,7 @@
 namespace ash {
 namespace {
 
-// rounded: the scratch if the factors are rounded to bfloat16, else null.
+// Computes a product. rounded: its scratch if the factors are rounded to bfloat16, else null.
 void multiply(const Kernels& kernels, const Product& product, float* rounded) {
     if (rounded == nullptr) return kernels.product(product);
     kernels.product_bfloat16(product, rounded);
@@ -58,7 +58,7 @@ void activate(const Kernels& kernels, const Layer& layer, const float* weights, 
     kernels.activate(layer.activation, y, slopes, block);
 }
 
-// A product whose terms are the rows of a batch, kBlockTerms rows at a time.
+// Computes a product whose terms are the rows of a batch, kBlockTerms rows at a time.
 void multiply_by_blocks(const Kernels& kernels, const Product& whole, float* rounded) {
     for (std::int64_t first = 0; first < whole.terms; first += kBlockTerms) {
         Product part = whole;
@@ -70,9 +70,9 @@ void multiply_by_blocks(const Kernels& kernels, const Product& whole, float* rou
     }
 }
 
-// gradient [rows.count][stride] := X^T D over all rows of the batch. With few outputs most of each vector would be
-// padding. Then (D^T X)^T is computed, whose vectors run over the inputs. Its bits are the same, since factors commute.
-// REQUIRES: rows.first is a multiple of 16.
+// gradient [rows.count][stride] := X^T D over all rows of the batch. With few outputs, most of each vector would be
+// padding. In that case (D^T X)^T is computed, whose vectors run over the inputs. Its bits are the same, since
+// multiplication is commutative. REQUIRES: rows.first is a multiple of 16.
 void gradient_of(const Kernels& kernels, const Layer& layer, const float* x, std::int64_t x_stride, Span rows,
                  const float* deltas, std::int64_t batch, float* gradient, float* rounded) {
     constexpr int kFew = 12;
@@ -122,7 +122,8 @@ Parameters parameters_of(State& state, const Layer& layer, Span rows, const floa
                          gradient);
 }
 
-// c [rows.count][c_stride] := D W^T of a layer, written to the deltas below, which hold slopes, or to the input deltas.
+// c [rows.count][c_stride] := D W^T of a layer. c is the deltas of the layer below, which hold its slopes, or the input
+// deltas.
 void delta_below(const Kernels& kernels, const Layer& layer, const Batch& batch, Span rows, Start start, float* c,
                  std::int64_t c_stride, float* rounded) {
     multiply(kernels,
@@ -314,7 +315,7 @@ void copy_scaled(const Kernels& kernels, const Layout& layout, const float* weig
 }
 
 void copy_all(const Kernels& kernels, const Layout& layout, const float* weights, float* copies) {
-    std::fill_n(copies, layout.copies_size(), 0.0F);  // padding may hold weights of a network of another shape
+    std::fill_n(copies, layout.copies_size(), 0.0F);  // padding may hold weights of an earlier network
     copy_scaled(kernels, layout, weights, copies);
     for (std::size_t l = layout.embeds() ? 0 : 1; l < layout.layers().size(); ++l) {
         const Layer& layer = layout.layers()[l];

@@ -4,17 +4,17 @@
 //                     |          |                  |
 //     deltas:      S * (D W1^T) <- S * (D W^T) <-   D       S: slopes of f, written by the forward pass
 //
-//     a parametric f: y = x + a Q with the excess Q = f(x) - x; from the delta E of y follow D = S * E, and for a Q * E
-//     with an embedding: numbers of x -> embedding -> x and the embedded numbers; otherwise x
+//     parametric f: y = x + a Q with the excess Q = f(x) - x. If E is the delta of y, that of x is S * E, of a Q * E
+//     inputs of layer 0: x; with an embedding, x and the embedded numbers of x
 //
-// Layouts (B = capacity of the buffers in rows, L = a layer's number, S = its stride):
-//     outputs, deltas   layer after layer: [B][S]. The last layer's outputs are written into deltas and become D there
-//     slopes, excesses  the same shape, for parametric activations: S and Q; Q becomes Q * E
+// Layouts (B: capacity of the buffers in rows; S: stride of a layer):
+//     outputs, deltas   layer after layer: [B][S]. The last layer's outputs are stored in deltas and replaced by D
+//     slopes, excesses  the same shape, only for parametric activations: S, and Q, which is replaced by Q * E
 //     copies            W^T of each layer: [outputs][padded(inputs)]; factors * W of layer 0: same shape as W
 // Invariants: (1) padding columns of x, weights, copies and deltas are zero up to the end of the last whole vector;
 //             (2) copies match the current weights.
-// Threads:    functions may run at once on disjoint blocks: rows for forward() and backward(), rows of weights for
-//             update_weights(), numbers for update_embedding().
+// Threads:    several threads may call a function at once on disjoint blocks: rows of the batch for forward() and
+//             backward(), rows of weights for update_weights(), numbers for update_embedding().
 // Cost:       2 * weights * rows operations each for forward(), backward() and the gradient. None of them allocates.
 #pragma once
 
@@ -70,8 +70,8 @@ struct Mask {  // dropout of one update
     std::uint32_t update = 0;
 };
 
-// inputs [rows][input_stride] := the rows of x, followed by the embedded numbers; numbers [rows][stride] := the
-// numbers. columns: the numeric features.
+// Writes inputs [rows][input_stride], the rows of x followed by their embedded numbers, and numbers [rows][stride], the
+// numbers themselves. columns: the numeric features in x.
 void embed(const Kernels& kernels, const Layout& layout, const float* weights, std::span<const int> columns,
            const float* x, std::int64_t x_stride, std::int64_t rows, float* numbers, float* inputs);
 
@@ -107,7 +107,7 @@ void update_biases(const Kernels& kernels, const Update& update, std::size_t lay
 void update_embedding(const Kernels& kernels, const Update& update, Span numbers, const Batch& batch, State& state,
                       float* gradient);
 
-// Refreshes all copies of the weights, or only the one that predict() reads: the first layer times the input factors.
+// Refreshes all copies of the weights, or only the copy that predict() reads: the first layer times the input factors.
 void copy_all(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
 void copy_scaled(const Kernels& kernels, const Layout& layout, const float* weights, float* copies);
 

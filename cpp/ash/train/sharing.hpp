@@ -1,8 +1,9 @@
-// sharing.hpp: divides the two halves of a step into blocks for a team. This affects waiting times but no result.
+// sharing.hpp: divides the two halves of a step into blocks for a team. The division affects waiting times but no
+// result.
 //
 //     (1) rows of the batch     two blocks per thread, or more if a block would exceed 64 rows
 //     (2) rows of weights       four blocks per thread, with about equally many multiply-adds; the biases of a layer
-//                               belong to its last block. Then blocks of 16 numbers each for an embedding
+//                               belong to its last block. An embedding adds blocks of 16 numbers each
 //
 // There are more blocks than threads because threads join late and leave early.
 // Invariants: blocks start at multiples of 16 rows, so each whole vector of losses and of transposed weights, which

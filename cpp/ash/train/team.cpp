@@ -8,14 +8,14 @@ namespace ash {
 namespace {
 
 constexpr double kSpin = 50e-6;      // seconds for which a thread spins before it sleeps
-constexpr double kStall = 500e-6;    // seconds a wait may exceed an unshared step, else a member was suspended
+constexpr double kStall = 500e-6;    // seconds; a member is held up if a wait exceeds an unshared step by more
 constexpr double kTrial = 1e-3;      // seconds of shared steps before a team is judged
-constexpr int kTrialSteps = 6;       // the least number of such steps
-constexpr int kColdSteps = 2;        // first shared steps, not counted since the member's caches are cold
-constexpr double kGain = 1.05;       // the least speed-up that keeps a team open
-constexpr int kStepsAlone = 2;       // unshared steps of every job, to time them; the first has cold caches
-constexpr double kPauseSteps = 100;  // the least length of a pause in steps, so that trials are rare
-constexpr int kLooks = 32;           // tests between two looks at the clock while a thread spins
+constexpr int kTrialSteps = 6;       // minimum number of shared steps before a team is judged
+constexpr int kColdSteps = 2;        // number of first shared steps, not counted since caches are cold
+constexpr double kGain = 1.05;       // minimum speed-up that keeps a team open
+constexpr int kStepsAlone = 2;       // number of first steps of a job, which are timed but not shared
+constexpr double kPauseSteps = 100;  // minimum length of a pause in steps, so that trials are rare
+constexpr int kLooks = 32;           // number of tests between two clock readings while a thread spins
 
 void relax() {
 #if defined(__x86_64__)
@@ -95,8 +95,8 @@ void Team::run(int blocks, Workspace& own) {
     if (done_ != blocks) await(blocks);
 }
 
-// Runs as many blocks as it can claim and returns their number. Each block is reported at once, so a thread suspended
-// between two blocks delays no other thread.
+// Runs as many blocks as it can claim and returns their number. Each block is reported when it is done, so a thread
+// suspended between two blocks delays no other thread.
 std::int64_t Team::work(std::uint32_t job, Workspace& scratch) {
     std::int64_t blocks = 0;
     std::uint64_t ticket = ticket_.load();
@@ -141,7 +141,7 @@ void Team::look_after_pause() {
 }
 
 Team::Help Team::help(const Invitation& invitation, Workspace& scratch) {
-    const FlushDenormals flush;  // as the owner does
+    const FlushDenormals flush;  // the owner flushes denormals as well
     Help help;
     ++members_;
     while (!is_over(invitation)) {

@@ -1,4 +1,4 @@
-// team.hpp: lets threads share a running job. Its loops run over blocks; threads may join or leave at any time.
+// team.hpp: lets threads share a running job. The job's loops run over blocks; threads may join or leave at any time.
 //
 //     owner: the thread that runs the job         members: threads without a job, invited by the tuner
 //       share(blocks, body):                        help(invitation, scratch):
@@ -8,27 +8,27 @@
 //                                                     leave   when the bell has rung or the team is not open
 //
 // Only the owner runs the sequence of steps. A loop is one half of a step (trainer.hpp), so a step has two barriers. A
-// ticket counts up to 65,535 blocks; a loop with more blocks is run in parts. A member contributes only its time and a
-// scratch, so results do not depend on which thread runs a block.
+// ticket counts up to 65,535 blocks; a loop with more blocks is run in parts. A member contributes only time and
+// scratch memory, so results do not depend on which thread runs a block.
 //
 // Invariants:  (1) each block runs exactly once, and share() returns when all have run, so outside of share() only the
 //                  owner touches the job;
 //              (2) a claim succeeds only in the job that the member was invited to: the ticket holds the job number,
 //                  which recurs only after 2^31 jobs of that owner;
-//              (3) the owner waits only for blocks that a member has claimed, never for a member without a claim;
-//              (4) a sleeper is counted in sleepers_ before it looks at ticket, bell and open_ for the last time, and a
-//                  thread that changes one of them looks at sleepers_ afterwards, all sequentially consistent, so no
-//                  wake-up is lost.
-// Pauses:      a step is not shared if sharing would not pay: with too little work per thread (most_members), in the
-//              first two steps of a job, and for a while after a member was held up (pauses.hpp; DESIGN.md, "Teams").
-//              None of this can change a result.
-// Threads:     open() to close() and share() are for the owner, one thread at a time; help() and wake() for any thread.
-//              Of the atomics, ticket_, done_, signal_, sleepers_ and members_ are written by all threads; open_,
-//              most_members_ and left_ only by the owner. The owner writes function_ and context_ before the ticket,
-//              and members of the team read them after a claim. Only the owner accesses the remaining fields.
-// Cost:        without members, one relaxed load per step, and a look at the clock if a team could pay. With members,
-//              they wait a few microseconds per step for each other, and cache lines move between cores: together up to
-//              a fifth of the work (bench/kernels/teams.py).
+//              (3) the owner waits only for members that have claimed a block;
+//              (4) no wake-up is lost: before a thread sleeps, it counts itself in sleepers_ and then reads ticket_,
+//                  the bell and open_ once more. A thread that changes one of these three reads sleepers_ afterwards.
+//                  All these accesses are sequentially consistent.
+// Pauses:      a step is not shared if sharing would not pay: if there is too little work per thread (most_members), in
+//              the first two steps of a job, and for a while after a member was held up (pauses.hpp; DESIGN.md,
+//              "Teams"). Pauses change no result.
+// Threads:     only the owner calls the functions "for the owner" below; any thread calls the others. All threads write
+//              the atomics ticket_, done_, signal_, sleepers_ and members_. Only the owner writes open_, most_members_
+//              and left_. The owner writes function_ and context_ before the ticket, and members of the team read them
+//              after a claim. Only the owner accesses the remaining fields.
+// Cost:        without members, one relaxed load per step, and a clock reading if a team could pay. With members,
+//              threads wait a few microseconds per step for each other, and cache lines move between cores. Together
+//              this costs up to a fifth of the work (bench/kernels/teams.py).
 
 #pragma once
 
@@ -54,8 +54,8 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): fields writte
         double seconds = 0.0;  // spent running blocks, without waiting
     };
 
-    // bell: rung whenever there may be something better to do than to help. Whoever rings must change its value and
-    // then wake() all teams.
+    // bell: rung whenever a member may find something better to do than to help. A thread rings the bell by changing
+    // its value and then calling wake() for all teams.
     explicit Team(const std::atomic<std::uint32_t>& bell) : bell_(bell) {}
 
     // --- For the owner.
@@ -65,8 +65,8 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): fields writte
     void open(int most_members, void (*ring)(void*), void* ringer);
     void close();
 
-    // Returns whether to share the next step: there is a member, and sharing pays. Call it once per step; the step is
-    // timed until the next call. whole: the step is as large as the other steps of this job.
+    // Returns whether to share the next step, that is, whether there is a member and sharing pays. Call it once per
+    // step; the step is timed until the next call. whole: whether the step is as large as the other steps of this job.
     bool joined(bool whole) { return most_members() > 0 && look(whole); }
 
     // The share of the job that remains, 0 to 1. An idle thread uses it to choose the team to help.
@@ -95,7 +95,8 @@ class Team {  // NOLINT(clang-analyzer-optin.performance.Padding): fields writte
 
     // --- For other threads.
 
-    // For a thread that read the bell before finding nothing else to do. REQUIRES: is_open().
+    // Returns an invitation for a thread that has found nothing else to do. bell: the value that the thread read before
+    // it looked for work. REQUIRES: is_open().
     Invitation invitation(std::uint32_t bell) const { return {job_of(ticket_.load()), bell}; }
     bool is_open() const { return open_.load(); }
     int most_members() const { return most_members_.load(std::memory_order_relaxed); }

@@ -68,7 +68,8 @@ class Run {
         return true;
     }
 
-    // Selects the rows of the next epoch. begins: whether this is the job's first epoch, which always needs a shuffle.
+    // Selects the rows of the next epoch. begins: whether this is the job's first epoch, for which the order of the
+    // pass must always be computed.
     void take_rows(bool begins) {
         const EpochCut::Window window = epochs_.window(state_.epochs);
         order_ = workspace_.order.data() + window.first;
@@ -77,7 +78,7 @@ class Run {
         shuffle(training_.seed, stream, {workspace_.order.data(), static_cast<std::size_t>(data_.training().count)});
     }
 
-    // Losses of targets are also averaged over outputs.
+    // The factor on the sum of a row's losses: losses of a regression are averaged over outputs.
     double losses_per_row() const { return data_.classes() > 0 ? 1.0 : 1.0 / data_.outputs(); }
 
     Batch batch_of(std::int64_t rows) {
@@ -95,7 +96,7 @@ class Run {
                 .copies = workspace_.copies.data()};
     }
 
-    // x of the rows of a batch.
+    // The inputs x of the rows of a batch.
     const float* rows_of_batch() const { return full_ ? data_.training().x.data() : workspace_.inputs.data(); }
 
     // Passes the batch through the network and back, then updates all weights, with the team if it has members. Returns
@@ -222,7 +223,7 @@ class Run {
             weigh(outputs, losses, (full_ ? from.weights : workspace_.weights).data() + rows.first, block);
     }
 
-    // A row of weight w has w times the loss and the delta.
+    // Multiplies the loss and the deltas of each row by the row's weight.
     static void weigh(float* deltas, float* losses, const float* weights, Block block) {
         for (std::int64_t row = 0; row < block.rows; ++row) {
             losses[row] *= weights[row];
@@ -231,8 +232,8 @@ class Run {
         }
     }
 
-    // Updates some rows of weights from the deltas that propagate() computed, in any order. Biases go with the last
-    // rows.
+    // Updates some rows of weights from the deltas that propagate() computed, in any order. Biases are updated together
+    // with the last rows.
     void update(const Batch& batch, const Update& numbers, std::size_t layer, Span rows, Workspace& scratch) {
         if (is_set(training_.stop)) return;
         float* gradient = scratch.gradient.data();

@@ -1,18 +1,18 @@
 // trainer.hpp: trains one candidate for one job, in place in its state.
 //
-//     for each epoch: the next rows of a pass, shuffled at its beginning                                  epoch_cut.hpp
+//     for each epoch: the next rows of the current pass, which is shuffled when it starts                 epoch_cut.hpp
 //       for each batch:
 //         (1) blocks of 64 rows: gather, forward, loss, all deltas back     [writes rows]      propagation.hpp
 //         (2) blocks of weight rows: gradient over all rows, update, W^T    [writes weights]
 //
 // The two halves of a step write disjoint blocks and read only what the other half has finished. A team can therefore
-// share a job (team.hpp) without changing any bit: a gradient is one chain of fused multiply-adds in row order, on any
-// thread and for any division of rows and weights into blocks. The loss of a batch is a sum in row order.
+// share a job (team.hpp) without changing any bit. A gradient is one chain of fused multiply-adds in row order,
+// whatever the thread and the division of rows and weights into blocks. The loss of a batch is a sum in row order.
 //
 // Threads: a state and a workspace belong to one thread, and to its team during a shared step. Data, Settings and
 //          Kernels are shared and const.
 // Cost:    allocates only in prepare() and at the start of a job; the stop flag is read once per block. A job that
-//          starts in the middle of a pass repeats the shuffle of that whole pass.
+//          starts in the middle of a pass repeats the shuffle of the whole pass.
 #pragma once
 
 #include <atomic>
@@ -34,13 +34,13 @@ struct Training {
     std::uint32_t candidate;
     const std::atomic<bool>* stop = nullptr;  // once set, train() returns within a block of rows
     std::span<double> losses = {};            // [epochs]: receives the loss of every epoch; or empty
-    Team* team = nullptr;                     // if set, others may join; the caller open()s it
+    Team* team = nullptr;                     // if set, other threads may join; the caller opens and closes it
 };
 
 struct Outcome {
-    double loss = 0.0;      // mean over the rows of the last epoch, computed before each update, with label smoothing
+    double loss = 0.0;      // mean over the rows of the last epoch, each before its update; with label smoothing
     bool diverged = false;  // a loss or weight is not finite; training ended with that epoch
-    bool stopped = false;   // by the flag; the state is not usable
+    bool stopped = false;   // whether the flag stopped the job; the state is then not usable
 };
 
 // Runs one job: one cosine cycle of the learning rate over the epochs, starting from `state`. REQUIRES: the workspace

@@ -17,7 +17,7 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-// The limit on the counters of an imported state, so that no training can make them overflow.
+// The maximum value of the counters of an imported state, so that no training can make them overflow.
 constexpr std::int64_t kMostEpochs = std::int64_t{1} << 62;
 constexpr std::int64_t kMostUpdates = std::int64_t{1} << 62;
 
@@ -116,7 +116,7 @@ Result JobRun::train_and_score(State& state) {
     const Outcome outcome = train(state);
     if (outcome.stopped) return {.stopped = true};
     if (outcome.diverged) return {.score = kNan, .loss = kNan, .training_loss = outcome.loss};
-    std::vector<float> predictions;  // only for a scorer, which needs all predictions at once
+    std::vector<float> predictions;  // used only by a scorer, which needs all predictions at once
     const std::int64_t rows = data.validation().count;
     const int outputs = data.outputs();
     if (rules.scorer) predictions.resize(static_cast<std::size_t>(rows) * static_cast<std::size_t>(outputs));

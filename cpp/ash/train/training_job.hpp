@@ -1,13 +1,13 @@
-// training_job.hpp: trains and scores a state for one job, in this or another process.
+// training_job.hpp: trains and scores a state for one job. The job may run in any process.
 //
 //     state of a lower rung, or the initial one  ->  the rungs in between  ->  the job's own epochs  ->  Result
 //
-// A result and the state after the job are functions of data, settings, rules, candidate and rung. So any thread,
-// process or machine may do a job, and repeat it.
+// A result and the state after the job are functions of data, settings, rules, candidate and rung. So a job may be
+// done, and repeated, by any thread, process or machine.
 //
 // Threads: a state and a workspace belong to one thread, and to its team; everything else is const.
-// Cost:    that of the epochs, plus one pass over the validation rows. Memory is that of the workspace. A scorer takes
-//          4 more bytes per output of each validation row while the job is scored.
+// Cost:    the training of the epochs, plus one pass over the validation rows. Memory: the workspace; while a scorer is
+//          called, 4 more bytes per output of each validation row.
 #pragma once
 
 #include <atomic>
@@ -35,7 +35,7 @@ struct Result {
     double loss = 0.0;
     double training_loss = 0.0;
     std::uint64_t weights_hash = 0;  // digest.hpp, of all weights and biases; 0 if diverged
-    bool stopped = false;            // by the flag; there is no result
+    bool stopped = false;            // whether the flag stopped the job; there is then no result
     int thread = -1;                 // the thread elsewhere that did the job; -1 for the calling thread
     double seconds = -1.0;           // duration of a job done elsewhere; -1 means the duration of the call
 };
@@ -47,18 +47,19 @@ std::uint64_t digest_of(std::span<const State> folds);
 // The seed of a fold. Fold 0 has the run's seed, so a run with one fold equals a run without folds.
 inline std::uint64_t fold_seed(std::uint64_t seed, std::size_t fold) { return seed ^ (fold * 0x9E3779B97F4A7C15U); }
 
-// The result of a job from the results of its folds, which are requested in order: their mean, or the first result that
-// was stopped or has diverged. scores: receives the score of each fold.
+// Calls `of` for the folds in order and returns the mean of their results, or the first result that was stopped or has
+// diverged. scores: receives the score of each fold.
 Result mean_of(int folds, const std::function<Result(int fold)>& of, std::vector<double>& scores);
 
 // The multiply-adds of one update of a network with these settings.
 double step_cost(const Data& data, const Settings& settings);
 
-// Throws std::invalid_argument for full batches of sparse rows, and for target_transform log if the data have no
-// logarithms.
+// Checks that the settings suit the data. Throws std::invalid_argument for full batches of sparse rows, and for
+// target_transform log if the data have no logarithms.
 void check_fits(const Settings& settings, const Data& data);
 
-// Throws std::invalid_argument for a metric of the other task or of another loss.
+// Checks that the metric suits the data. Throws std::invalid_argument for a metric of the other task or of another
+// loss.
 void check_metric(Metric metric, const Data& data);
 
 enum class Continuation : std::uint8_t { resume, restart };
@@ -73,9 +74,9 @@ struct JobRules {
     std::uint64_t seed;
     Continuation continuation = Continuation::resume;
     Metric metric = Metric::accuracy;
-    std::int64_t min_epochs = 1;  // of the first rung
+    std::int64_t min_epochs = 1;  // epochs of a job in the first rung
     std::int64_t eta = 2;
-    Scorer scorer = {};  // empty: the metric is used
+    Scorer scorer = {};  // if empty, the metric is used
 
     // The epochs of a job in this rung, and the total over all rungs up to it. Both throw std::invalid_argument if the
     // total exceeds 2^62, and for rules or rungs that no ladder has.
@@ -86,7 +87,7 @@ struct JobRules {
     std::int64_t epochs_of_state(std::int32_t rung) const;
 };
 
-// One job, as a single thread runs it.
+// One run of a job by one thread (and its team).
 struct JobRun {
     const Data& data;
     const Settings& settings;
@@ -110,7 +111,7 @@ struct JobRun {
 // Throws std::invalid_argument unless the arenas of an imported state match its layout and optimizer.
 void check_arenas(const State& state, const Settings& settings, std::int32_t candidate);
 
-// Makes the same check, and also checks that the epochs are those after the rung.
+// Makes the same check, and also checks that the state has the epochs of a state after this rung.
 void check_state(const State& state, const Settings& settings, const JobRules& rules, const Job& job);
 
 }  // namespace ash

@@ -17,7 +17,7 @@
 namespace ash {
 namespace {
 
-constexpr std::int64_t kRows = 256;  // per block; more than for networks, since a large model is read once per block
+constexpr std::int64_t kRows = 256;  // per block; large, since each block reads the whole model from memory
 constexpr std::int64_t kTogether = 8;
 
 bool all_finite(const std::vector<double>& values) {
@@ -33,7 +33,7 @@ NanGoes side_of_nan(const TreeNode& node) {
 template <typename Value>
 bool copy_cells(const Value* from, std::int64_t count, double* to) {
     constexpr double kMost = std::numeric_limits<float>::max();
-    constexpr double kZero = 1e-35F;  // LightGBM's
+    constexpr double kZero = 1e-35F;  // the same constant as in LightGBM
     bool beyond = false;
     for (std::int64_t i = 0; i < count; ++i) {
         const double x = from[i];
@@ -101,7 +101,7 @@ void Trees::check_tree(std::int64_t tree) const {
     const std::int64_t first = leaf_starts_[static_cast<std::size_t>(tree)];
     const std::int64_t leaves = leaf_starts_[static_cast<std::size_t>(tree) + 1] - first;
     require(leaves <= std::numeric_limits<std::int32_t>::max(), "trees: too many leaves");
-    std::vector<bool> reached(static_cast<std::size_t>(2 * leaves - 1));  // leaves first, then nodes
+    std::vector<bool> reached(static_cast<std::size_t>(2 * leaves - 1));  // by leaf, then by node
     const auto reach = [&](std::int64_t parent, std::int64_t place) {
         require(place < leaves - 1 && place >= -leaves, "trees: a child that does not exist");
         require(place < 0 || place > parent, "trees: a child before its parent");

@@ -1,6 +1,6 @@
 // trees.hpp: boosted trees stored as flat tables, with the predictions of LightGBM.
 //
-//     a cell x goes to the left child if x <= threshold; NaN goes to the side named in the node
+//     a cell x goes to the left child if x <= threshold, else to the right; NaN goes to the side given by the node
 //     score k of a row = 0.0 + leaf of tree k + leaf of tree k + K + ..., in double, in this order; K scores per row
 //
 //     regression      the scores in units of y: output_units.hpp
@@ -9,12 +9,14 @@
 //
 // Class scores are first multiplied by one common scale, which calibrates the probabilities.
 //
-// Invariants: a tree has one leaf more than nodes. The first node is the root. A node precedes its children, and every
-//             other node and every leaf has exactly one parent. A walk from the root therefore ends in a leaf.
+// Invariants: a tree has one leaf more than nodes. The first node is the root. Every other node and every leaf has
+//             exactly one parent, and every node precedes its children. A walk from the root therefore ends in a leaf.
 // Promise:    scores are bit-identical to LightGBM's raw scores. Like LightGBM, it treats cells within +-1e-35 as 0.
-// Threads:    const after construction. Any number may predict at once, and results do not depend on their number.
-// Cost:       24 bytes per node, 8 per leaf; one look-up per row, tree and level. A block of rows walks one tree at a
-//             time, so the tree stays in the L1 cache. Several rows walk together, so their look-ups overlap.
+// Threads:    const after construction. Any number of threads may predict at once, and results do not depend on their
+//             number.
+// Cost:       24 bytes per node, 8 per leaf; one look-up per row, tree and level. A block of rows passes through one
+//             tree at a time, so the tree stays in the L1 cache. Several rows descend a tree together, so their
+//             look-ups overlap.
 #pragma once
 
 #include <cstdint>
@@ -37,10 +39,10 @@ struct TreeNode {
 
 class Trees {
   public:
-    // The leaves of tree t are leaf_starts[t] up to, not including, leaf_starts[t + 1]; its nodes start at
-    // leaf_starts[t] - t. The constructor replaces `as_zero` by the side to which 0 goes. Throws std::invalid_argument
-    // unless the invariants hold, all numbers are finite, features are below `features` and each score has the same
-    // number of trees.
+    // Tree t has the leaves from leaf_starts[t] up to but not including leaf_starts[t + 1]; its nodes start at
+    // leaf_starts[t] - t. The constructor replaces the value `as_zero` of a node's side for NaN by the side to which 0
+    // goes. Throws std::invalid_argument unless the invariants hold, all numbers are finite, features are below
+    // `features` and each score has the same number of trees.
     Trees(std::vector<TreeNode> nodes, std::vector<double> leaves, std::vector<std::int64_t> leaf_starts, int features,
           int classes, OutputUnits targets);
 

@@ -30,7 +30,7 @@ std::int64_t gradient_floats(const Layout& layout) {
     return std::max(kBlockWeights * widest, embedding::kRows * embedding::kColumns);
 }
 
-// The floats of the rounded factors of the largest product of a block of rows or of weights.
+// Returns the number of floats for the rounded factors of the largest product of a block of rows or of weights.
 std::int64_t rounded_floats(const Layout& layout) {
     std::int64_t most = 0;
     for (const Layer& layer : layout.layers()) {

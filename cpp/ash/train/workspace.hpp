@@ -1,10 +1,11 @@
 // workspace.hpp: the scratch of one thread, grown to the largest candidate that the thread has met.
 //
 // Threads: owned by one thread.
-// Memory:  workspace_bytes(). It grows with the rows of a batch and the widths of the layers. The number of table rows
-//          matters only for the order of a pass, 4 bytes per training row, and for what roc_auc keeps (metrics.hpp).
-// Cost:    prepare() allocates only buffers that must grow, and frees each old one first. train() allocates nothing,
-//          and evaluate() only what its metric keeps, once.
+// Memory:  workspace_bytes(). It grows with the rows of a batch and the widths of the layers. Only two parts grow with
+//          the number of table rows: the row order of a pass (4 bytes per training row) and the predictions that auc
+//          and average_precision keep (metrics.hpp).
+// Cost:    prepare() allocates only buffers that must grow, and frees each old buffer first. train() allocates nothing.
+//          evaluate() allocates only the predictions that its metric keeps, and only in its first call.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +22,12 @@ namespace ash {
 
 inline constexpr std::int64_t kBlockRows = 64;  // rows of a batch that pass through the network together
 // Rows of a batch that a gradient processes before the next tile of weights. Their deltas, 64 bytes per row, stay in
-// the L1 cache. The chain of additions continues where it was, so the split changes no bit. A multiple of 32
-// (bfloat16.hpp).
+// the L1 cache. Each chain of additions continues from the previous block, so the split changes no bit. kBlockTerms is
+// a multiple of 32 for bfloat16.hpp.
 inline constexpr std::int64_t kBlockTerms = 256;
 inline constexpr std::int64_t kBlockWeights = 64;  // weight rows whose gradient is computed and applied at once
 
-// The quantities, apart from the settings, that determine the size of a workspace.
+// The properties of a table that, together with the settings, determine the size of a workspace.
 struct TableSize {
     Shape shape;
     bool classifies;
@@ -36,10 +37,12 @@ struct TableSize {
 };
 TableSize size_of(const Data& data);
 
-// The epochs for these settings: those of the data, or the whole training part at once for full batches.
+// Returns how training rows are divided into epochs: as given by the data, or with all rows in one epoch for full
+// batches.
 EpochCut epochs_of(const Settings& settings, const Data& data);
 
-// The rows of one update with these settings: batch_size, but at most an epoch.
+// Returns the number of rows of one update: batch_size, but at most the rows of an epoch; all training rows for full
+// batches.
 std::int64_t batch_rows(const Settings& settings, const Data& data);
 
 struct Workspace {
@@ -53,7 +56,7 @@ struct Workspace {
     AlignedFloats inputs;              // [B][stride of x], gathered or expanded; unused for full batches
     AlignedFloats outputs;             // [B * H]: layer after layer, each [B][stride]
     AlignedFloats deltas;              // [B * H], same shape: first the slopes of the activations, then the deltas
-    AlignedFloats slopes;              // [B * H], for parametric activations; others have theirs in deltas
+    AlignedFloats slopes;              // [B * H], for parametric activations; other slopes are in deltas
     AlignedFloats excesses;            // [B * H], for parametric activations: propagation.hpp
     AlignedFloats targets;             // [B][target stride], gathered, for regression
     AlignedFloats numbers;             // [B][stride of the embedding]
